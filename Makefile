@@ -1,0 +1,79 @@
+# Everything runs from .venv, which is built from the lock files: nothing has to be installed by hand but Python.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.8
+LOCKS := config/locks
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check fmt lint types arch bench lock build clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/runtime.stamp ## Run Tidewaiter against emulated providers
+	$(BIN)/tidewaiter demo
+
+test: .venv/dev.stamp ## Run the tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: lint types arch test ## Run all that must pass before a change lands
+
+fmt: .venv/dev.stamp ## Format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+lint: .venv/dev.stamp ## Check style and formatting
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: .venv/dev.stamp ## Check types
+	$(BIN)/mypy
+
+arch: .venv/dev.stamp ## Check that imports only point down
+	$(BIN)/lint-imports --no-logo
+
+bench: .venv/dev.stamp ## Run the benchmarks
+	$(BIN)/python -m tests.bench
+
+build: .venv/runtime.stamp ## Build the wheel in dist/
+	$(BIN)/python -m hatchling build --target wheel
+
+# Pins stay as they are where they still fit; `make lock LOCK_ARGS=--upgrade` moves them all.
+# The development lock comes first and bounds the others, so that a version is the same in each.
+lock: .venv/bin/pip ## Write the lock files from pyproject.toml
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && set -e && \
+	$(BIN)/python -m venv "$$scratch" && \
+	"$$scratch/bin/python" -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) && \
+	compile() { \
+		"$$scratch/bin/uv" pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+			--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(LOCK_ARGS) "$$@"; \
+	} && \
+	compile pyproject.toml --group dev --output-file $(LOCKS)/dev.txt && \
+	compile pyproject.toml --constraint $(LOCKS)/dev.txt --output-file $(LOCKS)/runtime.txt && \
+	compile --group build --constraint $(LOCKS)/dev.txt --output-file $(LOCKS)/build.txt
+
+clean: ## Remove the environment and everything that was built
+	rm -rf .venv dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find app migrations tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# A candidate counts only when it runs: pyenv's shims exist for versions that are not installed.
+.venv/bin/pip:
+	@for python in "$(PYTHON)" python3.13 python3.12 python3.11; do \
+		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			exec "$$python" -m venv --clear .venv; \
+		fi; \
+	done; \
+	echo "Tidewaiter needs Python 3.11 or newer, and $(PYTHON) is not: name one with 'make PYTHON=/path/to/python3 ...'." >&2; \
+	exit 1
+
+.venv/runtime.stamp: pyproject.toml $(LOCKS)/build.txt $(LOCKS)/runtime.txt | .venv/bin/pip
+	$(INSTALL) --require-hashes -r $(LOCKS)/build.txt -r $(LOCKS)/runtime.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev.stamp: $(LOCKS)/dev.txt .venv/runtime.stamp
+	$(INSTALL) --require-hashes -r $(LOCKS)/dev.txt
+	@touch $@

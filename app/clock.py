@@ -1,0 +1,50 @@
+"""Time as a seam: the only module that reads a clock or sleeps, so that a simulation can drive both."""
+
+import asyncio
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where every part of the program gets its time from."""
+
+    def now(self) -> float:
+        """Seconds since the Unix epoch, UTC; never runs backwards while the process lives."""
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary start, for measuring durations and waits."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait that many seconds; zero or less yields to the event loop once."""
+
+    def skew(self) -> float:
+        """Seconds by which the wall clock has been moved ahead (or, negative, back) since the process started."""
+
+
+class SystemClock:
+    """The machine's clock, steadied.
+
+    ``now()`` is the wall clock as it stood when the process started plus the monotonic time since. A wall clock that
+    is set a day forward or back therefore neither expires every job at once nor stops the daemon; ``skew()`` tells how
+    far the two have drifted apart, and the heartbeat reports it.
+    """
+
+    def __init__(self) -> None:
+        self._wall_at_start = time.time()
+        self._monotonic_at_start = time.monotonic()
+
+    def now(self) -> float:
+        """Seconds since the Unix epoch, UTC."""
+        return self._wall_at_start + (time.monotonic() - self._monotonic_at_start)
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary start."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait that many seconds of real time."""
+        await asyncio.sleep(max(0.0, seconds))
+
+    def skew(self) -> float:
+        """Seconds by which the wall clock has been moved ahead (or, negative, back) since the process started."""
+        return time.time() - self.now()

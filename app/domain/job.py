@@ -1,0 +1,116 @@
+"""The job: one durable request for an operation under an account, and the states it passes through."""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from app.domain.jsonvalue import JsonObject
+from app.domain.wire import Link
+
+
+class State(StrEnum):
+    """How far a job is. Who holds it is not a state: that is its lane."""
+
+    QUEUED = "queued"
+    """Nothing has been sent."""
+    SUBMITTING = "submitting"
+    """The intent to submit is durable; the POST may or may not have been sent."""
+    RECONCILING = "reconciling"
+    """A submit's outcome is unknown and is being found out."""
+    POLLING = "polling"
+    """The remote job's handle is durable; the provider is asked when the job is due."""
+    FETCHING = "fetching"
+    """The remote job has finished; its files are being landed."""
+    CLEANING = "cleaning"
+    """Every file is durable; the remote job is being deleted."""
+    CANCELLING = "cancelling"
+    """A person asked to stop; the remote is being told."""
+    PARKED = "parked"
+    """Only a person can decide what happened to the submit."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+TERMINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED, State.EXPIRED})
+LIVE = frozenset(State) - TERMINAL - {State.PARKED}
+
+
+class Track(IntEnum):
+    """Which of a lane's two streams a job waits in, so that long downloads never starve polls."""
+
+    ASK = 0
+    FETCH = 1
+
+
+def track_of(state: State) -> Track:
+    """The stream in which jobs of this state are served."""
+    return Track.FETCH if state is State.FETCHING else Track.ASK
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job as it stands in the database; every change is a new value with the next ``version``.
+
+    Times are epoch seconds (UTC). Counters are apart because waiting is not an attempt: ``polls`` asks of the status,
+    ``failures`` consecutive failures in this state, ``crashes`` steps that died on a fault of ours, ``submits``
+    intents recorded, ``resubmits`` submits made because a remote job was gone, ``fetches`` downloads begun.
+    ``due_at`` is when the job wants its next step; ``None`` for never.
+    """
+
+    id: int
+    lane: int
+    account: str
+    operation: str
+    params: JsonObject
+    state: State
+    version: int
+    due_at: float | None
+    created_at: float
+    deadline_at: float
+    unique_key: str | None = None
+    retry_of: int | None = None
+    cancel_requested: bool = False
+    intent_key: str | None = None
+    intent_at: float | None = None
+    handle: str | None = None
+    shared: bool = False
+    remote_status: str | None = None
+    progress: str | None = None
+    reason: str | None = None
+    links: tuple[Link, ...] = ()
+    polls: int = 0
+    failures: int = 0
+    crashes: int = 0
+    submits: int = 0
+    resubmits: int = 0
+    fetches: int = 0
+    submitted_at: float | None = None
+    ready_at: float | None = None
+    landed_at: float | None = None
+    finished_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job that is asked for but not stored yet; ``params`` have been checked against the provider's spec."""
+
+    account: str
+    operation: str
+    params: JsonObject
+    deadline_s: float
+    unique_key: str | None = None
+    retry_of: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of a job's history: the state that was reached at ``version``, by which outcome, and why."""
+
+    job_id: int
+    version: int
+    at: float
+    state_from: State | None
+    state: State
+    outcome: str
+    detail: str | None = None

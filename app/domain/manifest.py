@@ -1,0 +1,100 @@
+"""Artifacts and their manifest: what a job has landed, and where."""
+
+import json
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+MANIFEST_NAME = "manifest.json"
+_LONGEST_NAME = 120
+_EXTENSIONS = {
+    "application/json": ".json",
+    "application/fhir+json": ".json",
+    "application/ndjson": ".ndjson",
+    "application/x-ndjson": ".ndjson",
+    "application/fhir+ndjson": ".ndjson",
+    "text/csv": ".csv",
+    "text/plain": ".txt",
+    "text/html": ".html",
+    "application/xml": ".xml",
+    "text/xml": ".xml",
+    "application/zip": ".zip",
+    "application/gzip": ".gz",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One landed file.
+
+    ``number`` counts the files of a job from 0, in the order in which the provider listed them. ``key`` is the path
+    below the storage root, with forward slashes. ``size`` is in bytes, ``sha256`` lower-case hex of the stored bytes.
+    """
+
+    number: int
+    name: str
+    label: str
+    key: str
+    size: int
+    sha256: str
+    media_type: str
+    landed_at: float
+
+
+def folder_of(account: str, operation: str, created_at: float, job_id: int) -> str:
+    """The folder of a job's files below the storage root: account, operation, day of submission (UTC), job."""
+    day = datetime.fromtimestamp(created_at, UTC)
+    return f"{account}/{operation}/{day:%Y/%m/%d}/{job_id}"
+
+
+def file_name(label: str, number: int, total: int, media_type: str | None, fallback: str) -> str:
+    """A safe file name made from a label that a provider proposed.
+
+    The label is only ever a hint: path separators, control and reserved characters, leading dots and length are
+    taken out; what is left is made unique by its number where a job has several files.
+
+    Args:
+        label: what the provider called the file; may be empty, hostile, or 4 kB long.
+        number: the file's number, from 0.
+        total: how many files the job has.
+        media_type: gives the extension when the label has none.
+        fallback: the stem to use when nothing of the label is left.
+    """
+    plain = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode("ascii")
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", plain.replace("\\", "/").rsplit("/", 1)[-1]).strip(".-_")
+    stem, dot, extension = plain.rpartition(".")
+    if not dot or not re.fullmatch(r"[A-Za-z0-9]{1,8}", extension):
+        stem, extension = plain, ""
+    kind = (media_type or "").split(";", 1)[0].strip().lower()
+    suffix = f".{extension.lower()}" if extension else _EXTENSIONS.get(kind, "")
+    stem = (stem or fallback)[: _LONGEST_NAME - len(suffix) - 6]
+    prefix = f"{number + 1:03d}-" if total > 1 else ""
+    name = f"{prefix}{stem}{suffix}"
+    return f"file-{name}" if name == MANIFEST_NAME else name
+
+
+def render_manifest(
+    *,
+    job_id: int,
+    account: str,
+    operation: str,
+    handle: str | None,
+    artifacts: Sequence[Artifact],
+    finished_at: float,
+) -> bytes:
+    """The manifest document of a job, written when every artifact is durable.
+
+    Returns:
+        UTF-8 JSON; times are epoch seconds, sizes bytes.
+    """
+    document = {
+        "job": job_id,
+        "account": account,
+        "operation": operation,
+        "handle": handle,
+        "finished_at": finished_at,
+        "artifacts": [asdict(artifact) for artifact in sorted(artifacts, key=lambda one: one.number)],
+    }
+    return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()

@@ -1,0 +1,240 @@
+"""Outcomes: what one step learned. Expected replies of the outside are values here, never exceptions."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from app.domain.manifest import Artifact
+from app.domain.wire import Link
+
+
+@dataclass(frozen=True, slots=True)
+class Intended:
+    """The intent to submit is about to be made durable; ``key`` names it, also as idempotency key."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The provider took the submit and named the remote job."""
+
+    handle: str
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The provider says that the same remote job exists already; it is shared from now on."""
+
+    handle: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """The submit provably never reached the provider."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Nobody can tell whether the provider took the submit."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """The remote job of an unknown submit was found."""
+
+    handle: str
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The remote job of an unknown submit was shown not to exist."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Undecidable:
+    """The provider gives no way to find out what became of the submit."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The remote job is not ready. ``handle`` is the handle as this reply gave it, where it did."""
+
+    status: str | None = None
+    progress: str | None = None
+    retry_after_s: float | None = None
+    handle: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The remote job has finished. ``links`` is empty where the links are asked for when fetching."""
+
+    links: tuple[Link, ...] = ()
+    status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """The reply just read is the file itself. The step lands it and reports ``Stored``; the table never sees this."""
+
+    label: str
+    media_type: str | None = None
+    status: str | None = None
+    handle: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FetchStarted:
+    """A download is about to begin: counted before the work, so that a poison file cannot loop for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Every artifact is durable, and the manifest after them."""
+
+    artifacts: tuple[Artifact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LinksExpired:
+    """The links no longer serve; fresh ones are to be had by polling."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The provider does not know the remote job (any more)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unmapped:
+    """A reply that no rule of the spec speaks of; ``excerpt`` is its beginning, redacted."""
+
+    excerpt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """The remote job was deleted, or was no longer there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The remote was told to stop, or cannot be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A passing fault: the same step again, later."""
+
+    reason: str
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """The provider asks to be left alone; that is the account's business, not the job's."""
+
+    reason: str
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unauthorized:
+    """The account's credentials are refused (or its TLS cannot be trusted); the account is paused."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StorageFull:
+    """The storage has no room; downloads are paused and nothing is charged to the job."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The daemon is draining or has lost the lane; nothing is charged to the job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The provider says no for good."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Crashed:
+    """The step died on a fault of ours."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlinePassed:
+    """The job has waited longer than its operation allows. ``reason`` is what it was waiting for."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAsked:
+    """A person asked to stop the job."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDecided:
+    """A person decided that a parked job shall be submitted again."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptDecided:
+    """A person found the remote job of a parked job."""
+
+    handle: str
+
+
+Outcome: TypeAlias = (
+    Intended
+    | Accepted
+    | Duplicate
+    | Unsent
+    | Unknown
+    | Adopted
+    | Absent
+    | Undecidable
+    | Pending
+    | Ready
+    | FetchStarted
+    | Stored
+    | LinksExpired
+    | Gone
+    | Unmapped
+    | Cleaned
+    | Cancelled
+    | Retry
+    | Throttled
+    | Unauthorized
+    | StorageFull
+    | Interrupted
+    | Refused
+    | Crashed
+    | DeadlinePassed
+    | CancelAsked
+    | RetryDecided
+    | AdoptDecided
+)

@@ -1,0 +1,74 @@
+"""HTTP as values: what a provider is asked, what it answered, and a link to a finished file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from app.domain.jsonvalue import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class WireRequest:
+    """One HTTP request before credentials are added.
+
+    ``url`` is absolute and already percent-encoded; it is sent byte for byte. ``fresh`` asks for a connection of its
+    own: a submit must never meet a kept-alive connection that the server is just closing, for then nobody could tell
+    whether it was read.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What proves the account to its provider; added to requests to the provider's own origin and to no others."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WireReply:
+    """One HTTP reply whose body was read into memory.
+
+    ``headers`` is looked up with lower-case names (a case-insensitive mapping, or a plain one with lower-case keys).
+    ``truncated`` says that the body was longer than the buffer limit and only its beginning is here.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    url: str = ""
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One file of a finished remote job, as the provider named it.
+
+    ``label`` is a name that the provider proposes: a label only, never a path. ``send_auth`` says whether the
+    account's credentials go with the request, which they do only to the provider's own origin. ``size`` is in bytes,
+    ``count`` in records; both are ``None`` where the provider does not tell. ``sha256`` and ``md5`` are lower-case hex.
+    """
+
+    url: str
+    label: str = ""
+    send_auth: bool = True
+    media_type: str | None = None
+    size: int | None = None
+    count: int | None = None
+    sha256: str | None = None
+    md5: str | None = None
+
+    def to_json(self) -> JsonObject:
+        """The link as JSON, without the members that say nothing."""
+        every = {name: getattr(self, name) for name in self.__slots__}
+        return {name: value for name, value in every.items() if value is not None and value != ""}
+
+    @classmethod
+    def from_json(cls, raw: JsonObject) -> "Link":
+        """The inverse of :meth:`to_json`."""
+        return cls(**raw)  # type: ignore[arg-type]  # written by to_json alone

@@ -1,0 +1,145 @@
+"""The catalogue of log events: every name, level and field that the program may log.
+
+``docs/events.md`` is made from it (``python -m app.events``), and logging an event or a field that is not in it fails
+the tests. ERROR means that a person must act; WARNING that something is wrong which the daemon deals with itself.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One kind of log line: ``fields`` maps each field's name to what it holds, with its unit."""
+
+    name: str
+    level: str
+    meaning: str
+    fields: Mapping[str, str]
+
+
+_JOB = {"job": "job number", "account": "account name", "operation": "operation name"}
+_STEP = {**_JOB, "state": "state of the job"}
+_REASON = {"reason": "one sentence, redacted"}
+_LANE = {"lane": "lane number", "account": "account name"}
+
+_EVENTS = (
+    Event("daemon.started", "info", "The daemon is up and serves its lanes.", {
+        "owner": "random name of this daemon's boot", "version": "program version", "database": "database, no password",
+        "storage": "root of the landed files", "accounts": "number of accounts", "pid": "process id",
+    }),
+    Event("daemon.waited", "info", "Another daemon holds the database; this one stands by.", {
+        "database": "database, no password",
+    }),
+    Event("daemon.stopping", "info", "A signal asked the daemon to stop; it drains.", {
+        "signal": "name of the signal", "grace_s": "seconds given to steps under way",
+    }),
+    Event("daemon.stopped", "info", "The daemon has given its lanes back and ends.", {
+        "clean": "whether every step ended within the grace", "uptime_s": "seconds since the start",
+    }),
+    Event("daemon.failed", "error", "A part of the daemon died; the whole daemon ends, to be restarted clean.", _REASON),
+    Event("heartbeat", "info", "Once a minute: how the daemon is.", {
+        "jobs": "number of jobs by state", "oldest_due_s": "seconds by which the most overdue job is late",
+        "loop_lag_s": "longest delay of the event loop since the last heartbeat", "lanes": "lanes owned",
+        "in_flight": "steps under way", "polls": "polls since the last heartbeat",
+        "landed_bytes": "bytes landed since the last heartbeat", "breakers": "accounts that are paused, with the reason",
+        "clock_skew_s": "seconds by which the wall clock was moved since the start",
+    }),
+    Event("lane.taken", "info", "This daemon serves the lane from now on.", {
+        **_LANE, "epoch": "fence of this lease", "clean": "whether the last owner gave it back",
+    }),
+    Event("lane.given_back", "info", "The lane is free for another daemon.", _LANE),
+    Event("lane.lost", "warning", "The lease has passed on; steps under way were stopped.", _LANE),
+    Event("account.paused", "warning", "The provider is left alone for a while; jobs wait unharmed.", {
+        **_LANE, **_REASON, "until_s": "seconds until it is asked again",
+    }),
+    Event("account.refused", "error", "The account's credentials are refused; its jobs wait until they are mended.", {
+        **_LANE, **_REASON, "until_s": "seconds until it is tried again",
+    }),
+    Event("job.submitted", "info", "A new job was stored.", {
+        **_JOB, "unique_key": "the job's unique key", "retry_of": "number of the job that this one repeats",
+    }),
+    Event("job.advanced", "info", "A job has changed its state; logged after the commit.", {
+        **_STEP, "state_from": "state before", "outcome": "what the step learned", "handle": "name of the remote job",
+        **_REASON, "polls": "polls so far", "due_in_s": "seconds until the next step",
+    }),
+    Event("job.troubled", "warning", "A step failed or met a reply that no rule speaks of; the job goes on.", {
+        **_STEP, "outcome": "what the step learned", **_REASON, "failures": "consecutive failures",
+        "due_in_s": "seconds until the next step",
+    }),
+    Event("job.waited", "debug", "The provider says: not ready yet.", {
+        **_JOB, "status": "status word of the provider", "progress": "progress as the provider tells it",
+        "polls": "polls so far", "due_in_s": "seconds until the next poll",
+    }),
+    Event("job.finished", "info", "The canonical line of a job that has reached its end.", {
+        **_STEP, "outcome": "what the last step learned", "handle": "name of the remote job", **_REASON,
+        "queued_s": "seconds from submission to the provider's acceptance",
+        "polling_s": "seconds from acceptance to readiness", "fetching_s": "seconds from readiness to the landed files",
+        "total_s": "seconds from submission to the end", "polls": "polls", "submits": "intents to submit",
+        "fetches": "downloads begun", "files": "number of artifacts", "bytes": "sum of the artifacts' sizes",
+        "sha256": "checksums of the artifacts", "destination": "folder below the storage root",
+    }),
+    Event("job.parked", "error", "Only a person can decide what became of a submit.", {**_STEP, **_REASON}),
+    Event("job.failed", "error", "A job has ended without its files: failed or expired.", {
+        **_STEP, **_REASON, "polls": "polls", "submits": "intents to submit", "fetches": "downloads begun",
+        "total_s": "seconds from submission to the end", "handle": "name of the remote job", "outcome": "last outcome",
+    }),
+    Event("job.crashed", "error", "A step died on a fault of ours; the job goes on until it has crashed too often.", {
+        **_STEP, **_REASON,
+    }),
+    Event("job.conflicted", "error", "Two jobs claim the same remote job; the second was refused.", {**_JOB, **_REASON}),
+    Event("update.dropped", "warning", "A write of an owner whose lease has passed on was refused.", {
+        **_STEP, "outcome": "what the step had learned",
+    }),
+    Event("file.landed", "info", "A file is durable under its final name.", {
+        **_JOB, "key": "path below the storage root", "bytes": "size", "sha256": "checksum",
+        "resumed_from": "bytes that an earlier download had left",
+    }),
+    Event("storage.paused", "error", "The storage has no room or cannot be written; downloads wait.", {
+        **_REASON, "until_s": "seconds until it is tried again",
+    }),
+    Event("storage.resumed", "info", "The storage can be written again.", {}),
+    Event("storage.swept", "info", "Left-over parts of downloads were removed.", {"parts": "number of files"}),
+    Event("store.unavailable", "error", "The database cannot be written; nothing new is begun, outcomes are kept.", {
+        **_REASON, "waiting": "outcomes not yet committed",
+    }),
+    Event("store.resumed", "info", "The database can be written again.", {"waiting": "outcomes that were kept"}),
+    Event("library.logged", "warning", "A library that the daemon uses had something to say.", {
+        "logger": "name of the library's logger", "message": "what it said, redacted", "traceback": "with a fault",
+    }),
+    Event("log.dropped", "warning", "The reader of the log stalled, so lines were lost.", {"lines": "number of lines"}),
+    Event("jobs.purged", "info", "Jobs past their retention were deleted.", {"jobs": "number of jobs"}),
+)  # fmt: skip
+
+CATALOGUE: Mapping[str, Event] = {event.name: event for event in _EVENTS}
+
+COMMON_FIELDS: Mapping[str, str] = {
+    "timestamp": "RFC 3339, UTC",
+    "level": "debug, info, warning or error",
+    "event": "name of the event",
+    "repeated": "how many equal lines were folded into this one",
+}
+
+
+def render() -> str:
+    """The catalogue as the Markdown page ``docs/events.md``."""
+    lines = [
+        "# Log events",
+        "",
+        "Made from `app/events.py` by `make docs-events`; do not edit. Every line is one JSON object.",
+        "ERROR means that a person must act.",
+        "",
+        "Every event has: " + ", ".join(f"`{name}` ({meaning})" for name, meaning in COMMON_FIELDS.items()) + ".",
+    ]
+    for event in sorted(_EVENTS, key=lambda one: one.name):
+        lines += ["", f"## `{event.name}`", "", f"{event.level.upper()}. {event.meaning}"]
+        if event.fields:
+            lines += ["", "| field | holds |", "|---|---|"]
+            lines += [f"| `{name}` | {meaning} |" for name, meaning in event.fields.items()]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(render())

@@ -1,0 +1,98 @@
+"""What an emulated server has to send: bytes at hand, or a body of any size made up from a seed as it goes."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+_BLOCK = 65_536
+
+
+class Body(Protocol):
+    """A run of bytes of known size that can be read from any place."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+
+    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
+        """The bytes from ``start`` up to ``stop`` (both within the size), in pieces of at most 64 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class BytesBody:
+    """Bytes that are held in memory."""
+
+    content: bytes
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+        return len(self.content)
+
+    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
+        """The bytes from ``start`` up to ``stop``."""
+        for at in range(start, stop, _BLOCK):
+            yield self.content[at : min(at + _BLOCK, stop)]
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedBody:
+    """``size`` bytes that follow from ``seed`` alone; any part is made when it is read and none is kept.
+
+    The bytes look random, so no compression makes them smaller. The same size and seed give the same bytes on every
+    machine (SHAKE-128 of seed and block number).
+    """
+
+    size: int
+    seed: int
+
+    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
+        """The bytes from ``start`` up to ``stop``."""
+        at = start
+        while at < stop:
+            block, offset = divmod(at, _BLOCK)
+            piece = self._block(block)[offset : offset + stop - at]
+            yield piece
+            at += len(piece)
+
+    def sha256(self) -> str:
+        """The checksum of the whole body in lower-case hex; costs one pass over it."""
+        digest = hashlib.sha256()
+        for chunk in self.chunks(0, self.size):
+            digest.update(chunk)
+        return digest.hexdigest()
+
+    def _block(self, number: int) -> bytes:
+        return hashlib.shake_128(f"{self.seed}:{number}".encode()).digest(_BLOCK)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The bytes of another body from ``start`` up to ``stop``, as a body of its own."""
+
+    whole: Body
+    start: int
+    stop: int
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+        return self.stop - self.start
+
+    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
+        """The bytes from ``start`` up to ``stop``, counted from the beginning of the part."""
+        return self.whole.chunks(self.start + start, self.start + stop)
+
+
+Source: TypeAlias = bytes | GeneratedBody
+
+
+def as_body(source: Source) -> Body:
+    """Whatever may be stored, as something that can be sent."""
+    return BytesBody(source) if isinstance(source, bytes) else source
+
+
+def head_of(body: Body, size: int) -> bytes:
+    """At most the first ``size`` bytes, in memory."""
+    return b"".join(body.chunks(0, min(size, body.size)))

@@ -1,0 +1,153 @@
+"""The faults that an emulated server can be told to show, and the plan that says when."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from email.utils import formatdate
+from enum import StrEnum
+from math import ceil
+from typing import Annotated, ClassVar, Final
+
+from pydantic import ConfigDict, Field, TypeAdapter
+
+ANY_ROUTE: Final = "*"
+
+
+class FaultKind(StrEnum):
+    """What goes wrong with one request.
+
+    The first group is shown by every server on every route. The second speaks of a remote job or of its file, and only
+    the routes that know such a thing heed it.
+    """
+
+    NONE = "none"  # answered well: keeps the place of healthy requests between faulty ones
+    LATENCY = "latency"  # done at once, but the reply waits for `seconds`
+    THROTTLE = "throttle"  # 429, not done, with `retry_after`
+    UNAVAILABLE = "unavailable"  # `status` (503 unless told) and an error page, not done, with `retry_after`
+    HTML = "html"  # 200 and a page of HTML, not done
+    UNAUTHORIZED = "unauthorized"  # 401, not done
+    FORBIDDEN = "forbidden"  # 403, not done
+    MISSING = "missing"  # 404, not done
+    RESET_BEFORE = "reset_before"  # connection reset before the body was read, not done
+    RESET_AFTER = "reset_after"  # done, then the connection is reset before any reply
+    TRUNCATE = "truncate"  # connection closed after `size` bytes of a longer body (half of it unless told)
+    STALL = "stall"  # nothing more after `size` bytes (half unless told), and the connection stays open
+    TRICKLE = "trickle"  # `size` bytes (16 unless told) every `seconds`
+    MALFORMED = "malformed"  # JSON that breaks off, with the length and type of a good reply
+    WRONG_TYPE = "wrong_type"  # the right body as `text` (text/html unless told)
+    WRONG_LENGTH = "wrong_length"  # Content-Length off by `size` (10 too many unless told; may be below zero)
+    GZIP_BOMB = "gzip_bomb"  # a gzip-encoded reply that unpacks to `size` bytes (16 MiB unless told)
+
+    UNKNOWN_WORD = "unknown_word"  # the status is `text`, a word that no document names
+    NEVER_ENDS = "never_ends"  # the job comes near its end and stays there
+    GONE = "gone"  # the job, its result or its file is not there any more
+    FLAPPING = "flapping"  # the status goes back and forth
+    ERROR_STATUS = "error_status"  # the job ends in failure
+    LINK_EXPIRED = "link_expired"  # the signed URL is out of date already
+    CHANGED = "changed"  # the file is another one from this request on
+    IGNORE_RANGE = "ignore_range"  # 200 and the whole file, though a part was asked for
+
+
+class RetryAfter(StrEnum):
+    """What a refusal says about coming back; ``seconds`` and ``date`` take the fault's ``seconds``."""
+
+    ABSENT = "absent"
+    SECONDS = "seconds"
+    DATE = "date"
+    PAST_DATE = "past_date"
+    NEGATIVE = "negative"
+    NONSENSE = "nonsense"
+    NOT_ASCII = "not_ascii"
+    HUGE = "huge"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing going wrong; what ``status``, ``seconds``, ``size`` and ``text`` mean stands at the kind."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    kind: FaultKind
+    status: Annotated[int, Field(ge=400, le=599)] = 503
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    size: int | None = None
+    text: str | None = None
+    retry_after: RetryAfter = RetryAfter.ABSENT
+
+    def retry_after_at(self, now: float) -> str | None:
+        """The value of the Retry-After header at that time (epoch seconds), or ``None`` for no header."""
+        values = {
+            RetryAfter.SECONDS: str(ceil(self.seconds)),
+            RetryAfter.DATE: formatdate(now + self.seconds, usegmt=True),
+            RetryAfter.PAST_DATE: formatdate(now - 3600, usegmt=True),
+            RetryAfter.NEGATIVE: "-5",
+            RetryAfter.NONSENSE: "in a while",
+            RetryAfter.NOT_ASCII: "bientôt",
+            RetryAfter.HUGE: "10000000000",
+        }
+        return values.get(self.retry_after)
+
+
+HEALTHY: Final = Fault(FaultKind.NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRule:
+    """A fault for the next ``times`` requests of a route (``None``: for ever; route ``*``: any)."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    route: str
+    times: Annotated[int, Field(ge=1)] | None
+    fault: Fault
+
+
+class FaultPlan:
+    """Rules in order: each request takes the first one that fits its route, and uses it up by one."""
+
+    def __init__(self, rules: Iterable[FaultRule] = ()) -> None:
+        self._rules = list(rules)
+
+    @property
+    def rules(self) -> tuple[FaultRule, ...]:
+        """What is still to come."""
+        return tuple(self._rules)
+
+    def add(self, route: str, fault: Fault, times: int | None = 1) -> None:
+        """Append one rule."""
+        self._rules.append(FaultRule(route, times, fault))
+
+    def extend(self, rules: Iterable[FaultRule]) -> None:
+        """Append several rules."""
+        self._rules.extend(rules)
+
+    def clear(self) -> None:
+        """Be healthy from now on."""
+        self._rules.clear()
+
+    def take(self, route: str) -> Fault:
+        """The fault for a request that has just come in on that route; ``HEALTHY`` where no rule fits."""
+        for place, rule in enumerate(self._rules):
+            if rule.route not in {route, ANY_ROUTE}:
+                continue
+            if rule.times == 1:
+                del self._rules[place]
+            elif rule.times is not None:
+                self._rules[place] = FaultRule(rule.route, rule.times - 1, rule.fault)
+            return rule.fault
+        return HEALTHY
+
+
+_RULES: TypeAdapter[list[FaultRule]] = TypeAdapter(list[FaultRule])
+
+
+def rules_from_json(text: bytes) -> list[FaultRule]:
+    """Read ``[{"route": …, "times": …, "fault": {"kind": …, …}}, …]``.
+
+    :raises ValueError: with every mistake at once.
+    """
+    return _RULES.validate_json(text)
+
+
+def rules_to_json(rules: Iterable[FaultRule]) -> bytes:
+    """The inverse of :func:`rules_from_json`."""
+    return _RULES.dump_json(list(rules))

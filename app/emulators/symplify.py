@@ -1,0 +1,262 @@
+"""Symplify's statistic batch export (formerly Carma): create a batch, ask after it, get a signed link to its file.
+
+Source: Symplify's help page "API Statistic export"; what it leaves open is as public clients of the same API have it.
+"""
+
+import base64
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import ceil
+from typing import ClassVar, Final, TypeAlias
+
+from app.clock import Clock
+from app.emulators.bodies import Source
+from app.emulators.exports import EXPORT_ALIASES, EXPORT_TYPES, PERIODS, ExportForm, export_file
+from app.emulators.faults import Fault, FaultKind, FaultRule
+from app.emulators.files import FileHost
+from app.emulators.limits import SlidingWindow
+from app.emulators.server import Asked, Call, EmulatedServer, Route
+from app.emulators.wire import Reply, json_reply, text_reply
+
+Content: TypeAlias = Mapping[str, ExportForm] | Callable[[str, str], Source]
+
+_FIRST_BATCH: Final = 101_111
+_FIRST_FILE: Final = 3_232_465
+_PENDING_SHARE: Final = 0.2
+_JOB_FAULTS: Final = frozenset(
+    {
+        FaultKind.UNKNOWN_WORD,
+        FaultKind.NEVER_ENDS,
+        FaultKind.GONE,
+        FaultKind.FLAPPING,
+        FaultKind.ERROR_STATUS,
+    }
+)
+
+
+@dataclass(slots=True)
+class Batch:
+    """One batch that was created; ``created_at`` in epoch seconds, ``polls`` counts the status replies it gave.
+
+    ``fate`` is the fault that the batch was created with and shows whenever it is asked after. ``result_key`` is where
+    its file stands on the file host once a link to it was given (``published``).
+    """
+
+    id: int
+    export_type: str
+    period: str
+    created_at: float
+    fate: Fault
+    result_key: str
+    polls: int = 0
+    published: bool = False
+    started: float = field(default=0.0, repr=False)
+    last_poll: float | None = field(default=None, repr=False)
+
+
+class SymplifyEmulator(EmulatedServer):
+    """The API for one customer, with its results on ``files``, which the caller starts.
+
+    A batch takes ``build_s`` seconds by the clock. ``content`` says what the exports hold: the form for each type
+    (a JSON array where it is not named) of ``rows`` rows, or a function of type and period. With ``basic`` (user,
+    password) HTTP Basic is wanted in place of the token. ``min_poll_s`` is the least time between two status polls of
+    one batch, ``limit`` a rate limit over all requests with good credentials.
+
+    Routes: ``create``, ``status``, ``url``, ``result``. A fault of the job (``unknown_word``, ``never_ends``,
+    ``gone``, ``flapping``, ``error_status``) told on ``create`` stays with the batch; told on ``status`` it shows in
+    that reply only. ``error_status`` told on ``create`` comes
+    at the end of the build. ``gone`` and ``link_expired`` can also be told on ``url`` and ``result``.
+    """
+
+    software: ClassVar[str] = "nginx"
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        files: FileHost,
+        token: str,
+        basic: tuple[str, str] | None = None,
+        customer_id: str = "5004",
+        build_s: float = 30.0,
+        link_ttl_s: float = 300.0,
+        min_poll_s: float = 0.0,
+        limit: SlidingWindow | None = None,
+        content: Content | None = None,
+        rows: int = 500,
+        faults: Sequence[FaultRule] = (),
+        port: int = 0,
+    ) -> None:
+        super().__init__(clock=clock, faults=faults, port=port)
+        self.batches: list[Batch] = []
+        self.token = token
+        self._files = files
+        self._basic = basic
+        self._customer_id = customer_id
+        self._build_s = build_s
+        self._link_ttl_s = link_ttl_s
+        self._min_poll_s = min_poll_s
+        self._limit = limit
+        self._content = content if content is not None else {}
+        self._rows = rows
+
+    @property
+    def base_url(self) -> str:
+        """Where the customer's API begins, without a slash at the end."""
+        return f"{self.origin}/rest/{self._customer_id}"
+
+    def routes(self) -> Iterable[Route]:
+        """The four requests of the export."""
+        batch = "/rest/{customer_id}/batches/{batch_id:[0-9]{1,18}}"
+        return [
+            Route("create", "POST", "/rest/{customer_id}/batches/exports/statistics", self._guarded(self._create)),
+            Route("status", "GET", batch, self._guarded(self._status)),
+            Route("url", "GET", f"{batch}/result/url", self._guarded(self._url)),
+            Route("result", "GET", f"{batch}/result", self._guarded(self._result)),
+        ]
+
+    def refusal(self, status: int, message: str) -> Reply:
+        """An error as this API words it."""
+        return json_reply({"error": message}, status)
+
+    def _guarded(self, answer: Callable[[Call], Reply]) -> Callable[[Call], Reply]:
+        def guarded(call: Call) -> Reply:
+            if not self._authenticated(call.asked):
+                return self._unauthorized()
+            wait_s = self._limit.take(self.clock.monotonic()) if self._limit is not None else 0.0
+            if wait_s > 0:
+                return self._too_often(wait_s)
+            if call.arguments["customer_id"] != self._customer_id:
+                return self.refusal(404, "Unknown customer")
+            return answer(call)
+
+        return guarded
+
+    def _authenticated(self, asked: Asked) -> bool:
+        if self._basic is None:
+            return asked.headers.get("X-Carma-Authentication-Token") == self.token
+        scheme, _, given = asked.headers.get("Authorization", "").partition(" ")
+        wanted = base64.b64encode(":".join(self._basic).encode()).decode()
+        return scheme.lower() == "basic" and given == wanted
+
+    def _unauthorized(self) -> Reply:
+        reply = self.refusal(401, "Unauthorized")
+        return reply if self._basic is None else replace(reply, headers={"WWW-Authenticate": 'Basic realm="rest"'})
+
+    def _too_often(self, wait_s: float) -> Reply:
+        return replace(self.refusal(429, "Too many requests"), headers={"Retry-After": str(ceil(wait_s))})
+
+    def _create(self, call: Call) -> Reply:
+        try:
+            wanted = json.loads(call.asked.body)
+        except ValueError:
+            return self.refusal(400, "The request body is not JSON")
+        if not isinstance(wanted, dict):
+            return self.refusal(400, "The request body is not an object")
+        export_type, period = str(wanted.get("exportType")), str(wanted.get("period"))
+        export_type = EXPORT_ALIASES.get(export_type, export_type)
+        if export_type not in EXPORT_TYPES:
+            return self.refusal(400, f"Unknown exportType: {export_type}")
+        if period not in PERIODS:
+            return self.refusal(400, f"Unknown period: {period}")
+        place = len(self.batches)
+        batch = Batch(
+            id=_FIRST_BATCH + place,
+            export_type=export_type,
+            period=period,
+            created_at=self.clock.now(),
+            fate=call.fault,
+            result_key=f"result/{self._customer_id}/{_FIRST_FILE + place}_result.json",
+            started=self.clock.monotonic(),
+        )
+        self.batches.append(batch)
+        return json_reply({"batchId": str(batch.id)})
+
+    def _status(self, call: Call) -> Reply:
+        batch = self._batch(call)
+        if batch is None:
+            return self._no_batch(call)
+        now = self.clock.monotonic()
+        wait_s = 0.0 if batch.last_poll is None else batch.last_poll + self._min_poll_s - now
+        if wait_s > 0:
+            return self._too_often(wait_s)
+        batch.last_poll = now
+        batch.polls += 1
+        fault = call.fault if call.fault.kind in _JOB_FAULTS else batch.fate
+        if fault.kind is FaultKind.GONE:
+            return self._no_batch(call)
+        word = self._word(batch, fault)
+        share = 0.0 if word == "PENDING" else self._share(batch, fault)
+        processed = int(self._rows * share)
+        ended = word in {"FINISHED", "ERROR"}
+        # As recorded: blanks around words in some replies, an id that is a number here and a string at the creation,
+        # and a last row that is never counted as processed.
+        return json_reply(
+            {
+                "id": batch.id,
+                "type": " STAT_EXPORT",
+                "customerId": int(self._customer_id) if self._customer_id.isdecimal() else 0,
+                "startTime": int(batch.created_at * 1000),
+                "endTime": int((batch.created_at + self._build_s) * 1000) if ended else None,
+                "affected": processed,
+                "processed": processed,
+                "total": self._rows + 1,
+                "status": f" {word} " if batch.polls % 2 else word,
+            }
+        )
+
+    def _url(self, call: Call) -> Reply:
+        accept = call.asked.headers.get("Accept", "*/*").lower()
+        types = {part.partition(";")[0].strip() for part in accept.split(",")}
+        if "application/json" in types or not types & {"text/plain", "text/*", "*/*"}:
+            return self.refusal(406, "Not acceptable: the result is text/plain")
+        url = self._link(call)
+        return text_reply(url) if url is not None else self.refusal(404, "The result is not available")
+
+    def _result(self, call: Call) -> Reply:
+        url = self._link(call)
+        return Reply(302, headers={"Location": url}) if url is not None else self.refusal(404, "No result available")
+
+    def _link(self, call: Call) -> str | None:
+        batch = self._batch(call)
+        if batch is None or call.fault.kind is FaultKind.GONE or not self._ready(batch):
+            return None
+        if not batch.published:
+            batch.published = True
+            self._files.put(batch.result_key, self._file(batch))
+        expired = FaultKind.LINK_EXPIRED in {call.fault.kind, batch.fate.kind}
+        return self._files.signed_url(batch.result_key, -60 if expired else self._link_ttl_s)
+
+    def _file(self, batch: Batch) -> Source:
+        if callable(self._content):
+            return self._content(batch.export_type, batch.period)
+        form = self._content.get(batch.export_type, ExportForm.ARRAY)
+        return export_file(batch.export_type, form, self._rows)
+
+    def _batch(self, call: Call) -> Batch | None:
+        place = int(call.arguments["batch_id"]) - _FIRST_BATCH
+        return self.batches[place] if 0 <= place < len(self.batches) else None
+
+    def _no_batch(self, call: Call) -> Reply:
+        return self.refusal(404, f"No such batch: {call.arguments['batch_id']}")
+
+    def _share(self, batch: Batch, fault: Fault) -> float:
+        passed_s = self.clock.monotonic() - batch.started
+        share = 1.0 if passed_s >= self._build_s else passed_s / self._build_s
+        return min(share, 0.95) if fault.kind is FaultKind.NEVER_ENDS else share
+
+    def _ready(self, batch: Batch) -> bool:
+        return self._share(batch, batch.fate) >= 1 and batch.fate.kind not in {FaultKind.ERROR_STATUS, FaultKind.GONE}
+
+    def _word(self, batch: Batch, fault: Fault) -> str:
+        share = self._share(batch, fault)
+        match fault.kind:
+            case FaultKind.UNKNOWN_WORD:
+                return fault.text or "ARCHIVING"
+            case FaultKind.ERROR_STATUS if share >= 1 or fault is not batch.fate:
+                return "ERROR"
+            case FaultKind.FLAPPING if batch.polls % 2 == 0:
+                return "PENDING"
+            case _:
+                return "PENDING" if share < _PENDING_SHARE else "IN_PROGRESS" if share < 1 else "FINISHED"

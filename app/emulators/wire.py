@@ -1,0 +1,142 @@
+"""How a reply goes out on the socket, whole or as a fault spoils it."""
+
+import asyncio
+import json
+import socket
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from email.utils import formatdate
+
+from aiohttp import web
+
+from app.clock import Clock
+from app.emulators.bodies import Body, BytesBody, as_body, head_of
+from app.emulators.faults import Fault, FaultKind
+
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_MIB = 1_048_576
+_BROKEN_HEAD = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a route answers. ``reason`` is the phrase beside the status where it carries meaning."""
+
+    status: int
+    body: Body = field(default_factory=lambda: BytesBody(b""))
+    content_type: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    reason: str | None = None
+
+
+def json_reply(payload: object, status: int = 200) -> Reply:
+    """A reply that carries JSON."""
+    return Reply(status, BytesBody(json.dumps(payload).encode()), "application/json")
+
+
+def text_reply(text: str, content_type: str = "text/plain", status: int = 200) -> Reply:
+    """A reply that carries text in UTF-8."""
+    return Reply(status, BytesBody(text.encode()), content_type)
+
+
+def page_reply(status: int, title: str) -> Reply:
+    """A page of HTML, such as a proxy puts in front of a server that does not answer."""
+    page = f"<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
+    return text_reply(page, "text/html; charset=utf-8", status)
+
+
+def spoiled(reply: Reply, fault: Fault) -> Reply:
+    """The reply as the faults that change its content or its headers leave it."""
+    match fault.kind:
+        case FaultKind.MALFORMED:
+            broken = head_of(reply.body, min(reply.body.size // 2, _BROKEN_HEAD)) + b'{"'
+            return replace(reply, body=BytesBody(broken))
+        case FaultKind.WRONG_TYPE:
+            return replace(reply, content_type=fault.text or "text/html; charset=utf-8")
+        case FaultKind.GZIP_BOMB:
+            bomb = _bomb(16 * _MIB if fault.size is None else fault.size)
+            return replace(reply, body=BytesBody(bomb), headers={**reply.headers, "Content-Encoding": "gzip"})
+        case _:
+            return reply
+
+
+def reset(request: web.Request) -> None:
+    """Drop the connection with a TCP reset, whatever was under way on it."""
+    transport = request.transport
+    if transport is None:
+        return
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    transport.abort()
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Writes replies by one server's clock and under its name."""
+
+    clock: Clock
+    software: str
+
+    async def send(self, request: web.Request, reply: Reply, fault: Fault) -> web.StreamResponse:
+        """Answer the request with the reply, as the fault would have it."""
+        size = reply.body.size
+        cut = min(size, size // 2 if fault.size is None else fault.size)
+        match fault.kind:
+            case FaultKind.TRUNCATE:
+                return await self._send_part(request, reply, cut, max(size, cut + 1))
+            case FaultKind.WRONG_LENGTH:
+                declared = max(0, size + (10 if fault.size is None else fault.size))
+                return await self._send_part(request, reply, min(size, declared), declared)
+            case FaultKind.STALL:
+                response = await self._begin(request, reply, max(size, cut + 1))
+                await self._write(request, response, reply, cut)
+                await asyncio.Event().wait()  # until cancelled
+                return response
+            case FaultKind.TRICKLE:
+                response = await self._begin(request, reply, size)
+                await self._drip(request, response, reply, fault)
+                return response
+            case _:
+                response = await self._begin(request, reply, size)
+                await self._write(request, response, reply, size)
+                return response
+
+    async def _begin(self, request: web.Request, reply: Reply, content_length: int) -> web.StreamResponse:
+        headers = {**reply.headers, "Date": formatdate(self.clock.now(), usegmt=True), "Server": self.software}
+        if reply.content_type is not None:
+            headers["Content-Type"] = reply.content_type
+        response = web.StreamResponse(status=reply.status, reason=reply.reason, headers=headers)
+        response.content_length = content_length
+        await response.prepare(request)
+        return response
+
+    async def _write(self, request: web.Request, response: web.StreamResponse, reply: Reply, size: int) -> None:
+        if request.method == "HEAD":
+            return
+        for chunk in reply.body.chunks(0, size):
+            await response.write(chunk)
+
+    async def _send_part(self, request: web.Request, reply: Reply, size: int, declared: int) -> web.StreamResponse:
+        response = await self._begin(request, reply, declared)
+        await self._write(request, response, reply, size)
+        if request.transport is not None:
+            request.transport.close()
+        return response
+
+    async def _drip(self, request: web.Request, response: web.StreamResponse, reply: Reply, fault: Fault) -> None:
+        if request.method == "HEAD":
+            return
+        step = max(1, 16 if fault.size is None else fault.size)
+        for start in range(0, reply.body.size, step):
+            for piece in reply.body.chunks(start, min(start + step, reply.body.size)):
+                await response.write(piece)
+            await self.clock.sleep(fault.seconds)
+
+
+def _bomb(unpacked_size: int) -> bytes:
+    """Zeros in gzip form, about a thousandth of their size."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    zeros = as_body(bytes(min(_MIB, unpacked_size)))
+    packed = [packer.compress(head_of(zeros, unpacked_size - at)) for at in range(0, unpacked_size, _MIB)]
+    return b"".join([*packed, packer.flush()])

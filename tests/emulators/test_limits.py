@@ -1,0 +1,20 @@
+"""The progressive count of requests."""
+
+from app.emulators.limits import SlidingWindow
+
+
+def test_each_request_leaves_the_count_a_period_after_it_was_made() -> None:
+    """The limit slides: room comes back request by request, not all at once when some minute ends."""
+    window = SlidingWindow(most=2, period_s=60)
+    assert [window.take(0), window.take(20)] == [0, 0]
+    assert window.take(30) == 30
+    assert window.take(60) == 0
+    assert window.take(60) == 20
+
+
+def test_a_refused_request_is_not_counted() -> None:
+    """Knocking too early does not move the moment when there is room again."""
+    window = SlidingWindow(most=1, period_s=10)
+    window.take(0)
+    assert [window.take(at) for at in (1, 5, 9)] == [9, 5, 1]
+    assert window.take(10) == 0

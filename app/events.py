@@ -37,12 +37,12 @@ _EVENTS = (
     Event("daemon.stopped", "info", "The daemon has given its lanes back and ends.", {
         "clean": "whether every step ended within the grace", "uptime_s": "seconds since the start",
     }),
-    Event("daemon.failed", "error", "A part of the daemon died; the whole daemon ends, to be restarted clean.", _REASON),
+    Event("daemon.failed", "error", "A part of the daemon died; all of it ends, to be restarted clean.", _REASON),
     Event("heartbeat", "info", "Once a minute: how the daemon is.", {
         "jobs": "number of jobs by state", "oldest_due_s": "seconds by which the most overdue job is late",
         "loop_lag_s": "longest delay of the event loop since the last heartbeat", "lanes": "lanes owned",
         "in_flight": "steps under way", "polls": "polls since the last heartbeat",
-        "landed_bytes": "bytes landed since the last heartbeat", "breakers": "accounts that are paused, with the reason",
+        "landed_bytes": "bytes landed since the last heartbeat", "breakers": "paused accounts, with the reason",
         "clock_skew_s": "seconds by which the wall clock was moved since the start",
     }),
     Event("lane.taken", "info", "This daemon serves the lane from now on.", {
@@ -63,9 +63,12 @@ _EVENTS = (
         **_STEP, "state_from": "state before", "outcome": "what the step learned", "handle": "name of the remote job",
         **_REASON, "polls": "polls so far", "due_in_s": "seconds until the next step",
     }),
-    Event("job.troubled", "warning", "A step failed or met a reply that no rule speaks of; the job goes on.", {
+    Event("job.troubled", "info", "A step failed in passing; the job goes on.", {
         **_STEP, "outcome": "what the step learned", **_REASON, "failures": "consecutive failures",
         "due_in_s": "seconds until the next step",
+    }),
+    Event("job.unmapped", "warning", "The provider gave a reply that no rule of the spec speaks of; polling goes on.", {
+        **_STEP, **_REASON, "due_in_s": "seconds until the next poll",
     }),
     Event("job.waited", "debug", "The provider says: not ready yet.", {
         **_JOB, "status": "status word of the provider", "progress": "progress as the provider tells it",
@@ -87,7 +90,7 @@ _EVENTS = (
     Event("job.crashed", "error", "A step died on a fault of ours; the job goes on until it has crashed too often.", {
         **_STEP, **_REASON,
     }),
-    Event("job.conflicted", "error", "Two jobs claim the same remote job; the second was refused.", {**_JOB, **_REASON}),
+    Event("job.conflicted", "error", "Two jobs claim one remote job; the second was refused.", {**_JOB, **_REASON}),
     Event("update.dropped", "warning", "A write of an owner whose lease has passed on was refused.", {
         **_STEP, "outcome": "what the step had learned",
     }),

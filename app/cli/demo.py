@@ -1,0 +1,140 @@
+"""``tidewaiter demo``: four exports of an emulated API by the real daemon, to be watched."""
+
+import asyncio
+import hashlib
+import shutil
+import signal
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+
+from app.bootstrap import open_desk
+from app.cli.demo_stage import OPERATION, WISHES, Daemon, Wish, stage
+from app.cli.demo_view import Row, following, remarks, summary
+from app.cli.errors import CommandError, ExitCode
+from app.cli.output import console, show_table
+from app.cli.session import Session, debug_option, example, pass_session
+from app.cli.watch import has_ended
+from app.clock import Clock, SystemClock
+from app.config import Config, load
+from app.desk import Desk
+from app.domain.job import Job, State
+
+_LOOK_S: Final = 0.15
+_LONGEST_S: Final = 55.0
+
+
+@click.command(epilog=example("tidewaiter demo"))
+@click.option(
+    "--keep-files/--remove-files", default=True, show_default=True, help="Keep the files, the database and the log."
+)
+@debug_option
+@pass_session
+def demo(session: Session, /, *, keep_files: bool) -> None:
+    """Watch four exports of an emulated API, from beginning to end.
+
+    It starts emulated servers and the real daemon on this machine, asks for four exports, waits until the daemon has
+    landed them, stops it, and computes every checksum again. It takes a quarter of a minute and leaves nothing running.
+    """
+    scratch = Path(tempfile.mkdtemp(prefix="tidewaiter-demo-"))
+    try:
+        ended_well = asyncio.run(_unless_asked_to_stop(session, scratch))
+    except asyncio.CancelledError:
+        raise CommandError(ExitCode.INTERRUPTED) from None
+    finally:
+        if not keep_files:
+            shutil.rmtree(scratch, ignore_errors=True)
+    if keep_files:
+        _show_places(scratch)
+    click.get_current_context().exit(ExitCode.OK if ended_well else ExitCode.FAILED)
+
+
+async def _unless_asked_to_stop(session: Session, scratch: Path) -> bool:
+    """Play, and come down in good order when the terminal is closed or the process is asked to end."""
+    loop, playing = asyncio.get_running_loop(), asyncio.current_task()
+    assert playing is not None  # noqa: S101  # inside a coroutine there is one
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, playing.cancel)
+    return await _play(session, scratch)
+
+
+async def _play(session: Session, scratch: Path) -> bool:
+    clock = SystemClock()
+    async with stage(scratch, clock) as path:
+        config = load(path, {})
+        async with Daemon(path, scratch / "daemon.log") as daemon:
+            with session.log(config) as log:
+                async with open_desk(config, log, clock) as desk:
+                    rows = await _watched(desk, daemon, clock)
+            code = await daemon.stop()
+    verified = await asyncio.to_thread(_verify, rows, config)
+    click.echo()
+    show_table(summary(rows, verified))
+    for remark in remarks(rows):
+        click.echo(remark)
+    if code != 0:
+        click.echo(f"the daemon ended with exit code {code}")
+    return code == 0 and all(verified.values()) and all(row.job.state is State.SUCCEEDED for row in rows)
+
+
+async def _watched(desk: Desk, daemon: Daemon, clock: Clock) -> list[Row]:
+    """Submit every wish and follow the jobs until all have ended.
+
+    Raises:
+        CommandError: the daemon died, or it takes too long.
+    """
+    started_at = clock.monotonic()
+    _introduce()
+    jobs = [await _submitted(desk, wish) for wish in WISHES]
+    with following(lambda: clock.monotonic() - started_at) as tell:
+        while True:
+            rows = [await _row(desk, wish, job) for wish, job in zip(WISHES, jobs, strict=True)]
+            tell(rows)
+            if all(has_ended(row.job) for row in rows):
+                return rows
+            daemon.check()
+            if clock.monotonic() - started_at > _LONGEST_S:
+                raise CommandError(ExitCode.FAILED, f"not done after {_LONGEST_S:g} s; the log is {daemon.log}")
+            await clock.sleep(_LOOK_S)
+
+
+async def _submitted(desk: Desk, wish: Wish) -> Job:
+    job, _ = await desk.submit(wish.account, OPERATION, wish.params)
+    return job
+
+
+async def _row(desk: Desk, wish: Wish, job: Job) -> Row:
+    now = await desk.jobs.get(job.id) or job
+    return Row(wish, now, await desk.jobs.artifacts(job.id))
+
+
+def _verify(rows: Sequence[Row], config: Config) -> dict[str, bool]:
+    """Whether each file on the disk has the checksum that the daemon noted, by its key."""
+    return {
+        artifact.key: _sha256(config.storage.root / artifact.key) == artifact.sha256
+        for row in rows
+        for artifact in row.artifacts
+    }
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def _introduce() -> None:
+    out = console()
+    out.print("[bold]Tidewaiter demo[/bold]: four exports of an emulated API, by a real daemon on a fresh database.")
+    out.print("[dim]The first signed URL will be out of date when it is given.[/dim]\n")
+
+
+def _show_places(scratch: Path) -> None:
+    click.echo(f"\nfiles          {scratch / 'exports'}")
+    click.echo(f"log            {scratch / 'daemon.log'}")
+    click.echo(f"configuration  {scratch / 'tidewaiter.toml'}")

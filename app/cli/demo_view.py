@@ -1,0 +1,134 @@
+"""How the demo looks: a live table on a terminal, a line for every change elsewhere, and the end."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from app.cli.demo_stage import Wish
+from app.cli.output import console, fraction_of, printable, remote_text, size, state_text, table
+from app.cli.watch import has_ended, line_of
+from app.domain.job import Job, State
+from app.domain.manifest import Artifact
+
+_REMOTE: Final = 24
+_TAGS: Final = re.compile(r"(<[^>]*>|\s)+")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One export of the demo as it stands, with the files that have landed."""
+
+    wish: Wish
+    job: Job
+    artifacts: Sequence[Artifact]
+
+
+@contextmanager
+def following(elapsed: Callable[[], float]) -> Iterator[Callable[[Sequence[Row]], None]]:
+    """Gives what is to be called with the rows whenever they may have changed."""
+    if not sys.stdout.isatty():
+        lines = _Lines(console(), elapsed)
+        yield lines.tell
+        return
+    screen = console()
+    with Live(console=screen, refresh_per_second=10, transient=False) as live:
+        yield lambda rows: live.update(_picture(rows, elapsed()))
+
+
+class _Lines:
+    """Tells each change of each job once."""
+
+    def __init__(self, out: Console, elapsed: Callable[[], float]) -> None:
+        self._out = out
+        self._elapsed = elapsed
+        self._told: dict[int, int] = {}
+
+    def tell(self, rows: Sequence[Row]) -> None:
+        """Print a line for every job that has changed."""
+        for row in rows:
+            if self._told.get(row.job.id) != row.job.version:
+                self._told[row.job.id] = row.job.version
+                self._out.out(f"{self._elapsed():5.1f} s  {line_of(row.job)}")
+
+
+def _picture(rows: Sequence[Row], elapsed_s: float) -> RenderableType:
+    made = Table(box=box.ROUNDED, border_style="dim", header_style="bold")
+    made.add_column("job", justify="right", no_wrap=True)
+    made.add_column("export", no_wrap=True, min_width=18)
+    made.add_column("state", no_wrap=True, min_width=11)
+    made.add_column("remote", width=_REMOTE)
+    made.add_column("file", justify="right", no_wrap=True, min_width=7)
+    for row in rows:
+        job = row.job
+        export = Text.assemble(row.wish.params["export_type"], (f"\n{row.wish.what}", "dim"))
+        state = Text.assemble(_state(job), (f"\n{job.polls} poll{'s' * (job.polls != 1)}", "dim"))
+        landed = size(sum(artifact.size for artifact in row.artifacts)) if row.artifacts else ""
+        made.add_row(str(job.id), export, state, _remote(job), landed)
+    waiting = sum(not has_ended(row.job) for row in rows)
+    foot: RenderableType = Text(f" all have ended after {elapsed_s:.1f} s", style="dim")
+    if waiting:
+        foot = Spinner("dots", Text(f"{waiting} under way, {elapsed_s:.1f} s", style="dim"), style="cyan")
+    return Group(made, foot)
+
+
+def _state(job: Job) -> Text:
+    mark = "✓ " if job.state is State.SUCCEEDED else "✗ " if has_ended(job) else ""
+    state = state_text(job.state)
+    return Text.assemble((mark, state.style), state)
+
+
+def _remote(job: Job) -> Table:
+    stacked = Table.grid()
+    stacked.add_row(_bar(job))
+    stacked.add_row(_says(job))
+    return stacked
+
+
+def _bar(job: Job) -> RenderableType:
+    if job.state in (State.QUEUED, State.SUBMITTING):
+        return Text("")
+    done = 1.0 if job.ready_at is not None else fraction_of(job.progress)
+    return ProgressBar(total=1.0, completed=done or 0.0, width=_REMOTE, finished_style="green")
+
+
+def _says(job: Job) -> Text:
+    if job.reason:
+        return Text(printable(_TAGS.sub(" ", job.reason)), style="yellow", no_wrap=True, overflow="ellipsis")
+    return Text(remote_text(job), style="dim", no_wrap=True, overflow="ellipsis")
+
+
+def summary(rows: Sequence[Row], verified: Mapping[str, bool]) -> Table:
+    """The table at the end: each file with its checksum, computed again from the disk."""
+    made = table("job", "state", "polls", "file", "size", right=("job", "polls", "size"))
+    for column in made.columns:
+        column.no_wrap = True
+    # On a narrow terminal the checksum is what is cut.
+    made.add_column("SHA-256", overflow="ellipsis")
+    made.add_column("verified", no_wrap=True)
+    for row in rows:
+        start: list[RenderableType] = [str(row.job.id), _state(row.job), str(row.job.polls)]
+        for artifact in row.artifacts:
+            mark = Text("✓ yes", style="green") if verified[artifact.key] else Text("✗ no", style="bold red")
+            made.add_row(*start, artifact.name, size(artifact.size), artifact.sha256, mark)
+            start = [""] * len(start)
+        if not row.artifacts:
+            made.add_row(*start, Text(printable(row.job.reason or "no file"), style="dim"))
+    return made
+
+
+def remarks(rows: Sequence[Row]) -> Iterator[str]:
+    """What was out of the ordinary."""
+    for row in rows:
+        if row.job.fetches > 1:
+            yield f"job {row.job.id} was given a signed URL that had expired, asked for another and downloaded again"

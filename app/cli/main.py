@@ -1,0 +1,75 @@
+"""The command ``tidewaiter``: names every command and loads the one that is asked for."""
+
+import traceback
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from app import __version__
+from app.cli.errors import MEANINGS, ExitCode, ended_by
+from app.cli.session import Session, config_option
+
+# Where each command is, and its line in the help: so that `tidewaiter --help` need not load a single one of them.
+COMMANDS: Final = {
+    "serve": ("app.cli.serve", "Run the daemon."),
+    "submit": ("app.cli.submit", "Ask for an export; the daemon sees to it."),
+    "run": ("app.cli.run", "Make one export here and now, without a daemon."),
+    "jobs": ("app.cli.jobs", "List, show, cancel and retry jobs."),
+    "providers": ("app.cli.providers", "Show the remote APIs, and check specs of your own."),
+    "db": ("app.cli.db", "Bring the database's tables up to date."),
+    "demo": ("app.cli.demo", "Watch four exports of an emulated API, from beginning to end."),
+    "emulate": ("app.cli.emulate", "Serve an emulated API to try a configuration on."),
+}
+_CODES: Final = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in MEANINGS.items())
+
+
+class CommandLine(click.Group):
+    """A group whose commands are loaded by name, and whose errors end in an exit code and a sentence."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """The names of the commands, in the order in which they are met."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Load a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise  # click's own business: usage, --help, and a reader that has gone
+        except KeyboardInterrupt:
+            ctx.exit(ExitCode.INTERRUPTED)
+        except Exception as error:  # noqa: BLE001  # the last stop before the exit code
+            session = ctx.ensure_object(Session)
+            if session.debug:
+                click.echo(session.clean(traceback.format_exc()), err=True)
+            failure = ended_by(error)
+            for line in session.clean(str(failure)).splitlines():
+                click.echo(f"tidewaiter: {line}", err=True)
+            ctx.exit(failure.code)
+
+
+@click.group(cls=CommandLine, epilog=_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tidewaiter", message="%(prog)s %(version)s")
+@config_option
+def main() -> None:
+    """Submit slow exports to remote APIs, wait for them, and land their files whole and checksummed.
+
+    Begin with `tidewaiter demo`.
+    """
+
+
+if __name__ == "__main__":
+    main(prog_name="tidewaiter")

@@ -1,0 +1,184 @@
+"""``tidewaiter providers``: the remote APIs that there are, and the specs that describe them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.text import Text
+
+from app.cli.errors import CommandError, ExitCode
+from app.cli.output import show_json, show_table, table
+from app.cli.session import Session, config_option, debug_option, example, pass_session
+from app.providers.examples import run_examples, uncovered_rules
+from app.providers.faults import SpecError
+from app.providers.lint import lint, read_spec
+from app.providers.provider import Provider
+from app.providers.registry import Registry
+from app.providers.spec.values import Setting, ValueSpec
+
+
+@click.group
+@debug_option
+def providers() -> None:
+    """Show the remote APIs, and check specs of your own."""
+
+
+@providers.command("list", epilog=example("tidewaiter providers list"))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@config_option
+@pass_session
+def list_providers(session: Session, /, *, as_json: bool) -> None:
+    """List the built-in providers, and those of the configuration's folders."""
+    registry = _registry(session)
+    found = [registry.get(name) for name in registry.names()]
+    if as_json:
+        show_json([_as_json(provider) for provider in found])
+        return
+    made = table("provider", "title", "operations", "spec")
+    for provider in found:
+        made.add_row(provider.name, provider.title, ", ".join(provider.operations), provider.file)
+    show_table(made)
+
+
+@providers.command(
+    epilog=example("tidewaiter providers show symplify", "tidewaiter providers show symplify --toml > my.toml")
+)
+@click.argument("name")
+@click.option("--toml", "as_toml", is_flag=True, help="Print the spec itself.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@config_option
+@pass_session
+def show(session: Session, /, *, name: str, as_toml: bool, as_json: bool) -> None:
+    """Show what a provider's accounts need, and what they can be asked for."""
+    if as_toml and as_json:
+        raise click.UsageError("give one of --toml and --json")
+    provider = _registry(session).get(name)
+    if as_toml:
+        click.echo(provider.source, nl=False)
+    elif as_json:
+        show_json(_as_json(provider))
+    else:
+        _show(provider)
+
+
+@providers.command("lint", epilog=example("tidewaiter providers lint specs/*.toml"))
+@click.argument("file", nargs=-1, required=True, type=click.Path(path_type=Path))
+@debug_option
+def lint_files(*, file: tuple[Path, ...]) -> None:
+    """Check specs: every fault at once, with file, key and reason."""
+    faults = [fault for path in file for fault in lint(path)]
+    for fault in faults:
+        click.echo(str(fault))
+    if faults:
+        raise CommandError(ExitCode.CONFIG, f"{len(faults)} fault{'s' * (len(faults) != 1)}")
+    click.echo(f"{len(file)} spec{'s' * (len(file) != 1)}: no fault")
+
+
+@providers.command(epilog=example("tidewaiter providers test specs/mine.toml", "tidewaiter providers test symplify"))
+@click.argument("what", metavar="FILE_OR_NAME", nargs=-1, required=True)
+@config_option
+@pass_session
+def test(session: Session, /, *, what: tuple[str, ...]) -> None:
+    """Run the examples inside specs: recorded replies, and what they must come to."""
+    failed = sum(_run(_provider(session, one)) for one in what)
+    if failed:
+        raise CommandError(ExitCode.FAILED, f"{failed} example{'s' * (failed != 1)} failed")
+
+
+def _registry(session: Session) -> Registry:
+    """The providers of the configuration; the built-in ones where there is none."""
+    return Registry.load(() if session.find_config() is None else session.load().providers.folders)
+
+
+def _provider(session: Session, what: str) -> Provider:
+    path = Path(what)
+    if not path.is_file():
+        return _registry(session).get(what)
+    source = path.read_text(encoding="utf-8", errors="replace")
+    spec, faults = read_spec(what, source)
+    if spec is None:
+        raise SpecError(faults)
+    return Provider(spec, source, what)
+
+
+def _run(provider: Provider) -> int:
+    """Print how the examples of a provider went; returns how many failed."""
+    results = run_examples(provider)
+    for result in results:
+        if not result.ok:
+            click.echo(str(result))
+    failed = sum(not result.ok for result in results)
+    click.echo(f"{provider.name}: {len(results) - failed} of {len(results)} examples as expected")
+    for key in uncovered_rules(provider):
+        click.echo(f"{provider.name}: {key} is shown by no example")
+    return failed
+
+
+def _as_json(provider: Provider) -> dict[str, Any]:
+    spec = provider.spec
+    return {
+        "name": spec.name,
+        "title": spec.title,
+        "file": provider.file,
+        "documentation": list(spec.documentation),
+        "settings": _values_as_json(spec.account),
+        "operations": {
+            name: {"title": operation.title, "parameters": _values_as_json(operation.params)}
+            for name, operation in spec.operations.items()
+        },
+    }
+
+
+def _values_as_json(values: Mapping[str, ValueSpec]) -> dict[str, Any]:
+    return {name: value.model_dump(mode="json", exclude_none=True) for name, value in values.items()}
+
+
+def _show(provider: Provider) -> None:
+    spec = provider.spec
+    click.echo(f"{spec.name}: {spec.title}")
+    for address in spec.documentation:
+        click.echo(f"  {address}")
+    click.echo("\nSettings of an account:\n")
+    _show_values("setting", spec.account)
+    for name, operation in spec.operations.items():
+        click.echo(f"\nOperation {name}: {operation.title}\n")
+        _show_values("parameter", operation.params)
+
+
+def _show_values(kind: str, values: Mapping[str, ValueSpec]) -> None:
+    if not values:
+        click.echo("none")
+        return
+    made = table(kind, "type", "required", "permitted", "default", "what it is")
+    for name, value in values.items():
+        secret = ", secret" if isinstance(value, Setting) and value.secret else ""
+        made.add_row(
+            name, f"{value.type}{secret}", _required(value), _permitted(value), _default(value), Text(value.help)
+        )
+    show_table(made)
+
+
+def _required(value: ValueSpec) -> str:
+    if not value.required or value.default is not None:
+        return "no"
+    where = " and ".join(f"{name} is {_told(wanted)}" for name, wanted in value.when.items())
+    return f"where {where}" if where else "yes"
+
+
+def _permitted(value: ValueSpec) -> Text:
+    parts = [", ".join(value.enum)] if value.enum else []
+    if value.pattern is not None:
+        parts.append(f"pattern {value.pattern}")
+    if value.max_length is not None:
+        parts.append(f"at most {value.max_length} characters")
+    return Text("; ".join(parts))
+
+
+def _default(value: ValueSpec) -> str:
+    return "" if value.default is None else _told(value.default)
+
+
+def _told(value: object) -> str:
+    """A value as the configuration file spells it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

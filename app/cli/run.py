@@ -1,0 +1,106 @@
+"""``tidewaiter run``: one export from the request to its files, with the daemon's own parts but without a daemon."""
+
+import asyncio
+import io
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import click
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from app.bootstrap import run_once
+from app.cli.errors import CommandError, ExitCode
+from app.cli.output import artifact_as_json, console, files_table, fraction_of, job_as_json, show_json, show_table
+from app.cli.session import Session, config_option, example, pass_session
+from app.cli.submit import param_option
+from app.cli.watch import has_ended, line_of, verdict_of
+from app.desk import RequestError
+from app.domain.job import Job, State
+from app.domain.manifest import Artifact
+
+
+@click.command(
+    epilog=example("tidewaiter run newsletter statistics -p export_type=OPENS -p period=LAST_DAY --out ./opens")
+)
+@click.argument("account")
+@click.argument("operation")
+@param_option
+@click.option(
+    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The folder that takes the files."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the job as JSON, and no progress.")
+@config_option
+@pass_session
+def run(
+    session: Session, /, *, account: str, operation: str, params: Mapping[str, str], out: Path, as_json: bool
+) -> None:
+    """Make one export here and now, without a daemon.
+
+    It leaves nothing behind but the files. Ctrl-C stops it; the remote job may then go on unattended.
+    """
+    config = session.load()
+    with _following(as_json) as (on_change, stream), session.log(config, level="warning", stream=stream) as log:
+        job, artifacts = asyncio.run(
+            _asked(run_once(config, account, operation, params, out=out, on_change=on_change, log=log))
+        )
+    if as_json:
+        show_json({**job_as_json(job), "artifacts": [artifact_as_json(one, out) for one in artifacts]})
+    elif artifacts:
+        show_table(files_table(artifacts, out))
+    if not has_ended(job):
+        raise CommandError(ExitCode.INTERRUPTED, f"stopped before the end: {line_of(job)}")
+    click.get_current_context().exit(verdict_of(job))
+
+
+async def _asked(once: Awaitable[tuple[Job, list[Artifact]]]) -> tuple[Job, list[Artifact]]:
+    try:
+        return await once
+    except RequestError as error:
+        raise CommandError(ExitCode.USAGE, str(error)) from error
+
+
+@contextmanager
+def _following(as_json: bool) -> Iterator[tuple[Callable[[Job], None], TextIO]]:
+    """How progress is told, and where warnings go meanwhile: a bar on a terminal, plain lines elsewhere."""
+    if as_json:
+        yield lambda _job: None, sys.stderr
+    elif sys.stdout.isatty():
+        with _bar() as bar:
+            task = bar.add_task("starting", total=None)
+            yield lambda job: _move(bar, task, job), _Above(bar)
+    else:
+        yield lambda job: click.echo(line_of(job)), sys.stderr
+
+
+def _bar() -> Progress:
+    return Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console()
+    )
+
+
+def _move(bar: Progress, task: TaskID, job: Job) -> None:
+    done = 1.0 if has_ended(job) else fraction_of(job.progress) if job.state is State.POLLING else None
+    bar.update(task, description=escape(line_of(job)))
+    if done is not None:
+        bar.update(task, total=1.0, completed=done)
+
+
+class _Above(io.StringIO):
+    """A stream that prints above the bar, so that a warning does not tear it."""
+
+    def __init__(self, bar: Progress) -> None:
+        super().__init__()
+        self._bar = bar
+
+    def isatty(self) -> bool:
+        """It is for people."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Print a line."""
+        self._bar.console.out(text, end="", highlight=False)
+        return len(text)

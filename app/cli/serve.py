@@ -1,0 +1,28 @@
+"""``tidewaiter serve``: the daemon."""
+
+import asyncio
+
+import click
+
+from app import bootstrap
+from app.cli.session import Session, config_option, example, pass_session
+from app.log import configure
+
+
+@click.command(epilog=example("tidewaiter serve --config /etc/tidewaiter/tidewaiter.toml"))
+@config_option
+@pass_session
+def serve(session: Session) -> None:
+    """Run the daemon.
+
+    It takes up every job that is submitted, and logs on stdout. SIGTERM and Ctrl-C let steps under way come to their
+    end; a second one ends it at once. A new SQLite database is set up by itself; any other wants `tidewaiter db
+    upgrade` first.
+    """
+    config = session.load()
+    log = configure(config.log.format, config.log.level, config.secrets)
+    try:
+        code = asyncio.run(bootstrap.serve(config, log))
+    finally:
+        log.close()
+    click.get_current_context().exit(code)

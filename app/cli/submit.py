@@ -1,0 +1,114 @@
+"""``tidewaiter submit``: asks for an export, and waits for it where that is wanted."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from app.cli.desk import at_desk
+from app.cli.errors import CommandError, ExitCode
+from app.cli.output import artifact_as_json, files_table, job_as_json, show_json, show_table
+from app.cli.session import Session, config_option, example, pass_session
+from app.cli.watch import line_of, until_ended, verdict_of
+from app.clock import SystemClock
+from app.desk import Desk, RequestError
+from app.domain.job import Job
+from app.domain.manifest import Artifact
+
+
+def parameters_of(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """What ``-p key=value`` adds up to."""
+    found: dict[str, str] = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not name or not equals:
+            raise click.BadParameter(f"{one!r} has not the form key=value", context, parameter)
+        if name in found:
+            raise click.BadParameter(f"{name} is given twice", context, parameter)
+        found[name] = value
+    return found
+
+
+param_option = click.option(
+    "-p", "params", multiple=True, metavar="KEY=VALUE", callback=parameters_of, help="A parameter of the operation."
+)
+
+
+@click.command(
+    epilog=example(
+        "tidewaiter submit newsletter statistics -p export_type=OPENS -p period=LAST_DAY",
+        "tidewaiter submit newsletter statistics -p export_type=SENT -p period=TODAY --wait --timeout 600 --json",
+    )
+)
+@click.argument("account")
+@click.argument("operation")
+@param_option
+@click.option("--key", metavar="UNIQUE", help="A name for this wish: asked for again, it is the same job.")
+@click.option("--wait", is_flag=True, help="Wait until the job has come to its end.")
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Wait so many seconds at most.")
+@click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")
+@config_option
+@pass_session
+def submit(
+    session: Session,
+    /,
+    *,
+    account: str,
+    operation: str,
+    params: Mapping[str, str],
+    key: str | None,
+    wait: bool,
+    timeout: float | None,
+    as_json: bool,
+) -> None:
+    """Ask for an export; the daemon sees to it.
+
+    ACCOUNT is one of the configuration, OPERATION one that its provider has: `tidewaiter providers show` tells.
+    """
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout says how long to --wait")
+
+    async def ask() -> ExitCode:
+        async with at_desk(session) as (desk, config):
+            job, created = await _submitted(desk, account, operation, params, key)
+            if not wait:
+                _tell(job, created, as_json)
+                return ExitCode.OK
+            tell = _tell_nothing if as_json else _tell_line
+            ended = await until_ended(desk, job, SystemClock(), tell, timeout)
+            _tell_end(ended, await desk.jobs.artifacts(ended.id), config.storage.root, as_json)
+            return verdict_of(ended)
+
+    click.get_current_context().exit(asyncio.run(ask()))
+
+
+async def _submitted(
+    desk: Desk, account: str, operation: str, params: Mapping[str, str], key: str | None
+) -> tuple[Job, bool]:
+    try:
+        return await desk.submit(account, operation, params, key)
+    except RequestError as error:
+        raise CommandError(ExitCode.USAGE, str(error)) from error
+
+
+def _tell(job: Job, created: bool, as_json: bool) -> None:
+    if as_json:
+        show_json({**job_as_json(job), "created": created})
+    else:
+        click.echo(line_of(job) if created else f"{line_of(job)}; it was asked for before")
+
+
+def _tell_line(job: Job) -> None:
+    click.echo(line_of(job))
+
+
+def _tell_nothing(_job: Job) -> None:
+    pass
+
+
+def _tell_end(job: Job, artifacts: Sequence[Artifact], root: Path, as_json: bool) -> None:
+    if as_json:
+        show_json({**job_as_json(job), "artifacts": [artifact_as_json(one, root) for one in artifacts]})
+    elif artifacts:
+        show_table(files_table(artifacts, root))

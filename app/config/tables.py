@@ -1,0 +1,229 @@
+"""The tables of the configuration file: which keys there are, what they may hold, and what they are when left out."""
+
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    model_validator,
+)
+
+from app.config.faults import Fault
+from app.store.address import Address
+
+_ACCOUNT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+class Source(StrEnum):
+    """The kind of place where a value was written."""
+
+    FILE = "file"
+    ENVIRONMENT = "environment"
+    SECRET_FILE = "secret file"  # noqa: S105  # a kind of place
+    DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value came from; ``name`` is a file's path or a variable's name, and what a fault points at."""
+
+    source: Source
+    name: str
+
+
+def _no_truth_value(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a number")  # noqa: TRY004  # pydantic collects ValueErrors
+    return value
+
+
+def _from_folder(path: Path, info: ValidationInfo) -> Path:
+    """The path as it is meant: from the folder that ``load`` passes as context."""
+    folder: Path = info.context["folder"] if info.context else Path.cwd()
+    return folder / path
+
+
+def _split_paths(value: object) -> object:
+    return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
+
+
+def _account_name(name: str) -> str:
+    if not _ACCOUNT_NAME.fullmatch(name):
+        raise ValueError(
+            "an account's name is made of lower-case letters, digits, - and _, begins with a letter or a digit, "
+            "and has at most 64 characters"
+        )
+    return name
+
+
+def _database_url(url: str, info: ValidationInfo) -> str:
+    try:
+        address = Address.parse(url)
+    except ValueError:  # whose text may quote a piece of the password
+        raise ValueError(
+            "must be a URL such as sqlite:///tidewaiter.db, which names a file, or postgresql://user@host/name"
+        ) from None
+    return url if address.file is None else f"sqlite:///{_from_folder(address.file, info)}"
+
+
+def _plain(value: object) -> object:
+    """A setting, which is JSON: TOML's dates are refused, and the numbers that JSON lacks."""
+    match value:
+        case str() | bool() | int():
+            return value
+        case float() if math.isfinite(value):
+            return value
+        case list():
+            return [_plain(one) for one in value]
+        case dict():
+            return {name: _plain(one) for name, one in value.items()}
+        case float():
+            raise ValueError("must be a finite number")
+        case _:
+            raise ValueError("must be text, a number, true or false, an array or a table; dates go in quotes")
+
+
+_ResolvedPath: TypeAlias = Annotated[Path, AfterValidator(_from_folder)]
+_Number: TypeAlias = Annotated[float, BeforeValidator(_no_truth_value), Field(allow_inf_nan=False)]
+_Positive: TypeAlias = Annotated[_Number, Field(gt=0)]
+_FromZero: TypeAlias = Annotated[_Number, Field(ge=0)]
+_FromOne: TypeAlias = Annotated[_Number, Field(ge=1)]
+_Count: TypeAlias = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
+
+
+class DatabaseTable(_Table):
+    """``[database]``: ``sqlite:///`` and an absolute path, or a ``postgresql://`` URL, which may hold a password."""
+
+    url: Annotated[str, AfterValidator(_database_url), Field(repr=False)] = "sqlite:///tidewaiter.db"
+
+
+class StorageTable(_Table):
+    """``[storage]``: the folder in which finished files land."""
+
+    root: _ResolvedPath = Path("exports")
+
+
+class WorkerTable(_Table):
+    """``[worker]``: the daemon's pace.
+
+    ``polls`` and ``downloads`` bound what one daemon has under way; ``lookout_s`` is how often it looks for new jobs.
+    """
+
+    lease_s: _FromOne = 15.0
+    drain_s: _FromZero = 30.0
+    polls: _Count = 64
+    downloads: _Count = 4
+    lookout_s: _Positive = 1.0
+    heartbeat_s: _FromOne = 60.0
+
+
+class RetentionTable(_Table):
+    """``[retention]``: how long finished jobs, and the parts of broken-off downloads, are kept."""
+
+    finished_days: _Positive = 90.0
+    partial_hours: _Positive = 24.0
+
+
+class LogTable(_Table):
+    """``[log]``: ``auto`` is the console's format on a terminal and JSON elsewhere."""
+
+    format: Literal["auto", "json", "console"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class ProvidersTable(_Table):
+    """``[providers]``: folders with the operator's own specs; one text may name several, separated as in PATH."""
+
+    folders: Annotated[tuple[_ResolvedPath, ...], BeforeValidator(_split_paths)] = ()
+
+
+class LimitsTable(_Table):
+    """``[accounts.NAME.limits]``: what replaces the provider's own limits; ``None`` leaves them as they are."""
+
+    requests: _Count | None = None
+    period_s: _Positive | None = None
+    spacing_s: _FromZero | None = None
+    concurrency: _Count | None = None
+
+
+class ScheduleTable(_Table):
+    """``[accounts.NAME.schedule]``: what replaces the provider's own schedule; ``None`` leaves it as it is."""
+
+    first_delay_s: _FromZero | None = None
+    interval_s: _Positive | None = None
+    factor: _FromOne | None = None
+    cap_s: _Positive | None = None
+    deadline_s: _Positive | None = None
+
+    @model_validator(mode="after")
+    def _interval_below_cap(self) -> Self:
+        if self.interval_s is not None and self.cap_s is not None and self.cap_s < self.interval_s:
+            raise ValueError("cap_s must not be below interval_s")
+        return self
+
+
+class AccountTable(_Table):
+    """``[accounts.NAME]``: one set of credentials on a provider, which is who checks the ``settings``."""
+
+    provider: Annotated[str, Field(min_length=1)]
+    allow_private: bool = False
+    clean: bool | None = None
+    shards: Annotated[_Count, Field(le=64)] = 1
+    settings: Annotated[Mapping[str, Annotated[Any, AfterValidator(_plain)]], Field(repr=False)] = {}
+    limits: LimitsTable = LimitsTable()
+    schedule: ScheduleTable = ScheduleTable()
+
+
+class Config(_Table):
+    """A configuration whose every value is well-formed and whose every path is absolute; :func:`app.config.load`."""
+
+    database: DatabaseTable
+    storage: StorageTable
+    worker: WorkerTable
+    retention: RetentionTable
+    log: LogTable
+    providers: ProvidersTable
+    accounts: Mapping[Annotated[str, AfterValidator(_account_name)], AccountTable]
+
+    _path: Path = PrivateAttr(default=Path())
+    _origins: Mapping[tuple[str, ...], Origin] = PrivateAttr(default_factory=dict)
+    _secrets: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def path(self) -> Path:
+        """The file that it was read from."""
+        return self._path
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What is secret whatever a provider says: the content of secret files and the database's password."""
+        return self._secrets
+
+    def origin_of(self, *key: str) -> Origin:
+        """Where the value under that key was written, as in ``origin_of("accounts", "shop", "settings", "token")``."""
+        return self._origins.get(key) or Origin(Source.DEFAULT, str(self._path))
+
+    def fault_at(self, *key: str, reason: str) -> Fault:
+        """A fault of the value under that key: of where it was written, or of the file that lacks it."""
+        return Fault(self.origin_of(*key).name, ".".join(key), reason)
+
+    def remember(self, path: Path, origins: Mapping[tuple[str, ...], Origin], secrets: tuple[str, ...]) -> Self:
+        """Note where the values came from and which of them are secret; done once, by whoever read them."""
+        self._path, self._origins, self._secrets = path, origins, secrets
+        return self

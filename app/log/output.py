@@ -1,0 +1,75 @@
+"""Where log lines go: a stream that may be slow, full or gone, none of which is a reason for the daemon to die."""
+
+import os
+import select
+from io import UnsupportedOperation
+from typing import Final, TextIO
+
+_PATIENCE_S: Final = 1.0
+
+
+class Output:
+    """Writes whole lines, and loses them rather than wait for ever on a reader that has stalled.
+
+    A blocked log must not hold up the event loop until the leases are gone. So a line waits for its reader once, for a
+    second; after that, lines are lost at once until the reader takes some again. ``lost`` counts them.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self.lost = 0
+        self._stream = stream
+        self._descriptor = _descriptor_of(stream)
+        self._stalled = False
+        self._torn = False
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether somebody reads along."""
+        return self._stream is not None and not self._stream.closed and self._stream.isatty()
+
+    def write(self, line: str) -> bool:
+        """Write one line, to which the line end is added; returns whether it went out."""
+        if self._stream is None:
+            return False
+        try:
+            written = _print(line, self._stream) if self._descriptor is None else self._send(line, self._descriptor)
+        except (OSError, ValueError):  # no room, no reader, closed: the next line may fare better
+            written = False
+        self.lost += not written
+        return written
+
+    def _send(self, line: str, descriptor: int) -> bool:
+        after_torn = "\n" if self._torn else ""
+        rest = memoryview(f"{after_torn}{line}\n".encode(errors="backslashreplace"))
+        whole = len(rest)
+        while rest:
+            _, ready, _ = select.select((), (descriptor,), (), 0.0 if self._stalled else _PATIENCE_S)
+            self._stalled = not ready
+            if self._stalled:
+                self._torn = self._torn or len(rest) < whole
+                return False
+            # A pipe that is ready takes this much without blocking (POSIX: PIPE_BUF).
+            rest = rest[os.write(descriptor, rest[: select.PIPE_BUF]) :]
+        self._torn = False
+        return True
+
+    # Names by which structlog calls its last link.
+    debug = info = warning = error = write
+
+
+def _print(line: str, stream: TextIO) -> bool:
+    stream.write(f"{line}\n")
+    stream.flush()
+    return True
+
+
+def _descriptor_of(stream: TextIO | None) -> int | None:
+    """The file behind a stream; ``None`` for one in memory. Writing to it directly leaves nothing to flush at exit."""
+    if stream is None or stream.closed:
+        return None
+    try:
+        descriptor = stream.fileno()
+        stream.flush()
+    except (UnsupportedOperation, OSError):
+        return None
+    return descriptor

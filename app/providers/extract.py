@@ -1,0 +1,103 @@
+"""Extraction: one value out of a reply, from its JSON, a header, its text or its status code."""
+
+import re
+from collections.abc import Callable, Sequence
+
+from app.domain.jsonvalue import Json
+from app.providers.jmes import compile_expression
+from app.providers.reading import Reading, plain, shorten
+from app.providers.spec.fields import PickSpec
+
+Pick = Callable[[Reading], Json]
+
+_LONGEST_HANDLE = 2048
+
+
+def compile_pick(specs: Sequence[PickSpec]) -> Pick:
+    """The function that reads a value out of a reply: the first of the specs that finds one.
+
+    What it returns is ``None`` where nothing was found; blank text counts as nothing.
+    """
+    picks = tuple(_compile_one(spec) for spec in specs)
+    if len(picks) == 1:
+        return picks[0]
+
+    def pick(reading: Reading) -> Json:
+        return next((value for one in picks if (value := one(reading)) is not None), None)
+
+    return pick
+
+
+def _compile_one(spec: PickSpec) -> Pick:
+    source = _source(spec)
+    if spec.regex is None:
+        return _without_blank(source)
+    pattern = re.compile(spec.regex)
+
+    def matched(reading: Reading) -> Json:
+        value = source(reading)
+        return None if value is None else _part(pattern, as_text(value) or "")
+
+    return _without_blank(matched)
+
+
+def _source(spec: PickSpec) -> Pick:
+    if spec.expression is not None:
+        search = compile_expression(spec.expression)
+        return lambda reading: search(reading.document())
+    if spec.header is not None:
+        name = spec.header.lower()
+        return lambda reading: reading.headers.get(name)
+    if spec.text is not None:
+        pattern = re.compile(spec.text)
+        return lambda reading: _part(pattern, reading.text())
+    return lambda reading: reading.status
+
+
+def _part(pattern: re.Pattern[str], text: str) -> str | None:
+    """The first group of the first match, or the whole match where the pattern has no group."""
+    found = pattern.search(text)
+    return None if found is None else found[1 if pattern.groups else 0]
+
+
+def _without_blank(pick: Pick) -> Pick:
+    def found(reading: Reading) -> Json:
+        value = pick(reading)
+        return None if isinstance(value, str) and not value.strip() else value
+
+    return found
+
+
+def as_text(value: Json) -> str | None:
+    """A scalar as text, the way JSON would write it; ``None`` for null, lists and objects."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value) if isinstance(value, int | float) else None
+
+
+def as_note(value: Json, length: int = 100) -> str | None:
+    """A scalar as a short line for a person: a status word, or a progress."""
+    text = as_text(value)
+    if text is None:
+        return None
+    clean = text.strip() if text.isascii() and text.isprintable() else plain(text)
+    return shorten(clean, length) or None
+
+
+def as_count(value: Json) -> int | None:
+    """A count or a size, also where it came as text; ``None`` where it is no whole number from 0."""
+    text = as_text(value)
+    return int(text) if text is not None and re.fullmatch(r"[0-9]{1,18}", text.strip()) else None
+
+
+def as_handle(value: Json) -> str | None:
+    """A handle as text; ``None`` where it could never be sent back: controls, dots only, or without end."""
+    text = None if isinstance(value, bool) else as_text(value)
+    if text is None or not text.strip() or len(text) > _LONGEST_HANDLE or not text.strip().isprintable():
+        return None
+    # As a segment of a path these would name another resource.
+    return None if text.strip() in (".", "..") else text.strip()

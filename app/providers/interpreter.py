@@ -1,0 +1,279 @@
+"""The interpreter: a job becomes a request, a reply becomes an outcome.
+
+No IO and no clock, and nothing here raises because of what a provider sent. The rules of the spec speak first. Where
+none does, the same defaults hold for every provider:
+
+* submit is conservative, because a second POST may make a second remote job: only what a provider surely did not
+  process is tried again, and whatever leaves a doubt is ``Unknown``;
+* a poll that is refused for a while is ``Throttled`` or ``Retry``, a job that is not there is ``Gone``, and a reply
+  of which nobody speaks is ``Unmapped``, never a guess;
+* trouble with the account (429, 503, 401, 403) is the account's, and only the provider's own origin can cause it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from app.domain.job import Job
+from app.domain.jsonvalue import Json
+from app.domain.outcome import (
+    Accepted,
+    Cancelled,
+    Cleaned,
+    Duplicate,
+    Gone,
+    Inline,
+    LinksExpired,
+    Pending,
+    Ready,
+    Refused,
+    Retry,
+    Throttled,
+    Unauthorized,
+    Unknown,
+    Unmapped,
+    Unsent,
+)
+from app.domain.schedule import Policy
+from app.domain.wire import Link, WireReply, WireRequest
+from app.providers.checks import check_params
+from app.providers.defaults import (
+    LOST_LINK,
+    Trouble,
+    host_trouble,
+    is_success,
+    provider_trouble,
+    unaccepted_submit,
+)
+from app.providers.extract import as_text
+from app.providers.faults import UnsendableError
+from app.providers.headers import parse_retry_after, retry_after
+from app.providers.messages import Messages
+from app.providers.operation import Choice, Ending, Poll, S, Steps, Submit
+from app.providers.reading import Reading
+from app.providers.results import Results
+from app.providers.rules import Verdict
+from app.providers.spec.provider import OperationSpec
+from app.providers.urls import origin_of
+
+Submitted: TypeAlias = Accepted | Duplicate | Inline | Throttled | Unauthorized | Refused | Unsent | Unknown
+Polled: TypeAlias = Pending | Ready | Inline | Gone | Unmapped | Retry | Throttled | Unauthorized | Refused
+Fetched: TypeAlias = LinksExpired | Trouble
+
+# What S3 and those that speak like it say of a signed URL, in XML and with one of several codes.
+# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+_SIGNATURE_FAULTS = (b"Request has expired", b"<Code>SignatureDoesNotMatch<", b"<Code>ExpiredToken<")
+
+_SUBMIT_ENDS: Mapping[str, Callable[[str, float | None], Submitted]] = {
+    "refused": lambda reason, _: Refused(reason),
+    "throttled": Throttled,
+    "unauthorized": lambda reason, _: Unauthorized(reason),
+    "unsent": lambda reason, _: Unsent(reason),
+    "unknown": lambda reason, _: Unknown(reason),
+}
+_POLL_ENDS: Mapping[str, Callable[[str, float | None], Polled]] = {
+    "failed": lambda reason, _: Refused(reason),
+    "cancelled": lambda reason, _: Refused(reason),
+    "gone": lambda reason, _: Gone(reason),
+    "retry": Retry,
+    "throttled": Throttled,
+    "unauthorized": lambda reason, _: Unauthorized(reason),
+}
+_FILE_ENDS: Mapping[str, Callable[[str, float | None], Fetched]] = {
+    "expired": lambda reason, _: LinksExpired(reason),
+    "retry": Retry,
+    "refused": lambda reason, _: Refused(reason),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BoundOperation:
+    """One operation under one account: it builds the requests of each step and reads the replies.
+
+    Every method is pure. Those that build raise ``UnsendableError`` where the job lacks what the spec needs (a bug, or
+    a spec that was changed under a waiting job); those that read never raise. ``now`` is epoch seconds, and serves
+    only to understand a Retry-After that is a date.
+    """
+
+    name: str
+    policy: Policy
+    media_type: str | None
+    origin: str
+    spec: OperationSpec = field(repr=False)
+    steps: Steps = field(repr=False)
+    messages: Messages = field(repr=False)
+
+    def check_params(self, raw: Mapping[str, Json]) -> dict[str, Json]:
+        """A job's parameters as they will be stored: typed, spelled as the spec spells them, with defaults.
+
+        Raises:
+            ParameterError: it lists every fault.
+        """
+        return check_params(self.spec, raw)
+
+    def submit(self, job: Job, callback_url: str | None = None) -> WireRequest:
+        """The request that makes the remote job; it wants a connection of its own."""
+        return _needed(self.steps.submit, job, "submit").build(job, callback_url)
+
+    def read_submit(self, job: Job, reply: WireReply, now: float) -> Submitted:
+        """What became of a submit."""
+        step, reading = self.steps.submit.of(job), Reading(reply)
+        if step is None:
+            return Unknown(self.messages.unmapped(reading))
+        verdict = step.rules.judge(reading)
+        effect = verdict.effect if verdict is not None else None
+        wait_s = retry_after(reading.headers, now)
+        if effect is not None and effect in _SUBMIT_ENDS:
+            return _SUBMIT_ENDS[effect](self.messages.reason(reading), wait_s)
+        if verdict is not None and effect == "ready":
+            return self._answered_at_once(job, step, reading, verdict)
+        if effect is None and not is_success(reading.status):
+            return unaccepted_submit(reading.status, self.messages.reason(reading), wait_s)
+        handle = step.handle(reading)
+        if handle is None:
+            return Unknown(self.messages.nameless(reading))
+        return Duplicate(handle) if effect == "duplicate" else Accepted(handle, wait_s)
+
+    def poll(self, job: Job) -> WireRequest:
+        """The request that asks after the remote job."""
+        return _needed(self.steps.poll, job, "poll").build(job, None)
+
+    def read_poll(self, job: Job, reply: WireReply, now: float) -> Polled:
+        """What a poll learned."""
+        step, reading = self.steps.poll.of(job), Reading(reply)
+        if step is None:
+            return Unmapped(self.messages.unmapped(reading))
+        verdict = step.rules.judge(reading)
+        if verdict is None or verdict.effect is None:
+            return self._polled_by_default(reading, verdict, now)
+        if verdict.effect in _POLL_ENDS:
+            reason = self.messages.says(reading, verdict.word)
+            return _POLL_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
+        if verdict.effect == "ready":
+            return self._ready(job, step, reading, verdict)
+        return self._pending(step, reading, verdict, now)
+
+    def resolve(self, job: Job) -> WireRequest | None:
+        """The request that asks for the file's URL; ``None`` where ``links`` knows the links without asking."""
+        results = self.steps.results.of(job)
+        return results.resolve(job, None) if results is not None and results.resolve is not None else None
+
+    def read_resolve(self, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | Fetched:
+        """The link to the file, or why there is none."""
+        results, reading = self.steps.results.of(job), Reading(reply)
+        if results is None or not is_success(reading.status):
+            if reading.status in (404, 410):
+                return LinksExpired(self.messages.reason(reading))
+            return self._trouble(reading, now)
+        url = results.resolved(reading)
+        if url is None:
+            return Retry(f"the reply names no URL of a file: {self.messages.unmapped(reading)}")
+        return (results.link(job, url),)
+
+    def links(self, job: Job) -> tuple[Link, ...]:
+        """The links to the job's files where they are known: from the poll that said ready, or from the spec."""
+        results = self.steps.results.of(job)
+        if results is None or results.url is None:
+            return job.links
+        return (results.link(job, results.url(job, None)),)
+
+    def read_file(self, job: Job, link: Link, reply: WireReply, now: float) -> Fetched | None:
+        """What the reply to a download is, where it is not the file; ``None`` for a 2xx, whose body is to be landed.
+
+        Only the provider's own origin can throttle or refuse the account; a file host has no say in that. A link that
+        is not served is asked for afresh: most often it has expired.
+        """
+        reading, results = Reading(reply), self.steps.results.of(job)
+        verdict = results.rules.judge(reading) if results is not None else None
+        if verdict is not None and verdict.effect is not None:
+            return _FILE_ENDS[verdict.effect](self.messages.reason(reading), retry_after(reading.headers, now))
+        if is_success(reading.status):
+            return None
+        own = origin_of(reply.url or link.url) == self.origin
+        # A 401 or 403 speaks of the account only where the account's credentials were sent.
+        proved = own and link.send_auth
+        lost = reading.status in LOST_LINK and not (proved and reading.status == 403)
+        if lost or any(fault in reading.body for fault in _SIGNATURE_FAULTS):
+            return LinksExpired(self.messages.reason(reading))
+        if own and (proved or reading.status != 401):
+            return self._trouble(reading, now)
+        return host_trouble(reading.status, self.messages.reason(reading), retry_after(reading.headers, now))
+
+    def cancel(self, job: Job) -> WireRequest | None:
+        """The request that stops the remote job; ``None`` where there is no such request, or no remote job."""
+        return _ending_request(self.steps.cancel, job)
+
+    def read_cancel(self, job: Job, reply: WireReply, now: float) -> Cancelled | Trouble:
+        """Whether the remote job has been stopped."""
+        reading, step = Reading(reply), self.steps.cancel.of(job)
+        return Cancelled() if step is not None and reading.status in step.done else self._trouble(reading, now)
+
+    def clean(self, job: Job) -> WireRequest | None:
+        """The request that deletes the remote job; ``None`` where there is no such request, or no remote job."""
+        return _ending_request(self.steps.cleanup, job)
+
+    def read_clean(self, job: Job, reply: WireReply, now: float) -> Cleaned | Trouble:
+        """Whether the remote job has been deleted."""
+        reading, step = Reading(reply), self.steps.cleanup.of(job)
+        return Cleaned() if step is not None and reading.status in step.done else self._trouble(reading, now)
+
+    def _answered_at_once(self, job: Job, step: Submit, reading: Reading, verdict: Verdict) -> Submitted:
+        results = self.steps.results.of(job)
+        if results is None:
+            return Unknown(self.messages.unmapped(reading))
+        if reading.truncated:
+            return Refused("the reply is the file, and it is longer than can be kept while it is read")
+        return self._inline(job, results, reading, verdict, step.handle(reading))
+
+    def _inline(self, job: Job, results: Results, reading: Reading, verdict: Verdict, handle: str | None) -> Inline:
+        media_type = reading.headers.get("content-type") or self.media_type
+        return Inline(results.label(job) or self.name, media_type, verdict.word, handle)
+
+    def _polled_by_default(self, reading: Reading, verdict: Verdict | None, now: float) -> Polled:
+        if reading.malformed and is_success(reading.status):
+            return Retry(self.messages.unread(reading))
+        if reading.status in (404, 410):
+            return Gone(self.messages.reason(reading))
+        if 400 <= reading.status < 600:
+            return self._trouble(reading, now)
+        return Unmapped(self.messages.unmapped(reading, verdict.word if verdict is not None else None))
+
+    def _pending(self, step: Poll, reading: Reading, verdict: Verdict, now: float) -> Pending:
+        said = as_text(step.retry_after(reading))
+        in_body = None if said is None else parse_retry_after(said, reading.headers.get("date"), now)
+        wait_s = retry_after(reading.headers, now) if in_body is None else in_body
+        return Pending(verdict.word, step.progress(reading), wait_s, step.handle(reading))
+
+    def _ready(self, job: Job, step: Poll, reading: Reading, verdict: Verdict) -> Polled:
+        results = self.steps.results.of(job)
+        if results is None:
+            return Unmapped(self.messages.unmapped(reading, verdict.word))
+        if results.inline and reading.truncated:
+            # Only the beginning was kept: the same URL is fetched again, as a stream.
+            return Ready((results.link(job, step.build(job, None).url),), verdict.word)
+        if results.inline:
+            return self._inline(job, results, reading, verdict, step.handle(reading))
+        if results.listed is None:
+            return Ready(status=verdict.word)
+        links = results.listed(reading)
+        if links is not None:
+            return Ready(links, verdict.word)
+        if reading.malformed:
+            return Retry(self.messages.unread(reading))
+        return Unmapped(self.messages.unmapped(reading, verdict.word))
+
+    def _trouble(self, reading: Reading, now: float) -> Trouble:
+        wait_s = retry_after(reading.headers, now)
+        return provider_trouble(reading.status, self.messages.reason(reading), wait_s)
+
+
+def _needed(choice: Choice[S], job: Job, step: str) -> S:
+    chosen = choice.of(job)
+    if chosen is None:
+        raise UnsendableError(f"operation {job.operation!r} has no {step} for this job")
+    return chosen
+
+
+def _ending_request(choice: Choice[Ending], job: Job) -> WireRequest | None:
+    step = choice.of(job) if job.handle is not None else None
+    return None if step is None else step.build(job, None)

@@ -1,0 +1,49 @@
+"""What a reply is said to be, where a person reads it: the provider's own message, or the beginning of the body."""
+
+from app.domain.jsonvalue import Json
+from app.providers.extract import Pick, as_text
+from app.providers.reading import EXCERPT_LENGTH, Reading, Redact, excerpt, plain, shorten
+
+
+class Messages:
+    """Makes sentences about replies, without a secret of the account in them."""
+
+    __slots__ = ("_error", "_redact")
+
+    def __init__(self, error: Pick | None, redact: Redact) -> None:
+        self._error = error
+        self._redact = redact
+
+    def reason(self, reading: Reading) -> str:
+        """The status and what the provider says of it: ``HTTP 400: unknown period``."""
+        said = self._said(reading) or excerpt(reading, self._redact)
+        return f"HTTP {reading.status}: {said}" if said else f"HTTP {reading.status}"
+
+    def says(self, reading: Reading, word: str | None) -> str:
+        """What the provider says of a job that came to a bad end: its word, and its message where it has one."""
+        if word is None:
+            return f"the provider says {self.reason(reading)}"
+        said = self._said(reading)
+        return f"the provider says {word}: {said}" if said else f"the provider says {word}"
+
+    def unread(self, reading: Reading) -> str:
+        """Why a reply that should have been JSON could not be read."""
+        if reading.truncated:
+            return f"HTTP {reading.status}, and a body too long to be read as JSON"
+        if not reading.body.strip():
+            return f"HTTP {reading.status}, and an empty body where JSON was promised"
+        return f"HTTP {reading.status}, and no JSON where it was promised: {excerpt(reading, self._redact)}"
+
+    def nameless(self, reading: Reading) -> str:
+        """Why a reply to a submit does not do: it names no remote job."""
+        return self.unread(reading) if reading.malformed else f"no remote job is named: {self.unmapped(reading)}"
+
+    def unmapped(self, reading: Reading, word: str | None = None) -> str:
+        """What a reply of which no rule speaks looks like: its status, its word where it has one, and its beginning."""
+        what = f"HTTP {reading.status}" if word is None else f"HTTP {reading.status}, status {word!r}"
+        return f"{what}: {excerpt(reading, self._redact)}".removesuffix(": ")
+
+    def _said(self, reading: Reading) -> str | None:
+        value: Json = None if self._error is None else self._error(reading)
+        text = as_text(value)
+        return None if text is None else shorten(plain(self._redact(text)), EXCERPT_LENGTH)

@@ -1,0 +1,169 @@
+"""The compiled operation: what the interpreter runs, chosen by account once and by a job's parameters each time."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
+
+from app.domain.job import Job
+from app.domain.jsonvalue import Json
+from app.providers.extract import Pick, as_handle, as_note, as_text, compile_pick
+from app.providers.jmes import compile_expression
+from app.providers.reading import Reading
+from app.providers.requests import HANDLE, Build, compile_request
+from app.providers.results import Results, compile_results
+from app.providers.rules import Rules, expand
+from app.providers.spec.fields import Variant, When
+from app.providers.spec.provider import OperationSpec
+from app.providers.spec.steps import CancelSpec, PollSpec, ProgressSpec, SubmitSpec
+from app.providers.urls import resolve_url
+
+V = TypeVar("V", bound=Variant)
+S = TypeVar("S")
+
+ReadHandle: TypeAlias = Callable[[Reading], str | None]
+ReadProgress: TypeAlias = Callable[[Reading], str | None]
+
+PARAMS = "params"
+"""The key of ``when`` under which a job's parameters stand, beside the account's settings."""
+
+_DONE_ALREADY = (404, 410)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(Generic[S]):
+    """The variants of a step that an account has; a job's parameters choose among them."""
+
+    variants: tuple[tuple[Mapping[str, Json], str, S], ...]
+    """What the job's parameters must be, the key in the spec, and the compiled step."""
+
+    def of(self, job: Job) -> S | None:
+        """The first variant that is meant for the job; ``None`` where there is none."""
+        return self.with_key(job)[1]
+
+    def with_key(self, job: Job) -> tuple[str, S | None]:
+        """The same, after its key in the spec."""
+        for conditions, key, step in self.variants:
+            if not conditions or all(job.params.get(name) == value for name, value in conditions.items()):
+                return key, step
+        return "", None
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """How a remote job is made, and how the reply is read."""
+
+    build: Build
+    rules: Rules
+    handle: ReadHandle
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """How a remote job is asked after, and how the reply is read."""
+
+    build: Build
+    rules: Rules
+    handle: ReadHandle
+    progress: ReadProgress
+    retry_after: Pick
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a remote job is stopped or deleted; ``done`` are the status codes that say that it is."""
+
+    build: Build
+    done: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """All steps of an operation, for one account."""
+
+    submit: Choice[Submit]
+    poll: Choice[Poll]
+    results: Choice[Results]
+    cancel: Choice[Ending]
+    cleanup: Choice[Ending]
+
+
+def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Json], key: str) -> Steps:
+    """The steps of an operation under an account with these settings; ``key`` is where it stands in the spec."""
+    handle_is_url = any(url.startswith(HANDLE) for url in urls_of(spec))
+
+    def submit(one: SubmitSpec, at: str) -> Submit:
+        build = compile_request(one, base_url, settings, fresh=True)
+        handle = _compile_handle(compile_pick(one.handle), base_url, is_url=handle_is_url)
+        return Submit(build, Rules(one.rules, f"{at}.rules"), handle)
+
+    def poll(one: PollSpec, at: str) -> Poll:
+        return Poll(
+            compile_request(one, base_url, settings),
+            Rules(one.rules, f"{at}.rules"),
+            _compile_handle(compile_pick(one.handle), base_url, is_url=handle_is_url),
+            _compile_progress(one.progress),
+            compile_pick(one.retry_after),
+        )
+
+    def ending(one: CancelSpec, _at: str) -> Ending:
+        return Ending(compile_request(one, base_url, settings), expand(("2xx", *_DONE_ALREADY, *one.done)))
+
+    return Steps(
+        submit=_choose(spec.submit, settings, f"{key}.submit", submit),
+        poll=_choose(spec.poll, settings, f"{key}.poll", poll),
+        results=_choose(
+            spec.results,
+            settings,
+            f"{key}.results",
+            lambda one, at: compile_results(one, base_url, settings, at),
+        ),
+        cancel=_choose(spec.cancel, settings, f"{key}.cancel", ending),
+        cleanup=_choose(spec.cleanup, settings, f"{key}.cleanup", ending),
+    )
+
+
+def urls_of(spec: OperationSpec) -> Iterator[str]:
+    """The templates of all URLs of an operation."""
+    for request in (*spec.submit, *spec.poll, *spec.cancel, *spec.cleanup):
+        yield request.url
+    for results in spec.results:
+        yield from (url for url in (results.url, results.resolve and results.resolve.url) if url)
+
+
+def holds(when: When, settings: Mapping[str, Json]) -> bool:
+    """Whether the account settings are what ``when`` asks for; its ``params`` are not looked at."""
+    return all(settings.get(name) == value for name, value in when.items() if name != PARAMS)
+
+
+def _choose(
+    specs: Sequence[V], settings: Mapping[str, Json], key: str, compile_one: Callable[[V, str], S]
+) -> Choice[S]:
+    variants = []
+    for number, spec in enumerate(specs):
+        if holds(spec.when, settings):
+            at = f"{key}[{number}]" if len(specs) > 1 else key
+            variants.append((spec.when.get(PARAMS, {}), at, compile_one(spec, at)))
+    return Choice(tuple(variants))
+
+
+def _compile_handle(pick: Pick, base_url: str, *, is_url: bool) -> ReadHandle:
+    """Reads a handle. One that is a URL is made absolute at once, while it is known what it is relative to."""
+    if not is_url:
+        return lambda reading: as_handle(pick(reading))
+    return lambda reading: resolve_url(reading.url or f"{base_url}/", as_text(pick(reading)) or "")
+
+
+def _compile_progress(spec: ProgressSpec | None) -> ReadProgress:
+    if spec is None:
+        return lambda _reading: None
+    if spec.done is None or spec.total is None:
+        pick = compile_pick((spec,))
+        return lambda reading: as_note(pick(reading))
+    done_of, total_of = compile_expression(spec.done), compile_expression(spec.total)
+
+    def ratio(reading: Reading) -> str | None:
+        document = reading.document()
+        done, total = as_note(done_of(document)), as_note(total_of(document))
+        return None if done is None else done if total is None else f"{done}/{total}"
+
+    return ratio

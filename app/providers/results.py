@@ -1,0 +1,133 @@
+"""Results: where the files of a finished remote job are, compiled from a spec's table."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from app.domain.job import Job
+from app.domain.jsonvalue import Json
+from app.domain.wire import Link
+from app.providers.extract import as_count, as_note, as_text, compile_pick
+from app.providers.jmes import Search, compile_expression, is_true
+from app.providers.reading import Reading
+from app.providers.requests import Build, BuildUrl, compile_request, compile_url
+from app.providers.rules import Rules
+from app.providers.spec.steps import FilesSpec, ResolveSpec, ResultsSpec
+from app.providers.template import always, compile_text
+from app.providers.urls import last_segment, resolve_url
+
+ReadLinks: TypeAlias = Callable[[Reading], tuple[Link, ...] | None]
+"""Reads the links out of a reply; ``None`` where it does not name them as the spec promises."""
+ReadUrl: TypeAlias = Callable[[Reading], str | None]
+
+_LONGEST_LABEL = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """The compiled table: exactly one of ``inline``, ``url``, ``listed`` and ``resolve`` is there.
+
+    ``label`` names the one file where it is inline, or where the provider's URL says little; it is empty where the
+    spec leaves the name to the URL. ``listed`` reads the links from the reply that says ready, ``resolved`` the one
+    URL from the reply to ``resolve``.
+    """
+
+    inline: bool
+    url: BuildUrl | None
+    listed: ReadLinks | None
+    resolve: Build | None
+    resolved: ReadUrl
+    label: Callable[[Job], str]
+    send_auth: bool
+    rules: Rules
+
+    def link(self, job: Job, url: str) -> Link:
+        """A link to the job's one file."""
+        return Link(url, self.label(job) or _name_in(url), self.send_auth)
+
+
+def compile_results(spec: ResultsSpec, base_url: str, settings: Mapping[str, Json], key: str) -> Results:
+    """The compiled form of a ``results`` table; ``key`` is where it stands in the spec."""
+    return Results(
+        inline=spec.inline is not None,
+        url=None if spec.url is None else compile_url(spec.url, base_url, settings),
+        listed=_compile_listed(spec, base_url) if spec.files else None,
+        resolve=None if spec.resolve is None else compile_request(spec.resolve, base_url, settings),
+        resolved=_compile_resolved(spec.resolve, base_url),
+        label=_compile_label(spec, settings),
+        send_auth=spec.send_auth,
+        rules=Rules(spec.rules, f"{key}.rules"),
+    )
+
+
+def _compile_label(spec: ResultsSpec, settings: Mapping[str, Json]) -> Callable[[Job], str]:
+    render = always(compile_text(spec.label or "", settings))
+    return lambda job: str(render(job, None) or "")
+
+
+def _compile_resolved(spec: ResolveSpec | None, base_url: str) -> ReadUrl:
+    pick = compile_pick(() if spec is None else spec.link)
+    return lambda reading: resolve_url(reading.url or f"{base_url}/", as_text(pick(reading)) or "")
+
+
+def _compile_listed(spec: ResultsSpec, base_url: str) -> ReadLinks:
+    lists = tuple(_compile_files(files) for files in spec.files)
+    send_auth_if = None if spec.send_auth_if is None else compile_expression(spec.send_auth_if)
+
+    def read(reading: Reading) -> tuple[Link, ...] | None:
+        document = reading.document()
+        if reading.malformed:
+            return None
+        send_auth = spec.send_auth
+        if send_auth_if is not None and (said := send_auth_if(document)) is not None:
+            send_auth = is_true(said)
+        base = reading.url or f"{base_url}/"
+        links = [link for files in lists for link in files(document, base, send_auth)]
+        # A file that is listed without a usable URL must not be lost in silence.
+        return None if None in links else tuple(link for link in links if link is not None)
+
+    return read
+
+
+def _compile_files(spec: FilesSpec) -> Callable[[Json, str, bool], Iterator[Link | None]]:
+    each = compile_expression(spec.each)
+    url = compile_expression(spec.url)
+    label, count, size = _optional(spec.label), _optional(spec.count), _optional(spec.size)
+    kind, sha256, md5 = _optional(spec.media_type), _optional(spec.sha256), _optional(spec.md5)
+
+    def read(document: Json, base: str, send_auth: bool) -> Iterator[Link | None]:
+        found = each(document)
+        items = found if isinstance(found, list) else [] if found is None else [found]
+        for item in items:
+            address = resolve_url(base, as_text(url(item)) or "")
+            if address is None:
+                yield None
+                continue
+            yield Link(
+                address,
+                as_note(label(item), _LONGEST_LABEL) or _name_in(address),
+                send_auth,
+                as_note(kind(item)),
+                as_count(size(item)),
+                as_count(count(item)),
+                _digest(sha256(item), 64),
+                _digest(md5(item), 32),
+            )
+
+    return read
+
+
+def _optional(expression: str | None) -> Search:
+    return compile_expression(expression) if expression is not None else lambda _item: None
+
+
+def _name_in(url: str) -> str:
+    """What a URL seems to call its file; what is encoded in it may be anything."""
+    return as_note(last_segment(url), _LONGEST_LABEL) or ""
+
+
+def _digest(value: Json, length: int) -> str | None:
+    """A checksum in lower-case hexadecimal; ``None`` where it is none of that length."""
+    text = (as_text(value) or "").strip().lower()
+    return text if re.fullmatch(f"[0-9a-f]{{{length}}}", text) else None

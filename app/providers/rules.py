@@ -1,0 +1,121 @@
+"""Rules: an ordered list of conditions on a reply, of which the first that holds says what the reply means."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from app.providers.extract import Pick, as_note, as_text, compile_pick
+from app.providers.jmes import compile_expression, is_true
+from app.providers.reading import Reading
+from app.providers.spec.fields import Codes
+from app.providers.spec.steps import RuleSpec
+
+Condition = Callable[[Reading], bool]
+
+_CODES_PER_CLASS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a reply means: the effect, the provider's own word where a word decided, and the key of the rule.
+
+    ``effect`` is ``None`` where a word was read that no rule knows.
+    """
+
+    effect: str | None
+    word: str | None
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    key: str
+    codes: frozenset[int]
+    conditions: tuple[Condition, ...]
+    then: str | None
+    word: Pick | None
+    words: Mapping[str, tuple[str, str]]
+
+    def holds(self, reading: Reading) -> bool:
+        return reading.status in self.codes and all(condition(reading) for condition in self.conditions)
+
+
+class Rules:
+    """The compiled rules of one step."""
+
+    __slots__ = ("_rules",)
+
+    def __init__(self, specs: Sequence[RuleSpec], key: str) -> None:
+        self._rules = tuple(_compile(spec, f"{key}[{number}]") for number, spec in enumerate(specs))
+
+    def judge(self, reading: Reading) -> Verdict | None:
+        """The verdict of the first rule that holds; ``None`` where none does.
+
+        A rule whose word is not in its table does not hold. When no later rule holds either, the word is returned
+        without an effect, so that a person gets to see it.
+        """
+        unknown = None
+        for rule in self._rules:
+            if not rule.holds(reading):
+                continue
+            if rule.word is None:
+                return Verdict(rule.then, None, rule.key)
+            said = rule.word(reading)
+            text = as_text(said)
+            if text is None:
+                continue
+            meaning = rule.words.get(fold(text))
+            if meaning is not None:
+                return Verdict(meaning[0], as_note(said), meaning[1])
+            unknown = unknown or Verdict(None, as_note(said), rule.key)
+        return unknown
+
+    def keys(self) -> Iterable[str]:
+        """The key of each rule, or of each entry where a rule has a table of words."""
+        for rule in self._rules:
+            if rule.word is None:
+                yield rule.key
+            else:
+                yield from (key for _, key in rule.words.values())
+
+
+def fold(word: str) -> str:
+    """A word as tables of words compare it: without surrounding blanks, in one case."""
+    return word.strip().casefold()
+
+
+def expand(codes: Codes) -> frozenset[int]:
+    """The status codes that a rule names; ``2xx`` stands for its hundred."""
+    every: set[int] = set()
+    for code in codes:
+        if isinstance(code, int):
+            every.add(code)
+        else:
+            first = int(code[0]) * _CODES_PER_CLASS
+            every.update(range(first, first + _CODES_PER_CLASS))
+    return frozenset(every)
+
+
+def _compile(spec: RuleSpec, key: str) -> _Rule:
+    words = {fold(word): (effect, f"{key}.words.{word}") for word, effect in spec.words.items()}
+    word = compile_pick(spec.word) if spec.word else None
+    return _Rule(key, expand(spec.status), tuple(_conditions(spec)), spec.then, word, words)
+
+
+def _conditions(spec: RuleSpec) -> Iterable[Condition]:
+    if spec.header is not None:
+        yield _header_matches(spec.header.name.lower(), re.compile(spec.header.regex))
+    if spec.expression is not None:
+        search = compile_expression(spec.expression)
+        yield lambda reading: is_true(search(reading.document()))
+    if spec.text is not None:
+        pattern = re.compile(spec.text)
+        yield lambda reading: pattern.search(reading.text()) is not None
+
+
+def _header_matches(name: str, pattern: re.Pattern[str]) -> Condition:
+    def holds(reading: Reading) -> bool:
+        value = reading.headers.get(name)
+        return value is not None and pattern.search(value) is not None
+
+    return holds

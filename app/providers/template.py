@@ -1,0 +1,209 @@
+"""Templates: ``${...}`` in the parsed tree of a spec, compiled once into functions of a job.
+
+A text that is nothing but one reference keeps the type of its value; in any other text values are written as JSON
+would write them. A value that is not there makes the whole text not there, and the key that it stands at is left out.
+Nothing is ever pasted into JSON text, and into a URL only percent-encoded.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+from urllib.parse import quote
+
+from app.domain.job import Job
+from app.domain.jsonvalue import Json
+from app.providers.extract import as_text
+from app.providers.faults import UnsendableError
+
+_REFERENCE = re.compile(r"\$\{([^{}]*)\}")
+_SAFE_SEGMENT = re.compile(r"[A-Za-z0-9_~-]+")
+_PLAIN = ("handle", "callback_url", "job.id", "intent.key")
+_SCOPES = ("params", "account")
+KNOWN = "params.NAME, account.NAME, handle, callback_url, job.id, intent.key"
+
+
+class TemplateError(ValueError):
+    """A template cannot be read; the message says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What stands between ``${`` and ``}``: a scope, and within ``params`` and ``account`` a name."""
+
+    scope: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"${{{self.scope}.{self.name}}}" if self.name else f"${{{self.scope}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What a template comes to when it depends on no job; ``None`` where it comes to nothing."""
+
+    value: Json
+
+
+Render: TypeAlias = Callable[[Job, str | None], Json]
+"""What a template comes to for a job and its callback URL; ``None`` where a value is not there."""
+Node: TypeAlias = Fixed | Render
+
+
+def parse_template(text: str) -> tuple[str | Reference, ...]:
+    """The texts and references that a template is made of, in order.
+
+    Raises:
+        TemplateError: a reference is not closed, or is none of those that there are.
+    """
+    pieces = _REFERENCE.split(text)
+    if any("${" in piece for piece in pieces[::2]):
+        raise TemplateError("has a ${ without its }")
+    every = (piece if number % 2 == 0 else _reference(piece) for number, piece in enumerate(pieces))
+    return tuple(piece for piece in every if piece != "")
+
+
+def _reference(inner: str) -> Reference:
+    scope, _, name = inner.partition(".")
+    if scope in _SCOPES and name:
+        return Reference(scope, name)
+    if inner in _PLAIN:
+        return Reference(inner)
+    raise TemplateError(f"refers to ${{{inner}}}, which there is not (there are {KNOWN})")
+
+
+def compile_value(text: str, settings: Mapping[str, Json]) -> Node:
+    """A template whose value keeps its type where it is one whole reference."""
+    parts = parse_template(text)
+    if len(parts) == 1 and isinstance(parts[0], Reference):
+        return _value_of(parts[0], settings)
+    return compile_text(text, settings)
+
+
+def compile_tree(tree: Json, settings: Mapping[str, Json]) -> Node:
+    """A tree of templates; members and items that come to nothing are left out of it."""
+    if isinstance(tree, str):
+        return compile_value(tree, settings)
+    if isinstance(tree, Mapping):
+        return _compile_object({key: compile_tree(value, settings) for key, value in tree.items()})
+    if isinstance(tree, Sequence):
+        return _compile_array([compile_tree(item, settings) for item in tree])
+    return Fixed(tree)
+
+
+def _compile_object(nodes: Mapping[str, Node]) -> Node:
+    members = {key: node.value for key, node in nodes.items() if isinstance(node, Fixed)}
+    if len(members) == len(nodes):
+        return Fixed({key: value for key, value in members.items() if value is not None})
+    renders = [(key, always(node)) for key, node in nodes.items()]
+    return lambda job, callback_url: {
+        key: value for key, render in renders if (value := render(job, callback_url)) is not None
+    }
+
+
+def _compile_array(nodes: Sequence[Node]) -> Node:
+    items = [node.value for node in nodes if isinstance(node, Fixed)]
+    if len(items) == len(nodes):
+        return Fixed([item for item in items if item is not None])
+    renders = [always(node) for node in nodes]
+    return lambda job, callback_url: [item for render in renders if (item := render(job, callback_url)) is not None]
+
+
+def compile_text(
+    text: str, settings: Mapping[str, Json], escape: Callable[[str], str] | None = None, before: str = ""
+) -> Node:
+    """A template that comes to text, with ``before`` in front of it as it is.
+
+    ``escape`` is applied to what is substituted, never to the template itself.
+    """
+    pieces: list[str | Render] = [before] if before else []
+    for part in parse_template(text):
+        node = Fixed(part) if isinstance(part, str) else _text_of(_value_of(part, settings), escape)
+        if isinstance(node, Fixed) and node.value is None:
+            return node
+        piece = str(node.value) if isinstance(node, Fixed) else node
+        if pieces and isinstance(piece, str) and isinstance(last := pieces[-1], str):
+            pieces[-1] = last + piece
+        else:
+            pieces.append(piece)
+    return _joined(pieces)
+
+
+def _joined(pieces: list[str | Render]) -> Node:
+    match pieces:
+        case []:
+            return Fixed("")
+        case [str(only)]:
+            return Fixed(only)
+        case [str(before), only] if not isinstance(only, str):
+            return _after(before, only)
+    renders = [always(Fixed(piece) if isinstance(piece, str) else piece) for piece in pieces]
+
+    def render(job: Job, callback_url: str | None) -> Json:
+        values = [one(job, callback_url) for one in renders]
+        return None if None in values else "".join(map(str, values))
+
+    return render
+
+
+def _after(before: str, only: Render) -> Render:
+    """The most common template of all, a URL that ends with the handle, without lists."""
+
+    def render(job: Job, callback_url: str | None) -> Json:
+        value = only(job, callback_url)
+        return None if value is None else f"{before}{value}"
+
+    return render
+
+
+def always(node: Node) -> Render:
+    """A node as a function, also where it is fixed."""
+    if not isinstance(node, Fixed):
+        return node
+    value = node.value
+    return lambda _job, _callback_url: value
+
+
+def _value_of(reference: Reference, settings: Mapping[str, Json]) -> Node:
+    name = reference.name
+    match reference.scope:
+        case "account":
+            return Fixed(settings.get(name))
+        case "params":
+            return lambda job, _: job.params.get(name)
+        case "handle":
+            return lambda job, _: job.handle
+        case "callback_url":
+            return lambda _, callback_url: callback_url
+        case "job.id":
+            return lambda job, _: job.id
+        case _:
+            return lambda job, _: job.intent_key
+
+
+def _text_of(node: Node, escape: Callable[[str], str] | None) -> Node:
+    def written(value: Json) -> str | None:
+        text = as_text(value)
+        return text if text is None or escape is None else escape(text)
+
+    if isinstance(node, Fixed):
+        return Fixed(written(node.value))
+    return lambda job, callback_url: written(node(job, callback_url))
+
+
+def url_part(text: str) -> str:
+    """A value as a part of a URL: no character of it can end the part that it stands in.
+
+    Raises:
+        UnsendableError: the value is empty or made of dots; as a segment of a path it would name another resource.
+    """
+    if _SAFE_SEGMENT.fullmatch(text):
+        return text
+    if text.strip(".") == "":
+        raise UnsendableError(f"{text!r} cannot be a part of a URL")
+    return quote(text, safe="")
+
+
+def query_part(text: str) -> str:
+    """A key or value of a query, percent-encoded."""
+    return quote(text, safe="")

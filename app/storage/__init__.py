@@ -1,0 +1,1 @@
+"""Where files land: whole or not at all."""

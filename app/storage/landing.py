@@ -1,0 +1,149 @@
+"""One file on its way to its final name: written as it comes in, hashed, and landed whole or not at all."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from app.storage.base import ChecksumError, Landed, StorageError
+from app.storage.files import in_words
+from app.storage.partials import Part
+from app.storage.threads import Run
+
+T = TypeVar("T")
+
+_BLOCK_BYTES = 2**20
+_MOST_PIECES = 1000  # writev takes 1024 on Linux; a host may send single bytes
+
+
+class Landing:
+    """A download in progress.
+
+    While one block is hashed and written in a thread, the next fills up here; a storage slower than the network makes
+    :meth:`write` wait. A landing ends in one of :meth:`finish`, :meth:`checkpoint` and :meth:`discard`; where the
+    storage or a checksum fails, it has ended and its file is removed. Ending it again does nothing. Being cancelled
+    ends nothing: what runs in the thread goes on, and whichever call comes next waits for it.
+
+    ``offset`` is how many bytes are here already from an earlier checkpoint, and ``validator`` the strong ETag that
+    they came with.
+    """
+
+    def __init__(self, part: Part, final: Path, checkpoint: Path, key: str, run: Run) -> None:
+        self.offset = part.size
+        self.validator = part.validator
+        self._part = part
+        self._final = final
+        self._checkpoint = checkpoint
+        self._key = key
+        self._run = run
+        self._pieces: list[bytes] = []
+        self._waiting_bytes = 0
+        self._running: asyncio.Future[Any] | None = None
+
+    async def write(self, chunk: bytes) -> None:
+        """Take the next bytes of the file.
+
+        Raises:
+            StorageFullError: there is no room.
+            StorageError: the storage failed otherwise.
+        """
+        self._pieces.append(chunk)
+        self._waiting_bytes += len(chunk)
+        if self._waiting_bytes >= _BLOCK_BYTES or len(self._pieces) >= _MOST_PIECES:
+            await self._hand_over()
+
+    async def restart(self) -> None:
+        """Forget every byte: the remote sends the file from its beginning, or it is another one by now."""
+        self._pieces = []
+        self._waiting_bytes = 0
+        await self._call("start over", self._part.restart)
+        self.offset = 0
+        self.validator = None
+
+    async def checkpoint(self, validator: str | None) -> None:
+        """End for now, and keep what is here for a later opening.
+
+        Args:
+            validator: the strong ETag that the bytes came with. Without one nobody could tell later whether the rest
+                belongs to them, so nothing is kept.
+        """
+        await self._settle()
+        if self._part.closed:
+            return
+        if validator is None or validator.startswith("W/"):
+            await self.discard()
+            return
+        await self._flush()
+        await self._call("keep the beginning of", partial(self._part.save, self._checkpoint, validator))
+
+    async def finish(self, *, sha256: str | None = None, size: int | None = None, md5: str | None = None) -> Landed:
+        """Verify the file and give it its final name, durably; one of that name is replaced.
+
+        Args:
+            sha256: what was announced, in hex; ``None`` where nothing was.
+            size: the same, in bytes.
+            md5: the same, in hex; the landing must have been opened with ``md5``.
+
+        Raises:
+            ChecksumError: it is not what was announced.
+            StorageError: as for :meth:`write`.
+        """
+        await self._flush()
+        try:
+            self._part.verify(sha256=sha256, size=size, md5=md5)
+        except ChecksumError:
+            await self.discard()
+            raise
+        return await self._call("land", partial(self._part.land, self._final))
+
+    async def discard(self) -> None:
+        """End, and keep nothing."""
+        self._pieces = []
+        with suppress(StorageError):
+            await self._settle()
+        await self._drop()
+
+    async def _flush(self) -> None:
+        if self._pieces:
+            await self._hand_over()
+        await self._settle()
+
+    async def _hand_over(self) -> None:
+        await self._settle()
+        pieces, self._pieces = self._pieces, []
+        self._waiting_bytes = 0
+        self._running = self._begin("write", partial(self._part.append, pieces))
+
+    async def _call(self, doing: str, work: Callable[[], T]) -> T:
+        await self._settle()
+        running = self._begin(doing, work)
+        self._running = running
+        await self._settle()
+        return running.result()
+
+    def _begin(self, doing: str, work: Callable[[], T]) -> asyncio.Future[T]:
+        def spoken() -> T:
+            with in_words(f"{doing} {self._key}"):
+                return work()
+
+        return asyncio.ensure_future(self._run(spoken))
+
+    async def _settle(self) -> None:
+        """Wait until the thread is done with the file; one call at a time is about it."""
+        if self._running is None:
+            return
+        try:
+            await asyncio.shield(self._running)
+        except StorageError:
+            self._running = None
+            await self._drop()
+            raise
+        self._running = None
+
+    async def _drop(self) -> None:
+        running = self._running = self._begin("remove", self._part.drop)
+        with suppress(StorageError):
+            await asyncio.shield(running)
+        self._running = None

@@ -1,0 +1,119 @@
+"""Storage on a local file system: whole files under their keys, and the unfinished ones in a folder beside them."""
+
+import asyncio
+import hashlib
+import os
+import stat
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from app.storage.base import Landed
+from app.storage.files import create, in_words, path_of, remove, write_all, write_whole
+from app.storage.landing import Landing
+from app.storage.partials import Part, Partials
+from app.storage.threads import Run
+
+T = TypeVar("T")
+
+_PROBE = bytes(64 * 1024)
+
+
+class LocalStorage:
+    """Files below one folder; a key is the path below it, with forward slashes.
+
+    Args:
+        root: the folder; made when it is not there.
+        run: runs blocking work, see :class:`app.storage.threads.StorageThreads`.
+
+    Every method raises ``StorageFullError`` where there is no room and ``StorageError`` where the file system fails
+    otherwise, or where a key would lead out of ``root``.
+    """
+
+    def __init__(self, root: Path, run: Run) -> None:
+        self._root = root
+        self._partials = Partials(root / ".partial")
+        self._run = run
+
+    async def open(self, key: str, job_id: int, number: int, *, md5: bool = False) -> Landing:
+        """Begin to land a file, or go on from its checkpoint, of which every byte is read again.
+
+        Args:
+            key: the file's final name.
+            job_id: whose file it is.
+            number: which of the job's files.
+            md5: whether an MD5 was announced too, and must be reckoned along.
+        """
+        final = path_of(self._root, key)
+        opening = asyncio.ensure_future(
+            self._start(f"open {key}", partial(self._partials.open, job_id, number, md5=md5))
+        )
+        try:
+            part = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_drop_opened)
+            raise
+        return Landing(part, final, self._partials.checkpoint_path(job_id, number), key, self._run)
+
+    async def put(self, key: str, content: bytes) -> Landed:
+        """Land a small file whole, replacing one of that name."""
+        final = path_of(self._root, key)
+        await self._start(f"write {key}", lambda: write_whole(self._partials.temporary(), final, content))
+        return Landed(len(content), hashlib.sha256(content).hexdigest())
+
+    async def find(self, key: str) -> int | None:
+        """The size of a landed file in bytes, ``None`` where there is none."""
+        return await self._start(f"look for {key}", partial(_size_of, path_of(self._root, key)))
+
+    async def drop_partials(self, job_id: int) -> None:
+        """Remove whatever was begun for a job and not landed."""
+        await self._start("remove unfinished files", partial(self._partials.drop, job_id))
+
+    async def sweep(self, older_than: float, keep: Collection[int]) -> int:
+        """Remove unfinished files that nobody will finish.
+
+        Args:
+            older_than: only what was last written before, in epoch seconds.
+            keep: the jobs whose files stay.
+
+        Returns:
+            How many files were removed.
+        """
+        return await self._start("sweep unfinished files", partial(self._partials.sweep, older_than, keep))
+
+    async def check(self) -> None:
+        """Write, sync and remove a small file; returning means that the storage works."""
+        await self._start("write a probe", self._probe)
+
+    def _probe(self) -> None:
+        path = self._partials.temporary()
+        descriptor = create(path)
+        try:
+            write_all(descriptor, [_PROBE])
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+            remove(path)
+
+    def _start(self, doing: str, work: Callable[[], T]) -> Awaitable[T]:
+        def spoken() -> T:
+            with in_words(doing):
+                return work()
+
+        return self._run(spoken)
+
+
+def _drop_opened(opening: asyncio.Future[Part]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        with suppress(OSError):
+            opening.result().drop()
+
+
+def _size_of(path: Path) -> int | None:
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None

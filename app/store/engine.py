@@ -1,0 +1,230 @@
+"""The database as the rest of the program sees it: reading, writing, and knowing whether it can be used."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import aiosqlite
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, event
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from app.clock import Clock
+from app.store.address import Address
+from app.store.errors import HandleTakenError, SchemaError, StoreUnavailableError, unavailable
+from app.store.revisions import known_revisions
+from app.store.tables import CLOCK_FUNCTION
+
+__all__ = ["Database", "HandleTakenError", "SchemaError", "SqliteConnect", "StoreUnavailableError"]
+
+SqliteConnect: TypeAlias = Callable[[], Awaitable[aiosqlite.Connection]]
+"""Opens a connection to the SQLite file; a simulation brings one that needs no thread."""
+
+# RETURNING came with it: https://www.sqlite.org/lang_returning.html
+_OLDEST_SQLITE: Final = (3, 35)
+_BUSY_MS: Final = 5_000
+_READERS: Final = 2
+_CACHE_KIB: Final = 65_536
+_LARGEST_JOURNAL: Final = 67_108_864
+# Four times SQLite's own: a page that several groups touch is then written back once.
+_CHECKPOINT_PAGES: Final = 1000
+
+_POOL: Final = 5
+_POOL_WAIT_S: Final = 10.0
+_ANSWER_S: Final = 30.0
+_SERVER_OPTIONS: Final = (
+    "-c statement_timeout=20s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s "
+    "-c default_transaction_isolation=read\\ committed"
+)
+_SOCKET_OPTIONS: Final = {
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+
+
+class Database:
+    """One database, SQLite or PostgreSQL, through pools of connections that are opened on first use.
+
+    On SQLite there is one writing connection, which holds the write lock from the beginning of a transaction, and
+    readers that never wait for it (WAL). Every transaction has a bounded duration: a database that does not answer is
+    unavailable, it does not hang the daemon.
+
+    ``name`` is the URL without what may be secret. ``exclusive`` says that only one daemon at a time can serve the
+    database; ``dialect`` is ``sqlite`` or ``postgresql``.
+    """
+
+    def __init__(self, name: str, reader: AsyncEngine, writer: AsyncEngine, *, exclusive: bool) -> None:
+        self.name = name
+        self.exclusive = exclusive
+        self.dialect = writer.dialect.name
+        self._reader = reader
+        self._writer = writer
+        # Several tasks would otherwise queue for the one connection inside of the pool, whose wait is bounded.
+        self._one_writer: AbstractAsyncContextManager[object] = asyncio.Lock() if exclusive else nullcontext()
+
+    @classmethod
+    def open(cls, url: str, clock: Clock, *, sqlite_connect: SqliteConnect | None = None) -> "Database":
+        """Prepare a database for use; nothing is connected yet.
+
+        Args:
+            url: ``sqlite:///path`` (the folder is created) or ``postgresql://...``.
+            clock: the database's clock on SQLite; PostgreSQL has its own.
+            sqlite_connect: opens the connections to the SQLite file in place of ``aiosqlite.connect``.
+
+        Raises:
+            ValueError: the URL is none that Tidewaiter works with.
+            StoreUnavailableError: the folder cannot be created, or this Python's SQLite is too old.
+        """
+        address = Address.parse(url)
+        if address.file is None:
+            engine = _postgresql_engine(address)
+            return cls(address.name, engine.execution_options(isolation_level="AUTOCOMMIT"), engine, exclusive=False)
+        _prepare_folder(address.file)
+        reader, writer = _sqlite_engines(address, clock, sqlite_connect)
+        return cls(address.name, reader, writer, exclusive=True)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for reading; each statement sees what is committed when it begins.
+
+        Raises:
+            StoreUnavailableError: the database cannot be used.
+        """
+        async with self._bounded(), self._reader.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """A connection in a transaction that is committed at the end, or rolled back on an error.
+
+        Raises:
+            StoreUnavailableError: the database cannot be used; when the commit itself failed, it may have been done.
+        """
+        async with self._one_writer, self._bounded(), self._writer.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _bounded(self) -> AsyncIterator[None]:
+        """Turn whatever is wrong with the database into one exception, silence included."""
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                yield
+        except Exception as error:
+            told = unavailable(error)
+            if told is None:
+                raise
+            raise told from error
+
+    async def schema_version(self) -> str | None:
+        """The revision of the migrations that the database is at; ``None`` when it has no tables yet."""
+        async with self.reading() as connection:
+            return await connection.run_sync(_revision_of)
+
+    async def check_schema(self) -> None:
+        """Make sure that the tables are those of this program.
+
+        Raises:
+            SchemaError: they are missing, older or newer; the text says what to do.
+            StoreUnavailableError: the database cannot be used.
+        """
+        found, known = await self.schema_version(), known_revisions()
+        if found == known[-1]:
+            return
+        if found is None:
+            raise SchemaError("The database has no tables yet: run `tidewaiter db upgrade`.")
+        if found in known:
+            raise SchemaError(
+                f"The database is at revision {found} and this program needs {known[-1]}: run `tidewaiter db upgrade`."
+            )
+        raise SchemaError(
+            f"The database is at revision {found}, which is newer than this program, whose last is {known[-1]}: "
+            "run the program that upgraded it."
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._reader.dispose()
+        await self._writer.dispose()
+
+
+def _revision_of(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _postgresql_engine(address: Address) -> AsyncEngine:
+    own_options = address.url.query.get("options", "")
+    return create_async_engine(
+        address.for_daemon(),
+        pool_size=_POOL,
+        max_overflow=_POOL,
+        pool_timeout=_POOL_WAIT_S,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args={**_SOCKET_OPTIONS, "options": f"{_SERVER_OPTIONS} {own_options}"},
+    )
+
+
+def _prepare_folder(file: Path) -> None:
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise StoreUnavailableError(f"SQLite {sqlite3.sqlite_version} is too old: 3.35 is the first that will do.")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailableError(f"The folder of the database cannot be created: {error}.") from error
+
+
+def _sqlite_engines(address: Address, clock: Clock, connect: SqliteConnect | None) -> tuple[AsyncEngine, AsyncEngine]:
+    """The readers and the one writer."""
+    common: dict[str, Any] = {"async_creator": connect} if connect is not None else {}
+    common |= {"max_overflow": 0, "hide_parameters": True}
+    reader = create_async_engine(
+        address.for_daemon(),
+        pool_size=_READERS,
+        pool_reset_on_return=None,
+        isolation_level="AUTOCOMMIT",
+        skip_autocommit_rollback=True,
+        **common,
+    )
+    writer = create_async_engine(address.for_daemon(), pool_size=1, **common)
+    _on_connect(reader, clock, "query_only = ON")
+    _on_connect(
+        writer,
+        clock,
+        "journal_mode = WAL",
+        f"journal_size_limit = {_LARGEST_JOURNAL}",
+        f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
+    )
+    event.listen(writer.sync_engine, "begin", _begin_immediate)
+    return reader, writer
+
+
+def _on_connect(engine: AsyncEngine, clock: Clock, *pragmas: str) -> None:
+    everywhere = (
+        f"busy_timeout = {_BUSY_MS}",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        f"cache_size = -{_CACHE_KIB}",
+    )
+
+    def prepare(connection: Any, _record: object) -> None:
+        # The driver's own handling of transactions would begin them late, with a read lock that is upgraded.
+        connection.isolation_level = None
+        connection.create_function(CLOCK_FUNCTION, 0, clock.now)
+        cursor = connection.cursor()
+        for pragma in (*everywhere, *pragmas):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    event.listen(engine.sync_engine, "connect", prepare)
+
+
+def _begin_immediate(connection: Connection) -> None:
+    """Take the write lock at once: a transaction that reads first and writes later could not wait for it."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

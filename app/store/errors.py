@@ -1,0 +1,92 @@
+"""What can go wrong outside of the program when it works with its database, as sentences for an operator."""
+
+import asyncio
+import sqlite3
+from typing import Final
+
+import psycopg
+from sqlalchemy import exc
+
+_SQLITE_OUTSIDE: Final = {
+    sqlite3.SQLITE_BUSY: "is held by another program",
+    sqlite3.SQLITE_LOCKED: "is held by another program",
+    sqlite3.SQLITE_FULL: "has no room left",
+    sqlite3.SQLITE_IOERR: "cannot be read or written",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened",
+    sqlite3.SQLITE_READONLY: "may not be written",
+    sqlite3.SQLITE_PERM: "may not be opened",
+    sqlite3.SQLITE_CORRUPT: "is damaged",
+    sqlite3.SQLITE_NOTADB: "is damaged",
+    sqlite3.SQLITE_INTERRUPT: "was interrupted",
+}
+_SQLITE_PRIMARY_CODE = 0xFF
+
+# Classes and codes of https://www.postgresql.org/docs/current/errcodes-appendix.html
+_POSTGRESQL_OUTSIDE: Final = {
+    "08": "cannot be reached",
+    "28": "refuses the login",
+    "3D": "does not exist",
+    "40": "was busy with a conflicting transaction",
+    "53": "has run out of resources",
+    "57": "has ended the request",
+    "58": "has a failing system beneath it",
+    "XX": "is damaged",
+    "25006": "may not be written",
+    "25P03": "has ended the request",
+    "53100": "has no room left",
+    "55P03": "is held by another program",
+}
+_DISK_FULL = "53100"
+
+
+class SchemaError(Exception):
+    """The database's tables are not those that this program works with."""
+
+
+class StoreUnavailableError(Exception):
+    """The database cannot be used at the moment; what was asked may or may not have been done.
+
+    ``full`` says that it has no room left.
+    """
+
+    def __init__(self, message: str, *, full: bool = False) -> None:
+        super().__init__(message)
+        self.full = full
+
+
+class HandleTakenError(Exception):
+    """Another job follows the same remote job already, and neither was told that they may share it."""
+
+
+def unavailable(error: BaseException) -> StoreUnavailableError | None:
+    """What ``error`` says of the database being out of order; ``None`` where it is a mistake of the program.
+
+    The text never holds statements, parameters or a password.
+    """
+    if isinstance(error, exc.DBAPIError) and error.orig is not None:
+        return _from_driver(error.orig)
+    if isinstance(error, exc.TimeoutError):
+        return StoreUnavailableError("The database has no connection free: every one is waiting for an answer.")
+    if isinstance(error, asyncio.TimeoutError):
+        return StoreUnavailableError("The database does not answer.")
+    if isinstance(error, OSError):
+        return StoreUnavailableError(f"The database cannot be reached: {error.strerror or error}.")
+    return _from_driver(error)
+
+
+def _from_driver(error: BaseException) -> StoreUnavailableError | None:
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", 0) & _SQLITE_PRIMARY_CODE
+        what = _SQLITE_OUTSIDE.get(code)
+        return None if what is None else _sentence(what, error, full=code == sqlite3.SQLITE_FULL)
+    if isinstance(error, psycopg.Error):
+        if error.sqlstate is None:
+            return _sentence("cannot be reached", error) if isinstance(error, psycopg.OperationalError) else None
+        what = _POSTGRESQL_OUTSIDE.get(error.sqlstate) or _POSTGRESQL_OUTSIDE.get(error.sqlstate[:2])
+        return None if what is None else _sentence(what, error, full=error.sqlstate == _DISK_FULL)
+    return None
+
+
+def _sentence(what: str, error: BaseException, *, full: bool = False) -> StoreUnavailableError:
+    first_line = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    return StoreUnavailableError(f"The database {what}: {first_line}.", full=full)

@@ -1,0 +1,270 @@
+"""The group commit: many updates in one fenced statement, with the history and the artifacts that they bring.
+
+An update is written only where the stored job still has the version that the update started from, *and* its lane is
+still held by the writer at the epoch at which the step began. Whoever lost the lane, or was overtaken by a person's
+decision, writes nothing.
+
+The acknowledgement of a commit can be lost. The writer then hands in the same updates again, finds none of the
+versions, and must not take its own success for somebody else's. So every update carries a stamp that no other update
+has: the lane's epoch, which no two owners share, and a number that its process counts up. The stamp is kept on the job
+and on the history row. An update that is found by its stamp was committed before.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from itertools import count
+from operator import attrgetter
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Executable,
+    Integer,
+    SmallInteger,
+    Subquery,
+    Text,
+    and_,
+    bindparam,
+    case,
+    false,
+    literal_column,
+    not_,
+    select,
+    union,
+    update,
+)
+from sqlalchemy import Update as SqlUpdate
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import TypeEngine
+
+from app.domain.job import Entry, State, track_of
+from app.domain.machine import Update
+from app.domain.manifest import Artifact
+from app.store.batch import PARAMETER, encode, rows_of
+from app.store.codec import links_text
+from app.store.tables import artifacts, history, jobs, lanes
+
+_SERIAL_BITS = 40
+_serials = count(1)
+
+# In an index: written only where they change, because SQLite rewrites the index for the very same value, too.
+_INDEXED: Final = ("state", "handle", "shared", "finished_at")
+# The others that are written as the update has them; links and due_at need care.
+_PLAIN: Final = (
+    "deadline_at",
+    "intent_key",
+    "intent_at",
+    "remote_status",
+    "progress",
+    "reason",
+    "polls",
+    "failures",
+    "crashes",
+    "submits",
+    "resubmits",
+    "fetches",
+    "submitted_at",
+    "ready_at",
+    "landed_at",
+)
+_written = attrgetter(*_INDEXED, *_PLAIN, "due_at", "cancel_requested")
+_entry = attrgetter(*(field.name for field in fields(Entry)))
+_artifact = attrgetter(*(field.name for field in fields(Artifact)))
+_Columns = Sequence[tuple[str, TypeEngine[Any]]]
+_FENCE: Final[_Columns] = (("id", BigInteger()), ("expected", Integer()), ("stamp", BigInteger()))
+_UPDATE: Final[_Columns] = (
+    *_FENCE,
+    ("epoch", BigInteger()),
+    ("track", SmallInteger()),
+    ("links", Text()),
+    *((name, jobs.c[name].type) for name in (*_INDEXED, *_PLAIN)),
+    ("due_at", jobs.c.due_at.type),
+    ("cancel_requested", Boolean()),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FencedUpdate:
+    """An update and the epoch of the lane at which its step began.
+
+    ``serial`` tells it from every other update of this process: after a lost acknowledgement hand in the same value,
+    not a copy made from its parts.
+    """
+
+    update: Update
+    epoch: int
+    serial: int = field(default_factory=_serials.__next__)
+
+    @property
+    def stamp(self) -> int:
+        """The number by which this update is known again in the database."""
+        return self.epoch << _SERIAL_BITS | self.serial
+
+
+class GroupCommit:
+    """The statements that write updates; each runs in a transaction of the caller.
+
+    Args:
+        dialect: ``sqlite`` or ``postgresql``.
+    """
+
+    def __init__(self, dialect: str) -> None:
+        changed = rows_of(dialect, _UPDATE)
+        self._staying = _staying_update(changed)
+        self._moving = _moving_update(changed)
+        self._decision = _decision(changed)
+        self._known = _known_by_stamp(rows_of(dialect, _FENCE))
+        self._history = _history_insert(dialect)
+        self._artifacts = _artifact_upsert(dialect)
+
+    async def write(self, connection: AsyncConnection, group: Sequence[FencedUpdate], owner: str) -> frozenset[int]:
+        """Write every update of the group that the fence lets through.
+
+        Returns:
+            The ids of the jobs whose update is in the database, written now or by an earlier try.
+
+        Raises:
+            IntegrityError: one of them brings a handle that another job has.
+        """
+        staying = [one for one in group if one.update.state_from is one.update.job.state]
+        accepted = await self._write_through(connection, self._staying, staying, owner)
+        moving = [one for one in group if one.update.job.id not in accepted]
+        accepted |= await self._write_through(connection, self._moving, moving, owner)
+        await self._write_details(connection, [one for one in group if one.update.job.id in accepted])
+        left = [one for one in group if one.update.job.id not in accepted]
+        return accepted | await self._written_before(connection, left)
+
+    async def decide(self, connection: AsyncConnection, decision: Update) -> bool:
+        """Write a person's decision if the job is still parked, at the version that the person saw."""
+        result = await connection.execute(self._decision, {PARAMETER: encode([_row(decision, 0, None)])})
+        accepted = result.scalar() is not None
+        if accepted and decision.entry is not None:
+            await self.tell(connection, [(*_entry(decision.entry), None)])
+        return accepted
+
+    async def tell(self, connection: AsyncConnection, rows: Sequence[Sequence[object]]) -> None:
+        """Write history rows: the members of an entry, and the stamp."""
+        await connection.execute(self._history, {PARAMETER: encode(rows)})
+
+    async def _write_through(
+        self, connection: AsyncConnection, statement: Executable, group: Sequence[FencedUpdate], owner: str
+    ) -> frozenset[int]:
+        """Run a fenced update; the ids of the jobs that it let through."""
+        if not group:
+            return frozenset()
+        rows = encode([_row(one.update, one.epoch, one.stamp) for one in group])
+        result = await connection.execute(statement, {PARAMETER: rows, "owner": owner})
+        return frozenset(result.scalars().all())
+
+    async def _write_details(self, connection: AsyncConnection, accepted: Sequence[FencedUpdate]) -> None:
+        told = [(*_entry(one.update.entry), one.stamp) for one in accepted if one.update.entry is not None]
+        if told:
+            await self.tell(connection, told)
+        landed = [(one.update.job.id, *_artifact(file)) for one in accepted for file in one.update.artifacts]
+        if landed:
+            await connection.execute(self._artifacts, {PARAMETER: encode(landed)})
+
+    async def _written_before(self, connection: AsyncConnection, group: Sequence[FencedUpdate]) -> frozenset[int]:
+        if not group:
+            return frozenset()
+        rows = [(one.update.job.id, one.update.expected, one.stamp) for one in group]
+        return frozenset((await connection.execute(self._known, {PARAMETER: encode(rows)})).scalars().all())
+
+
+def _row(change: Update, epoch: int, stamp: int | None) -> tuple[object, ...]:
+    """A row of ``_UPDATE``."""
+    job = change.job
+    return (job.id, change.expected, stamp, epoch, track_of(job.state).value, links_text(job.links), *_written(job))
+
+
+def _fenced_update(changed: Subquery) -> SqlUpdate:
+    """What a lane's owner writes to every job, and the fence.
+
+    The owner's lanes are locked against a takeover until the commit, in one order everywhere, so that two such
+    statements never wait for each other; SQLite has one writer and ignores the lock.
+
+    A person may have asked to cancel while the step was under way, which the step's job does not show: then the job
+    stays due at once. A wish that the step knew of is no reason to hurry, or a job that cannot be cancelled yet would
+    be visited without pause.
+    """
+    held = select(lanes.c.id, lanes.c.epoch).where(lanes.c.owner == bindparam("owner", type_=Text()))
+    held_lanes = held.order_by(lanes.c.id).with_for_update(read=True).cte("held")
+    asked_meanwhile = and_(jobs.c.cancel_requested, not_(changed.c.cancel_requested), jobs.c.due_at < changed.c.due_at)
+    due_at = case((asked_meanwhile, jobs.c.due_at), else_=changed.c.due_at)
+    return (
+        _versioned_update(changed)
+        .where(held_lanes.c.id == jobs.c.lane, held_lanes.c.epoch == changed.c.epoch)
+        .values(due_at=due_at)
+    )
+
+
+def _staying_update(changed: Subquery) -> Executable:
+    """The update of jobs that stay in their state, as most do: half the work, for it touches one index only.
+
+    Whatever else would have to change lets the job fall through, to :func:`_moving_update`.
+    """
+    same = (
+        jobs.c.state == changed.c.state,
+        jobs.c.handle.is_not_distinct_from(changed.c.handle),
+        jobs.c.shared == changed.c.shared,
+        changed.c.finished_at.is_(None),
+    )
+    return _fenced_update(changed).where(*same).returning(jobs.c.id)
+
+
+def _moving_update(changed: Subquery) -> Executable:
+    """The update of jobs that reach another state. A job that has ended has no wish to be cancelled any more."""
+    wish = case((changed.c.finished_at.is_not(None), false()), else_=jobs.c.cancel_requested)
+    return _fenced_update(changed).values(**_indexed(changed), cancel_requested=wish).returning(jobs.c.id)
+
+
+def _decision(changed: Subquery) -> Executable:
+    """The update of a person: fenced by the version, because nobody's step works on a parked job."""
+    return (
+        _versioned_update(changed)
+        .where(jobs.c.state == State.PARKED.value)
+        .values(**_indexed(changed), due_at=changed.c.due_at, cancel_requested=changed.c.cancel_requested)
+        .returning(jobs.c.id)
+    )
+
+
+def _versioned_update(changed: Subquery) -> SqlUpdate:
+    values = {name: changed.c[name] for name in (*_PLAIN, "links", "stamp")}
+    return (
+        update(jobs)
+        .where(jobs.c.id == changed.c.id, jobs.c.version == changed.c.expected)
+        .values(**values, version=changed.c.expected + 1)
+    )
+
+
+def _indexed(changed: Subquery) -> dict[str, ColumnElement[Any]]:
+    return {name: changed.c[name] for name in (*_INDEXED, "track")}
+
+
+def _known_by_stamp(asked: Subquery) -> Executable:
+    """The jobs whose update was written before; in the history it stays known when the job has moved on."""
+    next_version = asked.c.expected + 1
+    on_job = and_(jobs.c.id == asked.c.id, jobs.c.version == next_version, jobs.c.stamp == asked.c.stamp)
+    on_entry = and_(history.c.job_id == asked.c.id, history.c.version == next_version, history.c.stamp == asked.c.stamp)
+    return union(select(asked.c.id).join(jobs, on_job), select(asked.c.id).join(history, on_entry))
+
+
+def _history_insert(dialect: str) -> Executable:
+    names = [column.name for column in history.c]
+    rows = rows_of(dialect, [(name, history.c[name].type) for name in names])
+    return history.insert().from_select(names, select(*rows.c))
+
+
+def _artifact_upsert(dialect: str) -> Executable:
+    """A file that is landed again, after a step that died, takes the place of its first row."""
+    names = [column.name for column in artifacts.c]
+    rows = rows_of(dialect, [(name, artifacts.c[name].type) for name in names])
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    # SQLite would read ON CONFLICT as part of the join: https://www.sqlite.org/lang_upsert.html#parsing_ambiguity
+    added = insert(artifacts).from_select(names, select(*rows.c).where(literal_column("1 = 1")))
+    key = ["job_id", "number"]
+    changed = {name: added.excluded[name] for name in names if name not in key}
+    return added.on_conflict_do_update(index_elements=key, set_=changed)

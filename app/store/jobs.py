@@ -1,0 +1,260 @@
+"""Jobs in the database: adding, reading, the group commit, cancelling, retention."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Executable,
+    Integer,
+    ScalarSelect,
+    bindparam,
+    case,
+    delete,
+    func,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from app.domain.job import LIVE, Entry, Job, NewJob, State, Track
+from app.domain.machine import Update
+from app.domain.manifest import Artifact
+from app.store.adding import Adding
+from app.store.codec import ARTIFACT_COLUMNS, ENTRY_COLUMNS, JOB_COLUMNS, artifact_of, entry_of, job_of
+from app.store.engine import Database, HandleTakenError
+from app.store.group import FencedUpdate, GroupCommit
+from app.store.tables import HANDLE_INDEX, artifacts, history, jobs, lanes
+
+__all__ = ["FencedUpdate", "JobStore", "Recorded"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of a group of updates, by job.
+
+    ``accepted`` are durable. ``conflicts`` were refused because another job follows the same remote job already, each
+    with the reason. Whatever is in neither is stale: its lane or its version has moved on, and nothing was written.
+    """
+
+    accepted: frozenset[int]
+    conflicts: tuple[tuple[int, str], ...] = ()
+
+
+class JobStore:
+    """Jobs with their history and artifacts. Every method raises ``StoreUnavailableError`` where the database does.
+
+    Args:
+        database: where they are.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._group = GroupCommit(database.dialect)
+        self._adding = Adding(database.dialect, self._group)
+
+    async def add(self, new: NewJob, lane: int, now: float) -> tuple[Job, bool]:
+        """Store a job that is due at once, with its first history row.
+
+        Args:
+            new: the job.
+            lane: the lane that serves it.
+            now: epoch seconds.
+
+        Returns:
+            The job, and whether it is new: a job of the same account and ``unique_key`` is returned as it stands.
+        """
+        (added,) = await self.add_many([(new, lane)], now)
+        return added
+
+    async def add_many(self, news: Sequence[tuple[NewJob, int]], now: float) -> list[tuple[Job, bool]]:
+        """Store many jobs in one transaction; each as :meth:`add` does, in the order of ``news``."""
+        async with self._database.writing() as connection:
+            return await self._adding.add(connection, news, now)
+
+    async def get(self, number: int) -> Job | None:
+        """The job with that id."""
+        async with self._database.reading() as connection:
+            row = (await connection.execute(_GET, {"id": number})).first()
+        return None if row is None else job_of(row)
+
+    async def find(
+        self,
+        *,
+        account: str | None = None,
+        operation: str | None = None,
+        states: Collection[State] = (),
+        before_id: int | None = None,
+        limit: int = 50,
+    ) -> list[Job]:
+        """Jobs that match whatever is given, newest first; ``before_id`` begins after the last one seen."""
+        statement = select(*JOB_COLUMNS).order_by(jobs.c.id.desc()).limit(limit)
+        if account is not None:
+            statement = statement.where(jobs.c.account == account)
+        if operation is not None:
+            statement = statement.where(jobs.c.operation == operation)
+        if states:
+            statement = statement.where(jobs.c.state.in_([state.value for state in states]))
+        if before_id is not None:
+            statement = statement.where(jobs.c.id < before_id)
+        return [job_of(row) for row in await self._rows(statement)]
+
+    async def history(self, number: int) -> list[Entry]:
+        """The job's history, oldest first."""
+        return [entry_of(row) for row in await self._rows(_HISTORY, id=number)]
+
+    async def artifacts(self, number: int) -> list[Artifact]:
+        """The files that the job has landed, by number."""
+        return [artifact_of(row) for row in await self._rows(_ARTIFACTS, id=number)]
+
+    async def due(self, lane: int, track: Track, now: float, limit: int) -> list[Job]:
+        """The jobs of a lane's stream that are due at ``now``, the longest due first."""
+        return [job_of(row) for row in await self._rows(_DUE, lane=lane, track=track.value, now=now, limit=limit)]
+
+    async def next_due(self, numbers: Collection[int]) -> dict[tuple[int, Track], float]:
+        """When the first job of each of these lanes' streams is due; a stream without such a job is left out."""
+        rows = await self._rows(_NEXT_DUE.where(lanes.c.id.in_(numbers)))
+        return {(row[0], track): row[1 + track] for row in rows for track in Track if row[1 + track] is not None}
+
+    async def next_due_after(self, lane: int, track: Track, now: float) -> float | None:
+        """When the first job of the stream is due that is not due yet."""
+        rows = await self._rows(_NEXT_DUE_AFTER, lane=lane, track=track.value, now=now)
+        return rows[0][0] if rows else None
+
+    async def oldest_due(self) -> float | None:
+        """The earliest ``due_at`` of all jobs: how far behind the daemons are, when it has passed."""
+        return min((at for row in await self._rows(_NEXT_DUE) for at in row[1:] if at is not None), default=None)
+
+    async def record(self, updates: Sequence[FencedUpdate], owner: str) -> Recorded:
+        """Commit what steps have learned, in one transaction; at most one update for each job.
+
+        Args:
+            updates: what to write, each with the epoch of its lane.
+            owner: who writes.
+
+        Raises:
+            StoreUnavailableError: the group may or may not have been written. Call again with the same values: what
+                was written is known again, and accepted.
+        """
+        if not updates:
+            return Recorded(frozenset())
+        try:
+            async with self._database.writing() as connection:
+                return Recorded(await self._group.write(connection, updates, owner))
+        except IntegrityError as error:
+            if not _is_handle_taken(error):
+                raise
+        if len(updates) == 1:
+            return Recorded(frozenset(), (await self._conflict(updates[0].update),))
+        # One of the handles is taken, and the database does not say which update brought it: halve the group.
+        middle = len(updates) // 2
+        first, second = await self.record(updates[:middle], owner), await self.record(updates[middle:], owner)
+        return Recorded(first.accepted | second.accepted, first.conflicts + second.conflicts)
+
+    async def decide(self, update: Update) -> bool:
+        """Commit a person's decision on a parked job.
+
+        Returns:
+            Whether it was written: it is not when the job is no longer parked, or not at that version.
+
+        Raises:
+            HandleTakenError: it adopts a remote job that another job follows.
+        """
+        try:
+            async with self._database.writing() as connection:
+                return await self._group.decide(connection, update)
+        except IntegrityError as error:
+            if not _is_handle_taken(error):
+                raise
+        _, reason = await self._conflict(update)
+        raise HandleTakenError(reason)
+
+    async def ask_cancel(self, number: int, now: float) -> bool:
+        """Ask a live job to stop: its next step, due now, will see to it.
+
+        The version stays, so a step under way is not undone; what it writes does not take the wish back.
+
+        Returns:
+            Whether the job is live: a parked one waits for a decision instead.
+        """
+        async with self._database.writing() as connection:
+            result = await connection.execute(_ASK_CANCEL, {"number": number, "now": now})
+            return result.rowcount == 1
+
+    async def counts(self) -> dict[State, int]:
+        """How many jobs are in each state."""
+        found = {State(state): number for state, number in await self._rows(_COUNTS)}
+        return {state: found.get(state, 0) for state in State}
+
+    async def delete_finished(self, before: float, limit: int) -> int:
+        """Delete up to ``limit`` jobs that finished before that epoch second, with all that belongs to them.
+
+        Returns:
+            How many were deleted.
+        """
+        async with self._database.writing() as connection:
+            return (await connection.execute(_DELETE_FINISHED, {"before": before, "limit": limit})).rowcount
+
+    async def _rows(self, statement: Executable, **parameters: object) -> Sequence[Sequence[Any]]:
+        async with self._database.reading() as connection:
+            return (await connection.execute(statement, parameters)).all()
+
+    async def _conflict(self, change: Update) -> tuple[int, str]:
+        """Which job has the handle that an update brings."""
+        job = change.job
+        of_job = (jobs.c.account == job.account, jobs.c.operation == job.operation, jobs.c.handle == job.handle)
+        rows = await self._rows(select(jobs.c.id).where(*of_job, jobs.c.finished_at.is_(None), jobs.c.id != job.id))
+        holder = f"job {rows[0][0]}" if rows else "another job"
+        return job.id, f"{holder} of account {job.account} follows the remote job {job.handle} already"
+
+
+def _is_handle_taken(error: IntegrityError) -> bool:
+    """Whether the unique index over handles has refused a row: PostgreSQL names it, SQLite names its columns."""
+    return HANDLE_INDEX in str(error.orig) or "jobs.handle" in str(error.orig)
+
+
+def _first_due(track: Track) -> ScalarSelect[float]:
+    """The first entry of the due index for a lane of the enclosing query: one lookup, however many jobs wait."""
+    of_stream = (jobs.c.lane == lanes.c.id, jobs.c.track == track.value, jobs.c.due_at.is_not(None))
+    return select(jobs.c.due_at).where(*of_stream).order_by(jobs.c.due_at).limit(1).scalar_subquery()
+
+
+_OF_STREAM: Final[tuple[ColumnElement[bool], ...]] = (
+    jobs.c.lane == bindparam("lane", type_=BigInteger()),
+    jobs.c.track == bindparam("track", type_=Integer()),
+)
+_NOW: Final = bindparam("now", type_=jobs.c.due_at.type)
+_LIMIT: Final = bindparam("limit", type_=Integer())
+
+_GET: Final = select(*JOB_COLUMNS).where(jobs.c.id == bindparam("id", type_=BigInteger()))
+_HISTORY: Final = (
+    select(*ENTRY_COLUMNS).where(history.c.job_id == bindparam("id", type_=BigInteger())).order_by(history.c.version)
+)
+_ARTIFACTS: Final = (
+    select(*ARTIFACT_COLUMNS)
+    .where(artifacts.c.job_id == bindparam("id", type_=BigInteger()))
+    .order_by(artifacts.c.number)
+)
+_DUE: Final = select(*JOB_COLUMNS).where(*_OF_STREAM, jobs.c.due_at <= _NOW).order_by(jobs.c.due_at).limit(_LIMIT)
+_NEXT_DUE: Final = select(lanes.c.id, _first_due(Track.ASK), _first_due(Track.FETCH))
+_NEXT_DUE_AFTER: Final = select(jobs.c.due_at).where(*_OF_STREAM, jobs.c.due_at > _NOW).order_by(jobs.c.due_at).limit(1)
+_COUNTS: Final = select(jobs.c.state, func.count()).group_by(jobs.c.state)
+_ASK_CANCEL: Final = (
+    update(jobs)
+    .where(
+        jobs.c.id == bindparam("number", type_=BigInteger()),
+        jobs.c.state.in_(sorted(state.value for state in LIVE)),
+    )
+    .values(cancel_requested=true(), due_at=case((jobs.c.due_at < _NOW, jobs.c.due_at), else_=_NOW))
+)
+_FINISHED: Final = (
+    select(jobs.c.id)
+    .where(jobs.c.finished_at < bindparam("before", type_=jobs.c.finished_at.type))
+    .order_by(jobs.c.finished_at)
+    .limit(_LIMIT)
+    .with_for_update(skip_locked=True)
+)
+_DELETE_FINISHED: Final = delete(jobs).where(jobs.c.id.in_(_FINISHED))

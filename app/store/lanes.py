@@ -1,0 +1,304 @@
+"""Lanes in the database: who owns which, until when, and what the next owner has to know; and the live workers.
+
+Only the database's clock decides about leases. Every statement that touches several lanes locks them in the order of
+their ids, as the group commit does, so that two of them never wait for each other in a circle.
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    BindParameter,
+    Double,
+    Executable,
+    Integer,
+    Select,
+    Subquery,
+    Text,
+    bindparam,
+    delete,
+    false,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.types import TypeEngine
+
+from app.store.batch import PARAMETER, encode, rows_of
+from app.store.engine import Database
+from app.store.tables import DatabaseNow, lanes, workers
+
+_FORGOTTEN_S: Final = 86_400.0
+
+_OWNER: Final = bindparam("holder", type_=Text())
+_LEASE_S: Final[BindParameter[float]] = bindparam("lease_s", type_=Double())
+_STATE_COLUMNS: Final[Sequence[tuple[str, TypeEngine[Any]]]] = (
+    ("id", BigInteger()),
+    ("epoch", BigInteger()),
+    ("request_window", Text()),
+    ("closed_until", Double()),
+    ("closed_reason", Text()),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LaneState:
+    """What the next owner of a lane has to know.
+
+    ``request_window`` are the epoch seconds of the recent requests that the account's limit still counts;
+    ``closed_until`` is when the account may be asked again, and ``closed_reason`` why not before.
+    """
+
+    epoch: int
+    request_window: Sequence[float] = ()
+    closed_until: float | None = None
+    closed_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneRow:
+    """A lane that was taken.
+
+    ``clean`` says that the owner before gave it back, or that there was none: ``request_window`` is complete then.
+    After a lease that ran out it is not.
+    """
+
+    id: int
+    account: str
+    shard: int
+    epoch: int
+    closed_until: float | None
+    closed_reason: str | None
+    request_window: tuple[float, ...]
+    clean: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LaneStatus:
+    """A lane as it stands: its owner and the host of that, when it has one, and whether the lease still holds."""
+
+    id: int
+    account: str
+    shard: int
+    owner: str | None
+    host: str | None
+    epoch: int
+    lease_until: float | None
+    leased: bool
+    closed_until: float | None
+    closed_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many lanes there are, and how many live workers to serve them."""
+
+    lanes: int
+    workers: int
+
+
+class LaneStore:
+    """The lanes and the workers. Every method raises ``StoreUnavailableError`` where the database does.
+
+    Args:
+        database: where they are.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        handed = rows_of(database.dialect, _STATE_COLUMNS)
+        self._renew = _write_states(handed, lease_until=DatabaseNow() + _LEASE_S)
+        self._give_back = _write_states(handed, owner=null(), lease_until=null(), clean=true())
+        self._ensure = _lane_insert(database.dialect)
+        self._beat = _worker_upsert(database.dialect)
+
+    async def ensure(self, shards: Mapping[str, int]) -> None:
+        """Create the lanes that are missing, by account and its number of shards. Lanes beyond that stay."""
+        rows = [(account, shard) for account, number in sorted(shards.items()) for shard in range(number)]
+        if rows:
+            await self._write(self._ensure, **{PARAMETER: encode(rows)})
+
+    async def ids(self, account: str) -> list[int]:
+        """The account's lanes, by shard."""
+        async with self._database.reading() as connection:
+            return list((await connection.execute(_IDS, {"account": account})).scalars())
+
+    async def beat(self, owner: str, host: str, pid: int, version: str, lease_s: float) -> None:
+        """Tell that a worker lives, for the next ``lease_s`` seconds."""
+        worker = {"holder": owner, "host": host, "pid": pid, "version": version, "lease_s": lease_s}
+        async with self._database.writing() as connection:
+            await connection.execute(self._beat, worker)
+            await connection.execute(_FORGET_DEAD)
+
+    async def take(
+        self, owner: str, most: int, lease_s: float, *, force: bool, accounts: Collection[str]
+    ) -> list[LaneRow]:
+        """Take up to ``most`` lanes that nobody holds, or whose lease has run out.
+
+        Every take raises the lane's epoch, so that whoever had it before can write nothing any more.
+
+        Args:
+            owner: who takes.
+            most: how many at most.
+            lease_s: how long they are held without renewal, in seconds.
+            force: take lanes of others even while their lease lasts: a file lock proves that they are dead.
+            accounts: take lanes of these only.
+        """
+        if most <= 0:
+            return []
+        statement = _take(accounts, by_force=force)
+        async with self._database.writing() as connection:
+            result = await connection.execute(statement, {"holder": owner, "lease_s": lease_s, "most": most})
+            return sorted((_taken(row) for row in result), key=lambda lane: lane.id)
+
+    async def renew(self, owner: str, lease_s: float, states: Mapping[int, LaneState]) -> set[int]:
+        """Extend the leases of these lanes and store their states, in one statement.
+
+        Returns:
+            The lanes that are still held by this owner at the epoch of their state.
+        """
+        parameters = {PARAMETER: _encode_states(states), "holder": owner, "lease_s": lease_s}
+        async with self._database.writing() as connection:
+            return set((await connection.execute(self._renew, parameters)).scalars())
+
+    async def give_back(self, owner: str, states: Mapping[int, LaneState]) -> None:
+        """Free these lanes, where they are still held, with all that the next owner has to know."""
+        if states:
+            await self._write(self._give_back, **{PARAMETER: _encode_states(states), "holder": owner})
+
+    async def share(self, accounts: Collection[str]) -> Share:
+        """How many lanes these accounts have, and how many workers live, by the database's clock."""
+        number_of_lanes = select(func.count()).where(lanes.c.account.in_(sorted(accounts))).scalar_subquery()
+        async with self._database.reading() as connection:
+            row = (await connection.execute(select(number_of_lanes, _LIVE_WORKERS))).one()
+        return Share(*row)
+
+    async def forget(self, owner: str) -> None:
+        """Take a worker that ends off the list."""
+        await self._write(_FORGET, holder=owner)
+
+    async def every(self) -> list[LaneStatus]:
+        """Every lane as it stands, by account and shard."""
+        async with self._database.reading() as connection:
+            return [LaneStatus(*row) for row in await connection.execute(_EVERY)]
+
+    async def _write(self, statement: Executable, **parameters: object) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(statement, parameters)
+
+
+def _encode_states(states: Mapping[int, LaneState]) -> str:
+    """Rows of ``_STATE_COLUMNS``."""
+    return encode(
+        [
+            (number, state.epoch, json.dumps(list(state.request_window)), state.closed_until, state.closed_reason)
+            for number, state in sorted(states.items())
+        ]
+    )
+
+
+def _taken(row: Sequence[Any]) -> LaneRow:
+    number, account, shard, epoch, closed_until, closed_reason, window, clean = row
+    return LaneRow(number, account, shard, epoch, closed_until, closed_reason, tuple(json.loads(window)), clean)
+
+
+def _locked(which: Select[int], name: str, *, skip: bool = False) -> CTE:
+    """Lanes locked in the order of their ids; SQLite has one writer and ignores the lock.
+
+    Not the strongest lock, which would wait for every transaction that adds a job to the lane.
+    """
+    return which.order_by(lanes.c.id).with_for_update(key_share=True, skip_locked=skip).cte(name)
+
+
+def _write_states(handed: Subquery, **values: Any) -> Executable:
+    """Write states to the lanes that are still held, at the epochs that come with them."""
+    held = _locked(select(lanes.c.id).where(lanes.c.owner == _OWNER), "held")
+    states = {name: handed.c[name] for name in ("request_window", "closed_until", "closed_reason")}
+    return (
+        update(lanes)
+        .where(lanes.c.id == held.c.id, lanes.c.id == handed.c.id, lanes.c.epoch == handed.c.epoch)
+        .where(lanes.c.owner == _OWNER)
+        .values(**states, **values)
+        .returning(lanes.c.id)
+    )
+
+
+def _take(accounts: Collection[str], *, by_force: bool) -> Executable:
+    """Take what is free. Lanes that somebody else is just taking are skipped, not waited for."""
+    others = or_(lanes.c.owner.is_(None), lanes.c.owner != _OWNER)
+    free = select(lanes.c.id).where(lanes.c.account.in_(sorted(accounts)), others)
+    if not by_force:
+        free = free.where(or_(lanes.c.owner.is_(None), lanes.c.lease_until <= DatabaseNow()))
+    taken = _locked(free.limit(bindparam("most", type_=Integer())), "free", skip=True)
+    return (
+        update(lanes)
+        .where(lanes.c.id == taken.c.id)
+        .values(
+            owner=_OWNER,
+            epoch=lanes.c.epoch + 1,
+            lease_until=DatabaseNow() + _LEASE_S,
+            clean=lanes.c.owner.is_(None),
+        )
+        .returning(
+            lanes.c.id,
+            lanes.c.account,
+            lanes.c.shard,
+            lanes.c.epoch,
+            lanes.c.closed_until,
+            lanes.c.closed_reason,
+            lanes.c.request_window,
+            lanes.c.clean,
+        )
+    )
+
+
+def _lane_insert(dialect: str) -> Executable:
+    rows = rows_of(dialect, (("account", Text()), ("shard", Integer())))
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    # SQLite would read ON CONFLICT as part of the join: https://www.sqlite.org/lang_upsert.html#parsing_ambiguity
+    added = insert(lanes).from_select(["account", "shard"], select(*rows.c).where(literal_column("1 = 1")))
+    return added.on_conflict_do_nothing(index_elements=["account", "shard"])
+
+
+def _worker_upsert(dialect: str) -> Executable:
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    added = insert(workers).values(
+        owner=_OWNER,
+        host=bindparam("host", type_=Text()),
+        pid=bindparam("pid", type_=Integer()),
+        version=bindparam("version", type_=Text()),
+        started_at=DatabaseNow(),
+        lease_until=DatabaseNow() + _LEASE_S,
+    )
+    return added.on_conflict_do_update(index_elements=["owner"], set_={"lease_until": added.excluded.lease_until})
+
+
+_IDS: Final = select(lanes.c.id).where(lanes.c.account == bindparam("account", type_=Text())).order_by(lanes.c.shard)
+_LIVE_WORKERS: Final = select(func.count()).where(workers.c.lease_until > DatabaseNow()).scalar_subquery()
+_FORGET: Final = delete(workers).where(workers.c.owner == _OWNER)
+_FORGET_DEAD: Final = delete(workers).where(workers.c.lease_until < DatabaseNow() - _FORGOTTEN_S)
+_EVERY: Final = (
+    select(
+        lanes.c.id,
+        lanes.c.account,
+        lanes.c.shard,
+        lanes.c.owner,
+        workers.c.host,
+        lanes.c.epoch,
+        lanes.c.lease_until,
+        func.coalesce(lanes.c.lease_until > DatabaseNow(), false()),
+        lanes.c.closed_until,
+        lanes.c.closed_reason,
+    )
+    .select_from(lanes.outerjoin(workers, workers.c.owner == lanes.c.owner))
+    .order_by(lanes.c.account, lanes.c.shard)
+)

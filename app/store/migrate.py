@@ -1,0 +1,96 @@
+"""Brings a database's tables to the revision that this program works with, and tells where they stand."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Column, Connection, create_engine, event, text
+from sqlalchemy.pool import NullPool
+
+from app.store.address import Address
+from app.store.errors import unavailable
+from app.store.revisions import migrations_folder
+from app.store.tables import metadata
+
+_BUSY_S: Final = 60.0
+_CONNECT_S: Final = 10
+# Any number will do that no other program takes for the same database: "tidewait" in ASCII.
+_ADVISORY_LOCK: Final = int.from_bytes(b"tidewait", "big")
+
+
+def upgrade(url: str) -> None:
+    """Run every migration that the database has not seen, in one transaction.
+
+    Several programs may do so at once: one does it, the others wait and find it done.
+
+    Raises:
+        ValueError: the URL is none that Tidewaiter works with.
+        StoreUnavailableError: the database cannot be used; nothing has changed.
+    """
+    with _transaction(url) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+        config = Config()
+        config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def current(url: str) -> str | None:
+    """The revision that the database is at; ``None`` when it has no tables yet. Raises as :func:`upgrade` does."""
+    with _transaction(url) as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def is_fresh(url: str) -> bool:
+    """Whether the database is an SQLite file that does not exist yet, or that nobody has written to."""
+    file = Address.parse(url).file
+    return file is not None and (not file.exists() or file.stat().st_size == 0)
+
+
+def check(url: str) -> list[str]:
+    """Every difference between the database and ``tables.py``, as text. Raises as :func:`upgrade` does."""
+    with _transaction(url) as connection:
+        by_default = _compare_default if connection.dialect.name == "sqlite" else True
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": by_default}
+        )
+        return [str(difference) for difference in compare_metadata(context, metadata)]
+
+
+def _compare_default(_context: object, _found: object, column: Column[Any], *_: object) -> bool | None:
+    """Leave defaults to Alembic, but for row numbers, of which SQLite does not say that it counts them by itself."""
+    return False if column.identity is not None else None
+
+
+@contextmanager
+def _transaction(url: str) -> Iterator[Connection]:
+    """One transaction, which holds the write lock from its beginning on SQLite."""
+    address = Address.parse(url)
+    if address.file is None:
+        arguments: dict[str, Any] = {"connect_timeout": _CONNECT_S}
+    else:
+        address.file.parent.mkdir(parents=True, exist_ok=True)
+        arguments = {"timeout": _BUSY_S, "isolation_level": None}
+    engine = create_engine(address.for_migrations(), poolclass=NullPool, connect_args=arguments, hide_parameters=True)
+    if address.file is not None:
+        event.listen(engine, "begin", _begin_immediate)
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except Exception as error:
+        told = unavailable(error)
+        if told is None:
+            raise
+        raise told from error
+    finally:
+        engine.dispose()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,200 @@
+"""The tables, and the few SQL functions that each database spells its own way.
+
+Times are epoch seconds (UTC), JSON is text. The migrations build the same tables; a test proves it on both databases.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    and_,
+    false,
+    not_,
+    text,
+    true,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+CLOCK_FUNCTION: Final = "tidewaiter_now"
+"""The database clock on SQLite: a function that every connection is given, and that asks the injected clock."""
+
+HANDLE_INDEX: Final = "jobs_handle"
+"""The unique index by which one remote job has one job of ours (shared ones apart)."""
+
+
+class DatabaseNow(FunctionElement[float]):
+    """The database's own clock in epoch seconds: it alone decides leases, because workers' clocks differ."""
+
+    type = Double()
+    inherit_cache = True
+
+
+class HandleKey(FunctionElement[str]):
+    """What stands for a handle in the unique index.
+
+    PostgreSQL's B-tree refuses entries of more than 2704 bytes, and a handle may be a URL that is longer; one such
+    handle would fail the whole group commit that it is in.
+    """
+
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(DatabaseNow, "sqlite")
+def _now_on_sqlite(_element: DatabaseNow, _compiler: SQLCompiler, **_: Any) -> str:
+    return f"{CLOCK_FUNCTION}()"
+
+
+@compiles(DatabaseNow, "postgresql")
+def _now_on_postgresql(_element: DatabaseNow, _compiler: SQLCompiler, **_: Any) -> str:
+    return "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"
+
+
+@compiles(HandleKey, "sqlite")
+def _handle_on_sqlite(element: HandleKey, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.clauses.clauses[0], **options)
+
+
+@compiles(HandleKey, "postgresql")
+def _handle_on_postgresql(element: HandleKey, compiler: SQLCompiler, **options: Any) -> str:
+    return f"md5({compiler.process(element.clauses.clauses[0], **options)})"
+
+
+metadata = MetaData()
+
+# SQLite counts rows by itself only in a column of exactly this type.
+_ROW_ID = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, Integer, nullable=False, server_default=text("0"))
+
+
+def _partial(condition: ColumnElement[bool]) -> dict[str, Any]:
+    return {"sqlite_where": condition, "postgresql_where": condition}
+
+
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("id", _ROW_ID, Identity(), primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("owner", Text),
+    Column("epoch", BigInteger, nullable=False, server_default=text("0")),
+    Column("lease_until", Double),
+    Column("closed_until", Double),
+    Column("closed_reason", Text),
+    Column("request_window", Text, nullable=False, server_default=text("'[]'")),
+    Column("clean", Boolean, nullable=False, server_default=true()),
+    UniqueConstraint("account", "shard", name="lanes_account_shard"),
+    sqlite_autoincrement=True,
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("lease_until", Double, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", _ROW_ID, Identity(), primary_key=True),
+    Column("lane", _ROW_ID, ForeignKey("lanes.id", name="jobs_lane"), nullable=False),
+    Column("account", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("params", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("due_at", Double),
+    Column("created_at", Double, nullable=False),
+    Column("deadline_at", Double, nullable=False),
+    Column("unique_key", Text),
+    Column("retry_of", _ROW_ID),
+    Column("cancel_requested", Boolean, nullable=False, server_default=false()),
+    Column("intent_key", Text),
+    Column("intent_at", Double),
+    Column("handle", Text),
+    Column("shared", Boolean, nullable=False, server_default=false()),
+    Column("remote_status", Text),
+    Column("progress", Text),
+    Column("reason", Text),
+    Column("links", Text, nullable=False, server_default=text("'[]'")),
+    _count("polls"),
+    _count("failures"),
+    _count("crashes"),
+    _count("submits"),
+    _count("resubmits"),
+    _count("fetches"),
+    Column("submitted_at", Double),
+    Column("ready_at", Double),
+    Column("landed_at", Double),
+    Column("finished_at", Double),
+    # Beyond the job itself: the stream in which it is served, and which update wrote it last.
+    Column("track", SmallInteger, nullable=False),
+    Column("stamp", BigInteger),
+    sqlite_autoincrement=True,
+)
+
+Index("jobs_due", jobs.c.lane, jobs.c.track, jobs.c.due_at, **_partial(jobs.c.due_at.is_not(None)))
+Index("jobs_unique_key", jobs.c.account, jobs.c.unique_key, unique=True, **_partial(jobs.c.unique_key.is_not(None)))
+Index(
+    HANDLE_INDEX,
+    jobs.c.account,
+    jobs.c.operation,
+    HandleKey(jobs.c.handle),
+    unique=True,
+    **_partial(and_(jobs.c.handle.is_not(None), not_(jobs.c.shared), jobs.c.finished_at.is_(None))),
+)
+Index("jobs_state", jobs.c.state, jobs.c.id)
+Index("jobs_finished", jobs.c.finished_at, **_partial(jobs.c.finished_at.is_not(None)))
+
+history = Table(
+    "history",
+    metadata,
+    Column("job_id", _ROW_ID, ForeignKey("jobs.id", name="history_job", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("state_from", Text),
+    Column("state", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("detail", Text),
+    Column("stamp", BigInteger),
+    sqlite_with_rowid=False,
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("job_id", _ROW_ID, ForeignKey("jobs.id", name="artifacts_job", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("landed_at", Double, nullable=False),
+    sqlite_with_rowid=False,
+)

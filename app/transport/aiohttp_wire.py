@@ -1,0 +1,261 @@
+"""The one place that speaks aiohttp: requests go out byte for byte, once, and never to where the guard forbids.
+
+What aiohttp would do by itself is switched off here: following redirects, cookies, proxy variables and ``.netrc``,
+quoting addresses anew, and sending a request a second time (see ``_send_once``).
+"""
+
+import asyncio
+import io
+import re
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from functools import lru_cache
+from types import TracebackType
+from typing import Self
+
+from aiohttp import (
+    ClientHandlerType,
+    ClientRequest,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    StreamReader,
+    TCPConnector,
+)
+from aiohttp.resolver import ThreadedResolver
+from yarl import URL
+
+from app import __version__
+from app.domain.wire import WireRequest
+from app.transport.errors import BrokenBodyError, NotSentError
+from app.transport.failures import OUTSIDE_ERRORS, before_reply, in_body, place_of
+from app.transport.guard import GuardedResolver, guarded_socket
+from app.transport.wire import Timeouts
+
+_IDLE_S = 30.0
+_LONGEST_LINE = 8190
+_LONGEST_FIELD = 16_384  # a Location signed with a session token is longer than aiohttp's 8190
+_MOST_FIELDS = 100
+_STREAM_BUFFER = 2**18
+_LARGEST_PLAIN_BODY = 2**20  # above it aiohttp warns about bytes and asks for a file
+_SENDABLE = re.compile(r"https?://[\x21-\x5b\x5d-\x7e]+", re.IGNORECASE)
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
+class AiohttpWire:
+    """The wire to the real network; enter it inside the running event loop, leave it to close every connection.
+
+    There is one pool of connections for each answer to "are private addresses allowed", so that neither a kept-alive
+    connection nor a cached lookup of a permitted account ever serves another. A request that asks for a fresh
+    connection goes through a pool that keeps none. How many connections are open at a time is for the floors above to
+    bound. Certificates are verified against the system's authorities (OpenSSL's ``SSL_CERT_FILE`` is heeded).
+    """
+
+    def __init__(self) -> None:
+        self._sessions: dict[tuple[bool, bool], ClientSession] = {}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        trust = ssl.create_default_context()
+        trust.minimum_version = ssl.TLSVersion.TLSv1_2
+        for private_ok in (False, True):
+            for fresh in (False, True):
+                session = ClientSession(
+                    connector=_connector(private_ok=private_ok, fresh=fresh, trust=trust),
+                    cookie_jar=DummyCookieJar(),
+                    headers={"User-Agent": f"tidewaiter/{__version__}", "Accept-Encoding": "gzip, deflate"},
+                    max_line_size=_LONGEST_LINE,
+                    max_field_size=_LONGEST_FIELD,
+                    max_headers=_MOST_FIELDS,
+                    read_bufsize=_STREAM_BUFFER,
+                    middlewares=(_send_once,),
+                    trust_env=False,
+                )
+                self._sessions[private_ok, fresh] = await self._stack.enter_async_context(session)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._sessions.clear()
+        await self._stack.aclose()
+
+    def open(self, request: WireRequest, *, private_ok: bool, timeouts: Timeouts, stream: bool) -> "_Exchange":
+        """See :class:`app.transport.wire.Wire`."""
+        return _Exchange(self._sessions[private_ok, request.fresh], request, timeouts, stream)
+
+
+def _connector(*, private_ok: bool, fresh: bool, trust: ssl.SSLContext) -> TCPConnector:
+    return TCPConnector(
+        ssl=trust,
+        resolver=ThreadedResolver() if private_ok else GuardedResolver(),
+        socket_factory=None if private_ok else guarded_socket,
+        limit=0,
+        force_close=fresh,
+        keepalive_timeout=None if fresh else _IDLE_S,
+    )
+
+
+async def _send_once(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
+    """Turn what goes wrong into our own errors within aiohttp's reach, so that it finds nothing to repeat.
+
+    Where a kept-alive connection breaks before a reply, aiohttp sends GET, PUT and DELETE again on another one,
+    although nobody can tell whether the first was read: the budget would count one request, the provider two. It does
+    so for certain exceptions of its own; a middleware stands between them and the loop that repeats.
+    """
+    try:
+        return await send(request)
+    except OUTSIDE_ERRORS as error:
+        raise before_reply(error, place_of(request.url)) from None
+
+
+class _Exchange:
+    """One request and its reply: entering sends, leaving gives the connection back or closes it."""
+
+    __slots__ = ("_request", "_response", "_session", "_stream", "_timeouts", "headers", "status", "url")
+
+    def __init__(self, session: ClientSession, request: WireRequest, timeouts: Timeouts, stream: bool) -> None:
+        self._session = session
+        self._request = request
+        self._timeouts = timeouts
+        self._stream = stream
+        self.url = request.url
+
+    async def __aenter__(self) -> Self:
+        try:
+            if self._stream:
+                async with asyncio.timeout(self._timeouts.overall_s):
+                    response = await self._send()
+            else:
+                response = await self._send()
+        except OUTSIDE_ERRORS as error:
+            raise before_reply(error, place_of(self.url)) from None
+        self._response = response
+        self.status: int = response.status
+        self.headers: Mapping[str, str] = response.headers
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # A body that was not read to its end takes its connection with it.
+        self._response.release()
+        if self._request.body is not None:
+            await self._response.wait_for_close()
+
+    async def _send(self) -> ClientResponse:
+        request = self._request
+        headers = request.headers
+        if self._stream:
+            headers = {"Accept-Encoding": "identity", **headers}
+        skipped = None
+        if request.method in _WITH_BODY and not any(name.lower() == "content-type" for name in headers):
+            skipped = ("Content-Type",)
+        return await self._session.request(
+            request.method,
+            _address(request.url),
+            headers=headers,
+            skip_auto_headers=skipped,
+            data=_payload(request.body),
+            allow_redirects=False,
+            auto_decompress=not self._stream,
+            timeout=_client_timeout(self._timeouts, self._stream),
+        )
+
+    async def read(self, limit: int) -> tuple[bytes, bool]:
+        """See :class:`app.transport.wire.RawReply`."""
+        content = self._response.content
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            while not content.at_eof():
+                piece = await content.readany()
+                pieces.append(piece)
+                size += len(piece)
+                if size > limit:
+                    return b"".join(pieces)[:limit], True
+        except OUTSIDE_ERRORS as error:
+            raise in_body(error, place_of(self.url)) from None
+        return b"".join(pieces), False
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """See :class:`app.transport.wire.RawReply`."""
+        return _Chunks(self._response.content, self._timeouts, self.url)
+
+
+class _Chunks:
+    """A body as it comes in, held to a minimum rate over the time in which somebody waited for it."""
+
+    __slots__ = ("_content", "_now", "_received", "_timeouts", "_url", "_waited_s")
+
+    def __init__(self, content: StreamReader, timeouts: Timeouts, url: str) -> None:
+        self._content = content
+        self._timeouts = timeouts
+        self._url = url
+        self._now = asyncio.get_running_loop().time
+        self._waited_s = 0.0
+        self._received = 0
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        asked_at = self._now()
+        try:
+            chunk = await self._content.readany()
+        except OUTSIDE_ERRORS as error:
+            raise in_body(error, place_of(self._url)) from None
+        if not chunk:
+            raise StopAsyncIteration
+        self._waited_s += self._now() - asked_at
+        self._received += len(chunk)
+        if self._waited_s >= self._timeouts.rate_window_s:
+            self._check_rate()
+        return chunk
+
+    def _check_rate(self) -> None:
+        if self._received < self._timeouts.slowest_bytes_per_s * self._waited_s:
+            raise BrokenBodyError(
+                f"The reply of {place_of(self._url)} trickles: {self._received} bytes came in {self._waited_s:.0f} s."
+            )
+        self._waited_s = 0.0
+        self._received = 0
+
+
+@lru_cache
+def _client_timeout(timeouts: Timeouts, stream: bool) -> ClientTimeout:
+    return ClientTimeout(
+        total=None if stream else timeouts.overall_s,
+        connect=timeouts.connect_s,
+        sock_connect=timeouts.connect_s,
+        sock_read=timeouts.read_s if stream else None,
+    )
+
+
+def _address(url: str) -> URL:
+    """The address as it is, byte for byte, once it is sure that it can be one."""
+    if not _SENDABLE.fullmatch(url):
+        raise NotSentError(f"Nothing was sent to {place_of(url)}: the address is not a percent-encoded one of HTTP.")
+    address = _parsed(url)
+    if address is None:
+        raise NotSentError("Nothing was sent: the address cannot be read.")
+    if "@" in url and (address.raw_user is not None or address.raw_password is not None):
+        # aiohttp would make an Authorization header of it, past the rule about who may see credentials.
+        raise NotSentError(f"Nothing was sent to {place_of(address)}: the address carries a user name.")
+    return address
+
+
+def _parsed(url: str) -> URL | None:
+    try:
+        address = URL(url, encoded=True)
+        return address if address.raw_host and address.port else None
+    except ValueError:
+        return None
+
+
+def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
+    if body is None or len(body) <= _LARGEST_PLAIN_BODY:
+        return body
+    return io.BytesIO(body)

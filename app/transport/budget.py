@@ -1,0 +1,182 @@
+"""What an account may still ask of its provider: the one gate that every request to the provider passes."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from random import Random
+from types import TracebackType
+from typing import Self
+
+from app.clock import Clock
+from app.domain.schedule import Backoff, Limits
+from app.transport.breaker import Breaker, State
+from app.transport.window import Window
+
+_THROTTLE = Backoff(base_s=5.0, factor=2.0, cap_s=300.0)
+_SHORTEST_THROTTLE_S = 1.0  # whatever a server asks for, never a hot loop
+_LONGEST_NAP_S = 3600.0
+
+
+class Permit:
+    """The right to send one request, from its admission until its reply's headers are here.
+
+    As a context manager it is done when the block is left, however it is left.
+    """
+
+    __slots__ = ("_budget",)
+
+    def __init__(self, budget: "Budget | None") -> None:
+        self._budget = budget
+
+    def done(self) -> None:
+        """The headers have arrived, or will not: from now on the request's place in the window is running out."""
+        budget, self._budget = self._budget, None
+        if budget is not None:
+            budget._leave()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.done()
+
+
+_FREE = Permit(None)
+
+
+class Budget:
+    """The requests of one account (or one shard of it) to its provider: rate, spacing, closings and the breaker.
+
+    Whoever wants to send asks :meth:`admit` and waits in line; one at a time stands at the gate and watches the clock,
+    the others cost nothing. Spacing is a window of one request, so it too is kept as the provider sees it, and two
+    requests of an account with spacing are never in flight together. How many may be in flight otherwise
+    (``limits.concurrency``) is for the lane to bound.
+
+    Args:
+        clock: its monotonic time must be that of ``time.monotonic``, which asyncio-throttle reads by itself.
+        rand: jitter of the backoffs.
+        limits: what the provider allows.
+        window: when requests were made before this process, in epoch seconds.
+        full: assume that the whole window was spent just now, by an owner who can no longer say.
+    """
+
+    def __init__(
+        self, clock: Clock, rand: Random, limits: Limits, window: Sequence[float] = (), full: bool = False
+    ) -> None:
+        self._clock = clock
+        self._rand = rand
+        self._breaker = Breaker(rand)
+        self._turn = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._closed_until = 0.0
+        self._closed_reason: str | None = None
+        self._throttles = 0
+        self._windows: list[Window] = []
+        if limits.spacing_s > 0:
+            self._add_window(1, limits.spacing_s, sorted(window)[-1:], full)
+        if limits.requests is not None:
+            self._add_window(limits.requests, limits.period_s, window, full)
+
+    def _add_window(self, requests: int, period_s: float, stamps: Sequence[float], full: bool) -> None:
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        window = Window(self._clock, requests, period_s)
+        # Another worker's clock may run ahead of this one's: nothing was sent later than now.
+        window.restore([monotonic] * requests if full else [monotonic + min(0.0, at - now) for at in stamps])
+        self._windows.append(window)
+
+    async def admit(self) -> Permit:
+        """Wait until one request may be sent, first come, first served.
+
+        Returns:
+            The permit; call its ``done`` when the reply's headers have arrived or the request has failed.
+        """
+        if not self._windows and not self._closed_until and self._breaker.closed:
+            return _FREE
+        async with self._turn:
+            while (wait_s := self._wait_s()) > 0:
+                await self._nap(wait_s)
+            for window in self._windows:
+                await window.enter()
+            self._breaker.admitted(self._clock.monotonic())
+        return Permit(self) if self._windows else _FREE
+
+    def _wait_s(self) -> float:
+        closed_s = self.closed_until - self._clock.now() if self._closed_until else 0.0
+        breaker_s = self._breaker.wait_s(self._clock.monotonic())
+        return max(closed_s, breaker_s, *(window.wait_s() for window in self._windows))
+
+    async def _nap(self, wait_s: float) -> None:
+        """Sleep that long, or until something changed."""
+        self._changed.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(wait_s, _LONGEST_NAP_S)):
+                await self._changed.wait()
+
+    def _leave(self) -> None:
+        for window in self._windows:
+            window.leave()
+        self._changed.set()
+
+    def close(self, until: float, reason: str) -> None:
+        """Admit nothing before ``until`` (epoch seconds, or infinity); a closing already in force is only extended."""
+        if until > self.closed_until:
+            self._closed_until = until
+            self._closed_reason = reason
+
+    def reopen(self) -> None:
+        """Admit again at once: what was wrong with the account has been mended."""
+        self._closed_until = 0.0
+        self._closed_reason = None
+        self.succeeded()
+
+    def succeeded(self) -> None:
+        """The provider answered as it should: the breaker closes, and backoffs begin anew."""
+        self._throttles = 0
+        if not self._breaker.closed:
+            self._changed.set()
+        self._breaker.succeeded()
+
+    def failed(self, reason: str) -> None:
+        """The provider failed; after five failures in a row the breaker opens."""
+        self._breaker.failed(self._clock.monotonic(), reason)
+
+    def throttled(self, retry_after_s: float | None, reason: str) -> None:
+        """The provider asks to be left alone: close for that long, or by a backoff of our own where it does not say.
+
+        Several requests that were in flight together say the same thing; only the first of them raises the backoff.
+        """
+        self._breaker.undecided()
+        now = self._clock.now()
+        if retry_after_s is None:
+            if now < self._closed_until:
+                return
+            retry_after_s = _THROTTLE.delay(self._throttles, self._rand)
+            self._throttles += 1
+        self.close(now + max(retry_after_s, _SHORTEST_THROTTLE_S), reason)
+
+    @property
+    def closed_until(self) -> float:
+        """Until when nothing is admitted, in epoch seconds; 0 when the account is open. The breaker is not in it."""
+        if self._closed_until and self._closed_until <= self._clock.now():
+            self._closed_until = 0.0
+            self._closed_reason = None
+        return self._closed_until
+
+    @property
+    def closed_reason(self) -> str | None:
+        """Why nothing is admitted: the closing's reason, else the open breaker's."""
+        return self._closed_reason if self.closed_until else self._breaker.reason
+
+    @property
+    def breaker(self) -> State:
+        """Where the breaker stands."""
+        return self._breaker.state(self._clock.monotonic())
+
+    def snapshot(self) -> list[float]:
+        """When the requests that still count were made, in epoch seconds, oldest first; in flight counts as now."""
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        # The longer log holds the other: spacing only ever remembers the last request.
+        longest = max((window.stamps() for window in self._windows), key=len, default=[])
+        return [now + stamp - monotonic for stamp in longest]

@@ -1,0 +1,191 @@
+"""An account's way to its provider: redirects by hand, credentials to its own origin only, the budget before all."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from types import TracebackType
+from urllib.parse import quote
+
+from app.domain.wire import Credentials, WireReply, WireRequest
+from app.transport.budget import Budget, Permit
+from app.transport.errors import RedirectRefusedError
+from app.transport.redirects import MOST_HOPS, Origin, harmless, leads_on, next_address
+from app.transport.wire import RawReply, Timeouts, Wire
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReply:
+    """A reply whose headers are here and whose body is still to be read, once.
+
+    ``url`` is where the last redirect led, without credentials. ``own`` says whether that is the provider's origin.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    url: str
+    own: bool
+    _raw: RawReply
+
+    async def read(self, limit: int) -> tuple[bytes, bool]:
+        """The body up to ``limit`` bytes, and whether there was more of it; raises ``BrokenBodyError``."""
+        return await self._raw.read(limit)
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body piece by piece, as it is stored; raises ``BrokenBodyError``."""
+        return self._raw.chunks()
+
+
+class AccountClient:
+    """Exchanges of one account with its provider, and downloads from wherever the provider sends it.
+
+    GET and HEAD follow at most five redirects, never from https to http; of any other method a redirect is the reply.
+    Credentials are added on each hop to the provider's origin and on no other; there, of the request's own headers
+    too only the harmless ones go. Every hop to the provider's origin takes a permit of the budget, others do not.
+
+    Args:
+        wire: carries one hop.
+        origin: the provider's scheme, host and port.
+        credentials: what proves the account; see :meth:`use`.
+        budget: of this account.
+        private_ok: whether addresses outside the public internet may be reached.
+        body_limit: the most bytes of a reply that are buffered.
+        timeouts: of each hop.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        *,
+        origin: str,
+        credentials: Credentials,
+        budget: Budget,
+        private_ok: bool,
+        body_limit: int,
+        timeouts: Timeouts,
+    ) -> None:
+        self._wire = wire
+        self._origin = Origin(origin)
+        self._budget = budget
+        self._private_ok = private_ok
+        self._body_limit = body_limit
+        self._timeouts = timeouts
+        self.use(credentials)
+
+    def use(self, credentials: Credentials) -> None:
+        """Prove the account with these from the next hop on: a session token was renewed."""
+        self._headers = dict(credentials.headers)
+        self._names = frozenset(name.lower() for name in credentials.headers)
+        self._pairs = tuple(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in credentials.query)
+
+    async def exchange(self, request: WireRequest, permit: Permit | None = None) -> WireReply:
+        """Send ``request`` and read the whole reply, up to the body limit.
+
+        Args:
+            request: without credentials.
+            permit: one that was taken already, for the first hop.
+
+        Raises:
+            TransportError: one of its kinds; see :mod:`app.transport.errors`.
+        """
+        hops = _Hops(self, request, permit, send_auth=True, stream=False)
+        async with hops as raw:
+            body, truncated = await raw.read(self._body_limit)
+        return WireReply(raw.status, raw.headers, body, hops.url, truncated)
+
+    def stream(self, request: WireRequest, *, send_auth: bool) -> AbstractAsyncContextManager[StreamReply]:
+        """Send ``request`` and give the reply as a stream; leaving the block ends it.
+
+        Args:
+            request: without credentials.
+            send_auth: whether credentials go along on hops to the provider's origin.
+
+        Raises:
+            TransportError: one of its kinds; see :mod:`app.transport.errors`.
+        """
+        return self._stream(_Hops(self, request, None, send_auth=send_auth, stream=True))
+
+    @asynccontextmanager
+    async def _stream(self, hops: "_Hops") -> AsyncIterator[StreamReply]:
+        async with hops as raw:
+            yield StreamReply(raw.status, raw.headers, hops.url, hops.own, raw)
+
+    def _dress(self, request: WireRequest, *, own: bool, send_auth: bool) -> WireRequest:
+        """``request`` as it goes out: with credentials to the provider, stripped to the harmless to anybody else."""
+        if not own:
+            if self._carries_pairs(request.url):
+                raise RedirectRefusedError(
+                    "An address of another origin carries the account's credentials in its query."
+                )
+            return replace(request, headers=harmless(request.headers))
+        if not send_auth or not (self._headers or self._pairs):
+            return request
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in self._names}
+        headers.update(self._headers)
+        return WireRequest(request.method, self._with_pairs(request.url), headers, request.body, request.fresh)
+
+    def _with_pairs(self, url: str) -> str:
+        if not self._pairs:
+            return url
+        address, _, query = url.partition("#")[0].partition("?")
+        given = query.split("&") if query else []
+        # A redirect may repeat the query that it answers.
+        return f"{address}?{'&'.join(given + [pair for pair in self._pairs if pair not in given])}"
+
+    def _carries_pairs(self, url: str) -> bool:
+        return bool(self._pairs) and not set(self._pairs).isdisjoint(url.partition("?")[2].split("&"))
+
+
+class _Hops:
+    """A request and the redirects that it leads to: entering gives the last reply."""
+
+    __slots__ = ("_client", "_opened", "_permit", "_request", "_send_auth", "_stream", "own", "url")
+
+    def __init__(
+        self, client: AccountClient, request: WireRequest, permit: Permit | None, *, send_auth: bool, stream: bool
+    ) -> None:
+        self._client = client
+        self._request = request
+        self._permit = permit
+        self._send_auth = send_auth
+        self._stream = stream
+        self.own = True
+        self.url = request.url
+
+    async def __aenter__(self) -> RawReply:
+        try:
+            for _ in range(MOST_HOPS + 1):
+                raw = await self._ask()
+                if not leads_on(self._request.method, raw.status, raw.headers):
+                    return raw
+                await self._opened.__aexit__(None, None, None)
+                self._go_to(raw.headers["location"])
+        finally:
+            if self._permit is not None:
+                self._permit.done()
+        raise RedirectRefusedError(f"More than {MOST_HOPS} redirects followed each other.")
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._opened.__aexit__(kind, error, trace)
+
+    async def _ask(self) -> RawReply:
+        client = self._client
+        self.own = client._origin.covers(self.url)
+        if self.own and self._permit is None:
+            self._permit = await client._budget.admit()
+        request = client._dress(self._request, own=self.own, send_auth=self._send_auth)
+        self._opened = client._wire.open(
+            request, private_ok=client._private_ok, timeouts=client._timeouts, stream=self._stream
+        )
+        try:
+            return await self._opened.__aenter__()
+        finally:
+            if self.own and self._permit is not None:
+                self._permit.done()
+                self._permit = None
+
+    def _go_to(self, location: str) -> None:
+        self.url = next_address(self.url, location)
+        body = self._request.body if self._client._origin.covers(self.url) else None
+        self._request = replace(self._request, url=self.url, body=body)

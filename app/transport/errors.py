@@ -1,0 +1,33 @@
+"""How an exchange over the network can fail, told apart by what the remote may have seen of it.
+
+``str()`` of each is one sentence for an operator. It names scheme, host and port at most, because a path or a query
+may hold a secret.
+"""
+
+
+class TransportError(Exception):
+    """The network or the remote broke an exchange."""
+
+
+class NotSentError(TransportError):
+    """The request provably never reached the remote: no name, no connection, or nothing that can be sent."""
+
+
+class BlockedAddressError(NotSentError):
+    """The address is private, loopback or otherwise not on the public internet, and the account does not allow it."""
+
+
+class TlsError(NotSentError):
+    """The remote could not prove who it is, or no safe connection could be agreed on."""
+
+
+class LostReplyError(TransportError):
+    """The request was sent, or may have been, and no reply to it could be read."""
+
+
+class BrokenBodyError(TransportError):
+    """The reply's headers came, but its body was cut short, stalled, trickled or could not be decoded."""
+
+
+class RedirectRefusedError(TransportError):
+    """The remote sent us somewhere that we do not go."""

@@ -1,0 +1,96 @@
+"""What an exception of aiohttp means for us: told apart by what the remote may have seen, in words without secrets."""
+
+import os
+import socket
+import ssl
+
+import aiohttp
+from yarl import URL
+
+from app.transport.errors import (
+    BlockedAddressError,
+    BrokenBodyError,
+    LostReplyError,
+    NotSentError,
+    TlsError,
+    TransportError,
+)
+from app.transport.guard import AddressRefusedError
+
+# Everything that sending a request or reading its reply raises when the outside fails. The messages of these may quote
+# addresses with their query and headers with their values, so none is passed on and none stays chained visibly.
+OUTSIDE_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)
+
+
+def place_of(url: str | URL) -> str:
+    """Scheme, host and port of an address: all of it that an error or a log may show."""
+    try:
+        return str(URL(url, encoded=True).origin()) if isinstance(url, str) else str(url.origin())
+    except ValueError:
+        return "an address that is none"
+
+
+def before_reply(error: Exception, place: str) -> TransportError:
+    """What went wrong before a reply's headers were here.
+
+    Args:
+        error: one of :data:`OUTSIDE_ERRORS`.
+        place: the remote, as :func:`place_of` tells it.
+    """
+    match error:
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+            return NotSentError(f"Nothing was sent to {place}: the address cannot be asked over HTTP.")
+        case aiohttp.ClientConnectorError():
+            return _unconnected(error, place)
+        case aiohttp.ConnectionTimeoutError():
+            return NotSentError(f"No connection to {place} within the time allowed.")
+        case aiohttp.ServerDisconnectedError():
+            return LostReplyError(f"{place} closed the connection without a reply.")
+        case aiohttp.ClientResponseError():
+            return LostReplyError(f"{place} sent something that is not an HTTP reply.")
+        case TimeoutError():
+            return LostReplyError(f"{place} did not reply within the time allowed.")
+        case _:
+            return LostReplyError(f"The connection to {place} broke before its reply: {_words(error)}.")
+
+
+def _unconnected(error: aiohttp.ClientConnectorError, place: str) -> NotSentError:
+    match error:
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
+            return TlsError(f"No safe connection to {place}: {_tls_reason(error)}.")
+        case aiohttp.ClientConnectorError(os_error=AddressRefusedError() as refused):
+            return BlockedAddressError(
+                f"Refused to connect to {place}: {refused.address} is {refused.kind}, which the account does not allow."
+            )
+        case aiohttp.ClientConnectorDNSError():
+            return NotSentError(f"The name of {place} could not be resolved: {_words(error.os_error)}.")
+        case _:
+            return NotSentError(f"No connection to {place}: {_words(error.os_error)}.")
+
+
+def in_body(error: Exception, place: str) -> BrokenBodyError:
+    """What went wrong while a reply's body was read; arguments as for :func:`before_reply`."""
+    match error:
+        case TimeoutError():
+            return BrokenBodyError(f"The reply of {place} stalled.")
+        case aiohttp.ClientPayloadError():
+            return BrokenBodyError(f"The reply of {place} is incomplete or cannot be decoded.")
+        case _:
+            return BrokenBodyError(f"The connection to {place} broke within its reply ({type(error).__name__}).")
+
+
+def _words(error: Exception) -> str:
+    # Not the text of the exception: where a body could not be written, aiohttp quotes the whole address in it.
+    if isinstance(error, socket.gaierror):
+        return error.strerror or "unknown"
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number else type(error).__name__
+
+
+def _tls_reason(error: aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError) -> str:
+    cause = error.args[1]
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"its certificate was refused, {cause.verify_message}"
+    if isinstance(cause, ssl.SSLError) and cause.reason:
+        return cause.reason.replace("_", " ").lower()
+    return "the handshake failed"

@@ -1,0 +1,72 @@
+"""The seam to the network: one request, one hop. A simulation replaces what is behind it."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from app.domain.wire import WireRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long to wait for what, in seconds.
+
+    ``connect_s`` bounds name lookup, connection and TLS handshake together; ``read_s`` the silence between two
+    pieces of a reply; ``overall_s`` a whole buffered exchange, and of a stream only the time until its headers are
+    here. A stream that brings less than ``slowest_bytes_per_s`` on average over ``rate_window_s`` is broken; time in
+    which nobody reads it does not count.
+    """
+
+    connect_s: float = 15.0
+    read_s: float = 60.0
+    overall_s: float = 120.0
+    slowest_bytes_per_s: float = 1024.0
+    rate_window_s: float = 60.0
+
+
+class RawReply(Protocol):
+    """A reply whose headers are here and whose body is still to be read, once, by ``read`` or by ``chunks``."""
+
+    @property
+    def status(self) -> int:
+        """The status code."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The reply's headers; names are looked up without regard to case, or in lower case."""
+
+    @property
+    def url(self) -> str:
+        """The address that was asked."""
+
+    async def read(self, limit: int) -> tuple[bytes, bool]:
+        """The body up to ``limit`` bytes, and whether there was more of it.
+
+        Raises:
+            BrokenBodyError: it was cut short, stalled, or could not be decoded.
+        """
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body piece by piece as it comes in; raises ``BrokenBodyError`` as :meth:`read` does."""
+
+
+class Wire(Protocol):
+    """One request, one hop: no redirects, no credentials, no repetition of its own."""
+
+    def open(
+        self, request: WireRequest, *, private_ok: bool, timeouts: Timeouts, stream: bool
+    ) -> AbstractAsyncContextManager[RawReply]:
+        """Send ``request`` and give its reply when the headers are here; leaving gives the connection back.
+
+        Args:
+            request: sent byte for byte, headers as they are.
+            private_ok: whether an address outside the public internet may be reached.
+            timeouts: see :class:`Timeouts`.
+            stream: the body is a file: it comes as it is stored, never decompressed, without an overall timeout but
+                not below a minimum rate. Otherwise it is a message and arrives decompressed.
+
+        Raises:
+            NotSentError: the remote has provably seen nothing.
+            LostReplyError: the remote may have seen the request.
+        """

@@ -1,0 +1,1 @@
+"""The daemon: lanes, steps, the recorder, leases and the chores beside them."""

@@ -1,0 +1,152 @@
+"""Chores beside the lanes: the look-out for work from outside, the heartbeat, and the janitor's retention."""
+
+import asyncio
+from collections.abc import Mapping
+
+from app.clock import Clock
+from app.domain.job import State
+from app.log import EventLog
+from app.storage.base import StorageError
+from app.storage.local import LocalStorage
+from app.store.engine import StoreUnavailableError
+from app.store.jobs import JobStore
+from app.worker.lane import Lane
+from app.worker.narrator import Narrator
+
+_LAG_SAMPLE_S = 1.0
+_JANITOR_S = 600.0
+_PURGE_GROUP = 500
+
+
+class LookOut:
+    """Wakes lanes for what other processes have put into the database: new jobs and wishes to cancel."""
+
+    def __init__(self, jobs: JobStore, lanes: Mapping[int, Lane], clock: Clock, every_s: float) -> None:
+        self._jobs = jobs
+        self._lanes = lanes
+        self._clock = clock
+        self._every_s = every_s
+
+    async def run(self) -> None:
+        """Look until cancelled. An unavailable database is the lanes' own trouble; looking goes on."""
+        while True:
+            await self._clock.sleep(self._every_s)
+            if not self._lanes:
+                continue
+            try:
+                due = await self._jobs.next_due(list(self._lanes))
+            except StoreUnavailableError:
+                continue
+            for (number, track), due_at in due.items():
+                if number in self._lanes:
+                    self._lanes[number].due_by(track, due_at)
+
+
+class Heartbeat:
+    """Says once in a while how the daemon is, and measures how late the event loop runs."""
+
+    def __init__(
+        self,
+        jobs: JobStore,
+        lanes: Mapping[int, Lane],
+        narrator: Narrator,
+        *,
+        clock: Clock,
+        log: EventLog,
+        every_s: float,
+    ) -> None:
+        self._jobs = jobs
+        self._lanes = lanes
+        self._narrator = narrator
+        self._clock = clock
+        self._log = log
+        self._every_s = every_s
+        self._lag_s = 0.0
+
+    async def run(self) -> None:
+        """Beat until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._measure())
+            while True:
+                await self._clock.sleep(self._every_s)
+                await self._beat()
+
+    async def _measure(self) -> None:
+        while True:
+            asleep_at = self._clock.monotonic()
+            await self._clock.sleep(_LAG_SAMPLE_S)
+            self._lag_s = max(self._lag_s, self._clock.monotonic() - asleep_at - _LAG_SAMPLE_S)
+
+    async def _beat(self) -> None:
+        try:
+            counts = await self._jobs.counts()
+            oldest = await self._jobs.oldest_due()
+        except StoreUnavailableError as error:
+            self._log.emit("store.unavailable", reason=str(error), waiting=0)
+            return
+        polls, self._narrator.polls = self._narrator.polls, 0
+        landed_bytes, self._narrator.landed_bytes = self._narrator.landed_bytes, 0
+        lag_s, self._lag_s = self._lag_s, 0.0
+        self._log.emit(
+            "heartbeat",
+            jobs={state.value: counts[state] for state in State if counts.get(state)},
+            oldest_due_s=None if oldest is None else round(max(0.0, self._clock.now() - oldest), 1),
+            loop_lag_s=round(lag_s, 3),
+            lanes=len(self._lanes),
+            in_flight=sum(lane.in_flight for lane in self._lanes.values()),
+            polls=polls,
+            landed_bytes=landed_bytes,
+            breakers={
+                lane.row.account: lane.budget.closed_reason or lane.budget.breaker
+                for lane in self._lanes.values()
+                if lane.budget.breaker != "closed" or lane.budget.closed_until
+            },
+            clock_skew_s=round(self._clock.skew(), 1),
+        )
+
+
+class Janitor:
+    """Deletes jobs past their retention and parts that a dead daemon has left. Idempotent: every daemon runs one."""
+
+    def __init__(
+        self,
+        jobs: JobStore,
+        storage: LocalStorage,
+        clock: Clock,
+        log: EventLog,
+        *,
+        keep_finished_s: float,
+        keep_parts_s: float,
+    ) -> None:
+        self._jobs = jobs
+        self._storage = storage
+        self._clock = clock
+        self._log = log
+        self._keep_finished_s = keep_finished_s
+        self._keep_parts_s = keep_parts_s
+
+    async def run(self) -> None:
+        """Tidy up until cancelled."""
+        while True:
+            try:
+                await self._purge()
+                await self._sweep()
+            except StoreUnavailableError as error:
+                self._log.emit("store.unavailable", reason=str(error), waiting=0)
+            except StorageError as error:
+                self._log.emit("storage.paused", reason=str(error), until_s=_JANITOR_S)
+            await self._clock.sleep(_JANITOR_S)
+
+    async def _purge(self) -> None:
+        before = self._clock.now() - self._keep_finished_s
+        deleted = 0
+        while found := await self._jobs.delete_finished(before, _PURGE_GROUP):
+            deleted += found
+        if deleted:
+            self._log.emit("jobs.purged", jobs=deleted)
+
+    async def _sweep(self) -> None:
+        fetching = await self._jobs.find(states=(State.FETCHING,), limit=10_000)
+        swept = await self._storage.sweep(self._clock.now() - self._keep_parts_s, keep={job.id for job in fetching})
+        if swept:
+            self._log.emit("storage.swept", parts=swept)

@@ -1,0 +1,248 @@
+"""Landing a job's files: each whole or not at all, the good ones kept when another fails, the manifest last."""
+
+import re
+from collections.abc import MutableSequence, Sequence
+from dataclasses import replace
+
+from app.clock import Clock
+from app.domain import outcome as o
+from app.domain.job import Job
+from app.domain.manifest import MANIFEST_NAME, Artifact, file_name, folder_of, render_manifest
+from app.domain.wire import Link, WireReply, WireRequest
+from app.providers.interpreter import BoundOperation
+from app.storage.base import ChecksumError, Landed, StorageError, StorageFullError
+from app.storage.landing import Landing
+from app.storage.local import LocalStorage
+from app.store.jobs import JobStore
+from app.transport.client import AccountClient, StreamReply
+from app.transport.errors import BrokenBodyError, LostReplyError, NotSentError, RedirectRefusedError, TlsError
+from app.worker.narrator import Narrator
+
+_ERROR_BODY_BYTES = 8192
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_LARGEST_FILE_BYTES = 1 << 40
+
+
+class Fetcher:
+    """Downloads links into storage.
+
+    Args:
+        storage: where files land.
+        jobs: tells which files of a job have landed already.
+        clock: the time.
+        narrator: told of every landed file.
+        largest_bytes: a file that grows beyond this is given up: an endless body must end somewhere.
+    """
+
+    def __init__(
+        self,
+        storage: LocalStorage,
+        jobs: JobStore,
+        clock: Clock,
+        narrator: Narrator,
+        largest_bytes: int = _LARGEST_FILE_BYTES,
+    ) -> None:
+        self._storage = storage
+        self._jobs = jobs
+        self._clock = clock
+        self._narrator = narrator
+        self._largest_bytes = largest_bytes
+
+    async def fetch(
+        self,
+        job: Job,
+        operation: BoundOperation,
+        client: AccountClient,
+        links: Sequence[Link],
+        landed: MutableSequence[Artifact],
+    ) -> o.Outcome:
+        """Land every file that has not landed yet, then the manifest.
+
+        Args:
+            job: the job whose files they are.
+            operation: reads the heads of file replies.
+            client: the way to the files.
+            links: the files, in the provider's order.
+            landed: every artifact is appended as soon as it is durable, so that a failure or an interruption keeps it.
+
+        Returns:
+            ``Stored``, or the outcome of the first file that failed.
+        """
+        kept = await self._kept(job, links)
+        failure: o.Outcome | None = None
+        for number, link in enumerate(links):
+            if number in kept:
+                continue
+            artifact = await self._fetch_one(job, operation, client, link, number=number, total=len(links))
+            if isinstance(artifact, Artifact):
+                landed.append(artifact)
+                continue
+            failure = failure or artifact
+            if not isinstance(artifact, o.Retry | o.LinksExpired):
+                break
+        if failure is not None:
+            return failure
+        return await self._complete(job, [*kept.values(), *landed])
+
+    async def land_reply(
+        self, job: Job, operation: BoundOperation, inline: o.Inline, reply: WireReply, client: AccountClient
+    ) -> o.Outcome:
+        """Land a file that came as the body of the reply just read; one over the buffer limit is streamed instead."""
+        link = Link(reply.url, inline.label, media_type=inline.media_type)
+        if reply.truncated:
+            again = operation.poll(job) if inline.handle is None else operation.poll(replace(job, handle=inline.handle))
+            landed: list[Artifact] = []
+            return await self.fetch(job, operation, client, [replace(link, url=again.url)], landed)
+        key = self._key(job, operation, link, 0, 1)
+        try:
+            stored = await self._storage.put(key, reply.body)
+            artifact = self._artifact(link, 0, key, stored, inline.media_type or operation.media_type)
+            self._narrator.landed(job, artifact, 0)
+            return await self._complete(job, [artifact])
+        except StorageFullError as error:
+            return o.StorageFull(str(error))
+        except StorageError as error:
+            return o.Retry(str(error))
+
+    async def _kept(self, job: Job, links: Sequence[Link]) -> dict[int, Artifact]:
+        """The artifacts of an earlier download that are still there, by number."""
+        recorded = {one.number: one for one in await self._jobs.artifacts(job.id) if one.number < len(links)}
+        return {
+            number: artifact
+            for number, artifact in recorded.items()
+            if artifact.label == links[number].label and await self._storage.find(artifact.key) == artifact.size
+        }
+
+    async def _complete(self, job: Job, artifacts: Sequence[Artifact]) -> o.Outcome:
+        """Write the manifest, which says that everything is there."""
+        document = render_manifest(
+            job_id=job.id,
+            account=job.account,
+            operation=job.operation,
+            handle=job.handle,
+            artifacts=artifacts,
+            finished_at=self._clock.now(),
+        )
+        folder = folder_of(job.account, job.operation, job.created_at, job.id)
+        try:
+            await self._storage.put(f"{folder}/{MANIFEST_NAME}", document)
+        except StorageFullError as error:
+            return o.StorageFull(str(error))
+        except StorageError as error:
+            return o.Retry(str(error))
+        return o.Stored(tuple(sorted(artifacts, key=lambda one: one.number)))
+
+    async def _fetch_one(
+        self, job: Job, operation: BoundOperation, client: AccountClient, link: Link, *, number: int, total: int
+    ) -> Artifact | o.Outcome:
+        """Land one file; whatever goes wrong is an outcome."""
+        key = self._key(job, operation, link, number, total)
+        try:
+            landing = await self._storage.open(key, job.id, number, md5=link.md5 is not None)
+            resumed_from = landing.offset
+            landed = await self._download(job, operation, client, link, landing)
+        except StorageFullError as error:
+            return o.StorageFull(str(error))
+        except StorageError as error:
+            return o.Retry(str(error))
+        except TlsError as error:
+            return o.Retry(str(error))
+        except (NotSentError, LostReplyError, BrokenBodyError, RedirectRefusedError) as error:
+            return o.Retry(str(error))
+        if not isinstance(landed, tuple):
+            return landed
+        stored, media_type = landed
+        artifact = self._artifact(link, number, key, stored, media_type)
+        self._narrator.landed(job, artifact, resumed_from)
+        return artifact
+
+    async def _download(
+        self, job: Job, operation: BoundOperation, client: AccountClient, link: Link, landing: Landing
+    ) -> tuple[Landed, str | None] | o.Outcome:
+        """Stream one file into its landing, going on where an earlier try stopped if the file is still the same."""
+        headers = {"Accept-Encoding": "identity"}
+        if landing.offset and landing.validator:
+            headers |= {"Range": f"bytes={landing.offset}-", "If-Range": landing.validator}
+        validator: str | None = None
+        try:
+            async with client.stream(WireRequest("GET", link.url, headers), send_auth=link.send_auth) as reply:
+                if reply.status == 416:
+                    await landing.restart()
+                    return o.Retry("the file is shorter than what an earlier download left of it; starting over")
+                if (told := await self._told(job, operation, link, reply)) is not None:
+                    await landing.checkpoint(landing.validator)
+                    return told
+                if landing.offset and not _continues(reply, landing):
+                    await landing.restart()
+                validator = _strong_etag(reply)
+                expected = await self._receive(reply, landing)
+                media_type = link.media_type or reply.headers.get("content-type") or operation.media_type
+        except StorageError:
+            await landing.discard()
+            raise
+        except BaseException:
+            await landing.checkpoint(validator or landing.validator)
+            raise
+        try:
+            stored = await landing.finish(sha256=link.sha256, size=link.size or expected, md5=link.md5)
+        except ChecksumError as error:
+            return o.Retry(str(error))
+        return stored, media_type
+
+    async def _told(self, job: Job, operation: BoundOperation, link: Link, reply: StreamReply) -> o.Outcome | None:
+        """What the head of a file reply says other than: here it is."""
+        if reply.status in (200, 206):
+            body, cut = b"", False
+        else:
+            body, cut = await reply.read(_ERROR_BODY_BYTES)
+        head = WireReply(reply.status, reply.headers, body, reply.url, cut)
+        told = operation.read_file(job, link, head, self._clock.now())
+        if told is None and reply.headers.get("content-encoding", "identity") not in ("identity", ""):
+            return o.Retry(f"the file came as {reply.headers['content-encoding']} though it was asked for as it is")
+        return told
+
+    async def _receive(self, reply: StreamReply, landing: Landing) -> int | None:
+        """Write the body; returns the size that the whole file must have, where the server tells."""
+        length = reply.headers.get("content-length")
+        expected = landing.offset + int(length) if length is not None and length.isdigit() else None
+        received = landing.offset
+        async for chunk in reply.chunks():
+            received += len(chunk)
+            if received > self._largest_bytes:
+                raise BrokenBodyError(f"the file is larger than {self._largest_bytes} bytes")
+            await landing.write(chunk)
+        if expected is not None and received != expected:
+            raise BrokenBodyError(f"the file ended after {received} of {expected} bytes")
+        return expected
+
+    def _key(self, job: Job, operation: BoundOperation, link: Link, number: int, total: int) -> str:
+        folder = folder_of(job.account, job.operation, job.created_at, job.id)
+        name = file_name(link.label, number, total, link.media_type or operation.media_type, job.operation)
+        return f"{folder}/{name}"
+
+    def _artifact(self, link: Link, number: int, key: str, stored: Landed, media_type: str | None) -> Artifact:
+        return Artifact(
+            number=number,
+            name=key.rsplit("/", 1)[-1],
+            label=link.label,
+            key=key,
+            size=stored.size,
+            sha256=stored.sha256,
+            media_type=media_type or "application/octet-stream",
+            landed_at=self._clock.now(),
+        )
+
+
+def _strong_etag(reply: StreamReply) -> str | None:
+    """The reply's entity tag where it may be used with If-Range: strong ones only (RFC 9110, section 13.1.5)."""
+    tag = reply.headers.get("etag", "")
+    return tag if tag.startswith('"') and tag.endswith('"') and len(tag) > 2 else None
+
+
+def _continues(reply: StreamReply, landing: Landing) -> bool:
+    """Whether a reply goes on exactly where the landing stands, with the same file (RFC 9110, section 14.4)."""
+    if reply.status != 206:
+        return False
+    found = _CONTENT_RANGE.fullmatch(reply.headers.get("content-range", ""))
+    same = _strong_etag(reply) in (None, landing.validator)
+    return found is not None and int(found[1]) == landing.offset and same

@@ -1,0 +1,288 @@
+"""A lane: one account's stream of work, served by this daemon for as long as it holds the lease.
+
+Two tracks run side by side, one that asks the provider and one that downloads, so that long downloads never starve
+polls. Each track repeats: wait for a free slot, read the next due job, wait until the budget admits a request, take the
+step in a task of its own. Only a due job costs memory; a waiting one is a row.
+
+Nobody has to tell the lane when a job becomes due: it knows the times it wrote itself, and ``due_by`` tells it the rest
+(a new job, a person's wish).
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from random import Random
+
+from app.clock import Clock
+from app.domain import outcome as o
+from app.domain.job import Job, Track, track_of
+from app.domain.machine import IllegalOutcomeError, Update, advance
+from app.domain.schedule import Policy
+from app.providers.provider import BoundAccount
+from app.store.engine import StoreUnavailableError
+from app.store.jobs import JobStore
+from app.store.lanes import LaneRow, LaneState
+from app.transport.budget import Budget
+from app.transport.client import AccountClient
+from app.worker.hold import Hold
+from app.worker.narrator import Narrator
+from app.worker.recorder import Recorder, Verdict
+from app.worker.steps import Stepper, SupersededError, Visit
+from app.worker.storage_gate import StorageGate
+
+_BREATH_S = 0.01
+_LONGEST_SLEEP_S = 3600.0
+_STORE_RETRY_S = 1.0
+_NO_POLICY = Policy()
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """How many steps of each track may be under way in a lane at once."""
+
+    ask: int
+    fetch: int
+
+
+class _Stream:
+    """What one track of a lane remembers: what is ready, what is under way, when to look again."""
+
+    def __init__(self, track: Track, slots: int, now: float) -> None:
+        self.track = track
+        self.slots = slots
+        self.free = asyncio.Semaphore(slots)
+        self.ready: deque[Job] = deque()
+        self.look_at = now
+        self.wake = asyncio.Event()
+
+    def due_by(self, due_at: float) -> None:
+        """A job of this track is due then; look no later."""
+        if due_at < self.look_at:
+            self.look_at = due_at
+            self.wake.set()
+
+
+class Lane:
+    """Serves the due jobs of one lane.
+
+    Args:
+        row: the lane as it was taken.
+        hold: the lease.
+        account: the account, bound to its provider's spec.
+        client: the way to the provider, on this lane's budget.
+        budget: what may be asked of the provider.
+        stepper: takes the steps.
+        jobs: where due jobs are read.
+        recorder: where outcomes go.
+        narrator: told of crashes.
+        slots: how many steps may be under way.
+        clock: the time.
+        rand: spreads retries.
+        storage_gate: open while the storage has room.
+    """
+
+    def __init__(
+        self,
+        row: LaneRow,
+        *,
+        hold: Hold,
+        account: BoundAccount,
+        client: AccountClient,
+        budget: Budget,
+        stepper: Stepper,
+        jobs: JobStore,
+        recorder: Recorder,
+        narrator: Narrator,
+        slots: Slots,
+        clock: Clock,
+        rand: Random,
+        storage_gate: StorageGate,
+    ) -> None:
+        self.row = row
+        self.hold = hold
+        self.budget = budget
+        self._account = account
+        self._client = client
+        self._stepper = stepper
+        self._jobs = jobs
+        self._recorder = recorder
+        self._narrator = narrator
+        self._clock = clock
+        self._rand = rand
+        self._storage_gate = storage_gate
+        now = clock.now()
+        self._streams: Mapping[Track, _Stream] = {
+            Track.ASK: _Stream(Track.ASK, slots.ask, now),
+            Track.FETCH: _Stream(Track.FETCH, slots.fetch, now),
+        }
+        self._busy: set[int] = set()
+        self._left: set[int] = set()
+        self._reading = 0
+        self._steps: set[asyncio.Task[None]] = set()
+        self._closing = asyncio.Event()
+        self._feeders: list[asyncio.Task[None]] = []
+
+    @property
+    def in_flight(self) -> int:
+        """Steps under way."""
+        return len(self._steps)
+
+    def state(self) -> LaneState:
+        """What the next owner has to know of the budget."""
+        closed_until = self.budget.closed_until
+        return LaneState(self.hold.epoch, self.budget.snapshot(), closed_until, self.budget.closed_reason)
+
+    def due_by(self, track: Track, due_at: float) -> None:
+        """A job of this track is, or will be, due at that epoch second."""
+        self._streams[track].due_by(due_at)
+
+    async def run(self) -> None:
+        """Serve until :meth:`close` or cancellation; steps end before this does."""
+        async with asyncio.TaskGroup() as group:
+            self._feeders = [group.create_task(self._feed(stream, group)) for stream in self._streams.values()]
+            await self._closing.wait()
+            for feeder in self._feeders:
+                feeder.cancel()
+
+    def close(self) -> None:
+        """Begin no more steps; those under way go on."""
+        self._closing.set()
+
+    def interrupt(self) -> None:
+        """Stop the steps under way; each still reports what it knows."""
+        for step in self._steps:
+            step.cancel()
+
+    def lose(self) -> None:
+        """The lease has passed on: begin nothing, stop everything."""
+        self.hold.lost()
+        self.close()
+        self.interrupt()
+
+    # --- from what is due to a step under way -------------------------------------------------------------------------
+
+    async def _feed(self, stream: _Stream, group: asyncio.TaskGroup) -> None:
+        """Begin one step after the other, as slots, due jobs and the budget allow."""
+        while True:
+            await stream.free.acquire()
+            await self._recorder.room.wait()
+            if stream.track is Track.FETCH:
+                await self._storage_gate.open.wait()
+            job = await self._next(stream)
+            operation = self._account.operations.get(job.operation)
+            visit = Visit(job, operation, self._client, self.budget, self.hold, self._commit) if operation else None
+            if visit is not None and self._stepper.asks_provider(job):
+                visit.permit = await self.budget.admit()
+            self._busy.add(job.id)
+            step = group.create_task(self._step(stream, job, visit))
+            self._steps.add(step)
+            step.add_done_callback(self._steps.discard)
+
+    async def _next(self, stream: _Stream) -> Job:
+        """The next due job of a track; waits until there is one."""
+        while True:
+            while stream.ready:
+                job = stream.ready.popleft()
+                if job.id not in self._busy:
+                    return job
+            await self._until_due(stream)
+            stream.look_at = self._clock.now() + _LONGEST_SLEEP_S
+            await self._read(stream)
+
+    async def _until_due(self, stream: _Stream) -> None:
+        """Sleep until it is time to look; a short breath at least, so that jobs due one by one are read together."""
+        while (delay := stream.look_at - self._clock.now()) > _BREATH_S:
+            stream.wake.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(delay):
+                    await stream.wake.wait()
+        await self._clock.sleep(_BREATH_S)
+
+    async def _read(self, stream: _Stream) -> None:
+        """Read due jobs into the track; jobs that a step is working on, or that it has just left, are passed over."""
+        now = self._clock.now()
+        limit = 2 * stream.slots + len(self._busy)
+        self._reading += 1
+        try:
+            found = await self._jobs.due(self.row.id, stream.track, now, limit)
+            stream.ready.extend(job for job in found if job.id not in self._busy and job.id not in self._left)
+            if len(found) < limit:
+                coming = await self._jobs.next_due_after(self.row.id, stream.track, now)
+                if coming is not None:
+                    stream.due_by(coming)
+            else:
+                stream.due_by(now)
+        except StoreUnavailableError:
+            stream.due_by(now + _STORE_RETRY_S)
+        finally:
+            self._reading -= 1
+            if not self._reading:
+                self._left.clear()
+
+    # --- a step under way ---------------------------------------------------------------------------------------------
+
+    async def _step(self, stream: _Stream, job: Job, visit: Visit | None) -> None:
+        """Take one step and hand its outcome to the recorder."""
+        try:
+            if visit is None:
+                self._refuse(job, f"account {job.account} has no operation {job.operation} any more")
+                return
+            try:
+                outcome = await self._stepper.take(visit)
+            except SupersededError:
+                self._leave(job.id)
+                return
+            except asyncio.CancelledError:
+                self._record(visit, self._stepper.interrupted(visit))
+                raise
+            if isinstance(outcome, o.Crashed):
+                self._narrator.crashed(visit.job, outcome.reason)
+            elif isinstance(outcome, o.StorageFull):
+                self._storage_gate.close(outcome.reason)
+            self._record(visit, outcome)
+        finally:
+            if visit is not None and visit.permit is not None:
+                visit.permit.done()
+            stream.free.release()
+
+    async def _commit(self, update: Update) -> Verdict:
+        """Make an update durable in the middle of a step."""
+        return await self._recorder.commit(update, self.hold.epoch)
+
+    def _record(self, visit: Visit, outcome: o.Outcome) -> None:
+        """Hand what a step learned to the recorder, with the files that have landed."""
+        policy, now = visit.operation.policy, self._clock.now()
+        try:
+            update = advance(visit.job, outcome, policy, now, self._rand)
+        except IllegalOutcomeError as error:
+            self._narrator.crashed(visit.job, str(error))
+            update = advance(visit.job, o.Crashed(str(error)), policy, now, self._rand)
+        if visit.artifacts and not update.artifacts:
+            update = replace(update, artifacts=tuple(visit.artifacts))
+        self._recorder.record(update, self.hold.epoch, self._settled)
+
+    def _refuse(self, job: Job, reason: str) -> None:
+        """End a job that cannot go on, whatever its operation's policy was."""
+        update = advance(job, o.Refused(reason), _NO_POLICY, self._clock.now(), self._rand)
+        self._recorder.record(update, self.hold.epoch, self._settled)
+
+    def _settled(self, update: Update, verdict: Verdict) -> None:
+        """An outcome has its verdict: the job may be visited again."""
+        job = update.job
+        self._leave(job.id)
+        if verdict is Verdict.ACCEPTED:
+            if job.due_at is not None:
+                self.due_by(track_of(job.state), job.due_at)
+        elif verdict is Verdict.STALE:
+            self.due_by(track_of(job.state), self._clock.now() + _STORE_RETRY_S)
+        else:
+            before = replace(job, state=update.state_from, version=update.expected, handle=None)
+            self._busy.add(job.id)
+            self._refuse(before, f"the provider named remote job {job.handle}, which another job follows already")
+
+    def _leave(self, job_id: int) -> None:
+        self._busy.discard(job_id)
+        if self._reading:
+            self._left.add(job_id)

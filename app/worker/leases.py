@@ -1,0 +1,191 @@
+"""Leases: which lanes this daemon serves. Takes free and expired ones up to its share, renews, gives back the surplus.
+
+Every third of the lease time one statement renews all leases, by the database's clock. A lane that was not renewed has
+passed on: its steps are stopped and its writes would be refused. While the database cannot be reached the leases run
+out by themselves: ``Hold`` counts down on the monotonic clock.
+"""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from app.clock import Clock
+from app.log import EventLog
+from app.store.engine import StoreUnavailableError
+from app.store.lanes import LaneRow, LaneStore
+from app.worker.hold import Hold
+from app.worker.lane import Lane
+
+_RENEWALS_PER_LEASE = 3
+_LAST_COMMIT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this daemon is. ``owner`` is random per boot: a host name can be used again by another process."""
+
+    owner: str
+    host: str
+    pid: int
+    version: str
+
+
+class Leases:
+    """Keeps the set of lanes that this daemon serves.
+
+    Args:
+        store: the lanes table.
+        identity: who takes them.
+        accounts: the accounts that this daemon knows; lanes of others are left alone.
+        lease_s: how long a lease lasts without renewal.
+        alone: nobody else can hold a lane of this database (SQLite, whose file lock proves it).
+        make_lane: builds a lane that was taken.
+        outcomes_settled: waits until every outcome handed to the recorder so far is committed or refused.
+        clock: the time.
+        log: told of lanes that come and go.
+    """
+
+    def __init__(
+        self,
+        store: LaneStore,
+        identity: Identity,
+        *,
+        accounts: Collection[str],
+        lease_s: float,
+        alone: bool,
+        make_lane: Callable[[LaneRow, Hold], Lane],
+        outcomes_settled: Callable[[], Awaitable[None]],
+        clock: Clock,
+        log: EventLog,
+    ) -> None:
+        self._store = store
+        self._identity = identity
+        self._accounts = accounts
+        self._lease_s = lease_s
+        self._alone = alone
+        self._make_lane = make_lane
+        self._outcomes_settled = outcomes_settled
+        self._clock = clock
+        self._log = log
+        self._lanes: dict[int, Lane] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._ending = False
+
+    @property
+    def lanes(self) -> Mapping[int, Lane]:
+        """The lanes being served, by number."""
+        return self._lanes
+
+    async def run(self) -> None:
+        """Take and renew until cancelled; the lanes' tasks belong to this call."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                try:
+                    await self._round(group)
+                except StoreUnavailableError as error:
+                    self._log.emit("store.unavailable", reason=str(error), waiting=0)
+                    self._drop_expired()
+                await self._clock.sleep(self._lease_s / _RENEWALS_PER_LEASE)
+
+    async def end(self, grace_s: float) -> bool:
+        """Begin no more steps, wait for those under way, stop what is left after ``grace_s``; renewals go on meanwhile.
+
+        Returns:
+            Whether every step ended by itself and every outcome was committed.
+        """
+        self._ending = True
+        for lane in self._lanes.values():
+            lane.close()
+        pending = set(self._tasks.values())
+        if pending:
+            _, pending = await asyncio.wait(pending, timeout=grace_s)
+        for lane in self._lanes.values():
+            lane.interrupt()
+        if pending:
+            await asyncio.wait(pending)
+        try:
+            async with asyncio.timeout(_LAST_COMMIT_S):
+                await self._outcomes_settled()
+        except TimeoutError:
+            return False
+        return not pending
+
+    async def give_back(self) -> None:
+        """Free every lane that is still ours and leave the list of workers."""
+        states = {number: lane.state() for number, lane in self._lanes.items()}
+        await self._store.give_back(self._identity.owner, states)
+        await self._store.forget(self._identity.owner)
+        for number, lane in self._lanes.items():
+            self._log.emit("lane.given_back", lane=number, account=lane.row.account)
+        self._lanes.clear()
+
+    async def _round(self, group: asyncio.TaskGroup) -> None:
+        """One renewal, and what follows from it."""
+        me = self._identity
+        await self._store.beat(me.owner, me.host, me.pid, me.version, self._lease_s)
+        await self._renew()
+        if self._ending:
+            return
+        share = await self._store.share(self._accounts)
+        mine = share.lanes if self._alone else math.ceil(share.lanes / max(1, share.workers))
+        if len(self._lanes) > mine:
+            await self._release(len(self._lanes) - mine)
+        elif len(self._lanes) < mine:
+            await self._take(mine - len(self._lanes), group)
+
+    async def _renew(self) -> None:
+        asked_at = self._clock.monotonic()
+        states = {number: lane.state() for number, lane in self._lanes.items()}
+        held = await self._store.renew(self._identity.owner, self._lease_s, states) if states else set()
+        for number, lane in list(self._lanes.items()):
+            if number in held:
+                lane.hold.renewed(asked_at)
+            else:
+                self._drop(number)
+
+    async def _take(self, most: int, group: asyncio.TaskGroup) -> None:
+        asked_at = self._clock.monotonic()
+        rows = await self._store.take(
+            self._identity.owner, most, self._lease_s, force=self._alone, accounts=self._accounts
+        )
+        for row in rows:
+            if row.id in self._lanes:
+                continue
+            hold = Hold(row.id, row.epoch, self._clock, self._lease_s)
+            hold.renewed(asked_at)
+            lane = self._make_lane(row, hold)
+            self._lanes[row.id] = lane
+            self._tasks[row.id] = group.create_task(lane.run())
+            self._log.emit("lane.taken", lane=row.id, account=row.account, epoch=row.epoch, clean=row.clean)
+
+    async def _release(self, surplus: int) -> None:
+        """Give back the lanes with the least under way; each is freed only when its steps have ended."""
+        quietest = sorted(self._lanes.values(), key=lambda lane: (lane.in_flight, -lane.row.id))[:surplus]
+        for lane in quietest:
+            lane.close()
+        await asyncio.wait([self._tasks[lane.row.id] for lane in quietest], timeout=self._lease_s / _RENEWALS_PER_LEASE)
+        for lane in quietest:
+            lane.interrupt()
+        await asyncio.wait([self._tasks[lane.row.id] for lane in quietest])
+        await self._outcomes_settled()
+        states = {lane.row.id: lane.state() for lane in quietest}
+        await self._store.give_back(self._identity.owner, states)
+        for lane in quietest:
+            self._forget(lane.row.id)
+            self._log.emit("lane.given_back", lane=lane.row.id, account=lane.row.account)
+
+    def _drop_expired(self) -> None:
+        for number, lane in list(self._lanes.items()):
+            if not lane.hold.held():
+                self._drop(number)
+
+    def _drop(self, number: int) -> None:
+        lane = self._lanes[number]
+        lane.lose()
+        self._forget(number)
+        self._log.emit("lane.lost", lane=number, account=lane.row.account)
+
+    def _forget(self, number: int) -> None:
+        del self._lanes[number]
+        del self._tasks[number]

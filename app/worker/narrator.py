@@ -1,0 +1,157 @@
+"""The narrator: turns committed updates into log lines, and counts what the heartbeat reports."""
+
+from collections.abc import Sequence
+
+from app.clock import Clock
+from app.domain import outcome as o
+from app.domain.job import TERMINAL, Job, State
+from app.domain.machine import Update
+from app.domain.manifest import Artifact, folder_of
+from app.log import EventLog
+from app.store.engine import StoreUnavailableError
+from app.store.jobs import JobStore
+
+_POLLED = (o.Pending, o.Ready, o.Gone, o.Unmapped)
+_TROUBLES = (o.Retry, o.Unsent, o.StorageFull)
+
+
+class Narrator:
+    """Writes one line per transition, after its commit; the last line of a job tells its whole story."""
+
+    def __init__(self, log: EventLog, clock: Clock, jobs: JobStore) -> None:
+        self._log = log
+        self._clock = clock
+        self._jobs = jobs
+        self.polls = 0
+        self.landed_bytes = 0
+
+    async def tell(self, updates: Sequence[Update]) -> None:
+        """Log what these committed updates have changed."""
+        for update in updates:
+            if isinstance(update.outcome, _POLLED):
+                self.polls += 1
+            if update.job.state in TERMINAL:
+                await self._finished(update)
+            elif update.entry is not None:
+                self._advanced(update)
+            else:
+                self._waited(update)
+
+    def dropped(self, update: Update) -> None:
+        """Log that a stale write was refused."""
+        self._log.emit("update.dropped", **_step(update.job), outcome=_name(update))
+
+    def conflicted(self, update: Update, reason: str) -> None:
+        """Log that a remote job is claimed twice."""
+        self._log.emit("job.conflicted", **_named(update.job), reason=reason)
+
+    def landed(self, job: Job, artifact: Artifact, resumed_from: int) -> None:
+        """Log a file that is durable under its final name."""
+        self.landed_bytes += artifact.size
+        self._log.emit(
+            "file.landed",
+            **_named(job),
+            key=artifact.key,
+            bytes=artifact.size,
+            sha256=artifact.sha256,
+            resumed_from=resumed_from,
+        )
+
+    def crashed(self, job: Job, reason: str) -> None:
+        """Log a step that died on a fault of ours."""
+        self._log.emit("job.crashed", **_step(job), reason=reason)
+
+    def _waited(self, update: Update) -> None:
+        job = update.job
+        if isinstance(update.outcome, o.Pending):
+            self._log.emit(
+                "job.waited",
+                **_named(job),
+                status=job.remote_status,
+                progress=job.progress,
+                polls=job.polls,
+                due_in_s=self._due_in(job),
+            )
+
+    def _advanced(self, update: Update) -> None:
+        job = update.job
+        if job.state is State.PARKED:
+            self._log.emit("job.parked", **_step(job), reason=job.reason)
+        elif isinstance(update.outcome, o.Unmapped):
+            self._log.emit("job.unmapped", **_step(job), reason=job.reason, due_in_s=self._due_in(job))
+        elif isinstance(update.outcome, _TROUBLES) and job.state is update.state_from:
+            self._log.emit(
+                "job.troubled",
+                **_step(job),
+                outcome=_name(update),
+                reason=job.reason,
+                failures=job.failures,
+                due_in_s=self._due_in(job),
+            )
+        else:
+            self._log.emit(
+                "job.advanced",
+                **_step(job),
+                state_from=update.state_from.value,
+                outcome=_name(update),
+                handle=job.handle,
+                reason=job.reason,
+                polls=job.polls,
+                due_in_s=self._due_in(job),
+            )
+
+    async def _finished(self, update: Update) -> None:
+        job = update.job
+        story = {
+            **_step(job),
+            "outcome": _name(update),
+            "handle": job.handle,
+            "reason": job.reason,
+            "polls": job.polls,
+            "submits": job.submits,
+            "fetches": job.fetches,
+            "total_s": _between(job.created_at, job.finished_at),
+        }
+        if job.state in (State.FAILED, State.EXPIRED):
+            self._log.emit("job.failed", **story)
+            return
+        artifacts = await self._artifacts(update)
+        self._log.emit(
+            "job.finished",
+            **story,
+            queued_s=_between(job.created_at, job.submitted_at),
+            polling_s=_between(job.submitted_at, job.ready_at),
+            fetching_s=_between(job.ready_at, job.landed_at),
+            files=len(artifacts),
+            bytes=sum(artifact.size for artifact in artifacts),
+            sha256=[artifact.sha256 for artifact in artifacts],
+            destination=folder_of(job.account, job.operation, job.created_at, job.id),
+        )
+
+    async def _artifacts(self, update: Update) -> Sequence[Artifact]:
+        """The artifacts of a finished job: with the update, or from the database where cleaning came between."""
+        if update.artifacts or update.job.landed_at is None:
+            return update.artifacts
+        try:
+            return await self._jobs.artifacts(update.job.id)
+        except StoreUnavailableError:
+            return ()
+
+    def _due_in(self, job: Job) -> float | None:
+        return None if job.due_at is None else round(max(0.0, job.due_at - self._clock.now()), 3)
+
+
+def _name(update: Update) -> str:
+    return type(update.outcome).__name__
+
+
+def _named(job: Job) -> dict[str, object]:
+    return {"job": job.id, "account": job.account, "operation": job.operation}
+
+
+def _step(job: Job) -> dict[str, object]:
+    return {**_named(job), "state": job.state.value}
+
+
+def _between(start: float | None, end: float | None) -> float | None:
+    return None if start is None or end is None else round(end - start, 3)

@@ -1,0 +1,157 @@
+"""The recorder: commits what steps have learned, many outcomes in one transaction, each fenced.
+
+One transaction per outcome would cost five times as much as the outcome itself, so outcomes gather for a few
+milliseconds and go to the database together. An outcome that somebody waits for (an intent, before its POST) cuts the
+gathering short. Nothing is told to anybody, the log included, before its commit.
+
+While the database cannot be written the outcomes are kept and the same group is tried again; ``room`` then holds back
+new steps, so that what is kept stays bounded.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from app.clock import Clock
+from app.domain.machine import Update
+from app.log import EventLog
+from app.store.engine import StoreUnavailableError
+from app.store.jobs import FencedUpdate, JobStore, Recorded
+from app.worker.narrator import Narrator
+
+_LINGER_S = 0.03
+_LARGEST_GROUP = 512
+_MOST_WAITING = 2048
+_RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class Verdict(Enum):
+    """What became of an outcome that was handed in."""
+
+    ACCEPTED = "accepted"
+    STALE = "stale"
+    """The lane's lease or the job's version has moved on; nothing was written."""
+    CONFLICT = "conflict"
+    """Another job follows the same remote job already; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    fenced: FencedUpdate
+    settled: Callable[[Update, Verdict], None]
+
+
+class Recorder:
+    """Takes updates from lanes and commits them in groups.
+
+    Args:
+        jobs: where they are committed.
+        owner: the name of this daemon's boot; part of the fence.
+        clock: paces the gathering and the retries.
+        log: told of an unavailable database.
+        narrator: told of every update after its commit.
+    """
+
+    def __init__(self, jobs: JobStore, owner: str, clock: Clock, log: EventLog, narrator: Narrator) -> None:
+        self._jobs = jobs
+        self._owner = owner
+        self._clock = clock
+        self._log = log
+        self._narrator = narrator
+        self._items: list[_Item] = []
+        self._arrived = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._handed_in = 0
+        self._settled = 0
+        self._progress = asyncio.Event()
+        self.room = asyncio.Event()
+        self.room.set()
+
+    def record(
+        self, update: Update, epoch: int, settled: Callable[[Update, Verdict], None], *, urgent: bool = False
+    ) -> None:
+        """Hand in an update; ``settled`` is called with the verdict after the commit, from the event loop."""
+        self._items.append(_Item(FencedUpdate(update, epoch), settled))
+        self._handed_in += 1
+        self._arrived.set()
+        if urgent or len(self._items) >= _LARGEST_GROUP:
+            self._hurry.set()
+        if len(self._items) >= _MOST_WAITING:
+            self.room.clear()
+
+    async def commit(self, update: Update, epoch: int) -> Verdict:
+        """Hand in an update and wait until it is durable, or refused."""
+        verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+
+        def settled(_: Update, told: Verdict) -> None:
+            if not verdict.done():
+                verdict.set_result(told)
+
+        self.record(update, epoch, settled, urgent=True)
+        return await verdict
+
+    async def settled(self) -> None:
+        """Wait until everything that was handed in so far has its verdict."""
+        last = self._handed_in
+        while self._settled < last:
+            self._hurry.set()
+            self._progress.clear()
+            await self._progress.wait()
+
+    async def run(self) -> None:
+        """Commit groups until cancelled."""
+        while True:
+            await self._arrived.wait()
+            await self._gather()
+            group, self._items = self._items[:_LARGEST_GROUP], self._items[_LARGEST_GROUP:]
+            if not self._items:
+                self._arrived.clear()
+                self._hurry.clear()
+            recorded = await self._write([item.fenced for item in group])
+            await self._settle(group, recorded)
+            self._settled += len(group)
+            self._progress.set()
+            if len(self._items) < _MOST_WAITING:
+                self.room.set()
+
+    async def _gather(self) -> None:
+        """Let outcomes gather, unless somebody waits for one."""
+        if self._hurry.is_set():
+            return
+        try:
+            async with asyncio.timeout(_LINGER_S):
+                await self._hurry.wait()
+        except TimeoutError:
+            return
+
+    async def _write(self, group: list[FencedUpdate]) -> Recorded:
+        """Commit a group, trying again for as long as the database is unavailable."""
+        tries = 0
+        while True:
+            try:
+                recorded = await self._jobs.record(group, self._owner)
+            except StoreUnavailableError as error:
+                self._log.emit("store.unavailable", reason=str(error), waiting=len(group) + len(self._items))
+                await self._clock.sleep(_RETRY_S[min(tries, len(_RETRY_S) - 1)])
+                tries += 1
+                continue
+            if tries:
+                self._log.emit("store.resumed", waiting=len(group) + len(self._items))
+            return recorded
+
+    async def _settle(self, group: list[_Item], recorded: Recorded) -> None:
+        """Tell the log and whoever handed in the updates what became of them."""
+        conflicts = dict(recorded.conflicts)
+        accepted = [item.fenced.update for item in group if item.fenced.update.job.id in recorded.accepted]
+        for item in group:
+            update = item.fenced.update
+            if update.job.id in recorded.accepted:
+                item.settled(update, Verdict.ACCEPTED)
+            elif update.job.id in conflicts:
+                self._narrator.conflicted(update, conflicts[update.job.id])
+                item.settled(update, Verdict.CONFLICT)
+            else:
+                self._narrator.dropped(update)
+                item.settled(update, Verdict.STALE)
+        await self._narrator.tell(accepted)

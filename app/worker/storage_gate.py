@@ -1,0 +1,46 @@
+"""The storage gate: shut while the storage has no room, so that downloads wait instead of failing one by one."""
+
+import asyncio
+
+from app.clock import Clock
+from app.log import EventLog
+from app.storage.base import StorageError
+from app.storage.local import LocalStorage
+
+_TRY_AGAIN_S = 15.0
+
+
+class StorageGate:
+    """Open until a step finds the storage full; opens again by itself when a trial write succeeds.
+
+    ``open`` is set while downloads may begin.
+    """
+
+    def __init__(self, storage: LocalStorage, clock: Clock, log: EventLog) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._log = log
+        self._shut = asyncio.Event()
+        self.open = asyncio.Event()
+        self.open.set()
+
+    def close(self, reason: str) -> None:
+        """Let no more downloads begin."""
+        if self.open.is_set():
+            self.open.clear()
+            self._shut.set()
+            self._log.emit("storage.paused", reason=reason, until_s=_TRY_AGAIN_S)
+
+    async def run(self) -> None:
+        """Try the storage while the gate is shut, until cancelled."""
+        while True:
+            await self._shut.wait()
+            await self._clock.sleep(_TRY_AGAIN_S)
+            try:
+                await self._storage.check()
+            except StorageError as error:
+                self._log.emit("storage.paused", reason=str(error), until_s=_TRY_AGAIN_S)
+                continue
+            self._shut.clear()
+            self.open.set()
+            self._log.emit("storage.resumed")

@@ -1,0 +1,71 @@
+"""``python -m tests.bench``: runs the benchmarks and shows what they have found."""
+
+import argparse
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+
+from tests.bench import download, million, polls
+from tests.bench.processes import BenchError, Cores
+from tests.bench.report import Finding, as_json, table
+
+_Benchmark = Callable[[Path, Cores, float], list[Finding]]
+_BENCHMARKS: Mapping[str, _Benchmark] = {
+    "polls": lambda folder, cores, seconds: polls.measure(folder, cores, seconds, _say),
+    "million": lambda folder, cores, _seconds: million.measure(folder, cores, _say),
+    "download": lambda folder, cores, _seconds: download.measure(folder, cores, _say),
+}
+_started_at = time.monotonic()
+
+
+def main() -> int:
+    """Run what was asked for; the exit code is 1 where ``--check`` finds a target missed, 2 where something broke."""
+    asked = _arguments()
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        findings = _run(asked.benchmarks or list(_BENCHMARKS), asked.seconds)
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    print(as_json(findings) if asked.json else table(findings))
+    return int(asked.check and any(finding.met is False for finding in findings))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("benchmarks", nargs="*", metavar="polls|million|download", help="which; all unless told")
+    parser.add_argument("--seconds", type=float, default=10.0, help="length of a window of the polls (default: 10)")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument("--check", action="store_true", help="end with code 1 when a target is missed")
+    asked = parser.parse_args()
+    if unknown := set(asked.benchmarks) - set(_BENCHMARKS):
+        parser.error(f"there is no benchmark {' or '.join(sorted(unknown))}; there are {', '.join(_BENCHMARKS)}")
+    return asked
+
+
+def _run(names: list[str], seconds: float) -> list[Finding]:
+    cores = Cores.of_this_machine()
+    findings: list[Finding] = []
+    for name in names:
+        with tempfile.TemporaryDirectory(prefix=f"tidewaiter-bench-{name}-") as folder:
+            _say(f"{name}:")
+            findings += _BENCHMARKS[name](Path(folder), cores, seconds)
+    return findings
+
+
+def _say(line: str) -> None:
+    print(f"[{time.monotonic() - _started_at:5.0f} s] {line}", file=sys.stderr, flush=True)
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

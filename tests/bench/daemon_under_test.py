@@ -1,0 +1,85 @@
+"""The daemon as an operator would run it: a configuration file, `serve`, a log file."""
+
+import json
+import subprocess
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.account import ACCOUNT, CONCURRENCY, CUSTOMER, TOKEN
+from tests.bench.processes import python, started
+
+_CONFIG = """
+[database]
+url = "{database}"
+[storage]
+root = "{exports}"
+[worker]
+polls = {concurrency}
+heartbeat_s = 10
+[log]
+format = "json"
+[accounts.{account}]
+provider = "symplify"
+allow_private = true
+[accounts.{account}.settings]
+server = "{origin}"
+customer_id = "{customer}"
+token = "{token}"
+result = "redirect"
+[accounts.{account}.limits]
+concurrency = {concurrency}
+[accounts.{account}.schedule]
+interval_s = 3600
+factor = 1
+cap_s = 3600
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonUnderTest:
+    """A configured daemon: where its files are. Each start appends to the same log."""
+
+    folder: Path
+
+    @classmethod
+    def configure(cls, folder: Path, database: str, origin: str) -> "DaemonUnderTest":
+        """Write the configuration of a daemon with one Symplify account into ``folder``, which is made."""
+        folder.mkdir()
+        text = _CONFIG.format(
+            database=database,
+            exports=folder / "exports",
+            origin=origin,
+            account=ACCOUNT,
+            customer=CUSTOMER,
+            token=TOKEN,
+            concurrency=CONCURRENCY,
+        )
+        (folder / "tidewaiter.toml").write_text(text)
+        return cls(folder)
+
+    @property
+    def log(self) -> Path:
+        """What it printed."""
+        return self.folder / "daemon.log"
+
+    @property
+    def exports(self) -> Path:
+        """Where its files land."""
+        return self.folder / "exports"
+
+    def serve(self, cores: Collection[int]) -> AbstractContextManager[subprocess.Popen[bytes]]:
+        """Run it on these cores while the block lasts."""
+        command = python("app.cli.main", "--config", str(self.folder / "tidewaiter.toml"), "serve")
+        return started(command, cores=cores, output=self.log)
+
+    def events(self, name: str) -> Iterator[dict[str, object]]:
+        """The log lines of that event so far."""
+        if not self.log.exists():
+            return
+        for line in self.log.read_text().splitlines():
+            if f'"{name}"' in line and line.endswith("}"):
+                event = json.loads(line)
+                if event["event"] == name:
+                    yield event

@@ -1,0 +1,70 @@
+"""The servers that the benchmarks ask, each in its own process on a socket that it inherits: the stub and the files."""
+
+import http.client
+import json
+import socket
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.processes import python, started
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What a stub was asked: status requests, the first of them, the last request for a result, and the time there.
+
+    Times are in seconds of the monotonic clock, which all processes of a machine share.
+    """
+
+    polls: int
+    first_poll_at: float | None
+    redirect_at: float | None
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stub:
+    """A stub that is being served."""
+
+    port: int
+
+    @property
+    def origin(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def counters(self) -> Counters:
+        """What it was asked so far."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request("GET", "/counters")
+            return Counters(**json.load(connection.getresponse()))
+        finally:
+            connection.close()
+
+
+@contextmanager
+def stub(folder: Path, cores: Collection[int], result_url: str | None = None) -> Iterator[Stub]:
+    """Serve a stub while the block lasts; with ``result_url`` its batches are finished and redirect there."""
+    arguments = [] if result_url is None else [result_url]
+    with _served("tests.bench.stub", arguments, folder, cores) as port:
+        yield Stub(port)
+
+
+@contextmanager
+def file_server(folder: Path, cores: Collection[int], block: Path, times: int) -> Iterator[str]:
+    """Serve a file, which is ``block`` so many times over, while the block lasts; gives its address."""
+    with _served("tests.bench.file_server", [str(block), str(times)], folder, cores) as port:
+        yield f"http://127.0.0.1:{port}/export.json"
+
+
+@contextmanager
+def _served(module: str, arguments: list[str], folder: Path, cores: Collection[int]) -> Iterator[int]:
+    # The parent listens, so a client that comes before the server is up waits in the backlog instead of failing.
+    with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
+        command = python(module, str(listener.fileno()), *arguments)
+        output = folder / f"{module}.log"
+        with started(command, cores=cores, output=output, pass_fds=[listener.fileno()]):
+            yield listener.getsockname()[1]

@@ -1,0 +1,57 @@
+"""Fills a database with waiting jobs, in one statement: a million single submits would take longer than the benchmarks.
+
+The rows are as the daemon leaves them after a job was accepted; only their history is missing, which no poll touches.
+"""
+
+import asyncio
+import time
+
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
+
+from app.clock import SystemClock
+from app.store import migrate
+from app.store.address import Address
+from app.store.engine import Database
+from app.store.lanes import LaneStore
+from tests.bench.account import ACCOUNT, FIRST_BATCH
+
+_MONTH_S = 30 * 86_400.0
+
+_INSERT = text(
+    """
+    WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < :jobs)
+    INSERT INTO jobs (lane, account, operation, params, state, version, due_at, created_at, deadline_at, handle,
+                      submits, submitted_at, track)
+    SELECT CAST(:lane AS INTEGER), CAST(:account AS TEXT), 'statistics',
+           '{"export_type": "OPENS", "period": "LAST_DAY"}', 'polling', 3,
+           CASE WHEN n < :due THEN :now - 60.0 + n * 0.0001 ELSE :now + 7200.0 + n * 0.001 END,
+           :now - 3600.0, :now + :deadline_s, CAST(:first_batch + n AS TEXT), 1, :now - 3500.0, 0
+    FROM numbers
+    """
+)
+
+
+def seed(url: str, jobs: int, due: int) -> None:
+    """Make the tables and ``jobs`` waiting jobs of one account, of which the first ``due`` are due already."""
+    migrate.upgrade(url)
+    address = Address.parse(url)
+    engine = create_engine(address.for_migrations(), poolclass=NullPool)
+    values = {"jobs": jobs, "due": due, "now": time.time(), "deadline_s": _MONTH_S, "first_batch": FIRST_BATCH}
+    with engine.begin() as connection:
+        connection.execute(_INSERT, {**values, "account": ACCOUNT, "lane": asyncio.run(_lane(url))})
+    if address.file is None:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("VACUUM ANALYZE"))
+            connection.execute(text("CHECKPOINT"))
+
+
+async def _lane(url: str) -> int:
+    database = Database.open(url, SystemClock())
+    try:
+        lanes = LaneStore(database)
+        await lanes.ensure({ACCOUNT: 1})
+        (lane,) = await lanes.ids(ACCOUNT)
+        return lane
+    finally:
+        await database.close()

@@ -1,0 +1,80 @@
+"""kill -9 at any moment loses no job, lands every file whole, and never submits twice for one intent."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from app.emulators.faults import Fault, FaultKind, FaultRule
+from app.store import migrate
+from tests.chaos.rig import Rig, drain, kill, rig
+
+KILLS = 20
+
+
+@pytest.mark.timeout(300)
+async def test_twenty_kills(tmp_path: Path) -> None:
+    """Twenty kills at random moments of a run on SQLite, each followed by a restart (faults 1-4)."""
+    rand = Random(20)
+    url = f"sqlite:///{tmp_path / 'tidewaiter.db'}"
+    await asyncio.to_thread(migrate.upgrade, url)
+    async with rig(tmp_path, url) as place:
+        accounts = place.write_config(accounts=2, lease_s=15)
+        # Replies that take their time widen the moments between a POST and its commit, and within downloads.
+        place.emulator.faults.extend([FaultRule("create", 30, Fault(FaultKind.LATENCY, seconds=0.2))])
+        place.files.faults.extend([FaultRule("file", 12, Fault(FaultKind.TRICKLE, seconds=0.02, size=60_000))])
+        numbers: list[int] = []
+        for _ in range(KILLS):
+            numbers += await place.submit(accounts, 2, rand)
+            daemon = await place.start()
+            await asyncio.sleep(rand.uniform(0.5, 2.5))
+            await kill(daemon)
+        daemon = await place.start()
+        assert await place.finished(numbers, within_s=90)
+        assert await drain(daemon) == 0
+        assert await place.reckon(numbers) == []
+
+
+@pytest.mark.timeout(180)
+async def test_two_daemons_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
+    """Two daemons share the lanes; one is killed, and the other has its lanes within the lease."""
+    rand = Random(2)
+    async with rig(tmp_path, postgres_url, build_s=4.0) as place:
+        accounts = place.write_config(accounts=6, lease_s=3)
+        numbers = await place.submit(accounts, 30, rand)
+        first, second = await place.start(), await place.start()
+        owners = await _owners(place, at_least=2, within_s=20)
+        assert len(owners) == 2, "both daemons serve lanes"
+        numbers += await place.submit(accounts, 10, rand)
+        await asyncio.sleep(rand.uniform(0.2, 1.0))
+        await kill(first)
+        assert await _sole_owner(place, within_s=3 + 1 + 1), "the other daemon has every lane within the lease"
+        assert await place.finished(numbers, within_s=60)
+        assert await drain(second) == 0
+        assert await place.reckon(numbers) == []
+
+
+async def _owners(place: Rig, at_least: int, within_s: float) -> set[str]:
+    """The distinct owners of all lanes, as soon as there are enough of them and every lane has one."""
+    return await _watch(place, lambda owners: None not in owners and len(owners) >= at_least, within_s)
+
+
+async def _sole_owner(place: Rig, within_s: float) -> bool:
+    """Whether every lane comes to belong to one and the same owner."""
+    return len(await _watch(place, lambda owners: len(owners) == 1, within_s)) == 1
+
+
+async def _watch(place: Rig, enough: Callable[[set[str | None]], bool], within_s: float) -> set[str]:
+    """Look at the lanes' owners until there is enough to see, or the time is up."""
+    owners: set[str | None] = set()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within_s), place.store() as (_, lanes):
+            while True:
+                owners = {row.owner for row in await lanes.every()}
+                if enough(owners):
+                    break
+                await asyncio.sleep(0.1)
+    return {owner for owner in owners if owner is not None}

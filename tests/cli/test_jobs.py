@@ -1,0 +1,161 @@
+"""Submitting jobs and looking at them, without a daemon: what is stored and what is told."""
+
+import json
+import sqlite3
+
+import pytest
+
+from app.cli.errors import ExitCode
+from app.store import migrate
+from tests.cli.conftest import Place
+
+
+def submit(place: Place, *arguments: str) -> int:
+    """Submit a job; gives its number."""
+    number: int = place.json("submit", "shop", "statistics", "-p", "export_type=OPENS", *arguments)["id"]
+    return number
+
+
+def test_submitting(place: Place) -> None:
+    """A job is stored with checked parameters; the first command sets the database up."""
+    result = place("submit", "shop", "statistics", "-p", "export_type=opened")
+    assert result.stdout == "job 1 is queued\n"
+    (job,) = place.json("jobs", "list")
+    assert job["params"] == {"export_type": "OPENS", "period": "LAST_DAY"}
+    assert "links" not in job
+
+
+def test_a_unique_key_makes_one_job(place: Place) -> None:
+    """Asked for again under the same key, it is the same job, and the command says so."""
+    first = place.json("submit", "shop", "statistics", "-p", "export_type=SENT", "--key", "nightly")
+    again = place.json("submit", "shop", "statistics", "-p", "export_type=SENT", "--key", "nightly")
+    assert (first["created"], again["created"]) == (True, False)
+    assert first["id"] == again["id"]
+    told = place("submit", "shop", "statistics", "-p", "export_type=SENT", "--key", "nightly").stdout
+    assert told.endswith("it was asked for before\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["shop", "statistics"], "export_type"),
+        (["shop", "statistics", "-p", "export_type=NO"], "permitted: LISTS"),
+        (["shop", "statistics", "-p", "export_type=SENT", "-p", "periods=TODAY"], "there are: export_type, period"),
+        (["shop", "dance"], "statistics"),
+        (["shop2", "statistics"], "shop"),
+        (["shop", "statistics", "-p", "export_type"], "form key=value"),
+        (["shop", "statistics", "-p", "period=TODAY", "-p", "period=TODAY"], "given twice"),
+        (["shop", "statistics", "--timeout", "3"], "--wait"),
+    ],
+)
+def test_wrong_wishes(place: Place, arguments: list[str], told: str) -> None:
+    """What cannot be asked for is refused with 2 and with what is permitted, and nothing is stored."""
+    result = place("submit", *arguments, code=ExitCode.USAGE)
+    assert told in result.stderr
+    assert place.json("jobs", "list") == []
+
+
+def test_waiting_has_an_end(place: Place) -> None:
+    """Without a daemon nothing happens: the wait is over after its time, with 75, and the job stays."""
+    arguments = ("submit", "shop", "statistics", "-p", "export_type=SENT", "--wait", "--timeout", "0.3")
+    result = place(*arguments, code=ExitCode.TIMED_OUT)
+    assert result.stdout == "job 1 is queued\n"
+    assert result.stderr == "tidewaiter: job 1 is still queued after 0.3 s; it goes on\n"
+
+
+def test_listing(place: Place) -> None:
+    """Jobs come newest first, by page, and by account, operation and state."""
+    numbers = [submit(place) for _ in range(5)]
+    assert [job["id"] for job in place.json("jobs", "list")] == numbers[::-1]
+    page = place.json("jobs", "list", "--limit", "2")
+    rest = place.json("jobs", "list", "--before", str(page[-1]["id"]))
+    assert [job["id"] for job in page + rest] == numbers[::-1]
+    assert len(place.json("jobs", "list", "--account", "shop", "--operation", "statistics", "--state", "queued")) == 5
+    assert place.json("jobs", "list", "--state", "failed", "--state", "polling") == []
+    assert place.json("jobs", "list", "--account", "other") == []
+    assert len(place("jobs", "list").stdout.splitlines()) == 6
+
+
+def test_showing(place: Place) -> None:
+    """A job is shown with its history; the table names what is there and leaves out what is not."""
+    number = submit(place, "--key", "nightly")
+    shown = place.json("jobs", "show", str(number))
+    assert [entry["state"] for entry in shown["history"]] == ["queued"]
+    assert shown["artifacts"] == []
+    text = place("jobs", "show", str(number)).stdout
+    assert "export_type=OPENS period=LAST_DAY" in text
+    assert "nightly" in text
+    assert "remote job" not in text
+
+
+def test_cancelling(place: Place) -> None:
+    """Live jobs are asked to stop; what cannot be stopped does not keep the others from it."""
+    first, second = submit(place), submit(place)
+    result = place("jobs", "cancel", str(first), "99", str(second), code=ExitCode.FAILED)
+    assert result.stdout.splitlines() == [f"job {number} is queued; it was asked to stop" for number in (first, second)]
+    assert result.stderr == "tidewaiter: there is no job 99\n"
+    assert [job["cancel_requested"] for job in place.json("jobs", "list")] == [True, True]
+
+
+def test_retrying(place: Place) -> None:
+    """A job under way is not submitted again; one that has ended becomes a new job that points to it."""
+    number = submit(place)
+    refused = place("jobs", "retry", str(number), code=ExitCode.FAILED)
+    assert "still under way" in refused.stderr
+    with sqlite3.connect(place.folder / "tidewaiter.db") as database:
+        database.execute("UPDATE jobs SET state = 'failed', due_at = NULL, finished_at = 1, reason = 'no'")
+    database.close()
+    (again,) = place.json("jobs", "retry", str(number))
+    assert again["retry_of"] == number
+    assert f"it repeats job {number}" in place("jobs", "retry", str(number)).stdout
+
+
+def test_no_such_job(place: Place) -> None:
+    """A number that is no job's is a failure, not a table without rows."""
+    for command in ("show", "retry"):
+        assert place("jobs", command, "7", code=ExitCode.FAILED).stderr == "tidewaiter: there is no job 7\n"
+
+
+def test_what_a_provider_said_cannot_steer_the_terminal(place: Place) -> None:
+    """Escape sequences in a reason are shown as harmless marks, and stay what they are in JSON."""
+    number = submit(place)
+    with sqlite3.connect(place.folder / "tidewaiter.db") as database:
+        database.execute("UPDATE jobs SET reason = ?, handle = ?", ("\x1b[2Jgone", "[bold]x"))
+    database.close()
+    for arguments in (("jobs", "list"), ("jobs", "show", str(number))):
+        text = place(*arguments).stdout
+        assert "\x1b" not in text
+        assert "[2Jgone" in text
+    assert "[bold]x" in place("jobs", "show", str(number)).stdout
+    assert place.json("jobs", "show", str(number))["reason"] == "\x1b[2Jgone"
+
+
+def test_the_tables(place: Place) -> None:
+    """Upgrade, current and check tell where the database is, by word and exit code."""
+    place("db", "current", code=ExitCode.FAILED)
+    assert "it was at none" in place("db", "upgrade").stdout
+    revision = place("db", "current").stdout.strip()
+    assert place("db", "upgrade").stdout == f"the database is at revision {revision}\n"
+    assert place("db", "check").stdout == "the tables are what this program needs\n"
+    with sqlite3.connect(place.folder / "tidewaiter.db") as database:
+        database.execute("ALTER TABLE jobs ADD COLUMN surprise TEXT")
+    database.close()
+    assert "surprise" in place("db", "check", code=ExitCode.FAILED).stdout
+
+
+def test_an_old_schema_is_not_touched(place: Place) -> None:
+    """A database that is there but has no tables is left to `tidewaiter db upgrade`, which the sentence names."""
+    with sqlite3.connect(place.folder / "tidewaiter.db") as database:
+        database.execute("CREATE TABLE other (x)")
+    database.close()
+    for arguments in (("jobs", "list"), ("serve",)):
+        result = place(*arguments, code=ExitCode.UNAVAILABLE)
+        assert "run `tidewaiter db upgrade`" in result.stderr
+    assert migrate.current(f"sqlite:///{place.folder}/tidewaiter.db") is None
+
+
+def test_json_is_json(place: Place) -> None:
+    """Whatever prints data prints one JSON document and nothing else."""
+    number = str(submit(place))
+    for arguments in (("jobs", "list"), ("jobs", "show", number), ("jobs", "cancel", number), ("providers", "list")):
+        json.loads(place(*arguments, "--json").output)

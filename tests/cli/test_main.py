@@ -1,0 +1,180 @@
+"""The command as a whole: its help, its options, and how it ends."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from app import __version__
+from app.cli.errors import MEANINGS, ExitCode
+from app.cli.main import COMMANDS, main
+from tests.cli.conftest import CONFIG, ROOT, Place
+
+
+def _commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    if path:
+        yield path, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from _commands(inner, (*path, name))
+
+
+EVERY = dict(_commands(main))
+
+
+def test_the_help_names_all_commands_and_exit_codes(place: Place) -> None:
+    """`tidewaiter --help` is the map: what there is to do, and what the exit codes mean."""
+    text = place("--help").stdout
+    for name, (_, line) in COMMANDS.items():
+        assert name in text
+        assert line in text
+    for code, meaning in MEANINGS.items():
+        assert f"{code:>3}  {meaning}" in text
+
+
+def test_the_map_says_what_the_commands_say() -> None:
+    """The lines of the help, which are written down so that nothing has to be loaded, are those of the commands."""
+    for name, (_, line) in COMMANDS.items():
+        assert EVERY[name,].help is not None
+        assert str(EVERY[name,].help).splitlines()[0] == line
+
+
+@pytest.mark.parametrize("path", [path for path, command in EVERY.items() if not isinstance(command, click.Group)])
+def test_every_command_explains_itself_with_an_example(path: tuple[str, ...], place: Place) -> None:
+    """No command leaves its reader to guess; the example begins with the command itself."""
+    text = place(*path, "--help").stdout
+    assert f"  tidewaiter {' '.join(path)}" in text.split("Example")[-1]
+
+
+@pytest.mark.parametrize("argument", ["--help", "--version"])
+def test_help_and_version_load_nothing_heavy(argument: str) -> None:
+    """Both answer at once: neither the database's library nor the network's is imported for them."""
+    heavy = "{'sqlalchemy', 'aiohttp', 'pydantic', 'rich', 'alembic', 'structlog', 'asyncio'}"
+    script = (
+        "import sys\nfrom app.cli.main import main\n"
+        f"try: main([{argument!r}], prog_name='tidewaiter')\n"
+        f"except SystemExit: pass\nraise SystemExit(','.join({heavy} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_version(place: Place) -> None:
+    """The version is the package's."""
+    assert place("--version").stdout == f"tidewaiter {__version__}\n"
+
+
+def test_without_a_configuration(place: Place) -> None:
+    """Where there is no configuration, the command says where it looked."""
+    place.config.unlink()
+    result = place("jobs", "list", code=ExitCode.CONFIG)
+    assert result.stdout == ""
+    assert result.stderr == (
+        "tidewaiter: there is no configuration, neither tidewaiter.toml nor /etc/tidewaiter/tidewaiter.toml; "
+        "name one with --config\n"
+    )
+
+
+def test_every_fault_of_a_configuration_is_told(place: Place) -> None:
+    """Shape, provider and settings: each fault is a line with its place, and no line shows a secret."""
+    place.config.write_text("[worker]\npolls = 0\nlease = 3\n")
+    result = place("serve", code=ExitCode.CONFIG)
+    assert result.stderr.splitlines() == [
+        "tidewaiter: tidewaiter.toml: worker.polls: must be 1 or more",
+        "tidewaiter: tidewaiter.toml: worker.lease: is no known key; did you mean lease_s?",
+    ]
+    place.config.write_text(CONFIG.replace("customer_id", "customer") + '[accounts.other]\nprovider = "nobody"\n')
+    result = place("serve", code=ExitCode.CONFIG)
+    told = result.stderr.splitlines()
+    assert len(told) == 3
+    assert all(line.startswith("tidewaiter: tidewaiter.toml: accounts.") for line in told)
+    assert "canary" not in result.output
+
+
+def test_the_configuration_is_found(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the one of --config, before or after the command, else of the variable, else of the working directory."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "mine.toml").write_text(CONFIG)
+    place("--config", "other/mine.toml", "db", "upgrade")
+    assert (other / "tidewaiter.db").exists()
+    assert not (tmp_path / "tidewaiter.db").exists()
+    place("db", "upgrade", "--config", str(place.config))
+    assert (tmp_path / "tidewaiter.db").exists()
+    monkeypatch.setenv("TIDEWAITER_CONFIG", "gone.toml")
+    result = place("db", "current", code=ExitCode.CONFIG)
+    assert result.stderr == "tidewaiter: gone.toml: cannot be read: No such file or directory\n"
+    place("db", "current", "--config", str(place.config))
+
+
+def test_the_environment_overrides(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable reaches the command."""
+    monkeypatch.setenv("TIDEWAITER__DATABASE__URL", "sqlite:///elsewhere.db")
+    place("db", "upgrade")
+    assert (tmp_path / "elsewhere.db").exists()
+
+
+def test_usage(place: Place) -> None:
+    """A wrong command, option or argument ends with 2 and a hint."""
+    for arguments in (["sail"], ["jobs", "list", "--state", "sunk"], ["jobs", "show", "one"], ["submit", "shop"]):
+        assert "Usage: tidewaiter" in place(*arguments, code=ExitCode.USAGE).stderr
+
+
+def test_a_database_that_cannot_be_used(place: Place) -> None:
+    """An unreachable database is one sentence and 69, whatever the command; --debug shows where it arose."""
+    url = "postgresql://nobody:canary-word@127.0.0.1:9/none"
+    place.config.write_text(f'[database]\nurl = "{url}"\n')
+    result = place("jobs", "list", code=ExitCode.UNAVAILABLE)
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.startswith("tidewaiter: The database cannot be reached")
+    assert "canary" not in result.output
+
+
+def test_debug_shows_where(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of ours is one sentence that names it; with --debug, before or after the command, also its place."""
+
+    def broken(_url: str) -> None:
+        raise ZeroDivisionError("token=canary")
+
+    monkeypatch.setattr("app.store.migrate.current", broken)
+    result = place("db", "current", code=ExitCode.FAILED)
+    assert result.stderr == (
+        "tidewaiter: this is a fault of the program: ZeroDivisionError: token=canary; --debug shows where\n"
+    )
+    for arguments in (("--debug", "db", "current"), ("db", "current", "--debug")):
+        process = subprocess.run(
+            [sys.executable, "-c", f"{_BROKEN}main({list(arguments)!r})"],
+            cwd=place.folder,
+            env={"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert process.returncode == ExitCode.FAILED
+        assert "Traceback" in process.stderr
+        assert "in broken" in process.stderr
+
+
+_BROKEN = """
+from app.cli.main import main
+from app.store import migrate
+def broken(url): raise ZeroDivisionError("oops")
+migrate.current = broken
+"""
+
+
+def test_a_reader_that_has_gone(place: Place) -> None:
+    """`tidewaiter jobs list | head -1` ends quietly."""
+    place("db", "upgrade")
+    with place.process("jobs", "list") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        process.wait(30)
+        assert process.stderr.read() == ""

@@ -1,0 +1,171 @@
+"""Commands that run for a while, as real processes: the daemon, a single run, an emulator, the demo."""
+
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from app.cli.errors import ExitCode
+from tests.cli.conftest import Place, start
+
+STATISTICS = ("shop", "statistics", "-p", "export_type=OPENS")
+
+
+def lines_of(process: subprocess.Popen[str]) -> list[dict[str, object]]:
+    """What a daemon that has ended has logged on stdout."""
+    assert process.stdout is not None
+    return [json.loads(line) for line in process.stdout.read().splitlines()]
+
+
+def wait_for(process: subprocess.Popen[str], word: str) -> str:
+    """The first line of a process's output that holds the word."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if word in line:
+            return line
+    raise AssertionError(f"it ended with {process.wait()} and without {word!r}")
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_a_daemon_lands_what_is_submitted(emulated: Place) -> None:
+    """`serve` in one process and `submit --wait` in another: the file is there, whole, and the log names it."""
+    with emulated.process("serve") as daemon:
+        wait_for(daemon, "daemon.started")
+        text = emulated("submit", *STATISTICS, "--wait", "--timeout", "30").stdout
+        job = emulated.json("submit", *STATISTICS, "-p", "period=TODAY", "--wait", "--timeout", "30")
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.wait(30) == 0
+        names = [line["event"] for line in lines_of(daemon)]
+    assert "job 1 is succeeded" in text
+    (artifact,) = job["artifacts"]
+    assert artifact["sha256"] in emulated("jobs", "show", str(job["id"])).stdout
+    assert hashlib.sha256(Path(artifact["path"]).read_bytes()).hexdigest() == artifact["sha256"]
+    assert names.count("job.finished") == 2
+    assert names[-1] == "daemon.stopped"
+
+
+def test_waiting_is_stopped_by_ctrl_c(place: Place) -> None:
+    """Ctrl-C ends the wait with 130 and without a word; the job stays."""
+    with place.process("submit", *STATISTICS, "--wait") as process:
+        wait_for(process, "queued")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == ExitCode.INTERRUPTED
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert len(place.json("jobs", "list")) == 1
+
+
+def test_one_run(emulated: Place, tmp_path: Path) -> None:
+    """`run` tells what happens, lands the file in the folder, and leaves no database behind."""
+    text = emulated("run", *STATISTICS, "--out", "here").stdout
+    assert "is polling" in text
+    assert "is succeeded" in text
+    landed = next(path for path in (tmp_path / "here").rglob("OPENS*"))
+    assert hashlib.sha256(landed.read_bytes()).hexdigest() in text
+    assert not (tmp_path / "tidewaiter.db").exists()
+    job = emulated.json("run", *STATISTICS, "--out", "there")
+    assert job["state"] == "succeeded"
+    assert Path(job["artifacts"][0]["path"]).is_file()
+
+
+def test_a_run_that_fails(emulated: Place) -> None:
+    """A wrong parameter ends with 2 before anything is sent; a refusal of the provider with 1 and its reason."""
+    assert "permitted" in emulated("run", "shop", "statistics", "-p", "export_type=NO", "--out", "x", code=2).stderr
+    emulated.config.write_text(
+        emulated.config.read_text().replace("[accounts.shop.schedule]", "[accounts.shop.schedule]\ndeadline_s = 0.2")
+    )
+    assert "is expired" in emulated("run", *STATISTICS, "--out", "x", code=ExitCode.FAILED).stdout
+
+
+def test_a_run_is_stopped_by_ctrl_c(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends a run with 130 and one sentence; its scratch database is gone."""
+    monkeypatch.setenv("TMPDIR", str(place.folder))
+    with place.process("run", *STATISTICS, "--out", "here") as process:
+        wait_for(process, "refused")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == ExitCode.INTERRUPTED
+        assert process.stderr is not None
+        assert "stopped before the end" in process.stderr.read()
+    assert not list(place.folder.glob("tidewaiter-run-*"))
+
+
+def test_an_emulator(place: Place) -> None:
+    """It prints where it listens and an account that works as it stands, and ends in good order."""
+    with place.process("emulate", "symplify", "--build-s", "0") as process:
+        url = wait_for(process, "API").split()[1]
+        assert process.stdout is not None
+        printed = ""
+        for line in process.stdout:
+            printed += line
+            if "Ctrl-C" in line:
+                break
+        account = printed[printed.index("[accounts") : printed.index("Ctrl-C")]
+        place.config.write_text(account)
+        assert place("run", "emulated", "statistics", "-p", "export_type=SENT", "--out", "here").exit_code == 0
+        with urllib.request.urlopen(f"{url.removesuffix('/rest/5004')}/_control/requests") as reply:  # noqa: S310  # ours
+            assert len(json.load(reply)) >= 3
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+
+
+def test_an_emulator_on_a_taken_port(place: Place) -> None:
+    """A port that is taken is one sentence and 69."""
+    with place.process("emulate", "symplify") as process:
+        port = wait_for(process, "API").split(":")[2].split("/")[0]
+        place("emulate", "symplify", "--port", port, code=ExitCode.UNAVAILABLE)
+
+
+def test_the_daemon_refuses_to_start_on_a_bad_configuration(place: Place) -> None:
+    """Every fault, exit 78, and no log line: nothing was started."""
+    place.config.write_text('[accounts.shop]\nprovider = "nobody"')
+    with place.process("serve") as process:
+        assert process.wait(30) == ExitCode.CONFIG
+        assert process.stdout is not None
+        assert process.stdout.read() == ""
+
+
+def test_the_demo(place: Place) -> None:
+    """The demo lands four files within its minute, verifies them, and says where everything is."""
+    with start(place.folder, ["demo"]) as process:
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out + err
+    assert err == ""
+    assert len(re.findall(r"✓ succeeded .* ✓ yes", out)) == 4
+    assert "a signed URL that had expired" in out
+    places = dict(line.split(maxsplit=1) for line in out.splitlines()[-3:])
+    log = [json.loads(line) for line in Path(places["log"]).read_text().splitlines()]
+    assert [line["event"] for line in log].count("job.finished") == 4
+    assert log[-1]["event"] == "daemon.stopped"
+    assert "demo-token" not in Path(places["log"]).read_text()
+    sizes = sorted(
+        path.stat().st_size for path in Path(places["files"]).rglob("*.json") if path.name != "manifest.json"
+    )
+    assert sizes[0] == 0
+    assert sizes[1] > 0
+    Path(places["configuration"]).parent.rename(place.folder / "scratch")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_demo_is_stopped(place: Place, number: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C, a kill and a closed terminal: 130, no daemon is left running, and the files go where that was asked."""
+    monkeypatch.setenv("TMPDIR", str(place.folder))
+    with place.process("demo", "--remove-files") as process:
+        wait_for(process, "is polling")
+        (daemon,) = children_of(process.pid)
+        process.send_signal(number)
+        assert process.wait(30) == ExitCode.INTERRUPTED
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    with pytest.raises(ProcessLookupError):
+        os.kill(daemon, 0)
+    assert not list(place.folder.glob("tidewaiter-demo-*"))

@@ -1,0 +1,88 @@
+"""`tidewaiter providers`: what there is to configure, and the check of one's own specs."""
+
+from pathlib import Path
+
+import pytest
+
+from app.cli.errors import ExitCode
+from app.providers.registry import Registry
+from tests.cli.conftest import Place
+
+
+def test_listing(place: Place) -> None:
+    """Every built-in provider is listed, with or without a configuration."""
+    place.config.unlink()
+    listed = [provider["name"] for provider in place.json("providers", "list")]
+    assert listed == list(Registry.load().names())
+    assert "symplify" in place("providers", "list").stdout
+
+
+def test_showing(place: Place) -> None:
+    """A provider is shown with all that an account and a job need: type, whether required, permitted, secret."""
+    text = place("providers", "show", "symplify").stdout
+    settings = {line.split()[0]: line for line in text.splitlines() if line}
+    assert "string, secret" in settings["token"]
+    assert "url, redirect" in settings["result"]
+    assert "LAST_2_WEEKS" in settings["period"]
+    shown = place.json("providers", "show", "symplify")
+    assert shown["settings"]["token"]["secret"] is True
+    assert shown["operations"]["statistics"]["parameters"]["period"]["default"] == "LAST_DAY"
+
+
+def test_the_spec_itself(place: Place, tmp_path: Path) -> None:
+    """--toml prints a file that can be changed and linted."""
+    source = place("providers", "show", "symplify", "--toml").stdout
+    assert source == Registry.load().source("symplify")
+    (tmp_path / "mine.toml").write_text(source)
+    assert place("providers", "lint", "mine.toml").stdout == "1 spec: no fault\n"
+    place("providers", "show", "symplify", "--toml", "--json", code=ExitCode.USAGE)
+
+
+def test_specs_of_ones_own(place: Place, tmp_path: Path) -> None:
+    """A spec in the configuration's folder is a provider like the others; a faulty one is told with its file."""
+    specs = tmp_path / "specs"
+    specs.mkdir()
+    source = Registry.load().source("symplify").replace('name = "symplify"', 'name = "mine"', 1)
+    (specs / "mine.toml").write_text(source)
+    place.config.write_text('[providers]\nfolders = ["specs"]')
+    assert "mine" in place("providers", "list").stdout
+    assert place("providers", "test", "mine").stdout.startswith("mine: ")
+    (specs / "mine.toml").write_text("name = 1")
+    result = place("providers", "list", code=ExitCode.CONFIG)
+    assert str(specs / "mine.toml") in result.stderr
+
+
+def test_no_such_provider(place: Place) -> None:
+    """A name that is no provider's is a mistake of usage, and those that there are are named."""
+    for command in ("show", "test"):
+        assert "symplify" in place("providers", command, "simplify", code=ExitCode.USAGE).stderr
+
+
+def test_linting(place: Place, tmp_path: Path) -> None:
+    """Every fault of every file is a line with file, key and reason."""
+    (tmp_path / "a.toml").write_text('name = "a"\ncolour = 3\n')
+    (tmp_path / "b.toml").write_text("name = \n")
+    result = place("providers", "lint", "a.toml", "b.toml", "gone.toml", code=ExitCode.CONFIG)
+    lines = result.stdout.splitlines()
+    assert any(line.startswith("a.toml: colour: ") for line in lines)
+    assert any(line.startswith("b.toml: line 1") for line in lines)
+    assert any(line.startswith("gone.toml: cannot be read") for line in lines)
+    assert result.stderr == f"tidewaiter: {len(lines)} faults\n"
+
+
+@pytest.mark.parametrize("name", Registry.load().names())
+def test_the_examples_of_the_catalogue(place: Place, name: str) -> None:
+    """The examples inside every built-in spec hold."""
+    assert "as expected" in place("providers", "test", name).stdout
+
+
+def test_an_example_that_does_not_hold(place: Place, tmp_path: Path) -> None:
+    """A difference is told with what was expected and what came, and ends with 1; a file that is no spec with 78."""
+    source = Registry.load().source("symplify").replace('handle = "101111"', 'handle = "999999"', 1)
+    (tmp_path / "mine.toml").write_text(source)
+    result = place("providers", "test", "mine.toml", code=ExitCode.FAILED)
+    assert "999999" in result.stdout
+    assert "101111" in result.stdout
+    assert result.stderr == "tidewaiter: 1 example failed\n"
+    (tmp_path / "mine.toml").write_text("name = 1")
+    place("providers", "test", "mine.toml", code=ExitCode.CONFIG)

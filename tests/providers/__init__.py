@@ -1,0 +1,1 @@
+"""The providers' room: pure, so its tests need nothing but values."""

@@ -1,0 +1,134 @@
+"""The network of the simulation: carries requests to emulators in the same process, and loses some on the way."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email.utils import formatdate
+from random import Random
+
+from multidict import CIMultiDict
+
+from app.clock import Clock
+from app.domain.wire import WireRequest
+from app.emulators.faults import Fault, FaultKind
+from app.emulators.server import Asked, Call, EmulatedServer, Route
+from app.emulators.wire import Reply, page_reply, spoiled
+from app.transport.errors import BrokenBodyError, LostReplyError, NotSentError
+from app.transport.wire import Timeouts
+
+_CHUNK = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """How bad the network is: each number is the chance that it happens to one request."""
+
+    refused: float = 0.0
+    lost_request: float = 0.0
+    lost_reply: float = 0.0
+    broken_body: float = 0.0
+    slow: float = 0.0
+    latency_s: float = 0.05
+
+
+class SimulatedReply:
+    """One reply; its body may break off."""
+
+    def __init__(self, reply: Reply, url: str, date: str, *, breaks: bool) -> None:
+        self.status = reply.status
+        self.url = url
+        self.headers: CIMultiDict[str] = CIMultiDict({"Date": date, **reply.headers})
+        self._body = reply.body
+        self._breaks = breaks
+        if reply.content_type is not None:
+            self.headers["Content-Type"] = reply.content_type
+        self.headers["Content-Length"] = str(reply.body.size)
+
+    async def read(self, limit: int) -> tuple[bytes, bool]:
+        """The body up to ``limit`` bytes, and whether there was more."""
+        whole = b"".join([chunk async for chunk in self.chunks()])
+        return whole[:limit], len(whole) > limit
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body, in pieces; breaks off half way if the weather says so."""
+        end = self._body.size // 2 if self._breaks else self._body.size
+        for start in range(0, end, _CHUNK):
+            for piece in self._body.chunks(start, min(end, start + _CHUNK)):
+                yield piece
+            await asyncio.sleep(0)
+        if self._breaks:
+            raise BrokenBodyError("the connection broke in the middle of the body")
+
+
+class SimulatedWire:
+    """Carries requests to emulators by their origins.
+
+    ``weather`` may be changed while it runs; ``sent`` counts the requests that reached a server.
+    """
+
+    def __init__(self, servers: Sequence[EmulatedServer], clock: Clock, rand: Random) -> None:
+        self.weather = Weather()
+        self.sent = 0
+        self._clock = clock
+        self._rand = rand
+        self._servers = {server.origin: (server, _compiled(server)) for server in servers}
+
+    @asynccontextmanager
+    async def open(
+        self, request: WireRequest, *, private_ok: bool, timeouts: Timeouts, stream: bool
+    ) -> AsyncIterator[SimulatedReply]:
+        """One request, one hop."""
+        assert private_ok, "the emulators stand on loopback"
+        weather, chance = self.weather, self._rand.random
+        if chance() < weather.refused:
+            raise NotSentError("connection refused")
+        await self._clock.sleep(weather.latency_s * chance())
+        if chance() < weather.lost_request:
+            await self._clock.sleep(timeouts.overall_s)
+            raise LostReplyError("no reply in time")
+        fault, reply = self._answer(request)
+        await self._clock.sleep(weather.latency_s * chance())
+        if fault.kind is FaultKind.LATENCY:
+            await self._clock.sleep(fault.seconds)
+        if fault.kind in (FaultKind.RESET_BEFORE, FaultKind.RESET_AFTER) or chance() < weather.lost_reply:
+            raise LostReplyError("the connection was reset before the reply")
+        if chance() < weather.slow:
+            await self._clock.sleep(5.0)
+        breaks = fault.kind in (FaultKind.TRUNCATE, FaultKind.STALL) or chance() < weather.broken_body
+        yield SimulatedReply(
+            spoiled(reply, fault), request.url, formatdate(self._clock.now(), usegmt=True), breaks=breaks
+        )
+
+    def _answer(self, request: WireRequest) -> tuple[Fault, Reply]:
+        """Let the server whose origin it is answer, in one go."""
+        origin = "/".join(request.url.split("/", 3)[:3])
+        server, routes = self._servers[origin]
+        path_qs = request.url[len(origin) :]
+        path = path_qs.partition("?")[0]
+        self.sent += 1
+        for route, pattern in routes:
+            found = pattern.fullmatch(path)
+            if found is None or route.method != request.method:
+                continue
+            fault = server.faults.take(route.name)
+            headers = CIMultiDict(request.headers)
+            asked = Asked(self._clock.now(), request.method, path_qs, route.name, headers, request.body or b"")
+            server.asked.append(asked)
+            if fault.kind is FaultKind.RESET_BEFORE:
+                return fault, page_reply(500, "never seen")
+            refused = server._refused(fault)
+            return fault, refused or route.answer(Call(asked, found.groupdict(), fault))
+        raise AssertionError(f"no route for {request.method} {path}")
+
+
+def _compiled(server: EmulatedServer) -> list[tuple[Route, re.Pattern[str]]]:
+    """The server's routes with aiohttp's path patterns as regular expressions."""
+    return [(route, re.compile(_pattern(route.path))) for route in server.routes()]
+
+
+def _pattern(path: str) -> str:
+    return re.sub(
+        r"\{(\w+)(?::((?:[^{}]|\{[^{}]*\})+))?\}", lambda found: f"(?P<{found[1]}>{found[2] or '[^/]+'})", path
+    )

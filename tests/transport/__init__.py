@@ -1,0 +1,1 @@
+"""Transport, against real servers on loopback and on virtual time."""

@@ -1,0 +1,14 @@
+"""The real wire, and how the tests use it."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.transport.aiohttp_wire import AiohttpWire
+
+
+@pytest.fixture
+async def wire() -> AsyncIterator[AiohttpWire]:
+    """A wire that is closed cleanly; whatever it leaves behind is a warning, and warnings are errors."""
+    async with AiohttpWire() as wire:
+        yield wire

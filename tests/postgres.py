@@ -125,22 +125,32 @@ class Line:
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Line"]:
         """Listen for as long as the context lasts."""
-        listener = await asyncio.start_server(self._call, "127.0.0.1", 0)
-        async with listener:
+        calls: set[asyncio.Task[None]] = set()
+
+        def pick_up(client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+            calls.add(asyncio.ensure_future(self._call(client, to_client)))
+
+        async with await asyncio.start_server(pick_up, "127.0.0.1", 0) as listener:
             self._port = listener.sockets[0].getsockname()[1]
             yield self
+            for call in calls:
+                call.cancel()
+            await asyncio.wait(calls)
 
     async def _call(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         server, to_server = await asyncio.open_unix_connection(str(self._socket))
         cut = asyncio.Event()
         answers = asyncio.ensure_future(self._answer(server, to_client, cut))
-        while said := await _read(client):
-            if self.cut_after is not None and self.cut_after in said:
-                cut.set()
-            if not self.silent:
-                to_server.write(said)
-        to_server.close()
-        await answers
+        try:
+            while said := await _read(client):
+                if self.cut_after is not None and self.cut_after in said:
+                    cut.set()
+                if not self.silent:
+                    to_server.write(said)
+        finally:
+            answers.cancel()
+            for end in (to_client, to_server):
+                end.close()
 
     async def _answer(self, server: asyncio.StreamReader, to_client: asyncio.StreamWriter, cut: asyncio.Event) -> None:
         while said := await _read(server):

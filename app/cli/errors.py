@@ -46,6 +46,8 @@ def ended_by(error: Exception) -> CommandError:
     match error:
         case CommandError():
             return error
+        case ExceptionGroup(exceptions=(Exception() as only,)):
+            return ended_by(only)
         case ConfigError() | SpecError():
             return CommandError(ExitCode.CONFIG, str(error))
         case ParameterError() | UnknownProviderError():

@@ -14,7 +14,6 @@ from app.cli.output import (
     console,
     duration,
     entry_as_json,
-    files_table,
     history_table,
     job_as_json,
     jobs_table,
@@ -22,6 +21,7 @@ from app.cli.output import (
     parameters,
     printable,
     remote_text,
+    show_files,
     show_json,
     show_table,
     state_text,
@@ -183,4 +183,4 @@ def _show(job: Job, history: Sequence[Entry], artifacts: Sequence[Artifact], roo
     show_table(history_table(history))
     if artifacts:
         console().print()
-        show_table(files_table(artifacts, root))
+        show_files(artifacts, root)

@@ -29,6 +29,7 @@ STYLES: Final[Mapping[State, str]] = {
 }
 _LIVE_STYLE: Final = "cyan"
 _WIDE: Final = 4096
+_BRIEF: Final = 60
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _RATIO: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(?:/|of)\s*(\d+(?:\.\d+)?)")
 _PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%")
@@ -152,17 +153,21 @@ def jobs_table(jobs: Iterable[Job]) -> Table:
             str(job.polls),
             remote_text(job),
             moment(job.created_at),
-            printable(job.reason or ""),
+            _brief(job.reason or ""),
         )
     return made
 
 
-def files_table(artifacts: Iterable[Artifact], root: Path) -> Table:
-    """Landed files, one a line."""
-    made = table("size", "sha256", "file", right=("size",))
+def _brief(reason: str) -> str:
+    """A reason that does not fill the screen; off a terminal all of it."""
+    told = printable(reason)
+    return f"{told[:_BRIEF]}…" if len(told) > _BRIEF and sys.stdout.isatty() else told
+
+
+def show_files(artifacts: Iterable[Artifact], root: Path) -> None:
+    """Print landed files: where each is, on a line that can be copied, and below it its size and checksum."""
     for artifact in artifacts:
-        made.add_row(size(artifact.size), artifact.sha256, Text(str(root / artifact.key), overflow="fold"))
-    return made
+        click.echo(f"{root / artifact.key}\n  {size(artifact.size)}, SHA-256 {artifact.sha256}")
 
 
 def history_table(entries: Iterable[Entry]) -> Table:

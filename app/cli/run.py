@@ -11,15 +11,16 @@ from typing import TextIO
 import click
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from app.bootstrap import run_once
 from app.cli.errors import CommandError, ExitCode
-from app.cli.output import artifact_as_json, console, files_table, fraction_of, job_as_json, show_json, show_table
+from app.cli.output import artifact_as_json, console, fraction_of, job_as_json, show_files, show_json
 from app.cli.session import Session, config_option, example, pass_session
 from app.cli.submit import param_option
 from app.cli.watch import has_ended, line_of, verdict_of
 from app.desk import RequestError
-from app.domain.job import Job, State
+from app.domain.job import Job
 from app.domain.manifest import Artifact
 
 
@@ -50,7 +51,7 @@ def run(
     if as_json:
         show_json({**job_as_json(job), "artifacts": [artifact_as_json(one, out) for one in artifacts]})
     elif artifacts:
-        show_table(files_table(artifacts, out))
+        show_files(artifacts, out)
     if not has_ended(job):
         raise CommandError(ExitCode.INTERRUPTED, f"stopped before the end: {line_of(job)}")
     click.get_current_context().exit(verdict_of(job))
@@ -77,13 +78,12 @@ def _following(as_json: bool) -> Iterator[tuple[Callable[[Job], None], TextIO]]:
 
 
 def _bar() -> Progress:
-    return Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console()
-    )
+    told = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1))
+    return Progress(SpinnerColumn(), told, BarColumn(), TimeElapsedColumn(), console=console(), expand=True)
 
 
 def _move(bar: Progress, task: TaskID, job: Job) -> None:
-    done = 1.0 if has_ended(job) else fraction_of(job.progress) if job.state is State.POLLING else None
+    done = 1.0 if job.ready_at is not None else fraction_of(job.progress)
     bar.update(task, description=escape(line_of(job)))
     if done is not None:
         bar.update(task, total=1.0, completed=done)

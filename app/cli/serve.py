@@ -1,12 +1,12 @@
 """``tidewaiter serve``: the daemon."""
 
 import asyncio
+import sys
 
 import click
 
 from app import bootstrap
 from app.cli.session import Session, config_option, example, pass_session
-from app.log import configure
 
 
 @click.command(epilog=example("tidewaiter serve --config /etc/tidewaiter/tidewaiter.toml"))
@@ -20,9 +20,6 @@ def serve(session: Session) -> None:
     upgrade` first.
     """
     config = session.load()
-    log = configure(config.log.format, config.log.level, config.secrets)
-    try:
+    with session.log(config, level=config.log.level, stream=sys.stdout) as log:
         code = asyncio.run(bootstrap.serve(config, log))
-    finally:
-        log.close()
     click.get_current_context().exit(code)

@@ -52,7 +52,7 @@ class Session:
 
     @contextmanager
     def log(self, config: "Config", *, level: str = "error", stream: TextIO | None = None) -> "Iterator[EventLog]":
-        """A log for a command that prints: on stderr, so that what it prints can be piped, and only what matters."""
+        """The log while a command runs: on stderr unless told, so that what it prints can be piped, and only faults."""
         from app.log import configure  # noqa: PLC0415
 
         log = configure(config.log.format, level, config.secrets, stream=stream or sys.stderr)

@@ -8,7 +8,7 @@ import click
 
 from app.cli.desk import at_desk
 from app.cli.errors import CommandError, ExitCode
-from app.cli.output import artifact_as_json, files_table, job_as_json, show_json, show_table
+from app.cli.output import artifact_as_json, job_as_json, show_files, show_json
 from app.cli.session import Session, config_option, example, pass_session
 from app.cli.watch import line_of, until_ended, verdict_of
 from app.clock import SystemClock
@@ -111,4 +111,4 @@ def _tell_end(job: Job, artifacts: Sequence[Artifact], root: Path, as_json: bool
     if as_json:
         show_json({**job_as_json(job), "artifacts": [artifact_as_json(one, root) for one in artifacts]})
     elif artifacts:
-        show_table(files_table(artifacts, root))
+        show_files(artifacts, root)

@@ -122,7 +122,7 @@ class StorageTable(_Table):
 class WorkerTable(_Table):
     """``[worker]``: the daemon's pace.
 
-    ``polls`` and ``downloads`` bound what one daemon has under way; ``lookout_s`` is how often it looks for new jobs.
+    ``polls`` and ``downloads`` bound what each lane has under way; ``lookout_s`` is how often it looks for new jobs.
     """
 
     lease_s: _FromOne = 15.0

@@ -7,6 +7,7 @@ from app.domain.jsonvalue import Json
 from app.providers.jmes import compile_expression
 from app.providers.reading import Reading, plain, shorten
 from app.providers.spec.fields import PickSpec
+from app.providers.urls import resolve_url
 
 Pick = Callable[[Reading], Json]
 
@@ -92,6 +93,11 @@ def as_count(value: Json) -> int | None:
     """A count or a size, also where it came as text; ``None`` where it is no whole number from 0."""
     text = as_text(value)
     return int(text) if text is not None and re.fullmatch(r"[0-9]{1,18}", text.strip()) else None
+
+
+def as_url(value: Json, base: str) -> str | None:
+    """A URL that can be asked; ``None`` where the value is no text, or no http or https URL after resolving."""
+    return resolve_url(base, value) if isinstance(value, str) else None
 
 
 def as_handle(value: Json) -> str | None:

@@ -6,7 +6,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from app.domain.job import Job
 from app.domain.jsonvalue import Json
-from app.providers.extract import Pick, as_handle, as_note, as_text, compile_pick
+from app.providers.extract import Pick, as_handle, as_note, as_url, compile_pick
 from app.providers.jmes import compile_expression
 from app.providers.reading import Reading
 from app.providers.requests import HANDLE, Build, compile_request
@@ -15,7 +15,6 @@ from app.providers.rules import Rules, expand
 from app.providers.spec.fields import Variant, When
 from app.providers.spec.provider import OperationSpec
 from app.providers.spec.steps import CancelSpec, PollSpec, ProgressSpec, SubmitSpec
-from app.providers.urls import resolve_url
 
 V = TypeVar("V", bound=Variant)
 S = TypeVar("S")
@@ -150,7 +149,7 @@ def _compile_handle(pick: Pick, base_url: str, *, is_url: bool) -> ReadHandle:
     """Reads a handle. One that is a URL is made absolute at once, while it is known what it is relative to."""
     if not is_url:
         return lambda reading: as_handle(pick(reading))
-    return lambda reading: resolve_url(reading.url or f"{base_url}/", as_text(pick(reading)) or "")
+    return lambda reading: as_url(pick(reading), reading.url or f"{base_url}/")
 
 
 def _compile_progress(spec: ProgressSpec | None) -> ReadProgress:

@@ -8,14 +8,14 @@ from typing import TypeAlias
 from app.domain.job import Job
 from app.domain.jsonvalue import Json
 from app.domain.wire import Link
-from app.providers.extract import as_count, as_note, as_text, compile_pick
+from app.providers.extract import as_count, as_note, as_text, as_url, compile_pick
 from app.providers.jmes import Search, compile_expression, is_true
 from app.providers.reading import Reading
 from app.providers.requests import Build, BuildUrl, compile_request, compile_url
 from app.providers.rules import Rules
 from app.providers.spec.steps import FilesSpec, ResolveSpec, ResultsSpec
 from app.providers.template import always, compile_text
-from app.providers.urls import last_segment, resolve_url
+from app.providers.urls import last_segment
 
 ReadLinks: TypeAlias = Callable[[Reading], tuple[Link, ...] | None]
 """Reads the links out of a reply; ``None`` where it does not name them as the spec promises."""
@@ -68,7 +68,7 @@ def _compile_label(spec: ResultsSpec, settings: Mapping[str, Json]) -> Callable[
 
 def _compile_resolved(spec: ResolveSpec | None, base_url: str) -> ReadUrl:
     pick = compile_pick(() if spec is None else spec.link)
-    return lambda reading: resolve_url(reading.url or f"{base_url}/", as_text(pick(reading)) or "")
+    return lambda reading: as_url(pick(reading), reading.url or f"{base_url}/")
 
 
 def _compile_listed(spec: ResultsSpec, base_url: str) -> ReadLinks:
@@ -100,7 +100,7 @@ def _compile_files(spec: FilesSpec) -> Callable[[Json, str, bool], Iterator[Link
         found = each(document)
         items = found if isinstance(found, list) else [] if found is None else [found]
         for item in items:
-            address = resolve_url(base, as_text(url(item)) or "")
+            address = as_url(url(item), base)
             if address is None:
                 yield None
                 continue

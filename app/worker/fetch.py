@@ -1,8 +1,7 @@
 """Landing a job's files: each whole or not at all, the good ones kept when another fails, the manifest last."""
 
 import re
-from collections.abc import MutableSequence, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, MutableSequence, Sequence
 
 from app.clock import Clock
 from app.domain import outcome as o
@@ -18,7 +17,7 @@ from app.transport.client import AccountClient, StreamReply
 from app.transport.errors import BrokenBodyError, LostReplyError, NotSentError, RedirectRefusedError, TlsError
 from app.worker.narrator import Narrator
 
-_ERROR_BODY_BYTES = 8192
+_HEAD_BYTES = 4096
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _LARGEST_FILE_BYTES = 1 << 40
 
@@ -84,15 +83,9 @@ class Fetcher:
             return failure
         return await self._complete(job, [*kept.values(), *landed])
 
-    async def land_reply(
-        self, job: Job, operation: BoundOperation, inline: o.Inline, reply: WireReply, client: AccountClient
-    ) -> o.Outcome:
-        """Land a file that came as the body of the reply just read; one over the buffer limit is streamed instead."""
+    async def land_reply(self, job: Job, operation: BoundOperation, inline: o.Inline, reply: WireReply) -> o.Outcome:
+        """Land a file that came as the body of the reply just read."""
         link = Link(reply.url, inline.label, media_type=inline.media_type)
-        if reply.truncated:
-            again = operation.poll(job) if inline.handle is None else operation.poll(replace(job, handle=inline.handle))
-            landed: list[Artifact] = []
-            return await self.fetch(job, operation, client, [replace(link, url=again.url)], landed)
         key = self._key(job, operation, link, 0, 1)
         try:
             stored = await self._storage.put(key, reply.body)
@@ -163,25 +156,27 @@ class Fetcher:
         headers = {"Accept-Encoding": "identity"}
         if landing.offset and landing.validator:
             headers |= {"Range": f"bytes={landing.offset}-", "If-Range": landing.validator}
-        validator: str | None = None
+        validator = landing.validator
         try:
             async with client.stream(WireRequest("GET", link.url, headers), send_auth=link.send_auth) as reply:
                 if reply.status == 416:
                     await landing.restart()
                     return o.Retry("the file is shorter than what an earlier download left of it; starting over")
-                if (told := await self._told(job, operation, link, reply)) is not None:
-                    await landing.checkpoint(landing.validator)
+                body = reply.chunks()
+                told, first = await self._told(job, operation, link, reply, body)
+                if told is not None:
+                    await landing.checkpoint(validator)
                     return told
                 if landing.offset and not _continues(reply, landing):
                     await landing.restart()
                 validator = _strong_etag(reply)
-                expected = await self._receive(reply, landing)
+                expected = await self._receive(reply, first, body, landing)
                 media_type = link.media_type or reply.headers.get("content-type") or operation.media_type
         except StorageError:
             await landing.discard()
             raise
         except BaseException:
-            await landing.checkpoint(validator or landing.validator)
+            await landing.checkpoint(validator)
             raise
         try:
             stored = await landing.finish(sha256=link.sha256, size=link.size or expected, md5=link.md5)
@@ -189,24 +184,27 @@ class Fetcher:
             return o.Retry(str(error))
         return stored, media_type
 
-    async def _told(self, job: Job, operation: BoundOperation, link: Link, reply: StreamReply) -> o.Outcome | None:
-        """What the head of a file reply says other than: here it is."""
-        if reply.status in (200, 206):
-            body, cut = b"", False
-        else:
-            body, cut = await reply.read(_ERROR_BODY_BYTES)
-        head = WireReply(reply.status, reply.headers, body, reply.url, cut)
+    async def _told(
+        self, job: Job, operation: BoundOperation, link: Link, reply: StreamReply, body: AsyncIterator[bytes]
+    ) -> tuple[o.Outcome | None, bytes]:
+        """What a file reply says other than: here it is; and the first bytes that were read of it to know."""
+        first = await anext(body, b"")
+        head = WireReply(reply.status, reply.headers, first[:_HEAD_BYTES], reply.url)
         told = operation.read_file(job, link, head, self._clock.now())
-        if told is None and reply.headers.get("content-encoding", "identity") not in ("identity", ""):
-            return o.Retry(f"the file came as {reply.headers['content-encoding']} though it was asked for as it is")
-        return told
+        encoding = reply.headers.get("content-encoding", "identity")
+        if told is None and encoding not in ("identity", ""):
+            return o.Retry(f"the file came as {encoding} though it was asked for as it is"), first
+        return told, first
 
-    async def _receive(self, reply: StreamReply, landing: Landing) -> int | None:
+    async def _receive(
+        self, reply: StreamReply, first: bytes, body: AsyncIterator[bytes], landing: Landing
+    ) -> int | None:
         """Write the body; returns the size that the whole file must have, where the server tells."""
         length = reply.headers.get("content-length")
         expected = landing.offset + int(length) if length is not None and length.isdigit() else None
-        received = landing.offset
-        async for chunk in reply.chunks():
+        received = landing.offset + len(first)
+        await landing.write(first)
+        async for chunk in body:
             received += len(chunk)
             if received > self._largest_bytes:
                 raise BrokenBodyError(f"the file is larger than {self._largest_bytes} bytes")

@@ -150,7 +150,7 @@ class Stepper:
             return o.Unknown(str(error))
         outcome = self._weighed(visit, reply, operation.read_submit(job, reply, self._clock.now()))
         if isinstance(outcome, o.Inline):
-            return await self._fetcher.land_reply(job, operation, outcome, reply, visit.client)
+            return await self._fetcher.land_reply(job, operation, outcome, reply)
         return outcome
 
     async def _found_submitting(self, _: Visit) -> o.Outcome:
@@ -168,7 +168,7 @@ class Stepper:
             return reply
         outcome = self._weighed(visit, reply, operation.read_poll(job, reply, self._clock.now()))
         if isinstance(outcome, o.Inline):
-            return await self._fetcher.land_reply(job, operation, outcome, reply, visit.client)
+            return await self._fetcher.land_reply(job, operation, outcome, reply)
         return outcome
 
     # --- fetching -----------------------------------------------------------------------------------------------------

@@ -44,7 +44,10 @@ async def test_history_has_a_row_for_each_told_update(scene: Scene) -> None:
 async def test_artifacts_are_replaced_by_number(scene: Scene) -> None:
     """A file that lands again after a failed step takes the place of its first row."""
     job = await scene.accepted(await scene.polling("h"), o.Ready())
-    job = await scene.accepted(job, o.Retry("broken", artifacts=(artifact(0), artifact(1))))
+    failed = scene.update(job, o.Retry("broken"))
+    landed = replace(failed, update=replace(failed.update, artifacts=(artifact(0), artifact(1))))
+    assert (await scene.jobs.record([landed], OWNER)).accepted == {job.id}
+    job = await scene.stored(job)
     again = artifact(1, sha256="cd" * 32, name="new.csv", size=7)
     job = await scene.accepted(job, o.Stored((again, artifact(2))))
 

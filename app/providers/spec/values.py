@@ -48,7 +48,7 @@ class ValueSpec(Variant):
         if self.max_length is not None and len(text) > self.max_length:
             raise UnfitError(f"is too long: {len(text)} characters, and {self.max_length} are permitted")
         if self.pattern is not None and re.fullmatch(self.pattern, text) is None:
-            raise UnfitError(f"{text!r} does not match the pattern {self.pattern}")
+            raise UnfitError(f"{self._shown(text)} does not match the pattern {self.pattern}")
         if not self.enum:
             return text
         spellings = self._spellings()
@@ -58,6 +58,9 @@ class ValueSpec(Variant):
 
     def _spellings(self) -> dict[str, str]:
         return {value.casefold(): value for value in self.enum}
+
+    def _shown(self, text: str) -> str:
+        return repr(text)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -79,6 +82,9 @@ class Setting(ValueSpec):
     """A setting of an account. A secret is read from where the operator keeps it, and never shown."""
 
     secret: bool = False
+
+    def _shown(self, text: str) -> str:
+        return "the secret" if self.secret else super()._shown(text)
 
     @model_validator(mode="after")
     def _kept_secret(self) -> Self:

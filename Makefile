@@ -8,10 +8,10 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check fmt lint types arch bench lock build clean
+.PHONY: help demo test check fmt lint types arch bench docs-events lock build clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/runtime.stamp ## Run Tidewaiter against emulated providers
 	$(BIN)/tidewaiter demo
@@ -37,6 +37,9 @@ arch: .venv/dev.stamp ## Check that imports only point down
 
 bench: .venv/dev.stamp ## Run the benchmarks
 	$(BIN)/python -m tests.bench
+
+docs-events: .venv/runtime.stamp ## Write docs/events.md from the catalogue of log events
+	$(BIN)/python -m app.events > docs/events.md
 
 build: .venv/runtime.stamp ## Build the wheel in dist/
 	$(BIN)/python -m hatchling build --target wheel

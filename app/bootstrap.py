@@ -17,7 +17,7 @@ from app.clock import Clock, SystemClock
 from app.config import Config, ConfigError
 from app.config.faults import Fault
 from app.desk import Desk
-from app.domain.job import TERMINAL, Job
+from app.domain.job import TERMINAL, Job, State
 from app.domain.jsonvalue import Json
 from app.domain.manifest import Artifact
 from app.log import EventLog
@@ -52,8 +52,13 @@ _STANDBY_S = 1.0
 _DAY_S = 86_400.0
 _HOUR_S = 3600.0
 _BODY_LIMIT = 8 * 1_048_576
+_ENDS = TERMINAL | {State.PARKED}
 EXIT_OK = 0
 EXIT_FAILED = 1
+
+
+class RunBrokenError(Exception):
+    """A part of the daemon died in the middle of :func:`run_once`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +97,10 @@ def bind_accounts(config: Config) -> dict[str, BoundAccount]:
         except UnknownProviderError as error:
             faults.append(config.fault_at("accounts", name, "provider", reason=str(error)))
         except SettingsError as error:
-            faults.extend(
-                config.fault_at("accounts", name, "settings", one.key, reason=one.reason) for one in error.faults
-            )
+            known = registry.get(account.provider).spec.account
+            for one in error.faults:
+                inside = ("settings", one.key) if one.key in known or one.key in account.settings else (one.key,)
+                faults.append(config.fault_at("accounts", name, *filter(None, inside), reason=one.reason))
     if faults:
         raise ConfigError.of(faults)
     return bound
@@ -272,6 +278,7 @@ async def run_once(
 
     Raises:
         RequestError: bad parameters; ConfigError: bad configuration.
+        RunBrokenError: a part of the daemon died.
     """
     with tempfile.TemporaryDirectory(prefix="tidewaiter-run-") as scratch:
         alone = config.model_copy(
@@ -287,13 +294,15 @@ async def run_once(
             async with asyncio.TaskGroup() as group:
                 daemon = group.create_task(serve(alone, log, stop=stop))
                 seen = -1
-                while job.state not in TERMINAL and not daemon.done():
+                while job.state not in _ENDS and not daemon.done():
                     if job.version != seen:
                         on_change(job)
                         seen = job.version
                     await clock.sleep(0.1)
                     job = await desk.jobs.get(job.id) or job
                 stop.set()
+            if daemon.result() == EXIT_FAILED:
+                raise RunBrokenError("the run broke off on a fault of Tidewaiter; the log says which")
             on_change(job)
             return job, await desk.jobs.artifacts(job.id)
 

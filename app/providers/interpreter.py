@@ -10,6 +10,7 @@ none does, the same defaults hold for every provider:
 * trouble with the account (429, 503, 401, 403) is the account's, and only the provider's own origin can cause it.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -63,6 +64,9 @@ Fetched: TypeAlias = LinksExpired | Trouble
 # What S3 and those that speak like it say of a signed URL, in XML and with one of several codes.
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 _SIGNATURE_FAULTS = (b"Request has expired", b"<Code>SignatureDoesNotMatch<", b"<Code>ExpiredToken<")
+
+# What proxies put in the place of a file, with the status of a file.
+_PAGE = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 
 _SUBMIT_ENDS: Mapping[str, Callable[[str, float | None], Submitted]] = {
     "refused": lambda reason, _: Refused(reason),
@@ -180,6 +184,8 @@ class BoundOperation:
     def read_file(self, job: Job, link: Link, reply: WireReply, now: float) -> Fetched | None:
         """What the reply to a download is, where it is not the file; ``None`` for a 2xx, whose body is to be landed.
 
+        ``reply.body`` holds the first bytes: a page of HTML in place of a file is told by them, whatever its status.
+
         Only the provider's own origin can throttle or refuse the account; a file host has no say in that. A link that
         is not served is asked for afresh: most often it has expired.
         """
@@ -188,6 +194,9 @@ class BoundOperation:
         if verdict is not None and verdict.effect is not None:
             return _FILE_ENDS[verdict.effect](self.messages.reason(reading), retry_after(reading.headers, now))
         if is_success(reading.status):
+            expected = link.media_type or self.media_type or ""
+            if reading.status != 206 and "html" not in expected and _PAGE.match(reading.body):
+                return Retry("a page of HTML came in place of the file")
             return None
         own = origin_of(reply.url or link.url) == self.origin
         # A 401 or 403 speaks of the account only where the account's credentials were sent.

@@ -1,6 +1,5 @@
 """What a reply is said to be, where a person reads it: the provider's own message, or the beginning of the body."""
 
-from app.domain.jsonvalue import Json
 from app.providers.extract import Pick, as_text
 from app.providers.reading import EXCERPT_LENGTH, Reading, Redact, excerpt, plain, shorten
 
@@ -10,7 +9,7 @@ class Messages:
 
     __slots__ = ("_error", "_redact")
 
-    def __init__(self, error: Pick | None, redact: Redact) -> None:
+    def __init__(self, error: Pick, redact: Redact) -> None:
         self._error = error
         self._redact = redact
 
@@ -24,7 +23,8 @@ class Messages:
         if word is None:
             return f"the provider says {self.reason(reading)}"
         said = self._said(reading)
-        return f"the provider says {word}: {said}" if said else f"the provider says {word}"
+        told = f"the provider says {self._redact(word)}"
+        return f"{told}: {said}" if said else told
 
     def unread(self, reading: Reading) -> str:
         """Why a reply that should have been JSON could not be read."""
@@ -40,10 +40,9 @@ class Messages:
 
     def unmapped(self, reading: Reading, word: str | None = None) -> str:
         """What a reply of which no rule speaks looks like: its status, its word where it has one, and its beginning."""
-        what = f"HTTP {reading.status}" if word is None else f"HTTP {reading.status}, status {word!r}"
+        what = f"HTTP {reading.status}" if word is None else f"HTTP {reading.status}, status {self._redact(word)!r}"
         return f"{what}: {excerpt(reading, self._redact)}".removesuffix(": ")
 
     def _said(self, reading: Reading) -> str | None:
-        value: Json = None if self._error is None else self._error(reading)
-        text = as_text(value)
+        text = as_text(self._error(reading))
         return None if text is None else shorten(plain(self._redact(text)), EXCERPT_LENGTH)

@@ -14,7 +14,7 @@ from app.providers.results import Results, compile_results
 from app.providers.rules import Rules, expand
 from app.providers.spec.fields import Variant, When
 from app.providers.spec.provider import OperationSpec
-from app.providers.spec.steps import CancelSpec, PollSpec, ProgressSpec, SubmitSpec
+from app.providers.spec.steps import CancelSpec, PollSpec, ProgressSpec, ResultsSpec, SubmitSpec
 
 V = TypeVar("V", bound=Variant)
 S = TypeVar("S")
@@ -30,10 +30,14 @@ _DONE_ALREADY = (404, 410)
 
 @dataclass(frozen=True, slots=True)
 class Choice(Generic[S]):
-    """The variants of a step that an account has; a job's parameters choose among them."""
+    """The variants of a step that an account has; a job's parameters choose among them.
+
+    ``variants`` holds what the parameters must be, the key in the spec, and the compiled step. ``defaults`` stands in
+    for parameters that the job does not have, because they came into the spec after it was made.
+    """
 
     variants: tuple[tuple[Mapping[str, Json], str, S], ...]
-    """What the job's parameters must be, the key in the spec, and the compiled step."""
+    defaults: Mapping[str, Json]
 
     def of(self, job: Job) -> S | None:
         """The first variant that is meant for the job; ``None`` where there is none."""
@@ -42,9 +46,12 @@ class Choice(Generic[S]):
     def with_key(self, job: Job) -> tuple[str, S | None]:
         """The same, after its key in the spec."""
         for conditions, key, step in self.variants:
-            if not conditions or all(job.params.get(name) == value for name, value in conditions.items()):
+            if not conditions or all(self._is(job, name, value) for name, value in conditions.items()):
                 return key, step
         return "", None
+
+    def _is(self, job: Job, name: str, value: Json) -> bool:
+        return (job.params[name] if name in job.params else self.defaults.get(name)) == value
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,7 @@ class Steps:
 
 def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Json], key: str) -> Steps:
     """The steps of an operation under an account with these settings; ``key`` is where it stands in the spec."""
+    defaults = {name: one.default for name, one in spec.params.items() if one.default is not None}
     handle_is_url = any(url.startswith(HANDLE) for url in urls_of(spec))
 
     def submit(one: SubmitSpec, at: str) -> Submit:
@@ -107,17 +115,18 @@ def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Jso
     def ending(one: CancelSpec, _at: str) -> Ending:
         return Ending(compile_request(one, base_url, settings), expand(("2xx", *_DONE_ALREADY, *one.done)))
 
+    def results(one: ResultsSpec, at: str) -> Results:
+        return compile_results(one, base_url, settings, at)
+
+    def choose(specs: Sequence[V], step: str, compile_one: Callable[[V, str], S]) -> Choice[S]:
+        return Choice(tuple(_variants(specs, settings, f"{key}.{step}", compile_one)), defaults)
+
     return Steps(
-        submit=_choose(spec.submit, settings, f"{key}.submit", submit),
-        poll=_choose(spec.poll, settings, f"{key}.poll", poll),
-        results=_choose(
-            spec.results,
-            settings,
-            f"{key}.results",
-            lambda one, at: compile_results(one, base_url, settings, at),
-        ),
-        cancel=_choose(spec.cancel, settings, f"{key}.cancel", ending),
-        cleanup=_choose(spec.cleanup, settings, f"{key}.cleanup", ending),
+        submit=choose(spec.submit, "submit", submit),
+        poll=choose(spec.poll, "poll", poll),
+        results=choose(spec.results, "results", results),
+        cancel=choose(spec.cancel, "cancel", ending),
+        cleanup=choose(spec.cleanup, "cleanup", ending),
     )
 
 
@@ -134,15 +143,13 @@ def holds(when: When, settings: Mapping[str, Json]) -> bool:
     return all(settings.get(name) == value for name, value in when.items() if name != PARAMS)
 
 
-def _choose(
+def _variants(
     specs: Sequence[V], settings: Mapping[str, Json], key: str, compile_one: Callable[[V, str], S]
-) -> Choice[S]:
-    variants = []
+) -> Iterator[tuple[Mapping[str, Json], str, S]]:
     for number, spec in enumerate(specs):
         if holds(spec.when, settings):
             at = f"{key}[{number}]" if len(specs) > 1 else key
-            variants.append((spec.when.get(PARAMS, {}), at, compile_one(spec, at)))
-    return Choice(tuple(variants))
+            yield spec.when.get(PARAMS, {}), at, compile_one(spec, at)
 
 
 def _compile_handle(pick: Pick, base_url: str, *, is_url: bool) -> ReadHandle:

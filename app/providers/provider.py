@@ -12,7 +12,7 @@ from app.providers.extract import compile_pick
 from app.providers.faults import Fault, SettingsError, UnsendableError
 from app.providers.interpreter import BoundOperation
 from app.providers.messages import Messages
-from app.providers.operation import compile_steps, holds
+from app.providers.operation import Steps, compile_steps, holds
 from app.providers.overrides import LimitsOverride, ScheduleOverride
 from app.providers.reading import basic_credential, redactor
 from app.providers.spec.provider import (
@@ -95,12 +95,13 @@ class Provider:
         values = check_settings(account, spec.account, settings)
         faults = [*_schedule_faults(schedule), *_clean_faults(spec, clean)]
         base_url = self._base_url(values, faults)
+        origin = origin_of(base_url)
+        steps = self._steps(base_url, values, faults)
         if faults:
             raise SettingsError(Fault(f"account {account}", fault.key, fault.reason) for fault in faults)
         credentials, derived = _credentials(spec, values)
-        secrets = frozenset({str(values[name]) for name, one in spec.account.items() if one.secret and name in values})
-        messages = Messages(compile_pick(spec.error), redactor(secrets | derived))
-        origin = origin_of(base_url)
+        secrets = derived | {str(values[name]) for name, one in spec.account.items() if one.secret and name in values}
+        messages = Messages(compile_pick(spec.error), redactor(secrets))
         operations = {
             name: BoundOperation(
                 name=name,
@@ -108,7 +109,7 @@ class Provider:
                 media_type=one.media_type,
                 origin=origin,
                 spec=one,
-                steps=compile_steps(one, base_url, values, f"operations.{name}"),
+                steps=steps[name],
                 messages=messages,
             )
             for name, one in spec.operations.items()
@@ -120,7 +121,7 @@ class Provider:
             origin=origin,
             credentials=credentials,
             limits=_limits(spec.limits, limits or LimitsOverride()),
-            secrets=secrets | derived,
+            secrets=secrets,
             operations=MappingProxyType(operations),
         )
 
@@ -141,6 +142,16 @@ class Provider:
         if not origin_of(url):
             faults.append(Fault("", "base_url", f"{url!r} is not an http or https address"))
         return url
+
+    def _steps(self, base_url: str, values: Mapping[str, Json], faults: list[Fault]) -> dict[str, Steps]:
+        try:
+            return {
+                name: compile_steps(one, base_url, values, f"operations.{name}")
+                for name, one in self.spec.operations.items()
+            }
+        except UnsendableError as error:
+            faults.append(Fault("", "", str(error)))
+            return {}
 
 
 def _credentials(spec: ProviderSpec, values: Mapping[str, Json]) -> tuple[Credentials, frozenset[str]]:

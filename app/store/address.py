@@ -42,7 +42,8 @@ class Address:
     @property
     def name(self) -> str:
         """The URL for logs: without password, and without the query, which may hold another."""
-        return self.url.set(password=None, query={}).render_as_string()
+        url = self.url
+        return URL.create(url.drivername, url.username, None, url.host, url.port, url.database).render_as_string()
 
     def for_daemon(self) -> URL:
         """The URL with the asynchronous driver."""

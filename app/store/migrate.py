@@ -1,5 +1,6 @@
 """Brings a database's tables to the revision that this program works with, and tells where they stand."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -79,6 +80,7 @@ def _transaction(url: str) -> Iterator[Connection]:
         arguments = {"timeout": _BUSY_S, "isolation_level": None}
     engine = create_engine(address.for_migrations(), poolclass=NullPool, connect_args=arguments, hide_parameters=True)
     if address.file is not None:
+        event.listen(engine, "connect", _turn_on_wal)
         event.listen(engine, "begin", _begin_immediate)
     try:
         with engine.begin() as connection:
@@ -90,6 +92,11 @@ def _transaction(url: str) -> Iterator[Connection]:
         raise told from error
     finally:
         engine.dispose()
+
+
+def _turn_on_wal(connection: sqlite3.Connection, _record: object) -> None:
+    """The file remembers it: from its first moment readers do not wait for the writer."""
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _begin_immediate(connection: Connection) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import io
 import re
 import ssl
+import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from functools import lru_cache
@@ -32,13 +33,14 @@ from app.domain.wire import WireRequest
 from app.transport.errors import BrokenBodyError, NotSentError
 from app.transport.failures import OUTSIDE_ERRORS, before_reply, in_body, place_of
 from app.transport.guard import GuardedResolver, guarded_socket
+from app.transport.unpack import ACCEPTED, unpacker_for
 from app.transport.wire import Timeouts
 
 _IDLE_S = 30.0
 _LONGEST_LINE = 8190
 _LONGEST_FIELD = 16_384  # a Location signed with a session token is longer than aiohttp's 8190
 _MOST_FIELDS = 100
-_STREAM_BUFFER = 2**18
+_READ_BUFFER = 2**18
 _LARGEST_PLAIN_BODY = 2**20  # above it aiohttp warns about bytes and asks for a file
 _SENDABLE = re.compile(r"https?://[\x21-\x5b\x5d-\x7e]+", re.IGNORECASE)
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
@@ -65,11 +67,12 @@ class AiohttpWire:
                 session = ClientSession(
                     connector=_connector(private_ok=private_ok, fresh=fresh, trust=trust),
                     cookie_jar=DummyCookieJar(),
-                    headers={"User-Agent": f"tidewaiter/{__version__}", "Accept-Encoding": "gzip, deflate"},
+                    headers={"User-Agent": f"tidewaiter/{__version__}", "Accept-Encoding": ACCEPTED},
                     max_line_size=_LONGEST_LINE,
                     max_field_size=_LONGEST_FIELD,
                     max_headers=_MOST_FIELDS,
-                    read_bufsize=_STREAM_BUFFER,
+                    read_bufsize=_READ_BUFFER,
+                    auto_decompress=False,
                     middlewares=(_send_once,),
                     trust_env=False,
                 )
@@ -160,24 +163,31 @@ class _Exchange:
             skip_auto_headers=skipped,
             data=_payload(request.body),
             allow_redirects=False,
-            auto_decompress=not self._stream,
             timeout=_client_timeout(self._timeouts, self._stream),
         )
 
     async def read(self, limit: int) -> tuple[bytes, bool]:
         """See :class:`app.transport.wire.RawReply`."""
         content = self._response.content
+        coding = self.headers.get("content-encoding")
+        unpacker = None if coding is None else unpacker_for(coding)
         pieces: list[bytes] = []
         size = 0
         try:
             while not content.at_eof():
                 piece = await content.readany()
+                if unpacker is not None:
+                    piece = unpacker.feed(piece, limit + 1 - size)
                 pieces.append(piece)
                 size += len(piece)
                 if size > limit:
                     return b"".join(pieces)[:limit], True
         except OUTSIDE_ERRORS as error:
             raise in_body(error, place_of(self.url)) from None
+        except zlib.error:
+            raise BrokenBodyError(f"The reply of {place_of(self.url)} cannot be unpacked.") from None
+        if unpacker is not None and not unpacker.whole:
+            raise BrokenBodyError(f"The reply of {place_of(self.url)} breaks off before its packed end.")
         return b"".join(pieces), False
 
     def chunks(self) -> AsyncIterator[bytes]:
@@ -204,7 +214,9 @@ class _Chunks:
     async def __anext__(self) -> bytes:
         asked_at = self._now()
         try:
-            chunk = await self._content.readany()
+            # Not aiohttp's sock_read: a malformed chunk stops that clock and tells the reader nothing, for ever.
+            async with asyncio.timeout(self._timeouts.read_s):
+                chunk = await self._content.readany()
         except OUTSIDE_ERRORS as error:
             raise in_body(error, place_of(self._url)) from None
         if not chunk:
@@ -230,7 +242,6 @@ def _client_timeout(timeouts: Timeouts, stream: bool) -> ClientTimeout:
         total=None if stream else timeouts.overall_s,
         connect=timeouts.connect_s,
         sock_connect=timeouts.connect_s,
-        sock_read=timeouts.read_s if stream else None,
     )
 
 

@@ -12,10 +12,11 @@ from app.domain.wire import WireRequest
 class Timeouts:
     """How long to wait for what, in seconds.
 
-    ``connect_s`` bounds name lookup, connection and TLS handshake together; ``read_s`` the silence between two
-    pieces of a reply; ``overall_s`` a whole buffered exchange, and of a stream only the time until its headers are
-    here. A stream that brings less than ``slowest_bytes_per_s`` on average over ``rate_window_s`` is broken; time in
-    which nobody reads it does not count.
+    ``connect_s`` bounds name lookup, connection and TLS handshake together. ``overall_s`` bounds a whole buffered
+    exchange, and of a stream only the time until its headers are here; it is meant to be longer than ``connect_s``,
+    or an exchange that ends in between counts as maybe sent. ``read_s`` is how long a stream may be silent, and one
+    that brings less than ``slowest_bytes_per_s`` on average over ``rate_window_s`` is broken too; time in which
+    nobody reads it counts for neither.
     """
 
     connect_s: float = 15.0

@@ -11,7 +11,18 @@ from app.providers.faults import SettingsError
 from app.providers.overrides import LimitsOverride, ScheduleOverride
 from app.providers.provider import Provider
 from app.providers.registry import Registry
-from tests.providers.bench import HEAD, POLL, RESULTS, SUBMIT, WHOLE, job_with, provider_of, reply_of
+from tests.providers.samples import (
+    HEAD,
+    POLL,
+    RESULTS,
+    SUBMIT,
+    WHOLE,
+    changed,
+    job_with,
+    provider_of,
+    reply_of,
+    with_settings,
+)
 
 TOKEN: dict[str, Json] = {"server": "https://eu.example.com", "customer_id": 5004, "token": "t-0123456789"}
 BASIC: dict[str, Json] = {
@@ -141,6 +152,12 @@ def test_a_setting_cannot_climb_out_of_the_base_url() -> None:
     assert _symplify().bind("shop", {**TOKEN, "customer_id": "a/b"}).base_url == "https://eu.example.com/rest/a%2Fb"
 
 
+def test_a_setting_cannot_climb_out_of_any_other_url() -> None:
+    """The same where a setting stands in the URL of a step: said when the account is bound, not when a job is due."""
+    spec = changed('url = "/reports"', 'url = "/${account.team}/reports"', with_settings('team = { help = "t" }\n'))
+    assert _faults({"team": ".."}, provider_of(spec)) == ["account shop: '..' cannot be a part of a URL"]
+
+
 def test_a_base_url_that_the_spec_spells_out() -> None:
     """Without any setting; what is no address is said when an account is bound."""
     fixed = WHOLE.replace("${account.server}/v1", "https://fixed.example.com/v2/")
@@ -199,7 +216,12 @@ def test_no_secret_leaves_in_a_reason() -> None:
     operation = account.operations["statistics"]
     credential = base64.b64encode("us:er:pä'ss".encode()).decode()
     echo = {"error": f"bad key pä'ss / {credential} in https://eu.example.com/x?token=abc"}
-    for reply in (reply_of(400, echo), reply_of(200, echo), reply_of(500, str(echo).encode())):
+    for reply in (
+        reply_of(200, {"status": "pä'ss"}),
+        reply_of(400, echo),
+        reply_of(200, echo),
+        reply_of(500, str(echo).encode()),
+    ):
         told = repr([operation.read_submit(job_with(), reply, 0.0), operation.read_poll(job_with(), reply, 0.0)])
         assert "pä'ss" not in told
         assert credential not in told

@@ -8,7 +8,7 @@ from app.domain.jsonvalue import Json
 from app.providers.extract import as_count, as_handle, as_note, as_text, compile_pick
 from app.providers.reading import Reading
 from app.providers.spec.fields import PickSpec
-from tests.providers.bench import reply_of
+from tests.providers.samples import reply_of
 
 
 def _pick(*specs: object) -> Any:

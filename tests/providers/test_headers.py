@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.providers.headers import LONGEST_WAIT_S, parse_http_date, parse_retry_after, retry_after
@@ -82,6 +82,7 @@ def test_a_reply_without_the_header_asks_for_nothing() -> None:
     assert retry_after({"retry-after": "60"}, NOW) == 60.0
 
 
+@settings(deadline=None)
 @given(st.text(), st.none() | st.text())
 def test_no_text_breaks_it(value: str, date: str | None) -> None:
     """Whatever a server sends, the answer is nothing, or a wait between none and a month."""
@@ -89,12 +90,14 @@ def test_no_text_breaks_it(value: str, date: str | None) -> None:
     assert seconds is None or 0 <= seconds <= LONGEST_WAIT_S
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=0, max_value=int(LONGEST_WAIT_S)))
 def test_whole_seconds_come_back(seconds: int) -> None:
     """Every plain number of seconds is taken at its word."""
     assert parse_retry_after(str(seconds), None, NOW) == seconds
 
 
+@settings(deadline=None)
 @given(st.datetimes(min_value=datetime(1, 1, 1), max_value=datetime(9999, 12, 31)))  # noqa: DTZ001  # UTC by its format
 def test_every_date_comes_back(moment: datetime) -> None:
     """Every date that the preferred form can write is read again."""

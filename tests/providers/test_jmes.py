@@ -1,7 +1,7 @@
 """JMESPath as specs use it: forgiving about keys, never failing on what a provider sends."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.jsonvalue import Json
@@ -74,6 +74,7 @@ def test_what_is_false(value: Json) -> None:
     assert not is_true(value)
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_no_document_breaks_an_expression(document: Json) -> None:
     """Arithmetic, comparison, sorting and slicing meet any document without raising."""

@@ -7,7 +7,7 @@ import pytest
 from app.domain.jsonvalue import Json
 from app.providers.faults import ParameterError
 from app.providers.interpreter import BoundOperation
-from tests.providers.bench import HEAD, POLL, RESULTS, operation_of
+from tests.providers.samples import HEAD, POLL, RESULTS, WHOLE, operation_of
 from tests.providers.test_bind import TOKEN, _symplify
 
 SPEC = (
@@ -96,6 +96,20 @@ def test_parameters_that_depend_on_another() -> None:
         "level: 'grup' is not permitted (permitted: all, group)"
     ]
     assert _operation().check_params({**period, "level": "group", "group": 7})["group"] == "7"
+
+
+def test_a_default_may_depend_on_one_that_stands_after_it() -> None:
+    """The order of a spec's tables means nothing."""
+    spec = (
+        WHOLE
+        + """
+[operations.report.params]
+format = { help = "x", default = "csv", when = { kind = "b" } }
+kind = { help = "x", enum = ["a", "b"], default = "b" }
+"""
+    )
+    assert operation_of(spec).check_params({}) == {"format": "csv", "kind": "b"}
+    assert operation_of(spec).check_params({"kind": "a"}) == {"kind": "a"}
 
 
 @pytest.mark.parametrize("value", ["", ".", ".."])

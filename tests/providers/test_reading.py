@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.wire import WireReply
@@ -99,6 +99,7 @@ def test_a_secret_that_a_cut_divides_does_not_show_in_part() -> None:
     assert "very" not in excerpt(Reading(WireReply(500, {}, body)), redactor(["very-secret-value"]))
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_plain_text_fits_anywhere(text: str) -> None:
     """No controls, one line, and valid UTF-8: fit for a log line and for PostgreSQL."""

@@ -6,7 +6,7 @@ import pytest
 
 from app.providers.faults import SpecError, UnknownProviderError
 from app.providers.registry import Registry
-from tests.providers.bench import WHOLE
+from tests.providers.samples import WHOLE
 
 
 def test_the_catalogue_is_there() -> None:

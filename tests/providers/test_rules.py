@@ -8,7 +8,7 @@ from app.domain.wire import WireReply
 from app.providers.reading import Reading
 from app.providers.rules import Rules, Verdict, expand
 from app.providers.spec.steps import PollRule
-from tests.providers.bench import reply_of
+from tests.providers.samples import reply_of
 
 WORDS = {"word": "status", "words": {"PENDING": "pending", "Done": "ready", "true": "ready", "3": "failed"}}
 

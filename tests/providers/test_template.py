@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.jsonvalue import Json
@@ -14,7 +14,7 @@ from app.providers.faults import UnsendableError
 from app.providers.requests import compile_request
 from app.providers.spec.steps import SubmitSpec
 from app.providers.template import Reference, TemplateError, parse_template
-from tests.providers.bench import BASE, job_with
+from tests.providers.samples import BASE, job_with
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 HOSTILE = 'a"b}, ${handle} \\ \n&=?#/../%2e ü'
@@ -152,6 +152,7 @@ def test_a_form_is_encoded_and_a_content_type_can_be_chosen() -> None:
     assert own.fresh
 
 
+@settings(deadline=None)
 @given(TEXT, TEXT)
 def test_any_text_arrives_in_json_and_query_as_it_was(one: str, other: str) -> None:
     """Substitution is lossless, and structure never depends on values."""
@@ -161,6 +162,7 @@ def test_any_text_arrives_in_json_and_query_as_it_was(one: str, other: str) -> N
     assert parse_qsl(urlsplit(url).query, keep_blank_values=True) == [("k", one), ("l", other)]
 
 
+@settings(deadline=None)
 @given(TEXT.filter(lambda text: text.strip(".") != ""))
 def test_any_text_stays_in_its_segment(text: str) -> None:
     """The path has as many segments as its template, and the middle one is the value."""

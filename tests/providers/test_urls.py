@@ -1,7 +1,7 @@
 """URLs that providers name: kept as they are, made absolute, or refused."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.providers.urls import last_segment, origin_of, resolve_url
@@ -89,6 +89,7 @@ def test_the_last_segment_is_what_a_file_may_be_called() -> None:
     assert last_segment("https://files.example.com/a%20b/") == "a b"
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_no_reference_breaks_it(reference: str) -> None:
     """Whatever stands in a reply, the answer is nothing or a URL that can be sent."""

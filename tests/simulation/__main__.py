@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 
 from app.store import migrate
+from tests.simulation.hour import Plan, run_hour
 from tests.simulation.invariants import broken_invariants
-from tests.simulation.world import Plan, World, run_world
+from tests.simulation.world import World
 
 
 async def _examine(world: World) -> tuple[list[str], str]:
@@ -24,7 +25,7 @@ def main() -> None:
         template = Path(folder) / "template.db"
         migrate.upgrade(f"sqlite:///{template}")
         started = time.perf_counter()
-        broken, story = run_world(seed, Plan(jobs=jobs), template, _examine)
+        broken, story = run_hour(seed, Plan(jobs=jobs), template, _examine)
         spent_s = time.perf_counter() - started
     sys.stdout.write(story)
     sys.stdout.write(f"\nseed {seed}, {jobs} jobs: {spent_s:.1f} s, {3600 / spent_s:.0f} times faster than real time\n")

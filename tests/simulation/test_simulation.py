@@ -7,24 +7,16 @@ from pathlib import Path
 import pytest
 
 from app.domain.job import State
-from app.store import migrate
+from tests.simulation.hour import Plan, run_hour
 from tests.simulation.invariants import broken_invariants
-from tests.simulation.world import Plan, World, all_jobs, run_world
+from tests.simulation.world import World, at_desk
 
 SEEDS = int(os.environ.get("TIDEWAITER_SEEDS", "100"))
 GROUP = 10
 
 
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated, empty database."""
-    path = tmp_path_factory.mktemp("template") / "template.db"
-    migrate.upgrade(f"sqlite:///{path}")
-    return path
-
-
 async def _examine(world: World) -> tuple[list[str], dict[State, int], list[dict[str, object]], int]:
-    jobs = await all_jobs(world)
+    jobs = await at_desk(world, lambda desk: desk.jobs.find(limit=100_000))
     counts = {state: sum(job.state is state for job in jobs) for state in State}
     return broken_invariants(world), counts, world.lines(), world.cuts
 
@@ -34,7 +26,7 @@ async def _examine(world: World) -> tuple[list[str], dict[State, int], list[dict
 def test_an_hour_of_faults(first: int, template: Path) -> None:
     """Twenty jobs through an hour of bad network, lying provider and power cuts break no invariant."""
     for seed in range(first, min(first + GROUP, SEEDS)):
-        broken, counts, _, cuts = run_world(seed, Plan(), template, _examine)
+        broken, counts, _, cuts = run_hour(seed, Plan(), template, _examine)
         assert not broken, f"seed {seed}: " + "; ".join(broken) + f" (python -m tests.simulation {seed})"
         assert cuts == Plan().power_cuts
         assert counts[State.SUCCEEDED] >= 1, f"seed {seed}: {counts}"
@@ -43,7 +35,7 @@ def test_an_hour_of_faults(first: int, template: Path) -> None:
 def test_calm_weather_lands_everything(template: Path) -> None:
     """Without faults every job succeeds: what the other test tolerates is owed to the faults alone."""
     plan = Plan(jobs=20, faults=False, power_cuts=0, drains=0, cancels=0)
-    broken, counts, _, _ = run_world(4711, plan, template, _examine)
+    broken, counts, _, _ = run_hour(4711, plan, template, _examine)
     assert not broken, "; ".join(broken)
     assert counts[State.SUCCEEDED] == 20
 
@@ -54,12 +46,12 @@ def test_same_seed_same_trace(template: Path) -> None:
     async def trace(world: World) -> list[str]:
         return world.output.getvalue().replace(str(world.root), "ROOT").splitlines()
 
-    assert run_world(7, Plan(), template, trace) == run_world(7, Plan(), template, trace)
+    assert run_hour(7, Plan(), template, trace) == run_hour(7, Plan(), template, trace)
 
 
 def test_speed(template: Path) -> None:
     """A virtual hour with 100 jobs takes less than a five-hundredth of an hour; a loose bound on a busy machine."""
     started = time.process_time()
-    run_world(1, Plan(jobs=100, hours=1.0), template, _examine)
+    run_hour(1, Plan(jobs=100, hours=1.0), template, _examine)
     spent_s = time.process_time() - started
     assert 3600.0 / spent_s > 100, f"{3600.0 / spent_s:.0f} times faster than real time"

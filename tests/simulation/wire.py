@@ -65,12 +65,14 @@ class SimulatedReply:
 class SimulatedWire:
     """Carries requests to emulators by their origins.
 
-    ``weather`` may be changed while it runs; ``sent`` counts the requests that reached a server.
+    ``weather`` may be changed while it runs; ``sent`` counts the requests that reached a server. Before
+    ``refuse_before_s`` (virtual seconds) nobody answers at all.
     """
 
     def __init__(self, servers: Sequence[EmulatedServer], clock: Clock, rand: Random) -> None:
         self.weather = Weather()
         self.sent = 0
+        self.refuse_before_s = 0.0
         self._clock = clock
         self._rand = rand
         self._servers = {server.origin: (server, _compiled(server)) for server in servers}
@@ -82,7 +84,7 @@ class SimulatedWire:
         """One request, one hop."""
         assert private_ok, "the emulators stand on loopback"
         weather, chance = self.weather, self._rand.random
-        if chance() < weather.refused:
+        if chance() < weather.refused or self._clock.monotonic() < self.refuse_before_s:
             raise NotSentError("connection refused")
         await self._clock.sleep(weather.latency_s * chance())
         if chance() < weather.lost_request:

@@ -32,6 +32,9 @@ class StandingClock:
     async def sleep(self, seconds: float) -> None:
         self.at += seconds
 
+    def skew(self) -> float:
+        return 0.0
+
 
 def new_job(**changes: object) -> NewJob:
     """A job to be stored."""

@@ -83,7 +83,10 @@ async def test_get_unknown(scene: Scene) -> None:
 async def test_every_field_survives(scene: Scene) -> None:
     """A job with every field set comes back as it was, floats to the last bit and text of any script."""
     job = await scene.polling("https://api.example/jobs/1?q=%20", unique_key="k", retry_of=77)
-    links = (Link("https://f.example/ü", "labél", send_auth=False, size=2**41, sha256="ab"), Link("https://f.example/2"))
+    links = (
+        Link("https://f.example/ü", "labél", send_auth=False, size=2**41, sha256="ab"),
+        Link("https://f.example/2"),
+    )
     full = replace(
         job,
         state=State.FETCHING,
@@ -114,15 +117,18 @@ async def test_every_field_survives(scene: Scene) -> None:
     stored = await scene.stored(job)
     for name in ("due_at", "deadline_at", "intent_at", "submitted_at", "ready_at", "landed_at"):
         assert getattr(stored, name) == pytest.approx(getattr(full, name), rel=0, abs=1e-6)
-    assert replace(
-        stored,
-        due_at=full.due_at,
-        deadline_at=full.deadline_at,
-        intent_at=full.intent_at,
-        submitted_at=full.submitted_at,
-        ready_at=full.ready_at,
-        landed_at=full.landed_at,
-    ) == full
+    assert (
+        replace(
+            stored,
+            due_at=full.due_at,
+            deadline_at=full.deadline_at,
+            intent_at=full.intent_at,
+            submitted_at=full.submitted_at,
+            ready_at=full.ready_at,
+            landed_at=full.landed_at,
+        )
+        == full
+    )
 
 
 async def test_find_filters_and_pages(scene: Scene) -> None:

@@ -23,8 +23,9 @@ Answer = Callable[[Asked, asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass(slots=True)
 class Server:
-    """What a server was asked, and where it listens."""
+    """What a server was asked, and where it listens; ``answer`` may be changed at any time."""
 
+    answer: Answer
     port: int = 0
     scheme: str = "http"
     connections: int = 0
@@ -62,7 +63,7 @@ def reset(writer: asyncio.StreamWriter) -> None:
 @asynccontextmanager
 async def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
     """A server on a port of its own, until the block is left."""
-    server = Server(scheme="https" if tls else "http")
+    server = Server(answer, scheme="https" if tls else "http")
     tasks: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -71,8 +72,8 @@ async def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIte
         tasks.add(task)
         server.connections += 1
         try:
-            await _talk(server, server.connections, answer, reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
+            await _talk(server, server.connections, reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             return
         finally:
             tasks.discard(task)
@@ -92,9 +93,7 @@ async def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIte
         await listener.wait_closed()
 
 
-async def _talk(
-    server: Server, number: int, answer: Answer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
+async def _talk(server: Server, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while not writer.is_closing():
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, target, _ = head[0].split(" ", 2)
@@ -102,4 +101,4 @@ async def _talk(
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         asked = Asked(method, target, headers, body, number)
         server.asked.append(asked)
-        await answer(asked, writer)
+        await server.answer(asked, writer)

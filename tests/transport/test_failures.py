@@ -1,4 +1,4 @@
-"""How exchanges fail: told apart by what the remote may have seen, within bounded time, and in words without secrets."""
+"""How exchanges fail: told apart by what the remote may have seen, in bounded time, in words without secrets."""
 
 import asyncio
 import gzip
@@ -20,21 +20,24 @@ PATIENT = Timeouts(connect_s=5.0, read_s=5.0, overall_s=5.0)
 CERTIFICATES = Path(__file__).parent / "certificates"
 
 
+async def exchange(wire: AiohttpWire, request: WireRequest, timeouts: Timeouts, *, stream: bool) -> bytes:
+    """The body of a reply, read whole in either of the two ways."""
+    async with wire.open(request, private_ok=True, timeouts=timeouts, stream=stream) as answered:
+        if stream:
+            return b"".join([chunk async for chunk in answered.chunks()])
+        return (await answered.read(2**20))[0]
+
+
 async def failure(
     wire: AiohttpWire, url: str, *, stream: bool = False, timeouts: Timeouts = PATIENT, body: bytes | None = None
 ) -> TransportError:
     """The error of an exchange, after a look that it shows no secret in any form that could be logged."""
     request = WireRequest("GET" if body is None else "POST", f"{url}?token=s3cret", {"X-Key": "s3cret"}, body)
     with pytest.raises(TransportError) as caught:
-        async with wire.open(request, private_ok=True, timeouts=timeouts, stream=stream) as answered:
-            if stream:
-                async for _ in answered.chunks():
-                    pass
-            else:
-                await answered.read(2**20)
+        await exchange(wire, request, timeouts, stream=stream)
     error = caught.value
     assert "s3cret" not in str(error)
-    assert "s3cret" not in "".join(traceback.format_exception(error)).replace("s3cret\"", "")
+    assert "s3cret" not in "".join(traceback.format_exception(error))
     assert str(error).endswith(".")
     return error
 
@@ -113,10 +116,23 @@ async def test_the_certificate_of_somebody_else(monkeypatch: pytest.MonkeyPatch)
 
 async def test_something_that_is_not_tls(wire: AiohttpWire) -> None:
     """A plain server on the port of https is no reason to speak plainly (fault 22)."""
-    async with serving(answering(reply())) as server:
-        error = await failure(wire, server.origin.replace("http:", "https:"))
+
+    async def speaks_first(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    listener = await asyncio.start_server(speaks_first, "127.0.0.1", 0)
+    async with listener:
+        error = await failure(wire, f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
     assert isinstance(error, TlsError)
-    assert not server.asked
+
+
+async def test_a_handshake_that_nobody_answers(wire: AiohttpWire) -> None:
+    """Until the handshake is done, nothing of the request was sent (fault 22)."""
+    async with serving(answering(reply())) as server:
+        url = server.origin.replace("http:", "https:")
+        error = await failure(wire, url, timeouts=Timeouts(connect_s=0.2, overall_s=60.0))
+    assert type(error) is NotSentError
 
 
 async def test_a_trusted_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +217,6 @@ async def test_headers_that_never_end(wire: AiohttpWire, stream: bool) -> None:
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-PACKED = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 10\r\n\r\n"
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -212,7 +227,6 @@ PACKED = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 10\r\n\r
         pytest.param(says(HEAD, b"12345", then=reset), id="reset"),
         pytest.param(says(CHUNKED + b"5\r\n12345\r\n", then=close), id="no last chunk"),
         pytest.param(says(CHUNKED + b"5\r\n123", then=close), id="half a chunk"),
-        pytest.param(says(CHUNKED + b"xyz\r\n123", then=close), id="no chunk"),
     ],
 )
 async def test_a_body_cut_short(wire: AiohttpWire, answer: Answer, stream: bool) -> None:
@@ -221,11 +235,29 @@ async def test_a_body_cut_short(wire: AiohttpWire, answer: Answer, stream: bool)
         assert type(await failure(wire, server.origin, stream=stream)) is BrokenBodyError
 
 
-async def test_a_body_that_cannot_be_decoded(wire: AiohttpWire) -> None:
-    """Noise that calls itself gzip, and gzip that breaks off within, are broken bodies."""
-    half = gzip.compress(b"{}" * 5000)[:-20]
-    for answer in (says(PACKED + b"0123456789"), answering(reply(200, half, "Content-Encoding: gzip"))):
-        async with serving(answer) as server:
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_body_that_is_no_longer_http(wire: AiohttpWire, stream: bool) -> None:
+    """A malformed chunk amid the body ends the exchange in time.
+
+    aiohttp closes the connection there, but wakes nobody who waits for the body, and stops its own read timeout.
+    """
+
+    async def answer(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED + b"5\r\n12345\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.05)  # in one piece with the headers it would be no reply at all
+        writer.write(b"xyz\r\n123")
+
+    async with serving(answer) as server:
+        error = await failure(wire, server.origin, stream=stream, timeouts=Timeouts(read_s=0.5, overall_s=0.5))
+    assert type(error) is BrokenBodyError
+
+
+async def test_a_body_that_cannot_be_unpacked(wire: AiohttpWire) -> None:
+    """Noise that calls itself gzip, and gzip that breaks off although all the bytes announced have come (fault 38)."""
+    whole = gzip.compress(b"{}" * 5000)
+    for body in (b"0123456789", whole[:-20], whole[:-1], whole + whole[:5]):
+        async with serving(answering(reply(200, body, "Content-Encoding: gzip"))) as server:
             assert type(await failure(wire, server.origin)) is BrokenBodyError
 
 

@@ -11,7 +11,7 @@ from app.transport.guard import AddressRefusedError, GuardedResolver, blocked_ki
 @pytest.mark.parametrize(
     "address",
     [
-        "0.0.0.0",
+        "0.0.0.0",  # noqa: S104  # an address to refuse, not to bind
         "10.1.2.3",
         "100.64.0.1",
         "100.100.100.200",

@@ -1,4 +1,4 @@
-"""A bench for specs: a small spec to vary, and jobs and replies to try it on."""
+"""Samples to try specs on: a small spec to vary, and jobs and replies."""
 
 import json
 from collections.abc import Mapping
@@ -49,6 +49,32 @@ url = "/reports/${handle}/file"
 """
 
 WHOLE = HEAD + SUBMIT + POLL + RESULTS
+
+
+MODE = """
+mode = { help = "the mode", enum = ["fast", "slow"], default = "fast" }
+token = { help = "the token", secret = true }
+note = { help = "a note", required = false }
+"""
+PARAMS = """
+[operations.report.params]
+kind = { help = "the kind", enum = ["a", "b"], default = "a" }
+group = { help = "the group", when = { kind = "b" } }
+hint = { help = "a hint", required = false }
+"""
+REQUEST = 'url = "/reports"'
+POLL_URL = 'url = "/reports/${handle}"\n'
+
+
+def changed(old: str, new: str, text: str = WHOLE) -> str:
+    """A spec's text with one thing changed, which must be there."""
+    assert old in text
+    return text.replace(old, new, 1)
+
+
+def with_settings(more: str) -> str:
+    """The small spec with more settings."""
+    return HEAD + more + SUBMIT + POLL + RESULTS
 
 
 def provider_of(text: str = WHOLE) -> Provider:

@@ -1,0 +1,144 @@
+"""Examples inside specs: they run, they cover, and a wrong one tells what is wrong."""
+
+import pytest
+
+from app.providers.examples import run_examples, uncovered_rules
+from app.providers.registry import Registry
+from tests.providers.samples import POLL, WHOLE, provider_of
+
+CATALOGUE = Registry.load()
+
+
+@pytest.mark.parametrize("name", CATALOGUE.names())
+def test_the_examples_of_the_catalogue_hold(name: str) -> None:
+    """Every recorded exchange comes to what the spec says."""
+    results = run_examples(CATALOGUE.get(name))
+    assert results
+    assert [str(result) for result in results if not result.ok] == []
+
+
+@pytest.mark.parametrize("name", CATALOGUE.names())
+def test_the_examples_of_the_catalogue_cover_it(name: str) -> None:
+    """Every step, rule and word is shown by an example."""
+    assert uncovered_rules(CATALOGUE.get(name)) == []
+
+
+@pytest.mark.parametrize(("name", "most"), [("symplify", 80)])
+def test_specs_are_short(name: str, most: int) -> None:
+    """What a spec needs beside its examples fits on a page or two."""
+    lines = CATALOGUE.source(name).partition("# --- examples")[0].strip().splitlines()
+    assert len(lines) <= most
+
+
+def _told(example: str) -> str:
+    text = WHOLE + '\n[[examples]]\nname = "e"\noperation = "report"\n' + example
+    (result,) = run_examples(provider_of(text))
+    return str(result)
+
+
+@pytest.mark.parametrize(
+    ("example", "message"),
+    [
+        (
+            'step = "poll"\nhandle = "1"\nrequest = { url = "https://api.example.com/v1/reports/1" }',
+            "examples[0] (e): as expected",
+        ),
+        (
+            'step = "poll"\nhandle = "1"\nrequest = { method = "POST", url = "https://api.example.com/v1/report/1" }',
+            "examples[0] (e):\n"
+            "  request.method\n    expected: POST\n    got:      GET\n"
+            "  request.url\n    expected: https://api.example.com/v1/report/1\n"
+            "    got:      https://api.example.com/v1/reports/1",
+        ),
+        (
+            'step = "submit"\n[examples.request]\nurl = "https://api.example.com/v1/reports"\n'
+            'headers = { Accept = "x" }\njson = { a = 1 }\ntext = "y"',
+            "examples[0] (e):\n"
+            "  request.headers.Accept\n    expected: x\n    got:      null\n"
+            '  request.json\n    expected: {"a": 1}\n    got:      null\n'
+            "  request.text\n    expected: y\n    got:      ",
+        ),
+        (
+            'step = "poll"\nhandle = "1"\nreply = { status = 200, json = { status = "done" } }\n'
+            'outcome = { is = "Pending" }',
+            "examples[0] (e):\n  outcome.is\n    expected: Pending\n    got:      Ready\n"
+            "    it says: Ready(links=(), status='done')",
+        ),
+        (
+            'step = "poll"\nhandle = "1"\nreply = { status = 200, json = { status = "pending" } }\n'
+            'outcome = { is = "Pending", status = "waiting", colour = "red" }',
+            "examples[0] (e):\n"
+            "  outcome.status\n    expected: waiting\n    got:      pending\n"
+            "  outcome.colour\n    expected: red\n"
+            "    got:      nothing: Pending has status, progress, retry_after_s, handle",
+        ),
+        (
+            'step = "poll"\nhandle = "1"\nreply = { status = 400, text = "no" }\n'
+            'outcome = { is = "Refused", reason = "yes" }',
+            "examples[0] (e):\n  outcome.reason\n    expected: … yes …\n    got:      HTTP 400: no",
+        ),
+        (
+            'step = "cancel"\nhandle = "1"\nrequest = { url = "https://api.example.com/v1/c" }',
+            "examples[0] (e):\n  request\n    expected: https://api.example.com/v1/c\n    got:      no request",
+        ),
+        (
+            'step = "poll"\nhandle = "1"\naccount = { server = "nowhere", x = 1 }\nrequest = { url = "https://x" }',
+            "examples[0] (e):\n"
+            "  account example: x: unknown setting (there are: server)\n"
+            "  account example: server: 'nowhere' is not an http or https address",
+        ),
+        (
+            'step = "poll"\nhandle = "1"\nparams = { x = 1 }\nrequest = { url = "https://x" }',
+            "examples[0] (e):\n  x: unknown parameter (there are: none)",
+        ),
+        (
+            'step = "poll"\nrequest = { url = "https://x" }',
+            "examples[0] (e):\n  the URL /reports/${handle} needs something that the job does not have",
+        ),
+        (
+            'step = "file"\nlink = { url = "https://files.example.com/a" }\nreply = { status = 200 }\n'
+            'outcome = { is = "Retry" }',
+            "examples[0] (e):\n  outcome.is\n    expected: Retry\n    got:      File\n    it says: None",
+        ),
+    ],
+)
+def test_what_an_example_tells(example: str, message: str) -> None:
+    """Expected and got, one below the other, for everything that differs at once."""
+    assert _told(example) == message
+
+
+def test_links_are_compared_by_the_members_that_are_named() -> None:
+    """Number and order count; of each link only what the example names."""
+    results = '[operations.report.results]\nfiles = { each = "files", label = "name" }\n'
+    example = """
+[[examples]]
+name = "e"
+operation = "report"
+step = "poll"
+handle = "1"
+reply = { status = 200, json = { status = "done", files = [{ url = "https://f.example.com/1", name = "one" }] } }
+"""
+    spec = WHOLE.partition(POLL)[0] + POLL + results + example
+    right = 'outcome = { is = "Ready", links = [{ label = "one" }] }\n'
+    wrong = 'outcome = { is = "Ready", links = [{ label = "one" }, { label = "two" }] }\n'
+    assert run_examples(provider_of(spec + right))[0].ok
+    assert not run_examples(provider_of(spec + wrong))[0].ok
+
+
+def test_what_no_example_shows_is_told() -> None:
+    """By the keys that the spec has for it: steps, rules and words."""
+    ends = '[operations.report.cancel]\nurl = "/c/${handle}"\n'
+    spec = WHOLE.replace(
+        '"ready" }', '"ready" }\n[[operations.report.poll.rules]]\nstatus = 204\nthen = "pending"\n', 1
+    )
+    example = (
+        '[[examples]]\nname = "e"\noperation = "report"\nstep = "poll"\nhandle = "1"\n'
+        'reply = { status = 200, json = { status = "PENDING" } }\noutcome = { is = "Pending" }\n'
+    )
+    assert uncovered_rules(provider_of(spec + ends + example)) == [
+        "operations.report.submit",
+        "operations.report.poll.rules[0].words.done",
+        "operations.report.poll.rules[1]",
+        "operations.report.results",
+        "operations.report.cancel",
+    ]

@@ -1,0 +1,101 @@
+"""One job, one fault, and the job's story: for the rows of the catalogue of faults that a simulation can show."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.desk import Desk
+from app.domain.job import Entry, Job
+from app.domain.manifest import Artifact
+from app.emulators.faults import Fault, FaultKind, FaultRule, RetryAfter
+from tests.simulation.invariants import broken_invariants
+from tests.simulation.world import World, at_desk, in_world, one_daemon
+
+_BUILD_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A job as it ended, with its history, its files, and the world that it lived in."""
+
+    world: World
+    job: Job
+    history: list[Entry]
+    artifacts: list[Artifact]
+    logged: list[dict[str, object]]
+
+    @property
+    def states(self) -> list[str]:
+        """The states that the job went through, repeats left out."""
+        states = [entry.state.value for entry in self.history]
+        return [state for at, state in enumerate(states) if at == 0 or states[at - 1] != state]
+
+    @property
+    def outcomes(self) -> list[str]:
+        """What the history says that steps learned."""
+        return [entry.outcome for entry in self.history]
+
+    def events(self, name: str) -> list[dict[str, object]]:
+        """The log lines of one event."""
+        return [line for line in self.logged if line["event"] == name]
+
+
+def fault(route: str, kind: FaultKind, times: int | None = 1, **more: object) -> Callable[[World], None]:
+    """A preparation that tells the provider, or its file host, to show a fault."""
+
+    def prepare(world: World) -> None:
+        server = world.files if route == "file" else world.emulator
+        server.faults.extend([FaultRule(route, times, Fault(kind, **more))])  # type: ignore[arg-type]  # members of Fault
+
+    return prepare
+
+
+def throttled(asked: RetryAfter, seconds: float = 30.0) -> Callable[[World], None]:
+    """A preparation: the first poll is answered with 429 and that kind of Retry-After."""
+    return fault("status", FaultKind.THROTTLE, retry_after=asked, seconds=seconds)
+
+
+def tell(
+    template: Path,
+    *preparations: Callable[[World], None],
+    account: str = "by-url",
+    export_type: str = "CLICKS",
+    lives_s: tuple[float, ...] = (),
+    patience_s: float = 7200.0,
+    cancel_after_s: float | None = None,
+) -> Told:
+    """Submit one job and let daemons live until it has ended.
+
+    Args:
+        template: a migrated, empty SQLite file.
+        preparations: what is wrong with the world.
+        account: by-url or by-redirect.
+        export_type: what is exported; CAMPAIGNS is JSON, CLICKS JSON lines, HARD_BOUNCES empty.
+        lives_s: daemons whose power is cut after so many seconds, one after the other, before the last one.
+        patience_s: how long the last daemon lives at the least.
+        cancel_after_s: when somebody cancels the job.
+    """
+
+    async def live(world: World) -> Told:
+        world.emulator._build_s = _BUILD_S
+        for prepare in preparations:
+            prepare(world)
+
+        async def submit(desk: Desk) -> int:
+            params = {"export_type": export_type, "period": "LAST_DAY"}
+            job, _ = await desk.submit(account, "statistics", params)
+            return job.id
+
+        number = await at_desk(world, submit)
+        world.asked_for.append(number)
+        for seconds in lives_s:
+            await one_daemon(world, seconds, is_cut=True)
+        if cancel_after_s is not None:
+            await one_daemon(world, cancel_after_s, is_cut=False)
+            await at_desk(world, lambda desk: desk.cancel(number))
+        await one_daemon(world, patience_s, is_cut=False, until_done=True)
+        job, history, artifacts = await at_desk(world, lambda desk: desk.show(number))
+        assert broken_invariants(world) == []
+        return Told(world, job, history, artifacts, world.lines())
+
+    return in_world(1, template, live)

@@ -1,0 +1,179 @@
+"""The catalogue of faults, row by row, as far as one job in virtual time can show it. Numbers are its rows."""
+
+from pathlib import Path
+
+import pytest
+
+from app.domain.job import State
+from app.emulators.faults import FaultKind, RetryAfter
+from tests.simulation.story import fault, tell, throttled
+from tests.simulation.world import World
+
+
+def test_a_plain_job(template: Path) -> None:
+    """Without faults: submit, polls on the schedule, one download, one history row for each change of state."""
+    told = tell(template)
+    assert told.states == ["queued", "submitting", "polling", "fetching", "succeeded"]
+    assert (told.job.submits, told.job.fetches, told.world.emulator.count("create")) == (1, 1, 1)
+    assert told.job.polls == told.world.emulator.count("status")
+    (line,) = told.events("job.finished")
+    assert line["bytes"] == told.artifacts[0].size
+    assert line["sha256"] == [told.artifacts[0].sha256]
+
+
+def test_01_killed_before_the_post(template: Path) -> None:
+    """Killed while the POST is on its way: reconciled, then a new intent because the spec permits it."""
+    told = tell(template, fault("create", FaultKind.LATENCY, seconds=50.0), lives_s=(20.0,))
+    assert told.job.state is State.SUCCEEDED
+    assert told.states[:4] == ["queued", "submitting", "reconciling", "queued"]
+    assert told.job.submits == told.world.emulator.count("create") == 2
+    assert any("harmless" in (entry.detail or "") for entry in told.history)
+
+
+def test_03_killed_in_a_download(template: Path) -> None:
+    """Killed again and again: nothing half-published, the file whole in the end."""
+    told = tell(template, lives_s=(70.0, 30.0, 30.0, 30.0))
+    assert told.job.state is State.SUCCEEDED
+    assert told.job.submits == 1
+
+
+def test_05_a_drain_gives_the_lanes_back(template: Path) -> None:
+    """A daemon that is asked to stop gives every lane back, and the next one takes them as clean."""
+    told = tell(template, cancel_after_s=30.0)
+    takes = told.events("lane.taken")
+    assert len(told.events("lane.given_back")) == 4
+    assert all(line["clean"] for line in takes)
+    assert all(line["clean"] for line in told.events("daemon.stopped"))
+
+
+def test_19_refused_connections_are_unsent(template: Path) -> None:
+    """A connection that cannot be made proves that nothing was sent: the submit is tried again, without reconciling."""
+
+    def refuse_at_first(world: World) -> None:
+        world.wire.refuse_before_s = 100.0
+
+    told = tell(template, refuse_at_first)
+    assert told.job.state is State.SUCCEEDED
+    assert "reconciling" not in told.states
+    assert told.world.emulator.count("create") == 1
+    assert told.job.submits > 1
+
+
+def test_20_lost_reply_to_a_submit_is_unknown(template: Path) -> None:
+    """A reply that never came leaves the outcome open: RECONCILING, and the history says why there is a new intent."""
+    told = tell(template, fault("create", FaultKind.RESET_AFTER))
+    assert told.states[:4] == ["queued", "submitting", "reconciling", "queued"]
+    assert (told.job.state, told.job.submits) == (State.SUCCEEDED, 2)
+
+
+@pytest.mark.parametrize(
+    "kind", [FaultKind.RESET_BEFORE, FaultKind.RESET_AFTER, FaultKind.MALFORMED, FaultKind.TRUNCATE]
+)
+def test_21_polls_that_fail_are_polled_again(template: Path, kind: FaultKind) -> None:
+    """A poll that breaks, or whose body cannot be read, is counted as a failure and asked again."""
+    told = tell(template, fault("status", kind, 2))
+    assert told.job.state is State.SUCCEEDED
+    assert told.events("job.troubled")
+
+
+@pytest.mark.parametrize("asked", list(RetryAfter))
+def test_24_retry_after_of_every_kind(template: Path, asked: RetryAfter) -> None:
+    """However a server words its 429, the next request comes neither at once nor never, and no attempt is charged."""
+    told = tell(template, throttled(asked))
+    assert told.job.state is State.SUCCEEDED
+    times = [asked.at for asked in told.world.emulator.asked if asked.route == "status"]
+    wait_s = times[1] - times[0]
+    assert 1.0 <= wait_s <= 3700.0
+    if asked is RetryAfter.SECONDS:
+        assert wait_s >= 30.0
+    assert told.events("account.paused")
+    assert told.job.crashes == 0
+
+
+def test_25_a_storm_opens_the_breaker(template: Path) -> None:
+    """Errors in a row open the account's breaker: the storm is met with few requests, and the job waits unharmed."""
+    told = tell(template, fault("status", FaultKind.UNAVAILABLE, 12, status=502))
+    assert told.job.state is State.SUCCEEDED
+    times = [asked.at for asked in told.world.emulator.asked if asked.route == "status"]
+    assert times[12] - times[0] > 600.0
+
+
+def test_26_refused_credentials_pause_the_account(template: Path) -> None:
+    """401 pauses the account, loudly; the job waits without a failed attempt and goes on when the key works again."""
+    told = tell(template, fault("status", FaultKind.UNAUTHORIZED, 2))
+    assert told.job.state is State.SUCCEEDED
+    assert [line["level"] for line in told.events("account.refused")] == ["error", "error"]
+    assert told.job.failures == 0
+
+
+@pytest.mark.parametrize("route", ["status", "url", "result", "create"])
+def test_27_a_page_of_html_is_never_success(template: Path, route: str) -> None:
+    """200 with a maintenance page, wherever it comes, is not taken for a status, a URL, a file or an acceptance."""
+    account = "by-redirect" if route == "result" else "by-url"
+    told = tell(template, fault(route, FaultKind.HTML, 2), account=account)
+    assert told.job.state is State.SUCCEEDED
+    assert told.job.submits == (3 if route == "create" else 1)
+
+
+def test_28_an_unknown_word_is_loud_and_lives(template: Path) -> None:
+    """A status word that no rule knows is logged as a warning, and the job goes on to be polled."""
+    told = tell(template, fault("status", FaultKind.UNKNOWN_WORD, 2))
+    assert told.job.state is State.SUCCEEDED
+    assert told.events("job.unmapped")[0]["level"] == "warning"
+    assert "ARCHIVING" in str(told.events("job.unmapped")[0]["reason"])
+
+
+def test_29_gone_is_submitted_afresh_once(template: Path) -> None:
+    """A remote job that has vanished is submitted again once; when that one vanishes too the job fails."""
+    once = tell(template, fault("create", FaultKind.GONE))
+    assert (once.job.state, once.job.resubmits) == (State.SUCCEEDED, 1)
+    twice = tell(template, fault("create", FaultKind.GONE, 2))
+    assert (twice.job.state, twice.world.emulator.count("create")) == (State.FAILED, 2)
+    assert "gone" in (twice.job.reason or "")
+
+
+def test_30_a_job_that_never_ends_expires(template: Path) -> None:
+    """A remote job that never ends is given up at the deadline, with what it was waiting for."""
+    told = tell(template, fault("create", FaultKind.NEVER_ENDS))
+    assert told.job.state is State.EXPIRED
+    assert told.job.finished_at is not None
+    assert told.job.finished_at - told.job.created_at == pytest.approx(6 * 3600, rel=0.1)
+    assert told.events("job.failed")[0]["level"] == "error"
+
+
+def test_33_zero_rows_succeed(template: Path) -> None:
+    """An empty export is a success with an empty file."""
+    told = tell(template, export_type="HARD_BOUNCES")
+    assert told.job.state is State.SUCCEEDED
+    assert told.artifacts[0].size == 0
+
+
+@pytest.mark.parametrize("account", ["by-url", "by-redirect"])
+def test_37_an_expired_link_is_asked_for_again(template: Path, account: str) -> None:
+    """403 for an expired signature leads to a fresh URL, a bounded number of times."""
+    told = tell(template, fault("file", FaultKind.LINK_EXPIRED, 2), account=account)
+    assert (told.job.state, told.job.fetches) == (State.SUCCEEDED, 3)
+    assert told.outcomes.count("LinksExpired") == 2
+    always = tell(template, fault("file", FaultKind.LINK_EXPIRED, None), account=account)
+    assert always.job.state is State.FAILED
+
+
+@pytest.mark.parametrize("kind", [FaultKind.TRUNCATE, FaultKind.STALL, FaultKind.CHANGED, FaultKind.IGNORE_RANGE])
+def test_38_to_40_broken_downloads(template: Path, kind: FaultKind) -> None:
+    """A body that breaks off is resumed or fetched anew; a file that changed meanwhile is never mixed with the old."""
+    told = tell(template, fault("file", FaultKind.TRUNCATE), fault("file", kind), export_type="CAMPAIGNS")
+    assert told.job.state is State.SUCCEEDED
+    assert told.job.fetches >= 2
+
+
+def test_cancel_ends_a_waiting_job(template: Path) -> None:
+    """A wish to cancel, made while no daemon runs, is granted as soon as one does."""
+    told = tell(template, cancel_after_s=30.0)
+    assert told.states == ["queued", "submitting", "polling", "cancelled"]
+
+
+def test_a_remote_failure_is_final(template: Path) -> None:
+    """A remote job that ended in ERROR fails ours, with the provider's word as the reason."""
+    told = tell(template, fault("create", FaultKind.ERROR_STATUS))
+    assert told.job.state is State.FAILED
+    assert "ERROR" in (told.job.reason or "")

@@ -1,0 +1,81 @@
+"""The simulation's database connections: the real SQL without threads, and without waiting."""
+
+import asyncio
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import exc, text
+
+from app.store.engine import Database
+from app.store.jobs import JobStore
+from app.store.lanes import LaneStore
+from tests.simulation.inline_sqlite import connect_inline
+from tests.store.scene import NOW, StandingClock, new_job
+
+
+def _path(url: str) -> Path:
+    return Path(url.removeprefix("sqlite:///"))
+
+
+async def test_stores_work_without_threads(sqlite_url: str) -> None:
+    """Under SQLAlchemy everything works as on aiosqlite, and no thread is ever started."""
+    database = Database.open(sqlite_url, StandingClock(), sqlite_connect=lambda: connect_inline(_path(sqlite_url)))
+    threads = threading.active_count()
+    lanes, jobs = LaneStore(database), JobStore(database)
+    await lanes.ensure({"acme": 1})
+    (lane,) = await lanes.take("me", 1, 30.0, force=False, accounts=["acme"])
+    answers = await asyncio.gather(*(jobs.add(new_job(unique_key="k"), lane.id, NOW) for _ in range(5)))
+    assert [is_new for _, is_new in answers].count(True) == 1
+    assert await jobs.get(answers[0][0].id) == answers[0][0]
+    assert threading.active_count() == threads
+    await database.close()
+
+
+async def test_calls_are_done_before_anyone_waits(tmp_path: Path) -> None:
+    """Awaiting a call never turns the event loop: what runs between two steps is decided by the program alone."""
+    turned = asyncio.Event()
+    asyncio.get_running_loop().call_soon(turned.set)
+    connection = await connect_inline(tmp_path / "x.db")
+    await connection.execute("CREATE TABLE t (x)")
+    await connection.execute("INSERT INTO t VALUES (1)")
+    await connection.commit()
+    cursor = await connection.execute("SELECT x FROM t")
+    assert list(await cursor.fetchall()) == [(1,)]
+    await connection.close()
+    assert not turned.is_set()
+
+
+async def test_errors_reach_whoever_awaits(tmp_path: Path) -> None:
+    """A failing call raises where it is awaited, and the connection goes on."""
+    connection = await connect_inline(tmp_path / "x.db")
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        await connection.execute("SELECT x FROM nowhere")
+    await connection.execute("CREATE TABLE nowhere (x)")
+    await connection.close()
+    with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+        _ = await connect_inline(tmp_path / "missing" / "x.db")
+
+
+async def test_a_dead_process_does_nothing_more(sqlite_url: str) -> None:
+    """Once the power is off no call gets through, not even a rollback; what was not committed is gone."""
+    power = [True]
+    database = Database.open(
+        sqlite_url, StandingClock(), sqlite_connect=lambda: connect_inline(_path(sqlite_url), alive=lambda: power[0])
+    )
+    await LaneStore(database).ensure({"acme": 1})
+
+    async def die_in_the_middle() -> None:
+        async with database.writing() as connection:
+            await connection.execute(text("DELETE FROM lanes"))
+            power[0] = False
+
+    with pytest.raises(exc.OperationalError, match="the process is dead"):
+        await die_in_the_middle()
+    with pytest.raises(exc.OperationalError, match="the process is dead"):
+        await LaneStore(database).every()
+
+    after = Database.open(sqlite_url, StandingClock(), sqlite_connect=lambda: connect_inline(_path(sqlite_url)))
+    assert len(await LaneStore(after).every()) == 1
+    await after.close()

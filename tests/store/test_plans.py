@@ -1,0 +1,103 @@
+"""Query plans: the statements of the hot path look up, they never walk over the jobs that wait."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine, event, text
+
+from app.domain import outcome as o
+from app.domain.job import Track
+from tests.store.scene import NOW, OWNER, Scene
+
+WAITING = 20_000
+FILL_SQLITE = """
+    WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :number)
+    INSERT INTO jobs (lane, account, operation, params, state, version, due_at, created_at, deadline_at, track)
+    SELECT :lane, 'acme', 'statistics', '{}', 'polling', 3, 1750000000 + n, 0, 0, n % 2 FROM numbers
+"""
+FILL_POSTGRESQL = """
+    INSERT INTO jobs (lane, account, operation, params, state, version, due_at, created_at, deadline_at, track)
+    SELECT :lane, 'acme', 'statistics', '{}', 'polling', 3, 1750000000 + n, 0, 0, n % 2
+    FROM generate_series(1, :number) AS n
+"""
+
+
+@contextmanager
+def _overheard(engine: Engine) -> Iterator[list[tuple[str, object]]]:
+    """Every statement that goes to the driver meanwhile, with its parameters."""
+    said: list[tuple[str, object]] = []
+
+    def listen(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+        said.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", listen)
+    yield said
+    event.remove(engine, "before_cursor_execute", listen)
+
+
+async def _plan(scene: Scene, work: Callable[[], Awaitable[object]]) -> str:
+    """The plans of the statements that ``work`` runs."""
+    database = scene.database
+    engines = {id(one.sync_engine): one.sync_engine for one in (database._reader, database._writer)}
+    said: list[tuple[str, object]] = []
+    for engine in engines.values():
+        with _overheard(engine) as heard:
+            await work()
+        said += [one for one in heard if not one[0].startswith(("BEGIN", "EXPLAIN"))]
+    explain = "EXPLAIN QUERY PLAN " if database.dialect == "sqlite" else "EXPLAIN "
+    lines: list[str] = []
+    async with database.reading() as connection:
+        for statement, parameters in said:
+            rows = await connection.exec_driver_sql(explain + statement, parameters)  # type: ignore[arg-type]  # as heard
+            lines += [" ".join(str(value) for value in row) for row in rows]
+    assert lines
+    return "\n".join(lines)
+
+
+async def _fill(scene: Scene) -> None:
+    async with scene.database.writing() as connection:
+        fill = FILL_SQLITE if scene.database.dialect == "sqlite" else FILL_POSTGRESQL
+        await connection.execute(text(fill), {"lane": scene.lane.id, "number": WAITING})
+        await connection.execute(text("ANALYZE" if scene.database.dialect == "postgresql" else "SELECT 1"))
+
+
+def _walks(plan: str) -> list[str]:
+    """The lines of a plan that read a whole table of jobs, or sort."""
+    signs = ("SCAN jobs", "Seq Scan on jobs", "Sort Key: jobs")
+    return [line for line in plan.splitlines() if any(sign in line for sign in signs)]
+
+
+async def test_due_and_next_due_use_the_index(scene: Scene) -> None:
+    """What is due, and what is due next, is read from the beginning of an index, however many wait."""
+    await _fill(scene)
+    lane = scene.lane.id
+    for work in (
+        lambda: scene.jobs.due(lane, Track.ASK, NOW + 500.0, 100),
+        lambda: scene.jobs.next_due([lane]),
+        lambda: scene.jobs.next_due_after(lane, Track.FETCH, NOW),
+        scene.jobs.oldest_due,
+    ):
+        plan = await _plan(scene, work)
+        assert "jobs_due" in plan
+        assert not _walks(plan), plan
+
+
+async def test_group_commit_looks_up_each_job(scene: Scene) -> None:
+    """A group is written by the jobs' ids, whatever its size."""
+    await _fill(scene)
+    found = await scene.jobs.due(scene.lane.id, Track.ASK, NOW + 1e6, 200)
+    staying = [scene.update(job, o.Pending("running")) for job in found[:100]]
+    moving = [scene.update(job, o.Ready()) for job in found[100:]]
+    for group in (staying, moving):
+        plan = await _plan(scene, lambda group=group: scene.jobs.record(group, OWNER))  # type: ignore[misc]  # a default
+        assert not _walks(plan), plan
+        assert "PRIMARY KEY" in plan or "jobs_pkey" in plan
+
+
+async def test_retention_and_listing_use_indexes(scene: Scene) -> None:
+    """Deleting old jobs finds them by when they finished; a list of the newest ends where its page does."""
+    await _fill(scene)
+    plan = await _plan(scene, lambda: scene.jobs.delete_finished(NOW, 100))
+    assert "jobs_finished" in plan
+    assert not _walks(plan), plan
+    assert "jobs_pkey" in (plan := await _plan(scene, lambda: scene.jobs.find(limit=50))) or "SCAN jobs" in plan

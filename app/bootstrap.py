@@ -106,6 +106,15 @@ def bind_accounts(config: Config) -> dict[str, BoundAccount]:
     return bound
 
 
+def faults_of_accounts(config: Config) -> tuple[Fault, ...]:
+    """What is wrong with the accounts and their specs; empty when :func:`bind_accounts` would succeed."""
+    try:
+        bind_accounts(config)
+    except ConfigError as error:
+        return error.faults
+    return ()
+
+
 @asynccontextmanager
 async def open_desk(config: Config, log: EventLog, clock: Clock | None = None) -> AsyncIterator[Desk]:
     """The desk on the configured database, for a command that needs no daemon.

@@ -42,13 +42,20 @@ class Session:
             CommandError: there is none.
             ConfigError: it cannot be used.
         """
-        from app.config import load  # noqa: PLC0415  # `--help` does without
+        from app.config import ConfigError, load  # noqa: PLC0415  # `--help` does without
 
         path = self.find_config()
         if path is None:
             places = " nor ".join(map(str, PLACES))
             raise CommandError(ExitCode.CONFIG, f"there is no configuration, neither {places}; name one with --config")
-        return load(path, os.environ)
+        try:
+            return load(path, os.environ)
+        except ConfigError as error:
+            if error.rest is None:
+                raise
+            from app.bootstrap import faults_of_accounts  # noqa: PLC0415
+
+            raise error.joined_by(faults_of_accounts(error.rest)) from None
 
     @contextmanager
     def log(self, config: "Config", *, level: str = "error", stream: TextIO | None = None) -> "Iterator[EventLog]":

@@ -56,11 +56,35 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
         config = Config.model_validate(document, context={"folder": path.absolute().parent})
     except ValidationError as error:
         faults += _faults_of(error, leaves, path)
-        raise ConfigError(faults) from None  # its own text would be noise, and a context keeps the values alive
+        rest = _rest_of(document, error, path.absolute().parent)
+        # Without its own text, which would be noise, and without a context, which would keep the values alive.
+        raise ConfigError(faults, rest and _remembering(rest, path, leaves)) from None
+    config = _remembering(config, path, leaves)
     if faults:
-        raise ConfigError(faults)
+        raise ConfigError(faults, config)
+    return config
+
+
+def _remembering(config: Config, path: Path, leaves: _Layer) -> Config:
     origins = {key: leaf.origin for key, leaf in leaves.items()}
     return config.remember(path, origins, tuple(_secrets_in(config, leaves)))
+
+
+def _rest_of(document: dict[str, Any], error: ValidationError, folder: Path) -> Config | None:
+    """The configuration without the values that are at fault; of an account that lacks a key, without the account."""
+    for one in error.errors(include_url=False, include_input=False, include_context=False):
+        key = [str(name) for name in one["loc"] if name != "[key]"]
+        if key[0] == "accounts" and (one["type"] == "missing" or "[key]" in one["loc"]):
+            key = key[:2]
+        table: Any = document
+        for name in key[:-1]:
+            table = table.get(name, {}) if isinstance(table, dict) else {}
+        if isinstance(table, dict):
+            table.pop(key[-1], None)
+    try:
+        return Config.model_validate(document, context={"folder": folder})
+    except ValidationError:
+        return None
 
 
 def _secrets_in(config: Config, leaves: _Layer) -> Iterator[str]:

@@ -376,6 +376,7 @@ def submit_by_decision(visit: Visit) -> Job:
         due_at=visit.now,
         deadline_at=visit.now + visit.policy.deadline_s,
         failures=0,
+        cancel_requested=False,
         reason="a person decided to submit again",
     )
 
@@ -383,4 +384,4 @@ def submit_by_decision(visit: Visit) -> Job:
 def adopt_by_decision(visit: Visit) -> Job:
     """A person has found the remote job."""
     adopted = poll_from_now(visit)
-    return replace(adopted, due_at=visit.now, deadline_at=visit.now + visit.policy.deadline_s)
+    return replace(adopted, due_at=visit.now, deadline_at=visit.now + visit.policy.deadline_s, cancel_requested=False)

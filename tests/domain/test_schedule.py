@@ -16,7 +16,7 @@ from app.domain.schedule import Backoff, Limits, Policy
     n=st.integers(-5, 10**9),
     seed=st.integers(0, 2**32),
 )
-def test_delay_is_clamped(base_s: float, factor: float, cap_s: float, jitter: float, n: int, seed: int) -> None:
+def test_delay_is_clamped(*, base_s: float, factor: float, cap_s: float, jitter: float, n: int, seed: int) -> None:
     """However often it is asked, a delay stays between its jittered floor and the cap."""
     delay = Backoff(base_s, factor, cap_s, jitter).delay(n, Random(seed))
     assert 0.0 <= delay <= cap_s

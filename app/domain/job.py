@@ -36,6 +36,11 @@ TERMINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED, State.EXPI
 LIVE = frozenset(State) - TERMINAL - {State.PARKED}
 
 
+CANCELLED_AT_ONCE = frozenset({State.QUEUED, State.POLLING, State.FETCHING})
+"""Where a wish to cancel is granted by the next step. In SUBMITTING and RECONCILING a remote job may exist that has to
+be found first; in CLEANING and CANCELLING the job is about to end."""
+
+
 class Track(IntEnum):
     """Which of a lane's two streams a job waits in, so that long downloads never starve polls."""
 

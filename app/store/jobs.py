@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from app.domain.job import LIVE, Entry, Job, NewJob, State, Track
+from app.domain.job import CANCELLED_AT_ONCE, LIVE, Entry, Job, NewJob, State, Track
 from app.domain.machine import Update
 from app.domain.manifest import Artifact
 from app.store.adding import Adding
@@ -184,6 +184,10 @@ class JobStore:
             result = await connection.execute(_ASK_CANCEL, {"number": number, "now": now})
             return result.rowcount == 1
 
+    async def wishes(self, numbers: Collection[int]) -> list[Job]:
+        """The jobs of these lanes that somebody asked to stop and that can be let go without asking the provider."""
+        return [job_of(row) for row in await self._rows(_WISHES.where(jobs.c.lane.in_(numbers)))]
+
     async def counts(self) -> dict[State, int]:
         """How many jobs are in each state."""
         found = {State(state): number for state, number in await self._rows(_COUNTS)}
@@ -249,6 +253,12 @@ _ASK_CANCEL: Final = (
         jobs.c.state.in_(sorted(state.value for state in LIVE)),
     )
     .values(cancel_requested=true(), due_at=case((jobs.c.due_at < _NOW, jobs.c.due_at), else_=_NOW))
+)
+_MOST_WISHES: Final = 500
+_WISHES: Final = (
+    select(*JOB_COLUMNS)
+    .where(jobs.c.cancel_requested, jobs.c.state.in_(sorted(state.value for state in CANCELLED_AT_ONCE)))
+    .limit(_MOST_WISHES)
 )
 _FINISHED: Final = (
     select(jobs.c.id)

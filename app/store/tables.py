@@ -168,6 +168,7 @@ Index(
     **_partial(and_(jobs.c.handle.is_not(None), not_(jobs.c.shared), jobs.c.finished_at.is_(None))),
 )
 Index("jobs_state", jobs.c.state, jobs.c.id)
+Index("jobs_wishes", jobs.c.lane, **_partial(jobs.c.cancel_requested == true()))
 Index("jobs_finished", jobs.c.finished_at, **_partial(jobs.c.finished_at.is_not(None)))
 
 history = Table(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 
 from app.clock import Clock
 from app.domain.job import State
@@ -33,13 +34,18 @@ class LookOut:
             await self._clock.sleep(self._every_s)
             if not self._lanes:
                 continue
-            try:
-                due = await self._jobs.next_due(list(self._lanes))
-            except StoreUnavailableError:
-                continue
-            for (number, track), due_at in due.items():
-                if number in self._lanes:
-                    self._lanes[number].due_by(track, due_at)
+            with suppress(StoreUnavailableError):
+                await self._look()
+
+    async def _look(self) -> None:
+        due = await self._jobs.next_due(list(self._lanes))
+        wishes = await self._jobs.wishes(list(self._lanes))
+        for (number, track), due_at in due.items():
+            if number in self._lanes:
+                self._lanes[number].due_by(track, due_at)
+        for job in wishes:
+            if job.lane in self._lanes:
+                self._lanes[job.lane].grant(job)
 
 
 class Heartbeat:

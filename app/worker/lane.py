@@ -138,6 +138,17 @@ class Lane:
         """A job of this track is, or will be, due at that epoch second."""
         self._streams[track].due_by(due_at)
 
+    def grant(self, job: Job) -> None:
+        """Let a job go that somebody asked to stop: at once, however long the lane's budget is closed."""
+        if job.id in self._busy or self._closing.is_set():
+            return
+        self._busy.add(job.id)
+        operation = self._account.operations.get(job.operation)
+        update = advance(
+            job, o.CancelAsked(), operation.policy if operation else _NO_POLICY, self._clock.now(), self._rand
+        )
+        self._recorder.record(update, self.hold.epoch, self._settled)
+
     async def run(self) -> None:
         """Serve until :meth:`close` or cancellation; steps end before this does."""
         async with asyncio.TaskGroup() as group:

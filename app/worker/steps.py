@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 from app.clock import Clock
 from app.domain import outcome as o
-from app.domain.job import Job, State
+from app.domain.job import CANCELLED_AT_ONCE, Job, State
 from app.domain.machine import Update, advance
 from app.domain.manifest import Artifact
 from app.domain.wire import Link, WireReply, WireRequest
@@ -85,7 +85,7 @@ class Stepper:
 
     def asks_provider(self, job: Job) -> bool:
         """Whether the next step of this job begins with a request to the provider, which its budget must admit."""
-        if job.cancel_requested and job.state not in (State.CLEANING, State.CANCELLING):
+        if job.cancel_requested and job.state in CANCELLED_AT_ONCE:
             return False
         return job.state in (State.QUEUED, State.POLLING, State.CLEANING, State.CANCELLING)
 
@@ -112,9 +112,7 @@ class Stepper:
 
     async def _take(self, visit: Visit) -> o.Outcome:
         job = visit.job
-        undecided = job.state in (State.SUBMITTING, State.RECONCILING)
-        ending = job.state in (State.CLEANING, State.CANCELLING)
-        if job.cancel_requested and not undecided and not ending:
+        if job.cancel_requested and job.state in CANCELLED_AT_ONCE:
             return o.CancelAsked()
         if self._clock.now() >= job.deadline_at and job.state is not State.SUBMITTING:
             return await self._expire(visit)

@@ -84,6 +84,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("handle IS NOT NULL AND NOT shared AND finished_at IS NULL"),
     )
     _index("jobs_state", ["state", "id"])
+    _index("jobs_wishes", ["lane"], where="cancel_requested = 1" if on_sqlite else "cancel_requested = true")
     _index("jobs_finished", ["finished_at"], where="finished_at IS NOT NULL")
     op.create_table(
         "history",

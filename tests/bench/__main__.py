@@ -5,6 +5,7 @@ import signal
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
@@ -26,6 +27,8 @@ def main() -> int:
     """Run what was asked for; the exit code is 1 where ``--check`` finds a target missed, 2 where something broke."""
     asked = _arguments()
     signal.signal(signal.SIGTERM, _end)
+    # platformdirs, which falls back by itself.
+    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
     try:
         findings = _run(asked.benchmarks or list(_BENCHMARKS), asked.seconds)
     except BenchError as error:

@@ -1,18 +1,22 @@
 """A gibibyte through a redirect, landed with its checksum, beside what curl needs for the bare download.
 
-Same raw file server, same disk, in turns. The clock runs from the request that is answered with the redirect to the
-line that says that the job is finished: by then the file is hashed, synced, renamed, its manifest written, and the job
-committed. curl's clock runs from start to exit, and curl does none of these; what it needs with a sync is told beside.
+Same raw file server, same disk, in turns. The daemon's clock runs from the request that is answered with the redirect
+to the line that says that the job is finished: by then the file is hashed, synced, renamed, its manifest written, and
+the job committed. curl's clock runs from start to exit, and curl does none of these; beside it stands what it takes to
+do them by hand, a sync and then a SHA-256.
+
+A loopback without a pace is faster than SHA-256, so a second server sends at the pace of a network of 10 Gbit/s.
 """
 
 import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import TypeAlias
 
 from tests.bench.daemon_under_test import DaemonUnderTest
 from tests.bench.processes import BenchError, Cores, memory_of, started, wait_until
@@ -26,43 +30,78 @@ _ROUNDS = 3
 _RATIO = 1.2
 _MEMORY_MB = 120.0
 _PATIENCE_S = 120.0
+_PACE = 1.25e9
+
+
+_Say: TypeAlias = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Landing:
-    """One landed file: seconds to the finished job, and the daemon's highest resident memory in MB."""
+class _Round:
+    """Seconds until curl had the file, until it was also durable and hashed, and until the daemon's job was finished.
 
-    took_s: float
+    ``highest_mb`` is the daemon's highest resident memory.
+    """
+
+    curl_s: float
+    by_hand_s: float
+    daemon_s: float
     highest_mb: float
 
 
-def measure(folder: Path, cores: Cores, say: Callable[[str], None]) -> list[Finding]:
+def measure(folder: Path, cores: Cores, say: _Say) -> list[Finding]:
     """Time of the daemon against curl's, and the daemon's memory."""
     block = folder / "block"
     block.write_bytes(os.urandom(_BLOCK))
-    digest = _digest_of(block)
-    landings: list[_Landing] = []
-    bare: list[tuple[float, float]] = []
-    say(f"{_BLOCK * _BLOCKS / 2**30:g} GiB, {_ROUNDS} times by curl and by the daemon")
-    with file_server(folder, cores.every, block, _BLOCKS) as url, stub(folder, cores.every, url) as remote:
-        _curl(url, folder, cores)  # nobody has to be the first
+    free = _rounds(folder / "free", cores, block, None, say)
+    paced = _rounds(folder / "paced", cores, block, _PACE, say)
+    highest_mb = max(one.highest_mb for one in free + paced)
+    return [
+        at_most(*_beside("1 GiB through a redirect, landed", free, "curl", lambda one: one.curl_s), _RATIO),
+        Finding(*_beside("the same", free, "curl, sync, SHA-256", lambda one: one.by_hand_s)),
+        Finding(*_beside("the same at 10 Gbit/s", paced, "curl", lambda one: one.curl_s)),
+        at_most("memory of it", f"{highest_mb:.0f} MB", f"{_MEMORY_MB:g} MB", highest_mb / _MEMORY_MB, 1),
+    ]
+
+
+def _beside(
+    what: str, rounds: Sequence[_Round], name: str, seconds: Callable[[_Round], float]
+) -> tuple[str, str, str, float]:
+    daemon_s, other_s = median(one.daemon_s for one in rounds), median(map(seconds, rounds))
+    ratio = median(one.daemon_s / seconds(one) for one in rounds)
+    return what, f"{daemon_s:.2f} s", f"{other_s:.2f} s {name}", ratio
+
+
+def _rounds(folder: Path, cores: Cores, block: Path, pace: float | None, say: _Say) -> list[_Round]:
+    """Curl and the daemon in turns, from a server that keeps this pace in bytes each second."""
+    folder.mkdir()
+    say(f"{_BLOCK * _BLOCKS / 2**30:g} GiB, {'as fast as it goes' if pace is None else f'{pace / 1e9:g} GB/s'}")
+    digest = _digest_of([block] * _BLOCKS)
+    rounds: list[_Round] = []
+    with (
+        file_server(folder, cores.every, block, _BLOCKS, pace) as url,
+        stub(folder, cores.every, url) as remote,
+    ):
+        _curl(url, folder, digest, cores)  # nobody has to be the first
         for number in range(_ROUNDS):
-            bare.append(_curl(url, folder, cores))
-            say(f"  curl    {bare[-1][0]:5.2f} s, {bare[-1][1]:5.2f} s with a sync")
-            landings.append(_land(folder / f"download-{number}", remote, digest, cores))
-            say(f"  daemon  {landings[-1].took_s:5.2f} s, {landings[-1].highest_mb:.0f} MB at its highest")
-    return _findings(landings, [plain for plain, _ in bare], [synced for _, synced in bare])
+            curl_s, by_hand_s = _curl(url, folder, digest, cores)
+            daemon_s, highest_mb = _land(folder / f"download-{number}", remote, digest, cores)
+            say(f"  curl {curl_s:.2f} s, with sync and SHA-256 {by_hand_s:.2f} s, daemon {daemon_s:.2f} s")
+            rounds.append(_Round(curl_s, by_hand_s, daemon_s, highest_mb))
+    return rounds
 
 
-def _digest_of(block: Path) -> str:
-    content, digest = block.read_bytes(), hashlib.sha256()
-    for _ in range(_BLOCKS):
-        digest.update(content)
+def _digest_of(files: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            while piece := file.read(2**20):
+                digest.update(piece)
     return digest.hexdigest()
 
 
-def _curl(url: str, folder: Path, cores: Cores) -> tuple[float, float]:
-    """Seconds that curl needs, and seconds until what it wrote is durable too."""
+def _curl(url: str, folder: Path, digest: str, cores: Cores) -> tuple[float, float]:
+    """Seconds that curl needs, and seconds until what it wrote is also durable and hashed."""
     target, output = folder / "curl.out", folder / "curl.log"
     os.sync()
     started_at = time.monotonic()
@@ -70,18 +109,20 @@ def _curl(url: str, folder: Path, cores: Cores) -> tuple[float, float]:
         ["curl", "--silent", "--show-error", "-o", str(target), url], cores=cores.every, output=output
     ) as curl:
         code = curl.wait()
-    took_s = time.monotonic() - started_at
-    if code != 0 or target.stat().st_size != _BLOCK * _BLOCKS:
+    curl_s = time.monotonic() - started_at
+    if code != 0:
         raise BenchError(f"curl ended with code {code}: {output.read_text()}")
     with target.open("rb") as file:
         os.fsync(file.fileno())
-    synced_s = time.monotonic() - started_at
+    if _digest_of([target]) != digest:
+        raise BenchError("curl has another file than the server.")
+    by_hand_s = time.monotonic() - started_at
     target.unlink()
-    return took_s, synced_s
+    return curl_s, by_hand_s
 
 
-def _land(folder: Path, remote: Stub, digest: str, cores: Cores) -> _Landing:
-    """Let a daemon land the file of a job that is due, and check what it has landed."""
+def _land(folder: Path, remote: Stub, digest: str, cores: Cores) -> tuple[float, float]:
+    """Seconds from the redirect to the finished job, and the daemon's highest memory in MB; checks what has landed."""
     database = f"sqlite:///{folder}.db"
     seed(database, 1, due=1)
     daemon = DaemonUnderTest.configure(folder, database, remote.origin)
@@ -91,18 +132,8 @@ def _land(folder: Path, remote: Stub, digest: str, cores: Cores) -> _Landing:
         finished_at = time.monotonic()
         _, highest_mb = memory_of(process.pid)
     redirect_at = remote.counters().redirect_at
-    (landed,) = daemon.events("file.landed")
-    if redirect_at is None or landed["sha256"] != digest:
+    landed = [event["sha256"] for event in daemon.events("file.landed")]
+    if redirect_at is None or landed != [digest]:
         raise BenchError(f"The daemon landed {landed} and not {digest}.")
     shutil.rmtree(daemon.exports)
-    return _Landing(finished_at - redirect_at, highest_mb)
-
-
-def _findings(landings: list[_Landing], bare_s: list[float], synced_s: list[float]) -> list[Finding]:
-    took_s, highest_mb = median(one.took_s for one in landings), max(one.highest_mb for one in landings)
-    curl_s, durable_s = median(bare_s), median(synced_s)
-    return [
-        at_most("1 GiB through a redirect, landed", f"{took_s:.2f} s", f"{curl_s:.2f} s curl", took_s / curl_s, _RATIO),
-        Finding("the same, curl with a sync", f"{took_s:.2f} s", f"{durable_s:.2f} s curl", took_s / durable_s),
-        at_most("memory of it", f"{highest_mb:.0f} MB", f"{_MEMORY_MB:g} MB", highest_mb / _MEMORY_MB, 1),
-    ]
+    return finished_at - redirect_at, highest_mb

@@ -18,7 +18,7 @@ from typing import TypeAlias
 from tests.bench.daemon_under_test import DaemonUnderTest
 from tests.bench.databases import Fresh, postgres_copies, sqlite_copies
 from tests.bench.processes import BenchError, Cores, Cpu, busy_s, check_alive, cpu_of, python, started, wait_until
-from tests.bench.remote import Stub, stub
+from tests.bench.remote import Counters, Stub, stub
 from tests.bench.report import Finding, at_least
 
 _JOBS = 100_000
@@ -27,27 +27,29 @@ _WARM_UP_S = 2.0
 _START_S = 30.0
 _SQLITE_TARGET = 0.75
 _POSTGRESQL_TARGET = 0.80
-_SATURATED = 0.9
 
 _Say: TypeAlias = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """One window: polls each second, processor time for each poll in microseconds, and how busy the servers' core was.
+    """One window: polls each second, processor time for each poll in microseconds, and how busy the cores were.
 
-    ``main_us`` is the thread of the event loop, ``all_us`` every thread of the process.
+    ``main_us`` is the thread of the event loop, ``all_us`` every thread of the process. ``own`` is the share of its
+    core that the client used (beyond 1 where it has several), ``servers`` how busy the servers' core was.
     """
 
     polls_per_s: float
     main_us: float
     all_us: float
-    servers_busy: float
+    own: float
+    servers: float
 
     def __str__(self) -> str:
         return (
-            f"{self.polls_per_s:6.0f} polls/s, {self.main_us:4.0f} us CPU/poll on the event loop and "
-            f"{self.all_us - self.main_us:3.0f} us on other threads; the servers' core was {self.servers_busy:.0%} busy"
+            f"{self.polls_per_s:6.0f} polls/s; CPU for each poll {self.main_us:4.0f} us on the event loop "
+            f"and {self.all_us - self.main_us:3.0f} us beside it; it used {self.own:4.0%} of a core, "
+            f"the servers' core was {self.servers:4.0%} busy"
         )
 
 
@@ -64,29 +66,41 @@ class _Bench:
         """One window of the bare client."""
         output = self._folder / "bare.log"
         command = python("tests.bench.bare", self._remote.origin, str(_JOBS))
-        return self._measured(started(command, cores=self._cores.measured, output=output), output)
+        run, _ = self._measured(started(command, cores=self._cores.measured, output=output), output)
+        return run
 
     def daemon(self, name: str, database: str, cores: Collection[int]) -> _Run:
         """One window of the daemon on a database whose jobs are all due."""
         daemon = DaemonUnderTest.configure(self._folder / name, database, self._remote.origin)
-        return self._measured(daemon.serve(cores), daemon.log)
+        run, polled = self._measured(daemon.serve(cores), daemon.log)
+        if polled >= _JOBS:
+            raise BenchError(f"All {_JOBS:,} jobs were polled before the window ended: choose shorter --seconds.")
+        return run
 
-    def _measured(self, running: AbstractContextManager[Popen[bytes]], output: Path) -> _Run:
+    def _measured(self, running: AbstractContextManager[Popen[bytes]], output: Path) -> tuple[_Run, int]:
+        """The window, and how much was polled since the start of the process."""
         polls = self._remote.counters().polls
         with running as process:
             wait_until(lambda: self._remote.counters().polls > polls, _START_S, process, output)
             time.sleep(_WARM_UP_S)
-            cpu, busy, before = cpu_of(process.pid), busy_s(self._cores.others), self._remote.counters()
+            cpu, busy, before = self._meters(process.pid)
             time.sleep(self._seconds)
-            used, busy, after = cpu_of(process.pid) - cpu, busy_s(self._cores.others) - busy, self._remote.counters()
+            cpu_after, busy_after, after = self._meters(process.pid)
             check_alive(process, output)
-        return _run(after.polls - before.polls, after.now - before.now, used, busy / len(self._cores.others))
+        asked, passed_s, used = after.polls - before.polls, after.now - before.now, cpu_after - cpu
+        if asked == 0:
+            raise BenchError("Nothing was polled in a whole window.")
+        run = _Run(
+            asked / passed_s,
+            used.main_s / asked * 1e6,
+            used.all_s / asked * 1e6,
+            used.all_s / passed_s,
+            (busy_after - busy) / passed_s / len(self._cores.others),
+        )
+        return run, after.polls - polls
 
-
-def _run(polls: int, passed_s: float, used: Cpu, busy: float) -> _Run:
-    if polls == 0:
-        raise BenchError("Nothing was polled in a whole window.")
-    return _Run(polls / passed_s, used.main_s / polls * 1e6, used.all_s / polls * 1e6, busy / passed_s)
+    def _meters(self, pid: int) -> tuple[Cpu, float, Counters]:
+        return cpu_of(pid), busy_s(self._cores.others), self._remote.counters()
 
 
 def measure(folder: Path, cores: Cores, seconds: float, say: _Say) -> list[Finding]:
@@ -103,46 +117,41 @@ def measure(folder: Path, cores: Cores, seconds: float, say: _Say) -> list[Findi
     with stub(folder, cores.others) as remote, postgres_copies(_JOBS) as fresh_postgres:
         bench = _Bench(remote, cores, folder, seconds)
         fresh_sqlite = sqlite_copies(folder, _JOBS)
+        candidates: tuple[tuple[str, Fresh, Collection[int]], ...] = (
+            ("sqlite", fresh_sqlite, cores.measured),
+            ("postgresql", fresh_postgres, cores.measured),
+            ("sqlite-all-cores", fresh_sqlite, cores.every),
+        )
         for number in range(_ROUNDS):
-
-            def daemon(name: str, fresh: Fresh, on: Collection[int], number: int = number) -> _Run:
-                return bench.daemon(f"{name}-{number}", fresh(), on)
-
             _note(runs, "bare", bench.bare(), say)
-            _note(runs, "sqlite", daemon("sqlite", fresh_sqlite, cores.measured), say)
-            _note(runs, "postgresql", daemon("postgresql", fresh_postgres, cores.measured), say)
-            _note(runs, "sqlite-all-cores", daemon("sqlite-all-cores", fresh_sqlite, cores.every), say)
+            for name, fresh, on in candidates:
+                _note(runs, name, bench.daemon(f"{name}-{number}", fresh(), on), say)
     return _findings(runs)
 
 
 def _note(runs: dict[str, list[_Run]], name: str, run: _Run, say: _Say) -> None:
     say(f"  {name:16} {run}")
-    if run.servers_busy > _SATURATED:
-        say("  ^ the servers had no time to spare: their core may have held this back")
     runs.setdefault(name, []).append(run)
 
 
 def _findings(runs: dict[str, list[_Run]]) -> list[Finding]:
-    rates = {name: median(run.polls_per_s for run in those) for name, those in runs.items()}
-    costs = {name: median(run.all_us for run in those) for name, those in runs.items()}
-    bare = rates["bare"]
+    bare = runs["bare"]
 
-    def held(what: str, name: str, target: float) -> Finding:
-        ratio = rates[name] / bare
-        return at_least(what, f"{rates[name]:.0f} polls/s", f"{bare:.0f} bare", ratio, target)
+    def rates(what: str, name: str) -> tuple[str, str, str, float]:
+        """Each run beside the bare one of its round."""
+        ratio = median(run.polls_per_s / beside.polls_per_s for run, beside in zip(runs[name], bare, strict=True))
+        measured, reference = (median(run.polls_per_s for run in runs[which]) for which in (name, "bare"))
+        return what, f"{measured:.0f} polls/s", f"{reference:.0f} bare", ratio
 
-    def told(what: str, name: str) -> Finding:
-        return Finding(what, f"{costs[name]:.0f} us", f"{costs['bare']:.0f} us bare", costs[name] / costs["bare"])
+    def cost(what: str, name: str) -> Finding:
+        ratio = median(run.all_us / beside.all_us for run, beside in zip(runs[name], bare, strict=True))
+        measured, reference = (median(run.all_us for run in runs[which]) for which in (name, "bare"))
+        return Finding(what, f"{measured:.0f} us", f"{reference:.0f} us bare", ratio)
 
     return [
-        held("durable polls on one core, SQLite", "sqlite", _SQLITE_TARGET),
-        held("durable polls on one core, PostgreSQL", "postgresql", _POSTGRESQL_TARGET),
-        Finding(
-            "durable polls on all cores, SQLite",
-            f"{rates['sqlite-all-cores']:.0f} polls/s",
-            f"{bare:.0f} bare",
-            rates["sqlite-all-cores"] / bare,
-        ),
-        told("CPU for each poll, SQLite", "sqlite"),
-        told("CPU for each poll, PostgreSQL", "postgresql"),
+        at_least(*rates("durable polls on one core, SQLite", "sqlite"), _SQLITE_TARGET),
+        at_least(*rates("durable polls on one core, PostgreSQL", "postgresql"), _POSTGRESQL_TARGET),
+        Finding(*rates("durable polls on all cores, SQLite", "sqlite-all-cores")),
+        cost("CPU for each durable poll, SQLite", "sqlite"),
+        cost("CPU for each durable poll, PostgreSQL", "postgresql"),
     ]

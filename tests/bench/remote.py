@@ -54,9 +54,20 @@ def stub(folder: Path, cores: Collection[int], result_url: str | None = None) ->
 
 
 @contextmanager
-def file_server(folder: Path, cores: Collection[int], block: Path, times: int) -> Iterator[str]:
-    """Serve a file, which is ``block`` so many times over, while the block lasts; gives its address."""
-    with _served("tests.bench.file_server", [str(block), str(times)], folder, cores) as port:
+def file_server(
+    folder: Path, cores: Collection[int], block: Path, times: int, pace: float | None = None
+) -> Iterator[str]:
+    """Serve a file while the block lasts; gives its address.
+
+    Args:
+        folder: for the server's log.
+        cores: where it runs.
+        block: what the file is made of.
+        times: how many times over.
+        pace: bytes each second; ``None`` for as fast as it goes.
+    """
+    arguments = [str(block), str(times), *([] if pace is None else [str(pace)])]
+    with _served("tests.bench.file_server", arguments, folder, cores) as port:
         yield f"http://127.0.0.1:{port}/export.json"
 
 

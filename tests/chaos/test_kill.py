@@ -1,6 +1,8 @@
 """kill -9 at any moment loses no job, lands every file whole, and never submits twice for one intent."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from app.emulators.faults import Fault, FaultKind, FaultRule
 from app.store import migrate
 from tests.chaos.rig import Rig, drain, kill, rig
+from tests.postgres import Postgres
 
 KILLS = 20
 
@@ -55,6 +58,43 @@ async def test_two_daemons_on_postgresql(tmp_path: Path, postgres_url: str) -> N
         assert await place.finished(numbers, within_s=60)
         assert await drain(second) == 0
         assert await place.reckon(numbers) == []
+
+
+@pytest.mark.timeout(180)
+async def test_a_paused_daemon_writes_nothing(tmp_path: Path, postgres_url: str) -> None:
+    """A daemon stopped for longer than its lease finds its lanes gone: no second submit, no stale write (fault 16)."""
+    rand = Random(16)
+    async with rig(tmp_path, postgres_url, build_s=3.0) as place:
+        accounts = place.write_config(accounts=4, lease_s=2)
+        place.emulator.faults.extend([FaultRule("create", 10, Fault(FaultKind.LATENCY, seconds=0.5))])
+        numbers = await place.submit(accounts, 24, rand)
+        first, second = await place.start(), await place.start()
+        assert len(await _owners(place, at_least=2, within_s=20)) == 2
+        os.kill(first.pid, signal.SIGSTOP)
+        assert await _sole_owner(place, within_s=8), "the other daemon takes over"
+        os.kill(first.pid, signal.SIGCONT)
+        numbers += await place.submit(accounts, 8, rand)
+        assert await place.finished(numbers, within_s=60)
+        assert [await drain(first), await drain(second)] == [0, 0]
+        assert await place.reckon(numbers) == []
+        assert "lane.lost" in (tmp_path / "daemon.log").read_text()
+
+
+@pytest.mark.timeout(180)
+async def test_postgresql_bounces(tmp_path: Path, postgres: Postgres, postgres_url: str) -> None:
+    """The server crashes under the daemon and comes back: the daemon waits, says so, and no job is lost (fault 15)."""
+    async with rig(tmp_path, postgres_url, build_s=3.0) as place:
+        accounts = place.write_config(accounts=2, lease_s=5)
+        numbers = await place.submit(accounts, 10, Random(15))
+        daemon = await place.start()
+        assert await _owners(place, at_least=1, within_s=20)
+        await asyncio.to_thread(postgres.kill)
+        await asyncio.sleep(2.0)
+        await asyncio.to_thread(postgres.start)
+        assert await place.finished(numbers, within_s=90)
+        assert await drain(daemon) == 0
+        assert await place.reckon(numbers) == []
+        assert "store.unavailable" in (tmp_path / "daemon.log").read_text()
 
 
 async def _owners(place: Rig, at_least: int, within_s: float) -> set[str]:

@@ -171,3 +171,16 @@ def test_the_demo_is_stopped(place: Place, number: signal.Signals, monkeypatch: 
     with pytest.raises(ProcessLookupError):
         os.kill(daemon, 0)
     assert not list(place.folder.glob("tidewaiter-demo-*"))
+
+
+def test_every_fault_of_a_configuration_at_once(place: Place) -> None:
+    """What is wrong with tables, secret files, providers and their settings is told together, and nothing starts."""
+    place.config.write_text(
+        '[worker]\nlease_s = -1\n[accounts.Shop]\nprovider = "symplify"\n[accounts.a]\nprovider = "symplfy"\n'
+        '[accounts.b]\nprovider = "symplify"\n[accounts.b.settings]\nserver = "x"\ntoken_file = "nowhere"\n'
+    )
+    told = place("serve", code=78).output
+    for key in ("worker.lease_s", "accounts.Shop", "accounts.a.provider", "settings.server", "settings.customer_id"):
+        assert key in told
+    assert told.count("settings.token") == 1
+    assert not (place.folder / "tidewaiter.db").exists()

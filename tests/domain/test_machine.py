@@ -231,3 +231,10 @@ def test_advance_is_pure_and_never_loops_hot(
     if kind in (o.Retry, o.Unsent, o.Crashed, o.Pending, o.Unmapped) and one.job.state is state:
         assert one.job.due_at is not None
         assert one.job.due_at > NOW
+
+
+def test_a_decision_grants_an_old_wish_no_longer() -> None:
+    """A parked job that somebody submits again or adopts is not cancelled by a wish from before."""
+    before = job(State.PARKED, cancel_requested=True, handle=None)
+    assert not step(before, o.RetryDecided()).cancel_requested
+    assert not step(before, o.AdoptDecided("h")).cancel_requested

@@ -172,6 +172,14 @@ def test_cancel_ends_a_waiting_job(template: Path) -> None:
     assert told.states == ["queued", "submitting", "polling", "cancelled"]
 
 
+def test_cancel_needs_no_provider(template: Path) -> None:
+    """While the account is paused a wish to cancel is granted all the same, within one look-out."""
+    told = tell(template, fault("status", FaultKind.THROTTLE, None, retry_after=RetryAfter.HUGE), cancel_after_s=100.0)
+    assert told.job.state is State.CANCELLED
+    assert told.job.finished_at is not None
+    assert told.job.finished_at - told.job.created_at < 160.0
+
+
 def test_a_remote_failure_is_final(template: Path) -> None:
     """A remote job that ended in ERROR fails ours, with the provider's word as the reason."""
     told = tell(template, fault("create", FaultKind.ERROR_STATUS))

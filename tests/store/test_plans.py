@@ -82,6 +82,14 @@ async def test_due_and_next_due_use_the_index(scene: Scene) -> None:
         assert not _walks(plan), plan
 
 
+async def test_wishes_use_their_own_index(scene: Scene) -> None:
+    """Who wants to stop is found without looking at anybody else."""
+    await _fill(scene)
+    plan = await _plan(scene, lambda: scene.jobs.wishes([scene.lane.id]))
+    assert "jobs_wishes" in plan
+    assert not _walks(plan), plan
+
+
 async def test_group_commit_looks_up_each_job(scene: Scene) -> None:
     """A group is written by the jobs' ids, whatever its size."""
     await _fill(scene)

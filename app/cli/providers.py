@@ -15,6 +15,7 @@ from app.providers.faults import SpecError
 from app.providers.lint import lint, read_spec
 from app.providers.provider import Provider
 from app.providers.registry import Registry
+from app.providers.spec.provider import spec_schema
 from app.providers.spec.values import Setting, ValueSpec
 
 
@@ -84,6 +85,13 @@ def test(session: Session, /, *, what: tuple[str, ...]) -> None:
     failed = sum(_run(_provider(session, one)) for one in what)
     if failed:
         raise CommandError(ExitCode.FAILED, f"{failed} example{'s' * (failed != 1)} failed")
+
+
+@providers.command(epilog=example("tidewaiter providers schema > spec.schema.json"))
+@debug_option
+def schema() -> None:
+    """Print the JSON Schema of specs, for editors."""
+    show_json(spec_schema())
 
 
 def _registry(session: Session) -> Registry:

@@ -1,6 +1,6 @@
 """The faults that an emulated server can be told to show, and the plan that says when."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from email.utils import formatdate
 from enum import StrEnum
@@ -16,7 +16,7 @@ class FaultKind(StrEnum):
     """What goes wrong with one request.
 
     The first group is shown by every server on every route. The second speaks of a remote job or of its file, and only
-    the routes that know such a thing heed it.
+    the routes that know such a thing heed it; the third likewise, of a session or of a callback.
     """
 
     NONE = "none"  # answered well: keeps the place of healthy requests between faulty ones
@@ -45,6 +45,11 @@ class FaultKind(StrEnum):
     LINK_EXPIRED = "link_expired"  # the signed URL is out of date already
     CHANGED = "changed"  # the file is another one from this request on
     IGNORE_RANGE = "ignore_range"  # 200 and the whole file, though a part was asked for
+
+    REVOKED = "revoked"  # the session's token that the request came with is good for nothing from now on
+    LOST = "lost"  # the callback is never sent (one that is late shows `latency`)
+    DUPLICATE = "duplicate"  # the callback is sent again after `seconds`
+    FORGED = "forged"  # the callback's body is `text`, or speaks of a job that is not there
 
 
 class RetryAfter(StrEnum):
@@ -126,8 +131,15 @@ class FaultPlan:
 
     def take(self, route: str) -> Fault:
         """The fault for a request that has just come in on that route; ``HEALTHY`` where no rule fits."""
+        return self._take({route, ANY_ROUTE})
+
+    def take_named(self, name: str) -> Fault:
+        """The same for what is no request, such as a callback: rules for any route do not speak of it."""
+        return self._take({name})
+
+    def _take(self, routes: Container[str]) -> Fault:
         for place, rule in enumerate(self._rules):
-            if rule.route not in {route, ANY_ROUTE}:
+            if rule.route not in routes:
                 continue
             if rule.times == 1:
                 del self._rules[place]

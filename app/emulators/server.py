@@ -10,6 +10,7 @@ whole, even if the asker has gone) and sent, spoiled or not. Every server also a
 These are not recorded and never faulty.
 """
 
+import base64
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from app.clock import Clock
+from app.emulators.callbacks import Callbacks
 from app.emulators.faults import Fault, FaultKind, FaultPlan, FaultRule, rules_from_json, rules_to_json
 from app.emulators.wire import Reply, Sender, page_reply, reset, spoiled
 
@@ -49,6 +51,12 @@ class Asked:
         """The query, decoded; the first value where a key comes twice."""
         pairs = parse_qsl(self.path_qs.partition("?")[2], keep_blank_values=True)
         return dict(reversed(pairs))
+
+    def has_basic(self, user: str, password: str) -> bool:
+        """Whether it carries these credentials of HTTP Basic (RFC 7617), in UTF-8."""
+        scheme, _, given = self.headers.get("Authorization", "").partition(" ")
+        wanted = base64.b64encode(f"{user}:{password}".encode()).decode()
+        return scheme.lower() == "basic" and given == wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,7 @@ class EmulatedServer(ABC):
     def __init__(self, *, clock: Clock, faults: Sequence[FaultRule] = (), port: int = 0) -> None:
         self.clock = clock
         self.faults = FaultPlan(faults)
+        self.callbacks = Callbacks(clock, self.faults)
         self.asked: list[Asked] = []
         self._port = port
         self._runner: web.AppRunner | None = None
@@ -144,9 +153,11 @@ class EmulatedServer(ABC):
             raise
         self._runner = runner
         self._port = runner.addresses[0][1]
+        self.callbacks.start()
 
     async def stop(self) -> None:
-        """Close every connection and stop listening; state, record and port are kept."""
+        """Close every connection and stop listening; state, record, port and callbacks still owed are kept."""
+        await self.callbacks.stop()
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()

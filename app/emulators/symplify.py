@@ -3,7 +3,6 @@
 Source: Symplify's help page "API Statistic export"; what it leaves open is as public clients of the same API have it.
 """
 
-import base64
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -136,9 +135,7 @@ class SymplifyEmulator(EmulatedServer):
     def _authenticated(self, asked: Asked) -> bool:
         if self._basic is None:
             return asked.headers.get("X-Carma-Authentication-Token") == self.token
-        scheme, _, given = asked.headers.get("Authorization", "").partition(" ")
-        wanted = base64.b64encode(":".join(self._basic).encode()).decode()
-        return scheme.lower() == "basic" and given == wanted
+        return asked.has_basic(*self._basic)
 
     def _unauthorized(self) -> Reply:
         reply = self.refusal(401, "Unauthorized")

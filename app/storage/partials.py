@@ -167,9 +167,9 @@ class Partials:
             self.checkpoint_path(job_id, number).rename(claimed)
             checkpoint = Checkpoint.read(claimed)
             remove(claimed)
-            if checkpoint is None or not checkpoint.part.startswith(f"{job_id}-{number}-"):
+            if checkpoint is None or not re.fullmatch(rf"{job_id}-{number}-[0-9a-f]+\.part", checkpoint.part):
                 return None
-            path = self._folder / Path(checkpoint.part).name
+            path = self._folder / checkpoint.part
             descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
             return None

@@ -1,11 +1,13 @@
 """`tidewaiter providers`: what there is to configure, and the check of one's own specs."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from app.cli.errors import ExitCode
 from app.providers.registry import Registry
+from app.providers.spec.provider import spec_schema
 from tests.cli.conftest import Place
 
 
@@ -86,3 +88,9 @@ def test_an_example_that_does_not_hold(place: Place, tmp_path: Path) -> None:
     assert result.stderr == "tidewaiter: 1 example failed\n"
     (tmp_path / "mine.toml").write_text("name = 1")
     place("providers", "test", "mine.toml", code=ExitCode.CONFIG)
+
+
+def test_the_schema(place: Place) -> None:
+    """What an editor needs to complete a spec is printed as JSON, and nothing beside it; no configuration is read."""
+    place.config.write_text("broken")
+    assert json.loads(place("providers", "schema").stdout) == spec_schema()

@@ -184,6 +184,20 @@ def test_a_sound_spec_has_no_fault() -> None:
             id="two places",
         ),
         pytest.param(
+            changed(
+                'url = "/reports/${handle}/file"',
+                'resolve = { url = "/reports/${handle}/file", link = "url", when = { params.kind = "a" } }',
+            ),
+            "operations.report.results.resolve.when: unknown key (there are: form, headers, json, link, method, query, "
+            "url)",
+            id="when inside a variant",
+        ),
+        pytest.param(
+            changed('url = "/reports/${handle}/file"', 'resolve = { url = "/reports/${handle}/file", link = [] }'),
+            "operations.report.results.resolve.link: must not be empty",
+            id="link from nowhere",
+        ),
+        pytest.param(
             changed('/file"\n', '/file"\nsend_auth_if = "a"\n'),
             "operations.report.results: send_auth_if looks at the reply that lists the files, and there is none",
             id="send_auth_if",

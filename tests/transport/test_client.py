@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 
@@ -12,7 +13,7 @@ from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.budget import Budget
 from app.transport.client import AccountClient
 from app.transport.errors import BlockedAddressError, LostReplyError, RedirectRefusedError
-from app.transport.wire import Timeouts
+from app.transport.wire import RawReply, Timeouts, Wire
 from tests.transport.servers import Asked, Server, answering, reply, serving
 
 CREDENTIALS = Credentials({"Authorization": "Bearer s3cret", "X-Key": "s3cret"}, (("access_token", "s3cret/+ü"),))
@@ -35,7 +36,7 @@ def spent(budget: Budget) -> int:
 
 
 def account(
-    wire: AiohttpWire,
+    wire: Wire,
     server: Server,
     *,
     credentials: Credentials = CREDENTIALS,
@@ -78,12 +79,28 @@ async def test_an_exchange(wire: AiohttpWire) -> None:
     assert answered.url == f"{server.origin}/jobs?a=%2f&b"
 
 
-async def test_credentials_win_over_a_header_of_the_request(wire: AiohttpWire) -> None:
+class Recording:
+    """A wire that leads nowhere and remembers what was to go out."""
+
+    def __init__(self) -> None:
+        self.sent: list[WireRequest] = []
+
+    def open(
+        self, request: WireRequest, *, private_ok: bool, timeouts: Timeouts, stream: bool
+    ) -> AbstractAsyncContextManager[RawReply]:
+        """No reply."""
+        self.sent.append(request)
+        raise LostReplyError("Nobody is there.")
+
+
+async def test_credentials_win_over_a_header_of_the_request() -> None:
     """A header is never sent twice in two spellings."""
-    async with serving(answering(reply())) as server:
-        await account(wire, server).exchange(WireRequest("GET", server.origin, {"authorization": "Basic old"}))
-    assert server.asked[0].headers["authorization"] == "Bearer s3cret"
-    assert server.asked[0].target == f"/?{QUERY}"
+    wire = Recording()
+    client = account(wire, Server(answering(reply()), port=1))
+    with pytest.raises(LostReplyError):
+        await client.exchange(WireRequest("GET", "http://127.0.0.1:1", {"authorization": "Basic old", "A": "b"}))
+    assert wire.sent[0].headers == {"A": "b", "Authorization": "Bearer s3cret", "X-Key": "s3cret"}
+    assert wire.sent[0].url == f"http://127.0.0.1:1?{QUERY}"
 
 
 async def test_renewed_credentials(wire: AiohttpWire) -> None:
@@ -235,17 +252,6 @@ async def test_every_hop_to_the_provider_takes_a_permit(wire: AiohttpWire) -> No
             assert spent(budget) == len(provider.asked) == 3
 
 
-async def test_a_prepaid_permit(wire: AiohttpWire) -> None:
-    """A permit that the lane has taken pays for the first hop, and is done afterwards even where no hop needed it."""
-    budget = counting()
-    async with serving(answering(to("/second"), reply())) as server, serving(answering(reply())) as host:
-        client = account(wire, server, budget=budget)
-        await client.exchange(WireRequest("GET", server.origin), await budget.admit())
-        assert spent(budget) == len(server.asked) == 2
-        await client.exchange(WireRequest("GET", host.origin), await budget.admit())
-        assert spent(budget) == 3
-
-
 async def admits(budget: Budget) -> bool:
     """Whether a request is admitted before long."""
     try:
@@ -254,6 +260,17 @@ async def admits(budget: Budget) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+async def test_a_prepaid_permit(wire: AiohttpWire) -> None:
+    """A permit that the lane has taken pays for the first hop, and is done afterwards even where no hop needed it."""
+    budget = counting()
+    async with serving(answering(to("/second"), reply())) as server, serving(answering(reply())) as host:
+        await account(wire, server, budget=budget).exchange(WireRequest("GET", server.origin), await budget.admit())
+        assert spent(budget) == len(server.asked) == 2
+        budget = Budget(SystemClock(), random.Random(1), Limits(requests=1, period_s=0.05))
+        await account(wire, server, budget=budget).exchange(WireRequest("GET", host.origin), await budget.admit())
+        assert await admits(budget)
 
 
 async def test_a_permit_is_done_with_the_headers(wire: AiohttpWire) -> None:

@@ -43,7 +43,7 @@ Effect = TypeVar("Effect", bound=str)
 Words: TypeAlias = Annotated[Mapping[str, Effect], AfterValidator(_distinct)]
 
 
-class RequestSpec(Variant):
+class RequestSpec(Table):
     """One request. ``${...}`` is substituted in ``url``, ``query``, ``headers``, ``json`` and ``form``.
 
     A ``url`` that begins with ``/`` follows the base URL, and what is substituted in it is percent-encoded. One that
@@ -130,7 +130,7 @@ class ProgressSpec(PickSpec):
             raise ValueError("done and total belong together, without any other key")
 
 
-class SubmitSpec(RequestSpec):
+class SubmitSpec(RequestSpec, Variant):
     """How a remote job is made. Without ``handle`` a rule must say when the reply is the result itself."""
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
@@ -138,7 +138,7 @@ class SubmitSpec(RequestSpec):
     rules: Items[SubmitRule] = ()
 
 
-class PollSpec(RequestSpec):
+class PollSpec(RequestSpec, Variant):
     """How a remote job is asked after. ``handle`` is read again from every reply where it is given."""
 
     rules: Items[PollRule] = Field(min_length=1)
@@ -150,7 +150,7 @@ class PollSpec(RequestSpec):
 class ResolveSpec(RequestSpec):
     """A request whose reply names the file."""
 
-    link: Picks
+    link: Picks = Field(min_length=1)
 
 
 class FilesSpec(Table):
@@ -197,7 +197,7 @@ class ResultsSpec(Variant):
         return self
 
 
-class CancelSpec(RequestSpec):
+class CancelSpec(RequestSpec, Variant):
     """How the remote job is stopped. 2xx, 404 and 410 mean that it is, and so do the codes of ``done``."""
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "DELETE"

@@ -1,0 +1,115 @@
+"""What an emulated server sends of its own accord: a POST to the address that it was given, when it is due."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import aiohttp
+
+from app.clock import Clock
+from app.emulators.bodies import head_of
+from app.emulators.faults import Fault, FaultKind, FaultPlan
+from app.emulators.wire import Reply, spoiled, text_reply
+
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """One POST that is owed to somebody.
+
+    ``name`` is what fault rules call it; ``due`` is when it goes out, by the clock's ``monotonic()``. ``compose`` is
+    asked only then what to send, as a reply whose status counts for nothing; ``None`` means that nothing is owed any
+    more.
+    """
+
+    name: str
+    url: str
+    due: float
+    compose: Callable[[Fault], Reply | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """One POST that was tried, at ``at`` (epoch seconds); ``status`` is ``None`` where no answer came."""
+
+    at: float
+    name: str
+    url: str
+    status: int | None
+
+
+class Callbacks:
+    """Sends what was planned while its server runs; what is still owed when it stops goes out after the next start.
+
+    Of the fault rules only those are heeded that name a callback: ``latency`` (late by ``seconds``), ``lost``,
+    ``duplicate``, ``forged``, and whatever spoils a body. Nothing is tried again, whatever the other side answers.
+    """
+
+    def __init__(self, clock: Clock, faults: FaultPlan) -> None:
+        self.posted: list[Posted] = []
+        self._clock = clock
+        self._faults = faults
+        self._owed: list[Callback] = []
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._client: aiohttp.ClientSession | None = None
+
+    def plan(self, callback: Callback) -> None:
+        """Owe a callback from now on."""
+        self._owed.append(callback)
+        if self._client is not None:
+            self._send_when_due(self._client, callback)
+
+    def start(self) -> None:
+        """Begin to send; wants a running event loop."""
+        connector = aiohttp.TCPConnector(force_close=True)
+        self._client = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT)
+        for callback in self._owed:
+            self._send_when_due(self._client, callback)
+
+    async def stop(self) -> None:
+        """Send nothing more; a POST that is under way is given up."""
+        client, self._client = self._client, None
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+        if client is not None:
+            await client.close()
+
+    async def settle(self) -> None:
+        """Wait until every callback planned so far has been sent or has got lost."""
+        await asyncio.gather(*self._under_way)
+
+    def _send_when_due(self, client: aiohttp.ClientSession, callback: Callback) -> None:
+        task = asyncio.create_task(self._send(client, callback))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _send(self, client: aiohttp.ClientSession, callback: Callback) -> None:
+        await self._clock.sleep(max(0.0, callback.due - self._clock.monotonic()))
+        fault = self._faults.take_named(callback.name)
+        if fault.kind is FaultKind.LATENCY:
+            await self._clock.sleep(fault.seconds)
+        self._owed.remove(callback)
+        content = callback.compose(fault)
+        if content is None or fault.kind is FaultKind.LOST:
+            return
+        if fault.kind is FaultKind.FORGED and fault.text is not None:
+            content = text_reply(fault.text, "application/json")
+        await self._post(client, callback, spoiled(content, fault))
+        if fault.kind is FaultKind.DUPLICATE:
+            await self._clock.sleep(fault.seconds)
+            await self._post(client, callback, content)
+
+    async def _post(self, client: aiohttp.ClientSession, callback: Callback, content: Reply) -> None:
+        at, status = self._clock.now(), None
+        headers = dict(content.headers)
+        if content.content_type is not None:
+            headers["Content-Type"] = content.content_type
+        body = head_of(content.body, content.body.size)
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):  # the other side is nobody that could be relied on
+            async with client.post(callback.url, data=body, headers=headers, allow_redirects=False) as reply:
+                status = reply.status
+        self.posted.append(Posted(at, callback.name, callback.url, status))

@@ -1,0 +1,504 @@
+"""docs/providers.md: what it teaches works, and its reference tells every key, default and word that there is."""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from pydantic import BaseModel
+
+from app.bootstrap import run_once
+from app.config import load
+from app.domain.job import Job, State
+from app.domain.wire import Link
+from app.log import configure
+from app.providers.examples import run_examples, uncovered_rules
+from app.providers.interpreter import BoundOperation, Fetched, Polled, Submitted
+from app.providers.lint import read_spec
+from app.providers.provider import Provider
+from app.providers.references import check_references
+from app.providers.spec.fields import HeaderMatch, PickSpec, Variant
+from app.providers.spec.provider import (
+    BasicAuth,
+    BearerAuth,
+    Example,
+    ExampleLink,
+    ExampleReply,
+    ExampleRequest,
+    HeaderAuth,
+    LimitsSpec,
+    NoAuth,
+    OperationSpec,
+    ProviderSpec,
+    QueryAuth,
+    ScheduleSpec,
+)
+from app.providers.spec.steps import (
+    CancelSpec,
+    CleanupSpec,
+    FileRule,
+    FilesSpec,
+    PollRule,
+    PollSpec,
+    ProgressSpec,
+    RequestSpec,
+    ResolveSpec,
+    ResultsSpec,
+    RuleSpec,
+    SubmitRule,
+    SubmitSpec,
+)
+from app.providers.spec.values import Parameter, Setting, ValueSpec
+from app.providers.template import KNOWN
+from tests.providers.samples import NOW, job_with, reply_of
+
+PAGE = (Path(__file__).parents[2] / "docs" / "providers.md").read_text("utf-8")
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def _sections(text: str, level: int) -> dict[str, str]:
+    """The parts of a text below its headings of a level, by heading."""
+    parts = re.split(rf"^{'#' * level} (.+)$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def _blocks(text: str, language: str) -> list[str]:
+    return [body for name, body in BLOCK.findall(text) if name == language]
+
+
+CHAPTERS = _sections(PAGE, 2)
+WALK = CHAPTERS["From nothing to a file"]
+*STEPS, CONFIGURATION = _blocks(WALK, "toml")
+SPEC = "\n".join(STEPS)
+RECIPES = {title: _blocks(text, "toml") for title, text in _sections(CHAPTERS["Recipes"], 3).items()}
+REFERENCE = _sections(CHAPTERS["Reference"], 3)
+
+
+def _rows(text: str) -> Iterator[list[str]]:
+    """The cells of the tables of a text, without their heads."""
+    for table in re.findall(r"(?:^\|.*\|\n)+", text, re.MULTILINE):
+        for line in table.splitlines()[2:]:
+            yield [cell.strip() for cell in line[1:-1].split("|")]
+
+
+# --- what it teaches --------------------------------------------------------------------------------------------------
+
+
+def test_every_block_is_toml() -> None:
+    """Nothing on the page stumbles over a comma."""
+    blocks = _blocks(PAGE, "toml")
+    assert len(blocks) > 15
+    for block in blocks:
+        tomllib.loads(block)
+
+
+def _complete_specs() -> list[str]:
+    return [
+        SPEC,
+        *(
+            block
+            for block in _blocks(PAGE, "toml")
+            if "operations" in (raw := tomllib.loads(block)) and "base_url" in raw
+        ),
+    ]
+
+
+@pytest.mark.parametrize("text", _complete_specs())
+def test_the_specs_of_the_page_are_whole(text: str) -> None:
+    """Lint finds nothing, every example holds, and every step, rule and word is shown."""
+    spec, faults = read_spec("specs/example-shop.toml", text)
+    assert faults == []
+    assert spec is not None
+    provider = Provider(spec, text, "page")
+    results = run_examples(provider)
+    assert results
+    assert [str(result) for result in results if not result.ok] == []
+    assert uncovered_rules(provider) == []
+
+
+def test_the_output_of_the_walk_is_what_comes() -> None:
+    """The number of examples, and the messages of lint about the two mistakes that the page makes on purpose."""
+    assert f"example-shop: {len(tomllib.loads(SPEC)['examples'])} of " in WALK
+    wrong = SPEC.replace('${handle}"\nprogress', '${handel}"\nprogress').replace('help = "what to report", ', "")
+    _, faults = read_spec("specs/example-shop.toml", wrong)
+    assert len(faults) == 2
+    for fault in faults:
+        assert f"\n{fault}\n" in WALK
+
+
+async def test_the_walk_ends_with_a_file(tmp_path: Path) -> None:
+    """The page's spec and configuration, against a server that plays the made-up API: `run` lands its file."""
+    seen: list[tuple[str, object]] = []
+    states = iter(["QUEUED", "WORKING", "DONE"])
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        body = await request.json() if request.can_read_body else None
+        seen.append((f"{request.method} {request.path}", body))
+        assert request.headers["X-Api-Key"] == "sesame"
+        if request.method == "POST":
+            return web.json_response({"id": "r-812"}, status=201)
+        if request.path.endswith("/file"):
+            return web.Response(text="order,total\n1,5\n", content_type="text/csv")
+        return web.json_response({"id": "r-812", "state": next(states), "rows": 120, "of": 4000})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "example-shop.toml").write_text(SPEC)
+    (tmp_path / "shop-key").write_text("sesame\n")
+    told: list[State] = []
+    async with TestServer(app, host="127.0.0.1") as server:
+        address = str(server.make_url("")).rstrip("/")
+        trial = f'server = "{address}"\n[accounts.shop.schedule]\nfirst_delay_s = 0\ninterval_s = 0.1\n'
+        config = CONFIGURATION.replace("[accounts.shop]\n", "[accounts.shop]\nallow_private = true\n") + trial
+        (tmp_path / "tidewaiter.toml").write_text(config)
+        log = configure("json", "error", ())
+        job, artifacts = await run_once(
+            load(tmp_path / "tidewaiter.toml", {}),
+            "shop",
+            "report",
+            {"kind": "orders"},
+            out=tmp_path / "out",
+            on_change=lambda job: told.append(job.state),
+            log=log,
+        )
+        log.close()
+    assert job.state is State.SUCCEEDED
+    assert [artifact.name for artifact in artifacts] == ["orders.csv"]
+    assert (tmp_path / "out" / artifacts[0].key).read_text() == "order,total\n1,5\n"
+    assert seen[0] == ("POST /v2/reports", {"kind": "orders"})
+    assert all(state.value in WALK for state in told)
+
+
+# --- recipes ----------------------------------------------------------------------------------------------------------
+
+
+def _laid_over(recipe: str) -> dict[str, Any]:
+    """The spec of the walk with a recipe's tables in place of its own, and without its examples."""
+    spec, new = tomllib.loads(SPEC), tomllib.loads(recipe)
+    spec["account"] |= new.pop("account", {})
+    spec["operations"]["report"] |= new.pop("operations", {}).get("report", {})
+    return {**spec, **new, "examples": []}
+
+
+def _tried(title: str, **example: object) -> list[str]:
+    """What is wrong with an exchange under the first block of a recipe."""
+    raw = _laid_over(RECIPES[title][0])
+    raw["examples"] = [{"name": title, "operation": "report", "handle": "7", **example}]
+    provider = Provider(ProviderSpec.model_validate(raw), "", "page")
+    return [problem for result in run_examples(provider) for problem in result.problems]
+
+
+@pytest.mark.parametrize("title", [title for title, blocks in RECIPES.items() if blocks])
+def test_recipes_fit_into_the_spec(title: str) -> None:
+    """Each leaves a spec without fault."""
+    (recipe,) = RECIPES[title]
+    raw = _laid_over(recipe)
+    ProviderSpec.model_validate(raw)
+    assert check_references("page", raw) == []
+
+
+_FILE = "https://files.example.com/r-812.csv?sig=a%2Fb"
+
+
+@pytest.mark.parametrize(
+    ("title", "step", "reply", "outcome"),
+    [
+        (
+            "A handle in a header",
+            "submit",
+            {"status": 202, "headers": {"Location": "/v2/jobs/17"}},
+            {"is": "Accepted", "handle": "https://api.example.com/v2/jobs/17"},
+        ),
+        (
+            "Status by HTTP code",
+            "poll",
+            {"status": 202, "headers": {"X-Progress": "half"}},
+            {"is": "Pending", "progress": "half"},
+        ),
+        ("Status by HTTP code", "poll", {"status": 200}, {"is": "Ready"}),
+        ("Status by HTTP code", "poll", {"status": 422}, {"is": "Refused"}),
+        (
+            "Conditions on body and headers",
+            "poll",
+            {"status": 200, "json": {"error": {"code": "BUSY"}}},
+            {"is": "Throttled"},
+        ),
+        ("Conditions on body and headers", "poll", {"status": 500, "json": {"error": "no"}}, {"is": "Refused"}),
+        (
+            "Conditions on body and headers",
+            "poll",
+            {"status": 200, "headers": {"Content-Type": "text/html"}, "text": "<p>"},
+            {"is": "Retry"},
+        ),
+        (
+            "Conditions on body and headers",
+            "poll",
+            {"status": 200, "json": {"finished_at": 1, "parts": []}},
+            {"is": "Pending"},
+        ),
+        (
+            "Conditions on body and headers",
+            "poll",
+            {"status": 200, "json": {"finished_at": 1, "parts": [1]}},
+            {"is": "Ready"},
+        ),
+        (
+            "A second call for the URL",
+            "resolve",
+            {"status": 200, "text": f"{_FILE}\n"},
+            {"is": "Links", "links": [{"url": _FILE, "label": "orders", "send_auth": False}]},
+        ),
+        (
+            "The link in the reply that says ready",
+            "poll",
+            {"status": 200, "json": {"state": "DONE", "download": _FILE}},
+            {"is": "Ready", "links": [{"url": _FILE, "label": "r-812.csv", "send_auth": False}]},
+        ),
+        (
+            "The link in the reply that says ready",
+            "poll",
+            {"status": 200, "json": {"state": "DONE"}},
+            {"is": "Unmapped"},
+        ),
+        (
+            "Several files in a list",
+            "poll",
+            {
+                "status": 200,
+                "json": {
+                    "state": "DONE",
+                    "parts": [{"href": "/v2/parts/1", "name": "orders-1", "bytes": 5}],
+                    "logs": [_FILE],
+                },
+            },
+            {
+                "is": "Ready",
+                "links": [
+                    {"url": "https://api.example.com/v2/parts/1", "label": "orders-1", "size": 5},
+                    {"url": _FILE, "label": "log"},
+                ],
+            },
+        ),
+        ("Inline results", "poll", {"status": 200, "text": "a,b\n"}, {"is": "Inline", "label": "orders"}),
+        ("Cancel and clean up", "cancel", {"status": 409}, {"is": "Cancelled"}),
+        ("Cancel and clean up", "cleanup", {"status": 204}, {"is": "Cleaned"}),
+        (
+            "Error messages",
+            "submit",
+            {"status": 400, "json": {"errors": [{"detail": "too late"}]}},
+            {"is": "Refused", "reason": "HTTP 400: too late"},
+        ),
+        (
+            "Error messages",
+            "submit",
+            {"status": 400, "text": "<title>Bad thing</title>"},
+            {"is": "Refused", "reason": "HTTP 400: Bad thing"},
+        ),
+        ("An error that comes as 200", "submit", {"status": 200, "json": {"error": "no"}}, {"is": "Refused"}),
+        (
+            "The job exists already",
+            "submit",
+            {"status": 409, "json": {"error": {"existing_id": 5}}},
+            {"is": "Duplicate", "handle": "5"},
+        ),
+        ("The job exists already", "submit", {"status": 201, "json": {"id": 6}}, {"is": "Accepted", "handle": "6"}),
+    ],
+)
+def test_recipes_do_what_they_say(title: str, step: str, reply: object, outcome: object) -> None:
+    """The reply of which a recipe speaks comes to what it promises."""
+    assert (
+        _tried(
+            title, step=step, reply={"url": "https://api.example.com/v2/reports", **_mapping(reply)}, outcome=outcome
+        )
+        == []
+    )
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    assert isinstance(value, Mapping)
+    return value
+
+
+def test_variants_choose_by_the_account() -> None:
+    """The plan that is configured decides where the submit goes."""
+    for plan, path in (("paid", "/priority/reports"), ("free", "/reports")):
+        request = {"url": f"https://api.example.com/v2{path}"}
+        assert _tried("Variants by account setting", step="submit", account={"plan": plan}, request=request) == []
+
+
+# --- what replies mean by themselves ----------------------------------------------------------------------------------
+
+
+def _names_of_outcomes(operation: BoundOperation, status: int) -> list[str]:
+    """What a bare reply of that status comes to: submit, poll, second call, file from the API, file from elsewhere."""
+    job: Job = job_with("r-812", {"kind": "orders"})
+    reply = reply_of(status, b"{}")
+    got = (
+        operation.read_submit(job, reply, NOW),
+        operation.read_poll(job, reply, NOW),
+        operation.read_resolve(job, reply, NOW),
+        operation.read_file(job, Link("https://api.example.com/v2/file"), reply, NOW),
+        operation.read_file(job, Link("https://files.example.com/file"), reply, NOW),
+    )
+    return [type(one).__name__ for one in got]
+
+
+def test_the_table_of_defaults_is_true() -> None:
+    """Each status that the table names comes to what stands in its row."""
+    raw = _laid_over(RECIPES["A second call for the URL"][0])
+    operation = Provider(ProviderSpec.model_validate(raw), "", "page").bind("shop", {"key": "k"}).operations["report"]
+    checked = 0
+    for row in _rows(CHAPTERS["What replies mean by themselves"]):
+        for status in re.findall(r"`(\d{3})`", row[0]):
+            told = [next(iter(re.findall(r"`(\w+)`", cell))) for cell in row[1:]]
+            assert told == _names_of_outcomes(operation, int(status)), status
+            checked += 1
+    assert checked > 10
+
+
+# --- the reference ----------------------------------------------------------------------------------------------------
+
+# Section: prefix of the keys in its table, and the models whose own keys they are.
+MODELS: Mapping[str, Mapping[str, tuple[type[BaseModel], ...]]] = {
+    "A value out of a reply": {"": (PickSpec,)},
+    "Variants": {"": (Variant,)},
+    "The file": {"": (ProviderSpec,)},
+    "Settings and parameters": {"": (ValueSpec, Setting, Parameter)},
+    "`auth`": {"": (NoAuth, BasicAuth, BearerAuth, HeaderAuth, QueryAuth)},
+    "`limits`": {"": (LimitsSpec,)},
+    "`operations.NAME`": {"": (OperationSpec,)},
+    "`schedule`": {"": (ScheduleSpec,)},
+    "A request": {"": (RequestSpec,)},
+    "`submit`": {"": (SubmitSpec,)},
+    "`poll`": {"": (PollSpec,), "progress.": (ProgressSpec,)},
+    "A rule": {"": (RuleSpec,), "header.": (HeaderMatch,)},
+    "`results`": {"": (ResultsSpec,), "resolve.": (ResolveSpec,)},
+    "`files`": {"": (FilesSpec,)},
+    "`cancel` and `cleanup`": {"": (CancelSpec, CleanupSpec)},
+    "`examples`": {"": (Example,), "link.": (ExampleLink,), "request.": (ExampleRequest,), "reply.": (ExampleReply,)},
+}
+RULES = {SubmitRule: 0, PollRule: 1, FileRule: 2}
+"""Which column of the table of meanings is whose."""
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
+
+
+def _reachable(model: type[BaseModel]) -> set[type[BaseModel]]:
+    """A model and all that stand in its tables."""
+    found: set[type[BaseModel]] = set()
+    waiting = [model]
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.add(one)
+            waiting += [inner for field in one.model_fields.values() for inner in _models_in(field.annotation)]
+    return found
+
+
+def _own_keys(model: type[BaseModel], documented: set[type[BaseModel]]) -> dict[str, str]:
+    """The keys of a model, each with its default as the page writes it, without what a section for its base tells."""
+    bases = [base for base in model.__mro__[1:] if base in documented]
+    told = {(name, _default(base, name)) for base in bases for name in base.model_fields}
+    return {
+        field.alias or name: _default(model, name)
+        for name, field in model.model_fields.items()
+        if (name, _default(model, name)) not in told
+    }
+
+
+def _default(model: type[BaseModel], name: str) -> str:
+    field = model.model_fields[name]
+    if field.is_required():
+        return "required"
+    value = field.default[0] if isinstance(field.default, tuple) and field.default else field.default
+    match value:
+        case bool():
+            return f"`{str(value).lower()}`"
+        case str() if value:
+            return f'`"{value}"`'
+        case int() | float():
+            return f"`{value:g}`" if value < 1e6 else f"`{value}`"
+        case _:
+            return ""
+
+
+def _words_in(annotation: Any) -> Iterator[str]:
+    """The texts that a type permits."""
+    for argument in get_args(annotation):
+        if isinstance(argument, str):
+            yield argument
+        else:
+            yield from _words_in(argument)
+
+
+def test_the_reference_has_a_section_for_every_table() -> None:
+    """A model that is added to the language has to be told."""
+    told = {model for section in MODELS.values() for models in section.values() for model in models}
+    assert _reachable(ProviderSpec) <= told | RULES.keys()
+    assert MODELS.keys() <= REFERENCE.keys()
+
+
+@pytest.mark.parametrize("section", MODELS)
+def test_the_reference_tells_every_key(section: str) -> None:
+    """No key is missing, none is there that the language does not have, and each default is the true one."""
+    documented = {model for parts in MODELS.values() for models in parts.values() for model in models}
+    expected: dict[str, str] = {}
+    for prefix, models in MODELS[section].items():
+        for model in models:
+            expected |= {f"{prefix}{key}": default for key, default in _own_keys(model, documented).items()}
+    rows = [row for row in _rows(REFERENCE[section]) if len(row) == 3]
+    assert {row[0].strip("`"): row[1] for row in rows} == expected
+
+
+@pytest.mark.parametrize("section", MODELS)
+def test_the_reference_tells_every_permitted_word(section: str) -> None:
+    """What a key may say stands in its section."""
+    for models in MODELS[section].values():
+        for model in models:
+            for field in model.model_fields.values():
+                for word in _words_in(field.annotation):
+                    assert f"`{word}`" in REFERENCE[section] or word in ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+@pytest.mark.parametrize("model", RULES)
+def test_the_reference_tells_every_meaning(model: type[BaseModel]) -> None:
+    """Each step's rules have their column, with every word that they may say and no other."""
+    column = RULES[model]
+    told = [word for row in _rows(REFERENCE["What a rule can say"]) for word in re.findall(r"`(\w+)`", row[column])]
+    assert sorted(told) == sorted(_words_in(model.model_fields["then"].annotation))
+    assert set(told) == set(_words_in(model.model_fields["words"].annotation))
+
+
+def test_the_reference_tells_every_template() -> None:
+    """Whatever `${...}` may name stands on the page."""
+    for name in KNOWN.split(", "):
+        assert f"`${{{name}}}`" in REFERENCE["What stands in texts"]
+
+
+def test_the_reference_tells_every_outcome() -> None:
+    """An example can name each, with its fields."""
+    told = dict(re.findall(r"`([A-Z]\w+)`(?: \(([^)]+)\))?", REFERENCE["`examples`"]))
+    for outcome in {*get_args(Submitted), *get_args(Polled), *get_args(Fetched)}:
+        assert [field.name for field in fields(outcome)] == re.findall(r"`(\w+)`", told[outcome.__name__])
+    assert {"Links", "File", "Cancelled", "Cleaned"} <= told.keys()
+    for field in fields(Link):
+        assert f"`{field.name}`" in REFERENCE["`examples`"]
+
+
+def test_links_within_the_page_lead_somewhere() -> None:
+    """Each leads to a heading."""
+    headings = re.findall(r"^#+ (.+)$", PAGE, re.MULTILINE)
+    anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    for target in re.findall(r"\]\(#([^)]+)\)", PAGE):
+        assert target in anchors

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from operator import attrgetter
+from typing import Any
 
 from app.domain.jsonvalue import JsonObject
 from app.domain.wire import Link
@@ -94,6 +96,17 @@ class Job:
     ready_at: float | None = None
     landed_at: float | None = None
     finished_at: float | None = None
+
+    def but(self, **changes: Any) -> "Job":
+        """The job with these members changed: ``dataclasses.replace``, at half its price, which every poll pays."""
+        values = list(_members_of(self))
+        for name, value in changes.items():
+            values[_PLACES[name]] = value
+        return Job(*values)
+
+
+_members_of = attrgetter(*Job.__slots__)
+_PLACES = {name: place for place, name in enumerate(Job.__slots__)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,8 +65,7 @@ def advance(job: Job, outcome: o.Outcome, policy: Policy, now: float, rand: Rand
     rule = TABLE.get((job.state, type(outcome)))
     if rule is None:
         raise IllegalOutcomeError(f"{type(outcome).__name__} cannot happen to a job that is {job.state}")
-    after = rule(rules.Visit(job, outcome, policy, now, rand))
-    after = replace(after, version=job.version + 1)
+    after = rule(rules.Visit(job, outcome, policy, now, rand, job.version + 1))
     told = after.state is not job.state or (after.reason is not None and after.reason != job.reason)
     entry = None
     if told:

@@ -25,6 +25,11 @@ class Visit:
     policy: Policy
     now: float
     rand: Random
+    version: int
+
+    def becomes(self, **changes: Any) -> Job:
+        """The job with these changes, at its next version."""
+        return self.job.but(version=self.version, **changes)
 
     def retry_in(self, failures: int) -> float:
         """Seconds until the same step may be tried again."""
@@ -39,8 +44,7 @@ def _because(visit: Visit) -> str:
 
 
 def _finish(visit: Visit, state: State, reason: str | None) -> Job:
-    return replace(
-        visit.job,
+    return visit.becomes(
         state=state,
         due_at=None,
         reason=reason,
@@ -55,8 +59,7 @@ def _finish(visit: Visit, state: State, reason: str | None) -> Job:
 
 def intend(visit: Visit) -> Job:
     """The intent to submit: named, counted, durable before anything is sent."""
-    return replace(
-        visit.job,
+    return visit.becomes(
         state=State.SUBMITTING,
         due_at=visit.now,
         intent_key=visit.outcome.key,
@@ -71,8 +74,7 @@ def poll_from_now(visit: Visit) -> Job:
     """The remote job is known; the first poll comes after the delay of the spec, or when the provider wants it."""
     asked = getattr(visit.outcome, "retry_after_s", None)
     first = visit.policy.first_delay_s * (1.0 - visit.policy.poll.jitter * visit.rand.random())
-    return replace(
-        visit.job,
+    return visit.becomes(
         state=State.POLLING,
         due_at=visit.now + (first if asked is None else visit.policy.clamp(asked)),
         handle=visit.outcome.handle,
@@ -87,8 +89,7 @@ def queue_again(visit: Visit) -> Job:
     """Nothing was made remotely; submit again after a while."""
     failures = visit.job.failures + 1
     delay = visit.retry_in(failures - 1)
-    return replace(
-        visit.job,
+    return visit.becomes(
         state=State.QUEUED,
         due_at=visit.now + delay,
         failures=failures,
@@ -98,8 +99,7 @@ def queue_again(visit: Visit) -> Job:
 
 def reconcile(visit: Visit) -> Job:
     """Find out first what became of the submit."""
-    return replace(
-        visit.job,
+    return visit.becomes(
         state=State.RECONCILING,
         due_at=visit.now,
         failures=0,
@@ -110,11 +110,8 @@ def reconcile(visit: Visit) -> Job:
 def decide(visit: Visit) -> Job:
     """Nobody can find out: submit again where that is harmless, else leave it to a person."""
     if visit.policy.repeatable:
-        return replace(
-            queue_again(visit),
-            reason=f"submitting again, which is harmless here: {_because(visit)}",
-        )
-    return replace(visit.job, state=State.PARKED, due_at=None, reason=_because(visit))
+        return queue_again(visit).but(reason=f"submitting again, which is harmless here: {_because(visit)}")
+    return visit.becomes(state=State.PARKED, due_at=None, reason=_because(visit))
 
 
 # --- polling ----------------------------------------------------------------------------------------------------------
@@ -125,8 +122,7 @@ def wait(visit: Visit) -> Job:
     seen: o.Pending = visit.outcome
     job, policy = visit.job, visit.policy
     delay = policy.poll.delay(job.polls, visit.rand) if seen.retry_after_s is None else policy.clamp(seen.retry_after_s)
-    return replace(
-        job,
+    return visit.becomes(
         due_at=visit.now + delay,
         polls=job.polls + 1,
         failures=0,
@@ -140,8 +136,7 @@ def wait(visit: Visit) -> Job:
 
 def fetch(visit: Visit) -> Job:
     """Ready: land the files."""
-    return replace(
-        visit.job,
+    return visit.becomes(
         state=State.FETCHING,
         due_at=visit.now,
         polls=visit.job.polls + 1,
@@ -156,22 +151,21 @@ def fetch(visit: Visit) -> Job:
 
 def stored_by_poll(visit: Visit) -> Job:
     """The reply was the file, and it has landed."""
-    polled = replace(visit.job, polls=visit.job.polls + 1, ready_at=visit.now)
+    polled = visit.becomes(polls=visit.job.polls + 1, ready_at=visit.now)
     return stored(replace(visit, job=polled))
 
 
 def gone(visit: Visit) -> Job:
     """The remote job is not there: lag at first, then a fresh submit, then the end."""
     job, policy = visit.job, visit.policy
-    asked = replace(job, polls=job.polls + 1)
+    asked = visit.becomes(polls=job.polls + 1)
     lagging = job.submitted_at is not None and visit.now - job.submitted_at < policy.gone_grace_s
     if job.ready_at is None and lagging:
         delay = policy.poll.delay(0, visit.rand)
-        return replace(asked, due_at=visit.now + delay, reason=f"not there yet: {_because(visit)}")
+        return asked.but(due_at=visit.now + delay, reason=f"not there yet: {_because(visit)}")
     if job.resubmits >= policy.most_resubmits:
         return _finish(visit, State.FAILED, f"the remote job is gone: {_because(visit)}")
-    return replace(
-        asked,
+    return asked.but(
         state=State.QUEUED,
         due_at=visit.now,
         handle=None,
@@ -187,8 +181,7 @@ def unmapped(visit: Visit) -> Job:
     """A reply of which the spec says nothing: go on polling, loudly, until the deadline."""
     job = visit.job
     delay = visit.policy.poll.delay(job.polls, visit.rand)
-    return replace(
-        job,
+    return visit.becomes(
         due_at=visit.now + delay,
         polls=job.polls + 1,
         failures=0,
@@ -198,7 +191,7 @@ def unmapped(visit: Visit) -> Job:
 
 def poll_failed(visit: Visit) -> Job:
     """A poll without an answer is a poll all the same."""
-    job = replace(visit.job, polls=visit.job.polls + 1)
+    job = visit.becomes(polls=visit.job.polls + 1)
     return later(replace(visit, job=job))
 
 
@@ -207,14 +200,14 @@ def poll_failed(visit: Visit) -> Job:
 
 def begin_fetch(visit: Visit) -> Job:
     """Count the download before it begins."""
-    return replace(visit.job, fetches=visit.job.fetches + 1, due_at=visit.now)
+    return visit.becomes(fetches=visit.job.fetches + 1, due_at=visit.now)
 
 
 def stored(visit: Visit) -> Job:
     """Every file is durable: tidy up remotely where the account asks for it."""
-    landed = replace(visit.job, landed_at=visit.now, failures=0, crashes=0, links=(), reason=None)
+    landed = visit.becomes(landed_at=visit.now, failures=0, crashes=0, links=(), reason=None)
     if visit.policy.cleans and landed.handle is not None:
-        return replace(landed, state=State.CLEANING, due_at=visit.now)
+        return landed.but(state=State.CLEANING, due_at=visit.now)
     return _finish(replace(visit, job=landed), State.SUCCEEDED, None)
 
 
@@ -237,8 +230,7 @@ def ask_for_links(visit: Visit) -> Job:
             State.FAILED,
             f"{visit.job.fetches} downloads failed: {_because(visit)}",
         )
-    return replace(
-        visit.job,
+    return visit.becomes(
         state=State.POLLING,
         due_at=visit.now,
         links=(),
@@ -250,8 +242,7 @@ def refund_fetch(visit: Visit) -> Job:
     """The download did not fail: it had no room, or was broken off by us."""
     delay = visit.retry_in(visit.job.failures) if isinstance(visit.outcome, o.StorageFull) else 0.0
     reason = _because(visit) or visit.job.reason
-    return replace(
-        visit.job,
+    return visit.becomes(
         fetches=max(0, visit.job.fetches - 1),
         due_at=visit.now + delay,
         reason=reason,
@@ -280,7 +271,7 @@ def cancel(visit: Visit) -> Job:
     """Tell the remote where it can be told; else the job just ends."""
     if visit.job.handle is None or not visit.policy.cancels:
         return cancelled(visit)
-    return replace(visit.job, state=State.CANCELLING, due_at=visit.now, failures=0, links=())
+    return visit.becomes(state=State.CANCELLING, due_at=visit.now, failures=0, links=())
 
 
 def cancelled(visit: Visit) -> Job:
@@ -301,8 +292,7 @@ def cancel_failed(visit: Visit) -> Job:
 def later(visit: Visit) -> Job:
     """The same step again, later."""
     failures = visit.job.failures + 1
-    return replace(
-        visit.job,
+    return visit.becomes(
         due_at=visit.now + visit.retry_in(failures - 1),
         failures=failures,
         reason=_because(visit),
@@ -311,8 +301,7 @@ def later(visit: Visit) -> Job:
 
 def account_paused(visit: Visit) -> Job:
     """The lane is closed meanwhile; the job is due again as soon as the lane opens."""
-    return replace(
-        visit.job,
+    return visit.becomes(
         due_at=visit.now + _THROTTLED_AGAIN_S * visit.rand.random(),
         reason=_because(visit),
     )
@@ -320,23 +309,23 @@ def account_paused(visit: Visit) -> Job:
 
 def account_paused_unsubmitted(visit: Visit) -> Job:
     """The provider did not look at the submit."""
-    return replace(account_paused(visit), state=State.QUEUED)
+    return account_paused(visit).but(state=State.QUEUED)
 
 
 def unharmed(visit: Visit) -> Job:
     """The same step again, as soon as somebody serves the lane."""
-    return replace(visit.job, due_at=visit.now)
+    return visit.becomes(due_at=visit.now)
 
 
 def unharmed_unsubmitted(visit: Visit) -> Job:
     """The submit was broken off before anything was sent."""
-    return replace(visit.job, state=State.QUEUED, due_at=visit.now)
+    return visit.becomes(state=State.QUEUED, due_at=visit.now)
 
 
 def fail(visit: Visit) -> Job:
     """The provider says no for good."""
     polled = int(visit.job.state is State.POLLING)
-    job = replace(visit.job, polls=visit.job.polls + polled)
+    job = visit.becomes(polls=visit.job.polls + polled)
     return _finish(replace(visit, job=job), State.FAILED, _because(visit))
 
 
@@ -345,7 +334,7 @@ def crashed(visit: Visit) -> Job:
     crashes = visit.job.crashes + 1
     if crashes >= visit.policy.most_crashes:
         return _finish(visit, State.FAILED, f"{crashes} steps crashed: {_because(visit)}")
-    return replace(later(visit), crashes=crashes)
+    return later(visit).but(crashes=crashes)
 
 
 def crashed_submitting(visit: Visit) -> Job:
@@ -357,7 +346,7 @@ def crashed_submitting(visit: Visit) -> Job:
             State.FAILED,
             f"{crashes} steps crashed, a remote job may exist: {_because(visit)}",
         )
-    return replace(reconcile(visit), crashes=crashes)
+    return reconcile(visit).but(crashes=crashes)
 
 
 def expire(visit: Visit) -> Job:
@@ -370,8 +359,7 @@ def expire(visit: Visit) -> Job:
 
 def submit_by_decision(visit: Visit) -> Job:
     """A person wants a fresh submit, with a fresh deadline."""
-    return replace(
-        visit.job,
+    return visit.becomes(
         state=State.QUEUED,
         due_at=visit.now,
         deadline_at=visit.now + visit.policy.deadline_s,
@@ -384,4 +372,4 @@ def submit_by_decision(visit: Visit) -> Job:
 def adopt_by_decision(visit: Visit) -> Job:
     """A person has found the remote job."""
     adopted = poll_from_now(visit)
-    return replace(adopted, due_at=visit.now, deadline_at=visit.now + visit.policy.deadline_s, cancel_requested=False)
+    return adopted.but(due_at=visit.now, deadline_at=visit.now + visit.policy.deadline_s, cancel_requested=False)

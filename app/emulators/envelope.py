@@ -1,6 +1,6 @@
 """How OneAll wraps whatever it says: one envelope for successes, errors and pingbacks.
 
-Source: http://docs.oneall.com/api/basic/introduction/ and every example in that documentation.
+Source: the examples in http://docs.oneall.com/api/resources/sharing-analytics/.
 """
 
 from collections.abc import Mapping

@@ -33,6 +33,7 @@ from app.worker.steps import Stepper, SupersededError, Visit
 from app.worker.storage_gate import StorageGate
 
 _BREATH_S = 0.01
+_READ_AHEAD = 8
 _LONGEST_SLEEP_S = 3600.0
 _STORE_RETRY_S = 1.0
 _NO_POLICY = Policy()
@@ -55,6 +56,7 @@ class _Stream:
         self.free = asyncio.Semaphore(slots)
         self.ready: deque[Job] = deque()
         self.look_at = now
+        self.more = False
         self.wake = asyncio.Event()
 
     def due_by(self, due_at: float) -> None:
@@ -203,7 +205,12 @@ class Lane:
             await self._read(stream)
 
     async def _until_due(self, stream: _Stream) -> None:
-        """Sleep until it is time to look; a short breath at least, so that jobs due one by one are read together."""
+        """Sleep until it is time to look; a short breath at least, so that jobs due one by one are read together.
+
+        Where the last read left jobs behind, there is nothing to wait for.
+        """
+        if stream.more:
+            return
         while (delay := stream.look_at - self._clock.now()) > _BREATH_S:
             stream.wake.clear()
             with suppress(TimeoutError):
@@ -214,18 +221,18 @@ class Lane:
     async def _read(self, stream: _Stream) -> None:
         """Read due jobs into the track; jobs that a step is working on, or that it has just left, are passed over."""
         now = self._clock.now()
-        limit = 2 * stream.slots + len(self._busy)
+        limit = _READ_AHEAD * stream.slots + len(self._busy)
         self._reading += 1
         try:
             found = await self._jobs.due(self.row.id, stream.track, now, limit)
             stream.ready.extend(job for job in found if job.id not in self._busy and job.id not in self._left)
-            if len(found) < limit:
+            stream.more = len(found) == limit
+            if not stream.more:
                 coming = await self._jobs.next_due_after(self.row.id, stream.track, now)
                 if coming is not None:
                     stream.due_by(coming)
-            else:
-                stream.due_by(now)
         except StoreUnavailableError:
+            stream.more = False
             stream.due_by(now + _STORE_RETRY_S)
         finally:
             self._reading -= 1

@@ -10,6 +10,7 @@ new steps, so that what is kept stays bounded.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
@@ -20,7 +21,8 @@ from app.store.engine import StoreUnavailableError
 from app.store.jobs import FencedUpdate, JobStore, Recorded
 from app.worker.narrator import Narrator
 
-_LINGER_S = 0.03
+_LINGER_S = 0.02
+_LONGER_LINGER_S = 0.13
 _LARGEST_GROUP = 512
 _MOST_WAITING = 2048
 _RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -116,14 +118,13 @@ class Recorder:
                 self.room.set()
 
     async def _gather(self) -> None:
-        """Let outcomes gather, unless somebody waits for one."""
-        if self._hurry.is_set():
-            return
-        try:
-            async with asyncio.timeout(_LINGER_S):
-                await self._hurry.wait()
-        except TimeoutError:
-            return
+        """Let outcomes gather, unless somebody waits for one; polls that say "not yet" have the most time."""
+        for linger_s in (_LINGER_S, _LONGER_LINGER_S):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(linger_s):
+                    await self._hurry.wait()
+            if self._hurry.is_set() or any(item.fenced.update.entry is not None for item in self._items):
+                return
 
     async def _write(self, group: list[FencedUpdate]) -> Recorded:
         """Commit a group, trying again for as long as the database is unavailable."""

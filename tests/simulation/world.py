@@ -107,7 +107,7 @@ def _config(world: World) -> Config:
         {
             "database": {"url": f"sqlite:///{world.database_path}"},
             "storage": {"root": str(world.root / "exports")},
-            "worker": {"lookout_s": 20.0, "drain_s": 10.0},
+            "worker": {"lease_s": 60.0, "lookout_s": 20.0, "drain_s": 10.0},
             "accounts": accounts,
             "retention": {},
             "log": {},

@@ -50,6 +50,7 @@ from app.worker.steps import Stepper
 from app.worker.storage_gate import StorageGate
 
 _STANDBY_S = 1.0
+_STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _DAY_S = 86_400.0
 _HOUR_S = 3600.0
 _BODY_LIMIT = 8 * 1_048_576
@@ -373,7 +374,7 @@ async def _daemon_lock(
 
 @contextlib.contextmanager
 def _signals(stop: asyncio.Event, config: Config, log: EventLog) -> Iterator[None]:
-    """SIGTERM and SIGINT ask the daemon to drain; the second one ends the process at once."""
+    """SIGTERM, SIGINT and a terminal that hangs up ask the daemon to drain; the second one ends it at once."""
     loop = asyncio.get_running_loop()
 
     def ask(number: signal.Signals) -> None:
@@ -384,12 +385,12 @@ def _signals(stop: asyncio.Event, config: Config, log: EventLog) -> Iterator[Non
         log.emit("daemon.stopping", signal=number.name, grace_s=config.worker.drain_s)
         stop.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _STOPPING:
         loop.add_signal_handler(number, ask, number)
     try:
         yield
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _STOPPING:
             loop.remove_signal_handler(number)
 
 

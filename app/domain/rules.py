@@ -170,6 +170,7 @@ def gone(visit: Visit) -> Job:
         due_at=visit.now,
         handle=None,
         shared=False,
+        intent_key=None,
         resubmits=job.resubmits + 1,
         reason=f"submitting afresh, the remote job is gone: {_because(visit)}",
         links=(),
@@ -206,7 +207,7 @@ def begin_fetch(visit: Visit) -> Job:
 def stored(visit: Visit) -> Job:
     """Every file is durable: tidy up remotely where the account asks for it."""
     landed = visit.becomes(landed_at=visit.now, failures=0, crashes=0, links=(), reason=None)
-    if visit.policy.cleans and landed.handle is not None:
+    if visit.policy.cleans and landed.handle is not None and not landed.shared:
         return landed.but(state=State.CLEANING, due_at=visit.now)
     return _finish(replace(visit, job=landed), State.SUCCEEDED, None)
 
@@ -268,8 +269,8 @@ def clean_failed(visit: Visit) -> Job:
 
 
 def cancel(visit: Visit) -> Job:
-    """Tell the remote where it can be told; else the job just ends."""
-    if visit.job.handle is None or not visit.policy.cancels:
+    """Tell the remote where it can be told and nobody else follows it; else the job just ends."""
+    if visit.job.handle is None or visit.job.shared or not visit.policy.cancels:
         return cancelled(visit)
     return visit.becomes(state=State.CANCELLING, due_at=visit.now, failures=0, links=())
 

@@ -140,7 +140,14 @@ class LaneStore:
             await connection.execute(_FORGET_DEAD)
 
     async def take(
-        self, owner: str, most: int, lease_s: float, *, force: bool, accounts: Collection[str]
+        self,
+        owner: str,
+        most: int,
+        lease_s: float,
+        *,
+        force: bool,
+        accounts: Collection[str],
+        held: Collection[int] = (),
     ) -> list[LaneRow]:
         """Take up to ``most`` lanes that nobody holds, or whose lease has run out.
 
@@ -152,10 +159,11 @@ class LaneStore:
             lease_s: how long they are held without renewal, in seconds.
             force: take lanes of others even while their lease lasts: a file lock proves that they are dead.
             accounts: take lanes of these only.
+            held: the lanes that the owner serves already. One that it had and has lost is taken like anybody's.
         """
         if most <= 0:
             return []
-        statement = _take(accounts, by_force=force)
+        statement = _take(accounts, held, by_force=force)
         async with self._database.writing() as connection:
             result = await connection.execute(statement, {"holder": owner, "lease_s": lease_s, "most": most})
             return sorted((_taken(row) for row in result), key=lambda lane: lane.id)
@@ -232,10 +240,9 @@ def _write_states(handed: Subquery, **values: Any) -> Executable:
     )
 
 
-def _take(accounts: Collection[str], *, by_force: bool) -> Executable:
+def _take(accounts: Collection[str], held: Collection[int], *, by_force: bool) -> Executable:
     """Take what is free. Lanes that somebody else is just taking are skipped, not waited for."""
-    others = or_(lanes.c.owner.is_(None), lanes.c.owner != _OWNER)
-    free = select(lanes.c.id).where(lanes.c.account.in_(sorted(accounts)), others)
+    free = select(lanes.c.id).where(lanes.c.account.in_(sorted(accounts)), lanes.c.id.not_in(sorted(held)))
     if not by_force:
         free = free.where(or_(lanes.c.owner.is_(None), lanes.c.lease_until <= DatabaseNow()))
     taken = _locked(free.limit(bindparam("most", type_=Integer())), "free", skip=True)

@@ -147,7 +147,12 @@ class Leases:
     async def _take(self, most: int, group: asyncio.TaskGroup) -> None:
         asked_at = self._clock.monotonic()
         rows = await self._store.take(
-            self._identity.owner, most, self._lease_s, force=self._alone, accounts=self._accounts
+            self._identity.owner,
+            most,
+            self._lease_s,
+            force=self._alone,
+            accounts=self._accounts,
+            held=self._lanes.keys(),
         )
         for row in rows:
             if row.id in self._lanes:

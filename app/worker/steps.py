@@ -131,7 +131,9 @@ class Stepper:
     async def _submit(self, visit: Visit) -> o.Outcome:
         """Make the intent durable, see that the lane is still ours, and only then send."""
         operation = visit.operation
-        job = await self._commit(visit, o.Intended(f"{self._rand.getrandbits(_KEY_BITS):032x}"))
+        # The key stays when a submit's outcome was unknown: a provider that knows such keys makes no second remote job.
+        key = visit.job.intent_key or f"{self._rand.getrandbits(_KEY_BITS):032x}"
+        job = await self._commit(visit, o.Intended(key))
         request = operation.submit(job)
         if not visit.hold.held():
             return o.Unsent("the lane's lease ran out before the request was sent")
@@ -228,7 +230,8 @@ class Stepper:
         job = visit.job
         waited = f"after {job.deadline_at - job.created_at:.0f} s the job was still {job.state}"
         reason = f"{waited}: {job.reason}" if job.reason else waited
-        request = visit.operation.cancel(job) if job.handle is not None and visit.operation.policy.cancels else None
+        tells = job.handle is not None and not job.shared and visit.operation.policy.cancels
+        request = visit.operation.cancel(job) if tells else None
         if request is not None:
             told = await self._asked(visit, request)
             if not isinstance(told, WireReply):

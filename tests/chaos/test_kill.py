@@ -82,14 +82,14 @@ async def test_a_paused_daemon_writes_nothing(tmp_path: Path, postgres_url: str)
 
 @pytest.mark.timeout(180)
 async def test_postgresql_bounces(tmp_path: Path, postgres: Postgres, postgres_url: str) -> None:
-    """The server crashes under the daemon and comes back: the daemon waits, says so, and no job is lost (fault 15)."""
+    """The server is gone for longer than the lease: the daemon waits, says so, takes its lanes again (fault 15)."""
     async with rig(tmp_path, postgres_url, build_s=3.0) as place:
-        accounts = place.write_config(accounts=2, lease_s=5)
+        accounts = place.write_config(accounts=2, lease_s=2)
         numbers = await place.submit(accounts, 10, Random(15))
         daemon = await place.start()
         assert await _owners(place, at_least=1, within_s=20)
         await asyncio.to_thread(postgres.kill)
-        await asyncio.sleep(2.0)
+        await asyncio.sleep(5.0)
         await asyncio.to_thread(postgres.start)
         assert await place.finished(numbers, within_s=90)
         assert await drain(daemon) == 0

@@ -193,6 +193,20 @@ def test_cancel_tells_the_remote_where_it_can() -> None:
     assert step(gone, o.Retry("HTTP 500"), able).state is State.CANCELLED
 
 
+def test_a_shared_remote_job_is_left_to_the_others() -> None:
+    """A remote job that another job follows too is neither cancelled nor deleted."""
+    able = replace(PLAIN, cancels=True, cleans=True)
+    assert step(job(State.POLLING, shared=True), o.CancelAsked(), able).state is State.CANCELLED
+    assert step(job(State.FETCHING, shared=True), o.Stored((ARTIFACT,)), able).state is State.SUCCEEDED
+
+
+def test_the_intent_keeps_its_key_until_the_remote_job_is_gone() -> None:
+    """After an unknown outcome the same key goes out again; a fresh remote job gets a fresh one."""
+    again = step(job(State.RECONCILING, intent_key="k"), o.Undecidable("lost"), replace(PLAIN, repeatable=True))
+    assert again.intent_key == "k"
+    assert step(job(State.POLLING, intent_key="k"), o.Gone("404")).intent_key is None
+
+
 def test_stored_cleans_only_where_asked() -> None:
     """The remote job is deleted after landing only where the policy says so."""
     stored = o.Stored((ARTIFACT,))

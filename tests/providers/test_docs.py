@@ -1,16 +1,15 @@
-"""docs/providers.md: what it teaches works, and its reference tells every key, default and word that there is."""
+"""docs/providers.md: what it teaches works."""
 
+import hashlib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from pydantic import BaseModel
 
 from app.bootstrap import run_once
 from app.config import load
@@ -18,97 +17,30 @@ from app.domain.job import Job, State
 from app.domain.wire import Link
 from app.log import configure
 from app.providers.examples import run_examples, uncovered_rules
-from app.providers.interpreter import BoundOperation, Fetched, Polled, Submitted
+from app.providers.interpreter import BoundOperation
 from app.providers.lint import read_spec
 from app.providers.provider import Provider
 from app.providers.references import check_references
-from app.providers.spec.fields import HeaderMatch, PickSpec, Variant
-from app.providers.spec.provider import (
-    BasicAuth,
-    BearerAuth,
-    Example,
-    ExampleLink,
-    ExampleReply,
-    ExampleRequest,
-    HeaderAuth,
-    LimitsSpec,
-    NoAuth,
-    OperationSpec,
-    ProviderSpec,
-    QueryAuth,
-    ScheduleSpec,
-)
-from app.providers.spec.steps import (
-    CancelSpec,
-    CleanupSpec,
-    FileRule,
-    FilesSpec,
-    PollRule,
-    PollSpec,
-    ProgressSpec,
-    RequestSpec,
-    ResolveSpec,
-    ResultsSpec,
-    RuleSpec,
-    SubmitRule,
-    SubmitSpec,
-)
-from app.providers.spec.values import Parameter, Setting, ValueSpec
-from app.providers.template import KNOWN
+from app.providers.spec.provider import ProviderSpec
+from tests.providers.page import CHAPTERS, CONFIGURATION, PAGE, RECIPES, SPEC, WALK, rows, toml_blocks
 from tests.providers.samples import NOW, job_with, reply_of
-
-PAGE = (Path(__file__).parents[2] / "docs" / "providers.md").read_text("utf-8")
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def _sections(text: str, level: int) -> dict[str, str]:
-    """The parts of a text below its headings of a level, by heading."""
-    parts = re.split(rf"^{'#' * level} (.+)$", text, flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
-
-
-def _blocks(text: str, language: str) -> list[str]:
-    return [body for name, body in BLOCK.findall(text) if name == language]
-
-
-CHAPTERS = _sections(PAGE, 2)
-WALK = CHAPTERS["From nothing to a file"]
-*STEPS, CONFIGURATION = _blocks(WALK, "toml")
-SPEC = "\n".join(STEPS)
-RECIPES = {title: _blocks(text, "toml") for title, text in _sections(CHAPTERS["Recipes"], 3).items()}
-REFERENCE = _sections(CHAPTERS["Reference"], 3)
-
-
-def _rows(text: str) -> Iterator[list[str]]:
-    """The cells of the tables of a text, without their heads."""
-    for table in re.findall(r"(?:^\|.*\|\n)+", text, re.MULTILINE):
-        for line in table.splitlines()[2:]:
-            yield [cell.strip() for cell in line[1:-1].split("|")]
-
 
 # --- what it teaches --------------------------------------------------------------------------------------------------
 
 
 def test_every_block_is_toml() -> None:
     """Nothing on the page stumbles over a comma."""
-    blocks = _blocks(PAGE, "toml")
+    blocks = toml_blocks(PAGE)
     assert len(blocks) > 15
     for block in blocks:
         tomllib.loads(block)
 
 
-def _complete_specs() -> list[str]:
-    return [
-        SPEC,
-        *(
-            block
-            for block in _blocks(PAGE, "toml")
-            if "operations" in (raw := tomllib.loads(block)) and "base_url" in raw
-        ),
-    ]
+def _is_whole(block: str) -> bool:
+    return {"name", "base_url", "operations"} <= tomllib.loads(block).keys()
 
 
-@pytest.mark.parametrize("text", _complete_specs())
+@pytest.mark.parametrize("text", [SPEC, *filter(_is_whole, toml_blocks(PAGE))])
 def test_the_specs_of_the_page_are_whole(text: str) -> None:
     """Lint finds nothing, every example holds, and every step, rule and word is shown."""
     spec, faults = read_spec("specs/example-shop.toml", text)
@@ -131,6 +63,9 @@ def test_the_output_of_the_walk_is_what_comes() -> None:
         assert f"\n{fault}\n" in WALK
 
 
+_ORDERS = b"order,total\n1,5\n"
+
+
 async def test_the_walk_ends_with_a_file(tmp_path: Path) -> None:
     """The page's spec and configuration, against a server that plays the made-up API: `run` lands its file."""
     seen: list[tuple[str, object]] = []
@@ -143,7 +78,7 @@ async def test_the_walk_ends_with_a_file(tmp_path: Path) -> None:
         if request.method == "POST":
             return web.json_response({"id": "r-812"}, status=201)
         if request.path.endswith("/file"):
-            return web.Response(text="order,total\n1,5\n", content_type="text/csv")
+            return web.Response(body=_ORDERS, content_type="text/csv")
         return web.json_response({"id": "r-812", "state": next(states), "rows": 120, "of": 4000})
 
     app = web.Application()
@@ -170,9 +105,10 @@ async def test_the_walk_ends_with_a_file(tmp_path: Path) -> None:
         log.close()
     assert job.state is State.SUCCEEDED
     assert [artifact.name for artifact in artifacts] == ["orders.csv"]
-    assert (tmp_path / "out" / artifacts[0].key).read_text() == "order,total\n1,5\n"
+    assert (tmp_path / "out" / artifacts[0].key).read_bytes() == _ORDERS
     assert seen[0] == ("POST /v2/reports", {"kind": "orders"})
-    assert all(state.value in WALK for state in told)
+    assert all(f"\njob 1 is {state.value}\n" in WALK for state in told)
+    assert f"  {len(_ORDERS)} B, SHA-256 {hashlib.sha256(_ORDERS).hexdigest()}\n" in WALK
 
 
 # --- recipes ----------------------------------------------------------------------------------------------------------
@@ -354,146 +290,12 @@ def test_the_table_of_defaults_is_true() -> None:
     raw = _laid_over(RECIPES["A second call for the URL"][0])
     operation = Provider(ProviderSpec.model_validate(raw), "", "page").bind("shop", {"key": "k"}).operations["report"]
     checked = 0
-    for row in _rows(CHAPTERS["What replies mean by themselves"]):
+    for row in rows(CHAPTERS["What replies mean by themselves"]):
         for status in re.findall(r"`(\d{3})`", row[0]):
             told = [next(iter(re.findall(r"`(\w+)`", cell))) for cell in row[1:]]
             assert told == _names_of_outcomes(operation, int(status)), status
             checked += 1
     assert checked > 10
-
-
-# --- the reference ----------------------------------------------------------------------------------------------------
-
-# Section: prefix of the keys in its table, and the models whose own keys they are.
-MODELS: Mapping[str, Mapping[str, tuple[type[BaseModel], ...]]] = {
-    "A value out of a reply": {"": (PickSpec,)},
-    "Variants": {"": (Variant,)},
-    "The file": {"": (ProviderSpec,)},
-    "Settings and parameters": {"": (ValueSpec, Setting, Parameter)},
-    "`auth`": {"": (NoAuth, BasicAuth, BearerAuth, HeaderAuth, QueryAuth)},
-    "`limits`": {"": (LimitsSpec,)},
-    "`operations.NAME`": {"": (OperationSpec,)},
-    "`schedule`": {"": (ScheduleSpec,)},
-    "A request": {"": (RequestSpec,)},
-    "`submit`": {"": (SubmitSpec,)},
-    "`poll`": {"": (PollSpec,), "progress.": (ProgressSpec,)},
-    "A rule": {"": (RuleSpec,), "header.": (HeaderMatch,)},
-    "`results`": {"": (ResultsSpec,), "resolve.": (ResolveSpec,)},
-    "`files`": {"": (FilesSpec,)},
-    "`cancel` and `cleanup`": {"": (CancelSpec, CleanupSpec)},
-    "`examples`": {"": (Example,), "link.": (ExampleLink,), "request.": (ExampleRequest,), "reply.": (ExampleReply,)},
-}
-RULES = {SubmitRule: 0, PollRule: 1, FileRule: 2}
-"""Which column of the table of meanings is whose."""
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models_in(argument)
-
-
-def _reachable(model: type[BaseModel]) -> set[type[BaseModel]]:
-    """A model and all that stand in its tables."""
-    found: set[type[BaseModel]] = set()
-    waiting = [model]
-    while waiting:
-        one = waiting.pop()
-        if one not in found:
-            found.add(one)
-            waiting += [inner for field in one.model_fields.values() for inner in _models_in(field.annotation)]
-    return found
-
-
-def _own_keys(model: type[BaseModel], documented: set[type[BaseModel]]) -> dict[str, str]:
-    """The keys of a model, each with its default as the page writes it, without what a section for its base tells."""
-    bases = [base for base in model.__mro__[1:] if base in documented]
-    told = {(name, _default(base, name)) for base in bases for name in base.model_fields}
-    return {
-        field.alias or name: _default(model, name)
-        for name, field in model.model_fields.items()
-        if (name, _default(model, name)) not in told
-    }
-
-
-def _default(model: type[BaseModel], name: str) -> str:
-    field = model.model_fields[name]
-    if field.is_required():
-        return "required"
-    value = field.default[0] if isinstance(field.default, tuple) and field.default else field.default
-    match value:
-        case bool():
-            return f"`{str(value).lower()}`"
-        case str() if value:
-            return f'`"{value}"`'
-        case int() | float():
-            return f"`{value:g}`" if value < 1e6 else f"`{value}`"
-        case _:
-            return ""
-
-
-def _words_in(annotation: Any) -> Iterator[str]:
-    """The texts that a type permits."""
-    for argument in get_args(annotation):
-        if isinstance(argument, str):
-            yield argument
-        else:
-            yield from _words_in(argument)
-
-
-def test_the_reference_has_a_section_for_every_table() -> None:
-    """A model that is added to the language has to be told."""
-    told = {model for section in MODELS.values() for models in section.values() for model in models}
-    assert _reachable(ProviderSpec) <= told | RULES.keys()
-    assert MODELS.keys() <= REFERENCE.keys()
-
-
-@pytest.mark.parametrize("section", MODELS)
-def test_the_reference_tells_every_key(section: str) -> None:
-    """No key is missing, none is there that the language does not have, and each default is the true one."""
-    documented = {model for parts in MODELS.values() for models in parts.values() for model in models}
-    expected: dict[str, str] = {}
-    for prefix, models in MODELS[section].items():
-        for model in models:
-            expected |= {f"{prefix}{key}": default for key, default in _own_keys(model, documented).items()}
-    rows = [row for row in _rows(REFERENCE[section]) if len(row) == 3]
-    assert {row[0].strip("`"): row[1] for row in rows} == expected
-
-
-@pytest.mark.parametrize("section", MODELS)
-def test_the_reference_tells_every_permitted_word(section: str) -> None:
-    """What a key may say stands in its section."""
-    for models in MODELS[section].values():
-        for model in models:
-            for field in model.model_fields.values():
-                for word in _words_in(field.annotation):
-                    assert f"`{word}`" in REFERENCE[section] or word in ("GET", "POST", "PUT", "PATCH", "DELETE")
-
-
-@pytest.mark.parametrize("model", RULES)
-def test_the_reference_tells_every_meaning(model: type[BaseModel]) -> None:
-    """Each step's rules have their column, with every word that they may say and no other."""
-    column = RULES[model]
-    told = [word for row in _rows(REFERENCE["What a rule can say"]) for word in re.findall(r"`(\w+)`", row[column])]
-    assert sorted(told) == sorted(_words_in(model.model_fields["then"].annotation))
-    assert set(told) == set(_words_in(model.model_fields["words"].annotation))
-
-
-def test_the_reference_tells_every_template() -> None:
-    """Whatever `${...}` may name stands on the page."""
-    for name in KNOWN.split(", "):
-        assert f"`${{{name}}}`" in REFERENCE["What stands in texts"]
-
-
-def test_the_reference_tells_every_outcome() -> None:
-    """An example can name each, with its fields."""
-    told = dict(re.findall(r"`([A-Z]\w+)`(?: \(([^)]+)\))?", REFERENCE["`examples`"]))
-    for outcome in {*get_args(Submitted), *get_args(Polled), *get_args(Fetched)}:
-        assert [field.name for field in fields(outcome)] == re.findall(r"`(\w+)`", told[outcome.__name__])
-    assert {"Links", "File", "Cancelled", "Cleaned"} <= told.keys()
-    for field in fields(Link):
-        assert f"`{field.name}`" in REFERENCE["`examples`"]
 
 
 def test_links_within_the_page_lead_somewhere() -> None:

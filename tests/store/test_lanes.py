@@ -1,7 +1,7 @@
 """Lanes: taking, renewing, giving back, and who lives, by the database's clock."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import psycopg
 import pytest
@@ -38,8 +38,11 @@ def let_pass(database: Database, clock: StandingClock) -> Callable[[float], Awai
     return passes
 
 
-async def _take(store: LaneStore, owner: str, most: int = 10, *, force: bool = False) -> list[LaneRow]:
-    return await store.take(owner, most, LEASE_S, force=force, accounts=ACCOUNTS)
+async def _take(
+    store: LaneStore, owner: str, most: int = 10, *, force: bool = False, held: Sequence[LaneRow] = ()
+) -> list[LaneRow]:
+    numbers = [row.id for row in held]
+    return await store.take(owner, most, LEASE_S, force=force, accounts=ACCOUNTS, held=numbers)
 
 
 async def test_ensure_adds_what_is_missing(store: LaneStore) -> None:
@@ -82,7 +85,7 @@ async def test_force_takes_the_lanes_of_the_dead(store: LaneStore) -> None:
     """By force a lane is taken while its lease lasts, not clean; one's own lanes are left at their epoch."""
     await _take(store, "a", 2)
     mine = await _take(store, "b")
-    forced = await _take(store, "b", force=True)
+    forced = await _take(store, "b", force=True, held=mine)
     assert len(forced) == 2
     assert {(lane.epoch, lane.clean) for lane in forced} == {(2, False)}
     assert mine[0].id not in {lane.id for lane in forced}
@@ -96,9 +99,19 @@ async def test_renew_extends_and_stores(store: LaneStore, let_pass: Callable[[fl
     assert await store.renew("a", LEASE_S, {lane.id: state}) == {lane.id}
     await let_pass(LEASE_S - 5.0)
 
-    assert {row.id for row in await _take(store, "b")} == {row.id for row in others}
-    (taken,) = await _take(store, "b", force=True)
+    gained = await _take(store, "b")
+    assert {row.id for row in gained} == {row.id for row in others}
+    (taken,) = await _take(store, "b", force=True, held=gained)
     assert (taken.request_window, taken.closed_until, taken.closed_reason) == ((1.5, 2.25), 99.5, "throttled: \ufffd")
+
+
+async def test_what_was_lost_is_taken_again(store: LaneStore, let_pass: Callable[[float], Awaitable[None]]) -> None:
+    """An owner whose leases ran out while the database was away takes its own lanes back, at another epoch."""
+    lost = await _take(store, "a")
+    assert await _take(store, "a", held=lost) == []
+    await let_pass(LEASE_S + 1.0)
+    again = await _take(store, "a")
+    assert [(row.id, row.epoch, row.clean) for row in again] == [(row.id, row.epoch + 1, False) for row in lost]
 
 
 async def test_renew_tells_what_is_lost(store: LaneStore) -> None:

@@ -123,6 +123,11 @@ class EventLog:
         said = {field: value for field, value in said.items() if value is not None}
         self._press.put(name, level, said, _fold_key(name, said) if event else None)
 
+    def says(self, name: str) -> bool:
+        """Whether an event of that name is printed at all: ask before fields are made that cost something."""
+        level: int = _LEVELS[name]
+        return level >= self._least
+
     def bind(self, **fields: object) -> Self:
         """A log whose every event carries these fields, where the event has them in the catalogue."""
         foreign = [field for field in fields if field not in _BOUND]

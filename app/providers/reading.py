@@ -20,6 +20,15 @@ _REDACTED = "[redacted]"
 Redact = Callable[[str], str]
 
 
+def _refuse_constant(name: str) -> NoReturn:
+    # NaN and the infinities are not JSON, and PostgreSQL stores none of them in a JSON column.
+    raise ValueError(f"{name} is not JSON")
+
+
+# json.loads would make one for every reply.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
 class Reading:
     """A reply and what has been read out of it so far; never raises, whatever the body is."""
 
@@ -44,7 +53,7 @@ class Reading:
                 if self.truncated:
                     self.malformed = True
                 else:
-                    self._document = json.loads(self.body, parse_constant=_refuse_constant)
+                    self._document = _DECODER.decode(self.body.decode(json.detect_encoding(self.body)))
             except (ValueError, RecursionError):
                 self.malformed = True
         return self._document
@@ -52,11 +61,6 @@ class Reading:
     def text(self) -> str:
         """The beginning of the body as text; what is not UTF-8 is replaced."""
         return self.body[:_LONGEST_TEXT].decode("utf-8", "replace")
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    # NaN and the infinities are not JSON, and PostgreSQL stores none of them in a JSON column.
-    raise ValueError(f"{name} is not JSON")
 
 
 def plain(text: str) -> str:

@@ -110,9 +110,10 @@ class JobStore:
         """The files that the job has landed, by number."""
         return [artifact_of(row) for row in await self._rows(_ARTIFACTS, id=number)]
 
-    async def due(self, lane: int, track: Track, now: float, limit: int) -> list[Job]:
-        """The jobs of a lane's stream that are due at ``now``, the longest due first."""
-        return [job_of(row) for row in await self._rows(_DUE, lane=lane, track=track.value, now=now, limit=limit)]
+    async def due(self, lane: int, track: Track, now: float, limit: int, since: float = 0.0) -> list[Job]:
+        """The jobs of a lane's stream that are due at ``now`` and not before ``since``, the longest due first."""
+        parameters = {"lane": lane, "track": track.value, "now": now, "since": since, "limit": limit}
+        return [job_of(row) for row in await self._rows(_DUE, **parameters)]
 
     async def next_due(self, numbers: Collection[int]) -> dict[tuple[int, Track], float]:
         """When the first job of each of these lanes' streams is due; a stream without such a job is left out."""
@@ -242,7 +243,13 @@ _ARTIFACTS: Final = (
     .where(artifacts.c.job_id == bindparam("id", type_=BigInteger()))
     .order_by(artifacts.c.number)
 )
-_DUE: Final = select(*JOB_COLUMNS).where(*_OF_STREAM, jobs.c.due_at <= _NOW).order_by(jobs.c.due_at).limit(_LIMIT)
+_SINCE: Final = bindparam("since", type_=jobs.c.due_at.type)
+_DUE: Final = (
+    select(*JOB_COLUMNS)
+    .where(*_OF_STREAM, jobs.c.due_at <= _NOW, jobs.c.due_at >= _SINCE)
+    .order_by(jobs.c.due_at)
+    .limit(_LIMIT)
+)
 _NEXT_DUE: Final = select(lanes.c.id, _first_due(Track.ASK), _first_due(Track.FETCH))
 _NEXT_DUE_AFTER: Final = select(jobs.c.due_at).where(*_OF_STREAM, jobs.c.due_at > _NOW).order_by(jobs.c.due_at).limit(1)
 _COUNTS: Final = select(jobs.c.state, func.count()).group_by(jobs.c.state)

@@ -10,7 +10,7 @@ Nobody has to tell the lane when a job becomes due: it knows the times it wrote 
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from random import Random
@@ -34,6 +34,7 @@ from app.worker.storage_gate import StorageGate
 
 _BREATH_S = 0.01
 _READ_AHEAD = 8
+_READS_IN_A_ROW = 16
 _LONGEST_SLEEP_S = 3600.0
 _STORE_RETRY_S = 1.0
 _NO_POLICY = Policy()
@@ -57,7 +58,20 @@ class _Stream:
         self.ready: deque[Job] = deque()
         self.look_at = now
         self.more = False
+        self.since = 0.0
         self.wake = asyncio.Event()
+        self._reads = 0
+
+    def go_on(self, found: Sequence[Job], *, more: bool) -> None:
+        """Remember where the next read begins: where this one ended, if it left jobs behind, else at the oldest.
+
+        Jobs under way stay the oldest due until their outcome is committed, and would be read again and again. Now and
+        then a read begins at the oldest all the same: a job may have come to be due earlier than those already read.
+        """
+        self._reads += 1
+        self.more = more
+        last = found[-1].due_at if found else None
+        self.since = last if more and last is not None and self._reads % _READS_IN_A_ROW else 0.0
 
     def due_by(self, due_at: float) -> None:
         """A job of this track is due then; look no later."""
@@ -224,15 +238,15 @@ class Lane:
         limit = _READ_AHEAD * stream.slots + len(self._busy)
         self._reading += 1
         try:
-            found = await self._jobs.due(self.row.id, stream.track, now, limit)
+            found = await self._jobs.due(self.row.id, stream.track, now, limit, stream.since)
             stream.ready.extend(job for job in found if job.id not in self._busy and job.id not in self._left)
-            stream.more = len(found) == limit
+            stream.go_on(found, more=len(found) == limit)
             if not stream.more:
                 coming = await self._jobs.next_due_after(self.row.id, stream.track, now)
                 if coming is not None:
                     stream.due_by(coming)
         except StoreUnavailableError:
-            stream.more = False
+            stream.go_on((), more=False)
             stream.due_by(now + _STORE_RETRY_S)
         finally:
             self._reading -= 1

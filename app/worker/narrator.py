@@ -63,7 +63,7 @@ class Narrator:
 
     def _waited(self, update: Update) -> None:
         job = update.job
-        if isinstance(update.outcome, o.Pending):
+        if self._log.says("job.waited") and isinstance(update.outcome, o.Pending):
             self._log.emit(
                 "job.waited",
                 **_named(job),

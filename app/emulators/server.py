@@ -81,17 +81,13 @@ class Route:
 class EmulatedServer(ABC):
     """An HTTP server on the loopback interface; start it with ``async with`` or :meth:`start` and :meth:`stop`.
 
-    Port 0 takes a free one, which is kept over a stop and another start. All time comes from ``clock``; whatever the
-    server tells of the time is ``skew_s`` seconds ahead of it.
+    Port 0 takes a free one, which is kept over a stop and another start. All time comes from ``clock``.
     """
 
     software: ClassVar[str] = "emulator"
 
-    def __init__(
-        self, *, clock: Clock, faults: Sequence[FaultRule] = (), port: int = 0, skew_s: float = 0.0
-    ) -> None:
+    def __init__(self, *, clock: Clock, faults: Sequence[FaultRule] = (), port: int = 0) -> None:
         self.clock = clock
-        self.skew_s = skew_s
         self.faults = FaultPlan(faults)
         self.callbacks = Callbacks(clock, self.faults)
         self.asked: list[Asked] = []
@@ -121,10 +117,6 @@ class EmulatedServer(ABC):
             raise RuntimeError(msg)
         return f"http://{_HOST}:{self._port}"
 
-    def told_now(self) -> float:
-        """The time that the server believes it is, in epoch seconds."""
-        return self.clock.now() + self.skew_s
-
     def count(self, route: str) -> int:
         """How many requests of that route came in, faulty ones included."""
         return sum(asked.route == route for asked in self.asked)
@@ -144,7 +136,7 @@ class EmulatedServer(ABC):
 
         :raises OSError: when the port is taken.
         """
-        sender = Sender(self.clock, self.software, self.skew_s)
+        sender = Sender(self.clock, self.software)
         application = web.Application(client_max_size=_LARGEST_BODY)
         application.add_routes(self._control_routes())
         unknown = Route("unknown", "*", "/{path:.*}", lambda _call: self.refusal(404, "Not found"))
@@ -193,8 +185,6 @@ class EmulatedServer(ABC):
                 return _cut(request)
             if fault.kind is FaultKind.LATENCY:
                 await self.clock.sleep(fault.seconds)
-            if reply.delay_s > 0:
-                await self.clock.sleep(reply.delay_s)
             return await sender.send(request, spoiled(reply, fault), fault)
 
         return answer
@@ -213,7 +203,7 @@ class EmulatedServer(ABC):
                 return None
 
     def _with_retry_after(self, reply: Reply, fault: Fault) -> Reply:
-        value = fault.retry_after_at(self.told_now())
+        value = fault.retry_after_at(self.clock.now())
         return reply if value is None else replace(reply, headers={**reply.headers, "Retry-After": value})
 
     def _control_routes(self) -> list[web.RouteDef]:

@@ -32,8 +32,9 @@ lint: .venv/dev.stamp ## Check style and formatting
 types: .venv/dev.stamp ## Check types
 	$(BIN)/mypy
 
-arch: .venv/dev.stamp ## Check that imports only point down
+arch: .venv/dev.stamp ## Check that imports only point down, and that no Python file names a provider
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m tests.arch.names
 
 bench: .venv/dev.stamp ## Run the benchmarks
 	$(BIN)/python -m tests.bench

@@ -26,7 +26,7 @@ _LANE = {"lane": "lane number", "account": "account name"}
 _EVENTS = (
     Event("daemon.started", "info", "The daemon is up and serves its lanes.", {
         "owner": "random name of this daemon's boot", "version": "program version", "database": "database, no password",
-        "storage": "root of the landed files", "accounts": "number of accounts", "pid": "process id",
+        "storage": "folder or URL of the landed files", "accounts": "number of accounts", "pid": "process id",
     }),
     Event("daemon.waited", "info", "Another daemon holds the database; this one stands by.", {
         "database": "database, no password",
@@ -50,11 +50,36 @@ _EVENTS = (
     }),
     Event("lane.given_back", "info", "The lane is free for another daemon.", _LANE),
     Event("lane.lost", "warning", "The lease has passed on; steps under way were stopped.", _LANE),
-    Event("account.paused", "warning", "The provider is left alone for a while; jobs wait unharmed.", {
-        **_LANE, **_REASON, "until_s": "seconds until it is asked again",
+    Event("account.paused", "warning", "The provider is left alone; the account's jobs wait unharmed.", {
+        **_LANE, **_REASON, "until_s": "seconds until it is asked again; not there where a person has to resume it",
+        "by": "person or tls; not there where the provider or its limit asks for a while of rest",
     }),
     Event("account.refused", "error", "The account's credentials are refused; its jobs wait until they are mended.", {
-        **_LANE, **_REASON, "until_s": "seconds until it is tried again",
+        "account": "account name", **_REASON,
+    }),
+    Event("account.resumed", "info", "A pause of the account has ended; its jobs go on, their deadlines moved.", {
+        "account": "account name", "by": "whose doing the pause was: credentials, tls or person", **_REASON,
+        "paused_s": "seconds that it lasted; not there where another process ended it",
+    }),
+    Event("schedule.ticked", "info", "A schedule has asked for its job.", {
+        "schedule": "name of the schedule", "account": "account name", "job": "job number",
+        "created": "false where another daemon was first", "late_s": "seconds after the tick",
+    }),
+    Event("schedule.missed", "warning", "Ticks of a schedule passed while no daemon ran, and are let go.", {
+        "schedule": "name of the schedule", "account": "account name", "ticks": "number of ticks",
+        "catch_up": "the schedule's policy: skip, last or all",
+    }),
+    Event("schedule.refused", "error", "A schedule's job was refused; the schedule goes on.", {
+        "schedule": "name of the schedule", "account": "account name", **_REASON,
+    }),
+    Event("session.renewed", "info", "The account has signed in and has a fresh token.", {
+        **_LANE, "expires_in_s": "seconds that the token is good for",
+    }),
+    Event("callback.received", "debug", "A provider has called back; the job is polled now, whatever the call said.", {
+        **_STEP, "noted": "whether it was news: not where the job has a hint already, or is past polling",
+    }),
+    Event("callback.refused", "warning", "A request at the address for callbacks was no callback of a live job.", {
+        **_REASON, "status": "HTTP status of the answer",
     }),
     Event("job.submitted", "info", "A new job was stored.", {
         **_JOB, "unique_key": "the job's unique key", "retry_of": "number of the job that this one repeats",
@@ -80,7 +105,7 @@ _EVENTS = (
         "polling_s": "seconds from acceptance to readiness", "fetching_s": "seconds from readiness to the landed files",
         "total_s": "seconds from submission to the end", "polls": "polls", "submits": "intents to submit",
         "fetches": "downloads begun", "files": "number of artifacts", "bytes": "sum of the artifacts' sizes",
-        "sha256": "checksums of the artifacts", "destination": "folder below the storage root",
+        "sha256": "checksums of the artifacts", "destination": "folder below the storage's folder or URL",
     }),
     Event("job.parked", "error", "Only a person can decide what became of a submit.", {**_STEP, **_REASON}),
     Event("job.failed", "error", "A job has ended without its files: failed or expired.", {
@@ -95,10 +120,10 @@ _EVENTS = (
         **_STEP, "outcome": "what the step had learned",
     }),
     Event("file.landed", "info", "A file is durable under its final name.", {
-        **_JOB, "key": "path below the storage root", "bytes": "size", "sha256": "checksum",
+        **_JOB, "key": "path below the storage's folder or URL", "bytes": "size", "sha256": "checksum",
         "resumed_from": "bytes that an earlier download had left",
     }),
-    Event("storage.paused", "error", "The storage has no room or cannot be written; downloads wait.", {
+    Event("storage.paused", "error", "The storage has no room or cannot be reached; downloads wait.", {
         **_REASON, "until_s": "seconds until it is tried again",
     }),
     Event("storage.resumed", "info", "The storage can be written again.", {}),

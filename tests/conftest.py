@@ -1,4 +1,4 @@
-"""Fixtures that several rooms' tests share: databases, migrated and empty, of either kind."""
+"""Fixtures that several rooms' tests share: databases of either kind, migrated and empty, and buckets."""
 
 import shutil
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ import pytest
 
 from app.store import migrate
 from tests.postgres import Postgres, running_postgres
+from tests.s3 import Bucket, S3Server, running_s3
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +47,16 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """A database of this test's own, migrated and empty: the test runs on both kinds."""
     url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
     return url
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A server that speaks S3, for this test process."""
+    with running_s3(tmp_path_factory.mktemp("s3") / "server.log") as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(s3: S3Server) -> Bucket:
+    """A bucket of this test's own, empty."""
+    return s3.bucket()

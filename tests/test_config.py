@@ -257,6 +257,64 @@ def test_a_variable_below_a_value(tmp_path: Path) -> None:
     assert faults["log.level.deep"].reason == "is written below a value, not in a table"
 
 
+@pytest.mark.parametrize(
+    ("listen", "public_url", "read"),
+    [
+        ("127.0.0.1:8091", "https://tide.example.com", "https://tide.example.com"),
+        ("[::1]:1", "http://[::1]:8091/behind/a/proxy/", "http://[::1]:8091/behind/a/proxy"),
+        ("tide.internal:65535", "HTTPS://tide.example.com/", "HTTPS://tide.example.com"),
+    ],
+)
+def test_callbacks(tmp_path: Path, listen: str, public_url: str, read: str) -> None:
+    """Where to listen, and how providers get there; the slash at the end is not theirs to write."""
+    config = load(write(tmp_path, f'[callbacks]\nlisten = "{listen}"\npublic_url = "{public_url}"'), {})
+    assert (config.callbacks.listen, config.callbacks.public_url) == (listen, read)
+
+
+def test_no_callbacks(tmp_path: Path) -> None:
+    """Without the table nothing listens."""
+    config = load(write(tmp_path, "[callbacks]\n"), {})
+    assert (config.callbacks.listen, config.callbacks.public_url) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "listen", ["8091", ":8091", "127.0.0.1", "127.0.0.1:", "::1:80", "h:70000", "h:-1", "http://h:1"]
+)
+def test_addresses_that_cannot_be_listened_on(tmp_path: Path, listen: str) -> None:
+    """One fault, with the form that is wanted; what depends on it is not told as well."""
+    faults = faults_of(write(tmp_path, f'[callbacks]\nlisten = "{listen}"\npublic_url = "https://x"'))
+    assert {key: fault.reason for key, fault in faults.items()} == {
+        "callbacks.listen": "must be an address and a port to listen on, such as 127.0.0.1:8091 or [::1]:8091"
+    }
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "tide.example.com",
+        "ftp://x",
+        "https://",
+        "https://u:p@x",
+        "https://x?a=1",
+        "https://x/#a",
+        "https://x:0x",
+        "h p",
+    ],
+)
+def test_addresses_that_cannot_be_called(tmp_path: Path, url: str) -> None:
+    """Providers get an address that is whole, and nothing in it that a token could not follow."""
+    faults = faults_of(write(tmp_path, f'[callbacks]\nlisten = "127.0.0.1:1"\npublic_url = "{url}"'))
+    assert faults["callbacks.public_url"].reason.startswith("must be an http or https address without user name, query")
+
+
+def test_half_of_the_callbacks(tmp_path: Path) -> None:
+    """One key without the other is a fault that names the one that is missing."""
+    fault = faults_of(write(tmp_path, '[callbacks]\nlisten = "127.0.0.1:8091"'))["callbacks.public_url"]
+    assert fault.reason == "is required where listen is given: providers are told this address"
+    fault = faults_of(write(tmp_path, '[callbacks]\npublic_url = "https://x"'))["callbacks.public_url"]
+    assert fault.reason == "wants callbacks.listen beside it: an address to listen on, such as 127.0.0.1:8091"
+
+
 def test_two_variables_for_one_key(tmp_path: Path) -> None:
     """Variables that differ only in case contradict each other; neither wins silently."""
     faults = faults_of(write(tmp_path, ""), TIDEWAITER__WORKER__POLLS="1", tidewaiter__worker__polls="2")
@@ -310,3 +368,77 @@ def test_a_configuration_does_not_change(tmp_path: Path) -> None:
     config: Config = load(write(tmp_path, ""), {})
     with pytest.raises(ValidationError, match="frozen"):
         config.worker.polls = 3  # type: ignore[misc]  # the very mistake
+
+
+# --- storage --------------------------------------------------------------------------------------------------------
+
+
+def test_a_bucket(tmp_path: Path) -> None:
+    """A bucket in place of a folder: its options come from the file, the environment and secret files."""
+    (tmp_path / "secret").write_text("canary-of-file\n")
+    text = """
+    [storage]
+    url = "s3://exports/of/the-shop/"
+    [storage.options]
+    region = "eu-central-1"
+    access_key_id = "AKIA"
+    secret_access_key_file = "secret"
+    session_token = "canary-in-line"
+    """
+    config = load(write(tmp_path, text), {"TIDEWAITER__STORAGE__OPTIONS__VIRTUAL_HOSTED_STYLE_REQUEST": "true"})
+    assert (config.storage.root, config.storage.place) == (None, "s3://exports/of/the-shop")
+    assert config.storage.options.given == {
+        "region": "eu-central-1",
+        "access_key_id": "AKIA",
+        "secret_access_key": "canary-of-file",
+        "session_token": "canary-in-line",
+        "virtual_hosted_style_request": True,
+    }
+    assert set(config.secrets) == {"canary-of-file", "canary-in-line"}
+    assert "canary" not in repr(config)
+
+
+def test_a_bucket_out_of_the_environment(tmp_path: Path) -> None:
+    """The URL alone is enough: credentials are then those of the machine."""
+    config = load(write(tmp_path, ""), {"TIDEWAITER__STORAGE__URL": "gs://exports"})
+    assert (config.storage.root, config.storage.place, config.storage.options.given) == (None, "gs://exports", {})
+
+
+def test_a_folder_is_the_place(tmp_path: Path) -> None:
+    """What stands before the key of a file."""
+    assert load(write(tmp_path, ""), {}).storage.place == str(tmp_path / "exports")
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "reason"),
+    [
+        ('url = "s3://a-b"\nroot = "here"', "storage.root", "is given beside url; give one of them"),
+        ('url = "ftp://canary"', "storage.url", "must begin with s3://, gs:// or az://"),
+        ('url = "canary"', "storage.url", "must begin with s3://, gs:// or az://"),
+        ('url = "s3://"', "storage.url", "must name a bucket, such as s3://bucket or s3://bucket/prefix"),
+        ('url = "az://user:canary@exports"', "storage.url", "must name a bucket, such as az://bucket"),
+        ('url = "s3://exports//canary"', "storage.url", "must end in a plain prefix"),
+        ('url = "s3://exports/../canary"', "storage.url", "must end in a plain prefix"),
+        ('url = "s3://exports/canary?x=y"', "storage.url", "must end in a plain prefix"),
+        ('url = "s3://exports"\noptions.regoin = "canary"', "storage.options.regoin", "did you mean region?"),
+        ('url = "s3://exports"\noptions.allow_http = "canary"', "storage.options.allow_http", "true or false"),
+        (
+            'url = "s3://exports"\noptions.checksum_algorithm = "canary"',
+            "storage.options.checksum_algorithm",
+            "must be 'sha256' or 'crc64nvme'",
+        ),
+        ('url = "gs://exports"\noptions.region = "canary"', "storage.options", "region is no option of gs://; it has"),
+        ('options.region = "canary"', "storage.options", "belong to a url; a folder has none"),
+        (
+            'url = "s3://exports"\noptions.endpoint = "http://canary"',
+            "storage.options",
+            "endpoint is not encrypted; allow_http = true permits that",
+        ),
+    ],
+)
+def test_storages_that_cannot_be(tmp_path: Path, text: str, key: str, reason: str) -> None:
+    """Each fault has its key, what is wrong, and how to mend it; other faults are told with it."""
+    faults = faults_of(write(tmp_path, f"[storage]\n{text}\n[worker]\nlease_s = 0"))
+    assert set(faults) == {key, "worker.lease_s"}
+    assert reason in faults[key].reason
+    assert "canary" not in faults[key].reason

@@ -1,4 +1,4 @@
-"""``tidewaiter demo``: four exports of an emulated API by the real daemon, to be watched."""
+"""``tidewaiter demo``: exports of five emulated APIs by the real daemon, to be watched."""
 
 import asyncio
 import hashlib
@@ -12,8 +12,8 @@ from typing import Final
 import click
 
 from app.bootstrap import open_desk
-from app.cli.demo_stage import OPERATION, WISHES, Daemon, Wish, stage
-from app.cli.demo_view import Row, following, remarks, summary
+from app.cli.demo_stage import Daemon, stage
+from app.cli.demo_view import Row, following, summary
 from app.cli.errors import CommandError, ExitCode
 from app.cli.output import console, show_table
 from app.cli.session import Session, debug_option, example, pass_session
@@ -22,6 +22,7 @@ from app.clock import Clock, SystemClock
 from app.config import Config, load
 from app.desk import Desk
 from app.domain.job import Job, State
+from app.emulators.catalogue.scene import Part, Scene, demonstration
 
 _LOOK_S: Final = 0.15
 _LONGEST_S: Final = 55.0
@@ -34,10 +35,11 @@ _LONGEST_S: Final = 55.0
 @debug_option
 @pass_session
 def demo(session: Session, /, *, keep_files: bool) -> None:
-    """Watch four exports of an emulated API, from beginning to end.
+    """Watch exports of five emulated APIs, from beginning to end.
 
-    It starts emulated servers and the real daemon on this machine, asks for four exports, waits until the daemon has
-    landed them, stops it, and computes every checksum again. It takes a quarter of a minute and leaves nothing running.
+    It starts emulated servers and the real daemon on this machine, asks for an export or more of each, waits until the
+    daemon has landed them, stops it, and computes every checksum again. It takes half a minute at most and leaves
+    nothing running.
     """
     scratch = Path(tempfile.mkdtemp(prefix="tidewaiter-demo-"))
     try:
@@ -63,35 +65,37 @@ async def _unless_asked_to_stop(session: Session, scratch: Path) -> bool:
 
 async def _play(session: Session, scratch: Path) -> bool:
     clock = SystemClock()
-    async with stage(scratch, clock) as path:
+    scene = demonstration(clock)
+    async with stage(scratch, scene) as path:
         config = load(path, {})
         async with Daemon(path, scratch / "daemon.log") as daemon:
             with session.log(config) as log:
                 async with open_desk(config, log, clock) as desk:
-                    rows = await _watched(desk, daemon, clock)
+                    rows = await _watched(desk, scene, daemon, clock)
             code = await daemon.stop()
     verified = await asyncio.to_thread(_verify, rows, config)
     click.echo()
     show_table(summary(rows, verified))
-    for remark in remarks(rows):
-        click.echo(remark)
+    click.echo()
+    for remark in scene.told():
+        click.echo(f"- {remark}")
     if code != 0:
         click.echo(f"the daemon ended with exit code {code}")
     return code == 0 and all(verified.values()) and all(row.job.state is State.SUCCEEDED for row in rows)
 
 
-async def _watched(desk: Desk, daemon: Daemon, clock: Clock) -> list[Row]:
-    """Submit every wish and follow the jobs until all have ended.
+async def _watched(desk: Desk, scene: Scene, daemon: Daemon, clock: Clock) -> list[Row]:
+    """Submit every part and follow the jobs until all have ended.
 
     Raises:
         CommandError: the daemon died, or it takes too long.
     """
     started_at = clock.monotonic()
     _introduce()
-    jobs = [await _submitted(desk, wish) for wish in WISHES]
+    jobs = [await _submitted(desk, part) for part in scene.parts]
     with following(lambda: clock.monotonic() - started_at) as tell:
         while True:
-            rows = [await _row(desk, wish, job) for wish, job in zip(WISHES, jobs, strict=True)]
+            rows = [await _row(desk, part, job) for part, job in zip(scene.parts, jobs, strict=True)]
             tell(rows)
             if all(has_ended(row.job) for row in rows):
                 return rows
@@ -101,20 +105,20 @@ async def _watched(desk: Desk, daemon: Daemon, clock: Clock) -> list[Row]:
             await clock.sleep(_LOOK_S)
 
 
-async def _submitted(desk: Desk, wish: Wish) -> Job:
-    job, _ = await desk.submit(wish.account, OPERATION, wish.params)
+async def _submitted(desk: Desk, part: Part) -> Job:
+    job, _ = await desk.submit(part.account, part.wish.operation, part.wish.params)
     return job
 
 
-async def _row(desk: Desk, wish: Wish, job: Job) -> Row:
+async def _row(desk: Desk, part: Part, job: Job) -> Row:
     now = await desk.jobs.get(job.id) or job
-    return Row(wish, now, await desk.jobs.artifacts(job.id))
+    return Row(part, now, await desk.jobs.artifacts(job.id))
 
 
 def _verify(rows: Sequence[Row], config: Config) -> dict[str, bool]:
     """Whether each file on the disk has the checksum that the daemon noted, by its key."""
     return {
-        artifact.key: _sha256(config.storage.root / artifact.key) == artifact.sha256
+        artifact.key: _sha256(Path(config.storage.place) / artifact.key) == artifact.sha256
         for row in rows
         for artifact in row.artifacts
     }
@@ -130,8 +134,7 @@ def _sha256(path: Path) -> str | None:
 
 def _introduce() -> None:
     out = console()
-    out.print("[bold]Tidewaiter demo[/bold]: four exports of an emulated API, by a real daemon on a fresh database.")
-    out.print("[dim]The first signed URL will be out of date when it is given.[/dim]\n")
+    out.print("[bold]Tidewaiter demo[/bold]: exports of five emulated APIs, by a real daemon on a fresh database.\n")
 
 
 def _show_places(scratch: Path) -> None:

@@ -1,29 +1,24 @@
-"""The demo's stage: emulated servers, a configuration with two accounts on them, and the daemon as its own process."""
+"""The demo's stage: emulated servers, a configuration with accounts on them, and the daemon as its own process."""
 
 import asyncio
 import os
+import socket
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from app.cli.account_table import account_table
 from app.cli.errors import CommandError, ExitCode
-from app.clock import Clock
 from app.config import PREFIX
-from app.emulators.exports import ExportForm
-from app.emulators.faults import Fault, FaultKind, FaultRule
-from app.emulators.files import FileHost
-from app.emulators.symplify import SymplifyEmulator
+from app.emulators.catalogue.entry import Account
+from app.emulators.catalogue.scene import Scene
 
-_TOKEN: Final = "demo-token"  # noqa: S105  # of an emulator on this machine
-_BUILD_S: Final = 6.0
-_ROWS: Final = 12_000
 _STOP_S: Final = 10.0
 
 _CONFIG: Final = """\
-# Written by `tidewaiter demo`: two accounts on emulated servers of this machine.
+# Written by `tidewaiter demo`: accounts on emulated servers of this machine.
 
 [database]
 url = "sqlite:///tidewaiter.db"
@@ -38,85 +33,44 @@ drain_s = 5
 
 [log]
 format = "json"
+
+[callbacks]
+listen = "127.0.0.1:{port}"
+public_url = "http://127.0.0.1:{port}"
 """
-
-_ACCOUNT: Final = """
-[accounts.{name}]
-provider = "symplify"
-allow_private = true # the emulator is on this machine
-
-[accounts.{name}.settings]
-server = "{server}"
-customer_id = "{customer}"
-token_file = "token"
-result = "{result}"
-
-[accounts.{name}.limits]
-requests = 120
-period_s = 60
-spacing_s = 0
-
-[accounts.{name}.schedule]
-first_delay_s = 0.5
-interval_s = 1
-factor = 1.0
-cap_s = 1
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """One export that the demo asks for, and what is special about it."""
-
-    account: str
-    params: Mapping[str, str]
-    what: str
-
-
-OPERATION: Final = "statistics"
-WISHES: Final = (
-    Wish("by-url", {"export_type": "OPENS", "period": "LAST_DAY"}, "from a signed URL"),
-    Wish("by-redirect", {"export_type": "SENT", "period": "LAST_WEEK"}, "through a redirect"),
-    Wish("by-url", {"export_type": "CLICKS", "period": "LAST_DAY"}, "as JSON lines"),
-    Wish("by-redirect", {"export_type": "OPTOUTS", "period": "TODAY"}, "an empty file"),
-)
 
 
 @asynccontextmanager
-async def stage(scratch: Path, clock: Clock) -> AsyncIterator[Path]:
+async def stage(scratch: Path, scene: Scene) -> AsyncIterator[Path]:
     """Start the servers and write the configuration that leads to them; gives its path."""
-    expired_once = [FaultRule("url", 1, Fault(FaultKind.LINK_EXPIRED))]
-    async with FileHost(clock=clock, secrets=[_TOKEN]) as files:
-        by_url = _emulator(clock, files, "5004", expired_once)
-        by_redirect = _emulator(clock, files, "5005", [])
-        async with by_url, by_redirect:
-            accounts = (
-                _ACCOUNT.format(name="by-url", result="url", server=by_url.origin, customer="5004"),
-                _ACCOUNT.format(name="by-redirect", result="redirect", server=by_redirect.origin, customer="5005"),
-            )
-            yield _write_config(scratch, accounts)
+    async with AsyncExitStack() as stack:
+        for server in scene.servers:
+            await stack.enter_async_context(server)
+        yield _write_config(scratch, scene.accounts())
 
 
-def _emulator(clock: Clock, files: FileHost, customer_id: str, faults: Sequence[FaultRule]) -> SymplifyEmulator:
-    return SymplifyEmulator(
-        clock=clock,
-        files=files,
-        token=_TOKEN,
-        customer_id=customer_id,
-        build_s=_BUILD_S,
-        rows=_ROWS,
-        content={"CLICKS": ExportForm.NDJSON, "OPTOUTS": ExportForm.EMPTY},
-        faults=faults,
-    )
-
-
-def _write_config(scratch: Path, accounts: Sequence[str]) -> Path:
-    token = scratch / "token"
-    token.touch(mode=0o600)
-    token.write_text(f"{_TOKEN}\n")
+def _write_config(scratch: Path, accounts: Mapping[str, Account]) -> Path:
+    tables = [account_table(name, account, _secret_files(scratch, name, account)) for name, account in accounts.items()]
     path = scratch / "tidewaiter.toml"
-    path.write_text("".join([_CONFIG, *accounts]))
+    path.write_text("\n".join([_CONFIG.format(port=_free_port()), *tables]))
     return path
+
+
+def _free_port() -> int:
+    """A port on which the daemon can listen for callbacks."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port: int = listening.getsockname()[1]
+        return port
+
+
+def _secret_files(scratch: Path, name: str, account: Account) -> Mapping[str, str]:
+    """Write each secret into a file of its own, which its owner alone can read."""
+    files = {setting: f"{name}-{setting}" for setting in sorted(account.secrets)}
+    for setting, file in files.items():
+        (scratch / file).touch(mode=0o600)
+        (scratch / file).write_text(f"{account.settings[setting]}\n")
+    return files
 
 
 class Daemon:

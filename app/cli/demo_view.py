@@ -15,11 +15,11 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.demo_stage import Wish
 from app.cli.output import console, fraction_of, printable, remote_text, size, state_text, table
 from app.cli.watch import has_ended, line_of
 from app.domain.job import Job, State
 from app.domain.manifest import Artifact
+from app.emulators.catalogue.scene import Part
 
 _REMOTE: Final = 24
 _TAGS: Final = re.compile(r"(<[^>]*>|\s)+")
@@ -29,7 +29,7 @@ _TAGS: Final = re.compile(r"(<[^>]*>|\s)+")
 class Row:
     """One export of the demo as it stands, with the files that have landed."""
 
-    wish: Wish
+    part: Part
     job: Job
     artifacts: Sequence[Artifact]
 
@@ -65,16 +65,17 @@ class _Lines:
 def _picture(rows: Sequence[Row], elapsed_s: float) -> RenderableType:
     made = Table(box=box.ROUNDED, border_style="dim", header_style="bold")
     made.add_column("job", justify="right", no_wrap=True)
+    made.add_column("account", no_wrap=True)
     made.add_column("export", no_wrap=True, min_width=18)
     made.add_column("state", no_wrap=True, min_width=11)
     made.add_column("remote", width=_REMOTE)
     made.add_column("file", justify="right", no_wrap=True, min_width=7)
     for row in rows:
         job = row.job
-        export = Text.assemble(row.wish.params["export_type"], (f"\n{row.wish.what}", "dim"))
+        export = Text.assemble(row.part.wish.title, (f"\n{row.part.what}", "dim"))
         state = Text.assemble(_state(job), (f"\n{job.polls} poll{'s' * (job.polls != 1)}", "dim"))
         landed = size(sum(artifact.size for artifact in row.artifacts)) if row.artifacts else ""
-        made.add_row(str(job.id), export, state, _remote(job), landed)
+        made.add_row(str(job.id), row.part.account, export, state, _remote(job), landed)
     waiting = sum(not has_ended(row.job) for row in rows)
     foot: RenderableType = Text(f" all have ended after {elapsed_s:.1f} s", style="dim")
     if waiting:
@@ -125,10 +126,3 @@ def summary(rows: Sequence[Row], verified: Mapping[str, bool]) -> Table:
         if not row.artifacts:
             made.add_row(*start, Text(printable(row.job.reason or "no file"), style="dim"))
     return made
-
-
-def remarks(rows: Sequence[Row]) -> Iterator[str]:
-    """What was out of the ordinary."""
-    for row in rows:
-        if row.job.fetches > 1:
-            yield f"job {row.job.id} was given a signed URL that had expired, asked for another and downloaded again"

@@ -1,29 +1,27 @@
 """``tidewaiter emulate``: an emulated remote API on this machine, to try a configuration on."""
 
 import asyncio
+import dataclasses
 import signal
-from typing import Final
+from contextlib import AsyncExitStack
+from typing import Any, Final, get_type_hints
 
 import click
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
+from app.cli.account_table import account_table
 from app.cli.session import debug_option, example
 from app.clock import SystemClock
-from app.emulators.files import FileHost
-from app.emulators.symplify import SymplifyEmulator
+from app.emulators.catalogue import CATALOGUE
+from app.emulators.catalogue.entry import Entry
 
-_ACCOUNT: Final = """\
-[accounts.emulated]
-provider = "symplify"
-allow_private = true
-
-[accounts.emulated.settings]
-server = "{server}"
-customer_id = "{customer_id}"
-token = "{token}"
-
-[accounts.emulated.schedule]
-first_delay_s = 1
-interval_s = 2
+_STRUCTURES: Final = frozenset({"object", "array"})
+_EPILOG: Final = example("tidewaiter emulate {name} --port 8100")
+_UNTIL: Final = """
+Served until Ctrl-C. Faults are told to any of its servers: POST a list of rules to /_control/faults, such as
+[{"route": "status", "times": 2, "fault": {"kind": "throttle"}}]. GET /_control/variants tells what else can be changed
+while it runs, by a PATCH with a JSON object.
 """
 
 
@@ -33,47 +31,101 @@ def emulate() -> None:
     """Serve an emulated API to try a configuration on."""
 
 
-@emulate.command(epilog=example("tidewaiter emulate symplify --port 8100 --build-s 20"))
-@click.option(
-    "--port", type=click.IntRange(0, 65_535), default=0, help="Where the API listens; a free port unless told."
-)
-@click.option(
-    "--build-s", type=click.FloatRange(min=0), default=10.0, show_default=True, help="How long an export takes."
-)
-@click.option("--rows", type=click.IntRange(min=0), default=500, show_default=True, help="How many rows one has.")
-@click.option("--link-ttl-s", type=float, default=300.0, show_default=True, help="How long a signed URL is good for.")
-@click.option("--customer-id", default="5004", show_default=True, help="The customer that the API knows.")
-@click.option("--token", default="emulated-token", show_default=True, help="The token that it wants.")
-@debug_option
-def symplify(*, port: int, build_s: float, rows: int, link_ttl_s: float, customer_id: str, token: str) -> None:
-    """Serve Symplify's statistic export and the file host that it links to, until Ctrl-C.
+class _Typed(click.ParamType[Any]):
+    """An option whose value a field of a dataclass describes; what is no text is given as JSON."""
 
-    Faults are told to either server: POST a list of rules to /_control/faults, such as
-    [{"route": "status", "times": 2, "fault": {"kind": "throttle"}}].
-    """
+    def __init__(self, annotation: Any) -> None:
+        self._adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+        schema = self._adapter.json_schema()
+        if "$ref" in schema:  # an enumeration is a definition of its own
+            schema = schema["$defs"][schema["$ref"].rpartition("/")[2]]
+        self.name = schema.get("type", "text")
+        self._choices = schema.get("enum")
 
-    async def serve() -> None:
-        clock = SystemClock()
-        files = FileHost(clock=clock, secrets=[token])
-        api = SymplifyEmulator(
-            clock=clock,
-            files=files,
-            token=token,
-            customer_id=customer_id,
-            build_s=build_s,
-            link_ttl_s=link_ttl_s,
-            rows=rows,
-            port=port,
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002  # click's signature
+        """What is shown in place of the value."""
+        return f"[{'|'.join(map(str, self._choices))}]" if self._choices else self.name.upper()
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value as the field has it."""
+        try:
+            return self._read(value)
+        except ValidationError as error:
+            self.fail("; ".join(fault["msg"] for fault in error.errors()), param, ctx)
+
+    def written(self, value: Any) -> Any:
+        """A value as it would stand on the command line."""
+        if self.name in _STRUCTURES:
+            return self._adapter.dump_json(value).decode()
+        return self._adapter.dump_python(value, mode="json")
+
+    def _read(self, value: Any) -> Any:
+        try:
+            return self._adapter.validate_python(value)
+        except ValidationError:
+            if not isinstance(value, str) or self.name not in _STRUCTURES:
+                raise
+            return self._adapter.validate_json(value)
+
+
+def _options(entry: Entry) -> list[click.Parameter]:
+    """One option for each field of the entry's options, besides the port."""
+    port = click.Option(
+        ["--port"],
+        type=click.IntRange(0, 65_535),
+        default=0,
+        help="Where the API listens; a free port unless told.",
+    )
+    hints = get_type_hints(entry.options, include_extras=True)
+    return [port, *(_option(field, hints[field.name]) for field in dataclasses.fields(entry.options))]
+
+
+def _option(field: "dataclasses.Field[Any]", annotation: Any) -> click.Option:
+    typed = _Typed(annotation)
+    return click.Option(
+        [f"--{field.name.replace('_', '-')}", field.name],
+        type=typed,
+        default=typed.written(
+            field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        ),
+        show_default=True,
+        help=FieldInfo.from_annotation(annotation).description,
+    )
+
+
+def _command(entry: Entry) -> click.Command:
+    def serve(*, port: int, **chosen: object) -> None:
+        asyncio.run(_serve(entry, port, chosen))
+
+    return debug_option(
+        click.Command(
+            entry.name,
+            params=_options(entry),
+            callback=serve,
+            help=f"Serve {entry.title}.\n{_UNTIL}",
+            short_help=f"Serve {entry.title}.",
+            epilog=_EPILOG.format(name=entry.name),
         )
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        async with files, api:
-            click.echo(f"API        {api.base_url}")
-            click.echo(f"file host  {files.origin}")
-            click.echo("\nAn account for it:\n")
-            click.echo(_ACCOUNT.format(server=api.origin, customer_id=customer_id, token=token))
-            click.echo("Ctrl-C ends it.")
-            await stop.wait()
+    )
 
-    asyncio.run(serve())
+
+async def _serve(entry: Entry, port: int, chosen: dict[str, object]) -> None:
+    """Start the servers, say where they are, and wait until somebody has enough of it."""
+    served = entry.build(SystemClock(), port, entry.options(**chosen))
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        for server in served.servers.values():
+            await stack.enter_async_context(server)
+        width = max(map(len, served.servers)) + 2
+        for called, server in served.servers.items():
+            click.echo(f"{called:{width}}{server.origin}")
+        click.echo("\nAn account for it:\n")
+        click.echo(account_table("emulated", served.account()))
+        click.echo("Ctrl-C ends it.")
+        await stop.wait()
+
+
+for _entry in CATALOGUE.values():
+    emulate.add_command(_command(_entry))

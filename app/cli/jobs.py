@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 from rich.text import Text
@@ -40,7 +39,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.
 @click.group
 @debug_option
 def jobs() -> None:
-    """List, show, cancel and retry jobs."""
+    """List, show, cancel, retry and adopt jobs."""
 
 
 @jobs.command(
@@ -94,16 +93,16 @@ def list_jobs(
 def show(session: Session, /, *, job: int, as_json: bool) -> None:
     """Show a job with its history and its files."""
 
-    async def look() -> tuple[Job, list[Entry], list[Artifact], Path]:
+    async def look() -> tuple[Job, list[Entry], list[Artifact], str]:
         async with at_desk(session) as (desk, config):
-            return *await desk.show(job), config.storage.root
+            return *await desk.show(job), config.storage.place
 
-    seen, history, artifacts, root = asyncio.run(look())
+    seen, history, artifacts, place = asyncio.run(look())
     if as_json:
-        files = [artifact_as_json(one, root) for one in artifacts]
+        files = [artifact_as_json(one, place) for one in artifacts]
         show_json({**job_as_json(seen), "history": [entry_as_json(one) for one in history], "artifacts": files})
     else:
-        _show(seen, history, artifacts, root)
+        _show(seen, history, artifacts, place)
 
 
 @jobs.command(epilog=example("tidewaiter jobs cancel 12 13"))
@@ -148,6 +147,27 @@ def retry(session: Session, /, *, job: int, as_json: bool) -> None:
     _tell([asyncio.run(again())], as_json)
 
 
+@jobs.command(epilog=example("tidewaiter jobs adopt 12 r-812"))
+@click.argument("job", type=int)
+@click.argument("handle")
+@_json_option
+@config_option
+@pass_session
+def adopt(session: Session, /, *, job: int, handle: str, as_json: bool) -> None:
+    """Let a parked job follow the remote job HANDLE, which somebody has found at the provider.
+
+    A job is parked when nobody can tell what became of its submit. HANDLE is the provider's name for the remote job: an
+    id, a token or a URL, as its replies give it. The exit code is 1 where the job is not parked, or another job follows
+    that remote job already.
+    """
+
+    async def follow() -> Job:
+        async with at_desk(session) as (desk, _):
+            return await desk.adopt(job, handle)
+
+    _tell([asyncio.run(follow())], as_json)
+
+
 def _tell(changed: Sequence[Job], as_json: bool) -> None:
     if as_json:
         show_json([job_as_json(job) for job in changed])
@@ -158,7 +178,7 @@ def _tell(changed: Sequence[Job], as_json: bool) -> None:
         click.echo(f"{line_of(job)}{repeats}{asked}")
 
 
-def _show(job: Job, history: Sequence[Entry], artifacts: Sequence[Artifact], root: Path) -> None:
+def _show(job: Job, history: Sequence[Entry], artifacts: Sequence[Artifact], place: str) -> None:
     facts = table("job", str(job.id))
     until = job.finished_at or SystemClock().now()
     for name, value in (
@@ -183,4 +203,4 @@ def _show(job: Job, history: Sequence[Entry], artifacts: Sequence[Artifact], roo
     show_table(history_table(history))
     if artifacts:
         console().print()
-        show_files(artifacts, root)
+        show_files(artifacts, place)

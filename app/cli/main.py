@@ -15,10 +15,12 @@ COMMANDS: Final = {
     "serve": ("app.cli.serve", "Run the daemon."),
     "submit": ("app.cli.submit", "Ask for an export; the daemon sees to it."),
     "run": ("app.cli.run", "Make one export here and now, without a daemon."),
-    "jobs": ("app.cli.jobs", "List, show, cancel and retry jobs."),
+    "jobs": ("app.cli.jobs", "List, show, cancel, retry and adopt jobs."),
+    "accounts": ("app.cli.accounts", "See how accounts stand, pause and resume them."),
     "providers": ("app.cli.providers", "Show the remote APIs, and check specs of your own."),
+    "schedules": ("app.cli.schedules", "List recurring jobs, see when they are due, ask for one now."),
     "db": ("app.cli.db", "Bring the database's tables up to date."),
-    "demo": ("app.cli.demo", "Watch four exports of an emulated API, from beginning to end."),
+    "demo": ("app.cli.demo", "Watch exports of five emulated APIs, from beginning to end."),
     "emulate": ("app.cli.emulate", "Serve an emulated API to try a configuration on."),
 }
 _CODES: Final = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in MEANINGS.items())

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -129,9 +128,9 @@ def job_as_json(job: Job) -> dict[str, Any]:
     return {name: value for name, value in asdict(job).items() if name != "links"}
 
 
-def artifact_as_json(artifact: Artifact, root: Path) -> dict[str, Any]:
+def artifact_as_json(artifact: Artifact, place: str) -> dict[str, Any]:
     """A file by the names of its columns, and where it is."""
-    return {**asdict(artifact), "path": str(root / artifact.key)}
+    return {**asdict(artifact), "path": f"{place}/{artifact.key}"}
 
 
 def entry_as_json(entry: Entry) -> dict[str, Any]:
@@ -164,10 +163,10 @@ def _brief(reason: str) -> str:
     return f"{told[:_BRIEF]}…" if len(told) > _BRIEF and sys.stdout.isatty() else told
 
 
-def show_files(artifacts: Iterable[Artifact], root: Path) -> None:
+def show_files(artifacts: Iterable[Artifact], place: str) -> None:
     """Print landed files: where each is, on a line that can be copied, and below it its size and checksum."""
     for artifact in artifacts:
-        click.echo(f"{root / artifact.key}\n  {size(artifact.size)}, SHA-256 {artifact.sha256}")
+        click.echo(f"{place}/{artifact.key}\n  {size(artifact.size)}, SHA-256 {artifact.sha256}")
 
 
 def history_table(entries: Iterable[Entry]) -> Table:

@@ -1,6 +1,6 @@
 """``tidewaiter providers``: the remote APIs that there are, and the specs that describe them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from app.providers.faults import SpecError
 from app.providers.lint import lint, read_spec
 from app.providers.provider import Provider
 from app.providers.registry import Registry
+from app.providers.spec.parameters import Parameter
 from app.providers.spec.provider import spec_schema
 from app.providers.spec.values import Setting, ValueSpec
 
@@ -43,7 +44,7 @@ def list_providers(session: Session, /, *, as_json: bool) -> None:
 
 
 @providers.command(
-    epilog=example("tidewaiter providers show symplify", "tidewaiter providers show symplify --toml > my.toml")
+    epilog=example("tidewaiter providers show my-api", "tidewaiter providers show my-api --toml > specs/mine.toml")
 )
 @click.argument("name")
 @click.option("--toml", "as_toml", is_flag=True, help="Print the spec itself.")
@@ -54,7 +55,7 @@ def show(session: Session, /, *, name: str, as_toml: bool, as_json: bool) -> Non
     """Show what a provider's accounts need, and what they can be asked for."""
     if as_toml and as_json:
         raise click.UsageError("give one of --toml and --json")
-    provider = _registry(session).get(name)
+    provider = _named(session, name)
     if as_toml:
         click.echo(provider.source, nl=False)
     elif as_json:
@@ -76,7 +77,7 @@ def lint_files(*, file: tuple[Path, ...]) -> None:
     click.echo(f"{len(file)} spec{'s' * (len(file) != 1)}: no fault")
 
 
-@providers.command(epilog=example("tidewaiter providers test specs/mine.toml", "tidewaiter providers test symplify"))
+@providers.command(epilog=example("tidewaiter providers test specs/mine.toml", "tidewaiter providers test my-api"))
 @click.argument("what", metavar="FILE_OR_NAME", nargs=-1, required=True)
 @config_option
 @pass_session
@@ -97,6 +98,12 @@ def schema() -> None:
 def _registry(session: Session) -> Registry:
     """The providers of the configuration; the built-in ones where there is none."""
     return Registry.load(() if session.find_config() is None else session.load().providers.folders)
+
+
+def _named(session: Session, name: str) -> Provider:
+    # The shell makes the file of `show NAME --toml > specs/mine.toml` first: an empty one, which is no spec.
+    built_in = Registry.load()
+    return (built_in if name in built_in.names() else _registry(session)).get(name)
 
 
 def _provider(session: Session, what: str) -> Provider:
@@ -159,12 +166,27 @@ def _show_values(kind: str, values: Mapping[str, ValueSpec]) -> None:
         click.echo("none")
         return
     made = table(kind, "type", "required", "permitted", "default", "what it is")
-    for name, value in values.items():
+    for name, value in _every(values):
         secret = ", secret" if isinstance(value, Setting) and value.secret else ""
         made.add_row(
             name, f"{value.type}{secret}", _required(value), _permitted(value), _default(value), Text(value.help)
         )
     show_table(made)
+
+
+def _every(values: Mapping[str, ValueSpec]) -> Iterator[tuple[str, ValueSpec]]:
+    """The values of a table, and after each what may stand in it, named by its path."""
+    for name, value in values.items():
+        yield name, value
+        yield from _inside(name, value)
+
+
+def _inside(path: str, value: ValueSpec) -> Iterator[tuple[str, ValueSpec]]:
+    if isinstance(value, Parameter):
+        yield from _every({f"{path}.{name}": field for name, field in value.fields.items()})
+        if value.items is not None:
+            yield f"{path}[]", value.items
+            yield from _inside(f"{path}[]", value.items)
 
 
 def _required(value: ValueSpec) -> str:
@@ -180,6 +202,11 @@ def _permitted(value: ValueSpec) -> Text:
         parts.append(f"pattern {value.pattern}")
     if value.max_length is not None:
         parts.append(f"at most {value.max_length} characters")
+        parts += [f"{text} counts as {worth}" for text, worth in value.counted.items()]
+    if value.contains:
+        parts.append(f"contains {' and '.join(value.contains)}")
+    if isinstance(value, Parameter) and value.max_items is not None:
+        parts.append(f"at most {value.max_items} items")
     return Text("; ".join(parts))
 
 

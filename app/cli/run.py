@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
-from app.bootstrap import run_once
+from app.bootstrap import RunBrokenError, run_once
 from app.cli.errors import CommandError, ExitCode
 from app.cli.output import artifact_as_json, console, fraction_of, job_as_json, show_files, show_json
 from app.cli.session import Session, config_option, example, pass_session
@@ -49,9 +49,9 @@ def run(
             _asked(run_once(config, account, operation, params, out=out, on_change=on_change, log=log))
         )
     if as_json:
-        show_json({**job_as_json(job), "artifacts": [artifact_as_json(one, out) for one in artifacts]})
+        show_json({**job_as_json(job), "artifacts": [artifact_as_json(one, str(out)) for one in artifacts]})
     elif artifacts:
-        show_files(artifacts, out)
+        show_files(artifacts, str(out))
     if not has_ended(job):
         raise CommandError(ExitCode.INTERRUPTED, f"stopped before the end: {line_of(job)}")
     click.get_current_context().exit(verdict_of(job))
@@ -62,6 +62,8 @@ async def _asked(once: Awaitable[tuple[Job, list[Artifact]]]) -> tuple[Job, list
         return await once
     except RequestError as error:
         raise CommandError(ExitCode.USAGE, str(error)) from error
+    except RunBrokenError as error:
+        raise CommandError(ExitCode.FAILED, str(error)) from error
 
 
 @contextmanager

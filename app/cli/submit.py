@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import click
 
@@ -77,7 +76,7 @@ def submit(
                 return ExitCode.OK
             tell = _tell_nothing if as_json else _tell_line
             ended = await until_ended(desk, job, SystemClock(), tell, timeout)
-            _tell_end(ended, await desk.jobs.artifacts(ended.id), config.storage.root, as_json)
+            _tell_end(ended, await desk.jobs.artifacts(ended.id), config.storage.place, as_json)
             return verdict_of(ended)
 
     click.get_current_context().exit(asyncio.run(ask()))
@@ -107,8 +106,8 @@ def _tell_nothing(_job: Job) -> None:
     pass
 
 
-def _tell_end(job: Job, artifacts: Sequence[Artifact], root: Path, as_json: bool) -> None:
+def _tell_end(job: Job, artifacts: Sequence[Artifact], place: str, as_json: bool) -> None:
     if as_json:
-        show_json({**job_as_json(job), "artifacts": [artifact_as_json(one, root) for one in artifacts]})
+        show_json({**job_as_json(job), "artifacts": [artifact_as_json(one, place) for one in artifacts]})
     elif artifacts:
-        show_files(artifacts, root)
+        show_files(artifacts, place)

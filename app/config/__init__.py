@@ -2,11 +2,21 @@
 
 from app.config.faults import ConfigError, Fault
 from app.config.load import PREFIX, load
-from app.config.tables import AccountTable, Config, LimitsTable, Origin, ScheduleTable, Source
+from app.config.tables import (
+    AccountTable,
+    CallbacksTable,
+    Config,
+    LimitsTable,
+    Origin,
+    ScheduleTable,
+    Source,
+    host_and_port,
+)
 
 __all__ = [
     "PREFIX",
     "AccountTable",
+    "CallbacksTable",
     "Config",
     "ConfigError",
     "Fault",
@@ -14,5 +24,6 @@ __all__ = [
     "Origin",
     "ScheduleTable",
     "Source",
+    "host_and_port",
     "load",
 ]

@@ -17,11 +17,14 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from app.config.faults import ConfigError, Fault
-from app.config.tables import AccountTable, Config, Origin, Source
+from app.config.tables import AccountTable, Config, Origin, RecurringTable, Source
 
 PREFIX: Final = "TIDEWAITER__"
 _FILE: Final = "_file"
 _LARGEST_SECRET: Final = 65_536
+
+_NAMED: Final[Mapping[str, type[BaseModel]]] = {"accounts": AccountTable, "schedules": RecurringTable}
+"""Tables of tables, whose second level is named by whoever writes them."""
 
 _Key: TypeAlias = tuple[str, ...]
 
@@ -71,10 +74,10 @@ def _remembering(config: Config, path: Path, leaves: _Layer) -> Config:
 
 
 def _rest_of(document: dict[str, Any], error: ValidationError, folder: Path) -> Config | None:
-    """The configuration without the values that are at fault; of an account that lacks a key, without the account."""
+    """The configuration without what is at fault: values, schedules, and accounts that lack a key."""
     for one in error.errors(include_url=False, include_input=False, include_context=False):
         key = [str(name) for name in one["loc"] if name != "[key]"]
-        if key[0] == "accounts" and (one["type"] == "missing" or "[key]" in one["loc"]):
+        if key[0] == "schedules" or (key[0] in _NAMED and (one["type"] == "missing" or "[key]" in one["loc"])):
             key = key[:2]
         table: Any = document
         for name in key[:-1]:
@@ -92,6 +95,7 @@ def _secrets_in(config: Config, leaves: _Layer) -> Iterator[str]:
     password = urlsplit(config.database.url).password
     if password:
         yield unquote(password)
+    yield from config.storage.options.secrets
 
 
 # --- file and environment ---------------------------------------------------------------------------------------------
@@ -271,9 +275,9 @@ def _reason(error: ErrorDetails, key: _Key) -> str:
 def _keys_beside(key: _Key) -> list[str]:
     """The keys that there are in the table in which an unknown key stands."""
     table: type[BaseModel] = Config
-    path = ["accounts", *key[2:-1]] if key[0] == "accounts" else list(key[:-1])
+    path = [key[0], *key[2:-1]] if key[0] in _NAMED else list(key[:-1])
     for name in path:
-        annotation = AccountTable if name == "accounts" else table.model_fields[name].annotation
+        annotation = _NAMED.get(name) or table.model_fields[name].annotation
         table = annotation if isinstance(annotation, type) else table
     return sorted(table.model_fields)
 

@@ -8,21 +8,26 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     ValidationInfo,
+    field_validator,
     model_validator,
 )
 
+from app.config.base import Table, from_folder
 from app.config.faults import Fault
+from app.config.storage import StorageTable
+from app.recurrence import check_cron, check_templates
 from app.store.address import Address
 
+_LARGEST_PORT: Final = 65_535
 _ACCOUNT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -49,12 +54,6 @@ def _no_truth_value(value: object) -> object:
     return value
 
 
-def _from_folder(path: Path, info: ValidationInfo) -> Path:
-    """The path as it is meant: from the folder that ``load`` passes as context."""
-    folder: Path = info.context["folder"] if info.context else Path.cwd()
-    return folder / path
-
-
 def _split_paths(value: object) -> object:
     return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
 
@@ -68,6 +67,23 @@ def _account_name(name: str) -> str:
     return name
 
 
+def _schedule_name(name: str) -> str:
+    if not _ACCOUNT_NAME.fullmatch(name):
+        raise ValueError(
+            "a schedule's name is made of lower-case letters, digits, - and _, begins with a letter or a digit, "
+            "and has at most 64 characters"
+        )
+    return name
+
+
+def _zone_name(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone; names are such as Europe/Amsterdam") from None
+    return name
+
+
 def _database_url(url: str, info: ValidationInfo) -> str:
     try:
         address = Address.parse(url)
@@ -75,7 +91,40 @@ def _database_url(url: str, info: ValidationInfo) -> str:
         raise ValueError(
             "must be a URL such as sqlite:///tidewaiter.db, which names a file, or postgresql://user@host/name"
         ) from None
-    return url if address.file is None else f"sqlite:///{_from_folder(address.file, info)}"
+    return url if address.file is None else f"sqlite:///{from_folder(address.file, info)}"
+
+
+def _listen_address(text: str) -> str:
+    host_and_port(text)
+    return text
+
+
+def host_and_port(listen: str) -> tuple[str, int]:
+    """The host and the port of an address to listen on.
+
+    Raises:
+        ValueError: it is none.
+    """
+    host, colon, port = listen.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]") if host.startswith("[") and host.endswith("]") else host
+    is_host = bool(bare) and (":" not in bare or bare != host) and not any(sign in bare for sign in "/@ ")
+    if not (colon and is_host and port.isascii() and port.isdigit() and int(port) <= _LARGEST_PORT):
+        raise ValueError("must be an address and a port to listen on, such as 127.0.0.1:8091 or [::1]:8091")
+    return bare, int(port)
+
+
+def _public_url(text: str) -> str:
+    """The address that providers call, without the slash at its end."""
+    try:
+        parts = urlsplit(text)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        sound = False
+    if not sound or not text.isascii() or any(sign in text for sign in "?#@ "):
+        raise ValueError(
+            "must be an http or https address without user name, query and fragment, such as https://tide.example.com"
+        )
+    return text.rstrip("/")
 
 
 def _plain(value: object) -> object:
@@ -95,7 +144,7 @@ def _plain(value: object) -> object:
             raise ValueError("must be text, a number, true or false, an array or a table; dates go in quotes")
 
 
-_ResolvedPath: TypeAlias = Annotated[Path, AfterValidator(_from_folder)]
+_ResolvedPath: TypeAlias = Annotated[Path, AfterValidator(from_folder)]
 _Number: TypeAlias = Annotated[float, BeforeValidator(_no_truth_value), Field(allow_inf_nan=False)]
 _Positive: TypeAlias = Annotated[_Number, Field(gt=0)]
 _FromZero: TypeAlias = Annotated[_Number, Field(ge=0)]
@@ -103,23 +152,13 @@ _FromOne: TypeAlias = Annotated[_Number, Field(ge=1)]
 _Count: TypeAlias = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
-
-
-class DatabaseTable(_Table):
+class DatabaseTable(Table):
     """``[database]``: ``sqlite:///`` and an absolute path, or a ``postgresql://`` URL, which may hold a password."""
 
     url: Annotated[str, AfterValidator(_database_url), Field(repr=False)] = "sqlite:///tidewaiter.db"
 
 
-class StorageTable(_Table):
-    """``[storage]``: the folder in which finished files land."""
-
-    root: _ResolvedPath = Path("exports")
-
-
-class WorkerTable(_Table):
+class WorkerTable(Table):
     """``[worker]``: the daemon's pace.
 
     ``polls`` and ``downloads`` bound what each lane has under way; ``lookout_s`` is how often it looks for new jobs.
@@ -133,36 +172,58 @@ class WorkerTable(_Table):
     heartbeat_s: _FromOne = 60.0
 
 
-class RetentionTable(_Table):
+class RetentionTable(Table):
     """``[retention]``: how long finished jobs, and the parts of broken-off downloads, are kept."""
 
     finished_days: _Positive = 90.0
     partial_hours: _Positive = 24.0
 
 
-class LogTable(_Table):
+class LogTable(Table):
     """``[log]``: ``auto`` is the console's format on a terminal and JSON elsewhere."""
 
     format: Literal["auto", "json", "console"] = "auto"
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class ProvidersTable(_Table):
+class CallbacksTable(Table):
+    """``[callbacks]``: where providers can call back; without it nothing listens, and polling does all.
+
+    ``listen`` is where the daemon listens, ``public_url`` how providers get there: most often a proxy's address.
+    """
+
+    listen: Annotated[str, AfterValidator(_listen_address)] | None = None
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = None
+
+    @field_validator("public_url")
+    @classmethod
+    def _with_listen(cls, public_url: str | None, info: ValidationInfo) -> str | None:
+        if "listen" not in info.data:
+            return public_url  # its own fault has been told
+        if public_url is None and info.data["listen"] is not None:
+            raise ValueError("is required where listen is given: providers are told this address")
+        if public_url is not None and info.data["listen"] is None:
+            raise ValueError("wants callbacks.listen beside it: an address to listen on, such as 127.0.0.1:8091")
+        return public_url
+
+
+class ProvidersTable(Table):
     """``[providers]``: folders with the operator's own specs; one text may name several, separated as in PATH."""
 
     folders: Annotated[tuple[_ResolvedPath, ...], BeforeValidator(_split_paths)] = ()
 
 
-class LimitsTable(_Table):
+class LimitsTable(Table):
     """``[accounts.NAME.limits]``: what replaces the provider's own limits; ``None`` leaves them as they are."""
 
     requests: _Count | None = None
     period_s: _Positive | None = None
     spacing_s: _FromZero | None = None
     concurrency: _Count | None = None
+    remote_jobs: _Count | None = None
 
 
-class ScheduleTable(_Table):
+class ScheduleTable(Table):
     """``[accounts.NAME.schedule]``: what replaces the provider's own schedule; ``None`` leaves it as it is."""
 
     first_delay_s: _FromZero | None = None
@@ -178,7 +239,7 @@ class ScheduleTable(_Table):
         return self
 
 
-class AccountTable(_Table):
+class AccountTable(Table):
     """``[accounts.NAME]``: one set of credentials on a provider, which is who checks the ``settings``."""
 
     provider: Annotated[str, Field(min_length=1)]
@@ -190,7 +251,18 @@ class AccountTable(_Table):
     schedule: ScheduleTable = ScheduleTable()
 
 
-class Config(_Table):
+class RecurringTable(Table):
+    """``[schedules.NAME]``: a job that recurs; its ``params`` may hold dates such as ``${yesterday}``."""
+
+    account: Annotated[str, Field(min_length=1)]
+    operation: Annotated[str, Field(min_length=1)]
+    cron: Annotated[str, AfterValidator(check_cron)]
+    timezone: Annotated[str, AfterValidator(_zone_name)] = "UTC"
+    catch_up: Literal["skip", "last", "all"] = "last"
+    params: Mapping[str, Annotated[Any, AfterValidator(_plain), AfterValidator(check_templates)]] = {}
+
+
+class Config(Table):
     """A configuration whose every value is well-formed and whose every path is absolute; :func:`app.config.load`."""
 
     database: DatabaseTable
@@ -199,7 +271,9 @@ class Config(_Table):
     retention: RetentionTable
     log: LogTable
     providers: ProvidersTable
+    callbacks: CallbacksTable = CallbacksTable()
     accounts: Mapping[Annotated[str, AfterValidator(_account_name)], AccountTable]
+    schedules: Mapping[Annotated[str, AfterValidator(_schedule_name)], RecurringTable] = {}
 
     _path: Path = PrivateAttr(default=Path())
     _origins: Mapping[tuple[str, ...], Origin] = PrivateAttr(default_factory=dict)

@@ -38,6 +38,9 @@ TERMINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED, State.EXPI
 LIVE = frozenset(State) - TERMINAL - {State.PARKED}
 
 
+REMOTE = frozenset({State.SUBMITTING, State.RECONCILING, State.POLLING, State.CANCELLING})
+"""Where a remote job is under way, or may be."""
+
 CANCELLED_AT_ONCE = frozenset({State.QUEUED, State.POLLING, State.FETCHING})
 """Where a wish to cancel is granted by the next step. In SUBMITTING and RECONCILING a remote job may exist that has to
 be found first; in CLEANING and CANCELLING the job is about to end."""
@@ -63,6 +66,10 @@ class Job:
     ``failures`` consecutive failures in this state, ``crashes`` steps that died on a fault of ours, ``submits``
     intents recorded, ``resubmits`` submits made because a remote job was gone, ``fetches`` downloads begun.
     ``due_at`` is when the job wants its next step; ``None`` for never.
+
+    ``answer_key`` is the same for jobs that may share one answer. ``callback_hash`` is the SHA-256 of the token in the
+    callback URL that the last submit named, ``hinted`` says that a callback came which no step has looked into yet.
+    ``moved_at`` is when the provider last told anything new of the remote job.
     """
 
     id: int
@@ -96,6 +103,10 @@ class Job:
     ready_at: float | None = None
     landed_at: float | None = None
     finished_at: float | None = None
+    answer_key: str | None = None
+    callback_hash: str | None = None
+    hinted: bool = False
+    moved_at: float | None = None
 
     def but(self, **changes: Any) -> "Job":
         """The job with these members changed: ``dataclasses.replace``, at half its price, which every poll pays."""
@@ -111,7 +122,10 @@ _PLACES = {name: place for place, name in enumerate(Job.__slots__)}
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job that is asked for but not stored yet; ``params`` have been checked against the provider's spec."""
+    """A job that is asked for but not stored yet; ``params`` have been checked against the provider's spec.
+
+    ``wait_s`` is how long it waits before its first step.
+    """
 
     account: str
     operation: str
@@ -119,6 +133,8 @@ class NewJob:
     deadline_s: float
     unique_key: str | None = None
     retry_of: int | None = None
+    answer_key: str | None = None
+    wait_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from app.domain import rules
 from app.domain.job import LIVE, Entry, Job, State
 from app.domain.manifest import Artifact
 from app.domain.schedule import Policy
+from app.domain.visit import Visit
 
 
 class IllegalOutcomeError(Exception):
@@ -35,7 +36,8 @@ class IllegalOutcomeError(Exception):
 class Update:
     """What one outcome changes: the job as it will stand, valid only if the stored one still has ``expected``.
 
-    ``artifacts`` are files that have landed and are recorded with it, whatever the outcome was.
+    ``artifacts`` are files that have landed and are recorded with it, whatever the outcome was. ``saw_hint`` says that
+    the step knew of the callback that the job was hinted by; one that came later is not answered by this outcome.
     """
 
     job: Job
@@ -44,9 +46,10 @@ class Update:
     outcome: o.Outcome
     entry: Entry | None = None
     artifacts: tuple[Artifact, ...] = ()
+    saw_hint: bool = False
 
 
-_Rule: TypeAlias = Callable[[rules.Visit], Job]
+_Rule: TypeAlias = Callable[[Visit], Job]
 
 
 def advance(job: Job, outcome: o.Outcome, policy: Policy, now: float, rand: Random) -> Update:
@@ -65,7 +68,7 @@ def advance(job: Job, outcome: o.Outcome, policy: Policy, now: float, rand: Rand
     rule = TABLE.get((job.state, type(outcome)))
     if rule is None:
         raise IllegalOutcomeError(f"{type(outcome).__name__} cannot happen to a job that is {job.state}")
-    after = rule(rules.Visit(job, outcome, policy, now, rand, job.version + 1))
+    after = rule(Visit(job, outcome, policy, now, rand, job.version + 1))
     told = after.state is not job.state or (after.reason is not None and after.reason != job.reason)
     entry = None
     if told:
@@ -79,11 +82,14 @@ def advance(job: Job, outcome: o.Outcome, policy: Policy, now: float, rand: Rand
             name,
             after.reason or _detail(outcome),
         )
-    return Update(after, job.version, job.state, outcome, entry, getattr(outcome, "artifacts", ()))
+    artifacts = getattr(outcome, "artifacts", ())
+    return Update(after, job.version, job.state, outcome, entry, artifacts, job.hinted)
 
 
 def _detail(outcome: o.Outcome) -> str | None:
     """What the history says of an outcome that has no reason."""
+    if isinstance(outcome, o.Stored) and outcome.shared_from is not None:
+        return f"the answer of job {outcome.shared_from}"
     handle = getattr(outcome, "handle", None)
     return None if handle is None else f"handle {handle}"
 
@@ -102,11 +108,15 @@ _ANY_LIVE: Mapping[type[o.Outcome], _Rule] = {
 _BY_STATE: Mapping[State, Mapping[type[o.Outcome], _Rule | None]] = {
     State.QUEUED: {
         o.Intended: rules.intend,
+        o.Ready: rules.fetch_at_once,
+        o.Stored: rules.stored,
+        o.StorageFull: rules.later,
     },
     State.SUBMITTING: {
         o.Accepted: rules.poll_from_now,
-        o.Stored: rules.stored_by_poll,
-        o.Duplicate: rules.poll_from_now,
+        o.Stored: rules.stored_by_submit,
+        o.Ready: rules.fetch_at_once,
+        o.Duplicate: rules.share,
         o.Unsent: rules.queue_again,
         o.Unknown: rules.reconcile,
         o.Throttled: rules.account_paused_unsubmitted,
@@ -144,6 +154,7 @@ _BY_STATE: Mapping[State, Mapping[type[o.Outcome], _Rule | None]] = {
     },
     State.CLEANING: {
         o.Cleaned: rules.succeed,
+        o.LeftAlone: rules.succeed,
         o.Retry: rules.clean_failed,
         o.Refused: rules.succeed_untidily,
         o.Crashed: rules.clean_failed,
@@ -152,6 +163,7 @@ _BY_STATE: Mapping[State, Mapping[type[o.Outcome], _Rule | None]] = {
     },
     State.CANCELLING: {
         o.Cancelled: rules.cancelled,
+        o.LeftAlone: rules.cancelled,
         o.Retry: rules.cancel_failed,
         o.Refused: rules.cancelled_untidily,
         o.Crashed: rules.cancel_failed,

@@ -31,6 +31,7 @@ class Artifact:
 
     ``number`` counts the files of a job from 0, in the order in which the provider listed them. ``key`` is the path
     below the storage root, with forward slashes. ``size`` is in bytes, ``sha256`` lower-case hex of the stored bytes.
+    ``count`` is the number of records, where it is known.
     """
 
     number: int
@@ -41,6 +42,7 @@ class Artifact:
     sha256: str
     media_type: str
     landed_at: float
+    count: int | None = None
 
 
 def folder_of(account: str, operation: str, created_at: float, job_id: int) -> str:
@@ -81,10 +83,13 @@ def render_manifest(
     account: str,
     operation: str,
     handle: str | None,
+    status: str | None,
     artifacts: Sequence[Artifact],
     finished_at: float,
 ) -> bytes:
     """The manifest document of a job, written when every artifact is durable.
+
+    ``status`` is the provider's own word for the end of its job, such as that only a part of it could be done.
 
     Returns:
         UTF-8 JSON; times are epoch seconds, sizes bytes.
@@ -94,6 +99,7 @@ def render_manifest(
         "account": account,
         "operation": operation,
         "handle": handle,
+        "status": status,
         "finished_at": finished_at,
         "artifacts": [asdict(artifact) for artifact in sorted(artifacts, key=lambda one: one.number)],
     }

@@ -9,9 +9,13 @@ from app.domain.wire import Link
 
 @dataclass(frozen=True, slots=True)
 class Intended:
-    """The intent to submit is about to be made durable; ``key`` names it, also as idempotency key."""
+    """The intent to submit is about to be made durable; ``key`` names it, also as idempotency key.
+
+    ``callback_hash`` is what is kept of the token in the callback URL that the submit will name, where it names one.
+    """
 
     key: str
+    callback_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +28,9 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """The provider says that the same remote job exists already; it is shared from now on."""
+    """The provider says that the same remote job exists already, and names it or not; it is shared from now on."""
 
-    handle: str
+    handle: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +97,28 @@ class Inline:
 
 
 @dataclass(frozen=True, slots=True)
+class Empty:
+    """The remote job has finished without a file. The step writes the manifest and reports ``Stored``, as above."""
+
+    status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FetchStarted:
     """A download is about to begin: counted before the work, so that a poison file cannot loop for ever."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Every artifact is durable, and the manifest after them."""
+    """Every artifact is durable, and the manifest after them.
+
+    ``status`` is the provider's word where it came along. ``shared_from`` is the job whose answer this is a copy of,
+    where the provider was not asked.
+    """
 
     artifacts: tuple[Artifact, ...]
+    status: str | None = None
+    shared_from: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +153,11 @@ class Cancelled:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftAlone:
+    """Other jobs of ours follow the same remote job, or none of ours has made it: it is not this one's to end."""
+
+
+@dataclass(frozen=True, slots=True)
 class Retry:
     """A passing fault: the same step again, later."""
 
@@ -160,7 +182,7 @@ class Unauthorized:
 
 @dataclass(frozen=True, slots=True)
 class StorageFull:
-    """The storage has no room; downloads are paused and nothing is charged to the job."""
+    """The storage has no room, or cannot be reached; downloads are paused and nothing is charged to the job."""
 
     reason: str
 
@@ -226,6 +248,7 @@ Outcome: TypeAlias = (
     | Unmapped
     | Cleaned
     | Cancelled
+    | LeftAlone
     | Retry
     | Throttled
     | Unauthorized

@@ -4,54 +4,14 @@ A rule takes the visit (job, outcome, policy, time, chance) and gives the job as
 which the state machine counts.
 """
 
-from dataclasses import dataclass, replace
-from random import Random
-from typing import Any
+from dataclasses import replace
 
 from app.domain import outcome as o
 from app.domain.job import Job, State
-from app.domain.schedule import Policy
+from app.domain.visit import Visit, because, finish
 
 _THROTTLED_AGAIN_S = 1.0
-_LONGEST_REASON = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """Everything that a rule of the table may look at."""
-
-    job: Job
-    outcome: Any
-    policy: Policy
-    now: float
-    rand: Random
-    version: int
-
-    def becomes(self, **changes: Any) -> Job:
-        """The job with these changes, at its next version."""
-        return self.job.but(version=self.version, **changes)
-
-    def retry_in(self, failures: int) -> float:
-        """Seconds until the same step may be tried again."""
-        asked = getattr(self.outcome, "retry_after_s", None)
-        backoff = self.policy.retry.delay(failures, self.rand)
-        return backoff if asked is None else max(self.policy.clamp(asked), min(backoff, self.policy.retry.base_s))
-
-
-def _because(visit: Visit) -> str:
-    reason = str(getattr(visit.outcome, "reason", "") or getattr(visit.outcome, "excerpt", ""))
-    return reason[:_LONGEST_REASON]
-
-
-def _finish(visit: Visit, state: State, reason: str | None) -> Job:
-    return visit.becomes(
-        state=state,
-        due_at=None,
-        reason=reason,
-        finished_at=visit.now,
-        links=(),
-        cancel_requested=False,
-    )
+_FOUND = (o.Adopted, o.AdoptDecided)
 
 
 # --- submitting -------------------------------------------------------------------------------------------------------
@@ -65,24 +25,42 @@ def intend(visit: Visit) -> Job:
         intent_key=visit.outcome.key,
         intent_at=visit.now,
         submits=visit.job.submits + 1,
+        shared=False,
         failures=0,
         reason=None,
+        callback_hash=visit.outcome.callback_hash,
+        hinted=False,
     )
 
 
 def poll_from_now(visit: Visit) -> Job:
-    """The remote job is known; the first poll comes after the delay of the spec, or when the provider wants it."""
-    asked = getattr(visit.outcome, "retry_after_s", None)
-    first = visit.policy.first_delay_s * (1.0 - visit.policy.poll.jitter * visit.rand.random())
-    return visit.becomes(
+    """The remote job is known; the first poll comes after the delay of the spec, or when the provider wants it.
+
+    It comes now where the callback was faster than our own commit. A remote job that was there before will not call
+    us, for it was made with somebody else's callback URL.
+    """
+    shared = isinstance(visit.outcome, o.Duplicate) or (isinstance(visit.outcome, _FOUND) and visit.job.shared)
+    polling = visit.becomes(
         state=State.POLLING,
-        due_at=visit.now + (first if asked is None else visit.policy.clamp(asked)),
         handle=visit.outcome.handle,
-        shared=isinstance(visit.outcome, o.Duplicate),
+        shared=shared,
         submitted_at=visit.now,
+        moved_at=visit.now,
         failures=0,
         reason=None,
+        callback_hash=None if shared else visit.job.callback_hash,
     )
+    asked = getattr(visit.outcome, "retry_after_s", None)
+    first_s = visit.first_poll_in(polling) if asked is None else visit.policy.clamp(asked)
+    return polling.but(due_at=visit.now + (0.0 if visit.job.hinted else first_s))
+
+
+def share(visit: Visit) -> Job:
+    """Somebody's remote job is followed; where the provider did not name it, it has to be found first."""
+    if visit.outcome.handle is not None:
+        return poll_from_now(visit)
+    reason = "the provider has such a remote job already, and does not name it"
+    return _in_doubt(visit, reason).but(shared=True)
 
 
 def queue_again(visit: Visit) -> Job:
@@ -93,53 +71,25 @@ def queue_again(visit: Visit) -> Job:
         state=State.QUEUED,
         due_at=visit.now + delay,
         failures=failures,
-        reason=_because(visit) or None,
+        reason=because(visit) or None,
     )
 
 
 def reconcile(visit: Visit) -> Job:
     """Find out first what became of the submit."""
-    return visit.becomes(
-        state=State.RECONCILING,
-        due_at=visit.now,
-        failures=0,
-        reason=_because(visit),
-    )
+    return _in_doubt(visit, because(visit))
 
 
-def decide(visit: Visit) -> Job:
-    """Nobody can find out: submit again where that is harmless, else leave it to a person."""
-    if visit.policy.repeatable:
-        return queue_again(visit).but(reason=f"submitting again, which is harmless here: {_because(visit)}")
-    return visit.becomes(state=State.PARKED, due_at=None, reason=_because(visit))
+def _in_doubt(visit: Visit, reason: str) -> Job:
+    """A remote job may be there from now on at the latest: what lags behind it is reckoned from here."""
+    return visit.becomes(state=State.RECONCILING, due_at=visit.now, submitted_at=visit.now, failures=0, reason=reason)
 
 
-# --- polling ----------------------------------------------------------------------------------------------------------
-
-
-def wait(visit: Visit) -> Job:
-    """Not ready: come back on the schedule. Waiting is no failure and clears those there were."""
-    seen: o.Pending = visit.outcome
-    job, policy = visit.job, visit.policy
-    delay = policy.poll.delay(job.polls, visit.rand) if seen.retry_after_s is None else policy.clamp(seen.retry_after_s)
-    return visit.becomes(
-        due_at=visit.now + delay,
-        polls=job.polls + 1,
-        failures=0,
-        crashes=0,
-        reason=None,
-        remote_status=seen.status if seen.status is not None else job.remote_status,
-        progress=seen.progress if seen.progress is not None else job.progress,
-        handle=seen.handle or job.handle,
-    )
-
-
-def fetch(visit: Visit) -> Job:
-    """Ready: land the files."""
+def fetch_at_once(visit: Visit) -> Job:
+    """Nothing has to be waited for: land the files."""
     return visit.becomes(
         state=State.FETCHING,
         due_at=visit.now,
-        polls=visit.job.polls + 1,
         failures=0,
         crashes=0,
         reason=None,
@@ -149,30 +99,79 @@ def fetch(visit: Visit) -> Job:
     )
 
 
+def decide(visit: Visit) -> Job:
+    """Nobody can find out: submit again where that is harmless, else leave it to a person."""
+    if visit.policy.repeatable:
+        return queue_again(visit).but(reason=f"submitting again, which is harmless here: {because(visit)}")
+    came = "; its callback has come, so there is a remote job" if visit.job.hinted else ""
+    return visit.becomes(state=State.PARKED, due_at=None, reason=f"{because(visit)}{came}")
+
+
+# --- polling ----------------------------------------------------------------------------------------------------------
+
+
+def wait(visit: Visit) -> Job:
+    """Not ready: come back on the schedule. Waiting is no failure and clears those there were."""
+    seen: o.Pending = visit.outcome
+    job, policy = visit.job, visit.policy
+    delay = visit.next_poll_in(job) if seen.retry_after_s is None else policy.clamp(seen.retry_after_s)
+    return visit.becomes(
+        due_at=visit.now + delay,
+        polls=job.polls + 1,
+        failures=0,
+        crashes=0,
+        reason=None,
+        hinted=False,
+        remote_status=seen.status if seen.status is not None else job.remote_status,
+        progress=seen.progress if seen.progress is not None else job.progress,
+        handle=seen.handle or job.handle,
+        moved_at=visit.now if has_moved(job, seen) else job.moved_at,
+    )
+
+
+def has_moved(job: Job, seen: o.Pending) -> bool:
+    """Whether a reply tells anything new of the remote job: another status, or another progress."""
+    another_status = seen.status is not None and seen.status != job.remote_status
+    another_progress = seen.progress is not None and seen.progress != job.progress
+    return another_status or another_progress or job.moved_at is None
+
+
+def fetch(visit: Visit) -> Job:
+    """Ready: land the files."""
+    return fetch_at_once(visit).but(polls=visit.job.polls + 1, hinted=False)
+
+
+def stored_by_submit(visit: Visit) -> Job:
+    """The reply was the file, and it has landed. What an earlier reply called the remote job is out of date."""
+    answered = visit.becomes(ready_at=visit.now, remote_status=visit.outcome.status)
+    return stored(replace(visit, job=answered))
+
+
 def stored_by_poll(visit: Visit) -> Job:
-    """The reply was the file, and it has landed."""
-    polled = visit.becomes(polls=visit.job.polls + 1, ready_at=visit.now)
-    return stored(replace(visit, job=polled))
+    """The reply to a poll was the file, and it has landed."""
+    polled = visit.becomes(polls=visit.job.polls + 1)
+    return stored_by_submit(replace(visit, job=polled))
 
 
 def gone(visit: Visit) -> Job:
     """The remote job is not there: lag at first, then a fresh submit, then the end."""
     job, policy = visit.job, visit.policy
-    asked = visit.becomes(polls=job.polls + 1)
+    asked = visit.becomes(polls=job.polls + 1, hinted=False)
     lagging = job.submitted_at is not None and visit.now - job.submitted_at < policy.gone_grace_s
     if job.ready_at is None and lagging:
         delay = policy.poll.delay(0, visit.rand)
-        return asked.but(due_at=visit.now + delay, reason=f"not there yet: {_because(visit)}")
+        return asked.but(due_at=visit.now + delay, reason=f"not there yet: {because(visit)}")
     if job.resubmits >= policy.most_resubmits:
-        return _finish(visit, State.FAILED, f"the remote job is gone: {_because(visit)}")
+        return finish(visit, State.FAILED, f"the remote job is gone: {because(visit)}")
     return asked.but(
         state=State.QUEUED,
         due_at=visit.now,
         handle=None,
         shared=False,
         intent_key=None,
+        callback_hash=None,
         resubmits=job.resubmits + 1,
-        reason=f"submitting afresh, the remote job is gone: {_because(visit)}",
+        reason=f"submitting afresh, the remote job is gone: {because(visit)}",
         links=(),
         ready_at=None,
     )
@@ -181,12 +180,12 @@ def gone(visit: Visit) -> Job:
 def unmapped(visit: Visit) -> Job:
     """A reply of which the spec says nothing: go on polling, loudly, until the deadline."""
     job = visit.job
-    delay = visit.policy.poll.delay(job.polls, visit.rand)
     return visit.becomes(
-        due_at=visit.now + delay,
+        due_at=visit.now + visit.next_poll_in(job),
         polls=job.polls + 1,
         failures=0,
-        reason=f"no rule of the spec speaks of this reply: {_because(visit)}",
+        hinted=False,
+        reason=f"no rule of the spec speaks of this reply: {because(visit)}",
     )
 
 
@@ -207,42 +206,44 @@ def begin_fetch(visit: Visit) -> Job:
 def stored(visit: Visit) -> Job:
     """Every file is durable: tidy up remotely where the account asks for it."""
     landed = visit.becomes(landed_at=visit.now, failures=0, crashes=0, links=(), reason=None)
-    if visit.policy.cleans and landed.handle is not None and not landed.shared:
+    if visit.policy.cleans and landed.handle is not None:
         return landed.but(state=State.CLEANING, due_at=visit.now)
-    return _finish(replace(visit, job=landed), State.SUCCEEDED, None)
+    return finish(replace(visit, job=landed), State.SUCCEEDED, None)
 
 
 def fetch_failed(visit: Visit) -> Job:
     """Try the download again, a bounded number of times."""
     if visit.job.fetches >= visit.policy.most_fetches:
-        return _finish(
+        return finish(
             visit,
             State.FAILED,
-            f"{visit.job.fetches} downloads failed: {_because(visit)}",
+            f"{visit.job.fetches} downloads failed: {because(visit)}",
         )
     return later(visit)
 
 
 def ask_for_links(visit: Visit) -> Job:
-    """The links are too old: ask for fresh ones, a bounded number of times."""
+    """The links are too old: ask for fresh ones, a bounded number of times; where nothing was submitted, all anew."""
     if visit.job.fetches >= visit.policy.most_fetches:
-        return _finish(
+        return finish(
             visit,
             State.FAILED,
-            f"{visit.job.fetches} downloads failed: {_because(visit)}",
+            f"{visit.job.fetches} downloads failed: {because(visit)}",
         )
+    if visit.job.handle is None:
+        return later(visit).but(state=State.QUEUED, links=())
     return visit.becomes(
         state=State.POLLING,
         due_at=visit.now,
         links=(),
-        reason=_because(visit),
+        reason=because(visit),
     )
 
 
 def refund_fetch(visit: Visit) -> Job:
     """The download did not fail: it had no room, or was broken off by us."""
     delay = visit.retry_in(visit.job.failures) if isinstance(visit.outcome, o.StorageFull) else 0.0
-    reason = _because(visit) or visit.job.reason
+    reason = because(visit) or visit.job.reason
     return visit.becomes(
         fetches=max(0, visit.job.fetches - 1),
         due_at=visit.now + delay,
@@ -252,12 +253,12 @@ def refund_fetch(visit: Visit) -> Job:
 
 def succeed(visit: Visit) -> Job:
     """The end."""
-    return _finish(visit, State.SUCCEEDED, None)
+    return finish(visit, State.SUCCEEDED, None)
 
 
 def succeed_untidily(visit: Visit) -> Job:
     """The end, with the remote job left behind."""
-    return _finish(visit, State.SUCCEEDED, f"the remote job was not deleted: {_because(visit)}")
+    return finish(visit, State.SUCCEEDED, f"the remote job was not deleted: {because(visit)}")
 
 
 def clean_failed(visit: Visit) -> Job:
@@ -269,20 +270,20 @@ def clean_failed(visit: Visit) -> Job:
 
 
 def cancel(visit: Visit) -> Job:
-    """Tell the remote where it can be told and nobody else follows it; else the job just ends."""
-    if visit.job.handle is None or visit.job.shared or not visit.policy.cancels:
+    """Tell the remote where it can be told; else the job just ends."""
+    if visit.job.handle is None or not visit.policy.cancels:
         return cancelled(visit)
     return visit.becomes(state=State.CANCELLING, due_at=visit.now, failures=0, links=())
 
 
 def cancelled(visit: Visit) -> Job:
     """The end that a person wanted. What was in doubt before stays on record."""
-    return _finish(visit, State.CANCELLED, visit.job.reason)
+    return finish(visit, State.CANCELLED, visit.job.reason)
 
 
 def cancelled_untidily(visit: Visit) -> Job:
     """The end that a person wanted, though the remote does not know."""
-    return _finish(visit, State.CANCELLED, f"the remote was not told: {_because(visit)}")
+    return finish(visit, State.CANCELLED, f"the remote was not told: {because(visit)}")
 
 
 def cancel_failed(visit: Visit) -> Job:
@@ -296,7 +297,7 @@ def later(visit: Visit) -> Job:
     return visit.becomes(
         due_at=visit.now + visit.retry_in(failures - 1),
         failures=failures,
-        reason=_because(visit),
+        reason=because(visit),
     )
 
 
@@ -304,7 +305,7 @@ def account_paused(visit: Visit) -> Job:
     """The lane is closed meanwhile; the job is due again as soon as the lane opens."""
     return visit.becomes(
         due_at=visit.now + _THROTTLED_AGAIN_S * visit.rand.random(),
-        reason=_because(visit),
+        reason=because(visit),
     )
 
 
@@ -327,14 +328,14 @@ def fail(visit: Visit) -> Job:
     """The provider says no for good."""
     polled = int(visit.job.state is State.POLLING)
     job = visit.becomes(polls=visit.job.polls + polled)
-    return _finish(replace(visit, job=job), State.FAILED, _because(visit))
+    return finish(replace(visit, job=job), State.FAILED, because(visit))
 
 
 def crashed(visit: Visit) -> Job:
     """Try again, but not for ever: the job may be poison."""
     crashes = visit.job.crashes + 1
     if crashes >= visit.policy.most_crashes:
-        return _finish(visit, State.FAILED, f"{crashes} steps crashed: {_because(visit)}")
+        return finish(visit, State.FAILED, f"{crashes} steps crashed: {because(visit)}")
     return later(visit).but(crashes=crashes)
 
 
@@ -342,17 +343,17 @@ def crashed_submitting(visit: Visit) -> Job:
     """A crash leaves open whether the submit was sent."""
     crashes = visit.job.crashes + 1
     if crashes >= visit.policy.most_crashes:
-        return _finish(
+        return finish(
             visit,
             State.FAILED,
-            f"{crashes} steps crashed, a remote job may exist: {_because(visit)}",
+            f"{crashes} steps crashed, a remote job may exist: {because(visit)}",
         )
     return reconcile(visit).but(crashes=crashes)
 
 
 def expire(visit: Visit) -> Job:
     """The job has waited too long."""
-    return _finish(visit, State.EXPIRED, _because(visit))
+    return finish(visit, State.EXPIRED, because(visit))
 
 
 # --- a person ---------------------------------------------------------------------------------------------------------
@@ -373,4 +374,5 @@ def submit_by_decision(visit: Visit) -> Job:
 def adopt_by_decision(visit: Visit) -> Job:
     """A person has found the remote job."""
     adopted = poll_from_now(visit)
-    return adopted.but(due_at=visit.now, deadline_at=visit.now + visit.policy.deadline_s, cancel_requested=False)
+    deadline_at = visit.now + visit.policy.deadline_s
+    return adopted.but(due_at=visit.now, deadline_at=deadline_at, cancel_requested=False, hinted=False)

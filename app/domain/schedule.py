@@ -1,5 +1,6 @@
 """When to come back: backoff with jitter, and what a server's Retry-After is allowed to change."""
 
+import math
 from dataclasses import dataclass
 from random import Random
 
@@ -30,20 +31,27 @@ class Policy:
     """The numbers and permissions that the state table needs for one operation of one account, all in seconds.
 
     ``repeatable``: submitting twice is harmless. ``cancels``/``cleans``: the provider has such a request and the
-    account asks for it. ``gone_grace_s``: how long after the submit a "not found" is still believed to be lag.
-    ``retry_after_floor_s`` and ``retry_after_cap_s`` clamp whatever a server asks for.
+    account asks for it. ``shares``: the provider has one remote job for equal submits, so jobs of ours may follow the
+    same one. ``stall_s``: how long a remote job may show no sign of life. ``gone_grace_s``: how long after the submit a
+    "not found" is still believed to be lag. ``retry_after_floor_s`` and ``retry_after_cap_s`` clamp whatever a server
+    asks for. ``called_first_delay_s`` and ``called_poll`` are the slower schedule of a job whose submit named a
+    callback URL.
     """
 
     first_delay_s: float = 5.0
     poll: Backoff = Backoff(10.0, 1.5, 300.0)
+    called_first_delay_s: float = 300.0
+    called_poll: Backoff = Backoff(600.0, 1.5, 3600.0)
     retry: Backoff = Backoff(2.0, 2.0, 300.0, 0.5)
     deadline_s: float = 86_400.0
+    stall_s: float = math.inf
     gone_grace_s: float = 60.0
     retry_after_floor_s: float = 1.0
     retry_after_cap_s: float = 3600.0
     repeatable: bool = False
     cancels: bool = False
     cleans: bool = False
+    shares: bool = False
     most_resubmits: int = 1
     most_fetches: int = 20
     most_cleanups: int = 8
@@ -59,17 +67,20 @@ class Limits:
     """What an account may ask of its provider.
 
     At most ``requests`` in any window of ``period_s`` seconds (``None``: no such limit), two requests at least
-    ``spacing_s`` apart, at most ``concurrency`` of them in flight.
+    ``spacing_s`` apart, at most ``concurrency`` of them in flight; at most ``remote_jobs`` remote jobs under way.
     """
 
     requests: int | None = None
     period_s: float = 60.0
     spacing_s: float = 0.0
     concurrency: int = 64
+    remote_jobs: int | None = None
 
     def share(self, shards: int) -> "Limits":
         """What each of an account's lanes may ask, so that all of them together keep the limits."""
         if shards == 1:
             return self
         requests = None if self.requests is None else max(1, self.requests // shards)
-        return Limits(requests, self.period_s, self.spacing_s * shards, max(1, self.concurrency // shards))
+        remote_jobs = None if self.remote_jobs is None else max(1, self.remote_jobs // shards)
+        concurrency = max(1, self.concurrency // shards)
+        return Limits(requests, self.period_s, self.spacing_s * shards, concurrency, remote_jobs)

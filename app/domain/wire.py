@@ -24,10 +24,14 @@ class WireRequest:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What proves the account to its provider; added to requests to the provider's own origin and to no others."""
+    """What proves the account to its provider; added to requests to the provider's own origin and to no others.
+
+    ``body`` goes among the members of a JSON object or a form that is sent; into the query where there is neither.
+    """
 
     headers: Mapping[str, str] = field(default_factory=dict)
     query: tuple[tuple[str, str], ...] = ()
+    body: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,8 @@ class WireReply:
     """One HTTP reply whose body was read into memory.
 
     ``headers`` is looked up with lower-case names (a case-insensitive mapping, or a plain one with lower-case keys).
-    ``truncated`` says that the body was longer than the buffer limit and only its beginning is here.
+    ``truncated`` says that the body was longer than the buffer limit and only its beginning is here. ``phrase`` is the
+    reason phrase of the status line, where the server sent one.
     """
 
     status: int
@@ -43,6 +48,7 @@ class WireReply:
     body: bytes = b""
     url: str = ""
     truncated: bool = False
+    phrase: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,7 @@ class Link:
     ``label`` is a name that the provider proposes: a label only, never a path. ``send_auth`` says whether the
     account's credentials go with the request, which they do only to the provider's own origin. ``size`` is in bytes,
     ``count`` in records; both are ``None`` where the provider does not tell. ``sha256`` and ``md5`` are lower-case hex.
+    ``gzip`` says that the file is packed and lands unpacked; size and checksums are those of the packed file.
     """
 
     url: str
@@ -62,11 +69,16 @@ class Link:
     count: int | None = None
     sha256: str | None = None
     md5: str | None = None
+    gzip: bool = False
 
     def to_json(self) -> JsonObject:
         """The link as JSON, without the members that say nothing."""
         every = {name: getattr(self, name) for name in self.__slots__}
-        return {name: value for name, value in every.items() if value is not None and value != ""}
+        return {
+            name: value
+            for name, value in every.items()
+            if value is not None and value != "" and (name != "gzip" or value)
+        }
 
     @classmethod
     def from_json(cls, raw: JsonObject) -> "Link":

@@ -85,6 +85,24 @@ class Part:
         return self.whole.chunks(self.start + start, self.start + stop)
 
 
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Several bodies, one after the other, as one."""
+
+    parts: tuple[Body, ...]
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are in all."""
+        return sum(part.size for part in self.parts)
+
+    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
+        """The bytes from ``start`` up to ``stop``; no piece reaches over the end of a part."""
+        for part in self.parts:
+            yield from part.chunks(min(start, part.size), min(stop, part.size))
+            start, stop = max(0, start - part.size), max(0, stop - part.size)
+
+
 Source: TypeAlias = bytes | GeneratedBody
 
 

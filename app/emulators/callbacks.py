@@ -2,14 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
 
 from app.clock import Clock
-from app.emulators.bodies import head_of
+from app.emulators.bodies import Body
 from app.emulators.faults import Fault, FaultKind, FaultPlan
 from app.emulators.wire import Reply, spoiled, text_reply
 
@@ -105,11 +105,16 @@ class Callbacks:
 
     async def _post(self, client: aiohttp.ClientSession, callback: Callback, content: Reply) -> None:
         at, status = self._clock.now(), None
-        headers = dict(content.headers)
+        headers = {**content.headers, "Content-Length": str(content.body.size)}
         if content.content_type is not None:
             headers["Content-Type"] = content.content_type
-        body = head_of(content.body, content.body.size)
+        body = _pieces(content.body)
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):  # the other side is nobody that could be relied on
             async with client.post(callback.url, data=body, headers=headers, allow_redirects=False) as reply:
                 status = reply.status
         self.posted.append(Posted(at, callback.name, callback.url, status))
+
+
+async def _pieces(body: Body) -> AsyncIterator[bytes]:
+    for piece in body.chunks(0, body.size):
+        yield piece

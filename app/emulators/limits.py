@@ -10,8 +10,8 @@ class SlidingWindow:
     """
 
     def __init__(self, most: int, period_s: float) -> None:
-        self._most = most
-        self._period_s = period_s
+        self.most = most
+        self.period_s = period_s
         self._taken: deque[float] = deque()
 
     def take(self, at: float) -> float:
@@ -19,9 +19,17 @@ class SlidingWindow:
 
         Returns 0 when it is within the limit, else the seconds until it would be; then it is not counted.
         """
-        while self._taken and at - self._taken[0] >= self._period_s:
-            self._taken.popleft()
-        if len(self._taken) < self._most:
+        if self.remaining(at) > 0:
             self._taken.append(at)
             return 0.0
-        return self._period_s - (at - self._taken[0])
+        return self.oldest_leaves_at(at) - at
+
+    def remaining(self, at: float) -> int:
+        """How many more requests there is room for at that time."""
+        while self._taken and at - self._taken[0] >= self.period_s:
+            self._taken.popleft()
+        return self.most - len(self._taken)
+
+    def oldest_leaves_at(self, at: float) -> float:
+        """When the oldest request that counts at that time will leave; a period from then where none counts."""
+        return (self._taken[0] if self.remaining(at) < self.most else at) + self.period_s

@@ -5,6 +5,7 @@ refused before anything happened, or the route's answer is computed (in one go, 
 whole, even if the asker has gone) and sent, spoiled or not. Every server also answers:
 
 - ``POST /_control/faults`` with a JSON list of rules appends them to the plan; ``GET`` lists it, ``DELETE`` clears it
+- ``PATCH /_control/variants`` with a JSON object changes what this API's documents leave open; ``GET`` tells it
 - ``GET /_control/requests``: the record, as a JSON list
 
 These are not recorded and never faulty.
@@ -15,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -23,6 +24,7 @@ from aiohttp import web
 from app.clock import Clock
 from app.emulators.callbacks import Callbacks
 from app.emulators.faults import Fault, FaultKind, FaultPlan, FaultRule, rules_from_json, rules_to_json
+from app.emulators.variants import NoVariants, changed, variants_to_json
 from app.emulators.wire import Reply, Sender, page_reply, reset, spoiled
 
 _LARGEST_BODY: Final = 16 * 1_048_576
@@ -81,13 +83,16 @@ class Route:
 class EmulatedServer(ABC):
     """An HTTP server on the loopback interface; start it with ``async with`` or :meth:`start` and :meth:`stop`.
 
-    Port 0 takes a free one, which is kept over a stop and another start. All time comes from ``clock``.
+    Port 0 takes a free one, which is kept over a stop and another start. All time comes from ``clock``; whatever the
+    server tells of the time is ``skew_s`` seconds ahead of it.
     """
 
     software: ClassVar[str] = "emulator"
+    variants: Any = NoVariants()
 
-    def __init__(self, *, clock: Clock, faults: Sequence[FaultRule] = (), port: int = 0) -> None:
+    def __init__(self, *, clock: Clock, faults: Sequence[FaultRule] = (), port: int = 0, skew_s: float = 0.0) -> None:
         self.clock = clock
+        self.skew_s = skew_s
         self.faults = FaultPlan(faults)
         self.callbacks = Callbacks(clock, self.faults)
         self.asked: list[Asked] = []
@@ -101,6 +106,10 @@ class EmulatedServer(ABC):
     def refusal(self, status: int, message: str) -> Reply:
         """A refusal in the words of this API."""
         return page_reply(status, message)
+
+    def unknown(self, _call: Call) -> Reply:
+        """What is answered where no route fits."""
+        return self.refusal(404, "Not found")
 
     def outage(self, status: int) -> Reply:
         """What stands in for this API while it is down."""
@@ -116,6 +125,10 @@ class EmulatedServer(ABC):
             msg = "the server has no port before it is started"
             raise RuntimeError(msg)
         return f"http://{_HOST}:{self._port}"
+
+    def told_now(self) -> float:
+        """The time that the server believes it is, in epoch seconds."""
+        return self.clock.now() + self.skew_s
 
     def count(self, route: str) -> int:
         """How many requests of that route came in, faulty ones included."""
@@ -136,10 +149,10 @@ class EmulatedServer(ABC):
 
         :raises OSError: when the port is taken.
         """
-        sender = Sender(self.clock, self.software)
+        sender = Sender(self.clock, self.software, self.skew_s)
         application = web.Application(client_max_size=_LARGEST_BODY)
         application.add_routes(self._control_routes())
-        unknown = Route("unknown", "*", "/{path:.*}", lambda _call: self.refusal(404, "Not found"))
+        unknown = Route("unknown", "*", "/{path:.*}", self.unknown)
         for route in (*self.routes(), unknown):
             application.router.add_route(route.method, route.path, self._answering(route, sender))
         # Being cancelled is what ends stalled and trickled bodies, when the asker leaves or the server stops; effects
@@ -185,6 +198,8 @@ class EmulatedServer(ABC):
                 return _cut(request)
             if fault.kind is FaultKind.LATENCY:
                 await self.clock.sleep(fault.seconds)
+            if reply.delay_s > 0:
+                await self.clock.sleep(reply.delay_s)
             return await sender.send(request, spoiled(reply, fault), fault)
 
         return answer
@@ -203,7 +218,7 @@ class EmulatedServer(ABC):
                 return None
 
     def _with_retry_after(self, reply: Reply, fault: Fault) -> Reply:
-        value = fault.retry_after_at(self.clock.now())
+        value = fault.retry_after_at(self.told_now())
         return reply if value is None else replace(reply, headers={**reply.headers, "Retry-After": value})
 
     def _control_routes(self) -> list[web.RouteDef]:
@@ -211,6 +226,8 @@ class EmulatedServer(ABC):
             web.get("/_control/faults", self._list_faults),
             web.post("/_control/faults", self._add_faults),
             web.delete("/_control/faults", self._clear_faults),
+            web.get("/_control/variants", self._show_variants),
+            web.patch("/_control/variants", self._change_variants),
             web.get("/_control/requests", self._list_requests),
         ]
 
@@ -227,6 +244,16 @@ class EmulatedServer(ABC):
     async def _clear_faults(self, request: web.Request) -> web.Response:
         self.faults.clear()
         return await self._list_faults(request)
+
+    async def _show_variants(self, _request: web.Request) -> web.Response:
+        return web.Response(body=variants_to_json(self.variants), content_type="application/json")
+
+    async def _change_variants(self, request: web.Request) -> web.Response:
+        try:
+            self.variants = changed(self.variants, await request.read())
+        except ValueError as error:
+            return web.Response(status=400, text=str(error))
+        return await self._show_variants(request)
 
     async def _list_requests(self, _request: web.Request) -> web.Response:
         return web.json_response(

@@ -92,7 +92,7 @@ class SymplifyEmulator(EmulatedServer):
         self.token = token
         self._files = files
         self._basic = basic
-        self._customer_id = customer_id
+        self.customer_id = customer_id
         self._build_s = build_s
         self._link_ttl_s = link_ttl_s
         self._min_poll_s = min_poll_s
@@ -103,7 +103,7 @@ class SymplifyEmulator(EmulatedServer):
     @property
     def base_url(self) -> str:
         """Where the customer's API begins, without a slash at the end."""
-        return f"{self.origin}/rest/{self._customer_id}"
+        return f"{self.origin}/rest/{self.customer_id}"
 
     def routes(self) -> Iterable[Route]:
         """The four requests of the export."""
@@ -126,7 +126,7 @@ class SymplifyEmulator(EmulatedServer):
             wait_s = self._limit.take(self.clock.monotonic()) if self._limit is not None else 0.0
             if wait_s > 0:
                 return self._too_often(wait_s)
-            if call.arguments["customer_id"] != self._customer_id:
+            if call.arguments["customer_id"] != self.customer_id:
                 return self.refusal(404, "Unknown customer")
             return answer(call)
 
@@ -164,7 +164,7 @@ class SymplifyEmulator(EmulatedServer):
             period=period,
             created_at=self.clock.now(),
             fate=call.fault,
-            result_key=f"result/{self._customer_id}/{_FIRST_FILE + place}_result.json",
+            result_key=f"result/{self.customer_id}/{_FIRST_FILE + place}_result.json",
             started=self.clock.monotonic(),
         )
         self.batches.append(batch)
@@ -193,7 +193,7 @@ class SymplifyEmulator(EmulatedServer):
             {
                 "id": batch.id,
                 "type": " STAT_EXPORT",
-                "customerId": int(self._customer_id) if self._customer_id.isdecimal() else 0,
+                "customerId": int(self.customer_id) if self.customer_id.isdecimal() else 0,
                 "startTime": int(batch.created_at * 1000),
                 "endTime": int((batch.created_at + self._build_s) * 1000) if ended else None,
                 "affected": processed,

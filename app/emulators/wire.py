@@ -22,13 +22,17 @@ _BROKEN_HEAD = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a route answers. ``reason`` is the phrase beside the status where it carries meaning."""
+    """What a route answers, ``delay_s`` seconds after its effect.
+
+    ``reason`` is the phrase beside the status where it carries meaning.
+    """
 
     status: int
     body: Body = field(default_factory=lambda: BytesBody(b""))
     content_type: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     reason: str | None = None
+    delay_s: float = 0.0
 
 
 def json_reply(payload: object, status: int = 200) -> Reply:
@@ -73,10 +77,11 @@ def reset(request: web.Request) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Writes replies by one server's clock and under its name."""
+    """Writes replies by one server's clock and under its name; ``skew_s`` is how far ahead its dates are."""
 
     clock: Clock
     software: str
+    skew_s: float = 0.0
 
     async def send(self, request: web.Request, reply: Reply, fault: Fault) -> web.StreamResponse:
         """Answer the request with the reply, as the fault would have it."""
@@ -103,7 +108,11 @@ class Sender:
                 return response
 
     async def _begin(self, request: web.Request, reply: Reply, content_length: int) -> web.StreamResponse:
-        headers = {**reply.headers, "Date": formatdate(self.clock.now(), usegmt=True), "Server": self.software}
+        headers = {
+            **reply.headers,
+            "Date": formatdate(self.clock.now() + self.skew_s, usegmt=True),
+            "Server": self.software,
+        }
         if reply.content_type is not None:
             headers["Content-Type"] = reply.content_type
         response = web.StreamResponse(status=reply.status, reason=reply.reason, headers=headers)

@@ -139,6 +139,10 @@ class EventLog:
         """Keep these values out of every later line."""
         self.redactor.add(secrets)
 
+    def add_passing_secrets(self, owner: str, secrets: Iterable[str]) -> None:
+        """Keep these values out of every later line until the same owner brings others."""
+        self.redactor.add_passing(owner, secrets)
+
     def close(self) -> None:
         """Print what was folded, and let the libraries log as they did before."""
         self._press.flush()

@@ -47,6 +47,10 @@ _SHAPES: Final = (
         re.compile(r"\b(bearer\s+)(?!token\b|authentication\b)[\w.~+/=-]+", re.IGNORECASE),
         rf"\g<1>{REDACTED}",
     ),
+    (
+        re.compile(r"(/callbacks/)[\w-]{8,}"),
+        rf"\g<1>{REDACTED}",
+    ),  # quoted by a provider that was given it
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]+"), REDACTED),  # a JSON Web Token, RFC 7519
 )
 # What every shape has somewhere: most fields are names, states and numbers, and need not be tried against all of them.
@@ -59,15 +63,22 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets: set[str] = set()
+        self._passing: dict[str, frozenset[str]] = {}
         self._known: re.Pattern[str] | None = None
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
         """Know these values from now on; those shorter than four characters are left out, they are everywhere."""
-        self._secrets.update(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
-        forms = {form for secret in self._secrets for form in _forms(secret)}
+        self._secrets.update(secrets)
+        known = (secret for secret in self._secrets.union(*self._passing.values()) if len(secret) >= _SHORTEST_SECRET)
+        forms = {form for secret in known for form in _forms(secret)}
         longest_first = sorted(forms, key=lambda form: (-len(form), form))
         self._known = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+
+    def add_passing(self, owner: str, secrets: Iterable[str]) -> None:
+        """Know these values until the same owner brings others: the tokens of a session, which come without end."""
+        self._passing[owner] = frozenset(secrets)
+        self.add(())
 
     def clean(self, text: str) -> str:
         """The text with every secret replaced by ``[redacted]``; a clean text comes back as it is."""

@@ -5,19 +5,41 @@ from collections.abc import Iterator
 from app.domain.job import Job
 from app.providers.operation import Steps
 from app.providers.reading import Reading
-from app.providers.rules import Rules
+from app.providers.rules import READY, Rules
+from app.providers.spec.auth import OAuth2Auth, SessionAuth
 from app.providers.spec.provider import ProviderSpec
+
+_TELLS_RESULTS = ("submit", "poll")
 
 
 def keys_of(spec: ProviderSpec) -> Iterator[str]:
     """The key of everything in a spec that an example should go through: variants of steps, rules, words."""
+    for number, auth in enumerate(spec.auth):
+        if isinstance(auth, SessionAuth | OAuth2Auth):
+            at = (f"auth[{number}]" if len(spec.auth) > 1 else "auth") + ".login"
+            yield at
+            yield from (f"{at.removesuffix('.login')}.renew[{n}]" for n in range(len(auth.renew)) if _is_told(auth))
+            if isinstance(auth, SessionAuth):
+                yield from Rules(auth.login.rules, f"{at}.rules").keys()
+    if spec.probe is not None:
+        yield "probe"
+        yield from Rules(spec.probe.rules, "probe.rules").keys()
     for name, operation in spec.operations.items():
-        for step in ("submit", "poll", "results", "cancel", "cleanup"):
+        for step in ("submit", "adopt", "poll", "results", "cancel", "cleanup"):
             variants = getattr(operation, step)
+            if operation.like is not None and variants == getattr(spec.operations[operation.like], step):
+                continue  # the examples of that operation are enough
             for number, variant in enumerate(variants):
                 at = f"operations.{name}.{step}" + (f"[{number}]" if len(variants) > 1 else "")
                 yield at
                 yield from Rules(getattr(variant, "rules", ()), f"{at}.rules").keys()
+                if (pages := getattr(variant, "pages", None)) is not None:
+                    yield from Rules(pages.rules, f"{at}.pages.rules").keys()
+
+
+def _is_told(auth: SessionAuth | OAuth2Auth) -> bool:
+    """Whether the spec itself says what means that a token is no longer good."""
+    return "renew" in auth.model_fields_set
 
 
 def keys_hit(steps: Steps, step: str, job: Job, reading: Reading | None) -> Iterator[str]:
@@ -26,16 +48,25 @@ def keys_hit(steps: Steps, step: str, job: Job, reading: Reading | None) -> Iter
     if step in ("cancel", "cleanup"):
         yield (steps.cancel if step == "cancel" else steps.cleanup).with_key(job)[0]
         return
-    key, chosen = {
-        "submit": steps.submit.with_key(job),
-        "poll": steps.poll.with_key(job),
-        "resolve": (results_key, results),
-        "file": (results_key, results),
-    }[step]
+    key, rules = _rules_of(steps, step, job)
     yield key
-    verdict = chosen.rules.judge(reading) if chosen is not None and reading is not None else None
+    verdict = rules.judge(reading) if rules is not None and reading is not None else None
     if verdict is None:
         return
     yield verdict.key
-    if verdict.effect == "ready" and results is not None and results.resolve is None and results.url is None:
+    if step in _TELLS_RESULTS and verdict.effect in READY and results is not None and results.told:
         yield results_key
+
+
+def _rules_of(steps: Steps, step: str, job: Job) -> tuple[str, Rules | None]:
+    """The key of the variant that a step of a job uses, and the rules by which its reply is read."""
+    if step in ("submit", "poll"):
+        key, asked = (steps.submit if step == "submit" else steps.poll).with_key(job)
+        return key, None if asked is None else asked.rules
+    if step == "adopt":
+        key, adopt = steps.adopt.with_key(job)
+        return key, None if adopt is None else adopt.paged.rules
+    key, results = steps.results.with_key(job)
+    if results is not None and step == "page":
+        return key, None if results.pages is None else results.pages.rules
+    return key, None if results is None else results.rules

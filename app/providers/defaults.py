@@ -3,11 +3,26 @@
 Each function takes the status, the reason as a person will read it, and what Retry-After asked for in seconds.
 """
 
+import re
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from app.domain.outcome import Refused, Retry, Throttled, Unauthorized, Unknown
+from app.domain.outcome import LinksExpired, Refused, Retry, Throttled, Unauthorized, Unknown
 
 Trouble: TypeAlias = Retry | Throttled | Unauthorized | Refused
+FileTrouble: TypeAlias = LinksExpired | Trouble
+
+FILE_ENDS: Mapping[str, Callable[[str, float | None], FileTrouble]] = {
+    "expired": lambda reason, _: LinksExpired(reason),
+    "retry": Retry,
+    "refused": lambda reason, _: Refused(reason),
+    "throttled": Throttled,
+    "unauthorized": lambda reason, _: Unauthorized(reason),
+}
+"""What comes of the words that a rule may say of a file or a page."""
+
+HTML_PAGE = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
+"""What proxies put in the place of a file, with the status of a file."""
 
 LOST_LINK = frozenset({403, 404, 410})
 """With these a file's host refuses a link that has expired."""
@@ -50,3 +65,28 @@ def host_trouble(status: int, reason: str, wait_s: float | None) -> Retry | Refu
     if 400 <= status < 500 and status not in _NOT_NOW:
         return Refused(reason)
     return Retry(reason, wait_s)
+
+
+def file_trouble(
+    status: int, reason: str, wait_s: float | None, *, own: bool, proved: bool, named: bool
+) -> FileTrouble:
+    """What a reply means that should have been a file or a page of a list, and is no 2xx.
+
+    Only the provider's own origin can throttle or refuse the account. A link that is not served is asked for afresh,
+    most often it has expired; where the provider itself does not know it and there is no remote job to ask, it never
+    will.
+
+    Args:
+        status: the reply's.
+        reason: as a person will read it.
+        wait_s: what Retry-After asked for, in seconds.
+        own: whether the reply came from the provider's origin.
+        proved: whether the account's credentials were sent: else a 401 or 403 does not speak of them.
+        named: whether there is a remote job.
+    """
+    lost = status in LOST_LINK and not (proved and status == 403)
+    if lost and (named or not own):
+        return LinksExpired(reason)
+    if own and (proved or status != 401):
+        return provider_trouble(status, reason, wait_s)
+    return host_trouble(status, reason, wait_s)

@@ -2,22 +2,28 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
+from urllib.parse import parse_qsl
 
 from app.domain.job import Job, State
 from app.domain.jsonvalue import Json
 from app.domain.wire import Link, WireReply, WireRequest
+from app.providers.adoption import Adoption, Matches
 from app.providers.coverage import keys_hit, keys_of
 from app.providers.faults import ParameterError, SettingsError, UnsendableError
 from app.providers.interpreter import BoundOperation
-from app.providers.provider import Provider
+from app.providers.joining import Csv, CsvPage
+from app.providers.pages import Listed, Page, PageReader
+from app.providers.probe import Probe
+from app.providers.provider import BoundAccount, Provider
 from app.providers.reading import Reading
 from app.providers.spec.provider import Example, ExampleRequest
 from app.providers.spec.values import ValueSpec
 
 _NOW = 1_700_000_000.0
 _PARTIAL = ("reason", "excerpt")
+_STATES = {"submit": State.SUBMITTING, "adopt": State.RECONCILING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,10 @@ def uncovered_rules(provider: Provider) -> list[str]:
 
 def _run(provider: Provider, example: Example, key: str) -> ExampleResult:
     try:
-        operation = _bind(provider, example)
+        account = _bind(provider, example)
+        if example.operation is None:
+            return _run_account(account, example, key)
+        operation = account.operations[example.operation]
         job = _job(provider, operation, example)
         problems = [*_request_problems(operation, job, example), *_outcome_problems(operation, job, example)]
     except (SettingsError, ParameterError, UnsendableError) as error:
@@ -68,9 +77,47 @@ def _run(provider: Provider, example: Example, key: str) -> ExampleResult:
     return ExampleResult(key, example.name, tuple(problems), hit)
 
 
-def _bind(provider: Provider, example: Example) -> BoundOperation:
+def _bind(provider: Provider, example: Example) -> BoundAccount:
     settings = {**_example_values(provider.spec.account), **example.account}
-    return provider.bind("example", settings).operations[example.operation]
+    return provider.bind("example", settings)
+
+
+def _run_account(account: BoundAccount, example: Example, key: str) -> ExampleResult:
+    """An exchange that belongs to no job: a login, what is made of a token, or a probe."""
+    if example.step == "renew":
+        return _run_renew(account, example, key)
+    exchange = account.session if example.step == "login" else account.probe
+    if exchange is None:
+        return ExampleResult(key, example.name, (f"  this account has no {example.step}",), frozenset())
+    problems: list[str] = []
+    if example.request is not None:
+        built = exchange.request if isinstance(exchange, Probe) else exchange.login(_NOW, "example-nonce")
+        problems += _differences(example.request, built)
+    reply = None if example.reply is None else _reply(example)
+    if example.outcome is not None and reply is not None:
+        read = exchange.read if isinstance(exchange, Probe) else exchange.read_login
+        problems += _outcome_differences(example.outcome, read(reply, _NOW))
+    return ExampleResult(key, example.name, tuple(problems), frozenset(exchange.keys_hit(reply)))
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """A reply that means that the token is no longer good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """A reply that says nothing against the token."""
+
+
+def _run_renew(account: BoundAccount, example: Example, key: str) -> ExampleResult:
+    session, reply = account.session, _reply(example)
+    if session is None:
+        return ExampleResult(key, example.name, ("  this account has no login",), frozenset())
+    # Only the provider's own origin can say so, and an example need not name it.
+    found = session.renewal_in(replace(reply, url=reply.url or account.base_url))
+    problems = _outcome_differences(example.outcome or {}, Keep() if found is None else Renew())
+    return ExampleResult(key, example.name, tuple(problems), frozenset(filter(None, [found])))
 
 
 def _example_values(specs: Mapping[str, ValueSpec]) -> dict[str, Json]:
@@ -85,7 +132,7 @@ def _job(provider: Provider, operation: BoundOperation, example: Example) -> Job
         account="example",
         operation=operation.name,
         params=operation.check_params(given),
-        state=State.SUBMITTING if example.step == "submit" else State.POLLING,
+        state=_STATES.get(example.step, State.POLLING),
         version=1,
         due_at=_NOW,
         created_at=_NOW,
@@ -102,19 +149,26 @@ def _request_problems(operation: BoundOperation, job: Job, example: Example) -> 
     if built is None:
         yield _difference("request", example.request.url, "no request")
         return
-    if example.request.method is not None:
-        yield from _compare("request.method", example.request.method, built.method)
-    yield from _compare("request.url", example.request.url, built.url)
+    yield from _differences(example.request, built)
+
+
+def _differences(expected: ExampleRequest, built: WireRequest) -> Iterator[str]:
+    if expected.method is not None:
+        yield from _compare("request.method", expected.method, built.method)
+    yield from _compare("request.url", expected.url, built.url)
     sent = {name.lower(): value for name, value in built.headers.items()}
-    for name, value in example.request.headers.items():
+    for name, value in expected.headers.items():
         yield from _compare(f"request.headers.{name}", value, sent.get(name.lower()))
-    yield from _body_problems(example.request, built)
+    yield from _body_problems(expected, built)
 
 
 def _body_problems(expected: ExampleRequest, built: WireRequest) -> Iterator[str]:
     text = (built.body or b"").decode()
     if expected.body is not None:
         yield from _compare("request.json", expected.body, json.loads(text) if text else None)
+    sent = dict(parse_qsl(text, keep_blank_values=True)) if expected.form else {}
+    for name, value in expected.form.items():
+        yield from _compare(f"request.form.{name}", value, sent.get(name))
     if expected.text is not None:
         yield from _compare("request.text", expected.text, text)
 
@@ -123,6 +177,9 @@ def _build(operation: BoundOperation, job: Job, example: Example) -> WireRequest
     match example.step:
         case "submit":
             return operation.submit(job, example.callback_url)
+        case "adopt" | "page":
+            pages = _pages(operation, job, example)
+            return None if pages is None else pages.request(job, _page(example))
         case "poll":
             return operation.poll(job)
         case "resolve":
@@ -134,13 +191,17 @@ def _build(operation: BoundOperation, job: Job, example: Example) -> WireRequest
         case "file":
             links = operation.links(job)
             return WireRequest("GET", links[0].url) if links else None
+        case _:
+            raise UnsendableError(f"the step {example.step} belongs to no operation")
 
 
 def _outcome_problems(operation: BoundOperation, job: Job, example: Example) -> Iterator[str]:
-    if example.outcome is None:
-        return
-    got = _read(operation, job, example)
-    expected = dict(example.outcome)
+    if example.outcome is not None:
+        yield from _outcome_differences(example.outcome, _read(operation, job, example))
+
+
+def _outcome_differences(outcome: Mapping[str, Json], got: object) -> Iterator[str]:
+    expected = dict(outcome)
     kind = expected.pop("is", None)
     yield from _compare("outcome.is", kind, _kind_of(got))
     if kind != _kind_of(got):
@@ -162,6 +223,11 @@ def _read(operation: BoundOperation, job: Job, example: Example) -> object:
     match example.step:
         case "submit":
             return operation.read_submit(job, reply, _NOW)
+        case "adopt" | "page":
+            pages = _pages(operation, job, example)
+            if isinstance(pages, PageReader) and pages.csv:
+                return _csv_page(pages, job, example, reply)
+            return None if pages is None else pages.read(job, _page(example), reply, _NOW)
         case "poll":
             return operation.read_poll(job, reply, _NOW)
         case "resolve":
@@ -173,6 +239,26 @@ def _read(operation: BoundOperation, job: Job, example: Example) -> object:
         case "file":
             link = Link(example.link.url, send_auth=example.link.send_auth) if example.link else Link("")
             return operation.read_file(job, link, reply, _NOW)
+        case _:
+            raise UnsendableError(f"the step {example.step} belongs to no operation")
+
+
+def _pages(operation: BoundOperation, job: Job, example: Example) -> PageReader | Adoption | None:
+    return operation.adoption(job) if example.step == "adopt" else operation.pages(job)
+
+
+def _page(example: Example) -> Page:
+    return Page(example.page.number, example.page.offset, example.page.next)
+
+
+def _csv_page(pages: PageReader, job: Job, example: Example, reply: WireReply) -> object:
+    told = pages.told(job, reply, _NOW)
+    if told is not None:
+        return told
+    page = CsvPage(Csv())
+    page.feed(reply.body)
+    _, read = page.end()
+    return Listed((None,) * read.records, pages.after(_page(example), reply, read.records))
 
 
 def _reply(example: Example) -> WireReply:
@@ -187,6 +273,8 @@ def _reply(example: Example) -> WireReply:
 def _kind_of(got: object) -> str:
     if got is None:
         return "File"
+    if isinstance(got, Listed):
+        return "Page"
     return "Links" if isinstance(got, tuple) else type(got).__name__
 
 
@@ -195,6 +283,9 @@ def _members_of(got: Any) -> dict[str, object]:
         return {}
     if isinstance(got, tuple):
         return {"links": _links(got)}
+    if isinstance(got, Listed | Matches):
+        found = {"items": len(got.items)} if isinstance(got, Listed) else {"handles": list(got.handles)}
+        return {**found, "next": got.after and got.after.next, "last": got.after is None}
     members = {field.name: getattr(got, field.name) for field in fields(got)}
     return members | ({"links": _links(members["links"])} if "links" in members else {})
 

@@ -10,7 +10,6 @@ none does, the same defaults hold for every provider:
 * trouble with the account (429, 503, 401, 403) is the account's, and only the provider's own origin can cause it.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -22,6 +21,7 @@ from app.domain.outcome import (
     Cancelled,
     Cleaned,
     Duplicate,
+    Empty,
     Gone,
     Inline,
     LinksExpired,
@@ -37,11 +37,14 @@ from app.domain.outcome import (
 )
 from app.domain.schedule import Policy
 from app.domain.wire import Link, WireReply, WireRequest
+from app.providers.adoption import Adoption
 from app.providers.checks import check_params
 from app.providers.defaults import (
-    LOST_LINK,
+    FILE_ENDS,
+    HTML_PAGE,
+    FileTrouble,
     Trouble,
-    host_trouble,
+    file_trouble,
     is_success,
     provider_trouble,
     unaccepted_submit,
@@ -51,22 +54,21 @@ from app.providers.faults import UnsendableError
 from app.providers.headers import parse_retry_after, retry_after
 from app.providers.messages import Messages
 from app.providers.operation import Choice, Ending, Poll, S, Steps, Submit
+from app.providers.pages import PageReader
 from app.providers.reading import Reading
 from app.providers.results import Results
-from app.providers.rules import Verdict
+from app.providers.rules import READY, Verdict
+from app.providers.sharing import Sharing
 from app.providers.spec.provider import OperationSpec
 from app.providers.urls import origin_of
 
-Submitted: TypeAlias = Accepted | Duplicate | Inline | Throttled | Unauthorized | Refused | Unsent | Unknown
-Polled: TypeAlias = Pending | Ready | Inline | Gone | Unmapped | Retry | Throttled | Unauthorized | Refused
-Fetched: TypeAlias = LinksExpired | Trouble
+Submitted: TypeAlias = Accepted | Duplicate | Inline | Ready | Throttled | Unauthorized | Refused | Unsent | Unknown
+Polled: TypeAlias = Pending | Ready | Inline | Empty | Gone | Unmapped | Retry | Throttled | Unauthorized | Refused
+Fetched: TypeAlias = FileTrouble
 
 # What S3 and those that speak like it say of a signed URL, in XML and with one of several codes.
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 _SIGNATURE_FAULTS = (b"Request has expired", b"<Code>SignatureDoesNotMatch<", b"<Code>ExpiredToken<")
-
-# What proxies put in the place of a file, with the status of a file.
-_PAGE = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 
 _SUBMIT_ENDS: Mapping[str, Callable[[str, float | None], Submitted]] = {
     "refused": lambda reason, _: Refused(reason),
@@ -82,11 +84,6 @@ _POLL_ENDS: Mapping[str, Callable[[str, float | None], Polled]] = {
     "retry": Retry,
     "throttled": Throttled,
     "unauthorized": lambda reason, _: Unauthorized(reason),
-}
-_FILE_ENDS: Mapping[str, Callable[[str, float | None], Fetched]] = {
-    "expired": lambda reason, _: LinksExpired(reason),
-    "retry": Retry,
-    "refused": lambda reason, _: Refused(reason),
 }
 
 
@@ -106,6 +103,7 @@ class BoundOperation:
     spec: OperationSpec = field(repr=False)
     steps: Steps = field(repr=False)
     messages: Messages = field(repr=False)
+    sharing: Sharing | None = None
 
     def check_params(self, raw: Mapping[str, Json]) -> dict[str, Json]:
         """A job's parameters as they will be stored: typed, spelled as the spec spells them, with defaults.
@@ -119,6 +117,11 @@ class BoundOperation:
         """The request that makes the remote job; it wants a connection of its own."""
         return _needed(self.steps.submit, job, "submit").build(job, callback_url)
 
+    def calls_back(self, job: Job) -> bool:
+        """Whether the submit names the callback URL, where there is one."""
+        step = self.steps.submit.of(job)
+        return step is not None and step.names_callback
+
     def read_submit(self, job: Job, reply: WireReply, now: float) -> Submitted:
         """What became of a submit."""
         step, reading = self.steps.submit.of(job), Reading(reply)
@@ -127,16 +130,18 @@ class BoundOperation:
         verdict = step.rules.judge(reading)
         effect = verdict.effect if verdict is not None else None
         wait_s = retry_after(reading.headers, now)
-        if effect is not None and effect in _SUBMIT_ENDS:
-            return _SUBMIT_ENDS[effect](self.messages.reason(reading), wait_s)
-        if verdict is not None and effect == "ready":
-            return self._answered_at_once(job, step, reading, verdict)
+        if verdict is not None and effect is not None and effect in _SUBMIT_ENDS:
+            return _SUBMIT_ENDS[effect](verdict.tell(self.messages.reason(reading)), wait_s)
+        if effect == "ready" or (effect is None and is_success(reading.status) and self._is_large_answer(job, reading)):
+            return self._answered_at_once(job, step, reading, verdict.word if verdict is not None else None)
         if effect is None and not is_success(reading.status):
             return unaccepted_submit(reading.status, self.messages.reason(reading), wait_s)
         handle = step.handle(reading)
+        if effect == "duplicate":
+            return Duplicate(handle)
         if handle is None:
             return Unknown(self.messages.nameless(reading))
-        return Duplicate(handle) if effect == "duplicate" else Accepted(handle, wait_s)
+        return Accepted(handle, wait_s)
 
     def poll(self, job: Job) -> WireRequest:
         """The request that asks after the remote job."""
@@ -151,9 +156,11 @@ class BoundOperation:
         if verdict is None or verdict.effect is None:
             return self._polled_by_default(reading, verdict, now)
         if verdict.effect in _POLL_ENDS:
-            reason = self.messages.says(reading, verdict.word)
+            reason = verdict.tell(self.messages.says(reading, verdict.word))
             return _POLL_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
-        if verdict.effect == "ready":
+        if verdict.effect == "empty":
+            return Empty(verdict.word)
+        if verdict.effect in READY:
             return self._ready(job, step, reading, verdict)
         return self._pending(step, reading, verdict, now)
 
@@ -172,7 +179,25 @@ class BoundOperation:
         url = results.resolved(reading)
         if url is None:
             return Retry(f"the reply names no URL of a file: {self.messages.unmapped(reading)}")
-        return (results.link(job, url),)
+        return (results.link(job, url, gzip=results.packed(reading)),)
+
+    def submits(self, job: Job) -> bool:
+        """Whether a remote job is made for the job; without one its results can be asked for at once."""
+        return self.steps.submit.of(job) is not None
+
+    def pages(self, job: Job) -> PageReader | None:
+        """Reads the job's results where they are a list over several pages."""
+        results = self.steps.results.of(job)
+        if results is None or results.pages is None:
+            return None
+        media_type = self.media_type or ("text/csv" if results.csv else "application/json")
+        label = results.label(job) or self.name
+        return PageReader(results.pages, self.messages, self.origin, label, media_type, results.csv)
+
+    def adoption(self, job: Job) -> Adoption | None:
+        """Finds the remote job of a submit that did not tell its name; ``None`` where the spec has no such list."""
+        adopt = self.steps.adopt.of(job)
+        return None if adopt is None else Adoption(adopt, PageReader(adopt.paged, self.messages, self.origin))
 
     def links(self, job: Job) -> tuple[Link, ...]:
         """The links to the job's files where they are known: from the poll that said ready, or from the spec."""
@@ -192,21 +217,21 @@ class BoundOperation:
         reading, results = Reading(reply), self.steps.results.of(job)
         verdict = results.rules.judge(reading) if results is not None else None
         if verdict is not None and verdict.effect is not None:
-            return _FILE_ENDS[verdict.effect](self.messages.reason(reading), retry_after(reading.headers, now))
+            reason = verdict.tell(self.messages.reason(reading))
+            return FILE_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
         if is_success(reading.status):
             expected = link.media_type or self.media_type or ""
-            if reading.status != 206 and "html" not in expected and _PAGE.match(reading.body):
+            if reading.status != 206 and "html" not in expected and HTML_PAGE.match(reading.body):
                 return Retry("a page of HTML came in place of the file")
             return None
+        reason = self.messages.reason(reading)
+        if any(fault in reading.body for fault in _SIGNATURE_FAULTS):
+            return LinksExpired(reason)
         own = origin_of(reply.url or link.url) == self.origin
-        # A 401 or 403 speaks of the account only where the account's credentials were sent.
-        proved = own and link.send_auth
-        lost = reading.status in LOST_LINK and not (proved and reading.status == 403)
-        if lost or any(fault in reading.body for fault in _SIGNATURE_FAULTS):
-            return LinksExpired(self.messages.reason(reading))
-        if own and (proved or reading.status != 401):
-            return self._trouble(reading, now)
-        return host_trouble(reading.status, self.messages.reason(reading), retry_after(reading.headers, now))
+        wait_s = retry_after(reading.headers, now)
+        return file_trouble(
+            reading.status, reason, wait_s, own=own, proved=own and link.send_auth, named=job.handle is not None
+        )
 
     def cancel(self, job: Job) -> WireRequest | None:
         """The request that stops the remote job; ``None`` where there is no such request, or no remote job."""
@@ -226,17 +251,26 @@ class BoundOperation:
         reading, step = Reading(reply), self.steps.cleanup.of(job)
         return Cleaned() if step is not None and reading.status in step.done else self._trouble(reading, now)
 
-    def _answered_at_once(self, job: Job, step: Submit, reading: Reading, verdict: Verdict) -> Submitted:
+    def _is_large_answer(self, job: Job, reading: Reading) -> bool:
+        """Whether this is the file itself, so long that no rule can look into its JSON; no refusal is."""
+        results = self.steps.results.of(job)
+        return reading.truncated and results is not None and results.inline
+
+    def _answered_at_once(self, job: Job, step: Submit, reading: Reading, word: str | None) -> Submitted:
         results = self.steps.results.of(job)
         if results is None:
             return Unknown(self.messages.unmapped(reading))
         if reading.truncated:
-            return Refused("the reply is the file, and it is longer than can be kept while it is read")
-        return self._inline(job, results, reading, verdict, step.handle(reading))
+            again = step.build(job, None)
+            if again.method != "GET":
+                return Refused("the reply is the file, and it is longer than can be kept while it is read")
+            # Only the beginning was kept: what was asked by GET is asked again, as a stream.
+            return Ready((Link(again.url, results.label(job) or self.name, results.send_auth),), word)
+        return self._inline(job, results, reading, word, step.handle(reading))
 
-    def _inline(self, job: Job, results: Results, reading: Reading, verdict: Verdict, handle: str | None) -> Inline:
+    def _inline(self, job: Job, results: Results, reading: Reading, word: str | None, handle: str | None) -> Inline:
         media_type = reading.headers.get("content-type") or self.media_type
-        return Inline(results.label(job) or self.name, media_type, verdict.word, handle)
+        return Inline(results.label(job) or self.name, media_type, word, handle)
 
     def _polled_by_default(self, reading: Reading, verdict: Verdict | None, now: float) -> Polled:
         if reading.malformed and is_success(reading.status):
@@ -260,8 +294,11 @@ class BoundOperation:
         if results.inline and reading.truncated:
             # Only the beginning was kept: the same URL is fetched again, as a stream.
             return Ready((results.link(job, step.build(job, None).url),), verdict.word)
+        if results.inline and "json" in (self.media_type or "") and reading.document() is None and reading.malformed:
+            # What was promised as JSON and is none is a broken reply, whatever a rule has found in its text.
+            return Retry(self.messages.unread(reading))
         if results.inline:
-            return self._inline(job, results, reading, verdict, step.handle(reading))
+            return self._inline(job, results, reading, verdict.word, step.handle(reading))
         if results.listed is None:
             return Ready(status=verdict.word)
         links = results.listed(reading)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from app.providers.faults import Fault
 from app.providers.known_keys import known_keys
+from app.providers.likeness import check_likeness, written_out
 from app.providers.references import check_references
 from app.providers.spec.provider import ProviderSpec
 
@@ -45,12 +46,14 @@ def read_spec(file: str, text: str) -> tuple[ProviderSpec | None, list[Fault]]:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         return None, [_syntax_fault(file, str(error))]
+    unlike = [Fault(file, key, reason) for key, reason in check_likeness(raw)]
+    raw = dict(written_out(raw))
     try:
         spec = ProviderSpec.model_validate(raw)
     except ValidationError as error:
         faults = [_fault(file, raw, one) for one in _telling(error)]
-        return None, sorted({*faults, *check_references(file, raw)})
-    faults = sorted(set(check_references(file, raw)))
+        return None, sorted({*unlike, *faults, *check_references(file, raw)})
+    faults = sorted({*unlike, *check_references(file, raw)})
     return (None if faults else spec), faults
 
 

@@ -1,5 +1,8 @@
 """What a reply is said to be, where a person reads it: the provider's own message, or the beginning of the body."""
 
+from http.client import responses
+
+from app.providers.defaults import is_success
 from app.providers.extract import Pick, as_text
 from app.providers.reading import EXCERPT_LENGTH, Reading, Redact, excerpt, plain, shorten
 
@@ -15,8 +18,13 @@ class Messages:
 
     def reason(self, reading: Reading) -> str:
         """The status and what the provider says of it: ``HTTP 400: unknown period``."""
-        said = self._said(reading) or excerpt(reading, self._redact)
-        return f"HTTP {reading.status}: {said}" if said else f"HTTP {reading.status}"
+        return _told(reading, self._said(reading) or excerpt(reading, self._redact) or self._phrase(reading))
+
+    def of_login(self, reading: Reading) -> str:
+        """The same of a reply to a login. A 2xx is not quoted: a token may stand anywhere in it."""
+        if is_success(reading.status):
+            return _told(reading, self._said(reading))
+        return self.reason(reading)
 
     def says(self, reading: Reading, word: str | None) -> str:
         """What the provider says of a job that came to a bad end: its word, and its message where it has one."""
@@ -43,6 +51,16 @@ class Messages:
         what = f"HTTP {reading.status}" if word is None else f"HTTP {reading.status}, status {self._redact(word)!r}"
         return f"{what}: {excerpt(reading, self._redact)}".removesuffix(": ")
 
+    def _phrase(self, reading: Reading) -> str:
+        """The reason phrase, where it is more than the status itself: some providers put their message there."""
+        if reading.phrase.casefold() == responses.get(reading.status, "").casefold():
+            return ""
+        return shorten(plain(self._redact(reading.phrase)), EXCERPT_LENGTH)
+
     def _said(self, reading: Reading) -> str | None:
         text = as_text(self._error(reading))
         return None if text is None else shorten(plain(self._redact(text)), EXCERPT_LENGTH)
+
+
+def _told(reading: Reading, said: str | None) -> str:
+    return f"HTTP {reading.status}: {said}" if said else f"HTTP {reading.status}"

@@ -6,24 +6,23 @@ from typing import Generic, TypeAlias, TypeVar
 
 from app.domain.job import Job
 from app.domain.jsonvalue import Json
+from app.providers.adoption import Adopt, compile_adopt
 from app.providers.extract import Pick, as_handle, as_note, as_url, compile_pick
 from app.providers.jmes import compile_expression
 from app.providers.reading import Reading
 from app.providers.requests import HANDLE, Build, compile_request
 from app.providers.results import Results, compile_results
 from app.providers.rules import Rules, expand
-from app.providers.spec.fields import Variant, When
+from app.providers.spec.fields import PARAMS, Variant, holds
 from app.providers.spec.provider import OperationSpec
-from app.providers.spec.steps import CancelSpec, PollSpec, ProgressSpec, ResultsSpec, SubmitSpec
+from app.providers.spec.steps import AdoptSpec, CancelSpec, PollSpec, ProgressSpec, ResultsSpec, SubmitSpec
+from app.providers.template import names_callback
 
 V = TypeVar("V", bound=Variant)
 S = TypeVar("S")
 
 ReadHandle: TypeAlias = Callable[[Reading], str | None]
 ReadProgress: TypeAlias = Callable[[Reading], str | None]
-
-PARAMS = "params"
-"""The key of ``when`` under which a job's parameters stand, beside the account's settings."""
 
 _DONE_ALREADY = (404, 410)
 
@@ -61,6 +60,7 @@ class Submit:
     build: Build
     rules: Rules
     handle: ReadHandle
+    names_callback: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,7 @@ class Steps:
     """All steps of an operation, for one account."""
 
     submit: Choice[Submit]
+    adopt: Choice[Adopt]
     poll: Choice[Poll]
     results: Choice[Results]
     cancel: Choice[Ending]
@@ -101,7 +102,7 @@ def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Jso
     def submit(one: SubmitSpec, at: str) -> Submit:
         build = compile_request(one, base_url, settings, fresh=True)
         handle = _compile_handle(compile_pick(one.handle), base_url, is_url=handle_is_url)
-        return Submit(build, Rules(one.rules, f"{at}.rules"), handle)
+        return Submit(build, Rules(one.rules, f"{at}.rules"), handle, _names_callback(one))
 
     def poll(one: PollSpec, at: str) -> Poll:
         return Poll(
@@ -118,11 +119,16 @@ def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Jso
     def results(one: ResultsSpec, at: str) -> Results:
         return compile_results(one, base_url, settings, at)
 
+    def adopt(one: AdoptSpec, at: str) -> Adopt:
+        as_name = as_url if handle_is_url else lambda value, _base: as_handle(value)
+        return compile_adopt(one, base_url, settings, at, as_name)
+
     def choose(specs: Sequence[V], step: str, compile_one: Callable[[V, str], S]) -> Choice[S]:
         return Choice(tuple(_variants(specs, settings, f"{key}.{step}", compile_one)), defaults)
 
     return Steps(
         submit=choose(spec.submit, "submit", submit),
+        adopt=choose(spec.adopt, "adopt", adopt),
         poll=choose(spec.poll, "poll", poll),
         results=choose(spec.results, "results", results),
         cancel=choose(spec.cancel, "cancel", ending),
@@ -132,15 +138,11 @@ def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Jso
 
 def urls_of(spec: OperationSpec) -> Iterator[str]:
     """The templates of all URLs of an operation."""
-    for request in (*spec.submit, *spec.poll, *spec.cancel, *spec.cleanup):
+    for request in (*spec.submit, *spec.adopt, *spec.poll, *spec.cancel, *spec.cleanup):
         yield request.url
     for results in spec.results:
-        yield from (url for url in (results.url, results.resolve and results.resolve.url) if url)
-
-
-def holds(when: When, settings: Mapping[str, Json]) -> bool:
-    """Whether the account settings are what ``when`` asks for; its ``params`` are not looked at."""
-    return all(settings.get(name) == value for name, value in when.items() if name != PARAMS)
+        asked = (results.resolve, results.pages)
+        yield from (url for url in (results.url, *(one and one.url for one in asked)) if url)
 
 
 def _variants(
@@ -157,6 +159,10 @@ def _compile_handle(pick: Pick, base_url: str, *, is_url: bool) -> ReadHandle:
     if not is_url:
         return lambda reading: as_handle(pick(reading))
     return lambda reading: as_url(pick(reading), reading.url or f"{base_url}/")
+
+
+def _names_callback(spec: SubmitSpec) -> bool:
+    return any(names_callback(texts) for texts in (spec.query, spec.headers, spec.body, spec.form))
 
 
 def _compile_progress(spec: ProgressSpec | None) -> ReadProgress:

@@ -11,6 +11,7 @@ class LimitsOverride:
     period_s: float | None = None
     spacing_s: float | None = None
     concurrency: int | None = None
+    remote_jobs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,30 +1,31 @@
 """A provider, and an account bound to it: settings in, compiled operations out."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any, Self
 
 from app.domain.jsonvalue import Json
 from app.domain.schedule import Backoff, Limits, Policy
 from app.domain.wire import Credentials
+from app.providers.auth import Proof, compile_proof
 from app.providers.checks import check_settings
 from app.providers.extract import compile_pick
-from app.providers.faults import Fault, SettingsError, UnsendableError
+from app.providers.faults import Fault, SettingsError, SpecError, UnsendableError
 from app.providers.interpreter import BoundOperation
+from app.providers.limits import LimitHeaders, limit_headers
+from app.providers.lint import read_spec
 from app.providers.messages import Messages
-from app.providers.operation import Steps, compile_steps, holds
+from app.providers.operation import Steps, compile_steps
 from app.providers.overrides import LimitsOverride, ScheduleOverride
-from app.providers.reading import basic_credential, redactor
-from app.providers.spec.provider import (
-    BasicAuth,
-    BearerAuth,
-    HeaderAuth,
-    LimitsSpec,
-    OperationSpec,
-    ProviderSpec,
-    QueryAuth,
-    ScheduleSpec,
-)
+from app.providers.probe import Probe
+from app.providers.reading import redactor
+from app.providers.requests import NO_JOB, compile_request
+from app.providers.rules import Rules
+from app.providers.session import Session
+from app.providers.sharing import sharing_of
+from app.providers.spec.provider import CallbackSpec, LimitsSpec, OperationSpec, ProviderSpec, ScheduleSpec
 from app.providers.template import Fixed, compile_text, url_part
 from app.providers.urls import origin_of
 
@@ -34,7 +35,8 @@ class BoundAccount:
     """An account on its provider, ready to be worked for.
 
     ``origin`` is ``https://host:port``, the only one that ``credentials`` may be sent to. ``secrets`` holds every value
-    that must never be shown: those of the secret settings, and what HTTP Basic makes of them.
+    that must never be shown: those of the secret settings, and what HTTP Basic makes of them. ``session`` is how the
+    account signs in, where it must; ``probe`` one harmless request, where the provider has one.
     """
 
     name: str
@@ -43,8 +45,11 @@ class BoundAccount:
     origin: str
     credentials: Credentials = field(repr=False)
     limits: Limits
+    limit_headers: LimitHeaders | None
     secrets: frozenset[str] = field(repr=False)
     operations: Mapping[str, BoundOperation]
+    session: Session | None = field(default=None, repr=False)
+    probe: Probe | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,18 @@ class Provider:
     spec: ProviderSpec
     source: str = field(repr=False)
     file: str
+
+    @classmethod
+    def read(cls, text: str, file: str) -> Self:
+        """The provider that a spec's text describes; ``file`` is what messages call it.
+
+        Raises:
+            SpecError: it lists every fault.
+        """
+        spec, faults = read_spec(file, text)
+        if spec is None:
+            raise SpecError(faults)
+        return cls(spec, text, file)
 
     @property
     def name(self) -> str:
@@ -97,20 +114,24 @@ class Provider:
         base_url = self._base_url(values, faults)
         origin = origin_of(base_url)
         steps = self._steps(base_url, values, faults)
+        secrets = frozenset(str(values[name]) for name, one in spec.account.items() if one.secret and name in values)
+        proof = compile_proof(spec, base_url, values, secrets, faults) if origin else Proof()
+        secrets |= proof.secrets
+        messages = Messages(compile_pick(spec.error), redactor(secrets))
+        probe = _probe(spec, base_url, values, messages, faults)
         if faults:
             raise SettingsError(Fault(f"account {account}", fault.key, fault.reason) for fault in faults)
-        credentials, derived = _credentials(spec, values)
-        secrets = derived | {str(values[name]) for name, one in spec.account.items() if one.secret and name in values}
-        messages = Messages(compile_pick(spec.error), redactor(secrets))
         operations = {
-            name: BoundOperation(
-                name=name,
+            name: self.operation(
+                name,
+                values,
                 policy=_policy(one, schedule or ScheduleOverride(), clean),
                 media_type=one.media_type,
                 origin=origin,
                 spec=one,
                 steps=steps[name],
                 messages=messages,
+                sharing=sharing_of(one.answers),
             )
             for name, one in spec.operations.items()
         }
@@ -119,29 +140,52 @@ class Provider:
             provider=spec.name,
             base_url=base_url,
             origin=origin,
-            credentials=credentials,
-            limits=_limits(spec.limits, limits or LimitsOverride()),
+            credentials=proof.credentials,
+            limits=(permitted := _limits(spec.limits, limits or LimitsOverride())),
+            limit_headers=limit_headers(spec.limits.headers, permitted),
             secrets=secrets,
             operations=MappingProxyType(operations),
+            session=proof.session,
+            probe=probe,
         )
 
+    def operation(
+        self,
+        name: str,
+        settings: Mapping[str, Json],  # noqa: ARG002  # for those who override it
+        **parts: Any,
+    ) -> BoundOperation:
+        """One operation of an account: what a provider in Python overrides, to give one of a class of its own.
+
+        Args:
+            name: of the operation, as in the spec.
+            settings: the account's values, secrets included.
+            parts: the other fields of ``BoundOperation``, by name.
+        """
+        return BoundOperation(name=name, **parts)
+
     def _base_url(self, values: Mapping[str, Json], faults: list[Fault]) -> str:
-        """The base URL without a slash at its end; a setting of type ``url`` goes into it as it is."""
-        template = self.spec.base_url
+        """The base URL without a slash at its end: the first for which there is every setting."""
+        try:
+            url = next((url for one in self.spec.base_url if (url := self._filled(one, values))), "")
+        except UnsendableError as error:
+            faults.append(Fault("", "base_url", str(error)))
+            return ""
+        if not origin_of(url):
+            faults.append(Fault("", "base_url", f"{url!r} is not an http or https address"))
+        return url
+
+    def _filled(self, template: str, values: Mapping[str, Json]) -> str:
+        """A base URL with its settings, or nothing where one is missing; one of type ``url`` goes in as it is."""
         before = ""
         for name, one in self.spec.account.items():
             start = f"${{account.{name}}}"
             if one.type == "url" and template.startswith(start):
-                before, template = str(values.get(name)), template.removeprefix(start)
-        try:
-            node = compile_text(template, values, url_part, before=before)
-        except UnsendableError as error:
-            faults.append(Fault("", "base_url", str(error)))
-            return ""
-        url = str(node.value).rstrip("/") if isinstance(node, Fixed) else ""
-        if not origin_of(url):
-            faults.append(Fault("", "base_url", f"{url!r} is not an http or https address"))
-        return url
+                if name not in values:
+                    return ""
+                before, template = str(values[name]), template.removeprefix(start)
+        node = compile_text(template, values, url_part, before=before)
+        return str(node.value).rstrip("/") if isinstance(node, Fixed) and node.value is not None else ""
 
     def _steps(self, base_url: str, values: Mapping[str, Json], faults: list[Fault]) -> dict[str, Steps]:
         try:
@@ -154,26 +198,17 @@ class Provider:
             return {}
 
 
-def _credentials(spec: ProviderSpec, values: Mapping[str, Json]) -> tuple[Credentials, frozenset[str]]:
-    """What proves the account, and which secrets that made beside the settings themselves."""
-
-    def text(template: str) -> str:
-        node = compile_text(template, values)
-        return str(node.value) if isinstance(node, Fixed) else ""
-
-    chosen = next((one for one in spec.auth if holds(one.when, values)), None)
-    match chosen:
-        case BasicAuth():
-            credential = basic_credential(text(chosen.username), text(chosen.password))
-            return Credentials({"Authorization": f"Basic {credential}"}), frozenset({credential})
-        case BearerAuth():
-            return Credentials({"Authorization": f"Bearer {text(chosen.token)}"}), frozenset()
-        case HeaderAuth():
-            return Credentials({chosen.name: text(chosen.value)}), frozenset()
-        case QueryAuth():
-            return Credentials(query=((chosen.name, text(chosen.value)),)), frozenset()
-        case _:
-            return Credentials(), frozenset()
+def _probe(
+    spec: ProviderSpec, base_url: str, values: Mapping[str, Json], messages: Messages, faults: list[Fault]
+) -> Probe | None:
+    if spec.probe is None:
+        return None
+    try:
+        request = compile_request(spec.probe, base_url, values)(NO_JOB, None)
+    except UnsendableError as error:
+        faults.append(Fault("", "probe", str(error)))
+        return None
+    return Probe(request, Rules(spec.probe.rules, "probe.rules"), messages)
 
 
 def _limits(spec: LimitsSpec, override: LimitsOverride) -> Limits:
@@ -182,6 +217,7 @@ def _limits(spec: LimitsSpec, override: LimitsOverride) -> Limits:
         period_s=override.period_s or spec.period_s,
         spacing_s=spec.spacing_s if override.spacing_s is None else override.spacing_s,
         concurrency=override.concurrency or spec.concurrency,
+        remote_jobs=_first(override.remote_jobs, spec.remote_jobs),
     )
 
 
@@ -191,6 +227,7 @@ def _first(override: int | None, proposed: int | None) -> int | None:
 
 def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None) -> Policy:
     said: ScheduleSpec = spec.schedule
+    called = spec.callback or CallbackSpec()
     interval_s = override.interval_s or said.interval_s
     return Policy(
         first_delay_s=said.first_delay_s if override.first_delay_s is None else override.first_delay_s,
@@ -200,12 +237,16 @@ def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None)
             # An interval set above the spec's cap is meant to be kept.
             override.cap_s or max(said.cap_s, interval_s),
         ),
+        called_first_delay_s=called.first_delay_s,
+        called_poll=Backoff(called.interval_s, called.factor, called.cap_s),
         deadline_s=override.deadline_s or said.deadline_s,
+        stall_s=math.inf if said.stall_s is None else said.stall_s,
         gone_grace_s=said.gone_grace_s,
         retry_after_floor_s=said.retry_after_floor_s,
         retry_after_cap_s=said.retry_after_cap_s,
         repeatable=spec.repeatable,
         cancels=bool(spec.cancel),
+        shares=any("duplicate" in (rule.then, *rule.words.values()) for one in spec.submit for rule in one.rules),
         cleans=any(one.by_default if clean is None else clean for one in spec.cleanup),
     )
 

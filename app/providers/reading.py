@@ -32,13 +32,14 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 class Reading:
     """A reply and what has been read out of it so far; never raises, whatever the body is."""
 
-    __slots__ = ("_document", "_parsed", "body", "headers", "malformed", "status", "truncated", "url")
+    __slots__ = ("_document", "_parsed", "body", "headers", "malformed", "phrase", "status", "truncated", "url")
 
     def __init__(self, reply: WireReply) -> None:
         self.status = reply.status
         self.headers = reply.headers
         self.body = reply.body
         self.url = reply.url
+        self.phrase = reply.phrase
         self.truncated = reply.truncated
         self.malformed = False
         """Whether JSON was asked for and the body was none (or only the beginning of some)."""

@@ -4,29 +4,34 @@ These checks look at the parsed TOML rather than at the models, so that they hav
 spec while other parts are still broken.
 """
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, TypeAlias
 
 from app.domain.jsonvalue import Json
 from app.providers.extract import as_text
 from app.providers.faults import Fault
-from app.providers.operation import PARAMS
-from app.providers.template import Reference, TemplateError, parse_template
+from app.providers.requests import SPREAD
+from app.providers.spec.fields import PARAMS
+from app.providers.template import PAGE, Reference, TemplateError, names_callback, parse_template
 
 Tree: TypeAlias = Mapping[str, Any]
 
-_AUTH_TEXTS = ("username", "password", "token", "value")
-_REQUEST_TEXTS = ("query", "headers", "json", "form")
-_STEPS = ("submit", "poll", "results", "cancel", "cleanup")
+_AUTH_TEXTS = ("username", "password", "token", "value", "token_url", "client_id", "client_secret")
+_ASSERTION_TEXTS = ("key", "algorithm")
+_REQUEST_TEXTS = ("query", "headers", "json", "form", "label", "match")
+_LEADING = re.compile(r"\$\{account\.([^{}]*)\}")
+_UNNAMED = ("submit", "adopt")
+_STEPS = ("submit", "adopt", "poll", "results", "cancel", "cleanup")
 _OBLIGATORY = ("submit", "poll", "results")
 
 
 def check_references(file: str, raw: Tree) -> list[Fault]:
     """The faults of all templates, of every ``when``, and of what examples refer to."""
     settings = _tables(raw.get("account"))
-    every = [*_base_url(raw, settings), *_whens(settings, "account"), *_auth(raw, settings)]
+    every = [*_base_url(raw, settings), *_whens(settings, "account"), *_auth(raw, settings), *_probe(raw, settings)]
     operations = _tables(raw.get("operations"))
     for name, operation in operations.items():
         every += _operation(operation, f"operations.{name}", settings)
@@ -48,11 +53,19 @@ class _Place:
     secrets: bool = False
     handle: bool = False
     callback: bool = False
+    page: bool = False
+    sized: bool = False
     indispensable: bool = False
+    nested: bool = False
+    """Whether an object or array may stand here, where it stands alone."""
 
 
 def _base_url(raw: Tree, settings: Mapping[str, Tree]) -> Found:
-    yield from _template(raw.get("base_url"), _Place("base_url", settings, indispensable=True))
+    given = raw.get("base_url")
+    texts = given if isinstance(given, list) else [given]
+    for place, text in enumerate(texts):
+        is_last = place == len(texts) - 1
+        yield from _template(text, _Place("base_url", settings, indispensable=is_last))
 
 
 def _auth(raw: Tree, settings: Mapping[str, Tree]) -> Found:
@@ -63,31 +76,91 @@ def _auth(raw: Tree, settings: Mapping[str, Tree]) -> Found:
             when = _table(auth.get("when"))
             place = _Place(f"{key}.{name}", settings, when=when, secrets=True, indispensable=True)
             yield from _template(auth.get(name), place)
+        yield from _login(auth, key, settings)
     yield from _exhaustive([auth for _, auth in variants], "auth", settings, {})
+
+
+def _login(auth: Tree, key: str, settings: Mapping[str, Tree]) -> Found:
+    """The texts of a login: they may hold secrets, for it goes to where it says and nowhere else."""
+    when, login, assertion = _table(auth.get("when")), _table(auth.get("login")), _table(auth.get("assertion"))
+    for name in _ASSERTION_TEXTS:
+        place = _Place(f"{key}.assertion.{name}", settings, when=when, secrets=True, indispensable=True)
+        yield from _template(assertion.get(name), place)
+    at = f"{key}.login"
+    yield from _template(login.get("url"), _Place(f"{at}.url", settings, when=when, secrets=True, indispensable=True))
+    trees = [(f"{at}.{name}", login.get(name)) for name in _REQUEST_TEXTS]
+    trees += [(f"{key}.{name}", auth.get(name)) for name in ("scope", "form")]
+    trees += [(f"{key}.assertion.{name}", assertion.get(name)) for name in ("key_id", "audience")]
+    for where, tree in trees:
+        for inner, text in _texts(tree, where):
+            yield from _template(text, _Place(inner, settings, when=when, secrets=True))
+    addresses = ((f"{key}.token_url", auth.get("token_url")), (f"{at}.url", login.get("url")))
+    for where, template in addresses:
+        if isinstance(template, str) and (found := _LEADING.match(template)) is not None:
+            spec = settings.get(found[1])
+            if spec is not None and spec.get("type") != "url":
+                yield where, f"begins with ${{account.{found[1]}}}, which must be a setting of type url"
+    yield from _private_key(assertion.get("key"), f"{key}.assertion.key", settings)
+
+
+def _private_key(text: object, key: str, settings: Mapping[str, Tree]) -> Found:
+    found = _LEADING.fullmatch(text) if isinstance(text, str) else None
+    known = found is not None and settings.get(found[1], {"type": "private_key"}).get("type") == "private_key"
+    if isinstance(text, str) and not known:
+        yield key, "must be ${account.NAME}, a setting of type private_key, and nothing else"
+
+
+def _probe(raw: Tree, settings: Mapping[str, Tree]) -> Found:
+    probe = _table(raw.get("probe"))
+    yield from _template(probe.get("url"), _Place("probe.url", settings, indispensable=True))
+    for name in _REQUEST_TEXTS:
+        for inner, text in _texts(probe.get(name), f"probe.{name}"):
+            yield from _template(text, _Place(inner, settings))
 
 
 def _operation(operation: Tree, key: str, settings: Mapping[str, Tree]) -> Found:
     params = _tables(operation.get("params"))
     yield from _whens(params, f"{key}.params")
+    yield from _callback(operation, key)
     for step in _STEPS:
         variants = list(_variants(operation.get(step), f"{key}.{step}"))
         for at, variant in variants:
             yield from _when(_table(variant.get("when")), f"{at}.when", settings, params)
-            yield from _request(variant, at, step, settings, params)
+            named = step not in _UNNAMED and bool(operation.get("submit"))
+            yield from _requests(variant, at, step, _Place("", settings, params, handle=named))
         if step in _OBLIGATORY:
             yield from _exhaustive([one for _, one in variants], f"{key}.{step}", settings, params)
 
 
-def _request(variant: Tree, key: str, step: str, settings: Mapping[str, Tree], params: Mapping[str, Tree]) -> Found:
-    submits = step == "submit"
-    when = _table(variant.get("when"))
-    for at, table in ((key, variant), (f"{key}.resolve", _table(variant.get("resolve")))):
-        in_url = _Place(f"{at}.url", settings, params, when, handle=not submits, indispensable=True)
-        yield from _template(table.get("url"), in_url)
-        for name in (*_REQUEST_TEXTS, "label"):
-            for inner, text in _texts(table.get(name), f"{at}.{name}"):
-                place = _Place(inner, settings, params, when, handle=not submits, callback=submits)
-                yield from _template(text, place)
+def _callback(operation: Tree, key: str) -> Found:
+    """The schedule for callbacks and the submit that names a callback URL belong together."""
+    naming = [
+        f"{at}.{name}"
+        for at, submit in _variants(operation.get("submit"), f"{key}.submit")
+        for name in _REQUEST_TEXTS
+        if names_callback(submit.get(name))
+    ]
+    if "callback" in operation and not naming:
+        yield f"{key}.callback", "is never used, because no submit sends ${callback_url}"
+    elif naming and "callback" not in operation:
+        yield naming[0], f"sends ${{callback_url}}, so there must be a table [{key}.callback] with the slower schedule"
+
+
+def _requests(variant: Tree, key: str, step: str, place: _Place) -> Found:
+    """The templates of a variant and of the requests within it; ``place`` says what they may refer to."""
+    place = replace(place, when=_table(variant.get("when")), callback=step == "submit", page=step == "adopt")
+    yield from _request(variant, key, place)
+    yield from _request(_table(variant.get("resolve")), f"{key}.resolve", place)
+    yield from _request(_table(variant.get("pages")), f"{key}.pages", replace(place, page=True))
+
+
+def _request(table: Tree, key: str, place: _Place) -> Found:
+    place = replace(place, sized="size" in table)
+    yield from _template(table.get("url"), replace(place, key=f"{key}.url", callback=False, indispensable=True))
+    for name in _REQUEST_TEXTS:
+        for inner, text in _texts(table.get(name), f"{key}.{name}"):
+            nested = name == "json" or inner in (f"{key}.query.{SPREAD}", f"{key}.form.{SPREAD}")
+            yield from _template(text, replace(place, key=inner, nested=nested))
 
 
 def _template(text: object, place: _Place) -> Found:
@@ -99,7 +172,10 @@ def _template(text: object, place: _Place) -> Found:
         yield place.key, str(error)
         return
     for part in parts:
-        if isinstance(part, Reference) and (reason := _reason_against(part, place)):
+        if isinstance(part, Reference) and part.as_path and not place.key.endswith(".url"):
+            yield place.key, f"refers to {part}, which only a url may"
+        alone = place if len(parts) == 1 else replace(place, nested=False)
+        if isinstance(part, Reference) and (reason := _reason_against(part, alone)):
             yield place.key, reason
 
 
@@ -113,9 +189,19 @@ def _reason_against(reference: Reference, place: _Place) -> str | None:
         case "params":
             return _named(reference, place.params, _table((place.when or {}).get(PARAMS)), place, "parameter")
         case "handle" if not place.handle:
-            return "refers to ${handle}, but before the submit there is none"
+            return "refers to ${handle}, but here there is none, because no submit has named one"
         case "callback_url" if not place.callback:
             return "refers to ${callback_url}, which only the query, headers and body of a submit may"
+    return _page_reason(reference, place) if reference.scope in PAGE else None
+
+
+def _page_reason(reference: Reference, place: _Place) -> str | None:
+    if not place.page:
+        return f"refers to {reference}, but here is no list with pages"
+    if reference.scope == "page.size" and not place.sized:
+        return f"refers to {reference}, but there is no size"
+    if reference.scope == "page.next" and place.indispensable:
+        return f"refers to {reference}, which may be missing; here it must not be"
     return None
 
 
@@ -125,19 +211,31 @@ def _named(reference: Reference, known: Mapping[str, Tree], when: Tree, place: _
         return f"refers to {reference}, but there is no such {what} (there are: {', '.join(known) or 'none'})"
     if spec.get("secret") is True and not place.secrets:
         return f"refers to {reference}, a secret, which only auth may, because it is kept from other origins"
+    if spec.get("type") in ("object", "array") and not place.nested:
+        alone = "which may stand only alone in its text, in json, or as * of query and form"
+        return f"refers to {reference}, an {spec['type']}, {alone}"
     implied = all(when.get(name) == value for name, value in _table(spec.get("when")).items())
     if place.indispensable and not (_always_there(spec) and implied):
         return f"refers to {reference}, which may be missing; here it must not be"
     return None
 
 
-def _whens(values: Mapping[str, Tree], key: str) -> Found:
-    """The conditions under which settings or parameters are asked for: they name siblings."""
+def _whens(values: Mapping[str, Tree], key: str, *, nested: bool = False) -> Found:
+    """The conditions under which settings, parameters or fields are asked for: they name siblings."""
     for name, value in values.items():
-        if name == PARAMS:
+        if name == PARAMS and not nested:
             yield f"{key}.{name}", "is no possible name, because it has a meaning in when"
-        siblings = {other: spec for other, spec in values.items() if other != name}
+        siblings = {other: spec for other, spec in values.items() if other not in (name, PARAMS)}
         yield from _when(_table(value.get("when")), f"{key}.{name}.when", siblings, None)
+        yield from _nested_whens(value, f"{key}.{name}")
+
+
+def _nested_whens(value: Tree, key: str) -> Found:
+    """The conditions inside objects and arrays, whose fields name their own siblings."""
+    if fields := _tables(value.get("fields")):
+        yield from _whens(fields, f"{key}.fields", nested=True)
+    if items := _table(value.get("items")):
+        yield from _nested_whens(items, f"{key}.items")
 
 
 def _when(when: Tree, key: str, settings: Mapping[str, Tree], params: Mapping[str, Tree] | None) -> Found:

@@ -1,13 +1,17 @@
-"""The registry of providers: the built-in catalogue and the operator's own spec folders."""
+"""The registry of providers: the built-in catalogue, the operator's own spec folders, and providers in Python.
+
+A package offers a provider in Python by an entry point of the group ``tidewaiter.providers``: something that is called
+without arguments and returns a :class:`Provider`.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import resources
+from importlib import metadata, resources
 from pathlib import Path
 
 from app.providers.faults import Fault, SpecError, UnknownProviderError
-from app.providers.lint import read_spec
 from app.providers.provider import Provider
 
+ENTRY_POINTS = "tidewaiter.providers"
 _CATALOG = "catalog"
 
 
@@ -19,23 +23,20 @@ class Registry:
 
     @classmethod
     def load(cls, folders: Sequence[Path] = ()) -> "Registry":
-        """The built-in providers, and those of every ``*.toml`` file in the folders.
+        """The built-in providers, those of every ``*.toml`` file in the folders, and those of installed packages.
 
         Raises:
-            SpecError: a file is no spec, a folder cannot be read, or a name is taken; it lists every fault of
-                all files.
+            SpecError: a file is no spec, a folder cannot be read, a package's provider cannot be loaded, or a name is
+                taken; it lists every fault of all files.
         """
         faults: list[Fault] = []
         providers: dict[str, Provider] = {}
-        for file, text in (*_built_in(), *_operators(folders, faults)):
-            spec, found = read_spec(file, text)
-            faults += found
-            if spec is None:
-                continue
-            if (taken := providers.get(spec.name)) is not None:
-                faults.append(Fault(file, "name", f"{spec.name!r} is the name of the provider in {taken.file} already"))
+        for found in (*_of_files(folders, faults), *_of_packages(faults)):
+            if (taken := providers.get(found.name)) is not None:
+                reason = f"{found.name!r} is the name of the provider in {taken.file} already"
+                faults.append(Fault(found.file, "name", reason))
             else:
-                providers[spec.name] = Provider(spec, text, file)
+                providers[found.name] = found
         if faults:
             raise SpecError(faults)
         return cls(providers)
@@ -61,6 +62,31 @@ class Registry:
             UnknownProviderError: there is none of that name.
         """
         return self.get(name).source
+
+
+def _of_files(folders: Sequence[Path], faults: list[Fault]) -> Iterator[Provider]:
+    for file, text in (*_built_in(), *_operators(folders, faults)):
+        try:
+            yield Provider.read(text, file)
+        except SpecError as error:
+            faults += error.faults
+
+
+def _of_packages(faults: list[Fault]) -> Iterator[Provider]:
+    """Whatever a package's code raises is told as a fault of that package; the daemon then does not start."""
+    for entry in sorted(metadata.entry_points(group=ENTRY_POINTS), key=lambda one: one.name):
+        told = f"entry point {entry.name} ({entry.value})"
+        try:
+            found = entry.load()()
+        except SpecError as error:
+            faults += error.faults
+        except Exception as error:  # noqa: BLE001  # somebody else's code
+            faults.append(Fault(told, "", f"cannot be loaded: {type(error).__name__}: {error}"))
+        else:
+            if isinstance(found, Provider):
+                yield found
+            else:
+                faults.append(Fault(told, "", f"returns no Provider, but {type(found).__name__}"))
 
 
 def _built_in() -> Iterator[tuple[str, str]]:

@@ -4,9 +4,9 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from app.domain.job import Job
+from app.domain.job import Job, State
 from app.domain.jsonvalue import Json
 from app.domain.wire import WireRequest
 from app.providers.extract import as_text
@@ -29,6 +29,11 @@ Build: TypeAlias = Callable[[Job, str | None], WireRequest]
 BuildUrl: TypeAlias = Callable[[Job, str | None], str]
 
 HANDLE = "${handle}"
+SPREAD = "*"
+"""The key of a query or form whose value is an object, the members of which go there one by one."""
+
+NO_JOB: Final = Job(0, 0, "", "", {}, State.QUEUED, 0, None, 0.0, 0.0)
+"""What a request is built for that belongs to no job: a login, or a probe. Its templates refer to settings only."""
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 _JSON = {"content-type": "application/json"}
@@ -148,8 +153,31 @@ def _compile_pairs(
 ) -> Callable[[Job, str | None], Iterable[str]]:
     render = always(compile_tree(table, settings))
     return lambda job, callback_url: [
-        f"{query_part(key)}={query_part(value)}" for key, value in _members(render(job, callback_url))
+        f"{query_part(key)}={query_part(value)}" for key, value in _pairs(render(job, callback_url))
     ]
+
+
+def _pairs(tree: Json) -> Iterable[tuple[str, str]]:
+    """What goes into a query or a form; the keys of a spread object that the table has itself are left out."""
+    if not isinstance(tree, Mapping):
+        return
+    spread = tree.get(SPREAD)
+    if not isinstance(spread, Mapping):
+        yield from _members(tree)
+        return
+    yield from _members({name: value for name, value in tree.items() if name != SPREAD})
+    for name, value in spread.items():
+        if name not in tree:
+            yield from _spread(name, value)
+
+
+def _spread(name: str, value: Json) -> Iterable[tuple[str, str]]:
+    for one in value if isinstance(value, list) else [value]:
+        text = as_text(one)
+        if text is None and one is not None:
+            raise UnsendableError(f"{name} is neither a single value nor a list of them, which is what a query holds")
+        if text is not None:
+            yield name, text
 
 
 def _members(tree: Json) -> Iterable[tuple[str, str]]:

@@ -10,6 +10,7 @@ from app.domain.jsonvalue import Json
 from app.domain.wire import Link
 from app.providers.extract import as_count, as_note, as_text, as_url, compile_pick
 from app.providers.jmes import Search, compile_expression, is_true
+from app.providers.pages import PagedList, compile_pages
 from app.providers.reading import Reading
 from app.providers.requests import Build, BuildUrl, compile_request, compile_url
 from app.providers.rules import Rules
@@ -26,11 +27,12 @@ _LONGEST_LABEL = 255
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """The compiled table: exactly one of ``inline``, ``url``, ``listed`` and ``resolve`` is there.
+    """The compiled table: exactly one of ``inline``, ``url``, ``listed``, ``pages`` and ``resolve`` is there.
 
     ``label`` names the one file where it is inline, or where the provider's URL says little; it is empty where the
     spec leaves the name to the URL. ``listed`` reads the links from the reply that says ready, ``resolved`` the one
-    URL from the reply to ``resolve``.
+    URL from the reply to ``resolve``, and ``packed`` whether gzip has packed what is there. ``csv`` says what ``pages``
+    are made of.
     """
 
     inline: bool
@@ -38,13 +40,21 @@ class Results:
     listed: ReadLinks | None
     resolve: Build | None
     resolved: ReadUrl
+    packed: Callable[[Reading], bool]
+    pages: PagedList | None
+    csv: bool
     label: Callable[[Job], str]
     send_auth: bool
     rules: Rules
 
-    def link(self, job: Job, url: str) -> Link:
+    @property
+    def told(self) -> bool:
+        """Whether the reply that says ready is, or names, the files."""
+        return self.inline or self.listed is not None
+
+    def link(self, job: Job, url: str, *, gzip: bool = False) -> Link:
         """A link to the job's one file."""
-        return Link(url, self.label(job) or _name_in(url), self.send_auth)
+        return Link(url, self.label(job) or _name_in(url), self.send_auth, gzip=gzip)
 
 
 def compile_results(spec: ResultsSpec, base_url: str, settings: Mapping[str, Json], key: str) -> Results:
@@ -55,6 +65,9 @@ def compile_results(spec: ResultsSpec, base_url: str, settings: Mapping[str, Jso
         listed=_compile_listed(spec, base_url) if spec.files else None,
         resolve=None if spec.resolve is None else compile_request(spec.resolve, base_url, settings),
         resolved=_compile_resolved(spec.resolve, base_url),
+        packed=_compile_packed(spec.resolve),
+        pages=None if spec.pages is None else compile_pages(spec.pages, base_url, settings, f"{key}.pages"),
+        csv=spec.pages is not None and spec.pages.join == "csv",
         label=_compile_label(spec, settings),
         send_auth=spec.send_auth,
         rules=Rules(spec.rules, f"{key}.rules"),
@@ -69,6 +82,11 @@ def _compile_label(spec: ResultsSpec, settings: Mapping[str, Json]) -> Callable[
 def _compile_resolved(spec: ResolveSpec | None, base_url: str) -> ReadUrl:
     pick = compile_pick(() if spec is None else spec.link)
     return lambda reading: as_url(pick(reading), reading.url or f"{base_url}/")
+
+
+def _compile_packed(spec: ResolveSpec | None) -> Callable[[Reading], bool]:
+    pick = compile_pick(() if spec is None else spec.gzip)
+    return lambda reading: is_true(pick(reading))
 
 
 def _compile_listed(spec: ResultsSpec, base_url: str) -> ReadLinks:
@@ -95,6 +113,7 @@ def _compile_files(spec: FilesSpec) -> Callable[[Json, str, bool], Iterator[Link
     url = compile_expression(spec.url)
     label, count, size = _optional(spec.label), _optional(spec.count), _optional(spec.size)
     kind, sha256, md5 = _optional(spec.media_type), _optional(spec.sha256), _optional(spec.md5)
+    gzip = _optional(spec.gzip)
 
     def read(document: Json, base: str, send_auth: bool) -> Iterator[Link | None]:
         found = each(document)
@@ -113,6 +132,7 @@ def _compile_files(spec: FilesSpec) -> Callable[[Json, str, bool], Iterator[Link
                 as_count(count(item)),
                 _digest(sha256(item), 64),
                 _digest(md5(item), 32),
+                is_true(gzip(item)),
             )
 
     return read

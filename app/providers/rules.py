@@ -8,9 +8,12 @@ from app.providers.extract import Pick, as_note, as_text, compile_pick
 from app.providers.jmes import compile_expression, is_true
 from app.providers.reading import Reading
 from app.providers.spec.fields import Codes
-from app.providers.spec.steps import RuleSpec
+from app.providers.spec.steps import ConditionsSpec, RuleSpec
 
 Condition = Callable[[Reading], bool]
+
+READY = frozenset({"ready", "partial"})
+"""The effects that say that the results can be had; of a ``partial`` job only the word is kept."""
 
 _CODES_PER_CLASS = 100
 
@@ -19,12 +22,17 @@ _CODES_PER_CLASS = 100
 class Verdict:
     """What a reply means: the effect, the provider's own word where a word decided, and the key of the rule.
 
-    ``effect`` is ``None`` where a word was read that no rule knows.
+    ``effect`` is ``None`` where a word was read that no rule knows. ``reason`` is what the rule itself says.
     """
 
     effect: str | None
     word: str | None
     key: str
+    reason: str | None = None
+
+    def tell(self, message: str) -> str:
+        """What a person reads: the rule's own reason, where it has one, before the message of the reply."""
+        return message if self.reason is None else f"{self.reason}: {message}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,7 @@ class _Rule:
     then: str | None
     word: Pick | None
     words: Mapping[str, tuple[str, str]]
+    reason: str | None
 
     def holds(self, reading: Reading) -> bool:
         return reading.status in self.codes and all(condition(reading) for condition in self.conditions)
@@ -59,14 +68,14 @@ class Rules:
             if not rule.holds(reading):
                 continue
             if rule.word is None:
-                return Verdict(rule.then, None, rule.key)
+                return Verdict(rule.then, None, rule.key, rule.reason)
             said = rule.word(reading)
             text = as_text(said)
             if text is None:
                 continue
             meaning = rule.words.get(fold(text))
             if meaning is not None:
-                return Verdict(meaning[0], as_note(said), meaning[1])
+                return Verdict(meaning[0], as_note(said), meaning[1], rule.reason)
             unknown = unknown or Verdict(None, as_note(said), rule.key)
         return unknown
 
@@ -99,10 +108,16 @@ def expand(codes: Codes) -> frozenset[int]:
 def _compile(spec: RuleSpec, key: str) -> _Rule:
     words = {fold(word): (effect, f"{key}.words.{word}") for word, effect in spec.words.items()}
     word = compile_pick(spec.word) if spec.word else None
-    return _Rule(key, expand(spec.status), tuple(_conditions(spec)), spec.then, word, words)
+    return _Rule(key, expand(spec.status), tuple(_conditions(spec)), spec.then, word, words, spec.reason)
 
 
-def _conditions(spec: RuleSpec) -> Iterable[Condition]:
+def compile_conditions(spec: ConditionsSpec) -> Condition:
+    """Whether a reply looks as a table of conditions says."""
+    codes, conditions = expand(spec.status), tuple(_conditions(spec))
+    return lambda reading: reading.status in codes and all(condition(reading) for condition in conditions)
+
+
+def _conditions(spec: ConditionsSpec) -> Iterable[Condition]:
     if spec.header is not None:
         yield _header_matches(spec.header.name.lower(), re.compile(spec.header.regex))
     if spec.expression is not None:

@@ -18,9 +18,11 @@ from app.providers.faults import UnsendableError
 
 _REFERENCE = re.compile(r"\$\{([^{}]*)\}")
 _SAFE_SEGMENT = re.compile(r"[A-Za-z0-9_~-]+")
-_PLAIN = ("handle", "callback_url", "job.id", "intent.key")
+PAGE = ("page.next", "page.number", "page.offset", "page.size")
+_PLAIN = ("handle", "callback_url", "job.id", "intent.key", *PAGE)
 _SCOPES = ("params", "account")
-KNOWN = "params.NAME, account.NAME, handle, callback_url, job.id, intent.key"
+_PATH = ":path"
+KNOWN = f"params.NAME, account.NAME, {', '.join(_PLAIN)}"
 
 
 class TemplateError(ValueError):
@@ -29,13 +31,21 @@ class TemplateError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What stands between ``${`` and ``}``: a scope, and within ``params`` and ``account`` a name."""
+    """What stands between ``${`` and ``}``: a scope, and within ``params`` and ``account`` a name.
+
+    ``as_path`` is said by ``:path`` at its end: in a URL the value is several segments, whose slashes stay.
+    """
 
     scope: str
     name: str = ""
+    as_path: bool = False
 
     def __str__(self) -> str:
-        return f"${{{self.scope}.{self.name}}}" if self.name else f"${{{self.scope}}}"
+        named = f"{self.scope}.{self.name}" if self.name else self.scope
+        return f"${{{named}{_PATH if self.as_path else ''}}}"
+
+
+_CALLBACK_URL = Reference("callback_url")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +74,26 @@ def parse_template(text: str) -> tuple[str | Reference, ...]:
 
 
 def _reference(inner: str) -> Reference:
-    scope, _, name = inner.partition(".")
+    whole = inner.removesuffix(_PATH)
+    scope, _, name = whole.partition(".")
     if scope in _SCOPES and name:
-        return Reference(scope, name)
-    if inner in _PLAIN:
-        return Reference(inner)
+        return Reference(scope, name, as_path=whole != inner)
+    if whole in _PLAIN:
+        return Reference(whole, as_path=whole != inner)
     raise TemplateError(f"refers to ${{{inner}}}, which there is not (there are {KNOWN})")
+
+
+def names_callback(tree: object) -> bool:
+    """Whether a text anywhere in a tree refers to the callback URL."""
+    match tree:
+        case str():
+            return str(_CALLBACK_URL) in tree
+        case Mapping():
+            return any(map(names_callback, tree.values()))
+        case list() | tuple():
+            return any(map(names_callback, tree))
+        case _:
+            return False
 
 
 def compile_value(text: str, settings: Mapping[str, Json]) -> Node:
@@ -118,7 +142,7 @@ def compile_text(
     """
     pieces: list[str | Render] = [before] if before else []
     for part in parse_template(text):
-        node = Fixed(part) if isinstance(part, str) else _text_of(_value_of(part, settings), escape)
+        node = Fixed(part) if isinstance(part, str) else _text_of(_value_of(part, settings), _escaping(part, escape))
         if isinstance(node, Fixed) and node.value is None:
             return node
         piece = str(node.value) if isinstance(node, Fixed) else node
@@ -127,6 +151,10 @@ def compile_text(
         else:
             pieces.append(piece)
     return _joined(pieces)
+
+
+def _escaping(part: Reference, escape: Callable[[str], str] | None) -> Callable[[str], str] | None:
+    return url_path if part.as_path and escape is url_part else escape
 
 
 def _joined(pieces: list[str | Render]) -> Node:
@@ -177,6 +205,9 @@ def _value_of(reference: Reference, settings: Mapping[str, Json]) -> Node:
             return lambda _, callback_url: callback_url
         case "job.id":
             return lambda job, _: job.id
+        case page if page in PAGE:
+            # A page comes among the parameters, under names that no parameter can have.
+            return lambda job, _: job.params.get(page)
         case _:
             return lambda job, _: job.intent_key
 
@@ -202,6 +233,15 @@ def url_part(text: str) -> str:
     if text.strip(".") == "":
         raise UnsendableError(f"{text!r} cannot be a part of a URL")
     return quote(text, safe="")
+
+
+def url_path(text: str) -> str:
+    """A value as several segments of a URL's path: slashes stay, and each segment is what :func:`url_part` makes of it.
+
+    Raises:
+        UnsendableError: a segment is empty or made of dots.
+    """
+    return "/".join(map(url_part, text.split("/")))
 
 
 def query_part(text: str) -> str:

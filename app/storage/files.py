@@ -1,6 +1,7 @@
 """Durable steps on a local file system: whole writes, folders, and errors in words."""
 
 import errno
+import hashlib
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -8,11 +9,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from app.storage.base import StorageError, StorageFullError
+from app.storage.keys import parts_of
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FILE_MODE = 0o640  # less the umask
 _FOLDER_MODE = 0o750
 _LONGEST_PART = 255
+_COPIED_BYTES = 2**20
 # Whoever finds a folder there relies on its name being durable: not while another thread is still about it.
 _making_folders = threading.Lock()
 
@@ -30,19 +33,8 @@ def in_words(doing: str) -> Iterator[None]:
 
 
 def path_of(root: Path, key: str) -> Path:
-    """The path of a key below ``root``.
-
-    Raises:
-        StorageError: the key would lead elsewhere or names nothing. Keys are made safe long before; this is the
-            second lock.
-    """
-    parts = key.split("/")
-    for part in parts:
-        if part in {"", ".", ".."} or "\\" in part or not part.isprintable() or len(part.encode()) > _LONGEST_PART:
-            raise StorageError(f"The key {key[:200]!r} is not a path below the storage root.")
-    if parts[0].startswith("."):
-        raise StorageError(f"The key {key[:200]!r} lies in a folder of the storage's own.")
-    return root.joinpath(*parts)
+    """The path of a key below ``root``; a ``StorageError`` where it would lead elsewhere."""
+    return root.joinpath(*parts_of(key))
 
 
 def create(path: Path) -> int:
@@ -69,9 +61,30 @@ def write_whole(temporary: Path, final: Path, content: bytes) -> None:
         finally:
             os.close(descriptor)
         publish(temporary, final)
-    except BaseException:
+    except BaseException:  # a program that is ended in the middle leaves nothing behind either
         remove(temporary)
         raise
+
+
+def copy_whole(source: Path, temporary: Path, final: Path) -> tuple[int, str]:
+    """Copy a file that appears under ``final`` whole and durable, or not at all; its size, and its SHA-256 in hex."""
+    digest, size = hashlib.sha256(), 0
+    try:
+        with source.open("rb") as reader:
+            descriptor = create(temporary)
+            try:
+                while piece := reader.read(_COPIED_BYTES):
+                    digest.update(piece)
+                    size += len(piece)
+                    write_all(descriptor, [piece])
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        publish(temporary, final)
+    except BaseException:  # a program that is ended in the middle leaves nothing behind either
+        remove(temporary)
+        raise
+    return size, digest.hexdigest()
 
 
 def publish(temporary: Path, final: Path) -> None:

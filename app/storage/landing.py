@@ -18,16 +18,10 @@ _BLOCK_BYTES = 2**20
 _MOST_PIECES = 1000  # writev takes 1024 on Linux; a host may send single bytes
 
 
-class Landing:
-    """A download in progress.
+class LocalLanding:
+    """A download in progress; see :class:`app.storage.base.Landing`.
 
-    While one block is hashed and written in a thread, the next fills up here; a storage slower than the network makes
-    :meth:`write` wait. A landing ends in one of :meth:`finish`, :meth:`checkpoint` and :meth:`discard`; where the
-    storage or a checksum fails, it has ended and its file is removed. Ending it again does nothing. Being cancelled
-    ends nothing: what runs in the thread goes on, and whichever call comes next waits for it.
-
-    ``offset`` is how many bytes are here already from an earlier checkpoint, and ``validator`` the strong ETag that
-    they came with.
+    While one block is hashed and written in a thread, the next fills up here.
     """
 
     def __init__(self, part: Part, final: Path, checkpoint: Path, key: str, run: Run) -> None:
@@ -43,19 +37,14 @@ class Landing:
         self._running: asyncio.Future[Any] | None = None
 
     async def write(self, chunk: bytes) -> None:
-        """Take the next bytes of the file.
-
-        Raises:
-            StorageFullError: there is no room.
-            StorageError: the storage failed otherwise.
-        """
+        """Take the next bytes of the file."""
         self._pieces.append(chunk)
         self._waiting_bytes += len(chunk)
         if self._waiting_bytes >= _BLOCK_BYTES or len(self._pieces) >= _MOST_PIECES:
             await self._hand_over()
 
     async def restart(self) -> None:
-        """Forget every byte: the remote sends the file from its beginning, or it is another one by now."""
+        """Forget every byte."""
         self._pieces = []
         self._waiting_bytes = 0
         await self._call("start over", self._part.restart)
@@ -63,12 +52,7 @@ class Landing:
         self.validator = None
 
     async def checkpoint(self, validator: str | None) -> None:
-        """End for now, and keep what is here for a later opening.
-
-        Args:
-            validator: the strong ETag that the bytes came with. Without one nobody could tell later whether the rest
-                belongs to them, so nothing is kept.
-        """
+        """End for now; with a strong validator, what is here is kept for a later opening."""
         await self._settle()
         if self._part.closed:
             return
@@ -79,17 +63,7 @@ class Landing:
         await self._call("keep the beginning of", partial(self._part.save, self._checkpoint, validator))
 
     async def finish(self, *, sha256: str | None = None, size: int | None = None, md5: str | None = None) -> Landed:
-        """Verify the file and give it its final name, durably; one of that name is replaced.
-
-        Args:
-            sha256: what was announced, in hex; ``None`` where nothing was.
-            size: the same, in bytes.
-            md5: the same, in hex; the landing must have been opened with ``md5``.
-
-        Raises:
-            ChecksumError: it is not what was announced.
-            StorageError: as for :meth:`write`.
-        """
+        """Verify the file and give it its final name, durably; one of that name is replaced."""
         await self._flush()
         try:
             self._part.verify(sha256=sha256, size=size, md5=md5)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.storage.base import Landed
-from app.storage.files import create, in_words, path_of, remove, write_all, write_whole
-from app.storage.landing import Landing
+from app.storage.files import copy_whole, create, in_words, path_of, remove, write_all, write_whole
+from app.storage.landing import LocalLanding
 from app.storage.partials import Part, Partials
 from app.storage.threads import Run
 
@@ -22,14 +22,11 @@ _PROBE = bytes(64 * 1024)
 
 
 class LocalStorage:
-    """Files below one folder; a key is the path below it, with forward slashes.
+    """Files below one folder; a key is the path below it. See :class:`app.storage.base.Storage`.
 
     Args:
         root: the folder; made when it is not there.
         run: runs blocking work, see :class:`app.storage.threads.StorageThreads`.
-
-    Every method raises ``StorageFullError`` where there is no room and ``StorageError`` where the file system fails
-    otherwise, or where a key would lead out of ``root``.
     """
 
     def __init__(self, root: Path, run: Run) -> None:
@@ -37,15 +34,8 @@ class LocalStorage:
         self._partials = Partials(root / ".partial")
         self._run = run
 
-    async def open(self, key: str, job_id: int, number: int, *, md5: bool = False) -> Landing:
-        """Begin to land a file, or go on from its checkpoint, of which every byte is read again.
-
-        Args:
-            key: the file's final name.
-            job_id: whose file it is.
-            number: which of the job's files.
-            md5: whether an MD5 was announced too, and must be reckoned along.
-        """
+    async def open(self, key: str, job_id: int, number: int, *, md5: bool = False) -> LocalLanding:
+        """Begin to land a file, or go on from its checkpoint, of which every byte is read again."""
         final = path_of(self._root, key)
         opening = asyncio.ensure_future(
             self._start(f"open {key}", partial(self._partials.open, job_id, number, md5=md5))
@@ -55,13 +45,19 @@ class LocalStorage:
         except asyncio.CancelledError:
             opening.add_done_callback(_drop_opened)
             raise
-        return Landing(part, final, self._partials.checkpoint_path(job_id, number), key, self._run)
+        return LocalLanding(part, final, self._partials.checkpoint_path(job_id, number), key, self._run)
 
     async def put(self, key: str, content: bytes) -> Landed:
         """Land a small file whole, replacing one of that name."""
         final = path_of(self._root, key)
         await self._start(f"write {key}", lambda: write_whole(self._partials.temporary(), final, content))
         return Landed(len(content), hashlib.sha256(content).hexdigest())
+
+    async def copy(self, source: str, key: str) -> Landed:
+        """Land a copy of a landed file under another key."""
+        path, final = path_of(self._root, source), path_of(self._root, key)
+        size, sha256 = await self._start(f"copy {source}", lambda: copy_whole(path, self._partials.temporary(), final))
+        return Landed(size, sha256)
 
     async def find(self, key: str) -> int | None:
         """The size of a landed file in bytes, ``None`` where there is none."""
@@ -72,15 +68,7 @@ class LocalStorage:
         await self._start("remove unfinished files", partial(self._partials.drop, job_id))
 
     async def sweep(self, older_than: float, keep: Collection[int]) -> int:
-        """Remove unfinished files that nobody will finish.
-
-        Args:
-            older_than: only what was last written before, in epoch seconds.
-            keep: the jobs whose files stay.
-
-        Returns:
-            How many files were removed.
-        """
+        """Remove unfinished files that nobody will finish; tells how many."""
         return await self._start("sweep unfinished files", partial(self._partials.sweep, older_than, keep))
 
     async def check(self) -> None:

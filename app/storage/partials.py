@@ -6,7 +6,6 @@ the successor has removed its part. A checkpoint is ``<job>-<number>.json`` besi
 to rename it first.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -15,8 +14,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from app.storage.base import ChecksumError, Landed
+from app.storage.base import Landed
 from app.storage.files import create, make_folders, publish, remove, write_all, write_whole
+from app.storage.tally import Tally
 
 _READ_BYTES = 2**20
 _OURS = re.compile(r"(?:(\d+)-\d+(?:-[0-9a-f]+)?|put-[0-9a-f]+)\.(?:part|json|tmp)")
@@ -51,20 +51,18 @@ class Part:
         self._begin()
 
     def _begin(self) -> None:
-        self.size = 0
         self.validator: str | None = None
-        self._sha256 = hashlib.sha256()
-        self._md5 = hashlib.md5(usedforsecurity=False) if self._with_md5 else None
+        self._tally = Tally(md5=self._with_md5)
+
+    @property
+    def size(self) -> int:
+        """How many bytes it holds."""
+        return self._tally.size
 
     @property
     def closed(self) -> bool:
         """Whether it has landed, was saved, or was dropped."""
         return self._descriptor is None
-
-    def _hash(self, piece: bytes) -> None:
-        self._sha256.update(piece)
-        if self._md5 is not None:
-            self._md5.update(piece)
 
     def _open_descriptor(self) -> int:
         if self._descriptor is None:
@@ -78,18 +76,16 @@ class Part:
             piece = os.read(descriptor, min(_READ_BYTES, checkpoint.offset - self.size))
             if not piece:
                 return False
-            self._hash(piece)
-            self.size += len(piece)
+            self._tally.take(piece)
         os.ftruncate(descriptor, self.size)
         self.validator = checkpoint.validator
-        return self._sha256.hexdigest() == checkpoint.sha256
+        return self._tally.landed.sha256 == checkpoint.sha256
 
     def append(self, pieces: Sequence[bytes]) -> None:
         """Hash and write."""
         for piece in pieces:
-            self._hash(piece)
+            self._tally.take(piece)
         write_all(self._open_descriptor(), pieces)
-        self.size += sum(map(len, pieces))
 
     def restart(self) -> None:
         """Begin anew, with nothing."""
@@ -101,24 +97,19 @@ class Part:
         """Make what is here durable, then say so in a checkpoint at ``path``, and close."""
         os.fsync(self._open_descriptor())
         self._close()
-        checkpoint = Checkpoint(self.path.name, self.size, validator, self._sha256.hexdigest())
+        checkpoint = Checkpoint(self.path.name, self.size, validator, self._tally.landed.sha256)
         write_whole(self.path.with_suffix(".tmp"), path, json.dumps(asdict(checkpoint)).encode())
 
     def verify(self, *, sha256: str | None, size: int | None, md5: str | None) -> None:
         """Raise ``ChecksumError`` unless what is here is what was announced; ``None`` was not announced."""
-        if size is not None and size != self.size:
-            raise ChecksumError(f"{self.size} bytes came where {size} were announced.")
-        if sha256 is not None and sha256.lower() != self._sha256.hexdigest():
-            raise ChecksumError("The SHA-256 of what came is not the one announced.")
-        if md5 is not None and (self._md5 is None or md5.lower() != self._md5.hexdigest()):
-            raise ChecksumError("The MD5 of what came is not the one announced.")
+        self._tally.verify(sha256=sha256, size=size, md5=md5)
 
     def land(self, final: Path) -> Landed:
         """Make it durable under its final name, and close."""
         os.fsync(self._open_descriptor())
         self._close()
         publish(self.path, final)
-        return Landed(self.size, self._sha256.hexdigest())
+        return self._tally.landed
 
     def drop(self) -> None:
         """Close and remove; harmless when that is done already."""
@@ -176,12 +167,13 @@ class Partials:
         part = Part(path, descriptor, md5=md5)
         try:
             holds = part.keep(checkpoint)
-        except BaseException:
+        except BaseException:  # whatever it was, the descriptor must not be left open
             part.drop()
             raise
         if not holds:
             part.drop()
-        return part if holds else None
+            return None
+        return part
 
     def drop(self, job_id: int) -> None:
         """Remove whatever was begun for a job."""

@@ -29,6 +29,7 @@ _ADDED: Final = (
     "deadline_at",
     "unique_key",
     "retry_of",
+    "answer_key",
     "track",
 )
 _Asked = tuple[int, NewJob, int]
@@ -111,11 +112,12 @@ def _job(number: int, new: NewJob, lane: int, now: float) -> Job:
         params=new.params,
         state=State.QUEUED,
         version=_FIRST_VERSION,
-        due_at=now,
+        due_at=now + new.wait_s,
         created_at=now,
         deadline_at=now + new.deadline_s,
         unique_key=new.unique_key,
         retry_of=new.retry_of,
+        answer_key=new.answer_key,
     )
 
 
@@ -134,6 +136,7 @@ def _row(job: Job) -> tuple[Any, ...]:
         job.deadline_at,
         job.unique_key,
         job.retry_of,
+        job.answer_key,
         track_of(job.state).value,
     )
 

@@ -31,7 +31,9 @@ from sqlalchemy import (
     false,
     literal_column,
     not_,
+    or_,
     select,
+    true,
     union,
     update,
 )
@@ -51,10 +53,9 @@ _SERIAL_BITS = 40
 _serials = count(1)
 
 # In an index: written only where they change, because SQLite rewrites the index for the very same value, too.
-_INDEXED: Final = ("state", "handle", "shared", "finished_at")
-# The others that are written as the update has them; links and due_at need care.
+_INDEXED: Final = ("state", "handle", "shared", "finished_at", "callback_hash")
+# The others that are written as the update has them; links need care.
 _PLAIN: Final = (
-    "deadline_at",
     "intent_key",
     "intent_at",
     "remote_status",
@@ -69,8 +70,11 @@ _PLAIN: Final = (
     "submitted_at",
     "ready_at",
     "landed_at",
+    "moved_at",
 )
-_written = attrgetter(*_INDEXED, *_PLAIN, "due_at", "cancel_requested")
+# What others may write while a step is under way. Deadlines move when an account is resumed; of the rest see below.
+_SHARED: Final = ("due_at", "cancel_requested", "hinted", "deadline_at")
+_written = attrgetter(*_INDEXED, *_PLAIN, *_SHARED)
 _entry = attrgetter(*(field.name for field in fields(Entry)))
 _artifact = attrgetter(*(field.name for field in fields(Artifact)))
 _Columns = Sequence[tuple[str, TypeEngine[Any]]]
@@ -80,9 +84,8 @@ _UPDATE: Final[_Columns] = (
     ("epoch", BigInteger()),
     ("track", SmallInteger()),
     ("links", Text()),
-    *((name, jobs.c[name].type) for name in (*_INDEXED, *_PLAIN)),
-    ("due_at", jobs.c.due_at.type),
-    ("cancel_requested", Boolean()),
+    *((name, jobs.c[name].type) for name in (*_INDEXED, *_PLAIN, *_SHARED)),
+    ("saw_hint", Boolean()),
 )
 
 
@@ -177,7 +180,8 @@ class GroupCommit:
 def _row(change: Update, epoch: int, stamp: int | None) -> tuple[object, ...]:
     """A row of ``_UPDATE``."""
     job = change.job
-    return (job.id, change.expected, stamp, epoch, track_of(job.state).value, links_text(job.links), *_written(job))
+    fence = (job.id, change.expected, stamp, epoch)
+    return (*fence, track_of(job.state).value, links_text(job.links), *_written(job), change.saw_hint)
 
 
 def _fenced_update(changed: Subquery) -> SqlUpdate:
@@ -188,16 +192,21 @@ def _fenced_update(changed: Subquery) -> SqlUpdate:
 
     A person may have asked to cancel while the step was under way, which the step's job does not show: then the job
     stays due at once. A wish that the step knew of is no reason to hurry, or a job that cannot be cancelled yet would
-    be visited without pause.
+    be visited without pause. A callback that came while the step was under way is treated in the same way, and stays
+    unanswered.
     """
     held = select(lanes.c.id, lanes.c.epoch).where(lanes.c.owner == bindparam("owner", type_=Text()))
     held_lanes = held.order_by(lanes.c.id).with_for_update(read=True).cte("held")
     asked_meanwhile = and_(jobs.c.cancel_requested, not_(changed.c.cancel_requested), jobs.c.due_at < changed.c.due_at)
-    due_at = case((asked_meanwhile, jobs.c.due_at), else_=changed.c.due_at)
+    hinted_meanwhile = and_(jobs.c.hinted, not_(changed.c.saw_hint), changed.c.finished_at.is_(None))
+    hurried = or_(asked_meanwhile, and_(hinted_meanwhile, jobs.c.due_at < changed.c.due_at))
     return (
         _versioned_update(changed)
         .where(held_lanes.c.id == jobs.c.lane, held_lanes.c.epoch == changed.c.epoch)
-        .values(due_at=due_at)
+        .values(
+            due_at=case((hurried, jobs.c.due_at), else_=changed.c.due_at),
+            hinted=case((hinted_meanwhile, true()), else_=changed.c.hinted),
+        )
     )
 
 
@@ -211,6 +220,7 @@ def _staying_update(changed: Subquery) -> Executable:
         jobs.c.handle.is_not_distinct_from(changed.c.handle),
         jobs.c.shared == changed.c.shared,
         changed.c.finished_at.is_(None),
+        jobs.c.callback_hash.is_not_distinct_from(changed.c.callback_hash),
     )
     return _fenced_update(changed).where(*same).returning(jobs.c.id)
 
@@ -226,7 +236,7 @@ def _decision(changed: Subquery) -> Executable:
     return (
         _versioned_update(changed)
         .where(jobs.c.state == State.PARKED.value)
-        .values(**_indexed(changed), due_at=changed.c.due_at, cancel_requested=changed.c.cancel_requested)
+        .values(**_indexed(changed), **{name: changed.c[name] for name in _SHARED})
         .returning(jobs.c.id)
     )
 

@@ -10,24 +10,28 @@ from sqlalchemy import (
     Executable,
     Integer,
     ScalarSelect,
+    Text,
+    and_,
     bindparam,
     case,
     delete,
     func,
+    or_,
     select,
     true,
     update,
 )
 from sqlalchemy.exc import IntegrityError
 
-from app.domain.job import CANCELLED_AT_ONCE, LIVE, Entry, Job, NewJob, State, Track
+from app.domain.job import CANCELLED_AT_ONCE, LIVE, REMOTE, Entry, Job, NewJob, State, Track
 from app.domain.machine import Update
 from app.domain.manifest import Artifact
+from app.domain.sharing import Follower
 from app.store.adding import Adding
 from app.store.codec import ARTIFACT_COLUMNS, ENTRY_COLUMNS, JOB_COLUMNS, artifact_of, entry_of, job_of
 from app.store.engine import Database, HandleTakenError
 from app.store.group import FencedUpdate, GroupCommit
-from app.store.tables import HANDLE_INDEX, artifacts, history, jobs, lanes
+from app.store.tables import HANDLE_INDEX, HandleKey, artifacts, history, jobs, lanes
 
 __all__ = ["FencedUpdate", "JobStore", "Recorded"]
 
@@ -44,6 +48,15 @@ class Recorded:
     conflicts: tuple[tuple[int, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a job was answered, when it had asked (epoch seconds), and the files that hold it."""
+
+    job_id: int
+    asked_at: float
+    artifacts: tuple[Artifact, ...]
+
+
 class JobStore:
     """Jobs with their history and artifacts. Every method raises ``StoreUnavailableError`` where the database does.
 
@@ -52,7 +65,7 @@ class JobStore:
     """
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
         self._group = GroupCommit(database.dialect)
         self._adding = Adding(database.dialect, self._group)
 
@@ -72,12 +85,12 @@ class JobStore:
 
     async def add_many(self, news: Sequence[tuple[NewJob, int]], now: float) -> list[tuple[Job, bool]]:
         """Store many jobs in one transaction; each as :meth:`add` does, in the order of ``news``."""
-        async with self._database.writing() as connection:
+        async with self.database.writing() as connection:
             return await self._adding.add(connection, news, now)
 
     async def get(self, number: int) -> Job | None:
         """The job with that id."""
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             row = (await connection.execute(_GET, {"id": number})).first()
         return None if row is None else job_of(row)
 
@@ -110,10 +123,28 @@ class JobStore:
         """The files that the job has landed, by number."""
         return [artifact_of(row) for row in await self._rows(_ARTIFACTS, id=number)]
 
-    async def due(self, lane: int, track: Track, now: float, limit: int, since: float = 0.0) -> list[Job]:
-        """The jobs of a lane's stream that are due at ``now`` and not before ``since``, the longest due first."""
+    async def answer(self, job: Job, since: float) -> Answer | None:
+        """The last answer to what the job wants to ask, if another job asked for it at ``since`` or later."""
+        same = {"account": job.account, "operation": job.operation, "answer_key": job.answer_key, "since": since}
+        found = await self._rows(_ANSWER, **same)
+        if not found:
+            return None
+        number, asked_at = found[0]
+        return Answer(number, asked_at, tuple(await self.artifacts(number)))
+
+    async def due(
+        self, lane: int, track: Track, now: float, limit: int, since: float = 0.0, *, submits: bool = True
+    ) -> list[Job]:
+        """The jobs of a lane's stream that are due at ``now`` and not before ``since``, the longest due first.
+
+        Without ``submits`` those are left out that wait to be submitted, unless they are about to end.
+        """
         parameters = {"lane": lane, "track": track.value, "now": now, "since": since, "limit": limit}
-        return [job_of(row) for row in await self._rows(_DUE, **parameters)]
+        return [job_of(row) for row in await self._rows(_DUE if submits else _DUE_BUT_SUBMITS, **parameters)]
+
+    async def remote(self, lane: int) -> set[int]:
+        """The jobs of a lane whose remote job is under way, or may be."""
+        return {number for (number,) in await self._rows(_REMOTE, lane=lane)}
 
     async def next_due(self, numbers: Collection[int]) -> dict[tuple[int, Track], float]:
         """When the first job of each of these lanes' streams is due; a stream without such a job is left out."""
@@ -143,7 +174,7 @@ class JobStore:
         if not updates:
             return Recorded(frozenset())
         try:
-            async with self._database.writing() as connection:
+            async with self.database.writing() as connection:
                 return Recorded(await self._group.write(connection, updates, owner))
         except IntegrityError as error:
             if not _is_handle_taken(error):
@@ -165,7 +196,7 @@ class JobStore:
             HandleTakenError: it adopts a remote job that another job follows.
         """
         try:
-            async with self._database.writing() as connection:
+            async with self.database.writing() as connection:
                 return await self._group.decide(connection, update)
         except IntegrityError as error:
             if not _is_handle_taken(error):
@@ -181,13 +212,27 @@ class JobStore:
         Returns:
             Whether the job is live: a parked one waits for a decision instead.
         """
-        async with self._database.writing() as connection:
+        async with self.database.writing() as connection:
             result = await connection.execute(_ASK_CANCEL, {"number": number, "now": now})
             return result.rowcount == 1
 
     async def wishes(self, numbers: Collection[int]) -> list[Job]:
         """The jobs of these lanes that somebody asked to stop and that can be let go without asking the provider."""
         return [job_of(row) for row in await self._rows(_WISHES.where(jobs.c.lane.in_(numbers)))]
+
+    async def followers(self, job: Job) -> list[Follower]:
+        """The other jobs, ended ones too, that follow the remote job of this one."""
+        return [] if job.handle is None else await self.followers_of(job, job.handle)
+
+    async def followers_of(self, job: Job, handle: str) -> list[Follower]:
+        """The jobs but this one, of its account and operation, that follow a remote job, ended ones too."""
+        asked = {"account": job.account, "operation": job.operation, "handle": handle, "id": job.id}
+        found: dict[int, Follower] = {}
+        for number, state, shared, deadline_at, told in await self._rows(_FOLLOWERS, **asked):
+            before = found[number].told if number in found else frozenset()
+            known = before if told is None else before | {told}
+            found[number] = Follower(number, State(state), bool(shared), deadline_at, known)
+        return list(found.values())
 
     async def counts(self) -> dict[State, int]:
         """How many jobs are in each state."""
@@ -200,11 +245,11 @@ class JobStore:
         Returns:
             How many were deleted.
         """
-        async with self._database.writing() as connection:
+        async with self.database.writing() as connection:
             return (await connection.execute(_DELETE_FINISHED, {"before": before, "limit": limit})).rowcount
 
     async def _rows(self, statement: Executable, **parameters: object) -> Sequence[Sequence[Any]]:
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             return (await connection.execute(statement, parameters)).all()
 
     async def _conflict(self, change: Update) -> tuple[int, str]:
@@ -250,8 +295,42 @@ _DUE: Final = (
     .order_by(jobs.c.due_at)
     .limit(_LIMIT)
 )
+_DUE_BUT_SUBMITS: Final = _DUE.where(
+    or_(jobs.c.state != State.QUEUED.value, jobs.c.deadline_at <= _NOW, jobs.c.cancel_requested)
+)
+_REMOTE: Final = select(jobs.c.id).where(
+    jobs.c.lane == bindparam("lane", type_=BigInteger()),
+    jobs.c.state.in_(sorted(state.value for state in REMOTE)),
+)
 _NEXT_DUE: Final = select(lanes.c.id, _first_due(Track.ASK), _first_due(Track.FETCH))
 _NEXT_DUE_AFTER: Final = select(jobs.c.due_at).where(*_OF_STREAM, jobs.c.due_at > _NOW).order_by(jobs.c.due_at).limit(1)
+# Answers that were themselves shared have no ``ready_at``: they are as old as the one that they were copied from.
+_ASKED_AT: Final = func.coalesce(jobs.c.intent_at, jobs.c.ready_at)
+_ANSWER: Final = (
+    select(jobs.c.id, _ASKED_AT)
+    .where(
+        jobs.c.account == bindparam("account", type_=jobs.c.account.type),
+        jobs.c.operation == bindparam("operation", type_=jobs.c.operation.type),
+        jobs.c.answer_key == bindparam("answer_key", type_=jobs.c.answer_key.type),
+        jobs.c.ready_at >= _SINCE,
+        jobs.c.state.in_([State.CLEANING.value, State.SUCCEEDED.value]),
+        _ASKED_AT >= _SINCE,
+    )
+    .order_by(jobs.c.ready_at.desc())
+    .limit(1)
+)
+_HANDLE: Final = bindparam("handle", type_=Text())
+_FOLLOWERS: Final = (
+    select(jobs.c.id, jobs.c.state, jobs.c.shared, jobs.c.deadline_at, history.c.outcome)
+    .outerjoin(history, and_(history.c.job_id == jobs.c.id, history.c.outcome.in_(["Cleaned", "Cancelled"])))
+    .where(
+        jobs.c.account == bindparam("account", type_=Text()),
+        jobs.c.operation == bindparam("operation", type_=Text()),
+        HandleKey(jobs.c.handle) == HandleKey(_HANDLE),
+        jobs.c.handle == _HANDLE,
+        jobs.c.id != bindparam("id", type_=BigInteger()),
+    )
+)
 _COUNTS: Final = select(jobs.c.state, func.count()).group_by(jobs.c.state)
 _ASK_CANCEL: Final = (
     update(jobs)

@@ -151,6 +151,10 @@ jobs = Table(
     Column("ready_at", Double),
     Column("landed_at", Double),
     Column("finished_at", Double),
+    Column("answer_key", Text),
+    Column("callback_hash", Text),
+    Column("hinted", Boolean, nullable=False, server_default=false()),
+    Column("moved_at", Double),
     # Beyond the job itself: the stream in which it is served, and which update wrote it last.
     Column("track", SmallInteger, nullable=False),
     Column("stamp", BigInteger),
@@ -166,6 +170,22 @@ Index(
     HandleKey(jobs.c.handle),
     unique=True,
     **_partial(and_(jobs.c.handle.is_not(None), not_(jobs.c.shared), jobs.c.finished_at.is_(None))),
+)
+Index(
+    "jobs_followers",
+    jobs.c.account,
+    jobs.c.operation,
+    HandleKey(jobs.c.handle),
+    **_partial(jobs.c.handle.is_not(None)),
+)
+Index("jobs_callback", jobs.c.callback_hash, unique=True, **_partial(jobs.c.callback_hash.is_not(None)))
+Index(
+    "jobs_answers",
+    jobs.c.account,
+    jobs.c.operation,
+    jobs.c.answer_key,
+    jobs.c.ready_at,
+    **_partial(jobs.c.answer_key.is_not(None)),
 )
 Index("jobs_state", jobs.c.state, jobs.c.id)
 Index("jobs_wishes", jobs.c.lane, **_partial(jobs.c.cancel_requested == true()))
@@ -197,5 +217,25 @@ artifacts = Table(
     Column("sha256", Text, nullable=False),
     Column("media_type", Text, nullable=False),
     Column("landed_at", Double, nullable=False),
+    Column("count", BigInteger),
     sqlite_with_rowid=False,
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("paused_by", Text),
+    Column("paused_reason", Text),
+    Column("paused_at", Double),
+    Column("resumed_at", Double),
+    Column("fingerprint", Text),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("ticked_at", Double, nullable=False),
+    Column("job_id", BigInteger),
 )

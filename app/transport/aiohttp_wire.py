@@ -117,7 +117,7 @@ async def _send_once(request: ClientRequest, send: ClientHandlerType) -> ClientR
 class _Exchange:
     """One request and its reply: entering sends, leaving gives the connection back or closes it."""
 
-    __slots__ = ("_request", "_response", "_session", "_stream", "_timeouts", "headers", "status", "url")
+    __slots__ = ("_request", "_response", "_session", "_stream", "_timeouts", "headers", "phrase", "status", "url")
 
     def __init__(self, session: ClientSession, request: WireRequest, timeouts: Timeouts, stream: bool) -> None:
         self._session = session
@@ -137,6 +137,7 @@ class _Exchange:
             raise before_reply(error, place_of(self.url)) from None
         self._response = response
         self.status: int = response.status
+        self.phrase: str = response.reason or ""
         self.headers: Mapping[str, str] = response.headers
         return self
 

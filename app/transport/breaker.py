@@ -46,6 +46,13 @@ class Breaker:
             self._opened += 1
             self._probe_until = 0.0
 
+    def probe(self) -> None:
+        """Nobody knows how the provider is: one request is to find out before the others go."""
+        self.closed = False
+        self.reason = None
+        self._until = 0.0
+        self._probe_until = 0.0
+
     def undecided(self) -> None:
         """The probe's reply said nothing of the provider's health: another may go."""
         self._probe_until = 0.0

@@ -10,11 +10,13 @@ from typing import Self
 from app.clock import Clock
 from app.domain.schedule import Backoff, Limits
 from app.transport.breaker import Breaker, State
+from app.transport.errors import AccountPausedError
 from app.transport.window import Window
 
 _THROTTLE = Backoff(base_s=5.0, factor=2.0, cap_s=300.0)
 _SHORTEST_THROTTLE_S = 1.0  # whatever a server asks for, never a hot loop
 _LONGEST_NAP_S = 3600.0
+_JUST_FULL_S = 10.0  # a reply may speak of a moment so long ago
 
 
 class Permit:
@@ -33,6 +35,12 @@ class Permit:
         budget, self._budget = self._budget, None
         if budget is not None:
             budget._leave()
+
+    def give_back(self) -> None:
+        """The request was not sent and will not be: its place is free again."""
+        budget, self._budget = self._budget, None
+        if budget is not None:
+            budget._forgo()
 
     def __enter__(self) -> Self:
         return self
@@ -72,7 +80,10 @@ class Budget:
         self._changed = asyncio.Event()
         self._closed_until = 0.0
         self._closed_reason: str | None = None
+        self._paused: str | None = None
         self._throttles = 0
+        self.unpaused = asyncio.Event()
+        self.unpaused.set()
         self._windows: list[Window] = []
         if limits.spacing_s > 0:
             self._add_window(1, limits.spacing_s, sorted(window)[-1:], full)
@@ -91,16 +102,22 @@ class Budget:
 
         Returns:
             The permit; call its ``done`` when the reply's headers have arrived or the request has failed.
+
+        Raises:
+            AccountPausedError: the account is paused, which may last for days: nobody waits for its end in line.
         """
+        self._check_pause()
         if not self._windows and not self._closed_until and self._breaker.closed:
             return _FREE
         async with self._turn:
+            self._check_pause()
             while (wait_s := self._wait_s()) > 0:
                 await self._nap(wait_s)
+                self._check_pause()
             for window in self._windows:
                 await window.enter()
             self._breaker.admitted(self._clock.monotonic())
-        return Permit(self) if self._windows else _FREE
+        return Permit(self) if self._windows or not self._breaker.closed else _FREE
 
     def _wait_s(self) -> float:
         closed_s = self.closed_until - self._clock.now() if self._closed_until else 0.0
@@ -119,17 +136,40 @@ class Budget:
             window.leave()
         self._changed.set()
 
+    def _forgo(self) -> None:
+        for window in self._windows:
+            window.forgo()
+        self._breaker.undecided()
+        self._changed.set()
+
     def close(self, until: float, reason: str) -> None:
         """Admit nothing before ``until`` (epoch seconds, or infinity); a closing already in force is only extended."""
         if until > self.closed_until:
             self._closed_until = until
             self._closed_reason = reason
 
-    def reopen(self) -> None:
-        """Admit again at once: what was wrong with the account has been mended."""
-        self._closed_until = 0.0
-        self._closed_reason = None
-        self.succeeded()
+    def pause(self, reason: str) -> None:
+        """Admit nothing until :meth:`resume`; whoever waits in line is turned away."""
+        if self._paused is None:
+            self._breaker.undecided()
+            self._paused = reason
+            self.unpaused.clear()
+            self._changed.set()
+
+    def resume(self) -> None:
+        """Admit again, one request at first: whether the account works now has to be seen."""
+        self._paused = None
+        self._breaker.probe()
+        self.unpaused.set()
+
+    @property
+    def paused(self) -> str | None:
+        """Why the account is paused; ``None`` where it is not."""
+        return self._paused
+
+    def _check_pause(self) -> None:
+        if self._paused is not None:
+            raise AccountPausedError(self._paused)
 
     def succeeded(self) -> None:
         """The provider answered as it should: the breaker closes, and backoffs begin anew."""
@@ -156,6 +196,20 @@ class Budget:
             self._throttles += 1
         self.close(now + max(retry_after_s, _SHORTEST_THROTTLE_S), reason)
 
+    def spent(self, wait_s: float, reason: str) -> bool:
+        """The provider says that nothing is left of its limit for so long.
+
+        Where our own requests explain that, it is no news: our window knows the moment exactly, and a server that
+        counts in whole seconds would cost a part of every period. Else somebody else uses the account too.
+
+        Returns:
+            Whether the budget was closed for it.
+        """
+        if any(window.was_full(_JUST_FULL_S) for window in self._windows):
+            return False
+        self.close(self._clock.now() + max(wait_s, _SHORTEST_THROTTLE_S), reason)
+        return True
+
     @property
     def closed_until(self) -> float:
         """Until when nothing is admitted, in epoch seconds; 0 when the account is open. The breaker is not in it."""
@@ -166,7 +220,7 @@ class Budget:
 
     @property
     def closed_reason(self) -> str | None:
-        """Why nothing is admitted: the closing's reason, else the open breaker's."""
+        """Why nothing is admitted: the closing's reason, else the open breaker's. The pause is not in it."""
         return self._closed_reason if self.closed_until else self._breaker.reason
 
     @property

@@ -1,16 +1,30 @@
 """An account's way to its provider: redirects by hand, credentials to its own origin only, the budget before all."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
+from typing import TypeAlias
 from urllib.parse import quote
 
 from app.domain.wire import Credentials, WireReply, WireRequest
 from app.transport.budget import Budget, Permit
 from app.transport.errors import RedirectRefusedError
+from app.transport.members import with_members
 from app.transport.redirects import MOST_HOPS, Origin, harmless, leads_on, next_address
 from app.transport.wire import RawReply, Timeouts, Wire
+
+OnReply: TypeAlias = Callable[[int, Mapping[str, str]], None]
+OnSend: TypeAlias = Callable[[bool], None]
+"""Told ``True`` at the last moment before a request leaves; ``False`` when it was surely not acted upon."""
+
+
+def _ignore(_status: int, _headers: Mapping[str, str]) -> None:
+    pass
+
+
+def untold(_sent: bool) -> None:
+    """For whom it does not matter whether a request has left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +40,11 @@ class StreamReply:
     own: bool
     _raw: RawReply
 
+    @property
+    def phrase(self) -> str:
+        """The reason phrase of the status line."""
+        return self._raw.phrase
+
     async def read(self, limit: int) -> tuple[bytes, bool]:
         """The body up to ``limit`` bytes, and whether there was more of it; raises ``BrokenBodyError``."""
         return await self._raw.read(limit)
@@ -33,6 +52,28 @@ class StreamReply:
     def chunks(self) -> AsyncIterator[bytes]:
         """The body piece by piece, as it is stored; raises ``BrokenBodyError``."""
         return self._raw.chunks()
+
+    def already_read(self, body: bytes, truncated: bool) -> "StreamReply":
+        """The same reply for whoever has not read the body that was just read."""
+        return replace(self, _raw=_ReadReply(self.status, self.headers, self.url, self._raw.phrase, body, truncated))
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadReply:
+    """A reply whose body has been read already."""
+
+    status: int
+    headers: Mapping[str, str]
+    url: str
+    phrase: str
+    body: bytes
+    truncated: bool
+
+    async def read(self, limit: int) -> tuple[bytes, bool]:
+        return self.body[:limit], self.truncated or len(self.body) > limit
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        yield self.body
 
 
 class AccountClient:
@@ -50,6 +91,7 @@ class AccountClient:
         private_ok: whether addresses outside the public internet may be reached.
         body_limit: the most bytes of a reply that are buffered.
         timeouts: of each hop.
+        on_reply: told of the status and headers of every reply of the provider's own origin.
     """
 
     def __init__(
@@ -62,6 +104,7 @@ class AccountClient:
         private_ok: bool,
         body_limit: int,
         timeouts: Timeouts,
+        on_reply: OnReply = _ignore,
     ) -> None:
         self._wire = wire
         self._origin = Origin(origin)
@@ -69,6 +112,7 @@ class AccountClient:
         self._private_ok = private_ok
         self._body_limit = body_limit
         self._timeouts = timeouts
+        self._on_reply = on_reply
         self.use(credentials)
 
     def use(self, credentials: Credentials) -> None:
@@ -76,33 +120,59 @@ class AccountClient:
         self._headers = dict(credentials.headers)
         self._names = frozenset(name.lower() for name in credentials.headers)
         self._pairs = tuple(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in credentials.query)
+        self._members = credentials.body
 
-    async def exchange(self, request: WireRequest, permit: Permit | None = None) -> WireReply:
+    def owns(self, url: str) -> bool:
+        """Whether an address lies within the provider's origin, so that credentials go there."""
+        return self._origin.covers(url)
+
+    async def exchange(self, request: WireRequest, permit: Permit | None = None, on_send: OnSend = untold) -> WireReply:
         """Send ``request`` and read the whole reply, up to the body limit.
 
         Args:
             request: without credentials.
             permit: one that was taken already, for the first hop.
+            on_send: told before each hop; what it raises comes out here, and nothing is sent.
 
         Raises:
             TransportError: one of its kinds; see :mod:`app.transport.errors`.
         """
-        hops = _Hops(self, request, permit, send_auth=True, stream=False)
+        hops = _Hops(self, request, permit, send_auth=True, stream=False, on_send=on_send)
         async with hops as raw:
             body, truncated = await raw.read(self._body_limit)
-        return WireReply(raw.status, raw.headers, body, hops.url, truncated)
+        return WireReply(raw.status, raw.headers, body, hops.url, truncated, raw.phrase)
 
-    def stream(self, request: WireRequest, *, send_auth: bool) -> AbstractAsyncContextManager[StreamReply]:
+    async def sign_in(self, request: WireRequest, permit: Permit | None = None) -> WireReply:
+        """Send a login: as it is, with the proof that it brings itself, to the one address that it names.
+
+        Whatever the address, it takes a permit: it is a request to the provider. No redirect is followed.
+
+        Raises:
+            TransportError: one of its kinds; see :mod:`app.transport.errors`.
+        """
+        with permit or await self._budget.admit() as admitted:
+            opened = self._wire.open(request, private_ok=self._private_ok, timeouts=self._timeouts, stream=False)
+            async with opened as raw:
+                admitted.done()
+                if self.owns(request.url):
+                    self._on_reply(raw.status, raw.headers)
+                body, truncated = await raw.read(self._body_limit)
+        return WireReply(raw.status, raw.headers, body, request.url, truncated, raw.phrase)
+
+    def stream(
+        self, request: WireRequest, *, send_auth: bool, permit: Permit | None = None
+    ) -> AbstractAsyncContextManager[StreamReply]:
         """Send ``request`` and give the reply as a stream; leaving the block ends it.
 
         Args:
             request: without credentials.
             send_auth: whether credentials go along on hops to the provider's origin.
+            permit: one that was taken already, for the first hop.
 
         Raises:
             TransportError: one of its kinds; see :mod:`app.transport.errors`.
         """
-        return self._stream(_Hops(self, request, None, send_auth=send_auth, stream=True))
+        return self._stream(_Hops(self, request, permit, send_auth=send_auth, stream=True, on_send=untold))
 
     @asynccontextmanager
     async def _stream(self, hops: "_Hops") -> AsyncIterator[StreamReply]:
@@ -117,37 +187,53 @@ class AccountClient:
                     "An address of another origin carries the account's credentials in its query."
                 )
             return replace(request, headers=harmless(request.headers))
-        if not send_auth or not (self._headers or self._pairs):
+        if not send_auth or not (self._headers or self._pairs or self._members):
             return request
         headers = {name: value for name, value in request.headers.items() if name.lower() not in self._names}
         headers.update(self._headers)
-        return WireRequest(request.method, self._with_pairs(request.url), headers, request.body, request.fresh)
+        body = with_members(request, self._members)
+        pairs = self._pairs if body is not None or not self._members else self._every_pair()
+        url = _with_pairs(request.url, pairs)
+        return WireRequest(request.method, url, headers, request.body if body is None else body, request.fresh)
 
-    def _with_pairs(self, url: str) -> str:
-        if not self._pairs:
-            return url
-        address, _, query = url.partition("#")[0].partition("?")
-        given = query.split("&") if query else []
-        # A redirect may repeat the query that it answers.
-        return f"{address}?{'&'.join(given + [pair for pair in self._pairs if pair not in given])}"
+    def _every_pair(self) -> tuple[str, ...]:
+        """What goes into the query of a request without a body: what belongs there, and what would go into the body."""
+        return (*self._pairs, *(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in self._members))
 
     def _carries_pairs(self, url: str) -> bool:
-        return bool(self._pairs) and not set(self._pairs).isdisjoint(url.partition("?")[2].split("&"))
+        return not set(self._every_pair()).isdisjoint(url.partition("?")[2].split("&"))
+
+
+def _with_pairs(url: str, pairs: Sequence[str]) -> str:
+    if not pairs:
+        return url
+    address, _, query = url.partition("#")[0].partition("?")
+    given = query.split("&") if query else []
+    # A redirect may repeat the query that it answers.
+    return f"{address}?{'&'.join(given + [pair for pair in pairs if pair not in given])}"
 
 
 class _Hops:
     """A request and the redirects that it leads to: entering gives the last reply."""
 
-    __slots__ = ("_client", "_opened", "_permit", "_request", "_send_auth", "_stream", "own", "url")
+    __slots__ = ("_client", "_on_send", "_opened", "_permit", "_request", "_send_auth", "_stream", "own", "url")
 
     def __init__(
-        self, client: AccountClient, request: WireRequest, permit: Permit | None, *, send_auth: bool, stream: bool
+        self,
+        client: AccountClient,
+        request: WireRequest,
+        permit: Permit | None,
+        *,
+        send_auth: bool,
+        stream: bool,
+        on_send: OnSend,
     ) -> None:
         self._client = client
         self._request = request
         self._permit = permit
         self._send_auth = send_auth
         self._stream = stream
+        self._on_send = on_send
         self.own = True
         self.url = request.url
 
@@ -175,15 +261,19 @@ class _Hops:
         if self.own and self._permit is None:
             self._permit = await client._budget.admit()
         request = client._dress(self._request, own=self.own, send_auth=self._send_auth)
+        self._on_send(True)
         self._opened = client._wire.open(
             request, private_ok=client._private_ok, timeouts=client._timeouts, stream=self._stream
         )
         try:
-            return await self._opened.__aenter__()
+            raw = await self._opened.__aenter__()
         finally:
             if self.own and self._permit is not None:
                 self._permit.done()
                 self._permit = None
+        if self.own:
+            client._on_reply(raw.status, raw.headers)
+        return raw
 
     def _go_to(self, location: str) -> None:
         self.url = next_address(self.url, location)

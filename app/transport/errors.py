@@ -29,5 +29,9 @@ class BrokenBodyError(TransportError):
     """The reply's headers came, but its body was cut short, stalled, trickled or could not be decoded."""
 
 
+class AccountPausedError(TransportError):
+    """Nothing was sent: the account is paused."""
+
+
 class RedirectRefusedError(TransportError):
     """The remote sent us somewhere that we do not go."""

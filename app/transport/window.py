@@ -28,6 +28,7 @@ class Window(Throttler):
         self._clock = clock
         self._requests = requests
         self._period_s = period_s
+        self._filled_at = -math.inf
 
     def restore(self, stamps: Iterable[float]) -> None:
         """Take over requests made before, as seconds of the monotonic clock."""
@@ -49,11 +50,21 @@ class Window(Throttler):
         last_to_leave = self._task_logs[len(self._task_logs) - self.rate_limit]
         return max(0.0, last_to_leave + self._period_s - self._clock.monotonic()) + _MARGIN_S
 
+    def was_full(self, within_s: float) -> bool:
+        """Whether the last place was taken that recently, or none is free now."""
+        return self._clock.monotonic() - self._filled_at < within_s or self.wait_s() > 0
+
     async def enter(self) -> None:
         """Take a place as a request in flight; one at a time may ask."""
         await self.acquire()  # type: ignore[no-untyped-call]  # the library annotates no results
         self._task_logs.pop()
         self.rate_limit -= 1
+        if len(self._task_logs) >= self.rate_limit:
+            self._filled_at = self._clock.monotonic()
+
+    def forgo(self) -> None:
+        """The request was not sent: the place is free at once."""
+        self.rate_limit += 1
 
     def leave(self) -> None:
         """The reply is here, or will not come: the place stays taken for one period from now."""

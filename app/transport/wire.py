@@ -34,6 +34,10 @@ class RawReply(Protocol):
         """The status code."""
 
     @property
+    def phrase(self) -> str:
+        """The reason phrase of the status line; empty where there was none."""
+
+    @property
     def headers(self) -> Mapping[str, str]:
         """The reply's headers; names are looked up without regard to case, or in lower case."""
 

@@ -7,12 +7,12 @@ from contextlib import suppress
 from app.clock import Clock
 from app.domain.job import State
 from app.log import EventLog
-from app.storage.base import StorageError
-from app.storage.local import LocalStorage
+from app.storage.base import Storage, StorageError
 from app.store.engine import StoreUnavailableError
 from app.store.jobs import JobStore
 from app.worker.lane import Lane
 from app.worker.narrator import Narrator
+from app.worker.pauses import Pauses
 
 _LAG_SAMPLE_S = 1.0
 _JANITOR_S = 600.0
@@ -20,10 +20,11 @@ _PURGE_GROUP = 500
 
 
 class LookOut:
-    """Wakes lanes for what other processes have put into the database: new jobs and wishes to cancel."""
+    """Wakes lanes for what other processes have put into the database: new jobs, wishes to cancel, pauses."""
 
-    def __init__(self, jobs: JobStore, lanes: Mapping[int, Lane], clock: Clock, every_s: float) -> None:
+    def __init__(self, jobs: JobStore, pauses: Pauses, lanes: Mapping[int, Lane], clock: Clock, every_s: float) -> None:
         self._jobs = jobs
+        self._pauses = pauses
         self._lanes = lanes
         self._clock = clock
         self._every_s = every_s
@@ -32,10 +33,17 @@ class LookOut:
         """Look until cancelled. An unavailable database is the lanes' own trouble; looking goes on."""
         while True:
             await self._clock.sleep(self._every_s)
+            with suppress(StoreUnavailableError):
+                await self._heed_pauses()
             if not self._lanes:
                 continue
             with suppress(StoreUnavailableError):
                 await self._look()
+
+    async def _heed_pauses(self) -> None:
+        await self._pauses.look()
+        for lane in self._lanes.values():
+            lane.heed(self._pauses.reason(lane.row.account))
 
     async def _look(self) -> None:
         due = await self._jobs.next_due(list(self._lanes))
@@ -103,9 +111,9 @@ class Heartbeat:
             polls=polls,
             landed_bytes=landed_bytes,
             breakers={
-                lane.row.account: lane.budget.closed_reason or lane.budget.breaker
+                lane.row.account: lane.budget.paused or lane.budget.closed_reason or lane.budget.breaker
                 for lane in self._lanes.values()
-                if lane.budget.breaker != "closed" or lane.budget.closed_until
+                if lane.budget.breaker != "closed" or lane.budget.closed_until or lane.budget.paused
             },
             clock_skew_s=round(self._clock.skew(), 1),
         )
@@ -117,7 +125,7 @@ class Janitor:
     def __init__(
         self,
         jobs: JobStore,
-        storage: LocalStorage,
+        storage: Storage,
         clock: Clock,
         log: EventLog,
         *,

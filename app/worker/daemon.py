@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from app.clock import Clock
 from app.log import EventLog
 from app.store.engine import StoreUnavailableError
+from app.worker.calendar import Calendar
 from app.worker.chores import Heartbeat, Janitor, LookOut
 from app.worker.leases import Leases
 from app.worker.recorder import Recorder
@@ -15,7 +16,7 @@ from app.worker.storage_gate import StorageGate
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a daemon is made of."""
+    """What a daemon is made of; ``beside`` runs along without being the worker's own, such as a listener."""
 
     recorder: Recorder
     leases: Leases
@@ -23,6 +24,8 @@ class Parts:
     heartbeat: Heartbeat
     janitor: Janitor
     storage_gate: StorageGate
+    calendar: Calendar
+    beside: tuple[Callable[[], Coroutine[None, None, None]], ...] = ()
 
 
 class Daemon:
@@ -61,6 +64,8 @@ class Daemon:
                 parts.heartbeat.run,
                 parts.janitor.run,
                 parts.storage_gate.run,
+                parts.calendar.run,
+                *parts.beside,
             )
             tasks.extend(group.create_task(run()) for run in runs)
             await stop.wait()

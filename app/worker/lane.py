@@ -9,15 +9,14 @@ Nobody has to tell the lane when a job becomes due: it knows the times it wrote 
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 
 from app.clock import Clock
 from app.domain import outcome as o
-from app.domain.job import Job, Track, track_of
+from app.domain.job import Job, State, Track, track_of
 from app.domain.machine import IllegalOutcomeError, Update, advance
 from app.domain.schedule import Policy
 from app.providers.provider import BoundAccount
@@ -25,59 +24,23 @@ from app.store.engine import StoreUnavailableError
 from app.store.jobs import JobStore
 from app.store.lanes import LaneRow, LaneState
 from app.transport.budget import Budget
-from app.transport.client import AccountClient
+from app.transport.errors import AccountPausedError
+from app.worker.answers import Answers, asks_for_answer, may_share
 from app.worker.hold import Hold
 from app.worker.narrator import Narrator
 from app.worker.recorder import Recorder, Verdict
-from app.worker.steps import Stepper, SupersededError, Visit
+from app.worker.remote_jobs import RemoteJobs
+from app.worker.session import SignedClient
+from app.worker.steps import Stepper
 from app.worker.storage_gate import StorageGate
+from app.worker.stream import Slots, Stream
+from app.worker.visit import SupersededError, Visit
 
 _BREATH_S = 0.01
 _READ_AHEAD = 8
-_READS_IN_A_ROW = 16
 _LONGEST_SLEEP_S = 3600.0
 _STORE_RETRY_S = 1.0
 _NO_POLICY = Policy()
-
-
-@dataclass(frozen=True, slots=True)
-class Slots:
-    """How many steps of each track may be under way in a lane at once."""
-
-    ask: int
-    fetch: int
-
-
-class _Stream:
-    """What one track of a lane remembers: what is ready, what is under way, when to look again."""
-
-    def __init__(self, track: Track, slots: int, now: float) -> None:
-        self.track = track
-        self.slots = slots
-        self.free = asyncio.Semaphore(slots)
-        self.ready: deque[Job] = deque()
-        self.look_at = now
-        self.more = False
-        self.since = 0.0
-        self.wake = asyncio.Event()
-        self._reads = 0
-
-    def go_on(self, found: Sequence[Job], *, more: bool) -> None:
-        """Remember where the next read begins: where this one ended, if it left jobs behind, else at the oldest.
-
-        Jobs under way stay the oldest due until their outcome is committed, and would be read again and again. Now and
-        then a read begins at the oldest all the same: a job may have come to be due earlier than those already read.
-        """
-        self._reads += 1
-        self.more = more
-        last = found[-1].due_at if found else None
-        self.since = last if more and last is not None and self._reads % _READS_IN_A_ROW else 0.0
-
-    def due_by(self, due_at: float) -> None:
-        """A job of this track is due then; look no later."""
-        if due_at < self.look_at:
-            self.look_at = due_at
-            self.wake.set()
 
 
 class Lane:
@@ -97,6 +60,8 @@ class Lane:
         clock: the time.
         rand: spreads retries.
         storage_gate: open while the storage has room.
+        answers: what its jobs may share.
+        remote: counts its remote jobs.
     """
 
     def __init__(
@@ -105,7 +70,7 @@ class Lane:
         *,
         hold: Hold,
         account: BoundAccount,
-        client: AccountClient,
+        client: SignedClient,
         budget: Budget,
         stepper: Stepper,
         jobs: JobStore,
@@ -115,6 +80,8 @@ class Lane:
         clock: Clock,
         rand: Random,
         storage_gate: StorageGate,
+        answers: Answers,
+        remote: RemoteJobs,
     ) -> None:
         self.row = row
         self.hold = hold
@@ -128,13 +95,16 @@ class Lane:
         self._clock = clock
         self._rand = rand
         self._storage_gate = storage_gate
+        self._answers = answers
+        self._remote = remote
         now = clock.now()
-        self._streams: Mapping[Track, _Stream] = {
-            Track.ASK: _Stream(Track.ASK, slots.ask, now),
-            Track.FETCH: _Stream(Track.FETCH, slots.fetch, now),
+        self._streams: Mapping[Track, Stream] = {
+            Track.ASK: Stream(Track.ASK, slots.ask, now),
+            Track.FETCH: Stream(Track.FETCH, slots.fetch, now),
         }
         self._busy: set[int] = set()
         self._left: set[int] = set()
+        self._hurried: set[int] = set()
         self._reading = 0
         self._steps: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Event()
@@ -154,6 +124,12 @@ class Lane:
         """A job of this track is, or will be, due at that epoch second."""
         self._streams[track].due_by(due_at)
 
+    def hurry(self, job_id: int) -> None:
+        """A callback has made a job due. One that a step is working on is looked at again when that step has ended."""
+        if job_id in self._busy:
+            self._hurried.add(job_id)
+        self.due_by(Track.ASK, self._clock.now())
+
     def grant(self, job: Job) -> None:
         """Let a job go that somebody asked to stop: at once, however long the lane's budget is closed."""
         if job.id in self._busy or self._closing.is_set():
@@ -164,6 +140,18 @@ class Lane:
             job, o.CancelAsked(), operation.policy if operation else _NO_POLICY, self._clock.now(), self._rand
         )
         self._recorder.record(update, self.hold.epoch, self._settled)
+
+    def heed(self, paused: str | None) -> None:
+        """The account is paused for this reason, or is not (any more).
+
+        While it is no step begins, but wishes to cancel are granted. Its end has moved the deadlines of all jobs.
+        """
+        if paused is not None:
+            self.budget.pause(paused)
+        elif self.budget.paused is not None:
+            self.budget.resume()
+            for stream in self._streams.values():
+                stream.begin_anew(self._clock.now())
 
     async def run(self) -> None:
         """Serve until :meth:`close` or cancellation; steps end before this does."""
@@ -190,35 +178,76 @@ class Lane:
 
     # --- from what is due to a step under way -------------------------------------------------------------------------
 
-    async def _feed(self, stream: _Stream, group: asyncio.TaskGroup) -> None:
+    async def _feed(self, stream: Stream, group: asyncio.TaskGroup) -> None:
         """Begin one step after the other, as slots, due jobs and the budget allow."""
+        if stream.track is Track.ASK:
+            await self._remote.load()
         while True:
             await stream.free.acquire()
             await self._recorder.room.wait()
             if stream.track is Track.FETCH:
                 await self._storage_gate.open.wait()
+            await self.budget.unpaused.wait()
             job = await self._next(stream)
             operation = self._account.operations.get(job.operation)
             visit = Visit(job, operation, self._client, self.budget, self.hold, self._commit) if operation else None
-            if visit is not None and self._stepper.asks_provider(job):
-                visit.permit = await self.budget.admit()
+            if not await self._prepared(visit):
+                stream.free.release()
+                continue
+            if job.id in self._busy:  # a wish to cancel it was granted while the step was prepared
+                self._give_up(visit)
+                stream.free.release()
+                continue
+            self._remote.begin(job)
             self._busy.add(job.id)
             step = group.create_task(self._step(stream, job, visit))
             self._steps.add(step)
             step.add_done_callback(self._steps.discard)
 
-    async def _next(self, stream: _Stream) -> Job:
+    def _give_up(self, visit: Visit | None) -> None:
+        """A step that was prepared is not begun."""
+        if visit is None:
+            return
+        if visit.permit is not None:
+            visit.permit.give_back()
+        self._answers.end(visit.job)
+
+    async def _prepared(self, visit: Visit | None) -> bool:
+        """Get what the step begins with; ``False`` where the account is paused."""
+        if self.budget.paused is not None:
+            return False
+        try:
+            if visit is not None:
+                await self._prepare(visit)
+        except AccountPausedError:
+            return False
+        return True
+
+    async def _prepare(self, visit: Visit) -> None:
+        """What a step needs before it begins: another job's answer that it may share, else a permit."""
+        job, operation = visit.job, visit.operation
+        sharing = None if job.answer_key is None or job.cancel_requested else operation.sharing
+        if sharing is not None and (job.state is State.QUEUED or asks_for_answer(job, operation)):
+            visit.answer = await self._answers.look(job, sharing)
+        if visit.answer is None and self._stepper.asks_provider(job, operation):
+            visit.permit = await self.budget.admit()
+        if visit.answer is None and sharing is not None and asks_for_answer(job, operation):
+            self._answers.begin(job)
+
+    async def _next(self, stream: Stream) -> Job:
         """The next due job of a track; waits until there is one."""
         while True:
             while stream.ready:
                 job = stream.ready.popleft()
-                if job.id not in self._busy:
+                if self._remote.holds_back(job):
+                    stream.read_again()
+                elif job.id not in self._busy:
                     return job
             await self._until_due(stream)
             stream.look_at = self._clock.now() + _LONGEST_SLEEP_S
             await self._read(stream)
 
-    async def _until_due(self, stream: _Stream) -> None:
+    async def _until_due(self, stream: Stream) -> None:
         """Sleep until it is time to look; a short breath at least, so that jobs due one by one are read together.
 
         Where the last read left jobs behind, there is nothing to wait for.
@@ -232,13 +261,17 @@ class Lane:
                     await stream.wake.wait()
         await self._clock.sleep(_BREATH_S)
 
-    async def _read(self, stream: _Stream) -> None:
+    async def _read(self, stream: Stream) -> None:
         """Read due jobs into the track; jobs that a step is working on, or that it has just left, are passed over."""
         now = self._clock.now()
         limit = _READ_AHEAD * stream.slots + len(self._busy)
+        begun_anew = stream.begun_anew
         self._reading += 1
         try:
-            found = await self._jobs.due(self.row.id, stream.track, now, limit, stream.since)
+            submits = not self._remote.full
+            found = await self._jobs.due(self.row.id, stream.track, now, limit, stream.since, submits=submits)
+            if stream.begun_anew != begun_anew:
+                return
             stream.ready.extend(job for job in found if job.id not in self._busy and job.id not in self._left)
             stream.go_on(found, more=len(found) == limit)
             if not stream.more:
@@ -255,7 +288,7 @@ class Lane:
 
     # --- a step under way ---------------------------------------------------------------------------------------------
 
-    async def _step(self, stream: _Stream, job: Job, visit: Visit | None) -> None:
+    async def _step(self, stream: Stream, job: Job, visit: Visit | None) -> None:
         """Take one step and hand its outcome to the recorder."""
         try:
             if visit is None:
@@ -264,6 +297,7 @@ class Lane:
             try:
                 outcome = await self._stepper.take(visit)
             except SupersededError:
+                self._remote.forget(job.id)
                 self._leave(job.id)
                 return
             except asyncio.CancelledError:
@@ -277,6 +311,7 @@ class Lane:
         finally:
             if visit is not None and visit.permit is not None:
                 visit.permit.done()
+            self._answers.end(job)
             stream.free.release()
 
     async def _commit(self, update: Update) -> Verdict:
@@ -293,7 +328,11 @@ class Lane:
             update = advance(visit.job, o.Crashed(str(error)), policy, now, self._rand)
         if visit.artifacts and not update.artifacts:
             update = replace(update, artifacts=tuple(visit.artifacts))
-        self._recorder.record(update, self.hold.epoch, self._settled)
+        if may_share(visit.job, visit.operation.sharing, outcome):
+            self._answers.answered(visit.job, update.artifacts)
+        elif visit.answer is not None and isinstance(outcome, o.Retry):
+            self._answers.spoil(visit.answer)
+        self._recorder.record(update, self.hold.epoch, self._settled, shares=policy.shares)
 
     def _refuse(self, job: Job, reason: str) -> None:
         """End a job that cannot go on, whatever its operation's policy was."""
@@ -305,14 +344,31 @@ class Lane:
         job = update.job
         self._leave(job.id)
         if verdict is Verdict.ACCEPTED:
+            if self._remote.settle(job):
+                self.due_by(Track.ASK, self._clock.now())
             if job.due_at is not None:
                 self.due_by(track_of(job.state), job.due_at)
+            if job.id in self._hurried:
+                self.due_by(track_of(job.state), self._clock.now())
+                self._hurried.discard(job.id)
         elif verdict is Verdict.STALE:
+            self._remote.forget(job.id)
             self.due_by(track_of(job.state), self._clock.now() + _STORE_RETRY_S)
         else:
             before = replace(job, state=update.state_from, version=update.expected, handle=None)
             self._busy.add(job.id)
+            if update.state_from is State.RECONCILING:
+                self._look_again(before)
+                return
             self._refuse(before, f"the provider named remote job {job.handle}, which another job follows already")
+
+    def _look_again(self, job: Job) -> None:
+        """Two jobs have found one remote job; this one was too late, and is to find its own, or that there is none."""
+        operation = self._account.operations.get(job.operation)
+        policy = operation.policy if operation else _NO_POLICY
+        told = o.Retry("another job follows the remote job that was found")
+        update = advance(job, told, policy, self._clock.now(), self._rand)
+        self._recorder.record(update, self.hold.epoch, self._settled)
 
     def _leave(self, job_id: int) -> None:
         self._busy.discard(job_id)

@@ -9,9 +9,9 @@ new steps, so that what is kept stays bounded.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from app.clock import Clock
@@ -42,6 +42,13 @@ class Verdict(Enum):
 class _Item:
     fenced: FencedUpdate
     settled: Callable[[Update, Verdict], None]
+    shares: bool
+
+    def as_shared(self) -> "_Item":
+        """The same, as an update of a job that follows a remote job together with another one."""
+        update = self.fenced.update
+        again = FencedUpdate(replace(update, job=update.job.but(shared=True)), self.fenced.epoch)
+        return replace(self, fenced=again)
 
 
 class Recorder:
@@ -71,10 +78,23 @@ class Recorder:
         self.room.set()
 
     def record(
-        self, update: Update, epoch: int, settled: Callable[[Update, Verdict], None], *, urgent: bool = False
+        self,
+        update: Update,
+        epoch: int,
+        settled: Callable[[Update, Verdict], None],
+        *,
+        urgent: bool = False,
+        shares: bool = False,
     ) -> None:
-        """Hand in an update; ``settled`` is called with the verdict after the commit, from the event loop."""
-        self._items.append(_Item(FencedUpdate(update, epoch), settled))
+        """Hand in an update; ``settled`` is called with the verdict after the commit, from the event loop.
+
+        ``shares`` says that jobs may follow one remote job together: what brings the handle of another job is written
+        as an update of a shared job then, and no conflict.
+        """
+        self._hand_in(_Item(FencedUpdate(update, epoch), settled, shares), urgent=urgent)
+
+    def _hand_in(self, item: _Item, *, urgent: bool) -> None:
+        self._items.append(item)
         self._handed_in += 1
         self._arrived.set()
         if urgent or len(self._items) >= _LARGEST_GROUP:
@@ -106,7 +126,7 @@ class Recorder:
         while True:
             await self._arrived.wait()
             await self._gather()
-            group, self._items = self._items[:_LARGEST_GROUP], self._items[_LARGEST_GROUP:]
+            group, self._items = _one_of_each(self._items)
             if not self._items:
                 self._arrived.clear()
                 self._hurry.clear()
@@ -149,6 +169,8 @@ class Recorder:
             update = item.fenced.update
             if update.job.id in recorded.accepted:
                 item.settled(update, Verdict.ACCEPTED)
+            elif update.job.id in conflicts and item.shares and not update.job.shared:
+                self._hand_in(item.as_shared(), urgent=True)
             elif update.job.id in conflicts:
                 self._narrator.conflicted(update, conflicts[update.job.id])
                 item.settled(update, Verdict.CONFLICT)
@@ -156,3 +178,19 @@ class Recorder:
                 self._narrator.dropped(update)
                 item.settled(update, Verdict.STALE)
         await self._narrator.tell(accepted)
+
+
+def _one_of_each(items: Sequence[_Item]) -> tuple[list[_Item], list[_Item]]:
+    """The next group, with one update of each job at most, and what is left for later, both in order.
+
+    Two updates of one job are rare, as when a person's wish is granted while a step begins. The second of them is
+    judged by what the first has left.
+    """
+    group: list[_Item] = []
+    later: list[_Item] = []
+    jobs: set[int] = set()
+    for item in items:
+        number = item.fenced.update.job.id
+        (group if len(group) < _LARGEST_GROUP and number not in jobs else later).append(item)
+        jobs.add(number)
+    return group, later

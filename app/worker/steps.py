@@ -5,62 +5,50 @@ the account (it throttles, it is down, it refuses our credentials) goes to the b
 the state table's business.
 """
 
+import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from app.clock import Clock
 from app.domain import outcome as o
+from app.domain.callback import hash_of, new_token, url_of
 from app.domain.job import CANCELLED_AT_ONCE, Job, State
-from app.domain.machine import Update, advance
-from app.domain.manifest import Artifact
+from app.domain.machine import advance
+from app.domain.rules import has_moved
 from app.domain.wire import Link, WireReply, WireRequest
 from app.log import EventLog
 from app.providers.interpreter import BoundOperation
-from app.transport.budget import Budget, Permit
-from app.transport.client import AccountClient
-from app.transport.errors import BrokenBodyError, LostReplyError, NotSentError, RedirectRefusedError, TlsError
+from app.store.accounts import PausedBy
+from app.store.engine import StoreUnavailableError
+from app.store.jobs import Answer, JobStore
+from app.transport.errors import (
+    AccountPausedError,
+    BrokenBodyError,
+    LostReplyError,
+    NotSentError,
+    RedirectRefusedError,
+    TlsError,
+)
+from app.worker.ending import Endings
 from app.worker.fetch import Fetcher
-from app.worker.hold import Hold
+from app.worker.pages import Walk, Way
+from app.worker.pauses import TLS_PAUSE_S, Pauses
+from app.worker.reconcile import Reconciler
 from app.worker.recorder import Verdict
+from app.worker.session import SignInError
+from app.worker.visit import SupersededError, Visit
 
-_REFUSED_AGAIN_S = 300.0
 _KEY_BITS = 128
 
-_AnyOutcome = TypeVar("_AnyOutcome", bound=o.Outcome | o.Inline)
+T = TypeVar("T")
 
 
-class SupersededError(Exception):
-    """A write that had to come first was refused: the job or its lane has moved on, and the step ends unheard."""
-
-
-class Commit(Protocol):
-    """How a step makes an update durable before it goes on."""
-
-    async def __call__(self, update: Update) -> Verdict:
-        """Commit the update; the verdict says whether it was taken."""
-
-
-@dataclass(slots=True)
-class Visit:
-    """One visit to a job: its operation, the way to the provider, the lane's hold, and what has come of it so far.
-
-    ``job`` is the job as it was last made durable: a step that commits an update on its way puts the new job here.
-    ``sent`` says that a submit may have left the process; ``artifacts`` are the files that have landed.
-    """
-
-    job: Job
-    operation: BoundOperation
-    client: AccountClient
-    budget: Budget
-    hold: Hold
-    commit: Commit
-    permit: Permit | None = None
-    sent: bool = False
-    artifacts: list[Artifact] = field(default_factory=list)
+class _LeaseOverError(Exception):
+    """A submit must not leave, because the lane may be another daemon's by now."""
 
 
 class Stepper:
@@ -68,26 +56,46 @@ class Stepper:
 
     Args:
         fetcher: lands files.
+        jobs: tells who else follows a remote job.
         clock: the time.
         rand: names intents and spreads retries.
-        log: told of accounts that are paused.
+        log: told of accounts that are paused for a moment.
+        pauses: told of accounts whose provider refuses to deal with them.
         clean: takes secrets out of a text before it is stored.
+        public_url: where providers can call back; ``None`` where they cannot.
     """
 
     def __init__(
-        self, fetcher: Fetcher, clock: Clock, rand: Random, log: EventLog, clean: Callable[[str], str]
+        self,
+        fetcher: Fetcher,
+        jobs: JobStore,
+        *,
+        clock: Clock,
+        rand: Random,
+        log: EventLog,
+        pauses: Pauses,
+        clean: Callable[[str], str],
+        public_url: str | None = None,
     ) -> None:
         self._fetcher = fetcher
+        self._endings = Endings(jobs, clock)
+        self._reconciler = Reconciler(jobs, clock)
         self._clock = clock
         self._rand = rand
         self._log = log
+        self._pauses = pauses
         self._clean = clean
+        self._public_url = public_url
 
-    def asks_provider(self, job: Job) -> bool:
+    def asks_provider(self, job: Job, operation: BoundOperation) -> bool:
         """Whether the next step of this job begins with a request to the provider, which its budget must admit."""
         if job.cancel_requested and job.state in CANCELLED_AT_ONCE:
             return False
-        return job.state in (State.QUEUED, State.POLLING, State.CLEANING, State.CANCELLING)
+        if job.state is State.QUEUED:
+            return operation.submits(job)
+        if job.state is State.RECONCILING:
+            return operation.adoption(job) is not None
+        return job.state in (State.POLLING, State.CLEANING, State.CANCELLING)
 
     async def take(self, visit: Visit) -> o.Outcome:
         """Take the step that is due and say what it learned.
@@ -99,6 +107,13 @@ class Stepper:
             outcome = await self._take(visit)
         except SupersededError:
             raise
+        except SignInError as error:
+            outcome = self._not_signed_in(visit, error)
+        except AccountPausedError:
+            # The request that was to come next was not sent; what came before it is done.
+            return o.Interrupted()
+        except StoreUnavailableError:
+            return self.interrupted(visit)
         except Exception as error:  # noqa: BLE001  # whatever a step dies of is that job's trouble, never the lane's
             return o.Crashed(self._clean(f"{type(error).__name__}: {error} ({_place_of(error)})"))
         return self._cleaned(outcome)
@@ -121,27 +136,50 @@ class Stepper:
     async def _commit(self, visit: Visit, outcome: o.Outcome) -> Job:
         """Make an outcome durable in the middle of a step; the visit goes on with the job that comes of it."""
         update = advance(visit.job, outcome, visit.operation.policy, self._clock.now(), self._rand)
-        if await visit.commit(update) is not Verdict.ACCEPTED:
+        try:
+            verdict = await visit.commit(update)
+        except asyncio.CancelledError:
+            # It has been handed in: what the interrupted step says next comes after it.
+            visit.job = update.job
+            raise
+        if verdict is not Verdict.ACCEPTED:
             raise SupersededError
         visit.job = update.job
         return update.job
 
     # --- submitting ---------------------------------------------------------------------------------------------------
 
+    async def _begin(self, visit: Visit) -> o.Outcome:
+        """Take an answer that is here already, ask for results that need no submit, or submit."""
+        if visit.answer is not None:
+            return await self._share(visit, visit.answer)
+        return await self._submit(visit) if visit.operation.submits(visit.job) else o.Ready()
+
     async def _submit(self, visit: Visit) -> o.Outcome:
         """Make the intent durable, see that the lane is still ours, and only then send."""
         operation = visit.operation
         # The key stays when a submit's outcome was unknown: a provider that knows such keys makes no second remote job.
         key = visit.job.intent_key or f"{self._rand.getrandbits(_KEY_BITS):032x}"
-        job = await self._commit(visit, o.Intended(key))
-        request = operation.submit(job)
-        if not visit.hold.held():
-            return o.Unsent("the lane's lease ran out before the request was sent")
-        visit.sent = True
+        callback_url, callback_hash = self._callback(operation, visit.job)
+        job = await self._commit(visit, o.Intended(key, callback_hash))
+        request = operation.submit(job, callback_url)
+
+        def on_send(sent: bool) -> None:
+            # As late as can be: signing in, or waiting for the budget, may have taken longer than the lease.
+            if sent and not visit.hold.held():
+                raise _LeaseOverError
+            visit.sent = sent
+
         try:
-            reply = await visit.client.exchange(request, visit.permit)
+            reply = await visit.client.exchange(request, visit.permit, on_send)
+        except _LeaseOverError:
+            return o.Unsent("the lane's lease ran out before the request was sent")
+        except SignInError as error:
+            # Without a token nothing was sent, or it was refused unread.
+            told = self._not_signed_in(visit, error)
+            return o.Unsent(told.reason) if isinstance(told, o.Retry) else told
         except TlsError as error:
-            return self._refused(visit, o.Unauthorized(str(error)))
+            return self._distrusted(visit, str(error))
         except NotSentError as error:
             visit.budget.failed(str(error))
             return o.Unsent(str(error))
@@ -149,15 +187,47 @@ class Stepper:
             visit.budget.failed(str(error))
             return o.Unknown(str(error))
         outcome = self._weighed(visit, reply, operation.read_submit(job, reply, self._clock.now()))
-        if isinstance(outcome, o.Inline):
-            return await self._fetcher.land_reply(job, operation, outcome, reply)
-        return outcome
+        if not isinstance(outcome, o.Inline):
+            return outcome
+        landed = await self._fetcher.land_reply(job, operation, outcome, reply)
+        return landed if isinstance(landed, o.Stored) else _unkept(request, outcome, landed)
+
+    def _callback(self, operation: BoundOperation, job: Job) -> tuple[str | None, str | None]:
+        """An address for the provider to call, new for every intent, and what is stored of it; often neither."""
+        if self._public_url is None or not operation.calls_back(job):
+            return None, None
+        token = new_token(self._rand)
+        return url_of(self._public_url, token), hash_of(token)
+
+    async def _share(self, visit: Visit, promise: asyncio.Future[Answer | None]) -> o.Outcome:
+        """Take another job's answer; where that comes to nothing, the job is due at once and asks for itself."""
+        # Whoever else waits for it goes on waiting when this step is stopped.
+        answer = await asyncio.shield(promise)
+        return o.Interrupted() if answer is None else await self._fetcher.copy(visit.job, answer)
 
     async def _found_submitting(self, _: Visit) -> o.Outcome:
         return o.Unknown("the daemon ended between the intent and the answer")
 
     async def _reconcile(self, visit: Visit) -> o.Outcome:
-        return o.Undecidable(visit.job.reason or "the submit's outcome is unknown")
+        job, operation = visit.job, visit.operation
+        adoption = operation.adoption(job)
+        if adoption is None:
+            return o.Undecidable(job.reason or "the submit's outcome is unknown")
+        return await self._reconciler.find(job, adoption, operation.policy, self._walk(visit))
+
+    def _walk(self, visit: Visit) -> Walk:
+        return Walk(visit.job, self._way(visit), self._clock, self._rand)
+
+    def _way(self, visit: Visit) -> Way:
+        """The way to the provider, for what a step has done by others."""
+
+        async def ask(request: WireRequest) -> WireReply | o.Outcome:
+            return await self._asked(visit, request)
+
+        def weigh(reply: WireReply, read: T) -> T:
+            return self._weighed(visit, reply, read)
+
+        return Way(ask, weigh, visit.client)
 
     # --- polling ------------------------------------------------------------------------------------------------------
 
@@ -169,13 +239,26 @@ class Stepper:
         outcome = self._weighed(visit, reply, operation.read_poll(job, reply, self._clock.now()))
         if isinstance(outcome, o.Inline):
             return await self._fetcher.land_reply(job, operation, outcome, reply)
+        if isinstance(outcome, o.Empty):
+            return await self._fetcher.land_nothing(job, outcome)
+        if isinstance(outcome, o.Pending) and (still_s := self._still_for(job, outcome)) >= operation.policy.stall_s:
+            return await self._expire(visit, f"for {still_s:.0f} s the provider told nothing new of the job")
         return outcome
+
+    def _still_for(self, job: Job, seen: o.Pending) -> float:
+        """For how many seconds the provider has told nothing new, this reply included."""
+        return 0.0 if job.moved_at is None or has_moved(job, seen) else self._clock.now() - job.moved_at
 
     # --- fetching -----------------------------------------------------------------------------------------------------
 
     async def _fetch(self, visit: Visit) -> o.Outcome:
         """Count the download before it begins, learn the links, land the files."""
         job, operation = await self._commit(visit, o.FetchStarted()), visit.operation
+        if visit.answer is not None:
+            return await self._share(visit, visit.answer)
+        pages = operation.pages(job)
+        if pages is not None:
+            return await self._fetcher.fetch_pages(job, operation, pages, self._walk(visit), visit.artifacts)
         links = await self._links(visit, job)
         if not isinstance(links, tuple):
             return links
@@ -203,54 +286,35 @@ class Stepper:
     # --- cleaning, cancelling, expiring -------------------------------------------------------------------------------
 
     async def _clean_up(self, visit: Visit) -> o.Outcome:
-        operation = visit.operation
-        return await self._tell(visit, operation.clean(visit.job), operation.read_clean, o.Cleaned())
+        return await self._endings.clean(visit.job, visit.operation, self._way(visit))
 
     async def _cancel(self, visit: Visit) -> o.Outcome:
-        operation = visit.operation
-        return await self._tell(visit, operation.cancel(visit.job), operation.read_cancel, o.Cancelled())
+        return await self._endings.cancel(visit.job, visit.operation, self._way(visit))
 
-    async def _tell(
-        self,
-        visit: Visit,
-        request: WireRequest | None,
-        read: Callable[[Job, WireReply, float], o.Outcome],
-        done: o.Outcome,
-    ) -> o.Outcome:
-        """Send a request by which the provider is told something; nothing to send is done."""
-        if request is None:
-            return done
-        reply = await self._asked(visit, request)
-        if not isinstance(reply, WireReply):
-            return reply
-        return self._weighed(visit, reply, read(visit.job, reply, self._clock.now()))
-
-    async def _expire(self, visit: Visit) -> o.Outcome:
-        """The deadline has passed: tell the remote where that can be done, once, and let the job go."""
+    async def _expire(self, visit: Visit, waited: str | None = None) -> o.Outcome:
+        """The job has waited too long: tell the remote where that can be done, once, and let the job go."""
         job = visit.job
-        waited = f"after {job.deadline_at - job.created_at:.0f} s the job was still {job.state}"
+        waited = waited or f"after {job.deadline_at - job.created_at:.0f} s the job was still {job.state}"
         reason = f"{waited}: {job.reason}" if job.reason else waited
-        tells = job.handle is not None and not job.shared and visit.operation.policy.cancels
-        request = visit.operation.cancel(job) if tells else None
-        if request is not None:
-            told = await self._asked(visit, request)
-            if not isinstance(told, WireReply):
-                reason = f"{reason}; the remote could not be told"
-        return o.DeadlinePassed(reason)
+        return await self._endings.expire(job, visit.operation, self._way(visit), reason)
 
     # --- what a reply means for the account ---------------------------------------------------------------------------
 
     async def _asked(self, visit: Visit, request: WireRequest) -> WireReply | o.Outcome:
         """The reply to a request that may be repeated, or what its failing means."""
         try:
-            return await visit.client.exchange(request, visit.permit)
+            # The permit is for one request, and a list has many pages.
+            permit, visit.permit = visit.permit, None
+            return await visit.client.exchange(request, permit)
+        except SignInError as error:
+            return self._not_signed_in(visit, error)
         except TlsError as error:
-            return self._refused(visit, o.Unauthorized(str(error)))
+            return self._distrusted(visit, str(error))
         except (NotSentError, LostReplyError, BrokenBodyError, RedirectRefusedError) as error:
             visit.budget.failed(str(error))
             return o.Retry(str(error))
 
-    def _weighed(self, visit: Visit, reply: WireReply, outcome: _AnyOutcome) -> _AnyOutcome:
+    def _weighed(self, visit: Visit, reply: WireReply, outcome: T) -> T:
         """Let the budget know what this reply says of the account."""
         if isinstance(outcome, o.Throttled):
             self._throttled(visit, outcome)
@@ -262,27 +326,41 @@ class Stepper:
             visit.budget.succeeded()
         return outcome
 
+    def _not_signed_in(self, visit: Visit, error: SignInError) -> o.Throttled | o.Unauthorized | o.Retry:
+        """What a failed login means for the step and the account."""
+        outcome = error.outcome
+        if isinstance(outcome, o.Throttled):
+            self._throttled(visit, outcome)
+        elif isinstance(error.__cause__, TlsError):
+            return self._distrusted(visit, outcome.reason)
+        elif isinstance(outcome, o.Unauthorized):
+            self._refused(visit, outcome)
+        return outcome
+
     def _throttled(self, visit: Visit, outcome: o.Throttled) -> None:
         asked = outcome.retry_after_s
-        visit.budget.throttled(None if asked is None else visit.operation.policy.clamp(asked), outcome.reason)
+        # The budget's reason is stored with the lane.
+        reason = self._clean(outcome.reason)
+        visit.budget.throttled(None if asked is None else visit.operation.policy.clamp(asked), reason)
         self._log.emit(
             "account.paused",
             lane=visit.hold.lane,
             account=visit.job.account,
-            reason=outcome.reason,
+            reason=reason,
             until_s=round(max(0.0, visit.budget.closed_until - self._clock.now()), 1),
         )
 
-    def _refused(self, visit: Visit, outcome: o.Unauthorized) -> o.Unauthorized:
-        visit.budget.close(self._clock.now() + _REFUSED_AGAIN_S, outcome.reason)
-        self._log.emit(
-            "account.refused",
-            lane=visit.hold.lane,
-            account=visit.job.account,
-            reason=self._clean(outcome.reason),
-            until_s=_REFUSED_AGAIN_S,
-        )
+    def _refused(self, visit: Visit, outcome: o.Unauthorized, by: PausedBy = PausedBy.CREDENTIALS) -> o.Unauthorized:
+        """The account is paused: this lane at once, every other one within a round of the look-out."""
+        reason = self._clean(outcome.reason)
+        visit.budget.pause(reason)
+        self._pauses.refuse(visit.job.account, by, reason, visit.hold)
         return outcome
+
+    def _distrusted(self, visit: Visit, reason: str) -> o.Unauthorized:
+        """A remote that cannot prove who it is gets no credentials. That may heal by itself, and is tried."""
+        told = f"{reason} It is tried again every {TLS_PAUSE_S / 60:.0f} minutes."
+        return self._refused(visit, o.Unauthorized(told), PausedBy.TLS)
 
     def _cleaned(self, outcome: o.Outcome) -> o.Outcome:
         """The outcome with every secret taken out of what it quotes."""
@@ -299,7 +377,7 @@ class Stepper:
 
 
 _STEPS: Mapping[State, Callable[[Stepper, Visit], Awaitable[o.Outcome]]] = {
-    State.QUEUED: Stepper._submit,
+    State.QUEUED: Stepper._begin,
     State.SUBMITTING: Stepper._found_submitting,
     State.RECONCILING: Stepper._reconcile,
     State.POLLING: Stepper._poll,
@@ -307,6 +385,13 @@ _STEPS: Mapping[State, Callable[[Stepper, Visit], Awaitable[o.Outcome]]] = {
     State.CLEANING: Stepper._clean_up,
     State.CANCELLING: Stepper._cancel,
 }
+
+
+def _unkept(request: WireRequest, answer: o.Inline, why: o.Outcome) -> o.Outcome:
+    """What becomes of an answer at once that did not land: it is asked for again where asking was all that was done."""
+    if request.method == "GET":
+        return o.Ready((Link(request.url, answer.label),), answer.status)
+    return o.Unknown(f"the answer could not be kept: {getattr(why, 'reason', '')}")
 
 
 def _place_of(error: Exception) -> str:

@@ -1,22 +1,21 @@
-"""The storage gate: shut while the storage has no room, so that downloads wait instead of failing one by one."""
+"""The storage gate: shut while the storage takes nothing, so that downloads wait instead of failing one by one."""
 
 import asyncio
 
 from app.clock import Clock
 from app.log import EventLog
-from app.storage.base import StorageError
-from app.storage.local import LocalStorage
+from app.storage.base import Storage, StorageError
 
 _TRY_AGAIN_S = 15.0
 
 
 class StorageGate:
-    """Open until a step finds the storage full; opens again by itself when a trial write succeeds.
+    """Open until a step finds the storage full or out of reach; opens again by itself when a trial write succeeds.
 
     ``open`` is set while downloads may begin.
     """
 
-    def __init__(self, storage: LocalStorage, clock: Clock, log: EventLog) -> None:
+    def __init__(self, storage: Storage, clock: Clock, log: EventLog) -> None:
         self._storage = storage
         self._clock = clock
         self._log = log

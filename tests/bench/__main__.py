@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 
-from tests.bench import download, million, polls, simulated
+from tests.bench import budget, download, million, polls, simulated
 from tests.bench.processes import BenchError, Cores
 from tests.bench.report import Finding, as_json, table
 
@@ -18,6 +18,7 @@ _Benchmark = Callable[[Path, Cores, float], list[Finding]]
 _BENCHMARKS: Mapping[str, _Benchmark] = {
     "polls": lambda folder, cores, seconds: polls.measure(folder, cores, seconds, _say),
     "million": lambda folder, cores, _seconds: million.measure(folder, cores, _say),
+    "budget": lambda folder, cores, _seconds: budget.measure(folder, cores, _say),
     "download": lambda folder, cores, _seconds: download.measure(folder, cores, _say),
     "simulation": lambda folder, _cores, _seconds: simulated.measure(folder, _say),
 }
@@ -44,7 +45,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument(
-        "benchmarks", nargs="*", metavar="polls|million|download|simulation", help="which; all unless told"
+        "benchmarks", nargs="*", metavar="polls|million|budget|download|simulation", help="which; all unless told"
     )
     parser.add_argument("--seconds", type=float, default=10.0, help="length of a window of the polls (default: 10)")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")

@@ -3,7 +3,7 @@
 import http.client
 import json
 import socket
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +69,43 @@ def file_server(
     arguments = [str(block), str(times), *([] if pace is None else [str(pace)])]
     with _served("tests.bench.file_server", arguments, folder, cores) as port:
         yield f"http://127.0.0.1:{port}/export.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """When requests came to a server with a limit, in monotonic seconds, refused ones included; and the time there."""
+
+    asked_at: Sequence[float]
+    refused: int
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """A server with a limit that is being served."""
+
+    port: int
+
+    @property
+    def origin(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def record(self) -> Record:
+        """What it was asked so far."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request("GET", "/record")
+            return Record(**json.load(connection.getresponse()))
+        finally:
+            connection.close()
+
+
+@contextmanager
+def limited(folder: Path, cores: Collection[int], requests: int, period_s: float) -> Iterator[Limited]:
+    """Serve an API that permits so many requests in any such period, while the block lasts."""
+    with _served("tests.bench.limited", [str(requests), str(period_s)], folder, cores) as port:
+        yield Limited(port)
 
 
 @contextmanager

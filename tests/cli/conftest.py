@@ -94,5 +94,5 @@ def emulated(place: Place) -> Iterator[Place]:
     with place.process("emulate", "symplify", "--build-s", "0.5", "--token", "canary-token") as process:
         assert process.stdout is not None
         url = process.stdout.readline().split()[1]
-        place.config.write_text(CONFIG.replace("http://127.0.0.1:9", url.removesuffix("/rest/5004")))
+        place.config.write_text(CONFIG.replace("http://127.0.0.1:9", url))
         yield place

@@ -110,10 +110,52 @@ def test_retrying(place: Place) -> None:
     assert f"it repeats job {number}" in place("jobs", "retry", str(number)).stdout
 
 
+def park(place: Place, number: int) -> None:
+    """Bring a job to where only a person can decide."""
+    with sqlite3.connect(place.folder / "tidewaiter.db") as database:
+        database.execute("UPDATE jobs SET state = 'parked', due_at = NULL, reason = 'lost' WHERE id = ?", (number,))
+    database.close()
+
+
+def test_adopting(place: Place) -> None:
+    """A parked job follows the remote job that somebody has found, is due at once, and the history says who decided."""
+    number = submit(place)
+    assert place("jobs", "adopt", str(number), "101", code=ExitCode.FAILED).stderr == (
+        f"tidewaiter: job {number} is not parked: it is queued\n"
+    )
+    park(place, number)
+    (adopted,) = place.json("jobs", "adopt", str(number), " 101 ")
+    assert (adopted["state"], adopted["handle"]) == ("polling", "101")
+    shown = place.json("jobs", "show", str(number))
+    assert shown["due_at"] <= shown["submitted_at"]
+    assert shown["history"][-1]["outcome"] == "AdoptDecided"
+
+
+def test_adopting_what_another_job_follows(place: Place) -> None:
+    """One remote job, one job of ours: the sentence names the other one."""
+    first, second = submit(place), submit(place)
+    for number in (first, second):
+        park(place, number)
+    assert place("jobs", "adopt", str(first), "101").stdout == f"job {first} is polling\n"
+    told = place("jobs", "adopt", str(second), "101", code=ExitCode.FAILED).stderr
+    assert told == (
+        f"tidewaiter: job {second} cannot adopt it: job {first} of account shop follows the remote job 101 already\n"
+    )
+    assert place.json("jobs", "show", str(second))["state"] == "parked"
+
+
+@pytest.mark.parametrize("handle", ["", "..", "a\nb", "x" * 5000])
+def test_adopting_what_is_no_name(place: Place, handle: str) -> None:
+    """What could never be asked after is refused before anything is written."""
+    number = submit(place)
+    park(place, number)
+    assert "cannot be the name" in place("jobs", "adopt", str(number), handle, code=ExitCode.FAILED).stderr
+
+
 def test_no_such_job(place: Place) -> None:
     """A number that is no job's is a failure, not a table without rows."""
-    for command in ("show", "retry"):
-        assert place("jobs", command, "7", code=ExitCode.FAILED).stderr == "tidewaiter: there is no job 7\n"
+    for command in (("show", "7"), ("retry", "7"), ("adopt", "7", "x")):
+        assert place("jobs", *command, code=ExitCode.FAILED).stderr == "tidewaiter: there is no job 7\n"
 
 
 def test_what_a_provider_said_cannot_steer_the_terminal(place: Place) -> None:

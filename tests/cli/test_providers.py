@@ -40,6 +40,16 @@ def test_the_spec_itself(place: Place, tmp_path: Path) -> None:
     place("providers", "show", "symplify", "--toml", "--json", code=ExitCode.USAGE)
 
 
+def test_a_spec_to_begin_with(place: Place, tmp_path: Path) -> None:
+    """A built-in spec can be printed into the folder of one's own specs, where the shell has made an empty file."""
+    (tmp_path / "specs").mkdir()
+    place.config.write_text('[providers]\nfolders = ["specs"]')
+    mine = tmp_path / "specs" / "mine.toml"
+    mine.write_text("")
+    mine.write_text(place("providers", "show", "ogc-processes", "--toml").stdout.replace("ogc-processes", "mine"))
+    assert "mine" in place("providers", "list").stdout
+
+
 def test_specs_of_ones_own(place: Place, tmp_path: Path) -> None:
     """A spec in the configuration's folder is a provider like the others; a faulty one is told with its file."""
     specs = tmp_path / "specs"
@@ -52,6 +62,29 @@ def test_specs_of_ones_own(place: Place, tmp_path: Path) -> None:
     (specs / "mine.toml").write_text("name = 1")
     result = place("providers", "list", code=ExitCode.CONFIG)
     assert str(specs / "mine.toml") in result.stderr
+
+
+def test_parameters_inside_others(place: Place, tmp_path: Path) -> None:
+    """What may stand in an object or array is shown too, each under its path."""
+    specs = tmp_path / "specs"
+    specs.mkdir()
+    inside = """
+[operations.statistics.params.notes]
+type = "array"
+help = "notes"
+required = false
+max_items = 2
+[operations.statistics.params.notes.items]
+type = "object"
+fields = { text = { help = "a note", max_length = 9, contains = "{L}", counted = { "{L}" = 3 } } }
+"""
+    source = Registry.load().source("symplify").replace('name = "symplify"', 'name = "mine"', 1)
+    (specs / "mine.toml").write_text(source + inside)
+    place.config.write_text('[providers]\nfolders = ["specs"]')
+    lines = {line.split()[0]: line for line in place("providers", "show", "mine").stdout.splitlines() if line}
+    assert "at most 2 items" in lines["notes"]
+    assert "object" in lines["notes[]"]
+    assert "at most 9 characters; {L} counts as 3; contains {L}" in lines["notes[].text"]
 
 
 def test_no_such_provider(place: Place) -> None:

@@ -26,6 +26,7 @@ SAMPLES: dict[type[o.Outcome], o.Outcome] = {
         o.Intended("k"), o.Accepted("h"), o.Duplicate("h"), o.Unsent("r"), o.Unknown("r"), o.Adopted("h"),
         o.Absent("r"), o.Undecidable("r"), o.Pending("w"), o.Ready((Link("http://x/"),)), o.FetchStarted(),
         o.Stored((ARTIFACT,)), o.LinksExpired("r"), o.Gone("r"), o.Unmapped("?"), o.Cleaned(), o.Cancelled(),
+        o.LeftAlone(),
         o.Retry("r"), o.Throttled("r"), o.Unauthorized("r"), o.StorageFull("r"), o.Interrupted(), o.Refused("r"),
         o.Crashed("r"), o.DeadlinePassed("r"), o.CancelAsked(), o.RetryDecided(), o.AdoptDecided("h"),
     )
@@ -33,10 +34,10 @@ SAMPLES: dict[type[o.Outcome], o.Outcome] = {
 
 # The contract of design.md, written out: state, then outcome -> next state. What is not here is illegal.
 CONTRACT = {
-    "queued": "Intended>submitting Retry>queued Throttled>queued Unauthorized>queued Interrupted>queued Refused>failed "
-    "Crashed>queued DeadlinePassed>expired CancelAsked>cancelled",
-    "submitting": "Accepted>polling Stored>succeeded Duplicate>polling Unsent>queued Unknown>reconciling "
-    "Throttled>queued Unauthorized>queued Interrupted>queued Refused>failed Crashed>reconciling",
+    "queued": "Intended>submitting Ready>fetching Retry>queued Throttled>queued Unauthorized>queued Interrupted>queued "
+    "Refused>failed Crashed>queued DeadlinePassed>expired CancelAsked>cancelled Stored>succeeded StorageFull>queued",
+    "submitting": "Accepted>polling Ready>fetching Stored>succeeded Duplicate>polling Unsent>queued "
+    "Unknown>reconciling Throttled>queued Unauthorized>queued Interrupted>queued Refused>failed Crashed>reconciling",
     "reconciling": "Adopted>polling Absent>queued Undecidable>parked Retry>reconciling Throttled>reconciling "
     "Unauthorized>reconciling Interrupted>reconciling Refused>failed Crashed>reconciling DeadlinePassed>expired",
     "polling": "Pending>polling Ready>fetching Stored>succeeded Gone>queued Unmapped>polling Retry>polling "
@@ -45,10 +46,10 @@ CONTRACT = {
     "fetching": "FetchStarted>fetching Stored>succeeded LinksExpired>polling Retry>fetching StorageFull>fetching "
     "Throttled>fetching Unauthorized>fetching Interrupted>fetching Refused>failed Crashed>fetching "
     "DeadlinePassed>expired CancelAsked>cancelled",
-    "cleaning": "Cleaned>succeeded Retry>cleaning Throttled>cleaning Unauthorized>cleaning Interrupted>cleaning "
-    "Refused>succeeded Crashed>cleaning DeadlinePassed>succeeded CancelAsked>succeeded",
-    "cancelling": "Cancelled>cancelled Retry>cancelling Throttled>cancelling Unauthorized>cancelling "
-    "Interrupted>cancelling Refused>cancelled Crashed>cancelling DeadlinePassed>cancelled",
+    "cleaning": "Cleaned>succeeded LeftAlone>succeeded Retry>cleaning Throttled>cleaning Unauthorized>cleaning "
+    "Interrupted>cleaning Refused>succeeded Crashed>cleaning DeadlinePassed>succeeded CancelAsked>succeeded",
+    "cancelling": "Cancelled>cancelled LeftAlone>cancelled Retry>cancelling Throttled>cancelling "
+    "Unauthorized>cancelling Interrupted>cancelling Refused>cancelled Crashed>cancelling DeadlinePassed>cancelled",
     "parked": "RetryDecided>queued AdoptDecided>polling CancelAsked>cancelled",
 }
 
@@ -111,6 +112,17 @@ def test_waiting_is_not_an_attempt() -> None:
     assert (update.job.polls, update.job.failures, update.job.crashes) == (1, 0, 0)
     assert (update.job.remote_status, update.job.progress) == ("RUNNING", "1/2")
     assert update.entry is None
+
+
+def test_whatever_is_new_of_the_remote_job_is_a_move() -> None:
+    """Another status or another progress; the same again is none, and neither is silence."""
+    before = job(State.POLLING, remote_status="RUNNING", progress="1/2", moved_at=NOW - 60)
+    assert step(before, o.Pending("RUNNING", "1/2")).moved_at == NOW - 60
+    assert step(before, o.Pending()).moved_at == NOW - 60
+    assert step(before, o.Pending("DRAINING", "1/2")).moved_at == NOW
+    assert step(before, o.Pending("RUNNING", "2/2")).moved_at == NOW
+    assert step(job(State.POLLING, moved_at=None), o.Pending()).moved_at == NOW
+    assert step(job(State.SUBMITTING), o.Accepted("h")).moved_at == NOW
 
 
 def test_repeated_reason_is_told_once() -> None:
@@ -193,11 +205,56 @@ def test_cancel_tells_the_remote_where_it_can() -> None:
     assert step(gone, o.Retry("HTTP 500"), able).state is State.CANCELLED
 
 
-def test_a_shared_remote_job_is_left_to_the_others() -> None:
-    """A remote job that another job follows too is neither cancelled nor deleted."""
+def test_a_shared_remote_job_is_ended_by_a_step() -> None:
+    """Whether others follow it is looked up when it would be cancelled or deleted, so those states are reached."""
     able = replace(PLAIN, cancels=True, cleans=True)
-    assert step(job(State.POLLING, shared=True), o.CancelAsked(), able).state is State.CANCELLED
-    assert step(job(State.FETCHING, shared=True), o.Stored((ARTIFACT,)), able).state is State.SUCCEEDED
+    assert step(job(State.POLLING, shared=True), o.CancelAsked(), able).state is State.CANCELLING
+    assert step(job(State.FETCHING, shared=True), o.Stored((ARTIFACT,)), able).state is State.CLEANING
+
+
+def test_a_duplicate_without_a_name_is_looked_for() -> None:
+    """The job is shared from then on, also when its remote job has been found; a submit of its own ends that."""
+    found_out = step(job(State.SUBMITTING, handle=None), o.Duplicate(None))
+    assert (found_out.state, found_out.shared, found_out.handle) == (State.RECONCILING, True, None)
+    assert "does not name it" in (found_out.reason or "")
+    adopted = step(found_out, o.Adopted("h"))
+    assert (adopted.state, adopted.shared, adopted.handle) == (State.POLLING, True, "h")
+    queued = step(found_out, o.Absent("not in the list"))
+    assert not step(queued, o.Intended("k")).shared
+    assert not step(job(State.RECONCILING, handle=None), o.Adopted("h")).shared
+
+
+def test_doubt_begins_when_it_is_known() -> None:
+    """A list may lag behind a submit that was under way for minutes: it is reckoned from its unknown end."""
+    before = job(State.SUBMITTING, handle=None, submitted_at=None, intent_at=NOW - 100)
+    assert step(before, o.Unknown("lost")).submitted_at == NOW
+
+
+def test_nothing_is_polled_where_nothing_was_submitted() -> None:
+    """Results that are asked for at once are not counted as polls, and are asked for anew where a link has expired."""
+    asked = step(job(State.QUEUED, handle=None), o.Ready((Link("http://x/"),), "DONE"))
+    assert (asked.state, asked.polls, asked.remote_status, asked.links) == (
+        State.FETCHING,
+        0,
+        "DONE",
+        (Link("http://x/"),),
+    )
+    again = step(job(State.FETCHING, handle=None), o.LinksExpired("403"))
+    assert (again.state, again.links, again.failures) == (State.QUEUED, (), 1)
+    assert (again.due_at or 0) > NOW
+
+
+def test_the_providers_word_is_kept_with_the_files() -> None:
+    """Also where the reply that tells of a part only is the file; an earlier word is out of date then."""
+    assert step(job(State.POLLING), o.Stored((), "PARTIAL")).remote_status == "PARTIAL"
+    assert step(job(State.POLLING, remote_status="RUNNING"), o.Stored(())).remote_status is None
+    assert step(job(State.FETCHING, remote_status="DONE"), o.Stored(())).remote_status == "DONE"
+
+
+def test_an_answer_at_once_is_no_poll() -> None:
+    """What a submit is answered with was not asked after."""
+    assert step(job(State.SUBMITTING), o.Stored(())).polls == 0
+    assert step(job(State.POLLING), o.Stored(())).polls == 1
 
 
 def test_the_intent_keeps_its_key_until_the_remote_job_is_gone() -> None:

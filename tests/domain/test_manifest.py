@@ -51,7 +51,7 @@ def test_manifest_lists_artifacts_in_order() -> None:
     """The manifest is plain JSON, sorted by number."""
     files = [Artifact(n, f"{n}.json", "x", f"k/{n}.json", n, "ab", "application/json", 1.0) for n in (1, 0)]
     document = json.loads(
-        render_manifest(job_id=3, account="a", operation="b", handle="h", artifacts=files, finished_at=2.0)
+        render_manifest(job_id=3, account="a", operation="b", handle="h", status=None, artifacts=files, finished_at=2.0)
     )
     assert [one["number"] for one in document["artifacts"]] == [0, 1]
     assert (document["job"], document["handle"]) == (3, "h")

@@ -18,3 +18,13 @@ def test_a_refused_request_is_not_counted() -> None:
     window.take(0)
     assert [window.take(at) for at in (1, 5, 9)] == [9, 5, 1]
     assert window.take(10) == 0
+
+
+def test_what_is_left_and_when_there_will_be_more() -> None:
+    """Asking for the room that is left counts nothing; the oldest request that counts tells when room comes back."""
+    window = SlidingWindow(most=2, period_s=60)
+    assert (window.remaining(5), window.oldest_leaves_at(5)) == (2, 65)
+    window.take(10)
+    window.take(20)
+    assert (window.remaining(30), window.oldest_leaves_at(30)) == (0, 70)
+    assert (window.remaining(70), window.oldest_leaves_at(70)) == (1, 80)

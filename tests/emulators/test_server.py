@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 
 import aiohttp
@@ -27,9 +28,13 @@ class Notebook(EmulatedServer):
     notes: list[bytes]
 
     def routes(self) -> Iterable[Route]:
-        """One route that has an effect, and one with a big body."""
+        """One route that has an effect, one that is slow about it, and one with a big body."""
         self.notes = []
-        return [Route("note", "POST", "/notes/{name}", self._note), Route("big", "GET", "/big", self._big)]
+        return [
+            Route("note", "POST", "/notes/{name}", self._note),
+            Route("slow", "POST", "/slow", lambda call: replace(self._note(call), delay_s=5)),
+            Route("big", "GET", "/big", self._big),
+        ]
 
     def _note(self, call: Call) -> Reply:
         self.notes.append(call.asked.body)
@@ -68,6 +73,16 @@ async def test_a_healthy_reply(server: Notebook, client: aiohttp.ClientSession) 
     assert server.notes == [b"hello"]
 
 
+async def test_a_clock_of_its_own(clock: HandClock, client: aiohttp.ClientSession) -> None:
+    """A server whose clock is off dates its replies by it, and a Retry-After that is a date, too."""
+    async with Notebook(clock=clock, skew_s=-60) as server:
+        server.faults.add("note", Fault(FaultKind.THROTTLE, seconds=30, retry_after=RetryAfter.DATE))
+        async with _note(client, server) as reply:
+            assert parsedate_to_datetime(reply.headers["Date"]).timestamp() == clock.at - 60
+            assert parsedate_to_datetime(reply.headers["Retry-After"]).timestamp() == clock.at - 30
+        assert (server.told_now(), server.asked[0].at) == (clock.at - 60, clock.at)
+
+
 async def test_the_record(server: Notebook, client: aiohttp.ClientSession, clock: HandClock) -> None:
     """Each request is recorded with time, method, raw path, route, headers and body."""
     clock.at = 5.0
@@ -79,6 +94,14 @@ async def test_the_record(server: Notebook, client: aiohttp.ClientSession, clock
     assert asked.headers["x-thing"] == "1"
     assert asked.query == {"x": "1=", "y": ""}
     assert (server.count("note"), server.count("big")) == (1, 0)
+
+
+async def test_a_slow_route(server: Notebook, client: aiohttp.ClientSession, clock: HandClock) -> None:
+    """A route that takes its time has its effect first and answers when it is through."""
+    start = clock.at
+    async with client.post(f"{server.origin}/slow", data=b"hello") as reply:
+        assert (reply.status, clock.slept, server.notes) == (200, [5], [b"hello"])
+    assert server.asked[0].at == start
 
 
 async def test_the_busiest_window(server: Notebook, client: aiohttp.ClientSession, clock: HandClock) -> None:

@@ -166,6 +166,15 @@ def test_a_base_url_that_the_spec_spells_out() -> None:
     assert _faults({}, broken) == ["account shop: base_url: 'fixed.example.com' is not an http or https address"]
 
 
+def test_the_first_base_url_that_can_be_filled() -> None:
+    """An address that the operator gives goes before the one that is made from another setting."""
+    spec = WHOLE.replace('"${account.server}/v1"', '["${account.proxy}", "https://${account.team}.example.com"]')
+    settings = 'proxy = { type = "url", help = "p", required = false }\nteam = { help = "t" }\n'
+    provider = provider_of(spec.replace("[account]\n", "[account]\n" + settings))
+    assert provider.bind("shop", {"team": "a.b/c"}).base_url == "https://a.b%2Fc.example.com"
+    assert provider.bind("shop", {"team": "a", "proxy": "http://127.0.0.1:8/x"}).base_url == "http://127.0.0.1:8/x"
+
+
 def test_the_operator_has_the_last_word_on_the_numbers() -> None:
     """What the operator sets replaces the spec's numbers; what is not set stays."""
     provider = provider_of(
@@ -177,10 +186,10 @@ def test_the_operator_has_the_last_word_on_the_numbers() -> None:
     account = provider.bind(
         "shop",
         {},
-        limits=LimitsOverride(requests=10, period_s=1.0, spacing_s=0.0, concurrency=2),
+        limits=LimitsOverride(requests=10, period_s=1.0, spacing_s=0.0, concurrency=2, remote_jobs=3),
         schedule=ScheduleOverride(first_delay_s=0.0, interval_s=900.0, factor=1.0, deadline_s=60.0),
     )
-    assert account.limits == Limits(requests=10, period_s=1.0, spacing_s=0.0, concurrency=2)
+    assert account.limits == Limits(requests=10, period_s=1.0, spacing_s=0.0, concurrency=2, remote_jobs=3)
     policy = account.operations["report"].policy
     assert (policy.first_delay_s, policy.poll.base_s, policy.poll.factor, policy.deadline_s) == (0.0, 900.0, 1.0, 60.0)
     assert policy.poll.cap_s == 900.0

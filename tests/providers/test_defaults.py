@@ -131,10 +131,15 @@ def test_every_effect_of_a_submit(effect: str, outcome: object) -> None:
     assert operation_of(spec).read_submit(job_with(None), reply, NOW) == outcome
 
 
-@pytest.mark.parametrize("effect", ["accepted", "duplicate"])
-def test_a_rule_cannot_accept_a_job_without_a_name(effect: str) -> None:
+def test_a_duplicate_may_have_no_name() -> None:
+    """It is looked up in the provider's list then."""
+    spec = WHOLE.replace('handle = "id"', 'handle = "id"\nrules = [{ status = 409, then = "duplicate" }]')
+    assert operation_of(spec).read_submit(job_with(None), reply_of(409, {}), NOW) == Duplicate(None)
+
+
+def test_a_rule_cannot_accept_a_job_without_a_name() -> None:
     """There would be nothing to ask after."""
-    spec = WHOLE.replace('handle = "id"', f'handle = "id"\nrules = [{{ status = 409, then = "{effect}" }}]')
+    spec = WHOLE.replace('handle = "id"', 'handle = "id"\nrules = [{ status = 409, then = "accepted" }]')
     assert operation_of(spec).read_submit(job_with(None), reply_of(409, {}), NOW) == Unknown(
         "no remote job is named: HTTP 409: {}"
     )

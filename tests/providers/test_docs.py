@@ -18,6 +18,7 @@ from app.domain.wire import Link
 from app.log import configure
 from app.providers.examples import run_examples, uncovered_rules
 from app.providers.interpreter import BoundOperation
+from app.providers.likeness import written_out
 from app.providers.lint import read_spec
 from app.providers.provider import Provider
 from app.providers.references import check_references
@@ -118,8 +119,10 @@ def _laid_over(recipe: str) -> dict[str, Any]:
     """The spec of the walk with a recipe's tables in place of its own, and without its examples."""
     spec, new = tomllib.loads(SPEC), tomllib.loads(recipe)
     spec["account"] |= new.pop("account", {})
-    spec["operations"]["report"] |= new.pop("operations", {}).get("report", {})
-    return {**spec, **new, "examples": []}
+    operations = new.pop("operations", {})
+    spec["operations"]["report"] |= operations.pop("report", {})
+    spec["operations"] |= operations
+    return {**written_out({**spec, **new, "examples": []})}
 
 
 def _tried(title: str, **example: object) -> list[str]:
@@ -221,7 +224,50 @@ _FILE = "https://files.example.com/r-812.csv?sig=a%2Fb"
                 ],
             },
         ),
+        (
+            "A chain of two polls",
+            "submit",
+            {"status": 201, "json": {"id": "r-812"}},
+            {"is": "Accepted", "handle": "https://api.example.com/v2/reports/r-812"},
+        ),
+        (
+            "A chain of two polls",
+            "poll",
+            {"status": 200, "json": {"state": "DONE", "list": "/v2/reports/r-812/list"}},
+            {"is": "Pending", "handle": "https://api.example.com/v2/reports/r-812/list", "retry_after_s": 1.0},
+        ),
+        (
+            "A chain of two polls",
+            "poll",
+            {"status": 200, "json": {"state": "WORKING"}},
+            {"is": "Pending", "handle": None, "retry_after_s": None},
+        ),
+        (
+            "A chain of two polls",
+            "poll",
+            {"status": 200, "json": {"files": [{"url": _FILE, "name": "orders"}]}},
+            {"is": "Ready", "links": [{"url": _FILE, "label": "orders"}]},
+        ),
         ("Inline results", "poll", {"status": 200, "text": "a,b\n"}, {"is": "Inline", "label": "orders"}),
+        (
+            "Packed files",
+            "poll",
+            {"status": 200, "json": {"state": "DONE", "parts": [{"href": "/v2/p", "name": "a.gz", "packing": "GZIP"}]}},
+            {"is": "Ready", "links": [{"url": "https://api.example.com/v2/p", "label": "a.gz", "gzip": True}]},
+        ),
+        (
+            "Results over several pages",
+            "page",
+            {"status": 200, "json": {"rows": [1, 2], "next": "b2xk"}},
+            {"is": "Page", "items": 2, "next": "b2xk"},
+        ),
+        ("Results over several pages", "page", {"status": 200, "json": {"rows": [1]}}, {"is": "Page", "last": True}),
+        (
+            "Find the remote job again",
+            "adopt",
+            {"status": 200, "json": {"reports": [{"id": "r-1", "note": "example-intent"}, {"id": "r-2", "note": "x"}]}},
+            {"is": "Matches", "handles": ["r-1"], "last": True},
+        ),
         ("Cancel and clean up", "cancel", {"status": 409}, {"is": "Cancelled"}),
         ("Cancel and clean up", "cleanup", {"status": 204}, {"is": "Cleaned"}),
         (
@@ -236,7 +282,12 @@ _FILE = "https://files.example.com/r-812.csv?sig=a%2Fb"
             {"status": 400, "text": "<title>Bad thing</title>"},
             {"is": "Refused", "reason": "HTTP 400: Bad thing"},
         ),
-        ("An error that comes as 200", "submit", {"status": 200, "json": {"error": "no"}}, {"is": "Refused"}),
+        (
+            "An error that comes as 200",
+            "submit",
+            {"status": 200, "json": {"error": "no"}},
+            {"is": "Refused", "reason": "not a report of this shop: HTTP 200"},
+        ),
         (
             "The job exists already",
             "submit",

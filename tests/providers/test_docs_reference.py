@@ -10,29 +10,53 @@ from pydantic import BaseModel
 
 from app.domain.wire import Link
 from app.providers.interpreter import Fetched, Polled, Submitted
-from app.providers.spec.fields import HeaderMatch, PickSpec, Variant
-from app.providers.spec.provider import (
+from app.providers.probe import Healthy
+from app.providers.session import Token
+from app.providers.spec.auth import (
+    AssertionSpec,
     BasicAuth,
     BearerAuth,
+    BodyAuth,
+    HeaderAuth,
+    LoginRule,
+    LoginSpec,
+    NoAuth,
+    OAuth2Auth,
+    PlaceSpec,
+    QueryAuth,
+    RenewRule,
+    SessionAuth,
+)
+from app.providers.spec.fields import HeaderMatch, PickSpec, Variant
+from app.providers.spec.parameters import Item, Parameter
+from app.providers.spec.provider import (
+    AnswersSpec,
+    CallbackSpec,
     Example,
     ExampleLink,
+    ExamplePage,
     ExampleReply,
     ExampleRequest,
-    HeaderAuth,
+    LimitHeadersSpec,
     LimitsSpec,
-    NoAuth,
     OperationSpec,
     ProviderSpec,
-    QueryAuth,
     ScheduleSpec,
 )
 from app.providers.spec.steps import (
+    AdoptSpec,
     CancelSpec,
     CleanupSpec,
+    ConditionsSpec,
     FileRule,
     FilesSpec,
+    PageRule,
+    PageSpec,
+    PagesSpec,
     PollRule,
     PollSpec,
+    ProbeRule,
+    ProbeSpec,
     ProgressSpec,
     RequestSpec,
     ResolveSpec,
@@ -41,7 +65,7 @@ from app.providers.spec.steps import (
     SubmitRule,
     SubmitSpec,
 )
-from app.providers.spec.values import Parameter, Setting, ValueSpec
+from app.providers.spec.values import Setting, ValueSpec
 from app.providers.template import KNOWN
 from tests.providers.page import REFERENCE, rows
 
@@ -50,21 +74,37 @@ MODELS: Mapping[str, Mapping[str, tuple[type[BaseModel], ...]]] = {
     "A value out of a reply": {"": (PickSpec,)},
     "Variants": {"": (Variant,)},
     "The file": {"": (ProviderSpec,)},
-    "Settings and parameters": {"": (ValueSpec, Setting, Parameter)},
-    "`auth`": {"": (NoAuth, BasicAuth, BearerAuth, HeaderAuth, QueryAuth)},
-    "`limits`": {"": (LimitsSpec,)},
+    "Settings and parameters": {"": (ValueSpec, Setting, Parameter), "items.": (Item,)},
+    "`auth`": {
+        "": (NoAuth, BasicAuth, BearerAuth, HeaderAuth, QueryAuth, BodyAuth, SessionAuth, OAuth2Auth),
+        "place.": (PlaceSpec,),
+        "assertion.": (AssertionSpec,),
+    },
+    "`login`": {"": (LoginSpec,)},
+    "`probe`": {"": (ProbeSpec,)},
+    "`limits`": {"": (LimitsSpec,), "headers.": (LimitHeadersSpec,)},
     "`operations.NAME`": {"": (OperationSpec,)},
     "`schedule`": {"": (ScheduleSpec,)},
+    "`callback`": {"": (CallbackSpec,)},
+    "`answers`": {"": (AnswersSpec,)},
     "A request": {"": (RequestSpec,)},
     "`submit`": {"": (SubmitSpec,)},
+    "`adopt`": {"": (AdoptSpec,)},
+    "Pages": {"": (PageSpec,)},
     "`poll`": {"": (PollSpec,), "progress.": (ProgressSpec,)},
     "A rule": {"": (RuleSpec,), "header.": (HeaderMatch,)},
-    "`results`": {"": (ResultsSpec,), "resolve.": (ResolveSpec,)},
+    "`results`": {"": (ResultsSpec,), "resolve.": (ResolveSpec,), "pages.": (PagesSpec,)},
     "`files`": {"": (FilesSpec,)},
     "`cancel` and `cleanup`": {"": (CancelSpec, CleanupSpec)},
-    "`examples`": {"": (Example,), "link.": (ExampleLink,), "request.": (ExampleRequest,), "reply.": (ExampleReply,)},
+    "`examples`": {
+        "": (Example,),
+        "link.": (ExampleLink,),
+        "page.": (ExamplePage,),
+        "request.": (ExampleRequest,),
+        "reply.": (ExampleReply,),
+    },
 }
-RULES = {SubmitRule: 0, PollRule: 1, FileRule: 2}
+RULES = {SubmitRule: 0, PollRule: 1, FileRule: 2, PageRule: 3}
 """Which column of the table of meanings is whose."""
 
 
@@ -104,6 +144,10 @@ def _default(model: type[BaseModel], name: str) -> str:
         return "required"
     value = field.default[0] if isinstance(field.default, tuple) and field.default else field.default
     match value:
+        case PlaceSpec():
+            return f"`{value.header}: {value.prefix.strip()}`"
+        case RenewRule():
+            return f"status {value.status[0]}"
         case bool():
             return f"`{str(value).lower()}`"
         case str() if value:
@@ -126,7 +170,7 @@ def _words_in(annotation: Any) -> Iterator[str]:
 def test_the_reference_has_a_section_for_every_table() -> None:
     """A model that is added to the language has to be told."""
     told = {model for section in MODELS.values() for models in section.values() for model in models}
-    assert _reachable(ProviderSpec) <= told | RULES.keys()
+    assert _reachable(ProviderSpec) <= told | RULES.keys() | {LoginRule, RenewRule, ProbeRule, ConditionsSpec}
     assert MODELS.keys() <= REFERENCE.keys()
 
 
@@ -169,7 +213,7 @@ def test_the_reference_tells_every_template() -> None:
 def test_the_reference_tells_every_outcome() -> None:
     """An example can name each, with its fields."""
     told = dict(re.findall(r"`([A-Z]\w+)`(?: \(([^)]+)\))?", REFERENCE["`examples`"]))
-    for outcome in {*get_args(Submitted), *get_args(Polled), *get_args(Fetched)}:
+    for outcome in {*get_args(Submitted), *get_args(Polled), *get_args(Fetched), Token, Healthy}:
         assert [field.name for field in fields(outcome)] == re.findall(r"`(\w+)`", told[outcome.__name__])
     assert {"Links", "File", "Cancelled", "Cleaned"} <= told.keys()
     for field in fields(Link):

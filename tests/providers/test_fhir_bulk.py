@@ -1,6 +1,11 @@
 """FHIR Bulk Data export as the implementation guide has it."""
 
+from urllib.parse import parse_qs
+
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from app.domain.jsonvalue import Json
 from app.domain.outcome import (
@@ -16,10 +21,11 @@ from app.domain.outcome import (
     Unknown,
     Unmapped,
 )
-from app.domain.wire import Link, WireReply
-from app.providers.faults import ParameterError
+from app.domain.wire import Credentials, Link, WireReply
+from app.providers.faults import ParameterError, SettingsError
 from app.providers.interpreter import BoundOperation
 from app.providers.registry import Registry
+from app.providers.session import Token
 from tests.providers.samples import NOW, built_in, job_with, reply_of
 
 FHIR = "https://fhir.example.com/r4"
@@ -199,6 +205,54 @@ def test_cancel_and_cleanup_are_the_same_request() -> None:
         assert operation.read_cancel(job_with(STATUS), reply_of(status), NOW) == Cancelled()
         assert operation.read_clean(job_with(STATUS), reply_of(status), NOW) == Cleaned()
     assert operation.read_clean(job_with(STATUS), reply_of(405), NOW) == Refused("HTTP 405")
+
+
+def test_smart_backend_services() -> None:
+    """The account signs that it is the client, for the token endpoint and four minutes, and gets a bearer token.
+
+    https://hl7.org/fhir/smart-app-launch/client-confidential-asymmetric.html
+    """
+    key = rsa.generate_private_key(65537, 2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    settings: dict[str, Json] = {
+        "base_url": FHIR,
+        "auth": "smart",
+        "token_url": "https://auth.example.com/token",
+        "client_id": "reader",
+        "key_id": "k-1",
+        "private_key": pem,
+    }
+    account = Registry.load().get("fhir-bulk").bind("lab", settings)
+    assert account.session is not None
+    assert account.credentials == Credentials()
+    assert account.secrets == {pem}
+    request = account.session.login(NOW, "nonce-1")
+    form = {name: value for name, (value,) in parse_qs((request.body or b"").decode()).items()}
+    assertion = form.pop("client_assertion")
+    assert (request.method, request.url) == ("POST", "https://auth.example.com/token")
+    assert form == {
+        "grant_type": "client_credentials",
+        "scope": "system/*.rs",
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+    }
+    assert jwt.get_unverified_header(assertion) == {"typ": "JWT", "alg": "RS384", "kid": "k-1"}
+    claims = jwt.decode(
+        assertion, key.public_key(), ["RS384"], audience="https://auth.example.com/token", options={"verify_exp": False}
+    )
+    assert claims == {
+        "iss": "reader", "sub": "reader", "aud": "https://auth.example.com/token", "jti": "nonce-1", "exp": NOW + 240,
+    }  # fmt: skip
+    token = account.session.read_login(reply_of(200, {"access_token": "t-canary", "expires_in": 300}), NOW)
+    assert isinstance(token, Token)
+    assert account.session.credentials(token).headers == {"Authorization": "Bearer t-canary"}
+    assert account.session.says_renew(reply_of(401, b"", STATUS))
+
+
+def test_smart_needs_its_settings() -> None:
+    """They are asked for where they are used, all at once."""
+    with pytest.raises(SettingsError) as raised:
+        Registry.load().get("fhir-bulk").bind("lab", {"base_url": FHIR, "auth": "smart"})
+    assert [fault.key for fault in raised.value.faults] == ["client_id", "key_id", "token_url", "private_key"]
 
 
 def test_the_token_is_a_bearer_token() -> None:

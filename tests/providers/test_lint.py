@@ -20,12 +20,18 @@ from tests.providers.samples import (
     with_settings,
 )
 
+WITHOUT_SUBMIT = HEAD + '[operations.report]\ntitle = "Report"\n'
+PAGED = WITHOUT_SUBMIT + '[operations.report.results.pages]\nurl = "/list"\nitems = "a"\n'
+ADOPTS = WHOLE + "[operations.report.adopt]\nurl = '/list'\nitems = \"a\"\nmatch = { a = 'x' }\nhandle = 'id'\n"
+
 
 def test_a_sound_spec_has_no_fault() -> None:
     """The spec that the other tests break is whole."""
     assert faults_of(WHOLE) == []
     assert faults_of(with_settings(MODE)) == []
     assert faults_of(WHOLE + PARAMS) == []
+    assert faults_of(PAGED) == []
+    assert faults_of(ADOPTS) == []
 
 
 @pytest.mark.parametrize(
@@ -44,7 +50,7 @@ def test_a_sound_spec_has_no_fault() -> None:
         pytest.param(
             changed("title = ", "titel = 1\ntitle = "),
             "titel: unknown key (there are: account, auth, base_url, documentation, error, examples, limits, name, "
-            "operations, title)",
+            "operations, probe, title)",
             id="unknown key",
         ),
         pytest.param(changed('title = "Demo"\n', ""), "title: is missing", id="missing key"),
@@ -62,6 +68,23 @@ def test_a_sound_spec_has_no_fault() -> None:
             WHOLE + "[operations.report.schedule]\ninterval_s = 60\ncap_s = 10\n",
             "operations.report.schedule: cap_s is less than interval_s",
             id="schedule",
+        ),
+        pytest.param(
+            changed(REQUEST, REQUEST + '\nquery = { c = "${callback_url}" }')
+            + "[operations.report.callback]\ninterval_s = 60\ncap_s = 10\n",
+            "operations.report.callback: cap_s is less than interval_s",
+            id="schedule with callbacks",
+        ),
+        pytest.param(
+            WHOLE + "[operations.report.schedule]\ncap_s = 60\nstall_s = 60\n",
+            "operations.report.schedule: stall_s is not more than cap_s, so one poll could look like a stall",
+            id="stall",
+        ),
+        pytest.param(
+            changed(REQUEST, REQUEST + '\nquery = { c = "${callback_url}" }')
+            + "[operations.report.schedule]\nstall_s = 1800\n[operations.report.callback]\n",
+            "operations.report: schedule.stall_s is not more than callback.cap_s, so one poll could look like a stall",
+            id="stall with callbacks",
         ),
         pytest.param(
             WHOLE + '[operations.report.schedule]\ninterval_s = "60"\n',
@@ -131,8 +154,8 @@ def test_a_sound_spec_has_no_fault() -> None:
         ),
         pytest.param(
             changed('pending = "pending"', 'pending = "waiting"'),
-            "operations.report.poll.rules[0].words.pending: must be 'pending', 'running', 'ready', 'failed', "
-            "'cancelled', 'gone', 'retry', 'throttled' or 'unauthorized'",
+            "operations.report.poll.rules[0].words.pending: must be 'pending', 'running', 'ready', 'partial', "
+            "'empty', 'failed', 'cancelled', 'gone', 'retry', 'throttled' or 'unauthorized'",
             id="effect",
         ),
         pytest.param(
@@ -173,14 +196,77 @@ def test_a_sound_spec_has_no_fault() -> None:
             id="no handle",
         ),
         pytest.param(
-            changed('handle = "id"\n', 'handle = "id"\nrules = [{ then = "ready" }]\n'),
-            "operations.report: a submit that is ready at once needs results that are inline",
+            changed('handle = "id"\n', 'rules = [{ then = "ready" }]\n'),
+            "operations.report: a submit that is ready at once, and has no handle, needs results that are inline",
             id="ready without inline",
         ),
         pytest.param(HEAD + SUBMIT + POLL, "operations.report.results: is missing", id="no results"),
         pytest.param(
+            WITHOUT_SUBMIT + "[operations.report.results]\ninline = true\n",
+            "operations.report: without submit, results need url, pages or resolve",
+            id="inline without submit",
+        ),
+        pytest.param(
+            WITHOUT_SUBMIT + POLL.replace("${handle}", "x") + RESULTS.replace("${handle}", "x"),
+            "operations.report: without submit there is no remote job to adopt, poll, cancel or clean up",
+            id="poll without submit",
+        ),
+        pytest.param(
+            PAGED + 'next = "a"\nnext_url = "b"\n',
+            "operations.report.results.pages: a page names the next one by next or by next_url",
+            id="two ways to the next page",
+        ),
+        pytest.param(
+            PAGED + 'last_values = ["null"]\n',
+            "operations.report.results.pages: last_values are values of next, and there is none",
+            id="last_values",
+        ),
+        pytest.param(
+            PAGED.replace('items = "a"\n', ""),
+            "operations.report.results.pages: pages of JSON need items, the array to join",
+            id="pages without items",
+        ),
+        pytest.param(
+            PAGED + 'join = "csv"\n',
+            "operations.report.results.pages: items and last look into JSON, and these pages are csv",
+            id="items of csv",
+        ),
+        pytest.param(
+            PAGED.replace(
+                "[operations.report.results.pages]",
+                "[operations.report.results]\nsend_auth = false\n\n[operations.report.results.pages]",
+            ),
+            "operations.report.results: rules and send_auth are for files; pages have rules of their own, and are "
+            "always signed",
+            id="send_auth of pages",
+        ),
+        pytest.param(
+            PAGED + 'rules = [{ status = 404, then = "gone" }]\n',
+            "operations.report.results.pages.rules[0].then: must be 'empty', 'expired', 'retry', 'refused', "
+            "'throttled' or 'unauthorized'",
+            id="effect of a page",
+        ),
+        pytest.param(
+            ADOPTS.replace("match = { a = 'x' }\n", ""),
+            "operations.report.adopt: needs match or where, or every item would do",
+            id="adopt anything",
+        ),
+        pytest.param(
+            ADOPTS.replace('items = "a"\n', ""), "operations.report.adopt.items: is missing", id="adopt items"
+        ),
+        pytest.param(
+            ADOPTS.replace("match = { a = 'x' }", "match = { 'a[' = 'x' }"),
+            "operations.report.adopt.match.a[: not JMESPath: Incomplete expression",
+            id="expression of match",
+        ),
+        pytest.param(
+            ADOPTS + 'absent = "fail"\n',
+            "operations.report.adopt.absent: must be 'repeat' or 'park'",
+            id="absent",
+        ),
+        pytest.param(
             changed('/file"\n', '/file"\ninline = true\n'),
-            "operations.report.results: needs exactly one of inline, url, files and resolve",
+            "operations.report.results: needs exactly one of inline, url, files, pages and resolve",
             id="two places",
         ),
         pytest.param(
@@ -188,8 +274,8 @@ def test_a_sound_spec_has_no_fault() -> None:
                 'url = "/reports/${handle}/file"',
                 'resolve = { url = "/reports/${handle}/file", link = "url", when = { params.kind = "a" } }',
             ),
-            "operations.report.results.resolve.when: unknown key (there are: form, headers, json, link, method, query, "
-            "url)",
+            "operations.report.results.resolve.when: unknown key (there are: form, gzip, headers, json, link, method, "
+            "query, url)",
             id="when inside a variant",
         ),
         pytest.param(
@@ -209,7 +295,7 @@ def test_a_sound_spec_has_no_fault() -> None:
         ),
         pytest.param(
             with_settings('a = { help = "x", type = "uri" }\n'),
-            "account.a.type: must be 'string', 'integer', 'boolean' or 'url'",
+            "account.a.type: must be 'string', 'integer', 'boolean', 'url' or 'private_key'",
             id="type of a setting",
         ),
         pytest.param(
@@ -229,12 +315,12 @@ def test_a_sound_spec_has_no_fault() -> None:
         ),
         pytest.param(
             with_settings('a = { help = "x", secret = true, default = "y" }\n'),
-            "account.a: a secret is a string without default and enum",
+            "account.a: a secret is a string or a private_key, without default and enum",
             id="secret with default",
         ),
         pytest.param(
             with_settings('a = { help = "x", type = "integer", enum = ["1"] }\n'),
-            "account.a: enum, pattern and max_length are for strings",
+            "account.a: enum, pattern, max_length, counted and contains are for strings",
             id="enum of numbers",
         ),
         pytest.param(

@@ -2,7 +2,21 @@
 
 import pytest
 
-from tests.providers.samples import MODE, PARAMS, POLL_URL, REQUEST, WHOLE, changed, faults_of, with_settings
+from tests.providers.samples import HEAD, MODE, PARAMS, POLL_URL, REQUEST, WHOLE, changed, faults_of, with_settings
+
+LISTED = (
+    HEAD
+    + """
+[operations.report]
+title = "Report"
+
+[operations.report.results.pages]
+url = "/list"
+items = "a"
+query = { n = "${page.next}" }
+next = "n"
+"""
+)
 
 
 @pytest.mark.parametrize(
@@ -16,7 +30,7 @@ from tests.providers.samples import MODE, PARAMS, POLL_URL, REQUEST, WHOLE, chan
         pytest.param(
             changed(REQUEST, 'url = "/reports/${parms.x}"'),
             "operations.report.submit.url: refers to ${parms.x}, which there is not (there are params.NAME, "
-            "account.NAME, handle, callback_url, job.id, intent.key)",
+            "account.NAME, handle, callback_url, job.id, intent.key, page.next, page.number, page.offset, page.size)",
             id="unknown reference",
         ),
         pytest.param(
@@ -32,8 +46,42 @@ from tests.providers.samples import MODE, PARAMS, POLL_URL, REQUEST, WHOLE, chan
         ),
         pytest.param(
             changed(REQUEST, 'url = "/reports/${handle}"'),
-            "operations.report.submit.url: refers to ${handle}, but before the submit there is none",
+            "operations.report.submit.url: refers to ${handle}, but here there is none, because no submit has "
+            "named one",
             id="handle in submit",
+        ),
+        pytest.param(
+            changed(POLL_URL, POLL_URL + 'query = { h = "${handle:path}" }\n'),
+            "operations.report.poll.query.h: refers to ${handle:path}, which only a url may",
+            id="path outside a url",
+        ),
+        pytest.param(
+            changed(POLL_URL, POLL_URL + 'query = { p = "${page.number}" }\n'),
+            "operations.report.poll.query.p: refers to ${page.number}, but here is no list with pages",
+            id="page in poll",
+        ),
+        pytest.param(
+            LISTED.replace("${page.next}", "${page.size}"),
+            "operations.report.results.pages.query.n: refers to ${page.size}, but there is no size",
+            id="size of a page",
+        ),
+        pytest.param(
+            LISTED.replace('"/list"', '"/list/${page.next}"'),
+            "operations.report.results.pages.url: refers to ${page.next}, which may be missing; here it must not be",
+            id="cursor in a path",
+        ),
+        pytest.param(
+            LISTED.replace('"/list"', '"/list/${handle}"'),
+            "operations.report.results.pages.url: refers to ${handle}, but here there is none, because no submit has "
+            "named one",
+            id="handle without submit",
+        ),
+        pytest.param(
+            WHOLE + "[operations.report.adopt]\nurl = '/list'\nitems = 'a'\nhandle = 'id'\n"
+            "match = { a = '${handle}', b = '${intent.key}', c = '${page.number}' }\n",
+            "operations.report.adopt.match.a: refers to ${handle}, but here there is none, because no submit has "
+            "named one",
+            id="handle in adopt",
         ),
         pytest.param(
             changed(POLL_URL, POLL_URL + 'query = { c = "${callback_url}" }\n'),
@@ -42,9 +90,25 @@ from tests.providers.samples import MODE, PARAMS, POLL_URL, REQUEST, WHOLE, chan
             id="callback in poll",
         ),
         pytest.param(
+            changed(REQUEST, REQUEST + '\njson = { a = ["${callback_url}"] }'),
+            "operations.report.submit.json: sends ${callback_url}, so there must be a table "
+            "[operations.report.callback] with the slower schedule",
+            id="callback without schedule",
+        ),
+        pytest.param(
+            WHOLE + "[operations.report.callback]\n",
+            "operations.report.callback: is never used, because no submit sends ${callback_url}",
+            id="schedule without callback",
+        ),
+        pytest.param(
             changed("${account.server}/v1", "${account.server}/${job.id}"),
             "base_url: refers to ${job.id}, but there is no job here, only the account",
             id="job in base_url",
+        ),
+        pytest.param(
+            changed('"${account.server}/v1"', '["${account.server}", "${account.note}"]', with_settings(MODE)),
+            "base_url: refers to ${account.note}, which may be missing; here it must not be",
+            id="optional setting in the last base_url",
         ),
         pytest.param(
             changed(REQUEST, REQUEST + '\nheaders = { X-Key = "${account.token}" }', with_settings(MODE)),
@@ -69,7 +133,7 @@ from tests.providers.samples import MODE, PARAMS, POLL_URL, REQUEST, WHOLE, chan
         ),
         pytest.param(
             changed("[account]", '[[auth]]\ntype = "basik"\n[account]'),
-            "auth[0]: type must be one of 'none', 'basic', 'bearer', 'header', 'query'",
+            "auth[0]: type must be one of 'none', 'basic', 'bearer', 'header', 'query', 'body', 'session', 'oauth2'",
             id="kind of auth",
         ),
         pytest.param(

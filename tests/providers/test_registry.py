@@ -12,7 +12,7 @@ from tests.providers.samples import WHOLE
 def test_the_catalogue_is_there() -> None:
     """Built-in providers come without any folder, with their source and the address of their documentation."""
     registry = Registry.load()
-    assert registry.names() == ("fhir-bulk", "symplify")
+    assert {"fhir-bulk", "symplify"} <= set(registry.names())
     for name in registry.names():
         provider = registry.get(name)
         assert provider.name == name
@@ -27,7 +27,7 @@ def test_operators_add_their_own(tmp_path: Path) -> None:
     (tmp_path / "demo.toml").write_text(WHOLE)
     (tmp_path / "notes.txt").write_text("not a spec")
     registry = Registry.load([tmp_path])
-    assert registry.names() == ("demo", "fhir-bulk", "symplify")
+    assert set(registry.names()) == {"demo", *Registry.load().names()}
     assert registry.get("demo").title == "Demo"
     assert registry.get("demo").operations == ("report",)
     assert registry.source("demo") == WHOLE
@@ -37,7 +37,8 @@ def test_an_unknown_name_is_answered_with_those_there_are() -> None:
     """The message helps whoever mistyped."""
     with pytest.raises(UnknownProviderError) as raised:
         Registry.load().get("simplify")
-    assert str(raised.value) == "there is no provider 'simplify'; there are fhir-bulk, symplify"
+    names = ", ".join(Registry.load().names())
+    assert str(raised.value) == f"there is no provider 'simplify'; there are {names}"
 
 
 def test_every_fault_of_every_file_comes_at_once(tmp_path: Path) -> None:

@@ -47,6 +47,18 @@ def test_the_body_just_read_may_be_the_file() -> None:
     assert operation.resolve(job_with()) is None
 
 
+def test_json_that_is_cut_short_is_no_file() -> None:
+    """Whatever a rule has found in its text: a broken reply is asked for again, and never landed."""
+    text = INLINE.replace('title = "Report"', 'title = "Report"\nmedia_type = "application/json"')
+    rule = '[[operations.report.poll.rules]]\ntext = "finished"\nthen = "ready"\n'
+    operation = operation_of(
+        text.replace("[[operations.report.poll.rules]]", f"{rule}\n[[operations.report.poll.rules]]", 1)
+    )
+    cut = reply_of(200, b'{"finished": true, "rows": [1, ')
+    assert isinstance(operation.read_poll(job_with(), cut, NOW), Retry)
+    assert isinstance(operation.read_poll(job_with(), reply_of(200, {"finished": True}), NOW), Inline)
+
+
 def test_a_body_over_the_limit_is_fetched_again_as_a_stream() -> None:
     """Only its beginning was kept, so the same URL becomes the link."""
     spec = INLINE.replace(
@@ -79,7 +91,11 @@ def test_a_submit_may_be_answered_at_once() -> None:
         operation.poll(job_with())
     whole = operation_of(spec.replace('json = "success", then', "status = 200, then", 1))
     cut = WireReply(200, {}, b"[", truncated=True)
-    assert isinstance(whole.read_submit(job_with(None), cut, NOW), Refused)
+    again = Ready((Link("https://api.example.com/v1/stats", "report"),))
+    for one in (whole, operation):
+        assert one.read_submit(job_with(None), cut, NOW) == again
+    posted = operation_of(spec.replace('method = "GET"', 'method = "POST"'))
+    assert isinstance(posted.read_submit(job_with(None), cut, NOW), Refused)
 
 
 LISTED = (

@@ -42,9 +42,27 @@ def test_a_template_is_read_into_its_parts() -> None:
     """Texts and references alternate; empty texts are gone."""
     assert parse_template("a/${params.x}${handle}") == ("a/", Reference("params", "x"), Reference("handle"))
     assert parse_template("/$export") == ("/$export",)
+    assert parse_template("/${params.x:path}") == ("/", Reference("params", "x", as_path=True))
+    assert [str(part) for part in parse_template("${handle:path}${params.x:path}")] == [
+        "${handle:path}",
+        "${params.x:path}",
+    ]
 
 
-@pytest.mark.parametrize("text", ["${", "a ${params.x", "${param.x}", "${params.}", "${job}", "${}", "${ handle }"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "${",
+        "a ${params.x",
+        "${param.x}",
+        "${params.}",
+        "${job}",
+        "${}",
+        "${ handle }",
+        "${handle:all}",
+        "${handle:}",
+    ],
+)
 def test_what_is_no_reference_is_said(text: str) -> None:
     """Unclosed and unknown references are errors, never sent as they are."""
     with pytest.raises(TemplateError):
@@ -111,6 +129,32 @@ def test_dots_are_no_segment(value: str) -> None:
     """`..` would name another resource, and percent-encoding does not help against that."""
     with pytest.raises(UnsendableError, match="cannot be a part of a URL"):
         _built({"url": "/groups/${params.x}/export"}, {"x": value})
+
+
+def test_a_path_keeps_its_slashes() -> None:
+    """With ``:path`` a value is several segments; each is still percent-encoded, and none can be empty or dots."""
+    request = _built({"url": "/a/${params.x:path}/${handle:path}"}, {"x": "b c/d?/e"}, handle="jobs/7")
+    assert request.url == f"{BASE}/a/b%20c/d%3F/e/jobs/7"
+    for value in ("b/../c", "b//c", "/b", "b/", "b/./c", ""):
+        with pytest.raises(UnsendableError, match="cannot be a part of a URL"):
+            _built({"url": "/a/${params.x:path}"}, {"x": value})
+
+
+def test_an_object_among_the_parameters_becomes_a_query() -> None:
+    """Its members are keys, a list repeats its key, null is left out, and what the table has itself stays."""
+    given: Json = {"page": 2, "all": True, "tag": ["a b", "c", None], "none": None, "limit": 999}
+    table = {"query": {"limit": 10, "*": "${params.more}"}}
+    assert _built(table, {"more": given}).url == f"{BASE}/x?limit=10&page=2&all=true&tag=a%20b&tag=c"
+    assert _built(table).url == f"{BASE}/x?limit=10"
+    assert _built({"form": {"*": "${params.more}"}}, {"more": {"a": "&="}}).body == b"a=%26%3D"
+    assert _built({"query": {"*": 1}}).url == f"{BASE}/x?%2A=1"
+
+
+@pytest.mark.parametrize("value", [{"b": 1}, [[1]], [{"b": 1}]])
+def test_what_a_query_cannot_hold(value: Json) -> None:
+    """An object or a list within the object is refused, rather than left out unseen."""
+    with pytest.raises(UnsendableError, match="a is neither a single value nor a list of them"):
+        _built({"query": {"*": "${params.more}"}}, {"more": {"a": value}})
 
 
 def test_a_url_cannot_do_without_its_values() -> None:

@@ -1,5 +1,6 @@
 """One job, one fault, and the job's story: for the rows of the catalogue of faults that a simulation can show."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,8 @@ def tell(
     lives_s: tuple[float, ...] = (),
     patience_s: float = 7200.0,
     cancel_after_s: float | None = None,
+    pause_after_s: float | None = None,
+    resume_after_s: float | None = None,
 ) -> Told:
     """Submit one job and let daemons live until it has ended.
 
@@ -74,6 +77,8 @@ def tell(
         lives_s: daemons whose power is cut after so many seconds, one after the other, before the last one.
         patience_s: how long the last daemon lives at the least.
         cancel_after_s: when somebody cancels the job.
+        pause_after_s: when somebody pauses the account, while a daemon lives.
+        resume_after_s: how long after that a daemon goes on living before somebody resumes the account.
     """
 
     async def live(world: World) -> Told:
@@ -93,9 +98,23 @@ def tell(
         if cancel_after_s is not None:
             await one_daemon(world, cancel_after_s, is_cut=False)
             await at_desk(world, lambda desk: desk.cancel(number))
-        await one_daemon(world, patience_s, is_cut=False, until_done=True)
+        async with asyncio.TaskGroup() as people:
+            people.create_task(_pause_and_resume(world, account, pause_after_s, resume_after_s))
+            await one_daemon(world, patience_s + (resume_after_s or 0.0), is_cut=False, until_done=True)
         job, history, artifacts = await at_desk(world, lambda desk: desk.show(number))
         assert broken_invariants(world) == []
         return Told(world, job, history, artifacts, world.lines())
 
     return in_world(1, template, live)
+
+
+async def _pause_and_resume(
+    world: World, account: str, pause_after_s: float | None, resume_after_s: float | None
+) -> None:
+    """What somebody does at the command line while the last daemon lives."""
+    if pause_after_s is not None:
+        await world.clock.sleep(pause_after_s)
+        await at_desk(world, lambda desk: desk.pause(account, "maintenance"))
+    if resume_after_s is not None:
+        await world.clock.sleep(resume_after_s)
+        await at_desk(world, lambda desk: desk.resume(account))

@@ -1,5 +1,6 @@
 """The catalogue of faults, row by row, as far as one job in virtual time can show it. Numbers are its rows."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -99,10 +100,70 @@ def test_25_a_storm_opens_the_breaker(template: Path) -> None:
 
 
 def test_26_refused_credentials_pause_the_account(template: Path) -> None:
-    """401 pauses the account, loudly; the job waits without a failed attempt and goes on when the key works again."""
-    told = tell(template, fault("status", FaultKind.UNAUTHORIZED, 2))
+    """401 pauses the account, loudly and for good; the job waits unharmed, and goes on when a person has resumed it.
+
+    The pause outlasts the deadline that the job had, and charges it nothing: the deadline moves with it.
+    """
+
+    def soon(world: World) -> None:
+        world.schedule["deadline_s"] = 1200.0
+
+    told = tell(template, soon, fault("status", FaultKind.UNAUTHORIZED, 1), resume_after_s=2400.0, patience_s=300.0)
     assert told.job.state is State.SUCCEEDED
-    assert [line["level"] for line in told.events("account.refused")] == ["error", "error"]
+    assert [line["level"] for line in told.events("account.refused")] == ["error"]
+    assert told.events("account.resumed")
+    assert (told.job.failures, told.job.crashes) == (0, 0)
+    times = [asked.at for asked in told.world.emulator.asked if asked.route == "status"]
+    assert times[1] - times[0] > 2300
+    assert told.job.deadline_at - told.job.created_at == pytest.approx(1200 + times[1] - times[0], abs=60)
+
+
+def test_26_a_refused_submit_is_made_again(template: Path) -> None:
+    """A provider that refuses the key has not acted: after the pause the job is submitted, once."""
+    told = tell(template, fault("create", FaultKind.UNAUTHORIZED, 1), resume_after_s=600.0, patience_s=300.0)
+    assert told.job.state is State.SUCCEEDED
+    assert len(told.world.emulator.batches) == 1
+
+
+def test_26_a_paused_account_is_left_alone(template: Path) -> None:
+    """While it is paused nothing at all is sent, however long and through however many restarts."""
+    refused = fault("status", FaultKind.UNAUTHORIZED, 1)
+    told = tell(template, refused, lives_s=(900.0, 900.0), resume_after_s=900.0, patience_s=300.0)
+    assert told.job.state is State.SUCCEEDED
+    times = sorted(asked.at for asked in told.world.emulator.asked)
+    assert max(later - earlier for earlier, later in pairwise(times)) > 2.8 * 900
+    assert len(told.events("account.refused")) == 3
+
+
+def test_26_a_job_can_be_cancelled_while_its_account_is_paused(template: Path) -> None:
+    """Nobody waits for a key to be mended only to stop a job."""
+    told = tell(template, fault("status", FaultKind.UNAUTHORIZED, None), cancel_after_s=600.0)
+    assert told.job.state is State.CANCELLED
+    assert told.job.finished_at is not None
+    assert told.job.finished_at - told.job.created_at < 660.0
+
+
+def test_a_persons_pause_stops_everything(template: Path) -> None:
+    """Nothing is asked from within a look-out round after the wish until somebody resumes the account."""
+    told = tell(template, pause_after_s=30.0, resume_after_s=1800.0, patience_s=300.0)
+    assert told.job.state is State.SUCCEEDED
+    times = sorted(asked.at for asked in told.world.emulator.asked)
+    assert max(later - earlier for earlier, later in pairwise(times)) > 1700
+    assert [line["by"] for line in told.events("account.paused")] == ["person"]
+
+
+def test_22_a_failure_of_tls_pauses_and_is_tried_again(template: Path) -> None:
+    """No safe connection: nothing goes out in the clear, the account pauses, and resumes by itself when TLS is well."""
+
+    def distrust_at_first(world: World) -> None:
+        world.wire.distrust_before_s = 1000.0
+
+    told = tell(template, distrust_at_first, patience_s=1800.0)
+    assert told.job.state is State.SUCCEEDED
+    pauses = told.events("account.paused")
+    assert {(line["by"], line["level"]) for line in pauses} == {("tls", "warning")}
+    assert "tried again every 5 minutes" in str(pauses[0]["reason"])
+    assert 3 <= told.world.wire.distrusted <= 8
     assert told.job.failures == 0
 
 

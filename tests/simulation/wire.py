@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
 from random import Random
+from urllib.parse import unquote
 
 from multidict import CIMultiDict
 
@@ -15,7 +16,7 @@ from app.domain.wire import WireRequest
 from app.emulators.faults import Fault, FaultKind
 from app.emulators.server import Asked, Call, EmulatedServer, Route
 from app.emulators.wire import Reply, page_reply, spoiled
-from app.transport.errors import BrokenBodyError, LostReplyError, NotSentError
+from app.transport.errors import BrokenBodyError, LostReplyError, NotSentError, TlsError
 from app.transport.wire import Timeouts
 
 _CHUNK = 65_536
@@ -38,6 +39,7 @@ class SimulatedReply:
 
     def __init__(self, reply: Reply, url: str, date: str, *, breaks: bool) -> None:
         self.status = reply.status
+        self.phrase = reply.reason or ""
         self.url = url
         self.headers: CIMultiDict[str] = CIMultiDict({"Date": date, **reply.headers})
         self._body = reply.body
@@ -66,13 +68,16 @@ class SimulatedWire:
     """Carries requests to emulators by their origins.
 
     ``weather`` may be changed while it runs; ``sent`` counts the requests that reached a server. Before
-    ``refuse_before_s`` (virtual seconds) nobody answers at all.
+    ``refuse_before_s`` (virtual seconds) nobody answers at all, before ``distrust_before_s`` nobody can prove who they
+    are; ``distrusted`` counts how often that was found out.
     """
 
     def __init__(self, servers: Sequence[EmulatedServer], clock: Clock, rand: Random) -> None:
         self.weather = Weather()
         self.sent = 0
         self.refuse_before_s = 0.0
+        self.distrust_before_s = 0.0
+        self.distrusted = 0
         self._clock = clock
         self._rand = rand
         self._servers = {server.origin: (server, _compiled(server)) for server in servers}
@@ -84,45 +89,59 @@ class SimulatedWire:
         """One request, one hop."""
         assert private_ok, "the emulators stand on loopback"
         weather, chance = self.weather, self._rand.random
+        if self._clock.monotonic() < self.distrust_before_s:
+            self.distrusted += 1
+            raise TlsError("No safe connection to the provider: its certificate was refused, it has expired.")
         if chance() < weather.refused or self._clock.monotonic() < self.refuse_before_s:
             raise NotSentError("connection refused")
         await self._clock.sleep(weather.latency_s * chance())
         if chance() < weather.lost_request:
             await self._clock.sleep(timeouts.overall_s)
             raise LostReplyError("no reply in time")
-        fault, reply = self._answer(request)
+        server, fault, reply = self._answer(request)
         await self._clock.sleep(weather.latency_s * chance())
-        if fault.kind is FaultKind.LATENCY:
-            await self._clock.sleep(fault.seconds)
+        takes_s = reply.delay_s + (fault.seconds if fault.kind is FaultKind.LATENCY else 0.0)
+        await self._clock.sleep(min(takes_s, timeouts.overall_s))
+        if takes_s > timeouts.overall_s:
+            raise LostReplyError("no reply in time")
         if fault.kind in (FaultKind.RESET_BEFORE, FaultKind.RESET_AFTER) or chance() < weather.lost_reply:
             raise LostReplyError("the connection was reset before the reply")
         if chance() < weather.slow:
             await self._clock.sleep(5.0)
         breaks = fault.kind in (FaultKind.TRUNCATE, FaultKind.STALL) or chance() < weather.broken_body
-        yield SimulatedReply(
-            spoiled(reply, fault), request.url, formatdate(self._clock.now(), usegmt=True), breaks=breaks
-        )
+        date = formatdate(server.told_now(), usegmt=True)
+        yield SimulatedReply(spoiled(reply, fault), request.url, date, breaks=breaks)
 
-    def _answer(self, request: WireRequest) -> tuple[Fault, Reply]:
+    def _answer(self, request: WireRequest) -> tuple[EmulatedServer, Fault, Reply]:
         """Let the server whose origin it is answer, in one go."""
         origin = "/".join(request.url.split("/", 3)[:3])
         server, routes = self._servers[origin]
         path_qs = request.url[len(origin) :]
-        path = path_qs.partition("?")[0]
+        path = path_qs.partition("?")[0] or "/"
         self.sent += 1
-        for route, pattern in routes:
-            found = pattern.fullmatch(path)
-            if found is None or route.method != request.method:
-                continue
-            fault = server.faults.take(route.name)
-            headers = CIMultiDict(request.headers)
-            asked = Asked(self._clock.now(), request.method, path_qs, route.name, headers, request.body or b"")
-            server.asked.append(asked)
-            if fault.kind is FaultKind.RESET_BEFORE:
-                return fault, page_reply(500, "never seen")
-            refused = server._refused(fault)
-            return fault, refused or route.answer(Call(asked, found.groupdict(), fault))
-        raise AssertionError(f"no route for {request.method} {path}")
+        route, arguments = _found(routes, request.method, path) or (_unknown(server), {})
+        fault = server.faults.take(route.name)
+        headers = CIMultiDict(request.headers)
+        asked = Asked(self._clock.now(), request.method, path_qs, route.name, headers, request.body or b"")
+        server.asked.append(asked)
+        if fault.kind is FaultKind.RESET_BEFORE:
+            return server, fault, page_reply(500, "never seen")
+        refused = server._refused(fault)
+        return server, fault, refused or route.answer(Call(asked, arguments, fault))
+
+
+def _found(
+    routes: Sequence[tuple[Route, re.Pattern[str]]], method: str, path: str
+) -> tuple[Route, dict[str, str]] | None:
+    for route, pattern in routes:
+        match = pattern.fullmatch(path) if route.method == method else None
+        if match is not None:
+            return route, {name: unquote(value) for name, value in match.groupdict().items()}
+    return None
+
+
+def _unknown(server: EmulatedServer) -> Route:
+    return Route("unknown", "*", "", server.unknown)
 
 
 def _compiled(server: EmulatedServer) -> list[tuple[Route, re.Pattern[str]]]:

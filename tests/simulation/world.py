@@ -24,6 +24,7 @@ from app.emulators.files import FileHost
 from app.emulators.symplify import SymplifyEmulator
 from app.log import EventLog, configure
 from app.storage.local import LocalStorage
+from app.store.accounts import AccountStore
 from app.store.engine import Database
 from app.store.jobs import JobStore
 from app.store.lanes import LaneStore
@@ -168,7 +169,7 @@ def _open(world: World, power: _Power) -> tuple[Database, Desk]:
         config.database.url, world.clock, sqlite_connect=lambda: power.connect(world.database_path)
     )
     desk = Desk(
-        accounts, JobStore(database), LaneStore(database),
+        accounts, JobStore(database), LaneStore(database), pauses=AccountStore(database),
         shards=dict.fromkeys(accounts, 1), clock=world.clock, rand=world.rand, log=_log(world),
     )  # fmt: skip
     return database, desk
@@ -182,7 +183,7 @@ async def one_daemon(world: World, lasts_s: float, *, is_cut: bool, until_done: 
         database = Database.open(
             config.database.url, world.clock, sqlite_connect=lambda: power.connect(world.database_path)
         )
-        storage = LocalStorage(config.storage.root, _inline)
+        storage = LocalStorage(world.root / "exports", _inline)
         seams = bootstrap.Seams(world.clock, world.rand, world.wire, database, storage)
         log = _log(world)
         daemon = await bootstrap.build_daemon(config, accounts, seams, log)

@@ -1,13 +1,19 @@
-"""A storage on a folder of the test's own, with real threads and in place."""
+"""Storages of the test's own: on a folder, with real threads and in place, and in a bucket."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
+from app.storage.base import Storage
+from app.storage.bucket import Bucket, connect
 from app.storage.local import LocalStorage
+from app.storage.object import ObjectStorage
 from app.storage.threads import StorageThreads
+from tests import s3
+from tests.storage.folders import files, read, write
 
 T = TypeVar("T")
 
@@ -31,3 +37,49 @@ def storage(root: Path, request: pytest.FixtureRequest) -> Iterator[LocalStorage
     else:
         with StorageThreads() as threads:
             yield LocalStorage(root, threads)
+
+
+@pytest.fixture
+def objects(bucket: s3.Bucket) -> Iterator[ObjectStorage]:
+    """A storage below a prefix of a bucket."""
+    with StorageThreads() as threads:
+        yield ObjectStorage(Bucket(connect(f"s3://{bucket.name}/pre/fix", bucket.server.options)), threads)
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """A storage of any kind, and ways to look at what it keeps, past it.
+
+    ``listing`` is of everything there, unfinished files included; ``unfinished`` counts what no key shows.
+    """
+
+    storage: Storage
+    listing: Callable[[], list[str]]
+    read: Callable[[str], bytes]
+    write: Callable[[str, bytes], None]
+    unfinished: Callable[[], int]
+
+
+@pytest.fixture(params=["folder", "folder, in place", "bucket"])
+def shelf(request: pytest.FixtureRequest, root: Path) -> Iterator[Shelf]:
+    """A storage of each kind."""
+    if request.param == "bucket":
+        bucket: s3.Bucket = request.getfixturevalue("bucket")
+        objects: ObjectStorage = request.getfixturevalue("objects")
+        yield Shelf(
+            objects,
+            lambda: [key.removeprefix("pre/fix/") for key in bucket.listing()],
+            lambda key: bucket.read(f"pre/fix/{key}"),
+            lambda key, content: bucket.put(f"pre/fix/{key}", content),
+            bucket.uploads,
+        )
+        return
+    with StorageThreads() as threads:
+        storage = LocalStorage(root, in_place if request.param == "folder, in place" else threads)
+        yield Shelf(
+            storage,
+            lambda: files(root),
+            lambda key: read(root / key),
+            lambda key, content: write(root / key, content),
+            lambda: 0,
+        )

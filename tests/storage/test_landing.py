@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.storage.base import ChecksumError, StorageError
-from app.storage.landing import Landing
+from app.storage.base import ChecksumError, Landing, StorageError
 from app.storage.local import LocalStorage
 from tests.storage.folders import descriptors, files, only, read, write
 
@@ -41,34 +40,6 @@ async def begun(storage: LocalStorage, content: bytes, etag: str | None = ETAG) 
     await landing.checkpoint(etag)
 
 
-@pytest.mark.parametrize("piece", [1000, 2**18, 2**20, 3 * 2**20, 10**9])
-async def test_it_lands_whole(storage: LocalStorage, root: Path, piece: int) -> None:
-    """In whatever pieces it comes: the bytes, the size and the checksum are right, and nothing else is left."""
-    landing = await storage.open(KEY, 7, 0)
-    assert (landing.offset, landing.validator) == (0, None)
-    await send(landing, CONTENT, piece)
-    assert KEY not in files(root)
-    landed = await landing.finish(sha256=sha256(CONTENT), size=len(CONTENT))
-    assert (landed.size, landed.sha256) == (len(CONTENT), sha256(CONTENT))
-    assert files(root) == [KEY]
-    assert read(root / KEY) == CONTENT
-
-
-async def test_single_bytes(storage: LocalStorage, root: Path) -> None:
-    """A host that sends byte by byte does not reach what one system call can take."""
-    landing = await storage.open(KEY, 7, 0)
-    await send(landing, CONTENT[:5000], 1)
-    await landing.finish(sha256=sha256(CONTENT[:5000]))
-    assert read(root / KEY) == CONTENT[:5000]
-
-
-async def test_an_empty_file(storage: LocalStorage, root: Path) -> None:
-    """Zero rows are a success (fault 33), and land as nothing."""
-    landing = await storage.open(KEY, 7, 0, md5=True)
-    assert (await landing.finish(size=0, sha256=sha256(b"").upper(), md5=md5(b"").upper())).size == 0
-    assert read(root / KEY) == b""
-
-
 @pytest.mark.parametrize(
     "announced",
     [
@@ -91,23 +62,6 @@ async def test_what_was_not_announced(storage: LocalStorage, root: Path, announc
     assert descriptors() == before
 
 
-async def test_an_md5_that_was_not_reckoned(storage: LocalStorage) -> None:
-    """An announced MD5 that nobody reckoned along is no proof."""
-    landing = await storage.open(KEY, 7, 0)
-    with pytest.raises(ChecksumError):
-        await landing.finish(md5=md5(b""))
-
-
-async def test_it_replaces_what_bears_its_name(storage: LocalStorage, root: Path) -> None:
-    """A file that landed before a crash is landed again, in its place: there is no second one (fault 4)."""
-    for content in (b"landed, not committed", CONTENT):
-        landing = await storage.open(KEY, 7, 0)
-        await landing.write(content)
-        await landing.finish()
-    assert files(root) == [KEY]
-    assert read(root / KEY) == CONTENT
-
-
 async def test_discarding(storage: LocalStorage, root: Path) -> None:
     """Nothing is left: no file, no descriptor; ending again is harmless."""
     before = descriptors()
@@ -118,16 +72,6 @@ async def test_discarding(storage: LocalStorage, root: Path) -> None:
         await landing.checkpoint(ETAG)
     assert files(root) == []
     assert descriptors() == before
-
-
-async def test_ending_a_landed_file_again(storage: LocalStorage, root: Path) -> None:
-    """Whoever cleans up after a cancellation need not know whether the file had landed by then."""
-    landing = await storage.open(KEY, 7, 0)
-    await send(landing, CONTENT)
-    await landing.finish()
-    await landing.checkpoint(ETAG)
-    await landing.discard()
-    assert files(root) == [KEY]
 
 
 # --- going on -------------------------------------------------------------------------------------------------------

@@ -150,7 +150,7 @@ async def test_database_clock(database: Database, clock: StandingClock) -> None:
 
 async def test_schema_is_right(database: Database) -> None:
     """A migrated database passes."""
-    assert await database.schema_version() == "0001"
+    assert await database.schema_version() == "0003"
     await database.check_schema()
 
 
@@ -170,14 +170,14 @@ async def test_schema_is_newer(database: Database) -> None:
     """A database that a newer program has upgraded is refused (faults 10 and 18)."""
     async with database.writing() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(SchemaError, match="at revision 9999, which is newer than this program, whose last is 0001"):
+    with pytest.raises(SchemaError, match="at revision 9999, which is newer than this program, whose last is 0003"):
         await database.check_schema()
 
 
 async def test_schema_is_older(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database that this program has not upgraded yet is refused with the command that helps."""
-    monkeypatch.setattr(engine, "known_revisions", lambda: ("0001", "0002"))
-    with pytest.raises(SchemaError, match="at revision 0001 and this program needs 0002: run `tidewaiter db upgrade`"):
+    monkeypatch.setattr(engine, "known_revisions", lambda: ("0001", "0002", "0003", "0004"))
+    with pytest.raises(SchemaError, match="at revision 0003 and this program needs 0004: run `tidewaiter db upgrade`"):
         await database.check_schema()
 
 

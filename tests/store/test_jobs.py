@@ -92,7 +92,6 @@ async def test_every_field_survives(scene: Scene) -> None:
         state=State.FETCHING,
         version=job.version + 1,
         due_at=NOW + 1 / 3,
-        deadline_at=NOW + 0.1,
         intent_key='"quoted" \\ back',
         intent_at=NOW + 0.7,
         shared=True,
@@ -115,7 +114,7 @@ async def test_every_field_survives(scene: Scene) -> None:
     assert (await scene.jobs.record([written], OWNER)).accepted == {job.id}
 
     stored = await scene.stored(job)
-    for name in ("due_at", "deadline_at", "intent_at", "submitted_at", "ready_at", "landed_at"):
+    for name in ("due_at", "intent_at", "submitted_at", "ready_at", "landed_at"):
         assert getattr(stored, name) == pytest.approx(getattr(full, name), rel=0, abs=1e-6)
     assert (
         replace(

@@ -7,6 +7,7 @@ from sqlalchemy import Engine, event, text
 
 from app.domain import outcome as o
 from app.domain.job import Track
+from app.store.hints import HintStore
 from tests.store.scene import NOW, OWNER, Scene
 
 WAITING = 20_000
@@ -88,6 +89,16 @@ async def test_wishes_use_their_own_index(scene: Scene) -> None:
     plan = await _plan(scene, lambda: scene.jobs.wishes([scene.lane.id]))
     assert "jobs_wishes" in plan
     assert not _walks(plan), plan
+
+
+async def test_callbacks_are_looked_up(scene: Scene) -> None:
+    """A flood of forged tokens costs one look into an index each, however many jobs there are."""
+    await _fill(scene)
+    job = await scene.accepted(await scene.add(), o.Intended("intent", "ab" * 32))
+    plan = await _plan(scene, lambda: HintStore(scene.database).note("ab" * 32, NOW))
+    assert "jobs_callback" in plan
+    assert not _walks(plan), plan
+    assert (await scene.stored(job)).hinted
 
 
 async def test_group_commit_looks_up_each_job(scene: Scene) -> None:

@@ -1,7 +1,6 @@
 """The account's gate, on virtual time: rate, spacing, closings, the breaker, and what a restart remembers."""
 
 import asyncio
-import math
 import resource
 import time
 from collections.abc import Coroutine
@@ -18,6 +17,7 @@ from hypothesis import strategies as st
 from app.clock import Clock, SystemClock
 from app.domain.schedule import Limits
 from app.transport.budget import Budget, Permit
+from app.transport.errors import AccountPausedError
 from tests.simulation.loop import VirtualClock, virtual_time
 
 FREE = Limits()
@@ -284,22 +284,54 @@ def test_a_closing_reaches_those_who_wait_already() -> None:
         loop.run_until_complete(story(clock))
 
 
-@pytest.mark.parametrize("until", [1e12, math.inf])
-def test_reopening_lets_everybody_in(until: float) -> None:
-    """A closing without end lasts until somebody reopens, and then all those who wait go at once."""
+def test_26_a_pause_turns_everybody_away() -> None:
+    """Whoever waits in line when the account is paused is turned away at once, and so is whoever comes later."""
 
     async def story(clock: VirtualClock) -> None:
-        budget = new(clock)
-        budget.close(until, "the key was refused")
+        budget = new(clock, Limits(requests=1, period_s=60.0))
+        await at(clock, budget)
         waiting = [asyncio.ensure_future(at(clock, budget)) for _ in range(100)]
-        await clock.sleep(86_400 * 30)
-        assert not any(one.done() for one in waiting)
-        budget.reopen()
-        assert await asyncio.gather(*waiting) == [86_400 * 30] * 100
-        assert (budget.closed_until, budget.closed_reason) == (0.0, None)
+        await clock.sleep(5)
+        budget.pause("the key was refused")
+        assert {type(one) for one in await asyncio.gather(*waiting, return_exceptions=True)} == {AccountPausedError}
+        assert clock.monotonic() == 5
+        with pytest.raises(AccountPausedError, match="the key was refused"):
+            await budget.admit()
+        assert not budget.unpaused.is_set()
 
     with virtual_time() as (loop, clock):
         loop.run_until_complete(story(clock))
+
+
+def test_26_after_a_pause_one_request_goes_first() -> None:
+    """Whether the key works now is found out with one request; when it does, all the others go."""
+
+    async def story(clock: VirtualClock) -> None:
+        budget = new(clock)
+        budget.pause("the key was refused")
+        await clock.sleep(3600)
+        budget.resume()
+        waiting = [asyncio.ensure_future(at(clock, budget)) for _ in range(100)]
+        await clock.sleep(10)
+        assert sum(one.done() for one in waiting) == 1
+        budget.succeeded()
+        assert await asyncio.gather(*waiting) == [3600] + [3610] * 99
+
+    with virtual_time() as (loop, clock):
+        loop.run_until_complete(story(clock))
+
+
+def test_26_a_pause_is_none_of_the_closings() -> None:
+    """It is not handed to the lane's next owner, who reads it where everybody does; a Retry-After outlives it."""
+    with virtual_time() as (loop, clock):
+        budget = new(clock)
+        budget.throttled(100.0, "HTTP 429")
+        budget.pause("the key was refused")
+        budget.pause("again")
+        assert (budget.paused, budget.closed_reason) == ("the key was refused", "HTTP 429")
+        budget.resume()
+        assert budget.paused is None
+        assert loop.run_until_complete(at(clock, budget)) == close_to(100)
 
 
 def test_a_throttle_with_a_time() -> None:
@@ -413,10 +445,39 @@ def test_a_probe_without_a_verdict() -> None:
         assert loop.run_until_complete(at(clock, budget)) == close_to(times[-1] + 5)
 
 
-def test_reopening_closes_the_breaker() -> None:
-    """Somebody who has mended the account does not wait for the breaker."""
+# --- a permit that is not used ----------------------------------------------------------------------------------------
+
+
+def test_a_permit_that_is_given_back_costs_nothing() -> None:
+    """Its place is free at once: nothing was sent, so the remote counts nothing. Whoever waits for it goes on."""
+
+    async def story(clock: VirtualClock) -> None:
+        for limits in (Limits(requests=1, period_s=60.0), Limits(spacing_s=60.0)):
+            budget = new(clock, limits)
+            permit, began = await budget.admit(), clock.monotonic()
+            waiting = asyncio.ensure_future(at(clock, budget))
+            await clock.sleep(1.0)
+            assert not waiting.done()
+            permit.give_back()
+            permit.give_back()
+            assert await waiting == close_to(began + 1.0)
+            assert len(budget.snapshot()) == 1
+
     with virtual_time() as (loop, clock):
+        loop.run_until_complete(story(clock))
+
+
+def test_a_probe_that_is_given_back_lets_another_go() -> None:
+    """A half-open breaker does not wait a minute for a request that was never sent."""
+
+    async def story(clock: VirtualClock) -> None:
         budget = new(clock)
-        fail(budget, 5)
-        budget.reopen()
-        assert (budget.breaker, loop.run_until_complete(at(clock, budget))) == ("closed", 0)
+        for _ in range(5):
+            budget.failed("down")
+        permit = await budget.admit()
+        probed_at = clock.monotonic()
+        permit.give_back()
+        assert await at(clock, budget) == close_to(probed_at)
+
+    with virtual_time() as (loop, clock):
+        loop.run_until_complete(story(clock))

@@ -25,6 +25,9 @@ T = TypeVar("T")
 When: TypeAlias = Mapping[str, Any]
 """Names of settings, and the values that they must have."""
 
+PARAMS = "params"
+"""The key of ``when`` under which a job's parameters stand, beside the account's settings."""
+
 
 class UnfitError(ValueError):
     """A value does not fit where it stands; the message ends a sentence that begins with its key."""
@@ -40,6 +43,11 @@ class Variant(Table):
     """A table that is used only where ``when`` holds; of several the first that holds is used."""
 
     when: When = Field(default={}, description="account settings and their values; params for a job's parameters")
+
+
+def holds(when: When, settings: Mapping[str, Any]) -> bool:
+    """Whether the settings are what ``when`` asks for; its ``params`` are not looked at."""
+    return all(settings.get(name) == value for name, value in when.items() if name != PARAMS)
 
 
 def _as_tuple(value: object) -> object:

@@ -67,20 +67,37 @@ class RequestSpec(Table):
         return self
 
 
-class RuleSpec(Table):
+class ConditionsSpec(Table):
+    """What a reply must look like: every condition that is given holds."""
+
+    status: Codes = ("2xx",)
+    expression: Expression | None = Field(default=None, alias="json", description="JMESPath that is true")
+    header: HeaderMatch | None = None
+    text: Regex | None = Field(default=None, description="a regex that is found in the body")
+
+
+_SILENT = frozenset({"accepted", "duplicate", "empty", "healthy", "partial", "pending", "ready", "running"})
+"""Effects of which no reason is told: nothing is wrong."""
+
+
+class RuleSpec(ConditionsSpec):
     """One rule. It holds where every condition does; then it has its effect, or a word's.
 
     A word that is not in the table, or is not in the reply, makes the rule not hold. Words are compared trimmed and in
     one case. Without ``status`` a rule speaks of 2xx replies only.
     """
 
-    status: Codes = ("2xx",)
-    expression: Expression | None = Field(default=None, alias="json", description="JMESPath that is true")
-    header: HeaderMatch | None = None
-    text: Regex | None = Field(default=None, description="a regex that is found in the body")
     then: str | None = None
     word: Picks = Field(default=(), description="where the provider's word stands")
     words: Words[str] = Field(default={})
+    reason: Text | None = Field(default=None, description="what stands before the provider's own message")
+
+    @model_validator(mode="after")
+    def _reason_is_told(self) -> Self:
+        effects = {self.then} if self.then is not None else {*self.words.values()}
+        if self.reason is not None and effects and effects <= _SILENT:
+            raise ValueError(f"reason is told of no reply that means {' or '.join(sorted(map(str, effects)))}")
+        return self
 
     @model_validator(mode="after")
     def _one_effect(self) -> Self:
@@ -92,8 +109,21 @@ class RuleSpec(Table):
 
 
 SubmitEffect = Literal["accepted", "ready", "duplicate", "refused", "throttled", "unauthorized", "unsent", "unknown"]
-PollEffect = Literal["pending", "running", "ready", "failed", "cancelled", "gone", "retry", "throttled", "unauthorized"]
-FileEffect = Literal["expired", "retry", "refused"]
+PollEffect = Literal[
+    "pending",
+    "running",
+    "ready",
+    "partial",
+    "empty",
+    "failed",
+    "cancelled",
+    "gone",
+    "retry",
+    "throttled",
+    "unauthorized",
+]
+FileEffect = Literal["expired", "retry", "refused", "throttled", "unauthorized"]
+PageEffect = Literal["empty", "expired", "retry", "refused", "throttled", "unauthorized"]
 
 
 class SubmitRule(RuleSpec):
@@ -115,6 +145,30 @@ class FileRule(RuleSpec):
 
     then: FileEffect | None = None
     words: Words[FileEffect] = Field(default={})
+
+
+ProbeEffect = Literal["healthy", "unauthorized", "failed"]
+
+
+class ProbeRule(RuleSpec):
+    """What a reply to a probe means; without a rule, 2xx is healthy, and the rest is common."""
+
+    then: ProbeEffect | None = None
+    words: Words[ProbeEffect] = Field(default={})
+
+
+class ProbeSpec(RequestSpec):
+    """One harmless request that shows whether an account works."""
+
+    method: Literal["GET", "POST"] = "GET"
+    rules: Items[ProbeRule] = ()
+
+
+class PageRule(RuleSpec):
+    """What a reply means that may be no page of a list."""
+
+    then: PageEffect | None = None
+    words: Words[PageEffect] = Field(default={})
 
 
 class ProgressSpec(PickSpec):
@@ -151,6 +205,45 @@ class ResolveSpec(RequestSpec):
     """A request whose reply names the file."""
 
     link: Picks = Field(min_length=1)
+    gzip: Picks = Field(default=(), description="true where the file is packed by gzip; it lands unpacked")
+
+
+class PageSpec(RequestSpec):
+    """A request for one page of a list. ``${page.next}`` is the cursor, ``${page.number}`` counts from 1.
+
+    The last page is the one without ``next`` or ``next_url``, or for which ``last`` is true. Where none of them is
+    given, it is the first page with fewer than ``size`` items, or without any.
+    """
+
+    size: int | None = Field(default=None, ge=1, description="items of a full page, and ${page.size}")
+    items: Expression | None = Field(default=None, description="JMESPath to the array of items")
+    next: Picks = Field(default=(), description="the cursor of the next page")
+    next_url: Picks = Field(default=(), description="the URL of the next page, absolute or relative")
+    last: Expression | None = Field(default=None, description="JMESPath that is true on the last page")
+    last_values: Items[Text] = Field(default=(), description="values of next that mean that there is none")
+    rules: Items[PageRule] = ()
+
+    @model_validator(mode="after")
+    def _goes_on(self) -> Self:
+        if self.next and self.next_url:
+            raise ValueError("a page names the next one by next or by next_url")
+        if self.last_values and not self.next:
+            raise ValueError("last_values are values of next, and there is none")
+        return self
+
+
+class PagesSpec(PageSpec):
+    """A list over several pages, joined into one file: a JSON array of all items, or one CSV with one header."""
+
+    join: Literal["json", "csv"] = "json"
+
+    @model_validator(mode="after")
+    def _joinable(self) -> Self:
+        if self.join == "json" and self.items is None:
+            raise ValueError("pages of JSON need items, the array to join")
+        if self.join == "csv" and (self.items is not None or self.last is not None):
+            raise ValueError("items and last look into JSON, and these pages are csv")
+        return self
 
 
 class FilesSpec(Table):
@@ -167,10 +260,14 @@ class FilesSpec(Table):
     media_type: Expression | None = None
     sha256: Expression | None = Field(default=None, description="in hexadecimal")
     md5: Expression | None = Field(default=None, description="in hexadecimal")
+    gzip: Expression | None = Field(default=None, description="true where the file is packed by gzip")
 
 
 class ResultsSpec(Variant):
-    """Where the files are: ``inline`` in the reply just read, at a fixed ``url``, in lists, or asked for by a request.
+    """Where the files are.
+
+    ``inline`` in the reply just read, at a fixed ``url``, in lists, in ``pages`` that are joined, or asked for by a
+    request.
 
     ``send_auth`` says whether the account's credentials go with the download, which they do to the provider's own
     origin only; with ``files`` it may be a JMESPath expression on the reply. ``label`` names the one file.
@@ -179,6 +276,7 @@ class ResultsSpec(Variant):
     inline: Literal[True] | None = None
     url: UrlTemplate | None = None
     files: OneOrMore[FilesSpec] = ()
+    pages: PagesSpec | None = None
     resolve: ResolveSpec | None = None
     label: Text | None = None
     send_auth: bool = True
@@ -187,13 +285,38 @@ class ResultsSpec(Variant):
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        places = (self.inline is not None, self.url is not None, bool(self.files), self.resolve is not None)
+        asked = (self.url, self.pages, self.resolve)
+        places = (self.inline is not None, bool(self.files), *(one is not None for one in asked))
         if sum(places) != 1:
-            raise ValueError("needs exactly one of inline, url, files and resolve")
+            raise ValueError("needs exactly one of inline, url, files, pages and resolve")
+        if self.pages is not None and (self.rules or not self.send_auth):
+            raise ValueError("rules and send_auth are for files; pages have rules of their own, and are always signed")
         if self.files and self.label is not None:
             raise ValueError("label names one file; a list of files has its own")
         if self.send_auth_if is not None and not self.files:
             raise ValueError("send_auth_if looks at the reply that lists the files, and there is none")
+        return self
+
+
+class AdoptSpec(PageSpec, Variant):
+    """How the remote job of a submit is found whose answer was lost, or that names none: in a list, page by page.
+
+    An item is meant where every expression of ``match`` finds the text beside it (scalars as text, trimmed), and
+    ``where`` is true. A text of ``match`` that has nothing to substitute is not looked at.
+    """
+
+    items: Expression
+    match: Mapping[Expression, Scalar] = Field(default={}, description="JMESPath on an item, and what it must find")
+    where: Expression | None = Field(default=None, description="JMESPath that is true on the item")
+    handle: Expression = Field(description="JMESPath on the item: the remote job's name")
+    lag_s: float = Field(default=120.0, ge=0, description="how long after a submit the list may lack its remote job")
+    absent: Literal["repeat", "park"] = Field(default="repeat", description="what follows where there is none")
+    match_all: bool = Field(default=False, description="a job that lacks something of match is left to a person")
+
+    @model_validator(mode="after")
+    def _looks_for_something(self) -> Self:
+        if not self.match and self.where is None:
+            raise ValueError("needs match or where, or every item would do")
         return self
 
 

@@ -1,15 +1,17 @@
-"""Account settings and parameters: what an operator may set, of which type, and what is permitted."""
+"""What settings and parameters have in common, and the settings of an account."""
 
 import re
 from collections.abc import Mapping
-from typing import Literal, Self
-from urllib.parse import urlsplit
+from typing import Any, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
 from app.domain.jsonvalue import Json
-from app.providers.spec.fields import Items, Regex, Scalar, Text, UnfitError, Variant
-from app.providers.urls import origin_of
+from app.providers.spec.fields import Items, OneOrMore, Regex, Scalar, Text, UnfitError, Variant
+from app.providers.spec.scalars import address, boolean, integer, string
+
+Problems: TypeAlias = list[tuple[str, str]]
+"""What is wrong: where, as a path such as ``variants.twitter[0].message``, and why."""
 
 
 class ValueSpec(Variant):
@@ -18,7 +20,7 @@ class ValueSpec(Variant):
     ``when`` names siblings: the value is asked for only where they hold.
     """
 
-    type: Literal["string", "integer", "boolean", "url"] = "string"
+    type: Literal["string", "integer", "boolean", "url", "private_key", "object", "array"] = "string"
     help: Text = Field(description="one line for the help of the command line")
     required: bool = True
     default: Scalar | None = None
@@ -26,29 +28,44 @@ class ValueSpec(Variant):
     enum: Items[Text] = Field(default=(), description="the permitted values of a string, matched in any case")
     pattern: Regex | None = Field(default=None, description="a regex that the whole of a string matches")
     max_length: int | None = Field(default=None, ge=1, description="in characters")
+    counted: Mapping[Text, int] = Field(default={}, description="texts that count as so many characters each")
+    contains: OneOrMore[Text] = Field(default=(), description="texts that must stand in a string")
+    any_case: bool = Field(default=False, description="contains and counted are looked for in any case")
 
-    def always_there(self) -> bool:
-        """Whether there is a value in every case in which ``when`` holds."""
-        return self.required or self.default is not None
+    @property
+    def other_names(self) -> tuple[str, ...]:
+        """Under which other names the value may be given."""
+        return ()
 
-    def checked(self, raw: Json) -> Json:
-        """The value as it is used: of the right type, and spelled as ``enum`` spells it.
+    def check(self, raw: Json, at: str, problems: Problems) -> Json:
+        """The value as it is used; where it does not fit, what is wrong is added to ``problems``.
 
-        Raises:
-            UnfitError: what is wrong with it, as the end of a sentence that begins with its name.
+        Args:
+            raw: the value as it was given.
+            at: its path.
+            problems: takes what is wrong.
         """
+        try:
+            return self._checked(raw)
+        except UnfitError as error:
+            problems.append((at, str(error)))
+            return None
+
+    def _checked(self, raw: Json) -> Json:
         if self.type == "boolean":
-            return _boolean(raw)
+            return boolean(raw)
         if self.type == "integer":
-            return _integer(raw)
-        text = _string(raw)
-        return _url(text) if self.type == "url" else self._permitted(text)
+            return integer(raw)
+        text = string(raw)
+        return address(text) if self.type == "url" else self._permitted(text)
 
     def _permitted(self, text: str) -> str:
-        if self.max_length is not None and len(text) > self.max_length:
-            raise UnfitError(f"is too long: {len(text)} characters, and {self.max_length} are permitted")
+        self._check_length(text)
         if self.pattern is not None and re.fullmatch(self.pattern, text) is None:
             raise UnfitError(f"{self._shown(text)} does not match the pattern {self.pattern}")
+        missing = [one for one in self.contains if not self._found(one, text)]
+        if missing:
+            raise UnfitError(f"must contain {' and '.join(missing)}")
         if not self.enum:
             return text
         spellings = self._spellings()
@@ -56,31 +73,57 @@ class ValueSpec(Variant):
             raise UnfitError(f"{text!r} is not permitted (permitted: {', '.join(self.enum)})")
         return found
 
+    def _check_length(self, text: str) -> None:
+        if self.max_length is None:
+            return
+        length, told = len(text), ""
+        for one, worth in self.counted.items():
+            found = self._found(one, text)
+            length += found * (worth - len(one))
+            told += f", where {one} counts as {worth}" if found else ""
+        if length > self.max_length:
+            raise UnfitError(f"is too long: {length} characters{told}, and {self.max_length} are permitted")
+
+    def _found(self, wanted: str, text: str) -> int:
+        return len(re.findall(re.escape(wanted), text, re.IGNORECASE if self.any_case else 0))
+
     def _spellings(self) -> dict[str, str]:
         return {value.casefold(): value for value in self.enum}
 
     def _shown(self, text: str) -> str:
         return repr(text)
 
+    def _for_strings(self) -> tuple[Any, ...]:
+        return self.enum, self.pattern, self.max_length, self.counted, self.contains
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.type != "string" and (self.enum or self.pattern or self.max_length):
-            raise UnfitError("enum, pattern and max_length are for strings")
+        if self.type != "string" and any(self._for_strings()):
+            raise UnfitError("enum, pattern, max_length, counted and contains are for strings")
+        if self.counted and self.max_length is None:
+            raise UnfitError("counted says how max_length counts, and there is none")
+        if self.any_case and not self.counted and not self.contains:
+            raise UnfitError("any_case says how contains and counted are looked for, and there is neither")
         if len({value.casefold() for value in self.enum}) < len(self.enum):
             raise UnfitError("enum has a value twice")
         for name in ("default", "example"):
             value = getattr(self, name)
-            try:
-                if value is not None:
-                    self.checked(value)
-            except UnfitError as error:
-                raise UnfitError(f"the {name} {error}") from error
+            problems: Problems = []
+            if value is not None:
+                self.check(value, "", problems)
+            for path, reason in problems[:1]:
+                at = f": {path.lstrip('.')}" if path else ""
+                raise UnfitError(f"the {name}{at} {reason}")
         return self
 
 
 class Setting(ValueSpec):
-    """A setting of an account. A secret is read from where the operator keeps it, and never shown."""
+    """A setting of an account. A secret is read from where the operator keeps it, and never shown.
 
+    A ``private_key`` is text as PEM or as JSON Web Key, so it may have several lines.
+    """
+
+    type: Literal["string", "integer", "boolean", "url", "private_key"] = "string"
     secret: bool = False
 
     def _shown(self, text: str) -> str:
@@ -88,64 +131,8 @@ class Setting(ValueSpec):
 
     @model_validator(mode="after")
     def _kept_secret(self) -> Self:
-        if self.secret and (self.type != "string" or self.default is not None or self.enum):
-            raise UnfitError("a secret is a string without default and enum")
+        if self.type == "private_key" and not self.secret:
+            raise UnfitError("a private_key needs secret = true")
+        if self.secret and (self.type not in ("string", "private_key") or self.default is not None or self.enum):
+            raise UnfitError("a secret is a string or a private_key, without default and enum")
         return self
-
-
-class Parameter(ValueSpec):
-    """A parameter of an operation; ``aliases`` maps other spellings to values of ``enum``."""
-
-    type: Literal["string", "integer", "boolean"] = "string"
-    aliases: Mapping[str, str] = Field(default={}, description="other spellings of permitted values")
-
-    def _spellings(self) -> dict[str, str]:
-        return {alias.strip().casefold(): value for alias, value in self.aliases.items()} | super()._spellings()
-
-    @model_validator(mode="after")
-    def _aliases_lead_somewhere(self) -> Self:
-        own = super()._spellings()
-        for alias, value in self.aliases.items():
-            if value not in self.enum:
-                raise UnfitError(f"the alias {alias} stands for {value}, which enum does not have")
-            if alias.strip().casefold() in own:
-                raise UnfitError(f"the alias {alias} is a value of enum itself")
-        return self
-
-
-def _boolean(raw: Json) -> bool:
-    if isinstance(raw, str) and raw.strip().casefold() in ("true", "false"):
-        return raw.strip().casefold() == "true"
-    if not isinstance(raw, bool):
-        raise UnfitError(f"must be true or false, not {raw!r}")
-    return raw
-
-
-def _integer(raw: Json) -> int:
-    if isinstance(raw, str) and re.fullmatch(r"[+-]?[0-9]{1,18}", raw.strip()):
-        return int(raw)
-    if not isinstance(raw, int) or isinstance(raw, bool):
-        raise UnfitError(f"must be a whole number, not {raw!r}")
-    return raw
-
-
-def _string(raw: Json) -> str:
-    # A customer's number is a string that an operator may well write as a number.
-    if isinstance(raw, int) and not isinstance(raw, bool):
-        return str(raw)
-    if not isinstance(raw, str):
-        raise UnfitError("must be text")
-    if "\0" in raw or any("\ud800" <= character <= "\udfff" for character in raw):
-        raise UnfitError("holds characters that are no text")
-    return raw
-
-
-def _url(text: str) -> str:
-    """An address under which an API lives, without the slash at its end."""
-    address = text.strip().rstrip("/")
-    if not address.isascii() or not address.isprintable() or " " in address or not origin_of(address):
-        raise UnfitError(f"{text!r} is not an http or https address")
-    parts = urlsplit(address)
-    if parts.query or parts.fragment or "@" in parts.netloc:
-        raise UnfitError("must be an address without user name, query and fragment")
-    return address

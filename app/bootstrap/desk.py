@@ -1,0 +1,80 @@
+"""The desk on the configured database, for commands that need no daemon."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from random import Random, SystemRandom
+
+from app.bootstrap.accounts import bind_accounts, read_schedules, secrets_of
+from app.clock import Clock, SystemClock
+from app.config import Config
+from app.desk import Desk
+from app.log import EventLog
+from app.providers.provider import BoundAccount
+from app.recurrence import Schedule
+from app.store import migrate
+from app.store.accounts import AccountStore
+from app.store.address import Address
+from app.store.engine import Database
+from app.store.jobs import JobStore
+from app.store.lanes import LaneStore
+from app.store.schedules import ScheduleStore
+
+
+@asynccontextmanager
+async def open_desk(config: Config, log: EventLog, clock: Clock | None = None) -> AsyncIterator[Desk]:
+    """The desk on the configured database, for a command that needs no daemon.
+
+    Raises:
+        ConfigError: see :func:`bind_accounts`.
+        StoreUnavailableError: the database cannot be reached.
+        SchemaError: its schema is missing, old, or newer than this program.
+    """
+    clock = clock or SystemClock()
+    accounts = bind_accounts(config)
+    log.add_secrets(secrets_of(accounts))
+    await prepare(config)
+    database = Database.open(config.database.url, clock)
+    try:
+        await database.check_schema()
+        yield desk_of(config, accounts, database, clock, log)
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_schedules(
+    config: Config, log: EventLog
+) -> AsyncIterator[tuple[dict[str, Schedule], ScheduleStore, Desk]]:
+    """The schedules, how far they are, and the desk that takes their jobs; raises as :func:`open_desk` does."""
+    async with open_desk(config, log) as desk:
+        yield read_schedules(config, desk.accounts), ScheduleStore(desk.jobs.database), desk
+
+
+def desk_of(
+    config: Config,
+    accounts: Mapping[str, BoundAccount],
+    database: Database,
+    clock: Clock,
+    log: EventLog,
+    *,
+    rand: Random | None = None,
+) -> Desk:
+    """The desk on an open database; ``rand`` spreads jobs over an account's lanes."""
+    return Desk(
+        accounts,
+        JobStore(database),
+        LaneStore(database),
+        pauses=AccountStore(database),
+        shards={name: account.shards for name, account in config.accounts.items()},
+        clock=clock,
+        rand=rand or SystemRandom(),
+        log=log,
+    )
+
+
+async def prepare(config: Config) -> None:
+    """A new SQLite file gets its schema at once; any other database waits for ``tidewaiter db upgrade``."""
+    file = Address.parse(config.database.url).file
+    if file is not None and not file.exists():
+        await asyncio.to_thread(migrate.upgrade, config.database.url)

@@ -1,0 +1,83 @@
+"""One export without a standing daemon."""
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from app.bootstrap.desk import open_desk
+from app.bootstrap.serving import EXIT_FAILED, serve
+from app.clock import SystemClock
+from app.config import CallbacksTable, Config
+from app.domain.job import TERMINAL, Job, State
+from app.domain.jsonvalue import Json
+from app.domain.manifest import Artifact
+from app.log import EventLog
+
+_ENDS = TERMINAL | {State.PARKED}
+
+
+class RunBrokenError(Exception):
+    """A part of the daemon died in the middle of :func:`run_once`, or nobody is there to mend what is wrong."""
+
+
+async def run_once(
+    config: Config,
+    account: str,
+    operation: str,
+    params: Mapping[str, Json],
+    *,
+    out: Path,
+    on_change: Callable[[Job], None],
+    log: EventLog,
+) -> tuple[Job, list[Artifact]]:
+    """One export without a standing daemon: on a scratch database, into ``out``.
+
+    Args:
+        config: where the account is configured.
+        account: its name.
+        operation: what to ask for.
+        params: the parameters as they were given.
+        out: the folder that takes the files.
+        on_change: called whenever the job has changed.
+        log: takes the daemon's lines.
+
+    Returns:
+        The job as it ended, and its files below ``out``.
+
+    Raises:
+        RequestError: bad parameters; ConfigError: bad configuration.
+        RunBrokenError: a part of the daemon died, or the account's credentials are refused, so that the job would wait
+            for a person who is not there.
+    """
+    with tempfile.TemporaryDirectory(prefix="tidewaiter-run-") as scratch:
+        alone = config.model_copy(
+            update={
+                "database": config.database.model_copy(update={"url": f"sqlite:///{scratch}/run.db"}),
+                "storage": config.storage.model_copy(update={"root": out, "url": None}),
+                # A daemon may be listening there already, and one job can well be polled.
+                "callbacks": CallbacksTable(),
+            }
+        )
+        clock = SystemClock()
+        async with open_desk(alone, log, clock) as desk:
+            job, _ = await desk.submit(account, operation, params)
+            stop = asyncio.Event()
+            async with asyncio.TaskGroup() as group:
+                daemon = group.create_task(serve(alone, log, stop=stop))
+                seen = -1
+                pause = None
+                while job.state not in _ENDS and pause is None and not daemon.done():
+                    if job.version != seen:
+                        on_change(job)
+                        seen = job.version
+                    await clock.sleep(0.1)
+                    job = await desk.jobs.get(job.id) or job
+                    pause = await desk.paused(account)
+                stop.set()
+            if daemon.result() == EXIT_FAILED:
+                raise RunBrokenError("the run broke off on a fault of Tidewaiter; the log says which")
+            if pause is not None and job.state not in _ENDS:
+                raise RunBrokenError(f"the run broke off: {pause.reason}")
+            on_change(job)
+            return job, await desk.jobs.artifacts(job.id)

@@ -1,0 +1,174 @@
+"""Serving: a daemon on the real seams, from its signals to its exit code."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from random import SystemRandom
+
+from app.bootstrap.accounts import bind_accounts, secrets_of
+from app.bootstrap.daemon import Seams, build_daemon
+from app.bootstrap.desk import prepare
+from app.clock import Clock, SystemClock
+from app.config import Config, ConfigError, host_and_port
+from app.log import EventLog
+from app.providers.provider import BoundAccount
+from app.storage.base import Storage, StorageSetupError
+from app.storage.choice import open_storage
+from app.store.engine import Database
+from app.store.lock import DaemonLock
+from app.transport.aiohttp_wire import AiohttpWire
+
+_STANDBY_S = 1.0
+_STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+EXIT_OK = 0
+EXIT_FAILED = 1
+
+
+async def serve(config: Config, log: EventLog, *, stop: asyncio.Event | None = None) -> int:
+    """Run the daemon until a signal, or ``stop``, asks it to end.
+
+    Returns:
+        The exit code: 0 after a drain, 1 when a part of the daemon died.
+
+    Raises:
+        ConfigError, StoreUnavailableError, SchemaError: as :func:`open_desk`; nothing was started.
+    """
+    stop = stop or asyncio.Event()
+    with _signals(stop, config, log), _storage(config) as storage:
+        clock = SystemClock()
+        accounts = bind_accounts(config)
+        log.add_secrets(secrets_of(accounts))
+        await prepare(config)
+        database = Database.open(config.database.url, clock)
+        try:
+            await database.check_schema()
+            async with _daemon_lock(config, database, clock, log, stop) as locked:
+                if not locked:
+                    return EXIT_OK
+                with listening_socket(config) as listening:
+                    async with AiohttpWire() as wire:
+                        seams = Seams(clock, SystemRandom(), wire, database, storage)
+                        return await _serve(config, accounts, seams, log, stop=stop, listening=listening)
+        finally:
+            await database.close()
+
+
+@contextlib.contextmanager
+def listening_socket(config: Config) -> Iterator[socket.socket | None]:
+    """The socket on which callbacks come in, bound before anything is started; ``None`` where none are wanted.
+
+    Raises:
+        ConfigError: nothing can listen at the address.
+    """
+    if config.callbacks.listen is None:
+        yield None
+        return
+    host, port = host_and_port(config.callbacks.listen)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        bound = socket.create_server((host, port), family=family)
+    except OSError as error:
+        reason = f"cannot be listened on: {error.strerror or error}; name another address, or stop what holds this one"
+        raise ConfigError.of([config.fault_at("callbacks", "listen", reason=reason)]) from error
+    with contextlib.closing(bound):
+        yield bound
+
+
+async def _serve(
+    config: Config,
+    accounts: Mapping[str, BoundAccount],
+    seams: Seams,
+    log: EventLog,
+    *,
+    stop: asyncio.Event,
+    listening: socket.socket | None,
+) -> int:
+    daemon = await build_daemon(config, accounts, seams, log, listening)
+    _spare_the_collector()
+    try:
+        await daemon.run(stop)
+    except* Exception as group:  # noqa: BLE001  # the last stop before the exit code
+        for error in _leaves(group):
+            log.emit("daemon.failed", reason=f"{type(error).__name__}: {error}")
+        return_code = EXIT_FAILED
+    else:
+        return_code = EXIT_OK
+    return return_code
+
+
+def _spare_the_collector() -> None:
+    """Take what was loaded out of the garbage collector's sight: walking over it costs more than a poll does.
+
+    What a step leaves behind is freed by its reference counts; the collector is for the rare cycle, and may be lazy.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+@asynccontextmanager
+async def _daemon_lock(
+    config: Config, database: Database, clock: Clock, log: EventLog, stop: asyncio.Event
+) -> AsyncIterator[bool]:
+    """Hold the database's daemon lock, standing by while another daemon has it; ``False`` when asked to stop first."""
+    lock = DaemonLock.of(config.database.url)
+    if lock is None:
+        yield True
+        return
+    if not lock.try_acquire():
+        log.emit("daemon.waited", database=database.name)
+        while not lock.try_acquire():
+            if stop.is_set():
+                yield False
+                return
+            await clock.sleep(_STANDBY_S)
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def _storage(config: Config) -> Iterator[Storage]:
+    with contextlib.ExitStack() as stack:
+        try:
+            opened = open_storage(config.storage.root, config.storage.url, config.storage.options.given)
+            storage = stack.enter_context(opened)
+        except StorageSetupError as error:
+            raise ConfigError.of([config.fault_at("storage", "url", reason=str(error))]) from None
+        yield storage
+
+
+@contextlib.contextmanager
+def _signals(stop: asyncio.Event, config: Config, log: EventLog) -> Iterator[None]:
+    """SIGTERM, SIGINT and a terminal that hangs up ask the daemon to drain; the second one ends it at once."""
+    loop = asyncio.get_running_loop()
+
+    def ask(number: signal.Signals) -> None:
+        if stop.is_set():
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        log.emit("daemon.stopping", signal=number.name, grace_s=config.worker.drain_s)
+        stop.set()
+
+    for number in _STOPPING:
+        loop.add_signal_handler(number, ask, number)
+    try:
+        yield
+    finally:
+        for number in _STOPPING:
+            loop.remove_signal_handler(number)
+
+
+def _leaves(group: BaseExceptionGroup[Exception]) -> list[BaseException]:
+    """The exceptions inside a group, however deep."""
+    leaves: list[BaseException] = []
+    for error in group.exceptions:
+        leaves.extend(_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    return leaves

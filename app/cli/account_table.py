@@ -1,0 +1,36 @@
+"""An emulator's account as TOML: the tables that a configuration needs to reach it."""
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from app.emulators.catalogue.entry import Account, Value
+
+_PART: Final = "\n[accounts.{name}.{part}]\n{lines}\n"
+
+
+def account_table(name: str, account: Account, secret_files: Mapping[str, str] | None = None) -> str:
+    """The tables of an account.
+
+    Args:
+        name: what the account is called.
+        account: what leads to the emulator.
+        secret_files: settings that are read from a file, with its path.
+    """
+    settings: dict[str, Value] = dict(account.settings)
+    for key, path in (secret_files or {}).items():
+        del settings[key]
+        settings[f"{key}_file"] = path
+    parts = {"settings": settings, "limits": account.limits, "schedule": account.schedule}
+    head = f"[accounts.{name}]\nprovider = {_written(account.provider)}\nallow_private = true # it is on this machine\n"
+    tables = [_PART.format(name=name, part=part, lines=_lines(values)) for part, values in parts.items() if values]
+    return head + "".join(tables)
+
+
+def _lines(values: Mapping[str, Value]) -> str:
+    return "\n".join(f"{key} = {_written(value)}" for key, value in values.items())
+
+
+def _written(value: Value) -> str:
+    # What JSON writes of a text without control characters, a number or a boolean is TOML, too.
+    return json.dumps(value, ensure_ascii=False)

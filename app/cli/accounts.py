@@ -1,0 +1,131 @@
+"""``tidewaiter accounts``: which accounts work, which are paused by whom and why, and a person's say in it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar
+
+import click
+from rich.text import Text
+
+from app.cli.desk import at_desk
+from app.cli.errors import CommandError, ExitCode
+from app.cli.output import duration, moment, printable, show_json, show_table, table
+from app.cli.session import Session, config_option, debug_option, example, pass_session
+from app.desk import Desk, RequestError, Standing
+from app.store.accounts import Pause, PausedBy
+
+T = TypeVar("T")
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_BY = {
+    PausedBy.CREDENTIALS: "paused: credentials refused",
+    PausedBy.TLS: "paused: TLS failed",
+    PausedBy.PERSON: "paused by a person",
+}
+
+
+@click.group
+@debug_option
+def accounts() -> None:
+    """See how accounts stand, pause and resume them.
+
+    While an account is paused no daemon asks its provider for anything, and its jobs wait unharmed. An account whose
+    credentials are refused is paused by itself.
+    """
+
+
+@accounts.command("list", epilog=example("tidewaiter accounts list", "tidewaiter accounts list --json"))
+@_json_option
+@config_option
+@pass_session
+def list_accounts(session: Session, /, *, as_json: bool) -> None:
+    """List the configured accounts: provider, whether and why they are paused or closed for a while, and live jobs."""
+    found = asyncio.run(_ask(session, lambda desk: desk.standings()))
+    if as_json:
+        show_json([_as_json(one) for one in found])
+        return
+    made = table("account", "provider", "stands", "since (UTC)", "why", "live jobs")
+    for one in found:
+        for account, provider, stands, since, why, jobs in _rows(one):
+            made.add_row(account, provider, stands, since, printable(why), jobs)
+    show_table(made)
+
+
+@accounts.command(epilog=example('tidewaiter accounts pause newsletter --reason "their maintenance on Sunday"'))
+@click.argument("name")
+@click.option("--reason", default="a person paused it", show_default=True, metavar="TEXT", help="Why, for others.")
+@_json_option
+@config_option
+@pass_session
+def pause(session: Session, /, *, name: str, reason: str, as_json: bool) -> None:
+    """Pause an account until somebody resumes it.
+
+    Within a look-out round every daemon stops asking its provider; steps under way come to their end. Cancelling works
+    all the same. The exit code is 2 where there is no such account, and 0 where it is paused already.
+    """
+    standing = asyncio.run(_ask(session, lambda desk: desk.pause(name, reason)))
+    if as_json:
+        show_json(_as_json(standing))
+    else:
+        click.echo(f"account {name} is paused")
+
+
+@accounts.command(epilog=example("tidewaiter accounts resume newsletter"))
+@click.argument("name")
+@_json_option
+@config_option
+@pass_session
+def resume(session: Session, /, *, name: str, as_json: bool) -> None:
+    """End the pause of an account, whosever it is.
+
+    The deadlines of its live jobs move by as long as they have waited in it. The provider is tried with one request
+    before the others follow. The exit code is 2 where there is no such account, and 0 where it is not paused.
+    """
+    standing, paused_s = asyncio.run(_ask(session, lambda desk: desk.resume(name)))
+    if as_json:
+        show_json({**_as_json(standing), "paused_s": paused_s})
+    elif paused_s is None:
+        click.echo(f"account {name} was not paused")
+    else:
+        click.echo(f"account {name} is resumed after {duration(paused_s)}")
+
+
+async def _ask(session: Session, wish: Callable[[Desk], Awaitable[T]]) -> T:
+    async with at_desk(session) as (desk, _):
+        try:
+            return await wish(desk)
+        except RequestError as error:
+            raise CommandError(ExitCode.USAGE, str(error)) from error
+
+
+def _rows(standing: Standing) -> Iterator[tuple[str, str, Text, str, str, str]]:
+    """One line, or one for each closed lane of an account that is not paused."""
+    jobs = ", ".join(f"{number} {state.value}" for state, number in standing.jobs.items())
+    name, provider = standing.account, standing.provider
+    if (by := standing.pause) is not None:
+        yield name, provider, Text(_BY[by.by], style="bold red"), moment(by.at), by.reason, jobs
+    elif not standing.closed:
+        yield name, provider, Text("open", style="green"), "", "", jobs
+    for lane in () if standing.pause else standing.closed:
+        until = f"closed until {moment(lane.closed_until)}" if lane.closed_until else "closed by its breaker"
+        yield name, provider, Text(until, style="yellow"), "", lane.closed_reason or "", jobs
+        name = provider = jobs = ""
+
+
+def _as_json(standing: Standing) -> dict[str, Any]:
+    return {
+        "name": standing.account,
+        "provider": standing.provider,
+        "paused": _pause_as_json(standing.pause),
+        "closed": [
+            {"lane": lane.id, "until": lane.closed_until or None, "reason": lane.closed_reason}
+            for lane in standing.closed
+        ],
+        "jobs": {state.value: number for state, number in standing.jobs.items()},
+    }
+
+
+def _pause_as_json(found: Pause | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {"by": found.by.value, "reason": found.reason, "at": found.at, "lasts_s": round(found.lasts_s, 3)}

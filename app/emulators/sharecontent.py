@@ -1,0 +1,288 @@
+"""What an organisation keeps at ShareProgress: pages, buttons and wrappers, and what may be written into them.
+
+Source: ShareProgress's API document; shapes and wordings as recorded by public clients.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from itertools import count
+from typing import Final, TypeAlias
+from urllib.parse import urlsplit
+
+Fields: TypeAlias = Mapping[str, object]
+Errors: TypeAlias = dict[str, list[object]]
+
+TEMPLATES: Final = frozenset(f"sp_{channel}_{size}" for channel in ("em", "tw", "fb") for size in ("small", "large"))
+CHANNELS: Final = {
+    "facebook": ("facebook_title", "facebook_description", "facebook_thumbnail"),
+    "email": ("email_subject", "email_body"),
+    "twitter": ("twitter_message",),
+}
+_LONGEST: Final = {
+    "facebook_title": 100,
+    "facebook_description": 260,
+    "twitter_message": 140,
+    "email_subject": 100,
+    "email_body": 750,
+}
+_LONGEST_PROMPT: Final = 120
+_LINK: Final = "{LINK}"
+_LINK_COUNTS: Final = {"twitter_message": 22, "email_body": 7}
+_OPTIONS: Final = ("prompt", "automatic_traffic_routing", "buttons_optimize_actions", "customize_params", "id_pass")
+_FIRST_ID: Final = 10
+_SHAREACTION: Final = "{shareaction}"
+
+
+class Kind(StrEnum):
+    """What is shared, as the paths of the API and its messages name it."""
+
+    PAGES = "pages"
+    BUTTONS = "buttons"
+
+
+@dataclass(slots=True)
+class Shared:
+    """One Share Page or Share Button; ``id`` is ``None`` for one that was refused, ``created_at`` in epoch seconds."""
+
+    kind: Kind
+    id: int | None
+    created_at: float
+    page_url: str
+    page_title: str | None
+    html_title: str | None
+    wrapper_id: int | None
+    button_template: str | None
+    variants: dict[str, list[dict[str, object]]]
+    options: dict[str, object]
+
+    @property
+    def tested(self) -> bool:
+        """Whether it runs a test of one variant against another."""
+        return any(len(variants) > 1 for variants in self.variants.values())
+
+    def listed(self, now: float) -> dict[str, object]:
+        """As the index shows it."""
+        link: dict[str, object]
+        if self.kind is Kind.PAGES:
+            link = {"share_page_url": f"http://shpg.org/1/{self.id}"}
+        else:
+            html = f"<div class='sp_{'' if self.id is None else self.id} {self.button_template}' ></div>"
+            link = {"button_template": self.button_template, "share_button_html": html}
+        active = self.tested and now > self.created_at
+        return {"id": self.id, "page_url": self.page_url, "page_title": self.page_title, **link, "is_active": active}
+
+    def shown(self, now: float) -> dict[str, object]:
+        """As it is read."""
+        own = {"html_title": self.html_title, "wrapper_id": self.wrapper_id} if self.kind is Kind.PAGES else {}
+        return {
+            **self.listed(now),
+            **own,
+            "found_snippet": self.id is not None,
+            "variants": self.variants,
+            "advanced_options": self.options,
+        }
+
+
+@dataclass(slots=True)
+class Wrapper:
+    """The frame around pages."""
+
+    id: int
+    name: str
+    html: str
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What came of a save: the object as it is now, and what was wrong, where nothing was saved."""
+
+    entry: Shared
+    errors: Errors = field(default_factory=dict)
+
+
+class Library:
+    """Everything that one organisation keeps. Hosts that end in ``.invalid`` are down, so their pages are not read."""
+
+    def __init__(self) -> None:
+        self.shared: dict[Kind, dict[int, Shared]] = {kind: {} for kind in Kind}
+        self.wrappers: dict[int, Wrapper] = {}
+        self.default_wrapper: int | None = None
+        self._ids = {kind: count(_FIRST_ID) for kind in Kind}
+        self._wrapper_ids = count(_FIRST_ID)
+        self._variant_ids = count(1)
+
+    def save(self, kind: Kind, fields: Fields, known: Shared | None, now: float) -> Saved:
+        """Create, or write into what is known; nothing is written where anything is wrong."""
+        draft = self._new(kind, fields, now) if known is None else _copied(known)
+        errors = self._written(draft, fields)
+        if errors:
+            return Saved(draft if known is None else known, errors)
+        if known is None:
+            draft.id = next(self._ids[kind])
+        self._fill(draft, fields, is_new=known is None)
+        assert draft.id is not None  # noqa: S101 - given above, or known
+        self.shared[kind][draft.id] = draft
+        return Saved(draft)
+
+    def save_wrapper(self, fields: Fields, known: Wrapper | None) -> tuple[Wrapper | None, Errors]:
+        """Create, or write into what is known; the wrapper, or what was wrong."""
+        name = text_of(fields.get("name", known.name if known else ""))
+        html = text_of(fields.get("html", known.html if known else ""))
+        errors: Errors = {}
+        if not name:
+            errors["name"] = ["can't be blank"]
+        if _SHAREACTION not in html.lower():
+            errors["html"] = ["must include {SHAREACTION}"]
+        if errors:
+            return None, errors
+        wrapper = Wrapper(known.id if known else next(self._wrapper_ids), name, html)
+        self.wrappers[wrapper.id] = wrapper
+        if self.default_wrapper is None or truth_of(fields.get("default")):
+            self.default_wrapper = wrapper.id
+        return wrapper, {}
+
+    def _new(self, kind: Kind, fields: Fields, now: float) -> Shared:
+        options: dict[str, object] = {
+            "automatic_traffic_routing": "true",  # as recorded: a text
+            "buttons_optimize_actions": None,
+            "customize_params": None,
+            "id_pass": {"id": "id", "passed": "referrer_id"},
+        }
+        return Shared(
+            kind=kind,
+            id=None,
+            created_at=now,
+            page_url=text_of(fields.get("page_url", "")),
+            page_title=None,
+            html_title=None,
+            wrapper_id=self.default_wrapper if kind is Kind.PAGES else None,
+            button_template=text_of(fields.get("button_template", "")) if kind is Kind.BUTTONS else None,
+            variants={channel: [] for channel in CHANNELS},
+            options=options,
+        )
+
+    def _written(self, draft: Shared, fields: Fields) -> Errors:
+        """Write the fields into the draft; what was wrong with them."""
+        errors: Errors = {}
+        draft.page_url = text_of(fields.get("page_url", draft.page_url))
+        if not draft.page_url:
+            errors["page_url"] = ["can't be blank"]
+        elif not _can_be_read(draft.page_url):
+            errors["page_url"] = ["could not be read"]
+        if draft.kind is Kind.BUTTONS:
+            draft.button_template = text_of(fields.get("button_template", draft.button_template))
+            if draft.button_template not in TEMPLATES:
+                errors["button_template"] = ["is invalid"]
+        if fields.get("wrapper_id") and draft.kind is Kind.PAGES:
+            draft.wrapper_id = number_of(fields["wrapper_id"])
+            if draft.wrapper_id not in self.wrappers:
+                errors["wrapper_id"] = ["is invalid"]
+        if wrong := _write_options(draft, fields.get("advanced_options")):
+            errors["advanced_options"] = [wrong]
+        if wrong_variants := [wrong for wrong in self._write_variants(draft, fields.get("variants")) if wrong]:
+            errors["variants"] = [*wrong_variants]
+        return errors
+
+    def _write_variants(self, draft: Shared, given: object) -> Iterator[list[str]]:
+        if not isinstance(given, Mapping):
+            return
+        for channel, known in draft.variants.items():
+            variants = given.get(channel)
+            for variant in variants if isinstance(variants, list) else []:
+                if isinstance(variant, Mapping):
+                    yield self._write_variant(channel, known, variant)
+
+    def _write_variant(self, channel: str, known: list[dict[str, object]], given: Fields) -> list[str]:
+        place = None
+        if given.get("id"):
+            wanted = number_of(given["id"])
+            place = next((place for place, variant in enumerate(known) if variant["id"] == wanted), None)
+            if place is None:
+                return ["id is invalid"]
+        if truth_of(given.get("_destroy")):
+            if place is not None:
+                del known[place]
+            return []
+        written = {name: given[name] for name in CHANNELS[channel] if name in given}
+        if wrong := [complaint for name, value in written.items() for complaint in _complaints(name, value)]:
+            return wrong
+        if place is None:
+            known.append({"id": next(self._variant_ids), **dict.fromkeys(CHANNELS[channel]), **written})
+        else:
+            known[place] |= written
+        return []
+
+    def _fill(self, draft: Shared, fields: Fields, *, is_new: bool) -> None:
+        """What was not told, from the page itself: titles always, share texts unless ``auto_fill`` is off."""
+        scraped = f"The page {draft.page_url.rstrip('/').rpartition('/')[2]}"[:100]
+        draft.page_title = text_of(fields.get("page_title", draft.page_title or "")) or scraped
+        if draft.kind is Kind.PAGES:
+            draft.html_title = text_of(fields.get("html_title", draft.html_title or "")) or draft.page_title
+        for channel, names in CHANNELS.items():
+            if is_new and not draft.variants[channel]:
+                draft.variants[channel].append({"id": next(self._variant_ids), **dict.fromkeys(names)})
+        if not truth_of(fields.get("auto_fill", is_new)):
+            return
+        for variants in draft.variants.values():
+            for variant in variants:
+                variant |= {
+                    name: _from_page(name, scraped, draft.page_url) for name, value in variant.items() if not value
+                }
+
+
+def text_of(value: object) -> str:
+    """A field as text; nothing is the empty text."""
+    return "" if value is None else str(value).strip()
+
+
+def number_of(value: object) -> int | None:
+    """A field as a whole number, which may come as text; ``None`` where it is none."""
+    text = text_of(value)
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
+
+
+def truth_of(value: object) -> bool:
+    """A field as a boolean, which may come as text."""
+    return text_of(value).lower() in {"true", "1"}
+
+
+def _can_be_read(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    host = parts.hostname or ""
+    return parts.scheme in {"http", "https"} and bool(host) and not host.endswith(".invalid")
+
+
+def _write_options(draft: Shared, given: object) -> str | None:
+    if not isinstance(given, Mapping):
+        return None
+    if len(text_of(given.get("prompt"))) > _LONGEST_PROMPT:
+        return f"prompt is longer than {_LONGEST_PROMPT} characters"
+    known = {name: given[name] for name in _OPTIONS if name in given}
+    if "custom_params" in given:  # both names occur in the vendor's own document
+        known["customize_params"] = given["custom_params"]
+    draft.options = draft.options | known
+    return None
+
+
+def _complaints(name: str, value: object) -> Iterator[str]:
+    text = text_of(value)
+    counted = text.replace(_LINK, "_" * _LINK_COUNTS[name]) if name in _LINK_COUNTS else text
+    if name in _LONGEST and len(counted) > _LONGEST[name]:
+        yield f"{name} is longer than {_LONGEST[name]} characters"
+    if name in _LINK_COUNTS and value is not None and _LINK not in text:
+        yield f"{name} needs a {_LINK} tag"
+
+
+def _from_page(name: str, scraped: str, page_url: str) -> str:
+    if name == "facebook_thumbnail":
+        return f"{page_url.rstrip('/')}/thumbnail.png"
+    return f"{scraped} {_LINK}" if name in _LINK_COUNTS else scraped
+
+
+def _copied(known: Shared) -> Shared:
+    variants = {channel: [dict(variant) for variant in variants] for channel, variants in known.variants.items()}
+    return replace(known, variants=variants, options=dict(known.options))

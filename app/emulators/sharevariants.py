@@ -1,0 +1,71 @@
+"""What ShareProgress's document leaves open, and what its public clients have met."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, ClassVar, Final, TypeAlias
+
+from pydantic import ConfigDict, Field
+
+from app.emulators.variants import STRICT
+
+PER_MINUTE: Final = 30
+
+Message: TypeAlias = str | list[str] | dict[str, list[str]] | None
+Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class MessageForm(StrEnum):
+    """How a failed save is explained; as recorded it is an object of lists."""
+
+    OBJECT = "object"
+    TEXT = "text"
+    LIST = "list"
+
+
+class Booleans(StrEnum):
+    """Which booleans come as the texts ``true`` and ``false``, beside the one that was recorded so."""
+
+    REAL = "real"
+    FIELDS = "fields"
+    ALL = "all"
+
+
+class Capitals(StrEnum):
+    """Whose totals are spelt ``Total_visitors``; in the document's samples, those of buttons."""
+
+    BUTTONS = "buttons"
+    NONE = "none"
+    ALL = "all"
+
+
+class ParamsKey(StrEnum):
+    """Both names occur in the document, for the same option."""
+
+    CUSTOMIZE = "customize_params"
+    CUSTOM = "custom_params"
+
+
+@dataclass(frozen=True, slots=True)
+class ShareProgressVariants:
+    """What the API may do this way or that.
+
+    ``reply_s`` is how long every reply takes and ``scrape_s`` how much longer a save, which reads the page first.
+    ``index_lag_s`` is how long after its creation something appears in the index. ``spent_by_others`` requests of the
+    minute are somebody else's, with the same key. ``retry_after``: a 429 carries that header, too.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    success_message: Message = None
+    failure_message: MessageForm = MessageForm.OBJECT
+    booleans: Booleans = Booleans.REAL
+    capital_totals: Capitals = Capitals.BUTTONS
+    visitors_as_text: bool = True
+    single_tests: bool = False
+    params_key: ParamsKey = ParamsKey.CUSTOMIZE
+    analytics_time_key: str | None = None
+    reply_s: Seconds = 0.0
+    scrape_s: Seconds = 2.0
+    index_lag_s: Seconds = 0.0
+    spent_by_others: Annotated[int, Field(ge=0, le=PER_MINUTE)] = 0
+    retry_after: bool = False

@@ -1,0 +1,246 @@
+"""Social Gateway's API, version 2: obtain a token that is good for a while, then read what the domain has to tell.
+
+Source: https://developer.socialgateway.net/v2. What it leaves open is a variant here, so that whoever asks can be tried
+on each.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from enum import StrEnum
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias
+from urllib.parse import parse_qsl
+
+from pydantic import ConfigDict, Field
+
+from app.clock import Clock
+from app.emulators.faults import FaultKind, FaultRule
+from app.emulators.server import Asked, Call, EmulatedServer, Route
+from app.emulators.variants import STRICT
+from app.emulators.wire import Reply, json_reply, page_reply
+
+Resource: TypeAlias = Mapping[str, object] | Sequence[object] | Callable[[Mapping[str, str]], object]
+Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+_BASE: Final = "/api/v2"
+_STATS: Final = "campaign/stats"
+_TYPE: Final = "application/json;charset=UTF-8"
+_FORM: Final = "application/x-www-form-urlencoded"
+_LONG_AGO: Final = {"Expires": "Thu, 01-Jan-1970 00:00:00 GMT"}  # of the page, never of the token
+_NO_TOKEN: Final = (
+    "Please include the access_token parameter in your requests. "  # noqa: S105 - a sentence
+    "You can obtain one using the /api/v2/authenticate endpoint"
+)
+_BAD_TOKEN: Final = "Please renew your access_token"  # noqa: S105 - a sentence
+
+
+class StatsShape(StrEnum):
+    """What ``campaign/stats`` answers: the document promises an object or an array."""
+
+    OBJECT = "object"
+    ARRAY = "array"
+
+
+@dataclass(frozen=True, slots=True)
+class SocialGatewayVariants:
+    """What the document leaves open.
+
+    A token is told to be good for ``token_ttl_s`` seconds; ``dies_after_s`` ends it before that. Dates are told in the
+    domain's time zone, ``utc_offset_minutes`` ahead of UTC (the document's examples: three hours behind). A login that
+    fails is answered with ``login_failure_status``; 200 says so in its body. With ``bare_401`` the reason phrase of a
+    401 gets lost on the way, as proxies and HTTP/2 lose it.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    token_ttl_s: Seconds = 3600.0
+    dies_after_s: Seconds | None = None
+    utc_offset_minutes: Annotated[int, Field(gt=-1440, lt=1440)] = -180
+    login_failure_status: Literal[200, 400, 401, 403, 404] = 200
+    bare_401: bool = False
+    stats_shape: StatsShape = StatsShape.OBJECT
+
+
+_AS_DOCUMENTED: Final = SocialGatewayVariants()
+
+
+@dataclass(slots=True)
+class Session:
+    """One token that was given out; times in epoch seconds. ``used`` counts the requests that it was good for."""
+
+    token: str
+    issued_at: float
+    expires_at: float
+    revoked: bool = False
+    used: int = 0
+
+
+class SocialGatewayEmulator(EmulatedServer):
+    """The API of one domain, for one user.
+
+    ``campaigns`` is how many campaigns the statistics tell of. ``resources`` has what else can be read, by its path
+    below ``/api/v2/``: the reply, or a function of the parameters, which may answer with a :class:`Reply` of its own.
+    ``hidden`` names paths that this user may not see: they are answered as if they were not there.
+
+    Routes: ``authenticate``, ``me``, ``stats``, ``resource`` (any other path), ``action`` (a POST to any path; its
+    effect is that ``actions`` names it). ``revoked`` told on one of the last four revokes the token that came;
+    ``error_status`` makes a 200 that says ``success: false``, with ``text``, or a login that fails, however good.
+    ``gone`` can be told on ``stats`` and ``resource``.
+    """
+
+    software: ClassVar[str] = "nginx/1.2.3"
+    variants: SocialGatewayVariants
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        user_name: str,
+        api_key: str,
+        password: str,
+        variants: SocialGatewayVariants = _AS_DOCUMENTED,
+        campaigns: int = 3,
+        resources: Mapping[str, Resource] | None = None,
+        hidden: Iterable[str] = (),
+        faults: Sequence[FaultRule] = (),
+        port: int = 0,
+    ) -> None:
+        super().__init__(clock=clock, faults=faults, port=port)
+        self.variants = variants
+        self.sessions: list[Session] = []
+        self.failed_logins = 0
+        self.actions: list[str] = []
+        self.user_name = user_name
+        self.api_key = api_key
+        self.password = password
+        self.hidden = set(hidden)
+        self._campaigns = campaigns
+        self._resources: dict[str, Resource] = {_STATS: self._stats, **(resources or {})}
+        self._by_token: dict[str, Session] = {}
+
+    @property
+    def base_url(self) -> str:
+        """Where the API begins, without a slash at the end."""
+        return f"{self.origin}{_BASE}"
+
+    @property
+    def logins(self) -> int:
+        """How many tokens were given out."""
+        return len(self.sessions)
+
+    def revoke(self) -> None:
+        """Revoke every token that was given out so far."""
+        for session in self.sessions:
+            session.revoked = True
+
+    def routes(self) -> Iterable[Route]:
+        """The login, everything that can be read, with GET or HEAD, and whatever can be done."""
+        reading = [
+            Route(name, method, f"{_BASE}/{path}", answer)
+            for method in ("GET", "HEAD")
+            for name, path, answer in (
+                ("me", "me", self._me),
+                ("stats", _STATS, self._guarded(self._read)),
+                ("resource", "{path:.+}", self._guarded(self._read)),
+            )
+        ]
+        return [
+            Route("authenticate", "POST", f"{_BASE}/authenticate", self._authenticate),
+            Route("action", "POST", f"{_BASE}/{{path:.+}}", self._guarded(self._act)),
+            *reading,
+        ]
+
+    def refusal(self, status: int, message: str) -> Reply:
+        """An error as this API words it: a 401 speaks in its reason phrase, all others are pages."""
+        return self._unauthorized(_BAD_TOKEN) if status == 401 else page_reply(status, message)
+
+    def _authenticate(self, call: Call) -> Reply:
+        wanted = {"userName": self.user_name, "apiKey": self.api_key, "password": self.password}
+        if not wanted.items() <= _form(call.asked).items() or call.fault.kind is FaultKind.ERROR_STATUS:
+            self.failed_logins += 1
+            reply = _failed(call.fault.text or "Invalid user name, api key or password")
+            return replace(reply, status=self.variants.login_failure_status)
+        now = self.clock.now()
+        token = hashlib.sha1(f"{self.user_name}:{self.logins}".encode(), usedforsecurity=False).hexdigest()
+        session = self._by_token[token] = Session(token, now, now + self.variants.token_ttl_s)
+        self.sessions.append(session)
+        reply = _told({"success": True, "access_token": token, "expires": self._date_text(session.expires_at)})
+        if self.variants.dies_after_s is not None:
+            session.expires_at = min(session.expires_at, now + self.variants.dies_after_s)
+        return replace(reply, headers=_LONG_AGO)
+
+    def _me(self, call: Call) -> Reply:
+        if "access_token" not in call.asked.query:
+            return _told({"success": True, "statusMessage": "you are not logged in", "logged_in": False})
+        return self._guarded(self._logged_in)(call)
+
+    def _logged_in(self, _call: Call) -> Reply:
+        said = f"you are logged in as '{self.user_name}'"
+        return _told({"success": True, "statusMessage": said, "logged_in": True})
+
+    def _guarded(self, answer: Callable[[Call], Reply]) -> Callable[[Call], Reply]:
+        def guarded(call: Call) -> Reply:
+            token = _parameters(call.asked).get("access_token")
+            if token is None:
+                return self._unauthorized(_NO_TOKEN)
+            session = self._by_token.get(token)
+            if session is not None and call.fault.kind is FaultKind.REVOKED:
+                session.revoked = True
+            if session is None or session.revoked or session.expires_at <= self.clock.now():
+                return self._unauthorized(_BAD_TOKEN)
+            session.used += 1
+            if call.fault.kind is FaultKind.ERROR_STATUS:
+                return _failed(call.fault.text or "Internal error")
+            return answer(call)
+
+        return guarded
+
+    def _unauthorized(self, phrase: str) -> Reply:
+        return Reply(401, reason=None if self.variants.bare_401 else phrase)
+
+    def _read(self, call: Call) -> Reply:
+        path = call.arguments.get("path", _STATS)
+        if path not in self._resources or path in self.hidden or call.fault.kind is FaultKind.GONE:
+            return page_reply(404, "Not Found")
+        resource = self._resources[path]
+        if not callable(resource):
+            return _told(resource)
+        told = resource({key: value for key, value in call.asked.query.items() if key != "access_token"})
+        return told if isinstance(told, Reply) else _told(told)
+
+    def _act(self, call: Call) -> Reply:
+        self.actions.append(call.arguments["path"])
+        return _told({"success": True, "statusMessage": "done"})
+
+    def _stats(self, _parameters: Mapping[str, str]) -> object:
+        at = self._date_text(self.clock.now())
+        campaigns = [
+            {"id": number, "name": f"campaign no. {number}", "sent": 1000 * number, "clicks": 37 * number, "date": at}
+            for number in range(1, self._campaigns + 1)
+        ]
+        return campaigns if self.variants.stats_shape is StatsShape.ARRAY else {"date": at, "campaigns": campaigns}
+
+    def _date_text(self, at: float) -> str:
+        """A time as this API writes it: in the domain's time zone, its offset without a colon."""
+        zone = timezone(timedelta(minutes=self.variants.utc_offset_minutes))
+        return datetime.fromtimestamp(int(at), zone).strftime("%Y-%m-%dT%H:%M:%S%z")
+
+
+def _form(asked: Asked) -> dict[str, str]:
+    """The fields of a form; none where the body is something else."""
+    if asked.headers.get("Content-Type", "").partition(";")[0].strip().lower() != _FORM:
+        return {}
+    return dict(parse_qsl(asked.body.decode(errors="replace"), keep_blank_values=True))
+
+
+def _parameters(asked: Asked) -> dict[str, str]:
+    return {**asked.query, **_form(asked)}
+
+
+def _told(payload: object) -> Reply:
+    return replace(json_reply(payload), content_type=_TYPE)
+
+
+def _failed(message: str) -> Reply:
+    return _told({"success": False, "statusMessage": message})

@@ -1,0 +1,213 @@
+"""A session: the login that opens it, the token that it gives, and the replies that say that the token is spent.
+
+The pure half: requests in, values out. Who logs in, when, and how often at once is the worker's business.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, TypeAlias
+
+from app.domain.jsonvalue import Json
+from app.domain.outcome import Retry, Throttled, Unauthorized
+from app.domain.wire import Credentials, WireReply, WireRequest
+from app.providers.defaults import is_success
+from app.providers.extract import Pick, as_text, compile_pick
+from app.providers.headers import parse_http_date, retry_after
+from app.providers.messages import Messages
+from app.providers.reading import Reading
+from app.providers.rules import Condition, Rules
+from app.providers.spec.auth import LoginSpec, PlaceSpec
+from app.providers.spec.fields import PickSpec
+from app.providers.urls import origin_of
+
+NotSignedIn: TypeAlias = Unauthorized | Throttled | Retry
+ReadExpiry: TypeAlias = "Callable[[Reading, str, float], float | None]"
+"""When the token in a reply ends, by our clock: from the reply, the token and the time."""
+
+_LONGEST_TOKEN: Final = 16_384
+_LATER_IN_MS: Final = 1e11
+"""Epoch numbers beyond this are milliseconds: as seconds they would lie in the year 5138."""
+_SHARE_OF_LIFE: Final = 0.2
+_NOT_NOW: Final = frozenset({408, 425})
+_TOKEN: Final = re.compile(r"[!-~]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a login gave: good until ``expires_at``, to be renewed from ``renew_at`` on; both in epoch seconds."""
+
+    value: str = field(repr=False)
+    expires_at: float
+    renew_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """How an account signs in.
+
+    ``login`` builds the request; it takes the time in epoch seconds and a number that is never used twice. The request
+    carries its own proof and nothing else of the account, and is meant for its own URL alone.
+    """
+
+    login: Callable[[float, str], WireRequest]
+    _rules: Rules
+    _token: Pick
+    _expiry: ReadExpiry
+    _lifetime_s: float
+    _renew_ahead_s: float
+    _spent: Sequence[tuple[str, Condition]]
+    _place: Callable[[str], Credentials]
+    _messages: Messages
+    _origin: str
+    _key: str
+
+    def read_login(self, reply: WireReply, now: float) -> Token | NotSignedIn:
+        """The token, or why there is none.
+
+        A login that is refused is the account's trouble; a page of HTML, an empty body or a server's fault is not.
+        """
+        reading = Reading(reply)
+        verdict = self._rules.judge(reading)
+        effect = None if verdict is None else verdict.effect
+        reason = f"the login failed: {self._messages.of_login(reading)}"
+        wait_s = retry_after(reading.headers, now)
+        if effect == "retry" or (effect is None and reading.status in _NOT_NOW):
+            return Retry(reason, wait_s)
+        if effect == "throttled" or (effect is None and reading.status in (429, 503)):
+            return Throttled(reason, wait_s)
+        if effect == "refused" or 400 <= reading.status < 500:
+            return Unauthorized(reason)
+        if not is_success(reading.status):
+            return Retry(reason, wait_s)
+        token = self._token_in(reading)
+        return self._tokenless(reading, reason) if token is None else self._dated(token, reading, now)
+
+    def keys_hit(self, reply: WireReply | None) -> Iterator[str]:
+        """What of the spec an exchange goes through: the login, and the rule that its reply meets."""
+        yield self._key
+        verdict = None if reply is None else self._rules.judge(Reading(reply))
+        if verdict is not None:
+            yield verdict.key
+
+    def credentials(self, token: Token) -> Credentials:
+        """What goes along with every request to the provider's origin."""
+        return self._place(token.value)
+
+    def says_renew(self, reply: WireReply) -> bool:
+        """Whether a reply of the provider's own origin says that the token is not good (any more)."""
+        return self.renewal_in(reply) is not None
+
+    def renewal_in(self, reply: WireReply) -> str | None:
+        """The key of the condition in the spec by which a reply says so; ``None`` where it does not."""
+        if origin_of(reply.url) != self._origin:
+            return None
+        reading = Reading(reply)
+        return next((key for key, holds in self._spent if holds(reading)), None)
+
+    def refused(self, reply: WireReply) -> Unauthorized:
+        """What it means that a token fresh from a login is not good either."""
+        return Unauthorized(f"a new token was refused as well: {self._messages.reason(Reading(reply))}")
+
+    def _token_in(self, reading: Reading) -> str | None:
+        text = (as_text(self._token(reading)) or "").strip()
+        return text if len(text) <= _LONGEST_TOKEN and _TOKEN.fullmatch(text) else None
+
+    @staticmethod
+    def _tokenless(reading: Reading, reason: str) -> Unauthorized | Retry:
+        """An API that answers in its own form and gives no token refuses; what is no JSON may come from a proxy."""
+        reading.document()
+        why = f"{reason}, without a token"
+        return Retry(why) if reading.malformed else Unauthorized(why)
+
+    def _dated(self, token: str, reading: Reading, now: float) -> Token:
+        told = self._expiry(reading, token, now)
+        expires_at = now + self._lifetime_s if told is None else told
+        # A token that lives shorter than it would be renewed ahead must not be renewed before every request.
+        ahead_s = min(self._renew_ahead_s, _SHARE_OF_LIFE * (expires_at - now))
+        return Token(token, expires_at, expires_at - ahead_s)
+
+
+# --- when a token ends ------------------------------------------------------------------------------------------------
+
+
+def compile_expiry(spec: LoginSpec) -> ReadExpiry:
+    """Reads when a token ends, where the reply to the login or the token itself tells an end that lies ahead."""
+    at, in_s = _pick(spec.expires_at), _pick(spec.expires_in)
+
+    def expiry(reading: Reading, token: str, now: float) -> float | None:
+        moment, seconds = as_moment(at(reading), now), _seconds(in_s(reading))
+        ends = (
+            None if moment is None else now + moment - _said_at(reading, now),
+            None if seconds is None else now + seconds,
+            _end_of_jwt(token, reading, now) if spec.jwt else None,
+        )
+        # An end in the past is most often a wrong time zone; were it believed, every request would log in first.
+        return next((end for end in ends if end is not None and end > now), None)
+
+    return expiry
+
+
+def _pick(specs: tuple[PickSpec, ...]) -> Pick:
+    return compile_pick(specs) if specs else lambda _reading: None
+
+
+def as_moment(value: Json, now: float) -> float | None:
+    """An instant as epoch seconds; ``None`` where the value is none.
+
+    Args:
+        value: epoch seconds or milliseconds, ISO 8601 (the offset with or without a colon; without one it is UTC), or
+            an HTTP-date.
+        now: epoch seconds, for dates with two digits of the year.
+    """
+    text = (as_text(value) or "").strip()
+    number = _seconds(text)
+    if number is not None:
+        return number / 1000.0 if number > _LATER_IN_MS else number
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return parse_http_date(text, now)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _seconds(value: Json) -> float | None:
+    text = (as_text(value) or "").strip()
+    return float(text) if re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,9})?", text) else None
+
+
+def _said_at(reading: Reading, now: float) -> float:
+    """When the server gave its reply, by its own clock, which may differ from ours."""
+    date = reading.headers.get("date")
+    said_at = parse_http_date(date.strip(), now) if date else None
+    return now if said_at is None else said_at
+
+
+def _end_of_jwt(token: str, reading: Reading, now: float) -> float | None:
+    """When a JSON Web Token expires, by our clock. Nothing is verified: it is the issuer's word on its own token.
+
+    Source: RFC 7519, sections 4.1.4 and 4.1.6.
+    """
+    part = token.split(".")[1] if token.count(".") == 2 else ""  # header, payload, signature
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(claims, dict):
+        return None
+    ends_at, made_at = _seconds(claims.get("exp")), _seconds(claims.get("iat"))
+    if ends_at is None:
+        return None
+    return now + ends_at - (_said_at(reading, now) if made_at is None else made_at)
+
+
+def compile_place(spec: PlaceSpec) -> Callable[[str], Credentials]:
+    """Makes credentials of a token: it goes to where the spec says."""
+    if spec.query is not None:
+        query = spec.query
+        return lambda token: Credentials(query=((query, token),))
+    header, prefix = spec.header or "", spec.prefix
+    return lambda token: Credentials({header: f"{prefix}{token}"})

@@ -1,0 +1,220 @@
+"""A bucket of an object store: the few requests that landing files needs, made through obstore.
+
+Nothing is overwritten blindly. Whoever writes says what it saw under the key before (``over``), and where something
+else stands there by now, or nobody knows what came of a request, the object itself is read and compared by its
+checksum.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import obstore
+from obstore.exceptions import BaseError, NotSupportedError
+from obstore.store import from_url
+
+from app.storage.base import Landed, StorageError, StorageSetupError
+from app.storage.object_errors import KeyTakenError, in_words
+from app.storage.tally import Tally
+
+if TYPE_CHECKING:
+    from obstore import GetOptions, UpdateVersion
+    from obstore.store import ObjectStore
+
+# A store takes 10,000 parts of one object at most: files of up to 78 GiB.
+PART_BYTES: Final = 8 * 2**20
+MOST_PARTS: Final = 10_000
+_PARTS_AT_ONCE: Final = 2
+_CLIENT: Final = frozenset({"allow_http", "proxy_url", "root_certificate"})
+# One part within three minutes is 47 kB/s. After that, and after these few tries, the storage counts as unavailable,
+# and whoever waits for it tries again in a while.
+_PATIENCE: Final = {"connect_timeout": "5s", "timeout": "180s"}
+_RETRIES: Final = {
+    "max_retries": 3,
+    "retry_timeout": timedelta(seconds=60),
+    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2},
+}
+# obstore's client obeys the proxy variables of the environment unless it is given a proxy: one that is never used.
+_NO_PROXY: Final = {"proxy_url": "http://127.0.0.1:9", "proxy_excludes": "*,0.0.0.0/0,::/0"}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands under a key; two that are equal are the same object."""
+
+    size: int
+    e_tag: str | None
+    version: str | None
+
+
+def connect(url: str, options: Mapping[str, str | bool]) -> "ObjectStore":
+    """Make a client of an object store, without asking it anything yet.
+
+    Args:
+        url: ``s3://bucket/prefix``, or ``gs://`` or ``az://``.
+        options: what obstore calls them, credentials included; what is left out comes from the environment.
+
+    Raises:
+        StorageSetupError: they cannot be used.
+    """
+    client: dict[str, Any] = {**_NO_PROXY, **_PATIENCE}
+    if "proxy_url" in options:
+        del client["proxy_excludes"]
+    client |= {name: value for name, value in options.items() if name in _CLIENT}
+    config: dict[str, Any] = {name: value for name, value in options.items() if name not in _CLIENT}
+    if "conditional_put" in config:
+        config["conditional_put"] = "etag" if config["conditional_put"] else "disabled"
+    try:
+        return from_url(url, config=config or None, client_options=client, retry_config=_RETRIES)  # type: ignore[call-overload,no-any-return]  # a store's own keys, checked by its own code
+    except (BaseError, ValueError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+        for value in options.values():
+            if isinstance(value, str):
+                reason = reason.replace(value, "…")
+        raise StorageSetupError(reason) from None
+
+
+class Upload:
+    """An object on its way in parts, of which two are sent at once: whole when it is completed, nothing before."""
+
+    def __init__(self, store: "ObjectStore", key: str) -> None:
+        self._key = key
+        self._writer = obstore.open_writer_async(store, key, buffer_size=PART_BYTES, max_concurrency=_PARTS_AT_ONCE)
+
+    async def write(self, content: bytes) -> None:
+        """Send the next bytes, at least a part's worth of them until the last."""
+        with in_words(f"write {self._key}"):
+            await self._writer.write(content)
+
+    async def complete(self) -> None:
+        """Send what is left and publish the object."""
+        with in_words(f"publish {self._key}"):
+            await self._writer.close()
+
+    async def abort(self) -> None:
+        """Have the store forget the parts. What an abort does not reach is for the bucket's lifecycle rule."""
+        with suppress(BaseError, OSError):
+            # Being left on an exception is the one way to abort that obstore's writer has.
+            await self._writer.__aexit__(StorageError, None, None)
+
+
+class Bucket:
+    """The objects below one prefix of a bucket.
+
+    Args:
+        store: the client.
+        reads_back: whether every object is read again once it stands there. S3 compares each part with the SHA-256
+            that its request is signed with; the other stores are sent no checksum.
+    """
+
+    def __init__(self, store: "ObjectStore", *, reads_back: bool = False) -> None:
+        self._store = store
+        self._reads_back = reads_back
+
+    async def look(self, key: str) -> Standing | None:
+        """What stands under a key."""
+        with in_words(f"look for {key}"):
+            try:
+                found = await obstore.head_async(self._store, key)
+            except FileNotFoundError:
+                return None
+        return Standing(found["size"], found["e_tag"], found["version"])
+
+    async def land(self, key: str, content: bytes, landed: Landed, over: Standing | None) -> None:
+        """Put a whole object in place of ``over``."""
+        await self._surely(key, landed, lambda: self._put(key, content, over))
+
+    async def land_upload(self, key: str, upload: Upload, landed: Landed, over: Standing | None) -> None:
+        """Complete an upload in place of ``over``. It has ended afterwards, whatever comes of it."""
+        await self._surely(key, landed, lambda: self._complete(key, upload, landed, over))
+
+    async def read(self, key: str) -> AsyncIterator[bytes]:
+        """The bytes of an object, a part at a time; raises ``StorageError``, also where there is no such object."""
+        stands = await self.look(key)
+        if stands is None:
+            raise StorageError(f"Could not read {key}: there is no such object.")
+        async for piece in self._pieces(key, stands, f"read {key}"):
+            yield piece
+
+    def upload(self, key: str) -> Upload:
+        """Begin to send an object in parts; the store hears of it with the first."""
+        return Upload(self._store, key)
+
+    async def probe(self, key: str, content: bytes) -> None:
+        """Put an object and remove it again."""
+        with in_words("write a probe"):
+            await obstore.put_async(self._store, key, content, use_multipart=False)
+            with suppress(FileNotFoundError):  # another daemon's probe of the same storage was quicker
+                await obstore.delete_async(self._store, key)
+
+    async def _surely(self, key: str, landed: Landed, act: Callable[[], Awaitable[None]]) -> None:
+        """Act; where that fails, it is well all the same if the very bytes stand there (fault 46)."""
+        try:
+            await act()
+        except StorageError:
+            if not await self._holds(key, landed):
+                raise
+            return
+        if self._reads_back and not await self._holds(key, landed):
+            raise StorageError(f"Could not write {key}: what the store has of it is not what it was sent.")
+
+    async def _put(self, key: str, content: bytes, over: Standing | None) -> None:
+        with in_words(f"write {key}"):
+            try:
+                await obstore.put_async(self._store, key, content, mode="create" if over is None else _version_of(over))
+            except (NotImplementedError, NotSupportedError):
+                # A store without conditions, or an operator who turned them off: the next best is to look just before.
+                await self._expect(key, over)
+                await obstore.put_async(self._store, key, content, use_multipart=False)
+
+    async def _complete(self, key: str, upload: Upload, landed: Landed, over: Standing | None) -> None:
+        # Nobody completes an upload on a condition through obstore: between this look and the end of the next request
+        # another writer can slip in, one whose lease has passed on and who has not noticed yet.
+        try:
+            await self._expect(key, over)
+        except StorageError:
+            await upload.abort()
+            raise
+        await upload.complete()
+        stands = await self.look(key)
+        if stands is None or stands.size != landed.size:
+            raise StorageError(f"Could not publish {key}: the store does not have all of it.")
+
+    async def _expect(self, key: str, over: Standing | None) -> None:
+        if await self.look(key) != over:
+            raise KeyTakenError(f"Could not publish {key}: another writer has put something else there meanwhile.")
+
+    async def _holds(self, key: str, landed: Landed) -> bool:
+        """Whether the object under a key is these very bytes: it is read again, part by part."""
+        stands = await self.look(key)
+        if stands is None or stands.size != landed.size:
+            return False
+        tally = Tally(md5=False)
+        async for piece in self._pieces(key, stands, f"compare {key}"):
+            tally.take(piece)
+        return tally.landed == landed
+
+    async def _pieces(self, key: str, stands: Standing, what: str) -> AsyncIterator[bytes]:
+        """The bytes of an object, a part at a time, as long as it is still the same."""
+        at = 0
+        while at < stands.size:
+            options: GetOptions = {"range": (at, min(stands.size, at + PART_BYTES))}
+            if stands.e_tag is not None:
+                options["if_match"] = stands.e_tag
+            with in_words(what):
+                reply = await obstore.get_async(self._store, key, options=options)
+                piece = bytes(await reply.bytes_async())
+            at += len(piece)
+            yield piece
+
+
+def _version_of(standing: Standing) -> "UpdateVersion":
+    """The condition under which an object is replaced; obstore takes no ``None`` in it."""
+    version: UpdateVersion = {}
+    if standing.e_tag is not None:
+        version["e_tag"] = standing.e_tag
+    if standing.version is not None:
+        version["version"] = standing.version
+    return version

@@ -1,0 +1,222 @@
+"""Pauses of accounts in the database, where every daemon sees them, and how many jobs each account has.
+
+A pause has no end of its own. While it lasts its account's jobs wait unharmed; when it ends their deadlines are moved
+by its length. Times are by the database's clock, because several daemons and people write them.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Double,
+    Executable,
+    Insert,
+    Text,
+    bindparam,
+    case,
+    func,
+    literal,
+    null,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.domain.job import LIVE, State
+from app.store.engine import Database
+from app.store.tables import DatabaseNow, accounts, jobs, lanes
+
+
+class PausedBy(StrEnum):
+    """Whose doing a pause is, which decides what ends it."""
+
+    CREDENTIALS = "credentials"
+    """The provider refused them: it ends when a person says so, or when a daemon starts with other settings."""
+    TLS = "tls"
+    """The provider could not prove who it is: it is tried again after a while."""
+    PERSON = "person"
+    """Somebody wanted it: only a person ends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """An account that is paused since ``at`` (epoch seconds), for ``lasts_s`` seconds by now.
+
+    ``fingerprint`` is that of the settings whose credentials were refused.
+    """
+
+    account: str
+    by: PausedBy
+    reason: str
+    at: float
+    lasts_s: float
+    fingerprint: str | None
+
+
+class AccountStore:
+    """The accounts' pauses. Every method raises ``StoreUnavailableError`` where the database does.
+
+    Args:
+        database: where they are.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._refuse = _pause_by_a_lane(database.dialect)
+        self._pause = _pause_by_a_person(database.dialect)
+
+    async def paused(self) -> dict[str, Pause]:
+        """The accounts that are paused, by name."""
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(_PAUSED)).all()
+        return {row[0]: Pause(row[0], PausedBy(row[1]), *row[2:]) for row in rows}
+
+    async def refuse(
+        self, account: str, by: PausedBy, reason: str, fingerprint: str | None, *, lane: int, epoch: int
+    ) -> bool:
+        """Pause an account on account of what a lane has met, if that lane is still held at that epoch.
+
+        Returns:
+            Whether it was written: not where the lane has passed on, and not where the account is paused already.
+        """
+        met = {"account_name": account, "paused_by": by.value, "reason": reason, "fingerprint": fingerprint}
+        async with self._database.writing() as connection:
+            written = await connection.execute(self._refuse, {**met, "lane": lane, "epoch": epoch})
+            return written.scalar() is not None
+
+    async def pause(self, account: str, reason: str) -> None:
+        """Pause an account because a person wants it; one that is paused already is theirs from now on."""
+        async with self._database.writing() as connection:
+            await connection.execute(self._pause, {"account_name": account, "reason": reason})
+
+    async def resume(self, account: str, pause: Pause | None = None) -> float | None:
+        """End a pause, and move the deadlines of the account's live jobs by as long as they have waited in it.
+
+        Args:
+            account: its name.
+            pause: end this pause only, not another that has taken its place.
+
+        Returns:
+            How long it lasted, in seconds; ``None`` where there was none to end.
+        """
+        async with self._database.writing() as connection:
+            row = (await connection.execute(_LOCK, {"account_name": account})).first()
+            if row is None or (pause is not None and (row[0], row[1]) != (pause.by.value, pause.at)):
+                return None
+            paused_at, now = row[1], row[2]
+            # The lanes first, as every group commit does, or the two could wait for each other in a circle.
+            await connection.execute(_LOCK_LANES, {"account_name": account})
+            await connection.execute(_MOVE, {"account_name": account, "paused_at": paused_at, "now": now})
+            await connection.execute(_RESUME, {"account_name": account})
+        return float(now - paused_at)
+
+    async def live_jobs(self) -> dict[str, dict[State, int]]:
+        """How many jobs of each account have not ended, by state; accounts without any are left out."""
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(_LIVE_JOBS)).all()
+        found: dict[str, dict[State, int]] = {}
+        for account, state, number in rows:
+            found.setdefault(account, {})[State(state)] = number
+        return {
+            account: {state: counts[state] for state in State if state in counts} for account, counts in found.items()
+        }
+
+
+_ACCOUNT: Final = bindparam("account_name", type_=Text())
+_REASON: Final = bindparam("reason", type_=Text())
+_PAUSED_AT: Final[BindParameter[float]] = bindparam("paused_at", type_=Double())
+_NOW: Final[BindParameter[float]] = bindparam("now", type_=Double())
+
+
+def _upsert(dialect: str) -> Any:
+    return (sqlite.insert if dialect == "sqlite" else postgresql.insert)(accounts)
+
+
+def _pause_by_a_lane(dialect: str) -> Executable:
+    """Fenced by the lane's epoch. A pause that there is already stays as it is."""
+    held = select(
+        _ACCOUNT,
+        bindparam("paused_by", type_=Text()),
+        _REASON,
+        DatabaseNow(),
+        bindparam("fingerprint", type_=Text()),
+    ).where(
+        lanes.c.id == bindparam("lane", type_=BigInteger()),
+        lanes.c.epoch == bindparam("epoch", type_=BigInteger()),
+        lanes.c.owner.is_not(None),
+    )
+    added = _upsert(dialect).from_select(["name", "paused_by", "paused_reason", "paused_at", "fingerprint"], held)
+    return _over_no_pause(added)
+
+
+def _over_no_pause(added: Any) -> Executable:
+    names = ("paused_by", "paused_reason", "paused_at", "fingerprint")
+    changed: Insert = added.on_conflict_do_update(
+        index_elements=["name"],
+        set_={name: added.excluded[name] for name in names},
+        where=accounts.c.paused_at.is_(None),
+    )
+    return changed.returning(accounts.c.name)
+
+
+def _pause_by_a_person(dialect: str) -> Executable:
+    """The pause that there is already becomes the person's, and goes on counting from its beginning."""
+    added = _upsert(dialect).values(
+        name=_ACCOUNT, paused_by=literal(PausedBy.PERSON.value, Text()), paused_reason=_REASON, paused_at=DatabaseNow()
+    )
+    changed: Executable = added.on_conflict_do_update(
+        index_elements=["name"],
+        set_={
+            "paused_by": added.excluded.paused_by,
+            "paused_reason": added.excluded.paused_reason,
+            "paused_at": func.coalesce(accounts.c.paused_at, added.excluded.paused_at),
+            "fingerprint": null(),
+        },
+    )
+    return changed
+
+
+_PAUSED: Final = (
+    select(
+        accounts.c.name,
+        accounts.c.paused_by,
+        accounts.c.paused_reason,
+        accounts.c.paused_at,
+        DatabaseNow() - accounts.c.paused_at,
+        accounts.c.fingerprint,
+    )
+    .where(accounts.c.paused_at.is_not(None))
+    .order_by(accounts.c.name)
+)
+_LOCK: Final = (
+    select(accounts.c.paused_by, accounts.c.paused_at, DatabaseNow())
+    .where(accounts.c.name == _ACCOUNT, accounts.c.paused_at.is_not(None))
+    .with_for_update()
+)
+_LANES: Final = select(lanes.c.id).where(lanes.c.account == _ACCOUNT)
+_LOCK_LANES: Final = _LANES.order_by(lanes.c.id).with_for_update(key_share=True)
+# A job that was asked for during the pause has waited less; nothing that is parked has a deadline that counts.
+_MOVE: Final = (
+    update(jobs)
+    .where(jobs.c.lane.in_(_LANES), jobs.c.due_at.is_not(None))
+    .values(
+        deadline_at=jobs.c.deadline_at
+        + _NOW
+        - case((jobs.c.created_at > _PAUSED_AT, jobs.c.created_at), else_=_PAUSED_AT),
+        moved_at=jobs.c.moved_at + _NOW - case((jobs.c.moved_at > _PAUSED_AT, jobs.c.moved_at), else_=_PAUSED_AT),
+    )
+)
+_RESUME: Final = (
+    update(accounts)
+    .where(accounts.c.name == _ACCOUNT)
+    .values(paused_by=null(), paused_reason=null(), paused_at=null(), fingerprint=null(), resumed_at=DatabaseNow())
+)
+_LIVE_JOBS: Final = (
+    select(jobs.c.account, jobs.c.state, func.count())
+    .where(jobs.c.state.in_(sorted(state.value for state in (*LIVE, State.PARKED))))
+    .group_by(jobs.c.account, jobs.c.state)
+    .order_by(jobs.c.account)
+)

@@ -1,0 +1,1 @@
+"""What listens: the address that providers call back."""

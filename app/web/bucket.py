@@ -1,0 +1,30 @@
+"""A token bucket: how much of something may happen, in bursts and in the long run."""
+
+from app.clock import Clock
+
+
+class Bucket:
+    """Holds up to ``burst`` tokens and gets ``per_s`` new ones a second.
+
+    Args:
+        clock: the time.
+        per_s: what may happen in the long run.
+        burst: what may happen at once.
+    """
+
+    def __init__(self, clock: Clock, per_s: float, burst: int) -> None:
+        self._clock = clock
+        self._per_s = per_s
+        self._burst = burst
+        self._tokens = float(burst)
+        self._filled_at = clock.monotonic()
+
+    def take(self) -> float:
+        """Take one token; returns 0, or the seconds until there will be one where there is none."""
+        now = self._clock.monotonic()
+        self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._per_s)
+        self._filled_at = now
+        if self._tokens < 1:
+            return (1 - self._tokens) / self._per_s
+        self._tokens -= 1
+        return 0.0

@@ -1,0 +1,101 @@
+"""The calendar: asks for the jobs of recurring schedules, exactly one for each tick, however many daemons run.
+
+Every daemon keeps the calendar by itself. Two of them that see one tick ask for the same unique key, so there is one
+job; and a daemon that dies between the job and the note of the tick asks again after its restart, for the same one.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from app.clock import Clock
+from app.desk import RequestError
+from app.domain.job import Job
+from app.domain.jsonvalue import Json
+from app.log import EventLog
+from app.recurrence import Schedule
+from app.store.engine import StoreUnavailableError
+from app.store.schedules import ScheduleStore, Ticked
+
+Submit = Callable[[str, str, Mapping[str, Json], str | None], Awaitable[tuple[Job, bool]]]
+"""Asks for a job by account, operation, parameters and unique key; raises ``RequestError``."""
+
+LATE_S = 60.0
+"""A tick that is served later than this was missed, and the schedule's policy decides."""
+
+_LONGEST_SLEEP_S = 30.0
+_STORE_RETRY_S = 1.0
+
+
+class Calendar:
+    """Serves the ticks of schedules.
+
+    Args:
+        schedules: what recurs.
+        store: remembers how far each is.
+        submit: asks for a job.
+        clock: the time; ticks go by the wall clock, so a machine whose clock was set right catches up.
+        log: told of every tick.
+    """
+
+    def __init__(
+        self, schedules: Sequence[Schedule], store: ScheduleStore, submit: Submit, clock: Clock, log: EventLog
+    ) -> None:
+        self._schedules = schedules
+        self._store = store
+        self._submit = submit
+        self._clock = clock
+        self._log = log
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        while True:
+            try:
+                delay_s = await self._serve()
+            except StoreUnavailableError as error:
+                self._log.emit("store.unavailable", reason=str(error), waiting=0)
+                delay_s = _STORE_RETRY_S
+            await self._clock.sleep(delay_s)
+
+    async def _serve(self) -> float:
+        """Serve what is due; the seconds until somebody has to look again."""
+        ticked = await self._store.ticked() if self._schedules else {}
+        for schedule in self._schedules:
+            await self._serve_one(schedule, ticked.get(schedule.name))
+        now = self._wall()
+        coming = [tick_at for one in self._schedules if (tick_at := one.next_tick(now)) is not None]
+        return max(0.0, min([_LONGEST_SLEEP_S, *(tick_at - now for tick_at in coming)]))
+
+    async def _serve_one(self, schedule: Schedule, ticked: Ticked | None) -> None:
+        now = self._wall()
+        if ticked is None:
+            # Nobody has seen it before: it begins now, and nothing was missed.
+            await self._store.note(schedule.name, now, None)
+            return
+        due = schedule.due(ticked.at, now, LATE_S)
+        if due.missed:
+            self._log.emit(
+                "schedule.missed", schedule=schedule.name, account=schedule.account, ticks=due.missed,
+                catch_up=schedule.catch_up.value,
+            )  # fmt: skip
+        for tick_at in due.ticks:
+            await self._store.note(schedule.name, tick_at, await self._job_of(schedule, tick_at))
+        if due.last is not None and due.missed:
+            await self._store.note(schedule.name, due.last, None)
+
+    async def _job_of(self, schedule: Schedule, tick_at: float) -> int | None:
+        """Ask for a tick's job; ``None`` where the desk refuses it: a person's business, and no reason to stop."""
+        try:
+            job, created = await self._submit(
+                schedule.account, schedule.operation, schedule.params_at(tick_at), schedule.key_at(tick_at)
+            )
+        except RequestError as error:
+            self._log.emit("schedule.refused", schedule=schedule.name, account=schedule.account, reason=str(error))
+            return None
+        self._log.emit(
+            "schedule.ticked", schedule=schedule.name, account=schedule.account, job=job.id, created=created,
+            late_s=round(self._wall() - tick_at, 1),
+        )  # fmt: skip
+        return job.id
+
+    def _wall(self) -> float:
+        """The time of day as the machine has it now; the clock's own ``now`` does not follow when it is set."""
+        return self._clock.now() + self._clock.skew()

@@ -1,0 +1,300 @@
+"""Walking a list page by page: each page passes the budget, is tried again by itself, and is let go before the next."""
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from random import Random
+from tempfile import SpooledTemporaryFile
+from typing import IO, Protocol, TypeVar
+
+from app.clock import Clock
+from app.domain import outcome as o
+from app.domain.job import Job
+from app.domain.jsonvalue import Json
+from app.domain.schedule import Backoff
+from app.domain.wire import WireReply, WireRequest
+from app.providers.adoption import Adoption, Matches
+from app.providers.joining import Csv, CsvPage, JoinError, json_items
+from app.providers.pages import Listed, Page, PageReader
+from app.storage.base import Landing
+from app.transport.client import StreamReply
+from app.transport.errors import BrokenBodyError, LostReplyError, NotSentError, RedirectRefusedError, TlsError
+from app.worker.packed import BombError, UnpackError, packed_as
+from app.worker.session import SignedClient
+
+T = TypeVar("T")
+P = TypeVar("P", Listed, Matches)
+
+_TRIES = 5
+_AGAIN = Backoff(2.0, 2.0, 60.0, 0.5)
+_HEAD_BYTES = 4096
+_IN_MEMORY_BYTES = 4 * 1_048_576
+_PIECE_BYTES = 262_144
+
+
+class Ask(Protocol):
+    """The reply to a request that may be repeated, or what its failing means."""
+
+    async def __call__(self, request: WireRequest) -> WireReply | o.Outcome:
+        """Send the request; the account's budget has been told of whatever went wrong."""
+
+
+class Weigh(Protocol):
+    """Lets the account's budget know what a reply says of the account, and gives what was read out of it."""
+
+    def __call__(self, reply: WireReply, read: T) -> T:
+        """Tell of a reply and of what was read out of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """The way of one visit to its provider."""
+
+    ask: Ask
+    weigh: Weigh
+    client: SignedClient
+
+
+class Walk:
+    """Goes through the lists of one job.
+
+    Args:
+        job: the job.
+        way: to the provider.
+        clock: paces what is tried again.
+        rand: spreads it.
+    """
+
+    def __init__(self, job: Job, way: Way, clock: Clock, rand: Random) -> None:
+        self._job = job
+        self._way = way
+        self._clock = clock
+        self._rand = rand
+
+    async def matches(self, adoption: Adoption, most: int) -> set[str] | o.Outcome:
+        """The names of the remote jobs that are meant, of all pages, or why nobody can tell.
+
+        Args:
+            adoption: the list, and what is looked for.
+            most: with so many the rest is not asked for.
+        """
+        found: set[str] = set()
+
+        async def once(page: Page) -> Matches | o.Outcome:
+            reply = await self._way.ask(adoption.request(self._job, page))
+            if not isinstance(reply, WireReply):
+                return reply
+            return self._way.weigh(reply, adoption.read(self._job, page, reply, self._clock.now()))
+
+        async def take(matches: Matches) -> bool:
+            found.update(matches.handles)
+            return len(found) < most
+
+        broken = await self._through(once, take)
+        return found if broken is None else broken
+
+    async def land(self, pages: PageReader, landing: Landing, largest_bytes: int) -> int | o.Outcome:
+        """Write the joined file of all pages; the caller ends the landing.
+
+        Args:
+            pages: the list.
+            landing: takes the file, from its beginning.
+            largest_bytes: a file that grows beyond this is given up.
+
+        Returns:
+            The number of items, or why there is no file.
+        """
+        file = _File(landing, largest_bytes)
+        try:
+            return await (self._land_csv(pages, file) if pages.csv else self._land_json(pages, file))
+        except _TooLargeError:
+            return o.Refused(f"the pages come to more than {largest_bytes} bytes")
+
+    async def _land_json(self, pages: PageReader, file: "_File") -> int | o.Outcome:
+        async def once(page: Page) -> Listed | o.Outcome:
+            reply = await self._way.ask(pages.request(self._job, page))
+            if not isinstance(reply, WireReply):
+                return reply
+            return self._way.weigh(reply, pages.read(self._job, page, reply, self._clock.now()))
+
+        count = 0
+
+        async def take(listed: Listed) -> bool:
+            nonlocal count
+            await file.write(json_items(listed.items, first=count == 0))
+            count += len(listed.items)
+            return True
+
+        await file.write(b"[")
+        broken = await self._through(once, take)
+        await file.write(b"]\n")
+        return count if broken is None else broken
+
+    async def _land_csv(self, pages: PageReader, file: "_File") -> int | o.Outcome:
+        so_far = Csv()
+
+        async def once(page: Page) -> Listed | o.Outcome:
+            nonlocal so_far
+            with SpooledTemporaryFile(_IN_MEMORY_BYTES) as whole:
+                head = await self._spooled(pages, page, whole, file.largest_bytes)
+                if not isinstance(head, WireReply):
+                    return head
+                digest, before = hashlib.sha256(), so_far.records
+                joined = CsvPage(so_far)
+                try:
+                    whole.seek(0)
+                    while piece := whole.read(_PIECE_BYTES):
+                        digest.update(piece)
+                        await file.write(joined.feed(piece))
+                    left, so_far = joined.end()
+                except JoinError as error:
+                    return o.Refused(str(error))
+            await file.write(left)
+            return Listed((digest.hexdigest(),), pages.after(page, head, so_far.records - before))
+
+        broken = await self._through(once, _take_all)
+        return so_far.records if broken is None else broken
+
+    async def _spooled(
+        self, pages: PageReader, page: Page, whole: IO[bytes], largest_bytes: int
+    ) -> WireReply | Listed | o.Outcome:
+        """Stream one page of CSV into a file of its own, for it may break off, and what has landed stays landed.
+
+        Returns:
+            The head of the reply, or what came in place of a page.
+        """
+        request = pages.request(self._job, page)
+        try:
+            async with self._way.client.stream(request, send_auth=True) as reply:
+                body = _Body(reply, largest_bytes)
+                first = await body.head()
+                head = WireReply(reply.status, reply.headers, first[:_HEAD_BYTES], reply.url, phrase=reply.phrase)
+                told = self._way.weigh(head, pages.told(self._job, head, self._clock.now()))
+                if told is not None:
+                    return told
+                async for piece in body.pieces():
+                    whole.write(piece)
+                return head
+        except BombError as error:
+            return o.Refused(str(error))
+        except OSError as error:
+            return o.Retry(f"a page of the list could not be kept: {error.strerror or type(error).__name__}")
+        except (
+            BrokenBodyError, LostReplyError, NotSentError, RedirectRefusedError, TlsError, UnpackError
+        ) as error:  # fmt: skip
+            return o.Retry(str(error))
+
+    async def _through(
+        self, once: Callable[[Page], Awaitable[P | o.Outcome]], take: Callable[[P], Awaitable[bool]]
+    ) -> o.Outcome | None:
+        """Take every page in turn, until the last one or for as long as ``take`` wants more; else what is wrong."""
+        page: Page | None = Page()
+        circle = _Circle()
+        while page is not None:
+            if self._clock.now() >= self._job.deadline_at:
+                return o.Retry(f"the deadline passed at page {page.number} of the list")
+            got = await self._patiently(once, page)
+            if not isinstance(got, Listed | Matches):
+                return got
+            if not await take(got):
+                return None
+            if circle.closes(page, got.items, got.after):
+                return o.Refused(f"the list goes in circles: what follows page {page.number} came before")
+            page = got.after
+        return None
+
+    async def _patiently(self, once: Callable[[Page], Awaitable[P | o.Outcome]], page: Page) -> P | o.Outcome:
+        """One page, tried a few times: all those before it need not be asked for again because of it."""
+        for tried in range(_TRIES - 1):
+            got = await once(page)
+            if isinstance(got, o.Retry):
+                await self._clock.sleep(max(got.retry_after_s or 0.0, _AGAIN.delay(tried, self._rand)))
+            elif not isinstance(got, o.Throttled):  # after which the budget is closed, and makes the next try wait
+                return got
+        return await once(page)
+
+
+async def _take_all(_: Listed) -> bool:
+    """What a page holds has been written already."""
+    return True
+
+
+class _TooLargeError(Exception):
+    """The joined file has grown beyond what a file may be."""
+
+
+class _File:
+    """The joined file, which may not grow without end."""
+
+    def __init__(self, landing: Landing, largest_bytes: int) -> None:
+        self.largest_bytes = largest_bytes
+        self._landing = landing
+        self._size = 0
+
+    async def write(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size > self.largest_bytes:
+            raise _TooLargeError
+        if data:
+            await self._landing.write(data)
+
+
+class _Body:
+    """The body of a page as it comes in: unpacked where it is packed, and never taken for whole when it is short."""
+
+    def __init__(self, reply: StreamReply, largest_bytes: int) -> None:
+        self._chunks = reply.chunks()
+        self._packed = packed_as(reply.headers.get("content-encoding"), largest_bytes)
+        length = reply.headers.get("content-length", "")
+        self._expected = int(length) if length.isdigit() else None
+        self._received = 0
+        self._first: list[bytes] = []
+
+    async def head(self) -> bytes:
+        """The first bytes of the page."""
+        self._first = self._unpacked(await anext(self._chunks, b""))
+        return b"".join(self._first)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """All of the page, from its first byte."""
+        for piece in self._first:
+            yield piece
+        self._first = []
+        async for chunk in self._chunks:
+            for piece in self._unpacked(chunk):
+                yield piece
+        if self._expected is not None and self._received != self._expected:
+            raise BrokenBodyError(f"The page ended after {self._received} of {self._expected} bytes.")
+        if self._packed is not None:
+            self._packed.finish()
+
+    def _unpacked(self, chunk: bytes) -> list[bytes]:
+        self._received += len(chunk)
+        return [chunk] if self._packed is None else list(self._packed.feed(chunk))
+
+
+class _Circle:
+    """Notices that a list comes back to where it was, however many pages it has, with one cursor in memory.
+
+    Richard Brent's way of finding cycles: a cursor is kept for twice as many pages as the one before it.
+    """
+
+    def __init__(self) -> None:
+        self._kept: str | None = None
+        self._age = 0
+        self._keeps = 1
+        self._before: tuple[Json, ...] = ()
+
+    def closes(self, page: Page, items: tuple[Json, ...], after: Page | None) -> bool:
+        """Whether what comes after this page has been there before."""
+        if after is None:
+            return False
+        if after.next is None:
+            before, self._before = self._before, items
+            return bool(items) and items == before
+        if after.next in (self._kept, page.next):
+            return True
+        self._age += 1
+        if self._kept is None or self._age == self._keeps:
+            self._kept, self._age, self._keeps = after.next, 0, 2 * self._keeps
+        return False

@@ -1,0 +1,70 @@
+"""The remote jobs of a lane, counted where a provider permits only so many at a time."""
+
+from app.clock import Clock
+from app.domain.job import REMOTE, Job, State
+from app.store.engine import StoreUnavailableError
+from app.store.jobs import JobStore
+
+_STORE_RETRY_S = 1.0
+
+
+class RemoteJobs:
+    """Knows which of a lane's jobs have, or may have, a remote job that is not finished.
+
+    Args:
+        jobs: where they are found when the lane is taken.
+        lane: its number.
+        limit: how many there may be; ``None`` for as many as come, and then nothing is counted.
+        clock: paces the tries while the database is unavailable.
+    """
+
+    def __init__(self, jobs: JobStore, lane: int, limit: int | None, clock: Clock) -> None:
+        self._jobs = jobs
+        self._lane = lane
+        self._limit = limit
+        self._clock = clock
+        self._known: set[int] = set()
+        self._gone: set[int] | None = None
+
+    async def load(self) -> None:
+        """Find those that there are."""
+        while self._limit is not None:
+            # What ends while the answer is on its way must not come back with it.
+            self._gone = set()
+            try:
+                found = await self._jobs.remote(self._lane)
+                self._known |= found - self._gone
+            except StoreUnavailableError:
+                await self._clock.sleep(_STORE_RETRY_S)
+            else:
+                self._gone = None
+                return
+
+    @property
+    def full(self) -> bool:
+        """Whether no other may be made."""
+        return self._limit is not None and len(self._known) >= self._limit
+
+    def holds_back(self, job: Job) -> bool:
+        """Whether a job has to wait until another remote job is finished. One that is about to end does not."""
+        ends = job.cancel_requested or job.deadline_at <= self._clock.now()
+        return self.full and job.state is State.QUEUED and not ends
+
+    def begin(self, job: Job) -> None:
+        """A step of the job begins, which may make a remote job."""
+        if self._limit is not None and (job.state is State.QUEUED or job.state in REMOTE):
+            self._known.add(job.id)
+
+    def settle(self, job: Job) -> bool:
+        """The job stands so now; tells whether that lets another job go."""
+        if self._limit is None or job.state in REMOTE:
+            return False
+        return self.forget(job.id)
+
+    def forget(self, job_id: int) -> bool:
+        """Nothing is known of the job any more; tells whether that lets another job go."""
+        was_full = self.full
+        if self._gone is not None:
+            self._gone.add(job_id)
+        self._known.discard(job_id)
+        return was_full and not self.full

@@ -1,0 +1,191 @@
+"""OneAll and Copernica call back: real emulators, a real daemon with its listener, and schedules too slow to matter.
+
+Where they are called back, both are polled only after minutes, so a job ends within a test only because of a call.
+"""
+
+import asyncio
+import io
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from app import bootstrap
+from app.cli.account_table import account_table
+from app.clock import SystemClock
+from app.config import load
+from app.desk import Desk
+from app.domain.job import TERMINAL, Job, State
+from app.emulators.catalogue import copernica as copernica_entry
+from app.emulators.catalogue import oneall as oneall_entry
+from app.emulators.catalogue.entry import Account
+from app.emulators.copernica import CopernicaEmulator, CopernicaVariants
+from app.emulators.copernica_login import CopernicaLogin
+from app.emulators.faults import Fault, FaultKind
+from app.emulators.oneall import OneAllEmulator, OneAllVariants
+from app.emulators.server import EmulatedServer
+from app.log import configure
+
+_BUILD_S = 0.3
+_CALL = {"oneall": "pingback", "copernica": "report"}
+
+
+class Place:
+    """One emulated API, and a daemon that it can call back."""
+
+    def __init__(self, api: EmulatedServer, account: Account, folder: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as bound:
+            port = bound.getsockname()[1]
+        bare = Account(account.provider, account.settings, account.secrets)
+        path = folder / "tidewaiter.toml"
+        path.write_text(
+            f'[callbacks]\nlisten = "127.0.0.1:{port}"\npublic_url = "http://127.0.0.1:{port}"\n'
+            f"{account_table('own', bare)}"
+        )
+        self.api = api
+        self.provider = account.provider
+        self.output = io.StringIO()
+        self._config = load(path, {})
+
+    @asynccontextmanager
+    async def daemon(self) -> AsyncIterator[Desk]:
+        """A daemon that runs meanwhile, and a desk to ask things at."""
+        log = configure("json", "debug", (), stream=self.output, strict=True)
+        stop = asyncio.Event()
+        async with bootstrap.open_desk(self._config, log) as desk:
+            running = asyncio.ensure_future(bootstrap.serve(self._config, log, stop=stop))
+            try:
+                yield desk
+            finally:
+                stop.set()
+                assert await running == 0
+                log.close()
+
+    async def submit(self, desk: Desk) -> Job:
+        """Ask for what this API has."""
+        wanted: Mapping[str, tuple[str, dict[str, str]]] = {
+            "oneall": ("snapshot", {"sharing_message_token": "221c7bdf"}),
+            "copernica": ("subprofile_data", {"id": "17"}),
+        }
+        operation, params = wanted[self.provider]
+        job, _ = await desk.submit("own", operation, dict(params))
+        return job
+
+    async def ended(self, desk: Desk, job: Job) -> Job:
+        """The job, when it has come to its end."""
+        async with asyncio.timeout(30):
+            while True:
+                found = await desk.jobs.get(job.id)
+                assert found is not None
+                if found.state in TERMINAL:
+                    return found
+                await asyncio.sleep(0.02)
+
+    async def calls(self, number: int) -> list[int | None]:
+        """The answers to that many calls, when they have been made."""
+        async with asyncio.timeout(30):
+            while len(self.api.callbacks.posted) < number:  # noqa: ASYNC110  # the emulator tells nobody
+                await asyncio.sleep(0.02)
+        return [posted.status for posted in self.api.callbacks.posted]
+
+    def events(self, name: str) -> list[dict[str, object]]:
+        """The log lines of one event."""
+        lines = [json.loads(line) for line in self.output.getvalue().splitlines()]
+        return [line for line in lines if line["event"] == name]
+
+
+Open: TypeAlias = Callable[[str], Awaitable[Place]]
+
+
+@pytest.fixture
+async def opened(tmp_path: Path) -> AsyncIterator[Open]:
+    """Starts one of the two APIs, and prepares a daemon for it."""
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+
+        async def start(provider: str) -> Place:
+            if provider == "oneall":
+                variants = OneAllVariants(build_s=_BUILD_S)
+                oneall = OneAllEmulator(clock=clock, public_key="public", private_key="private", variants=variants)
+                await stack.enter_async_context(oneall)
+                return Place(oneall, oneall_entry.account_of(oneall), tmp_path)
+            login = await stack.enter_async_context(CopernicaLogin(clock=clock, access_token="access"))
+            copernica = CopernicaEmulator(
+                clock=clock, login=login, variants=CopernicaVariants(build_s=_BUILD_S, mime_bytes=300_000)
+            )
+            await stack.enter_async_context(copernica)
+            return Place(copernica, copernica_entry.account_of(copernica), tmp_path)
+
+        yield start
+
+
+_BOTH = pytest.mark.parametrize("provider", ["oneall", "copernica"])
+
+
+@_BOTH
+async def test_a_call_ends_the_wait(opened: Open, provider: str) -> None:
+    """The call comes when it is ready: one poll, the file, and no trace of the secret address anywhere."""
+    place = await opened(provider)
+    async with place.daemon() as desk:
+        ended = await place.ended(desk, await place.submit(desk))
+    assert (ended.state, ended.polls) == (State.SUCCEEDED, 1)
+    (posted,) = place.api.callbacks.posted
+    token = posted.url.rpartition("/")[2]
+    assert len(token) == 43
+    assert token not in place.output.getvalue()
+
+
+@_BOTH
+async def test_a_duplicate_call(opened: Open, provider: str) -> None:
+    """The second call comes after the end: 404, and nothing happens."""
+    place = await opened(provider)
+    place.api.faults.add(_CALL[provider], Fault(FaultKind.DUPLICATE, seconds=2))
+    async with place.daemon() as desk:
+        ended = await place.ended(desk, await place.submit(desk))
+        await place.calls(2)
+        assert await desk.jobs.get(ended.id) == ended
+    assert (ended.state, ended.polls) == (State.SUCCEEDED, 1)
+
+
+@_BOTH
+async def test_a_forged_body(opened: Open, provider: str) -> None:
+    """Whatever the body says, it is not looked at: the API is asked, and its answer counts."""
+    place = await opened(provider)
+    place.api.faults.add(_CALL[provider], Fault(FaultKind.FORGED, text='{"response": NaN, "data": [["forged"]]'))
+    async with place.daemon() as desk:
+        ended = await place.ended(desk, await place.submit(desk))
+        (artifact,) = await desk.jobs.artifacts(ended.id)
+    assert (ended.state, ended.polls) == (State.SUCCEEDED, 1)
+    assert artifact.size > 100
+
+
+@_BOTH
+async def test_a_late_call(opened: Open, provider: str) -> None:
+    """The job ends when it comes, however late that is."""
+    place = await opened(provider)
+    place.api.faults.add(_CALL[provider], Fault(FaultKind.LATENCY, seconds=2))
+    async with place.daemon() as desk:
+        ended = await place.ended(desk, await place.submit(desk))
+    assert (ended.state, ended.polls) == (State.SUCCEEDED, 1)
+
+
+@_BOTH
+async def test_a_lost_call(opened: Open, provider: str) -> None:
+    """Nothing comes: the job goes on waiting, and will be polled before half of its time is over."""
+    place = await opened(provider)
+    place.api.faults.add(_CALL[provider], Fault(FaultKind.LOST))
+    async with place.daemon() as desk:
+        job = await place.submit(desk)
+        async with asyncio.timeout(30):
+            while (now := await desk.jobs.get(job.id)) is None or now.handle is None:  # noqa: ASYNC110  # tells nobody
+                await asyncio.sleep(0.02)
+        await place.api.callbacks.settle()
+    assert place.api.callbacks.posted == []
+    assert now.state is State.POLLING
+    assert now.due_at is not None
+    assert now.due_at - now.created_at <= 1800
+    assert not place.events("callback.received")

@@ -1,0 +1,45 @@
+"""Every emulator of the catalogue with the account that it comes with, as `tidewaiter emulate` prints it."""
+
+import dataclasses
+import tomllib
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from app.bootstrap import run_once
+from app.cli.account_table import account_table
+from app.clock import SystemClock
+from app.config import Config
+from app.domain.job import Job, State
+from app.emulators.catalogue import CATALOGUE
+from app.log import configure
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+async def test_each_wish_comes_true(name: str, tmp_path: Path) -> None:
+    """Real servers, a real run for each thing that the entry says can be asked for, and its file on the disk."""
+    entry = CATALOGUE[name]
+    quick = {"build_s": 0.2} if "build_s" in {field.name for field in dataclasses.fields(entry.options)} else {}
+    served = entry.build(SystemClock(), 0, entry.options(**quick))
+    log = configure("json", "error", ())
+    async with AsyncExitStack() as stack:
+        stack.callback(log.close)
+        for server in served.servers.values():
+            await stack.enter_async_context(server)
+        tables = tomllib.loads(account_table("emulated", served.account()))
+        others: dict[str, object] = {
+            key: {} for key in ("database", "storage", "worker", "retention", "log", "providers")
+        }
+        config = Config.model_validate({**others, **tables})
+        for wish in served.wishes:
+            job, artifacts = await run_once(
+                config, "emulated", wish.operation, wish.params, out=tmp_path, on_change=_unheard, log=log
+            )
+            assert (job.state, job.reason) == (State.SUCCEEDED, None)
+            assert all((tmp_path / artifact.key).stat().st_size == artifact.size for artifact in artifacts)
+            assert artifacts
+
+
+def _unheard(_job: Job) -> None:
+    """Nobody watches."""

@@ -1,0 +1,170 @@
+"""Published conventions that want a login first, end to end: the server, the session, and the file that comes of it."""
+
+import gzip
+import json
+from pathlib import Path
+
+from aiohttp import web
+
+from app.domain.job import State
+from tests.apis.one_run import listening, run
+
+SECRET = "canary-secret"
+
+# --- Salesforce: https://developer.salesforce.com/docs/atlas.en-us.api_asynch.meta/api_asynch/query_bulk_api_2_0.htm --
+
+
+class _Salesforce:
+    """Runs one query and serves its records in three sets; the first session ends while it runs."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self._tokens = 0
+        self._states = ["UploadComplete", "InProgress", "JobComplete"]
+        base = "/services/data/v62.0/jobs/query"
+        self.app = web.Application()
+        self.app.add_routes(
+            [
+                web.post("/services/oauth2/token", self._token),
+                web.post(base, self._create),
+                web.get(f"{base}/750R7", self._state),
+                web.get(f"{base}/750R7/results", self._results),
+                web.delete(f"{base}/750R7", self._delete),
+            ]
+        )
+
+    async def _token(self, request: web.Request) -> web.Response:
+        form = await request.post()
+        self.asked.append("token")
+        if (form["grant_type"], form["client_id"], form["client_secret"]) != ("client_credentials", "key", SECRET):
+            return web.json_response({"error": "invalid_client"}, status=400)
+        self._tokens += 1
+        return web.json_response({"access_token": f"session-{self._tokens}", "token_type": "Bearer"})
+
+    def _signed(self, request: web.Request, asked: str) -> None:
+        self.asked.append(asked)
+        if request.headers.get("Authorization") != f"Bearer session-{self._tokens}":
+            error = [{"errorCode": "INVALID_SESSION_ID", "message": "Session expired or invalid"}]
+            raise web.HTTPUnauthorized(text=json.dumps(error), content_type="application/json")
+
+    async def _create(self, request: web.Request) -> web.Response:
+        self._signed(request, "create")
+        assert (await request.json())["query"] == "SELECT Id FROM Account"
+        return web.json_response({"id": "750R7", "state": "UploadComplete"})
+
+    async def _state(self, request: web.Request) -> web.Response:
+        if self._states == ["InProgress", "JobComplete"] and self._tokens == 1:
+            self._tokens = 2  # nobody has the second session yet
+        self._signed(request, "state")
+        return web.json_response({"id": "750R7", "state": self._states.pop(0)})
+
+    async def _results(self, request: web.Request) -> web.Response:
+        locator = request.query.get("locator", "")
+        self._signed(request, f"results {locator}".strip())
+        assert request.query["maxRecords"] == "2"
+        records, following = {
+            "": ('"1"\n"2"\n', "MjAw"),
+            "MjAw": ('"3"\n"4"\n', "NDAw"),
+            "NDAw": ('"5"\n', "null"),
+        }[locator]
+        return web.Response(text=f'"Id"\n{records}', content_type="text/csv", headers={"Sforce-Locator": following})
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        self._signed(request, "delete")
+        return web.Response(status=204)
+
+
+async def test_salesforce_bulk_2(tmp_path: Path) -> None:
+    """One CSV of all sets, with one header; a session that ends on the way is renewed; the job is deleted last."""
+    salesforce = _Salesforce()
+    async with listening(salesforce.app) as origin:
+        settings = {"domain": origin, "client_id": "key", "client_secret": SECRET}
+        params = {"query": "SELECT Id FROM Account", "set_size": "2"}
+        landed = await run(tmp_path, "salesforce-bulk2", settings, "query", params, clean=True)
+    assert landed.job.state is State.SUCCEEDED
+    assert landed.files == {"query.csv": b'"Id"\n"1"\n"2"\n"3"\n"4"\n"5"\n'}
+    assert salesforce.asked[:3] == ["token", "create", "state"]
+    assert salesforce.asked[-4:] == ["results", "results MjAw", "results NDAw", "delete"]
+    assert salesforce.asked.count("create") == 1
+    assert salesforce.asked.count("token") == 2
+
+
+# --- SP-API: https://developer-docs.amazon.com/sp-api/docs/retrieve-a-report ------------------------------------------
+
+
+class _SellingPartner:
+    """Makes one report, whose document is packed, on a host of its own under a URL that is dead the first time."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.files_origin = ""
+        self._statuses = ["IN_QUEUE", "IN_PROGRESS", "DONE"]
+        self._documents = 0
+        base = "/reports/2021-06-30"
+        self.app = web.Application()
+        self.app.add_routes(
+            [
+                web.post("/auth/o2/token", self._token),
+                web.post(f"{base}/reports", self._create),
+                web.get(f"{base}/reports/50039", self._report),
+                web.get(f"{base}/documents/doc.3.made-up", self._document),
+            ]
+        )
+        self.files = web.Application()
+        self.files.router.add_get("/made-up", self._file)
+
+    async def _token(self, request: web.Request) -> web.Response:
+        self.asked.append("token")
+        form = await request.post()
+        assert (form["grant_type"], form["refresh_token"]) == ("refresh_token", "Atzr|own")
+        assert (form["client_id"], form["client_secret"]) == ("key", SECRET)
+        return web.json_response({"access_token": "Atza|1", "token_type": "bearer", "expires_in": 3600})
+
+    def _signed(self, request: web.Request, asked: str) -> None:
+        self.asked.append(asked)
+        if request.headers.get("x-amz-access-token") != "Atza|1":
+            raise web.HTTPForbidden
+
+    async def _create(self, request: web.Request) -> web.Response:
+        self._signed(request, "create")
+        asked = await request.json()
+        assert asked == {"reportType": "GET_MERCHANT_LISTINGS_ALL_DATA", "marketplaceIds": ["ATVPDKIKX0DER", "A2EUQ1"]}
+        return web.json_response({"reportId": "50039"}, status=202)
+
+    async def _report(self, request: web.Request) -> web.Response:
+        self._signed(request, "report")
+        told = {"reportId": "50039", "processingStatus": self._statuses.pop(0)}
+        if told["processingStatus"] == "DONE":
+            told["reportDocumentId"] = "doc.3.made-up"
+        return web.json_response(told)
+
+    async def _document(self, request: web.Request) -> web.Response:
+        self._signed(request, "document")
+        self._documents += 1
+        url = f"{self.files_origin}/made-up?X-Amz-Signature={self._documents}"
+        told = {"reportDocumentId": "doc.3.made-up", "url": url, "compressionAlgorithm": "GZIP"}
+        return web.json_response(told)
+
+    async def _file(self, request: web.Request) -> web.Response:
+        self.asked.append("file")
+        assert "x-amz-access-token" not in request.headers
+        if request.query["X-Amz-Signature"] == "1":
+            text = "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
+            return web.Response(status=403, text=text, content_type="application/xml")
+        return web.Response(body=gzip.compress(b"sku\tprice\nA-1\t7\n"), content_type="application/octet-stream")
+
+
+async def test_amazon_sp_api(tmp_path: Path) -> None:
+    """The report leads to its document, the document to a URL, again where that has expired; the file is unpacked."""
+    partner = _SellingPartner()
+    async with listening(partner.app) as origin, listening(partner.files) as partner.files_origin:
+        settings = {
+            "endpoint": origin, "login": origin,
+            "client_id": "key", "client_secret": SECRET, "refresh_token": "Atzr|own",
+        }  # fmt: skip
+        params = {"report_type": "GET_MERCHANT_LISTINGS_ALL_DATA", "marketplaces": '["ATVPDKIKX0DER", "A2EUQ1"]'}
+        landed = await run(tmp_path, "amazon-sp-api", settings, "report", params, limits={"spacing_s": 0.0})
+    assert landed.job.state is State.SUCCEEDED
+    assert list(landed.files.values()) == [b"sku\tprice\nA-1\t7\n"]
+    reports = ["report", "report", "report"]
+    assert partner.asked == ["token", "create", *reports, "document", "file", "document", "file"]

@@ -1,0 +1,1 @@
+"""Checks of the source as a whole that the import contracts cannot express."""

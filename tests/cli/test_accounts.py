@@ -1,0 +1,144 @@
+"""``tidewaiter accounts``: how accounts stand, and a person's say in it; a real daemon heeds it."""
+
+import json
+import signal
+import sqlite3
+import time
+
+import pytest
+
+from app.cli.errors import ExitCode
+from tests.cli.conftest import Place
+from tests.cli.test_jobs import submit
+from tests.cli.test_processes import STATISTICS, wait_for
+
+
+def execute(place: Place, statement: str, *parameters: object) -> None:
+    """Write into the database, as a daemon would."""
+    with sqlite3.connect(place.folder / "tidewaiter.db") as database:
+        database.execute(statement, parameters)
+    database.close()
+
+
+def test_an_open_account(place: Place) -> None:
+    """Provider, nothing wrong, and the live jobs by state."""
+    for _ in range(2):
+        submit(place)
+    assert place.json("accounts", "list") == [
+        {"name": "shop", "provider": "symplify", "paused": None, "closed": [], "jobs": {"queued": 2}}
+    ]
+    text = place("accounts", "list").stdout
+    assert "open" in text
+    assert "2 queued" in text
+
+
+def test_pausing_and_resuming(place: Place) -> None:
+    """A person's pause is theirs, with their reason; resuming tells how long it was; both can be said twice."""
+    assert place("accounts", "pause", "shop", "--reason", "maintenance").stdout == "account shop is paused\n"
+    paused = place.json("accounts", "pause", "shop", "--reason", "maintenance, still")["paused"]
+    assert (paused["by"], paused["reason"]) == ("person", "maintenance, still")
+    (shop,) = place.json("accounts", "list")
+    assert shop["paused"]["at"] == paused["at"]
+    text = place("accounts", "list").stdout
+    assert "paused by a person" in text
+    assert "maintenance, still" in text
+    assert place("accounts", "resume", "shop").stdout.startswith("account shop is resumed after ")
+    assert place("accounts", "resume", "shop").stdout == "account shop was not paused\n"
+    again = place.json("accounts", "resume", "shop")
+    assert (again["paused"], again["paused_s"]) == (None, None)
+
+
+def test_jobs_wait_in_a_paused_account(place: Place) -> None:
+    """A pause refuses no job: it is taken in, and its deadline moves by as long as it has waited."""
+    place("accounts", "pause", "shop")
+    number = submit(place)
+    execute(place, "UPDATE accounts SET paused_at = paused_at - 1000")
+    execute(place, "UPDATE jobs SET created_at = created_at - 400")
+    before = place.json("jobs", "show", str(number))
+    assert place.json("accounts", "resume", "shop")["paused_s"] == pytest.approx(1000, abs=20)
+    after = place.json("jobs", "show", str(number))
+    assert after["deadline_at"] - before["deadline_at"] == pytest.approx(400, abs=20)
+    assert after["version"] == before["version"]
+
+
+def test_whose_pause_it_is(place: Place) -> None:
+    """Refused credentials and failures of TLS are told apart; what a provider said cannot steer the terminal."""
+    place("accounts", "pause", "shop")
+    for by, told in (("credentials", "credentials refused"), ("tls", "TLS failed")):
+        execute(place, "UPDATE accounts SET paused_by = ?, paused_reason = ?", by, "HTTP 401: \x1b[2Jno")
+        text = place("accounts", "list").stdout
+        assert told in text
+        assert "\x1b" not in text
+        assert place.json("accounts", "list")[0]["paused"]["by"] == by
+
+
+def test_lanes_that_are_closed_for_a_while(place: Place) -> None:
+    """A throttle says until when, a breaker only why; a throttle that is over is not told."""
+    submit(place)
+    later = time.time() + 3600
+    execute(place, "UPDATE lanes SET closed_until = ?, closed_reason = 'HTTP 429'", later)
+    (closed,) = place.json("accounts", "list")[0]["closed"]
+    assert (closed["until"], closed["reason"]) == (pytest.approx(later), "HTTP 429")
+    assert "closed until" in place("accounts", "list").stdout
+    execute(place, "UPDATE lanes SET closed_until = 0, closed_reason = 'HTTP 502'")
+    assert "closed by its breaker" in place("accounts", "list").stdout
+    execute(place, "UPDATE lanes SET closed_until = 5, closed_reason = 'HTTP 429'")
+    assert place.json("accounts", "list")[0]["closed"] == []
+
+
+@pytest.mark.parametrize("command", ["pause", "resume"])
+def test_no_such_account(place: Place, command: str) -> None:
+    """A name that is not configured ends with 2, and with the names that are."""
+    told = place("accounts", command, "shpo", code=ExitCode.USAGE)
+    assert told.stderr == "tidewaiter: unknown account 'shpo'; configured: shop\n"
+
+
+@pytest.mark.parametrize("command", [("list",), ("pause",), ("resume",)])
+def test_help_shows_an_example(place: Place, command: tuple[str, ...]) -> None:
+    """Every command shows how it is called."""
+    assert f"tidewaiter accounts {command[0]}" in place("accounts", *command, "--help").stdout
+
+
+def test_json_is_json(place: Place) -> None:
+    """Whatever prints data prints one JSON document and nothing else."""
+    for arguments in (("list",), ("pause", "shop"), ("resume", "shop")):
+        json.loads(place("accounts", *arguments, "--json").output)
+
+
+def test_a_daemon_heeds_a_pause(emulated: Place) -> None:
+    """Within a look-out round of another process's wish nothing is asked any more, and everything again after it."""
+    with emulated.process("serve") as daemon:
+        wait_for(daemon, "daemon.started")
+        emulated("accounts", "pause", "shop", "--reason", "maintenance")
+        assert '"by": "person"' in wait_for(daemon, "account.paused")
+        number = str(submit(emulated))
+        emulated("submit", *STATISTICS, "--wait", "--timeout", "1", code=ExitCode.TIMED_OUT)
+        assert emulated.json("jobs", "show", number)["state"] == "queued"
+        emulated("accounts", "resume", "shop")
+        wait_for(daemon, "account.resumed")
+        emulated("submit", *STATISTICS, "--wait", "--timeout", "30")
+        assert emulated.json("jobs", "show", number)["state"] == "succeeded"
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.wait(30) == 0
+
+
+def test_26_a_restart_with_another_key_resumes(emulated: Place) -> None:
+    """A wrong key pauses the account; mended in the configuration, the next start of the daemon goes on by itself."""
+    right = emulated.config.read_text()
+    emulated.config.write_text(right.replace('token = "canary-token"', 'token = "mistyped"'))
+    number = str(submit(emulated))
+    for _ in range(2):
+        with emulated.process("serve") as daemon:
+            assert "401" in wait_for(daemon, "account.refused")
+            daemon.send_signal(signal.SIGTERM)
+            assert daemon.wait(30) == 0
+    (shop,) = emulated.json("accounts", "list")
+    assert shop["paused"]["by"] == "credentials"
+    assert shop["jobs"] == {"queued": 1}
+    emulated.config.write_text(right)
+    with emulated.process("serve") as daemon:
+        assert "the settings have changed" in wait_for(daemon, "account.resumed")
+        wait_for(daemon, "job.finished")
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.wait(30) == 0
+    assert emulated.json("jobs", "show", number)["state"] == "succeeded"

@@ -1,0 +1,78 @@
+"""``tidewaiter schedules``, as it is used."""
+
+from tests.cli.conftest import CONFIG, Place
+
+SCHEDULES = """
+[schedules.nightly-opens]
+account = "shop"
+operation = "statistics"
+cron = "15 4 * * *"
+timezone = "Europe/Stockholm"
+catch_up = "skip"
+params = { export_type = "OPENS", period = "LAST_DAY" }
+"""
+
+
+def test_list_next_and_run(place: Place) -> None:
+    """A schedule is listed, its next ticks are told with their parameters, and its job can be asked for now."""
+    place.config.write_text(CONFIG + SCHEDULES)
+    (listed,) = place.json("schedules", "list")
+    assert listed["name"] == "nightly-opens"
+    assert listed["next_at"] > 0
+    assert listed["job"] is None
+    assert "nightly-opens" in place("schedules", "list").stdout
+    ticks = place.json("schedules", "next", "nightly-opens", "--number", "3")
+    assert len(ticks) == 3
+    assert ticks[0]["params"] == {"export_type": "OPENS", "period": "LAST_DAY"}
+    assert "period=LAST_DAY" in place("schedules", "next", "nightly-opens").stdout
+    job = place.json("schedules", "run", "nightly-opens")
+    assert (job["state"], job["operation"]) == ("queued", "statistics")
+    assert len(place.json("jobs", "list")) == 1
+
+
+def test_an_unknown_schedule(place: Place) -> None:
+    """A name that is not configured is answered with those that are."""
+    place.config.write_text(CONFIG + SCHEDULES)
+    result = place("schedules", "run", "weekly", code=2)
+    assert "unknown schedule 'weekly'; configured: nightly-opens" in result.stderr
+
+
+def test_bad_schedules_are_all_told(place: Place) -> None:
+    """Every fault of every schedule is told at once, with its key; nothing is started."""
+    place.config.write_text(
+        CONFIG
+        + """
+[schedules.a]
+account = "shop"
+operation = "statistics"
+cron = "15 4 * *"
+timezone = "Europe/Atlantis"
+catch_up = "some"
+params = { export_type = "${tomorrow}" }
+[schedules.b]
+account = "nobody"
+operation = "statistics"
+cron = "15 4 * * *"
+[schedules.c]
+account = "shop"
+operation = "statisticks"
+cron = "15 4 * * *"
+[schedules.d]
+account = "shop"
+operation = "statistics"
+cron = "15 4 * * *"
+params = { export_type = "OPENS", periode = "LAST_DAY" }
+"""
+    )
+    said = place("schedules", "list", code=78).stderr
+    for fault in (
+        "schedules.a.cron: has 4 fields and needs 5",
+        "schedules.a.timezone: 'Europe/Atlantis' is no time zone; names are such as Europe/Amsterdam",
+        "schedules.a.catch_up: must be 'skip', 'last' or 'all'",
+        "schedules.a.params.export_type: holds ${tomorrow}, which there is not",
+        "schedules.b.account: 'nobody' is no configured account (there are: shop)",
+        "schedules.c.operation: 'statisticks' is no operation of account shop (there are: statistics)",
+        "schedules.d.params: ",
+        "unknown parameter",
+    ):
+        assert fault in said, said

@@ -1,0 +1,252 @@
+"""A world for a spec of one's own: a daemon in virtual time, and a provider that is one function."""
+
+import asyncio
+import io
+import json
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from pathlib import Path
+from random import Random
+from typing import TypeAlias, TypeVar
+
+import aiosqlite
+
+from app import bootstrap
+from app.clock import Clock
+from app.config import Config
+from app.desk import Desk
+from app.domain.job import TERMINAL, Job, State
+from app.domain.wire import WireRequest
+from app.log import configure
+from app.storage.local import LocalStorage
+from app.store.accounts import AccountStore
+from app.store.engine import Database
+from app.store.jobs import JobStore
+from app.store.lanes import LaneStore
+from app.transport.wire import Timeouts
+from tests.simulation.inline_sqlite import connect_inline
+from tests.simulation.loop import virtual_time
+
+T = TypeVar("T")
+
+ORIGIN = "http://127.0.0.1:9"
+ACCOUNT = "shop"
+_ENDS = TERMINAL | {State.PARKED}
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request as it reached the provider, in epoch seconds."""
+
+    at: float
+    request: WireRequest
+
+    @property
+    def path(self) -> str:
+        """Method and path, with the query."""
+        return f"{self.request.method} {self.request.url.removeprefix(ORIGIN)}"
+
+    @property
+    def json(self) -> object:
+        """The body."""
+        return json.loads(self.request.body or b"null")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A reply; a body that is no bytes is written as JSON."""
+
+    status: int = 200
+    body: object = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Answer: TypeAlias = Callable[[Sent], Said]
+
+
+class StubReply:
+    """A reply as the transport hands it on."""
+
+    def __init__(self, said: Said, url: str, now: float) -> None:
+        self.status = said.status
+        self.phrase = ""
+        self.url = url
+        self._body = said.body if isinstance(said.body, bytes) else json.dumps(said.body).encode()
+        given = {name.lower(): value for name, value in said.headers.items()}
+        self.headers: Mapping[str, str] = {
+            "date": formatdate(now, usegmt=True),
+            "content-length": str(len(self._body)),
+            **given,
+        }
+
+    async def read(self, limit: int) -> tuple[bytes, bool]:
+        """The body up to ``limit`` bytes, and whether there was more."""
+        return self._body[:limit], len(self._body) > limit
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body in one piece."""
+        yield self._body
+
+
+class StubWire:
+    """Hands every request to one function, half the latency before and half after it."""
+
+    def __init__(self, answer: Answer, clock: Clock, latency_s: float = 0.02) -> None:
+        self.answer = answer
+        self.sent: list[Sent] = []
+        self.latency_s = latency_s
+        self._clock = clock
+
+    @asynccontextmanager
+    async def open(
+        self, request: WireRequest, *, private_ok: bool, timeouts: Timeouts, stream: bool
+    ) -> AsyncIterator[StubReply]:
+        """One request, one hop."""
+        assert private_ok, "the stub stands on loopback"
+        await self._clock.sleep(self.latency_s / 2)
+        sent = Sent(self._clock.now(), request)
+        self.sent.append(sent)
+        said = self.answer(sent)
+        await self._clock.sleep(self.latency_s / 2)
+        yield StubReply(said, request.url, self._clock.now())
+
+
+@dataclass(slots=True)
+class StubWorld:
+    """What a story can lay its hands on while the daemon runs."""
+
+    desk: Desk
+    clock: Clock
+    wire: StubWire
+    root: Path
+    output: io.StringIO
+    _again: Callable[[float], Awaitable[None]]
+
+    async def restart(self, after_s: float = 0.0) -> None:
+        """Drain the daemon, and start another after so long."""
+        await self._again(after_s)
+
+    async def submit(self, params: Mapping[str, object] | None = None, operation: str = "report") -> Job:
+        """Ask for a job."""
+        job, _ = await self.desk.submit(ACCOUNT, operation, params or {})  # type: ignore[arg-type]  # is JSON
+        return job
+
+    async def ended(self, job: Job, within_s: float = 86_400.0) -> Job:
+        """The job when it has come to its end."""
+        found = job
+        for _ in range(int(within_s)):
+            found = await self.job(job)
+            if found.state in _ENDS:
+                break
+            await self.clock.sleep(1.0)
+        return found
+
+    async def job(self, job: Job) -> Job:
+        """The job as it stands."""
+        found = await self.desk.jobs.get(job.id)
+        assert found is not None
+        return found
+
+    async def file_of(self, job: Job) -> bytes:
+        """The only file of a job."""
+        (artifact,) = await self.desk.jobs.artifacts(job.id)
+        return (self.root / "exports" / artifact.key).read_bytes()
+
+    def events(self, name: str) -> list[dict[str, object]]:
+        """The log lines of one event."""
+        lines = [json.loads(line) for line in self.output.getvalue().splitlines()]
+        return [line for line in lines if line["event"] == name]
+
+    def paths(self) -> list[str]:
+        """What the provider was asked, in order."""
+        return [sent.path for sent in self.wire.sent]
+
+
+def in_stub_world(
+    template: Path, spec: str, answer: Answer, story: Callable[[StubWorld], Awaitable[T]], **account: object
+) -> T:
+    """Run a daemon in virtual time while a story is told.
+
+    Args:
+        template: a migrated, empty SQLite file.
+        spec: the text of a provider named ``demo``, whose setting ``server`` is its address.
+        answer: the provider.
+        story: what happens.
+        account: more of the account's table in the configuration.
+    """
+    with virtual_time() as (loop, clock), tempfile.TemporaryDirectory(prefix="tidewaiter-stub-") as folder:
+        root = Path(folder)
+        shutil.copyfile(template, root / "tidewaiter.db")
+        (root / "specs").mkdir()
+        (root / "specs" / "demo.toml").write_text(spec)
+        return loop.run_until_complete(_live(root, StubWire(answer, clock), clock, story, account))
+
+
+async def _live(
+    root: Path,
+    wire: StubWire,
+    clock: Clock,
+    story: Callable[[StubWorld], Awaitable[T]],
+    account: Mapping[str, object],
+) -> T:
+    output = io.StringIO()
+    log = configure("json", "info", [], clock=clock, stream=output, strict=True)
+    config = _config(root, account)
+    accounts = bootstrap.bind_accounts(config)
+    database = Database.open(config.database.url, clock, sqlite_connect=lambda: _connect(root / "tidewaiter.db"))
+    lives: list[asyncio.Task[None]] = []
+
+    async def daemon() -> None:
+        own = Database.open(config.database.url, clock, sqlite_connect=lambda: _connect(root / "tidewaiter.db"))
+        seams = bootstrap.Seams(clock, Random(1), wire, own, LocalStorage(root / "exports", _inline))
+        built = await bootstrap.build_daemon(config, accounts, seams, log)
+        await built.run(stop)
+        await own.close()
+
+    async def restart(after_s: float) -> None:
+        stop.set()
+        await lives[-1]
+        await clock.sleep(after_s)
+        stop.clear()
+        lives.append(group.create_task(daemon()))
+
+    desk = Desk(
+        accounts, JobStore(database), LaneStore(database), pauses=AccountStore(database),
+        shards=dict.fromkeys(accounts, 1), clock=clock, rand=Random(2), log=log,
+    )  # fmt: skip
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        lives.append(group.create_task(daemon()))
+        result = await story(StubWorld(desk, clock, wire, root, output, restart))
+        stop.set()
+    await database.close()
+    return result
+
+
+def _config(root: Path, account: Mapping[str, object]) -> Config:
+    whole = {"provider": "demo", "allow_private": True, "settings": {"server": ORIGIN}, **account}
+    return Config.model_validate(
+        {
+            "database": {"url": f"sqlite:///{root / 'tidewaiter.db'}"},
+            "storage": {"root": str(root / "exports")},
+            "worker": {"lease_s": 60.0, "lookout_s": 5.0, "drain_s": 10.0},
+            "accounts": {ACCOUNT: whole},
+            "retention": {},
+            "log": {},
+            "providers": {"folders": [str(root / "specs")]},
+        }
+    )
+
+
+async def _connect(path: Path) -> aiosqlite.Connection:
+    connection = await connect_inline(path)
+    connection.isolation_level = None
+    return connection
+
+
+async def _inline(work: Callable[[], T]) -> T:
+    return work()

@@ -1,0 +1,243 @@
+"""What every storage promises, in a folder as in a bucket."""
+
+import hashlib
+import random
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from app.domain.manifest import file_name, folder_of
+from app.storage.base import ChecksumError, Landing, StorageError
+from tests.storage.conftest import Shelf
+
+KEY = "shop/statistics/2026/01/31/7/result.csv"
+SMALL = random.Random(1).randbytes(5 * 2**20 + 12_345)
+LARGE = random.Random(2).randbytes(20 * 2**20 + 12_345)
+ETAG = '"5a1c"'
+
+
+def sha256(content: bytes) -> str:
+    """As hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def md5(content: bytes) -> str:
+    """As hex."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+async def send(landing: Landing, content: bytes, piece: int = 100_000) -> None:
+    """Write ``content`` in pieces, as a network would."""
+    for at in range(0, len(content), piece):
+        await landing.write(content[at : at + piece])
+
+
+@pytest.mark.parametrize("piece", [1000, 2**18, 2**20, 3 * 2**20, 10**9])
+@pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
+async def test_it_lands_whole(shelf: Shelf, content: bytes, piece: int) -> None:
+    """In whatever pieces it comes: the bytes, the size and the checksum are right, and nothing else is left."""
+    landing = await shelf.storage.open(KEY, 7, 0)
+    assert (landing.offset, landing.validator) == (0, None)
+    await send(landing, content, piece)
+    assert KEY not in shelf.listing()
+    landed = await landing.finish(sha256=sha256(content), size=len(content))
+    assert (landed.size, landed.sha256) == (len(content), sha256(content))
+    assert (shelf.listing(), shelf.unfinished()) == ([KEY], 0)
+    assert shelf.read(KEY) == content
+
+
+async def test_single_bytes(shelf: Shelf) -> None:
+    """A host that sends byte by byte does not reach what one system call can take."""
+    landing = await shelf.storage.open(KEY, 7, 0)
+    await send(landing, SMALL[:5000], 1)
+    await landing.finish(sha256=sha256(SMALL[:5000]))
+    assert shelf.read(KEY) == SMALL[:5000]
+
+
+async def test_an_empty_file(shelf: Shelf) -> None:
+    """Zero rows are a success (fault 33), and land as nothing."""
+    landing = await shelf.storage.open(KEY, 7, 0, md5=True)
+    assert (await landing.finish(size=0, sha256=sha256(b"").upper(), md5=md5(b"").upper())).size == 0
+    assert shelf.read(KEY) == b""
+
+
+@pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
+@pytest.mark.parametrize("wrong", ["longer", "shorter", "sha256", "md5"])
+async def test_what_was_not_announced(shelf: Shelf, content: bytes, wrong: str) -> None:
+    """A wrong size or checksum never lands, and nothing of it is kept (fault 38)."""
+    await shelf.storage.put(KEY, b"what was there")
+    landing = await shelf.storage.open(KEY, 7, 0, md5=True)
+    await send(landing, content)
+    other = b"something else"
+    with pytest.raises(ChecksumError):
+        await landing.finish(
+            size={"longer": len(content) + 1, "shorter": len(content) - 1}.get(wrong),
+            sha256=sha256(other) if wrong == "sha256" else None,
+            md5=md5(other) if wrong == "md5" else None,
+        )
+    assert (shelf.listing(), shelf.unfinished()) == ([KEY], 0)
+    assert shelf.read(KEY) == b"what was there"
+
+
+async def test_an_md5_that_was_not_reckoned(shelf: Shelf) -> None:
+    """An announced MD5 that nobody reckoned along is no proof."""
+    landing = await shelf.storage.open(KEY, 7, 0)
+    with pytest.raises(ChecksumError):
+        await landing.finish(md5=md5(b""))
+
+
+@pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
+async def test_it_replaces_what_bears_its_name(shelf: Shelf, content: bytes) -> None:
+    """A file that landed before a crash is landed again, in its place: there is no second one (fault 4)."""
+    for each in (b"landed, not committed", content, content):
+        landing = await shelf.storage.open(KEY, 7, 0)
+        await send(landing, each)
+        await landing.finish()
+    assert (shelf.listing(), shelf.unfinished()) == ([KEY], 0)
+    assert shelf.read(KEY) == content
+
+
+@pytest.mark.parametrize("content", [b"", SMALL, LARGE], ids=["nothing", "small", "large"])
+async def test_discarding(shelf: Shelf, content: bytes) -> None:
+    """Nothing is left; ending again is harmless."""
+    landing = await shelf.storage.open(KEY, 7, 0)
+    await send(landing, content)
+    for _ in range(2):
+        await landing.discard()
+        await landing.checkpoint(ETAG)
+    assert (shelf.listing(), shelf.unfinished()) == ([], 0)
+
+
+@pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
+async def test_ending_a_landed_file_again(shelf: Shelf, content: bytes) -> None:
+    """Whoever cleans up after a cancellation need not know whether the file had landed by then."""
+    landing = await shelf.storage.open(KEY, 7, 0)
+    await send(landing, content)
+    await landing.finish()
+    await landing.checkpoint(ETAG)
+    await landing.discard()
+    assert shelf.listing() == [KEY]
+
+
+@pytest.mark.parametrize("before", [b"of the old one", LARGE], ids=["small", "large"])
+async def test_starting_over(shelf: Shelf, before: bytes) -> None:
+    """The remote sends the file from its beginning, or another file: nothing of the old one stays (faults 39, 40)."""
+    landing = await shelf.storage.open(KEY, 7, 0)
+    await send(landing, before)
+    await landing.restart()
+    assert (landing.offset, landing.validator) == (0, None)
+    await landing.write(b"another file")
+    await landing.finish(size=12, sha256=sha256(b"another file"))
+    assert (shelf.listing(), shelf.unfinished()) == ([KEY], 0)
+    assert shelf.read(KEY) == b"another file"
+
+
+@pytest.mark.parametrize("content", [b"of the stale one", LARGE], ids=["small", "large"])
+async def test_a_stale_owner_spoils_nothing(shelf: Shelf, content: bytes) -> None:
+    """An owner that wakes up after its lease has passed on does not land its file over its successor's.
+
+    Invariant 5, for files.
+    """
+    stale = await shelf.storage.open(KEY, 7, 0)
+    await send(stale, content)
+    successor = await shelf.storage.open(KEY, 7, 0)
+    await successor.write(b"of the successor")
+    await successor.finish()
+    with pytest.raises(StorageError):
+        await stale.finish()
+    await stale.discard()
+    assert (shelf.listing(), shelf.unfinished()) == ([KEY], 0)
+    assert shelf.read(KEY) == b"of the successor"
+
+
+async def test_a_small_file(shelf: Shelf) -> None:
+    """It lands under its key and nothing else is left; a second one of that name replaces it."""
+    for content in (b"first", b"second, longer"):
+        landed = await shelf.storage.put("shop/statistics/2026/01/31/7/manifest.json", content)
+        assert (landed.size, landed.sha256) == (len(content), sha256(content))
+        assert shelf.listing() == ["shop/statistics/2026/01/31/7/manifest.json"]
+        assert shelf.read(shelf.listing()[0]) == content
+
+
+async def test_finding(shelf: Shelf) -> None:
+    """The size of a landed file; folders and names in thin air are none."""
+    await shelf.storage.put("a/b", b"12345")
+    assert await shelf.storage.find("a/b") == 5
+    assert await shelf.storage.find("a") is None
+    assert await shelf.storage.find("a/c") is None
+    assert await shelf.storage.find("a/b/c") is None
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "/etc/passwd",
+        "../../etc/passwd",
+        "a/../../b",
+        "a/..",
+        "a/./b",
+        "a//b",
+        "a/",
+        ".partial/1-0.json",
+        ".hidden",
+        "a/b\0c",
+        "a/b\nc",
+        "a\\..\\b",
+        "a/" + "b" * 256,
+        "a/" + "ü" * 200,
+        "a/\udcff",
+    ],
+)
+@pytest.mark.parametrize("call", ["open", "put", "find"])
+async def test_keys_that_lead_elsewhere(shelf: Shelf, key: str, call: str) -> None:
+    """Keys are made safe before they come here; here they are refused once more, in every method (fault 45)."""
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
+        "open": lambda: shelf.storage.open(key, 1, 0),
+        "put": lambda: shelf.storage.put(key, b""),
+        "find": lambda: shelf.storage.find(key),
+    }
+    with pytest.raises(StorageError):
+        await calls[call]()
+    assert shelf.listing() == []
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["../../etc/passwd", "", "x" * 4096, "\udcff\x00\n", "manifest.json", "ü.csv", "..", "a b#c%2Fd+e?f=g&h~i:j@k.csv"],
+)
+async def test_names_that_a_provider_proposes(shelf: Shelf, label: str) -> None:
+    """Whatever a provider calls a file, the key made of it is one that lands where it should (fault 45)."""
+    key = f"{folder_of('shop', 'statistics', 1.77e9, 7)}/{file_name(label, 0, 2, 'text/csv', 'statistics')}"
+    await shelf.storage.put(key, b"a,b")
+    assert shelf.listing() == [key]
+    assert shelf.read(key) == b"a,b"
+
+
+async def test_a_check_leaves_nothing(shelf: Shelf) -> None:
+    """A probe that passes is gone afterwards."""
+    await shelf.storage.check()
+    assert (shelf.listing(), shelf.unfinished()) == ([], 0)
+
+
+async def test_sweeping_where_nothing_was_begun(shelf: Shelf) -> None:
+    """A storage that was never used has nothing to sweep."""
+    assert await shelf.storage.sweep(2e9, keep=()) == 0
+
+
+async def test_a_copy(shelf: Shelf) -> None:
+    """It is a file of its own, with a checksum reckoned anew; what becomes of the one does nothing to the other."""
+    await shelf.storage.put(KEY, SMALL)
+    copied = KEY.replace("/7/", "/8/")
+    landed = await shelf.storage.copy(KEY, copied)
+    assert (landed.size, landed.sha256) == (len(SMALL), sha256(SMALL))
+    shelf.write(KEY, b"something else by now")
+    assert shelf.read(copied) == SMALL
+    assert shelf.unfinished() == 0
+
+
+async def test_a_copy_of_nothing(shelf: Shelf) -> None:
+    """A file that is not there cannot be copied, and nothing is left of the attempt."""
+    with pytest.raises(StorageError, match="Could not"):
+        await shelf.storage.copy(KEY, KEY.replace("/7/", "/8/"))
+    assert (shelf.listing(), shelf.unfinished()) == ([], 0)

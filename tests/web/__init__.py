@@ -1,0 +1,1 @@
+"""What listens, tested over real sockets."""

@@ -1,0 +1,275 @@
+"""A whole daemon that can be called back, against a provider that does so. Numbers are rows of the catalogue of faults.
+
+Its schedules are so slow that a job ends within a test only because of a callback, unless the test says otherwise.
+"""
+
+import asyncio
+import io
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from app import bootstrap
+from app.config import Config, ConfigError, load
+from app.desk import Desk
+from app.domain.job import TERMINAL, Job, State
+from app.log import configure
+
+SPEC = """
+name = "caller"
+title = "An API that calls back"
+base_url = "${account.server}"
+[account]
+server = { type = "url", help = "the server" }
+[operations.report]
+title = "Report"
+[operations.report.schedule]
+first_delay_s = FIRST
+interval_s = FIRST
+cap_s = 3600
+[operations.report.callback]
+first_delay_s = FIRST
+interval_s = FIRST
+[operations.report.submit]
+url = "/jobs"
+json = { notify = "${callback_url}" }
+handle = "id"
+[operations.report.poll]
+url = "/jobs/${handle}"
+rules = [{ word = "state", words = { working = "pending", done = "ready" } }]
+[operations.report.results]
+url = "/jobs/${handle}/file"
+"""
+
+
+@dataclass(slots=True)
+class Caller:
+    """A provider that calls back when the test wants it to."""
+
+    state: str = "working"
+    early: bool = False
+    notify: list[str | None] = field(default_factory=list)
+    polls: int = 0
+    polled: asyncio.Event = field(default_factory=asyncio.Event)
+    submitted: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def create(self, request: web.Request) -> web.Response:
+        """Take a job; one that is early calls back before it has answered."""
+        self.notify.append((await request.json()).get("notify"))
+        if self.early:
+            assert await self.call() == 204
+        self.submitted.set()
+        return web.json_response({"id": f"r-{len(self.notify)}"}, status=201)
+
+    async def status(self, _: web.Request) -> web.Response:
+        """How the job is."""
+        self.polls += 1
+        self.polled.set()
+        return web.json_response({"state": self.state})
+
+    async def file(self, _: web.Request) -> web.Response:
+        """The file."""
+        return web.Response(body=b"the report")
+
+    async def call(self, body: bytes = b"{}") -> int:
+        """Call back, at the address that the last submit named."""
+        assert self.notify[-1] is not None
+        async with aiohttp.ClientSession() as session, session.post(self.notify[-1], data=body) as reply:
+            return reply.status
+
+
+@dataclass(slots=True)
+class Stage:
+    """The provider, the configuration, and what the daemon has logged."""
+
+    caller: Caller
+    config: Config
+    port: int
+    output: io.StringIO = field(default_factory=io.StringIO)
+
+    @asynccontextmanager
+    async def daemon(self) -> AsyncIterator[Desk]:
+        """A daemon that runs meanwhile, and a desk to ask things at."""
+        log = configure("json", "debug", (), stream=self.output, strict=True)
+        stop = asyncio.Event()
+        async with bootstrap.open_desk(self.config, log) as desk:
+            running = asyncio.ensure_future(bootstrap.serve(self.config, log, stop=stop))
+            try:
+                yield desk
+            finally:
+                stop.set()
+                assert await running == 0
+                log.close()
+
+    async def ended(self, desk: Desk, number: int) -> Job:
+        """The job, when it has come to its end."""
+        async with asyncio.timeout(20):
+            while True:
+                job = await desk.jobs.get(number)
+                assert job is not None
+                if job.state in TERMINAL:
+                    return job
+                await asyncio.sleep(0.02)
+
+    def lines(self) -> list[dict[str, object]]:
+        """What has been logged."""
+        return [json.loads(line) for line in self.output.getvalue().splitlines()]
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        port: int = bound.getsockname()[1]
+        return port
+
+
+Prepare = Callable[..., Awaitable[Stage]]
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Prepare]:
+    """Prepares a stage, given the delay of both schedules, and how seldom the daemon looks out for what others did."""
+    caller = Caller()
+    application = web.Application()
+    application.router.add_post("/jobs", caller.create)
+    application.router.add_get("/jobs/{id}", caller.status)
+    application.router.add_get("/jobs/{id}/file", caller.file)
+    async with TestServer(application, host="127.0.0.1") as server:
+
+        async def prepare(delay_s: float, lookout_s: float = 30.0) -> Stage:
+            port = _free_port()
+            (tmp_path / "specs").mkdir()
+            (tmp_path / "specs" / "caller.toml").write_text(SPEC.replace("FIRST", f"{delay_s:.1f}"))
+            (tmp_path / "tidewaiter.toml").write_text(
+                f'[worker]\nlookout_s = {lookout_s}\n[callbacks]\nlisten = "127.0.0.1:{port}"\n'
+                f'public_url = "http://127.0.0.1:{port}/"\n[providers]\nfolders = ["specs"]\n'
+                f'[accounts.shop]\nprovider = "caller"\nallow_private = true\n'
+                f'[accounts.shop.settings]\nserver = "{str(server.make_url("")).rstrip("/")}"\n'
+            )
+            return Stage(caller, load(tmp_path / "tidewaiter.toml", {}), port)
+
+        yield prepare
+
+
+async def test_a_callback_saves_the_wait(stage: Prepare) -> None:
+    """A job whose next poll is an hour away lands its file within moments of the call: the lane was woken."""
+    place = await stage(3600.0)
+    async with place.daemon() as desk:
+        job, _ = await desk.submit("shop", "report", {})
+        await place.caller.submitted.wait()
+        place.caller.state = "done"
+        assert await place.caller.call() == 204
+        assert (await place.ended(desk, job.id)).state is State.SUCCEEDED
+        assert await place.caller.call() == 404
+    assert place.caller.polls == 1
+    (line,) = [line for line in place.lines() if line["event"] == "callback.received"]
+    assert line["job"] == job.id
+    token = str(place.caller.notify[0]).rsplit("/", 1)[-1]
+    assert len(token) == 43
+    assert token not in place.output.getvalue()
+
+
+async def test_48_a_forged_body_is_one_poll(stage: Prepare) -> None:
+    """A call that says that all is done, while it is not, has the provider asked once; the job goes on waiting."""
+    place = await stage(3600.0)
+    async with place.daemon() as desk:
+        job, _ = await desk.submit("shop", "report", {})
+        await place.caller.submitted.wait()
+        assert await place.caller.call(b'{"state": "done", "file": "http://evil.example/"}') == 204
+        await asyncio.wait_for(place.caller.polled.wait(), 20)
+        async with asyncio.timeout(20):
+            while (now := await desk.jobs.get(job.id)) is None or now.hinted:  # noqa: ASYNC110  # a daemon tells nobody
+                await asyncio.sleep(0.02)
+        assert (now.state, now.polls, place.caller.polls) == (State.POLLING, 1, 1)
+        assert now.due_at is not None
+        assert now.due_at - now.created_at > 2800  # 3600, of which jitter takes a fifth at most
+
+
+async def test_49_a_callback_before_the_submits_answer_helps(stage: Prepare) -> None:
+    """A provider that calls back before it has answered the submit: the job is polled as soon as it has."""
+    place = await stage(3600.0)
+    place.caller.early, place.caller.state = True, "done"
+    async with place.daemon() as desk:
+        job, _ = await desk.submit("shop", "report", {})
+        await place.caller.submitted.wait()
+        ended = await place.ended(desk, job.id)
+    assert (ended.state, place.caller.polls) == (State.SUCCEEDED, 1)
+
+
+async def test_52_polling_suffices(stage: Prepare) -> None:
+    """A callback that never comes costs nothing but the slower schedule."""
+    place = await stage(0.1)
+    place.caller.state = "done"
+    async with place.daemon() as desk:
+        job, _ = await desk.submit("shop", "report", {})
+        assert (await place.ended(desk, job.id)).state is State.SUCCEEDED
+    assert place.caller.notify[0] is not None
+
+
+async def test_each_submit_has_its_own_address(stage: Prepare) -> None:
+    """Two jobs, two addresses, of which the database knows only hashes."""
+    place = await stage(3600.0, lookout_s=0.05)
+    async with place.daemon() as desk:
+        for _ in range(2):
+            await desk.submit("shop", "report", {})
+            await asyncio.wait_for(place.caller.submitted.wait(), 20)
+            place.caller.submitted.clear()
+    assert len(set(place.caller.notify)) == 2
+    stored = (Path(place.config.path).parent / "tidewaiter.db").read_bytes()
+    for url in place.caller.notify:
+        assert str(url).rsplit("/", 1)[-1].encode() not in stored
+
+
+async def test_without_a_listener_no_address_is_named(stage: Prepare) -> None:
+    """Where callbacks are not configured the submit leaves the key out, and the ordinary schedule holds."""
+    place = await stage(0.1)
+    place.caller.state = "done"
+    plain = place.config.model_copy(update={"callbacks": type(place.config.callbacks)()})
+    place.config = plain
+    async with place.daemon() as desk:
+        job, _ = await desk.submit("shop", "report", {})
+        assert (await place.ended(desk, job.id)).state is State.SUCCEEDED
+    assert place.caller.notify == [None]
+
+
+async def test_55_a_port_that_is_taken(stage: Prepare) -> None:
+    """One sentence with the key, as for any fault of the configuration, and no daemon was started."""
+    place = await stage(1.0)
+    log = configure("json", "debug", (), stream=place.output, strict=True)
+    with socket.create_server(("127.0.0.1", place.port)), pytest.raises(ConfigError) as caught:
+        await bootstrap.serve(place.config, log)
+    log.close()
+    (fault,) = caught.value.faults
+    assert fault.key == "callbacks.listen"
+    assert "Address already in use" in fault.reason
+    assert [line["event"] for line in place.lines()] == []
+
+
+async def test_07_the_daemon_dies_with_its_listener(stage: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When nothing listens any more the whole daemon ends with 1 and an ERROR, to be restarted whole."""
+    place = await stage(3600.0)
+    bound: list[socket.socket] = []
+    create_server = socket.create_server
+
+    def remembered(*arguments: object, **more: object) -> socket.socket:
+        bound.append(create_server(*arguments, **more))  # type: ignore[arg-type]  # passed on as they came
+        return bound[-1]
+
+    monkeypatch.setattr(socket, "create_server", remembered)
+    log = configure("json", "debug", (), stream=place.output, strict=True)
+    running = asyncio.ensure_future(bootstrap.serve(place.config, log))
+    async with asyncio.timeout(20):
+        while not any(line["event"] == "daemon.started" for line in place.lines()):  # noqa: ASYNC110  # a log is a file
+            await asyncio.sleep(0.02)
+        bound[0].shutdown(socket.SHUT_RDWR)
+        assert await running == 1
+    log.close()
+    (line,) = [line for line in place.lines() if line["event"] == "daemon.failed"]
+    assert "ListenerDiedError" in str(line["reason"])

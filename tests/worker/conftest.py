@@ -1,0 +1,16 @@
+"""An open database of either kind."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.store.engine import Database
+from tests.store.scene import StandingClock
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """An open database, with a clock that stands."""
+    opened = Database.open(database_url, StandingClock())
+    yield opened
+    await opened.close()

@@ -1,0 +1,175 @@
+"""Pauses as a daemon knows them: fingerprints, what is told, what begins and ends by itself."""
+
+import io
+import json
+from collections.abc import AsyncIterator, Callable
+from random import Random
+
+import pytest
+
+from app.domain.jsonvalue import Json
+from app.log import configure
+from app.store.accounts import AccountStore, PausedBy
+from app.store.engine import Database
+from app.worker.hold import Hold
+from app.worker.pauses import TLS_PAUSE_S, Pauses, fingerprint_of, is_of
+from tests.store.scene import OWNER, Scene, StandingClock
+
+SETTINGS: dict[str, Json] = {"server": "https://api.example.com", "token": "canary-77"}
+
+
+@pytest.fixture
+def clock() -> StandingClock:
+    """The time, on SQLite also the database's."""
+    return StandingClock()
+
+
+@pytest.fixture
+async def scene(sqlite_url: str, clock: StandingClock) -> AsyncIterator[Scene]:
+    """A database with a lane of the account ``acme``."""
+    database = Database.open(sqlite_url, clock)
+    yield await Scene.set_up(database)
+    await database.close()
+
+
+@pytest.fixture
+def output() -> io.StringIO:
+    """What the daemons log."""
+    return io.StringIO()
+
+
+@pytest.fixture
+def daemon(scene: Scene, clock: StandingClock, output: io.StringIO) -> Callable[..., Pauses]:
+    """Another daemon's view of the pauses, with its own idea of the settings."""
+    log = configure("json", "info", ["canary-77"], clock=clock, stream=output, strict=True)
+
+    def daemon(**changed: Json) -> Pauses:
+        return Pauses(AccountStore(scene.database), {"acme": SETTINGS | changed}, Random(3), log)
+
+    return daemon
+
+
+def _hold(scene: Scene, clock: StandingClock) -> Hold:
+    return Hold(scene.lane.id, scene.lane.epoch, clock, 30.0)
+
+
+def _told(output: io.StringIO) -> list[tuple[object, ...]]:
+    lines = [json.loads(line) for line in output.getvalue().splitlines()]
+    return [(line["event"], line["level"], line.get("by"), line.get("reason")) for line in lines]
+
+
+def test_a_fingerprint_knows_its_settings_and_shows_nothing() -> None:
+    """The same settings match in any order, others do not; equal settings have different fingerprints."""
+    one, other = fingerprint_of(SETTINGS, b"1" * 16), fingerprint_of(SETTINGS, b"2" * 16)
+    assert one != other
+    assert is_of(one, dict(reversed(SETTINGS.items())))
+    assert is_of(other, SETTINGS)
+    assert not is_of(one, SETTINGS | {"token": "canary-78"})
+    assert not is_of(one, SETTINGS | {"server": "https://eu.example.com"})
+    assert "canary" not in one
+
+
+async def test_26_a_refusal_is_heeded_at_once_and_written_in_the_next_round(
+    scene: Scene, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
+) -> None:
+    """The daemon that met it knows from now on; every other one knows after a round; each says so once, as an ERROR."""
+    mine, theirs = daemon(), daemon()
+    await mine.start()
+    await theirs.start()
+    mine.refuse("acme", PausedBy.CREDENTIALS, "HTTP 401", _hold(scene, clock))
+    assert (mine.reason("acme"), theirs.reason("acme")) == ("HTTP 401", None)
+    await theirs.look()
+    assert theirs.reason("acme") is None
+    for _ in range(3):
+        await mine.look()
+        await theirs.look()
+    assert (mine.reason("acme"), theirs.reason("acme")) == ("HTTP 401", "HTTP 401")
+    assert _told(output) == [("account.refused", "error", None, "HTTP 401")]  # the second is folded, they share a log
+
+
+async def test_26_it_lasts_until_a_person_resumes(
+    scene: Scene, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
+) -> None:
+    """Neither time nor a restart with the same settings ends it; a person does, in every daemon."""
+    mine = daemon()
+    mine.refuse("acme", PausedBy.CREDENTIALS, "HTTP 401", _hold(scene, clock))
+    await mine.look()
+    clock.at += 86_400.0
+    await mine.look()
+    restarted = daemon()
+    await restarted.start()
+    assert (mine.reason("acme"), restarted.reason("acme")) == ("HTTP 401", "HTTP 401")
+    await AccountStore(scene.database).resume("acme")
+    await mine.look()
+    await restarted.look()
+    assert (mine.reason("acme"), restarted.reason("acme")) == (None, None)
+    assert _told(output)[-1][:3] == ("account.resumed", "info", "credentials")
+
+
+async def test_26_a_restart_with_other_settings_resumes(
+    scene: Scene, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
+) -> None:
+    """Somebody has mended the key: whoever starts with it ends the pause, and the others see it."""
+    old = daemon()
+    old.refuse("acme", PausedBy.CREDENTIALS, "HTTP 401", _hold(scene, clock))
+    await old.look()
+    mended = daemon(token="new-key")
+    await mended.start()
+    await old.look()
+    assert (mended.reason("acme"), old.reason("acme")) == (None, None)
+    assert ("account.resumed", "info", "credentials", "the settings have changed") in _told(output)
+
+
+async def test_a_persons_pause_outlives_a_restart_with_other_settings(
+    scene: Scene, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
+) -> None:
+    """Whoever paused the account did not do it for its key."""
+    await AccountStore(scene.database).pause("acme", "maintenance")
+    changed = daemon(token="new-key")
+    await changed.start()
+    assert changed.reason("acme") == "maintenance"
+    assert _told(output) == [("account.paused", "warning", "person", "maintenance")]
+
+
+async def test_22_a_failure_of_tls_is_tried_again(
+    scene: Scene, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
+) -> None:
+    """After five minutes the account resumes by itself; where TLS still fails it is paused again."""
+    mine = daemon()
+    for _ in range(2):
+        mine.refuse("acme", PausedBy.TLS, "no safe connection", _hold(scene, clock))
+        await mine.look()
+        clock.at += TLS_PAUSE_S - 1
+        await mine.look()
+        assert mine.reason("acme") == "no safe connection"
+        clock.at += 1
+        await mine.look()
+        assert mine.reason("acme") is None
+    assert [line[0] for line in _told(output)] == ["account.paused", "account.resumed"] * 2
+
+
+async def test_accounts_of_others_are_left_alone(
+    scene: Scene, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
+) -> None:
+    """A daemon that does not know an account says nothing of it, and ends nothing."""
+    mine = daemon()
+    mine.refuse("acme", PausedBy.CREDENTIALS, "HTTP 401", _hold(scene, clock))
+    await mine.look()
+    stranger = Pauses(AccountStore(scene.database), {"other": {}}, Random(3), mine._log)
+    await stranger.start()
+    assert stranger.reason("acme") is None
+    assert (await AccountStore(scene.database).paused()).keys() == {"acme"}
+
+
+async def test_nothing_secret_is_stored(
+    scene: Scene, clock: StandingClock, sqlite_url: str, daemon: Callable[..., Pauses]
+) -> None:
+    """The database has a fingerprint, from which nobody reads the key."""
+    mine = daemon()
+    mine.refuse("acme", PausedBy.CREDENTIALS, "HTTP 401", _hold(scene, clock))
+    await mine.look()
+    (pause,) = (await AccountStore(scene.database).paused()).values()
+    assert pause.fingerprint is not None
+    assert pause.fingerprint.startswith("scrypt$")
+    assert "canary" not in pause.fingerprint
+    assert OWNER not in pause.reason

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
+from app.bootstrap.notifications import read_subscriptions
 from app.config import Config, ConfigError
 from app.config.faults import Fault
 from app.providers.faults import ParameterError, SettingsError, SpecError, UnknownProviderError
@@ -86,12 +87,14 @@ def _fault_of_schedule(config: Config, accounts: Mapping[str, BoundAccount], sch
 
 
 def faults_of_accounts(config: Config) -> tuple[Fault, ...]:
-    """What is wrong with accounts, their specs and the schedules; empty when a daemon could start with them."""
-    try:
-        read_schedules(config, bind_accounts(config))
-    except ConfigError as error:
-        return error.faults
-    return ()
+    """What is wrong with accounts, their specs, schedules and notifications; empty when a daemon could start so."""
+    faults: list[Fault] = []
+    for read in (lambda: read_schedules(config, bind_accounts(config)), lambda: read_subscriptions(config)):
+        try:
+            read()
+        except ConfigError as error:
+            faults += error.faults
+    return tuple(faults)
 
 
 def secrets_of(accounts: Mapping[str, BoundAccount]) -> set[str]:

@@ -10,12 +10,14 @@ from random import Random
 from app import __version__
 from app.bootstrap.accounts import read_schedules
 from app.bootstrap.desk import desk_of
+from app.bootstrap.notifications import endpoints_of, read_subscriptions
 from app.clock import Clock
 from app.config import Config
 from app.log import EventLog
 from app.providers.provider import BoundAccount
 from app.storage.base import Storage
 from app.store.accounts import AccountStore
+from app.store.deliveries import DeliveryStore
 from app.store.engine import Database
 from app.store.hints import Hint, HintStore
 from app.store.jobs import JobStore
@@ -23,6 +25,7 @@ from app.store.lanes import LaneRow, LaneStore
 from app.store.schedules import ScheduleStore
 from app.transport.budget import Budget
 from app.transport.client import AccountClient
+from app.transport.webhook import WebhookSender
 from app.transport.wire import Timeouts, Wire
 from app.web.callbacks import CallbackListener
 from app.worker.answers import Answers
@@ -35,6 +38,7 @@ from app.worker.lane import Lane
 from app.worker.leases import Identity, Leases
 from app.worker.limit_watch import LimitWatch
 from app.worker.narrator import Narrator
+from app.worker.notifier import Notifier
 from app.worker.pauses import Pauses
 from app.worker.recorder import Recorder
 from app.worker.remote_jobs import RemoteJobs
@@ -68,7 +72,7 @@ async def build_daemon(
 ) -> Daemon:
     """Put a daemon together; the lanes of every account exist afterwards. Callbacks come in on ``listening``."""
     clock, rand, database = seams.clock, seams.rand, seams.database
-    jobs, lanes = JobStore(database), LaneStore(database)
+    jobs, lanes = JobStore(database, read_subscriptions(config)), LaneStore(database)
     await lanes.ensure({name: config.accounts[name].shards for name in accounts})
     owner = f"{rand.getrandbits(64):016x}"
     narrator = Narrator(log, clock, jobs)
@@ -159,6 +163,16 @@ async def build_daemon(
         if lane is not None:
             lane.hurry(hint.job)
 
+    deliveries = DeliveryStore(database)
+    notifier = Notifier(
+        deliveries,
+        WebhookSender(seams.wire, clock),
+        endpoints_of(config),
+        clock=clock,
+        rand=rand,
+        log=log,
+        every_s=config.worker.lookout_s,
+    )
     hints = HintStore(database)
     listener = listening and CallbackListener(listening, hints, wake=wake, clock=clock, log=log)
     parts = Parts(
@@ -168,6 +182,7 @@ async def build_daemon(
         Heartbeat(jobs, leases.lanes, narrator, clock=clock, log=log, every_s=config.worker.heartbeat_s),
         Janitor(
             jobs,
+            deliveries,
             seams.storage,
             clock,
             log,
@@ -176,7 +191,7 @@ async def build_daemon(
         ),
         gate,
         calendar,
-        (listener.run,) if listener else (),
+        (notifier.run, listener.run) if listener else (notifier.run,),
     )
     log.emit(
         "daemon.started",

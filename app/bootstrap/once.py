@@ -57,6 +57,8 @@ async def run_once(
                 "storage": config.storage.model_copy(update={"root": out, "url": None}),
                 # A daemon may be listening there already, and one job can well be polled.
                 "callbacks": CallbacksTable(),
+                # Whoever runs it sees how it ends; nobody would be left to send it again.
+                "notifications": {},
             }
         )
         clock = SystemClock()

@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "accounts": ("app.cli.accounts", "See how accounts stand, pause and resume them."),
     "providers": ("app.cli.providers", "Show the remote APIs, and check specs of your own."),
     "schedules": ("app.cli.schedules", "List recurring jobs, see when they are due, ask for one now."),
+    "notifications": ("app.cli.notifications", "See what receivers were told of jobs, and send it again."),
     "db": ("app.cli.db", "Bring the database's tables up to date."),
     "demo": ("app.cli.demo", "Watch exports of five emulated APIs, from beginning to end."),
     "emulate": ("app.cli.emulate", "Serve an emulated API to try a configuration on."),

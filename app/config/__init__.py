@@ -2,6 +2,7 @@
 
 from app.config.faults import ConfigError, Fault
 from app.config.load import PREFIX, load
+from app.config.notifications import NotificationTable
 from app.config.tables import (
     AccountTable,
     CallbacksTable,
@@ -21,6 +22,7 @@ __all__ = [
     "ConfigError",
     "Fault",
     "LimitsTable",
+    "NotificationTable",
     "Origin",
     "ScheduleTable",
     "Source",

@@ -23,6 +23,7 @@ from pydantic import (
 
 from app.config.base import Table, from_folder
 from app.config.faults import Fault
+from app.config.notifications import NotificationTable
 from app.config.storage import StorageTable
 from app.recurrence import check_cron, check_templates
 from app.store.address import Address
@@ -71,6 +72,15 @@ def _schedule_name(name: str) -> str:
     if not _ACCOUNT_NAME.fullmatch(name):
         raise ValueError(
             "a schedule's name is made of lower-case letters, digits, - and _, begins with a letter or a digit, "
+            "and has at most 64 characters"
+        )
+    return name
+
+
+def _notification_name(name: str) -> str:
+    if not _ACCOUNT_NAME.fullmatch(name):
+        raise ValueError(
+            "a notification's name is made of lower-case letters, digits, - and _, begins with a letter or a digit, "
             "and has at most 64 characters"
         )
     return name
@@ -274,6 +284,7 @@ class Config(Table):
     callbacks: CallbacksTable = CallbacksTable()
     accounts: Mapping[Annotated[str, AfterValidator(_account_name)], AccountTable]
     schedules: Mapping[Annotated[str, AfterValidator(_schedule_name)], RecurringTable] = {}
+    notifications: Mapping[Annotated[str, AfterValidator(_notification_name)], NotificationTable] = {}
 
     _path: Path = PrivateAttr(default=Path())
     _origins: Mapping[tuple[str, ...], Origin] = PrivateAttr(default_factory=dict)

@@ -16,8 +16,10 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from app.config.accounts import AccountTable, RecurringTable
 from app.config.faults import ConfigError, Fault
-from app.config.tables import AccountTable, Config, Origin, RecurringTable, Source
+from app.config.origin import Origin, Source
+from app.config.tables import Config
 
 PREFIX: Final = "TIDEWAITER__"
 _FILE: Final = "_file"

@@ -29,10 +29,12 @@ class StorageOptionsTable(Table):
         description="another server than Amazon's or Microsoft's; of s3 and az",
         examples=["https://s3.example.com"],
     )
-    region: Text | None = Field(default=None, description="of s3", examples=["eu-central-1"])
-    access_key_id: Text | None = Field(default=None, description="of s3", examples=["AKIA0123456789ABCDEF"])
-    secret_access_key: Text | None = Field(default=None, repr=False, description="of s3")
-    session_token: Text | None = Field(default=None, repr=False, description="of s3, for temporary credentials")
+    region: Text | None = Field(default=None, description="where the bucket is; of s3", examples=["eu-central-1"])
+    access_key_id: Text | None = Field(
+        default=None, description="with secret_access_key; of s3", examples=["AKIA0123456789ABCDEF"]
+    )
+    secret_access_key: Text | None = Field(default=None, repr=False, description="with access_key_id; of s3")
+    session_token: Text | None = Field(default=None, repr=False, description="of temporary credentials; of s3")
     virtual_hosted_style_request: bool | None = Field(
         default=None,
         description="true where the bucket's name is part of the endpoint's host name; of s3",
@@ -55,16 +57,20 @@ class StorageOptionsTable(Table):
         default=None, repr=False, description="a service account's JSON, best as service_account_key_file; of gs"
     )
 
-    account_name: Text | None = Field(default=None, description="of az", examples=["mycompany"])
-    account_key: Text | None = Field(default=None, repr=False, description="of az")
+    account_name: Text | None = Field(default=None, description="the storage account; of az", examples=["mycompany"])
+    account_key: Text | None = Field(default=None, repr=False, description="its key; of az")
     sas_key: Text | None = Field(default=None, repr=False, description="a shared access signature; of az")
     tenant_id: Text | None = Field(
-        default=None, description="of an application; of az", examples=["00000000-0000-0000-0000-000000000000"]
+        default=None,
+        description="of an application that may use it; of az",
+        examples=["00000000-0000-0000-0000-000000000000"],
     )
     client_id: Text | None = Field(
-        default=None, description="of an application; of az", examples=["00000000-0000-0000-0000-000000000000"]
+        default=None,
+        description="of an application that may use it; of az",
+        examples=["00000000-0000-0000-0000-000000000000"],
     )
-    client_secret: Text | None = Field(default=None, repr=False, description="of an application; of az")
+    client_secret: Text | None = Field(default=None, repr=False, description="of that application; of az")
 
     @property
     def given(self) -> Mapping[str, str | bool]:
@@ -114,7 +120,10 @@ def _bucket_url(url: str) -> str:
 
 
 class StorageTable(Table):
-    """``[storage]``: where finished files land, below the folder ``root`` or in the bucket ``url``; one is ``None``."""
+    """``[storage]``: where finished files land: below a folder or in a bucket.
+
+    One of ``root`` and ``url`` is ``None``.
+    """
 
     url: Annotated[str, AfterValidator(_bucket_url), WithJsonSchema(_BUCKET_SCHEMA)] | None = Field(
         default=None,
@@ -127,8 +136,7 @@ class StorageTable(Table):
     )
     root: Path | None = Field(
         default=None,
-        description='the folder of finished files, "exports" where neither is given; they land under '
-        "<root>/<account>/<operation>/<yyyy>/<mm>/<dd>/<job>/",
+        description='the folder of finished files; where neither is given it is "exports" beside this file',
         examples=["exports"],
     )
 

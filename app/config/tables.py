@@ -143,7 +143,9 @@ class Config(Table):
 
     def origin_of(self, *key: str) -> Origin:
         """Where the value under that key was written, as in ``origin_of("accounts", "shop", "settings", "token")``."""
-        return self._origins.get(key) or Origin(Source.DEFAULT, str(self._path))
+        exact = self._origins.get(key)
+        inside = (origin for written, origin in self._origins.items() if written[: len(key)] == key)
+        return exact or next(inside, None) or Origin(Source.DEFAULT, str(self._path))
 
     def fault_at(self, *key: str, reason: str) -> Fault:
         """A fault of the value under that key: of where it was written, or of the file that lacks it."""

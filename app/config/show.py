@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
+from textwrap import wrap
 from typing import Final
 
 from pydantic import BaseModel
@@ -15,7 +17,9 @@ from app.providers.spec.values import Setting
 from app.store.address import Address
 
 HIDDEN: Final = "[redacted]"
+_DATABASE: Final = ("database", "url")
 _ORIGIN_COLUMN: Final = 48
+_WIDTH: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ def effective(
         clean: takes out of a text what is known, or looks, to be a secret.
     """
     for shown in _of_table(config, config, (), specs):
-        if isinstance(shown.value, str) and not shown.hidden:
+        if isinstance(shown.value, str) and not shown.hidden and shown.key != _DATABASE:
             yield Shown(shown.key, clean(shown.value), shown.origin)
         else:
             yield shown
@@ -101,17 +105,18 @@ def _without_password(url: str) -> str:
 def as_toml(values: Iterator[Shown], *, with_origin: bool) -> str:
     """The values as a configuration file, each with where it came from if that is asked for."""
     lines: list[str] = []
-    table: tuple[str, ...] = ()
-    for shown in values:
-        *above, name = shown.key
-        if tuple(above) != table:
-            table = tuple(above)
-            lines += ["", f"[{toml_key(*table)}]"]
-        if shown.value is None:
-            lines.append(f"# {toml_key(name)} is not set")
-            continue
-        line = f"{toml_key(name)} = {toml_value(shown.value)}"
-        lines.append(f"{line.ljust(_ORIGIN_COLUMN)}  # {origin_in_words(shown.origin)}" if with_origin else line)
+    for table, inside in groupby(values, key=lambda shown: shown.key[:-1]):
+        lines += ["", f"[{toml_key(*table)}]"]
+        unset: list[str] = []
+        for shown in inside:
+            name = toml_key(shown.key[-1])
+            if shown.value is None:
+                unset.append(name)
+                continue
+            line = f"{name} = {toml_value(shown.value)}"
+            lines.append(f"{line.ljust(_ORIGIN_COLUMN)}  # {origin_in_words(shown.origin)}" if with_origin else line)
+        if unset:
+            lines += wrap(f"not set: {', '.join(unset)}", _WIDTH, initial_indent="# ", subsequent_indent="#   ")
     return "\n".join(lines).strip("\n") + "\n"
 
 

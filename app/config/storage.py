@@ -31,7 +31,7 @@ class StorageOptionsTable(Table):
     )
     region: Text | None = Field(default=None, description="where the bucket is; of s3", examples=["eu-central-1"])
     access_key_id: Text | None = Field(
-        default=None, description="with secret_access_key; of s3", examples=["AKIA0123456789ABCDEF"]
+        default=None, description="with secret_access_key; of s3", examples=["AKIA..."]
     )
     secret_access_key: Text | None = Field(default=None, repr=False, description="with access_key_id; of s3")
     session_token: Text | None = Field(default=None, repr=False, description="of temporary credentials; of s3")
@@ -63,12 +63,12 @@ class StorageOptionsTable(Table):
     tenant_id: Text | None = Field(
         default=None,
         description="of an application that may use it; of az",
-        examples=["00000000-0000-0000-0000-000000000000"],
+        examples=["0a1b2c3d-..."],
     )
     client_id: Text | None = Field(
         default=None,
         description="of an application that may use it; of az",
-        examples=["00000000-0000-0000-0000-000000000000"],
+        examples=["0a1b2c3d-..."],
     )
     client_secret: Text | None = Field(default=None, repr=False, description="of that application; of az")
 

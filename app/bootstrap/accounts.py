@@ -86,15 +86,6 @@ def _fault_of_schedule(config: Config, accounts: Mapping[str, BoundAccount], sch
     return None
 
 
-def faults_of_accounts(config: Config) -> tuple[Fault, ...]:
-    """What is wrong with accounts, their specs and the schedules; empty when a daemon could start with them."""
-    try:
-        read_schedules(config, bind_accounts(config))
-    except ConfigError as error:
-        return error.faults
-    return ()
-
-
 def known_settings(config: Config) -> dict[str, Mapping[str, Setting]]:
     """The settings that each provider knows, by its name; built-in ones alone where the operator's are broken."""
     try:

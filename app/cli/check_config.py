@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from app.bootstrap import faults_of_accounts, known_settings
+from app.bootstrap import faults_of, known_settings
 from app.cli.errors import CommandError, ExitCode
 from app.cli.output import show_json
 from app.cli.session import Session, config_option, example, pass_session
@@ -63,7 +63,7 @@ def _read(session: Session) -> tuple[Config | None, tuple[Fault, ...]]:
         config = session.load()
     except ConfigError as error:
         return error.rest, error.faults
-    return config, faults_of_accounts(config)
+    return config, faults_of(config)
 
 
 def _as_json(faults: Iterable[Fault]) -> list[dict[str, str]]:

@@ -4,7 +4,7 @@ from app.config.accounts import AccountTable, LimitsTable, ScheduleTable
 from app.config.faults import ConfigError, Fault
 from app.config.load import PREFIX, load
 from app.config.origin import Origin, Source
-from app.config.tables import CallbacksTable, Config
+from app.config.tables import CallbacksTable, Config, HttpTable, TokenTable
 from app.config.values import host_and_port
 
 __all__ = [
@@ -14,10 +14,12 @@ __all__ = [
     "Config",
     "ConfigError",
     "Fault",
+    "HttpTable",
     "LimitsTable",
     "Origin",
     "ScheduleTable",
     "Source",
+    "TokenTable",
     "host_and_port",
     "load",
 ]

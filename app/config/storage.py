@@ -30,9 +30,7 @@ class StorageOptionsTable(Table):
         examples=["https://s3.example.com"],
     )
     region: Text | None = Field(default=None, description="where the bucket is; of s3", examples=["eu-central-1"])
-    access_key_id: Text | None = Field(
-        default=None, description="with secret_access_key; of s3", examples=["AKIA..."]
-    )
+    access_key_id: Text | None = Field(default=None, description="with secret_access_key; of s3", examples=["AKIA..."])
     secret_access_key: Text | None = Field(default=None, repr=False, description="with access_key_id; of s3")
     session_token: Text | None = Field(default=None, repr=False, description="of temporary credentials; of s3")
     virtual_hosted_style_request: bool | None = Field(

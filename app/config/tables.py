@@ -17,6 +17,7 @@ from app.config.origin import Origin, Source
 from app.config.storage import StorageTable
 from app.config.values import (
     AccountName,
+    BearerToken,
     Count,
     DatabaseUrl,
     FromOne,
@@ -26,6 +27,7 @@ from app.config.values import (
     Positive,
     PublicUrl,
     ScheduleName,
+    TokenName,
 )
 
 
@@ -104,6 +106,28 @@ class CallbacksTable(Table):
         return public_url
 
 
+class HttpTable(Table):
+    """``[http]``: where the HTTP API and the status page are; without ``listen`` there are none."""
+
+    listen: ListenAddress | None = Field(
+        default=None,
+        description="address and port on which the daemon listens; one that others can reach wants a token",
+        examples=["127.0.0.1:8090"],
+    )
+    public_url: PublicUrl | None = Field(
+        default=None,
+        description="how people and programs get there, where that is not the address itself: most often a proxy's",
+        examples=["https://tide.example.com"],
+    )
+
+
+class TokenTable(Table):
+    """``[tokens.NAME]``: who may use the HTTP API."""
+
+    role: Literal["read", "admin"] = Field(default="read", description="what its bearer may do: read, or admin")
+    token: BearerToken = Field(repr=False, description="24 characters or more, out of a file only: token_file")
+
+
 class ProvidersTable(Table):
     """``[providers]``: specs of your own, beside the built-in ones."""
 
@@ -124,6 +148,8 @@ class Config(Table):
     log: LogTable
     providers: ProvidersTable
     callbacks: CallbacksTable = CallbacksTable()
+    http: HttpTable = HttpTable()
+    tokens: Mapping[TokenName, TokenTable] = {}
     accounts: Mapping[AccountName, AccountTable]
     schedules: Mapping[ScheduleName, RecurringTable] = {}
 

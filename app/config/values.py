@@ -16,6 +16,8 @@ from app.store.address import Address
 
 _LARGEST_PORT: Final = 65_535
 _NAME: Final = "[a-z0-9][a-z0-9_-]{0,63}"
+_SHORTEST_TOKEN: Final = 24
+_BEARER_TOKEN: Final = rf"[A-Za-z0-9._~+/-]{{{_SHORTEST_TOKEN},512}}=*"
 _LISTEN: Final = r"^(\[[^\[\]/@ ]+\]|[^:/@ ]+):[0-9]{1,5}$"
 _WEB_URL: Final = "^[Hh][Tt][Tt][Pp][Ss]?://[^?#@ ]+$"
 _DATABASE_URL: Final = r"^(sqlite:///|postgresql(\+psycopg)?://)"
@@ -43,6 +45,15 @@ def named(what: str) -> Callable[[str], str]:
         return name
 
     return check
+
+
+def _bearer_token(token: str) -> str:
+    """What RFC 6750 permits, and long enough that nobody guesses it."""
+    if not re.fullmatch(_BEARER_TOKEN, token):
+        raise ValueError(
+            f"must have {_SHORTEST_TOKEN} to 512 letters, digits and -._~+/= signs; make one with: openssl rand -hex 32"
+        )
+    return token
 
 
 def _zone_name(name: str) -> str:
@@ -128,6 +139,10 @@ ZoneName: TypeAlias = Annotated[str, AfterValidator(_zone_name)]
 
 AccountName: TypeAlias = Annotated[str, AfterValidator(named("an account")), WithJsonSchema({"pattern": f"^{_NAME}$"})]
 ScheduleName: TypeAlias = Annotated[str, AfterValidator(named("a schedule")), WithJsonSchema({"pattern": f"^{_NAME}$"})]
+TokenName: TypeAlias = Annotated[str, AfterValidator(named("a token")), WithJsonSchema({"pattern": f"^{_NAME}$"})]
+BearerToken: TypeAlias = Annotated[
+    str, AfterValidator(_bearer_token), WithJsonSchema({"type": "string", "pattern": f"^{_BEARER_TOKEN}$"})
+]
 ListenAddress: TypeAlias = Annotated[
     str, AfterValidator(_listen_address), WithJsonSchema({"type": "string", "pattern": _LISTEN})
 ]

@@ -94,4 +94,4 @@ def test_a_missing_secret_is_told(place: Place) -> None:
     """A key that is called token is no secret itself: what is wrong with it is said, here and by every command."""
     place.config.write_text(CONFIG.replace('token = "canary-token"', ""))
     for command in (("check-config",), ("jobs", "list")):
-        assert "accounts.shop.settings.token: is missing: API token" in place(*command, code=78).stderr
+        assert "accounts.shop.settings.token: is missing where auth is token" in place(*command, code=78).stderr

@@ -60,7 +60,9 @@ class CommandLine(click.Group):
             if session.debug:
                 click.echo(session.clean(traceback.format_exc()), err=True)
             failure = ended_by(error)
-            for line in session.clean(str(failure)).splitlines():
+            # Faults of a configuration never hold a value, and "settings.token: is missing" only looks like a secret.
+            sentences = str(failure) if failure.code is ExitCode.CONFIG else session.clean(str(failure))
+            for line in sentences.splitlines():
                 click.echo(f"tidewaiter: {line}", err=True)
             ctx.exit(failure.code)
 

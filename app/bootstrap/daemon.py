@@ -76,7 +76,7 @@ async def build_daemon(
     await lanes.ensure({name: config.accounts[name].shards for name in accounts})
     owner = f"{rand.getrandbits(64):016x}"
     narrator = Narrator(log, clock, jobs, metrics.polled)
-    recorder = Recorder(jobs, owner, clock, log, narrator, metrics.committed)
+    recorder = Recorder(jobs, owner, clock, log, narrator, committed=metrics.committed)
     gate = StorageGate(seams.storage, clock, log)
     fetcher = Fetcher(seams.storage, jobs, clock, narrator)
     pauses = Pauses(AccountStore(database), {name: config.accounts[name].settings for name in accounts}, rand, log)

@@ -12,8 +12,8 @@ class Output:
     """Writes whole lines, and loses them rather than wait for ever on a reader that has stalled.
 
     A blocked log must not hold up the event loop until the leases are gone. So a line waits for its reader once, for a
-    second; after that, lines are lost at once until the reader takes some again. ``lost`` counts them until somebody has
-    told of them, ``lost_in_all`` since the start.
+    second; after that, lines are lost at once until the reader takes some again. ``lost`` counts them until they were
+    told of, ``lost_in_all`` since the start.
     """
 
     def __init__(self, stream: TextIO | None) -> None:

@@ -62,6 +62,7 @@ CHAPTERS: Final = (
             "not answer.", (
         Metric("tidewaiter_database_up", "gauge", "1 where the database answered the last time"),
         Metric("tidewaiter_jobs", "gauge", "Jobs in the database", ("state",)),
+        Metric("tidewaiter_jobs_due", "gauge", "Jobs whose time has come; 10001 in a lane stands for more", _ACCOUNT),
         Metric("tidewaiter_overdue_seconds", "gauge", "How late the account's most overdue job is; 0 where none is",
                _ACCOUNT),
     )),
@@ -73,7 +74,8 @@ CHAPTERS: Final = (
         Metric("tidewaiter_landing_delay_seconds", "histogram",
                "From the reply that says ready to the landed files", _WORK, _LANDING_S),
         Metric("tidewaiter_job_troubles_total", "counter",
-               "Steps that did not bring their job on: Retry, Unsent, StorageFull, Unmapped, Crashed, Conflicted, Parked",
+               "Steps that did not bring their job on. `outcome` is Retry, Unsent, StorageFull, Unmapped, Crashed, "
+               "Conflicted or Parked",
                (*_WORK, "outcome")),
         Metric("tidewaiter_polls_total", "counter", "Polls that were answered", _ACCOUNT),
         Metric("tidewaiter_files_landed_total", "counter", "Files that are durable under their final name", _WORK),
@@ -86,7 +88,8 @@ CHAPTERS: Final = (
                (*_ACCOUNT, "to", "status")),
         Metric("tidewaiter_reply_seconds", "histogram", "From a request to the headers of its reply",
                (*_ACCOUNT, "to"), _REPLY_S),
-        Metric("tidewaiter_throttles_total", "counter", "How often the provider, or its limit, asked for rest", _ACCOUNT),
+        Metric("tidewaiter_throttles_total", "counter", "How often the provider, or its limit, asked for rest",
+               _ACCOUNT),
         Metric("tidewaiter_account_paused", "gauge",
                "1 while the account is paused; `by` is credentials, tls or person", (*_ACCOUNT, "by")),
     )),

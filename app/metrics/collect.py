@@ -21,6 +21,8 @@ def of_process(now: ProcessNow) -> Iterator[Family]:
     if now.database is None:
         return
     yield gauge("tidewaiter_jobs", {(state,): count for state, count in now.database.jobs.items()})
+    due = now.database.due.items()
+    yield gauge("tidewaiter_jobs_due", {(account,): jobs for account, jobs in due})
     late = now.database.overdue_s.items()
     yield gauge("tidewaiter_overdue_seconds", {(account,): late_s for account, late_s in late})
     if now.database.free_bytes is not None:
@@ -29,7 +31,7 @@ def of_process(now: ProcessNow) -> Iterator[Family]:
 
 def of_daemon(now: DaemonNow) -> Iterator[Family]:
     """How the daemon's parts stand."""
-    yield gauge("tidewaiter_account_paused", {(account, by): 1 for account, by in now.paused.items()})
+    yield gauge("tidewaiter_account_paused", dict.fromkeys(now.paused.items(), 1))
     owned = Counter(lane.account for lane in now.lanes)
     yield gauge("tidewaiter_lanes_owned", {(account,): lanes for account, lanes in owned.items()})
     yield _of_lanes("tidewaiter_steps_in_flight", ((lane, lane.in_flight) for lane in now.lanes))

@@ -36,12 +36,13 @@ class DaemonNow:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseNow:
-    """What a look into the database brought: jobs by state, seconds by which each account is late.
+    """What a look into the database brought: jobs by state, and by account the jobs due and the seconds it is late.
 
     ``free_bytes`` is the room in the storage's folder, ``None`` where there is no folder.
     """
 
     jobs: Mapping[str, int]
+    due: Mapping[str, int]
     overdue_s: Mapping[str, float]
     free_bytes: int | None = None
 

@@ -61,6 +61,8 @@ class Observer:
         """An event was logged, with these fields."""
         event = CATALOGUE.get(name)
         self._events.labels(name if event else "uncatalogued", event.level if event else "warning").inc()
+        if name.startswith(_NOTIFICATION):
+            self._notifications.labels(name.removeprefix(_NOTIFICATION)).inc()
         match name:
             case "job.finished" | "job.failed":
                 self._job_ended(fields)
@@ -73,8 +75,8 @@ class Observer:
                 self._bytes.labels(*_work(fields)).inc(_number(fields.get("bytes")))
             case "account.paused" if "by" not in fields:
                 self._throttles.labels(str(fields.get("account"))).inc()
-            case _ if name.startswith(_NOTIFICATION):
-                self._notifications.labels(name.removeprefix(_NOTIFICATION)).inc()
+            case _:
+                pass
 
     def _job_ended(self, fields: Mapping[str, object]) -> None:
         self._ended.labels(*_work(fields), str(fields.get("state"))).inc()

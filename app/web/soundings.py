@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from app.clock import Clock
 from app.metrics.live import DatabaseNow
 from app.store.errors import SchemaError, StoreUnavailableError
-from app.store.jobs import JobStore
 from app.store.lanes import LaneStore
+from app.store.overview import OverviewStore
+
+T = TypeVar("T")
 
 _PATIENCE_S: Final = 5.0
 _CHECKED_S: Final = 2.0
@@ -18,7 +20,7 @@ _SHARE: Final = 20.0  # a look that takes half a second is good for ten
 
 
 @dataclass(slots=True)
-class _Kept[T]:
+class _Kept(Generic[T]):
     """What was found, and until when it is good."""
 
     value: T
@@ -30,8 +32,8 @@ class Soundings:
 
     Args:
         check: whether the database answers and its schema fits; raises where not.
-        jobs: counted by state, and asked who is late.
-        lanes: tell whose jobs those are.
+        overview: counts jobs by state, and in each lane those that are due.
+        lanes: tell whose those are.
         free_bytes: the room in the storage's folder, ``None`` where there is no folder; may raise ``OSError``.
         clock: the time.
     """
@@ -39,13 +41,13 @@ class Soundings:
     def __init__(
         self,
         check: Callable[[], Awaitable[None]],
-        jobs: JobStore,
+        overview: OverviewStore,
         lanes: LaneStore,
         free_bytes: Callable[[], Awaitable[int | None]],
         clock: Clock,
     ) -> None:
         self._check = check
-        self._jobs = jobs
+        self._overview = overview
         self._lanes = lanes
         self._free_bytes = free_bytes
         self._clock = clock
@@ -83,15 +85,19 @@ class Soundings:
     async def _look(self) -> DatabaseNow | None:
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                counts = await self._jobs.counts()
-                owners = {lane.id: lane.account for lane in await self._lanes.every()}
-                due = await self._jobs.next_due(list(owners))
+                now = self._clock.now()
+                counts = await self._overview.counts()
+                backlogs = await self._overview.backlogs(now)
+                lanes = await self._lanes.every()
         except (TimeoutError, StoreUnavailableError):
             return None
-        overdue_s = dict.fromkeys(owners.values(), 0.0)
-        for (lane, _), due_at in due.items():
-            overdue_s[owners[lane]] = max(overdue_s[owners[lane]], self._clock.now() - due_at)
-        return DatabaseNow({state.value: count for state, count in counts.items()}, overdue_s, await self._room())
+        due, overdue_s = {lane.account: 0 for lane in lanes}, {lane.account: 0.0 for lane in lanes}
+        for lane in lanes:
+            backlog = backlogs.get(lane.id)
+            if backlog is not None and backlog.oldest_due_at is not None:
+                due[lane.account] += backlog.due
+                overdue_s[lane.account] = max(overdue_s[lane.account], now - backlog.oldest_due_at)
+        return DatabaseNow({state.value: count for state, count in counts.items()}, due, overdue_s, await self._room())
 
     async def _room(self) -> int | None:
         try:

@@ -74,6 +74,7 @@ class Recorder:
         clock: Clock,
         log: EventLog,
         narrator: Narrator,
+        *,
         committed: Callable[[int, float], None] = _uncounted,
     ) -> None:
         self._jobs = jobs

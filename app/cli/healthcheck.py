@@ -91,8 +91,8 @@ def _ask(host: str, port: int, path: str, timeout_s: float) -> tuple[int, dict[s
     connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
     try:
         connection.request("GET", path, headers={"Connection": "close", "User-Agent": "tidewaiter-healthcheck"})
-        response = connection.getresponse()
-        status, body = response.status, response.read(_LARGEST_BODY)
+        with connection.getresponse() as response:
+            status, body = response.status, response.read(_LARGEST_BODY)
     except TimeoutError:
         reason = f"nobody answered at {host}:{port} within {timeout_s:g} seconds"
         raise CommandError(ExitCode.FAILED, reason) from None

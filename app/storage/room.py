@@ -26,4 +26,6 @@ class Room:
 
 
 def _free_bytes(folder: Path) -> int:
-    return shutil.disk_usage(folder).free
+    # It is made when the first file lands; until then it is where it will be made.
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    return shutil.disk_usage(there).free

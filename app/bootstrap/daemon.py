@@ -4,15 +4,17 @@ import os
 import platform
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 from app import __version__
 from app.bootstrap.accounts import read_schedules
 from app.bootstrap.desk import desk_of
+from app.bootstrap.measured import measured
 from app.clock import Clock
 from app.config import Config
 from app.log import EventLog
+from app.metrics.registry import ELSEWHERE, PROVIDER, Metrics
 from app.providers.provider import BoundAccount
 from app.storage.base import Storage
 from app.store.accounts import AccountStore
@@ -23,6 +25,7 @@ from app.store.lanes import LaneRow, LaneStore
 from app.store.schedules import ScheduleStore
 from app.transport.budget import Budget
 from app.transport.client import AccountClient
+from app.transport.metered import MeteredWire
 from app.transport.wire import Timeouts, Wire
 from app.web.callbacks import CallbackListener
 from app.worker.answers import Answers
@@ -50,13 +53,14 @@ _BODY_LIMIT = 8 * 1_048_576
 
 @dataclass(frozen=True, slots=True)
 class Seams:
-    """Where time, chance and the outside come in; a simulation brings its own."""
+    """Where time, chance and the outside come in; a simulation brings its own. ``metrics`` outlive the daemon."""
 
     clock: Clock
     rand: Random
     wire: Wire
     database: Database
     storage: Storage
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 async def build_daemon(
@@ -67,12 +71,12 @@ async def build_daemon(
     listening: socket.socket | None = None,
 ) -> Daemon:
     """Put a daemon together; the lanes of every account exist afterwards. Callbacks come in on ``listening``."""
-    clock, rand, database = seams.clock, seams.rand, seams.database
+    clock, rand, database, metrics = seams.clock, seams.rand, seams.database, seams.metrics
     jobs, lanes = JobStore(database), LaneStore(database)
     await lanes.ensure({name: config.accounts[name].shards for name in accounts})
     owner = f"{rand.getrandbits(64):016x}"
-    narrator = Narrator(log, clock, jobs)
-    recorder = Recorder(jobs, owner, clock, log, narrator)
+    narrator = Narrator(log, clock, jobs, metrics.polled)
+    recorder = Recorder(jobs, owner, clock, log, narrator, committed=metrics.committed)
     gate = StorageGate(seams.storage, clock, log)
     fetcher = Fetcher(seams.storage, jobs, clock, narrator)
     pauses = Pauses(AccountStore(database), {name: config.accounts[name].settings for name in accounts}, rand, log)
@@ -97,7 +101,13 @@ async def build_daemon(
         if (paused := pauses.reason(row.account)) is not None:
             budget.pause(paused)
         client = AccountClient(
-            seams.wire,
+            MeteredWire(
+                seams.wire,
+                account.origin,
+                metrics.requests(account.name, PROVIDER),
+                metrics.requests(account.name, ELSEWHERE),
+                clock,
+            ),
             origin=account.origin,
             credentials=account.credentials,
             budget=budget,
@@ -165,7 +175,15 @@ async def build_daemon(
         recorder,
         leases,
         LookOut(jobs, pauses, leases.lanes, clock, config.worker.lookout_s),
-        Heartbeat(jobs, leases.lanes, narrator, clock=clock, log=log, every_s=config.worker.heartbeat_s),
+        Heartbeat(
+            jobs,
+            leases.lanes,
+            narrator,
+            clock=clock,
+            log=log,
+            every_s=config.worker.heartbeat_s,
+            lagged=metrics.lagged,
+        ),
         Janitor(
             jobs,
             seams.storage,
@@ -177,6 +195,10 @@ async def build_daemon(
         gate,
         calendar,
         (listener.run,) if listener else (),
+    )
+    metrics.serve(
+        {name: account.operations.keys() for name, account in accounts.items()},
+        measured(leases, pauses, recorder, gate, clock),
     )
     log.emit(
         "daemon.started",

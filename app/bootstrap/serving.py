@@ -15,6 +15,7 @@ from app.bootstrap.access import faults_of_access
 from app.bootstrap.accounts import bind_accounts, secrets_of
 from app.bootstrap.daemon import Seams, build_daemon
 from app.bootstrap.desk import prepare
+from app.bootstrap.health import health_of, metrics_of_process
 from app.bootstrap.website import website
 from app.clock import Clock, SystemClock
 from app.config import Config, ConfigError, host_and_port
@@ -53,10 +54,12 @@ async def serve(config: Config, log: EventLog, *, stop: asyncio.Event | None = N
             await database.check_schema()
             with listening_socket(config, "http") as web_socket:
                 vitals = Vitals(stop)
-                site = website(config, listening=web_socket, stop=stop, clock=clock, log=log)
+                metrics = metrics_of_process(clock, log)
+                health = health_of(config, vitals, metrics, database, clock=clock, log=log)
+                site = website(config, health, listening=web_socket, stop=stop, clock=clock, log=log)
                 async with site as serving:
                     async with AiohttpWire() as wire:
-                        seams = Seams(clock, SystemRandom(), wire, database, storage)
+                        seams = Seams(clock, SystemRandom(), wire, database, storage, metrics)
                         code = await _take_over(config, accounts, seams, log, stop=stop, vitals=vitals)
                     return EXIT_FAILED if _has_died(serving, log) else code
         finally:

@@ -9,12 +9,14 @@ from app.bootstrap.access import bind_access
 from app.clock import Clock
 from app.config import Config
 from app.log import EventLog
+from app.web.health import Health
 from app.web.server import HttpServer, make_application
 
 
 @asynccontextmanager
 async def website(
     config: Config,
+    health: Health,
     *,
     listening: socket.socket | None,
     stop: asyncio.Event,
@@ -30,7 +32,7 @@ async def website(
         yield None
         return
     access = bind_access(config, clock, log)
-    application = make_application([], access, log)
+    application = make_application(health.routes(), access, log)
     task = asyncio.create_task(HttpServer(listening, application, clock).run())
     task.add_done_callback(lambda _: stop.set())
     try:

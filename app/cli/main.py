@@ -13,6 +13,7 @@ from app.cli.session import Session, config_option
 # Where each command is, and its line in the help: so that `tidewaiter --help` need not load a single one of them.
 COMMANDS: Final = {
     "serve": ("app.cli.serve", "Run the daemon."),
+    "healthcheck": ("app.cli.healthcheck", "Ask the running daemon how it is."),
     "submit": ("app.cli.submit", "Ask for an export; the daemon sees to it."),
     "run": ("app.cli.run", "Make one export here and now, without a daemon."),
     "jobs": ("app.cli.jobs", "List, show, cancel, retry and adopt jobs."),

@@ -19,7 +19,6 @@ from app.worker.pauses import Pauses
 from app.worker.recorder import Recorder
 from app.worker.storage_gate import StorageGate
 
-
 _STORE_RETRY_S = 1.0
 
 

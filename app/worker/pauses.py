@@ -3,8 +3,8 @@
 Credentials that a provider refuses are of no use to any lane of the account, so the account is paused, durably, in
 every daemon. A lane that has met the refusal closes at once; in the next round of the look-out the pause is written,
 and all lanes of all daemons heed it. What ends a pause depends on whose doing it is. A person ends any. One for refused
-credentials ends as well when a daemon starts with other settings, or is given them. One for a failure of TLS ends by itself after a
-while, and begins anew when the failure is still there.
+credentials ends as well when a daemon starts with other settings, or is given them. One for a failure of TLS ends by
+itself after a while, and begins anew when the failure is still there.
 """
 
 import asyncio

@@ -1,0 +1,20 @@
+"""The seams of a daemon: what a simulation brings its own of."""
+
+from dataclasses import dataclass
+from random import Random
+
+from app.clock import Clock
+from app.storage.base import Storage
+from app.store.engine import Database
+from app.transport.wire import Wire
+
+
+@dataclass(frozen=True, slots=True)
+class Seams:
+    """Where time, chance and the outside come in; a simulation brings its own."""
+
+    clock: Clock
+    rand: Random
+    wire: Wire
+    database: Database
+    storage: Storage

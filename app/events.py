@@ -40,7 +40,8 @@ _EVENTS = (
     Event("daemon.failed", "error", "A part of the daemon died; all of it ends, to be restarted clean.", _REASON),
     Event("config.reloaded", "info", "The configuration was read anew, and counts from now on.", {
         "changed": "keys whose values have changed; empty where nothing has",
-        "origins": "files and variables in which they stand", "specs": "providers whose specs have changed", "lanes": "lanes that came to rest for it",
+        "origins": "files and variables in which they stand", "specs": "providers whose specs have changed",
+        "lanes": "lanes that came to rest for it",
         "took_s": "seconds from the signal on, the rest of those lanes included",
     }),
     Event("config.refused", "error", "The configuration was read anew and has a fault; the one before goes on.", {

@@ -9,6 +9,7 @@ from app.providers.faults import ParameterError, SettingsError, SpecError, Unkno
 from app.providers.overrides import LimitsOverride, ScheduleOverride
 from app.providers.provider import BoundAccount
 from app.providers.registry import Registry
+from app.providers.spec.values import Setting
 from app.recurrence import CatchUp, Schedule
 
 
@@ -85,13 +86,13 @@ def _fault_of_schedule(config: Config, accounts: Mapping[str, BoundAccount], sch
     return None
 
 
-def faults_of_accounts(config: Config) -> tuple[Fault, ...]:
-    """What is wrong with accounts, their specs and the schedules; empty when a daemon could start with them."""
+def known_settings(config: Config) -> dict[str, Mapping[str, Setting]]:
+    """The settings that each provider knows, by its name; built-in ones alone where the operator's are broken."""
     try:
-        read_schedules(config, bind_accounts(config))
-    except ConfigError as error:
-        return error.faults
-    return ()
+        registry = Registry.load(config.providers.folders)
+    except SpecError:
+        registry = Registry.load()
+    return {name: registry.get(name).spec.account for name in registry.names()}
 
 
 def secrets_of(accounts: Mapping[str, BoundAccount]) -> set[str]:

@@ -13,8 +13,8 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: .venv/runtime.stamp ## Run Tidewaiter against emulated providers
-	$(BIN)/tidewaiter demo
+demo: .venv/runtime.stamp ## Run Tidewaiter against emulated providers; KEEP=1 leaves it running until Ctrl-C
+	$(BIN)/tidewaiter demo $(if $(KEEP),--keep-running)
 
 test: .venv/dev.stamp ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -1,10 +1,12 @@
 """The composition root: the only package that names every concrete class and puts them together."""
 
-from app.bootstrap.accounts import bind_accounts, faults_of_accounts, read_schedules
-from app.bootstrap.daemon import Seams, build_daemon
+from app.bootstrap.accounts import bind_accounts, known_settings, read_schedules, secrets_of
+from app.bootstrap.daemon import build_daemon
 from app.bootstrap.desk import open_desk, open_notifications, open_schedules
-from app.bootstrap.notifications import TEST_TYPE, endpoints_of, read_subscriptions, send_test
+from app.bootstrap.faults import faults_of
+from app.bootstrap.notifications import TEST_TYPE, endpoints_of, send_test, subscriptions_of
 from app.bootstrap.once import RunBrokenError, run_once
+from app.bootstrap.seams import Seams
 from app.bootstrap.serving import EXIT_FAILED, EXIT_OK, serve
 
 __all__ = [
@@ -16,13 +18,15 @@ __all__ = [
     "bind_accounts",
     "build_daemon",
     "endpoints_of",
-    "faults_of_accounts",
+    "faults_of",
+    "known_settings",
     "open_desk",
     "open_notifications",
     "open_schedules",
     "read_schedules",
-    "read_subscriptions",
     "run_once",
+    "secrets_of",
     "send_test",
     "serve",
+    "subscriptions_of",
 ]

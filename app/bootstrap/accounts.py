@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
-from app.bootstrap.notifications import read_subscriptions
 from app.config import Config, ConfigError
 from app.config.faults import Fault
 from app.providers.faults import ParameterError, SettingsError, SpecError, UnknownProviderError
 from app.providers.overrides import LimitsOverride, ScheduleOverride
 from app.providers.provider import BoundAccount
 from app.providers.registry import Registry
+from app.providers.spec.values import Setting
 from app.recurrence import CatchUp, Schedule
 
 
@@ -86,15 +86,13 @@ def _fault_of_schedule(config: Config, accounts: Mapping[str, BoundAccount], sch
     return None
 
 
-def faults_of_accounts(config: Config) -> tuple[Fault, ...]:
-    """What is wrong with accounts, their specs, schedules and notifications; empty when a daemon could start so."""
-    faults: list[Fault] = []
-    for read in (lambda: read_schedules(config, bind_accounts(config)), lambda: read_subscriptions(config)):
-        try:
-            read()
-        except ConfigError as error:
-            faults += error.faults
-    return tuple(faults)
+def known_settings(config: Config) -> dict[str, Mapping[str, Setting]]:
+    """The settings that each provider knows, by its name; built-in ones alone where the operator's are broken."""
+    try:
+        registry = Registry.load(config.providers.folders)
+    except SpecError:
+        registry = Registry.load()
+    return {name: registry.get(name).spec.account for name in registry.names()}
 
 
 def secrets_of(accounts: Mapping[str, BoundAccount]) -> set[str]:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from random import Random, SystemRandom
 
 from app.bootstrap.accounts import bind_accounts, read_schedules, secrets_of
-from app.bootstrap.notifications import read_subscriptions
+from app.bootstrap.notifications import subscriptions_of
 from app.clock import Clock, SystemClock
 from app.config import Config
 from app.desk import Desk
@@ -69,14 +69,10 @@ def desk_of(
     *,
     rand: Random | None = None,
 ) -> Desk:
-    """The desk on an open database; ``rand`` spreads jobs over an account's lanes.
-
-    Raises:
-        ConfigError: see :func:`read_subscriptions`.
-    """
+    """The desk on an open database; ``rand`` spreads jobs over an account's lanes."""
     return Desk(
         accounts,
-        JobStore(database, read_subscriptions(config)),
+        JobStore(database, subscriptions_of(config)),
         LaneStore(database),
         pauses=AccountStore(database),
         shards={name: account.shards for name, account in config.accounts.items()},

@@ -4,7 +4,7 @@ from random import SystemRandom
 from typing import Final
 
 from app.clock import Clock, SystemClock
-from app.config import Config, ConfigError
+from app.config import Config
 from app.config.faults import Fault
 from app.domain.job import State
 from app.domain.notification import Subscription, render
@@ -15,25 +15,29 @@ from app.transport.webhook import Answer, Endpoint, WebhookSender
 TEST_TYPE: Final = "tidewaiter.test"
 
 
-def read_subscriptions(config: Config) -> list[Subscription]:
-    """What every configured endpoint wants to hear.
+def faults_of_notifications(config: Config) -> tuple[Fault, ...]:
+    """Where an endpoint names an account that there is not."""
+    known = ", ".join(sorted(config.accounts)) or "none"
+    return tuple(
+        config.fault_at(
+            "notifications", name, "accounts", reason=f"{account!r} is no configured account (there are: {known})"
+        )
+        for name, one in config.notifications.items()
+        for account in one.accounts or ()
+        if account not in config.accounts
+    )
 
-    Raises:
-        ConfigError: an endpoint names an account that there is not; every such fault at once.
-    """
-    faults: list[Fault] = []
-    found: list[Subscription] = []
-    for name, one in config.notifications.items():
-        unknown = [account for account in one.accounts or () if account not in config.accounts]
-        if unknown:
-            known = ", ".join(sorted(config.accounts)) or "none"
-            reason = f"{unknown[0]!r} is no configured account (there are: {known})"
-            faults.append(config.fault_at("notifications", name, "accounts", reason=reason))
-        accounts = None if one.accounts is None else frozenset(one.accounts)
-        found.append(Subscription(name, frozenset(State(state) for state in one.states), accounts))
-    if faults:
-        raise ConfigError.of(faults)
-    return found
+
+def subscriptions_of(config: Config) -> list[Subscription]:
+    """What every configured endpoint wants to hear."""
+    return [
+        Subscription(
+            name,
+            frozenset(State(state) for state in one.states),
+            None if one.accounts is None else frozenset(one.accounts),
+        )
+        for name, one in config.notifications.items()
+    ]
 
 
 def endpoints_of(config: Config) -> dict[str, Endpoint]:

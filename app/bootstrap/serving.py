@@ -3,34 +3,52 @@
 import asyncio
 import contextlib
 import gc
-import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from random import SystemRandom
+from typing import Literal
 
-from app.bootstrap.accounts import bind_accounts, secrets_of
-from app.bootstrap.daemon import Seams, build_daemon
+from app.bootstrap.accounts import secrets_of
+from app.bootstrap.bound import Running, bind
+from app.bootstrap.daemon import assemble
 from app.bootstrap.desk import prepare
+from app.bootstrap.health import health_of, metrics_of_process
+from app.bootstrap.reloading import Reloading
+from app.bootstrap.seams import Seams
+from app.bootstrap.signals import signals
+from app.bootstrap.website import website
 from app.clock import Clock, SystemClock
 from app.config import Config, ConfigError, host_and_port
 from app.log import EventLog
-from app.providers.provider import BoundAccount
 from app.storage.base import Storage, StorageSetupError
 from app.storage.choice import open_storage
 from app.store.engine import Database
 from app.store.lock import DaemonLock
 from app.transport.aiohttp_wire import AiohttpWire
+from app.web.vitals import Phase, Vitals
 
 _STANDBY_S = 1.0
-_STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 EXIT_OK = 0
 EXIT_FAILED = 1
 
 
-async def serve(config: Config, log: EventLog, *, stop: asyncio.Event | None = None) -> int:
+async def serve(
+    config: Config,
+    log: EventLog,
+    *,
+    stop: asyncio.Event | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> int:
     """Run the daemon until a signal, or ``stop``, asks it to end.
+
+    Args:
+        config: what it begins with.
+        log: takes its lines.
+        stop: asks it to end.
+        environ: on SIGHUP the configuration is read anew, from its file and this environment. Without it SIGHUP asks
+            the daemon to end.
 
     Returns:
         The exit code: 0 after a drain, 1 when a part of the daemon died.
@@ -38,60 +56,101 @@ async def serve(config: Config, log: EventLog, *, stop: asyncio.Event | None = N
     Raises:
         ConfigError, StoreUnavailableError, SchemaError: as :func:`open_desk`; nothing was started.
     """
-    stop = stop or asyncio.Event()
-    with _signals(stop, config, log), _storage(config) as storage:
+    stop, reload = stop or asyncio.Event(), asyncio.Event()
+    running = Running(bind(config))
+    log.add_secrets(secrets_of(running.bound.accounts))
+
+    def stopping(number: signal.Signals) -> None:
+        log.emit("daemon.stopping", signal=number.name, grace_s=running.bound.config.worker.drain_s)
+
+    with signals(stop, None if environ is None else reload, stopping), _storage(config) as storage:
         clock = SystemClock()
-        accounts = bind_accounts(config)
-        log.add_secrets(secrets_of(accounts))
         await prepare(config)
         database = Database.open(config.database.url, clock)
+        reloading = Reloading(running, environ or {}, database, clock, log)
         try:
             await database.check_schema()
-            async with _daemon_lock(config, database, clock, log, stop) as locked:
-                if not locked:
-                    return EXIT_OK
-                with listening_socket(config) as listening:
-                    async with AiohttpWire() as wire:
-                        seams = Seams(clock, SystemRandom(), wire, database, storage)
-                        return await _serve(config, accounts, seams, log, stop=stop, listening=listening)
+            with listening_socket(config, "http") as web_socket:
+                vitals = Vitals(stop)
+                metrics = metrics_of_process(clock, log)
+                running.follow(lambda bound: metrics.expect(bound.operations))
+                health = health_of(config, vitals, metrics, database, clock=clock, log=log)
+                site = website(running, health, listening=web_socket, stop=stop, clock=clock, log=log)
+                async with site as serving:
+                    async with AiohttpWire() as wire, reloading.heeding(reload, stop):
+                        seams = Seams(clock, SystemRandom(), wire, database, storage, metrics)
+                        code = await _take_over(running, reloading, seams, log, stop=stop, vitals=vitals)
+                    return EXIT_FAILED if _has_died(serving, log) else code
         finally:
             await database.close()
 
 
 @contextlib.contextmanager
-def listening_socket(config: Config) -> Iterator[socket.socket | None]:
-    """The socket on which callbacks come in, bound before anything is started; ``None`` where none are wanted.
+def listening_socket(config: Config, table: Literal["callbacks", "http"]) -> Iterator[socket.socket | None]:
+    """The socket of a listener, bound before anything is started; ``None`` where none is wanted.
 
     Raises:
         ConfigError: nothing can listen at the address.
     """
-    if config.callbacks.listen is None:
+    listen = config.callbacks.listen if table == "callbacks" else config.http.listen
+    if listen is None:
         yield None
         return
-    host, port = host_and_port(config.callbacks.listen)
+    host, port = host_and_port(listen)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         bound = socket.create_server((host, port), family=family)
     except OSError as error:
         reason = f"cannot be listened on: {error.strerror or error}; name another address, or stop what holds this one"
-        raise ConfigError.of([config.fault_at("callbacks", "listen", reason=reason)]) from error
+        raise ConfigError.of([config.fault_at(table, "listen", reason=reason)]) from error
     with contextlib.closing(bound):
         yield bound
 
 
+async def _take_over(
+    running: Running,
+    reloading: Reloading,
+    seams: Seams,
+    log: EventLog,
+    *,
+    stop: asyncio.Event,
+    vitals: Vitals,
+) -> int:
+    """Serve once no other daemon has the database."""
+    config = running.bound.config
+    async with _daemon_lock(config, seams.database, seams.clock, log, stop=stop, vitals=vitals) as locked:
+        if not locked:
+            return EXIT_OK
+        with listening_socket(config, "callbacks") as listening:
+            return await _serve(running, reloading, seams, log, stop=stop, listening=listening, vitals=vitals)
+
+
+def _has_died(serving: asyncio.Task[None] | None, log: EventLog) -> bool:
+    """Whether the HTTP listener ended by itself; said in the log."""
+    if serving is None or not serving.done():
+        return False
+    error = serving.exception()
+    log.emit("daemon.failed", reason=f"{type(error).__name__}: {error}")
+    return True
+
+
 async def _serve(
-    config: Config,
-    accounts: Mapping[str, BoundAccount],
+    running: Running,
+    reloading: Reloading,
     seams: Seams,
     log: EventLog,
     *,
     stop: asyncio.Event,
     listening: socket.socket | None,
+    vitals: Vitals,
 ) -> int:
-    daemon = await build_daemon(config, accounts, seams, log, listening)
+    async with running.changing:
+        assembled = await assemble(running.bound, seams, log, listening)
+        reloading.begin(assembled)
     _spare_the_collector()
+    vitals.enter(Phase.SERVING)
     try:
-        await daemon.run(stop)
+        await assembled.daemon.run(stop)
     except* Exception as group:  # noqa: BLE001  # the last stop before the exit code
         for error in _leaves(group):
             log.emit("daemon.failed", reason=f"{type(error).__name__}: {error}")
@@ -113,7 +172,7 @@ def _spare_the_collector() -> None:
 
 @asynccontextmanager
 async def _daemon_lock(
-    config: Config, database: Database, clock: Clock, log: EventLog, stop: asyncio.Event
+    config: Config, database: Database, clock: Clock, log: EventLog, *, stop: asyncio.Event, vitals: Vitals
 ) -> AsyncIterator[bool]:
     """Hold the database's daemon lock, standing by while another daemon has it; ``False`` when asked to stop first."""
     lock = DaemonLock.of(config.database.url)
@@ -122,6 +181,7 @@ async def _daemon_lock(
         return
     if not lock.try_acquire():
         log.emit("daemon.waited", database=database.name)
+        vitals.enter(Phase.STANDBY)
         while not lock.try_acquire():
             if stop.is_set():
                 yield False
@@ -142,28 +202,6 @@ def _storage(config: Config) -> Iterator[Storage]:
         except StorageSetupError as error:
             raise ConfigError.of([config.fault_at("storage", "url", reason=str(error))]) from None
         yield storage
-
-
-@contextlib.contextmanager
-def _signals(stop: asyncio.Event, config: Config, log: EventLog) -> Iterator[None]:
-    """SIGTERM, SIGINT and a terminal that hangs up ask the daemon to drain; the second one ends it at once."""
-    loop = asyncio.get_running_loop()
-
-    def ask(number: signal.Signals) -> None:
-        if stop.is_set():
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-            return
-        log.emit("daemon.stopping", signal=number.name, grace_s=config.worker.drain_s)
-        stop.set()
-
-    for number in _STOPPING:
-        loop.add_signal_handler(number, ask, number)
-    try:
-        yield
-    finally:
-        for number in _STOPPING:
-            loop.remove_signal_handler(number)
 
 
 def _leaves(group: BaseExceptionGroup[Exception]) -> list[BaseException]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from app.log import EventLog, Redactor
 
 VARIABLE: Final = "TIDEWAITER_CONFIG"
+COMPLETE: Final = "_TIDEWAITER_COMPLETE"
 PLACES: Final = (Path("tidewaiter.toml"), Path("/etc/tidewaiter/tidewaiter.toml"))
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -53,9 +54,9 @@ class Session:
         except ConfigError as error:
             if error.rest is None:
                 raise
-            from app.bootstrap import faults_of_accounts  # noqa: PLC0415
+            from app.bootstrap import faults_of  # noqa: PLC0415
 
-            raise error.joined_by(faults_of_accounts(error.rest)) from None
+            raise error.joined_by(faults_of(error.rest)) from None
 
     @contextmanager
     def log(self, config: "Config", *, level: str = "error", stream: TextIO | None = None) -> "Iterator[EventLog]":

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 from ipaddress import ip_address
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from app.config.base import Table
 from app.domain.job import TERMINAL, State
@@ -14,6 +14,7 @@ from app.domain.notification import NOTIFIABLE
 from app.domain.signing import PREFIX, keys_of
 
 _SENDABLE: Final = re.compile(r"[\x21-\x7e]+")
+_WEB: Final = r"^[Hh][Tt][Tt][Pp][Ss]?://[^@#\\ ]+$"
 _SEPARATORS: Final = re.compile(r"[,\s]+")
 _STATES: Final = ", ".join(state.value for state in State if state in NOTIFIABLE)
 
@@ -45,21 +46,48 @@ def _secret(secret: str) -> str:
     return secret
 
 
-_Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_split_names), AfterValidator(_some)]
+_StateName: TypeAlias = Literal["parked", "succeeded", "failed", "cancelled", "expired"]
+_Names: TypeAlias = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_split_names, json_schema_input_type=tuple[str, ...] | str),
+    AfterValidator(_some),
+]
+_StateNames: TypeAlias = Annotated[
+    tuple[str, ...],
+    BeforeValidator(
+        _split_names,
+        json_schema_input_type=tuple[_StateName, ...] | str,
+    ),
+    AfterValidator(_some),
+    AfterValidator(_known_states),
+]
+_Url: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "pattern": _WEB})]
+_Secret: TypeAlias = Annotated[
+    str, AfterValidator(_secret), WithJsonSchema({"type": "string", "pattern": rf"^\s*{PREFIX}"})
+]
 
 
 class NotificationTable(Table):
-    """``[notifications.NAME]``: where to tell of jobs, the secret that signs it, and of which jobs.
+    """``[notifications.NAME]``: a receiver that is told when jobs end, by webhooks that are signed."""
 
-    ``accounts`` are all when left out. ``secret`` may hold a new and an old secret, with a blank between them.
-    """
-
-    allow_private: bool = False
-    url: Annotated[str, Field(repr=False)]
-    secret: Annotated[str, AfterValidator(_secret), Field(repr=False)]
-    accounts: _Names | None = None
-    states: Annotated[_Names, AfterValidator(_known_states)] = tuple(
-        state.value for state in State if state in TERMINAL
+    allow_private: bool = Field(
+        default=False, description="whether it may stand on a private address, or be reached without TLS"
+    )
+    url: _Url = Field(
+        repr=False,
+        description="where it is told; best in url_file where the address itself is secret",
+        examples=["https://ops.example.com/tidewaiter"],
+    )
+    secret: _Secret = Field(
+        repr=False,
+        description="signs what is sent: whsec_ and 24 to 64 bytes in base64; while it is changed the new and the old",
+    )
+    accounts: _Names | None = Field(
+        default=None, description="of whose jobs it is told; left out: of all", examples=[["newsletter"]]
+    )
+    states: _StateNames = Field(
+        default=tuple(state.value for state in State if state in TERMINAL),
+        description=f"of which states: {_STATES}",
     )
 
     @field_validator("url")

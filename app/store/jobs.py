@@ -69,8 +69,13 @@ class JobStore:
 
     def __init__(self, database: Database, subscriptions: Sequence[Subscription] = ()) -> None:
         self.database = database
-        self._group = GroupCommit(database.dialect, Outbox(database.dialect, subscriptions))
+        self._outbox = Outbox(database.dialect, subscriptions)
+        self._group = GroupCommit(database.dialect, self._outbox)
         self._adding = Adding(database.dialect, self._group)
+
+    def notify(self, subscriptions: Sequence[Subscription]) -> None:
+        """From the next commit on these are to be notified, and nobody else."""
+        self._outbox.subscriptions = tuple(subscriptions)
 
     async def add(self, new: NewJob, lane: int, now: float) -> tuple[Job, bool]:
         """Store a job that is due at once, with its first history row.

@@ -31,13 +31,13 @@ class Outbox:
     """
 
     def __init__(self, dialect: str, subscriptions: Sequence[Subscription]) -> None:
-        self._subscriptions = tuple(subscriptions)
+        self.subscriptions = tuple(subscriptions)
         self._insert = _notification_insert(dialect)
         self._files = _files_of_jobs(dialect)
 
     async def write(self, connection: AsyncConnection, updates: Sequence[Update]) -> None:
         """Write what these updates, just accepted in this transaction, are to be told of."""
-        if not self._subscriptions:
+        if not self.subscriptions:
             return
         heard = [(update, names) for update in updates if (names := self._wanted_by(update))]
         if not heard:
@@ -50,7 +50,7 @@ class Outbox:
         """The endpoints that want to hear of an update: it must have brought the job into its state."""
         if update.state_from is update.job.state:
             return []
-        return [one.endpoint for one in self._subscriptions if one.wants(update.job)]
+        return [one.endpoint for one in self.subscriptions if one.wants(update.job)]
 
     async def _files_by_job(
         self, connection: AsyncConnection, numbers: Sequence[int]

@@ -68,13 +68,19 @@ class Notifier:
         self._clock = clock
         self._rand = rand
         self._log = log
-        self._every_s = every_s if endpoints else _UNKNOWN_EVERY_S
+        self._every_s = every_s
         self._claimed: dict[int, Claimed] = {}
         self._busy: Counter[str] = Counter()
         self._closed_until: dict[str, float] = {}
         self._ended: list[Attempt] = []
         self._wake = asyncio.Event()
         self._buried_at = clock.monotonic()
+
+    def follow(self, endpoints: Mapping[str, Endpoint], every_s: float) -> None:
+        """Go by these endpoints from the next round on; what is under way goes on as it was begun."""
+        self._endpoints, self._every_s = endpoints, every_s
+        self._closed_until.clear()
+        self._wake.set()
 
     async def run(self) -> None:
         """Deliver until cancelled; what was not delivered by then is given back."""
@@ -106,10 +112,10 @@ class Notifier:
 
     async def _begin(self, group: asyncio.TaskGroup) -> float:
         """Begin what is due where there are places; the seconds until somebody has to look again."""
-        now = self._clock.monotonic()
+        now, endpoints = self._clock.monotonic(), self._endpoints
         free = {
             name: _AT_ONCE - self._busy[name]
-            for name in self._endpoints
+            for name in endpoints
             if self._busy[name] < _AT_ONCE and self._closed_until.get(name, now) <= now
         }
         opens_in_s = [until - now for until in self._closed_until.values() if until > now]
@@ -118,14 +124,15 @@ class Notifier:
         for claimed in await self._store.claim(wanted, LEASE_S) if wanted else ():
             self._claimed[claimed.notification.id] = claimed
             self._busy[claimed.notification.endpoint] += 1
-            group.create_task(self._deliver(claimed))
-        return min([self._every_s, *opens_in_s, *(seconds for seconds in due_in_s.values() if seconds > 0)])
+            group.create_task(self._deliver(claimed, endpoints[claimed.notification.endpoint]))
+        every_s = self._every_s if endpoints else _UNKNOWN_EVERY_S
+        return min([every_s, *opens_in_s, *(seconds for seconds in due_in_s.values() if seconds > 0)])
 
-    async def _deliver(self, claimed: Claimed) -> None:
+    async def _deliver(self, claimed: Claimed, endpoint: Endpoint) -> None:
         """Send one, and put down what came of it."""
         told = claimed.notification
         try:
-            answer = await self._sender.send(self._endpoints[told.endpoint], told.message_id, claimed.body)
+            answer = await self._sender.send(endpoint, told.message_id, claimed.body)
             attempt = self._judged(claimed, answer)
         except TransportError as error:
             attempt = self._failed(claimed, str(error))
@@ -170,7 +177,8 @@ class Notifier:
         for attempt in ended:
             told = attempt.claimed.notification
             self._claimed.pop(told.id, None)
-            if told.id in noted:
+            # A delivery has been one, even where its note was lost and somebody else had to make it.
+            if attempt.delivered or told.id in noted:
                 self._tell(attempt)
 
     def _tell(self, attempt: Attempt) -> None:

@@ -139,7 +139,7 @@ def test_a_receiver_that_is_not_there(place: Place) -> None:
 def test_an_account_that_there_is_not(place: Place) -> None:
     """It is a fault of the configuration, told with its key and beside all others."""
     place.config.write_text(CONFIG + hook("https://ops.example.com/hook", accounts='["shop", "shopp"]'))
-    said = place("jobs", "list", code=ExitCode.CONFIG).stderr
+    said = place("serve", code=ExitCode.CONFIG).stderr
     assert "notifications.ops.accounts: 'shopp' is no configured account (there are: shop)" in said
     place.config.write_text(place.config.read_text() + "\n[worker2]\n")
     said = place("jobs", "list", code=ExitCode.CONFIG).stderr

@@ -13,7 +13,8 @@ from app.log import configure
 from app.store.engine import Database
 from app.store.hints import HintStore
 from app.web import callbacks
-from app.web.callbacks import CallbackListener, ListenerDiedError
+from app.web.callbacks import CallbackListener
+from app.web.listener import ListenerDiedError
 from tests.store.scene import NOW
 from tests.web.conftest import OTHER, TOKEN, LoopClock, Place
 
@@ -167,9 +168,14 @@ async def test_50_a_slow_head_is_hung_up_on(
     log.close()
 
 
-async def test_50_a_crowd_is_hung_up_on(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections beyond the limit are closed at once, and there is room again when others have gone."""
+@pytest.fixture
+def room_for_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The listener that is started next serves two connections at once."""
     monkeypatch.setattr(callbacks, "_MOST_CONNECTIONS", 2)
+
+
+async def test_50_a_crowd_is_hung_up_on(room_for_two: None, place: Place) -> None:
+    """Connections beyond the limit are closed at once, and there is room again when others have gone."""
     job = await place.polling()
     held = [await asyncio.open_connection(*place.socket.getsockname()) for _ in range(2)]
     with pytest.raises((ConnectionError, IndexError)):  # reset, or closed without a word

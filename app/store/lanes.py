@@ -240,8 +240,9 @@ def _taken(row: Sequence[Any]) -> LaneRow:
 
 
 def _status(row: Sequence[Any]) -> LaneStatus:
-    *standing, window = row
-    return LaneStatus(*standing, tuple(json.loads(window)))
+    values = list(row)
+    values[-1] = tuple(json.loads(values[-1]))
+    return LaneStatus(*values)
 
 
 def _locked(which: Select[int], name: str, *, skip: bool = False) -> CTE:

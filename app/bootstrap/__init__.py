@@ -3,6 +3,7 @@
 from app.bootstrap.accounts import bind_accounts, known_settings, read_schedules, secrets_of
 from app.bootstrap.daemon import Seams, build_daemon
 from app.bootstrap.desk import open_desk, open_schedules
+from app.bootstrap.doctor import consult
 from app.bootstrap.faults import faults_of
 from app.bootstrap.once import RunBrokenError, run_once
 from app.bootstrap.serving import EXIT_FAILED, EXIT_OK, serve
@@ -14,6 +15,7 @@ __all__ = [
     "Seams",
     "bind_accounts",
     "build_daemon",
+    "consult",
     "faults_of",
     "known_settings",
     "open_desk",

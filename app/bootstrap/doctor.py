@@ -4,18 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from random import SystemRandom
 
 from app.bootstrap.accounts import bind_accounts
 from app.clock import Clock, SystemClock
 from app.config import Config, host_and_port
 from app.doctor.account import Ask, Examined, look_at_account
-from app.doctor.callbacks import look_at_callbacks
 from app.doctor.database import look_at_database, look_at_missing_file, look_at_sqlite
-from app.doctor.endpoint import Endpoint, look_at_endpoint
-from app.doctor.finding import Finding, Notes, failure
+from app.doctor.finding import Finding, Notes, failure, ok
 from app.doctor.round import Check, examine
 from app.doctor.storage import look_at_folder, look_at_storage
+from app.doctor.ways_in import look_at_callbacks, look_at_way_in
 from app.domain.outcome import Throttled
 from app.domain.wire import WireReply, WireRequest
 from app.log import EventLog
@@ -197,22 +197,23 @@ def _asker(account: BoundAccount, requests: Sequence[float], tools: _Tools, *, p
 
 
 def _of_addresses(config: Config, tools: _Tools) -> list[Check]:
-    """The addresses that others call, and those that are called without an account."""
+    """The addresses by which others come, and those that are told how jobs ended."""
     wire, clock = tools.wire, tools.clock
     checks: list[Check] = []
-    callbacks, listen = config.callbacks.public_url, config.callbacks.listen
-    if callbacks is not None and listen is not None:
-        place = host_and_port(listen)
-        checks.append(
-            Check("callbacks", "callbacks", lambda notes: look_at_callbacks(notes, callbacks, place, wire, clock))
-        )
-    if config.http.public_url is not None:
-        checks.append(_of_address("http", config.http.public_url, "http.public_url", clock))
+    callbacks, http = config.callbacks, config.http
+    if callbacks.public_url is not None and callbacks.listen is not None:
+        url, listen = callbacks.public_url, host_and_port(callbacks.listen)
+        checks.append(Check("callbacks", "callbacks", partial(_of_callbacks, url, listen, wire, clock)))
+    if http.public_url is not None and http.listen is not None:
+        url, listen = http.public_url, host_and_port(http.listen)
+        checks.append(Check("http", "http", partial(_of_http, url, listen, clock)))
     return checks
 
 
-def _of_address(subject: str, url: str, key: str, clock: Clock) -> Check:
-    async def look(notes: Notes) -> None:
-        await look_at_endpoint(notes, Endpoint.of(url), clock, private_ok=True, key=key)
+async def _of_callbacks(url: str, listen: tuple[str, int], wire: Wire, clock: Clock, notes: Notes) -> None:
+    await look_at_callbacks(notes, url, listen, wire, clock)
 
-    return Check("tls", subject, look)
+
+async def _of_http(url: str, listen: tuple[str, int], clock: Clock, notes: Notes) -> None:
+    if await look_at_way_in(notes, "http", url, listen, clock):
+        notes.add("http", ok(f"{url} takes connections"))

@@ -1,6 +1,7 @@
 """The way to an address: its name, its addresses, and a connection with a certificate that holds."""
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Sequence
@@ -57,6 +58,16 @@ async def look_at_endpoint(
         key: of the configuration, where the address stands.
         permit: what permits a private address, where something does.
     """
+    addresses = await look_at_name(notes, endpoint, private_ok=private_ok, key=key, permit=permit)
+    if not addresses:
+        return False
+    return notes.add("tls", await _connected(endpoint, addresses, clock, key)) is not Status.FAILURE
+
+
+async def look_at_name(
+    notes: Notes, endpoint: Endpoint, *, private_ok: bool, key: str, permit: str = ""
+) -> Sequence[str]:
+    """Note whether a name leads to addresses that may be reached; gives them back, or none. Arguments as above."""
     try:
         addresses = await resolve(endpoint)
     except OSError as error:
@@ -64,11 +75,9 @@ async def look_at_endpoint(
         notes.add(
             "dns", failure(f"{endpoint.host} has no address: {reason}", f"see that {key} is right, and DNS works")
         )
-        return False
+        return ()
     verdict = addresses_verdict(endpoint.host, addresses, private_ok=private_ok, permit=permit)
-    if notes.add("dns", verdict) is Status.FAILURE:
-        return False
-    return notes.add("tls", await _connected(endpoint, addresses, clock, key)) is not Status.FAILURE
+    return () if notes.add("dns", verdict) is Status.FAILURE else addresses
 
 
 async def resolve(endpoint: Endpoint) -> list[str]:
@@ -81,10 +90,10 @@ def addresses_verdict(host: str, addresses: Sequence[str], *, private_ok: bool, 
     """Of a host's addresses, whether each may be reached."""
     blocked = next(((one, kind) for one in addresses if (kind := blocked_kind(one)) is not None), None)
     if blocked is None or private_ok:
-        return ok(f"{host} is {', '.join(addresses)}")
+        return ok(f"{host} has the address {', '.join(addresses)}")
     address, kind = blocked
     mend = f"{permit}, if it is meant to be there" if permit else "see that DNS gives its public address"
-    return failure(f"{host} is {address}, {kind}, to which nothing is sent", mend)
+    return failure(f"{host} has the address {address}, {kind}, to which nothing is sent", mend)
 
 
 async def _connected(endpoint: Endpoint, addresses: Sequence[str], clock: Clock, key: str) -> Verdict:
@@ -101,7 +110,7 @@ async def _connected(endpoint: Endpoint, addresses: Sequence[str], clock: Clock,
     if isinstance(error, TimeoutError):
         told = f"{endpoint} takes no connection within {_CONNECT_S:g} s"
     else:
-        told = f"{endpoint} takes no connection: {error.strerror or error}"
+        told = f"{endpoint} takes no connection: {os.strerror(error.errno) if error.errno else error}"
     return failure(told, f"see that {key} is right, the server is up, and no firewall stands between")
 
 

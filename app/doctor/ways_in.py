@@ -1,11 +1,11 @@
-"""The way of callbacks: from the public address, through whatever proxy, to a Tidewaiter."""
+"""The ways in: from a public address, through whatever proxy, to a Tidewaiter that listens."""
 
 import asyncio
 from dataclasses import dataclass
 from typing import Final
 
 from app.clock import Clock
-from app.doctor.endpoint import Endpoint, look_at_endpoint
+from app.doctor.endpoint import Endpoint, look_at_endpoint, look_at_name
 from app.doctor.finding import Notes, Verdict, info, ok, warning
 from app.domain.callback import PATH
 from app.domain.wire import WireRequest
@@ -29,13 +29,7 @@ class Answer:
 
 async def look_at_callbacks(notes: Notes, public_url: str, listen: tuple[str, int], wire: Wire, clock: Clock) -> None:
     """Note whether a request to the public address arrives at a Tidewaiter; it is none that could make a job due."""
-    key = "callbacks.public_url"
-    # Within one's own network the public name may well lead to a private address.
-    if not await look_at_endpoint(notes, Endpoint.of(public_url), clock, private_ok=True, key=key):
-        return
-    if not await _listens(*listen):
-        told = f"nothing listens on callbacks.listen now, so the way to it from {public_url} was not tried"
-        notes.add("callbacks", info(f"{told}; start the daemon and ask again"))
+    if not await look_at_way_in(notes, "callbacks", public_url, listen, clock):
         return
     try:
         answer = await _asked(f"{public_url}{PATH}", wire)
@@ -43,6 +37,25 @@ async def look_at_callbacks(notes: Notes, public_url: str, listen: tuple[str, in
         notes.add("callbacks", warning(str(error).rstrip("."), _mend(listen)))
     else:
         notes.add("callbacks", arrived(answer, public_url, listen))
+
+
+async def look_at_way_in(notes: Notes, table: str, public_url: str, listen: tuple[str, int], clock: Clock) -> bool:
+    """Note whether a public address of ours can be reached, if there is anything to reach; gives back whether it can.
+
+    Args:
+        notes: take what is found.
+        table: of the configuration, which names both addresses.
+        public_url: by which others come.
+        listen: where the daemon listens.
+        clock: by which certificates run out.
+    """
+    # Within one's own network the public name may well lead to a private address.
+    endpoint, key = Endpoint.of(public_url), f"{table}.public_url"
+    if await _listens(*listen):
+        return await look_at_endpoint(notes, endpoint, clock, private_ok=True, key=key)
+    await look_at_name(notes, endpoint, private_ok=True, key=key)
+    notes.add(table, info(f"nothing listens on {table}.listen now: start the daemon to have {public_url} tried"))
+    return False
 
 
 async def _listens(host: str, port: int) -> bool:

@@ -1,7 +1,7 @@
 """A configuration with its accounts bound: what a daemon is built from, and what replaces it as a whole."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from app.bootstrap.access import faults_of_access
@@ -16,6 +16,11 @@ class Bound:
 
     config: Config
     accounts: Mapping[str, BoundAccount]
+
+    @property
+    def operations(self) -> dict[str, Collection[str]]:
+        """The operations of each account."""
+        return {name: account.operations.keys() for name, account in self.accounts.items()}
 
     def differs_for(self, other: "Bound") -> frozenset[str]:
         """The accounts whose lanes would be built otherwise, those that only one of the two has included."""

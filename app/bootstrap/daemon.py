@@ -10,6 +10,7 @@ from app.bootstrap.accounts import read_schedules
 from app.bootstrap.bound import Bound
 from app.bootstrap.desk import desk_of
 from app.bootstrap.lanes import Shared, lane_maker
+from app.bootstrap.measured import measured
 from app.bootstrap.seams import Seams
 from app.config import Config
 from app.log import EventLog
@@ -100,12 +101,12 @@ async def build_daemon(
 
 async def assemble(bound: Bound, seams: Seams, log: EventLog, listening: socket.socket | None = None) -> Assembled:
     """Put a daemon together; the lanes of every account exist afterwards. Callbacks come in on ``listening``."""
-    config, clock, database = bound.config, seams.clock, seams.database
+    config, clock, database, metrics = bound.config, seams.clock, seams.database, seams.metrics
     jobs, lanes = JobStore(database), LaneStore(database)
     await lanes.ensure(shards_of(bound))
     owner = f"{seams.rand.getrandbits(64):016x}"
-    narrator = Narrator(log, clock, jobs)
-    recorder = Recorder(jobs, owner, clock, log, narrator)
+    narrator = Narrator(log, clock, jobs, metrics.polled)
+    recorder = Recorder(jobs, owner, clock, log, narrator, committed=metrics.committed)
     gate = StorageGate(seams.storage, clock, log)
     fetcher = Fetcher(seams.storage, jobs, clock, narrator)
     settings = {name: config.accounts[name].settings for name in bound.accounts}
@@ -146,7 +147,15 @@ async def assemble(bound: Bound, seams: Seams, log: EventLog, listening: socket.
         leases,
         pauses,
         LookOut(jobs, pauses, leases.lanes, clock, setup.lookout_s),
-        Heartbeat(jobs, leases.lanes, narrator, clock=clock, log=log, every_s=setup.heartbeat_s),
+        Heartbeat(
+            jobs,
+            leases.lanes,
+            narrator,
+            clock=clock,
+            log=log,
+            every_s=setup.heartbeat_s,
+            lagged=metrics.lagged,
+        ),
         Janitor(
             jobs,
             seams.storage,
@@ -159,6 +168,7 @@ async def assemble(bound: Bound, seams: Seams, log: EventLog, listening: socket.
         Calendar(setup.schedules, ScheduleStore(database), setup.submit, clock, log),
         (listener.run,) if listener else (),
     )
+    metrics.serve(bound.operations, measured(leases, pauses, recorder, gate, clock))
     log.emit(
         "daemon.started",
         owner=owner,

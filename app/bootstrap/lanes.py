@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from app.bootstrap.bound import Bound
 from app.bootstrap.seams import Seams
 from app.log import EventLog
+from app.metrics.registry import ELSEWHERE, PROVIDER
 from app.store.jobs import JobStore
 from app.store.lanes import LaneRow
 from app.transport.budget import Budget
 from app.transport.client import AccountClient
+from app.transport.metered import MeteredWire
 from app.transport.wire import Timeouts
 from app.worker.answers import Answers
 from app.worker.fetch import Fetcher
@@ -46,6 +48,7 @@ def lane_maker(bound: Bound, shared: Shared) -> Callable[[LaneRow, Hold], Lane]:
     """What builds the lanes of these accounts."""
     config = bound.config
     clock, rand, log = shared.seams.clock, shared.seams.rand, shared.log
+    metrics = shared.seams.metrics
     stepper = Stepper(
         shared.fetcher,
         shared.jobs,
@@ -66,7 +69,13 @@ def lane_maker(bound: Bound, shared: Shared) -> Callable[[LaneRow, Hold], Lane]:
         if (paused := shared.pauses.reason(row.account)) is not None:
             budget.pause(paused)
         client = AccountClient(
-            shared.seams.wire,
+            MeteredWire(
+                shared.seams.wire,
+                account.origin,
+                metrics.requests(account.name, PROVIDER),
+                metrics.requests(account.name, ELSEWHERE),
+                clock,
+            ),
             origin=account.origin,
             credentials=account.credentials,
             budget=budget,

@@ -14,6 +14,7 @@ from app.bootstrap.accounts import secrets_of
 from app.bootstrap.bound import Running, bind
 from app.bootstrap.daemon import assemble
 from app.bootstrap.desk import prepare
+from app.bootstrap.health import health_of, metrics_of_process
 from app.bootstrap.reloading import Reloading
 from app.bootstrap.seams import Seams
 from app.bootstrap.signals import signals
@@ -71,10 +72,13 @@ async def serve(
             await database.check_schema()
             with listening_socket(config, "http") as web_socket:
                 vitals = Vitals(stop)
-                site = website(running, listening=web_socket, stop=stop, clock=clock, log=log)
+                metrics = metrics_of_process(clock, log)
+                running.follow(lambda bound: metrics.expect(bound.operations))
+                health = health_of(config, vitals, metrics, database, clock=clock, log=log)
+                site = website(running, health, listening=web_socket, stop=stop, clock=clock, log=log)
                 async with site as serving:
                     async with AiohttpWire() as wire, reloading.heeding(reload, stop):
-                        seams = Seams(clock, SystemRandom(), wire, database, storage)
+                        seams = Seams(clock, SystemRandom(), wire, database, storage, metrics)
                         code = await _take_over(running, reloading, seams, log, stop=stop, vitals=vitals)
                     return EXIT_FAILED if _has_died(serving, log) else code
         finally:

@@ -9,12 +9,14 @@ from app.bootstrap.access import bind_access, rebind_access
 from app.bootstrap.bound import Running
 from app.clock import Clock
 from app.log import EventLog
+from app.web.health import Health
 from app.web.server import HttpServer, make_application
 
 
 @asynccontextmanager
 async def website(
     running: Running,
+    health: Health,
     *,
     listening: socket.socket | None,
     stop: asyncio.Event,
@@ -31,7 +33,7 @@ async def website(
         return
     access = bind_access(running.bound.config, clock, log)
     running.follow(lambda bound: rebind_access(access, bound.config))
-    application = make_application([], access, log)
+    application = make_application(health.routes(), access, log)
     task = asyncio.create_task(HttpServer(listening, application, clock).run())
     task.add_done_callback(lambda _: stop.set())
     try:

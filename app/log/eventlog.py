@@ -4,11 +4,11 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import RLock
-from typing import Any, Final, Self, TextIO
+from typing import Any, Final, Self, TextIO, TypeAlias
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -28,6 +28,10 @@ _SAMENESS: Final = ("job", "account", "lane", "reason", "logger", "message")
 _LEVELS: Final = {name: getattr(logging, CATALOGUE[name].level.upper()) for name in CATALOGUE}
 _BOUND: Final = frozenset(field for event in CATALOGUE.values() for field in event.fields)
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+Observer: TypeAlias = Callable[[str, Mapping[str, object]], None]
+"""Told the name and the fields of every event, from whichever thread it is logged; it must not log itself."""
 
 
 class UncataloguedError(Exception):
@@ -54,6 +58,12 @@ class _Press:
         self._clock = clock
         self._lock = RLock()  # libraries log from threads
         self._folds: dict[object, _Fold] = {}  # in the order in which they end
+        self.observers: list[Observer] = []
+
+    @property
+    def lost(self) -> int:
+        """Lines lost since the start."""
+        return self._output.lost_in_all
 
     def put(self, name: str, level: int, fields: Mapping[str, object], key: object) -> None:
         """Print a line, or count it where ``key`` is that of a line printed just before."""
@@ -91,6 +101,12 @@ class _Press:
         if self._logger.log(level, name, **fields) and self._output.lost:
             lost, self._output.lost = self._output.lost, 0
             self._logger.log(_LEVELS["log.dropped"], "log.dropped", lines=lost)
+            self.tell("log.dropped", {"lines": lost})
+
+    def tell(self, name: str, fields: Mapping[str, object]) -> None:
+        """Let the observers know of an event."""
+        for observer in self.observers:
+            observer(name, fields)
 
 
 class EventLog:
@@ -110,7 +126,7 @@ class EventLog:
                 is logged with ``uncatalogued`` naming what the catalogue lacks.
         """
         level: int = _LEVELS.get(name, logging.WARNING)
-        if level < self._press.least:
+        if level < self._press.least and not self._press.observers:
             return
         event = CATALOGUE.get(name)
         known: Mapping[str, str] = {} if event is None else event.fields
@@ -121,12 +137,23 @@ class EventLog:
             fields["uncatalogued"] = foreign if event else True
         said = {field: value for field, value in self._bound.items() if field in known} | fields
         said = {field: value for field, value in said.items() if value is not None}
-        self._press.put(name, level, said, _fold_key(name, said) if event else None)
+        self._press.tell(name, said)
+        if level >= self._press.least:
+            self._press.put(name, level, said, _fold_key(name, said) if event else None)
 
     def says(self, name: str) -> bool:
         """Whether an event of that name is printed at all: ask before fields are made that cost something."""
         level: int = _LEVELS[name]
         return level >= self._press.least
+
+    def observe(self, observer: Observer) -> None:
+        """Tell ``observer`` of every later event, those too that are below the level that is printed, or folded."""
+        self._press.observers.append(observer)
+
+    @property
+    def lost(self) -> int:
+        """Lines that were lost since the start because the reader stalled."""
+        return self._press.lost
 
     def bind(self, **fields: object) -> Self:
         """A log whose every event carries these fields, where the event has them in the catalogue."""

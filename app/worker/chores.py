@@ -1,7 +1,7 @@
 """Chores beside the lanes: the look-out for work from outside, the heartbeat, and the janitor's retention."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from app.clock import Clock
@@ -18,6 +18,10 @@ from app.worker.pauses import Pauses
 _LAG_SAMPLE_S = 1.0
 _JANITOR_S = 600.0
 _PURGE_GROUP = 500
+
+
+def _uncounted(_seconds: float) -> None:
+    pass
 
 
 class LookOut:
@@ -73,6 +77,7 @@ class Heartbeat:
         clock: Clock,
         log: EventLog,
         every_s: float,
+        lagged: Callable[[float], None] = _uncounted,
     ) -> None:
         self._jobs = jobs
         self._lanes = lanes
@@ -80,6 +85,7 @@ class Heartbeat:
         self._clock = clock
         self._log = log
         self._every_s = every_s
+        self._lagged = lagged
         self._lag_s = 0.0
         self._nap = Nap(clock)
 
@@ -101,7 +107,9 @@ class Heartbeat:
         while True:
             asleep_at = self._clock.monotonic()
             await self._clock.sleep(_LAG_SAMPLE_S)
-            self._lag_s = max(self._lag_s, self._clock.monotonic() - asleep_at - _LAG_SAMPLE_S)
+            lag_s = max(0.0, self._clock.monotonic() - asleep_at - _LAG_SAMPLE_S)
+            self._lag_s = max(self._lag_s, lag_s)
+            self._lagged(lag_s)
 
     async def _beat(self) -> None:
         try:

@@ -24,6 +24,7 @@ from app.worker.nap import Nap
 
 _RENEWALS_PER_LEASE = 3
 _LAST_COMMIT_S = 5.0
+_LONGEST_ROUND_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class Leases:
         self._lanes: dict[int, Lane] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._ending = False
+        self._in_touch = False
+        self._tried_at: float | None = None
         self._group: asyncio.TaskGroup | None = None
         self._one_round = asyncio.Lock()
         self._nap = Nap(clock)
@@ -86,14 +89,29 @@ class Leases:
         """The lanes being served, by number."""
         return self._lanes
 
+    @property
+    def in_touch(self) -> bool:
+        """Whether the last round of renewals could be made: the lanes that there are for this daemon are served."""
+        return self._in_touch
+
+    @property
+    def stalled(self) -> bool:
+        """Whether no round was begun for so long that something must be stuck."""
+        if self._tried_at is None:
+            return False
+        return self._clock.monotonic() - self._tried_at > self._lease_s + _LONGEST_ROUND_S
+
     async def run(self) -> None:
         """Take and renew until cancelled; the lanes' tasks belong to this call."""
         async with asyncio.TaskGroup() as self._group:
             while True:
+                self._tried_at = self._clock.monotonic()
                 try:
                     async with self._one_round:
                         await self._round()
+                    self._in_touch = True
                 except StoreUnavailableError as error:
+                    self._in_touch = False
                     self._log.emit("store.unavailable", reason=str(error), waiting=0)
                     self._drop_expired()
                 await self._nap.sleep(self._lease_s / _RENEWALS_PER_LEASE)

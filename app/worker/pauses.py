@@ -61,6 +61,12 @@ class Pauses:
             return self._paused[account].reason
         return self._refusals[account].reason if account in self._refusals else None
 
+    @property
+    def doers(self) -> dict[str, str]:
+        """Whose doing the pause of each paused account is: credentials, tls or person."""
+        wanted = {account: refusal.by.value for account, refusal in self._refusals.items()}
+        return wanted | {account: pause.by.value for account, pause in self._paused.items()}
+
     def refuse(self, account: str, by: PausedBy, reason: str, hold: Hold) -> None:
         """A lane has met a refusal: the account is paused, in this daemon from now on."""
         self._refusals.setdefault(account, _Refusal(by, reason, hold.lane, hold.epoch))

@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check fmt lint types arch bench docs-events docs-metrics lock build clean
+.PHONY: help demo test check fmt lint types arch bench docs-events docs-config docs-metrics lock build clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ bench: .venv/dev.stamp ## Run the benchmarks
 
 docs-events: .venv/runtime.stamp ## Write docs/events.md from the catalogue of log events
 	$(BIN)/python -m app.events > docs/events.md
+
+docs-config: .venv/runtime.stamp ## Write docs/configuration.md and the sample configuration from the tables
+	$(BIN)/python -m app.config > docs/configuration.md
+	$(BIN)/tidewaiter config init --provider symplify - > config/tidewaiter.example.toml
 
 docs-metrics: .venv/runtime.stamp ## Write docs/metrics.md from the catalogue of metrics
 	$(BIN)/python -m app.metrics > docs/metrics.md

@@ -21,7 +21,9 @@ from app.log.redact import Redactor
 _FOLD_S: Final = 60.0
 _MOST_FOLDS: Final = 4096
 _FOLDED_LEVELS: Final = frozenset({"warning", "error"})
-_NEVER_FOLDED: Final = frozenset({"job.advanced", "job.finished", "job.failed", "job.parked"})
+_NEVER_FOLDED: Final = frozenset(
+    {"job.advanced", "job.finished", "job.failed", "job.parked", "config.refused", "config.kept"}
+)
 _SAMENESS: Final = ("job", "account", "lane", "reason", "logger", "message")
 _LEVELS: Final = {name: getattr(logging, CATALOGUE[name].level.upper()) for name in CATALOGUE}
 _BOUND: Final = frozenset(field for event in CATALOGUE.values() for field in event.fields)
@@ -49,7 +51,8 @@ class _Fold:
 class _Press:
     """The one printing place that every bound log shares: folds repeats, renders, writes."""
 
-    def __init__(self, logger: Any, output: Output, clock: Clock) -> None:
+    def __init__(self, logger: Any, output: Output, clock: Clock, least: int) -> None:
+        self.least = least
         self._logger = logger
         self._output = output
         self._clock = clock
@@ -109,12 +112,9 @@ class _Press:
 class EventLog:
     """Emits the events of the catalogue, each at the level that stands there."""
 
-    def __init__(
-        self, press: _Press, redactor: Redactor, least: int, strict: bool, bound: Mapping[str, object]
-    ) -> None:
+    def __init__(self, press: _Press, redactor: Redactor, strict: bool, bound: Mapping[str, object]) -> None:
         self.redactor = redactor
         self._press = press
-        self._least = least
         self._strict = strict
         self._bound = bound
 
@@ -126,7 +126,7 @@ class EventLog:
                 is logged with ``uncatalogued`` naming what the catalogue lacks.
         """
         level: int = _LEVELS.get(name, logging.WARNING)
-        if level < self._least and not self._press.observers:
+        if level < self._press.least and not self._press.observers:
             return
         event = CATALOGUE.get(name)
         known: Mapping[str, str] = {} if event is None else event.fields
@@ -138,13 +138,13 @@ class EventLog:
         said = {field: value for field, value in self._bound.items() if field in known} | fields
         said = {field: value for field, value in said.items() if value is not None}
         self._press.tell(name, said)
-        if level >= self._least:
+        if level >= self._press.least:
             self._press.put(name, level, said, _fold_key(name, said) if event else None)
 
     def says(self, name: str) -> bool:
         """Whether an event of that name is printed at all: ask before fields are made that cost something."""
         level: int = _LEVELS[name]
-        return level >= self._least
+        return level >= self._press.least
 
     def observe(self, observer: Observer) -> None:
         """Tell ``observer`` of every later event, those too that are below the level that is printed, or folded."""
@@ -160,7 +160,11 @@ class EventLog:
         foreign = [field for field in fields if field not in _BOUND]
         if foreign and self._strict:
             raise UncataloguedError(f"no event in the catalogue has {', '.join(foreign)}")
-        return type(self)(self._press, self.redactor, self._least, self._strict, {**self._bound, **fields})
+        return type(self)(self._press, self.redactor, self._strict, {**self._bound, **fields})
+
+    def set_level(self, level: str) -> None:
+        """Print events from this level on, here and in every bound log: ``debug``, ``info``, ``warning``, ``error``."""
+        self._press.least = _level_of(level)
 
     def add_secrets(self, secrets: Iterable[str]) -> None:
         """Keep these values out of every later line."""
@@ -204,7 +208,6 @@ def configure(
     clock = clock or SystemClock()
     output = Output(sys.stdout if stream is None else stream)
     redactor = Redactor(secrets)
-    least: int = getattr(logging, level.upper())
     on_console = format == "console" or (format == "auto" and output.is_terminal)
     logger = structlog.wrap_logger(
         output,
@@ -214,12 +217,17 @@ def configure(
             _cleaned_by(redactor),
             *_renderers(on_console=on_console, in_color=output.is_terminal and not os.environ.get("NO_COLOR")),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(least),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),  # the event log filters
         context_class=dict,
     )
-    log = EventLog(_Press(logger, output, clock), redactor, least, strict, {})
+    log = EventLog(_Press(logger, output, clock, _level_of(level)), redactor, strict, {})
     _attach_libraries(log)
     return log
+
+
+def _level_of(name: str) -> int:
+    level: int = getattr(logging, name.upper())
+    return level
 
 
 # --- the chain of processors ------------------------------------------------------------------------------------------

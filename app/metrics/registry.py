@@ -51,11 +51,15 @@ class Metrics:
 
         Series of what may happen begin at 0, or their first increase would not be seen.
         """
+        self.expect(operations)
+        self.daemon = now
+
+    def expect(self, operations: Mapping[str, Collection[str]]) -> None:
+        """These accounts and their operations are there from now on."""
         self._expect(operations)
         for account in operations:
             self._polls[account] += 0
             self.requests(account, PROVIDER)
-        self.daemon = now
 
     def polled(self, account: str) -> None:
         """A poll was answered."""

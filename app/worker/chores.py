@@ -11,6 +11,7 @@ from app.storage.base import Storage, StorageError
 from app.store.engine import StoreUnavailableError
 from app.store.jobs import JobStore
 from app.worker.lane import Lane
+from app.worker.nap import Nap
 from app.worker.narrator import Narrator
 from app.worker.pauses import Pauses
 
@@ -32,6 +33,10 @@ class LookOut:
         self._lanes = lanes
         self._clock = clock
         self._every_s = every_s
+
+    def look_every(self, seconds: float) -> None:
+        """Look that often from the next round on."""
+        self._every_s = seconds
 
     async def run(self) -> None:
         """Look until cancelled. An unavailable database is the lanes' own trouble; looking goes on."""
@@ -82,13 +87,20 @@ class Heartbeat:
         self._every_s = every_s
         self._lagged = lagged
         self._lag_s = 0.0
+        self._nap = Nap(clock)
+
+    def beat_every(self, seconds: float) -> None:
+        """Beat that often; where that is news, now for the first time."""
+        if seconds != self._every_s:
+            self._every_s = seconds
+            self._nap.wake()
 
     async def run(self) -> None:
         """Beat until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._measure())
             while True:
-                await self._clock.sleep(self._every_s)
+                await self._nap.sleep(self._every_s)
                 await self._beat()
 
     async def _measure(self) -> None:
@@ -146,6 +158,13 @@ class Janitor:
         self._log = log
         self._keep_finished_s = keep_finished_s
         self._keep_parts_s = keep_parts_s
+        self._nap = Nap(clock)
+
+    def keep(self, *, finished_s: float, parts_s: float) -> None:
+        """Keep things that long; where that is news, what is older is deleted at once."""
+        if (finished_s, parts_s) != (self._keep_finished_s, self._keep_parts_s):
+            self._keep_finished_s, self._keep_parts_s = finished_s, parts_s
+            self._nap.wake()
 
     async def run(self) -> None:
         """Tidy up until cancelled."""
@@ -157,7 +176,7 @@ class Janitor:
                 self._log.emit("store.unavailable", reason=str(error), waiting=0)
             except StorageError as error:
                 self._log.emit("storage.paused", reason=str(error), until_s=_JANITOR_S)
-            await self._clock.sleep(_JANITOR_S)
+            await self._nap.sleep(_JANITOR_S)
 
     async def _purge(self) -> None:
         before = self._clock.now() - self._keep_finished_s

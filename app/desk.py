@@ -25,6 +25,14 @@ class RequestError(Exception):
     """What was asked cannot be done; the message is a sentence that says why and what can."""
 
 
+class NotFoundError(RequestError):
+    """It is asked of something that there is not."""
+
+
+class ConflictError(RequestError):
+    """It cannot be done as things stand; it could have been, or may be later."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How an account stands: its pause if it has one, the lanes that are closed for a while, its live jobs by state."""
@@ -100,27 +108,29 @@ class Desk:
         """Ask a job to stop; the daemon tells the remote where that can be done.
 
         Raises:
-            RequestError: there is no such job, or it has ended.
+            NotFoundError: there is no such job.
+            ConflictError: it has ended.
         """
         job = await self._job(job_id)
         now = self._clock.now()
         if job.state is State.PARKED:
             return await self._decide(job, o.CancelAsked())
         if job.state in TERMINAL or not await self.jobs.ask_cancel(job_id, now):
-            raise RequestError(f"job {job_id} has ended already: it is {job.state}")
+            raise ConflictError(f"job {job_id} has ended already: it is {job.state}")
         return await self._job(job_id)
 
     async def retry(self, job_id: int) -> Job:
         """Submit a job again: a parked one as itself, one that has ended as a new job that points to it.
 
         Raises:
-            RequestError: there is no such job, or it is still under way.
+            NotFoundError: there is no such job.
+            ConflictError: it is still under way.
         """
         job = await self._job(job_id)
         if job.state is State.PARKED:
             return await self._decide(job, o.RetryDecided())
         if job.state not in TERMINAL:
-            raise RequestError(f"job {job_id} is still under way: it is {job.state}; cancel it first")
+            raise ConflictError(f"job {job_id} is still under way: it is {job.state}; cancel it first")
         bound = self._operation(job.account, job.operation)
         again, _ = await self._add(_new_job(job.account, bound, job.params, retry_of=job.id))
         return again
@@ -137,7 +147,7 @@ class Desk:
         """
         job = await self._job(job_id)
         if job.state is not State.PARKED:
-            raise RequestError(f"job {job_id} is not parked: it is {job.state}")
+            raise ConflictError(f"job {job_id} is not parked: it is {job.state}")
         named = as_handle(handle)
         if named is None:
             raise RequestError(f"{handle!r} cannot be the name of a remote job")
@@ -148,13 +158,13 @@ class Desk:
         try:
             return await self._decide(job, o.AdoptDecided(named))
         except HandleTakenError as error:
-            raise RequestError(f"job {job_id} cannot adopt it: {error}") from error
+            raise ConflictError(f"job {job_id} cannot adopt it: {error}") from error
 
     async def pause(self, account: str, reason: str) -> Standing:
         """Pause an account: within a look-out round no daemon asks its provider for anything. Jobs wait unharmed.
 
         Raises:
-            RequestError: there is no such account.
+            NotFoundError: there is no such account.
         """
         self._account(account)
         await self._pauses.pause(account, reason)
@@ -167,7 +177,7 @@ class Desk:
             How the account stands, and for how many seconds it was paused: ``None`` where it was not.
 
         Raises:
-            RequestError: there is no such account.
+            NotFoundError: there is no such account.
         """
         self._account(account)
         paused_s = await self._pauses.resume(account)
@@ -199,7 +209,7 @@ class Desk:
         """A job with its history and its files.
 
         Raises:
-            RequestError: there is no such job.
+            NotFoundError: there is no such job.
         """
         job = await self._job(job_id)
         return job, await self.jobs.history(job_id), await self.jobs.artifacts(job_id)
@@ -228,27 +238,27 @@ class Desk:
         policy = self._operation(job.account, job.operation).policy
         update = advance(job, outcome, policy, self._clock.now(), self._rand)
         if not await self.jobs.decide(update):
-            raise RequestError(f"job {job.id} has changed meanwhile; look at it again")
+            raise ConflictError(f"job {job.id} has changed meanwhile; look at it again")
         return update.job
 
     async def _job(self, job_id: int) -> Job:
         job = await self.jobs.get(job_id)
         if job is None:
-            raise RequestError(f"there is no job {job_id}")
+            raise NotFoundError(f"there is no job {job_id}")
         return job
 
     def _account(self, account: str) -> BoundAccount:
         bound = self.accounts.get(account)
         if bound is None:
             known = ", ".join(sorted(self.accounts)) or "none is configured"
-            raise RequestError(f"unknown account {account!r}; configured: {known}")
+            raise NotFoundError(f"unknown account {account!r}; configured: {known}")
         return bound
 
     def _operation(self, account: str, operation: str) -> BoundOperation:
         bound = self._account(account)
         if operation not in bound.operations:
             known = ", ".join(sorted(bound.operations))
-            raise RequestError(f"account {account!r} has no operation {operation!r}; it has: {known}")
+            raise NotFoundError(f"account {account!r} has no operation {operation!r}; it has: {known}")
         return bound.operations[operation]
 
 

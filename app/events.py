@@ -81,6 +81,16 @@ _EVENTS = (
     Event("callback.refused", "warning", "A request at the address for callbacks was no callback of a live job.", {
         **_REASON, "status": "HTTP status of the answer",
     }),
+    Event("admin.acted", "info", "Somebody has changed something, or tried to, through the HTTP listener.", {
+        "caller": "name of the token, or loopback", "action": "method and path", "status": "HTTP status of the answer",
+        "remote": "address of the caller",
+    }),
+    Event("access.refused", "warning", "A request at the HTTP listener was turned away.", {
+        **_REASON, "status": "HTTP status of the answer", "remote": "address of the caller",
+    }),
+    Event("http.failed", "error", "A request met a fault of ours; the caller was told that it did.", {
+        **_REASON, "method": "HTTP method", "path": "path of the request",
+    }),
     Event("job.submitted", "info", "A new job was stored.", {
         **_JOB, "unique_key": "the job's unique key", "retry_of": "number of the job that this one repeats",
     }),

@@ -1,8 +1,9 @@
 """The composition root: the only package that names every concrete class and puts them together."""
 
-from app.bootstrap.accounts import bind_accounts, faults_of_accounts, read_schedules
+from app.bootstrap.accounts import bind_accounts, read_schedules
 from app.bootstrap.daemon import Seams, build_daemon
 from app.bootstrap.desk import open_desk, open_schedules
+from app.bootstrap.faults import faults_of
 from app.bootstrap.once import RunBrokenError, run_once
 from app.bootstrap.serving import EXIT_FAILED, EXIT_OK, serve
 
@@ -13,7 +14,7 @@ __all__ = [
     "Seams",
     "bind_accounts",
     "build_daemon",
-    "faults_of_accounts",
+    "faults_of",
     "open_desk",
     "open_schedules",
     "read_schedules",

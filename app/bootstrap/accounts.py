@@ -85,15 +85,6 @@ def _fault_of_schedule(config: Config, accounts: Mapping[str, BoundAccount], sch
     return None
 
 
-def faults_of_accounts(config: Config) -> tuple[Fault, ...]:
-    """What is wrong with accounts, their specs and the schedules; empty when a daemon could start with them."""
-    try:
-        read_schedules(config, bind_accounts(config))
-    except ConfigError as error:
-        return error.faults
-    return ()
-
-
 def secrets_of(accounts: Mapping[str, BoundAccount]) -> set[str]:
     """Every value that must never be shown."""
     return {secret for account in accounts.values() for secret in account.secrets}

@@ -8,7 +8,7 @@ from pathlib import Path
 from app.bootstrap.desk import open_desk
 from app.bootstrap.serving import EXIT_FAILED, serve
 from app.clock import SystemClock
-from app.config import CallbacksTable, Config
+from app.config import CallbacksTable, Config, HttpTable
 from app.domain.job import TERMINAL, Job, State
 from app.domain.jsonvalue import Json
 from app.domain.manifest import Artifact
@@ -57,6 +57,7 @@ async def run_once(
                 "storage": config.storage.model_copy(update={"root": out, "url": None}),
                 # A daemon may be listening there already, and one job can well be polled.
                 "callbacks": CallbacksTable(),
+                "http": HttpTable(),
             }
         )
         clock = SystemClock()

@@ -9,10 +9,13 @@ import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from random import SystemRandom
+from typing import Literal
 
+from app.bootstrap.access import faults_of_access
 from app.bootstrap.accounts import bind_accounts, secrets_of
 from app.bootstrap.daemon import Seams, build_daemon
 from app.bootstrap.desk import prepare
+from app.bootstrap.website import website
 from app.clock import Clock, SystemClock
 from app.config import Config, ConfigError, host_and_port
 from app.log import EventLog
@@ -22,6 +25,7 @@ from app.storage.choice import open_storage
 from app.store.engine import Database
 from app.store.lock import DaemonLock
 from app.transport.aiohttp_wire import AiohttpWire
+from app.web.vitals import Phase, Vitals
 
 _STANDBY_S = 1.0
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -41,42 +45,82 @@ async def serve(config: Config, log: EventLog, *, stop: asyncio.Event | None = N
     stop = stop or asyncio.Event()
     with _signals(stop, config, log), _storage(config) as storage:
         clock = SystemClock()
-        accounts = bind_accounts(config)
+        accounts = _bound(config)
         log.add_secrets(secrets_of(accounts))
         await prepare(config)
         database = Database.open(config.database.url, clock)
         try:
             await database.check_schema()
-            async with _daemon_lock(config, database, clock, log, stop) as locked:
-                if not locked:
-                    return EXIT_OK
-                with listening_socket(config) as listening:
+            with listening_socket(config, "http") as web_socket:
+                vitals = Vitals(stop)
+                site = website(config, listening=web_socket, stop=stop, clock=clock, log=log)
+                async with site as serving:
                     async with AiohttpWire() as wire:
                         seams = Seams(clock, SystemRandom(), wire, database, storage)
-                        return await _serve(config, accounts, seams, log, stop=stop, listening=listening)
+                        code = await _take_over(config, accounts, seams, log, stop=stop, vitals=vitals)
+                    return EXIT_FAILED if _has_died(serving, log) else code
         finally:
             await database.close()
 
 
+def _bound(config: Config) -> dict[str, BoundAccount]:
+    """The accounts; raises with what is wrong with them and with the listener's address and tokens, all at once."""
+    faults = faults_of_access(config)
+    try:
+        accounts = bind_accounts(config)
+    except ConfigError as error:
+        raise error.joined_by(faults) from None
+    if faults:
+        raise ConfigError.of(faults)
+    return accounts
+
+
 @contextlib.contextmanager
-def listening_socket(config: Config) -> Iterator[socket.socket | None]:
-    """The socket on which callbacks come in, bound before anything is started; ``None`` where none are wanted.
+def listening_socket(config: Config, table: Literal["callbacks", "http"]) -> Iterator[socket.socket | None]:
+    """The socket of a listener, bound before anything is started; ``None`` where none is wanted.
 
     Raises:
         ConfigError: nothing can listen at the address.
     """
-    if config.callbacks.listen is None:
+    listen = config.callbacks.listen if table == "callbacks" else config.http.listen
+    if listen is None:
         yield None
         return
-    host, port = host_and_port(config.callbacks.listen)
+    host, port = host_and_port(listen)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         bound = socket.create_server((host, port), family=family)
     except OSError as error:
         reason = f"cannot be listened on: {error.strerror or error}; name another address, or stop what holds this one"
-        raise ConfigError.of([config.fault_at("callbacks", "listen", reason=reason)]) from error
+        raise ConfigError.of([config.fault_at(table, "listen", reason=reason)]) from error
     with contextlib.closing(bound):
         yield bound
+
+
+async def _take_over(
+    config: Config,
+    accounts: Mapping[str, BoundAccount],
+    seams: Seams,
+    log: EventLog,
+    *,
+    stop: asyncio.Event,
+    vitals: Vitals,
+) -> int:
+    """Serve once no other daemon has the database."""
+    async with _daemon_lock(config, seams.database, seams.clock, log, stop=stop, vitals=vitals) as locked:
+        if not locked:
+            return EXIT_OK
+        with listening_socket(config, "callbacks") as listening:
+            return await _serve(config, accounts, seams, log, stop=stop, listening=listening, vitals=vitals)
+
+
+def _has_died(serving: asyncio.Task[None] | None, log: EventLog) -> bool:
+    """Whether the HTTP listener ended by itself; said in the log."""
+    if serving is None or not serving.done():
+        return False
+    error = serving.exception()
+    log.emit("daemon.failed", reason=f"{type(error).__name__}: {error}")
+    return True
 
 
 async def _serve(
@@ -87,9 +131,11 @@ async def _serve(
     *,
     stop: asyncio.Event,
     listening: socket.socket | None,
+    vitals: Vitals,
 ) -> int:
     daemon = await build_daemon(config, accounts, seams, log, listening)
     _spare_the_collector()
+    vitals.enter(Phase.SERVING)
     try:
         await daemon.run(stop)
     except* Exception as group:  # noqa: BLE001  # the last stop before the exit code
@@ -113,7 +159,7 @@ def _spare_the_collector() -> None:
 
 @asynccontextmanager
 async def _daemon_lock(
-    config: Config, database: Database, clock: Clock, log: EventLog, stop: asyncio.Event
+    config: Config, database: Database, clock: Clock, log: EventLog, *, stop: asyncio.Event, vitals: Vitals
 ) -> AsyncIterator[bool]:
     """Hold the database's daemon lock, standing by while another daemon has it; ``False`` when asked to stop first."""
     lock = DaemonLock.of(config.database.url)
@@ -122,6 +168,7 @@ async def _daemon_lock(
         return
     if not lock.try_acquire():
         log.emit("daemon.waited", database=database.name)
+        vitals.enter(Phase.STANDBY)
         while not lock.try_acquire():
             if stop.is_set():
                 yield False

@@ -53,9 +53,9 @@ class Session:
         except ConfigError as error:
             if error.rest is None:
                 raise
-            from app.bootstrap import faults_of_accounts  # noqa: PLC0415
+            from app.bootstrap import faults_of  # noqa: PLC0415
 
-            raise error.joined_by(faults_of_accounts(error.rest)) from None
+            raise error.joined_by(faults_of(error.rest)) from None
 
     @contextmanager
     def log(self, config: "Config", *, level: str = "error", stream: TextIO | None = None) -> "Iterator[EventLog]":

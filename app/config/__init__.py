@@ -6,10 +6,12 @@ from app.config.tables import (
     AccountTable,
     CallbacksTable,
     Config,
+    HttpTable,
     LimitsTable,
     Origin,
     ScheduleTable,
     Source,
+    TokenTable,
     host_and_port,
 )
 
@@ -20,10 +22,12 @@ __all__ = [
     "Config",
     "ConfigError",
     "Fault",
+    "HttpTable",
     "LimitsTable",
     "Origin",
     "ScheduleTable",
     "Source",
+    "TokenTable",
     "host_and_port",
     "load",
 ]

@@ -17,14 +17,21 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from app.config.faults import ConfigError, Fault
-from app.config.tables import AccountTable, Config, Origin, RecurringTable, Source
+from app.config.tables import AccountTable, Config, Origin, RecurringTable, Source, TokenTable
 
 PREFIX: Final = "TIDEWAITER__"
 _FILE: Final = "_file"
 _LARGEST_SECRET: Final = 65_536
 
-_NAMED: Final[Mapping[str, type[BaseModel]]] = {"accounts": AccountTable, "schedules": RecurringTable}
+_NAMED: Final[Mapping[str, type[BaseModel]]] = {
+    "accounts": AccountTable,
+    "schedules": RecurringTable,
+    "tokens": TokenTable,
+}
 """Tables of tables, whose second level is named by whoever writes them."""
+
+_WHOLE: Final = frozenset({"schedules", "tokens"})
+"""Those of them that make no sense in part."""
 
 _Key: TypeAlias = tuple[str, ...]
 
@@ -77,7 +84,7 @@ def _rest_of(document: dict[str, Any], error: ValidationError, folder: Path) -> 
     """The configuration without what is at fault: values, schedules, and accounts that lack a key."""
     for one in error.errors(include_url=False, include_input=False, include_context=False):
         key = [str(name) for name in one["loc"] if name != "[key]"]
-        if key[0] == "schedules" or (key[0] in _NAMED and (one["type"] == "missing" or "[key]" in one["loc"])):
+        if key[0] in _WHOLE or (key[0] in _NAMED and (one["type"] == "missing" or "[key]" in one["loc"])):
             key = key[:2]
         table: Any = document
         for name in key[:-1]:
@@ -96,6 +103,7 @@ def _secrets_in(config: Config, leaves: _Layer) -> Iterator[str]:
     if password:
         yield unquote(password)
     yield from config.storage.options.secrets
+    yield from (token.token for token in config.tokens.values())
 
 
 # --- file and environment ---------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -28,7 +28,9 @@ from app.recurrence import check_cron, check_templates
 from app.store.address import Address
 
 _LARGEST_PORT: Final = 65_535
-_ACCOUNT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_SHORTEST_TOKEN: Final = 24
+_BEARER_TOKEN: Final = re.compile(rf"[A-Za-z0-9._~+/-]{{{_SHORTEST_TOKEN},512}}=*")
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 class Source(StrEnum):
@@ -58,22 +60,27 @@ def _split_paths(value: object) -> object:
     return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
 
 
-def _account_name(name: str) -> str:
-    if not _ACCOUNT_NAME.fullmatch(name):
-        raise ValueError(
-            "an account's name is made of lower-case letters, digits, - and _, begins with a letter or a digit, "
-            "and has at most 64 characters"
-        )
-    return name
+def _name_of(what: str) -> Callable[[str], str]:
+    """Checks the names of tables that people name."""
+
+    def check(name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise ValueError(
+                f"{what}'s name is made of lower-case letters, digits, - and _, begins with a letter or a digit, "
+                "and has at most 64 characters"
+            )
+        return name
+
+    return check
 
 
-def _schedule_name(name: str) -> str:
-    if not _ACCOUNT_NAME.fullmatch(name):
+def _bearer_token(token: str) -> str:
+    """What RFC 6750 permits, and long enough that nobody guesses it."""
+    if not _BEARER_TOKEN.fullmatch(token):
         raise ValueError(
-            "a schedule's name is made of lower-case letters, digits, - and _, begins with a letter or a digit, "
-            "and has at most 64 characters"
+            f"must have {_SHORTEST_TOKEN} to 512 letters, digits and -._~+/= signs; make one with: openssl rand -hex 32"
         )
-    return name
+    return token
 
 
 def _zone_name(name: str) -> str:
@@ -207,6 +214,23 @@ class CallbacksTable(Table):
         return public_url
 
 
+class HttpTable(Table):
+    """``[http]``: where the HTTP API and the status page are; without ``listen`` there are none.
+
+    ``public_url`` is how people and programs get there, where that is not the address itself: most often a proxy's.
+    """
+
+    listen: Annotated[str, AfterValidator(_listen_address)] | None = None
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = None
+
+
+class TokenTable(Table):
+    """``[tokens.NAME]``: who may use the HTTP API; the ``token`` itself comes out of a file, by ``token_file``."""
+
+    role: Literal["read", "admin"] = "read"
+    token: Annotated[str, AfterValidator(_bearer_token), Field(repr=False)]
+
+
 class ProvidersTable(Table):
     """``[providers]``: folders with the operator's own specs; one text may name several, separated as in PATH."""
 
@@ -272,8 +296,10 @@ class Config(Table):
     log: LogTable
     providers: ProvidersTable
     callbacks: CallbacksTable = CallbacksTable()
-    accounts: Mapping[Annotated[str, AfterValidator(_account_name)], AccountTable]
-    schedules: Mapping[Annotated[str, AfterValidator(_schedule_name)], RecurringTable] = {}
+    http: HttpTable = HttpTable()
+    tokens: Mapping[Annotated[str, AfterValidator(_name_of("a token"))], TokenTable] = {}
+    accounts: Mapping[Annotated[str, AfterValidator(_name_of("an account"))], AccountTable]
+    schedules: Mapping[Annotated[str, AfterValidator(_name_of("a schedule"))], RecurringTable] = {}
 
     _path: Path = PrivateAttr(default=Path())
     _origins: Mapping[tuple[str, ...], Origin] = PrivateAttr(default_factory=dict)

@@ -9,7 +9,6 @@ callback that gets lost in a flood costs time, for polling goes on.
 """
 
 import asyncio
-import logging
 import math
 import socket
 from collections.abc import Callable
@@ -17,7 +16,6 @@ from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from app.clock import Clock
 from app.domain.callback import PATH, hash_of
@@ -25,6 +23,7 @@ from app.log import EventLog
 from app.store.engine import StoreUnavailableError
 from app.store.hints import Hint, HintStore
 from app.web.bucket import Bucket
+from app.web.listener import listen, quiet_logger
 
 _PER_S: Final = 50.0
 _BURST: Final = 200
@@ -34,13 +33,8 @@ _BODY_S: Final = 5.0
 _BODY_BYTES: Final = 16_384
 _LONGEST_LINE: Final = 4096
 _MOST_HEADERS: Final = 64
-_LOOK_S: Final = 1.0
 _STORE_AGAIN_S: Final = 10.0
 _SHUTDOWN_S: Final = 1.0
-
-
-class ListenerDiedError(Exception):
-    """Nothing takes callbacks any more: the daemon must end, to be restarted whole."""
 
 
 class CallbackListener:
@@ -81,7 +75,7 @@ class CallbackListener:
         server = web.Server(
             self._answer,
             access_log=None,  # it would show the tokens
-            logger=_logger(),
+            logger=quiet_logger(__name__),
             keepalive_timeout=_HEAD_S,  # counted from the connection on: a head that trickles is cut off
             lingering_time=0.0,
             auto_decompress=False,
@@ -90,18 +84,7 @@ class CallbackListener:
             max_headers=_MOST_HEADERS,
             read_bufsize=_BODY_BYTES,
         )
-
-        def connected() -> asyncio.Protocol:
-            return server() if len(server.connections) < _MOST_CONNECTIONS else _Crowded()
-
-        listener = await asyncio.get_running_loop().create_server(connected, sock=self._socket)
-        try:
-            while listener.is_serving() and self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                await self._clock.sleep(_LOOK_S)
-            raise ListenerDiedError("the socket for callbacks takes no connections any more")
-        finally:
-            listener.close()
-            await server.shutdown(_SHUTDOWN_S)
+        await listen(self._socket, server, self._clock, most=_MOST_CONNECTIONS, shutdown_s=_SHUTDOWN_S)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Note a callback; the answer says nothing but whether it was one."""
@@ -158,23 +141,3 @@ def _reply(status: int, retry_after_s: float | None = None) -> web.Response:
         reply.headers["Retry-After"] = str(math.ceil(retry_after_s))
     reply.force_close()
     return reply
-
-
-class _Crowded(asyncio.Protocol):
-    """A connection beyond those that are served at once: hung up on."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Hang up."""
-        if isinstance(transport, asyncio.Transport):
-            transport.abort()
-
-
-def _logger() -> logging.Logger:
-    """Where aiohttp tells of faults: of ours, but not of what strangers send that is no HTTP."""
-    logger = logging.getLogger(__name__)
-    logger.addFilter(_is_our_fault)  # the same function is added once
-    return logger
-
-
-def _is_our_fault(record: logging.LogRecord) -> bool:
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))

@@ -13,7 +13,8 @@ from app.log import configure
 from app.store.engine import Database
 from app.store.hints import HintStore
 from app.web import callbacks
-from app.web.callbacks import CallbackListener, ListenerDiedError
+from app.web.callbacks import CallbackListener
+from app.web.listener import ListenerDiedError
 from tests.store.scene import NOW
 from tests.web.conftest import OTHER, TOKEN, LoopClock, Place
 

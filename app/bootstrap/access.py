@@ -1,0 +1,71 @@
+"""Who may use the HTTP listener, out of the configuration."""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from app.clock import Clock
+from app.config import Config, Source, host_and_port
+from app.config.faults import Fault
+from app.log import EventLog
+from app.web.access import Access, Role, Token
+
+_OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+_ROLES = {"read": Role.READ, "admin": Role.ADMIN}
+
+
+def bind_access(config: Config, clock: Clock, log: EventLog) -> Access:
+    """The rule of access; the configuration was looked over by :func:`faults_of_access`."""
+    tokens = [Token.of(name, _ROLES[one.role], one.token) for name, one in config.tokens.items()]
+    return Access(tokens, hosts=_own_names(config), open_paths=_OPEN_PATHS, clock=clock, log=log)
+
+
+def faults_of_access(config: Config) -> tuple[Fault, ...]:
+    """What is wrong with the listener's address and its tokens."""
+    return (*_faults_of_address(config), *_faults_of_tokens(config))
+
+
+def _faults_of_address(config: Config) -> list[Fault]:
+    if config.http.listen is None:
+        if config.http.public_url is None:
+            return []
+        reason = "wants http.listen beside it: an address to listen on, such as 127.0.0.1:8090"
+        return [config.fault_at("http", "public_url", reason=reason)]
+    if config.http.listen == config.callbacks.listen:
+        reason = "is the address for callbacks already; the two are kept apart"
+        return [config.fault_at("http", "listen", reason=reason)]
+    if config.tokens or is_loopback(host_and_port(config.http.listen)[0]):
+        return []
+    reason = "can be reached from other machines, so a token is needed: add [tokens.NAME] with a token_file"
+    return [config.fault_at("http", "listen", reason=reason)]
+
+
+def _faults_of_tokens(config: Config) -> list[Fault]:
+    faults: list[Fault] = []
+    seen: dict[str, str] = {}
+    for name, one in config.tokens.items():
+        if config.origin_of("tokens", name, "token").source is not Source.SECRET_FILE:
+            reason = 'is read from a file only: write token_file = "/path/of/it"'
+            faults.append(config.fault_at("tokens", name, "token", reason=reason))
+        if one.token in seen:
+            reason = f"is the same as that of {seen[one.token]}; each has its own"
+            faults.append(config.fault_at("tokens", name, "token", reason=reason))
+        seen[one.token] = name
+    return faults
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on is reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _own_names(config: Config) -> set[str]:
+    """The names under which the listener may be called."""
+    names = {"localhost", "127.0.0.1", "::1"}
+    if config.http.listen is not None:
+        names.add(host_and_port(config.http.listen)[0].lower())
+    if config.http.public_url is not None:
+        names.add((urlsplit(config.http.public_url).hostname or "").lower())
+    return names

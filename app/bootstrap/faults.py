@@ -1,0 +1,19 @@
+"""Everything that is wrong with a configuration beyond its own tables: what a daemon would refuse to start with."""
+
+from app.bootstrap.access import faults_of_access
+from app.bootstrap.accounts import bind_accounts, read_schedules
+from app.config import Config, ConfigError
+from app.config.faults import Fault
+
+
+def faults_of(config: Config) -> tuple[Fault, ...]:
+    """What is wrong with accounts, their specs, the schedules and the listeners; empty when a daemon could start."""
+    return (*_faults_of_accounts(config), *faults_of_access(config))
+
+
+def _faults_of_accounts(config: Config) -> tuple[Fault, ...]:
+    try:
+        read_schedules(config, bind_accounts(config))
+    except ConfigError as error:
+        return error.faults
+    return ()

@@ -1,0 +1,205 @@
+"""How everything stands at a glance: jobs by state, what is due in each lane, what has landed lately.
+
+A page, a terminal and a scrape look at it all the time, so nothing here walks through all jobs but the count by state,
+which reads an index only, and :class:`Overview` looks again only when that costs a twentieth of the time.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Double,
+    Integer,
+    ScalarSelect,
+    Select,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    select,
+)
+
+from app.clock import Clock
+from app.domain.job import Job, State, Track
+from app.store.codec import JOB_COLUMNS, job_of
+from app.store.jobs import JobStore
+from app.store.tables import artifacts, jobs, lanes
+
+MOST_DUE: Final = 10_000
+"""More due jobs than these are not counted in a lane."""
+WINDOW_S: Final = 3600.0
+STEP_S: Final = 60.0
+_MOST_DELAYS: Final = 5_000
+_MOST_RECENT: Final = 20
+_FRESH_S: Final = 1.0
+_SHARE_OF_TIME: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is due in a lane: how many jobs, :data:`MOST_DUE` + 1 meaning more, and since when the first (epoch)."""
+
+    lane: int
+    due: int
+    oldest_due_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """What ended in one step of the window that begins at ``at``: jobs by final state, and how long landing took.
+
+    ``delays_s`` are, of some of them, the seconds from "ready" to the landed file, in ascending order.
+    """
+
+    at: float
+    ended: Mapping[State, int]
+    delays_s: Sequence[float]
+
+    def delay_s(self, share: float) -> float | None:
+        """The delay that this share of the landings stayed below; ``None`` where nothing landed."""
+        return self.delays_s[min(len(self.delays_s) - 1, int(share * len(self.delays_s)))] if self.delays_s else None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A job that has landed its files lately: how many they are, and their bytes."""
+
+    job: Job
+    files: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Everything at one moment: ``at`` in epoch seconds; ``minutes`` are those of the last hour, oldest first."""
+
+    at: float
+    counts: Mapping[State, int]
+    backlogs: Mapping[int, Backlog]
+    minutes: Sequence[Minute]
+    arrivals: Sequence[Arrival]
+
+
+class OverviewStore:
+    """Reads it. Every method raises ``StoreUnavailableError`` where the database does.
+
+    Args:
+        jobs: the jobs table.
+    """
+
+    def __init__(self, jobs: JobStore) -> None:
+        self._database = jobs.database
+        self.counts = jobs.counts
+
+    async def backlogs(self, now: float) -> dict[int, Backlog]:
+        """What is due in each lane at ``now``."""
+        found: dict[int, Backlog] = {}
+        for number, *of_tracks in await self._rows(_BACKLOGS, now=now, most=MOST_DUE + 1):
+            due, first = sum(of_tracks[:2]), [at for at in of_tracks[2:] if at is not None and at <= now]
+            found[number] = Backlog(number, min(due, MOST_DUE + 1), min(first, default=None))
+        return found
+
+    async def minutes(self, now: float) -> list[Minute]:
+        """What ended in each minute of the last hour, oldest first."""
+        since = now - WINDOW_S
+        ended: list[dict[State, int]] = [{} for _ in range(int(WINDOW_S / STEP_S))]
+        delays: list[list[float]] = [[] for _ in ended]
+        for step, state, number in await self._rows(_ENDED, since=since, now=now, step=STEP_S):
+            ended[min(step, len(ended) - 1)][State(state)] = number
+        for at, delay_s in await self._rows(_DELAYS, since=since, limit=_MOST_DELAYS):
+            delays[min(int((at - since) / STEP_S), len(delays) - 1)].append(max(0.0, delay_s))
+        return [Minute(since + i * STEP_S, ended[i], sorted(delays[i])) for i in range(len(ended))]
+
+    async def arrivals(self, limit: int = _MOST_RECENT) -> list[Arrival]:
+        """The jobs that have succeeded last, newest first."""
+        return [Arrival(job_of(row[:-2]), *row[-2:]) for row in await self._rows(_ARRIVALS, limit=limit)]
+
+    async def _rows(self, statement: Any, **parameters: object) -> Sequence[Sequence[Any]]:
+        async with self._database.reading() as connection:
+            return (await connection.execute(statement, parameters)).all()
+
+
+class Overview:
+    """The picture, looked at by many and drawn for all of them at once.
+
+    Args:
+        store: what draws it.
+        clock: the time.
+    """
+
+    def __init__(self, store: OverviewStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._picture: Picture | None = None
+        self._good_until = 0.0
+
+    async def look(self) -> Picture:
+        """A picture that is at most a second old, or twenty times as old as drawing it takes.
+
+        Raises:
+            StoreUnavailableError: the database cannot be reached.
+        """
+        async with self._turn:
+            if self._picture is None or self._clock.monotonic() >= self._good_until:
+                began = self._clock.monotonic()
+                self._picture = await self._draw()
+                ended = self._clock.monotonic()
+                self._good_until = ended + max(_FRESH_S, _SHARE_OF_TIME * (ended - began))
+            return self._picture
+
+    async def _draw(self) -> Picture:
+        now, store = self._clock.now(), self._store
+        return Picture(
+            now, await store.counts(), await store.backlogs(now), await store.minutes(now), await store.arrivals()
+        )
+
+
+_NOW: Final[BindParameter[float]] = bindparam("now", type_=Double())
+_SINCE: Final[BindParameter[float]] = bindparam("since", type_=Double())
+_LIMIT: Final = bindparam("limit", type_=Integer())
+
+
+def _due(track: Track) -> ScalarSelect[int]:
+    """How many jobs of the enclosing query's lane are due: counted no further than somebody wants to know."""
+    of_stream = (jobs.c.lane == lanes.c.id, jobs.c.track == track.value, jobs.c.due_at <= _NOW)
+    some: Select[Any] = select(literal_column("1")).where(*of_stream).limit(bindparam("most", type_=Integer()))
+    return select(func.count()).select_from(some.correlate(lanes).subquery()).scalar_subquery()
+
+
+def _first_due(track: Track) -> ScalarSelect[float]:
+    of_stream = (jobs.c.lane == lanes.c.id, jobs.c.track == track.value, jobs.c.due_at.is_not(None))
+    return select(jobs.c.due_at).where(*of_stream).order_by(jobs.c.due_at).limit(1).scalar_subquery()
+
+
+_BACKLOGS: Final = select(
+    lanes.c.id, _due(Track.ASK), _due(Track.FETCH), _first_due(Track.ASK), _first_due(Track.FETCH)
+)
+_STEP: Final = cast(func.floor((jobs.c.finished_at - _SINCE) / bindparam("step", type_=Double())), BigInteger)
+_ENDED: Final = (
+    select(_STEP.label("step"), jobs.c.state, func.count())
+    .where(jobs.c.finished_at > _SINCE, jobs.c.finished_at <= _NOW)
+    .group_by(literal_column("1"), jobs.c.state)
+)
+_DELAYS: Final = (
+    select(jobs.c.finished_at, jobs.c.landed_at - jobs.c.ready_at)
+    .where(jobs.c.finished_at > _SINCE, jobs.c.landed_at.is_not(None), jobs.c.ready_at.is_not(None))
+    .order_by(jobs.c.finished_at.desc())
+    .limit(_LIMIT)
+)
+_SIZE: Final = func.coalesce(func.sum(artifacts.c.size), 0)
+_OF_JOB: Final = artifacts.c.job_id == jobs.c.id
+_ARRIVALS: Final = (
+    select(
+        *JOB_COLUMNS,
+        select(func.count()).where(_OF_JOB).scalar_subquery(),
+        select(_SIZE).where(_OF_JOB).scalar_subquery(),
+    )
+    .where(jobs.c.state == State.SUCCEEDED.value, jobs.c.finished_at.is_not(None))
+    .order_by(jobs.c.finished_at.desc())
+    .limit(_LIMIT)
+)

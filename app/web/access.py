@@ -1,0 +1,239 @@
+"""Who may do what on the HTTP listener: bearer tokens, sessions of browsers, and one rule for every route.
+
+Reading takes the role ``read``, anything else ``admin``; nothing has to be said at a route, so nothing can be forgotten
+there. Where tokens are configured everybody shows one. Where none are, the listener is on loopback only (the
+configuration sees to that), everybody there is an admin, and two doors stay shut that a browser on the same machine
+would open: requests that another site makes it send, and names that were made to point at loopback.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+from yarl import URL
+
+from app.clock import Clock
+from app.log import EventLog
+from app.web.problems import ProblemError
+
+SESSION_S: Final = 12 * 3600.0
+"""How long a browser stays signed in, in seconds."""
+SESSION_COOKIE: Final = "tidewaiter_session"
+SIGN_IN: Final = "/login"
+"""Where a browser shows its token; whoever has none yet is sent there."""
+STATIC: Final = "/static/"
+"""Below it is what pages look like: open to everybody, and the same for everybody."""
+_SAFE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
+_SAME_SITE: Final = frozenset({"same-origin", "none"})
+
+
+class Role(IntEnum):
+    """What a caller may do; each may do what those below it may."""
+
+    NOBODY = 0
+    READ = 1
+    ADMIN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A bearer token (RFC 6750) as it is kept: by its SHA-256."""
+
+    name: str
+    role: Role
+    digest: bytes
+
+    @classmethod
+    def of(cls, name: str, role: Role, token: str) -> "Token":
+        """The token whose text this is."""
+        return cls(name, role, _digest(token))
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: the name of the token, or what stands for it; and whether that came in a browser's session."""
+
+    name: str
+    role: Role
+    in_session: bool = False
+
+
+CALLER: Final = web.RequestKey("caller", Caller)
+"""Where a request has its caller."""
+
+_ANYBODY: Final = Caller("anybody", Role.NOBODY)
+_LOCAL: Final = Caller("loopback", Role.ADMIN)
+
+
+class Access:
+    """Knows callers by their tokens, and turns away who may not.
+
+    Args:
+        tokens: the tokens; without any, everybody is an admin.
+        hosts: the names under which the listener may be called where there are no tokens, in lower case.
+        open_paths: what anybody may read, such as the health of the process.
+        clock: the time.
+        log: told of what admins do, and of who is turned away.
+    """
+
+    def __init__(
+        self,
+        tokens: Sequence[Token],
+        *,
+        hosts: Collection[str],
+        open_paths: Collection[str],
+        clock: Clock,
+        log: EventLog,
+    ) -> None:
+        self._tokens = tuple(tokens)
+        self._hosts = frozenset(hosts)
+        self._open_paths = frozenset(open_paths)
+        self._clock = clock
+        self._log = log
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether callers have to show a token."""
+        return bool(self._tokens)
+
+    def middleware(self) -> Middleware:
+        """What stands before every route."""
+
+        @web.middleware
+        async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+            caller = self._caller(request)
+            request[CALLER] = caller
+            is_safe = request.method in _SAFE
+            self._check(request, caller, self._needed(request, is_safe=is_safe))
+            if is_safe:
+                return await handler(request)
+            return await self._audited(request, caller, handler)
+
+        return guarded
+
+    def sign_in(self, text: str) -> str | None:
+        """What a browser keeps in :data:`SESSION_COOKIE` for a token that was typed; ``None`` if there is none such.
+
+        The session needs no memory of ours: it is signed with the token, so it holds in every process that knows the
+        token, and ends when the token is changed.
+        """
+        token = self._find(text)
+        if token is None:
+            return None
+        until = int(self._clock.now() + SESSION_S)
+        return f"{token.name}.{until}.{_signature(token, until)}"
+
+    def _needed(self, request: web.Request, *, is_safe: bool) -> Role:
+        if request.path == SIGN_IN:
+            return Role.NOBODY
+        if is_safe and (request.path in self._open_paths or request.path.startswith(STATIC)):
+            return Role.NOBODY
+        return Role.READ if is_safe else Role.ADMIN
+
+    def _check(self, request: web.Request, caller: Caller, needed: Role) -> None:
+        if not self._tokens and request.url.host is not None and request.url.host.lower() not in self._hosts:
+            raise self._refusal(request, 421, "this address answers to its own name only; [http] public_url adds one")
+        if request.method not in _SAFE and not _is_same_site(request):
+            raise self._refusal(request, 403, "another site made your browser send this; nothing was done")
+        if caller.role >= needed:
+            return
+        if caller.role is Role.NOBODY and request.method in _SAFE and _wants_page(request):
+            raise web.HTTPSeeOther(str(URL(SIGN_IN).with_query(next=request.path_qs)))
+        if caller.role is Role.NOBODY:
+            refusal = self._refusal(request, 401, "a token is needed: Authorization: Bearer TOKEN")
+            refusal.headers[hdrs.WWW_AUTHENTICATE] = 'Bearer realm="tidewaiter"'
+            raise refusal
+        raise self._refusal(request, 403, f"the token {caller.name} may read; this takes the role admin")
+
+    def _refusal(self, request: web.Request, status: int, detail: str) -> ProblemError:
+        self._log.emit("access.refused", status=status, reason=detail, remote=request.remote)
+        return ProblemError(status, detail)
+
+    async def _audited(self, request: web.Request, caller: Caller, handler: Handler) -> web.StreamResponse:
+        """Note who did what, and how it ended, whichever way that was."""
+        status = 500
+        try:
+            response = await handler(request)
+            status = response.status
+        except web.HTTPException as error:
+            status = error.status
+            raise
+        except ProblemError as error:
+            status = error.status
+            raise
+        else:
+            return response
+        finally:
+            self._log.emit(
+                "admin.acted",
+                caller=caller.name,
+                action=f"{request.method} {request.path}",
+                status=status,
+                remote=request.remote,
+            )
+
+    def _caller(self, request: web.Request) -> Caller:
+        if not self._tokens:
+            return _LOCAL
+        scheme, _, text = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+        if text:
+            token = self._find(text.strip()) if scheme.lower() == "bearer" else None
+            return _ANYBODY if token is None else Caller(token.name, token.role)
+        return self._in_session(request.cookies.get(SESSION_COOKIE, ""))
+
+    def _find(self, text: str) -> Token | None:
+        """The token of that text; every one is compared, in a time that tells nothing."""
+        digest = _digest(text)
+        found = [token for token in self._tokens if hmac.compare_digest(token.digest, digest)]
+        return found[0] if found else None
+
+    def _in_session(self, cookie: str) -> Caller:
+        name, _, rest = cookie.partition(".")
+        until, _, signature = rest.partition(".")
+        if not (until.isascii() and until.isdigit()) or int(until) < self._clock.now():
+            return _ANYBODY
+        for token in self._tokens:
+            if token.name == name and hmac.compare_digest(_signature(token, int(until)), _ascii(signature)):
+                return Caller(token.name, token.role, in_session=True)
+        return _ANYBODY
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+
+
+def _signature(token: Token, until: int) -> str:
+    said = hmac.digest(token.digest, f"session {token.name} {until}".encode(), "sha256")
+    return base64.urlsafe_b64encode(said).decode().rstrip("=")
+
+
+def _ascii(text: str) -> str:
+    """``compare_digest`` takes no other text."""
+    return text if text.isascii() else ""
+
+
+def _wants_page(request: web.Request) -> bool:
+    return "text/html" in request.headers.get(hdrs.ACCEPT, "")
+
+
+def _is_same_site(request: web.Request) -> bool:
+    """Whether no other site is behind a request. Programs that are no browsers send neither header.
+
+    https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Site
+    """
+    fetched = request.headers.get("Sec-Fetch-Site")
+    if fetched is not None:
+        return fetched in _SAME_SITE
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin is None:
+        return True
+    try:
+        return URL(origin).authority == request.host
+    except ValueError:
+        return False

@@ -1,0 +1,64 @@
+"""Listening: serves HTTP on a socket that is bound already, bounds its connections, and says so when it dies."""
+
+import asyncio
+import logging
+import socket
+from typing import Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from app.clock import Clock
+
+_LOOK_S: Final = 1.0
+
+
+class ListenerDiedError(Exception):
+    """Nothing takes connections any more: the daemon must end, to be restarted whole."""
+
+
+async def listen(listening: socket.socket, server: web.Server, clock: Clock, *, most: int, shutdown_s: float) -> None:
+    """Serve until cancelled, then close the socket.
+
+    Args:
+        listening: the socket.
+        server: makes the protocol of each connection.
+        clock: paces the look at whether the socket still listens.
+        most: connections at once; whoever comes beyond that is hung up on.
+        shutdown_s: how long requests under way are given in the end, in seconds.
+
+    Raises:
+        ListenerDiedError: the socket takes no connections any more.
+    """
+
+    def connected() -> asyncio.Protocol:
+        return server() if len(server.connections) < most else _Crowded()
+
+    listener = await asyncio.get_running_loop().create_server(connected, sock=listening)
+    try:
+        while listener.is_serving() and listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            await clock.sleep(_LOOK_S)
+        raise ListenerDiedError("a socket that the daemon listens on takes no connections any more")
+    finally:
+        listener.close()
+        await server.shutdown(shutdown_s)
+
+
+class _Crowded(asyncio.Protocol):
+    """A connection beyond those that are served at once: hung up on."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Hang up."""
+        if isinstance(transport, asyncio.Transport):
+            transport.abort()
+
+
+def quiet_logger(name: str) -> logging.Logger:
+    """Where aiohttp tells of faults: of ours, but not of what strangers send that is no HTTP."""
+    logger = logging.getLogger(name)
+    logger.addFilter(_is_our_fault)  # the same function is added once
+    return logger
+
+
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))

@@ -1,0 +1,81 @@
+"""The HTTP listener: one application of several rooms, each of which brings its routes."""
+
+import socket
+from collections.abc import Iterable
+from typing import Final
+
+from aiohttp import web
+
+from app.clock import Clock
+from app.log import EventLog
+from app.web import problems
+from app.web.access import Access
+from app.web.listener import listen, quiet_logger
+
+_MOST_CONNECTIONS: Final = 512
+_LARGEST_BODY: Final = 16 * 1_048_576
+_LONGEST_LINE: Final = 16_384
+_KEEP_ALIVE_S: Final = 30.0
+_SHUTDOWN_S: Final = 2.0
+# Pages and answers of an operator's tool: nothing of them belongs into another site, a cache or a search.
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex",
+}
+
+
+def make_application(routes: Iterable[web.AbstractRouteDef], access: Access, log: EventLog) -> web.Application:
+    """The application with these routes, behind the access rule; every error is a problem document."""
+    application = web.Application(
+        middlewares=[problems.middleware(log), access.middleware()], client_max_size=_LARGEST_BODY
+    )
+    application.on_response_prepare.append(_add_headers)
+    application.add_routes(routes)
+    return application
+
+
+class HttpServer:
+    """Serves an application on a socket.
+
+    Args:
+        listening: the socket, bound already; it is closed in the end.
+        application: what answers.
+        clock: the time.
+    """
+
+    def __init__(self, listening: socket.socket, application: web.Application, clock: Clock) -> None:
+        self._socket = listening
+        self._application = application
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Serve until cancelled.
+
+        Raises:
+            ListenerDiedError: the socket takes no connections any more.
+        """
+        runner = web.AppRunner(
+            self._application,
+            access_log=None,
+            logger=quiet_logger(__name__),
+            keepalive_timeout=_KEEP_ALIVE_S,
+            max_line_size=_LONGEST_LINE,
+            max_field_size=_LONGEST_LINE,
+            shutdown_timeout=_SHUTDOWN_S,
+        )
+        await runner.setup()
+        if runner.server is None:
+            raise RuntimeError("an application that was set up has a server")
+        try:
+            await listen(self._socket, runner.server, self._clock, most=_MOST_CONNECTIONS, shutdown_s=_SHUTDOWN_S)
+        finally:
+            await runner.cleanup()
+
+
+async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers["Server"] = "tidewaiter"

@@ -28,7 +28,7 @@ RUN /opt/build/bin/python -m hatchling build --target wheel \
 
 
 FROM python:${PYTHON}
-ARG VERSION=0.1.0
+ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="tidewaiter" \
       org.opencontainers.image.description="Submits slow remote exports, waits for them, and lands their files whole and checksummed." \
@@ -38,7 +38,8 @@ LABEL org.opencontainers.image.title="tidewaiter" \
 
 # A number, for Kubernetes cannot tell from a name that it is not root's (runAsNonRoot).
 RUN groupadd --gid 65532 tidewaiter \
- && useradd --uid 65532 --gid 65532 --home-dir /var/lib/tidewaiter --no-create-home --shell /usr/sbin/nologin tidewaiter \
+ && useradd --key UID_MAX=65532 --uid 65532 --gid 65532 --home-dir /var/lib/tidewaiter --no-create-home \
+      --shell /usr/sbin/nologin tidewaiter \
  && install --directory --owner 65532 --group 65532 --mode 0750 /var/lib/tidewaiter
 COPY --from=build /opt/venv /opt/venv
 COPY config/deploy/container.toml /etc/tidewaiter/tidewaiter.toml
@@ -51,7 +52,8 @@ ENV PATH=/opt/venv/bin:$PATH \
 WORKDIR /var/lib/tidewaiter
 USER 65532:65532
 VOLUME ["/var/lib/tidewaiter"]
-EXPOSE 8080 8091
+# The HTTP API with its page, and the listener for callbacks: where the examples put them.
+EXPOSE 8090 8091
 
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 CMD ["tidewaiter", "healthcheck"]

@@ -84,7 +84,10 @@ class LaneRow:
 
 @dataclass(frozen=True, slots=True)
 class LaneStatus:
-    """A lane as it stands: its owner and the host of that, when it has one, and whether the lease still holds."""
+    """A lane as it stands: its owner and the host of that, when it has one, and whether the lease still holds.
+
+    ``request_window`` are the epoch seconds of its recent requests as of the last renewal of the lease.
+    """
 
     id: int
     account: str
@@ -96,6 +99,18 @@ class LaneStatus:
     leased: bool
     closed_until: float | None
     closed_reason: str | None
+    request_window: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """A daemon that lives: where it runs, and since when (epoch seconds, by the database's clock)."""
+
+    owner: str
+    host: str
+    pid: int
+    version: str
+    started_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +212,12 @@ class LaneStore:
     async def every(self) -> list[LaneStatus]:
         """Every lane as it stands, by account and shard."""
         async with self._database.reading() as connection:
-            return [LaneStatus(*row) for row in await connection.execute(_EVERY)]
+            return [LaneStatus(*row[:-1], tuple(json.loads(row[-1]))) for row in await connection.execute(_EVERY)]
+
+    async def workers(self) -> list[WorkerStatus]:
+        """The daemons that live, by the database's clock, the longest first."""
+        async with self._database.reading() as connection:
+            return [WorkerStatus(*row) for row in await connection.execute(_WORKERS)]
 
     async def _write(self, statement: Executable, **parameters: object) -> None:
         async with self._database.writing() as connection:
@@ -305,7 +325,13 @@ _EVERY: Final = (
         func.coalesce(lanes.c.lease_until > DatabaseNow(), false()),
         lanes.c.closed_until,
         lanes.c.closed_reason,
+        lanes.c.request_window,
     )
     .select_from(lanes.outerjoin(workers, workers.c.owner == lanes.c.owner))
     .order_by(lanes.c.account, lanes.c.shard)
+)
+_WORKERS: Final = (
+    select(workers.c.owner, workers.c.host, workers.c.pid, workers.c.version, workers.c.started_at)
+    .where(workers.c.lease_until > DatabaseNow())
+    .order_by(workers.c.started_at, workers.c.owner)
 )

@@ -3,6 +3,7 @@
 from app.bootstrap.accounts import bind_accounts, known_settings, read_schedules, secrets_of
 from app.bootstrap.daemon import build_daemon
 from app.bootstrap.desk import open_desk, open_notifications, open_schedules
+from app.bootstrap.doctor import consult
 from app.bootstrap.faults import faults_of
 from app.bootstrap.notifications import TEST_TYPE, endpoints_of, send_test, subscriptions_of
 from app.bootstrap.once import RunBrokenError, run_once
@@ -17,6 +18,7 @@ __all__ = [
     "Seams",
     "bind_accounts",
     "build_daemon",
+    "consult",
     "endpoints_of",
     "faults_of",
     "known_settings",

@@ -23,6 +23,7 @@ provider = "symplify"
 token_file = "/nowhere/that/this/user/may/read"
 [accounts.networks]
 provider = "mine"
+[notifications.ops]
 [schedules.nightly-opens]
 account = "newsletter"
 operation = "statistics"
@@ -92,6 +93,7 @@ def offered(line: str) -> list[str]:
         ("tidewaiter jobs list --operation ", ["statistics", "base", "other"]),
         ("tidewaiter accounts pause ne", ["newsletter", "networks"]),
         ("tidewaiter schedules next ", ["nightly-opens"]),
+        ("tidewaiter notifications test ", ["ops"]),
         ("tidewaiter providers show sym", ["symplify"]),
         ("tidewaiter providers show m", ["mine"]),
         ("tidewaiter completion ", ["bash", "zsh", "fish"]),
@@ -169,7 +171,7 @@ def test_built_in_specs_are_called_like_their_files() -> None:
     assert [registry.get(name).file for name in registry.names()] == [f"catalog/{n}.toml" for n in registry.names()]
 
 
-@pytest.mark.parametrize("module", ["submit", "run", "jobs", "accounts", "schedules", "completion"])
+@pytest.mark.parametrize("module", ["submit", "run", "jobs", "accounts", "schedules", "notifications", "completion"])
 def test_what_is_completed_loads_quickly(module: str) -> None:
     """Neither the database's library nor the network's is loaded to complete or explain the daily commands."""
     script = (

@@ -73,7 +73,7 @@ def list_notifications(
         made.add_row(
             str(one.id), one.endpoint, str(one.job_id), one.account, one.state.value,
             Text(one.status.value, style=_STYLES[one.status]), str(one.attempts), moment(one.due_at),
-            printable(one.last_error or ""),
+            "" if one.status is Status.DELIVERED else printable(one.last_error or ""),
         )  # fmt: skip
     show_table(made)
 

@@ -93,7 +93,8 @@ class Notifier:
             # Another daemon would find the claims lapsed, a minute later.
             with suppress(StoreUnavailableError):
                 await self._settle()
-                await self._store.release(list(self._claimed.values()))
+                if self._claimed:
+                    await self._store.release(list(self._claimed.values()))
 
     async def _round(self, group: asyncio.TaskGroup) -> None:
         """Note what has ended, begin what is due, and wait until there is more to do."""

@@ -77,10 +77,11 @@ async def serve(
                 health = health_of(config, vitals, metrics, database, clock=clock, log=log)
                 site = website(running, health, listening=web_socket, stop=stop, clock=clock, log=log)
                 async with site as serving:
-                    async with AiohttpWire() as wire, reloading.heeding(reload, stop):
+                    async with AiohttpWire() as wire, reloading.heeding(reload, stop) as heeding:
                         seams = Seams(clock, SystemRandom(), wire, database, storage, metrics)
                         code = await _take_over(running, reloading, seams, log, stop=stop, vitals=vitals)
-                    return EXIT_FAILED if _has_died(serving, log) else code
+                        has_died = _has_died(heeding, log)
+                    return EXIT_FAILED if _has_died(serving, log) or has_died else code
         finally:
             await database.close()
 
@@ -126,8 +127,8 @@ async def _take_over(
 
 
 def _has_died(serving: asyncio.Task[None] | None, log: EventLog) -> bool:
-    """Whether the HTTP listener ended by itself; said in the log."""
-    if serving is None or not serving.done():
+    """Whether what should have gone on ended by itself; said in the log."""
+    if serving is None or not serving.done() or serving.cancelled():
         return False
     error = serving.exception()
     log.emit("daemon.failed", reason=f"{type(error).__name__}: {error}")

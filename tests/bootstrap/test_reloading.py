@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import pytest
 from app.bootstrap import lanes
 from app.clock import SystemClock
 from app.domain.job import State
+from app.domain.jsonvalue import Json
 from app.emulators.faults import Fault, FaultKind, FaultRule
 from app.store.engine import Database
 from app.store.schedules import ScheduleStore
+from app.worker.pauses import Pauses
 from tests.bootstrap.stage import OTHER_TOKEN, TOKEN, Stage, staged
 from tests.web.test_daemon import free_port
 
@@ -385,3 +388,32 @@ async def test_what_cannot_be_built_changes_nothing(stage: Stage, monkeypatch: p
         (job,) = await stage.until(await stage.submit("shop"))
         assert job.state is State.SUCCEEDED
         assert (await stage.reload())["changed"] == ["accounts.new", "accounts.shop.schedule.interval_s"]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_what_fails_all_the_same(stage: Stage, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """The old configuration is put back and the error told; where even that fails the daemon ends, to be restarted."""
+    left = [ZeroDivisionError("no such thing")] * times
+    adopt = Pauses.adopt
+
+    async def broken(self: Pauses, settings: Mapping[str, Mapping[str, Json]]) -> None:
+        if left:
+            raise left.pop()
+        await adopt(self, settings)
+
+    stage.write(stage.account("shop"))
+    async with stage.serving():
+        await stage.said("lane.taken")
+        stage.write(stage.account("shop", interval_s=0.2), stage.account("new"))
+        monkeypatch.setattr(Pauses, "adopt", broken)
+        if times == 1:
+            assert (await stage.reload())["reason"] == "ZeroDivisionError: no such thing"
+            (job,) = await stage.until(await stage.submit("shop"))
+            assert job.state is State.SUCCEEDED
+            assert len(stage.lines("lane.taken")) == 1
+        else:
+            os.kill(os.getpid(), signal.SIGHUP)
+            (line,) = await stage.said("daemon.failed")
+            assert "no such thing" in str(line["reason"])
+    assert stage.code == times - 1
+    assert len(stage.lines("lane.given_back")) == 1

@@ -99,18 +99,22 @@ class LaneStatus:
     leased: bool
     closed_until: float | None
     closed_reason: str | None
-    request_window: tuple[float, ...] = ()
+    request_window: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """A daemon that lives: where it runs, and since when (epoch seconds, by the database's clock)."""
+    """A daemon that lives: where it runs, since when, and until when it counts as alive unless it is heard of again.
+
+    Both in epoch seconds by the database's clock.
+    """
 
     owner: str
     host: str
     pid: int
     version: str
     started_at: float
+    lease_until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +216,7 @@ class LaneStore:
     async def every(self) -> list[LaneStatus]:
         """Every lane as it stands, by account and shard."""
         async with self._database.reading() as connection:
-            return [LaneStatus(*row[:-1], tuple(json.loads(row[-1]))) for row in await connection.execute(_EVERY)]
+            return [_status(row) for row in await connection.execute(_EVERY)]
 
     async def workers(self) -> list[WorkerStatus]:
         """The daemons that live, by the database's clock, the longest first."""
@@ -237,6 +241,11 @@ def _encode_states(states: Mapping[int, LaneState]) -> str:
 def _taken(row: Sequence[Any]) -> LaneRow:
     number, account, shard, epoch, closed_until, closed_reason, window, clean = row
     return LaneRow(number, account, shard, epoch, closed_until, closed_reason, tuple(json.loads(window)), clean)
+
+
+def _status(row: Sequence[Any]) -> LaneStatus:
+    *members, window = row
+    return LaneStatus(*(*members, tuple(json.loads(window))))
 
 
 def _locked(which: Select[int], name: str, *, skip: bool = False) -> CTE:
@@ -331,7 +340,9 @@ _EVERY: Final = (
     .order_by(lanes.c.account, lanes.c.shard)
 )
 _WORKERS: Final = (
-    select(workers.c.owner, workers.c.host, workers.c.pid, workers.c.version, workers.c.started_at)
+    select(
+        workers.c.owner, workers.c.host, workers.c.pid, workers.c.version, workers.c.started_at, workers.c.lease_until
+    )
     .where(workers.c.lease_until > DatabaseNow())
     .order_by(workers.c.started_at, workers.c.owner)
 )

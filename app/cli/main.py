@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Where each command is, and its line in the help: so that `tidewaiter --help` need not load a single one of them.
 COMMANDS: Final = {
     "serve": ("app.cli.serve", "Run the daemon."),
+    "healthcheck": ("app.cli.healthcheck", "Ask the running daemon how it is."),
     "submit": ("app.cli.submit", "Ask for an export; the daemon sees to it."),
     "run": ("app.cli.run", "Make one export here and now, without a daemon."),
     "top": ("app.cli.top", "Watch lanes, jobs and landings live in the terminal."),
@@ -24,8 +25,10 @@ COMMANDS: Final = {
     "accounts": ("app.cli.accounts", "See how accounts stand, pause and resume them."),
     "providers": ("app.cli.providers", "Show the remote APIs, and check specs of your own."),
     "schedules": ("app.cli.schedules", "List recurring jobs, see when they are due, ask for one now."),
+    "notifications": ("app.cli.notifications", "See what receivers were told of jobs, and send it again."),
     "check-config": ("app.cli.check_config", "Say what is wrong with the configuration, offline."),
     "config": ("app.cli.config", "Show the configuration, begin one, describe it to an editor."),
+    "doctor": ("app.cli.doctor", "Try what the configuration names, and say what mends it."),
     "db": ("app.cli.db", "Bring the database's tables up to date."),
     "demo": ("app.cli.demo", "Watch exports of five emulated APIs, from beginning to end."),
     "emulate": ("app.cli.emulate", "Serve an emulated API to try a configuration on."),
@@ -81,7 +84,9 @@ class CommandLine(click.Group):
             if session.debug:
                 click.echo(session.clean(traceback.format_exc()), err=True)
             failure = ended_by(error)
-            for line in session.clean(str(failure)).splitlines():
+            # Faults of a configuration never hold a value, and "settings.token: is missing" only looks like a secret.
+            sentences = str(failure) if failure.code is ExitCode.CONFIG else session.clean(str(failure))
+            for line in sentences.splitlines():
                 click.echo(f"tidewaiter: {line}", err=True)
             ctx.exit(failure.code)
 

@@ -123,7 +123,7 @@ class OverviewStore:
         """
         return Picture(
             now,
-            await self._jobs.counts(),
+            await self.counts(),
             await self._lanes.every(),
             await self._lanes.workers(),
             await self._accounts.paused(),
@@ -133,6 +133,10 @@ class OverviewStore:
             await self._jobs.find(account=account, states=[State.PARKED], limit=_MOST_TROUBLES),
             await self.failures(now, account),
         )
+
+    async def counts(self) -> dict[State, int]:
+        """How many jobs are in each state."""
+        return await self._jobs.counts()
 
     async def backlogs(self, now: float) -> dict[int, Backlog]:
         """What is due in each lane at ``now``."""
@@ -236,9 +240,9 @@ _DELAYS: Final = (
     .limit(_LIMIT)
 )
 _SIZE: Final = func.coalesce(func.sum(artifacts.c.size), 0)
-# Not to be found by the state: of the jobs that ever ended so, only the index over ends knows the latest.
-_STATE: Final = func.coalesce(jobs.c.state, "")
 _OF_JOB: Final = artifacts.c.job_id == jobs.c.id
+# Jobs are not to be found by their state here: of all that ever succeeded only the index over ends knows the latest.
+_KEPT_STATE: Final = func.coalesce(jobs.c.state, "")
 _ARRIVALS: Final = (
     select(
         *JOB_COLUMNS,
@@ -246,13 +250,13 @@ _ARRIVALS: Final = (
         select(_SIZE).where(_OF_JOB).scalar_subquery(),
         select(artifacts.c.name).where(_OF_JOB).order_by(artifacts.c.number).limit(1).scalar_subquery(),
     )
-    .where(_STATE.in_([State.SUCCEEDED.value]), jobs.c.finished_at > _SINCE, _WANTED)
+    .where(_KEPT_STATE.in_([State.SUCCEEDED.value]), jobs.c.finished_at > _SINCE, _WANTED)
     .order_by(jobs.c.finished_at.desc())
     .limit(_LIMIT)
 )
 _FAILURES: Final = (
     select(*JOB_COLUMNS)
-    .where(jobs.c.finished_at > _SINCE, _STATE.in_([State.FAILED.value, State.EXPIRED.value]), _WANTED)
+    .where(jobs.c.finished_at > _SINCE, _KEPT_STATE.in_([State.FAILED.value, State.EXPIRED.value]), _WANTED)
     .order_by(jobs.c.finished_at.desc())
     .limit(_LIMIT)
 )

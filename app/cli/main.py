@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "accounts": ("app.cli.accounts", "See how accounts stand, pause and resume them."),
     "providers": ("app.cli.providers", "Show the remote APIs, and check specs of your own."),
     "schedules": ("app.cli.schedules", "List recurring jobs, see when they are due, ask for one now."),
+    "notifications": ("app.cli.notifications", "See what receivers were told of jobs, and send it again."),
     "check-config": ("app.cli.check_config", "Say what is wrong with the configuration, offline."),
     "config": ("app.cli.config", "Show the configuration, begin one, describe it to an editor."),
     "doctor": ("app.cli.doctor", "Try what the configuration names, and say what mends it."),

@@ -212,7 +212,7 @@ class LaneStore:
     async def every(self) -> list[LaneStatus]:
         """Every lane as it stands, by account and shard."""
         async with self._database.reading() as connection:
-            return [LaneStatus(*row[:-1], tuple(json.loads(row[-1]))) for row in await connection.execute(_EVERY)]
+            return [_status(row) for row in await connection.execute(_EVERY)]
 
     async def workers(self) -> list[WorkerStatus]:
         """The daemons that live, by the database's clock, the longest first."""
@@ -237,6 +237,12 @@ def _encode_states(states: Mapping[int, LaneState]) -> str:
 def _taken(row: Sequence[Any]) -> LaneRow:
     number, account, shard, epoch, closed_until, closed_reason, window, clean = row
     return LaneRow(number, account, shard, epoch, closed_until, closed_reason, tuple(json.loads(window)), clean)
+
+
+def _status(row: Sequence[Any]) -> LaneStatus:
+    values = list(row)
+    values[-1] = tuple(json.loads(values[-1]))
+    return LaneStatus(*values)
 
 
 def _locked(which: Select[int], name: str, *, skip: bool = False) -> CTE:

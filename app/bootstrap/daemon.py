@@ -12,6 +12,7 @@ from app.bootstrap.accounts import read_schedules
 from app.bootstrap.desk import desk_of
 from app.clock import Clock
 from app.config import Config
+from app.domain.change import Tell, tell_nobody
 from app.log import EventLog
 from app.providers.provider import BoundAccount
 from app.storage.base import Storage
@@ -65,13 +66,18 @@ async def build_daemon(
     seams: Seams,
     log: EventLog,
     listening: socket.socket | None = None,
+    *,
+    tell: Tell = tell_nobody,
 ) -> Daemon:
-    """Put a daemon together; the lanes of every account exist afterwards. Callbacks come in on ``listening``."""
+    """Put a daemon together; the lanes of every account exist afterwards.
+
+    Callbacks come in on ``listening``; ``tell`` is told of what the daemon has committed.
+    """
     clock, rand, database = seams.clock, seams.rand, seams.database
     jobs, lanes = JobStore(database), LaneStore(database)
     await lanes.ensure({name: config.accounts[name].shards for name in accounts})
     owner = f"{rand.getrandbits(64):016x}"
-    narrator = Narrator(log, clock, jobs)
+    narrator = Narrator(log, clock, jobs, tell)
     recorder = Recorder(jobs, owner, clock, log, narrator)
     gate = StorageGate(seams.storage, clock, log)
     fetcher = Fetcher(seams.storage, jobs, clock, narrator)
@@ -149,7 +155,7 @@ async def build_daemon(
     calendar = Calendar(
         list(read_schedules(config, accounts).values()),
         ScheduleStore(database),
-        desk_of(config, accounts, database, clock, log, rand=rand).submit,
+        desk_of(config, accounts, database, clock, log, rand=rand, tell=tell).submit,
         clock,
         log,
     )

@@ -18,6 +18,7 @@ from app.bootstrap.desk import prepare
 from app.bootstrap.website import website
 from app.clock import Clock, SystemClock
 from app.config import Config, ConfigError, host_and_port
+from app.domain.change import Tell
 from app.log import EventLog
 from app.providers.provider import BoundAccount
 from app.storage.base import Storage, StorageSetupError
@@ -26,6 +27,7 @@ from app.store.engine import Database
 from app.store.lock import DaemonLock
 from app.transport.aiohttp_wire import AiohttpWire
 from app.web.vitals import Phase, Vitals
+from app.worker.daemon import Daemon
 
 _STANDBY_S = 1.0
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -53,12 +55,11 @@ async def serve(config: Config, log: EventLog, *, stop: asyncio.Event | None = N
             await database.check_schema()
             with listening_socket(config, "http") as web_socket:
                 vitals = Vitals(stop)
-                site = website(config, listening=web_socket, stop=stop, clock=clock, log=log)
-                async with site as serving:
-                    async with AiohttpWire() as wire:
-                        seams = Seams(clock, SystemRandom(), wire, database, storage)
-                        code = await _take_over(config, accounts, seams, log, stop=stop, vitals=vitals)
-                    return EXIT_FAILED if _has_died(serving, log) else code
+                async with AiohttpWire() as wire:
+                    seams = Seams(clock, SystemRandom(), wire, database, storage)
+                    async with website(config, accounts, seams, log, listening=web_socket, stop=stop) as site:
+                        code = await _take_over(config, accounts, seams, log, stop=stop, vitals=vitals, tell=site.tell)
+                    return EXIT_FAILED if _has_died(site.task, log) else code
         finally:
             await database.close()
 
@@ -105,13 +106,15 @@ async def _take_over(
     *,
     stop: asyncio.Event,
     vitals: Vitals,
+    tell: Tell,
 ) -> int:
     """Serve once no other daemon has the database."""
     async with _daemon_lock(config, seams.database, seams.clock, log, stop=stop, vitals=vitals) as locked:
         if not locked:
             return EXIT_OK
         with listening_socket(config, "callbacks") as listening:
-            return await _serve(config, accounts, seams, log, stop=stop, listening=listening, vitals=vitals)
+            daemon = await build_daemon(config, accounts, seams, log, listening, tell=tell)
+            return await _serve(daemon, log, stop=stop, vitals=vitals)
 
 
 def _has_died(serving: asyncio.Task[None] | None, log: EventLog) -> bool:
@@ -123,17 +126,7 @@ def _has_died(serving: asyncio.Task[None] | None, log: EventLog) -> bool:
     return True
 
 
-async def _serve(
-    config: Config,
-    accounts: Mapping[str, BoundAccount],
-    seams: Seams,
-    log: EventLog,
-    *,
-    stop: asyncio.Event,
-    listening: socket.socket | None,
-    vitals: Vitals,
-) -> int:
-    daemon = await build_daemon(config, accounts, seams, log, listening)
+async def _serve(daemon: Daemon, log: EventLog, *, stop: asyncio.Event, vitals: Vitals) -> int:
     _spare_the_collector()
     vitals.enter(Phase.SERVING)
     try:

@@ -21,6 +21,11 @@ class Event:
 _JOB = {"job": "job number", "account": "account name", "operation": "operation name"}
 _STEP = {**_JOB, "state": "state of the job"}
 _REASON = {"reason": "one sentence, redacted"}
+_NOTIFICATION = {
+    "notification": "its number", "endpoint": "its name in the configuration", "job": "job number",
+    "account": "account name", "state": "what the receiver is told that the job has reached",
+    "attempts": "attempts so far",
+}  # fmt: skip
 _LANE = {"lane": "lane number", "account": "account name"}
 
 _EVENTS = (
@@ -38,6 +43,21 @@ _EVENTS = (
         "clean": "whether every step ended within the grace", "uptime_s": "seconds since the start",
     }),
     Event("daemon.failed", "error", "A part of the daemon died; all of it ends, to be restarted clean.", _REASON),
+    Event("config.reloaded", "info", "The configuration was read anew, and counts from now on.", {
+        "changed": "keys whose values have changed; empty where nothing has",
+        "origins": "files and variables in which they stand", "specs": "providers whose specs have changed",
+        "lanes": "lanes that came to rest for it",
+        "took_s": "seconds from the signal on, the rest of those lanes included",
+    }),
+    Event("config.refused", "error", "The configuration was read anew and has a fault; the one before goes on.", {
+        "file": "file or variable with the fault", "key": "dotted key", "reason": "one sentence, which shows no value",
+    }),
+    Event("config.kept", "warning", "Some of what has changed in the configuration needs a restart to count.", {
+        "keys": "keys whose values are as they were",
+    }),
+    Event("account.vanished", "warning", "An account is configured no longer; its jobs wait until it is again.", {
+        "account": "account name", "jobs": "number of its jobs that have not ended",
+    }),
     Event("heartbeat", "info", "Once a minute: how the daemon is.", {
         "jobs": "number of jobs by state", "oldest_due_s": "seconds by which the most overdue job is late",
         "loop_lag_s": "longest delay of the event loop since the last heartbeat", "lanes": "lanes owned",
@@ -142,6 +162,15 @@ _EVENTS = (
         **_REASON, "waiting": "outcomes not yet committed",
     }),
     Event("store.resumed", "info", "The database can be written again.", {"waiting": "outcomes that were kept"}),
+    Event("notification.delivered", "info", "A receiver has taken a notification.", {
+        **_NOTIFICATION, "late_s": "seconds after what it tells of",
+    }),
+    Event("notification.troubled", "info", "A notification was not taken, and will be sent again.", {
+        **_NOTIFICATION, **_REASON, "due_in_s": "seconds until then",
+    }),
+    Event("notification.died", "error", "A notification was given up; `tidewaiter notifications retry` revives it.", {
+        **_NOTIFICATION, **_REASON,
+    }),
     Event("library.logged", "warning", "A library that the daemon uses had something to say.", {
         "logger": "name of the library's logger", "message": "what it said, redacted", "traceback": "with a fault",
     }),

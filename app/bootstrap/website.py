@@ -2,19 +2,18 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
-from app.bootstrap.access import bind_access
-from app.bootstrap.accounts import load_providers, read_schedules
-from app.bootstrap.daemon import Seams
+from app.bootstrap.access import bind_access, rebind_access
+from app.bootstrap.accounts import read_schedules
+from app.bootstrap.bound import Bound, Running
 from app.bootstrap.desk import desk_of
-from app.config import Config
-from app.desk import ScheduleDesk
-from app.domain.change import Change, Tell, tell_nobody
+from app.bootstrap.seams import Seams
+from app.desk import Desk, ScheduleDesk
+from app.domain.change import News
 from app.log import EventLog
-from app.providers.provider import BoundAccount
+from app.providers.registry import Registry
 from app.store.jobs import JobStore
 from app.store.listing import JobList
 from app.store.overview import Overview, OverviewStore
@@ -23,72 +22,92 @@ from app.web.api.application import api_routes
 from app.web.api.office import Office
 from app.web.api.routes import serve_routes
 from app.web.api.watch import Watch
+from app.web.health import Health
 from app.web.server import HttpServer, make_application
-
-
-@dataclass(frozen=True, slots=True)
-class Website:
-    """What serves HTTP, where anything does: ``task`` tells in the end whether it died, ``tell`` takes the news."""
-
-    task: asyncio.Task[None] | None
-    tell: Tell
 
 
 @asynccontextmanager
 async def website(
-    config: Config,
-    accounts: Mapping[str, BoundAccount],
+    running: Running,
+    health: Health,
     seams: Seams,
     log: EventLog,
     *,
+    news: News,
     listening: socket.socket | None,
     stop: asyncio.Event,
-) -> AsyncIterator[Website]:
-    """Serve HTTP while the block runs, where an address is configured. A listener that dies sets ``stop``."""
+) -> AsyncIterator[asyncio.Task[None] | None]:
+    """Serve HTTP while the block runs, where an address is configured. A listener that dies sets ``stop``.
+
+    Args:
+        running: the configuration; what replaces it is served from then on.
+        health: answers for the health of the process.
+        seams: time, chance, database and storage.
+        log: told of who does what.
+        news: what changes of jobs, in this process.
+        listening: the socket; ``None`` where none is wanted.
+        stop: asks the process to end.
+
+    Yields:
+        The task that serves: it tells in the end whether it died.
+    """
     if listening is None:
-        yield Website(None, tell_nobody)
+        yield None
         return
-    lists = JobList(JobStore(seams.database))
-    watch = Watch(lists, seams.clock)
-
-    def tell(change: Change) -> None:
-        watch.heard(change)
-
-    office = _office(config, accounts, seams, log, lists=lists, watch=watch, tell=tell)
-    access = bind_access(config, seams.clock, log)
-    application = make_application(serve_routes(api_routes(office)), access, log)
+    access = bind_access(running.bound.config, seams.clock, log)
+    running.follow(lambda bound: rebind_access(access, bound.config))
+    office = _office(running, seams, log)
+    news.follow(office.watch.heard)
+    application = make_application([*health.routes(), *serve_routes(api_routes(office))], access, log)
     task = asyncio.create_task(HttpServer(listening, application, seams.clock).run())
     task.add_done_callback(lambda _: stop.set())
     try:
-        yield Website(task, tell)
+        yield task
     finally:
-        watch.close()
+        office.watch.close()
         task.cancel()
         await asyncio.wait([task])
 
 
-def _office(
-    config: Config,
-    accounts: Mapping[str, BoundAccount],
-    seams: Seams,
-    log: EventLog,
-    *,
-    lists: JobList,
-    watch: Watch,
-    tell: Tell,
-) -> Office:
-    database, clock = seams.database, seams.clock
-    desk = desk_of(config, accounts, database, clock, log, rand=seams.rand, tell=tell)
-    schedules = ScheduleDesk(read_schedules(config, accounts), ScheduleStore(database), desk, clock)
-    providers = load_providers(config)
+class _Seats:
+    """What the configuration decides of the API: whoever asks is given what holds now."""
+
+    def __init__(self, running: Running, seams: Seams, log: EventLog) -> None:
+        self._seams = seams
+        self._log = log
+        self._take(running.bound)
+        running.follow(self._take)
+
+    def desk(self) -> Desk:
+        return self._desk
+
+    def schedules(self) -> ScheduleDesk:
+        return self._schedules
+
+    def providers(self) -> Registry:
+        return self._providers
+
+    def _take(self, bound: Bound) -> None:
+        seams = self._seams
+        self._providers = bound.providers
+        self._desk = desk_of(
+            bound.config, bound.accounts, seams.database, seams.clock, self._log, rand=seams.rand, tell=seams.tell
+        )
+        schedules = read_schedules(bound.config, bound.accounts)
+        self._schedules = ScheduleDesk(schedules, ScheduleStore(seams.database), self._desk, seams.clock)
+
+
+def _office(running: Running, seams: Seams, log: EventLog) -> Office:
+    seats, jobs = _Seats(running, seams, log), JobStore(seams.database)
+    lists = JobList(jobs)
     return Office(
-        desk=lambda: desk,
-        schedules=lambda: schedules,
-        providers=lambda: providers,
+        desk=seats.desk,
+        schedules=seats.schedules,
+        providers=seats.providers,
         lists=lists,
-        overview=Overview(OverviewStore(JobStore(database)), clock),
+        overview=Overview(OverviewStore(jobs), seams.clock),
         storage=seams.storage,
-        watch=watch,
-        clock=clock,
+        watch=Watch(lists, seams.clock),
+        clock=seams.clock,
         log=log,
     )

@@ -30,6 +30,22 @@ def tell_nobody(_change: Change) -> None:
     """For where nobody watches."""
 
 
+class News:
+    """Passes changes on to all who want them."""
+
+    def __init__(self) -> None:
+        self._followers: list[Tell] = []
+
+    def follow(self, tell: Tell) -> None:
+        """Tell this one, too, from now on."""
+        self._followers.append(tell)
+
+    def tell(self, change: Change) -> None:
+        """Tell everybody."""
+        for follower in self._followers:
+            follower(change)
+
+
 def added(job: Job) -> Change:
     """That a job was stored."""
     return Change("job.submitted", job, None, "Submitted", job.created_at)

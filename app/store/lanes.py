@@ -84,7 +84,10 @@ class LaneRow:
 
 @dataclass(frozen=True, slots=True)
 class LaneStatus:
-    """A lane as it stands: its owner and the host of that, when it has one, and whether the lease still holds."""
+    """A lane as it stands: its owner and the host of that, when it has one, and whether the lease still holds.
+
+    ``request_window`` are the epoch seconds of its recent requests as of the last renewal of the lease.
+    """
 
     id: int
     account: str
@@ -96,6 +99,18 @@ class LaneStatus:
     leased: bool
     closed_until: float | None
     closed_reason: str | None
+    request_window: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """A daemon that lives: where it runs, and since when (epoch seconds, by the database's clock)."""
+
+    owner: str
+    host: str
+    pid: int
+    version: str
+    started_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +146,12 @@ class LaneStore:
         """The account's lanes, by shard."""
         async with self._database.reading() as connection:
             return list((await connection.execute(_IDS, {"account": account})).scalars())
+
+    async def recent_requests(self, account: str) -> list[float]:
+        """When the account's requests were made that its limit still counts, as far as its owners have told."""
+        async with self._database.reading() as connection:
+            windows = (await connection.execute(_WINDOWS, {"account": account})).scalars()
+            return sorted(at for window in windows for at in json.loads(window))
 
     async def beat(self, owner: str, host: str, pid: int, version: str, lease_s: float) -> None:
         """Tell that a worker lives, for the next ``lease_s`` seconds."""
@@ -197,7 +218,12 @@ class LaneStore:
     async def every(self) -> list[LaneStatus]:
         """Every lane as it stands, by account and shard."""
         async with self._database.reading() as connection:
-            return [LaneStatus(*row) for row in await connection.execute(_EVERY)]
+            return [_status(row) for row in await connection.execute(_EVERY)]
+
+    async def workers(self) -> list[WorkerStatus]:
+        """The daemons that live, by the database's clock, the longest first."""
+        async with self._database.reading() as connection:
+            return [WorkerStatus(*row) for row in await connection.execute(_WORKERS)]
 
     async def _write(self, statement: Executable, **parameters: object) -> None:
         async with self._database.writing() as connection:
@@ -217,6 +243,12 @@ def _encode_states(states: Mapping[int, LaneState]) -> str:
 def _taken(row: Sequence[Any]) -> LaneRow:
     number, account, shard, epoch, closed_until, closed_reason, window, clean = row
     return LaneRow(number, account, shard, epoch, closed_until, closed_reason, tuple(json.loads(window)), clean)
+
+
+def _status(row: Sequence[Any]) -> LaneStatus:
+    values = list(row)
+    values[-1] = tuple(json.loads(values[-1]))
+    return LaneStatus(*values)
 
 
 def _locked(which: Select[int], name: str, *, skip: bool = False) -> CTE:
@@ -290,6 +322,7 @@ def _worker_upsert(dialect: str) -> Executable:
 
 
 _IDS: Final = select(lanes.c.id).where(lanes.c.account == bindparam("account", type_=Text())).order_by(lanes.c.shard)
+_WINDOWS: Final = select(lanes.c.request_window).where(lanes.c.account == bindparam("account", type_=Text()))
 _LIVE_WORKERS: Final = select(func.count()).where(workers.c.lease_until > DatabaseNow()).scalar_subquery()
 _FORGET: Final = delete(workers).where(workers.c.owner == _OWNER)
 _FORGET_DEAD: Final = delete(workers).where(workers.c.lease_until < DatabaseNow() - _FORGOTTEN_S)
@@ -305,7 +338,13 @@ _EVERY: Final = (
         func.coalesce(lanes.c.lease_until > DatabaseNow(), false()),
         lanes.c.closed_until,
         lanes.c.closed_reason,
+        lanes.c.request_window,
     )
     .select_from(lanes.outerjoin(workers, workers.c.owner == lanes.c.owner))
     .order_by(lanes.c.account, lanes.c.shard)
+)
+_WORKERS: Final = (
+    select(workers.c.owner, workers.c.host, workers.c.pid, workers.c.version, workers.c.started_at)
+    .where(workers.c.lease_until > DatabaseNow())
+    .order_by(workers.c.started_at, workers.c.owner)
 )

@@ -25,8 +25,10 @@ from sqlalchemy import (
 
 from app.clock import Clock
 from app.domain.job import Job, State, Track
+from app.store.accounts import AccountStore, Pause
 from app.store.codec import JOB_COLUMNS, job_of
 from app.store.jobs import JobStore
+from app.store.lanes import LaneStatus, LaneStore, WorkerStatus
 from app.store.tables import artifacts, jobs, lanes
 
 MOST_DUE: Final = 10_000
@@ -35,15 +37,20 @@ WINDOW_S: Final = 3600.0
 STEP_S: Final = 60.0
 _MOST_DELAYS: Final = 5_000
 _MOST_RECENT: Final = 20
+_MOST_TROUBLES: Final = 5
 _FRESH_S: Final = 1.0
 _SHARE_OF_TIME: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What is due in a lane: how many jobs, :data:`MOST_DUE` + 1 meaning more, and since when the first (epoch)."""
+    """What waits in a lane: how many jobs that have not ended, and how many of them are due.
+
+    ``due`` is :data:`MOST_DUE` + 1 where there are more; ``oldest_due_at`` is since when the first is (epoch seconds).
+    """
 
     lane: int
+    live: int
     due: int
     oldest_due_at: float | None
 
@@ -75,13 +82,21 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Everything at one moment: ``at`` in epoch seconds; ``minutes`` are those of the last hour, oldest first."""
+    """Everything at one moment: ``at`` in epoch seconds; ``minutes`` are those of the last hour, oldest first.
+
+    ``parked`` and ``failures`` (failed or expired within that hour) are the newest few of them.
+    """
 
     at: float
     counts: Mapping[State, int]
+    lanes: Sequence[LaneStatus]
+    workers: Sequence[WorkerStatus]
+    pauses: Mapping[str, Pause]
     backlogs: Mapping[int, Backlog]
     minutes: Sequence[Minute]
     arrivals: Sequence[Arrival]
+    parked: Sequence[Job]
+    failures: Sequence[Job]
 
 
 class OverviewStore:
@@ -93,14 +108,35 @@ class OverviewStore:
 
     def __init__(self, jobs: JobStore) -> None:
         self._database = jobs.database
-        self.counts = jobs.counts
+        self._jobs = jobs
+        self._lanes = LaneStore(jobs.database)
+        self._accounts = AccountStore(jobs.database)
+
+    async def picture(self, now: float) -> Picture:
+        """Everything, as of ``now`` (epoch seconds)."""
+        return Picture(
+            now,
+            await self.counts(),
+            await self._lanes.every(),
+            await self._lanes.workers(),
+            await self._accounts.paused(),
+            await self.backlogs(now),
+            await self.minutes(now),
+            await self.arrivals(),
+            await self._jobs.find(states=[State.PARKED], limit=_MOST_TROUBLES),
+            await self.failures(now),
+        )
+
+    async def counts(self) -> dict[State, int]:
+        """How many jobs are in each state."""
+        return await self._jobs.counts()
 
     async def backlogs(self, now: float) -> dict[int, Backlog]:
         """What is due in each lane at ``now``."""
         found: dict[int, Backlog] = {}
-        for number, *of_tracks in await self._rows(_BACKLOGS, now=now, most=MOST_DUE + 1):
+        for number, live, *of_tracks in await self._rows(_BACKLOGS, now=now, most=MOST_DUE + 1):
             due, first = sum(of_tracks[:2]), [at for at in of_tracks[2:] if at is not None and at <= now]
-            found[number] = Backlog(number, min(due, MOST_DUE + 1), min(first, default=None))
+            found[number] = Backlog(number, live, min(due, MOST_DUE + 1), min(first, default=None))
         return found
 
     async def minutes(self, now: float) -> list[Minute]:
@@ -117,6 +153,10 @@ class OverviewStore:
     async def arrivals(self, limit: int = _MOST_RECENT) -> list[Arrival]:
         """The jobs that have succeeded last, newest first."""
         return [Arrival(job_of(row[:-2]), *row[-2:]) for row in await self._rows(_ARRIVALS, limit=limit)]
+
+    async def failures(self, now: float) -> list[Job]:
+        """The jobs that have failed or expired last within the hour before ``now``, newest first."""
+        return [job_of(row) for row in await self._rows(_FAILURES, since=now - WINDOW_S, limit=_MOST_TROUBLES)]
 
     async def _rows(self, statement: Any, **parameters: object) -> Sequence[Sequence[Any]]:
         async with self._database.reading() as connection:
@@ -147,16 +187,10 @@ class Overview:
         async with self._turn:
             if self._picture is None or self._clock.monotonic() >= self._good_until:
                 began = self._clock.monotonic()
-                self._picture = await self._draw()
+                self._picture = await self._store.picture(self._clock.now())
                 ended = self._clock.monotonic()
                 self._good_until = ended + max(_FRESH_S, _SHARE_OF_TIME * (ended - began))
             return self._picture
-
-    async def _draw(self) -> Picture:
-        now, store = self._clock.now(), self._store
-        return Picture(
-            now, await store.counts(), await store.backlogs(now), await store.minutes(now), await store.arrivals()
-        )
 
 
 _NOW: Final[BindParameter[float]] = bindparam("now", type_=Double())
@@ -176,8 +210,9 @@ def _first_due(track: Track) -> ScalarSelect[float]:
     return select(jobs.c.due_at).where(*of_stream).order_by(jobs.c.due_at).limit(1).scalar_subquery()
 
 
+_LIVE: Final = select(func.count()).where(jobs.c.lane == lanes.c.id, jobs.c.due_at.is_not(None)).scalar_subquery()
 _BACKLOGS: Final = select(
-    lanes.c.id, _due(Track.ASK), _due(Track.FETCH), _first_due(Track.ASK), _first_due(Track.FETCH)
+    lanes.c.id, _LIVE, _due(Track.ASK), _due(Track.FETCH), _first_due(Track.ASK), _first_due(Track.FETCH)
 )
 _STEP: Final = cast(func.floor((jobs.c.finished_at - _SINCE) / bindparam("step", type_=Double())), BigInteger)
 _ENDED: Final = (
@@ -193,13 +228,21 @@ _DELAYS: Final = (
 )
 _SIZE: Final = func.coalesce(func.sum(artifacts.c.size), 0)
 _OF_JOB: Final = artifacts.c.job_id == jobs.c.id
+# Jobs are not to be found by their state here: of all that ever succeeded only the index over ends knows the latest.
+_KEPT_STATE: Final = func.coalesce(jobs.c.state, "")
 _ARRIVALS: Final = (
     select(
         *JOB_COLUMNS,
         select(func.count()).where(_OF_JOB).scalar_subquery(),
         select(_SIZE).where(_OF_JOB).scalar_subquery(),
     )
-    .where(jobs.c.state == State.SUCCEEDED.value, jobs.c.finished_at.is_not(None))
+    .where(_KEPT_STATE.in_([State.SUCCEEDED.value]), jobs.c.finished_at.is_not(None))
+    .order_by(jobs.c.finished_at.desc())
+    .limit(_LIMIT)
+)
+_FAILURES: Final = (
+    select(*JOB_COLUMNS)
+    .where(jobs.c.finished_at > _SINCE, _KEPT_STATE.in_([State.FAILED.value, State.EXPIRED.value]))
     .order_by(jobs.c.finished_at.desc())
     .limit(_LIMIT)
 )

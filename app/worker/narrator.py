@@ -1,6 +1,6 @@
 """The narrator: turns committed updates into log lines, and counts what the heartbeat reports."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from app.clock import Clock
 from app.domain import outcome as o
@@ -15,20 +15,34 @@ from app.store.jobs import JobStore
 _POLLED = (o.Pending, o.Ready, o.Gone, o.Unmapped)
 
 
+def _uncounted(_account: str) -> None:
+    pass
+
+
 class Narrator:
     """Writes one line per transition, after its commit; the last line of a job tells its whole story.
 
     Args:
         log: takes the lines.
         clock: the time.
-        jobs: where files are looked up.
-        tell: told of every transition, too.
+        jobs: where the files of a job are looked up that landed in an earlier step.
+        polled: told the account of every poll that was answered.
+        tell: told of every transition.
     """
 
-    def __init__(self, log: EventLog, clock: Clock, jobs: JobStore, tell: Tell = tell_nobody) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        clock: Clock,
+        jobs: JobStore,
+        *,
+        polled: Callable[[str], None] = _uncounted,
+        tell: Tell = tell_nobody,
+    ) -> None:
         self._log = log
         self._clock = clock
         self._jobs = jobs
+        self._polled = polled
         self._tell = tell
         self.polls = 0
         self.landed_bytes = 0
@@ -38,6 +52,7 @@ class Narrator:
         for update in updates:
             if isinstance(update.outcome, _POLLED):
                 self.polls += 1
+                self._polled(update.job.account)
             change = change_of(update)
             if change is None:
                 self._waited(update)

@@ -16,6 +16,7 @@ from enum import Enum
 
 from app.clock import Clock
 from app.domain.machine import Update
+from app.domain.notification import Subscription
 from app.log import EventLog
 from app.store.engine import StoreUnavailableError
 from app.store.jobs import FencedUpdate, JobStore, Recorded
@@ -26,6 +27,10 @@ _LONGER_LINGER_S = 0.13
 _LARGEST_GROUP = 512
 _MOST_WAITING = 2048
 _RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+def _uncounted(_updates: int, _seconds: float) -> None:
+    pass
 
 
 class Verdict(Enum):
@@ -60,14 +65,25 @@ class Recorder:
         clock: paces the gathering and the retries.
         log: told of an unavailable database.
         narrator: told of every update after its commit.
+        committed: told of each group's size, and of the seconds that its commit took.
     """
 
-    def __init__(self, jobs: JobStore, owner: str, clock: Clock, log: EventLog, narrator: Narrator) -> None:
+    def __init__(
+        self,
+        jobs: JobStore,
+        owner: str,
+        clock: Clock,
+        log: EventLog,
+        narrator: Narrator,
+        *,
+        committed: Callable[[int, float], None] = _uncounted,
+    ) -> None:
         self._jobs = jobs
         self._owner = owner
         self._clock = clock
         self._log = log
         self._narrator = narrator
+        self._committed = committed
         self._items: list[_Item] = []
         self._arrived = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -102,6 +118,10 @@ class Recorder:
         if len(self._items) >= _MOST_WAITING:
             self.room.clear()
 
+    def notify(self, subscriptions: Sequence[Subscription]) -> None:
+        """From the next group on these are to be notified, and nobody else."""
+        self._jobs.notify(subscriptions)
+
     async def commit(self, update: Update, epoch: int) -> Verdict:
         """Hand in an update and wait until it is durable, or refused."""
         verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
@@ -112,6 +132,11 @@ class Recorder:
 
         self.record(update, epoch, settled, urgent=True)
         return await verdict
+
+    @property
+    def waiting(self) -> int:
+        """Updates that were handed in and have no verdict yet."""
+        return self._handed_in - self._settled
 
     async def settled(self) -> None:
         """Wait until everything that was handed in so far has its verdict."""
@@ -150,6 +175,7 @@ class Recorder:
         """Commit a group, trying again for as long as the database is unavailable."""
         tries = 0
         while True:
+            begun_at = self._clock.monotonic()
             try:
                 recorded = await self._jobs.record(group, self._owner)
             except StoreUnavailableError as error:
@@ -157,6 +183,7 @@ class Recorder:
                 await self._clock.sleep(_RETRY_S[min(tries, len(_RETRY_S) - 1)])
                 tries += 1
                 continue
+            self._committed(len(group), self._clock.monotonic() - begun_at)
             if tries:
                 self._log.emit("store.resumed", waiting=len(group) + len(self._items))
             return recorded

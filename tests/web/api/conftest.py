@@ -17,23 +17,26 @@ from typing import Any
 import aiohttp
 import pytest
 
-from app.bootstrap.accounts import bind_accounts
-from app.bootstrap.daemon import Seams
+from app.bootstrap.bound import Running, bind
+from app.bootstrap.health import health_of
+from app.bootstrap.seams import Seams
 from app.bootstrap.website import website
 from app.clock import Clock, SystemClock
 from app.config import load
 from app.domain import outcome as o
-from app.domain.change import Tell, change_of
+from app.domain.change import News, Tell, change_of
 from app.domain.job import Job
 from app.domain.machine import advance
 from app.domain.schedule import Policy
 from app.log import configure
+from app.metrics.registry import Metrics
 from app.storage.local import LocalStorage
 from app.storage.threads import StorageThreads
 from app.store.engine import Database
 from app.store.jobs import FencedUpdate, JobStore
 from app.store.lanes import LaneStore
 from app.transport.aiohttp_wire import AiohttpWire
+from app.web.vitals import Vitals
 
 SPEC = """
 name = "harbour"
@@ -239,11 +242,13 @@ async def serving(
     with StorageThreads() as threads:
         storage = LocalStorage(folder / "landed", threads)
         async with AiohttpWire() as wire:
-            seams = Seams(clock, Random(7), wire, database, storage)
-            site = website(config, bind_accounts(config), seams, log, listening=bound, stop=asyncio.Event())
-            async with site as made, aiohttp.ClientSession() as session:
+            news, stop, metrics = News(), asyncio.Event(), Metrics()
+            seams = Seams(clock, Random(7), wire, database, storage, metrics, news.tell)
+            health = health_of(config, Vitals(stop), metrics, database, clock=clock, log=log)
+            site = website(Running(bind(config)), health, seams, log, news=news, listening=bound, stop=stop)
+            async with site, aiohttp.ClientSession() as session:
                 base = f"http://127.0.0.1:{bound.getsockname()[1]}"
-                yield Site(base, session, database, JobStore(database), made.tell, output, folder, storage)
+                yield Site(base, session, database, JobStore(database), news.tell, output, folder, storage)
     await database.close()
     log.close()
 

@@ -1,6 +1,6 @@
 """The composition root: the only package that names every concrete class and puts them together."""
 
-from app.bootstrap.accounts import bind_accounts, read_schedules
+from app.bootstrap.accounts import bind_accounts, known_settings, read_schedules, secrets_of
 from app.bootstrap.daemon import Seams, build_daemon
 from app.bootstrap.desk import open_desk, open_schedules
 from app.bootstrap.faults import faults_of
@@ -15,9 +15,11 @@ __all__ = [
     "bind_accounts",
     "build_daemon",
     "faults_of",
+    "known_settings",
     "open_desk",
     "open_schedules",
     "read_schedules",
     "run_once",
+    "secrets_of",
     "serve",
 ]

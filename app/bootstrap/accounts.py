@@ -9,6 +9,7 @@ from app.providers.faults import ParameterError, SettingsError, SpecError, Unkno
 from app.providers.overrides import LimitsOverride, ScheduleOverride
 from app.providers.provider import BoundAccount
 from app.providers.registry import Registry
+from app.providers.spec.values import Setting
 from app.recurrence import CatchUp, Schedule
 
 
@@ -83,6 +84,15 @@ def _fault_of_schedule(config: Config, accounts: Mapping[str, BoundAccount], sch
     except ParameterError as error:
         return config.fault_at("schedules", schedule.name, "params", reason=str(error))
     return None
+
+
+def known_settings(config: Config) -> dict[str, Mapping[str, Setting]]:
+    """The settings that each provider knows, by its name; built-in ones alone where the operator's are broken."""
+    try:
+        registry = Registry.load(config.providers.folders)
+    except SpecError:
+        registry = Registry.load()
+    return {name: registry.get(name).spec.account for name in registry.names()}
 
 
 def secrets_of(accounts: Mapping[str, BoundAccount]) -> set[str]:

@@ -19,6 +19,8 @@ COMMANDS: Final = {
     "accounts": ("app.cli.accounts", "See how accounts stand, pause and resume them."),
     "providers": ("app.cli.providers", "Show the remote APIs, and check specs of your own."),
     "schedules": ("app.cli.schedules", "List recurring jobs, see when they are due, ask for one now."),
+    "check-config": ("app.cli.check_config", "Say what is wrong with the configuration, offline."),
+    "config": ("app.cli.config", "Show the configuration, begin one, describe it to an editor."),
     "db": ("app.cli.db", "Bring the database's tables up to date."),
     "demo": ("app.cli.demo", "Watch exports of five emulated APIs, from beginning to end."),
     "emulate": ("app.cli.emulate", "Serve an emulated API to try a configuration on."),
@@ -37,7 +39,7 @@ class CommandLine(click.Group):
         """Load a command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+        command: click.Command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -1,19 +1,11 @@
 """The operator's configuration: one TOML file, overridden by environment variables, with values out of secret files."""
 
+from app.config.accounts import AccountTable, LimitsTable, ScheduleTable
 from app.config.faults import ConfigError, Fault
 from app.config.load import PREFIX, load
-from app.config.tables import (
-    AccountTable,
-    CallbacksTable,
-    Config,
-    HttpTable,
-    LimitsTable,
-    Origin,
-    ScheduleTable,
-    Source,
-    TokenTable,
-    host_and_port,
-)
+from app.config.origin import Origin, Source
+from app.config.tables import CallbacksTable, Config, HttpTable, TokenTable
+from app.config.values import host_and_port
 
 __all__ = [
     "PREFIX",

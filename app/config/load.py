@@ -17,21 +17,21 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from app.config.faults import ConfigError, Fault
-from app.config.tables import AccountTable, Config, Origin, RecurringTable, Source, TokenTable
+from app.config.keys import table_in
+from app.config.origin import Origin, Source
+from app.config.tables import Config
 
 PREFIX: Final = "TIDEWAITER__"
 _FILE: Final = "_file"
 _LARGEST_SECRET: Final = 65_536
 
 _NAMED: Final[Mapping[str, type[BaseModel]]] = {
-    "accounts": AccountTable,
-    "schedules": RecurringTable,
-    "tokens": TokenTable,
+    name: found[0] for name, key in Config.model_fields.items() if (found := table_in(key)) is not None and found[1]
 }
 """Tables of tables, whose second level is named by whoever writes them."""
 
-_WHOLE: Final = frozenset({"schedules", "tokens"})
-"""Those of them that make no sense in part."""
+_IN_PART: Final = "accounts"
+"""Those of them that make sense in part: of others that are at fault nothing is left to look at."""
 
 _Key: TypeAlias = tuple[str, ...]
 
@@ -84,7 +84,8 @@ def _rest_of(document: dict[str, Any], error: ValidationError, folder: Path) -> 
     """The configuration without what is at fault: values, schedules, and accounts that lack a key."""
     for one in error.errors(include_url=False, include_input=False, include_context=False):
         key = [str(name) for name in one["loc"] if name != "[key]"]
-        if key[0] in _WHOLE or (key[0] in _NAMED and (one["type"] == "missing" or "[key]" in one["loc"])):
+        is_whole = key[0] in _NAMED and key[0] != _IN_PART
+        if is_whole or (key[0] in _NAMED and (one["type"] == "missing" or "[key]" in one["loc"])):
             key = key[:2]
         table: Any = document
         for name in key[:-1]:

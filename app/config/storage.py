@@ -3,42 +3,72 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from app.config.base import Table, from_folder
-
-_Text: TypeAlias = Annotated[str, Field(min_length=1)]
-_Secret: TypeAlias = Annotated[_Text | None, Field(repr=False)]
+from app.config.values import Text
 
 
 class StorageOptionsTable(Table):
     """``[storage.options]``: how a bucket is reached; what is left out comes from the environment or the machine."""
 
-    allow_http: bool = False
-    proxy_url: _Text | None = None
-    root_certificate: _Text | None = None
+    allow_http: bool = Field(default=False, description="whether an endpoint without TLS is permitted; of any bucket")
+    proxy_url: Text | None = Field(
+        default=None,
+        description="an HTTP proxy, for the environment's proxy variables are ignored; of any bucket",
+        examples=["http://proxy.example:3128"],
+    )
+    root_certificate: Text | None = Field(
+        default=None, description="a certificate authority of your own, as PEM; best as root_certificate_file"
+    )
 
-    endpoint: _Text | None = None
-    region: _Text | None = None
-    access_key_id: _Text | None = None
-    secret_access_key: _Secret = None
-    session_token: _Secret = None
-    virtual_hosted_style_request: bool | None = None
-    conditional_put: bool | None = None
-    checksum_algorithm: Literal["sha256", "crc64nvme"] | None = None
-    server_side_encryption: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = None
-    sse_kms_key_id: _Text | None = None
+    endpoint: Text | None = Field(
+        default=None,
+        description="another server than Amazon's or Microsoft's; of s3 and az",
+        examples=["https://s3.example.com"],
+    )
+    region: Text | None = Field(default=None, description="where the bucket is; of s3", examples=["eu-central-1"])
+    access_key_id: Text | None = Field(default=None, description="with secret_access_key; of s3", examples=["AKIA..."])
+    secret_access_key: Text | None = Field(default=None, repr=False, description="with access_key_id; of s3")
+    session_token: Text | None = Field(default=None, repr=False, description="of temporary credentials; of s3")
+    virtual_hosted_style_request: bool | None = Field(
+        default=None,
+        description="true where the bucket's name is part of the endpoint's host name; of s3",
+        examples=[True],
+    )
+    conditional_put: bool | None = Field(
+        default=None, description="false for a server that answers 501 to If-None-Match; of s3", examples=[False]
+    )
+    checksum_algorithm: Literal["sha256", "crc64nvme"] | None = Field(
+        default=None, description="kept by the server with each object; of s3", examples=["sha256"]
+    )
+    server_side_encryption: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = Field(
+        default=None, description="how the server encrypts objects; of s3", examples=["aws:kms"]
+    )
+    sse_kms_key_id: Text | None = Field(
+        default=None, description="the key of that encryption; of s3", examples=["alias/exports"]
+    )
 
-    service_account_key: _Secret = None
+    service_account_key: Text | None = Field(
+        default=None, repr=False, description="a service account's JSON, best as service_account_key_file; of gs"
+    )
 
-    account_name: _Text | None = None
-    account_key: _Secret = None
-    sas_key: _Secret = None
-    tenant_id: _Text | None = None
-    client_id: _Text | None = None
-    client_secret: _Secret = None
+    account_name: Text | None = Field(default=None, description="the storage account; of az", examples=["mycompany"])
+    account_key: Text | None = Field(default=None, repr=False, description="its key; of az")
+    sas_key: Text | None = Field(default=None, repr=False, description="a shared access signature; of az")
+    tenant_id: Text | None = Field(
+        default=None,
+        description="of an application that may use it; of az",
+        examples=["0a1b2c3d-..."],
+    )
+    client_id: Text | None = Field(
+        default=None,
+        description="of an application that may use it; of az",
+        examples=["0a1b2c3d-..."],
+    )
+    client_secret: Text | None = Field(default=None, repr=False, description="of that application; of az")
 
     @property
     def given(self) -> Mapping[str, str | bool]:
@@ -48,8 +78,7 @@ class StorageOptionsTable(Table):
     @property
     def secrets(self) -> tuple[str, ...]:
         """The values that are secret wherever they were written."""
-        secrets = (self.secret_access_key, self.session_token, self.service_account_key)
-        return tuple(filter(None, (*secrets, self.account_key, self.sas_key, self.client_secret)))
+        return tuple(value for name, value in self if value and not type(self).model_fields[name].repr)
 
 
 _OF_ANY_BUCKET: Final = frozenset({"allow_http", "proxy_url", "root_certificate"})
@@ -73,6 +102,9 @@ _OF_BUCKETS: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
+_BUCKET_SCHEMA: Final = {"type": "string", "pattern": r"^(s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]+(/[^?#%\\\s]*)?$"}
+
+
 def _bucket_url(url: str) -> str:
     scheme, separator, place = url.partition("://")
     if not separator or scheme not in _OF_BUCKETS:
@@ -86,11 +118,25 @@ def _bucket_url(url: str) -> str:
 
 
 class StorageTable(Table):
-    """``[storage]``: where finished files land, below the folder ``root`` or in the bucket ``url``; one is ``None``."""
+    """``[storage]``: where finished files land: below a folder or in a bucket.
 
-    url: Annotated[str, AfterValidator(_bucket_url)] | None = None
-    options: StorageOptionsTable = StorageOptionsTable()
-    root: Path | None = None
+    One of ``root`` and ``url`` is ``None``.
+    """
+
+    url: Annotated[str, AfterValidator(_bucket_url), WithJsonSchema(_BUCKET_SCHEMA)] | None = Field(
+        default=None,
+        description="a bucket in place of the folder: s3://, gs:// or az://; needs tidewaiter[object]",
+        examples=["s3://bucket/prefix"],
+    )
+    options: StorageOptionsTable = Field(
+        default=StorageOptionsTable(),
+        description="how a bucket is reached; what is left out comes from the environment or the machine",
+    )
+    root: Path | None = Field(
+        default=None,
+        description='the folder of finished files; where neither is given it is "exports" beside this file',
+        examples=["exports"],
+    )
 
     @field_validator("options")
     @classmethod

@@ -230,7 +230,8 @@ _ARRIVALS: Final = (
         select(func.count()).where(_OF_JOB).scalar_subquery(),
         select(_SIZE).where(_OF_JOB).scalar_subquery(),
     )
-    .where(jobs.c.state == State.SUCCEEDED.value, jobs.c.finished_at.is_not(None))
+    # Not to be found by the state: of the jobs that ever succeeded, only the index over ends knows the latest.
+    .where(func.coalesce(jobs.c.state, "") == State.SUCCEEDED.value, jobs.c.finished_at.is_not(None))
     .order_by(jobs.c.finished_at.desc())
     .limit(_LIMIT)
 )

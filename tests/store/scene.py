@@ -81,9 +81,9 @@ class Scene:
         """What a step with that outcome would hand to the recorder."""
         return FencedUpdate(advance(job, outcome, POLICY, now, self.rand), self.lane.epoch)
 
-    async def accepted(self, job: Job, outcome: o.Outcome) -> Job:
+    async def accepted(self, job: Job, outcome: o.Outcome, now: float = NOW) -> Job:
         """Record one outcome, and read the job back."""
-        recorded = await self.jobs.record([self.update(job, outcome)], OWNER)
+        recorded = await self.jobs.record([self.update(job, outcome, now)], OWNER)
         assert recorded.accepted == {job.id}
         return await self.stored(job)
 

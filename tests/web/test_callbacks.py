@@ -168,9 +168,14 @@ async def test_50_a_slow_head_is_hung_up_on(
     log.close()
 
 
-async def test_50_a_crowd_is_hung_up_on(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections beyond the limit are closed at once, and there is room again when others have gone."""
+@pytest.fixture
+def room_for_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The listener that is started next serves two connections at once."""
     monkeypatch.setattr(callbacks, "_MOST_CONNECTIONS", 2)
+
+
+async def test_50_a_crowd_is_hung_up_on(room_for_two: None, place: Place) -> None:
+    """Connections beyond the limit are closed at once, and there is room again when others have gone."""
     job = await place.polling()
     held = [await asyncio.open_connection(*place.socket.getsockname()) for _ in range(2)]
     with pytest.raises((ConnectionError, IndexError)):  # reset, or closed without a word

@@ -124,7 +124,8 @@ class Stage:
         return [json.loads(line) for line in self.output.getvalue().splitlines()]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as bound:
         port: int = bound.getsockname()[1]
         return port
@@ -144,7 +145,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Prepare]:
     async with TestServer(application, host="127.0.0.1") as server:
 
         async def prepare(delay_s: float, lookout_s: float = 30.0) -> Stage:
-            port = _free_port()
+            port = free_port()
             (tmp_path / "specs").mkdir()
             (tmp_path / "specs" / "caller.toml").write_text(SPEC.replace("FIRST", f"{delay_s:.1f}"))
             (tmp_path / "tidewaiter.toml").write_text(

@@ -1,0 +1,89 @@
+"""``tidewaiter check-config``: whether a daemon could start with this configuration, without starting anything."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from app.bootstrap import faults_of, known_settings
+from app.cli.errors import CommandError, ExitCode
+from app.cli.output import show_json
+from app.cli.session import Session, config_option, example, pass_session
+from app.config import Config, ConfigError, Fault
+from app.config.cautions import cautions
+from app.config.keys import table_in
+
+
+@click.command(
+    "check-config",
+    epilog=example("tidewaiter check-config", "tidewaiter check-config /etc/tidewaiter/tidewaiter.toml --strict"),
+)
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--strict", is_flag=True, help="Fail where there is a warning, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@config_option
+@pass_session
+def check_config(session: Session, /, *, file: Path | None, strict: bool, as_json: bool) -> None:
+    """Say what is wrong with the configuration, offline.
+
+    Everything at once: the file, the environment, secret files, specs, accounts and schedules. Nothing is asked over
+    the network, and neither database nor storage is touched; `tidewaiter doctor` does that. The exit code is 78 where
+    something is wrong.
+    """
+    if file is not None:
+        session.config = file
+    config, faults = _read(session)
+    warnings = () if config is None else cautions(config, known_settings(config))
+    failed = bool(faults) or (strict and bool(warnings))
+    if as_json:
+        summary = None if config is None or faults else {**_counts(config), "listens": _listens(config)}
+        show_json(
+            {
+                "file": str(session.find_config()),
+                "ok": not failed,
+                "faults": _as_json(faults),
+                "warnings": _as_json(warnings),
+                "summary": summary,
+            }
+        )
+    else:
+        for warning in warnings:
+            click.echo(f"warning: {session.clean(str(warning))}", err=True)
+        for fault in faults:
+            click.echo(f"tidewaiter: {session.clean(str(fault))}", err=True)
+        if config is not None and not faults:
+            click.echo(_summary(session, config))
+    if failed:
+        raise CommandError(ExitCode.CONFIG)
+
+
+def _read(session: Session) -> tuple[Config | None, tuple[Fault, ...]]:
+    """The configuration as far as it can be read, and everything that is wrong with it."""
+    try:
+        config = session.load()
+    except ConfigError as error:
+        return error.rest, error.faults
+    return config, faults_of(config)
+
+
+def _as_json(faults: Iterable[Fault]) -> list[dict[str, str]]:
+    return [{"origin": one.origin, "key": one.key, "reason": one.reason} for one in faults]
+
+
+def _counts(config: Config) -> dict[str, int]:
+    """How many there are of everything that is named."""
+    named = [name for name, key in Config.model_fields.items() if (found := table_in(key)) and found[1]]
+    return {name: len(getattr(config, name)) for name in named}
+
+
+def _listens(config: Config) -> dict[str, str]:
+    """Where the daemon listens, by the table that says so."""
+    return {name: str(table.listen) for name, table in config if getattr(table, "listen", None) is not None}
+
+
+def _summary(session: Session, config: Config) -> str:
+    told = ", ".join(
+        f"{number} {name.removesuffix('s') if number == 1 else name}" for name, number in _counts(config).items()
+    )
+    places = ", ".join(f"{place} ({name})" for name, place in _listens(config).items()) or "nowhere"
+    return f"{session.find_config()}: no fault: {told}; listens: {places}"

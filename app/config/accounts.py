@@ -1,0 +1,91 @@
+"""``[accounts.NAME]`` and ``[schedules.NAME]``: credentials on a provider, and the jobs that recur with them."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from app.config.base import Table
+from app.config.values import Count, FromOne, FromZero, Plain, Positive, Text, ZoneName
+from app.recurrence import check_cron, check_templates
+
+
+class LimitsTable(Table):
+    """``[accounts.NAME.limits]``: what replaces the provider's own limits; what is left out stays as it is."""
+
+    requests: Count | None = Field(default=None, description="at most so many requests …", examples=[30])
+    period_s: Positive | None = Field(default=None, description="… in any period of so many seconds", examples=[60.0])
+    spacing_s: FromZero | None = Field(
+        default=None, description="and two of them at least so many seconds apart", examples=[1.0]
+    )
+    concurrency: Count | None = Field(default=None, description="and at most so many at once", examples=[4])
+    remote_jobs: Count | None = Field(
+        default=None, description="at most so many jobs under way at the provider; others wait", examples=[10]
+    )
+
+
+class ScheduleTable(Table):
+    """``[accounts.NAME.schedule]``: what replaces the provider's own schedule; what is left out stays as it is."""
+
+    first_delay_s: FromZero | None = Field(
+        default=None, description="seconds from the provider's acceptance to the first question", examples=[30.0]
+    )
+    interval_s: Positive | None = Field(default=None, description="seconds between questions …", examples=[60.0])
+    factor: FromOne | None = Field(
+        default=None, description="… each interval so many times as long as the last", examples=[1.5]
+    )
+    cap_s: Positive | None = Field(default=None, description="… up to so many seconds", examples=[600.0])
+    deadline_s: Positive | None = Field(
+        default=None, description="a job that takes more seconds has failed", examples=[86_400.0]
+    )
+
+    @model_validator(mode="after")
+    def _interval_below_cap(self) -> Self:
+        if self.interval_s is not None and self.cap_s is not None and self.cap_s < self.interval_s:
+            raise ValueError("cap_s must not be below interval_s")
+        return self
+
+
+class AccountTable(Table):
+    """``[accounts.NAME]``: one set of credentials on a provider, which is who checks the ``settings``."""
+
+    provider: Text = Field(description="which kind of remote API it is; `tidewaiter providers list` names them")
+    allow_private: bool = Field(
+        default=False, description="whether the provider may stand on a private or loopback address"
+    )
+    clean: bool | None = Field(
+        default=None,
+        description="whether the remote job is deleted once its files have landed; left out: as the spec says",
+        examples=[False],
+    )
+    shards: Annotated[Count, Field(le=64)] = Field(
+        default=1, description="lanes of the account, when more than one daemon shall share its work"
+    )
+    settings: Mapping[str, Plain] = Field(
+        default={}, repr=False, description="what the provider needs; `tidewaiter providers show NAME` lists it"
+    )
+    limits: LimitsTable = Field(default=LimitsTable(), description="what replaces the provider's own limits")
+    schedule: ScheduleTable = Field(
+        default=ScheduleTable(), description="what replaces the provider's own polling times"
+    )
+
+
+class RecurringTable(Table):
+    """``[schedules.NAME]``: a job that recurs: exactly one for each tick, however many daemons run."""
+
+    account: Text = Field(description="the name of a configured account")
+    operation: Text = Field(description="what to ask for; `tidewaiter providers show PROVIDER` lists it")
+    cron: Annotated[str, AfterValidator(check_cron)] = Field(
+        description="minute, hour, day of the month, month, day of the week", examples=["15 4 * * *"]
+    )
+    timezone: ZoneName = Field(
+        default="UTC", description="in which the cron expression is meant", examples=["Europe/Amsterdam"]
+    )
+    catch_up: Literal["skip", "last", "all"] = Field(
+        default="last", description="ticks that passed while no daemon ran: skip, last (the latest of them), or all"
+    )
+    params: Mapping[str, Annotated[Plain, AfterValidator(check_templates)]] = Field(
+        default={},
+        description="the operation's parameters; dates are ${today}, ${yesterday}, ${week}, ${month}, ${year}, "
+        "with an offset and a format, as in ${today-7d:%Y%m%d}",
+    )

@@ -1,0 +1,100 @@
+"""What is not wrong with a configuration and yet worth a second look; nothing but this machine's files is looked at."""
+
+import stat
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from app.config.faults import Fault
+from app.config.origin import Source
+from app.config.show import Shown, effective
+from app.config.tables import Config
+from app.providers.spec.values import Setting
+from app.store.address import Address
+from app.store.filesystem import is_over_network, kind_of
+
+# Container engines mount secrets there, most often readable for all: nobody else is in the container.
+_OF_CONTAINERS: Final = (Path("/run/secrets"), Path("/var/run/secrets"))
+
+
+def cautions(config: Config, specs: Mapping[str, Mapping[str, Setting]]) -> tuple[Fault, ...]:
+    """Every caution; ``specs`` are the settings that each provider knows, by its name."""
+    return (
+        *_nothing_to_do(config),
+        *_readable_secrets(config, list(effective(config, specs, str))),
+        *_database_over_network(config),
+        *_unencrypted(config),
+        *_private_addresses(config),
+    )
+
+
+def _nothing_to_do(config: Config) -> Iterator[Fault]:
+    if not config.accounts:
+        yield config.fault_at("accounts", reason="there are none: a daemon has nothing to do; `tidewaiter config init`")
+
+
+def _readable_secrets(config: Config, values: list[Shown]) -> Iterator[Fault]:
+    told: set[str] = set()
+    for shown in values:
+        is_password = shown.key == ("database", "url") and "***" in str(shown.value)
+        if not (shown.hidden or is_password) or shown.origin.source not in (Source.FILE, Source.SECRET_FILE):
+            continue
+        path = Path(shown.origin.name)
+        if shown.origin.name not in told and _all_may_read(path):
+            told.add(shown.origin.name)
+            reason = f"{path} holds a secret, and every user of this machine may read it; chmod o-r {path}"
+            yield config.fault_at(*shown.key, reason=reason)
+
+
+def _all_may_read(path: Path) -> bool:
+    if any(path.is_relative_to(folder) for folder in _OF_CONTAINERS):
+        return False
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:  # read a moment ago, and gone or closed by now
+        return False
+
+
+def _database_over_network(config: Config) -> Iterator[Fault]:
+    file = Address.parse(config.database.url).file
+    kind = None if file is None else kind_of(file)
+    if kind is not None and is_over_network(kind):
+        reason = (
+            f"{file} lies on a network file system ({kind}), where SQLite's locks cannot be relied on; "
+            "put it on a disk of this machine, or use PostgreSQL"
+        )
+        yield config.fault_at("database", "url", reason=reason)
+
+
+def _unencrypted(config: Config) -> Iterator[Fault]:
+    if _is_plain(config.callbacks.public_url):
+        reason = "is plain http: whoever listens in can make jobs due; let a proxy with TLS stand before it"
+        yield config.fault_at("callbacks", "public_url", reason=reason)
+    if config.storage.options.allow_http:
+        reason = "lets files travel unencrypted; leave it out once the endpoint has TLS"
+        yield config.fault_at("storage", "options", "allow_http", reason=reason)
+    for name, account in config.accounts.items():
+        for key, value in account.settings.items():
+            if isinstance(value, str) and _is_plain(value):
+                reason = "is plain http: the account's credentials travel unencrypted; use https"
+                yield config.fault_at("accounts", name, "settings", key, reason=reason)
+
+
+def _is_plain(url: str | None) -> bool:
+    """Whether an address is http and not of this machine."""
+    if url is None or not url.lower().startswith("http://"):
+        return False
+    host = urlsplit(url).hostname or ""
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost"
+
+
+def _private_addresses(config: Config) -> Iterator[Fault]:
+    for name, account in config.accounts.items():
+        if account.allow_private:
+            reason = "lets this provider's answers lead into your network; leave it out where the provider is public"
+            yield config.fault_at("accounts", name, "allow_private", reason=reason)

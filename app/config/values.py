@@ -1,0 +1,154 @@
+"""What single values may hold: numbers, names, addresses, paths, and what is JSON."""
+
+import math
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeAlias
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
+
+from app.config.base import from_folder
+from app.store.address import Address
+
+_LARGEST_PORT: Final = 65_535
+_NAME: Final = "[a-z0-9][a-z0-9_-]{0,63}"
+_SHORTEST_TOKEN: Final = 24
+_BEARER_TOKEN: Final = rf"[A-Za-z0-9._~+/-]{{{_SHORTEST_TOKEN},512}}=*"
+_LISTEN: Final = r"^(\[[^\[\]/@ ]+\]|[^:/@ ]+):[0-9]{1,5}$"
+_WEB_URL: Final = "^[Hh][Tt][Tt][Pp][Ss]?://[^?#@ ]+$"
+_DATABASE_URL: Final = r"^(sqlite:///|postgresql(\+psycopg)?://)"
+
+
+def _no_truth_value(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a number")  # noqa: TRY004  # pydantic collects ValueErrors
+    return value
+
+
+def _split_paths(value: object) -> object:
+    return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
+
+
+def named(what: str) -> Callable[[str], str]:
+    """Checks the name that an operator gives to ``what``, such as "an account"."""
+
+    def check(name: str) -> str:
+        if not re.fullmatch(_NAME, name):
+            raise ValueError(
+                f"{what}'s name is made of lower-case letters, digits, - and _, begins with a letter or a digit, "
+                "and has at most 64 characters"
+            )
+        return name
+
+    return check
+
+
+def _bearer_token(token: str) -> str:
+    """What RFC 6750 permits, and long enough that nobody guesses it."""
+    if not re.fullmatch(_BEARER_TOKEN, token):
+        raise ValueError(
+            f"must have {_SHORTEST_TOKEN} to 512 letters, digits and -._~+/= signs; make one with: openssl rand -hex 32"
+        )
+    return token
+
+
+def _zone_name(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone; names are such as Europe/Amsterdam") from None
+    return name
+
+
+def _database_url(url: str, info: ValidationInfo) -> str:
+    try:
+        address = Address.parse(url)
+    except ValueError:  # whose text may quote a piece of the password
+        raise ValueError(
+            "must be a URL such as sqlite:///tidewaiter.db, which names a file, or postgresql://user@host/name"
+        ) from None
+    return url if address.file is None else f"sqlite:///{from_folder(address.file, info)}"
+
+
+def _listen_address(text: str) -> str:
+    host_and_port(text)
+    return text
+
+
+def host_and_port(listen: str) -> tuple[str, int]:
+    """The host and the port of an address to listen on.
+
+    Raises:
+        ValueError: it is none.
+    """
+    host, colon, port = listen.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]") if host.startswith("[") and host.endswith("]") else host
+    is_host = bool(bare) and (":" not in bare or bare != host) and not any(sign in bare for sign in "/@ ")
+    if not (colon and is_host and port.isascii() and port.isdigit() and int(port) <= _LARGEST_PORT):
+        raise ValueError("must be an address and a port to listen on, such as 127.0.0.1:8091 or [::1]:8091")
+    return bare, int(port)
+
+
+def _public_url(text: str) -> str:
+    """The address that others call, without the slash at its end."""
+    try:
+        parts = urlsplit(text)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        sound = False
+    if not sound or not text.isascii() or any(sign in text for sign in "?#@ "):
+        raise ValueError(
+            "must be an http or https address without user name, query and fragment, such as https://tide.example.com"
+        )
+    return text.rstrip("/")
+
+
+def _plain(value: object) -> object:
+    """A setting, which is JSON: TOML's dates are refused, and the numbers that JSON lacks."""
+    match value:
+        case str() | bool() | int():
+            return value
+        case float() if math.isfinite(value):
+            return value
+        case list():
+            return [_plain(one) for one in value]
+        case dict():
+            return {name: _plain(one) for name, one in value.items()}
+        case float():
+            raise ValueError("must be a finite number")
+        case _:
+            raise ValueError("must be text, a number, true or false, an array or a table; dates go in quotes")
+
+
+ResolvedPath: TypeAlias = Annotated[Path, AfterValidator(from_folder)]
+Paths: TypeAlias = Annotated[
+    tuple[ResolvedPath, ...], BeforeValidator(_split_paths, json_schema_input_type=tuple[Path, ...] | str)
+]
+Text: TypeAlias = Annotated[str, Field(min_length=1)]
+Number: TypeAlias = Annotated[float, BeforeValidator(_no_truth_value), Field(allow_inf_nan=False)]
+Positive: TypeAlias = Annotated[Number, Field(gt=0)]
+FromZero: TypeAlias = Annotated[Number, Field(ge=0)]
+FromOne: TypeAlias = Annotated[Number, Field(ge=1)]
+Count: TypeAlias = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1)]
+Plain: TypeAlias = Annotated[Any, AfterValidator(_plain)]
+ZoneName: TypeAlias = Annotated[str, AfterValidator(_zone_name)]
+
+AccountName: TypeAlias = Annotated[str, AfterValidator(named("an account")), WithJsonSchema({"pattern": f"^{_NAME}$"})]
+ScheduleName: TypeAlias = Annotated[str, AfterValidator(named("a schedule")), WithJsonSchema({"pattern": f"^{_NAME}$"})]
+TokenName: TypeAlias = Annotated[str, AfterValidator(named("a token")), WithJsonSchema({"pattern": f"^{_NAME}$"})]
+BearerToken: TypeAlias = Annotated[
+    str, AfterValidator(_bearer_token), WithJsonSchema({"type": "string", "pattern": f"^{_BEARER_TOKEN}$"})
+]
+ListenAddress: TypeAlias = Annotated[
+    str, AfterValidator(_listen_address), WithJsonSchema({"type": "string", "pattern": _LISTEN})
+]
+PublicUrl: TypeAlias = Annotated[
+    str, AfterValidator(_public_url), WithJsonSchema({"type": "string", "pattern": _WEB_URL})
+]
+DatabaseUrl: TypeAlias = Annotated[
+    str, AfterValidator(_database_url), WithJsonSchema({"type": "string", "pattern": _DATABASE_URL})
+]

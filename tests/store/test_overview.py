@@ -1,0 +1,66 @@
+"""The picture of how everything stands, on both databases."""
+
+from dataclasses import replace
+
+import pytest
+
+from app.domain import outcome as o
+from app.domain.job import State
+from app.store import overview
+from app.store.overview import Overview, OverviewStore
+from tests.store.scene import NOW, Scene, StandingClock, artifact
+
+
+async def test_an_empty_database_makes_an_empty_picture(scene: Scene, clock: StandingClock) -> None:
+    """Every state has a number, every minute of the hour is there, and nothing is due."""
+    picture = await Overview(OverviewStore(scene.jobs), clock).look()
+    assert set(picture.counts.values()) == {0}
+    assert len(picture.minutes) == 60
+    assert not any(minute.ended or minute.delays_s for minute in picture.minutes)
+    assert [(one.due, one.oldest_due_at) for one in picture.backlogs.values()] == [(0, None)]
+    assert list(picture.arrivals) == []
+
+
+async def test_what_is_due_is_counted_by_lane(scene: Scene) -> None:
+    """Both tracks count, jobs of the future do not, and the oldest tells how late the lane is."""
+    for _ in range(3):
+        await scene.add()
+    await scene.polling("waits")
+    found = await OverviewStore(scene.jobs).backlogs(NOW + 5.0)
+    assert (found[scene.lane.id].due, found[scene.lane.id].oldest_due_at) == (3, NOW)
+    found = await OverviewStore(scene.jobs).backlogs(NOW + 600.0)
+    assert found[scene.lane.id].due == 4
+
+
+async def test_no_more_due_jobs_are_counted_than_are_wanted(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the limit it is enough to know that there are more."""
+    for _ in range(4):
+        await scene.add()
+    monkeypatch.setattr(overview, "MOST_DUE", 2)
+    found = await OverviewStore(scene.jobs).backlogs(NOW)
+    assert found[scene.lane.id].due == 3
+
+
+async def test_what_has_landed_is_told_by_the_minute(scene: Scene, clock: StandingClock) -> None:
+    """A landed job counts in the minute of its end, with the seconds that landing took, and is told as an arrival."""
+    job = await scene.polling("r-1")
+    job = await scene.accepted(job, o.Ready(()), now=NOW + 60.0)
+    files = (artifact(1), replace(artifact(2), key="acme/two.csv", size=24))
+    job = await scene.accepted(job, o.Stored(files), now=NOW + 72.5)
+    clock.at = NOW + 75.0
+    picture = await Overview(OverviewStore(scene.jobs), clock).look()
+    minute = picture.minutes[-1]
+    assert minute.ended == {State.SUCCEEDED: 1}
+    assert minute.delays_s == [12.5]
+    assert (minute.delay_s(0.5), minute.delay_s(0.95), picture.minutes[0].delay_s(0.5)) == (12.5, 12.5, None)
+    assert [(one.job.id, one.files, one.size) for one in picture.arrivals] == [(job.id, 2, 2**40 + 24)]
+
+
+async def test_a_picture_is_drawn_once_for_all_who_look(scene: Scene, clock: StandingClock) -> None:
+    """Within a second everybody gets the same picture; after that it is drawn anew."""
+    view = Overview(OverviewStore(scene.jobs), clock)
+    first = await view.look()
+    await scene.add()
+    assert await view.look() is first
+    clock.at += 1.5
+    assert (await view.look()).counts[State.QUEUED] == 1

@@ -174,6 +174,11 @@ class Overview:
         self._picture: Picture | None = None
         self._good_until = 0.0
 
+    @property
+    def last(self) -> Picture | None:
+        """The picture that was drawn last, however old it is; ``None`` before the first."""
+        return self._picture
+
     async def look(self) -> Picture:
         """A picture that is at most a second old, or twenty times as old as drawing it takes.
 

@@ -8,13 +8,13 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check fmt lint types arch bench docs-events lock build clean
+.PHONY: help demo test check fmt lint types arch bench docs-events docs-config docs-metrics lock build clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: .venv/runtime.stamp ## Run Tidewaiter against emulated providers
-	$(BIN)/tidewaiter demo
+demo: .venv/runtime.stamp ## Run Tidewaiter against emulated providers; KEEP=1 leaves it running until Ctrl-C
+	$(BIN)/tidewaiter demo $(if $(KEEP),--keep-running)
 
 test: .venv/dev.stamp ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal
@@ -41,6 +41,13 @@ bench: .venv/dev.stamp ## Run the benchmarks
 
 docs-events: .venv/runtime.stamp ## Write docs/events.md from the catalogue of log events
 	$(BIN)/python -m app.events > docs/events.md
+
+docs-config: .venv/runtime.stamp ## Write docs/configuration.md and the sample configuration from the tables
+	$(BIN)/python -m app.config > docs/configuration.md
+	$(BIN)/tidewaiter config init --provider symplify - > config/tidewaiter.example.toml
+
+docs-metrics: .venv/runtime.stamp ## Write docs/metrics.md from the catalogue of metrics
+	$(BIN)/python -m app.metrics > docs/metrics.md
 
 build: .venv/runtime.stamp ## Build the wheel in dist/
 	$(BIN)/python -m hatchling build --target wheel

@@ -38,6 +38,21 @@ _EVENTS = (
         "clean": "whether every step ended within the grace", "uptime_s": "seconds since the start",
     }),
     Event("daemon.failed", "error", "A part of the daemon died; all of it ends, to be restarted clean.", _REASON),
+    Event("config.reloaded", "info", "The configuration was read anew, and counts from now on.", {
+        "changed": "keys whose values have changed; empty where nothing has",
+        "origins": "files and variables in which they stand", "specs": "providers whose specs have changed",
+        "lanes": "lanes that came to rest for it",
+        "took_s": "seconds from the signal on, the rest of those lanes included",
+    }),
+    Event("config.refused", "error", "The configuration was read anew and has a fault; the one before goes on.", {
+        "file": "file or variable with the fault", "key": "dotted key", "reason": "one sentence, which shows no value",
+    }),
+    Event("config.kept", "warning", "Some of what has changed in the configuration needs a restart to count.", {
+        "keys": "keys whose values are as they were",
+    }),
+    Event("account.vanished", "warning", "An account is configured no longer; its jobs wait until it is again.", {
+        "account": "account name", "jobs": "number of its jobs that have not ended",
+    }),
     Event("heartbeat", "info", "Once a minute: how the daemon is.", {
         "jobs": "number of jobs by state", "oldest_due_s": "seconds by which the most overdue job is late",
         "loop_lag_s": "longest delay of the event loop since the last heartbeat", "lanes": "lanes owned",

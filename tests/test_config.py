@@ -84,7 +84,7 @@ def test_the_shipped_example_loads(tmp_path: Path) -> None:
     """The example configuration is valid once its secret file is there."""
     example = Path(__file__).parents[1] / "config" / "tidewaiter.example.toml"
     text = example.read_text().replace("/run/secrets/", f"{tmp_path}/")
-    (tmp_path / "symplify_token").write_text("t")
+    (tmp_path / "symplify-token").write_text("t")
     assert load(write(tmp_path, text), {}).accounts
 
 

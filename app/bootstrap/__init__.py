@@ -1,10 +1,11 @@
 """The composition root: the only package that names every concrete class and puts them together."""
 
 from app.bootstrap.accounts import bind_accounts, known_settings, read_schedules, secrets_of
-from app.bootstrap.daemon import Seams, build_daemon
+from app.bootstrap.daemon import build_daemon
 from app.bootstrap.desk import open_desk, open_schedules
 from app.bootstrap.faults import faults_of
 from app.bootstrap.once import RunBrokenError, run_once
+from app.bootstrap.seams import Seams
 from app.bootstrap.serving import EXIT_FAILED, EXIT_OK, serve
 
 __all__ = [

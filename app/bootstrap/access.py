@@ -15,8 +15,16 @@ _ROLES = {"read": Role.READ, "admin": Role.ADMIN}
 
 def bind_access(config: Config, clock: Clock, log: EventLog) -> Access:
     """The rule of access; the configuration was looked over by :func:`faults_of_access`."""
-    tokens = [Token.of(name, _ROLES[one.role], one.token) for name, one in config.tokens.items()]
-    return Access(tokens, hosts=_own_names(config), open_paths=_OPEN_PATHS, clock=clock, log=log)
+    return Access(_tokens(config), hosts=_own_names(config), open_paths=_OPEN_PATHS, clock=clock, log=log)
+
+
+def rebind_access(access: Access, config: Config) -> None:
+    """Let the rule of access go by another configuration, looked over as well."""
+    access.adopt(_tokens(config), hosts=_own_names(config))
+
+
+def _tokens(config: Config) -> list[Token]:
+    return [Token.of(name, _ROLES[one.role], one.token) for name, one in config.tokens.items()]
 
 
 def faults_of_access(config: Config) -> tuple[Fault, ...]:

@@ -3,60 +3,89 @@
 import os
 import platform
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
-from random import Random
+from collections.abc import Collection, Mapping
 
 from app import __version__
 from app.bootstrap.accounts import read_schedules
+from app.bootstrap.bound import Bound
 from app.bootstrap.desk import desk_of
-from app.clock import Clock
+from app.bootstrap.lanes import Shared, lane_maker
+from app.bootstrap.measured import measured
+from app.bootstrap.seams import Seams
 from app.config import Config
 from app.log import EventLog
 from app.providers.provider import BoundAccount
-from app.storage.base import Storage
 from app.store.accounts import AccountStore
-from app.store.engine import Database
 from app.store.hints import Hint, HintStore
 from app.store.jobs import JobStore
 from app.store.lanes import LaneRow, LaneStore
 from app.store.schedules import ScheduleStore
-from app.transport.budget import Budget
-from app.transport.client import AccountClient
-from app.transport.wire import Timeouts, Wire
 from app.web.callbacks import CallbackListener
-from app.worker.answers import Answers
 from app.worker.calendar import Calendar
 from app.worker.chores import Heartbeat, Janitor, LookOut
-from app.worker.daemon import Daemon, Parts
+from app.worker.daemon import Daemon, Parts, Setup
 from app.worker.fetch import Fetcher
 from app.worker.hold import Hold
-from app.worker.lane import Lane
 from app.worker.leases import Identity, Leases
-from app.worker.limit_watch import LimitWatch
 from app.worker.narrator import Narrator
 from app.worker.pauses import Pauses
 from app.worker.recorder import Recorder
-from app.worker.remote_jobs import RemoteJobs
-from app.worker.session import SignedClient
-from app.worker.steps import Stepper
 from app.worker.storage_gate import StorageGate
-from app.worker.stream import Slots
 
 _DAY_S = 86_400.0
 _HOUR_S = 3600.0
-_BODY_LIMIT = 8 * 1_048_576
 
 
-@dataclass(frozen=True, slots=True)
-class Seams:
-    """Where time, chance and the outside come in; a simulation brings its own."""
+class Assembled:
+    """A daemon, and how it is given another configuration.
 
-    clock: Clock
-    rand: Random
-    wire: Wire
-    database: Database
-    storage: Storage
+    Args:
+        daemon: the daemon.
+        shared: what its lanes share.
+    """
+
+    def __init__(self, daemon: Daemon, shared: Shared) -> None:
+        self.daemon = daemon
+        self._shared = shared
+
+    async def prepare(self, bound: Bound, changed: Collection[str]) -> Setup:
+        """The setup for another configuration, with everything built on trial that :meth:`Daemon.swap` will build.
+
+        Nothing is changed but that the lanes of new accounts exist.
+
+        Raises:
+            Exception: whatever building ends in; the daemon goes on as it is.
+            StoreUnavailableError: the database cannot be used.
+        """
+        shared = self._shared
+        setup = setup_of(bound, shared)
+        hold = Hold(0, 0, shared.seams.clock, bound.config.worker.lease_s)
+        for name in changed:
+            if name in bound.accounts:
+                setup.make_lane(LaneRow(0, name, 0, 0, None, None, (), clean=True), hold)
+        await LaneStore(shared.seams.database).ensure(shards_of(bound))
+        return setup
+
+
+def setup_of(bound: Bound, shared: Shared) -> Setup:
+    """What a daemon takes out of a configuration."""
+    config, seams, log = bound.config, shared.seams, shared.log
+    return Setup(
+        settings={name: config.accounts[name].settings for name in bound.accounts},
+        make_lane=lane_maker(bound, shared),
+        schedules=list(read_schedules(config, bound.accounts).values()),
+        submit=desk_of(config, bound.accounts, seams.database, seams.clock, log, rand=seams.rand).submit,
+        drain_s=config.worker.drain_s,
+        lookout_s=config.worker.lookout_s,
+        heartbeat_s=config.worker.heartbeat_s,
+        keep_finished_s=config.retention.finished_days * _DAY_S,
+        keep_parts_s=config.retention.partial_hours * _HOUR_S,
+    )
+
+
+def shards_of(bound: Bound) -> dict[str, int]:
+    """How many lanes each account has."""
+    return {name: bound.config.accounts[name].shards for name in bound.accounts}
 
 
 async def build_daemon(
@@ -66,92 +95,44 @@ async def build_daemon(
     log: EventLog,
     listening: socket.socket | None = None,
 ) -> Daemon:
+    """Put a daemon together that is never given another configuration; see :func:`assemble`."""
+    return (await assemble(Bound(config, accounts), seams, log, listening)).daemon
+
+
+async def assemble(bound: Bound, seams: Seams, log: EventLog, listening: socket.socket | None = None) -> Assembled:
     """Put a daemon together; the lanes of every account exist afterwards. Callbacks come in on ``listening``."""
-    clock, rand, database = seams.clock, seams.rand, seams.database
+    config, clock, database, metrics = bound.config, seams.clock, seams.database, seams.metrics
     jobs, lanes = JobStore(database), LaneStore(database)
-    await lanes.ensure({name: config.accounts[name].shards for name in accounts})
-    owner = f"{rand.getrandbits(64):016x}"
-    narrator = Narrator(log, clock, jobs)
-    recorder = Recorder(jobs, owner, clock, log, narrator)
+    await lanes.ensure(shards_of(bound))
+    owner = f"{seams.rand.getrandbits(64):016x}"
+    narrator = Narrator(log, clock, jobs, metrics.polled)
+    recorder = Recorder(jobs, owner, clock, log, narrator, committed=metrics.committed)
     gate = StorageGate(seams.storage, clock, log)
     fetcher = Fetcher(seams.storage, jobs, clock, narrator)
-    pauses = Pauses(AccountStore(database), {name: config.accounts[name].settings for name in accounts}, rand, log)
+    settings = {name: config.accounts[name].settings for name in bound.accounts}
+    pauses = Pauses(AccountStore(database), settings, seams.rand, log)
     await pauses.start()
-    stepper = Stepper(
-        fetcher,
-        jobs,
-        clock=clock,
-        rand=rand,
+    shared = Shared(
+        seams=seams,
         log=log,
+        jobs=jobs,
+        recorder=recorder,
+        narrator=narrator,
+        fetcher=fetcher,
         pauses=pauses,
-        clean=log.redactor.clean,
-        public_url=config.callbacks.public_url,
+        gate=gate,
     )
-
-    def make_lane(row: LaneRow, hold: Hold) -> Lane:
-        account, settings = accounts[row.account], config.accounts[row.account]
-        limits = account.limits.share(settings.shards)
-        budget = Budget(clock, rand, limits, row.request_window, full=not row.clean)
-        if row.closed_until is not None:
-            budget.close(row.closed_until, row.closed_reason or "closed by the lane's last owner")
-        if (paused := pauses.reason(row.account)) is not None:
-            budget.pause(paused)
-        client = AccountClient(
-            seams.wire,
-            origin=account.origin,
-            credentials=account.credentials,
-            budget=budget,
-            private_ok=settings.allow_private,
-            body_limit=_BODY_LIMIT,
-            timeouts=Timeouts(),
-            on_reply=LimitWatch(
-                account.limit_headers, budget, lane=hold.lane, account=account.name, clock=clock, log=log
-            ),
-        )
-        return Lane(
-            row,
-            hold=hold,
-            account=account,
-            client=SignedClient(
-                client,
-                account.session,
-                budget=budget,
-                clock=clock,
-                rand=rand,
-                log=log,
-                lane=row.id,
-                account=row.account,
-            ),
-            budget=budget,
-            stepper=stepper,
-            jobs=jobs,
-            recorder=recorder,
-            narrator=narrator,
-            slots=Slots(min(limits.concurrency, config.worker.polls), config.worker.downloads),
-            clock=clock,
-            rand=rand,
-            storage_gate=gate,
-            answers=Answers(jobs, seams.storage, clock),
-            remote=RemoteJobs(jobs, row.id, limits.remote_jobs, clock),
-        )
-
+    setup = setup_of(bound, shared)
     leases = Leases(
         lanes,
         Identity(owner, platform.node(), os.getpid(), __version__),
-        accounts=frozenset(accounts),
+        accounts=setup.settings,
         lease_s=config.worker.lease_s,
         alone=database.exclusive,
-        make_lane=make_lane,
+        make_lane=setup.make_lane,
         outcomes_settled=recorder.settled,
         clock=clock,
         log=log,
-    )
-    calendar = Calendar(
-        list(read_schedules(config, accounts).values()),
-        ScheduleStore(database),
-        desk_of(config, accounts, database, clock, log, rand=rand).submit,
-        clock,
-        log,
     )
 
     def wake(hint: Hint) -> None:
@@ -164,27 +145,37 @@ async def build_daemon(
     parts = Parts(
         recorder,
         leases,
-        LookOut(jobs, pauses, leases.lanes, clock, config.worker.lookout_s),
-        Heartbeat(jobs, leases.lanes, narrator, clock=clock, log=log, every_s=config.worker.heartbeat_s),
+        pauses,
+        LookOut(jobs, pauses, leases.lanes, clock, setup.lookout_s),
+        Heartbeat(
+            jobs,
+            leases.lanes,
+            narrator,
+            clock=clock,
+            log=log,
+            every_s=setup.heartbeat_s,
+            lagged=metrics.lagged,
+        ),
         Janitor(
             jobs,
             seams.storage,
             clock,
             log,
-            keep_finished_s=config.retention.finished_days * _DAY_S,
-            keep_parts_s=config.retention.partial_hours * _HOUR_S,
+            keep_finished_s=setup.keep_finished_s,
+            keep_parts_s=setup.keep_parts_s,
         ),
         gate,
-        calendar,
+        Calendar(setup.schedules, ScheduleStore(database), setup.submit, clock, log),
         (listener.run,) if listener else (),
     )
+    metrics.serve(bound.operations, measured(leases, pauses, recorder, gate, clock))
     log.emit(
         "daemon.started",
         owner=owner,
         version=__version__,
         database=database.name,
         storage=config.storage.place,
-        accounts=len(accounts),
+        accounts=len(bound.accounts),
         pid=os.getpid(),
     )
-    return Daemon(parts, clock, log, config.worker.drain_s)
+    return Assembled(Daemon(parts, clock, log, setup.drain_s), shared)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -11,15 +10,18 @@ from contextlib import asynccontextmanager
 from random import SystemRandom
 from typing import Literal
 
-from app.bootstrap.access import faults_of_access
-from app.bootstrap.accounts import bind_accounts, secrets_of
-from app.bootstrap.daemon import Seams, build_daemon
+from app.bootstrap.accounts import secrets_of
+from app.bootstrap.bound import Running, bind
+from app.bootstrap.daemon import assemble
 from app.bootstrap.desk import prepare
+from app.bootstrap.health import health_of, metrics_of_process
+from app.bootstrap.reloading import Reloading
+from app.bootstrap.seams import Seams
+from app.bootstrap.signals import signals
 from app.bootstrap.website import website
 from app.clock import Clock, SystemClock
 from app.config import Config, ConfigError, host_and_port
 from app.log import EventLog
-from app.providers.provider import BoundAccount
 from app.storage.base import Storage, StorageSetupError
 from app.storage.choice import open_storage
 from app.store.engine import Database
@@ -28,13 +30,25 @@ from app.transport.aiohttp_wire import AiohttpWire
 from app.web.vitals import Phase, Vitals
 
 _STANDBY_S = 1.0
-_STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 EXIT_OK = 0
 EXIT_FAILED = 1
 
 
-async def serve(config: Config, log: EventLog, *, stop: asyncio.Event | None = None) -> int:
+async def serve(
+    config: Config,
+    log: EventLog,
+    *,
+    stop: asyncio.Event | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> int:
     """Run the daemon until a signal, or ``stop``, asks it to end.
+
+    Args:
+        config: what it begins with.
+        log: takes its lines.
+        stop: asks it to end.
+        environ: on SIGHUP the configuration is read anew, from its file and this environment. Without it SIGHUP asks
+            the daemon to end.
 
     Returns:
         The exit code: 0 after a drain, 1 when a part of the daemon died.
@@ -42,37 +56,33 @@ async def serve(config: Config, log: EventLog, *, stop: asyncio.Event | None = N
     Raises:
         ConfigError, StoreUnavailableError, SchemaError: as :func:`open_desk`; nothing was started.
     """
-    stop = stop or asyncio.Event()
-    with _signals(stop, config, log), _storage(config) as storage:
+    stop, reload = stop or asyncio.Event(), asyncio.Event()
+    running = Running(bind(config))
+    log.add_secrets(secrets_of(running.bound.accounts))
+
+    def stopping(number: signal.Signals) -> None:
+        log.emit("daemon.stopping", signal=number.name, grace_s=running.bound.config.worker.drain_s)
+
+    with signals(stop, None if environ is None else reload, stopping), _storage(config) as storage:
         clock = SystemClock()
-        accounts = _bound(config)
-        log.add_secrets(secrets_of(accounts))
         await prepare(config)
         database = Database.open(config.database.url, clock)
+        reloading = Reloading(running, environ or {}, database, clock, log)
         try:
             await database.check_schema()
             with listening_socket(config, "http") as web_socket:
                 vitals = Vitals(stop)
-                site = website(config, listening=web_socket, stop=stop, clock=clock, log=log)
+                metrics = metrics_of_process(clock, log)
+                running.follow(lambda bound: metrics.expect(bound.operations))
+                health = health_of(config, vitals, metrics, database, clock=clock, log=log)
+                site = website(running, health, listening=web_socket, stop=stop, clock=clock, log=log)
                 async with site as serving:
-                    async with AiohttpWire() as wire:
-                        seams = Seams(clock, SystemRandom(), wire, database, storage)
-                        code = await _take_over(config, accounts, seams, log, stop=stop, vitals=vitals)
+                    async with AiohttpWire() as wire, reloading.heeding(reload, stop):
+                        seams = Seams(clock, SystemRandom(), wire, database, storage, metrics)
+                        code = await _take_over(running, reloading, seams, log, stop=stop, vitals=vitals)
                     return EXIT_FAILED if _has_died(serving, log) else code
         finally:
             await database.close()
-
-
-def _bound(config: Config) -> dict[str, BoundAccount]:
-    """The accounts; raises with what is wrong with them and with the listener's address and tokens, all at once."""
-    faults = faults_of_access(config)
-    try:
-        accounts = bind_accounts(config)
-    except ConfigError as error:
-        raise error.joined_by(faults) from None
-    if faults:
-        raise ConfigError.of(faults)
-    return accounts
 
 
 @contextlib.contextmanager
@@ -98,8 +108,8 @@ def listening_socket(config: Config, table: Literal["callbacks", "http"]) -> Ite
 
 
 async def _take_over(
-    config: Config,
-    accounts: Mapping[str, BoundAccount],
+    running: Running,
+    reloading: Reloading,
     seams: Seams,
     log: EventLog,
     *,
@@ -107,11 +117,12 @@ async def _take_over(
     vitals: Vitals,
 ) -> int:
     """Serve once no other daemon has the database."""
+    config = running.bound.config
     async with _daemon_lock(config, seams.database, seams.clock, log, stop=stop, vitals=vitals) as locked:
         if not locked:
             return EXIT_OK
         with listening_socket(config, "callbacks") as listening:
-            return await _serve(config, accounts, seams, log, stop=stop, listening=listening, vitals=vitals)
+            return await _serve(running, reloading, seams, log, stop=stop, listening=listening, vitals=vitals)
 
 
 def _has_died(serving: asyncio.Task[None] | None, log: EventLog) -> bool:
@@ -124,8 +135,8 @@ def _has_died(serving: asyncio.Task[None] | None, log: EventLog) -> bool:
 
 
 async def _serve(
-    config: Config,
-    accounts: Mapping[str, BoundAccount],
+    running: Running,
+    reloading: Reloading,
     seams: Seams,
     log: EventLog,
     *,
@@ -133,11 +144,13 @@ async def _serve(
     listening: socket.socket | None,
     vitals: Vitals,
 ) -> int:
-    daemon = await build_daemon(config, accounts, seams, log, listening)
+    async with running.changing:
+        assembled = await assemble(running.bound, seams, log, listening)
+        reloading.begin(assembled)
     _spare_the_collector()
     vitals.enter(Phase.SERVING)
     try:
-        await daemon.run(stop)
+        await assembled.daemon.run(stop)
     except* Exception as group:  # noqa: BLE001  # the last stop before the exit code
         for error in _leaves(group):
             log.emit("daemon.failed", reason=f"{type(error).__name__}: {error}")
@@ -189,28 +202,6 @@ def _storage(config: Config) -> Iterator[Storage]:
         except StorageSetupError as error:
             raise ConfigError.of([config.fault_at("storage", "url", reason=str(error))]) from None
         yield storage
-
-
-@contextlib.contextmanager
-def _signals(stop: asyncio.Event, config: Config, log: EventLog) -> Iterator[None]:
-    """SIGTERM, SIGINT and a terminal that hangs up ask the daemon to drain; the second one ends it at once."""
-    loop = asyncio.get_running_loop()
-
-    def ask(number: signal.Signals) -> None:
-        if stop.is_set():
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-            return
-        log.emit("daemon.stopping", signal=number.name, grace_s=config.worker.drain_s)
-        stop.set()
-
-    for number in _STOPPING:
-        loop.add_signal_handler(number, ask, number)
-    try:
-        yield
-    finally:
-        for number in _STOPPING:
-            loop.remove_signal_handler(number)
 
 
 def _leaves(group: BaseExceptionGroup[Exception]) -> list[BaseException]:

@@ -5,16 +5,18 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from app.bootstrap.access import bind_access
+from app.bootstrap.access import bind_access, rebind_access
+from app.bootstrap.bound import Running
 from app.clock import Clock
-from app.config import Config
 from app.log import EventLog
+from app.web.health import Health
 from app.web.server import HttpServer, make_application
 
 
 @asynccontextmanager
 async def website(
-    config: Config,
+    running: Running,
+    health: Health,
     *,
     listening: socket.socket | None,
     stop: asyncio.Event,
@@ -29,8 +31,9 @@ async def website(
     if listening is None:
         yield None
         return
-    access = bind_access(config, clock, log)
-    application = make_application([], access, log)
+    access = bind_access(running.bound.config, clock, log)
+    running.follow(lambda bound: rebind_access(access, bound.config))
+    application = make_application(health.routes(), access, log)
     task = asyncio.create_task(HttpServer(listening, application, clock).run())
     task.add_done_callback(lambda _: stop.set())
     try:

@@ -2,25 +2,28 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 from rich.text import Text
 
+from app.cli import offers
 from app.cli.desk import at_desk
-from app.cli.errors import CommandError, ExitCode
+from app.cli.errors import ExitCode
 from app.cli.output import duration, moment, printable, show_json, show_table, table
 from app.cli.session import Session, config_option, debug_option, example, pass_session
-from app.desk import Desk, RequestError, Standing
-from app.store.accounts import Pause, PausedBy
+
+if TYPE_CHECKING:
+    from app.desk import Desk, Standing
+    from app.store.accounts import Pause
 
 T = TypeVar("T")
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_BY = {
-    PausedBy.CREDENTIALS: "paused: credentials refused",
-    PausedBy.TLS: "paused: TLS failed",
-    PausedBy.PERSON: "paused by a person",
+_BY: Final = {
+    "credentials": "paused: credentials refused",
+    "tls": "paused: TLS failed",
+    "person": "paused by a person",
 }
 
 
@@ -52,7 +55,7 @@ def list_accounts(session: Session, /, *, as_json: bool) -> None:
 
 
 @accounts.command(epilog=example('tidewaiter accounts pause newsletter --reason "their maintenance on Sunday"'))
-@click.argument("name")
+@click.argument("name", shell_complete=offers.accounts)
 @click.option("--reason", default="a person paused it", show_default=True, metavar="TEXT", help="Why, for others.")
 @_json_option
 @config_option
@@ -71,7 +74,7 @@ def pause(session: Session, /, *, name: str, reason: str, as_json: bool) -> None
 
 
 @accounts.command(epilog=example("tidewaiter accounts resume newsletter"))
-@click.argument("name")
+@click.argument("name", shell_complete=offers.accounts)
 @_json_option
 @config_option
 @pass_session
@@ -90,20 +93,17 @@ def resume(session: Session, /, *, name: str, as_json: bool) -> None:
         click.echo(f"account {name} is resumed after {duration(paused_s)}")
 
 
-async def _ask(session: Session, wish: Callable[[Desk], Awaitable[T]]) -> T:
-    async with at_desk(session) as (desk, _):
-        try:
-            return await wish(desk)
-        except RequestError as error:
-            raise CommandError(ExitCode.USAGE, str(error)) from error
+async def _ask(session: Session, wish: "Callable[[Desk], Awaitable[T]]") -> T:
+    async with at_desk(session, refusal=ExitCode.USAGE) as (desk, _):
+        return await wish(desk)
 
 
-def _rows(standing: Standing) -> Iterator[tuple[str, str, Text, str, str, str]]:
+def _rows(standing: "Standing") -> Iterator[tuple[str, str, Text, str, str, str]]:
     """One line, or one for each closed lane of an account that is not paused."""
     jobs = ", ".join(f"{number} {state.value}" for state, number in standing.jobs.items())
     name, provider = standing.account, standing.provider
     if (by := standing.pause) is not None:
-        yield name, provider, Text(_BY[by.by], style="bold red"), moment(by.at), by.reason, jobs
+        yield name, provider, Text(_BY[by.by.value], style="bold red"), moment(by.at), by.reason, jobs
     elif not standing.closed:
         yield name, provider, Text("open", style="green"), "", "", jobs
     for lane in () if standing.pause else standing.closed:
@@ -112,7 +112,7 @@ def _rows(standing: Standing) -> Iterator[tuple[str, str, Text, str, str, str]]:
         name = provider = jobs = ""
 
 
-def _as_json(standing: Standing) -> dict[str, Any]:
+def _as_json(standing: "Standing") -> dict[str, Any]:
     return {
         "name": standing.account,
         "provider": standing.provider,
@@ -125,7 +125,7 @@ def _as_json(standing: Standing) -> dict[str, Any]:
     }
 
 
-def _pause_as_json(found: Pause | None) -> dict[str, Any] | None:
+def _pause_as_json(found: "Pause | None") -> dict[str, Any] | None:
     if found is None:
         return None
     return {"by": found.by.value, "reason": found.reason, "at": found.at, "lasts_s": round(found.lasts_s, 3)}

@@ -48,9 +48,9 @@ def check_config(session: Session, /, *, file: Path | None, strict: bool, as_jso
         )
     else:
         for warning in warnings:
-            click.echo(f"warning: {session.clean(str(warning))}", err=True)
+            click.echo(f"warning: {warning}", err=True)
         for fault in faults:
-            click.echo(f"tidewaiter: {session.clean(str(fault))}", err=True)
+            click.echo(f"tidewaiter: {fault}", err=True)
         if config is not None and not faults:
             click.echo(_summary(session, config))
     if failed:

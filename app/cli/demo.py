@@ -5,7 +5,7 @@ import hashlib
 import shutil
 import signal
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -28,22 +28,23 @@ _LOOK_S: Final = 0.15
 _LONGEST_S: Final = 55.0
 
 
-@click.command(epilog=example("tidewaiter demo"))
+@click.command(epilog=example("tidewaiter demo", "tidewaiter demo --keep-running"))
 @click.option(
     "--keep-files/--remove-files", default=True, show_default=True, help="Keep the files, the database and the log."
 )
+@click.option("--keep-running", is_flag=True, help="Then leave daemon, page and APIs up until Ctrl-C.")
 @debug_option
 @pass_session
-def demo(session: Session, /, *, keep_files: bool) -> None:
+def demo(session: Session, /, *, keep_files: bool, keep_running: bool) -> None:
     """Watch exports of five emulated APIs, from beginning to end.
 
     It starts emulated servers and the real daemon on this machine, asks for an export or more of each, waits until the
-    daemon has landed them, stops it, and computes every checksum again. It takes half a minute at most and leaves
-    nothing running.
+    daemon has landed them, computes every checksum again, and stops it. It takes half a minute at most and leaves
+    nothing running. The status page is up meanwhile; its address is the first thing that is printed.
     """
     scratch = Path(tempfile.mkdtemp(prefix="tidewaiter-demo-"))
     try:
-        ended_well = asyncio.run(_unless_asked_to_stop(session, scratch))
+        ended_well = asyncio.run(_unless_asked_to_stop(session, scratch, keep_running=keep_running))
     except asyncio.CancelledError:
         raise CommandError(ExitCode.INTERRUPTED) from None
     finally:
@@ -54,16 +55,16 @@ def demo(session: Session, /, *, keep_files: bool) -> None:
     click.get_current_context().exit(ExitCode.OK if ended_well else ExitCode.FAILED)
 
 
-async def _unless_asked_to_stop(session: Session, scratch: Path) -> bool:
+async def _unless_asked_to_stop(session: Session, scratch: Path, *, keep_running: bool) -> bool:
     """Play, and come down in good order when the terminal is closed or the process is asked to end."""
     loop, playing = asyncio.get_running_loop(), asyncio.current_task()
     assert playing is not None  # noqa: S101  # inside a coroutine there is one
     for number in (signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, playing.cancel)
-    return await _play(session, scratch)
+    return await _play(session, scratch, keep_running=keep_running)
 
 
-async def _play(session: Session, scratch: Path) -> bool:
+async def _play(session: Session, scratch: Path, *, keep_running: bool) -> bool:
     clock = SystemClock()
     scene = demonstration(clock)
     async with stage(scratch, scene) as path:
@@ -71,27 +72,47 @@ async def _play(session: Session, scratch: Path) -> bool:
         async with Daemon(path, scratch / "daemon.log") as daemon:
             with session.log(config) as log:
                 async with open_desk(config, log, clock) as desk:
-                    rows = await _watched(desk, scene, daemon, clock)
+                    rows = await _watched(desk, scene, daemon, clock, f"http://{config.http.listen}/")
+            verified = await asyncio.to_thread(_verify, rows, config)
+            _conclude(rows, verified, scene)
+            if keep_running:
+                await _linger(daemon, clock, f"http://{config.http.listen}/")
             code = await daemon.stop()
-    verified = await asyncio.to_thread(_verify, rows, config)
-    click.echo()
-    show_table(summary(rows, verified))
-    click.echo()
-    for remark in scene.told():
-        click.echo(f"- {remark}")
     if code != 0:
         click.echo(f"the daemon ended with exit code {code}")
     return code == 0 and all(verified.values()) and all(row.job.state is State.SUCCEEDED for row in rows)
 
 
-async def _watched(desk: Desk, scene: Scene, daemon: Daemon, clock: Clock) -> list[Row]:
+def _conclude(rows: Sequence[Row], verified: Mapping[str, bool], scene: Scene) -> None:
+    click.echo()
+    show_table(summary(rows, verified))
+    click.echo()
+    for remark in scene.told():
+        click.echo(f"- {remark}")
+
+
+async def _linger(daemon: Daemon, clock: Clock, page: str) -> None:
+    """Leave everything up until Ctrl-C.
+
+    Raises:
+        CommandError: the daemon died.
+    """
+    enough = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, enough.set)
+    click.echo(f"\nThe page stays up at {page}; Ctrl-C ends it.")
+    while not enough.is_set():
+        daemon.check()
+        await clock.sleep(_LOOK_S)
+
+
+async def _watched(desk: Desk, scene: Scene, daemon: Daemon, clock: Clock, page: str) -> list[Row]:
     """Submit every part and follow the jobs until all have ended.
 
     Raises:
         CommandError: the daemon died, or it takes too long.
     """
     started_at = clock.monotonic()
-    _introduce()
+    _introduce(page)
     jobs = [await _submitted(desk, part) for part in scene.parts]
     with following(lambda: clock.monotonic() - started_at) as tell:
         while True:
@@ -132,9 +153,10 @@ def _sha256(path: Path) -> str | None:
         return None
 
 
-def _introduce() -> None:
+def _introduce(page: str) -> None:
     out = console()
-    out.print("[bold]Tidewaiter demo[/bold]: exports of five emulated APIs, by a real daemon on a fresh database.\n")
+    out.print("[bold]Tidewaiter demo[/bold]: exports of five emulated APIs, by a real daemon on a fresh database.")
+    out.print(f"Its page is at [bold]{page}[/bold] meanwhile.\n", highlight=False)
 
 
 def _show_places(scratch: Path) -> None:

@@ -34,10 +34,14 @@ drain_s = 5
 [log]
 format = "json"
 
+[http]
+listen = "127.0.0.1:{page}"
+
 [callbacks]
 listen = "127.0.0.1:{port}"
 public_url = "http://127.0.0.1:{port}"
 """
+_PAGE_PORT: Final = 8090
 
 
 @asynccontextmanager
@@ -52,14 +56,17 @@ async def stage(scratch: Path, scene: Scene) -> AsyncIterator[Path]:
 def _write_config(scratch: Path, accounts: Mapping[str, Account]) -> Path:
     tables = [account_table(name, account, _secret_files(scratch, name, account)) for name, account in accounts.items()]
     path = scratch / "tidewaiter.toml"
-    path.write_text("\n".join([_CONFIG.format(port=_free_port()), *tables]))
+    path.write_text("\n".join([_CONFIG.format(port=_free_port(), page=_free_port(_PAGE_PORT)), *tables]))
     return path
 
 
-def _free_port() -> int:
-    """A port on which the daemon can listen for callbacks."""
+def _free_port(wanted: int = 0) -> int:
+    """A port on which the daemon can listen: the wanted one, where nobody has it."""
     with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
+        try:
+            listening.bind(("127.0.0.1", wanted))
+        except OSError:
+            listening.bind(("127.0.0.1", 0))
         port: int = listening.getsockname()[1]
         return port
 

@@ -1,18 +1,51 @@
 """The desk as a command uses it: opened on the configuration of the invocation, quiet, and closed again."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
 
-from app.bootstrap import open_desk
+from app.cli.errors import CommandError, ExitCode
 from app.cli.session import Session
-from app.config import Config
-from app.desk import Desk
+
+if TYPE_CHECKING:
+    from app.config import Config
+    from app.desk import Desk
+    from app.recurrence import Schedule
+    from app.store.schedules import ScheduleStore
 
 
 @asynccontextmanager
-async def at_desk(session: Session) -> AsyncIterator[tuple[Desk, Config]]:
-    """The desk and the configuration that it is for; raises what reading the one and opening the other raise."""
+async def at_desk(session: Session, *, refusal: ExitCode = ExitCode.FAILED) -> "AsyncIterator[tuple[Desk, Config]]":
+    """The desk and the configuration that it is for; raises what reading the one and opening the other raise.
+
+    What the desk refuses ends the command with ``refusal``.
+    """
+    from app.bootstrap import open_desk  # noqa: PLC0415  # help and completion do without
+
     config = session.load()
     with session.log(config) as log:
         async with open_desk(config, log) as desk:
-            yield desk, config
+            with _refusing(refusal):
+                yield desk, config
+
+
+@asynccontextmanager
+async def at_schedules(session: Session) -> "AsyncIterator[tuple[dict[str, Schedule], ScheduleStore, Desk]]":
+    """The schedules of the configuration, how far they are, and the desk that takes their jobs; as :func:`at_desk`."""
+    from app.bootstrap import open_schedules  # noqa: PLC0415
+
+    config = session.load()
+    with session.log(config) as log:
+        async with open_schedules(config, log) as opened:
+            with _refusing(ExitCode.USAGE):
+                yield opened
+
+
+@contextmanager
+def _refusing(code: ExitCode) -> Iterator[None]:
+    from app.desk import RequestError  # noqa: PLC0415
+
+    try:
+        yield
+    except RequestError as error:
+        raise CommandError(code, str(error)) from error

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 from rich.text import Text
 
+from app.cli import offers
 from app.cli.desk import at_desk
 from app.cli.errors import CommandError, ExitCode
 from app.cli.output import (
@@ -29,9 +31,11 @@ from app.cli.output import (
 from app.cli.session import Session, config_option, debug_option, example, pass_session
 from app.cli.watch import line_of
 from app.clock import SystemClock
-from app.desk import Desk, RequestError
 from app.domain.job import Entry, Job, State
 from app.domain.manifest import Artifact
+
+if TYPE_CHECKING:
+    from app.desk import Desk
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -48,8 +52,8 @@ def jobs() -> None:
         "tidewaiter jobs list --account newsletter --state polling --state fetching", "tidewaiter jobs list --json"
     ),
 )
-@click.option("--account", metavar="NAME", help="Only of this account.")
-@click.option("--operation", metavar="NAME", help="Only of this operation.")
+@click.option("--account", metavar="NAME", shell_complete=offers.accounts, help="Only of this account.")
+@click.option("--operation", metavar="NAME", shell_complete=offers.operations, help="Only of this operation.")
 @click.option(
     "--state", "states", multiple=True, type=click.Choice([state.value for state in State]), help="Only in this state."
 )
@@ -123,8 +127,10 @@ def cancel(session: Session, /, *, job: tuple[int, ...], as_json: bool) -> None:
         raise CommandError(ExitCode.FAILED, "\n".join(refusals))
 
 
-async def _cancelled(desk: Desk, number: int, refusals: list[str]) -> Job | None:
+async def _cancelled(desk: "Desk", number: int, refusals: list[str]) -> Job | None:
     """The job, asked to stop; where it cannot be, the reason is added to ``refusals`` and the others go on."""
+    from app.desk import RequestError  # noqa: PLC0415  # help and completion do without
+
     try:
         return await desk.cancel(number)
     except RequestError as error:

@@ -1,18 +1,23 @@
 """The command ``tidewaiter``: names every command and loads the one that is asked for."""
 
+import os
 import traceback
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from app import __version__
 from app.cli.errors import MEANINGS, ExitCode, ended_by
-from app.cli.session import Session, config_option
+from app.cli.session import COMPLETE, Session, config_option
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # Where each command is, and its line in the help: so that `tidewaiter --help` need not load a single one of them.
 COMMANDS: Final = {
     "serve": ("app.cli.serve", "Run the daemon."),
+    "healthcheck": ("app.cli.healthcheck", "Ask the running daemon how it is."),
     "submit": ("app.cli.submit", "Ask for an export; the daemon sees to it."),
     "run": ("app.cli.run", "Make one export here and now, without a daemon."),
     "jobs": ("app.cli.jobs", "List, show, cancel, retry and adopt jobs."),
@@ -24,6 +29,7 @@ COMMANDS: Final = {
     "db": ("app.cli.db", "Bring the database's tables up to date."),
     "demo": ("app.cli.demo", "Watch exports of five emulated APIs, from beginning to end."),
     "emulate": ("app.cli.emulate", "Serve an emulated API to try a configuration on."),
+    "completion": ("app.cli.completion", "Print the script that lets a shell complete commands and names."),
 }
 _CODES: Final = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in MEANINGS.items())
 
@@ -47,6 +53,21 @@ class CommandLine(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem[str]]":
+        """Offer the commands without loading them, and the options."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415
+
+        named = [CompletionItem(name, help=line) for name, (_, line) in COMMANDS.items() if name.startswith(incomplete)]
+        return [*named, *click.Command.shell_complete(self, ctx, incomplete)]
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run as a program: a command, or a shell's question how the line might go on."""
+        if COMPLETE in os.environ:
+            from app.cli.shells import register  # noqa: PLC0415
+
+            register()
+        return super().main(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
@@ -60,7 +81,9 @@ class CommandLine(click.Group):
             if session.debug:
                 click.echo(session.clean(traceback.format_exc()), err=True)
             failure = ended_by(error)
-            for line in session.clean(str(failure)).splitlines():
+            # Faults of a configuration never hold a value, and "settings.token: is missing" only looks like a secret.
+            sentences = str(failure) if failure.code is ExitCode.CONFIG else session.clean(str(failure))
+            for line in sentences.splitlines():
                 click.echo(f"tidewaiter: {line}", err=True)
             ctx.exit(failure.code)
 

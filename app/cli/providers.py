@@ -7,6 +7,7 @@ from typing import Any
 import click
 from rich.text import Text
 
+from app.cli import offers
 from app.cli.errors import CommandError, ExitCode
 from app.cli.output import show_json, show_table, table
 from app.cli.session import Session, config_option, debug_option, example, pass_session
@@ -46,7 +47,7 @@ def list_providers(session: Session, /, *, as_json: bool) -> None:
 @providers.command(
     epilog=example("tidewaiter providers show my-api", "tidewaiter providers show my-api --toml > specs/mine.toml")
 )
-@click.argument("name")
+@click.argument("name", shell_complete=offers.providers)
 @click.option("--toml", "as_toml", is_flag=True, help="Print the spec itself.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @config_option
@@ -78,7 +79,7 @@ def lint_files(*, file: tuple[Path, ...]) -> None:
 
 
 @providers.command(epilog=example("tidewaiter providers test specs/mine.toml", "tidewaiter providers test my-api"))
-@click.argument("what", metavar="FILE_OR_NAME", nargs=-1, required=True)
+@click.argument("what", metavar="FILE_OR_NAME", nargs=-1, required=True, shell_complete=offers.providers)
 @config_option
 @pass_session
 def test(session: Session, /, *, what: tuple[str, ...]) -> None:

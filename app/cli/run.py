@@ -13,13 +13,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
-from app.bootstrap import RunBrokenError, run_once
+from app.cli import offers
 from app.cli.errors import CommandError, ExitCode
 from app.cli.output import artifact_as_json, console, fraction_of, job_as_json, show_files, show_json
 from app.cli.session import Session, config_option, example, pass_session
 from app.cli.submit import param_option
 from app.cli.watch import has_ended, line_of, verdict_of
-from app.desk import RequestError
 from app.domain.job import Job
 from app.domain.manifest import Artifact
 
@@ -27,8 +26,8 @@ from app.domain.manifest import Artifact
 @click.command(
     epilog=example("tidewaiter run newsletter statistics -p export_type=OPENS -p period=LAST_DAY --out ./opens")
 )
-@click.argument("account")
-@click.argument("operation")
+@click.argument("account", shell_complete=offers.accounts)
+@click.argument("operation", shell_complete=offers.operations)
 @param_option
 @click.option(
     "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The folder that takes the files."
@@ -43,6 +42,8 @@ def run(
 
     It leaves nothing behind but the files. Ctrl-C stops it; the remote job may then go on unattended.
     """
+    from app.bootstrap import run_once  # noqa: PLC0415  # help and completion do without
+
     config = session.load()
     with _following(as_json) as (on_change, stream), session.log(config, level="warning", stream=stream) as log:
         job, artifacts = asyncio.run(
@@ -58,6 +59,9 @@ def run(
 
 
 async def _asked(once: Awaitable[tuple[Job, list[Artifact]]]) -> tuple[Job, list[Artifact]]:
+    from app.bootstrap import RunBrokenError  # noqa: PLC0415
+    from app.desk import RequestError  # noqa: PLC0415
+
     try:
         return await once
     except RequestError as error:

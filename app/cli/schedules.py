@@ -6,13 +6,13 @@ from itertools import islice
 
 import click
 
-from app.bootstrap import open_schedules
+from app.cli import offers
+from app.cli.desk import at_schedules
 from app.cli.errors import CommandError, ExitCode
 from app.cli.output import job_as_json, moment, show_json, show_table, table
 from app.cli.session import Session, config_option, debug_option, example, pass_session
 from app.cli.watch import line_of
 from app.clock import SystemClock
-from app.desk import RequestError
 from app.recurrence import Schedule
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -32,24 +32,23 @@ def list_schedules(session: Session, /, *, as_json: bool) -> None:
     """List the schedules of the configuration, with the last tick and the next."""
 
     async def rows() -> list[dict[str, object]]:
-        config, now = session.load(), SystemClock().now()
-        with session.log(config) as log:
-            async with open_schedules(config, log) as (found, store, _):
-                ticked = await store.ticked()
-                return [
-                    {
-                        "name": one.name,
-                        "account": one.account,
-                        "operation": one.operation,
-                        "cron": one.cron,
-                        "timezone": str(one.zone),
-                        "catch_up": one.catch_up.value,
-                        "next_at": one.next_tick(now),
-                        "ticked_at": ticked[one.name].at if one.name in ticked else None,
-                        "job": ticked[one.name].job_id if one.name in ticked else None,
-                    }
-                    for one in found.values()
-                ]
+        now = SystemClock().now()
+        async with at_schedules(session) as (found, store, _):
+            ticked = await store.ticked()
+            return [
+                {
+                    "name": one.name,
+                    "account": one.account,
+                    "operation": one.operation,
+                    "cron": one.cron,
+                    "timezone": str(one.zone),
+                    "catch_up": one.catch_up.value,
+                    "next_at": one.next_tick(now),
+                    "ticked_at": ticked[one.name].at if one.name in ticked else None,
+                    "job": ticked[one.name].job_id if one.name in ticked else None,
+                }
+                for one in found.values()
+            ]
 
     found = asyncio.run(rows())
     if as_json:
@@ -66,7 +65,7 @@ def list_schedules(session: Session, /, *, as_json: bool) -> None:
 
 
 @schedules.command(epilog=example("tidewaiter schedules next nightly-opens --number 3"))
-@click.argument("name")
+@click.argument("name", shell_complete=offers.schedules)
 @click.option("--number", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many ticks.")
 @_json_option
 @config_option
@@ -75,10 +74,8 @@ def next(session: Session, /, *, name: str, number: int, as_json: bool) -> None:
     """Show the next ticks of a schedule, with the parameters that their jobs will have."""
 
     async def find() -> Schedule:
-        config = session.load()
-        with session.log(config) as log:
-            async with open_schedules(config, log) as (found, _, _desk):
-                return _named(found, name)
+        async with at_schedules(session) as (found, _, _desk):
+            return _named(found, name)
 
     schedule = asyncio.run(find())
     ticks = list(islice(schedule.ticks_after(SystemClock().now()), number))
@@ -93,7 +90,7 @@ def next(session: Session, /, *, name: str, number: int, as_json: bool) -> None:
 
 
 @schedules.command(epilog=example("tidewaiter schedules run nightly-opens"))
-@click.argument("name")
+@click.argument("name", shell_complete=offers.schedules)
 @_json_option
 @config_option
 @pass_session
@@ -101,19 +98,15 @@ def run(session: Session, /, *, name: str, as_json: bool) -> None:
     """Ask for a schedule's job now, beside its ticks."""
 
     async def ask() -> None:
-        config = session.load()
-        with session.log(config) as log:
-            async with open_schedules(config, log) as (found, _, desk):
-                schedule = _named(found, name)
-                params = schedule.params_at(SystemClock().now())
-                try:
-                    job, _created = await desk.submit(schedule.account, schedule.operation, params)
-                except RequestError as error:
-                    raise CommandError(ExitCode.USAGE, str(error)) from error
-                if as_json:
-                    show_json(job_as_json(job))
-                else:
-                    click.echo(line_of(job))
+        async with at_schedules(session) as (found, _, desk):
+            schedule = _named(found, name)
+            job, _created = await desk.submit(
+                schedule.account, schedule.operation, schedule.params_at(SystemClock().now())
+            )
+            if as_json:
+                show_json(job_as_json(job))
+            else:
+                click.echo(line_of(job))
 
     asyncio.run(ask())
 

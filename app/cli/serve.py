@@ -1,6 +1,7 @@
 """``tidewaiter serve``: the daemon."""
 
 import asyncio
+import os
 import sys
 
 import click
@@ -16,10 +17,11 @@ def serve(session: Session) -> None:
     """Run the daemon.
 
     It takes up every job that is submitted, and logs on stdout. SIGTERM and Ctrl-C let steps under way come to their
-    end; a second one ends it at once. A new SQLite database is set up by itself; any other wants `tidewaiter db
-    upgrade` first.
+    end; a second one ends it at once. SIGHUP reads the configuration anew: what has changed counts from then on, and
+    a faulty one is refused while the daemon goes on as it is. A new SQLite database is set up by itself; any other
+    wants `tidewaiter db upgrade` first.
     """
     config = session.load()
     with session.log(config, level=config.log.level, stream=sys.stdout) as log:
-        code = asyncio.run(bootstrap.serve(config, log))
+        code = asyncio.run(bootstrap.serve(config, log, environ=os.environ))
     click.get_current_context().exit(code)

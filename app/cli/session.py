@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from app.log import EventLog, Redactor
 
 VARIABLE: Final = "TIDEWAITER_CONFIG"
+COMPLETE: Final = "_TIDEWAITER_COMPLETE"
 PLACES: Final = (Path("tidewaiter.toml"), Path("/etc/tidewaiter/tidewaiter.toml"))
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])

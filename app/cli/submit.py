@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 
 import click
 
+from app.cli import offers
 from app.cli.desk import at_desk
-from app.cli.errors import CommandError, ExitCode
+from app.cli.errors import ExitCode
 from app.cli.output import artifact_as_json, job_as_json, show_files, show_json
 from app.cli.session import Session, config_option, example, pass_session
 from app.cli.watch import line_of, until_ended, verdict_of
 from app.clock import SystemClock
-from app.desk import Desk, RequestError
 from app.domain.job import Job
 from app.domain.manifest import Artifact
 
@@ -30,7 +30,13 @@ def parameters_of(context: click.Context, parameter: click.Parameter, given: tup
 
 
 param_option = click.option(
-    "-p", "params", multiple=True, metavar="KEY=VALUE", callback=parameters_of, help="A parameter of the operation."
+    "-p",
+    "params",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=parameters_of,
+    shell_complete=offers.parameters,
+    help="A parameter of the operation.",
 )
 
 
@@ -40,8 +46,8 @@ param_option = click.option(
         "tidewaiter submit newsletter statistics -p export_type=SENT -p period=TODAY --wait --timeout 600 --json",
     )
 )
-@click.argument("account")
-@click.argument("operation")
+@click.argument("account", shell_complete=offers.accounts)
+@click.argument("operation", shell_complete=offers.operations)
 @param_option
 @click.option("--key", metavar="UNIQUE", help="A name for this wish: asked for again, it is the same job.")
 @click.option("--wait", is_flag=True, help="Wait until the job has come to its end.")
@@ -69,8 +75,8 @@ def submit(
         raise click.UsageError("--timeout says how long to --wait")
 
     async def ask() -> ExitCode:
-        async with at_desk(session) as (desk, config):
-            job, created = await _submitted(desk, account, operation, params, key)
+        async with at_desk(session, refusal=ExitCode.USAGE) as (desk, config):
+            job, created = await desk.submit(account, operation, params, key)
             if not wait:
                 _tell(job, created, as_json)
                 return ExitCode.OK
@@ -80,15 +86,6 @@ def submit(
             return verdict_of(ended)
 
     click.get_current_context().exit(asyncio.run(ask()))
-
-
-async def _submitted(
-    desk: Desk, account: str, operation: str, params: Mapping[str, str], key: str | None
-) -> tuple[Job, bool]:
-    try:
-        return await desk.submit(account, operation, params, key)
-    except RequestError as error:
-        raise CommandError(ExitCode.USAGE, str(error)) from error
 
 
 def _tell(job: Job, created: bool, as_json: bool) -> None:

@@ -1,13 +1,15 @@
 """Follows a job until it has come to its end, and tells it in a line."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.cli.errors import CommandError, ExitCode
 from app.cli.output import printable, remote_text
 from app.clock import Clock
-from app.desk import Desk
 from app.domain.job import TERMINAL, Job, State
+
+if TYPE_CHECKING:
+    from app.desk import Desk
 
 _LOOK_S: Final = 0.25
 
@@ -18,7 +20,7 @@ def has_ended(job: Job) -> bool:
 
 
 async def until_ended(
-    desk: Desk, job: Job, clock: Clock, on_change: Callable[[Job], None], timeout_s: float | None
+    desk: "Desk", job: Job, clock: Clock, on_change: Callable[[Job], None], timeout_s: float | None
 ) -> Job:
     """Wait for a job.
 

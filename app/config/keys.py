@@ -59,7 +59,7 @@ def _is_table(annotation: Any) -> bool:
 def purpose_of(model: type[BaseModel]) -> str:
     """What a table is for: the first sentence of its class, without the table's own name."""
     first_paragraph = " ".join((model.__doc__ or "").strip().split("\n\n")[0].split())
-    return _OWN_PATH.sub("", first_paragraph)
+    return _OWN_PATH.sub("", first_paragraph).replace("``", "`")
 
 
 def is_secret(key: FieldInfo) -> bool:

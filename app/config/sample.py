@@ -18,6 +18,7 @@ from app.providers.spec.values import Setting
 
 _WIDTH: Final = 120
 _COLUMN: Final = 48
+_ANY: Final = {"string": "...", "url": "https://...", "integer": 1, "boolean": False, "private_key": "..."}
 _SECRETS: Final = "/run/secrets"
 _HEAD: Final = """\
 #:schema ./tidewaiter.schema.json
@@ -106,8 +107,8 @@ def _setting(account: str, name: str, setting: Setting, defaults: Mapping[str, o
         is_wanted = setting.required and holds(setting.when, defaults)
         path = f"{_SECRETS}/{account}-{name.replace('_', '-')}"
         return f"{'' if is_wanted else '#'}{toml_key(f'{name}_file')} = {toml_value(path)}", said
-    shown = setting.default if setting.default is not None else setting.example
-    return f"#{toml_key(name)} = {toml_value('...' if shown is None else shown)}", said
+    shown = next(one for one in (setting.default, setting.example, _ANY[setting.type]) if one is not None)
+    return f"#{toml_key(name)} = {toml_value(shown)}", said
 
 
 def _told(setting: Setting) -> Iterator[str]:

@@ -7,7 +7,7 @@ that is named. What several keys must agree on is left to ``tidewaiter check-con
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
-from app.config.keys import purpose_of
+from app.config.keys import purpose_of, table_in
 from app.config.tables import Config
 from app.providers.provider import Provider
 from app.providers.spec.values import Setting
@@ -31,8 +31,8 @@ def config_schema(providers: Iterable[Provider] = ()) -> Schema:
     tables = _plain(made)["properties"]
     for name, key in Config.model_fields.items():
         tables[name].pop("default", None)
-        if isinstance(key.annotation, type):
-            tables[name]["description"] = _sentence(purpose_of(key.annotation))
+        if (found := table_in(key)) is not None:
+            tables[name]["description"] = purpose_of(found[0]).removesuffix(".")
     return {
         "$schema": _DIALECT,
         "title": "Tidewaiter's configuration",
@@ -141,7 +141,3 @@ def _described(setting: Setting) -> str:
     where = " and ".join(f"{name} is {value}" for name, value in setting.when.items())
     secret = "; a secret, best in a file" if setting.secret else ""
     return f"{setting.help}{f'; where {where}' if where else ''}{secret}"
-
-
-def _sentence(purpose: str) -> str:
-    return purpose.removesuffix(".")

@@ -72,8 +72,8 @@ class StorageOptionsTable(Table):
 
     @property
     def given(self) -> Mapping[str, str | bool]:
-        """What was written, by its key."""
-        return {name: value for name, value in self if value is not None and name in self.model_fields_set}
+        """What differs from its default, by its key."""
+        return {name: value for name, value in self if value != type(self).model_fields[name].default}
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -4,11 +4,11 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import RLock
-from typing import Any, Final, Self, TextIO
+from typing import Any, Final, Self, TextIO, TypeAlias
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -21,11 +21,17 @@ from app.log.redact import Redactor
 _FOLD_S: Final = 60.0
 _MOST_FOLDS: Final = 4096
 _FOLDED_LEVELS: Final = frozenset({"warning", "error"})
-_NEVER_FOLDED: Final = frozenset({"job.advanced", "job.finished", "job.failed", "job.parked"})
+_NEVER_FOLDED: Final = frozenset(
+    {"job.advanced", "job.finished", "job.failed", "job.parked", "config.refused", "config.kept"}
+)
 _SAMENESS: Final = ("job", "account", "lane", "reason", "logger", "message")
 _LEVELS: Final = {name: getattr(logging, CATALOGUE[name].level.upper()) for name in CATALOGUE}
 _BOUND: Final = frozenset(field for event in CATALOGUE.values() for field in event.fields)
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+Observer: TypeAlias = Callable[[str, Mapping[str, object]], None]
+"""Told the name and the fields of every event, from whichever thread it is logged; it must not log itself."""
 
 
 class UncataloguedError(Exception):
@@ -45,12 +51,19 @@ class _Fold:
 class _Press:
     """The one printing place that every bound log shares: folds repeats, renders, writes."""
 
-    def __init__(self, logger: Any, output: Output, clock: Clock) -> None:
+    def __init__(self, logger: Any, output: Output, clock: Clock, least: int) -> None:
+        self.least = least
         self._logger = logger
         self._output = output
         self._clock = clock
         self._lock = RLock()  # libraries log from threads
         self._folds: dict[object, _Fold] = {}  # in the order in which they end
+        self.observers: list[Observer] = []
+
+    @property
+    def lost(self) -> int:
+        """Lines lost since the start."""
+        return self._output.lost_in_all
 
     def put(self, name: str, level: int, fields: Mapping[str, object], key: object) -> None:
         """Print a line, or count it where ``key`` is that of a line printed just before."""
@@ -88,17 +101,20 @@ class _Press:
         if self._logger.log(level, name, **fields) and self._output.lost:
             lost, self._output.lost = self._output.lost, 0
             self._logger.log(_LEVELS["log.dropped"], "log.dropped", lines=lost)
+            self.tell("log.dropped", {"lines": lost})
+
+    def tell(self, name: str, fields: Mapping[str, object]) -> None:
+        """Let the observers know of an event."""
+        for observer in self.observers:
+            observer(name, fields)
 
 
 class EventLog:
     """Emits the events of the catalogue, each at the level that stands there."""
 
-    def __init__(
-        self, press: _Press, redactor: Redactor, least: int, strict: bool, bound: Mapping[str, object]
-    ) -> None:
+    def __init__(self, press: _Press, redactor: Redactor, strict: bool, bound: Mapping[str, object]) -> None:
         self.redactor = redactor
         self._press = press
-        self._least = least
         self._strict = strict
         self._bound = bound
 
@@ -110,7 +126,7 @@ class EventLog:
                 is logged with ``uncatalogued`` naming what the catalogue lacks.
         """
         level: int = _LEVELS.get(name, logging.WARNING)
-        if level < self._least:
+        if level < self._press.least and not self._press.observers:
             return
         event = CATALOGUE.get(name)
         known: Mapping[str, str] = {} if event is None else event.fields
@@ -121,19 +137,34 @@ class EventLog:
             fields["uncatalogued"] = foreign if event else True
         said = {field: value for field, value in self._bound.items() if field in known} | fields
         said = {field: value for field, value in said.items() if value is not None}
-        self._press.put(name, level, said, _fold_key(name, said) if event else None)
+        self._press.tell(name, said)
+        if level >= self._press.least:
+            self._press.put(name, level, said, _fold_key(name, said) if event else None)
 
     def says(self, name: str) -> bool:
         """Whether an event of that name is printed at all: ask before fields are made that cost something."""
         level: int = _LEVELS[name]
-        return level >= self._least
+        return level >= self._press.least
+
+    def observe(self, observer: Observer) -> None:
+        """Tell ``observer`` of every later event, those too that are below the level that is printed, or folded."""
+        self._press.observers.append(observer)
+
+    @property
+    def lost(self) -> int:
+        """Lines that were lost since the start because the reader stalled."""
+        return self._press.lost
 
     def bind(self, **fields: object) -> Self:
         """A log whose every event carries these fields, where the event has them in the catalogue."""
         foreign = [field for field in fields if field not in _BOUND]
         if foreign and self._strict:
             raise UncataloguedError(f"no event in the catalogue has {', '.join(foreign)}")
-        return type(self)(self._press, self.redactor, self._least, self._strict, {**self._bound, **fields})
+        return type(self)(self._press, self.redactor, self._strict, {**self._bound, **fields})
+
+    def set_level(self, level: str) -> None:
+        """Print events from this level on, here and in every bound log: ``debug``, ``info``, ``warning``, ``error``."""
+        self._press.least = _level_of(level)
 
     def add_secrets(self, secrets: Iterable[str]) -> None:
         """Keep these values out of every later line."""
@@ -177,7 +208,6 @@ def configure(
     clock = clock or SystemClock()
     output = Output(sys.stdout if stream is None else stream)
     redactor = Redactor(secrets)
-    least: int = getattr(logging, level.upper())
     on_console = format == "console" or (format == "auto" and output.is_terminal)
     logger = structlog.wrap_logger(
         output,
@@ -187,12 +217,17 @@ def configure(
             _cleaned_by(redactor),
             *_renderers(on_console=on_console, in_color=output.is_terminal and not os.environ.get("NO_COLOR")),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(least),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),  # the event log filters
         context_class=dict,
     )
-    log = EventLog(_Press(logger, output, clock), redactor, least, strict, {})
+    log = EventLog(_Press(logger, output, clock, _level_of(level)), redactor, strict, {})
     _attach_libraries(log)
     return log
+
+
+def _level_of(name: str) -> int:
+    level: int = getattr(logging, name.upper())
+    return level
 
 
 # --- the chain of processors ------------------------------------------------------------------------------------------

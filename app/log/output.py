@@ -12,11 +12,13 @@ class Output:
     """Writes whole lines, and loses them rather than wait for ever on a reader that has stalled.
 
     A blocked log must not hold up the event loop until the leases are gone. So a line waits for its reader once, for a
-    second; after that, lines are lost at once until the reader takes some again. ``lost`` counts them.
+    second; after that, lines are lost at once until the reader takes some again. ``lost`` counts them until they were
+    told of, ``lost_in_all`` since the start.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
         self.lost = 0
+        self.lost_in_all = 0
         self._stream = stream
         self._descriptor = _descriptor_of(stream)
         self._stalled = False
@@ -36,6 +38,7 @@ class Output:
         except (OSError, ValueError):  # no room, no reader, closed: the next line may fare better
             written = False
         self.lost += not written
+        self.lost_in_all += not written
         return written
 
     def _send(self, line: str, descriptor: int) -> bool:

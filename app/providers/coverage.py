@@ -45,9 +45,6 @@ def _is_told(auth: SessionAuth | OAuth2Auth) -> bool:
 def keys_hit(steps: Steps, step: str, job: Job, reading: Reading | None) -> Iterator[str]:
     """The keys that a step of a job goes through, with the rule that its reply meets."""
     results_key, results = steps.results.with_key(job)
-    if step in ("cancel", "cleanup"):
-        yield (steps.cancel if step == "cancel" else steps.cleanup).with_key(job)[0]
-        return
     key, rules = _rules_of(steps, step, job)
     yield key
     verdict = rules.judge(reading) if rules is not None and reading is not None else None
@@ -63,6 +60,9 @@ def _rules_of(steps: Steps, step: str, job: Job) -> tuple[str, Rules | None]:
     if step in ("submit", "poll"):
         key, asked = (steps.submit if step == "submit" else steps.poll).with_key(job)
         return key, None if asked is None else asked.rules
+    if step in ("cancel", "cleanup"):
+        key, ending = (steps.cancel if step == "cancel" else steps.cleanup).with_key(job)
+        return key, None if ending is None else ending.rules
     if step == "adopt":
         key, adopt = steps.adopt.with_key(job)
         return key, None if adopt is None else adopt.paged.rules

@@ -85,6 +85,12 @@ _POLL_ENDS: Mapping[str, Callable[[str, float | None], Polled]] = {
     "throttled": Throttled,
     "unauthorized": lambda reason, _: Unauthorized(reason),
 }
+_ENDING_ENDS: Mapping[str | None, Callable[[str, float | None], Trouble]] = {
+    "refused": lambda reason, _: Refused(reason),
+    "retry": Retry,
+    "throttled": Throttled,
+    "unauthorized": lambda reason, _: Unauthorized(reason),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +245,7 @@ class BoundOperation:
 
     def read_cancel(self, job: Job, reply: WireReply, now: float) -> Cancelled | Trouble:
         """Whether the remote job has been stopped."""
-        reading, step = Reading(reply), self.steps.cancel.of(job)
-        return Cancelled() if step is not None and reading.status in step.done else self._trouble(reading, now)
+        return self._ended(self.steps.cancel.of(job), Reading(reply), now) or Cancelled()
 
     def clean(self, job: Job) -> WireRequest | None:
         """The request that deletes the remote job; ``None`` where there is no such request, or no remote job."""
@@ -248,8 +253,16 @@ class BoundOperation:
 
     def read_clean(self, job: Job, reply: WireReply, now: float) -> Cleaned | Trouble:
         """Whether the remote job has been deleted."""
-        reading, step = Reading(reply), self.steps.cleanup.of(job)
-        return Cleaned() if step is not None and reading.status in step.done else self._trouble(reading, now)
+        return self._ended(self.steps.cleanup.of(job), Reading(reply), now) or Cleaned()
+
+    def _ended(self, step: Ending | None, reading: Reading, now: float) -> Trouble | None:
+        """What stands in the way of the remote job's end; ``None`` where it has ended."""
+        verdict = None if step is None else step.rules.judge(reading)
+        if verdict is not None and verdict.effect in _ENDING_ENDS:
+            reason = verdict.tell(self.messages.reason(reading))
+            return _ENDING_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
+        is_done = step is not None and reading.status in step.done
+        return None if is_done or (verdict is not None and verdict.effect == "done") else self._trouble(reading, now)
 
     def _is_large_answer(self, job: Job, reading: Reading) -> bool:
         """Whether this is the file itself, so long that no rule can look into its JSON; no refusal is."""

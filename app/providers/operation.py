@@ -76,9 +76,13 @@ class Poll:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a remote job is stopped or deleted; ``done`` are the status codes that say that it is."""
+    """How a remote job is stopped or deleted.
+
+    Where no rule speaks of a reply, ``done`` are the status codes that say that it is.
+    """
 
     build: Build
+    rules: Rules
     done: frozenset[int]
 
 
@@ -113,8 +117,9 @@ def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Jso
             compile_pick(one.retry_after),
         )
 
-    def ending(one: CancelSpec, _at: str) -> Ending:
-        return Ending(compile_request(one, base_url, settings), expand(("2xx", *_DONE_ALREADY, *one.done)))
+    def ending(one: CancelSpec, at: str) -> Ending:
+        done = expand(("2xx", *_DONE_ALREADY, *one.done))
+        return Ending(compile_request(one, base_url, settings), Rules(one.rules, f"{at}.rules"), done)
 
     def results(one: ResultsSpec, at: str) -> Results:
         return compile_results(one, base_url, settings, at)

@@ -36,7 +36,8 @@ class BoundAccount:
 
     ``origin`` is ``https://host:port``, the only one that ``credentials`` may be sent to. ``secrets`` holds every value
     that must never be shown: those of the secret settings, and what HTTP Basic makes of them. ``session`` is how the
-    account signs in, where it must; ``probe`` one harmless request, where the provider has one.
+    account signs in, where it must; ``probe`` one harmless request, where the provider has one; ``source`` the text
+    of the spec.
     """
 
     name: str
@@ -50,6 +51,7 @@ class BoundAccount:
     operations: Mapping[str, BoundOperation]
     session: Session | None = field(default=None, repr=False)
     probe: Probe | None = field(default=None, repr=False)
+    source: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,7 @@ class Provider:
             operations=MappingProxyType(operations),
             session=proof.session,
             probe=probe,
+            source=self.source,
         )
 
     def operation(

@@ -228,6 +228,11 @@ class Budget:
         """Where the breaker stands."""
         return self._breaker.state(self._clock.monotonic())
 
+    @property
+    def left(self) -> int | None:
+        """How many requests may be sent at once, closings aside; ``None`` where there is no limit."""
+        return min((window.left for window in self._windows), default=None)
+
     def snapshot(self) -> list[float]:
         """When the requests that still count were made, in epoch seconds, oldest first; in flight counts as now."""
         now, monotonic = self._clock.now(), self._clock.monotonic()

@@ -50,6 +50,12 @@ class Window(Throttler):
         last_to_leave = self._task_logs[len(self._task_logs) - self.rate_limit]
         return max(0.0, last_to_leave + self._period_s - self._clock.monotonic()) + _MARGIN_S
 
+    @property
+    def left(self) -> int:
+        """How many requests may be sent at once."""
+        self.flush()  # type: ignore[no-untyped-call]  # the library annotates no results
+        return max(0, self.rate_limit - len(self._task_logs))
+
     def was_full(self, within_s: float) -> bool:
         """Whether the last place was taken that recently, or none is free now."""
         return self._clock.monotonic() - self._filled_at < within_s or self.wait_s() > 0

@@ -99,6 +99,11 @@ class Access:
         self._clock = clock
         self._log = log
 
+    def adopt(self, tokens: Sequence[Token], *, hosts: Collection[str]) -> None:
+        """Know these from now on. Whoever shows a token that is gone is turned away, sessions of it included."""
+        self._tokens = tuple(tokens)
+        self._hosts = frozenset(hosts)
+
     @property
     def needs_token(self) -> bool:
         """Whether callers have to show a token."""

@@ -14,6 +14,7 @@ from app.log import EventLog
 from app.recurrence import Schedule
 from app.store.engine import StoreUnavailableError
 from app.store.schedules import ScheduleStore, Ticked
+from app.worker.nap import Nap
 
 Submit = Callable[[str, str, Mapping[str, Json], str | None], Awaitable[tuple[Job, bool]]]
 """Asks for a job by account, operation, parameters and unique key; raises ``RequestError``."""
@@ -44,6 +45,13 @@ class Calendar:
         self._submit = submit
         self._clock = clock
         self._log = log
+        self._nap = Nap(clock)
+
+    def follow(self, schedules: Sequence[Schedule], submit: Submit) -> None:
+        """Serve these schedules from now on. One that is new begins now; one that was known goes on from its tick."""
+        self._schedules = schedules
+        self._submit = submit
+        self._nap.wake()
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -53,7 +61,7 @@ class Calendar:
             except StoreUnavailableError as error:
                 self._log.emit("store.unavailable", reason=str(error), waiting=0)
                 delay_s = _STORE_RETRY_S
-            await self._clock.sleep(delay_s)
+            await self._nap.sleep(delay_s)
 
     async def _serve(self) -> float:
         """Serve what is due; the seconds until somebody has to look again."""

@@ -1,7 +1,7 @@
 """Chores beside the lanes: the look-out for work from outside, the heartbeat, and the janitor's retention."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from app.clock import Clock
@@ -11,12 +11,17 @@ from app.storage.base import Storage, StorageError
 from app.store.engine import StoreUnavailableError
 from app.store.jobs import JobStore
 from app.worker.lane import Lane
+from app.worker.nap import Nap
 from app.worker.narrator import Narrator
 from app.worker.pauses import Pauses
 
 _LAG_SAMPLE_S = 1.0
 _JANITOR_S = 600.0
 _PURGE_GROUP = 500
+
+
+def _uncounted(_seconds: float) -> None:
+    pass
 
 
 class LookOut:
@@ -28,6 +33,10 @@ class LookOut:
         self._lanes = lanes
         self._clock = clock
         self._every_s = every_s
+
+    def look_every(self, seconds: float) -> None:
+        """Look that often from the next round on."""
+        self._every_s = seconds
 
     async def run(self) -> None:
         """Look until cancelled. An unavailable database is the lanes' own trouble; looking goes on."""
@@ -68,6 +77,7 @@ class Heartbeat:
         clock: Clock,
         log: EventLog,
         every_s: float,
+        lagged: Callable[[float], None] = _uncounted,
     ) -> None:
         self._jobs = jobs
         self._lanes = lanes
@@ -75,21 +85,31 @@ class Heartbeat:
         self._clock = clock
         self._log = log
         self._every_s = every_s
+        self._lagged = lagged
         self._lag_s = 0.0
+        self._nap = Nap(clock)
+
+    def beat_every(self, seconds: float) -> None:
+        """Beat that often; where that is news, now for the first time."""
+        if seconds != self._every_s:
+            self._every_s = seconds
+            self._nap.wake()
 
     async def run(self) -> None:
         """Beat until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._measure())
             while True:
-                await self._clock.sleep(self._every_s)
+                await self._nap.sleep(self._every_s)
                 await self._beat()
 
     async def _measure(self) -> None:
         while True:
             asleep_at = self._clock.monotonic()
             await self._clock.sleep(_LAG_SAMPLE_S)
-            self._lag_s = max(self._lag_s, self._clock.monotonic() - asleep_at - _LAG_SAMPLE_S)
+            lag_s = max(0.0, self._clock.monotonic() - asleep_at - _LAG_SAMPLE_S)
+            self._lag_s = max(self._lag_s, lag_s)
+            self._lagged(lag_s)
 
     async def _beat(self) -> None:
         try:
@@ -138,6 +158,13 @@ class Janitor:
         self._log = log
         self._keep_finished_s = keep_finished_s
         self._keep_parts_s = keep_parts_s
+        self._nap = Nap(clock)
+
+    def keep(self, *, finished_s: float, parts_s: float) -> None:
+        """Keep things that long; where that is news, what is older is deleted at once."""
+        if (finished_s, parts_s) != (self._keep_finished_s, self._keep_parts_s):
+            self._keep_finished_s, self._keep_parts_s = finished_s, parts_s
+            self._nap.wake()
 
     async def run(self) -> None:
         """Tidy up until cancelled."""
@@ -149,7 +176,7 @@ class Janitor:
                 self._log.emit("store.unavailable", reason=str(error), waiting=0)
             except StorageError as error:
                 self._log.emit("storage.paused", reason=str(error), until_s=_JANITOR_S)
-            await self._clock.sleep(_JANITOR_S)
+            await self._nap.sleep(_JANITOR_S)
 
     async def _purge(self) -> None:
         before = self._clock.now() - self._keep_finished_s

@@ -1,17 +1,43 @@
 """The daemon: starts every part, ends them in reverse order, and dies whole when one of them dies."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.clock import Clock
+from app.domain.jsonvalue import Json
 from app.log import EventLog
+from app.recurrence import Schedule
 from app.store.engine import StoreUnavailableError
-from app.worker.calendar import Calendar
+from app.store.lanes import LaneRow
+from app.worker.calendar import Calendar, Submit
 from app.worker.chores import Heartbeat, Janitor, LookOut
+from app.worker.hold import Hold
+from app.worker.lane import Lane
 from app.worker.leases import Leases
+from app.worker.pauses import Pauses
 from app.worker.recorder import Recorder
 from app.worker.storage_gate import StorageGate
+
+_STORE_RETRY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a daemon takes out of its configuration, and can be given anew while it runs; durations are in seconds.
+
+    ``settings`` are those of every account, secrets included; ``make_lane`` builds a lane of any of them.
+    """
+
+    settings: Mapping[str, Mapping[str, Json]]
+    make_lane: Callable[[LaneRow, Hold], Lane]
+    schedules: Sequence[Schedule]
+    submit: Submit
+    drain_s: float
+    lookout_s: float
+    heartbeat_s: float
+    keep_finished_s: float
+    keep_parts_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +46,7 @@ class Parts:
 
     recorder: Recorder
     leases: Leases
+    pauses: Pauses
     look_out: LookOut
     heartbeat: Heartbeat
     janitor: Janitor
@@ -78,3 +105,35 @@ class Daemon:
                 task.cancel()
         self._log.emit("daemon.stopped", clean=clean, uptime_s=round(self._clock.monotonic() - started_at, 1))
         return clean
+
+    async def swap(self, setup: Setup, changed: Collection[str]) -> int:
+        """Go by another setup; may be cancelled at any moment in favour of the daemon's end.
+
+        Args:
+            setup: the new one.
+            changed: the accounts that it concerns. Their lanes come to rest, as in a drain, and begin anew; those of
+                accounts that are gone are given back. All other lanes go on.
+
+        Returns:
+            How many lanes came to rest.
+        """
+        parts = self._parts
+        self._drain_s = setup.drain_s
+        parts.calendar.follow(setup.schedules, setup.submit)
+        parts.look_out.look_every(setup.lookout_s)
+        parts.heartbeat.beat_every(setup.heartbeat_s)
+        parts.janitor.keep(finished_s=setup.keep_finished_s, parts_s=setup.keep_parts_s)
+        await parts.leases.hold_back(changed, setup.drain_s)
+        await self._adopt(setup.settings)
+        return parts.leases.go_on(setup.settings, setup.make_lane)
+
+    async def _adopt(self, settings: Mapping[str, Mapping[str, Json]]) -> None:
+        """Learn how the accounts stand under these settings, as soon as the database can tell."""
+        while True:
+            try:
+                await self._parts.pauses.adopt(settings)
+            except StoreUnavailableError as error:
+                self._log.emit("store.unavailable", reason=str(error), waiting=0)
+                await self._clock.sleep(_STORE_RETRY_S)
+            else:
+                return

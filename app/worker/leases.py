@@ -3,12 +3,16 @@
 Every third of the lease time one statement renews all leases, by the database's clock. A lane that was not renewed has
 passed on: its steps are stopped and its writes would be refused. While the database cannot be reached the leases run
 out by themselves: ``Hold`` counts down on the monotonic clock.
+
+When the configuration changes, the lanes of the accounts that it concerns are exchanged under their lease: the old one
+ends its steps, and the new one begins with the exact window that the old one has left. Nobody else can take the lane
+in between, and every other lane goes on.
 """
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from app.clock import Clock
 from app.log import EventLog
@@ -16,9 +20,11 @@ from app.store.engine import StoreUnavailableError
 from app.store.lanes import LaneRow, LaneStore
 from app.worker.hold import Hold
 from app.worker.lane import Lane
+from app.worker.nap import Nap
 
 _RENEWALS_PER_LEASE = 3
 _LAST_COMMIT_S = 5.0
+_LONGEST_ROUND_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,8 @@ class Leases:
     ) -> None:
         self._store = store
         self._identity = identity
-        self._accounts = accounts
+        self._accounts = frozenset(accounts)
+        self._held_back: frozenset[str] = frozenset()
         self._lease_s = lease_s
         self._alone = alone
         self._make_lane = make_lane
@@ -71,22 +78,78 @@ class Leases:
         self._lanes: dict[int, Lane] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._ending = False
+        self._in_touch = False
+        self._tried_at: float | None = None
+        self._group: asyncio.TaskGroup | None = None
+        self._one_round = asyncio.Lock()
+        self._nap = Nap(clock)
 
     @property
     def lanes(self) -> Mapping[int, Lane]:
         """The lanes being served, by number."""
         return self._lanes
 
+    @property
+    def in_touch(self) -> bool:
+        """Whether the last round of renewals could be made: the lanes that there are for this daemon are served."""
+        return self._in_touch
+
+    @property
+    def stalled(self) -> bool:
+        """Whether no round was begun for so long that something must be stuck."""
+        if self._tried_at is None:
+            return False
+        return self._clock.monotonic() - self._tried_at > self._lease_s + _LONGEST_ROUND_S
+
     async def run(self) -> None:
         """Take and renew until cancelled; the lanes' tasks belong to this call."""
-        async with asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as self._group:
             while True:
+                self._tried_at = self._clock.monotonic()
                 try:
-                    await self._round(group)
+                    async with self._one_round:
+                        await self._round()
+                    self._in_touch = True
                 except StoreUnavailableError as error:
+                    self._in_touch = False
                     self._log.emit("store.unavailable", reason=str(error), waiting=0)
                     self._drop_expired()
-                await self._clock.sleep(self._lease_s / _RENEWALS_PER_LEASE)
+                await self._nap.sleep(self._lease_s / _RENEWALS_PER_LEASE)
+
+    async def hold_back(self, accounts: Collection[str], grace_s: float) -> None:
+        """Let the lanes of these accounts come to rest: what is under way ends, or is stopped after ``grace_s``.
+
+        The leases are kept, and renewed meanwhile. :meth:`go_on` begins again.
+        """
+        async with self._one_round:
+            self._held_back = frozenset(accounts)
+        resting = [lane for lane in self._lanes.values() if lane.row.account in self._held_back]
+        tasks = [self._tasks[lane.row.id] for lane in resting]
+        for lane in resting:
+            lane.close()
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace_s)
+            for lane in resting:
+                lane.interrupt()
+            await asyncio.wait(tasks)
+            await self._outcomes_settled()
+
+    def go_on(self, accounts: Collection[str], make_lane: Callable[[LaneRow, Hold], Lane]) -> int:
+        """Serve these accounts, with lanes that are built like this, instead of those before.
+
+        Lanes that were held back are built anew. Those of accounts that are gone are given back in a moment, those of
+        new ones taken.
+
+        Returns:
+            How many lanes were held back.
+        """
+        resting = [lane for lane in self._lanes.values() if lane.row.account in self._held_back]
+        self._accounts, self._make_lane, self._held_back = frozenset(accounts), make_lane, frozenset()
+        for lane in resting:
+            if lane.row.account in self._accounts and not self._ending:
+                self._serve(_as_left(lane), lane.hold)
+        self._nap.wake()
+        return len(resting)
 
     async def end(self, grace_s: float) -> bool:
         """Begin no more steps, wait for those under way, stop what is left after ``grace_s``; renewals go on meanwhile.
@@ -120,19 +183,25 @@ class Leases:
             self._log.emit("lane.given_back", lane=number, account=lane.row.account)
         self._lanes.clear()
 
-    async def _round(self, group: asyncio.TaskGroup) -> None:
+    async def _round(self) -> None:
         """One renewal, and what follows from it."""
         me = self._identity
         await self._store.beat(me.owner, me.host, me.pid, me.version, self._lease_s)
         await self._renew()
         if self._ending:
             return
+        await self._release([lane for lane in self._lanes.values() if lane.row.account not in self._accounts])
         share = await self._store.share(self._accounts)
         mine = share.lanes if self._alone else math.ceil(share.lanes / max(1, share.workers))
         if len(self._lanes) > mine:
-            await self._release(len(self._lanes) - mine)
+            await self._release(self._quietest()[: len(self._lanes) - mine])
         elif len(self._lanes) < mine:
-            await self._take(mine - len(self._lanes), group)
+            await self._take(mine - len(self._lanes))
+
+    def _quietest(self) -> list[Lane]:
+        """The lanes that can be given back, the one with the least under way first."""
+        serving = (lane for lane in self._lanes.values() if lane.row.account not in self._held_back)
+        return sorted(serving, key=lambda lane: (lane.in_flight, -lane.row.id))
 
     async def _renew(self) -> None:
         asked_at = self._clock.monotonic()
@@ -144,14 +213,14 @@ class Leases:
             else:
                 self._drop(number)
 
-    async def _take(self, most: int, group: asyncio.TaskGroup) -> None:
+    async def _take(self, most: int) -> None:
         asked_at = self._clock.monotonic()
         rows = await self._store.take(
             self._identity.owner,
             most,
             self._lease_s,
             force=self._alone,
-            accounts=self._accounts,
+            accounts=self._accounts - self._held_back,
             held=self._lanes.keys(),
         )
         for row in rows:
@@ -159,24 +228,30 @@ class Leases:
                 continue
             hold = Hold(row.id, row.epoch, self._clock, self._lease_s)
             hold.renewed(asked_at)
-            lane = self._make_lane(row, hold)
-            self._lanes[row.id] = lane
-            self._tasks[row.id] = group.create_task(lane.run())
+            self._serve(row, hold)
             self._log.emit("lane.taken", lane=row.id, account=row.account, epoch=row.epoch, clean=row.clean)
 
-    async def _release(self, surplus: int) -> None:
-        """Give back the lanes with the least under way; each is freed only when its steps have ended."""
-        quietest = sorted(self._lanes.values(), key=lambda lane: (lane.in_flight, -lane.row.id))[:surplus]
-        for lane in quietest:
+    def _serve(self, row: LaneRow, hold: Hold) -> None:
+        if self._group is None:
+            raise RuntimeError("lanes are served while run() is")
+        lane = self._make_lane(row, hold)
+        self._lanes[row.id] = lane
+        self._tasks[row.id] = self._group.create_task(lane.run())
+
+    async def _release(self, lanes: Sequence[Lane]) -> None:
+        """Give lanes back; each is freed only when its steps have ended."""
+        if not lanes:
+            return
+        for lane in lanes:
             lane.close()
-        await asyncio.wait([self._tasks[lane.row.id] for lane in quietest], timeout=self._lease_s / _RENEWALS_PER_LEASE)
-        for lane in quietest:
+        await asyncio.wait([self._tasks[lane.row.id] for lane in lanes], timeout=self._lease_s / _RENEWALS_PER_LEASE)
+        for lane in lanes:
             lane.interrupt()
-        await asyncio.wait([self._tasks[lane.row.id] for lane in quietest])
+        await asyncio.wait([self._tasks[lane.row.id] for lane in lanes])
         await self._outcomes_settled()
-        states = {lane.row.id: lane.state() for lane in quietest}
+        states = {lane.row.id: lane.state() for lane in lanes}
         await self._store.give_back(self._identity.owner, states)
-        for lane in quietest:
+        for lane in lanes:
             self._forget(lane.row.id)
             self._log.emit("lane.given_back", lane=lane.row.id, account=lane.row.account)
 
@@ -194,3 +269,15 @@ class Leases:
     def _forget(self, number: int) -> None:
         del self._lanes[number]
         del self._tasks[number]
+
+
+def _as_left(lane: Lane) -> LaneRow:
+    """A lane as it would be taken now, had it been given back."""
+    state = lane.state()
+    return replace(
+        lane.row,
+        closed_until=state.closed_until,
+        closed_reason=state.closed_reason,
+        request_window=tuple(state.request_window),
+        clean=True,
+    )

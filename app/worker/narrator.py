@@ -1,6 +1,6 @@
 """The narrator: turns committed updates into log lines, and counts what the heartbeat reports."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from app.clock import Clock
 from app.domain import outcome as o
@@ -15,13 +15,25 @@ _POLLED = (o.Pending, o.Ready, o.Gone, o.Unmapped)
 _TROUBLES = (o.Retry, o.Unsent, o.StorageFull)
 
 
-class Narrator:
-    """Writes one line per transition, after its commit; the last line of a job tells its whole story."""
+def _uncounted(_account: str) -> None:
+    pass
 
-    def __init__(self, log: EventLog, clock: Clock, jobs: JobStore) -> None:
+
+class Narrator:
+    """Writes one line per transition, after its commit; the last line of a job tells its whole story.
+
+    Args:
+        log: takes the lines.
+        clock: the time.
+        jobs: where the files of a job are looked up that landed in an earlier step.
+        polled: told the account of every poll that was answered.
+    """
+
+    def __init__(self, log: EventLog, clock: Clock, jobs: JobStore, polled: Callable[[str], None] = _uncounted) -> None:
         self._log = log
         self._clock = clock
         self._jobs = jobs
+        self._polled = polled
         self.polls = 0
         self.landed_bytes = 0
 
@@ -30,6 +42,7 @@ class Narrator:
         for update in updates:
             if isinstance(update.outcome, _POLLED):
                 self.polls += 1
+                self._polled(update.job.account)
             if update.job.state in TERMINAL:
                 await self._finished(update)
             elif update.entry is not None:

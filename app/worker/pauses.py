@@ -3,10 +3,11 @@
 Credentials that a provider refuses are of no use to any lane of the account, so the account is paused, durably, in
 every daemon. A lane that has met the refusal closes at once; in the next round of the look-out the pause is written,
 and all lanes of all daemons heed it. What ends a pause depends on whose doing it is. A person ends any. One for refused
-credentials ends as well when a daemon starts with other settings. One for a failure of TLS ends by itself after a
-while, and begins anew when the failure is still there.
+credentials ends as well when a daemon starts with other settings, or is given them. One for a failure of TLS ends by
+itself after a while, and begins anew when the failure is still there.
 """
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
@@ -51,12 +52,20 @@ class Pauses:
         self._log = log
         self._refusals: dict[str, _Refusal] = {}
         self._paused: dict[str, Pause] = {}
+        self._unchecked = set(settings)
+        self._one_round = asyncio.Lock()
 
     def reason(self, account: str) -> str | None:
         """Why the account is paused; ``None`` where it is not."""
         if account in self._paused:
             return self._paused[account].reason
         return self._refusals[account].reason if account in self._refusals else None
+
+    @property
+    def doers(self) -> dict[str, str]:
+        """Whose doing the pause of each paused account is: credentials, tls or person."""
+        wanted = {account: refusal.by.value for account, refusal in self._refusals.items()}
+        return wanted | {account: pause.by.value for account, pause in self._paused.items()}
 
     def refuse(self, account: str, by: PausedBy, reason: str, hold: Hold) -> None:
         """A lane has met a refusal: the account is paused, in this daemon from now on."""
@@ -68,11 +77,26 @@ class Pauses:
         Raises:
             StoreUnavailableError: the database cannot be used.
         """
-        for pause in (await self._store.paused()).values():
-            settings = self._settings.get(pause.account)
-            if pause.fingerprint is not None and settings is not None and not is_of(pause.fingerprint, settings):
-                await self._resume(pause, "the settings have changed")
-        await self.look()
+        async with self._one_round:
+            await self._end_outdated()
+            await self._look()
+
+    async def adopt(self, settings: Mapping[str, Mapping[str, Json]]) -> None:
+        """Go by other settings from now on: what they change ends a pause for credentials, as in :meth:`start`.
+
+        No lane of an account that differs is under way meanwhile.
+
+        Raises:
+            StoreUnavailableError: the database cannot be used; to be called again.
+        """
+        async with self._one_round:
+            before, self._settings = self._settings, settings
+            changed = {account for account in {*before, *settings} if before.get(account) != settings.get(account)}
+            self._unchecked |= changed
+            # What was refused on account of other settings, and is not written yet, says nothing of these.
+            self._refusals = {account: met for account, met in self._refusals.items() if account not in changed}
+            await self._end_outdated()
+            await self._look()
 
     async def look(self) -> None:
         """One round: write what the lanes have met, learn what others have written, try again what has waited enough.
@@ -80,6 +104,17 @@ class Pauses:
         Raises:
             StoreUnavailableError: the database cannot be used; what was to be written is kept.
         """
+        async with self._one_round:
+            await self._look()
+
+    async def _end_outdated(self) -> None:
+        for pause in (await self._store.paused()).values():
+            settings = self._settings.get(pause.account) if pause.account in self._unchecked else None
+            if pause.fingerprint is not None and settings is not None and not is_of(pause.fingerprint, settings):
+                await self._resume(pause, "the settings have changed")
+        self._unchecked.clear()
+
+    async def _look(self) -> None:
         for account, refusal in list(self._refusals.items()):
             await self._write(account, refusal)
             del self._refusals[account]

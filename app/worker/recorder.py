@@ -28,6 +28,10 @@ _MOST_WAITING = 2048
 _RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
+def _uncounted(_updates: int, _seconds: float) -> None:
+    pass
+
+
 class Verdict(Enum):
     """What became of an outcome that was handed in."""
 
@@ -60,14 +64,25 @@ class Recorder:
         clock: paces the gathering and the retries.
         log: told of an unavailable database.
         narrator: told of every update after its commit.
+        committed: told of each group's size, and of the seconds that its commit took.
     """
 
-    def __init__(self, jobs: JobStore, owner: str, clock: Clock, log: EventLog, narrator: Narrator) -> None:
+    def __init__(
+        self,
+        jobs: JobStore,
+        owner: str,
+        clock: Clock,
+        log: EventLog,
+        narrator: Narrator,
+        *,
+        committed: Callable[[int, float], None] = _uncounted,
+    ) -> None:
         self._jobs = jobs
         self._owner = owner
         self._clock = clock
         self._log = log
         self._narrator = narrator
+        self._committed = committed
         self._items: list[_Item] = []
         self._arrived = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -113,6 +128,11 @@ class Recorder:
         self.record(update, epoch, settled, urgent=True)
         return await verdict
 
+    @property
+    def waiting(self) -> int:
+        """Updates that were handed in and have no verdict yet."""
+        return self._handed_in - self._settled
+
     async def settled(self) -> None:
         """Wait until everything that was handed in so far has its verdict."""
         last = self._handed_in
@@ -150,6 +170,7 @@ class Recorder:
         """Commit a group, trying again for as long as the database is unavailable."""
         tries = 0
         while True:
+            begun_at = self._clock.monotonic()
             try:
                 recorded = await self._jobs.record(group, self._owner)
             except StoreUnavailableError as error:
@@ -157,6 +178,7 @@ class Recorder:
                 await self._clock.sleep(_RETRY_S[min(tries, len(_RETRY_S) - 1)])
                 tries += 1
                 continue
+            self._committed(len(group), self._clock.monotonic() - begun_at)
             if tries:
                 self._log.emit("store.resumed", waiting=len(group) + len(self._items))
             return recorded

@@ -48,6 +48,7 @@ from app.providers.spec.steps import (
     CancelSpec,
     CleanupSpec,
     ConditionsSpec,
+    EndingRule,
     FileRule,
     FilesSpec,
     PageRule,
@@ -104,7 +105,7 @@ MODELS: Mapping[str, Mapping[str, tuple[type[BaseModel], ...]]] = {
         "reply.": (ExampleReply,),
     },
 }
-RULES = {SubmitRule: 0, PollRule: 1, FileRule: 2, PageRule: 3}
+RULES = {SubmitRule: 0, PollRule: 1, FileRule: 2, PageRule: 3, EndingRule: 4}
 """Which column of the table of meanings is whose."""
 
 

@@ -76,7 +76,7 @@ class ConditionsSpec(Table):
     text: Regex | None = Field(default=None, description="a regex that is found in the body")
 
 
-_SILENT = frozenset({"accepted", "duplicate", "empty", "healthy", "partial", "pending", "ready", "running"})
+_SILENT = frozenset({"accepted", "done", "duplicate", "empty", "healthy", "partial", "pending", "ready", "running"})
 """Effects of which no reason is told: nothing is wrong."""
 
 
@@ -145,6 +145,16 @@ class FileRule(RuleSpec):
 
     then: FileEffect | None = None
     words: Words[FileEffect] = Field(default={})
+
+
+EndingEffect = Literal["done", "retry", "refused", "throttled", "unauthorized"]
+
+
+class EndingRule(RuleSpec):
+    """What a reply to a cancel or cleanup means; without a rule, 2xx is done, and the rest is common."""
+
+    then: EndingEffect | None = None
+    words: Words[EndingEffect] = Field(default={})
 
 
 ProbeEffect = Literal["healthy", "unauthorized", "failed"]
@@ -325,6 +335,7 @@ class CancelSpec(RequestSpec, Variant):
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "DELETE"
     done: Items[Code] = ()
+    rules: Items[EndingRule] = ()
 
 
 class CleanupSpec(CancelSpec):

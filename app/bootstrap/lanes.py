@@ -1,0 +1,116 @@
+"""A lane put together: out of one account's configuration and what all lanes of a daemon share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.bootstrap.bound import Bound
+from app.bootstrap.seams import Seams
+from app.log import EventLog
+from app.metrics.registry import ELSEWHERE, PROVIDER
+from app.store.jobs import JobStore
+from app.store.lanes import LaneRow
+from app.transport.budget import Budget
+from app.transport.client import AccountClient
+from app.transport.metered import MeteredWire
+from app.transport.wire import Timeouts
+from app.worker.answers import Answers
+from app.worker.fetch import Fetcher
+from app.worker.hold import Hold
+from app.worker.lane import Lane
+from app.worker.limit_watch import LimitWatch
+from app.worker.narrator import Narrator
+from app.worker.pauses import Pauses
+from app.worker.recorder import Recorder
+from app.worker.remote_jobs import RemoteJobs
+from app.worker.session import SignedClient
+from app.worker.steps import Stepper
+from app.worker.storage_gate import StorageGate
+from app.worker.stream import Slots
+
+_BODY_LIMIT = 8 * 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the lanes of a daemon share, whatever its configuration."""
+
+    seams: Seams
+    log: EventLog
+    jobs: JobStore
+    recorder: Recorder
+    narrator: Narrator
+    fetcher: Fetcher
+    pauses: Pauses
+    gate: StorageGate
+
+
+def lane_maker(bound: Bound, shared: Shared) -> Callable[[LaneRow, Hold], Lane]:
+    """What builds the lanes of these accounts."""
+    config = bound.config
+    clock, rand, log = shared.seams.clock, shared.seams.rand, shared.log
+    metrics = shared.seams.metrics
+    stepper = Stepper(
+        shared.fetcher,
+        shared.jobs,
+        clock=clock,
+        rand=rand,
+        log=log,
+        pauses=shared.pauses,
+        clean=log.redactor.clean,
+        public_url=config.callbacks.public_url,
+    )
+
+    def make_lane(row: LaneRow, hold: Hold) -> Lane:
+        account, settings = bound.accounts[row.account], config.accounts[row.account]
+        limits = account.limits.share(settings.shards)
+        budget = Budget(clock, rand, limits, row.request_window, full=not row.clean)
+        if row.closed_until is not None:
+            budget.close(row.closed_until, row.closed_reason or "closed by the lane's last owner")
+        if (paused := shared.pauses.reason(row.account)) is not None:
+            budget.pause(paused)
+        client = AccountClient(
+            MeteredWire(
+                shared.seams.wire,
+                account.origin,
+                metrics.requests(account.name, PROVIDER),
+                metrics.requests(account.name, ELSEWHERE),
+                clock,
+            ),
+            origin=account.origin,
+            credentials=account.credentials,
+            budget=budget,
+            private_ok=settings.allow_private,
+            body_limit=_BODY_LIMIT,
+            timeouts=Timeouts(),
+            on_reply=LimitWatch(
+                account.limit_headers, budget, lane=hold.lane, account=account.name, clock=clock, log=log
+            ),
+        )
+        return Lane(
+            row,
+            hold=hold,
+            account=account,
+            client=SignedClient(
+                client,
+                account.session,
+                budget=budget,
+                clock=clock,
+                rand=rand,
+                log=log,
+                lane=row.id,
+                account=row.account,
+            ),
+            budget=budget,
+            stepper=stepper,
+            jobs=shared.jobs,
+            recorder=shared.recorder,
+            narrator=shared.narrator,
+            slots=Slots(min(limits.concurrency, config.worker.polls), config.worker.downloads),
+            clock=clock,
+            rand=rand,
+            storage_gate=shared.gate,
+            answers=Answers(shared.jobs, shared.seams.storage, clock),
+            remote=RemoteJobs(shared.jobs, row.id, limits.remote_jobs, clock),
+        )
+
+    return make_lane

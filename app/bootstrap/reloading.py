@@ -1,0 +1,140 @@
+"""Reloading: the configuration is read anew while the daemon runs, checked whole, and swapped whole or not at all.
+
+Nothing is touched before everything is known to be sound: file, environment and secret files are read, accounts bound,
+schedules and access checked, and every lane that will be built is built once on trial. From then on nothing can fail
+but the database, for which the swap waits, as everything else does.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from app.bootstrap.accounts import secrets_of
+from app.bootstrap.bound import Bound, Running, bind
+from app.bootstrap.daemon import Assembled
+from app.bootstrap.faults import faults_of
+from app.clock import Clock
+from app.config import ConfigError, load
+from app.config.changes import changes_between
+from app.log import EventLog
+from app.store.accounts import AccountStore
+from app.store.engine import Database, StoreUnavailableError
+
+
+class Reloading:
+    """Replaces what the process goes by.
+
+    Args:
+        running: what it goes by; the configuration is read from the same file again.
+        environ: the environment.
+        database: where the jobs of accounts are counted that are gone.
+        clock: the time.
+        log: told what became of it.
+    """
+
+    def __init__(
+        self, running: Running, environ: Mapping[str, str], database: Database, clock: Clock, log: EventLog
+    ) -> None:
+        self._running = running
+        self._environ = environ
+        self._accounts = AccountStore(database)
+        self._clock = clock
+        self._log = log
+        self._assembled: Assembled | None = None
+
+    def begin(self, assembled: Assembled) -> None:
+        """There is a daemon from now on: it is given what replaces the configuration."""
+        self._assembled = assembled
+
+    @asynccontextmanager
+    async def heeding(self, asked: asyncio.Event, stop: asyncio.Event) -> AsyncIterator[None]:
+        """Reload when ``asked`` is set, until ``stop`` is; who asks several times in a row is served once."""
+        serving = asyncio.create_task(self._serve(asked))
+        stopped = asyncio.create_task(stop.wait())
+        stopped.add_done_callback(lambda _: serving.cancel())
+        try:
+            yield
+        finally:
+            stopped.cancel()
+            serving.cancel()
+            await asyncio.wait((serving, stopped))
+
+    async def _serve(self, asked: asyncio.Event) -> None:
+        while True:
+            await asked.wait()
+            asked.clear()
+            async with self._running.changing:
+                await self._reload()
+
+    async def _reload(self) -> None:
+        """Go by the new configuration, or tell what is wrong with it."""
+        began_at = self._clock.monotonic()
+        try:
+            await self._swap(await self._read(), began_at)
+        except ConfigError as error:
+            for fault in error.faults:
+                self._log.emit("config.refused", file=fault.origin, key=fault.key or None, reason=fault.reason)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the daemon goes on with what it has
+            file = str(self._running.bound.config.path)
+            self._log.emit("config.refused", file=file, reason=f"{type(error).__name__}: {error}")
+
+    async def _read(self) -> Bound:
+        """The new configuration, which a daemon could start with.
+
+        Raises:
+            ConfigError: with every fault.
+        """
+        path = self._running.bound.config.path
+        try:
+            config = await asyncio.to_thread(load, path, self._environ)
+        except ConfigError as error:
+            if error.rest is None:
+                raise
+            self._log.add_secrets(error.rest.secrets)
+            raise error.joined_by(await asyncio.to_thread(faults_of, error.rest)) from None
+        self._log.add_secrets(config.secrets)
+        return await asyncio.to_thread(bind, config)
+
+    async def _swap(self, new: Bound, began_at: float) -> None:
+        old = self._running.bound
+        changes = changes_between(old.config, new.config)
+        if changes.kept:
+            # What is kept has to go with what is taken over.
+            new = await asyncio.to_thread(bind, changes.config)
+        self._log.add_secrets(secrets_of(new.accounts))
+        if changes.kept:
+            self._log.emit("config.kept", keys=list(changes.kept))
+        specs = old.respecified_in(new)
+        lanes = await self._exchange(old, new) if changes.changed or specs else 0
+        self._log.emit(
+            "config.reloaded",
+            changed=list(changes.changed),
+            origins=list(changes.origins) or None,
+            specs=list(specs) or None,
+            lanes=lanes,
+            took_s=round(self._clock.monotonic() - began_at, 3),
+        )
+        await self._tell_of_vanished(old, new)
+
+    async def _exchange(self, old: Bound, new: Bound) -> int:
+        """Everything goes by the new one from now on; the number of lanes that came to rest for it."""
+        concerned = old.differs_for(new)
+        setup = await self._assembled.prepare(new, concerned) if self._assembled else None
+        self._running.replace(new)
+        self._log.set_level(new.config.log.level)
+        if self._assembled is None or setup is None:
+            return 0
+        return await self._assembled.daemon.swap(setup, concerned)
+
+    async def _tell_of_vanished(self, old: Bound, new: Bound) -> None:
+        vanished = sorted(old.accounts.keys() - new.accounts.keys())
+        if not vanished:
+            return
+        try:
+            live = await self._accounts.live_jobs()
+        except StoreUnavailableError as error:
+            self._log.emit("store.unavailable", reason=str(error), waiting=0)
+            return
+        for name in vanished:
+            if jobs := sum(live.get(name, {}).values()):
+                self._log.emit("account.vanished", account=name, jobs=jobs)

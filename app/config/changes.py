@@ -1,0 +1,90 @@
+"""What differs between two configurations, and how much of it a running daemon can take over."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from pydantic import BaseModel
+
+from app.config.tables import Config
+
+_Key: TypeAlias = tuple[str, ...]
+
+_TAKEN_OVER: Final = frozenset({"accounts", "callbacks", "http", "log", "providers", "retention", "schedules", "tokens",
+                                "worker"})  # fmt: skip
+"""Tables that a running daemon takes over. One that is not named here waits for a restart, whoever adds it."""
+
+_KEPT: Final = frozenset({("callbacks", "listen"), ("http", "listen"), ("log", "format"), ("worker", "lease_s")})
+"""What is kept of them: sockets are bound at the start, and other daemons count on the length of a lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """How a new configuration differs from the one that is in use.
+
+    ``config`` is the new one as far as it can be taken over: what needs a restart is in it as it was. ``changed`` are
+    the keys that are taken over and ``kept`` those that are not, dotted and sorted; a table that came or went is named
+    as a whole. ``origins`` are the files and variables in which the changed values stand.
+    """
+
+    config: Config
+    changed: tuple[str, ...]
+    kept: tuple[str, ...]
+    origins: tuple[str, ...]
+
+
+def changes_between(old: Config, new: Config) -> Changes:
+    """Compare the values that count, however they are written; keys are named, values never."""
+    comparison = _Comparison(old, new)
+    changed, kept = sorted(comparison.changed), sorted(comparison.kept)
+    return Changes(
+        comparison.merged,
+        tuple(".".join(key) for key in changed),
+        tuple(".".join(key) for key in kept),
+        tuple(sorted({new.origin_of(*key).name for key in changed})),
+    )
+
+
+class _Comparison:
+    """Walks over two configurations at once and puts a third one together."""
+
+    def __init__(self, old: Config, new: Config) -> None:
+        self.changed: list[_Key] = []
+        self.kept: list[_Key] = []
+        # Without its listener a public address leads nowhere, so the two are taken over together or not at all.
+        self._moved = {name for name in ("callbacks", "http") if getattr(old, name).listen != getattr(new, name).listen}
+        self.merged: Config = self._model(old, new, ())
+
+    def _model(self, old: Any, new: Any, key: _Key) -> Any:
+        mine = {name: getattr(new, name) for name in type(new).model_fields}
+        merged = {name: self._value(getattr(old, name), value, (*key, name)) for name, value in mine.items()}
+        return new.model_copy(update={name: value for name, value in merged.items() if value is not mine[name]})
+
+    def _value(self, old: object, new: object, key: _Key) -> object:
+        if old == new:
+            return new
+        if isinstance(old, BaseModel) and type(old) is type(new):
+            merged: object = self._model(old, new, key)
+        elif isinstance(old, Mapping) and isinstance(new, Mapping):
+            merged = self._mapping(old, new, key)
+        else:
+            merged = new if self._takes_over(key) else old
+        # The very object: pydantic remembers in it which keys were written.
+        return old if merged == old else merged
+
+    def _mapping(self, old: Mapping[str, object], new: Mapping[str, object], key: _Key) -> dict[str, object]:
+        merged: dict[str, object] = {}
+        for name in (*new, *(name for name in old if name not in new)):
+            below = (*key, name)
+            if name in old and name in new:
+                merged[name] = self._value(old[name], new[name], below)
+            elif self._takes_over(below) is (name in new):
+                merged[name] = (new if name in new else old)[name]
+        return merged
+
+    def _takes_over(self, key: _Key) -> bool:
+        """Note a difference; whether the new value counts."""
+        is_shards = key[0] == "accounts" and key[2:] == ("shards",)
+        is_kept = key[0] not in _TAKEN_OVER or key in _KEPT or key[0] in self._moved or is_shards
+        (self.kept if is_kept else self.changed).append(key)
+        return not is_kept

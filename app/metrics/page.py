@@ -1,0 +1,73 @@
+"""The catalogue of metrics as the Markdown page ``docs/metrics.md``."""
+
+from typing import Final
+
+from app.metrics.catalogue import CHAPTERS, Metric
+
+_HEAD: Final = """# Metrics
+
+Made from `app/metrics/catalogue.py` by `make docs-metrics`; do not edit.
+
+The daemon shows its metrics at `/metrics` of the address that `[http] listen` names, in Prometheus' text format, or as
+OpenMetrics where the request's `Accept` asks for that. Where `[tokens]` are configured, one of the role `read` is
+needed.
+
+```yaml
+# prometheus.yml
+scrape_configs:
+  - job_name: tidewaiter
+    authorization:
+      credentials_file: /etc/prometheus/tidewaiter.token
+    static_configs:
+      - targets: ["tidewaiter.example.org:8090"]
+rule_files:
+  - prometheus.rules.yaml
+```
+
+`/healthz` and `/readyz` of the same address need no token. The first says 200 while the event loop and the daemon's
+parts go round, in standby and while draining, too: what answers otherwise should be started anew. The second says 200
+where new work is done: the database answers, its schema fits, and this process serves its lanes or stands by for the
+one that does; otherwise 503, and each thing that fails. `tidewaiter healthcheck` asks for a container.
+
+## Alerts
+
+`config/alerts/` holds ready-made rules. Each alert names the paragraph of the [handbook](operate.md) that says what to
+do.
+
+| file | for | how |
+|---|---|---|
+| `prometheus.rules.yaml` | Prometheus | name it in `rule_files`; the scrape's `job_name` is `tidewaiter` |
+| `loki.rules.yaml` | Loki's ruler, on the log | copy it to the ruler; the log is labelled `app="tidewaiter"` |
+| `elastic.json` | Elasticsearch, on the log | make a rule of each query; the index is `logs-tidewaiter-*` |
+| `grafana.json` | Grafana | import it as a dashboard |
+
+Choose metrics or the log: both tell of the same troubles. Only metrics tell of a daemon that is gone.
+
+# What is measured
+
+An account with one operation has about a hundred series, buckets included. No label holds a job's number, a handle or
+an address. The process's own use of memory, processor and files stands in the usual `process_*` metrics (on Linux).
+"""
+
+
+def render() -> str:
+    """The page."""
+    lines = [_HEAD.rstrip("\n")]
+    for chapter in CHAPTERS:
+        lines += [
+            "",
+            f"## {chapter.title}",
+            "",
+            chapter.source,
+            "",
+            "| metric | kind | labels | shows |",
+            "|---|---|---|---|",
+        ]
+        lines += [_row(metric) for metric in chapter.metrics]
+    return "\n".join(lines) + "\n"
+
+
+def _row(metric: Metric) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    bounds = f"; buckets to {metric.buckets[-1]:g}" if metric.buckets else ""
+    return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.meaning}{bounds} |"

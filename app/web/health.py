@@ -1,0 +1,108 @@
+"""How the process is, for machines: ``/healthz``, ``/readyz`` and ``/metrics``."""
+
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp import web
+
+from app.clock import Clock
+from app.metrics.live import ProcessNow
+from app.metrics.registry import Metrics
+from app.web.soundings import Soundings
+from app.web.vitals import Phase, Vitals
+
+_UNREADY: Final = 503
+_STALLED: Final = "a part of the daemon has not come round for longer than a lease lasts"
+
+
+class Health:
+    """Answers whoever watches.
+
+    Args:
+        vitals: what the process does.
+        metrics: what is counted, and how the daemon's parts stand.
+        soundings: the looks into the database.
+        version: of the program.
+        lines_lost: how many log lines were lost since the start.
+        clock: the time.
+    """
+
+    def __init__(
+        self,
+        vitals: Vitals,
+        metrics: Metrics,
+        soundings: Soundings,
+        *,
+        version: str,
+        lines_lost: Callable[[], int],
+        clock: Clock,
+    ) -> None:
+        self._vitals = vitals
+        self._metrics = metrics
+        self._soundings = soundings
+        self._version = version
+        self._lines_lost = lines_lost
+        self._clock = clock
+        self._started_at = clock.monotonic()
+
+    def routes(self) -> list[web.RouteDef]:
+        """The three addresses."""
+        return [
+            web.get("/healthz", self.healthz),
+            web.get("/readyz", self.readyz),
+            web.get("/metrics", self.metrics),
+        ]
+
+    async def healthz(self, _request: web.Request) -> web.Response:
+        """200 while the event loop runs and the daemon's parts go round; a standby and a drain are well, too."""
+        stalled = self._metrics.daemon().stalled
+        told: dict[str, object] = {"status": "stalled" if stalled else "ok"}
+        if stalled:
+            told["reason"] = _STALLED
+        return web.json_response(told | self._about(), status=_UNREADY if stalled else 200)
+
+    async def readyz(self, _request: web.Request) -> web.Response:
+        """200 where new work would be done: else 503, and each thing that fails."""
+        failing = await self._failing()
+        told: dict[str, object] = {"status": "unready" if failing else "ready"}
+        if failing:
+            told["failing"] = failing
+        lanes = len(self._metrics.daemon().lanes)
+        return web.json_response(told | self._about() | {"lanes": lanes}, status=_UNREADY if failing else 200)
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        """Every metric, as text or as OpenMetrics by ``Accept``."""
+        failing = await self._failing()
+        now = ProcessNow(
+            phase=self._vitals.phase.value,
+            phases=[phase.value for phase in Phase],
+            ready=not failing,
+            clock_skew_s=self._clock.skew(),
+            lines_lost=self._lines_lost(),
+            database=None if "database" in failing else await self._soundings.look(),
+        )
+        body, content_type = self._metrics.exposition(request.headers.get("Accept", ""), now)
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async def _failing(self) -> dict[str, str]:
+        """What keeps the process from being ready, each with the reason."""
+        failing: dict[str, str] = {}
+        fault = await self._soundings.fault()
+        if fault is not None:
+            failing["database"] = fault
+        match self._vitals.phase:
+            case Phase.STARTING:
+                failing["phase"] = "the daemon has not begun to serve yet"
+            case Phase.DRAINING:
+                failing["phase"] = "the daemon was asked to end and drains"
+            case Phase.SERVING if self._metrics.daemon().stalled:
+                failing["lanes"] = _STALLED
+            case Phase.SERVING if not self._metrics.daemon().in_touch:
+                failing["lanes"] = "the leases of the lanes could not be taken or renewed"
+            case Phase.SERVING | Phase.STANDBY:
+                pass
+        return failing
+
+    def _about(self) -> dict[str, object]:
+        uptime_s = round(self._clock.monotonic() - self._started_at, 1)
+        return {"phase": self._vitals.phase.value, "version": self._version, "uptime_s": uptime_s}

@@ -1,0 +1,1 @@
+"""The configuration's files: what is written, shown and described of it."""

@@ -1,0 +1,85 @@
+"""What is not wrong and yet told: secrets that all may read, unencrypted ways, doors into one's own network."""
+
+from pathlib import Path
+
+import pytest
+
+from app.bootstrap import known_settings
+from app.config import load
+from app.config.cautions import cautions
+from tests.test_config import write
+
+ACCOUNT = """
+[accounts.shop]
+provider = "symplify"
+[accounts.shop.settings]
+server = "https://eu.example"
+customer_id = "5004"
+"""
+
+
+def told(folder: Path, text: str, mode: int = 0o600) -> dict[str, str]:
+    """The cautions about a configuration, by their key; the file has that mode."""
+    path = write(folder, text)
+    path.chmod(mode)
+    config = load(path, {})
+    return {one.key: one.reason for one in cautions(config, known_settings(config))}
+
+
+def test_nothing_to_tell(tmp_path: Path) -> None:
+    """A configuration as it should be: secrets in a file of one's own, everything encrypted."""
+    (tmp_path / "token").write_text("secret")
+    (tmp_path / "token").chmod(0o600)
+    assert told(tmp_path, f'{ACCOUNT}token_file = "token"', 0o644) == {}
+
+
+def test_no_account(tmp_path: Path) -> None:
+    """A daemon without accounts has nothing to do."""
+    assert list(told(tmp_path, "")) == ["accounts"]
+
+
+def test_secrets_that_all_may_read(tmp_path: Path) -> None:
+    """A secret file is told, and the configuration itself where a secret stands in it; each once, with the mend."""
+    (tmp_path / "token").write_text("secret")
+    (tmp_path / "token").chmod(0o644)
+    found = told(tmp_path, f'{ACCOUNT}token_file = "token"')
+    assert found == {
+        "accounts.shop.settings.token": f"{tmp_path}/token holds a secret, and every user of this machine may read it; "
+        f"chmod o-r {tmp_path}/token"
+    }
+    inline = f'{ACCOUNT}token = "t"\npassword = "u"\n[database]\nurl = "postgresql://u:p@h/d"'
+    assert list(told(tmp_path, inline, 0o644)) == ["database.url"]
+    assert told(tmp_path, inline, 0o640) == {}
+
+
+def test_unencrypted_ways(tmp_path: Path) -> None:
+    """Plain http to a provider, to the callbacks and to a bucket; loopback is nobody's business."""
+    text = ACCOUNT.replace("https", "http") + (
+        '[callbacks]\nlisten = "127.0.0.1:1"\npublic_url = "http://tide.example"\n'
+        '[storage]\nurl = "s3://exports"\noptions = { endpoint = "http://s3", allow_http = true }\n'
+    )
+    assert set(told(tmp_path, text)) == {
+        "accounts.shop.settings.server",
+        "callbacks.public_url",
+        "storage.options.allow_http",
+    }
+    for host in ("127.0.0.1:8", "localhost", "[::1]"):
+        assert told(tmp_path, ACCOUNT.replace("https://eu.example", f"http://{host}")) == {}
+
+
+def test_private_addresses(tmp_path: Path) -> None:
+    """An account that may reach into one's own network is told."""
+    assert list(
+        told(tmp_path, ACCOUNT.replace("[accounts.shop.settings]", "allow_private = true\n[accounts.shop.settings]"))
+    ) == ["accounts.shop.allow_private"]
+
+
+@pytest.mark.parametrize("key", ["callbacks.public_url", "accounts.shop.allow_private"])
+def test_it_is_told_where_it_was_written(key: str, tmp_path: Path) -> None:
+    """A caution points at the file or variable that holds the value."""
+    path = write(tmp_path, ACCOUNT + '[callbacks]\nlisten = "127.0.0.1:1"')
+    variable = f"TIDEWAITER__{key.upper().replace('.', '__')}"
+    environ = {"TIDEWAITER__CALLBACKS__PUBLIC_URL": "http://tide", "TIDEWAITER__ACCOUNTS__SHOP__ALLOW_PRIVATE": "true"}
+    config = load(path, environ)
+    found = {one.key: one.origin for one in cautions(config, known_settings(config))}
+    assert found[key] == variable

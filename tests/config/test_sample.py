@@ -1,0 +1,98 @@
+"""The sample configuration: whole, loadable as it is, and a configuration that works once it is filled in."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from app.bootstrap import faults_of
+from app.config import Config, ConfigError, load
+from app.config.keys import NAME, every_table
+from app.config.sample import sample
+from app.providers.registry import Registry
+
+ROOT = Path(__file__).parents[2]
+REGISTRY = Registry.load()
+
+
+def uncommented(text: str) -> str:
+    """The text with every line switched on that shows a key or a header."""
+    return re.sub(r"(?m)^#(?=[\[\w\"])(?!:schema)", "", text)
+
+
+def loaded(folder: Path, text: str) -> Config:
+    """The configuration that a text makes."""
+    path = folder / "tidewaiter.toml"
+    path.write_text(text)
+    return load(path, {})
+
+
+def test_the_sample_as_it_is_changes_nothing(tmp_path: Path) -> None:
+    """It loads, and everything in it is what holds without it."""
+    assert loaded(tmp_path, sample()).model_dump() == loaded(tmp_path, "").model_dump()
+
+
+def test_every_key_is_named() -> None:
+    """No table and no key of the models is missing, and each has its description beside it or above it."""
+    text = sample()
+    for table in every_table():
+        header = ".".join("example" if name == NAME else name for name in table.path)
+        assert re.search(rf"(?m)^#?\[{re.escape(header)}\]$", text), header
+        block = text.split(f"[{header}]\n", 1)[1].split("\n\n", 1)[0]
+        flat = " ".join(block.replace("\n# ", " ").split())
+        for name, key in table.keys.items():
+            assert re.search(rf"(?m)^#{name}(_file)? = ", block), (header, name)
+            assert key.description, (header, name)
+            assert " ".join(key.description.split()) in flat, (header, name)
+
+
+def test_all_of_it_switched_on_is_toml() -> None:
+    """Defaults and examples are written as TOML has them."""
+    document = tomllib.loads(uncommented(sample([REGISTRY.get(name) for name in REGISTRY.names()])))
+    assert document["worker"]["lease_s"] == 15.0
+    assert set(document["accounts"]) == set(REGISTRY.names())
+
+
+def test_defaults_and_examples_are_permitted(tmp_path: Path) -> None:
+    """Every key that is switched on by itself is a value that its table takes."""
+    lines = sample().splitlines()
+    table = ""
+    refused = []
+    for line in lines:
+        if header := re.fullmatch(r"#?(\[.*\])", line):
+            table = header[1]
+        if (shown := re.match(r"#(\w+) = ", line)) is None or "example" in table or "_file = " in line:
+            continue
+        try:
+            loaded(tmp_path, f"{table}\n{line.removeprefix('#')}")
+        except ConfigError as error:
+            refused.append((table, shown[1], str(error)))
+    # These belong to another key beside them, and say so.
+    assert [(table, name) for table, name, _ in refused if table not in ("[storage.options]", "[callbacks]")] == []
+    assert all("url" in reason or "listen" in reason for *_, reason in refused)
+
+
+@pytest.mark.parametrize("name", REGISTRY.names())
+def test_an_account_that_is_filled_in_passes(name: str, tmp_path: Path) -> None:
+    """What checking says is missing is switched on, secrets are put where the sample says: then nothing is wrong."""
+    provider = REGISTRY.get(name)
+    text = sample([provider]).replace("/run/secrets/", f"{tmp_path}/")
+    for key, setting in provider.spec.account.items():
+        if setting.secret:
+            (tmp_path / f"{name}-{key.replace('_', '-')}").write_text(str(setting.example or "made-up-secret"))
+    missing = {fault.key: fault.reason for fault in faults_of(loaded(tmp_path, text))}
+    assert all(reason.startswith("is missing") for reason in missing.values())
+    for key in missing:
+        before, header, settings = text.partition(f"[accounts.{name}.settings]\n")
+        settings, switched_on = re.subn(rf"(?m)^#(?={key.rpartition('.')[2]} = )", "", settings, count=1)
+        assert switched_on == 1, key
+        text = before + header + settings
+    assert faults_of(loaded(tmp_path, text)) == ()
+
+
+def test_the_shipped_example_is_the_sample() -> None:
+    """``config/tidewaiter.example.toml`` is what ``config init`` writes; ``make docs-config`` brings it up to date."""
+    shipped = (ROOT / "config" / "tidewaiter.example.toml").read_text()
+    providers = [account["provider"] for account in tomllib.loads(shipped)["accounts"].values()]
+    assert shipped == sample([REGISTRY.get(name) for name in providers])

@@ -75,7 +75,7 @@ async def serve(
                 metrics = metrics_of_process(clock, log)
                 running.follow(lambda bound: metrics.expect(bound.operations))
                 health = health_of(config, vitals, metrics, database, clock=clock, log=log)
-                site = website(running, health, listening=web_socket, stop=stop, clock=clock, log=log)
+                site = website(running, health, vitals, database, listening=web_socket, stop=stop, clock=clock, log=log)
                 async with site as serving:
                     async with AiohttpWire() as wire, reloading.heeding(reload, stop):
                         seams = Seams(clock, SystemRandom(), wire, database, storage, metrics)

@@ -212,7 +212,7 @@ class LaneStore:
     async def every(self) -> list[LaneStatus]:
         """Every lane as it stands, by account and shard."""
         async with self._database.reading() as connection:
-            return [LaneStatus(*row[:-1], tuple(json.loads(row[-1]))) for row in await connection.execute(_EVERY)]
+            return [_status(row) for row in await connection.execute(_EVERY)]
 
     async def workers(self) -> list[WorkerStatus]:
         """The daemons that live, by the database's clock, the longest first."""
@@ -232,6 +232,11 @@ def _encode_states(states: Mapping[int, LaneState]) -> str:
             for number, state in sorted(states.items())
         ]
     )
+
+
+def _status(row: Sequence[Any]) -> LaneStatus:
+    *known, window = row
+    return LaneStatus(*known, request_window=tuple(json.loads(window)))
 
 
 def _taken(row: Sequence[Any]) -> LaneRow:

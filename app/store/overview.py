@@ -109,6 +109,7 @@ class OverviewStore:
     def __init__(self, jobs: JobStore) -> None:
         self._database = jobs.database
         self._jobs = jobs
+        self.counts = jobs.counts
         self._lanes = LaneStore(jobs.database)
         self._accounts = AccountStore(jobs.database)
 
@@ -116,7 +117,7 @@ class OverviewStore:
         """Everything, as of ``now`` (epoch seconds)."""
         return Picture(
             now,
-            await self._jobs.counts(),
+            await self.counts(),
             await self._lanes.every(),
             await self._lanes.workers(),
             await self._accounts.paused(),

@@ -89,7 +89,9 @@ class JobSearch:
         digits = text.removeprefix("#")
         if digits.isascii() and digits.isdigit() and len(digits) < len(str(_LARGEST_ID)):
             ways.append(select(jobs.c.id).where(jobs.c.id == int(digits)))
-        numbers = {row[0] for way in ways for row in await self._rows(way.order_by(jobs.c.id.desc()).limit(_MOST_NAMED))}
+        numbers = {
+            row[0] for way in ways for row in await self._rows(way.order_by(jobs.c.id.desc()).limit(_MOST_NAMED))
+        }
         statement = select(*JOB_COLUMNS).where(jobs.c.id.in_(sorted(numbers))).order_by(jobs.c.id.desc())
         return [job_of(row) for row in await self._rows(statement)] if numbers else []
 

@@ -1,5 +1,7 @@
 """The accounts: how they stand and why, one by one, and the pause that an admin may put on them."""
 
+from collections.abc import Callable
+
 from aiohttp import web
 
 from app.desk import Desk, NotFoundError
@@ -21,7 +23,7 @@ class AccountsRoom:
         search: finds an account's newest jobs.
     """
 
-    def __init__(self, frame: Frame, sight: Sight, desk: Desk, search: JobSearch) -> None:
+    def __init__(self, frame: Frame, sight: Sight, desk: Callable[[], Desk], search: JobSearch) -> None:
         self._frame = frame
         self._sight = sight
         self._desk = desk
@@ -35,13 +37,13 @@ class AccountsRoom:
         view = await self._sight.look()
         accounts = [
             (account, _lanes_of(view, name), view.picture.pauses.get(name))
-            for name, account in sorted(self._desk.accounts.items())
+            for name, account in sorted(self._desk().accounts.items())
         ]
         return self._frame.page(request, "accounts.html", title="Accounts", view=view, accounts=accounts)
 
     async def _show(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        account = self._desk.accounts.get(name)
+        account = self._desk().accounts.get(name)
         if account is None:
             raise NotFoundError(f"there is no account {name[:64]!r} in the configuration")
         view = await self._sight.look()
@@ -53,7 +55,7 @@ class AccountsRoom:
             view=view,
             account=account,
             lanes=_lanes_of(view, name),
-            pause=await self._desk.paused(name),
+            pause=await self._desk().paused(name),
             newest=newest.jobs,
         )
 

@@ -65,8 +65,7 @@ def _of_jobs(picture: Picture) -> Iterator[Matter]:
         why = f"{shown.account}: {shown.reason}" if shown.reason else "Only a person can tell what became of them."
         yield Matter(Level.URGENT, f"{counted(parked, 'job')} parked", why, one)
     ended = {
-        state: sum(minute.ended.get(state, 0) for minute in picture.minutes)
-        for state in (State.FAILED, State.EXPIRED)
+        state: sum(minute.ended.get(state, 0) for minute in picture.minutes) for state in (State.FAILED, State.EXPIRED)
     }
     for state, number in ended.items():
         if not number:

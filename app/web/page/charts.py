@@ -16,7 +16,7 @@ _OUTCOMES: Final = (State.SUCCEEDED, State.FAILED, State.EXPIRED, State.CANCELLE
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a bar: from ``start``, so ``long``, in the units of the drawing; it stands for ``count`` (or seconds)."""
+    """A part of a bar: from ``start``, so ``long``, in units of the drawing; it stands for ``count`` jobs or seconds."""
 
     state: State
     count: float

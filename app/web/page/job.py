@@ -1,5 +1,6 @@
 """One job: why it waits, where its time went, its history, its files, and what an admin may do with it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,7 +46,7 @@ class JobRoom:
         desk: knows the job.
     """
 
-    def __init__(self, frame: Frame, sight: Sight, desk: Desk) -> None:
+    def __init__(self, frame: Frame, sight: Sight, desk: Callable[[], Desk]) -> None:
         self._frame = frame
         self._sight = sight
         self._desk = desk
@@ -55,7 +56,7 @@ class JobRoom:
         return [web.get("/jobs/{id}", self._show)]
 
     async def _show(self, request: web.Request) -> web.Response:
-        job, history, files = await self._desk.show(job_number(request))
+        job, history, files = await self._desk().show(job_number(request))
         view, now = await self._sight.look(), self._frame.clock.now()
         lane = next((one for one in view.lanes if one.id == job.lane), None)
         spent = time_in(history, now)

@@ -1,6 +1,6 @@
 """The list of jobs: filters, search by what names a job, page by page."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,7 +55,7 @@ class JobsRoom:
         search: finds the jobs.
     """
 
-    def __init__(self, frame: Frame, sight: Sight, desk: Desk, search: JobSearch) -> None:
+    def __init__(self, frame: Frame, sight: Sight, desk: Callable[[], Desk], search: JobSearch) -> None:
         self._frame = frame
         self._sight = sight
         self._desk = desk
@@ -68,7 +68,7 @@ class JobsRoom:
     async def _show(self, request: web.Request) -> web.Response:
         asked = read(request.query)
         view = await self._sight.look()
-        operations = sorted({name for account in self._desk.accounts.values() for name in account.operations})
+        operations = sorted({name for account in self._desk().accounts.values() for name in account.operations})
         if asked.text:
             named = await self._search.named(asked.text, operations)
             found, older, down_to = [job for job in named if _matches(job, asked.wanted)], None, None
@@ -86,7 +86,7 @@ class JobsRoom:
             down_to=down_to,
             counts=view.picture.counts,
             total=sum(view.picture.counts.values()),
-            accounts=sorted(self._desk.accounts),
+            accounts=sorted(self._desk().accounts),
             operations=operations,
         )
 
@@ -109,9 +109,11 @@ def read(query: Mapping[str, str]) -> Asked:
         before_id = as_number(given)
         if before_id is None:
             faults.append(FieldFault("is the number of a job, from which on older ones are listed", parameter="before"))
-    for name in ("account", "operation", "q"):
-        if visible(query.get(name, "")) != query.get(name, ""):
-            faults.append(FieldFault("holds control characters, which nothing here has", parameter=name))
+    faults += [
+        FieldFault("holds control characters, which nothing here has", parameter=name)
+        for name in ("account", "operation", "q")
+        if visible(query.get(name, "")) != query.get(name, "")
+    ]
     text = query.get("q", "").strip()
     if len(text) > _LONGEST_SEARCH:
         faults.append(FieldFault(f"has at most {_LONGEST_SEARCH} characters", parameter="q"))

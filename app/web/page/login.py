@@ -52,14 +52,12 @@ class LoginRoom:
         )
         raise answer
 
-    async def _sign_out(self, request: web.Request) -> web.Response:
+    async def _sign_out(self, _request: web.Request) -> web.Response:
         answer = to(SIGN_IN, "signed-out")
         answer.del_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="Strict")
         raise answer
 
-    def _page(
-        self, request: web.Request, onward: str, *, status: int = 200, fault: str | None = None
-    ) -> web.Response:
+    def _page(self, request: web.Request, onward: str, *, status: int = 200, fault: str | None = None) -> web.Response:
         return self._frame.page(request, "login.html", status=status, title="Sign in", onward=onward, fault=fault)
 
 

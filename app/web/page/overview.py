@@ -1,5 +1,6 @@
 """The first page: what needs a person, how many jobs there are, the lanes, the last hour, what has landed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,7 +39,7 @@ class OverviewRoom:
         desk: knows the accounts.
     """
 
-    def __init__(self, frame: Frame, sight: Sight, desk: Desk) -> None:
+    def __init__(self, frame: Frame, sight: Sight, desk: Callable[[], Desk]) -> None:
         self._frame = frame
         self._sight = sight
         self._desk = desk
@@ -72,7 +73,7 @@ class OverviewRoom:
 
     def _example(self) -> str:
         """A first submission for a page that has nothing to show."""
-        for name, account in sorted(self._desk.accounts.items()):
+        for name, account in sorted(self._desk().accounts.items()):
             for operation in sorted(account.operations):
                 return f"tidewaiter submit {name} {operation}"
         return "tidewaiter submit ACCOUNT OPERATION"

@@ -1,6 +1,6 @@
 """The schedules: what recurs, when each ticks next, and the job that its last tick asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -32,7 +32,7 @@ class SchedulesRoom:
         store: how far they are.
     """
 
-    def __init__(self, frame: Frame, schedules: Mapping[str, Schedule], store: ScheduleStore) -> None:
+    def __init__(self, frame: Frame, schedules: Callable[[], Mapping[str, Schedule]], store: ScheduleStore) -> None:
         self._frame = frame
         self._schedules = schedules
         self._store = store
@@ -45,7 +45,7 @@ class SchedulesRoom:
         ticked, now = await self._store.ticked(), self._frame.clock.now()
         recurring = [
             Recurring(one, list(islice(one.ticks_after(now), _TICKS)), ticked.get(name))
-            for name, one in self._schedules.items()
+            for name, one in self._schedules().items()
         ]
         recurring.sort(key=lambda one: one.ticks[0] if one.ticks else float("inf"))
         return self._frame.page(request, "schedules.html", title="Schedules", recurring=recurring)

@@ -32,9 +32,9 @@ class Sight:
 
     def __init__(
         self,
-        desk: Desk,
+        desk: Callable[[], Desk],
         overview: Overview,
-        shards: Mapping[str, int],
+        shards: Callable[[], Mapping[str, int]],
         storage_trouble: Callable[[], str | None],
         clock: Clock,
     ) -> None:
@@ -57,4 +57,4 @@ class Sight:
             if self._overview.last is None:
                 raise
             picture, trouble = self._overview.last, str(error)
-        return View(picture, lanes_of(picture, self._desk.accounts, self._shards, self._clock.now()), trouble)
+        return View(picture, lanes_of(picture, self._desk().accounts, self._shards(), self._clock.now()), trouble)

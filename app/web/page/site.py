@@ -6,6 +6,7 @@ from aiohttp import web
 
 from app.desk import Desk
 from app.recurrence import Schedule
+from app.store.engine import Database
 from app.store.overview import Overview
 from app.store.schedules import ScheduleStore
 from app.store.search import JobSearch
@@ -22,11 +23,12 @@ from app.web.page.sight import Sight
 
 def page_routes(
     frame: Frame,
-    desk: Desk,
+    desk: Callable[[], Desk],
     overview: Overview,
+    database: Database,
     *,
-    shards: Mapping[str, int],
-    schedules: Mapping[str, Schedule],
+    shards: Callable[[], Mapping[str, int]],
+    schedules: Callable[[], Mapping[str, Schedule]],
     storage_trouble: Callable[[], str | None],
     secure: bool,
 ) -> list[web.RouteDef]:
@@ -36,13 +38,13 @@ def page_routes(
         frame: makes the pages.
         desk: answers for jobs and accounts, and does what admins ask.
         overview: draws the picture of how everything stands.
+        database: where jobs are looked for.
         shards: how many lanes each account has.
         schedules: the configured ones, by name.
         storage_trouble: why downloads wait for the storage, where they do.
         secure: whether browsers come by https.
     """
     sight = Sight(desk, overview, shards, storage_trouble, frame.clock)
-    database = desk.jobs.database
     search = JobSearch(database)
     rooms = (
         OverviewRoom(frame, sight, desk),

@@ -9,7 +9,7 @@ from typing import Final
 from app.domain.jsonvalue import Json
 
 _SPACE: Final = "\u00a0"
-# C0 but line ends and tabs, DEL, C1, what turns the direction of writing, and halves of pairs, which are no text at all.
+# C0 but line ends and tabs, DEL, C1, what turns the direction of writing, and halves of pairs, which are no text.
 _UNSEEN: Final = re.compile(
     "[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )

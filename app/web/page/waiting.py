@@ -49,7 +49,9 @@ def wait_of(job: Job, lane: LaneView | None, phase: Phase, now: float) -> Wait |
     if job.state in TERMINAL:
         return None
     if job.state is State.PARKED:
-        return Wait("Nobody can tell what became of its submit, so a person decides: adopt, retry or cancel.", held=True)
+        return Wait(
+            "Nobody can tell what became of its submit, so a person decides: adopt, retry or cancel.", held=True
+        )
     held = _held(lane, phase)
     if held is not None:
         return held

@@ -240,11 +240,6 @@ def _encode_states(states: Mapping[int, LaneState]) -> str:
     )
 
 
-def _status(row: Sequence[Any]) -> LaneStatus:
-    *known, window = row
-    return LaneStatus(*known, request_window=tuple(json.loads(window)))
-
-
 def _taken(row: Sequence[Any]) -> LaneRow:
     number, account, shard, epoch, closed_until, closed_reason, window, clean = row
     return LaneRow(number, account, shard, epoch, closed_until, closed_reason, tuple(json.loads(window)), clean)

@@ -25,6 +25,7 @@ from sqlalchemy import (
 
 from app.clock import Clock
 from app.domain.job import Job, State, Track
+from app.store import notifications
 from app.store.accounts import AccountStore, Pause
 from app.store.codec import JOB_COLUMNS, job_of
 from app.store.jobs import JobStore
@@ -84,7 +85,8 @@ class Arrival:
 class Picture:
     """Everything at one moment: ``at`` in epoch seconds; ``minutes`` are those of the last hour, oldest first.
 
-    ``parked`` and ``failures`` (failed or expired within that hour) are the newest few of them.
+    ``parked`` and ``failures`` (failed or expired within that hour) are the newest few of them; ``undelivered`` is what
+    each endpoint for notifications has not taken.
     """
 
     at: float
@@ -97,6 +99,7 @@ class Picture:
     arrivals: Sequence[Arrival]
     parked: Sequence[Job]
     failures: Sequence[Job]
+    undelivered: Mapping[str, notifications.Backlog]
 
 
 class OverviewStore:
@@ -109,9 +112,9 @@ class OverviewStore:
     def __init__(self, jobs: JobStore) -> None:
         self._database = jobs.database
         self._jobs = jobs
-        self.counts = jobs.counts
         self._lanes = LaneStore(jobs.database)
         self._accounts = AccountStore(jobs.database)
+        self._notifications = notifications.NotificationStore(jobs.database)
 
     async def picture(self, now: float) -> Picture:
         """Everything, as of ``now`` (epoch seconds)."""
@@ -126,6 +129,7 @@ class OverviewStore:
             await self.arrivals(),
             await self._jobs.find(states=[State.PARKED], limit=_MOST_TROUBLES),
             await self.failures(now),
+            await self._notifications.backlogs(),
         )
 
     async def counts(self) -> dict[State, int]:

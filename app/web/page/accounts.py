@@ -35,11 +35,10 @@ class AccountsRoom:
 
     async def _list(self, request: web.Request) -> web.Response:
         view = await self._sight.look()
-        accounts = [
-            (account, _lanes_of(view, name), view.picture.pauses.get(name))
-            for name, account in sorted(self._desk().accounts.items())
-        ]
-        return self._frame.page(request, "accounts.html", title="Accounts", view=view, accounts=accounts)
+        accounts = self._desk().accounts
+        served = {lane.account for lane in view.lanes}
+        idle = [account for name, account in sorted(accounts.items()) if name not in served]
+        return self._frame.page(request, "accounts.html", title="Accounts", view=view, accounts=accounts, idle=idle)
 
     async def _show(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]

@@ -54,6 +54,11 @@ def _of_process(picture: Picture, phase: Phase, storage: str | None) -> Iterator
         yield Matter(
             Level.URGENT, "No daemon serves this database", "Jobs are kept, nothing moves: start tidewaiter serve."
         )
+    for name, backlog in picture.undelivered.items():
+        if backlog.dead:
+            what = f"{counted(backlog.dead, 'notification')} to {name} could not be delivered"
+            again = "Given up after its last try; tidewaiter notifications tells which and tries them again."
+            yield Matter(Level.URGENT, what, again)
     if storage is not None:
         yield Matter(Level.URGENT, "Downloads wait for the storage", storage)
 

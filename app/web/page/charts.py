@@ -11,12 +11,14 @@ from app.store.overview import Minute
 HEIGHT: Final = 100.0
 _SPARE: Final = 0.2
 _STEPS: Final = (1.0, 2.0, 5.0, 10.0)
+# Seconds that people have a round name for, and their halves, too.
+_LENGTHS: Final = (1, 2, 4, 10, 20, 30, 60, 120, 240, 600, 1200, 1800, 3600, 7200, 14_400, 43_200, 86_400)
 _OUTCOMES: Final = (State.SUCCEEDED, State.FAILED, State.EXPIRED, State.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a bar: from ``start``, so ``long``, in units of the drawing; it stands for ``count`` jobs or seconds."""
+    """A part of a bar: from ``start``, so ``long``, in units of the drawing; ``count`` jobs or seconds."""
 
     state: State
     count: float
@@ -95,7 +97,8 @@ def columns(minutes: Sequence[Minute]) -> Columns:
 def curves(minutes: Sequence[Minute]) -> Curves:
     """How long landing took, by minute."""
     median, slow = [minute.delay_s(0.5) for minute in minutes], [minute.delay_s(0.95) for minute in minutes]
-    top = ceiling(max((value for value in slow if value is not None), default=0.0), least=1.0)
+    most = max((value for value in slow if value is not None), default=0.0)
+    top = float(next((length for length in _LENGTHS if length >= most), math.ceil(most / 86_400) * 86_400))
     return Curves(_curve(median, top), _curve(slow, top), top, float(len(minutes)))
 
 

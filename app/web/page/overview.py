@@ -89,7 +89,7 @@ def _headline(picture: Picture, *, matters: int) -> str:
     live = sum(picture.counts.get(state, 0) for state in _UNDER_WAY)
     moving = f"{counted(live, 'job')} under way" if live else "Nothing is under way"
     if matters:
-        return f"{moving}, {counted(matters, 'matter')} for a person."
+        return f"{moving}; {counted(matters, 'thing needs', 'things need')} a person."
     newest = picture.arrivals[0].job.finished_at if picture.arrivals else None
     if live and newest is not None:
         return f"{moving}; the last landed {rough(picture.at - newest)} ago."

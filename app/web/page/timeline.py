@@ -6,6 +6,37 @@ from typing import Final
 
 from app.domain.job import TERMINAL, Entry, State
 
+_WORDS: Final = {
+    "Submitted": "asked for",
+    "Intended": "the intent to submit is kept",
+    "Accepted": "the provider took it",
+    "Duplicate": "the provider has one like it already",
+    "Unsent": "it was not sent",
+    "Unknown": "nobody knows whether the provider took it",
+    "Adopted": "its remote job was found",
+    "Absent": "there is no remote job of it",
+    "Undecidable": "nobody can find out",
+    "Pending": "not ready yet",
+    "Ready": "the provider has finished",
+    "FetchStarted": "the download begins",
+    "Stored": "every file has landed",
+    "LinksExpired": "the links had expired",
+    "Cleaned": "the remote job is deleted",
+    "Cancelled": "the provider was told",
+    "CancelAsked": "somebody asked it to stop",
+    "RetryDecided": "a person decided to submit it again",
+    "AdoptDecided": "a person found its remote job",
+    "Retry": "trouble, tried again",
+    "Throttled": "the provider asks to be left alone",
+    "Unauthorized": "the credentials were refused",
+    "Interrupted": "interrupted, nothing is lost",
+    "Refused": "the provider refused",
+    "Gone": "the remote job is gone",
+    "Unmapped": "a reply that no rule knows",
+    "DeadlinePassed": "the deadline has passed",
+    "StorageFull": "the storage takes nothing",
+}
+
 _MOST_FOLDED: Final = 200
 _FEW: Final = 4
 
@@ -17,6 +48,11 @@ class Moment:
     entry: Entry
     after_s: float | None
     arrived: bool
+
+    @property
+    def words(self) -> str:
+        """The outcome in words for people."""
+        return _WORDS.get(self.entry.outcome, self.entry.outcome)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,12 +69,14 @@ class Stage:
             job = update.job
         return job
 
-    async def polling(self, account: str, operation: str, progress: str | None = None, **changes: object) -> Job:
+    async def polling(
+        self, account: str, operation: str, progress: str | None = None, wait_s: float | None = None, **changes: object
+    ) -> Job:
         """A job whose remote job is under way."""
         job = await self.add(account, operation, **changes)
         job = await self.learn(job, o.Intended(f"intent-{job.id}"), after_s=0.4)
         job = await self.learn(job, o.Accepted(f"exp-{self.rand.getrandbits(40):010x}"), after_s=0.3)
-        waits_s = self.rand.uniform(5, 90)
+        waits_s = wait_s if wait_s is not None else self.rand.uniform(5, 90)
         return await self.learn(job, o.Pending("RUNNING", progress, waits_s), after_s=self.rand.uniform(1, 8))
 
     async def landed(self, account: str, operation: str, files: int = 1, slow_s: float = 4.0) -> Job:
@@ -143,11 +145,11 @@ async def an_hour(stage: Stage, wishes: Sequence[tuple[str, str]], jobs: int) ->
     """An hour of work in which so many jobs end, most of them well; ends an hour later."""
     began = stage.clock.at
     for turn in range(jobs):
-        stage.clock.at = began + HOUR * (turn / jobs) ** 0.85
+        stage.clock.at = began + (HOUR - 60.0) * (turn / jobs) ** 0.85
         account, operation = stage.rand.choice(wishes)
         if stage.rand.random() < 0.02:
             job = await stage.polling(account, operation)
-            await stage.learn(job, o.CancelAsked(), after_s=2.0)
+            await stage.learn(job, o.CancelAsked(), o.Cancelled(), after_s=2.0)
         else:
             slow_s = 14.0 if 0.45 < turn / jobs < 0.6 else 4.0
             await stage.landed(account, operation, stage.rand.choice((1, 1, 1, 2, 3)), slow_s)
@@ -161,7 +163,9 @@ async def under_way(stage: Stage, wishes: Sequence[tuple[str, str]], polling: in
         stage.clock.at = now - stage.rand.uniform(20, 600)
         account, operation = stage.rand.choice(wishes)
         done = stage.rand.randint(1, 99)
-        await stage.polling(account, operation, stage.rand.choice((f"{done} %", f"{done} of 100", None)))
+        progress = stage.rand.choice((f"{done} %", f"{done} of 100", None))
+        wait_s = now - stage.clock.at + stage.rand.uniform(-6, 80)
+        await stage.polling(account, operation, progress, wait_s)
         if turn % 9 == 0:
             stage.clock.at = now - 9.0
             await stage.add(account, operation)

@@ -10,8 +10,10 @@ from random import SystemRandom
 from app.bootstrap.accounts import bind_accounts
 from app.clock import Clock, SystemClock
 from app.config import Config, host_and_port
+from app.config.notifications import NotificationTable
 from app.doctor.account import Ask, Examined, look_at_account
 from app.doctor.database import look_at_database, look_at_missing_file, look_at_sqlite
+from app.doctor.endpoint import Endpoint, look_at_endpoint
 from app.doctor.finding import Finding, Notes, failure
 from app.doctor.round import Check, examine
 from app.doctor.storage import look_at_folder, look_at_storage
@@ -209,7 +211,16 @@ def _of_addresses(config: Config, tools: _Tools) -> list[Check]:
     if http.public_url is not None and http.listen is not None:
         url, listen = http.public_url, host_and_port(http.listen)
         checks.append(Check("http", "http", partial(_of_http, url, listen, clock)))
+    for name, one in config.notifications.items():
+        checks.append(Check("notifications", name, partial(_of_receiver, name, one, clock)))
     return checks
+
+
+async def _of_receiver(name: str, receiver: NotificationTable, clock: Clock, notes: Notes) -> None:
+    """Nothing is sent: a receiver would take it for news."""
+    key, permit = f"notifications.{name}.url", f"set notifications.{name}.allow_private = true"
+    endpoint, private_ok = Endpoint.of(receiver.url), receiver.private_ok
+    await look_at_endpoint(notes, endpoint, clock, private_ok=private_ok, key=key, permit=permit)
 
 
 async def _of_callbacks(url: str, listen: tuple[str, int], wire: Wire, clock: Clock, notes: Notes) -> None:

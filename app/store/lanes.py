@@ -99,18 +99,22 @@ class LaneStatus:
     leased: bool
     closed_until: float | None
     closed_reason: str | None
-    request_window: tuple[float, ...] = ()
+    request_window: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """A daemon that lives: where it runs, and since when (epoch seconds, by the database's clock)."""
+    """A daemon that lives: where it runs, since when, and until when it counts as alive unless it is heard of again.
+
+    Both in epoch seconds by the database's clock.
+    """
 
     owner: str
     host: str
     pid: int
     version: str
     started_at: float
+    lease_until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +341,9 @@ _EVERY: Final = (
     .order_by(lanes.c.account, lanes.c.shard)
 )
 _WORKERS: Final = (
-    select(workers.c.owner, workers.c.host, workers.c.pid, workers.c.version, workers.c.started_at)
+    select(
+        workers.c.owner, workers.c.host, workers.c.pid, workers.c.version, workers.c.started_at, workers.c.lease_until
+    )
     .where(workers.c.lease_until > DatabaseNow())
     .order_by(workers.c.started_at, workers.c.owner)
 )

@@ -66,7 +66,9 @@ def _configuration(session: Session) -> tuple[Config | None, list[Finding]]:
         return None, [_fault(one) for one in faults]
     found = [_caution(one) for one in cautions(config, known_settings(config))]
     if not found:
-        found = [Finding("configuration", str(config.path), Status.OK, f"{len(config.accounts)} accounts", "", 0.0)]
+        number = len(config.accounts)
+        told = f"{number} account{'s' * (number != 1)}, and nothing to remark"
+        found = [Finding("configuration", str(config.path), Status.OK, told, "", 0.0)]
     return config, found
 
 

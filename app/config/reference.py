@@ -73,7 +73,8 @@ and `seconds`.
 | `http` | whether the HTTP listener is up; its public address has `dns` and `tls` looked at |
 
 Checks of accounts run side by side, each with a time limit of its own. The probe spends the account's rate limit as
-any other request does: the doctor counts its own, and does not know of those that a daemon makes at the same time.
+any other request does; of a daemon's requests the doctor knows those that the database knows, which is some seconds
+behind.
 """
 
 

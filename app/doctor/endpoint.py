@@ -76,6 +76,8 @@ async def look_at_name(
         notes.add("dns", failure(told, f"see that {key} is right, and DNS works"))
         return ()
     verdict = addresses_verdict(endpoint.host, addresses, private_ok=private_ok, permit=permit)
+    if verdict.status is Status.OK and addresses == [endpoint.host]:
+        return addresses  # an address itself: there is no name to tell anything of
     return () if notes.add("dns", verdict) is Status.FAILURE else addresses
 
 
@@ -89,8 +91,6 @@ def addresses_verdict(host: str, addresses: Sequence[str], *, private_ok: bool, 
     """Of a host's addresses, whether each may be reached."""
     blocked = next(((one, kind) for one in addresses if (kind := blocked_kind(one)) is not None), None)
     if blocked is None or private_ok:
-        if list(addresses) == [host]:
-            return ok(f"{host} is an address itself")
         return ok(f"{host} has the address {', '.join(addresses)}")
     address, kind = blocked
     mend = f"{permit}, if it is meant to be there" if permit else "see that DNS gives its public address"

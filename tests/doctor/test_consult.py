@@ -68,11 +68,11 @@ def database(folder: Path) -> sqlite3.Connection:
 
 
 async def test_an_account_that_works(tmp_path: Path) -> None:
-    """Name, connection, login and clock are in order; nothing was made, for there is no database yet."""
+    """Connection, login and clock are in order; nothing was made, for there is no database yet."""
     async with OneAllEmulator(clock=CLOCK, public_key="public", private_key="canary-key") as provider:
         found = await consulted(tmp_path, account(provider.origin))
     statuses = {check: one.status for (subject, check), one in found.items() if subject == "shop"}
-    assert statuses == dict.fromkeys(["dns", "tls", "login", "clock"], Status.OK)
+    assert statuses == dict.fromkeys(["tls", "login", "clock"], Status.OK)
     assert found["database", "database"].status is Status.INFO
     assert names_in(tmp_path) == ["tidewaiter.toml"]
 

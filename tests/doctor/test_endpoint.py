@@ -69,6 +69,14 @@ async def test_a_name_without_an_address() -> None:
     assert "accounts.shop.settings" in found["dns"].mend
 
 
+async def test_a_name(server: Server) -> None:
+    """A name is told with its addresses; an address that stands for itself is not told as a name."""
+    found = await looked_at(f"http://localhost:{server.port}")
+    assert "127.0.0.1" in found["dns"].message
+    assert found["tls"].status is Status.OK
+    assert list(await looked_at(server.origin)) == ["tls"]
+
+
 async def test_the_guard(server: Server) -> None:
     """A private address without permission is told with what permits it, and not connected to."""
     found = await looked_at(server.origin, private_ok=False)

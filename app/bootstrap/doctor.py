@@ -1,7 +1,7 @@
 """The doctor put together: from a configuration to the checks of everything that it names."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -14,8 +14,8 @@ from app.config.notifications import NotificationTable
 from app.doctor.account import Ask, Examined, look_at_account
 from app.doctor.database import look_at_database, look_at_missing_file, look_at_sqlite
 from app.doctor.endpoint import Endpoint, look_at_endpoint
-from app.doctor.finding import Finding, Notes, failure
-from app.doctor.round import Check, examine
+from app.doctor.finding import Notes, failure
+from app.doctor.round import Check, Tell, examine
 from app.doctor.storage import look_at_folder, look_at_storage
 from app.doctor.ways_in import look_at_callbacks, look_at_way_in
 from app.domain.outcome import Throttled
@@ -61,13 +61,14 @@ class _Tools:
 
 
 async def consult(
-    config: Config, log: EventLog, *, accounts: Collection[str] = (), offline: bool = False
-) -> AsyncIterator[list[Finding]]:
+    config: Config, log: EventLog, tell: Tell, *, accounts: Collection[str] = (), offline: bool = False
+) -> None:
     """Try what the configuration names, check by check.
 
     Args:
         config: a configuration that has no faults.
         log: told of logins; it learns their tokens, to keep them out of what is said.
+        tell: hears what is found, check by check.
         accounts: only these, where there are any; others are not looked at.
         offline: nothing is asked over the network.
     """
@@ -78,8 +79,7 @@ async def consult(
         if database is not None:
             stack.push_async_callback(database.close)
         # What follows asks the database about the accounts, so it comes first and by itself.
-        async for found in examine(_of_this_machine(config, address, database, clock, offline=offline), clock):
-            yield found
+        await examine(_of_this_machine(config, address, database, clock, offline=offline), clock, tell)
         if offline:
             return
         known = {} if database is None else await _known(database, config.accounts)
@@ -89,8 +89,7 @@ async def consult(
             *(_of_account(config, one, known.get(one.name), tools) for one in bound.values()),
             *_of_addresses(config, tools),
         ]
-        async for found in examine(checks, clock):
-            yield found
+        await examine(checks, clock, tell)
 
 
 async def _opened(config: Config, address: Address, clock: Clock) -> Database | None:

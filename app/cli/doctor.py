@@ -91,8 +91,11 @@ async def _consult(
 ) -> None:
     with session.log(config) as log:
         log.add_secrets(secrets_of(bind_accounts(config)))
-        async for found in consult(config, log, accounts=accounts, offline=offline):
+
+        def tell(found: list[Finding]) -> None:
             shown([_cleaned(one, session.clean) for one in found])
+
+        await consult(config, log, tell, accounts=accounts, offline=offline)
 
 
 def _cleaned(finding: Finding, clean: Callable[[str], str]) -> Finding:

@@ -53,7 +53,8 @@ async def consulted(
     await asyncio.to_thread(path.write_text, text)
     config = load(path, environ or {})
     log = configure("json", "error", config.secrets, stream=io.StringIO())
-    found = [one async for part in consult(config, log, accounts=accounts, offline=offline) for one in part]
+    found: list[Finding] = []
+    await consult(config, log, found.extend, accounts=accounts, offline=offline)
     log.close()
     return {(one.subject, one.check): one for one in found}
 

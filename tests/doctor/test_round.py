@@ -2,8 +2,10 @@
 
 import asyncio
 
+import pytest
+
 from app.clock import SystemClock
-from app.doctor.finding import Notes, ok
+from app.doctor.finding import Finding, Notes, ok
 from app.doctor.round import Check, examine
 
 CLOCK = SystemClock()
@@ -25,8 +27,9 @@ async def test_checks_run_side_by_side() -> None:
         notes.add("look", ok(notes.subject))
 
     checks = [Check("look", str(number), look) for number in range(7)]
-    found = [one.message async for part in examine(checks, CLOCK, at_once=3) for one in part]
-    assert found == [str(number) for number in range(7)]
+    found: list[Finding] = []
+    await examine(checks, CLOCK, found.extend, at_once=3)
+    assert [one.message for one in found] == [str(number) for number in range(7)]
     assert most == 3
 
 
@@ -37,7 +40,8 @@ async def test_a_check_without_an_end() -> None:
         notes.add("first", ok("done"))
         await asyncio.Event().wait()
 
-    (found,) = [part async for part in examine([Check("second", "shop", look, limit_s=0.01)], CLOCK)]
+    found: list[Finding] = []
+    await examine([Check("second", "shop", look, limit_s=0.01)], CLOCK, found.extend)
     assert [(one.check, one.subject, one.status) for one in found] == [
         ("first", "shop", "ok"),
         ("second", "shop", "failure"),
@@ -55,6 +59,28 @@ async def test_a_check_that_breaks() -> None:
     async def works(notes: Notes) -> None:
         notes.add("works", ok("well"))
 
-    found = [one async for part in examine([Check("a", "", breaks), Check("b", "", works)], CLOCK) for one in part]
+    found: list[Finding] = []
+    await examine([Check("a", "", breaks), Check("b", "", works)], CLOCK, found.extend)
     assert [(one.check, one.message) for one in found] == [("a", "broke off: LookupError: what"), ("works", "well")]
     assert "fault of the program" in found[0].mend
+
+
+async def test_whoever_is_told_may_end_it() -> None:
+    """A reader that has gone away ends the round with its own error, and what was under way is cancelled."""
+    ended = asyncio.Event()
+
+    async def first(notes: Notes) -> None:
+        notes.add("first", ok(""))
+
+    async def second(_: Notes) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    def gone(_: list[Finding]) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        await examine([Check("first", "", first), Check("second", "", second)], CLOCK, gone)
+    assert ended.is_set()

@@ -1,5 +1,6 @@
 """How ``top`` looks: one picture of everything, cut to the size of a terminal, or whole where nobody's screen ends."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _WIDE: Final = 110
 _LONGEST: Final = 300
+_MARKS: Final = re.compile(r"(<[^>]*>|\s)+")
 _BAR: Final = 8
 _NAME: Final = 16
 _NAME_WIDE: Final = 28
@@ -239,7 +241,7 @@ def _stands(lane: "LaneView", now: float) -> Text:
     if lane.until is not None:
         told.append(f", {_roughly(lane.until - now)} left")
     if lane.reason and lane.standing.value in _EXPLAINED:
-        told.append(f": {_brief(lane.reason)}")
+        told.append(f": {_reason(lane.reason)}")
     return told
 
 
@@ -247,7 +249,7 @@ def _troubles(jobs: Sequence[Job], sight: Sight, width: int | None) -> Table:
     made = _table(width, *_JOB, ("state", "left"), ("age", "right"), ("why", "rest"))
     for job in jobs:
         since = job.finished_at or job.intent_at or job.created_at
-        made.add_row(*_named(job), state_text(job.state), _age(sight.now - since), Text(_brief(job.reason or "")))
+        made.add_row(*_named(job), state_text(job.state), _age(sight.now - since), Text(_reason(job.reason or "")))
     return made
 
 
@@ -300,6 +302,11 @@ def _table(width: int | None, *columns: tuple[str, str]) -> Table:
 def _line(text: Text) -> Text:
     text.no_wrap, text.overflow = True, "ellipsis"
     return text
+
+
+def _reason(said: str) -> str:
+    """A reason without the marks of a page that a provider may have answered with."""
+    return printable(_MARKS.sub(" ", said[:_LONGEST])).strip()
 
 
 def _brief(said: str) -> str:

@@ -151,12 +151,6 @@ class LaneStore:
         async with self._database.reading() as connection:
             return list((await connection.execute(_IDS, {"account": account})).scalars())
 
-    async def recent_requests(self, account: str) -> list[float]:
-        """When the account's requests were made that its limit still counts, as far as its owners have told."""
-        async with self._database.reading() as connection:
-            windows = (await connection.execute(_WINDOWS, {"account": account})).scalars()
-            return sorted(at for window in windows for at in json.loads(window))
-
     async def beat(self, owner: str, host: str, pid: int, version: str, lease_s: float) -> None:
         """Tell that a worker lives, for the next ``lease_s`` seconds."""
         worker = {"holder": owner, "host": host, "pid": pid, "version": version, "lease_s": lease_s}
@@ -326,7 +320,6 @@ def _worker_upsert(dialect: str) -> Executable:
 
 
 _IDS: Final = select(lanes.c.id).where(lanes.c.account == bindparam("account", type_=Text())).order_by(lanes.c.shard)
-_WINDOWS: Final = select(lanes.c.request_window).where(lanes.c.account == bindparam("account", type_=Text()))
 _LIVE_WORKERS: Final = select(func.count()).where(workers.c.lease_until > DatabaseNow()).scalar_subquery()
 _FORGET: Final = delete(workers).where(workers.c.owner == _OWNER)
 _FORGET_DEAD: Final = delete(workers).where(workers.c.lease_until < DatabaseNow() - _FORGOTTEN_S)

@@ -27,6 +27,7 @@ from sqlalchemy import (
 
 from app.clock import Clock
 from app.domain.job import Job, State, Track
+from app.store import notifications
 from app.store.accounts import AccountStore, Pause
 from app.store.codec import JOB_COLUMNS, job_of
 from app.store.jobs import JobStore
@@ -88,7 +89,8 @@ class Arrival:
 class Picture:
     """Everything at one moment: ``at`` in epoch seconds; ``minutes`` are those of the last hour, oldest first.
 
-    ``parked`` and ``failures`` (failed or expired within that hour) are the newest few of them.
+    ``parked`` and ``failures`` (failed or expired within that hour) are the newest few of them; ``undelivered`` is what
+    each endpoint for notifications has not taken.
     """
 
     at: float
@@ -101,6 +103,7 @@ class Picture:
     arrivals: Sequence[Arrival]
     parked: Sequence[Job]
     failures: Sequence[Job]
+    undelivered: Mapping[str, notifications.Backlog]
 
 
 class OverviewStore:
@@ -115,6 +118,7 @@ class OverviewStore:
         self._jobs = jobs
         self._lanes = LaneStore(jobs.database)
         self._accounts = AccountStore(jobs.database)
+        self._notifications = notifications.NotificationStore(jobs.database)
 
     async def picture(self, now: float, account: str | None = None) -> Picture:
         """Everything, as of ``now`` (epoch seconds).
@@ -132,6 +136,7 @@ class OverviewStore:
             await self.arrivals(account=account, since=0.0 if account is None else now - _DAY_S),
             await self._jobs.find(account=account, states=[State.PARKED], limit=_MOST_TROUBLES),
             await self.failures(now, account),
+            await self._notifications.backlogs(),
         )
 
     async def counts(self) -> dict[State, int]:
@@ -188,6 +193,11 @@ class Overview:
         self._turn = asyncio.Lock()
         self._picture: Picture | None = None
         self._good_until = 0.0
+
+    @property
+    def last(self) -> Picture | None:
+        """The picture that was drawn last, however old it is; ``None`` before the first."""
+        return self._picture
 
     async def look(self) -> Picture:
         """A picture that is at most a second old, or twenty times as old as drawing it takes.

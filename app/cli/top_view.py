@@ -126,6 +126,8 @@ def _head(sight: Sight, width: int | None) -> Iterator[Text]:
     if sight.picture is not None:
         yield _line(_jobs(sight, sight.picture))
         yield _line(_landings(sight.picture, width))
+        if sight.account is None and any(one.waiting or one.dead for one in sight.picture.undelivered.values()):
+            yield _line(_undelivered(sight.picture))
 
 
 def _daemons(workers: "Sequence[WorkerStatus]", sight: Sight) -> Text:
@@ -168,6 +170,17 @@ def _landings(picture: "Picture", width: int | None) -> Text:
     half, most = delay_of(picture, 0.5), delay_of(picture, 0.95)
     if half is not None and most is not None:
         told.append(f" · delay p50 {duration(half)}, p95 {duration(most)}")
+    return told
+
+
+def _undelivered(picture: "Picture") -> Text:
+    """What receivers have not been told: it waits for its next try, or was given up."""
+    told = Text("untold")
+    for name, backlog in sorted(picture.undelivered.items()):
+        if backlog.waiting or backlog.dead:
+            told.append(f"  {_brief(name)} {backlog.waiting:,} waiting")
+        if backlog.dead:
+            told.append_text(Text.assemble(", ", (f"{backlog.dead:,} given up", "bold red")))
     return told
 
 

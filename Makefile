@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check fmt lint types arch bench docs-events docs-config docs-metrics lock build clean
+.PHONY: help demo test check fmt lint types arch bench docs docs-events docs-config docs-metrics lock build image clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,9 +25,10 @@ fmt: .venv/dev.stamp ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-lint: .venv/dev.stamp ## Check style and formatting
+lint: .venv/dev.stamp ## Check style and formatting, and the Dockerfile
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/hadolint Dockerfile
 
 types: .venv/dev.stamp ## Check types
 	$(BIN)/mypy
@@ -38,6 +39,9 @@ arch: .venv/dev.stamp ## Check that imports only point down, and that no Python 
 
 bench: .venv/dev.stamp ## Run the benchmarks
 	$(BIN)/python -m tests.bench
+
+docs: .venv/dev.stamp ## Build the documentation in dist/site; a link that leads nowhere is an error
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky docs dist/site
 
 docs-events: .venv/runtime.stamp ## Write docs/events.md from the catalogue of log events
 	$(BIN)/python -m app.events > docs/events.md
@@ -52,6 +56,9 @@ docs-metrics: .venv/runtime.stamp ## Write docs/metrics.md from the catalogue of
 build: .venv/runtime.stamp ## Build the wheel in dist/
 	$(BIN)/python -m hatchling build --target wheel
 
+image: ## Build the container image, with docker, podman or buildah
+	config/deploy/build-image.sh
+
 # Pins stay as they are where they still fit; `make lock LOCK_ARGS=--upgrade` moves them all.
 # The development lock comes first and bounds the others, so that a version is the same in each.
 lock: .venv/bin/pip ## Write the lock files from pyproject.toml
@@ -63,7 +70,7 @@ lock: .venv/bin/pip ## Write the lock files from pyproject.toml
 			--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(LOCK_ARGS) "$$@"; \
 	} && \
 	compile pyproject.toml --group dev --output-file $(LOCKS)/dev.txt && \
-	compile pyproject.toml --constraint $(LOCKS)/dev.txt --output-file $(LOCKS)/runtime.txt && \
+	compile pyproject.toml --extra object --constraint $(LOCKS)/dev.txt --output-file $(LOCKS)/runtime.txt && \
 	compile --group build --constraint $(LOCKS)/dev.txt --output-file $(LOCKS)/build.txt
 
 clean: ## Remove the environment and everything that was built

@@ -21,6 +21,11 @@ class Event:
 _JOB = {"job": "job number", "account": "account name", "operation": "operation name"}
 _STEP = {**_JOB, "state": "state of the job"}
 _REASON = {"reason": "one sentence, redacted"}
+_NOTIFICATION = {
+    "notification": "its number", "endpoint": "its name in the configuration", "job": "job number",
+    "account": "account name", "state": "what the receiver is told that the job has reached",
+    "attempts": "attempts so far",
+}  # fmt: skip
 _LANE = {"lane": "lane number", "account": "account name"}
 
 _EVENTS = (
@@ -157,6 +162,15 @@ _EVENTS = (
         **_REASON, "waiting": "outcomes not yet committed",
     }),
     Event("store.resumed", "info", "The database can be written again.", {"waiting": "outcomes that were kept"}),
+    Event("notification.delivered", "info", "A receiver has taken a notification.", {
+        **_NOTIFICATION, "late_s": "seconds after what it tells of",
+    }),
+    Event("notification.troubled", "info", "A notification was not taken, and will be sent again.", {
+        **_NOTIFICATION, **_REASON, "due_in_s": "seconds until then",
+    }),
+    Event("notification.died", "error", "A notification was given up; `tidewaiter notifications retry` revives it.", {
+        **_NOTIFICATION, **_REASON,
+    }),
     Event("library.logged", "warning", "A library that the daemon uses had something to say.", {
         "logger": "name of the library's logger", "message": "what it said, redacted", "traceback": "with a fault",
     }),

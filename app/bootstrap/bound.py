@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.bootstrap.access import faults_of_access
 from app.bootstrap.accounts import bind_accounts, read_schedules
+from app.bootstrap.notifications import faults_of_notifications
 from app.config import Config, ConfigError
 from app.providers.provider import BoundAccount
 
@@ -47,9 +48,10 @@ def bind(config: Config) -> Bound:
     """A configuration with its accounts bound, once it is known that a daemon can work with all of it.
 
     Raises:
-        ConfigError: what is wrong with accounts, their specs, the schedules, the listeners and the tokens, all at once.
+        ConfigError: what is wrong with accounts, their specs, the schedules, the listeners, the tokens and the
+            notifications, all at once.
     """
-    faults = faults_of_access(config)
+    faults = (*faults_of_access(config), *faults_of_notifications(config))
     try:
         accounts = bind_accounts(config)
         read_schedules(config, accounts)

@@ -11,15 +11,18 @@ from app.bootstrap.bound import Bound
 from app.bootstrap.desk import desk_of
 from app.bootstrap.lanes import Shared, lane_maker
 from app.bootstrap.measured import measured
+from app.bootstrap.notifications import endpoints_of, subscriptions_of
 from app.bootstrap.seams import Seams
 from app.config import Config
 from app.log import EventLog
 from app.providers.provider import BoundAccount
 from app.store.accounts import AccountStore
+from app.store.deliveries import DeliveryStore
 from app.store.hints import Hint, HintStore
 from app.store.jobs import JobStore
 from app.store.lanes import LaneRow, LaneStore
 from app.store.schedules import ScheduleStore
+from app.transport.webhook import WebhookSender
 from app.web.callbacks import CallbackListener
 from app.worker.calendar import Calendar
 from app.worker.chores import Heartbeat, Janitor, LookOut
@@ -28,6 +31,7 @@ from app.worker.fetch import Fetcher
 from app.worker.hold import Hold
 from app.worker.leases import Identity, Leases
 from app.worker.narrator import Narrator
+from app.worker.notifier import Notifier
 from app.worker.pauses import Pauses
 from app.worker.recorder import Recorder
 from app.worker.storage_gate import StorageGate
@@ -80,6 +84,8 @@ def setup_of(bound: Bound, shared: Shared) -> Setup:
         heartbeat_s=config.worker.heartbeat_s,
         keep_finished_s=config.retention.finished_days * _DAY_S,
         keep_parts_s=config.retention.partial_hours * _HOUR_S,
+        subscriptions=subscriptions_of(config),
+        endpoints=endpoints_of(config),
     )
 
 
@@ -102,7 +108,7 @@ async def build_daemon(
 async def assemble(bound: Bound, seams: Seams, log: EventLog, listening: socket.socket | None = None) -> Assembled:
     """Put a daemon together; the lanes of every account exist afterwards. Callbacks come in on ``listening``."""
     config, clock, database, metrics = bound.config, seams.clock, seams.database, seams.metrics
-    jobs, lanes = JobStore(database), LaneStore(database)
+    jobs, lanes = JobStore(database, subscriptions_of(config)), LaneStore(database)
     await lanes.ensure(shards_of(bound))
     owner = f"{seams.rand.getrandbits(64):016x}"
     narrator = Narrator(log, clock, jobs, metrics.polled)
@@ -140,7 +146,7 @@ async def assemble(bound: Bound, seams: Seams, log: EventLog, listening: socket.
         if lane is not None:
             lane.hurry(hint.job)
 
-    hints = HintStore(database)
+    hints, deliveries = HintStore(database), DeliveryStore(database)
     listener = listening and CallbackListener(listening, hints, wake=wake, clock=clock, log=log)
     parts = Parts(
         recorder,
@@ -158,6 +164,7 @@ async def assemble(bound: Bound, seams: Seams, log: EventLog, listening: socket.
         ),
         Janitor(
             jobs,
+            deliveries,
             seams.storage,
             clock,
             log,
@@ -166,6 +173,15 @@ async def assemble(bound: Bound, seams: Seams, log: EventLog, listening: socket.
         ),
         gate,
         Calendar(setup.schedules, ScheduleStore(database), setup.submit, clock, log),
+        Notifier(
+            deliveries,
+            WebhookSender(seams.wire, clock),
+            setup.endpoints,
+            clock=clock,
+            rand=seams.rand,
+            log=log,
+            every_s=setup.lookout_s,
+        ),
         (listener.run,) if listener else (),
     )
     metrics.serve(bound.operations, measured(leases, pauses, recorder, gate, clock))

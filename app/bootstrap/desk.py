@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from random import Random, SystemRandom
 
 from app.bootstrap.accounts import bind_accounts, read_schedules, secrets_of
+from app.bootstrap.notifications import subscriptions_of
 from app.clock import Clock, SystemClock
 from app.config import Config
 from app.desk import Desk
@@ -18,6 +19,7 @@ from app.store.address import Address
 from app.store.engine import Database
 from app.store.jobs import JobStore
 from app.store.lanes import LaneStore
+from app.store.notifications import NotificationStore
 from app.store.schedules import ScheduleStore
 
 
@@ -51,6 +53,13 @@ async def open_schedules(
         yield read_schedules(config, desk.accounts), ScheduleStore(desk.jobs.database), desk
 
 
+@asynccontextmanager
+async def open_notifications(config: Config, log: EventLog) -> AsyncIterator[NotificationStore]:
+    """The notifications of the configured database; raises as :func:`open_desk` does."""
+    async with open_desk(config, log) as desk:
+        yield NotificationStore(desk.jobs.database)
+
+
 def desk_of(
     config: Config,
     accounts: Mapping[str, BoundAccount],
@@ -63,7 +72,7 @@ def desk_of(
     """The desk on an open database; ``rand`` spreads jobs over an account's lanes."""
     return Desk(
         accounts,
-        JobStore(database),
+        JobStore(database, subscriptions_of(config)),
         LaneStore(database),
         pauses=AccountStore(database),
         shards={name: account.shards for name, account in config.accounts.items()},

@@ -2,13 +2,14 @@
 
 from app.bootstrap.access import faults_of_access
 from app.bootstrap.accounts import bind_accounts, read_schedules
+from app.bootstrap.notifications import faults_of_notifications
 from app.config import Config, ConfigError
 from app.config.faults import Fault
 
 
 def faults_of(config: Config) -> tuple[Fault, ...]:
-    """What is wrong with accounts, their specs, the schedules and the listeners; empty when a daemon could start."""
-    return (*_faults_of_accounts(config), *faults_of_access(config))
+    """What is wrong with accounts, specs, schedules, listeners and notifications; empty when a daemon could start."""
+    return (*_faults_of_accounts(config), *faults_of_access(config), *faults_of_notifications(config))
 
 
 def _faults_of_accounts(config: Config) -> tuple[Fault, ...]:

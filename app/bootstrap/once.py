@@ -58,6 +58,8 @@ async def run_once(
                 # A daemon may be listening there already, and one job can well be polled.
                 "callbacks": CallbacksTable(),
                 "http": HttpTable(),
+                # Whoever runs it sees how it ends; nobody would be left to send it again.
+                "notifications": {},
             }
         )
         clock = SystemClock()

@@ -3,6 +3,7 @@
 from app.config.accounts import AccountTable, LimitsTable, ScheduleTable
 from app.config.faults import ConfigError, Fault
 from app.config.load import PREFIX, load
+from app.config.notifications import NotificationTable
 from app.config.origin import Origin, Source
 from app.config.tables import CallbacksTable, Config, HttpTable, TokenTable
 from app.config.values import host_and_port
@@ -16,6 +17,7 @@ __all__ = [
     "Fault",
     "HttpTable",
     "LimitsTable",
+    "NotificationTable",
     "Origin",
     "ScheduleTable",
     "Source",

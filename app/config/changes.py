@@ -10,8 +10,8 @@ from app.config.tables import Config
 
 _Key: TypeAlias = tuple[str, ...]
 
-_TAKEN_OVER: Final = frozenset({"accounts", "callbacks", "http", "log", "providers", "retention", "schedules", "tokens",
-                                "worker"})  # fmt: skip
+_TAKEN_OVER: Final = frozenset({"accounts", "callbacks", "http", "log", "notifications", "providers", "retention",
+                                "schedules", "tokens", "worker"})  # fmt: skip
 """Tables that a running daemon takes over. One that is not named here waits for a restart, whoever adds it."""
 
 _KEPT: Final = frozenset({("callbacks", "listen"), ("http", "listen"), ("log", "format"), ("worker", "lease_s")})

@@ -105,6 +105,7 @@ def _secrets_in(config: Config, leaves: _Layer) -> Iterator[str]:
         yield unquote(password)
     yield from config.storage.options.secrets
     yield from (token.token for token in config.tokens.values())
+    yield from (secret for one in config.notifications.values() for secret in one.secrets)
 
 
 # --- file and environment ---------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 from app.config.accounts import AccountTable, RecurringTable
 from app.config.base import Table
 from app.config.faults import Fault
+from app.config.notifications import NotificationTable
 from app.config.origin import Origin, Source
 from app.config.storage import StorageTable
 from app.config.values import (
@@ -23,6 +24,7 @@ from app.config.values import (
     FromOne,
     FromZero,
     ListenAddress,
+    NotificationName,
     Paths,
     Positive,
     PublicUrl,
@@ -152,6 +154,7 @@ class Config(Table):
     tokens: Mapping[TokenName, TokenTable] = {}
     accounts: Mapping[AccountName, AccountTable]
     schedules: Mapping[ScheduleName, RecurringTable] = {}
+    notifications: Mapping[NotificationName, NotificationTable] = {}
 
     _path: Path = PrivateAttr(default=Path())
     _origins: Mapping[tuple[str, ...], Origin] = PrivateAttr(default_factory=dict)

@@ -139,6 +139,9 @@ ZoneName: TypeAlias = Annotated[str, AfterValidator(_zone_name)]
 
 AccountName: TypeAlias = Annotated[str, AfterValidator(named("an account")), WithJsonSchema({"pattern": f"^{_NAME}$"})]
 ScheduleName: TypeAlias = Annotated[str, AfterValidator(named("a schedule")), WithJsonSchema({"pattern": f"^{_NAME}$"})]
+NotificationName: TypeAlias = Annotated[
+    str, AfterValidator(named("a notification")), WithJsonSchema({"pattern": f"^{_NAME}$"})
+]
 TokenName: TypeAlias = Annotated[str, AfterValidator(named("a token")), WithJsonSchema({"pattern": f"^{_NAME}$"})]
 BearerToken: TypeAlias = Annotated[
     str, AfterValidator(_bearer_token), WithJsonSchema({"type": "string", "pattern": f"^{_BEARER_TOKEN}$"})

@@ -28,7 +28,12 @@ def encode(rows: Sequence[Sequence[object]]) -> str:
     text = _to_json(rows)
     if _NUL_ESCAPED not in text and _is_utf8(text):
         return text
-    return _to_json([[_UNSTORABLE.sub("\ufffd", v) if isinstance(v, str) else v for v in row] for row in rows])
+    return _to_json([[storable(v) if isinstance(v, str) else v for v in row] for row in rows])
+
+
+def storable(text: str) -> str:
+    """The text as both databases take it: what they do not take became U+FFFD."""
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def rows_of(dialect: str, columns: Sequence[tuple[str, TypeEngine[Any]]]) -> Subquery:

@@ -9,14 +9,14 @@ from typing import Any, Final, TypeAlias
 
 import aiosqlite
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.clock import Clock
 from app.store.address import Address
 from app.store.errors import HandleTakenError, SchemaError, StoreUnavailableError, unavailable
 from app.store.revisions import known_revisions
-from app.store.tables import CLOCK_FUNCTION
+from app.store.tables import CLOCK_FUNCTION, DatabaseNow
 
 __all__ = ["Database", "HandleTakenError", "SchemaError", "SqliteConnect", "StoreUnavailableError"]
 
@@ -127,6 +127,15 @@ class Database:
         """The revision of the migrations that the database is at; ``None`` when it has no tables yet."""
         async with self.reading() as connection:
             return await connection.run_sync(_revision_of)
+
+    async def now(self) -> float:
+        """The database's own clock, in epoch seconds.
+
+        Raises:
+            StoreUnavailableError: the database cannot be used.
+        """
+        async with self.reading() as connection:
+            return float((await connection.execute(select(DatabaseNow()))).scalar_one())
 
     async def check_schema(self) -> None:
         """Make sure that the tables are those of this program.

@@ -1,4 +1,4 @@
-"""The group commit: many updates in one fenced statement, with the history and the artifacts that they bring.
+"""The group commit: many updates in one fenced statement, with the history, files and notifications that they bring.
 
 An update is written only where the stored job still has the version that the update started from, *and* its lane is
 still held by the writer at the epoch at which the step began. Whoever lost the lane, or was overtaken by a person's
@@ -47,6 +47,7 @@ from app.domain.machine import Update
 from app.domain.manifest import Artifact
 from app.store.batch import PARAMETER, encode, rows_of
 from app.store.codec import links_text
+from app.store.outbox import Outbox
 from app.store.tables import artifacts, history, jobs, lanes
 
 _SERIAL_BITS = 40
@@ -112,9 +113,11 @@ class GroupCommit:
 
     Args:
         dialect: ``sqlite`` or ``postgresql``.
+        outbox: takes what is to be told of the jobs.
     """
 
-    def __init__(self, dialect: str) -> None:
+    def __init__(self, dialect: str, outbox: Outbox) -> None:
+        self._outbox = outbox
         changed = rows_of(dialect, _UPDATE)
         self._staying = _staying_update(changed)
         self._moving = _moving_update(changed)
@@ -146,6 +149,7 @@ class GroupCommit:
         accepted = result.scalar() is not None
         if accepted and decision.entry is not None:
             await self.tell(connection, [(*_entry(decision.entry), None)])
+            await self._outbox.write(connection, [decision])
         return accepted
 
     async def tell(self, connection: AsyncConnection, rows: Sequence[Sequence[object]]) -> None:
@@ -169,6 +173,8 @@ class GroupCommit:
         landed = [(one.update.job.id, *_artifact(file)) for one in accepted for file in one.update.artifacts]
         if landed:
             await connection.execute(self._artifacts, {PARAMETER: encode(landed)})
+        if told:
+            await self._outbox.write(connection, [one.update for one in accepted if one.update.entry is not None])
 
     async def _written_before(self, connection: AsyncConnection, group: Sequence[FencedUpdate]) -> frozenset[int]:
         if not group:

@@ -26,11 +26,13 @@ from sqlalchemy.exc import IntegrityError
 from app.domain.job import CANCELLED_AT_ONCE, LIVE, REMOTE, Entry, Job, NewJob, State, Track
 from app.domain.machine import Update
 from app.domain.manifest import Artifact
+from app.domain.notification import Subscription
 from app.domain.sharing import Follower
 from app.store.adding import Adding
 from app.store.codec import ARTIFACT_COLUMNS, ENTRY_COLUMNS, JOB_COLUMNS, artifact_of, entry_of, job_of
 from app.store.engine import Database, HandleTakenError
 from app.store.group import FencedUpdate, GroupCommit
+from app.store.outbox import Outbox
 from app.store.tables import HANDLE_INDEX, HandleKey, artifacts, history, jobs, lanes
 
 __all__ = ["FencedUpdate", "JobStore", "Recorded"]
@@ -62,12 +64,18 @@ class JobStore:
 
     Args:
         database: where they are.
+        subscriptions: who is to be notified of what; the notification is committed with the change of state.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, subscriptions: Sequence[Subscription] = ()) -> None:
         self.database = database
-        self._group = GroupCommit(database.dialect)
+        self._outbox = Outbox(database.dialect, subscriptions)
+        self._group = GroupCommit(database.dialect, self._outbox)
         self._adding = Adding(database.dialect, self._group)
+
+    def notify(self, subscriptions: Sequence[Subscription]) -> None:
+        """From the next commit on these are to be notified, and nobody else."""
+        self._outbox.subscriptions = tuple(subscriptions)
 
     async def add(self, new: NewJob, lane: int, now: float) -> tuple[Job, bool]:
         """Store a job that is due at once, with its first history row.

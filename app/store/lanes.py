@@ -147,6 +147,12 @@ class LaneStore:
         async with self._database.reading() as connection:
             return list((await connection.execute(_IDS, {"account": account})).scalars())
 
+    async def recent_requests(self, account: str) -> list[float]:
+        """When the account's requests were made that its limit still counts, as far as its owners have told."""
+        async with self._database.reading() as connection:
+            windows = (await connection.execute(_WINDOWS, {"account": account})).scalars()
+            return sorted(at for window in windows for at in json.loads(window))
+
     async def beat(self, owner: str, host: str, pid: int, version: str, lease_s: float) -> None:
         """Tell that a worker lives, for the next ``lease_s`` seconds."""
         worker = {"holder": owner, "host": host, "pid": pid, "version": version, "lease_s": lease_s}
@@ -212,7 +218,7 @@ class LaneStore:
     async def every(self) -> list[LaneStatus]:
         """Every lane as it stands, by account and shard."""
         async with self._database.reading() as connection:
-            return [LaneStatus(*row[:-1], tuple(json.loads(row[-1]))) for row in await connection.execute(_EVERY)]
+            return [_status(row) for row in await connection.execute(_EVERY)]
 
     async def workers(self) -> list[WorkerStatus]:
         """The daemons that live, by the database's clock, the longest first."""
@@ -237,6 +243,12 @@ def _encode_states(states: Mapping[int, LaneState]) -> str:
 def _taken(row: Sequence[Any]) -> LaneRow:
     number, account, shard, epoch, closed_until, closed_reason, window, clean = row
     return LaneRow(number, account, shard, epoch, closed_until, closed_reason, tuple(json.loads(window)), clean)
+
+
+def _status(row: Sequence[Any]) -> LaneStatus:
+    values = list(row)
+    values[-1] = tuple(json.loads(values[-1]))
+    return LaneStatus(*values)
 
 
 def _locked(which: Select[int], name: str, *, skip: bool = False) -> CTE:
@@ -310,6 +322,7 @@ def _worker_upsert(dialect: str) -> Executable:
 
 
 _IDS: Final = select(lanes.c.id).where(lanes.c.account == bindparam("account", type_=Text())).order_by(lanes.c.shard)
+_WINDOWS: Final = select(lanes.c.request_window).where(lanes.c.account == bindparam("account", type_=Text()))
 _LIVE_WORKERS: Final = select(func.count()).where(workers.c.lease_until > DatabaseNow()).scalar_subquery()
 _FORGET: Final = delete(workers).where(workers.c.owner == _OWNER)
 _FORGET_DEAD: Final = delete(workers).where(workers.c.lease_until < DatabaseNow() - _FORGOTTEN_S)

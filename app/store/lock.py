@@ -42,6 +42,19 @@ class DaemonLock:
         self._descriptor = descriptor
         return True
 
+    def is_held(self) -> bool:
+        """Whether a daemon has the lock; nothing is made, and a daemon that starts this very moment tries again.
+
+        Raises:
+            OSError: the lock file cannot be opened.
+        """
+        if self._descriptor is not None:
+            return True
+        if not self.path.exists() or self.try_acquire():
+            self.release()
+            return False
+        return True
+
     def release(self) -> None:
         """Let go of the lock. The file stays: a standby may have it open already, to lock it next."""
         if self._descriptor is not None:

@@ -116,7 +116,7 @@ class OverviewStore:
         """Everything, as of ``now`` (epoch seconds)."""
         return Picture(
             now,
-            await self._jobs.counts(),
+            await self.counts(),
             await self._lanes.every(),
             await self._lanes.workers(),
             await self._accounts.paused(),
@@ -126,6 +126,10 @@ class OverviewStore:
             await self._jobs.find(states=[State.PARKED], limit=_MOST_TROUBLES),
             await self.failures(now),
         )
+
+    async def counts(self) -> dict[State, int]:
+        """How many jobs are in each state."""
+        return await self._jobs.counts()
 
     async def backlogs(self, now: float) -> dict[int, Backlog]:
         """What is due in each lane at ``now``."""
@@ -224,20 +228,21 @@ _DELAYS: Final = (
 )
 _SIZE: Final = func.coalesce(func.sum(artifacts.c.size), 0)
 _OF_JOB: Final = artifacts.c.job_id == jobs.c.id
+# Jobs are not to be found by their state here: of all that ever succeeded only the index over ends knows the latest.
+_KEPT_STATE: Final = func.coalesce(jobs.c.state, "")
 _ARRIVALS: Final = (
     select(
         *JOB_COLUMNS,
         select(func.count()).where(_OF_JOB).scalar_subquery(),
         select(_SIZE).where(_OF_JOB).scalar_subquery(),
     )
-    # Not to be found by the state: of the jobs that ever succeeded, only the index over ends knows the latest.
-    .where(func.coalesce(jobs.c.state, "") == State.SUCCEEDED.value, jobs.c.finished_at.is_not(None))
+    .where(_KEPT_STATE.in_([State.SUCCEEDED.value]), jobs.c.finished_at.is_not(None))
     .order_by(jobs.c.finished_at.desc())
     .limit(_LIMIT)
 )
 _FAILURES: Final = (
     select(*JOB_COLUMNS)
-    .where(jobs.c.finished_at > _SINCE, jobs.c.state.in_([State.FAILED.value, State.EXPIRED.value]))
+    .where(jobs.c.finished_at > _SINCE, _KEPT_STATE.in_([State.FAILED.value, State.EXPIRED.value]))
     .order_by(jobs.c.finished_at.desc())
     .limit(_LIMIT)
 )

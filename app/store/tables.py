@@ -239,3 +239,33 @@ schedules = Table(
     Column("ticked_at", Double, nullable=False),
     Column("job_id", BigInteger),
 )
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", _ROW_ID, Identity(), primary_key=True),
+    Column("endpoint", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    # No foreign key: what is to be told outlives the job, so the body holds all of it.
+    Column("job_id", BigInteger, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("due_at", Double),
+    _count("attempts"),
+    Column("attempted_at", Double),
+    Column("last_error", Text),
+    Column("ended_at", Double),
+    Column("body", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+Index(
+    "notifications_due",
+    notifications.c.endpoint,
+    notifications.c.due_at,
+    **_partial(notifications.c.due_at.is_not(None)),
+)
+Index("notifications_status", notifications.c.status, notifications.c.id)
+Index("notifications_job", notifications.c.job_id)

@@ -14,7 +14,7 @@ class NotSentError(TransportError):
 
 
 class BlockedAddressError(NotSentError):
-    """The address is private, loopback or otherwise not on the public internet, and the account does not allow it."""
+    """The address is private, loopback or otherwise not on the public internet, and nobody has allowed it."""
 
 
 class TlsError(NotSentError):

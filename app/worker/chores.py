@@ -8,8 +8,10 @@ from app.clock import Clock
 from app.domain.job import State
 from app.log import EventLog
 from app.storage.base import Storage, StorageError
+from app.store.deliveries import DeliveryStore
 from app.store.engine import StoreUnavailableError
 from app.store.jobs import JobStore
+from app.store.notifications import Status
 from app.worker.lane import Lane
 from app.worker.nap import Nap
 from app.worker.narrator import Narrator
@@ -18,6 +20,7 @@ from app.worker.pauses import Pauses
 _LAG_SAMPLE_S = 1.0
 _JANITOR_S = 600.0
 _PURGE_GROUP = 500
+_KEEP_DELIVERED_S = 7 * 86_400.0
 
 
 def _uncounted(_seconds: float) -> None:
@@ -140,11 +143,16 @@ class Heartbeat:
 
 
 class Janitor:
-    """Deletes jobs past their retention and parts that a dead daemon has left. Idempotent: every daemon runs one."""
+    """Deletes what is past its retention, and parts that a dead daemon has left. Idempotent: every daemon runs one.
+
+    A notification that was not taken is kept as long as a job is, counted from when it was given up; one that was is of
+    use to nobody after a week.
+    """
 
     def __init__(
         self,
         jobs: JobStore,
+        deliveries: DeliveryStore,
         storage: Storage,
         clock: Clock,
         log: EventLog,
@@ -153,6 +161,7 @@ class Janitor:
         keep_parts_s: float,
     ) -> None:
         self._jobs = jobs
+        self._deliveries = deliveries
         self._storage = storage
         self._clock = clock
         self._log = log
@@ -171,6 +180,7 @@ class Janitor:
         while True:
             try:
                 await self._purge()
+                await self._purge_notifications()
                 await self._sweep()
             except StoreUnavailableError as error:
                 self._log.emit("store.unavailable", reason=str(error), waiting=0)
@@ -185,6 +195,15 @@ class Janitor:
             deleted += found
         if deleted:
             self._log.emit("jobs.purged", jobs=deleted)
+
+    async def _purge_notifications(self) -> None:
+        keep_s = {
+            Status.DELIVERED: min(_KEEP_DELIVERED_S, self._keep_finished_s),
+            Status.DEAD: self._keep_finished_s,
+        }
+        for status, seconds in keep_s.items():
+            while await self._deliveries.delete_ended(status, seconds, _PURGE_GROUP):
+                pass
 
     async def _sweep(self) -> None:
         fetching = await self._jobs.find(states=(State.FETCHING,), limit=10_000)

@@ -6,15 +6,18 @@ from dataclasses import dataclass
 
 from app.clock import Clock
 from app.domain.jsonvalue import Json
+from app.domain.notification import Subscription
 from app.log import EventLog
 from app.recurrence import Schedule
 from app.store.engine import StoreUnavailableError
 from app.store.lanes import LaneRow
+from app.transport.webhook import Endpoint
 from app.worker.calendar import Calendar, Submit
 from app.worker.chores import Heartbeat, Janitor, LookOut
 from app.worker.hold import Hold
 from app.worker.lane import Lane
 from app.worker.leases import Leases
+from app.worker.notifier import Notifier
 from app.worker.pauses import Pauses
 from app.worker.recorder import Recorder
 from app.worker.storage_gate import StorageGate
@@ -38,6 +41,8 @@ class Setup:
     heartbeat_s: float
     keep_finished_s: float
     keep_parts_s: float
+    subscriptions: Sequence[Subscription]
+    endpoints: Mapping[str, Endpoint]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,7 @@ class Parts:
     janitor: Janitor
     storage_gate: StorageGate
     calendar: Calendar
+    notifier: Notifier
     beside: tuple[Callable[[], Coroutine[None, None, None]], ...] = ()
 
 
@@ -92,6 +98,7 @@ class Daemon:
                 parts.janitor.run,
                 parts.storage_gate.run,
                 parts.calendar.run,
+                parts.notifier.run,
                 *parts.beside,
             )
             tasks.extend(group.create_task(run()) for run in runs)
@@ -120,6 +127,8 @@ class Daemon:
         parts = self._parts
         self._drain_s = setup.drain_s
         parts.calendar.follow(setup.schedules, setup.submit)
+        parts.recorder.notify(setup.subscriptions)
+        parts.notifier.follow(setup.endpoints, setup.lookout_s)
         parts.look_out.look_every(setup.lookout_s)
         parts.heartbeat.beat_every(setup.heartbeat_s)
         parts.janitor.keep(finished_s=setup.keep_finished_s, parts_s=setup.keep_parts_s)

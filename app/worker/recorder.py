@@ -16,6 +16,7 @@ from enum import Enum
 
 from app.clock import Clock
 from app.domain.machine import Update
+from app.domain.notification import Subscription
 from app.log import EventLog
 from app.store.engine import StoreUnavailableError
 from app.store.jobs import FencedUpdate, JobStore, Recorded
@@ -116,6 +117,10 @@ class Recorder:
             self._hurry.set()
         if len(self._items) >= _MOST_WAITING:
             self.room.clear()
+
+    def notify(self, subscriptions: Sequence[Subscription]) -> None:
+        """From the next group on these are to be notified, and nobody else."""
+        self._jobs.notify(subscriptions)
 
     async def commit(self, update: Update, epoch: int) -> Verdict:
         """Hand in an update and wait until it is durable, or refused."""

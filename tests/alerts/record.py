@@ -216,6 +216,7 @@ async def _say_what_cannot_be_brought_about(world: World) -> None:
         ("http.failed", {"reason": "KeyError: 'page'", "method": "GET", "path": "/"}),
         ("log.dropped", {"lines": 212}),
         ("schedule.refused", {"schedule": "daily", "account": "by-url", "reason": "export_type is no known type"}),
+        ("notification.died", {"notification": 7, "endpoint": "crm", "job": 3, "reason": "HTTP 410: Gone"}),
         ("schedule.missed", {"schedule": "daily", "account": "by-url", "ticks": 2, "catch_up": "skip"}),
     )
     for name, fields in said:

@@ -1,5 +1,6 @@
 """What the store's tests have in common: a clock that stands, jobs to store, and the updates that steps would make."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -7,6 +8,7 @@ from app.domain import outcome as o
 from app.domain.job import Job, NewJob
 from app.domain.machine import advance
 from app.domain.manifest import Artifact
+from app.domain.notification import Subscription
 from app.domain.schedule import Policy
 from app.store.engine import Database
 from app.store.jobs import FencedUpdate, JobStore
@@ -59,12 +61,12 @@ class Scene:
     rand: Random = field(default_factory=lambda: Random(7))
 
     @classmethod
-    async def set_up(cls, database: Database) -> "Scene":
+    async def set_up(cls, database: Database, subscriptions: Sequence[Subscription] = ()) -> "Scene":
         """Make the lane and take it."""
         lanes = LaneStore(database)
         await lanes.ensure({"acme": 1})
         (lane,) = await lanes.take(OWNER, 1, 30.0, force=False, accounts=["acme"])
-        return cls(database, JobStore(database), lanes, lane)
+        return cls(database, JobStore(database, subscriptions), lanes, lane)
 
     async def add(self, **changes: object) -> Job:
         """Store a job."""

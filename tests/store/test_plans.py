@@ -7,7 +7,9 @@ from sqlalchemy import Engine, event, text
 
 from app.domain import outcome as o
 from app.domain.job import Track
+from app.store.deliveries import DeliveryStore
 from app.store.hints import HintStore
+from app.store.notifications import NotificationStore, Status
 from tests.store.scene import NOW, OWNER, Scene
 
 WAITING = 20_000
@@ -120,3 +122,35 @@ async def test_retention_and_listing_use_indexes(scene: Scene) -> None:
     assert "jobs_finished" in plan
     assert not _walks(plan), plan
     assert "jobs_pkey" in (plan := await _plan(scene, lambda: scene.jobs.find(limit=50))) or "SCAN jobs" in plan
+
+
+FILL_NOTIFICATIONS_SQLITE = """
+    WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :number)
+    INSERT INTO notifications (endpoint, message_id, job_id, account, state, at, status, due_at, body)
+    SELECT 'a', 'msg_' || n, n, 'acme', 'failed', 0, 'waiting', 1750000000 + n, '{}' FROM numbers
+"""
+FILL_NOTIFICATIONS_POSTGRESQL = """
+    INSERT INTO notifications (endpoint, message_id, job_id, account, state, at, status, due_at, body)
+    SELECT 'a', 'msg_' || n, n, 'acme', 'failed', 0, 'waiting', extract(epoch FROM now()) + n, '{}'
+    FROM generate_series(1, :number) AS n
+"""
+
+
+async def test_notifications_are_looked_up(scene: Scene) -> None:
+    """A receiver that is down for a day lets notifications pile up; what is due is still read off an index."""
+    on_sqlite = scene.database.dialect == "sqlite"
+    async with scene.database.writing() as connection:
+        fill = FILL_NOTIFICATIONS_SQLITE if on_sqlite else FILL_NOTIFICATIONS_POSTGRESQL
+        await connection.execute(text(fill), {"number": WAITING})
+        await connection.execute(text("SELECT 1" if on_sqlite else "ANALYZE"))
+    deliveries, people = DeliveryStore(scene.database), NotificationStore(scene.database)
+    for work, index in (
+        (lambda: deliveries.next_due(["a", "b"]), "notifications_due"),
+        (lambda: deliveries.claim({"a": 4}, 60.0), "notifications_due"),
+        (lambda: people.find(status=Status.DEAD), "notifications_status"),
+        (lambda: people.find(job_id=7), "notifications_job"),
+        (lambda: deliveries.delete_ended(Status.DELIVERED, 0.0, 100), "notifications_status"),
+    ):
+        plan = await _plan(scene, work)
+        assert index in plan, plan
+        assert not any(sign in plan for sign in ("SCAN notifications", "Seq Scan on notifications")), plan

@@ -60,7 +60,7 @@ async def test_the_name_of_this_machine(wire: AiohttpWire, listener: socket.sock
     """The system's own resolver is asked, and its answer refused, in words that say what is wrong."""
     error = await blocked(wire, f"http://localhost:{listener.getsockname()[1]}/?s3cret")
     assert str(error).startswith("Refused to connect to http://localhost:")
-    assert str(error).endswith("is a loopback address, which the account does not allow.")
+    assert str(error).endswith("is a loopback address; allow_private = true permits it.")
     assert not seen(listener)
 
 

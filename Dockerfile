@@ -1,0 +1,61 @@
+# Tidewaiter's image. `make image` builds it with whichever of docker, podman and buildah is there.
+#
+# The base is pinned by its tag, for Debian's security updates come in by rebuilding. Who wants the same bytes for ever
+# passes a digest: --build-arg PYTHON=3.13-slim-trixie@sha256:...
+ARG PYTHON=3.13-slim-trixie
+
+FROM python:${PYTHON} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_ROOT_USER_ACTION=ignore
+WORKDIR /src
+
+# What changes rarely comes first, so that a change of the code rebuilds little.
+COPY config/locks/build.txt config/locks/runtime.txt config/locks/
+RUN python -m venv /opt/build \
+ && /opt/build/bin/pip install --require-hashes -r config/locks/build.txt \
+ && python -m venv /opt/venv \
+ && /opt/venv/bin/pip install --require-hashes -r config/locks/runtime.txt
+
+COPY pyproject.toml README.md LICENSE ./
+COPY app app
+COPY migrations migrations
+# Nothing is installed in a container that runs, so pip stays behind. The check finds a lock that lacks something.
+RUN /opt/build/bin/python -m hatchling build --target wheel \
+ && /opt/venv/bin/pip install --no-deps --no-index dist/*.whl \
+ && /opt/venv/bin/pip check \
+ && /opt/venv/bin/pip uninstall --yes pip
+
+
+FROM python:${PYTHON}
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="tidewaiter" \
+      org.opencontainers.image.description="Submits slow remote exports, waits for them, and lands their files whole and checksummed." \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+
+# A number, for Kubernetes cannot tell from a name that it is not root's (runAsNonRoot).
+RUN groupadd --gid 65532 tidewaiter \
+ && useradd --key UID_MAX=65532 --uid 65532 --gid 65532 --home-dir /var/lib/tidewaiter --no-create-home \
+      --shell /usr/sbin/nologin tidewaiter \
+ && install --directory --owner 65532 --group 65532 --mode 0750 /var/lib/tidewaiter
+COPY --from=build /opt/venv /opt/venv
+COPY config/deploy/container.toml /etc/tidewaiter/tidewaiter.toml
+
+# The bytecode was compiled with the installation; nothing is written beside it, so the root may be read-only.
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    TIDEWAITER_CONFIG=/etc/tidewaiter/tidewaiter.toml
+WORKDIR /var/lib/tidewaiter
+USER 65532:65532
+VOLUME ["/var/lib/tidewaiter"]
+# The HTTP API with its page, and the listener for callbacks: where the examples put them.
+EXPOSE 8090 8091
+
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 CMD ["tidewaiter", "healthcheck"]
+ENTRYPOINT ["tidewaiter"]
+CMD ["serve"]

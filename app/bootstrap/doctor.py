@@ -1,0 +1,219 @@
+"""The doctor put together: from a configuration to the checks of everything that it names."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from random import SystemRandom
+
+from app.bootstrap.accounts import bind_accounts
+from app.clock import Clock, SystemClock
+from app.config import Config, host_and_port
+from app.doctor.account import Ask, Examined, look_at_account
+from app.doctor.database import look_at_database, look_at_missing_file, look_at_sqlite
+from app.doctor.finding import Finding, Notes, failure, ok
+from app.doctor.round import Check, examine
+from app.doctor.storage import look_at_folder, look_at_storage
+from app.doctor.ways_in import look_at_callbacks, look_at_way_in
+from app.domain.outcome import Throttled
+from app.domain.wire import WireReply, WireRequest
+from app.log import EventLog
+from app.providers.defaults import Trouble
+from app.providers.provider import BoundAccount
+from app.storage.base import StorageSetupError
+from app.storage.choice import open_storage
+from app.store.accounts import AccountStore, Pause
+from app.store.address import Address
+from app.store.engine import Database, StoreUnavailableError
+from app.store.errors import SchemaError
+from app.store.lanes import LaneStatus, LaneStore
+from app.store.lock import DaemonLock
+from app.transport.aiohttp_wire import AiohttpWire
+from app.transport.budget import Budget
+from app.transport.client import AccountClient
+from app.transport.wire import Timeouts, Wire
+from app.worker.session import SignedClient, SignInError
+
+_ROOM_S = 20.0
+_BODY_LIMIT = 1_048_576
+_TIMEOUTS = Timeouts(connect_s=10.0, overall_s=25.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the database says of an account."""
+
+    pause: Pause | None
+    closed: str | None
+    requests: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tools:
+    """What every check over the network is made with."""
+
+    wire: Wire
+    clock: Clock
+    log: EventLog
+
+
+async def consult(
+    config: Config, log: EventLog, *, accounts: Collection[str] = (), offline: bool = False
+) -> AsyncIterator[list[Finding]]:
+    """Try what the configuration names, check by check.
+
+    Args:
+        config: a configuration that has no faults.
+        log: told of logins; it learns their tokens, to keep them out of what is said.
+        accounts: only these, where there are any; others are not looked at.
+        offline: nothing is asked over the network.
+    """
+    clock = SystemClock()
+    address = Address.parse(config.database.url)
+    async with AsyncExitStack() as stack:
+        database = await _opened(config, address, clock)
+        if database is not None:
+            stack.push_async_callback(database.close)
+        # What follows asks the database about the accounts, so it comes first and by itself.
+        async for found in examine(_of_this_machine(config, address, database, clock, offline=offline), clock):
+            yield found
+        if offline:
+            return
+        known = {} if database is None else await _known(database, config.accounts)
+        tools = _Tools(await stack.enter_async_context(AiohttpWire()), clock, log)
+        bound = {name: one for name, one in bind_accounts(config).items() if not accounts or name in accounts}
+        checks = [
+            *(_of_account(config, one, known.get(one.name), tools) for one in bound.values()),
+            *_of_addresses(config, tools),
+        ]
+        async for found in examine(checks, clock):
+            yield found
+
+
+async def _opened(config: Config, address: Address, clock: Clock) -> Database | None:
+    """The database; ``None`` where it is a file that is not there yet, for opening would make it."""
+    if address.file is not None and not await asyncio.to_thread(address.file.exists):
+        return None
+    return Database.open(config.database.url, clock)
+
+
+def _of_this_machine(
+    config: Config, address: Address, database: Database | None, clock: Clock, *, offline: bool
+) -> list[Check]:
+    checks: list[Check] = []
+    file, lock = address.file, DaemonLock.of(config.database.url)
+    if file is not None and lock is not None:
+        checks.append(Check("sqlite", "database", lambda notes: look_at_sqlite(notes, file, lock)))
+    if file is not None and database is None:
+        checks.append(Check("database", "database", lambda notes: look_at_missing_file(notes, file)))
+    elif database is not None and (file is not None or not offline):
+        checks.append(Check("database", "database", lambda notes: look_at_database(notes, database, clock)))
+    if config.storage.root is not None or not offline:
+        checks.append(Check("storage", "storage", lambda notes: _look_at_storage(notes, config)))
+    return checks
+
+
+async def _look_at_storage(notes: Notes, config: Config) -> None:
+    root = config.storage.root
+    try:
+        with open_storage(root, config.storage.url, config.storage.options.given) as storage:
+            if root is not None:
+                await look_at_folder(notes, storage, root)
+            else:
+                mend = (
+                    "see that bucket, region and credentials are right, and which permissions docs/storage.md asks for"
+                )
+                await look_at_storage(notes, storage, config.storage.place, mend)
+    except StorageSetupError as error:
+        notes.add("storage", failure(str(error), "mend what it names in [storage]"))
+
+
+async def _known(database: Database, accounts: Collection[str]) -> Mapping[str, _Known]:
+    """What is known of each account; nothing where the database cannot tell, which was said already."""
+    try:
+        await database.check_schema()
+        paused = await AccountStore(database).paused()
+        lanes, now = LaneStore(database), await database.now()
+        closed = {lane.account: told for lane in await lanes.every() if (told := _closed(lane, now))}
+        return {
+            name: _Known(paused.get(name), closed.get(name), await lanes.recent_requests(name)) for name in accounts
+        }
+    except (SchemaError, StoreUnavailableError):
+        return {}
+
+
+def _closed(lane: LaneStatus, now: float) -> str | None:
+    if lane.closed_until is None or lane.closed_until <= now:
+        return None
+    reason = lane.closed_reason or "the provider asked for it"
+    return f"the account is closed for {lane.closed_until - now:,.0f} s more, because {reason}"
+
+
+def _of_account(config: Config, account: BoundAccount, known: _Known | None, tools: _Tools) -> Check:
+    private_ok = config.accounts[account.name].allow_private
+    examined = Examined(
+        account.name,
+        account.base_url,
+        private_ok,
+        account.probe,
+        _asker(account, [] if known is None else known.requests, tools, private_ok=private_ok),
+        standing=known is not None,
+        pause=None if known is None else known.pause,
+        closed=None if known is None else known.closed,
+    )
+    return Check("login", account.name, lambda notes: look_at_account(notes, examined, tools.clock))
+
+
+def _asker(account: BoundAccount, requests: Sequence[float], tools: _Tools, *, private_ok: bool) -> Ask:
+    """A way to ask as the account's daemon would: signed in, and within the limits that it keeps."""
+    clock, rand = tools.clock, SystemRandom()
+    budget = Budget(clock, rand, account.limits, requests)
+    client = AccountClient(
+        tools.wire,
+        origin=account.origin,
+        credentials=account.credentials,
+        budget=budget,
+        private_ok=private_ok,
+        body_limit=_BODY_LIMIT,
+        timeouts=_TIMEOUTS,
+    )
+    signed = SignedClient(
+        client, account.session, budget=budget, clock=clock, rand=rand, log=tools.log, lane=0, account=account.name
+    )
+
+    async def ask(request: WireRequest) -> WireReply | Trouble:
+        try:
+            async with asyncio.timeout(_ROOM_S):
+                permit = await budget.admit()
+        except TimeoutError:
+            return Throttled(f"the account's own limit has had no room for {_ROOM_S:g} s")
+        try:
+            return await signed.exchange(request, permit)
+        except SignInError as error:
+            return error.outcome
+
+    return ask
+
+
+def _of_addresses(config: Config, tools: _Tools) -> list[Check]:
+    """The addresses by which others come, and those that are told how jobs ended."""
+    wire, clock = tools.wire, tools.clock
+    checks: list[Check] = []
+    callbacks, http = config.callbacks, config.http
+    if callbacks.public_url is not None and callbacks.listen is not None:
+        url, listen = callbacks.public_url, host_and_port(callbacks.listen)
+        checks.append(Check("callbacks", "callbacks", partial(_of_callbacks, url, listen, wire, clock)))
+    if http.public_url is not None and http.listen is not None:
+        url, listen = http.public_url, host_and_port(http.listen)
+        checks.append(Check("http", "http", partial(_of_http, url, listen, clock)))
+    return checks
+
+
+async def _of_callbacks(url: str, listen: tuple[str, int], wire: Wire, clock: Clock, notes: Notes) -> None:
+    await look_at_callbacks(notes, url, listen, wire, clock)
+
+
+async def _of_http(url: str, listen: tuple[str, int], clock: Clock, notes: Notes) -> None:
+    if await look_at_way_in(notes, "http", url, listen, clock):
+        notes.add("http", ok(f"{url} takes connections"))

@@ -1,0 +1,137 @@
+"""``tidewaiter doctor``: tries what the configuration names, and says what mends what does not work."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from typing import Final
+
+import click
+
+from app.bootstrap import bind_accounts, consult, faults_of, known_settings, secrets_of
+from app.cli.errors import CommandError, ExitCode
+from app.cli.output import printable, show_json
+from app.cli.session import Session, config_option, example, pass_session
+from app.config import Config, ConfigError, Fault
+from app.config.cautions import cautions
+from app.doctor.finding import Finding, Status
+
+_COLOURS: Final = {Status.OK: "green", Status.INFO: "blue", Status.WARNING: "yellow", Status.FAILURE: "red"}
+_CHECK: Final = 14
+_STATUS: Final = 7
+_WAITING: Final = "looking further …"
+
+
+@click.command(epilog=example("tidewaiter doctor", "tidewaiter doctor --account newsletter --json"))
+@click.option("--account", "accounts", multiple=True, metavar="NAME", help="Look at this account only; repeatable.")
+@click.option("--offline", is_flag=True, help="Ask nothing over the network.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@config_option
+@pass_session
+def doctor(session: Session, /, *, accounts: tuple[str, ...], offline: bool, as_json: bool) -> None:
+    """Try what the configuration names, and say what mends it.
+
+    Configuration, database, storage, every account with its provider's own probe, callbacks. It may run beside a daemon
+    and needs none; jobs are left alone. The exit code is 1 where a check failed, and 78 where the configuration is
+    wrong; warnings do not fail it.
+    """
+    findings: list[Finding] = []
+    shown = findings.extend if as_json else _printer(findings)
+    config, faults = _configuration(session)
+    shown(faults)
+    if config is not None:
+        strange = sorted(set(accounts) - set(config.accounts))
+        if strange:
+            known = ", ".join(sorted(config.accounts)) or "none"
+            raise click.UsageError(f"there is no account {strange[0]!r} (there are: {known})")
+        asyncio.run(_consult(session, config, shown, accounts=accounts, offline=offline))
+    if as_json:
+        show_json([asdict(one) for one in findings])
+    elif config is not None:
+        click.echo(_summary(findings))
+    if config is None:
+        raise CommandError(ExitCode.CONFIG)
+    if any(one.status is Status.FAILURE for one in findings):
+        raise CommandError(ExitCode.FAILED)
+
+
+def _configuration(session: Session) -> tuple[Config | None, list[Finding]]:
+    """The configuration where it can be used, and what is to be said of it."""
+    try:
+        config = session.load()
+        faults = faults_of(config)
+    except ConfigError as error:
+        return None, [_fault(one) for one in error.faults]
+    if faults:
+        return None, [_fault(one) for one in faults]
+    found = [_caution(one) for one in cautions(config, known_settings(config))]
+    if not found:
+        found = [Finding("configuration", str(config.path), Status.OK, f"{len(config.accounts)} accounts", "", 0.0)]
+    return config, found
+
+
+def _fault(fault: Fault) -> Finding:
+    return Finding("configuration", fault.key, Status.FAILURE, fault.reason, f"correct it in {fault.origin}", 0.0)
+
+
+def _caution(fault: Fault) -> Finding:
+    told, _, mend = fault.reason.rpartition("; ")
+    return Finding("configuration", fault.key, Status.WARNING, told or mend, mend, 0.0)
+
+
+async def _consult(
+    session: Session,
+    config: Config,
+    shown: Callable[[Iterable[Finding]], None],
+    *,
+    accounts: tuple[str, ...],
+    offline: bool,
+) -> None:
+    with session.log(config) as log:
+        log.add_secrets(secrets_of(bind_accounts(config)))
+        async for found in consult(config, log, accounts=accounts, offline=offline):
+            shown([_cleaned(one, session.clean) for one in found])
+
+
+def _cleaned(finding: Finding, clean: Callable[[str], str]) -> Finding:
+    """A finding without secrets: a provider may have quoted one."""
+    message, mend = clean(finding.message), clean(finding.mend)
+    return Finding(finding.check, finding.subject, finding.status, message, mend, finding.seconds)
+
+
+# --- what is printed --------------------------------------------------------------------------------------------------
+
+
+def _printer(findings: list[Finding]) -> Callable[[Iterable[Finding]], None]:
+    """Prints findings as they come, and keeps them; on a terminal with a line that says that more will come."""
+    to_terminal = sys.stdout.isatty()
+
+    def shown(found: Iterable[Finding]) -> None:
+        if to_terminal and findings:
+            click.echo("\r\x1b[K", nl=False)
+        for one in found:
+            findings.append(one)
+            _print(one)
+        if to_terminal:
+            click.echo(_WAITING, nl=False)
+
+    return shown
+
+
+def _print(finding: Finding) -> None:
+    status = click.style(finding.status.value.ljust(_STATUS), fg=_COLOURS[finding.status])
+    subject = f"{finding.subject}: " if finding.subject not in ("", finding.check) else ""
+    took = f" ({finding.seconds:.1f} s)" if finding.seconds >= 0.1 else ""
+    click.echo(f"{status}  {finding.check.ljust(_CHECK)}  {printable(subject + finding.message)}{took}")
+    if finding.mend:
+        click.echo(f"{' ' * (_STATUS + _CHECK + 4)}mend: {printable(finding.mend)}")
+
+
+def _summary(findings: list[Finding]) -> str:
+    counts: dict[Status, int] = {status: sum(one.status is status for one in findings) for status in Status}
+    failures, warnings = counts[Status.FAILURE], counts[Status.WARNING]
+    end = "\r\x1b[K" if sys.stdout.isatty() else ""
+    return (
+        f"{end}{len(findings)} checks: {failures} failure{'s' * (failures != 1)}, "
+        f"{warnings} warning{'s' * (warnings != 1)}"
+    )

@@ -1,0 +1,158 @@
+"""``tidewaiter notifications``: what receivers were told, what they did not take, and a person's say in it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Final, TypeVar
+
+import click
+from rich.text import Text
+
+from app.bootstrap import TEST_TYPE, open_notifications, send_test
+from app.cli.errors import CommandError, ExitCode
+from app.cli.output import moment, printable, show_json, show_table, table
+from app.cli.session import Session, config_option, debug_option, example, pass_session
+from app.store.notifications import Notification, NotificationStore, Status
+from app.transport.errors import TransportError
+from app.transport.webhook import Answer
+
+T = TypeVar("T")
+
+_STYLES: Final = {Status.WAITING: "cyan", Status.DELIVERED: "green", Status.DEAD: "bold red"}
+_SHOWN: Final = 300
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group
+@debug_option
+def notifications() -> None:
+    """See what receivers were told of jobs, and send it again."""
+
+
+@notifications.command(
+    "list",
+    epilog=example("tidewaiter notifications list --dead", "tidewaiter notifications list --endpoint ops --json"),
+)
+@click.option("--dead", "status", flag_value=Status.DEAD, type=Status, help="Only what was given up.")
+@click.option("--waiting", "status", flag_value=Status.WAITING, type=Status, help="Only what is still to be taken.")
+@click.option("--endpoint", metavar="NAME", help="Only for this one.")
+@click.option("--job", type=int, metavar="JOB", help="Only of this job.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="So many at most.")
+@click.option("--before", type=int, metavar="ID", help="Only what came before this one: the next page.")
+@_json_option
+@config_option
+@pass_session
+def list_notifications(
+    session: Session,
+    /,
+    *,
+    status: Status | None,
+    endpoint: str | None,
+    job: int | None,
+    limit: int,
+    before: int | None,
+    as_json: bool,
+) -> None:
+    """List notifications, the newest first."""
+
+    async def find(store: NotificationStore) -> list[Notification]:
+        return await store.find(status=status, endpoint=endpoint, job_id=job, before_id=before, limit=limit)
+
+    found = _ask(session, find)
+    if as_json:
+        show_json([asdict(one) for one in found])
+        return
+    made = table(
+        "id", "endpoint", "job", "account", "tells", "stands", "attempts", "next (UTC)", "why",
+        right=("id", "job", "attempts"),
+    )  # fmt: skip
+    for one in found:
+        made.add_row(
+            str(one.id), one.endpoint, str(one.job_id), one.account, one.state.value,
+            Text(one.status.value, style=_STYLES[one.status]), str(one.attempts), moment(one.due_at),
+            printable(one.last_error or ""),
+        )  # fmt: skip
+    show_table(made)
+
+
+@notifications.command(
+    epilog=example("tidewaiter notifications retry 12 13", "tidewaiter notifications retry --dead --endpoint ops")
+)
+@click.argument("number", type=int, nargs=-1, metavar="[ID]...")
+@click.option("--dead", is_flag=True, help="All that were given up.")
+@click.option("--endpoint", metavar="NAME", help="With --dead: only for this one.")
+@_json_option
+@config_option
+@pass_session
+def retry(session: Session, /, *, number: tuple[int, ...], dead: bool, endpoint: str | None, as_json: bool) -> None:
+    """Send notifications again, under their old ids; a daemon does it within seconds.
+
+    One that was delivered may be named, too. The exit code is 1 where one of the ids is none.
+    """
+    if bool(number) is dead or (endpoint is not None and not dead):
+        raise CommandError(ExitCode.USAGE, "name the notifications by their ids, or all that died with --dead")
+
+    async def send_again(store: NotificationStore) -> tuple[int, list[int]]:
+        if dead:
+            return await store.retry_dead(endpoint), []
+        known = await store.retry(number)
+        return len(known), sorted(set(number) - set(known))
+
+    sent, unknown = _ask(session, send_again)
+    if as_json:
+        show_json({"retried": sent, "unknown": unknown})
+    else:
+        click.echo(f"{sent} {'notification is' if sent == 1 else 'notifications are'} sent again")
+    if unknown:
+        told = ", ".join(map(str, unknown))
+        raise CommandError(
+            ExitCode.FAILED, f"there is no notification {told}; `tidewaiter notifications list` has them"
+        )
+
+
+@notifications.command(epilog=example("tidewaiter notifications test ops"))
+@click.argument("name")
+@_json_option
+@config_option
+@pass_session
+def test(session: Session, /, *, name: str, as_json: bool) -> None:
+    """Send one signed notification to an endpoint now, and show what it answers.
+
+    Its type is tidewaiter.test, it has an id of its own, and it is tried once. The exit code is 1 where it was not
+    taken, and 2 where the configuration has no endpoint of that name.
+    """
+    config = session.load()
+    if name not in config.notifications:
+        known = ", ".join(sorted(config.notifications)) or "none is configured"
+        raise CommandError(ExitCode.USAGE, f"unknown endpoint {name!r}; configured: {known}")
+    with session.log(config):
+        try:
+            answer = asyncio.run(send_test(config, name))
+        except TransportError as error:
+            if as_json:
+                show_json({"endpoint": name, "taken": False, "status": None, "said": None})
+            raise CommandError(ExitCode.FAILED, f"{name}: {error}") from error
+        said = session.clean(answer.body.decode(errors="replace"))[:_SHOWN]
+    if as_json:
+        show_json({"endpoint": name, "taken": answer.taken, "status": answer.status, "said": said})
+    else:
+        click.echo(f"{name} was sent one {TEST_TYPE} and answered {_line_of(answer)}")
+        if said.strip():
+            click.echo(f"  {printable(said)}")
+    if not answer.taken:
+        raise CommandError(ExitCode.FAILED, f"{name} has not taken it: only an answer from 200 to 299 counts")
+
+
+def _line_of(answer: Answer) -> str:
+    return printable(f"HTTP {answer.status} {answer.phrase}".strip())
+
+
+def _ask(session: Session, wish: Callable[[NotificationStore], Awaitable[T]]) -> T:
+    async def ask() -> T:
+        config = session.load()
+        with session.log(config) as log:
+            async with open_notifications(config, log) as store:
+                return await wish(store)
+
+    return asyncio.run(ask())

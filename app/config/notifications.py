@@ -1,0 +1,133 @@
+"""``[notifications.NAME]``: a receiver that is told when jobs end."""
+
+import re
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Annotated, Final, Literal, TypeAlias
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
+
+from app.config.base import Table
+from app.domain.job import TERMINAL, State
+from app.domain.notification import NOTIFIABLE
+from app.domain.signing import PREFIX, keys_of
+
+_SENDABLE: Final = re.compile(r"[\x21-\x7e]+")
+_WEB: Final = r"^[Hh][Tt][Tt][Pp][Ss]?://[^@#\\ ]+$"
+_SEPARATORS: Final = re.compile(r"[,\s]+")
+_STATES: Final = ", ".join(state.value for state in State if state in NOTIFIABLE)
+
+
+def _split_names(value: object) -> object:
+    """Names out of an array; one text, as a variable of the environment is, may name several."""
+    if isinstance(value, str):
+        return [name for name in _SEPARATORS.split(value) if name]
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+        raise ValueError("must be an array of names in quotes")
+    return value
+
+
+def _known_states(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name not in NOTIFIABLE:
+            raise ValueError(f"{name!r} is no state that can be told; there are {_STATES}")
+    return names
+
+
+def _some(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        raise ValueError("names none, so nothing would ever be told; leave it out for the default")
+    return names
+
+
+def _secret(secret: str) -> str:
+    keys_of(secret)
+    return secret
+
+
+_StateName: TypeAlias = Literal["parked", "succeeded", "failed", "cancelled", "expired"]
+_Names: TypeAlias = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_split_names, json_schema_input_type=tuple[str, ...] | str),
+    AfterValidator(_some),
+]
+_StateNames: TypeAlias = Annotated[
+    tuple[str, ...],
+    BeforeValidator(
+        _split_names,
+        json_schema_input_type=tuple[_StateName, ...] | str,
+    ),
+    AfterValidator(_some),
+    AfterValidator(_known_states),
+]
+_Url: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "pattern": _WEB})]
+_Secret: TypeAlias = Annotated[
+    str, AfterValidator(_secret), WithJsonSchema({"type": "string", "pattern": rf"^\s*{PREFIX}"})
+]
+
+
+class NotificationTable(Table):
+    """``[notifications.NAME]``: a receiver that is told when jobs end, by webhooks that are signed."""
+
+    allow_private: bool = Field(
+        default=False, description="whether it may stand on a private address, or be reached without TLS"
+    )
+    url: _Url = Field(
+        repr=False,
+        description="where it is told; best in url_file where the address itself is secret",
+        examples=["https://ops.example.com/tidewaiter"],
+    )
+    secret: _Secret = Field(
+        repr=False,
+        description="signs what is sent: whsec_ and 24 to 64 bytes in base64; while it is changed the new and the old",
+    )
+    accounts: _Names | None = Field(
+        default=None, description="of whose jobs it is told; left out: of all", examples=[["newsletter"]]
+    )
+    states: _StateNames = Field(
+        default=tuple(state.value for state in State if state in TERMINAL),
+        description=f"of which states: {_STATES}",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _reachable(cls, url: str, info: ValidationInfo) -> str:
+        parts = _parts_of(url)
+        if parts is None:
+            raise ValueError(
+                "must be a whole https address without user name and fragment, such as https://ops.example.com/hook"
+            )
+        if parts.scheme == "http" and not (_is_loopback(parts.hostname or "") or info.data.get("allow_private")):
+            raise ValueError("is not encrypted; use https, or allow_private = true inside of your own network")
+        return url
+
+    @property
+    def private_ok(self) -> bool:
+        """Whether the address may be a private one: who names this very machine by its loopback address means it."""
+        return self.allow_private or _is_loopback(urlsplit(self.url).hostname or "")
+
+    @property
+    def secrets(self) -> Iterator[str]:
+        """What must never be shown: each secret, with its prefix and without."""
+        for secret in self.secret.split():
+            yield secret
+            yield secret.removeprefix(PREFIX)
+
+
+def _parts_of(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return None
+    return parts if sound and _SENDABLE.fullmatch(url) and not any(sign in url for sign in "@#\\") else None
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

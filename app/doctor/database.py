@@ -1,0 +1,56 @@
+"""The database: whether it answers, has the tables of this program, and keeps the same time."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from app.clock import Clock
+from app.doctor.finding import Notes, Verdict, failure, info, ok, warning
+from app.doctor.machine import library, look_at_file_system, look_at_room, may_be_made
+from app.store.engine import Database
+from app.store.errors import SchemaError, StoreUnavailableError
+from app.store.lock import DaemonLock
+
+_MOST_SKEW_S: Final = 5.0
+
+
+async def look_at_sqlite(notes: Notes, file: Path, lock: DaemonLock) -> None:
+    """Note what is to be known of an SQLite file without opening it; nothing is made."""
+    notes.add("sqlite", library(sqlite3.sqlite_version_info))
+    await look_at_file_system(notes, file)
+    await look_at_room(notes, file)
+    is_held = await asyncio.to_thread(lock.is_held)
+    notes.add("daemon", ok("a daemon is running") if is_held else info("no daemon is running"))
+
+
+async def look_at_missing_file(notes: Notes, file: Path) -> None:
+    """Note of an SQLite file that is not there yet whether it can be made."""
+    notes.add("database", await asyncio.to_thread(may_be_made, file))
+
+
+async def look_at_database(notes: Notes, database: Database, clock: Clock) -> None:
+    """Note whether the database can be worked with."""
+    try:
+        await database.check_schema()
+    except SchemaError as error:
+        told, _, mend = str(error).rpartition(": ")
+        notes.add("database", failure(told, mend.rstrip(".")))
+        return
+    except StoreUnavailableError as error:
+        mend = f"see that {database.name} is up, may be used by this user, and is spelled as database.url has it"
+        notes.add("database", failure(str(error).rstrip("."), mend))
+        return
+    notes.add("database", ok(f"{database.name} is at revision {await database.schema_version()}"))
+    if not database.exclusive:
+        before = clock.now()
+        theirs = await database.now()
+        notes.add("database clock", skew(theirs - (before + clock.now()) / 2))
+
+
+def skew(seconds: float) -> Verdict:
+    """Of a database's clock that is so far ahead of this machine's, whether that is bearable."""
+    if abs(seconds) <= _MOST_SKEW_S:
+        return ok(f"{abs(seconds):.1f} s from this machine's")
+    told = f"{abs(seconds):,.0f} s {'ahead of' if seconds > 0 else 'behind'} this machine's"
+    return warning(told, "let both machines set their clocks by NTP")

@@ -1,0 +1,166 @@
+"""The way to an address: its name, its addresses, and a connection with a certificate that holds."""
+
+import asyncio
+import os
+import socket
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+from app.clock import Clock
+from app.doctor.finding import Notes, Status, Verdict, failure, ok, warning
+from app.transport.guard import blocked_kind
+
+_DAY_S: Final = 86_400.0
+_FEW_DAYS: Final = 14
+_CONNECT_S: Final = 15.0
+_PORTS: Final = {"http": 80, "https": 443}
+
+# https://docs.openssl.org/3.0/man1/openssl-verification-options: the codes of X509_verify_cert_error_string.
+_NOT_YET_VALID: Final = 9
+_EXPIRED: Final = 10
+_UNKNOWN_AUTHORITY: Final = frozenset({2, 18, 19, 20, 21})
+_OTHER_NAME: Final = frozenset({62, 64})
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where an address leads: a host, a port, and whether TLS is spoken there."""
+
+    host: str
+    port: int
+    tls: bool
+
+    @classmethod
+    def of(cls, url: str) -> Self:
+        """The endpoint of an http or https address."""
+        parts = urlsplit(url)
+        scheme = parts.scheme.lower()
+        return cls(parts.hostname or "", parts.port or _PORTS[scheme], scheme == "https")
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+async def look_at_endpoint(
+    notes: Notes, endpoint: Endpoint, clock: Clock, *, private_ok: bool, key: str, permit: str = ""
+) -> bool:
+    """Note whether an endpoint can be reached, and whether it can be trusted; gives back whether it can.
+
+    Args:
+        notes: take what is found.
+        endpoint: what is looked at.
+        clock: by which certificates run out.
+        private_ok: whether it may stand on an address that is not of the public internet.
+        key: of the configuration, where the address stands.
+        permit: what permits a private address, where something does.
+    """
+    addresses = await look_at_name(notes, endpoint, private_ok=private_ok, key=key, permit=permit)
+    if not addresses:
+        return False
+    return notes.add("tls", await _connected(endpoint, addresses, clock, key)) is not Status.FAILURE
+
+
+async def look_at_name(
+    notes: Notes, endpoint: Endpoint, *, private_ok: bool, key: str, permit: str = ""
+) -> Sequence[str]:
+    """Note whether a name leads to addresses that may be reached; gives them back, or none. Arguments as above."""
+    try:
+        addresses = await resolve(endpoint)
+    except OSError as error:
+        reason = error.strerror or "unknown"
+        notes.add(
+            "dns", failure(f"{endpoint.host} has no address: {reason}", f"see that {key} is right, and DNS works")
+        )
+        return ()
+    verdict = addresses_verdict(endpoint.host, addresses, private_ok=private_ok, permit=permit)
+    return () if notes.add("dns", verdict) is Status.FAILURE else addresses
+
+
+async def resolve(endpoint: Endpoint) -> list[str]:
+    """The numeric addresses of an endpoint's host, each once; raises ``OSError`` where there are none."""
+    found = await asyncio.get_running_loop().getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(one[4][0]) for one in found))
+
+
+def addresses_verdict(host: str, addresses: Sequence[str], *, private_ok: bool, permit: str) -> Verdict:
+    """Of a host's addresses, whether each may be reached."""
+    blocked = next(((one, kind) for one in addresses if (kind := blocked_kind(one)) is not None), None)
+    if blocked is None or private_ok:
+        return ok(f"{host} has the address {', '.join(addresses)}")
+    address, kind = blocked
+    mend = f"{permit}, if it is meant to be there" if permit else "see that DNS gives its public address"
+    return failure(f"{host} has the address {address}, {kind}, to which nothing is sent", mend)
+
+
+async def _connected(endpoint: Endpoint, addresses: Sequence[str], clock: Clock, key: str) -> Verdict:
+    """Connect to the first address that takes a connection."""
+    error: OSError = OSError("no address")
+    for address in addresses:
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                return await _shaken_hands(endpoint, address, clock)
+        except ssl.SSLError as refused:
+            return tls_verdict(refused, endpoint.host, key)
+        except OSError as failed:  # a time limit that has passed is one too
+            error = failed
+    if isinstance(error, TimeoutError):
+        told = f"{endpoint} takes no connection within {_CONNECT_S:g} s"
+    else:
+        told = f"{endpoint} takes no connection: {os.strerror(error.errno) if error.errno else error}"
+    return failure(told, f"see that {key} is right, the server is up, and no firewall stands between")
+
+
+async def _shaken_hands(endpoint: Endpoint, address: str, clock: Clock) -> Verdict:
+    context = _trust() if endpoint.tls else None
+    name = endpoint.host if endpoint.tls else None
+    _, writer = await asyncio.open_connection(address, endpoint.port, ssl=context, server_hostname=name)
+    try:
+        if context is None:
+            return ok(f"{endpoint} takes connections, without TLS")
+        shaken: ssl.SSLObject = writer.get_extra_info("ssl_object")
+        certificate = shaken.getpeercert() or {}
+        return certificate_verdict(str(certificate["notAfter"]), clock.now(), shaken.version() or "TLS")
+    finally:
+        writer.transport.abort()
+
+
+def _trust() -> ssl.SSLContext:
+    """As the wire trusts: the system's authorities, and ``SSL_CERT_FILE``."""
+    trust = ssl.create_default_context()
+    trust.minimum_version = ssl.TLSVersion.TLSv1_2
+    return trust
+
+
+def certificate_verdict(not_after: str, now: float, version: str) -> Verdict:
+    """Of a certificate that holds, how long it still does; ``now`` is epoch seconds."""
+    days = int((ssl.cert_time_to_seconds(not_after) - now) // _DAY_S)
+    told = f"{version}; the certificate holds for {days:,} more day{'s' * (days != 1)}"
+    if days < _FEW_DAYS:
+        return warning(told, "see that whoever runs the server renews it in time")
+    return ok(told)
+
+
+def tls_verdict(error: ssl.SSLError, host: str, key: str) -> Verdict:
+    """Of a handshake that failed, what is wrong with the certificate, or with what the two speak."""
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        reason = (error.reason or "unknown").replace("_", " ").lower()
+        mend = f"see that {key} is https where it should be, and that the server speaks TLS 1.2 or newer"
+        return failure(f"the TLS handshake failed: {reason}", mend)
+    code = error.verify_code
+    if code == _EXPIRED:
+        return failure("its certificate has expired", "whoever runs the server must renew it")
+    if code == _NOT_YET_VALID:
+        return failure("its certificate is not valid yet", "look at this machine's clock; else at the server's")
+    if code in _OTHER_NAME:
+        mend = f"write the name into {key} that the certificate was made for, or have it made for this one"
+        return failure(f"its certificate is not for {host}", mend)
+    if code in _UNKNOWN_AUTHORITY:
+        mend = (
+            "if it is meant to be, add its authority to those of this machine, or name a file of them in SSL_CERT_FILE"
+        )
+        return failure(f"its certificate is by an authority unknown here ({error.verify_message})", mend)
+    return failure(f"its certificate was refused: {error.verify_message}", "whoever runs the server must mend it")

@@ -1,0 +1,49 @@
+"""A round of checks: several at once, each with a time limit, their findings in the order of the checks."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from app.clock import Clock
+from app.doctor.finding import Finding, Notes, failure
+
+AT_ONCE: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: its name where it does not end, whose it is, what it does, and how many seconds it may take."""
+
+    name: str
+    subject: str
+    look: Callable[[Notes], Awaitable[None]]
+    limit_s: float = 60.0
+
+
+async def examine(checks: Sequence[Check], clock: Clock, *, at_once: int = AT_ONCE) -> AsyncIterator[list[Finding]]:
+    """Make the checks, so many at once; yields the findings of each, in their order, as soon as they are known."""
+    places = asyncio.Semaphore(at_once)
+
+    async def made(check: Check) -> list[Finding]:
+        async with places:
+            return await _make(check, clock)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(made(check)) for check in checks]
+        for task in tasks:
+            yield await task
+
+
+async def _make(check: Check, clock: Clock) -> list[Finding]:
+    notes = Notes(check.subject, clock)
+    try:
+        async with asyncio.timeout(check.limit_s):
+            await check.look(notes)
+    except TimeoutError:
+        told = f"did not come to an end within {check.limit_s:g} s"
+        notes.add(check.name, failure(told, "look at the network between this machine and it; then try again"))
+    except Exception as error:  # noqa: BLE001  # one check that breaks must not hide what the others find
+        told = f"broke off: {type(error).__name__}: {error}"
+        notes.add(check.name, failure(told, "this is a fault of the program; please report it"))
+    return notes.findings

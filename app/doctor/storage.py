@@ -1,0 +1,51 @@
+"""The storage: a trial write, without leaving anything behind."""
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+
+from app.doctor.finding import Notes, failure, ok
+from app.doctor.machine import look_at_room, may_be_made
+from app.storage.base import Storage, StorageError, StorageFullError
+
+
+async def look_at_folder(notes: Notes, storage: Storage, root: Path) -> None:
+    """Note how much room is left in the folder of finished files, and whether a small one can be written there."""
+    await look_at_room(notes, root)
+    if not await asyncio.to_thread(root.exists):
+        # Not made here: whoever runs the doctor may be another user than the daemon's.
+        notes.add("storage", await asyncio.to_thread(may_be_made, root))
+        return
+    partial = root / ".partial"
+    had_partial = await asyncio.to_thread(partial.exists)
+    await look_at_storage(notes, storage, str(root), f"give {root} to the user that runs the daemon (chown)")
+    if not had_partial:
+        await asyncio.to_thread(_remove_empty, partial)
+
+
+async def look_at_storage(notes: Notes, storage: Storage, place: str, mend: str) -> None:
+    """Note whether a small file can be written, synced and deleted.
+
+    Args:
+        notes: take what is found.
+        storage: what is tried.
+        place: what it is called.
+        mend: what is to be done where it cannot.
+    """
+    try:
+        await storage.check()
+    except StorageFullError as error:
+        notes.add("storage", failure(_told(error), "make room, or raise the quota"))
+    except StorageError as error:
+        notes.add("storage", failure(_told(error), mend))
+    else:
+        notes.add("storage", ok(f"a file was written to {place}, synced and deleted"))
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # it was not made after all, or a daemon uses it by now
+        folder.rmdir()
+
+
+def _told(error: StorageError) -> str:
+    return str(error).rstrip(".")

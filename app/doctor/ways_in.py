@@ -1,0 +1,90 @@
+"""The ways in: from a public address, through whatever proxy, to a Tidewaiter that listens."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from app.clock import Clock
+from app.doctor.endpoint import Endpoint, look_at_endpoint, look_at_name
+from app.doctor.finding import Notes, Verdict, info, ok, warning
+from app.domain.callback import PATH
+from app.domain.wire import WireRequest
+from app.transport.errors import TransportError
+from app.transport.wire import Timeouts, Wire
+
+_TIMEOUTS: Final = Timeouts(connect_s=10.0, overall_s=20.0)
+_MOST_READ: Final = 1024
+_ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # where such a listener is reached from here
+_OURS: Final = "tidewaiter"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back from the public address."""
+
+    status: int
+    server: str
+    is_empty: bool
+
+
+async def look_at_callbacks(notes: Notes, public_url: str, listen: tuple[str, int], wire: Wire, clock: Clock) -> None:
+    """Note whether a request to the public address arrives at a Tidewaiter; it is none that could make a job due."""
+    if not await look_at_way_in(notes, "callbacks", public_url, listen, clock):
+        return
+    try:
+        answer = await _asked(f"{public_url}{PATH}", wire)
+    except TransportError as error:
+        notes.add("callbacks", warning(str(error).rstrip("."), _mend(listen)))
+    else:
+        notes.add("callbacks", arrived(answer, public_url, listen))
+
+
+async def look_at_way_in(notes: Notes, table: str, public_url: str, listen: tuple[str, int], clock: Clock) -> bool:
+    """Note whether a public address of ours can be reached, if there is anything to reach; gives back whether it can.
+
+    Args:
+        notes: take what is found.
+        table: of the configuration, which names both addresses.
+        public_url: by which others come.
+        listen: where the daemon listens.
+        clock: by which certificates run out.
+    """
+    # Within one's own network the public name may well lead to a private address.
+    endpoint, key = Endpoint.of(public_url), f"{table}.public_url"
+    if await _listens(*listen):
+        return await look_at_endpoint(notes, endpoint, clock, private_ok=True, key=key)
+    await look_at_name(notes, endpoint, private_ok=True, key=key)
+    notes.add(table, info(f"nothing listens on {table}.listen now: start the daemon to have {public_url} tried"))
+    return False
+
+
+async def _listens(host: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(_TIMEOUTS.connect_s):
+            _, writer = await asyncio.open_connection(_ANY.get(host, host), port)
+    except OSError:
+        return False
+    writer.transport.abort()
+    return True
+
+
+async def _asked(url: str, wire: Wire) -> Answer:
+    request = WireRequest("POST", url, body=b"", fresh=True)
+    async with wire.open(request, private_ok=True, timeouts=_TIMEOUTS, stream=False) as reply:
+        body, _ = await reply.read(_MOST_READ)
+        return Answer(reply.status, reply.headers.get("server", ""), not body)
+
+
+def arrived(answer: Answer, public_url: str, listen: tuple[str, int]) -> Verdict:
+    """Of an answer from the public address, whether a Tidewaiter gave it: that knows no such callback."""
+    if answer.status == 404 and answer.server == _OURS:
+        return ok(f"a request to {public_url} arrives at a Tidewaiter")
+    if answer.status == 404 and answer.is_empty:
+        return ok(f"a request to {public_url} is answered as a Tidewaiter does, through {answer.server or 'a proxy'}")
+    by = f" by {answer.server}" if answer.server else ""
+    return warning(f"{public_url} answers HTTP {answer.status}{by}, and not as a Tidewaiter does", _mend(listen))
+
+
+def _mend(listen: tuple[str, int]) -> str:
+    host, port = listen
+    return f"let the proxy pass POST {PATH}... on to {Endpoint(host, port, tls=False)}"

@@ -1,0 +1,249 @@
+"""Deliveries in the database: which notifications are due, who delivers them just now, and what comes of it.
+
+A notification is claimed by putting off when it is due: whoever dies over it leaves it to be due again. ``attempts`` is
+counted up with each claim and fences what comes of it. Everything goes by the database's clock, because several daemons
+write here.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    BindParameter,
+    Boolean,
+    Double,
+    Executable,
+    Integer,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    delete,
+    null,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.types import TypeEngine
+
+from app.store.batch import PARAMETER, encode, rows_of
+from app.store.engine import Database
+from app.store.notifications import NOTIFICATION_COLUMNS, Notification, Status, notification_of
+from app.store.tables import DatabaseNow, notifications
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A notification that is to be delivered now, by whoever has claimed it, and the text to send."""
+
+    notification: Notification
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What came of a delivery: taken by the receiver, or an ``error``.
+
+    ``again_in_s`` is when to try again, in seconds; ``None`` where it was delivered or is given up.
+    """
+
+    claimed: Claimed
+    delivered: bool
+    error: str | None = None
+    again_in_s: float | None = None
+
+
+class DeliveryStore:
+    """The notifications table, for who delivers. Every method raises ``StoreUnavailableError`` where the database does.
+
+    Args:
+        database: where it is.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._next_due = _next_due(database.dialect)
+        self._settle = _settle(database.dialect)
+        self._release = _release(database.dialect)
+
+    async def next_due(self, endpoints: Collection[str]) -> dict[str, float]:
+        """In how many seconds the first notification of each endpoint is due; zero or less where one is.
+
+        An endpoint for which nothing waits is left out.
+        """
+        if not endpoints:
+            return {}
+        rows = await self._rows(self._next_due, **{PARAMETER: encode([(name,) for name in sorted(endpoints)])})
+        return {name: due_in_s for name, due_in_s in rows if due_in_s is not None}
+
+    async def claim(self, wanted: Mapping[str, int], lease_s: float) -> list[Claimed]:
+        """Claim due notifications, for each endpoint so many at most, the longest due first.
+
+        For ``lease_s`` seconds nobody else is given them. Those that somebody is just claiming are passed over.
+        """
+        claimed: list[Claimed] = []
+        async with self._database.writing() as connection:
+            for endpoint, most in sorted(wanted.items()):
+                asked = {"of_endpoint": endpoint, "most": most, "lease_s": lease_s}
+                rows = (await connection.execute(_CLAIM, asked)).all()
+                found = [Claimed(notification_of(columns), body) for *columns, body in rows]
+                claimed += sorted(found, key=lambda one: one.notification.id)
+        return claimed
+
+    async def settle(self, attempts: Sequence[Attempt]) -> set[int]:
+        """Note what came of deliveries.
+
+        Returns:
+            The ids of those that were noted. What somebody else has claimed since is his to note, unless it was
+            delivered: that is true whoever says it.
+        """
+        rows = [
+            (one.claimed.notification.id, one.claimed.notification.attempts, one.delivered, one.error, one.again_in_s)
+            for one in attempts
+        ]
+        async with self._database.writing() as connection:
+            return set((await connection.execute(self._settle, {PARAMETER: encode(rows)})).scalars())
+
+    async def release(self, claimed: Sequence[Claimed]) -> None:
+        """Give back what was claimed and not delivered, as when the daemon ends: it is due again at once."""
+        rows = [(one.notification.id, one.notification.attempts) for one in claimed]
+        async with self._database.writing() as connection:
+            await connection.execute(self._release, {PARAMETER: encode(rows)})
+
+    async def bury(self, known: Collection[str], overdue_s: float, reason: str, limit: int) -> list[Notification]:
+        """Give up what waits for an endpoint that is not known, if no daemon has cared for so many seconds.
+
+        The delay is for daemons that know another configuration, as while a new one is rolled out.
+        """
+        async with self._database.writing() as connection:
+            statement = _bury(sorted(known))
+            asked = {"overdue_s": overdue_s, "why": reason, "most": limit}
+            return [notification_of(row) for row in await connection.execute(statement, asked)]
+
+    async def delete_ended(self, status: Status, kept_s: float, limit: int) -> int:
+        """Delete up to ``limit`` notifications that were delivered, or died, longer ago than ``kept_s`` seconds.
+
+        Returns:
+            How many were deleted.
+        """
+        async with self._database.writing() as connection:
+            asked = {"ended": status.value, "kept_s": kept_s, "most": limit}
+            return (await connection.execute(_DELETE_ENDED, asked)).rowcount
+
+    async def _rows(self, statement: Executable, **parameters: object) -> Sequence[Sequence[Any]]:
+        async with self._database.reading() as connection:
+            return (await connection.execute(statement, parameters)).all()
+
+
+def _number(name: str) -> BindParameter[float]:
+    return bindparam(name, type_=Double())
+
+
+_MOST: Final = bindparam("most", type_=Integer())
+_WAITS: Final = notifications.c.due_at.is_not(None)
+
+# A scalar subquery is evaluated once, and can then be a bound in an index: PostgreSQL's clock is volatile.
+_NOW: Final = select(DatabaseNow()).scalar_subquery()
+_CLAIM_COLUMNS: Final[Sequence[tuple[str, TypeEngine[Any]]]] = (("id", BigInteger()), ("attempts", Integer()))
+
+
+def _locked(which: Select[int]) -> CTE:
+    """So many at most, locked; those that somebody else is just writing are passed over."""
+    return which.limit(_MOST).with_for_update(skip_locked=True).cte("chosen")
+
+
+def _next_due(dialect: str) -> Executable:
+    """One look into the index for each endpoint, however many notifications wait."""
+    asked = rows_of(dialect, [("endpoint", Text())])
+    first = (
+        select(notifications.c.due_at)
+        .where(notifications.c.endpoint == asked.c.endpoint, _WAITS)
+        .order_by(notifications.c.due_at)
+        .limit(1)
+        .scalar_subquery()
+    )
+    return select(asked.c.endpoint, first - DatabaseNow())
+
+
+def _settle(dialect: str) -> Executable:
+    kinds: list[tuple[str, TypeEngine[Any]]] = [("delivered", Boolean()), ("error", Text()), ("again_in_s", Double())]
+    said = rows_of(dialect, [*_CLAIM_COLUMNS, *kinds])
+    still_claimed = and_(notifications.c.status == Status.WAITING.value, notifications.c.attempts == said.c.attempts)
+    undelivered = notifications.c.status != Status.DELIVERED.value
+    ends = or_(said.c.delivered, said.c.again_in_s.is_(None))
+    return (
+        update(notifications)
+        .where(notifications.c.id == said.c.id, or_(still_claimed, and_(said.c.delivered, undelivered)))
+        .values(
+            status=case(
+                (said.c.delivered, Status.DELIVERED.value),
+                (said.c.again_in_s.is_(None), Status.DEAD.value),
+                else_=Status.WAITING.value,
+            ),
+            due_at=case((ends, null()), else_=DatabaseNow() + said.c.again_in_s),
+            ended_at=case((ends, DatabaseNow()), else_=null()),
+            last_error=case((said.c.delivered, notifications.c.last_error), else_=said.c.error),
+        )
+        .returning(notifications.c.id)
+    )
+
+
+def _release(dialect: str) -> Executable:
+    given = rows_of(dialect, _CLAIM_COLUMNS)
+    return (
+        update(notifications)
+        .where(notifications.c.id == given.c.id, notifications.c.attempts == given.c.attempts, _WAITS)
+        .values(due_at=DatabaseNow())
+    )
+
+
+def _claim() -> Executable:
+    of_endpoint = notifications.c.endpoint == bindparam("of_endpoint", type_=Text())
+    due = select(notifications.c.id).where(of_endpoint, notifications.c.due_at <= _NOW).order_by(notifications.c.due_at)
+    chosen = _locked(due)
+    return (
+        update(notifications)
+        .where(notifications.c.id == chosen.c.id)
+        .values(
+            due_at=DatabaseNow() + _number("lease_s"), attempts=notifications.c.attempts + 1, attempted_at=DatabaseNow()
+        )
+        .returning(*NOTIFICATION_COLUMNS, notifications.c.body)
+    )
+
+
+def _bury(known: Sequence[str]) -> Executable:
+    overdue = notifications.c.due_at < _NOW - _number("overdue_s")
+    chosen = _locked(select(notifications.c.id).where(_WAITS, overdue, notifications.c.endpoint.not_in(known)))
+    return (
+        update(notifications)
+        .where(notifications.c.id == chosen.c.id)
+        .values(
+            status=Status.DEAD.value,
+            due_at=null(),
+            ended_at=DatabaseNow(),
+            last_error=bindparam("why", type_=Text()),
+        )
+        .returning(*NOTIFICATION_COLUMNS)
+    )
+
+
+def _delete_ended() -> Executable:
+    ended = (
+        select(notifications.c.id)
+        .where(
+            notifications.c.status == bindparam("ended", type_=Text()),
+            notifications.c.ended_at < _NOW - _number("kept_s"),
+        )
+        .order_by(notifications.c.id)
+        .limit(_MOST)
+        .with_for_update(skip_locked=True)
+    )
+    return delete(notifications).where(notifications.c.id.in_(ended))
+
+
+_CLAIM: Final = _claim()
+_DELETE_ENDED: Final = _delete_ended()

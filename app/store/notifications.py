@@ -1,0 +1,145 @@
+"""Notifications in the database, as people see them: which wait, were delivered or died, and what is tried again."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import Executable, func, null, select, update
+
+from app.domain.job import State
+from app.store.engine import Database
+from app.store.tables import DatabaseNow, notifications
+
+
+class Status(StrEnum):
+    """Where a notification stands."""
+
+    WAITING = "waiting"
+    """It is to be delivered, for the first time or again."""
+    DELIVERED = "delivered"
+    """The receiver has taken it."""
+    DEAD = "dead"
+    """It was given up; a person may have it tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """What an endpoint is to be told: that a job has reached ``state`` at ``at`` (times are epoch seconds).
+
+    ``message_id`` names the event to the receiver. ``due_at`` is when it is tried next, ``None`` where it is not;
+    ``ended_at`` is when it was delivered or given up. ``attempts`` counts those that were begun.
+    """
+
+    id: int
+    endpoint: str
+    message_id: str
+    job_id: int
+    account: str
+    state: State
+    at: float
+    status: Status
+    due_at: float | None
+    attempts: int
+    attempted_at: float | None
+    last_error: str | None
+    ended_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What an endpoint has not taken: how many wait, since when the next one is due (epoch seconds), how many died."""
+
+    waiting: int = 0
+    due_at: float | None = None
+    dead: int = 0
+
+
+class NotificationStore:
+    """The notifications table. Every method raises ``StoreUnavailableError`` where the database does.
+
+    Args:
+        database: where it is.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(
+        self,
+        *,
+        status: Status | None = None,
+        endpoint: str | None = None,
+        job_id: int | None = None,
+        before_id: int | None = None,
+        limit: int = 50,
+    ) -> list[Notification]:
+        """Notifications that match whatever is given, newest first; ``before_id`` begins after the last one seen."""
+        statement = select(*NOTIFICATION_COLUMNS).order_by(notifications.c.id.desc()).limit(limit)
+        if status is not None:
+            statement = statement.where(notifications.c.status == status.value)
+        if endpoint is not None:
+            statement = statement.where(notifications.c.endpoint == endpoint)
+        if job_id is not None:
+            statement = statement.where(notifications.c.job_id == job_id)
+        if before_id is not None:
+            statement = statement.where(notifications.c.id < before_id)
+        return [notification_of(row) for row in await self._rows(statement)]
+
+    async def backlogs(self) -> dict[str, Backlog]:
+        """What has not been taken, by endpoint; an endpoint that has taken everything is left out."""
+        waiting = {name: (number, due_at) for name, number, due_at in await self._rows(_WAITING)}
+        dead: dict[str, int] = {name: number for name, number in await self._rows(_DEAD)}  # noqa: C416  # rows, no pairs
+        names = sorted({*waiting, *dead})
+        return {name: Backlog(*waiting.get(name, (0, None)), dead.get(name, 0)) for name in names}
+
+    async def retry(self, numbers: Collection[int]) -> list[int]:
+        """Let these be delivered (again) from now on, whatever has become of them, with all attempts before them.
+
+        Returns:
+            Which of them there are.
+        """
+        async with self._database.writing() as connection:
+            statement = _RETRY.where(notifications.c.id.in_(sorted(numbers))).returning(notifications.c.id)
+            return sorted((await connection.execute(statement)).scalars())
+
+    async def retry_dead(self, endpoint: str | None = None) -> int:
+        """Let all that died, at one endpoint or at any, be delivered from now on.
+
+        Returns:
+            How many they are.
+        """
+        statement = _RETRY.where(notifications.c.status == Status.DEAD.value)
+        if endpoint is not None:
+            statement = statement.where(notifications.c.endpoint == endpoint)
+        async with self._database.writing() as connection:
+            return (await connection.execute(statement)).rowcount
+
+    async def _rows(self, statement: Executable) -> Sequence[Sequence[Any]]:
+        async with self._database.reading() as connection:
+            return (await connection.execute(statement)).all()
+
+
+_FIELDS: Final = tuple(field.name for field in fields(Notification))
+NOTIFICATION_COLUMNS: Final = tuple(notifications.c[name] for name in _FIELDS)
+
+
+def notification_of(row: Sequence[Any]) -> Notification:
+    """The notification of a row of ``NOTIFICATION_COLUMNS``."""
+    values = dict(zip(_FIELDS, row, strict=True))
+    return Notification(**{**values, "state": State(values["state"]), "status": Status(values["status"])})
+
+
+_WAITING: Final = (
+    select(notifications.c.endpoint, func.count(), func.min(notifications.c.due_at))
+    .where(notifications.c.due_at.is_not(None))
+    .group_by(notifications.c.endpoint)
+)
+_DEAD: Final = (
+    select(notifications.c.endpoint, func.count())
+    .where(notifications.c.status == Status.DEAD.value)
+    .group_by(notifications.c.endpoint)
+)
+_RETRY: Final = update(notifications).values(
+    status=Status.WAITING.value, due_at=DatabaseNow(), attempts=0, ended_at=null()
+)

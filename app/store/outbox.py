@@ -1,0 +1,101 @@
+"""The outbox: notifications are written in the transaction that changes the job, so that neither is without the other.
+
+Only a job that reaches a state of which somebody wants to hear costs anything here. What is told is made now and kept
+as text: a parked job goes on, a finished one is deleted some day, and the receiver still hears what was.
+"""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Executable, func, literal, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.job import Job
+from app.domain.machine import Update
+from app.domain.manifest import Artifact
+from app.domain.notification import MOST_LISTED, Subscription, body_of, message_id
+from app.store.batch import PARAMETER, encode, rows_of, storable
+from app.store.tables import DatabaseNow, artifacts, notifications
+
+WAITING: Final = "waiting"
+_GIVEN: Final = ("endpoint", "message_id", "job_id", "account", "state", "at", "body")
+
+
+class Outbox:
+    """The statements that write notifications; they run in a transaction of the caller.
+
+    Args:
+        dialect: ``sqlite`` or ``postgresql``.
+        subscriptions: who wants to hear of what.
+    """
+
+    def __init__(self, dialect: str, subscriptions: Sequence[Subscription]) -> None:
+        self.subscriptions = tuple(subscriptions)
+        self._insert = _notification_insert(dialect)
+        self._files = _files_of_jobs(dialect)
+
+    async def write(self, connection: AsyncConnection, updates: Sequence[Update]) -> None:
+        """Write what these updates, just accepted in this transaction, are to be told of."""
+        if not self.subscriptions:
+            return
+        heard = [(update, names) for update in updates if (names := self._wanted_by(update))]
+        if not heard:
+            return
+        files = await self._files_by_job(connection, [update.job.id for update, _ in heard])
+        rows = [row for update, names in heard for row in _rows(update, names, *files.get(update.job.id, ((), 0)))]
+        await connection.execute(self._insert, {PARAMETER: encode(rows)})
+
+    def _wanted_by(self, update: Update) -> list[str]:
+        """The endpoints that want to hear of an update: it must have brought the job into its state."""
+        if update.state_from is update.job.state:
+            return []
+        return [one.endpoint for one in self.subscriptions if one.wants(update.job)]
+
+    async def _files_by_job(
+        self, connection: AsyncConnection, numbers: Sequence[int]
+    ) -> dict[int, tuple[list[Artifact], int]]:
+        """The first files of each job, and how many it has: an update has those of its own step only."""
+        rows = (await connection.execute(self._files, {PARAMETER: encode([(number,) for number in numbers])})).all()
+        found: dict[int, tuple[list[Artifact], int]] = {}
+        for number, total, _, *columns in rows:
+            found.setdefault(number, ([], total))[0].append(Artifact(*columns))
+        return found
+
+
+def _rows(update: Update, endpoints: Sequence[str], files: Sequence[Artifact], total: int) -> list[tuple[object, ...]]:
+    """Rows of ``_GIVEN``, one for each endpoint."""
+    job = _as_stored(update.job)
+    at = job.created_at if update.entry is None else update.entry.at
+    body = body_of(job, at, files, total)
+    return [(name, message_id(job), job.id, job.account, job.state.value, at, body) for name in endpoints]
+
+
+def _as_stored(job: Job) -> Job:
+    """The job with its texts as the database has them; inside of the body's JSON they would escape that."""
+    texts = {name: getattr(job, name) for name in ("reason", "unique_key")}
+    return job.but(**{name: text and storable(text) for name, text in texts.items()})
+
+
+def _notification_insert(dialect: str) -> Executable:
+    rows = rows_of(dialect, [(name, notifications.c[name].type) for name in _GIVEN])
+    # Due by the database's clock, as everything that several daemons decide about notifications.
+    made = select(*rows.c, literal(WAITING, notifications.c.status.type), DatabaseNow())
+    return notifications.insert().from_select([*_GIVEN, "status", "due_at"], made)
+
+
+def _files_of_jobs(dialect: str) -> Executable:
+    asked = rows_of(dialect, [("job_id", BigInteger())])
+    columns: list[Any] = [artifacts.c[field.name] for field in fields(Artifact)]
+    of_job = artifacts.c.job_id
+    ranked = (
+        select(
+            artifacts.c.job_id,
+            func.count().over(partition_by=of_job).label("total"),
+            func.row_number().over(partition_by=of_job, order_by=artifacts.c.number).label("place"),
+            *columns,
+        )
+        .join(asked, asked.c.job_id == artifacts.c.job_id)
+        .subquery("ranked")
+    )
+    return select(ranked).where(ranked.c.place <= MOST_LISTED).order_by(ranked.c.job_id, ranked.c.place)

@@ -1,0 +1,84 @@
+"""One signed POST to a receiver of notifications: no redirects, a bounded wait, and little is read of the answer."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from app.clock import Clock
+from app.domain.signing import signed_headers
+from app.domain.wire import WireRequest
+from app.transport.errors import BrokenBodyError
+from app.transport.wire import Timeouts, Wire
+
+# The convention asks for 15 to 30 seconds; connecting must be the shorter of the two.
+PATIENCE: Final = Timeouts(connect_s=10.0, overall_s=15.0)
+_MOST_READ: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where notifications go: an absolute URL, percent-encoded, and the keys that sign them.
+
+    ``private_ok`` says whether the address may be private.
+    """
+
+    name: str
+    url: str = field(repr=False)
+    keys: tuple[bytes, ...] = field(repr=False)
+    private_ok: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a receiver answered; ``body`` is the beginning of what it said, for people.
+
+    ``headers`` are looked up without regard to case, or in lower case.
+    """
+
+    status: int
+    phrase: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def taken(self) -> bool:
+        """Whether the receiver has taken the notification: any 2xx says so."""
+        return 200 <= self.status < 300
+
+
+class WebhookSender:
+    """Sends notifications by the Standard Webhooks convention.
+
+    Args:
+        wire: the network.
+        clock: the time that goes into each signature.
+        timeouts: how long a receiver may take.
+    """
+
+    def __init__(self, wire: Wire, clock: Clock, timeouts: Timeouts = PATIENCE) -> None:
+        self._wire = wire
+        self._clock = clock
+        self._timeouts = timeouts
+
+    async def send(self, endpoint: Endpoint, message_id: str, body: str) -> Answer:
+        """Send one notification once.
+
+        Raises:
+            TransportError: nothing was answered; the receiver may or may not have got it.
+        """
+        content = body.encode()
+        # The wall clock as it stands: receivers refuse what is minutes off, and ours may have been set since the start.
+        timestamp = int(self._clock.now() + self._clock.skew())
+        headers = {
+            "Content-Type": "application/json",
+            **signed_headers(endpoint.keys, message_id, timestamp, content),
+        }
+        request = WireRequest("POST", endpoint.url, headers, content)
+        opened = self._wire.open(request, private_ok=endpoint.private_ok, timeouts=self._timeouts, stream=False)
+        async with opened as raw:
+            said = b""
+            # The status has decided already, whatever becomes of the rest.
+            with suppress(BrokenBodyError):
+                said, _ = await raw.read(_MOST_READ)
+            return Answer(raw.status, raw.phrase, raw.headers, said)

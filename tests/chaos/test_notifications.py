@@ -1,0 +1,60 @@
+"""kill -9 around a delivery: what was committed is told, and what may have been told is told again under its id."""
+
+import asyncio
+from pathlib import Path
+from random import Random
+
+import pytest
+from aiohttp import web
+from sqlalchemy import text
+
+from app.clock import SystemClock
+from app.store.engine import Database
+from app.store.notifications import NotificationStore, Status
+from tests.chaos.rig import drain, kill, rig
+from tests.worker.receiver import SECRET, receiver
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_killed_between_the_delivery_and_its_note(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """The receiver has it, the daemon is killed before it hears so: told twice, with one id and one body."""
+    url: str = request.getfixturevalue("sqlite_url" if kind == "sqlite" else "postgres_url")
+    async with receiver() as made, rig(tmp_path, url, build_s=0.2) as place:
+        accounts = place.write_config(accounts=1, lease_s=2)
+        table = f'\n[notifications.ops]\nurl = "{made.url}"\nsecret = "{SECRET}"\n'
+        place.config.write_text(place.config.read_text() + table)
+        dead = asyncio.Event()
+
+        async def answer_the_dead(_: web.Request) -> web.StreamResponse:
+            await dead.wait()
+            return web.Response()
+
+        made.answer = answer_the_dead
+        numbers = await place.submit(accounts, 1, Random(1))
+        daemon = await place.start()
+        await made.until(1, within_s=40)
+        await kill(daemon)
+        dead.set()
+        database = Database.open(url, SystemClock())
+        (claimed,) = await NotificationStore(database).find()
+        assert (claimed.job_id, claimed.status, claimed.attempts) == (numbers[0], Status.WAITING, 1)
+        # The claim's minute is over.
+        async with database.writing() as connection:
+            await connection.execute(text("UPDATE notifications SET due_at = 1"))
+        daemon = await place.start()
+        first, second = await made.until(2, within_s=40)
+        async with asyncio.timeout(20):
+            while True:
+                (told,) = await NotificationStore(database).find()
+                if told.status is Status.DELIVERED:
+                    break
+                await asyncio.sleep(0.05)
+        assert await drain(daemon) == 0
+        await database.close()
+        assert first.message_id == second.message_id == claimed.message_id
+        assert first.body == second.body
+        assert first.body["type"] == "job.succeeded"
+        assert await place.reckon(numbers) == []

@@ -1,0 +1,183 @@
+"""``tidewaiter notifications``, as it is used, with a daemon and a receiver that are real."""
+
+import asyncio
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from app.cli.errors import ExitCode
+from tests.cli.conftest import CONFIG, Place
+from tests.cli.test_jobs import submit
+from tests.cli.test_processes import STATISTICS, wait_for
+from tests.worker.receiver import SECRET, Receiver, receiver, status
+
+FILL = """
+INSERT INTO notifications
+    (endpoint, message_id, job_id, account, state, at, status, due_at, attempts, last_error, ended_at, body)
+VALUES
+    ('ops', 'msg_1', 1, 'shop', 'failed', 1750000000, 'dead', NULL, 10, 'HTTP 500', 1750300000, '{}'),
+    ('ops', 'msg_2', 2, 'shop', 'succeeded', 1750000000, 'delivered', NULL, 1, NULL, 1750000001, '{}'),
+    ('chat', 'msg_1', 1, 'shop', 'failed', 1750000000, 'dead', NULL, 1, 'HTTP 410 Gone', 1750000001, '{}'),
+    ('ops', 'msg_3', 3, 'shop', 'expired', 1750000000, 'waiting', 1750000100, 2, 'HTTP 500', NULL, '{}')
+"""
+
+
+def hook(url: str, **more: str) -> str:
+    """An endpoint's table."""
+    lines = "".join(f"{key} = {value}\n" for key, value in more.items())
+    return f'\n[notifications.ops]\nurl = "{url}"\nsecret = "{SECRET}"\n{lines}'
+
+
+@contextmanager
+def listening() -> Iterator[tuple[Receiver, Callable[[Coroutine[Any, Any, Any]], Any]]]:
+    """A receiver in a thread of its own, because commands run their own loop; and a way to ask it something."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    def ask(wish: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(wish, loop).result(30)
+
+    made = receiver()
+    try:
+        yield ask(made.__aenter__()), ask
+        ask(made.__aexit__(None, None, None))
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@pytest.fixture
+def filled(place: Place) -> Place:
+    """A database in which receivers were told of jobs, and did not take all of it."""
+    place("jobs", "list")
+    with sqlite3.connect(place.folder / "tidewaiter.db") as database:
+        database.execute(FILL)
+    database.close()
+    return place
+
+
+def test_listing(filled: Place) -> None:
+    """Newest first, by status, endpoint and job, in pages; the table says where each stands and why."""
+    every = filled.json("notifications", "list")
+    assert [one["id"] for one in every] == [4, 3, 2, 1]
+    assert every[0] == {
+        "id": 4,
+        "endpoint": "ops",
+        "message_id": "msg_3",
+        "job_id": 3,
+        "account": "shop",
+        "state": "expired",
+        "at": 1750000000.0,
+        "status": "waiting",
+        "due_at": 1750000100.0,
+        "attempts": 2,
+        "attempted_at": None,
+        "last_error": "HTTP 500",
+        "ended_at": None,
+    }
+    assert [one["id"] for one in filled.json("notifications", "list", "--dead")] == [3, 1]
+    assert [one["id"] for one in filled.json("notifications", "list", "--waiting")] == [4]
+    assert [one["id"] for one in filled.json("notifications", "list", "--endpoint", "ops", "--limit", "2")] == [4, 2]
+    assert [one["id"] for one in filled.json("notifications", "list", "--job", "1", "--before", "3")] == [1]
+    text = filled("notifications", "list", "--dead").stdout
+    assert "HTTP 410 Gone" in text
+    assert "dead" in text
+
+
+def test_retrying(filled: Place) -> None:
+    """By their ids, or all that died; what there is not is told with 1, what was not said clearly with 2."""
+    assert filled("notifications", "retry", "1").stdout == "1 notification is sent again\n"
+    assert filled.json("notifications", "retry", "--dead", "--endpoint", "ops") == {"retried": 0, "unknown": []}
+    assert filled("notifications", "retry", "--dead").stdout == "1 notification is sent again\n"
+    assert filled.json("notifications", "list", "--dead") == []
+    assert [one["id"] for one in filled.json("notifications", "list", "--waiting")] == [4, 3, 1]
+    told = filled("notifications", "retry", "2", "4711", code=ExitCode.FAILED)
+    assert "there is no notification 4711; `tidewaiter notifications list` has them" in told.stderr
+    assert filled.json("notifications", "list")[2]["status"] == "waiting"
+    for wrong in ([], ["1", "--dead"], ["1", "--endpoint", "ops"]):
+        said = filled("notifications", "retry", *wrong, code=ExitCode.USAGE).stderr
+        assert "name the notifications by their ids, or all that died with --dead" in said
+
+
+def test_a_receiver_is_tried(place: Place) -> None:
+    """One signed message now; its answer is shown, and a refusal ends with 1."""
+    with listening() as (made, _):
+        place.config.write_text(CONFIG + hook(made.url))
+        assert place("notifications", "test", "ops").stdout == (
+            "ops was sent one tidewaiter.test and answered HTTP 200 OK\n"
+        )
+        assert place.json("notifications", "test", "ops")["taken"] is True
+        first, second = made.heard
+        assert first.body["type"] == "tidewaiter.test"
+        assert first.message_id != second.message_id
+        made.answer = status(403)
+        result = place("notifications", "test", "ops", code=ExitCode.FAILED)
+        assert "answered HTTP 403 Forbidden" in result.stdout
+        assert "ops has not taken it: only an answer from 200 to 299 counts" in result.stderr
+        assert SECRET not in result.output
+    assert not (place.folder / "tidewaiter.db").exists()
+
+
+def test_a_receiver_that_is_not_there(place: Place) -> None:
+    """No answer is one sentence and 1; a name that is not configured is 2, with those that are."""
+    place.config.write_text(CONFIG + hook("http://127.0.0.1:9/canary"))
+    result = place("notifications", "test", "ops", code=ExitCode.FAILED)
+    assert "tidewaiter: ops: No connection to http://127.0.0.1:9: " in result.stderr
+    assert "canary" not in result.output
+    assert place("notifications", "test", "chat", code=ExitCode.USAGE).stderr == (
+        "tidewaiter: unknown endpoint 'chat'; configured: ops\n"
+    )
+
+
+def test_an_account_that_there_is_not(place: Place) -> None:
+    """It is a fault of the configuration, told with its key and beside all others."""
+    place.config.write_text(CONFIG + hook("https://ops.example.com/hook", accounts='["shop", "shopp"]'))
+    said = place("serve", code=ExitCode.CONFIG).stderr
+    assert "notifications.ops.accounts: 'shopp' is no configured account (there are: shop)" in said
+    place.config.write_text(place.config.read_text() + "\n[worker2]\n")
+    said = place("jobs", "list", code=ExitCode.CONFIG).stderr
+    assert "worker2" in said
+    assert "notifications.ops.accounts: 'shopp' is no configured account" in said
+
+
+def test_a_daemon_tells_how_jobs_end(emulated: Place) -> None:
+    """`serve` with an endpoint: the job's end is told with its file, and no secret is in the log or the database."""
+    with listening() as (made, ask):
+        emulated.config.write_text(emulated.config.read_text() + hook(made.url, accounts='["shop"]'))
+        with emulated.process("serve") as daemon:
+            wait_for(daemon, "daemon.started")
+            job = emulated.json("submit", *STATISTICS, "--wait", "--timeout", "30")
+            ask(made.until(1))
+            line = json.loads(wait_for(daemon, "notification.delivered"))
+            daemon.terminate()
+            assert daemon.wait(30) == 0
+            assert daemon.stdout is not None
+            assert SECRET not in daemon.stdout.read()
+    (heard,) = made.heard
+    assert heard.body["type"] == "job.succeeded"
+    data = heard.body["data"]
+    for name in ("id", "account", "operation", "state", "created_at", "finished_at", "unique_key", "retry_of"):
+        assert data[name] == job[name]
+    (artifact,) = data["artifacts"]
+    assert artifact.items() <= job["artifacts"][0].items()
+    assert (line["endpoint"], line["job"], line["attempts"]) == ("ops", job["id"], 1)
+    assert SECRET.encode() not in (emulated.folder / "tidewaiter.db").read_bytes()
+
+
+def test_a_person_who_cancels_is_told_of(place: Place) -> None:
+    """What the command line decides about a parked job is written for the receivers, too."""
+    number = submit(place)
+    with sqlite3.connect(place.folder / "tidewaiter.db") as database:
+        database.execute("UPDATE jobs SET state = 'parked', due_at = NULL, version = 4")
+    database.close()
+    place.config.write_text(CONFIG + hook("https://ops.example.com/hook"))
+    assert place.json("jobs", "cancel", str(number))[0]["state"] == "cancelled"
+    (told,) = place.json("notifications", "list", "--waiting")
+    assert (told["job_id"], told["state"]) == (number, "cancelled")

@@ -142,3 +142,31 @@ async def test_a_spec_that_changed(stage: Stage) -> None:
         assert str((await stage.reload())["file"]).endswith("own.toml")
         (job,) = await stage.until(await stage.submit("shop"))
         assert job.state is State.SUCCEEDED
+
+
+async def test_a_public_address_of_the_page(stage: Stage) -> None:
+    """Pages go by the new configuration: its accounts, and cookies for https only once that is the way."""
+    port = free_port()
+    (stage.folder / "one.bearer").write_text("canary-one-0123456789abcdef")
+    token = '[tokens.one]\nrole = "admin"\ntoken_file = "one.bearer"\n'
+    http = f'[http]\nlisten = "127.0.0.1:{port}"\n'
+
+    async def seen() -> tuple[bool, set[str]]:
+        jar, site = aiohttp.DummyCookieJar(), f"http://127.0.0.1:{port}"
+        async with aiohttp.ClientSession(cookie_jar=jar, headers={"Accept": "text/html"}) as session:
+            form = {"token": "canary-one-0123456789abcdef"}
+            async with session.post(f"{site}/login", data=form, allow_redirects=False) as reply:
+                assert reply.status == 303
+                cookie = reply.cookies["tidewaiter_session"]
+            bearer = {"Authorization": "Bearer canary-one-0123456789abcdef"}
+            async with session.get(f"{site}/accounts", headers=bearer) as reply:
+                listed = await reply.text()
+        return bool(cookie["secure"]), {name for name in ("shop", "fresh") if name in listed}
+
+    stage.write(stage.account("shop"), http, token)
+    async with stage.serving():
+        assert await seen() == (False, {"shop"})
+        stage.write(stage.account("fresh"), f'{http}public_url = "https://tide.example"\n', token)
+        told = await stage.reload()
+        assert told["changed"] == ["accounts.fresh", "accounts.shop", "http.public_url"]
+        assert await seen() == (True, {"fresh"})

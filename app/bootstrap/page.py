@@ -24,7 +24,7 @@ def bind_page(
     """The routes of the page.
 
     Args:
-        running: what the process began with.
+        running: the configuration; what replaces it holds from then on.
         present: what it goes by now.
         overview: draws the picture of how everything stands.
         frame: makes the pages.
@@ -39,5 +39,5 @@ def bind_page(
         shards=present.shards,
         schedules=present.recurring,
         storage_trouble=storage_trouble,
-        secure=(running.bound.config.http.public_url or "").startswith("https:"),
+        secure=lambda: (running.bound.config.http.public_url or "").startswith("https:"),
     )

@@ -1,5 +1,6 @@
 """Signing in with a token, and out again; the session is a cookie that no script can read."""
 
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
@@ -20,7 +21,7 @@ class LoginRoom:
         secure: whether browsers come by https, so that they send the cookie that way only.
     """
 
-    def __init__(self, frame: Frame, *, secure: bool) -> None:
+    def __init__(self, frame: Frame, *, secure: Callable[[], bool]) -> None:
         self._frame = frame
         self._secure = secure
 
@@ -48,7 +49,7 @@ class LoginRoom:
             path="/",
             httponly=True,
             samesite="Strict",
-            secure=self._secure or request.secure,
+            secure=self._secure() or request.secure,
         )
         raise answer
 

@@ -30,7 +30,7 @@ def page_routes(
     shards: Callable[[], Mapping[str, int]],
     schedules: Callable[[], Mapping[str, Schedule]],
     storage_trouble: Callable[[], str | None],
-    secure: bool,
+    secure: Callable[[], bool],
 ) -> list[web.RouteDef]:
     """The routes of every page.
 

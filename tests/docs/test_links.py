@@ -1,5 +1,6 @@
 """Links of the pages that are no part of the site lead somewhere; those of the site are `make docs`' business."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,11 @@ def test_every_page_is_in_the_contents() -> None:
     """A page that the contents do not name is found by nobody."""
     index = (ROOT / "docs/index.md").read_text().splitlines()
     assert {page.stem for page in PAGES if page.parent.name == "docs"} - {"index"} <= set(index)
+
+
+def test_alerts_lead_to_what_to_do() -> None:
+    """Each paragraph of the handbook that an alert names is there."""
+    rules = "".join(path.read_text() for path in (ROOT / "config/alerts").iterdir())
+    named = set(re.findall(r"docs/operate\.md#([\w-]+)", rules))
+    assert len(named) > 20
+    assert named <= anchors_of(ROOT / "docs/operate.md")

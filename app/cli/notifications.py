@@ -9,6 +9,7 @@ import click
 from rich.text import Text
 
 from app.bootstrap import TEST_TYPE, open_notifications, send_test
+from app.cli import offers
 from app.cli.errors import CommandError, ExitCode
 from app.cli.output import moment, printable, show_json, show_table, table
 from app.cli.session import Session, config_option, debug_option, example, pass_session
@@ -36,7 +37,7 @@ def notifications() -> None:
 )
 @click.option("--dead", "status", flag_value=Status.DEAD, type=Status, help="Only what was given up.")
 @click.option("--waiting", "status", flag_value=Status.WAITING, type=Status, help="Only what is still to be taken.")
-@click.option("--endpoint", metavar="NAME", help="Only for this one.")
+@click.option("--endpoint", metavar="NAME", shell_complete=offers.endpoints, help="Only for this one.")
 @click.option("--job", type=int, metavar="JOB", help="Only of this job.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="So many at most.")
 @click.option("--before", type=int, metavar="ID", help="Only what came before this one: the next page.")
@@ -81,7 +82,7 @@ def list_notifications(
 )
 @click.argument("number", type=int, nargs=-1, metavar="[ID]...")
 @click.option("--dead", is_flag=True, help="All that were given up.")
-@click.option("--endpoint", metavar="NAME", help="With --dead: only for this one.")
+@click.option("--endpoint", metavar="NAME", shell_complete=offers.endpoints, help="With --dead: only for this one.")
 @_json_option
 @config_option
 @pass_session
@@ -112,7 +113,7 @@ def retry(session: Session, /, *, number: tuple[int, ...], dead: bool, endpoint:
 
 
 @notifications.command(epilog=example("tidewaiter notifications test ops"))
-@click.argument("name")
+@click.argument("name", shell_complete=offers.endpoints)
 @_json_option
 @config_option
 @pass_session

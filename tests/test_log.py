@@ -155,6 +155,27 @@ def test_a_level_that_is_off_costs_nothing() -> None:
     assert paper.names == ["lane.lost"]
 
 
+def test_the_level_can_be_changed() -> None:
+    """It counts at once, also for logs that were bound before; what is asked beforehand knows it too."""
+    paper = Paper("warning")
+    bound = paper.log.bind(account="shop")
+    paper.log.set_level("debug")
+    bound.emit("job.waited", job=1)
+    assert paper.log.says("job.waited")
+    paper.log.set_level("error")
+    bound.emit("lane.lost", lane=1)
+    assert not bound.says("lane.lost")
+    assert paper.names == ["job.waited"]
+
+
+def test_every_fault_of_a_configuration_is_told() -> None:
+    """Equal reasons under different keys are different faults, and a second look at the file is no repetition."""
+    paper = Paper()
+    for key in ("worker.polls", "worker.downloads", "worker.polls"):
+        paper.log.emit("config.refused", file="tidewaiter.toml", key=key, reason="must be a whole number")
+    assert [line["key"] for line in paper.lines] == ["worker.polls", "worker.downloads", "worker.polls"]
+
+
 # --- redaction --------------------------------------------------------------------------------------------------------
 
 

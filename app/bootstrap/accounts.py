@@ -13,16 +13,25 @@ from app.providers.spec.values import Setting
 from app.recurrence import CatchUp, Schedule
 
 
-def bind_accounts(config: Config) -> dict[str, BoundAccount]:
-    """Every configured account, bound to its provider's spec.
+def load_providers(config: Config) -> Registry:
+    """Every provider there is: the built-in ones and those of the configuration's folders.
+
+    Raises:
+        ConfigError: broken specs, all of them at once.
+    """
+    try:
+        return Registry.load(config.providers.folders)
+    except SpecError as error:
+        raise ConfigError.of([Fault(str(one.file), one.key, one.reason) for one in error.faults]) from error
+
+
+def bind_accounts(config: Config, registry: Registry | None = None) -> dict[str, BoundAccount]:
+    """Every configured account, bound to its provider's spec; the registry is loaded where there is none yet.
 
     Raises:
         ConfigError: broken specs, unknown providers, bad settings: all of them at once.
     """
-    try:
-        registry = Registry.load(config.providers.folders)
-    except SpecError as error:
-        raise ConfigError.of([Fault(str(one.file), one.key, one.reason) for one in error.faults]) from error
+    registry = registry or load_providers(config)
     bound: dict[str, BoundAccount] = {}
     faults: list[Fault] = []
     for name, account in config.accounts.items():

@@ -2,21 +2,23 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.bootstrap.access import faults_of_access
-from app.bootstrap.accounts import bind_accounts, read_schedules
+from app.bootstrap.accounts import bind_accounts, load_providers, read_schedules
 from app.bootstrap.notifications import faults_of_notifications
 from app.config import Config, ConfigError
 from app.providers.provider import BoundAccount
+from app.providers.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A configuration, and its accounts bound to their providers."""
+    """A configuration, its accounts bound to their providers, and every provider that there is."""
 
     config: Config
     accounts: Mapping[str, BoundAccount]
+    providers: Registry = field(default_factory=lambda: Registry({}))
 
     @property
     def operations(self) -> dict[str, Collection[str]]:
@@ -53,13 +55,14 @@ def bind(config: Config) -> Bound:
     """
     faults = (*faults_of_access(config), *faults_of_notifications(config))
     try:
-        accounts = bind_accounts(config)
+        providers = load_providers(config)
+        accounts = bind_accounts(config, providers)
         read_schedules(config, accounts)
     except ConfigError as error:
         raise error.joined_by(faults) from None
     if faults:
         raise ConfigError.of(faults)
-    return Bound(config, accounts)
+    return Bound(config, accounts, providers)
 
 
 def _of_every_lane(config: Config) -> tuple[object, ...]:

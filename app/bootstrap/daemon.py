@@ -78,7 +78,9 @@ def setup_of(bound: Bound, shared: Shared) -> Setup:
         settings={name: config.accounts[name].settings for name in bound.accounts},
         make_lane=lane_maker(bound, shared),
         schedules=list(read_schedules(config, bound.accounts).values()),
-        submit=desk_of(config, bound.accounts, seams.database, seams.clock, log, rand=seams.rand).submit,
+        submit=desk_of(
+            config, bound.accounts, seams.database, seams.clock, log, rand=seams.rand, tell=seams.tell
+        ).submit,
         drain_s=config.worker.drain_s,
         lookout_s=config.worker.lookout_s,
         heartbeat_s=config.worker.heartbeat_s,
@@ -111,7 +113,7 @@ async def assemble(bound: Bound, seams: Seams, log: EventLog, listening: socket.
     jobs, lanes = JobStore(database, subscriptions_of(config)), LaneStore(database)
     await lanes.ensure(shards_of(bound))
     owner = f"{seams.rand.getrandbits(64):016x}"
-    narrator = Narrator(log, clock, jobs, metrics.polled)
+    narrator = Narrator(log, clock, jobs, polled=metrics.polled, tell=seams.tell)
     recorder = Recorder(jobs, owner, clock, log, narrator, committed=metrics.committed)
     gate = StorageGate(seams.storage, clock, log)
     fetcher = Fetcher(seams.storage, jobs, clock, narrator)

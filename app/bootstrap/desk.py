@@ -10,6 +10,7 @@ from app.bootstrap.notifications import subscriptions_of
 from app.clock import Clock, SystemClock
 from app.config import Config
 from app.desk import Desk
+from app.domain.change import Tell, tell_nobody
 from app.log import EventLog
 from app.providers.provider import BoundAccount
 from app.recurrence import Schedule
@@ -68,8 +69,9 @@ def desk_of(
     log: EventLog,
     *,
     rand: Random | None = None,
+    tell: Tell = tell_nobody,
 ) -> Desk:
-    """The desk on an open database; ``rand`` spreads jobs over an account's lanes."""
+    """The desk on an open database; ``rand`` spreads jobs over an account's lanes, ``tell`` is told of new jobs."""
     return Desk(
         accounts,
         JobStore(database, subscriptions_of(config)),
@@ -79,6 +81,7 @@ def desk_of(
         clock=clock,
         rand=rand or SystemRandom(),
         log=log,
+        tell=tell,
     )
 
 

@@ -12,7 +12,7 @@ from app.clock import Clock, SystemClock
 from app.config import Config, host_and_port
 from app.doctor.account import Ask, Examined, look_at_account
 from app.doctor.database import look_at_database, look_at_missing_file, look_at_sqlite
-from app.doctor.finding import Finding, Notes, failure, ok
+from app.doctor.finding import Finding, Notes, failure
 from app.doctor.round import Check, examine
 from app.doctor.storage import look_at_folder, look_at_storage
 from app.doctor.ways_in import look_at_callbacks, look_at_way_in
@@ -134,13 +134,15 @@ async def _known(database: Database, accounts: Collection[str]) -> Mapping[str, 
     try:
         await database.check_schema()
         paused = await AccountStore(database).paused()
-        lanes, now = LaneStore(database), await database.now()
-        closed = {lane.account: told for lane in await lanes.every() if (told := _closed(lane, now))}
-        return {
-            name: _Known(paused.get(name), closed.get(name), await lanes.recent_requests(name)) for name in accounts
-        }
+        lanes, now = await LaneStore(database).every(), await database.now()
     except (SchemaError, StoreUnavailableError):
         return {}
+    return {name: _known_of([one for one in lanes if one.account == name], paused.get(name), now) for name in accounts}
+
+
+def _known_of(lanes: Sequence[LaneStatus], pause: Pause | None, now: float) -> _Known:
+    closed = next((told for lane in lanes if (told := _closed(lane, now)) is not None), None)
+    return _Known(pause, closed, sorted(at for lane in lanes for at in lane.request_window))
 
 
 def _closed(lane: LaneStatus, now: float) -> str | None:
@@ -215,5 +217,4 @@ async def _of_callbacks(url: str, listen: tuple[str, int], wire: Wire, clock: Cl
 
 
 async def _of_http(url: str, listen: tuple[str, int], clock: Clock, notes: Notes) -> None:
-    if await look_at_way_in(notes, "http", url, listen, clock):
-        notes.add("http", ok(f"{url} takes connections"))
+    await look_at_way_in(notes, "http", url, listen, clock)

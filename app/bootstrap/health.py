@@ -27,11 +27,13 @@ def health_of(
     config: Config, vitals: Vitals, metrics: Metrics, database: Database, *, clock: Clock, log: EventLog
 ) -> Health:
     """What answers at ``/healthz``, ``/readyz`` and ``/metrics``."""
+    jobs = JobStore(database)
     soundings = Soundings(
         database.check_schema,
-        OverviewStore(JobStore(database)),
-        LaneStore(database),
-        Room(None if config.storage.url else config.storage.root),
-        clock,
+        jobs=jobs,
+        overview=OverviewStore(jobs),
+        lanes=LaneStore(database),
+        free_bytes=Room(None if config.storage.url else config.storage.root),
+        clock=clock,
     )
     return Health(vitals, metrics, soundings, version=__version__, lines_lost=lambda: log.lost, clock=clock)

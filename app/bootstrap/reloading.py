@@ -2,7 +2,8 @@
 
 Nothing is touched before everything is known to be sound: file, environment and secret files are read, accounts bound,
 schedules and access checked, and every lane that will be built is built once on trial. From then on nothing can fail
-but the database, for which the swap waits, as everything else does.
+but the database, for which the swap waits, as everything else does. Should anything fail all the same, the old
+configuration is put back; where even that fails the daemon ends, because half a daemon is worse than none.
 """
 
 import asyncio
@@ -19,6 +20,10 @@ from app.config.changes import changes_between
 from app.log import EventLog
 from app.store.accounts import AccountStore
 from app.store.engine import Database, StoreUnavailableError
+
+
+class HalfSwappedError(Exception):
+    """Neither the new configuration nor the old one could be put in force: the daemon must end, to be restarted."""
 
 
 class Reloading:
@@ -47,13 +52,18 @@ class Reloading:
         self._assembled = assembled
 
     @asynccontextmanager
-    async def heeding(self, asked: asyncio.Event, stop: asyncio.Event) -> AsyncIterator[None]:
-        """Reload when ``asked`` is set, until ``stop`` is; who asks several times in a row is served once."""
+    async def heeding(self, asked: asyncio.Event, stop: asyncio.Event) -> AsyncIterator[asyncio.Task[None]]:
+        """Reload when ``asked`` is set, until ``stop`` is; who asks several times in a row is served once.
+
+        Yields:
+            The task that reloads. One that dies sets ``stop``.
+        """
         serving = asyncio.create_task(self._serve(asked))
+        serving.add_done_callback(lambda _: stop.set())
         stopped = asyncio.create_task(stop.wait())
         stopped.add_done_callback(lambda _: serving.cancel())
         try:
-            yield
+            yield serving
         finally:
             stopped.cancel()
             serving.cancel()
@@ -74,6 +84,8 @@ class Reloading:
         except ConfigError as error:
             for fault in error.faults:
                 self._log.emit("config.refused", file=fault.origin, key=fault.key or None, reason=fault.reason)
+        except HalfSwappedError:
+            raise
         except Exception as error:  # noqa: BLE001  # whatever it is, the daemon goes on with what it has
             file = str(self._running.bound.config.path)
             self._log.emit("config.refused", file=file, reason=f"{type(error).__name__}: {error}")
@@ -118,13 +130,26 @@ class Reloading:
 
     async def _exchange(self, old: Bound, new: Bound) -> int:
         """Everything goes by the new one from now on; the number of lanes that came to rest for it."""
-        concerned = old.differs_for(new)
-        setup = await self._assembled.prepare(new, concerned) if self._assembled else None
-        self._running.replace(new)
-        self._log.set_level(new.config.log.level)
-        if self._assembled is None or setup is None:
+        if self._assembled is None:
+            self._replace(new)
             return 0
-        return await self._assembled.daemon.swap(setup, concerned)
+        concerned = old.differs_for(new)
+        before = await self._assembled.prepare(old, ())
+        setup = await self._assembled.prepare(new, concerned)
+        try:
+            self._replace(new)
+            return await self._assembled.daemon.swap(setup, concerned)
+        except Exception as error:
+            try:
+                self._replace(old)
+                await self._assembled.daemon.swap(before, concerned)
+            except Exception as again:
+                raise HalfSwappedError(f"{error}; putting the old configuration back: {again}") from again
+            raise
+
+    def _replace(self, bound: Bound) -> None:
+        self._running.replace(bound)
+        self._log.set_level(bound.config.log.level)
 
     async def _tell_of_vanished(self, old: Bound, new: Bound) -> None:
         vanished = sorted(old.accounts.keys() - new.accounts.keys())

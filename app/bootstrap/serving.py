@@ -21,6 +21,7 @@ from app.bootstrap.signals import signals
 from app.bootstrap.website import website
 from app.clock import Clock, SystemClock
 from app.config import Config, ConfigError, host_and_port
+from app.domain.change import News
 from app.log import EventLog
 from app.storage.base import Storage, StorageSetupError
 from app.storage.choice import open_storage
@@ -75,12 +76,14 @@ async def serve(
                 metrics = metrics_of_process(clock, log)
                 running.follow(lambda bound: metrics.expect(bound.operations))
                 health = health_of(config, vitals, metrics, database, clock=clock, log=log)
-                site = website(running, health, vitals, database, listening=web_socket, stop=stop, clock=clock, log=log)
-                async with site as serving:
-                    async with AiohttpWire() as wire, reloading.heeding(reload, stop):
-                        seams = Seams(clock, SystemRandom(), wire, database, storage, metrics)
+                news = News()
+                async with AiohttpWire() as wire:
+                    seams = Seams(clock, SystemRandom(), wire, database, storage, metrics, news.tell)
+                    site = website(running, health, seams, log, news=news, listening=web_socket, stop=stop)
+                    async with site as serving, reloading.heeding(reload, stop) as heeding:
                         code = await _take_over(running, reloading, seams, log, stop=stop, vitals=vitals)
-                    return EXIT_FAILED if _has_died(serving, log) else code
+                        has_died = [_has_died(task, log) for task in (serving, heeding)]
+                        return EXIT_FAILED if any(has_died) else code
         finally:
             await database.close()
 
@@ -126,8 +129,8 @@ async def _take_over(
 
 
 def _has_died(serving: asyncio.Task[None] | None, log: EventLog) -> bool:
-    """Whether the HTTP listener ended by itself; said in the log."""
-    if serving is None or not serving.done():
+    """Whether what should have gone on ended by itself; said in the log."""
+    if serving is None or not serving.done() or serving.cancelled():
         return False
     error = serving.exception()
     log.emit("daemon.failed", reason=f"{type(error).__name__}: {error}")

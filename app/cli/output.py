@@ -29,7 +29,8 @@ STYLES: Final[Mapping[State, str]] = {
 _LIVE_STYLE: Final = "cyan"
 _WIDE: Final = 4096
 _BRIEF: Final = 60
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Beside control characters: what breaks a line or turns the order of letters around.
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _RATIO: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(?:/|of)\s*(\d+(?:\.\d+)?)")
 _PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 

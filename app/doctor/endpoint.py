@@ -71,10 +71,8 @@ async def look_at_name(
     try:
         addresses = await resolve(endpoint)
     except OSError as error:
-        reason = error.strerror or "unknown"
-        notes.add(
-            "dns", failure(f"{endpoint.host} has no address: {reason}", f"see that {key} is right, and DNS works")
-        )
+        told = f"{endpoint.host} has no address: {error.strerror or 'unknown'}"
+        notes.add("dns", failure(told, f"see that {key} is right, and DNS works"))
         return ()
     verdict = addresses_verdict(endpoint.host, addresses, private_ok=private_ok, permit=permit)
     return () if notes.add("dns", verdict) is Status.FAILURE else addresses

@@ -36,12 +36,23 @@ do.
 
 | file | for | how |
 |---|---|---|
-| `prometheus.rules.yaml` | Prometheus | name it in `rule_files`; the scrape's `job_name` is `tidewaiter` |
-| `loki.rules.yaml` | Loki's ruler, on the log | copy it to the ruler; the log is labelled `app="tidewaiter"` |
-| `elastic.json` | Elasticsearch, on the log | make a rule of each query; the index is `logs-tidewaiter-*` |
-| `grafana.json` | Grafana | import it as a dashboard |
+| `prometheus.rules.yaml` | Prometheus | name it in `rule_files`; the scrape's `job_name` begins with `tidewaiter` |
+| `prometheus.test.yaml` | whoever changes them | `promtool test rules prometheus.test.yaml` |
+| `loki.rules.yaml` | Loki's ruler, on the log | copy it to the ruler; label the log `app="tidewaiter"` |
+| `elastic.rules.json` | Kibana, on the log | send each one to `/api/alerting/rule`, see below |
+| `elastic.template.json` | Elasticsearch | the fields that those ask for, as an index template |
+| `grafana.json` | Grafana | import it as a dashboard; it asks for the Prometheus data source |
 
-Choose metrics or the log: both tell of the same troubles. Only metrics tell of a daemon that is gone.
+Choose metrics or the log: both tell of the same troubles, and metrics know more of how bad they are. For Elasticsearch
+the shipper decodes each JSON line below `tidewaiter` (Filebeat: the `ndjson` parser with `target: tidewaiter`), because
+`event` is a table in Elastic's own schema, and takes `@timestamp` from `tidewaiter.timestamp`:
+
+```sh
+curl -X PUT "$ELASTICSEARCH/_index_template/tidewaiter" -H 'Content-Type: application/json' -d @elastic.template.json
+jq -c '.[]' elastic.rules.json | while read -r rule; do
+  curl "$KIBANA/api/alerting/rule" -H 'kbn-xsrf: true' -H 'Content-Type: application/json' -d "$rule"
+done
+```
 
 # What is measured
 

@@ -1,11 +1,11 @@
-"""Hints in the database: a provider has called back, so its job is due now. Nothing else is changed by a callback."""
+"""Hints in the database: a provider has called back, or a person asks, so a job is due now; nothing else is changed."""
 
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Text, bindparam, case, not_, select, true, update
+from sqlalchemy import BigInteger, Text, bindparam, case, not_, select, true, update
 
-from app.domain.job import State
+from app.domain.job import LIVE, State
 from app.store.engine import Database
 from app.store.tables import jobs
 
@@ -23,7 +23,7 @@ class Hint:
 
 
 class HintStore:
-    """Notes callbacks. Every method raises ``StoreUnavailableError`` where the database does.
+    """Notes them. Every method raises ``StoreUnavailableError`` where the database does.
 
     Args:
         database: where the jobs are.
@@ -57,9 +57,21 @@ class HintStore:
                 noted = result.rowcount == 1
         return Hint(number, lane, account, operation, State(state), noted)
 
+    async def hurry(self, number: int, now: float) -> bool:
+        """Make a live job due at ``now`` (epoch seconds); one that asks after its remote job is polled once more.
+
+        The version stays, as in :meth:`note`.
+
+        Returns:
+            Whether the job is live.
+        """
+        async with self._database.writing() as connection:
+            return (await connection.execute(_HURRY, {"number": number, "now": now})).rowcount == 1
+
 
 # In PARKED no step looks into it, but whoever decides can see that there is a remote job.
 _OF_USE: Final = sorted(state.value for state in (State.SUBMITTING, State.RECONCILING, State.POLLING, State.PARKED))
+_ASKING: Final = sorted(state.value for state in (State.SUBMITTING, State.RECONCILING, State.POLLING))
 _NOW: Final = bindparam("now", type_=jobs.c.due_at.type)
 _FIND: Final = select(jobs.c.id, jobs.c.lane, jobs.c.account, jobs.c.operation, jobs.c.state, jobs.c.hinted).where(
     jobs.c.callback_hash == bindparam("callback_hash", type_=Text()), jobs.c.finished_at.is_(None)
@@ -70,4 +82,14 @@ _NOTE: Final = (
         jobs.c.callback_hash == bindparam("hash_called", type_=Text()), not_(jobs.c.hinted), jobs.c.state.in_(_OF_USE)
     )
     .values(hinted=true(), due_at=case((jobs.c.due_at > _NOW, _NOW), else_=jobs.c.due_at))
+)
+_HURRY: Final = (
+    update(jobs)
+    .where(
+        jobs.c.id == bindparam("number", type_=BigInteger()), jobs.c.state.in_(sorted(state.value for state in LIVE))
+    )
+    .values(
+        hinted=case((jobs.c.state.in_(_ASKING), true()), else_=jobs.c.hinted),
+        due_at=case((jobs.c.due_at > _NOW, _NOW), else_=jobs.c.due_at),
+    )
 )

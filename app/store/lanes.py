@@ -99,18 +99,22 @@ class LaneStatus:
     leased: bool
     closed_until: float | None
     closed_reason: str | None
-    request_window: tuple[float, ...] = ()
+    request_window: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """A daemon that lives: where it runs, and since when (epoch seconds, by the database's clock)."""
+    """A daemon that lives: where it runs, since when, and until when it counts as alive unless it is heard of again.
+
+    Both in epoch seconds by the database's clock.
+    """
 
     owner: str
     host: str
     pid: int
     version: str
     started_at: float
+    lease_until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +150,6 @@ class LaneStore:
         """The account's lanes, by shard."""
         async with self._database.reading() as connection:
             return list((await connection.execute(_IDS, {"account": account})).scalars())
-
-    async def recent_requests(self, account: str) -> list[float]:
-        """When the account's requests were made that its limit still counts, as far as its owners have told."""
-        async with self._database.reading() as connection:
-            windows = (await connection.execute(_WINDOWS, {"account": account})).scalars()
-            return sorted(at for window in windows for at in json.loads(window))
 
     async def beat(self, owner: str, host: str, pid: int, version: str, lease_s: float) -> None:
         """Tell that a worker lives, for the next ``lease_s`` seconds."""
@@ -322,7 +320,6 @@ def _worker_upsert(dialect: str) -> Executable:
 
 
 _IDS: Final = select(lanes.c.id).where(lanes.c.account == bindparam("account", type_=Text())).order_by(lanes.c.shard)
-_WINDOWS: Final = select(lanes.c.request_window).where(lanes.c.account == bindparam("account", type_=Text()))
 _LIVE_WORKERS: Final = select(func.count()).where(workers.c.lease_until > DatabaseNow()).scalar_subquery()
 _FORGET: Final = delete(workers).where(workers.c.owner == _OWNER)
 _FORGET_DEAD: Final = delete(workers).where(workers.c.lease_until < DatabaseNow() - _FORGOTTEN_S)
@@ -344,7 +341,9 @@ _EVERY: Final = (
     .order_by(lanes.c.account, lanes.c.shard)
 )
 _WORKERS: Final = (
-    select(workers.c.owner, workers.c.host, workers.c.pid, workers.c.version, workers.c.started_at)
+    select(
+        workers.c.owner, workers.c.host, workers.c.pid, workers.c.version, workers.c.started_at, workers.c.lease_until
+    )
     .where(workers.c.lease_until > DatabaseNow())
     .order_by(workers.c.started_at, workers.c.owner)
 )

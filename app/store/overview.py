@@ -6,7 +6,7 @@ which reads an index only, and :class:`Overview` looks again only when that cost
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -16,10 +16,12 @@ from sqlalchemy import (
     Integer,
     ScalarSelect,
     Select,
+    Text,
     bindparam,
     cast,
     func,
     literal_column,
+    or_,
     select,
 )
 
@@ -39,6 +41,7 @@ STEP_S: Final = 60.0
 _MOST_DELAYS: Final = 5_000
 _MOST_RECENT: Final = 20
 _MOST_TROUBLES: Final = 5
+_DAY_S: Final = 86_400.0
 _FRESH_S: Final = 1.0
 _SHARE_OF_TIME: Final = 20.0
 
@@ -74,11 +77,12 @@ class Minute:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A job that has landed its files lately: how many they are, and their bytes."""
+    """A job that has landed its files lately: how many they are, their bytes, and the first one's name."""
 
     job: Job
     files: int
     size: int
+    name: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,7 @@ class Picture:
     arrivals: Sequence[Arrival]
     parked: Sequence[Job]
     failures: Sequence[Job]
-    undelivered: Mapping[str, notifications.Backlog]
+    undelivered: Mapping[str, notifications.Backlog] = field(default_factory=dict)
 
 
 class OverviewStore:
@@ -116,8 +120,11 @@ class OverviewStore:
         self._accounts = AccountStore(jobs.database)
         self._notifications = notifications.NotificationStore(jobs.database)
 
-    async def picture(self, now: float) -> Picture:
-        """Everything, as of ``now`` (epoch seconds)."""
+    async def picture(self, now: float, account: str | None = None) -> Picture:
+        """Everything, as of ``now`` (epoch seconds).
+
+        Where an account is named, what ended and what is in trouble is only its own, and what landed is of a day.
+        """
         return Picture(
             now,
             await self.counts(),
@@ -125,10 +132,10 @@ class OverviewStore:
             await self._lanes.workers(),
             await self._accounts.paused(),
             await self.backlogs(now),
-            await self.minutes(now),
-            await self.arrivals(),
-            await self._jobs.find(states=[State.PARKED], limit=_MOST_TROUBLES),
-            await self.failures(now),
+            await self.minutes(now, account),
+            await self.arrivals(account=account, since=0.0 if account is None else now - _DAY_S),
+            await self._jobs.find(account=account, states=[State.PARKED], limit=_MOST_TROUBLES),
+            await self.failures(now, account),
             await self._notifications.backlogs(),
         )
 
@@ -144,24 +151,28 @@ class OverviewStore:
             found[number] = Backlog(number, live, min(due, MOST_DUE + 1), min(first, default=None))
         return found
 
-    async def minutes(self, now: float) -> list[Minute]:
-        """What ended in each minute of the last hour, oldest first."""
+    async def minutes(self, now: float, account: str | None = None) -> list[Minute]:
+        """What ended in each minute of the last hour, oldest first, of all accounts or of one."""
         since = now - WINDOW_S
         ended: list[dict[State, int]] = [{} for _ in range(int(WINDOW_S / STEP_S))]
         delays: list[list[float]] = [[] for _ in ended]
-        for step, state, number in await self._rows(_ENDED, since=since, now=now, step=STEP_S):
+        for step, state, number in await self._rows(_ENDED, since=since, now=now, step=STEP_S, account=account):
             ended[min(step, len(ended) - 1)][State(state)] = number
-        for at, delay_s in await self._rows(_DELAYS, since=since, limit=_MOST_DELAYS):
+        for at, delay_s in await self._rows(_DELAYS, since=since, limit=_MOST_DELAYS, account=account):
             delays[min(int((at - since) / STEP_S), len(delays) - 1)].append(max(0.0, delay_s))
         return [Minute(since + i * STEP_S, ended[i], sorted(delays[i])) for i in range(len(ended))]
 
-    async def arrivals(self, limit: int = _MOST_RECENT) -> list[Arrival]:
-        """The jobs that have succeeded last, newest first."""
-        return [Arrival(job_of(row[:-2]), *row[-2:]) for row in await self._rows(_ARRIVALS, limit=limit)]
+    async def arrivals(
+        self, limit: int = _MOST_RECENT, account: str | None = None, since: float = 0.0
+    ) -> list[Arrival]:
+        """The jobs that have succeeded last, newest first, of all accounts or of one since then (epoch seconds)."""
+        rows = await self._rows(_ARRIVALS, since=since, limit=limit, account=account)
+        return [Arrival(job_of(row[:-3]), *row[-3:]) for row in rows]
 
-    async def failures(self, now: float) -> list[Job]:
+    async def failures(self, now: float, account: str | None = None) -> list[Job]:
         """The jobs that have failed or expired last within the hour before ``now``, newest first."""
-        return [job_of(row) for row in await self._rows(_FAILURES, since=now - WINDOW_S, limit=_MOST_TROUBLES)]
+        rows = await self._rows(_FAILURES, since=now - WINDOW_S, limit=_MOST_TROUBLES, account=account)
+        return [job_of(row) for row in rows]
 
     async def _rows(self, statement: Any, **parameters: object) -> Sequence[Sequence[Any]]:
         async with self._database.reading() as connection:
@@ -224,15 +235,17 @@ _LIVE: Final = select(func.count()).where(jobs.c.lane == lanes.c.id, jobs.c.due_
 _BACKLOGS: Final = select(
     lanes.c.id, _LIVE, _due(Track.ASK), _due(Track.FETCH), _first_due(Track.ASK), _first_due(Track.FETCH)
 )
+_ACCOUNT: Final = bindparam("account", type_=Text())
+_WANTED: Final = or_(_ACCOUNT.is_(None), jobs.c.account == _ACCOUNT)
 _STEP: Final = cast(func.floor((jobs.c.finished_at - _SINCE) / bindparam("step", type_=Double())), BigInteger)
 _ENDED: Final = (
     select(_STEP.label("step"), jobs.c.state, func.count())
-    .where(jobs.c.finished_at > _SINCE, jobs.c.finished_at <= _NOW)
+    .where(jobs.c.finished_at > _SINCE, jobs.c.finished_at <= _NOW, _WANTED)
     .group_by(literal_column("1"), jobs.c.state)
 )
 _DELAYS: Final = (
     select(jobs.c.finished_at, jobs.c.landed_at - jobs.c.ready_at)
-    .where(jobs.c.finished_at > _SINCE, jobs.c.landed_at.is_not(None), jobs.c.ready_at.is_not(None))
+    .where(jobs.c.finished_at > _SINCE, jobs.c.landed_at.is_not(None), jobs.c.ready_at.is_not(None), _WANTED)
     .order_by(jobs.c.finished_at.desc())
     .limit(_LIMIT)
 )
@@ -245,14 +258,15 @@ _ARRIVALS: Final = (
         *JOB_COLUMNS,
         select(func.count()).where(_OF_JOB).scalar_subquery(),
         select(_SIZE).where(_OF_JOB).scalar_subquery(),
+        select(artifacts.c.name).where(_OF_JOB).order_by(artifacts.c.number).limit(1).scalar_subquery(),
     )
-    .where(_KEPT_STATE.in_([State.SUCCEEDED.value]), jobs.c.finished_at.is_not(None))
+    .where(_KEPT_STATE.in_([State.SUCCEEDED.value]), jobs.c.finished_at > _SINCE, _WANTED)
     .order_by(jobs.c.finished_at.desc())
     .limit(_LIMIT)
 )
 _FAILURES: Final = (
     select(*JOB_COLUMNS)
-    .where(jobs.c.finished_at > _SINCE, _KEPT_STATE.in_([State.FAILED.value, State.EXPIRED.value]))
+    .where(jobs.c.finished_at > _SINCE, _KEPT_STATE.in_([State.FAILED.value, State.EXPIRED.value]), _WANTED)
     .order_by(jobs.c.finished_at.desc())
     .limit(_LIMIT)
 )

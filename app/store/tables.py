@@ -188,6 +188,14 @@ Index(
     **_partial(jobs.c.answer_key.is_not(None)),
 )
 Index("jobs_state", jobs.c.state, jobs.c.id)
+# For lists: of an account and a state by number, and by the beginning of a key, in whatever collation.
+Index("jobs_listed", jobs.c.account, jobs.c.state, jobs.c.id, jobs.c.operation)
+Index(
+    "jobs_keys",
+    jobs.c.unique_key,
+    postgresql_ops={"unique_key": "text_pattern_ops"},
+    **_partial(jobs.c.unique_key.is_not(None)),
+)
 Index("jobs_wishes", jobs.c.lane, **_partial(jobs.c.cancel_requested == true()))
 Index("jobs_finished", jobs.c.finished_at, **_partial(jobs.c.finished_at.is_not(None)))
 

@@ -8,6 +8,7 @@ from typing import Final, Generic, TypeVar
 from app.clock import Clock
 from app.metrics.live import DatabaseNow
 from app.store.errors import SchemaError, StoreUnavailableError
+from app.store.jobs import JobStore
 from app.store.lanes import LaneStore
 from app.store.overview import OverviewStore
 
@@ -32,7 +33,8 @@ class Soundings:
 
     Args:
         check: whether the database answers and its schema fits; raises where not.
-        overview: counts jobs by state, and in each lane those that are due.
+        jobs: counted by state.
+        overview: counts in each lane those that are due.
         lanes: tell whose those are.
         free_bytes: the room in the storage's folder, ``None`` where there is no folder; may raise ``OSError``.
         clock: the time.
@@ -41,12 +43,15 @@ class Soundings:
     def __init__(
         self,
         check: Callable[[], Awaitable[None]],
+        *,
+        jobs: JobStore,
         overview: OverviewStore,
         lanes: LaneStore,
         free_bytes: Callable[[], Awaitable[int | None]],
         clock: Clock,
     ) -> None:
         self._check = check
+        self._jobs = jobs
         self._overview = overview
         self._lanes = lanes
         self._free_bytes = free_bytes
@@ -86,7 +91,7 @@ class Soundings:
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 now = self._clock.now()
-                counts = await self._overview.counts()
+                counts = await self._jobs.counts()
                 backlogs = await self._overview.backlogs(now)
                 lanes = await self._lanes.every()
         except (TimeoutError, StoreUnavailableError):

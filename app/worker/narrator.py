@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from app.clock import Clock
 from app.domain import outcome as o
+from app.domain.change import Tell, change_of, tell_nobody
 from app.domain.job import TERMINAL, Job, State
 from app.domain.machine import Update
 from app.domain.manifest import Artifact, folder_of
@@ -12,7 +13,6 @@ from app.store.engine import StoreUnavailableError
 from app.store.jobs import JobStore
 
 _POLLED = (o.Pending, o.Ready, o.Gone, o.Unmapped)
-_TROUBLES = (o.Retry, o.Unsent, o.StorageFull)
 
 
 def _uncounted(_account: str) -> None:
@@ -27,13 +27,23 @@ class Narrator:
         clock: the time.
         jobs: where the files of a job are looked up that landed in an earlier step.
         polled: told the account of every poll that was answered.
+        tell: told of every transition.
     """
 
-    def __init__(self, log: EventLog, clock: Clock, jobs: JobStore, polled: Callable[[str], None] = _uncounted) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        clock: Clock,
+        jobs: JobStore,
+        *,
+        polled: Callable[[str], None] = _uncounted,
+        tell: Tell = tell_nobody,
+    ) -> None:
         self._log = log
         self._clock = clock
         self._jobs = jobs
         self._polled = polled
+        self._tell = tell
         self.polls = 0
         self.landed_bytes = 0
 
@@ -43,12 +53,15 @@ class Narrator:
             if isinstance(update.outcome, _POLLED):
                 self.polls += 1
                 self._polled(update.job.account)
+            change = change_of(update)
+            if change is None:
+                self._waited(update)
+                continue
+            self._tell(change)
             if update.job.state in TERMINAL:
                 await self._finished(update)
-            elif update.entry is not None:
-                self._advanced(update)
             else:
-                self._waited(update)
+                self._advanced(update, change.event)
 
     def dropped(self, update: Update) -> None:
         """Log that a stale write was refused."""
@@ -86,32 +99,33 @@ class Narrator:
                 due_in_s=self._due_in(job),
             )
 
-    def _advanced(self, update: Update) -> None:
+    def _advanced(self, update: Update, event: str) -> None:
         job = update.job
-        if job.state is State.PARKED:
-            self._log.emit("job.parked", **_step(job), reason=job.reason)
-        elif isinstance(update.outcome, o.Unmapped):
-            self._log.emit("job.unmapped", **_step(job), reason=job.reason, due_in_s=self._due_in(job))
-        elif isinstance(update.outcome, _TROUBLES) and job.state is update.state_from:
-            self._log.emit(
-                "job.troubled",
-                **_step(job),
-                outcome=_name(update),
-                reason=job.reason,
-                failures=job.failures,
-                due_in_s=self._due_in(job),
-            )
-        else:
-            self._log.emit(
-                "job.advanced",
-                **_step(job),
-                state_from=update.state_from.value,
-                outcome=_name(update),
-                handle=job.handle,
-                reason=job.reason,
-                polls=job.polls,
-                due_in_s=self._due_in(job),
-            )
+        match event:
+            case "job.parked":
+                self._log.emit("job.parked", **_step(job), reason=job.reason)
+            case "job.unmapped":
+                self._log.emit("job.unmapped", **_step(job), reason=job.reason, due_in_s=self._due_in(job))
+            case "job.troubled":
+                self._log.emit(
+                    "job.troubled",
+                    **_step(job),
+                    outcome=_name(update),
+                    reason=job.reason,
+                    failures=job.failures,
+                    due_in_s=self._due_in(job),
+                )
+            case _:
+                self._log.emit(
+                    "job.advanced",
+                    **_step(job),
+                    state_from=update.state_from.value,
+                    outcome=_name(update),
+                    handle=job.handle,
+                    reason=job.reason,
+                    polls=job.polls,
+                    due_in_s=self._due_in(job),
+                )
 
     async def _finished(self, update: Update) -> None:
         job = update.job

@@ -3,13 +3,23 @@
 import asyncio
 import os
 import signal
+from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
 
+import aiohttp
 import pytest
 
+from app.bootstrap import lanes
+from app.clock import SystemClock
 from app.domain.job import State
+from app.domain.jsonvalue import Json
 from app.emulators.faults import Fault, FaultKind, FaultRule
+from app.store.engine import Database
+from app.store.schedules import ScheduleStore
+from app.worker.pauses import Pauses
 from tests.bootstrap.stage import OTHER_TOKEN, TOKEN, Stage, staged
+from tests.web.test_daemon import free_port
 
 
 async def test_a_new_account_works(tmp_path: Path, database_url: str) -> None:
@@ -293,3 +303,117 @@ async def test_without_an_environment_a_hang_up_drains(stage: Stage, monkeypatch
         assert line["signal"] == "SIGHUP"
         await stage.said("daemon.stopped")
     assert stage.code == 0
+
+
+async def test_tokens_of_the_listener(stage: Stage) -> None:
+    """A token that came with the reload opens the door, one that went does not any more; the listener stays up."""
+    port = free_port()
+    http = f'[http]\nlisten = "127.0.0.1:{port}"\n[tokens.NAME]\nrole = "admin"\ntoken_file = "NAME.bearer"\n'
+    for name in ("first", "second"):
+        (stage.folder / f"{name}.bearer").write_text(f"canary-{name}-0123456789abcdef")
+
+    async def status(name: str) -> int:
+        headers = {"Authorization": f"Bearer canary-{name}-0123456789abcdef"}
+        url = f"http://127.0.0.1:{port}/nothing"
+        async with aiohttp.ClientSession(headers=headers) as session, session.get(url) as reply:
+            return reply.status
+
+    stage.write(stage.account("shop"), http.replace("NAME", "first"))
+    async with stage.serving():
+        assert [await status("first"), await status("second")] == [404, 401]
+        stage.write(stage.account("shop"), http.replace("NAME", "second"))
+        told = await stage.reload()
+        assert (told["changed"], told["lanes"]) == (["tokens.first", "tokens.second"], 0)
+        assert [await status("first"), await status("second")] == [401, 404]
+        # An address that stays must not lose its guard: what is kept is checked together with what is new.
+        stage.write(stage.account("shop"), f'[http]\nlisten = "0.0.0.0:{port}"\n[tokens]\n')
+        assert (await stage.reload())["key"] == "http.listen"
+        assert [await status("first"), await status("second")] == [401, 404]
+    assert "canary" not in stage.output.getvalue()
+
+
+async def test_schedules_and_retention(stage: Stage) -> None:
+    """A new schedule begins, one that has gone asks for nothing, and a shorter retention deletes at once."""
+    schedule = '[schedules.NAME]\naccount = "shop"\noperation = "statistics"\ncron = "0 6 * * *"\n'
+    schedule += 'params = { export_type = "OPENS" }\n'
+    stage.write(stage.account("shop"), schedule.replace("NAME", "daily"))
+    async with stage.serving():
+        await stage.until(await stage.submit("shop"))
+        stage.write(stage.account("shop"), schedule.replace("NAME", "nightly"), "[retention]\nfinished_days = 1e-9\n")
+        told = await stage.reload()
+        assert told["changed"] == ["retention.finished_days", "schedules.daily", "schedules.nightly"]
+        assert told["lanes"] == 0
+        (line,) = await stage.said("jobs.purged")
+        assert line["jobs"] == 1
+        database = Database.open(stage.database_url, SystemClock())
+        async with asyncio.timeout(20):
+            while "nightly" not in await ScheduleStore(database).ticked():  # noqa: ASYNC110  # a row has no event
+                await asyncio.sleep(0.01)
+        await database.close()
+
+
+async def test_a_spec_that_changed(stage: Stage) -> None:
+    """The operator's own specs are read anew too: what uses one that changed begins anew, by its new rules."""
+    catalog = (resources.files("app.providers") / "catalog" / "symplify.toml").read_text("utf-8")
+    own = catalog.replace('name = "symplify"', 'name = "own"', 1)
+    (stage.folder / "specs").mkdir()
+    (stage.folder / "specs" / "own.toml").write_text(own)
+    providers = '[providers]\nfolders = ["specs"]\n'
+    stage.write(stage.account("shop").replace('"symplify"', '"own"'), stage.account("other"), providers)
+    async with stage.serving():
+        await stage.said("lane.taken", more_than=1)
+        (stage.folder / "specs" / "own.toml").write_text(own.replace("Symplify statistics export", "Our own"))
+        told = await stage.reload()
+        assert (told["changed"], told["specs"], told["lanes"]) == ([], ["own"], 1)
+        (stage.folder / "specs" / "own.toml").write_text(own.replace("[operations.statistics]", "[operations]"))
+        assert str((await stage.reload())["file"]).endswith("own.toml")
+        (job,) = await stage.until(await stage.submit("shop"))
+        assert job.state is State.SUCCEEDED
+
+
+async def test_what_cannot_be_built_changes_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault that shows only when lanes are built is found before anything is touched."""
+    stage.write(stage.account("shop"))
+    async with stage.serving():
+        await stage.said("lane.taken")
+        stage.write(stage.account("shop", interval_s=0.2), stage.account("new"))
+
+        def broken(*_: object, **__: object) -> None:
+            raise ZeroDivisionError("no such thing")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(lanes, "Budget", broken)
+            told = await stage.reload()
+        assert (told["event"], told["reason"]) == ("config.refused", "ZeroDivisionError: no such thing")
+        (job,) = await stage.until(await stage.submit("shop"))
+        assert job.state is State.SUCCEEDED
+        assert (await stage.reload())["changed"] == ["accounts.new", "accounts.shop.schedule.interval_s"]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_what_fails_all_the_same(stage: Stage, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """The old configuration is put back and the error told; where even that fails the daemon ends, to be restarted."""
+    left = [ZeroDivisionError("no such thing")] * times
+    adopt = Pauses.adopt
+
+    async def broken(self: Pauses, settings: Mapping[str, Mapping[str, Json]]) -> None:
+        if left:
+            raise left.pop()
+        await adopt(self, settings)
+
+    stage.write(stage.account("shop"))
+    async with stage.serving():
+        await stage.said("lane.taken")
+        stage.write(stage.account("shop", interval_s=0.2), stage.account("new"))
+        monkeypatch.setattr(Pauses, "adopt", broken)
+        if times == 1:
+            assert (await stage.reload())["reason"] == "ZeroDivisionError: no such thing"
+            (job,) = await stage.until(await stage.submit("shop"))
+            assert job.state is State.SUCCEEDED
+            assert len(stage.lines("lane.taken")) == 1
+        else:
+            os.kill(os.getpid(), signal.SIGHUP)
+            (line,) = await stage.said("daemon.failed")
+            assert "no such thing" in str(line["reason"])
+    assert stage.code == times - 1
+    assert len(stage.lines("lane.given_back")) == 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sqlite3
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -181,3 +182,17 @@ def test_a_person_who_cancels_is_told_of(place: Place) -> None:
     assert place.json("jobs", "cancel", str(number))[0]["state"] == "cancelled"
     (told,) = place.json("notifications", "list", "--waiting")
     assert (told["job_id"], told["state"]) == (number, "cancelled")
+
+
+def test_an_endpoint_that_comes_with_a_reload(emulated: Place) -> None:
+    """SIGHUP takes a new endpoint over: the next job's end is told there, though the daemon began without it."""
+    with listening() as (made, ask), emulated.process("serve") as daemon:
+        wait_for(daemon, "daemon.started")
+        emulated.config.write_text(emulated.config.read_text() + hook(made.url))
+        daemon.send_signal(signal.SIGHUP)
+        wait_for(daemon, "config.reloaded")
+        job = emulated.json("submit", *STATISTICS, "--wait", "--timeout", "30")
+        heard = ask(made.until(1))
+        daemon.terminate()
+        assert daemon.wait(30) == 0
+    assert [one.body["data"]["id"] for one in heard] == [job["id"]]

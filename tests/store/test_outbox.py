@@ -180,3 +180,12 @@ async def test_texts_as_the_database_has_them(scene: Scene) -> None:
     job = await scene.accepted(await scene.polling("h"), o.Refused("a\0b\ud800c"))
     (body,) = await _bodies(scene)
     assert body["data"]["reason"] == job.reason == "a\ufffdb\ufffdc"
+
+
+async def test_subscriptions_that_change(scene: Scene) -> None:
+    """From the next commit on others are told; what was written before stays with whom it was written for."""
+    first, second = await scene.polling("a"), await scene.polling("b")
+    await scene.accepted(first, o.Refused("no"))
+    scene.jobs.notify([Subscription("new", TERMINAL)])
+    await scene.accepted(second, o.Refused("no"))
+    assert [(one.endpoint, one.job_id) for one in await _told(scene)] == [("ops", first.id), ("new", second.id)]

@@ -8,7 +8,7 @@ from app.domain import outcome as o
 from app.domain.job import State
 from app.store import overview
 from app.store.overview import Overview, OverviewStore
-from tests.store.scene import NOW, Scene, StandingClock, artifact
+from tests.store.scene import NOW, OWNER, Scene, StandingClock, artifact
 
 
 async def test_an_empty_database_makes_an_empty_picture(scene: Scene, clock: StandingClock) -> None:
@@ -64,3 +64,33 @@ async def test_a_picture_is_drawn_once_for_all_who_look(scene: Scene, clock: Sta
     assert await view.look() is first
     clock.at += 1.5
     assert (await view.look()).counts[State.QUEUED] == 1
+
+
+async def test_a_picture_of_one_account(scene: Scene, clock: StandingClock) -> None:
+    """What ended, what landed and what is in trouble is the account's own; a landed job is told with its first file."""
+    await scene.lanes.ensure({"other": 1})
+    (lane,) = await scene.lanes.take(OWNER, 1, 30.0, force=False, accounts=["other"])
+    job = await scene.polling("r-1")
+    await scene.accepted(await scene.accepted(job, o.Ready(())), o.Stored((artifact(2), artifact(3))))
+    scene.lane = lane
+    failed = await scene.accepted(await scene.polling("r-2", account="other"), o.Refused("no such period"))
+    store = OverviewStore(scene.jobs)
+    ours, theirs = await store.picture(NOW + 1.0, "acme"), await store.picture(NOW + 1.0, "other")
+    assert [(one.job.id, one.name) for one in ours.arrivals] == [(job.id, "2.csv")]
+    assert (ours.minutes[-1].ended, ours.failures) == ({State.SUCCEEDED: 1}, [])
+    assert [one.id for one in theirs.failures] == [failed.id]
+    assert (theirs.minutes[-1].ended, theirs.arrivals) == ({State.FAILED: 1}, [])
+    assert len((await store.picture(NOW + 1.0)).minutes[-1].ended) == 2
+
+
+async def test_daemons_are_told_with_their_last_sign_of_life(scene: Scene, clock: StandingClock) -> None:
+    """A daemon that lives is there with the end of its lease, one whose lease is over is not."""
+    await scene.lanes.beat("a1", "tide-1", 4711, "1.0", 15.0)
+    (alive,) = await scene.lanes.workers()
+    assert (alive.host, alive.pid, alive.lease_until - alive.started_at) == (
+        "tide-1",
+        4711,
+        pytest.approx(15.0, abs=1.0),
+    )
+    await scene.lanes.beat("a2", "tide-2", 4712, "1.0", -1.0)
+    assert [one.owner for one in await scene.lanes.workers()] == ["a1"]

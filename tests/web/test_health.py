@@ -3,113 +3,23 @@
 import asyncio
 import io
 import json
-import socket
 import sqlite3
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 import aiohttp
-import pytest
 
 from app import __version__, bootstrap
-from app.config import Config
 from app.log import configure
 from app.store.lock import DaemonLock
-from tests.metrics.scraped import Samples
-from tests.worker.shop import Answer, answering, config_for, shop_with
-
-SPEC = """
-[operations.report.submit]
-url = "/jobs"
-handle = "id"
-[operations.report.poll]
-url = "/jobs/${handle}"
-rules = [{ word = "state", words = { working = "pending", done = "ready" } }]
-[operations.report.results]
-url = "/jobs/${handle}/file"
-"""
+from tests.web.whole import answers, configured, process
+from tests.worker.shop import shop_with
 
 
-def answers() -> dict[str, Answer]:
-    """A provider that is ready at the second poll."""
-    return {
-        "POST /jobs": answering({"id": "r-1"}, status=201),
-        "GET /jobs/r-1": answering({"state": "working"}, {"state": "done"}),
-        "GET /jobs/r-1/file": answering(b"the report"),
-    }
-
-
-@dataclass(slots=True)
-class Process:
-    """A process that serves; ``stop`` asks it to end."""
-
-    config: Config
-    url: str
-    stop: asyncio.Event
-    running: asyncio.Future[int]
-    session: aiohttp.ClientSession
-
-    async def get(self, path: str, **headers: str) -> tuple[int, dict[str, object]]:
-        """Status and JSON of an answer."""
-        async with self.session.get(self.url + path, headers=headers) as reply:
-            document: dict[str, object] = await reply.json()
-            return reply.status, document
-
-    async def until(self, path: str, status: int, **wanted: object) -> dict[str, object]:
-        """The answer once it has that status and holds these values."""
-        async with asyncio.timeout(20):
-            while True:
-                try:
-                    found, document = await self.get(path)
-                except aiohttp.ClientConnectionError:
-                    found, document = 0, {}
-                if found == status and all(document.get(name) == value for name, value in wanted.items()):
-                    return document
-                await asyncio.sleep(0.05)
-
-    async def scrape(self) -> Samples:
-        """The metrics."""
-        async with self.session.get(self.url + "/metrics") as reply:
-            assert reply.status == 200
-            return Samples(await reply.text())
-
-
-@asynccontextmanager
-async def process(config: Config) -> AsyncIterator[Process]:
-    """The process of this configuration, until the block is left."""
-    log = configure("json", "info", stream=io.StringIO(), strict=True)
-    stop = asyncio.Event()
-    running = asyncio.ensure_future(bootstrap.serve(config, log, stop=stop))
-    async with aiohttp.ClientSession() as session:
-        try:
-            yield Process(config, f"http://{config.http.listen}", stop, running, session)
-        finally:
-            stop.set()
-            assert await running == 0
-            log.close()
-
-
-@pytest.fixture
-def listen() -> str:
-    """An address that is free."""
-    with socket.create_server(("127.0.0.1", 0)) as bound:
-        port: int = bound.getsockname()[1]
-    return f"127.0.0.1:{port}"
-
-
-def configured(
-    folder: Path, database_url: str, listen: str, server: str = "http://127.0.0.1:9", more: str = ""
-) -> Config:
-    """A configuration with one account and the listener."""
-    return config_for(folder, SPEC, server, database_url, f'[http]\nlisten = "{listen}"\n{more}')
-
-
-async def test_a_process_that_serves(tmp_path: Path, database_url: str, listen: str) -> None:
+async def test_a_process_that_serves(tmp_path: Path, database_url: str) -> None:
     """It is alive and ready, says so in JSON, and shows what a job did: on either database."""
     async with shop_with(answers()) as shop:
-        config = configured(tmp_path, database_url, listen, shop.url)
+        config = configured(tmp_path, database_url, shop.url)
         async with process(config) as daemon:
             ready = await daemon.until("/readyz", 200)
             assert (ready["status"], ready["phase"], ready["lanes"]) == ("ready", "serving", 1)
@@ -138,9 +48,9 @@ async def test_a_process_that_serves(tmp_path: Path, database_url: str, listen: 
 ENDED: Mapping[str, str] = {"account": "shop", "operation": "report", "state": "succeeded"}
 
 
-async def test_a_standby_is_ready(tmp_path: Path, sqlite_url: str, listen: str) -> None:
+async def test_a_standby_is_ready(tmp_path: Path, sqlite_url: str) -> None:
     """While another daemon holds the database it is well, ready to take over, and says that it stands by."""
-    config = configured(tmp_path, sqlite_url, listen)
+    config = configured(tmp_path, sqlite_url)
     lock = DaemonLock.of(config.database.url)
     assert lock is not None
     assert lock.try_acquire()
@@ -158,7 +68,7 @@ async def test_a_standby_is_ready(tmp_path: Path, sqlite_url: str, listen: str) 
         lock.release()
 
 
-async def test_a_drain_is_not_ready_and_is_well(tmp_path: Path, sqlite_url: str, listen: str) -> None:
+async def test_a_drain_is_not_ready_and_is_well(tmp_path: Path, sqlite_url: str) -> None:
     """While a step comes to its end after the signal the process lives, and wants no new work."""
     held = asyncio.Event()
 
@@ -167,7 +77,7 @@ async def test_a_drain_is_not_ready_and_is_well(tmp_path: Path, sqlite_url: str,
         return aiohttp.web.json_response({"id": "r-1"}, status=201)
 
     async with shop_with({**answers(), "POST /jobs": slowly}) as shop:
-        config = configured(tmp_path, sqlite_url, listen, shop.url)
+        config = configured(tmp_path, sqlite_url, shop.url)
         async with process(config) as daemon:
             await daemon.until("/readyz", 200, phase="serving")
             log = configure("json", "error", stream=io.StringIO(), strict=True)
@@ -185,9 +95,9 @@ async def test_a_drain_is_not_ready_and_is_well(tmp_path: Path, sqlite_url: str,
             held.set()
 
 
-async def test_a_schema_of_another_time_is_not_ready(tmp_path: Path, sqlite_url: str, listen: str) -> None:
+async def test_a_schema_of_another_time_is_not_ready(tmp_path: Path, sqlite_url: str) -> None:
     """Somebody has upgraded the database under a running daemon: it says which revision it needs."""
-    config = configured(tmp_path, sqlite_url, listen)
+    config = configured(tmp_path, sqlite_url)
     async with process(config) as daemon:
         await daemon.until("/readyz", 200)
         with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as database:
@@ -202,12 +112,12 @@ async def test_a_schema_of_another_time_is_not_ready(tmp_path: Path, sqlite_url:
         assert (await daemon.get("/healthz"))[0] == 200
 
 
-async def test_who_may_look(tmp_path: Path, sqlite_url: str, listen: str) -> None:
+async def test_who_may_look(tmp_path: Path, sqlite_url: str) -> None:
     """With tokens configured health is open to anybody, and metrics are for whoever may read."""
     token = "t" * 32
     (tmp_path / "token").write_text(token)
     more = '[tokens.watch]\nrole = "read"\ntoken_file = "token"\n'
-    async with process(configured(tmp_path, sqlite_url, listen, more=more)) as daemon:
+    async with process(configured(tmp_path, sqlite_url, more=more)) as daemon:
         await daemon.until("/readyz", 200)
         assert (await daemon.get("/healthz"))[0] == 200
         assert (await daemon.get("/metrics"))[0] == 401

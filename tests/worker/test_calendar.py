@@ -142,3 +142,27 @@ async def test_a_refused_job_is_told_and_the_schedule_goes_on(site: Site) -> Non
     await site.serve(RunningClock(NOW + 2 * HOUR), HOURLY)
     assert len(site.lines("schedule.refused")) == 2
     assert await site.jobs.find() == []
+
+
+class StillClock(StandingClock):
+    """A clock on which nobody wakes up by himself."""
+
+    async def sleep(self, seconds: float) -> None:
+        """For ever."""
+        await asyncio.Event().wait()
+
+
+async def test_other_schedules_are_followed_at_once(site: Site) -> None:
+    """A calendar that is given another schedule does not sleep on: the schedule begins now, and misses no tick."""
+    log = configure("json", "info", [], stream=site.output, strict=True)
+    calendar = Calendar([], site.store, site.submit, StillClock(), log)
+    keeping = asyncio.create_task(calendar.run())
+    await asyncio.wait([keeping], timeout=0.05)
+    calendar.follow([HOURLY], site.submit)
+    async with asyncio.timeout(20):
+        while "hourly" not in await site.store.ticked():  # noqa: ASYNC110  # a row has no event to wait for
+            await asyncio.sleep(0.01)
+    keeping.cancel()
+    await asyncio.wait([keeping])
+    log.close()
+    assert await site.jobs.find() == []

@@ -173,3 +173,43 @@ async def test_nothing_secret_is_stored(
     assert pause.fingerprint.startswith("scrypt$")
     assert "canary" not in pause.fingerprint
     assert OWNER not in pause.reason
+
+
+async def test_settings_that_change_meanwhile_resume(
+    scene: Scene, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
+) -> None:
+    """A daemon that is given other settings ends the pause for the old ones, as one that starts with them does."""
+    mine = daemon()
+    await mine.start()
+    mine.refuse("acme", PausedBy.CREDENTIALS, "HTTP 401", _hold(scene, clock))
+    await mine.look()
+    await mine.adopt({"acme": SETTINGS, "other": {}})
+    assert mine.reason("acme") == "HTTP 401"
+    await mine.adopt({"acme": SETTINGS | {"token": "new-key"}})
+    assert mine.reason("acme") is None
+    assert ("account.resumed", "info", "credentials", "the settings have changed") in _told(output)
+
+
+async def test_a_refusal_of_old_settings_is_forgotten(
+    scene: Scene, clock: StandingClock, daemon: Callable[..., Pauses]
+) -> None:
+    """One that was not written yet says nothing of the new settings, and must not be noted as theirs."""
+    mine = daemon()
+    await mine.start()
+    mine.refuse("acme", PausedBy.CREDENTIALS, "HTTP 401", _hold(scene, clock))
+    await mine.adopt({"acme": SETTINGS | {"token": "new-key"}})
+    await mine.look()
+    assert mine.reason("acme") is None
+    mine.refuse("acme", PausedBy.CREDENTIALS, "HTTP 401", _hold(scene, clock))
+    await mine.adopt({})
+    assert (await AccountStore(scene.database).paused()) == {}
+
+
+async def test_a_person_s_pause_outlives_other_settings(scene: Scene, daemon: Callable[..., Pauses]) -> None:
+    """Nobody but a person ends it, reloads included; a new account's is known as soon as the account is."""
+    mine = daemon()
+    await mine.start()
+    for account in ("acme", "other"):
+        await AccountStore(scene.database).pause(account, "maintenance")
+    await mine.adopt({"acme": SETTINGS | {"token": "new-key"}, "other": {}})
+    assert (mine.reason("acme"), mine.reason("other")) == ("maintenance", "maintenance")

@@ -14,9 +14,9 @@ from tests.web.page.scenes import an_hour, under_way
 
 
 @pytest.fixture(scope="session")
-def busy_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where a database with a busy hour is kept, to make copies of."""
-    return tmp_path_factory.mktemp("busy") / "busy.db"
+def busy_hour() -> list[bytes]:
+    """Where a database with a busy hour is kept, once it was made."""
+    return []
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -36,18 +36,18 @@ async def guarded(tmp_path: Path, sqlite_url: str) -> AsyncIterator[Rig]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def busy(tmp_path: Path, sqlite_template: Path, busy_template: Path) -> AsyncIterator[Rig]:
+async def busy(tmp_path: Path, sqlite_template: Path, busy_hour: list[bytes]) -> AsyncIterator[Rig]:
     """A page over a database in which four accounts have worked for an hour."""
     file = tmp_path / "tidewaiter.db"
-    if not busy_template.exists():
+    if not busy_hour:
         shutil.copyfile(sqlite_template, file)
         async with served(tmp_path, f"sqlite:///{file}") as one:
             await one.stage.open(list(ACCOUNTS))
             one.stage.clock.at -= 3600.0
             await an_hour(one.stage, WISHES, 80)
             await under_way(one.stage, WISHES, 60)
-        shutil.copyfile(file, busy_template)
-    shutil.copyfile(busy_template, file)
+        busy_hour.append(file.read_bytes())
+    file.write_bytes(busy_hour[0])
     async with served(tmp_path, f"sqlite:///{file}") as one:
         await one.stage.reopen(list(ACCOUNTS))
         yield one

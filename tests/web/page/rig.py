@@ -4,9 +4,10 @@ import asyncio
 import io
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 
 import aiohttp
 from sqlalchemy import event
@@ -14,11 +15,15 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from app.bootstrap.bound import Running, bind
 from app.bootstrap.health import health_of, metrics_of_process
+from app.bootstrap.seams import Seams
 from app.bootstrap.website import website
 from app.clock import Clock, SystemClock
 from app.config import load
+from app.domain.change import News
 from app.log import configure
+from app.storage.choice import open_storage
 from app.store.engine import Database
+from app.transport.aiohttp_wire import AiohttpWire
 from app.web.vitals import Phase, Vitals
 from tests.store.scene import NOW, StandingClock
 from tests.web.page.scenes import OWNER, Stage
@@ -132,7 +137,8 @@ async def served(
     if database.dialect == "sqlite":
         event.listen(database._writer.sync_engine, "connect", _hurry)
     stop = asyncio.Event()
-    with socket.create_server(("127.0.0.1", 0)) as bound:
+    with ExitStack() as stack:
+        bound = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         port = bound.getsockname()[1]
         config = load(write_config(folder, port, tokens=tokens), {})
         output = io.StringIO()
@@ -141,10 +147,12 @@ async def served(
         vitals.enter(phase)
         metrics = metrics_of_process(SystemClock(), log)
         health = health_of(config, vitals, metrics, database, clock=SystemClock(), log=log)
-        running = Running(bind(config))
-        page = website(running, health, vitals, database, listening=bound, stop=stop, clock=Ticking(told_by), log=log)
-        async with page:
-            yield Rig(f"http://127.0.0.1:{port}", Stage(database, standing), vitals, output)
+        async with AiohttpWire() as wire:
+            storage = stack.enter_context(open_storage(folder / "exports", None, {}))
+            seams = Seams(Ticking(told_by), Random(7), wire, database, storage, metrics)
+            site = website(Running(bind(config)), health, seams, log, news=News(), listening=bound, stop=stop)
+            async with site:
+                yield Rig(f"http://127.0.0.1:{port}", Stage(database, standing), vitals, output)
     log.close()
     await database.close()
 

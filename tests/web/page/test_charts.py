@@ -1,6 +1,7 @@
 """The geometry of the charts."""
 
 import math
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ def test_a_bar_is_filled_and_shows_every_state(counts: dict[State, int]) -> None
     """The pieces touch, fill the bar, and even one job among a million is a hundredth of it wide or so."""
     pieces = charts.bar(counts, _STATES)
     assert [piece.state for piece in pieces] == [state for state in _STATES if counts.get(state)]
-    for piece, after in zip(pieces, pieces[1:], strict=False):
+    for piece, after in pairwise(pieces):
         assert math.isclose(piece.start + piece.long, after.start, abs_tol=0.1)
     if pieces:
         assert math.isclose(pieces[-1].start + pieces[-1].long, 1000.0, abs_tol=0.1)

@@ -15,6 +15,15 @@ COLOURS = {
 GROUNDS = ("paper", "sheet", "sunk")
 TEXTS = ("ink", "dim", "accent", "good", "bad", "warn", *(state.value for state in State))
 
+ON_COLOURS = [
+    ("on-accent", "accent"),
+    ("ink", "bad-wash"),
+    ("ink", "warn-wash"),
+    ("ink", "good-wash"),
+    ("dim", "bad-wash"),
+    ("bad", "bad-wash"),
+]
+
 
 def _luminance(colour: str) -> float:
     parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
@@ -36,8 +45,7 @@ def test_text_can_be_read(text: str, ground: str, scheme: int) -> None:
 
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
-@pytest.mark.parametrize(("text", "ground"), [("on-accent", "accent"), ("ink", "bad-wash"), ("ink", "warn-wash"),
-                                              ("ink", "good-wash"), ("dim", "bad-wash"), ("bad", "bad-wash")])  # fmt: skip
+@pytest.mark.parametrize(("text", "ground"), ON_COLOURS)
 def test_text_on_a_colour_can_be_read(text: str, ground: str, scheme: int) -> None:
     """So have buttons and banners."""
     assert _contrast(COLOURS[text][scheme], COLOURS[ground][scheme]) >= 4.5

@@ -1,36 +1,31 @@
-"""The desk: what people and programs may ask of Tidewaiter, checked before anything is stored."""
+"""Requests for jobs, about jobs and about accounts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Final
 
 from app.clock import Clock
+from app.desk.drafts import Wish, draft, new_job
+from app.desk.errors import ConflictError, NotFoundError, RequestError
 from app.domain import outcome as o
+from app.domain.change import Tell, added, change_of, tell_nobody
 from app.domain.job import TERMINAL, Entry, Job, NewJob, State
-from app.domain.jsonvalue import Json, JsonObject
+from app.domain.jsonvalue import Json
 from app.domain.machine import advance
 from app.domain.manifest import Artifact
 from app.log import EventLog
 from app.providers.extract import as_handle
-from app.providers.faults import ParameterError, UnsendableError
+from app.providers.faults import UnsendableError
 from app.providers.interpreter import BoundOperation
 from app.providers.provider import BoundAccount
 from app.store.accounts import AccountStore, Pause
 from app.store.errors import HandleTakenError
+from app.store.hints import HintStore
 from app.store.jobs import JobStore
 from app.store.lanes import LaneStatus, LaneStore
 
-
-class RequestError(Exception):
-    """What was asked cannot be done; the message is a sentence that says why and what can."""
-
-
-class NotFoundError(RequestError):
-    """It is asked of something that there is not."""
-
-
-class ConflictError(RequestError):
-    """It cannot be done as things stand; it could have been, or may be later."""
+_AT_ONCE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +51,7 @@ class Desk:
         clock: the time.
         rand: spreads jobs over an account's lanes.
         log: told of new jobs.
+        tell: told of new jobs and of what people have decided.
     """
 
     def __init__(
@@ -69,6 +65,7 @@ class Desk:
         clock: Clock,
         rand: Random,
         log: EventLog,
+        tell: Tell = tell_nobody,
     ) -> None:
         self.accounts = accounts
         self.jobs = jobs
@@ -78,6 +75,8 @@ class Desk:
         self._clock = clock
         self._rand = rand
         self._log = log
+        self._tell = tell
+        self._hints = HintStore(jobs.database)
 
     async def submit(
         self, account: str, operation: str, raw: Mapping[str, Json], unique_key: str | None = None
@@ -94,15 +93,40 @@ class Desk:
             The job, and whether it is new.
 
         Raises:
-            RequestError: unknown account, operation or parameter, or a value that is not permitted.
+            RefusedError: unknown account, operation or parameter, or a value that is not permitted.
             StoreUnavailableError: the database cannot be reached.
         """
-        bound = self._operation(account, operation)
-        try:
-            params = bound.check_params(raw)
-        except ParameterError as error:
-            raise RequestError(str(error)) from error
-        return await self._add(_new_job(account, bound, params, unique_key=unique_key))
+        new = self.draft(Wish(account, operation, raw, unique_key))
+        (added,) = await self.store([new])
+        return added
+
+    def draft(self, wish: Wish, place: int = 0) -> NewJob:
+        """The job that a wish comes to, to be given to :meth:`store`; ``place`` is which of several wishes it is.
+
+        Raises:
+            RefusedError: unknown account, operation or parameter, or a value that is not permitted.
+        """
+        return draft(self.accounts, wish, place)
+
+    async def store(self, news: Sequence[NewJob]) -> list[tuple[Job, bool]]:
+        """Store jobs, all of them or none.
+
+        Returns:
+            Each job, and whether it is new, in the order of ``news``.
+
+        Raises:
+            StoreUnavailableError: the database cannot be reached.
+        """
+        lanes = {account: await self._lanes_of(account) for account in {new.account for new in news}}
+        stored = await self.jobs.add_many(
+            [(new, self._lane(new, lanes[new.account])) for new in news], self._clock.now()
+        )
+        for number, (job, created) in enumerate(stored):
+            if created:
+                self._say_added(job)
+            if number % _AT_ONCE == _AT_ONCE - 1:
+                await self._clock.sleep(0)
+        return stored
 
     async def cancel(self, job_id: int) -> Job:
         """Ask a job to stop; the daemon tells the remote where that can be done.
@@ -132,8 +156,24 @@ class Desk:
         if job.state not in TERMINAL:
             raise ConflictError(f"job {job_id} is still under way: it is {job.state}; cancel it first")
         bound = self._operation(job.account, job.operation)
-        again, _ = await self._add(_new_job(job.account, bound, job.params, retry_of=job.id))
+        ((again, _),) = await self.store([new_job(job.account, bound, job.params, retry_of=job.id)])
         return again
+
+    async def poll_now(self, job_id: int) -> Job:
+        """Make a job's next step due now: a poll, where its remote job is under way. No step under way is disturbed.
+
+        While the account is paused, or its limit is spent, the step waits all the same.
+
+        Raises:
+            NotFoundError: there is no such job.
+            ConflictError: it has ended, or waits for a person.
+        """
+        job = await self._job(job_id)
+        if job.state is State.PARKED:
+            raise ConflictError(f"job {job_id} is parked: retry it, let it adopt a remote job, or cancel it")
+        if job.state in TERMINAL or not await self._hints.hurry(job_id, self._clock.now()):
+            raise ConflictError(f"job {job_id} has ended already: it is {job.state}")
+        return await self._job(job_id)
 
     async def adopt(self, job_id: int, handle: str) -> Job:
         """Let a parked job follow a remote job that a person has found.
@@ -214,24 +254,27 @@ class Desk:
         job = await self._job(job_id)
         return job, await self.jobs.history(job_id), await self.jobs.artifacts(job_id)
 
-    async def _add(self, new: NewJob) -> tuple[Job, bool]:
-        lanes = await self._lanes.ids(new.account)
+    async def _lanes_of(self, account: str) -> Sequence[int]:
+        lanes = await self._lanes.ids(account)
         if not lanes:
-            await self._lanes.ensure({new.account: self._shards.get(new.account, 1)})
-            lanes = await self._lanes.ids(new.account)
-        # Jobs that may share an answer wait in one lane, or two lanes would ask for it.
-        lane = self._rand.choice(lanes) if new.answer_key is None else lanes[int(new.answer_key[:8], 16) % len(lanes)]
-        job, created = await self.jobs.add(new, lane, self._clock.now())
-        if created:
-            self._log.emit(
-                "job.submitted",
-                job=job.id,
-                account=job.account,
-                operation=job.operation,
-                unique_key=job.unique_key,
-                retry_of=job.retry_of,
-            )
-        return job, created
+            await self._lanes.ensure({account: self._shards.get(account, 1)})
+            lanes = await self._lanes.ids(account)
+        return lanes
+
+    def _lane(self, new: NewJob, lanes: Sequence[int]) -> int:
+        """Jobs that may share an answer wait in one lane, or two lanes would ask for it."""
+        return self._rand.choice(lanes) if new.answer_key is None else lanes[int(new.answer_key[:8], 16) % len(lanes)]
+
+    def _say_added(self, job: Job) -> None:
+        self._log.emit(
+            "job.submitted",
+            job=job.id,
+            account=job.account,
+            operation=job.operation,
+            unique_key=job.unique_key,
+            retry_of=job.retry_of,
+        )
+        self._tell(added(job))
 
     async def _decide(self, job: Job, outcome: o.Outcome) -> Job:
         """Apply a person's decision to a parked job."""
@@ -239,6 +282,8 @@ class Desk:
         update = advance(job, outcome, policy, self._clock.now(), self._rand)
         if not await self.jobs.decide(update):
             raise ConflictError(f"job {job.id} has changed meanwhile; look at it again")
+        if (change := change_of(update)) is not None:
+            self._tell(change)
         return update.job
 
     async def _job(self, job_id: int) -> Job:
@@ -255,32 +300,11 @@ class Desk:
         return bound
 
     def _operation(self, account: str, operation: str) -> BoundOperation:
-        bound = self._account(account)
-        if operation not in bound.operations:
-            known = ", ".join(sorted(bound.operations))
-            raise NotFoundError(f"account {account!r} has no operation {operation!r}; it has: {known}")
+        """What a job that there is was asked for, which may have left the configuration since."""
+        bound = self.accounts.get(account)
+        if bound is None or operation not in bound.operations:
+            raise ConflictError(f"account {account!r} with operation {operation!r} is not configured any more")
         return bound.operations[operation]
-
-
-def _new_job(
-    account: str,
-    operation: BoundOperation,
-    params: JsonObject,
-    *,
-    unique_key: str | None = None,
-    retry_of: int | None = None,
-) -> NewJob:
-    sharing = operation.sharing
-    return NewJob(
-        account,
-        operation.name,
-        params,
-        operation.policy.deadline_s,
-        unique_key,
-        retry_of,
-        None if sharing is None else sharing.key(params),
-        0.0 if sharing is None else sharing.wait_s(params),
-    )
 
 
 def _is_closed(lane: LaneStatus, now: float) -> bool:

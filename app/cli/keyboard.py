@@ -1,0 +1,45 @@
+"""Single keys from the terminal, as long as somebody listens for them."""
+
+import asyncio
+import os
+import sys
+import termios
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+_SUSPEND = 6, termios.VSUSP
+
+
+@contextmanager
+def keys(on_key: Callable[[str], None]) -> Iterator[None]:
+    """Call ``on_key`` with what is typed, without waiting for the end of a line and without showing it.
+
+    Ctrl-C remains what it is; Ctrl-Z does nothing, because it would leave the shell on a screen that is not its own.
+    Where standard input is no terminal nothing is listened for. Leaving the block sets the terminal as it was.
+    """
+    if not sys.stdin.isatty():
+        yield
+        return
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        typed = os.read(terminal, 1024)
+        if typed:
+            on_key(typed.decode(errors="replace"))
+        else:
+            loop.remove_reader(terminal)
+
+    try:
+        tty.setcbreak(terminal)
+        settings = termios.tcgetattr(terminal)
+        group, place = _SUSPEND
+        settings[group][place] = bytes([os.fpathconf(terminal, "PC_VDISABLE") % 256])
+        termios.tcsetattr(terminal, termios.TCSANOW, settings)
+        loop.add_reader(terminal, read)
+        yield
+    finally:
+        loop.remove_reader(terminal)
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)

@@ -1,0 +1,19 @@
+"""The desk: what people and programs may ask of Tidewaiter, checked before anything is stored."""
+
+from app.desk.desk import Desk, Standing
+from app.desk.drafts import Wish
+from app.desk.errors import ConflictError, NotFoundError, RefusedError, RequestError, WishFault
+from app.desk.schedules import ScheduleDesk, ScheduleStanding
+
+__all__ = [
+    "ConflictError",
+    "Desk",
+    "NotFoundError",
+    "RefusedError",
+    "RequestError",
+    "ScheduleDesk",
+    "ScheduleStanding",
+    "Standing",
+    "Wish",
+    "WishFault",
+]

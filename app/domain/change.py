@@ -1,0 +1,75 @@
+"""Changes: what is told of a job once it is durable, to whoever watches."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from app.domain import outcome as o
+from app.domain.job import Job, State
+from app.domain.machine import Update
+
+_TROUBLES = (o.Retry, o.Unsent, o.StorageFull)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A job that was added or has moved on, at ``at`` (epoch seconds); ``event`` is what the log calls it."""
+
+    event: str
+    job: Job
+    state_from: State | None
+    outcome: str
+    at: float
+
+
+Tell: TypeAlias = Callable[[Change], None]
+"""Told of every change after its commit, from the event loop; it must not wait."""
+
+
+def tell_nobody(_change: Change) -> None:
+    """For where nobody watches."""
+
+
+class News:
+    """Passes changes on to all who want them."""
+
+    def __init__(self) -> None:
+        self._followers: list[Tell] = []
+
+    def follow(self, tell: Tell) -> None:
+        """Tell this one, too, from now on."""
+        self._followers.append(tell)
+
+    def tell(self, change: Change) -> None:
+        """Tell everybody."""
+        for follower in self._followers:
+            follower(change)
+
+
+def added(job: Job) -> Change:
+    """That a job was stored."""
+    return Change("job.submitted", job, None, "Submitted", job.created_at)
+
+
+def change_of(update: Update) -> Change | None:
+    """What an update has changed; ``None`` where it only counts, as most polls do."""
+    entry = update.entry
+    if entry is None:
+        return None
+    return Change(_event_of(update), update.job, update.state_from, entry.outcome, entry.at)
+
+
+def _event_of(update: Update) -> str:
+    match update.job.state:
+        case State.FAILED | State.EXPIRED:
+            return "job.failed"
+        case State.SUCCEEDED | State.CANCELLED:
+            return "job.finished"
+        case State.PARKED:
+            return "job.parked"
+        case _ if isinstance(update.outcome, o.Unmapped):
+            return "job.unmapped"
+        case state if isinstance(update.outcome, _TROUBLES) and state is update.state_from:
+            return "job.troubled"
+        case _:
+            return "job.advanced"

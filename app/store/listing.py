@@ -1,0 +1,171 @@
+"""Lists of jobs: what people and programs look for, a page at a time, newest first.
+
+A page is read from the end of an index and stops where it is full, so it costs the same among a million jobs. One index
+has every account's jobs by state; a list over several states is made of one such page for each of them.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, Text, and_, func, literal, select, union, union_all
+
+from app.domain.job import Job, State
+from app.store.codec import JOB_COLUMNS, job_of
+from app.store.jobs import JobStore
+from app.store.tables import HandleKey, jobs, lanes
+
+# Ids rise with time, but several daemons' clocks differ, and a transaction may take its id before its time.
+_SKEW_S: Final = 3600.0
+_LAST_CHARACTER: Final = "\U0010ffff"
+LARGEST_ID: Final = 2**63 - 1
+"""No job has a number beyond it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which jobs are looked for: whatever is given must fit. Times are epoch seconds, and exclusive.
+
+    ``search`` is a job's number, the beginning of its unique key, the whole of its handle, or the beginning of its
+    operation's name.
+    """
+
+    account: str | None = None
+    operation: str | None = None
+    states: Collection[State] = ()
+    unique_key: str | None = None
+    created_after: float | None = None
+    created_before: float | None = None
+    search: str | None = None
+
+
+class JobList:
+    """Finds jobs. Every method raises ``StoreUnavailableError`` where the database does.
+
+    Args:
+        jobs: the jobs table.
+    """
+
+    def __init__(self, jobs: JobStore) -> None:
+        self._database = jobs.database
+
+    async def page(
+        self, wanted: Wanted, limit: int, before_id: int | None = None, operations: Collection[str] = ()
+    ) -> list[Job]:
+        """Jobs, the newest first.
+
+        Args:
+            wanted: which.
+            limit: how many at most.
+            before_id: begin after the last one seen.
+            operations: those that there are, for searching by the beginning of a name.
+        """
+        fits = await self._fitting(wanted, before_id)
+        if wanted.search is not None:
+            found: Any = _searched(self._database.dialect, wanted.search, operations, fits, limit)
+        elif wanted.unique_key is not None:
+            found = _page(_ids(*fits), limit)
+        elif wanted.account is not None or wanted.states:
+            found = _by_state(wanted, fits, limit)
+        else:
+            return await self._jobs(_page(select(*JOB_COLUMNS).where(*fits), limit))
+        return await self._jobs(_page(select(*JOB_COLUMNS).where(jobs.c.id.in_(found)), limit))
+
+    async def keyed(self, unique_keys: Sequence[str]) -> dict[tuple[str, str], Job]:
+        """The jobs that have one of these unique keys, under whatever account, by account and key."""
+        found: list[Job] = []
+        for start in range(0, len(unique_keys), _KEYS_AT_ONCE):
+            some = jobs.c.unique_key.in_(unique_keys[start : start + _KEYS_AT_ONCE])
+            found += await self._jobs(select(*JOB_COLUMNS).where(some))
+        return {(job.account, job.unique_key): job for job in found if job.unique_key is not None}
+
+    async def numbered(self, numbers: Collection[int]) -> dict[int, Job]:
+        """The jobs with these numbers."""
+        return {job.id: job for job in await self._jobs(select(*JOB_COLUMNS).where(jobs.c.id.in_(numbers)))}
+
+    async def _fitting(self, wanted: Wanted, before_id: int | None) -> list[ColumnElement[bool]]:
+        fits: list[ColumnElement[bool]] = []
+        if before_id is not None:
+            fits.append(jobs.c.id < before_id)
+        if wanted.account is not None:
+            fits.append(jobs.c.account == wanted.account)
+        if wanted.operation is not None:
+            fits.append(jobs.c.operation == wanted.operation)
+        if wanted.states:
+            fits.append(jobs.c.state.in_(sorted(wanted.states)))
+        if wanted.unique_key is not None:
+            fits.append(jobs.c.unique_key == wanted.unique_key)
+        if wanted.created_after is not None:
+            fits.append(jobs.c.created_at > wanted.created_after)
+            fits.append(jobs.c.id >= await self._first_since(wanted.created_after - _SKEW_S))
+        if wanted.created_before is not None:
+            fits.append(jobs.c.created_at < wanted.created_before)
+            fits.append(jobs.c.id < await self._first_since(wanted.created_before + _SKEW_S))
+        return fits
+
+    async def _first_since(self, at: float) -> int:
+        """The id of about the first job that was created at ``at`` or later: ids are searched, which need no index."""
+        async with self._database.reading() as connection:
+            low, high = 1, ((await connection.execute(_LAST_ID)).scalar() or 0) + 1
+            while low < high:
+                middle = (low + high) // 2
+                row = (await connection.execute(_FROM_ID.where(jobs.c.id >= middle))).first()
+                if row is None or row[1] >= at:
+                    high = middle
+                else:
+                    low = row[0] + 1
+        return low
+
+    async def _jobs(self, statement: Select[Any]) -> list[Job]:
+        async with self._database.reading() as connection:
+            return [job_of(row) for row in (await connection.execute(statement)).all()]
+
+
+_KEYS_AT_ONCE: Final = 500
+_LAST_ID: Final = select(func.max(jobs.c.id))
+_FROM_ID: Final = select(jobs.c.id, jobs.c.created_at).order_by(jobs.c.id).limit(1)
+# Every account that ever had jobs; a handful of rows.
+_ACCOUNTS: Final = select(lanes.c.account)
+
+
+def _page(statement: Select[Any], limit: int) -> Select[Any]:
+    return statement.order_by(jobs.c.id.desc()).limit(limit)
+
+
+def _ids(*conditions: ColumnElement[bool]) -> Select[Any]:
+    return select(jobs.c.id).where(*conditions)
+
+
+def _by_state(wanted: Wanted, fits: Sequence[ColumnElement[bool]], limit: int) -> Any:
+    """A page of ids from each state: several states in one condition would be sorted as a whole."""
+    pages = [
+        _page(_ids(jobs.c.state == state.value, *fits), limit).subquery()
+        for state in sorted(wanted.states or frozenset(State))
+    ]
+    return union_all(*(select(page.c.id) for page in pages))
+
+
+def _searched(
+    dialect: str, text: str, operations: Collection[str], fits: Sequence[ColumnElement[bool]], limit: int
+) -> Any:
+    """Ids of what one text may mean; each meaning is looked up in an index of its own."""
+    at_least, at_most = ("~>=~", "~<=~") if dialect == "postgresql" else (">=", "<=")
+    begins = and_(
+        jobs.c.unique_key.is_not(None),
+        jobs.c.unique_key.bool_op(at_least)(text),
+        jobs.c.unique_key.bool_op(at_most)(f"{text}{_LAST_CHARACTER}"),
+    )
+    followed = and_(
+        jobs.c.account.in_(_ACCOUNTS),
+        jobs.c.operation.in_(sorted(operations)),
+        jobs.c.handle.is_not(None),
+        HandleKey(jobs.c.handle) == HandleKey(literal(text, Text())),
+        jobs.c.handle == text,
+    )
+    meanings = [begins, followed]
+    if text.isascii() and text.isdigit() and int(text) <= LARGEST_ID:
+        meanings.append(jobs.c.id == int(text))
+    if named := sorted(name for name in operations if name.startswith(text)):
+        meanings.append(jobs.c.operation.in_(named))
+    pages = [_page(_ids(meaning, *fits), limit).subquery() for meaning in meanings]
+    return union(*(select(page.c.id) for page in pages))

@@ -1,0 +1,107 @@
+"""Many jobs in one request: all of them or none, every fault told at once, one transaction."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from app.desk import RefusedError, Wish, WishFault
+from app.domain.job import NewJob
+from app.web.api import shapes
+from app.web.api.jobs import KEY, again_in, check_same, key_was_used
+from app.web.api.office import Office
+from app.web.api.pointers import refused
+from app.web.api.preferences import IDEMPOTENCY_KEY, REPLAYED, idempotency_key
+from app.web.api.reading import read_body, unfit
+from app.web.api.rendering import answer
+from app.web.api.routes import Answer, Query, Route
+from app.web.problems import FieldFault
+
+_LARGEST_BODY: Final = 16 * 1_048_576
+_AT_ONCE: Final = 100
+
+
+class Batch:
+    """The room of batches."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+
+    def routes(self) -> list[Route]:
+        """What it serves."""
+        headers = {hdrs.RETRY_AFTER: "seconds after which it is worth looking", REPLAYED: "true, where no job is new"}
+        return [
+            Route(
+                "POST", "/v1/jobs/batch", "submitBatch", "Make many jobs, all of them or none", self.submit,
+                {202: Answer("the jobs, in the order of the request", shapes.Receipts, headers=headers)},
+                headers=(KEY,), body=shapes.NewJobs,
+            )
+        ]  # fmt: skip
+
+    async def submit(self, request: web.Request, _: Query) -> web.Response:
+        """Make the jobs of a batch."""
+        body = await read_body(request, shapes.NewJobs, _LARGEST_BODY)
+        key = idempotency_key(request)
+        if key is not None:
+            _check_keyless(body)
+        wishes = [
+            Wish(one.account, one.operation, one.params, one.unique_key if key is None else _key_at(key, place))
+            for place, one in enumerate(body.jobs)
+        ]
+        news = await self._drafts(wishes)
+        if key is not None:
+            await self._check_key(key, news)
+        stored = await self._office.desk().store(news)
+        receipts = [{"id": job.id, "created": created, "location": f"/v1/jobs/{job.id}"} for job, created in stored]
+        headers: dict[str, str] = {hdrs.RETRY_AFTER: str(again_in(stored[0][0], self._office.clock.now()))}
+        if not any(created for _, created in stored):
+            headers[REPLAYED] = "true"
+        return answer({"jobs": receipts}, 202, headers)
+
+    async def _drafts(self, wishes: Sequence[Wish]) -> list[NewJob]:
+        desk = self._office.desk()
+        news: list[NewJob] = []
+        faults: list[WishFault] = []
+        for place, wish in enumerate(wishes):
+            try:
+                news.append(desk.draft(wish, place))
+            except RefusedError as error:
+                faults += error.faults
+            if place % _AT_ONCE == _AT_ONCE - 1:
+                await self._office.clock.sleep(0)
+        if faults:
+            raise refused(faults, wishes, many=True)
+        return news
+
+    async def _check_key(self, key: str, news: Sequence[NewJob]) -> None:
+        """Make sure that a key comes for the first time, or with the very batch that it came with before.
+
+        Raises:
+            ProblemError: 422 otherwise.
+        """
+        keys = [_key_at(key, place) for place in range(len(news) + 1)]
+        there = await self._office.lists.keyed(keys)
+        if not there:
+            return
+        known = [there.get((new.account, one)) for new, one in zip(news, keys, strict=False)]
+        if len(there) != len(news) or not all(known):
+            raise key_was_used("another batch")
+        for new, job in zip(news, known, strict=True):
+            if job is not None:
+                check_same(job, new)
+
+
+def _check_keyless(body: shapes.NewJobs) -> None:
+    reason = f"names the job, and so does the {IDEMPOTENCY_KEY} of the whole request; give one of the two"
+    faults = [
+        FieldFault(reason, f"/jobs/{place}/unique_key")
+        for place, one in enumerate(body.jobs)
+        if one.unique_key is not None
+    ]
+    if faults:
+        raise unfit(faults)
+
+
+def _key_at(key: str, place: int) -> str:
+    """The unique key of a job in a batch that has a key as a whole."""
+    return f"{key}:{place}"

@@ -1,0 +1,40 @@
+"""Cursors: where a page ended, as an opaque text that fits the filters it was made for and no others.
+
+A cursor carries the last number and a digest over it and the filters. The digest keeps no secret, for a cursor gives
+access to nothing; it makes sure that what is not a cursor of ours for these filters is refused, and not guessed at.
+"""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from app.store.listing import LARGEST_ID
+
+_NUMBER: Final = 8
+_DIGEST: Final = 10
+
+
+def cursor_of(last_id: int, filters: Mapping[str, Sequence[str]]) -> str:
+    """The cursor of a page that ended with a job's number."""
+    number = last_id.to_bytes(_NUMBER)
+    return base64.urlsafe_b64encode(number + _digest(number, filters)).decode()
+
+
+def read_cursor(text: str, filters: Mapping[str, Sequence[str]]) -> int | None:
+    """The number that a cursor carries; ``None`` where it was not made for these filters, or not by us."""
+    try:
+        raw = base64.b64decode(text, altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    number, digest = raw[:_NUMBER], raw[_NUMBER:]
+    if len(raw) != _NUMBER + _DIGEST or digest != _digest(number, filters):
+        return None
+    last_id = int.from_bytes(number)
+    return last_id if last_id <= LARGEST_ID else None
+
+
+def _digest(number: bytes, filters: Mapping[str, Sequence[str]]) -> bytes:
+    named = repr(sorted((name, sorted(values)) for name, values in filters.items()))
+    return hashlib.sha256(b"tidewaiter cursor\0" + number + named.encode()).digest()[:_DIGEST]

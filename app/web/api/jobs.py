@@ -1,0 +1,212 @@
+"""Jobs through the API: making one, looking at one, and what a person may decide about it."""
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+from aiohttp import ETag, hdrs, web
+
+from app.desk import RefusedError, Wish
+from app.domain.job import TERMINAL, Job, NewJob, State
+from app.web.api import shapes
+from app.web.api.office import Office
+from app.web.api.pointers import refused_one
+from app.web.api.preferences import (
+    IDEMPOTENCY_KEY,
+    KEY_PATTERN,
+    REPLAYED,
+    applied,
+    idempotency_key,
+    known_tags,
+    wait_of,
+)
+from app.web.api.reading import job_number, read_body
+from app.web.api.rendering import answer, artifact_json, entity_tag, entry_json, job_json
+from app.web.api.routes import Answer, Parameter, Query, Route
+from app.web.problems import FieldFault, ProblemError
+
+_LONGEST_AGAIN_S: Final = 3600.0
+_ENDS: Final = TERMINAL | {State.PARKED}
+
+PREFER: Final = Parameter("Prefer", "wait=N: wait up to N seconds, 60 at most (RFC 7240)", {"type": "string"})
+KEY: Final = Parameter(
+    IDEMPOTENCY_KEY,
+    "names this request: sent again with the same key, it makes nothing new",
+    {"type": "string", "pattern": KEY_PATTERN},
+)
+_LOCATION: Final[dict[str, str]] = {hdrs.LOCATION: "address of the job"}
+_AGAIN: Final[dict[str, str]] = {hdrs.RETRY_AFTER: "seconds after which it is worth looking again"}
+_REPLAYED: Final[dict[str, str]] = {REPLAYED: "true, where nothing new was made"}
+_TAG: Final[dict[str, str]] = {hdrs.ETAG: "changes with the job"}
+
+
+class Jobs:
+    """The rooms of single jobs."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+
+    def routes(self) -> list[Route]:
+        """What they serve."""
+        job = shapes.JobShape
+        asked = Answer("what was asked is noted; the job as it stands", job, headers=_AGAIN)
+        return [
+            Route(
+                "POST", "/v1/jobs", "submitJob", "Make a job", self.submit,
+                {
+                    202: Answer("the job, on its way", job, headers=_LOCATION | _AGAIN | _REPLAYED),
+                    201: Answer("a new job, at its end already", job, headers=_LOCATION),
+                    200: Answer("the job of an earlier request, at its end", job, headers=_LOCATION | _REPLAYED),
+                },
+                headers=(KEY, PREFER), body=shapes.NewJob,
+            ),
+            Route(
+                "GET", "/v1/jobs/{id}", "showJob", "Show a job", self.show,
+                {
+                    200: Answer("the job", job, headers=_TAG),
+                    304: Answer("it is as the caller knows it", media_type=None, headers=_TAG),
+                },
+                headers=(
+                    PREFER,
+                    Parameter(hdrs.IF_NONE_MATCH, "entity tags that the caller knows", {"type": "string"}),
+                ),
+                problems=(404,),
+                detail="With `Prefer: wait=N` it is answered when the job changes from the entity tag in "
+                "`If-None-Match`; without one, when the job reaches its end or waits for a person.",
+            ),
+            Route(
+                "GET", "/v1/jobs/{id}/history", "showHistory", "Show how a job came about", self.history,
+                {200: Answer("its history", shapes.HistoryShape)}, problems=(404,),
+            ),
+            Route(
+                "GET", "/v1/jobs/{id}/artifacts", "listArtifacts", "List the files that a job has landed",
+                self.artifacts, {200: Answer("its files", shapes.ArtifactsShape)}, problems=(404,),
+            ),
+            Route(
+                "POST", "/v1/jobs/{id}/cancel", "cancelJob", "Stop a job", self.cancel, {202: asked},
+                problems=(404, 409), detail="The provider is told, where it can be.",
+            ),
+            Route(
+                "POST", "/v1/jobs/{id}/retry", "retryJob", "Submit a job again", self.retry,
+                {202: Answer("the job that goes on", job, headers=_LOCATION | _AGAIN)}, problems=(404, 409),
+                detail="A parked job goes on as itself, one that has ended as a new job that points to it.",
+            ),
+            Route(
+                "POST", "/v1/jobs/{id}/adopt", "adoptRemoteJob", "Let a parked job follow a remote job", self.adopt,
+                {202: Answer("the job that goes on", job, headers=_AGAIN)}, body=shapes.Adoption, problems=(404, 409),
+            ),
+            Route(
+                "POST", "/v1/jobs/{id}/poll", "pollJob", "Make a job's next step due now", self.poll, {202: asked},
+                problems=(404, 409),
+            ),
+        ]  # fmt: skip
+
+    async def submit(self, request: web.Request, _: Query) -> web.Response:
+        """Make a job, once for each key."""
+        body = await read_body(request, shapes.NewJob)
+        key, wait_s = idempotency_key(request), wait_of(request)
+        wish = Wish(body.account, body.operation, body.params, _one_key(key, body.unique_key))
+        new = self._draft(wish)
+        ((job, created),) = await self._office.desk().store([new])
+        if key is not None and not created:
+            check_same(job, new)
+        if wait_s is not None:
+            job = await self._office.watch.until(job.id, _has_ended, wait_s) or job
+        status = 202 if job.state not in _ENDS else 201 if created else 200
+        headers = {hdrs.LOCATION: f"/v1/jobs/{job.id}", **applied(wait_s), **({} if created else {REPLAYED: "true"})}
+        return self._about(job, status, headers)
+
+    async def show(self, request: web.Request, _: Query) -> web.Response:
+        """Show a job, now or when it has changed."""
+        number, known, wait_s = job_number(request), known_tags(request), wait_of(request)
+
+        def is_news(job: Job) -> bool:
+            return entity_tag(job) not in known if known else job.state in _ENDS
+
+        job = await self._office.watch.until(number, is_news, wait_s or 0.0)
+        if job is None:
+            raise ProblemError(404, f"there is no job {number}")
+        tag = entity_tag(job)
+        if tag in known or "*" in known:
+            unchanged = web.Response(status=304, headers=applied(wait_s))
+            unchanged.etag = ETag(tag)
+            return unchanged
+        return self._about(job, 200, applied(wait_s))
+
+    async def history(self, request: web.Request, _: Query) -> web.Response:
+        """How a job came about."""
+        number = job_number(request)
+        entries = await self._office.desk().jobs.history(number)
+        if not entries:
+            raise ProblemError(404, f"there is no job {number}")
+        return answer({"history": [entry_json(entry) for entry in entries]})
+
+    async def artifacts(self, request: web.Request, _: Query) -> web.Response:
+        """The files of a job."""
+        number = job_number(request)
+        _job, _history, artifacts = await self._office.desk().show(number)
+        return answer({"artifacts": [artifact_json(number, one) for one in artifacts]})
+
+    async def cancel(self, request: web.Request, _: Query) -> web.Response:
+        """Stop a job."""
+        return self._about(await self._office.desk().cancel(job_number(request)), 202)
+
+    async def retry(self, request: web.Request, _: Query) -> web.Response:
+        """Submit a job again."""
+        job = await self._office.desk().retry(job_number(request))
+        return self._about(job, 202, {hdrs.LOCATION: f"/v1/jobs/{job.id}"})
+
+    async def adopt(self, request: web.Request, _: Query) -> web.Response:
+        """Let a parked job follow a remote job."""
+        number = job_number(request)
+        body = await read_body(request, shapes.Adoption)
+        return self._about(await self._office.desk().adopt(number, body.handle), 202)
+
+    async def poll(self, request: web.Request, _: Query) -> web.Response:
+        """Make a job's next step due now."""
+        return self._about(await self._office.desk().poll_now(job_number(request)), 202)
+
+    def _draft(self, wish: Wish) -> NewJob:
+        try:
+            return self._office.desk().draft(wish)
+        except RefusedError as error:
+            raise refused_one(error, wish) from error
+
+    def _about(self, job: Job, status: int, headers: Mapping[str, str] | None = None) -> web.Response:
+        response = answer(job_json(job), status, headers)
+        response.etag = ETag(entity_tag(job))
+        if status == 202:
+            response.headers[hdrs.RETRY_AFTER] = str(again_in(job, self._office.clock.now()))
+        return response
+
+
+def again_in(job: Job, now: float) -> int:
+    """After how many seconds it is worth looking at a job again: nothing happens before it is due."""
+    return math.ceil(min(max((job.due_at or now) - now, 1.0), _LONGEST_AGAIN_S))
+
+
+def check_same(job: Job, new: NewJob) -> None:
+    """Make sure that the job of an earlier request with the same key is the one that is asked for now.
+
+    Raises:
+        ProblemError: 422, as the draft of the header has it.
+    """
+    if (job.operation, job.params) != (new.operation, new.params):
+        raise key_was_used(f"job {job.id}")
+
+
+def key_was_used(by: str) -> ProblemError:
+    """The problem of a key that came with another request before."""
+    reason = f"was used for another request, which made {by}; each request has a key of its own"
+    return ProblemError(422, f"the key {reason}", errors=[FieldFault(reason, parameter=IDEMPOTENCY_KEY)])
+
+
+def _one_key(key: str | None, unique_key: str | None) -> str | None:
+    if key is not None and unique_key is not None and key != unique_key:
+        reason = f"is not the {IDEMPOTENCY_KEY}, which names the same wish; give one of the two"
+        raise ProblemError(422, "the request has two keys", errors=[FieldFault(reason, "/unique_key")])
+    return unique_key if key is None else key
+
+
+def _has_ended(job: Job) -> bool:
+    return job.state in _ENDS

@@ -1,0 +1,31 @@
+"""What the rooms of the HTTP API work with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.clock import Clock
+from app.desk import Desk, ScheduleDesk
+from app.log import EventLog
+from app.providers.registry import Registry
+from app.storage.base import Storage
+from app.store.listing import JobList
+from app.store.overview import Overview
+from app.web.api.watch import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """Everything that the API is made of.
+
+    What the configuration decides is asked for anew by every request, for a reload may have replaced it.
+    """
+
+    desk: Callable[[], Desk]
+    schedules: Callable[[], ScheduleDesk]
+    providers: Callable[[], Registry]
+    lists: JobList
+    overview: Overview
+    storage: Storage
+    watch: Watch
+    clock: Clock
+    log: EventLog

@@ -1,0 +1,249 @@
+"""Reading what a caller sent: bodies and queries, with everything that is wrong told field by field."""
+
+import asyncio
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, NoReturn, TypeVar
+
+from aiohttp import hdrs, web
+from pydantic import ValidationError
+
+from app.domain.jsonvalue import Json
+from app.store.listing import LARGEST_ID
+from app.web.api.shapes import Incoming
+from app.web.problems import FieldFault, ProblemError
+
+MOST_FAULTS: Final = 100
+LARGEST_BODY: Final = 1_048_576
+_DEEPEST: Final = 64
+_MOST_MEMBERS: Final = 500_000
+_LARGE: Final = 65_536
+_LONGEST_VALUE: Final = 2048
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+_MOMENT: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})")
+_MEDIA_TYPE: Final = re.compile(r"application/(json|[a-z0-9.!#$&^_-]+\+json)", re.IGNORECASE)
+
+Shape = TypeVar("Shape", bound=Incoming)
+
+
+async def read_body(request: web.Request, shape: type[Shape], largest: int = LARGEST_BODY) -> Shape:
+    """The JSON body of a request, held to a shape.
+
+    Args:
+        request: the request.
+        shape: what the body must be; where every member has a default, no body at all is an empty object.
+        largest: bytes; a larger body is refused before it is read, or as soon as that shows.
+
+    Raises:
+        ProblemError: 413, 415, 400 for what is no JSON, 422 for what is not of that shape.
+    """
+    raw = await _bytes_of(request, largest)
+    if not raw.strip() and not any(field.is_required() for field in shape.model_fields.values()):
+        return shape()
+    _check_media_type(request)
+    document = await asyncio.to_thread(parse, raw) if len(raw) > _LARGE else parse(raw)
+    try:
+        return shape.model_validate(document)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        raise unfit([FieldFault(_told(one["msg"]), pointer_of(one["loc"])) for one in found]) from None
+
+
+def unfit(faults: Sequence[FieldFault]) -> ProblemError:
+    """The problem of a body that is JSON but not what it must be."""
+    number = len(faults)
+    detail = "the body has a fault" if number == 1 else f"the body has {number} faults"
+    if number > MOST_FAULTS:
+        detail += f", of which the first {MOST_FAULTS} are listed"
+    return ProblemError(422, detail, errors=faults[:MOST_FAULTS])
+
+
+def pointer_of(path: Iterable[str | int]) -> str:
+    """A JSON pointer (RFC 6901)."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def parse(raw: bytes) -> Json:
+    """JSON as RFC 8259 has it, and no more: no NaN, no name twice, nothing that a database could not take.
+
+    Raises:
+        ProblemError: 413 for more values than anybody needs, 400 otherwise.
+    """
+    if raw.count(b",") + raw.count(b"{") + raw.count(b"[") > _MOST_MEMBERS:
+        raise ProblemError(413, f"the body has more than {_MOST_MEMBERS} values; send it in several requests")
+    try:
+        document: Json = json.loads(
+            raw.decode(), object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite
+        )
+    except UnicodeDecodeError as error:
+        raise ProblemError(400, f"the body is not UTF-8: byte {error.start} cannot be read") from None
+    except json.JSONDecodeError as error:
+        reason = f"{error.msg[:1].lower()}{error.msg[1:]}"
+        raise ProblemError(
+            400, f"the body is not JSON: {reason} at line {error.lineno}, column {error.colno}"
+        ) from None
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError:  # Python reads no number of thousands of digits
+        raise ProblemError(400, "the body is not JSON that can be read: a number has too many digits") from None
+    _check_values(document)
+    return document
+
+
+def read_query(request: web.Request, known: Mapping[str, bool]) -> dict[str, list[str]]:
+    """The parameters of the query.
+
+    Args:
+        request: the request.
+        known: the names that there are, and whether each may be given several times.
+
+    Raises:
+        ProblemError: 400 with every fault.
+    """
+    found: dict[str, list[str]] = {}
+    faults: list[FieldFault] = []
+    for name, value in request.query.items():
+        if name not in known:
+            there_are = ", ".join(known) or "none"
+            faults.append(FieldFault(f"unknown parameter (there are: {there_are})", parameter=_shown(name)))
+        elif name in found and not known[name]:
+            faults.append(FieldFault("is given more than once", parameter=name))
+        elif _UNSTORABLE.search(value) or len(value) > _LONGEST_VALUE or not value:
+            reason = f"must be text of 1 to {_LONGEST_VALUE} characters, without NUL"
+            faults.append(FieldFault(reason, parameter=name))
+        else:
+            found.setdefault(name, []).append(value)
+    refuse_query(faults)
+    return found
+
+
+def refuse_query(faults: Sequence[FieldFault]) -> None:
+    """Raise the problem of a query that has faults."""
+    if faults:
+        raise ProblemError(400, "the query cannot be used", errors=faults[:MOST_FAULTS])
+
+
+def job_number(request: web.Request) -> int:
+    """The job's number in the path.
+
+    Raises:
+        ProblemError: 404 where it can be none.
+    """
+    return _number(request.match_info["id"], "job")
+
+
+def artifact_number(request: web.Request) -> int:
+    """The artifact's number in the path.
+
+    Raises:
+        ProblemError: 404 where it can be none.
+    """
+    return _number(request.match_info["number"], "artifact")
+
+
+def moment_of(text: str) -> float | None:
+    """The epoch seconds of a time with its offset (RFC 3339); ``None`` where it is none."""
+    if not _MOMENT.fullmatch(text):
+        return None
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _number(text: str, what: str) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > len(str(LARGEST_ID)) or int(text) > LARGEST_ID:
+        raise ProblemError(404, f"there is no {what} {_shown(text)!r}; {what}s have numbers")
+    return int(text)
+
+
+def _shown(text: str) -> str:
+    return _UNSTORABLE.sub("\ufffd", text[:100])
+
+
+async def _bytes_of(request: web.Request, largest: int) -> bytes:
+    refusal = ProblemError(413, f"the body is larger than {largest} bytes", headers={hdrs.CONNECTION: "close"})
+    if (request.content_length or 0) > largest:
+        raise refusal
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in request.content.iter_any():
+        size += len(piece)
+        if size > largest:
+            raise refusal
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _check_media_type(request: web.Request) -> None:
+    if not _MEDIA_TYPE.fullmatch(request.content_type) or hdrs.CONTENT_ENCODING in request.headers:
+        raise ProblemError(
+            415, "the body must be JSON: Content-Type: application/json", headers={hdrs.ACCEPT: "application/json"}
+        )
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) < len(members):
+        names = [name for name, _ in members]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ProblemError(400, f"the body has a name twice in one object: {_shown(twice)!r}")
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ProblemError(400, f"the body is not JSON: {name} is no number there")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ProblemError(400, "the body has a number that is too large to be kept")
+    return number
+
+
+def _too_deep() -> ProblemError:
+    return ProblemError(400, f"the body is nested more than {_DEEPEST} levels deep")
+
+
+def _check_values(document: Json) -> None:
+    """Walk through all values without recursion, for how deep they go and what their texts hold."""
+    level: list[Any] = [document]
+    for _ in range(_DEEPEST + 1):
+        below: list[Any] = []
+        for value in level:
+            if isinstance(value, str):
+                _check_text(value)
+            elif isinstance(value, dict):
+                for name in value:
+                    _check_text(name)
+                below += value.values()
+            elif isinstance(value, list):
+                below += value
+        if not below:
+            return
+        level = below
+    raise _too_deep()
+
+
+def _check_text(text: str) -> None:
+    if _UNSTORABLE.search(text):
+        raise ProblemError(400, "the body has a text with NUL or with half of a surrogate pair, which cannot be stored")
+
+
+def _told(message: str) -> str:
+    """What pydantic says, as the rest of a sentence that begins with the field."""
+    plain = message.removeprefix("Value error, ")
+    return _SAID.get(plain) or f"{plain[:1].lower()}{plain[1:]}"
+
+
+_SAID: Final = {
+    "Field required": "is missing",
+    "Extra inputs are not permitted": "is unknown",
+    "Input should be a valid string": "must be a string",
+    "Input should be a valid dictionary": "must be an object",
+    "Input should be a valid list": "must be an array",
+}

@@ -1,0 +1,70 @@
+"""Routes as values: each says what it takes and what it answers, so that what is documented is what is served."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from aiohttp import web
+
+from app.web.api.reading import read_query
+from app.web.api.shapes import Incoming, Outgoing
+
+Query: TypeAlias = Mapping[str, Sequence[str]]
+"""The parameters of a query, each with its values."""
+Handle: TypeAlias = Callable[[web.Request, Query], Awaitable[web.StreamResponse]]
+
+JSON: Final = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of the query, or a header that a route heeds; ``schema`` is its JSON Schema."""
+
+    name: str
+    summary: str
+    schema: Mapping[str, Any]
+    many: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a status means; ``shape`` is that of a JSON body, ``headers`` what is sent along and what it says."""
+
+    meaning: str
+    shape: type[Outgoing] | None = None
+    media_type: str | None = JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method of one path.
+
+    ``problems`` are the statuses of problem documents that the route has beside those that every route has.
+    """
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    handle: Handle
+    answers: Mapping[int, Answer]
+    query: Sequence[Parameter] = ()
+    headers: Sequence[Parameter] = ()
+    body: type[Incoming] | None = None
+    problems: Sequence[int] = ()
+    detail: str = ""
+
+
+def serve_routes(routes: Iterable[Route]) -> list[web.RouteDef]:
+    """The routes as aiohttp takes them; each refuses parameters of the query that it does not have."""
+    return [web.RouteDef(one.method, one.path, _served(one), {"name": one.name}) for one in routes]
+
+
+def _served(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    known = {one.name: one.many for one in route.query}
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        return await route.handle(request, read_query(request, known))
+
+    return serve

@@ -1,0 +1,182 @@
+"""What comes in and goes out as JSON: the shapes that bodies are held to and that the OpenAPI document is made of."""
+
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+
+from app.domain.job import State
+
+MOST_IN_BATCH: Final = 10_000
+_LONGEST_KEY: Final = 255
+
+# No control characters: the databases take no NUL, and names and keys end up in logs and headers.
+Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+UniqueKey: TypeAlias = Annotated[
+    str, StringConstraints(min_length=1, max_length=_LONGEST_KEY, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+Moment: TypeAlias = Annotated[
+    str, Field(description="a time in UTC (RFC 3339)", json_schema_extra={"format": "date-time"})
+]
+JobNumber: TypeAlias = Annotated[int, Field(ge=1, le=2**63 - 1)]
+
+
+class Incoming(BaseModel):
+    """What a caller sends: no other members, no text for a number."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class NewJob(Incoming):
+    """A job to be made: an operation under an account, with its parameters."""
+
+    account: Annotated[Name, Field(description="a configured account")]
+    operation: Annotated[Name, Field(description="one that the account's provider has")]
+    params: Annotated[
+        dict[str, JsonValue], Field(description="what the operation takes: GET /v1/providers/{name} tells")
+    ] = {}
+    unique_key: Annotated[
+        UniqueKey | None,
+        Field(description="names this wish within its account: asked for again, it is the job of the first time"),
+    ] = None
+
+
+class NewJobs(Incoming):
+    """Jobs to be made, all of them or none."""
+
+    jobs: Annotated[list[NewJob], Field(min_length=1, max_length=MOST_IN_BATCH)]
+
+
+class Adoption(Incoming):
+    """The remote job that a parked job is to follow."""
+
+    handle: Annotated[
+        str, StringConstraints(min_length=1, max_length=4096), Field(description="the provider's name for it")
+    ]
+
+
+class PauseReason(Incoming):
+    """Why an account is paused."""
+
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=500), Field(description="for others to read")] = (
+        "somebody paused it through the API"
+    )
+
+
+class Outgoing(BaseModel):
+    """What is answered. Members may be added; no caller should mind one that it does not know."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class JobShape(Outgoing):
+    """A job as it stands."""
+
+    id: JobNumber
+    account: str
+    operation: str
+    params: dict[str, JsonValue]
+    state: State
+    version: Annotated[int, Field(description="rises with every change")]
+    unique_key: str | None
+    retry_of: Annotated[JobNumber | None, Field(description="the job that this one repeats")]
+    cancel_requested: bool
+    handle: Annotated[str | None, Field(description="the provider's name for the remote job")]
+    shared: Annotated[bool, Field(description="whether it follows a remote job together with other jobs")]
+    remote_status: Annotated[str | None, Field(description="the provider's last word for its state")]
+    progress: Annotated[str | None, Field(description="as the provider tells it")]
+    reason: Annotated[str | None, Field(description="why it stands as it does, where there is something to say")]
+    polls: int
+    failures: Annotated[int, Field(description="consecutive failures in this state")]
+    crashes: int
+    submits: int
+    resubmits: int
+    fetches: int
+    created_at: Moment
+    due_at: Annotated[Moment | None, Field(description="when it wants its next step; null for never")]
+    deadline_at: Moment
+    submitted_at: Moment | None
+    ready_at: Moment | None
+    landed_at: Moment | None
+    finished_at: Moment | None
+
+
+class JobPage(Outgoing):
+    """Jobs, the newest first."""
+
+    jobs: list[JobShape]
+    next: Annotated[str | None, Field(description="the address of the next page; null on the last")]
+
+
+class Receipt(Outgoing):
+    """What became of one job of a batch."""
+
+    id: JobNumber
+    created: Annotated[bool, Field(description="false where its unique key was known: it is the job of the first time")]
+    location: str
+
+
+class Receipts(Outgoing):
+    """What became of a batch, in its order."""
+
+    jobs: list[Receipt]
+
+
+class EntryShape(Outgoing):
+    """One row of a job's history."""
+
+    version: int
+    at: Moment
+    state_from: State | None
+    state: State
+    outcome: Annotated[str, Field(description="what the step learned, or what a person decided")]
+    detail: str | None
+
+
+class HistoryShape(Outgoing):
+    """A job's history, oldest first. A poll that says no more than "not yet" writes no row."""
+
+    history: list[EntryShape]
+
+
+class ArtifactShape(Outgoing):
+    """A landed file."""
+
+    number: Annotated[int, Field(ge=0, description="in the order in which the provider listed them, from 0")]
+    name: str
+    label: Annotated[str, Field(description="what the provider called it")]
+    key: Annotated[str, Field(description="its path below the storage's folder or URL")]
+    size: Annotated[int, Field(ge=0, description="in bytes")]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    media_type: str
+    landed_at: Moment
+    count: Annotated[int | None, Field(description="records in it, where that is known")]
+    location: Annotated[str, Field(description="the address of its content")]
+
+
+class ArtifactsShape(Outgoing):
+    """The files that a job has landed, by number."""
+
+    artifacts: list[ArtifactShape]
+
+
+class FaultShape(Outgoing):
+    """What is wrong with one field."""
+
+    detail: str
+    pointer: Annotated[str | None, Field(description="where in the body it stands (RFC 6901)")] = None
+    parameter: Annotated[str | None, Field(description="the parameter of the query, or the header, that it is")] = None
+
+
+class ProblemShape(Outgoing):
+    """A problem document (RFC 9457): what every error is answered with."""
+
+    type: Literal["about:blank"]
+    title: str
+    status: Annotated[int, Field(ge=400, le=599)]
+    detail: Annotated[str, Field(description="one sentence for whoever asked")]
+    errors: Annotated[list[FaultShape] | None, Field(description="every fault of single fields, up to 100")] = None
+
+
+def body_schema(shape: type[BaseModel]) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a shape by itself, for tests and for documents of its own."""
+    return shape.model_json_schema(mode="serialization" if issubclass(shape, Outgoing) else "validation")

@@ -1,0 +1,1 @@
+"""The ready-made alerts, held to what the program really says."""

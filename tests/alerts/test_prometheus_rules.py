@@ -1,0 +1,140 @@
+"""The alerts on metrics: each speaks of metrics, labels and values that a real daemon shows.
+
+That the expressions fire when they should is for promtool to say, which is no wheel: whoever changes a rule runs
+``promtool test rules prometheus.test.yaml`` in ``config/alerts``. Here that file is held to be complete.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import promql_parser as promql
+import pytest
+import yaml
+
+from app.domain.job import State
+from app.events import CATALOGUE as EVENTS
+from app.metrics.catalogue import CATALOGUE
+from app.store.accounts import PausedBy
+from app.web.vitals import Phase
+from tests.metrics.scraped import Samples
+from tests.web.whole import configured, process
+
+ALERTS = Path(__file__).parents[2] / "config" / "alerts"
+GROUPS = yaml.safe_load((ALERTS / "prometheus.rules.yaml").read_text())["groups"]
+RULES: Mapping[str, Mapping[str, Any]] = {rule["alert"]: rule for group in GROUPS for rule in group["rules"]}
+SUFFIXES = ("_bucket", "_sum", "_count")
+OF_THE_SCRAPE = {"job", "instance"}
+VALUES: Mapping[str, set[str]] = {
+    "event": set(EVENTS),
+    "state": {state.value for state in State},
+    "phase": {phase.value for phase in Phase},
+    "by": {by.value for by in PausedBy},
+    "outcome": {"Retry", "Unsent", "StorageFull", "Unmapped", "Crashed", "Conflicted", "Parked"},
+}
+
+
+def selectors(expression: str) -> list[promql.VectorSelector]:
+    """Every selector of an expression."""
+    found: list[promql.VectorSelector] = []
+
+    def look(node: promql.Expr) -> None:
+        selector = node.vector_selector if isinstance(node, promql.MatrixSelector) else node
+        if isinstance(selector, promql.VectorSelector):
+            found.append(selector)
+
+    promql.walk(promql.parse(expression), look)
+    return found
+
+
+def metric_of(name: str) -> str:
+    """The catalogue's name of a series."""
+    bases = (name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix))
+    return next((base for base in bases if base in CATALOGUE and CATALOGUE[base].kind == "histogram"), name)
+
+
+def labels_kept(expression: str) -> set[str]:
+    """The labels by which an expression is grouped or matched."""
+    found: set[str] = set()
+
+    def look(node: promql.Expr) -> None:
+        if isinstance(node, promql.AggregateExpr) and node.modifier is not None:
+            found.update(node.modifier.labels)
+        if isinstance(node, promql.BinaryExpr) and node.modifier is not None and node.modifier.matching is not None:
+            found.update(node.modifier.matching.labels)
+
+    promql.walk(promql.parse(expression), look)
+    return found
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_speaks_of_what_there_is(name: str) -> None:
+    """Each series is in the catalogue, with the labels that are asked of it; values are those of the program."""
+    expression = RULES[name]["expr"]
+    known = set(OF_THE_SCRAPE) | {"le"}
+    for selector in selectors(expression):
+        if selector.name == "up":
+            continue
+        assert selector.name is not None
+        metric = CATALOGUE[metric_of(selector.name)]
+        known |= set(metric.labels)
+        for matcher in selector.matchers.matchers:
+            assert matcher.name in {*metric.labels, *OF_THE_SCRAPE}, f"{selector.name} has no label {matcher.name}"
+            if matcher.name in VALUES and metric.name != "tidewaiter_notifications_total":
+                assert set(matcher.value.split("|")) <= VALUES[matcher.name], matcher.value
+    assert labels_kept(expression) <= known
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_says_what_to_do(name: str) -> None:
+    """How bad it is, what is wrong in one sentence, what to do, where to read on, and labels that there are."""
+    rule = RULES[name]
+    assert re.fullmatch(r"Tidewaiter[A-Z]\w+", name)
+    assert rule["labels"]["severity"] in {"critical", "warning"}
+    notes = rule["annotations"]
+    assert set(notes) == {"summary", "description", "runbook"}
+    assert re.fullmatch(r"docs/operate\.md#[a-z]+(-[a-z]+)*", notes["runbook"])
+    assert notes["summary"].endswith(".")
+    told = set(re.findall(r"\$labels\.(\w+)", notes["summary"] + notes["description"]))
+    kept = labels_kept(rule["expr"])
+    assert told <= (kept or OF_THE_SCRAPE)
+
+
+def test_each_rule_is_tested_with_promtool() -> None:
+    """prometheus.test.yaml says when each rule fires and when not yet, and that none does on a healthy day."""
+    tests = yaml.safe_load((ALERTS / "prometheus.test.yaml").read_text())["tests"]
+    assert {test["name"] for test in tests} == {*RULES, "nothing fires while all is well"}
+    for test in tests:
+        fires = [bool(one["exp_samples"]) for one in test["promql_expr_test"]]
+        assert fires == ([False, True] if test["name"] in RULES else [False, False])
+        for one in test["promql_expr_test"]:
+            assert test["name"] not in RULES or f'alertname="{test["name"]}"' in one["expr"]
+
+
+def test_the_log_rules_agree() -> None:
+    """A rule that has the same name in another file is as bad and has the same paragraph; few are of the log alone."""
+    of_elastic = {rule["name"]: rule["tags"] for rule in json.loads((ALERTS / "elastic.rules.json").read_text())}
+    assert set(of_elastic) - set(RULES) == {"TidewaiterSilent", "TidewaiterDaemonFailed"}
+    for name in set(of_elastic) & set(RULES):
+        _, severity, runbook = of_elastic[name]
+        assert (severity, runbook) == (RULES[name]["labels"]["severity"], RULES[name]["annotations"]["runbook"]), name
+
+
+@pytest.fixture
+async def scraped(tmp_path: Path, sqlite_url: str) -> Samples:
+    """What a real daemon shows over HTTP."""
+    async with process(configured(tmp_path, sqlite_url)) as daemon:
+        await daemon.until("/readyz", 200, phase="serving")
+        return await daemon.scrape()
+
+
+async def test_a_real_daemon_shows_every_metric_that_is_asked_for(scraped: Samples) -> None:
+    """Each family of the rules is in its exposition, at work or not, and each counted series has begun at 0."""
+    shown = {f"{family.name}_total" if family.type == "counter" else family.name for family in scraped.families}
+    asked = {metric_of(str(one.name)) for rule in RULES.values() for one in selectors(rule["expr"])} - {"up"}
+    assert asked <= shown
+    assert scraped("tidewaiter_log_events_total", event="lane.lost", level="warning") == 0
+    ended = scraped("tidewaiter_jobs_ended_total", account="shop", operation="report", state="failed")
+    assert ended == 0

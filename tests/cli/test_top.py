@@ -1,0 +1,173 @@
+"""``tidewaiter top`` as a process: on a real terminal, through a pipe, beside a daemon, and without its database."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from app.cli.errors import ExitCode
+from tests.cli.conftest import ROOT, Place
+from tests.cli.terminal import Terminal, terminal
+from tests.postgres import Postgres
+
+ENTER, LEAVE, SHOW_CURSOR = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25h"
+
+
+@contextmanager
+def on_screen(place: Place, *arguments: str, lines: int = 24, columns: int = 80, **environ: str) -> Iterator[Terminal]:
+    """The command on a terminal of its own."""
+    command = [sys.executable, "-m", "app.cli.main", "top", *arguments]
+    with terminal(command, place.folder, {"PYTHONPATH": str(ROOT), **environ}, lines=lines, columns=columns) as screen:
+        yield screen
+
+
+def test_on_a_terminal(place: Place) -> None:
+    """It draws on a screen of its own, obeys `q`, and leaves the terminal as it was, with exit code 0."""
+    with on_screen(place, "--every", "200ms") as screen:
+        before = screen.settings()
+        screen.wait_for(ENTER)
+        screen.wait_for("tidewaiter top")
+        screen.wait_for("no daemon is running")
+        assert screen.settings() != before  # keys are read one by one, and not shown
+        screen.type("x")
+        screen.wait_for("q ends it")
+        screen.type("q")
+        assert screen.process.wait(30) == 0
+        assert screen.settings() == before
+        rest = screen.rest()
+        assert SHOW_CURSOR in rest
+        assert LEAVE in rest
+        assert rest.partition(LEAVE)[2].strip("\r\n") in ("", SHOW_CURSOR)  # nothing is left behind below the prompt
+
+
+@pytest.mark.parametrize("end", ["\x03", signal.SIGTERM, signal.SIGHUP])
+def test_other_ends(place: Place, end: str | signal.Signals) -> None:
+    """Ctrl-C, a signal and a closed terminal end it just as well."""
+    with on_screen(place) as screen:
+        before = screen.settings()
+        screen.wait_for("q ends it")
+        if isinstance(end, str):
+            screen.type(end)
+        else:
+            screen.process.send_signal(end)
+        assert screen.process.wait(30) == 0
+        assert screen.settings() == before
+        assert LEAVE in screen.rest()
+
+
+def test_a_new_size(place: Place) -> None:
+    """When the terminal changes its size it is drawn anew at once, not with the next picture."""
+    with on_screen(place, "--every", "1h") as screen:
+        screen.wait_for("q ends it")
+        screen.resize(40, 140)
+        drawn = screen.wait_for("q ends it")
+        assert "▁" * 60 in drawn
+        screen.resize(24, 80)
+        assert "▁" * 21 not in screen.wait_for("q ends it")
+        screen.type("q")
+        assert screen.process.wait(30) == 0
+
+
+def test_no_colour(place: Place) -> None:
+    """NO_COLOR is heeded on the screen, too; a dumb terminal gets one picture as text."""
+    with on_screen(place, NO_COLOR="1") as screen:
+        drawn = screen.wait_for("q ends it")
+        screen.type("q")
+        assert screen.process.wait(30) == 0
+    assert "\x1b[31" not in drawn
+    assert "\x1b[1;31" not in drawn
+    with on_screen(place, TERM="dumb") as screen:
+        screen.wait_for("no daemon is running")
+        assert screen.process.wait(30) == 0
+        assert "\x1b" not in screen.rest()
+
+
+def test_once_on_a_terminal(place: Place) -> None:
+    """--once prints below the prompt, on no screen of its own."""
+    with on_screen(place, "--once") as screen:
+        shown = screen.wait_for("landed")
+        assert screen.process.wait(30) == 0
+        assert ENTER not in shown + screen.rest()
+
+
+def test_beside_a_daemon(emulated: Place) -> None:
+    """It shows the daemon, its lane, the job that landed and its file; as JSON the same."""
+    with emulated.process("serve") as daemon:
+        job = emulated.json("submit", "shop", "statistics", "-p", "export_type=OPENS", "--wait", "--timeout", "30")
+        text = emulated("top", "--once").stdout
+        told = emulated.json("top", "--account", "shop")
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.wait(30) == 0
+    (artifact,) = job["artifacts"]
+    assert f":{daemon.pid} (" in text
+    assert "1 succeeded" in text
+    assert artifact["name"] in text
+    assert "\x1b" not in text
+    assert not any(line.endswith(" ") for line in text.splitlines())
+    assert [one["pid"] for one in told["daemons"]] == [daemon.pid]
+    (lane,) = told["lanes"]
+    assert (lane["account"], lane["provider"], lane["stands"]) == ("shop", "symplify", "open")
+    assert lane["requests"]["most"] == 1000
+    assert sum(told["landings"]["per_minute"]) == 1
+    (landed,) = told["landed"]
+    assert (landed["job"], landed["name"], landed["size"]) == (job["id"], artifact["name"], artifact["size"])
+
+
+def test_one_picture_after_the_other(place: Place) -> None:
+    """Through a pipe --every prints one object a line until somebody ends it, with 0."""
+    place("submit", "shop", "statistics", "-p", "export_type=OPENS")
+    with place.process("top", "--json", "--every", "100ms") as process:
+        first, second = json.loads(line_of(process)), json.loads(line_of(process))
+        assert second["at"] > first["at"]
+        assert first["jobs"]["queued"] == 1
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
+def test_a_database_that_goes_and_comes_back(place: Place, postgres: Postgres, postgres_url: str) -> None:
+    """While it is away every picture says so; when it is back they are whole again. One picture alone ends with 69."""
+    place.config.write_text(f'[database]\nurl = "{postgres_url}"\n{place.config.read_text()}')
+    with place.process("top", "--json", "--every", "100ms") as process:
+        assert json.loads(line_of(process))["jobs"] is not None
+        postgres.kill()
+        try:
+            error = next(told["error"] for told in pictures(process) if told["error"])
+            assert error.startswith("The database")
+            result = place("top", code=ExitCode.UNAVAILABLE)
+            assert result.stderr.startswith("tidewaiter: The database")
+        finally:
+            postgres.start()
+        assert next(told for told in pictures(process) if not told["error"])["jobs"]["queued"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--every", "soon"), "'soon' is no time; write it as 2s, 500ms or 1min"),
+        (("--every", "1ms"), "'1ms' is not between 100ms and 24h"),
+        (("--every", "2s", "--once"), "--every is for more than one picture, --once for one"),
+        (("--account", "nobody"), "unknown account 'nobody'; configured: shop"),
+    ],
+)
+def test_usage(place: Place, arguments: tuple[str, ...], told: str) -> None:
+    """What cannot be is told in a sentence, with 2."""
+    assert told in place("top", *arguments, code=ExitCode.USAGE).stderr
+
+
+def line_of(process: subprocess.Popen[str]) -> str:
+    """The next line that a process prints."""
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def pictures(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    """The pictures that a process prints from now on."""
+    assert process.stdout is not None
+    return map(json.loads, process.stdout)

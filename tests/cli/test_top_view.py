@@ -1,0 +1,192 @@
+"""How ``top`` looks: columns that line up, nothing beyond the screen's edge, and nothing that steers the terminal."""
+
+import json
+import re
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from rich.console import Console, RenderableType
+
+from app.cli.top_json import as_json
+from app.cli.top_marks import bar, sparkline
+from app.cli.top_view import Sight, fitting, shares, whole
+from app.domain.job import State
+from tests.cli.sights import LEASE_S, NOW, busy, job, lane, minutes, picture
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07<script>alert(1)</script>\r\n\t\x9b31m\u202e[bold]markup[/bold]" + "x" * 5000
+_FOR_TERMINALS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def shown(what: RenderableType, width: int, height: int = 50) -> list[str]:
+    """The lines as they would stand on a terminal of that size, without colours."""
+    console = Console(width=width, height=height, force_terminal=True, highlight=False, emoji=False)
+    with console.capture() as captured:
+        console.print(what)
+    return _FOR_TERMINALS.sub("", captured.get()).splitlines()
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (100, 30), (132, 43), (240, 70), (40, 12), (20, 5), (5, 2)])
+def test_it_fits(width: int, height: int) -> None:
+    """Whatever the size, no line is wider than the screen; from 80 by 24 on, no line is below it either."""
+    lines = shown(fitting(busy(), width, height), width, height)
+    assert max(map(len, lines)) <= width
+    if width >= 80:
+        assert len(lines) == height
+        assert lines[-1].startswith("q ends it")
+
+
+def test_a_usual_terminal() -> None:
+    """On 80 by 24 each part has its place, and what does not fit is counted."""
+    lines = [line.rstrip() for line in shown(fitting(busy(), 80, 24), 80)]
+    assert lines[:4] == [
+        "tidewaiter top  sqlite:///tidewaiter.db                             14:13:20 UTC",
+        "1 daemon  tide-1:4711 (0.3.0, up 3 h, seen 2.0 s ago)",
+        "jobs  1,204 polling  1 parked  88,120 succeeded",
+        "landed  ▃▆▄▅▆▄█▃▆▄▅▆▄█▃▆▄▅▆▄  174/h, 2.4/min now · delay p50 4.1 s, p95 6.5 s",
+    ]
+    assert lines[5:8] == [
+        "lanes · 4 of 6",
+        "lane      requests        due  late   live  stands",
+        "networks  ░░░░░░░░ 0/30     0     -  1,204  throttled, 42 s left: HTTP 429 with…",
+    ]
+    assert "in trouble" in lines
+    assert "landed lately · 4 of 20" in lines
+    assert "900  newsletter  statistics  1.2 MB  30 s  OPENS-0.json" in lines
+
+
+def test_a_wide_terminal() -> None:
+    """Where there is room it is used: who holds the lane, the period of the limit, every minute, whole reasons."""
+    lines = [line.rstrip() for line in shown(fitting(busy(), 132, 43), 132)]
+    assert "newsletter/1  tide-1   ████████ 30/30 in 1 min  2,400  1 min  1,204  open" in lines
+    assert any(line.endswith("breaker open: 5 failures in a row: connection refused") for line in lines)
+    assert len(lines[3].split()[1]) == 60
+
+
+def test_lanes_that_want_a_look_are_seen_first() -> None:
+    """Of too many lanes those that work are left out; the others keep their order."""
+    lanes = [lane(f"a{i:02}") for i in range(40)]
+    lanes[30] = replace(lanes[30], due=5, late_s=700.0)
+    lanes[35] = replace(lanes[35], due=5, late_s=900.0)
+    lines = shown(fitting(busy(lanes=lanes), 80, 24), 80)
+    first = lines.index(next(line for line in lines if line.startswith("lane ")))
+    names = [line.split()[0] for line in lines[first + 1 : first + 5]]
+    assert {"a30", "a35"} <= set(names)
+    assert all(one < other for one, other in pairwise(names))
+
+
+def test_everything_off_a_terminal() -> None:
+    """As text nothing is cut and nothing is left out."""
+    text = "\n".join(shown(whole(busy()), 4096))
+    assert text.count("OPENS-") == 20
+    assert all(one.account in text for one in busy().lanes)
+    assert "…" not in text
+    assert "q ends it" not in text
+
+
+def test_an_empty_database() -> None:
+    """Before anything has happened it says how to begin."""
+    nothing = picture(
+        counts=dict.fromkeys(State, 0), workers=(), minutes=minutes([0] * 60), arrivals=[], parked=[], failures=[]
+    )
+    lines = [line.rstrip() for line in shown(fitting(busy(picture=nothing, lanes=()), 80, 24), 80)]
+    assert lines[1:4] == [
+        "no daemon is running: `tidewaiter serve` starts one",
+        "no jobs yet: `tidewaiter submit` asks for one",
+        f"landed  {'▁' * 20}  0/h, 0.0/min now",
+    ]
+    assert lines[4:-1] == [""] * 19
+
+
+def test_trouble_with_the_database() -> None:
+    """The reason stands at the top, above what was seen last."""
+    lines = shown(fitting(busy(trouble="The database cannot be reached: refused."), 80, 24), 80)
+    assert lines[1].rstrip() == "The database cannot be reached: refused. Trying again."
+    assert any("OPENS-0.json" in line for line in lines)
+    first = Sight("sqlite:///x", NOW, None, (), LEASE_S, trouble="The database does not answer.")
+    assert shown(fitting(first, 80, 24), 80)[1].rstrip() == "The database does not answer. Trying again."
+
+
+def test_one_account() -> None:
+    """The title names it; its jobs are told by what is live, what is due and what ended in the hour."""
+    lines = shown(fitting(busy(account="newsletter", lanes=busy().lanes[:2]), 100, 30), 100)
+    assert "account newsletter" in lines[0]
+    assert lines[2].rstrip() == "jobs  2,408 live  2,412 due  174 succeeded in the hour  51 failed in the hour"
+
+
+@pytest.mark.parametrize("width", [80, 132])
+def test_hostile_words_do_no_harm(width: int) -> None:
+    """Whatever stands in a text of a job, an account, a file or an error: no control character, no broken line."""
+    evil = job(1, account=HOSTILE, operation=HOSTILE, reason=HOSTILE, state=State.FAILED)
+    seen = picture(
+        workers=[replace(picture().workers[0], host=HOSTILE, version=HOSTILE)],
+        arrivals=[replace(picture().arrivals[0], job=evil, name=HOSTILE)],
+        parked=[evil],
+        failures=[evil],
+    )
+    throttled = replace(busy().lanes[2], account=HOSTILE, host=HOSTILE, reason=HOSTILE)
+    for trouble in (None, HOSTILE):
+        sight = busy(picture=seen, lanes=[throttled], database=HOSTILE, account=HOSTILE, trouble=trouble)
+        for lines in (shown(fitting(sight, width, 24), width, 24), shown(whole(sight), 8192)):
+            text = "\n".join(lines)
+            assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e]", text)
+            assert "[bold]markup[/bold]" in text or width == 80
+        lines = shown(fitting(sight, width, 24), width, 24)
+        assert (len(lines), max(map(len, lines))) == (24, width)
+        json.loads(json.dumps(as_json(sight)))
+
+
+def test_colours_are_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With NO_COLOR there is none, and every state and standing is still a word."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    console = Console(width=132, height=43, force_terminal=True, highlight=False)
+    with console.capture() as captured:
+        console.print(fitting(busy(), 132, 43))
+    assert not re.search(r"\x1b\[[0-9;]*(3[0-9]|4[0-9]|9[0-9])", captured.get())
+    assert all(word in captured.get() for word in ("throttled", "paused", "unserved", "parked", "open"))
+
+
+def test_rooms_are_shared() -> None:
+    """Rows go to whoever wants some and has the fewest; nobody gets more than it wants."""
+    assert shares(10, [3, 20, 1]) == [3, 6, 1]
+    assert shares(100, [3, 20, 1]) == [3, 20, 1]
+    assert shares(2, [3, 20, 1]) == [1, 1, 0]
+    assert shares(-4, [3, 1]) == [0, 0]
+
+
+def test_marks() -> None:
+    """A bar shows that there is something, a column that there is something, and neither grows beyond its room."""
+    assert [bar(share, 4, "").plain for share in (0.0, 0.001, 0.5, 1.0, 7.0)] == [
+        "░░░░",
+        "▏░░░",
+        "██░░",
+        "████",
+        "████",
+    ]
+    assert sparkline([0, 1, 50, 100]) == "▁▂▅█"
+    assert sparkline([]) == ""
+    assert sparkline([0, 0]) == "▁▁"
+
+
+def test_json() -> None:
+    """Names are those of the columns, times are epoch seconds, and one account's jobs are not counted."""
+    told = as_json(busy())
+    assert (told["at"], told["error"], told["account"]) == (NOW, None, None)
+    (daemon,) = told["daemons"]
+    assert (daemon["host"], daemon["pid"], daemon["version"]) == ("tide-1", 4711, "0.3.0")
+    assert (daemon["started_at"], daemon["seen_at"]) == (NOW - 12_000.0, NOW - 2.0)
+    assert told["jobs"]["polling"] == 1204
+    assert told["lanes"][2]["stands"] == "throttled"
+    assert told["lanes"][2]["until"] == NOW + 42.0
+    assert told["lanes"][0]["requests"] == {"used": 12, "most": 30, "period_s": 60.0}
+    assert sum(told["landings"]["per_minute"]) == 174
+    assert told["landings"]["delay_p50_s"] == pytest.approx(4.1)
+    assert told["landed"][0] == {
+        "job": 900, "account": "newsletter", "operation": "statistics",
+        "files": 1, "name": "OPENS-0.json", "size": 1_234_567, "finished_at": NOW - 30.0,
+    }  # fmt: skip
+    assert [one["state"] for one in (*told["parked"], *told["failed"])] == ["parked", "failed"]
+    assert as_json(busy(account="newsletter"))["jobs"] is None
+    assert as_json(busy(picture=None, trouble="away")) == {
+        "at": NOW, "database": "sqlite:///tidewaiter.db", "account": None, "error": "away",
+    }  # fmt: skip

@@ -1,0 +1,267 @@
+"""The HTTP listener as the daemon has it, on a real socket and a real database, without a daemon that serves the jobs.
+
+What a daemon would commit the test commits itself, so that nothing has to be waited for.
+"""
+
+import asyncio
+import io
+import json
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import aiohttp
+import pytest
+
+from app.bootstrap.bound import Running, bind
+from app.bootstrap.health import health_of
+from app.bootstrap.seams import Seams
+from app.bootstrap.website import website
+from app.clock import Clock, SystemClock
+from app.config import load
+from app.domain import outcome as o
+from app.domain.change import News, Tell, change_of
+from app.domain.job import Job
+from app.domain.machine import advance
+from app.domain.schedule import Policy
+from app.log import configure
+from app.metrics.registry import Metrics
+from app.storage.local import LocalStorage
+from app.storage.threads import StorageThreads
+from app.store.engine import Database
+from app.store.jobs import FencedUpdate, JobStore
+from app.store.lanes import LaneStore
+from app.transport.aiohttp_wire import AiohttpWire
+from app.web.vitals import Vitals
+
+SPEC = """
+name = "harbour"
+title = "An API for tests"
+base_url = "http://127.0.0.1:9"
+[account]
+token = { secret = true, help = "the token" }
+[auth]
+type = "bearer"
+token = "${account.token}"
+[operations.report]
+title = "Report"
+[operations.report.params]
+period = { help = "which days", enum = ["LAST_DAY", "LAST_WEEK"], aliases = { yesterday = "LAST_DAY" } }
+rows = { type = "integer", help = "how many", required = false }
+note = { help = "a text", required = false, max_length = 20 }
+[operations.report.params.parts]
+type = "array"
+help = "parts of it"
+required = false
+max_items = 3
+items = { type = "object", fields = { title = { help = "its title", pattern = "[a-z]+" } } }
+[operations.report.submit]
+url = "/reports"
+json = { period = "${params.period}", rows = "${params.rows}", note = "${params.note}", parts = "${params.parts}" }
+handle = "id"
+[operations.report.poll]
+url = "/reports/${handle}"
+rules = [{ word = "state", words = { working = "pending", done = "ready" } }]
+[operations.report.results]
+url = "/reports/${handle}/file"
+[operations.listing]
+title = "Listing"
+[operations.listing.submit]
+url = "/listings"
+json = {}
+handle = "id"
+[operations.listing.poll]
+url = "/listings/${handle}"
+rules = [{ word = "state", words = { working = "pending", done = "ready" } }]
+[operations.listing.results]
+url = "/listings/${handle}/file"
+"""
+CONFIG = """
+[database]
+url = "DATABASE"
+[storage]
+root = "landed"
+[http]
+listen = "127.0.0.1:0"
+[providers]
+folders = ["specs"]
+[accounts.quay]
+provider = "harbour"
+[accounts.quay.settings]
+token = "canary-token"
+[accounts.pier]
+provider = "harbour"
+[accounts.pier.settings]
+token = "canary-token"
+[schedules.nightly]
+account = "quay"
+operation = "report"
+cron = "15 4 * * *"
+params = { period = "LAST_DAY", note = "${yesterday}" }
+"""
+POLICY = Policy()
+OWNER = "owner-1"
+ACCOUNTS = ("pier", "quay")
+ADMIN = "admin-token-admin-token-admin"
+READ = "read-token-read-token-read-token"
+TOKENS = """
+[tokens.boss]
+role = "admin"
+token_file = "boss.token"
+[tokens.page]
+role = "read"
+token_file = "page.token"
+"""
+
+
+class Paper(io.StringIO):
+    """What is logged; ``said`` is set by every line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = asyncio.Event()
+
+    def write(self, text: str) -> int:
+        self.said.set()
+        return super().write(text)
+
+
+@dataclass(slots=True)
+class Reply:
+    """An answer: its status, headers and body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+    def problem(self, status: int) -> Any:
+        """The problem document that it must be."""
+        assert self.status == status, self.body
+        assert self.headers["Content-Type"].startswith("application/problem+json")
+        document = self.json
+        assert document["status"] == status
+        return document
+
+
+@dataclass(slots=True)
+class Site:
+    """The listener, a caller of it, and the database behind."""
+
+    base: str
+    session: aiohttp.ClientSession
+    database: Database
+    jobs: JobStore
+    tell: Tell
+    output: Paper
+    folder: Path
+    storage: LocalStorage
+    epochs: dict[int, int] = field(default_factory=dict)
+
+    async def call(self, method: str, path: str, **options: Any) -> Reply:
+        """Send a request."""
+        async with self.session.request(method, f"{self.base}{path}", allow_redirects=False, **options) as reply:
+            return Reply(reply.status, reply.headers, await reply.read())
+
+    async def get(self, path: str, **options: Any) -> Reply:
+        """Ask for something."""
+        return await self.call("GET", path, **options)
+
+    async def post(self, path: str, document: object = None, **options: Any) -> Reply:
+        """Send a document, or nothing."""
+        if document is not None:
+            options["json"] = document
+        return await self.call("POST", path, **options)
+
+    async def submitted(self, **changes: object) -> dict[str, Any]:
+        """A job that was asked for."""
+        reply = await self.post("/v1/jobs", new_job(**changes))
+        assert reply.status == 202, reply.body
+        found: dict[str, Any] = reply.json
+        return found
+
+    async def stored(self, number: int) -> Job:
+        """A job as it stands."""
+        job = await self.jobs.get(number)
+        assert job is not None
+        return job
+
+    async def step(self, number: int, *outcomes: o.Outcome, artifacts: tuple[Any, ...] = (), told: bool = True) -> Job:
+        """Commit what steps of a daemon have learned; the listener is told, as by a daemon in its own process."""
+        job = await self.stored(number)
+        if job.lane not in self.epochs:
+            lanes = LaneStore(self.database)
+            self.epochs |= {
+                lane.id: lane.epoch for lane in await lanes.take(OWNER, 8, 60.0, force=False, accounts=ACCOUNTS)
+            }
+        for outcome in outcomes:
+            now = SystemClock().now()
+            update = advance(await self.stored(number), outcome, POLICY, now, Random(7))
+            recorded = await self.jobs.record([FencedUpdate(update, self.epochs[job.lane])], OWNER)
+            assert recorded.accepted == {number}
+            change = change_of(update)
+            if told and change is not None:
+                self.tell(change)
+        return await self.stored(number)
+
+    def logged(self, name: str) -> list[dict[str, Any]]:
+        """The lines of one event."""
+        lines = [json.loads(line) for line in self.output.getvalue().splitlines()]
+        return [line for line in lines if line["event"] == name]
+
+
+def new_job(**changes: object) -> dict[str, Any]:
+    """The body of a request for a job."""
+    return {"account": "quay", "operation": "report", "params": {"period": "LAST_DAY"}, **changes}
+
+
+@asynccontextmanager
+async def serving(
+    folder: Path, database_url: str, *, tokens: bool = False, clock: Clock | None = None
+) -> AsyncIterator[Site]:
+    """The listener, on a free port of the loopback interface."""
+    (folder / "specs").mkdir(exist_ok=True)
+    (folder / "specs" / "harbour.toml").write_text(SPEC)
+    (folder / "boss.token").write_text(ADMIN)
+    (folder / "page.token").write_text(READ)
+    (folder / "tidewaiter.toml").write_text(CONFIG.replace("DATABASE", database_url) + (TOKENS if tokens else ""))
+    config = load(folder / "tidewaiter.toml", {})
+    output = Paper()
+    log = configure("json", "debug", (), stream=output, strict=True)
+    clock = clock or SystemClock()
+    database = Database.open(database_url, clock)
+    bound = socket.create_server(("127.0.0.1", 0))
+    with StorageThreads() as threads:
+        storage = LocalStorage(folder / "landed", threads)
+        async with AiohttpWire() as wire:
+            news, stop, metrics = News(), asyncio.Event(), Metrics()
+            seams = Seams(clock, Random(7), wire, database, storage, metrics, news.tell)
+            health = health_of(config, Vitals(stop), metrics, database, clock=clock, log=log)
+            site = website(Running(bind(config)), health, seams, log, news=news, listening=bound, stop=stop)
+            async with site, aiohttp.ClientSession() as session:
+                base = f"http://127.0.0.1:{bound.getsockname()[1]}"
+                yield Site(base, session, database, JobStore(database), news.tell, output, folder, storage)
+    await database.close()
+    log.close()
+
+
+@pytest.fixture
+async def site(tmp_path: Path, sqlite_url: str) -> AsyncIterator[Site]:
+    """The listener without tokens, on SQLite."""
+    async with serving(tmp_path, sqlite_url) as made:
+        yield made
+
+
+@pytest.fixture
+async def any_site(tmp_path: Path, database_url: str) -> AsyncIterator[Site]:
+    """The listener without tokens, on each of the databases."""
+    async with serving(tmp_path, database_url) as made:
+        yield made

@@ -45,11 +45,6 @@ class Health:
         self._clock = clock
         self._started_at = clock.monotonic()
 
-    @property
-    def vitals(self) -> Vitals:
-        """What the process does."""
-        return self._vitals
-
     def routes(self) -> list[web.RouteDef]:
         """The three addresses."""
         return [

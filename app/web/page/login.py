@@ -18,12 +18,12 @@ class LoginRoom:
 
     Args:
         frame: makes the page.
-        secure: whether browsers come by https, so that they send the cookie that way only.
+        is_secure: whether browsers come by https, so that they send the cookie that way only.
     """
 
-    def __init__(self, frame: Frame, *, secure: Callable[[], bool]) -> None:
+    def __init__(self, frame: Frame, is_secure: Callable[[], bool]) -> None:
         self._frame = frame
-        self._secure = secure
+        self._is_secure = is_secure
 
     def routes(self) -> list[web.RouteDef]:
         """Where they are."""
@@ -49,7 +49,7 @@ class LoginRoom:
             path="/",
             httponly=True,
             samesite="Strict",
-            secure=self._secure() or request.secure,
+            secure=self._is_secure() or request.secure,
         )
         raise answer
 

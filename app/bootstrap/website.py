@@ -16,9 +16,11 @@ from app.log import EventLog
 from app.providers.registry import Registry
 from app.store.jobs import JobStore
 from app.store.listing import JobList
+from app.store.notifications import NotificationStore
 from app.store.overview import Overview, OverviewStore
 from app.store.schedules import ScheduleStore
 from app.web.api.application import api_routes
+from app.web.api.feed import Feed
 from app.web.api.office import Office
 from app.web.api.routes import serve_routes
 from app.web.api.watch import Watch
@@ -58,6 +60,7 @@ async def website(
     running.follow(lambda bound: rebind_access(access, bound.config))
     office = _office(running, seams, log)
     news.follow(office.watch.heard)
+    news.follow(office.feed.take)
     application = make_application([*health.routes(), *serve_routes(api_routes(office))], access, log)
     task = asyncio.create_task(HttpServer(listening, application, seams.clock).run())
     task.add_done_callback(lambda _: stop.set())
@@ -65,6 +68,7 @@ async def website(
         yield task
     finally:
         office.watch.close()
+        office.feed.close()
         task.cancel()
         await asyncio.wait([task])
 
@@ -107,7 +111,9 @@ def _office(running: Running, seams: Seams, log: EventLog) -> Office:
         lists=lists,
         overview=Overview(OverviewStore(jobs), seams.clock),
         storage=seams.storage,
+        notifications=NotificationStore(seams.database),
         watch=Watch(lists, seams.clock),
+        feed=Feed(f"{seams.rand.getrandbits(32):08x}"),
         clock=seams.clock,
         log=log,
     )

@@ -1,4 +1,4 @@
-"""What a shell is offered in place of names: accounts, operations, parameters, schedules, endpoints and providers.
+"""What a shell is offered in place of names: accounts, operations, parameters, schedules and the like.
 
 Whoever presses the tabulator waits, and may not be allowed to read the secrets that the configuration names. So this
 reads the files as they are, without checking them and without the environment; what cannot be read offers nothing.
@@ -33,7 +33,7 @@ def schedules(context: click.Context, _parameter: click.Parameter, begun: str) -
 
 
 def endpoints(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
-    """The configured endpoints of notifications; where they are may be a secret."""
+    """The receivers of notifications; not with their addresses, of which some are secrets."""
     return _beginning(begun, ((name, None) for name in _tables(_configuration(context), "notifications")))
 
 

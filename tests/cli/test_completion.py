@@ -24,6 +24,7 @@ token_file = "/nowhere/that/this/user/may/read"
 [accounts.networks]
 provider = "mine"
 [notifications.ops]
+url = "https://ops.example/hook/a-secret"
 [schedules.nightly-opens]
 account = "newsletter"
 operation = "statistics"
@@ -93,6 +94,8 @@ def offered(line: str) -> list[str]:
         ("tidewaiter jobs list --operation ", ["statistics", "base", "other"]),
         ("tidewaiter accounts pause ne", ["newsletter", "networks"]),
         ("tidewaiter schedules next ", ["nightly-opens"]),
+        ("tidewaiter notifications list --endpoint ", ["ops"]),
+        ("tidewaiter config init --provider mi", ["mine"]),
         ("tidewaiter notifications test ", ["ops"]),
         ("tidewaiter providers show sym", ["symplify"]),
         ("tidewaiter providers show m", ["mine"]),

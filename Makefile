@@ -19,7 +19,7 @@ demo: .venv/runtime.stamp ## Run Tidewaiter against emulated providers; KEEP=1 l
 test: .venv/dev.stamp ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-check: lint types arch test ## Run all that must pass before a change lands
+check: lint types arch docs test ## Run all that must pass before a change lands
 
 fmt: .venv/dev.stamp ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix-only

@@ -62,7 +62,7 @@ async def website(
     office = _office(present, overview, seams, log)
     news.follow(office.watch.heard)
     frame = Frame(access, vitals, seams.clock)
-    page = bind_page(running, present, overview, frame, seams.database, storage_trouble=health.storage_trouble)
+    page = bind_page(running, present, office.lists, overview, frame, storage_trouble=health.storage_trouble)
     routes = [*health.routes(), *serve_routes(api_routes(office)), *page]
     application = make_application(routes, access, log, error_page=frame.error_page)
     task = asyncio.create_task(HttpServer(listening, application, seams.clock).run())

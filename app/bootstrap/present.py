@@ -9,7 +9,6 @@ from app.bootstrap.seams import Seams
 from app.desk import Desk, ScheduleDesk
 from app.log import EventLog
 from app.providers.registry import Registry
-from app.recurrence import Schedule
 from app.store.schedules import ScheduleStore
 
 
@@ -36,10 +35,6 @@ class Present:
         """The desk for recurring jobs."""
         return self._schedules
 
-    def recurring(self) -> Mapping[str, Schedule]:
-        """The configured schedules, by name."""
-        return self._recurring
-
     def providers(self) -> Registry:
         """The known providers."""
         return self._providers
@@ -54,6 +49,6 @@ class Present:
         self._desk = desk_of(
             bound.config, bound.accounts, seams.database, seams.clock, self._log, rand=seams.rand, tell=seams.tell
         )
-        self._recurring = read_schedules(bound.config, bound.accounts)
-        self._schedules = ScheduleDesk(self._recurring, ScheduleStore(seams.database), self._desk, seams.clock)
+        schedules = read_schedules(bound.config, bound.accounts)
+        self._schedules = ScheduleDesk(schedules, ScheduleStore(seams.database), self._desk, seams.clock)
         self._shards = {name: account.shards for name, account in bound.config.accounts.items()}

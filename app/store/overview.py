@@ -7,7 +7,7 @@ the time.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -105,7 +105,7 @@ class Picture:
     arrivals: Sequence[Arrival]
     parked: Sequence[Job]
     failures: Sequence[Job]
-    undelivered: Mapping[str, notifications.Backlog]
+    undelivered: Mapping[str, notifications.Backlog] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,3 +205,12 @@ def test_json_is_json(place: Place) -> None:
     number = str(submit(place))
     for arguments in (("jobs", "list"), ("jobs", "show", number), ("jobs", "cancel", number), ("providers", "list")):
         json.loads(place(*arguments, "--json").output)
+
+
+def test_poll(place: Place) -> None:
+    """A job's next step is made due now; one that has ended, or that there is not, is refused with a sentence."""
+    number = submit(place)
+    (job,) = place.json("jobs", "poll", str(number))
+    assert (job["id"], job["state"]) == (number, "queued")
+    assert place("jobs", "poll", str(number)).stdout == f"job {number} is queued\n"
+    assert "there is no job 77" in place("jobs", "poll", "77", code=ExitCode.FAILED).stderr

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from app.desk import Desk, NotFoundError
-from app.store.search import Filter, JobSearch
+from app.store.listing import JobList, Wanted
 from app.web.page.frame import Frame
 from app.web.page.lanes import LaneView
 from app.web.page.sight import Sight, View
@@ -20,14 +20,14 @@ class AccountsRoom:
         frame: makes the pages.
         sight: knows how the lanes stand.
         desk: knows the accounts.
-        search: finds an account's newest jobs.
+        lists: finds an account's newest jobs.
     """
 
-    def __init__(self, frame: Frame, sight: Sight, desk: Callable[[], Desk], search: JobSearch) -> None:
+    def __init__(self, frame: Frame, sight: Sight, desk: Callable[[], Desk], lists: JobList) -> None:
         self._frame = frame
         self._sight = sight
         self._desk = desk
-        self._search = search
+        self._lists = lists
 
     def routes(self) -> list[web.RouteDef]:
         """Where they are."""
@@ -46,7 +46,7 @@ class AccountsRoom:
         if account is None:
             raise NotFoundError(f"there is no account {name[:64]!r} in the configuration")
         view = await self._sight.look()
-        newest = await self._search.page(Filter(account=name), None, _LIMIT)
+        newest = await self._lists.page(Wanted(account=name), _LIMIT)
         return self._frame.page(
             request,
             "account.html",
@@ -55,7 +55,7 @@ class AccountsRoom:
             account=account,
             lanes=_lanes_of(view, name),
             pause=await self._desk().paused(name),
-            newest=newest.jobs,
+            newest=newest,
         )
 
 

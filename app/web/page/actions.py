@@ -1,13 +1,11 @@
 """What admins may do: forms that are taken, done at the desk, and answered with the page that shows what came of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from aiohttp import web
 
-from app.clock import Clock
-from app.desk import Desk, NotFoundError, RequestError
+from app.desk import Desk, RequestError, ScheduleDesk
 from app.domain.job import State
-from app.recurrence import Schedule
 from app.web.page.frame import read_form
 from app.web.page.job import job_number
 from app.web.page.notices import to
@@ -20,20 +18,19 @@ class ActionsRoom:
 
     Args:
         desk: does what is asked.
-        schedules: the configured ones, by name.
-        clock: the time.
+        schedules: asks for the jobs of schedules.
     """
 
-    def __init__(self, desk: Callable[[], Desk], schedules: Callable[[], Mapping[str, Schedule]], clock: Clock) -> None:
+    def __init__(self, desk: Callable[[], Desk], schedules: Callable[[], ScheduleDesk]) -> None:
         self._desk = desk
         self._schedules = schedules
-        self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
         """Where the forms lead."""
         return [
             web.post("/jobs/{id}/cancel", self._cancel),
             web.post("/jobs/{id}/retry", self._retry),
+            web.post("/jobs/{id}/poll", self._poll),
             web.post("/jobs/{id}/adopt", self._adopt),
             web.post("/accounts/{name}/pause", self._pause),
             web.post("/accounts/{name}/resume", self._resume),
@@ -48,6 +45,10 @@ class ActionsRoom:
         number = job_number(request)
         again = await self._desk().retry(number)
         raise to(f"/jobs/{again.id}", "requeued" if again.id == number else "retried")
+
+    async def _poll(self, request: web.Request) -> web.Response:
+        job = await self._desk().poll_now(job_number(request))
+        raise to(f"/jobs/{job.id}", "hurried")
 
     async def _adopt(self, request: web.Request) -> web.Response:
         number = job_number(request)
@@ -69,9 +70,5 @@ class ActionsRoom:
         raise to(f"/accounts/{name}", "resumed")
 
     async def _run(self, request: web.Request) -> web.Response:
-        name = request.match_info["name"]
-        schedule = self._schedules().get(name)
-        if schedule is None:
-            raise NotFoundError(f"there is no schedule {name[:64]!r} in the configuration")
-        job, _ = await self._desk().submit(schedule.account, schedule.operation, schedule.params_at(self._clock.now()))
+        job = await self._schedules().run(request.match_info["name"])
         raise to(f"/jobs/{job.id}", "ran")

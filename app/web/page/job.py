@@ -25,15 +25,17 @@ class Choices:
     cancel: bool
     retry: bool
     adopt: bool
+    poll: bool
 
     @classmethod
-    def of(cls, job: Job) -> "Choices":
+    def of(cls, job: Job, now: float) -> "Choices":
         """What the desk would not refuse."""
         parked = job.state is State.PARKED
         return cls(
             cancel=parked or (job.state in LIVE and not job.cancel_requested),
             retry=parked or job.state in TERMINAL,
             adopt=parked,
+            poll=job.state in LIVE and job.due_at is not None and job.due_at > now,
         )
 
 
@@ -75,7 +77,7 @@ class JobRoom:
             files=files[:_MOST_FILES],
             all_files=len(files),
             size=sum(file.size for file in files),
-            choices=Choices.of(job),
+            choices=Choices.of(job, now),
         )
 
 

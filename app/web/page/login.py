@@ -1,5 +1,6 @@
 """Signing in with a token, and out again; the session is a cookie that no script can read."""
 
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
@@ -17,12 +18,12 @@ class LoginRoom:
 
     Args:
         frame: makes the page.
-        secure: whether browsers come by https, so that they send the cookie that way only.
+        is_secure: whether browsers come by https, so that they send the cookie that way only.
     """
 
-    def __init__(self, frame: Frame, *, secure: bool) -> None:
+    def __init__(self, frame: Frame, is_secure: Callable[[], bool]) -> None:
         self._frame = frame
-        self._secure = secure
+        self._is_secure = is_secure
 
     def routes(self) -> list[web.RouteDef]:
         """Where they are."""
@@ -48,7 +49,7 @@ class LoginRoom:
             path="/",
             httponly=True,
             samesite="Strict",
-            secure=self._secure or request.secure,
+            secure=self._is_secure() or request.secure,
         )
         raise answer
 

@@ -4,12 +4,9 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
-from app.desk import Desk
-from app.recurrence import Schedule
-from app.store.engine import Database
+from app.desk import Desk, ScheduleDesk
+from app.store.listing import JobList
 from app.store.overview import Overview
-from app.store.schedules import ScheduleStore
-from app.store.search import JobSearch
 from app.web.page.accounts import AccountsRoom
 from app.web.page.actions import ActionsRoom
 from app.web.page.frame import Frame
@@ -24,36 +21,35 @@ from app.web.page.sight import Sight
 def page_routes(
     frame: Frame,
     desk: Callable[[], Desk],
+    schedules: Callable[[], ScheduleDesk],
+    lists: JobList,
     overview: Overview,
-    database: Database,
     *,
     shards: Callable[[], Mapping[str, int]],
-    schedules: Callable[[], Mapping[str, Schedule]],
     storage_trouble: Callable[[], str | None],
-    secure: bool,
+    is_secure: Callable[[], bool],
 ) -> list[web.RouteDef]:
-    """The routes of every page.
+    """The routes of every page. What the configuration decides is asked for anew by every request.
 
     Args:
         frame: makes the pages.
         desk: answers for jobs and accounts, and does what admins ask.
+        schedules: answers for what recurs.
+        lists: finds jobs.
         overview: draws the picture of how everything stands.
-        database: where jobs are looked for.
         shards: how many lanes each account has.
-        schedules: the configured ones, by name.
         storage_trouble: why downloads wait for the storage, where they do.
-        secure: whether browsers come by https.
+        is_secure: whether browsers come by https.
     """
     sight = Sight(desk, overview, shards, storage_trouble, frame.clock)
-    search = JobSearch(database)
     rooms = (
         OverviewRoom(frame, sight, desk),
-        JobsRoom(frame, sight, desk, search),
+        JobsRoom(frame, sight, desk, lists),
         JobRoom(frame, sight, desk),
-        AccountsRoom(frame, sight, desk, search),
-        SchedulesRoom(frame, schedules, ScheduleStore(database)),
-        ActionsRoom(desk, schedules, frame.clock),
-        LoginRoom(frame, secure=secure),
+        AccountsRoom(frame, sight, desk, lists),
+        SchedulesRoom(frame, schedules),
+        ActionsRoom(desk, schedules),
+        LoginRoom(frame, is_secure),
         frame.assets,
     )
     return [route for room in rooms for route in room.routes()]

@@ -100,7 +100,7 @@ def _folded(run: list[Moment]) -> list[Stretch]:
 def time_in(history: Sequence[Entry], now: float) -> Mapping[State, float]:
     """How many seconds a job has spent in each state that it passed through, in the order of the first visits."""
     spent: dict[State, float] = {}
-    for entry, after in zip(history, [*history[1:], None], strict=True):
+    for entry, after in zip(history, [*history[1:], None], strict=False):
         if after is None and entry.state in TERMINAL:
             break
         until = now if after is None else after.at

@@ -4,7 +4,7 @@ import asyncio
 import io
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -21,8 +21,7 @@ from app.clock import Clock, SystemClock
 from app.config import load
 from app.domain.change import News
 from app.log import configure
-from app.storage.local import LocalStorage
-from app.storage.threads import StorageThreads
+from app.storage.choice import open_storage
 from app.store.engine import Database
 from app.transport.aiohttp_wire import AiohttpWire
 from app.web.vitals import Phase, Vitals
@@ -138,7 +137,8 @@ async def served(
     if database.dialect == "sqlite":
         event.listen(database._writer.sync_engine, "connect", _hurry)
     stop = asyncio.Event()
-    with socket.create_server(("127.0.0.1", 0)) as bound:
+    with ExitStack() as stack:
+        bound = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         port = bound.getsockname()[1]
         config = load(write_config(folder, port, tokens=tokens), {})
         output = io.StringIO()
@@ -147,14 +147,12 @@ async def served(
         vitals.enter(phase)
         metrics = metrics_of_process(SystemClock(), log)
         health = health_of(config, vitals, metrics, database, clock=SystemClock(), log=log)
-        running = Running(bind(config))
-        with StorageThreads() as threads:
-            storage = LocalStorage(folder / "exports", threads)
-            async with AiohttpWire() as wire:
-                news = News()
-                seams = Seams(Ticking(told_by), Random(7), wire, database, storage, metrics, news.tell)
-                async with website(running, health, vitals, seams, log, news=news, listening=bound, stop=stop):
-                    yield Rig(f"http://127.0.0.1:{port}", Stage(database, standing), vitals, output)
+        async with AiohttpWire() as wire:
+            storage = stack.enter_context(open_storage(folder / "exports", None, {}))
+            seams = Seams(Ticking(told_by), Random(7), wire, database, storage, metrics)
+            site = website(Running(bind(config)), health, vitals, seams, log, news=News(), listening=bound, stop=stop)
+            async with site:
+                yield Rig(f"http://127.0.0.1:{port}", Stage(database, standing), vitals, output)
     log.close()
     await database.close()
 

@@ -48,6 +48,11 @@ class Stage:
         taken = await self.lane_store.take(OWNER, 64, 2 * HOUR, force=False, accounts=accounts)
         self.lanes |= {lane.account: lane for lane in taken}
 
+    async def reopen(self, accounts: Sequence[str]) -> None:
+        """Go on where a daemon on a copy of this database was."""
+        taken = await self.lane_store.take(OWNER, 64, 2 * HOUR, force=True, accounts=accounts)
+        self.lanes |= {lane.account: lane for lane in taken}
+
     async def add(self, account: str, operation: str, **changes: object) -> Job:
         """Ask for a job, now."""
         params = {"export_type": self.rand.choice(_KINDS), "period": "LAST_DAY"}

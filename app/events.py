@@ -153,6 +153,9 @@ _EVENTS = (
         **_JOB, "key": "path below the storage's folder or URL", "bytes": "size", "sha256": "checksum",
         "resumed_from": "bytes that an earlier download had left",
     }),
+    Event("artifact.unreadable", "error", "A landed file is not what it was, or cannot be read; who asked was told.", {
+        "job": "job number", "key": "path below the storage's folder or URL", **_REASON,
+    }),
     Event("storage.paused", "error", "The storage has no room or cannot be reached; downloads wait.", {
         **_REASON, "until_s": "seconds until it is tried again",
     }),

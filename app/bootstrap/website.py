@@ -14,8 +14,10 @@ from app.domain.change import News
 from app.log import EventLog
 from app.store.jobs import JobStore
 from app.store.listing import JobList
+from app.store.notifications import NotificationStore
 from app.store.overview import Overview, OverviewStore
 from app.web.api.application import api_routes
+from app.web.api.feed import Feed
 from app.web.api.office import Office
 from app.web.api.routes import serve_routes
 from app.web.api.watch import Watch
@@ -61,6 +63,7 @@ async def website(
     overview = Overview(OverviewStore(JobStore(seams.database)), seams.clock)
     office = _office(present, overview, seams, log)
     news.follow(office.watch.heard)
+    news.follow(office.feed.take)
     frame = Frame(access, vitals, seams.clock)
     page = bind_page(running, present, office.lists, overview, frame, storage_trouble=health.storage_trouble)
     routes = [*health.routes(), *serve_routes(api_routes(office)), *page]
@@ -71,6 +74,7 @@ async def website(
         yield task
     finally:
         office.watch.close()
+        office.feed.close()
         task.cancel()
         await asyncio.wait([task])
 
@@ -84,7 +88,9 @@ def _office(present: Present, overview: Overview, seams: Seams, log: EventLog) -
         lists=lists,
         overview=overview,
         storage=seams.storage,
+        notifications=NotificationStore(seams.database),
         watch=Watch(lists, seams.clock),
+        feed=Feed(f"{seams.rand.getrandbits(32):08x}"),
         clock=seams.clock,
         log=log,
     )

@@ -43,7 +43,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.
 @click.group
 @debug_option
 def jobs() -> None:
-    """List, show, cancel, retry and adopt jobs."""
+    """List, show, cancel, retry, poll and adopt jobs."""
 
 
 @jobs.command(
@@ -151,6 +151,25 @@ def retry(session: Session, /, *, job: int, as_json: bool) -> None:
             return await desk.retry(job)
 
     _tell([asyncio.run(again())], as_json)
+
+
+@jobs.command(epilog=example("tidewaiter jobs poll 12"))
+@click.argument("job", type=int)
+@_json_option
+@config_option
+@pass_session
+def poll(session: Session, /, *, job: int, as_json: bool) -> None:
+    """Make a job's next step due now: a poll, where its remote job is under way.
+
+    The daemon takes it up within its look-out round. While the account is paused, or its limit is spent, the job waits
+    all the same. The exit code is 1 where the job has ended or is parked.
+    """
+
+    async def hurry() -> Job:
+        async with at_desk(session) as (desk, _):
+            return await desk.poll_now(job)
+
+    _tell([asyncio.run(hurry())], as_json)
 
 
 @jobs.command(epilog=example("tidewaiter jobs adopt 12 r-812"))

@@ -21,7 +21,7 @@ COMMANDS: Final = {
     "submit": ("app.cli.submit", "Ask for an export; the daemon sees to it."),
     "run": ("app.cli.run", "Make one export here and now, without a daemon."),
     "top": ("app.cli.top", "Watch lanes, jobs and landings live in the terminal."),
-    "jobs": ("app.cli.jobs", "List, show, cancel, retry and adopt jobs."),
+    "jobs": ("app.cli.jobs", "List, show, cancel, retry, poll and adopt jobs."),
     "accounts": ("app.cli.accounts", "See how accounts stand, pause and resume them."),
     "providers": ("app.cli.providers", "Show the remote APIs, and check specs of your own."),
     "schedules": ("app.cli.schedules", "List recurring jobs, see when they are due, ask for one now."),

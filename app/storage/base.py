@@ -1,6 +1,7 @@
 """What every storage does, what it answers with, and how it fails. ``str()`` of each error is one sentence."""
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -85,6 +86,21 @@ class Landing(Protocol):
         """End, and keep nothing."""
 
 
+class Content(Protocol):
+    """A landed file that is being read: the same from its first byte to its last, whatever lands meanwhile."""
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes."""
+
+    def pieces(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        """The bytes from ``start`` up to ``stop``, a piece of a few megabytes at most at a time.
+
+        Raises:
+            StorageError: not all of them are there any more.
+        """
+
+
 class Storage(Protocol):
     """Where finished files are kept, each under a key: a path with forward slashes.
 
@@ -110,6 +126,9 @@ class Storage(Protocol):
 
     async def find(self, key: str) -> int | None:
         """The size of a landed file in bytes, ``None`` where there is none."""
+
+    def reading(self, key: str) -> AbstractAsyncContextManager[Content | None]:
+        """Open a landed file for reading, ``None`` where there is none."""
 
     async def sweep(self, older_than: float, keep: Collection[int]) -> int:
         """Remove unfinished files that nobody will finish.

@@ -196,11 +196,16 @@ class Bucket:
             tally.take(piece)
         return tally.landed == landed
 
-    async def _pieces(self, key: str, stands: Standing, what: str) -> AsyncIterator[bytes]:
-        """The bytes of an object, a part at a time, as long as it is still the same."""
-        at = 0
-        while at < stands.size:
-            options: GetOptions = {"range": (at, min(stands.size, at + PART_BYTES))}
+    def pieces(self, key: str, stands: Standing, start: int, stop: int) -> AsyncIterator[bytes]:
+        """The bytes of an object from ``start`` up to ``stop``, a part at a time, as long as it is still the same."""
+        return self._pieces(key, stands, f"read {key}", start, stop)
+
+    async def _pieces(
+        self, key: str, stands: Standing, what: str, start: int = 0, stop: int | None = None
+    ) -> AsyncIterator[bytes]:
+        at, end = start, stands.size if stop is None else stop
+        while at < end:
+            options: GetOptions = {"range": (at, min(end, at + PART_BYTES))}
             if stands.e_tag is not None:
                 options["if_match"] = stands.e_tag
             with in_words(what):

@@ -4,13 +4,14 @@ import asyncio
 import hashlib
 import os
 import stat
-from collections.abc import Awaitable, Callable, Collection
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from app.storage.base import Landed
+from app.storage.contents import LocalContent, open_below
 from app.storage.files import copy_whole, create, in_words, path_of, remove, write_all, write_whole
 from app.storage.landing import LocalLanding
 from app.storage.partials import Part, Partials
@@ -62,6 +63,19 @@ class LocalStorage:
     async def find(self, key: str) -> int | None:
         """The size of a landed file in bytes, ``None`` where there is none."""
         return await self._start(f"look for {key}", partial(_size_of, path_of(self._root, key)))
+
+    @asynccontextmanager
+    async def reading(self, key: str) -> AsyncIterator[LocalContent | None]:
+        """Open a landed file for reading."""
+        path = path_of(self._root, key)
+        descriptor = await self._start(f"read {key}", partial(open_below, self._root, path))
+        if descriptor is None:
+            yield None
+            return
+        try:
+            yield LocalContent(descriptor, key, self._run)
+        finally:
+            os.close(descriptor)
 
     async def drop_partials(self, job_id: int) -> None:
         """Remove whatever was begun for a job and not landed."""

@@ -1,16 +1,31 @@
 """Storage in a bucket: whole objects under their keys, on S3 and what speaks like it, Google Cloud and Azure."""
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 
 from app.storage.base import Landed
-from app.storage.bucket import Bucket
+from app.storage.bucket import Bucket, Standing
 from app.storage.keys import parts_of
 from app.storage.object_landing import ObjectLanding
 from app.storage.threads import Run
 
 _PROBE = bytes(64 * 1024)
 _PROBE_KEY = ".partial/probe"
+
+
+class ObjectContent:
+    """A landed object; see :class:`app.storage.base.Content`. Each piece is asked for as a part of this very object."""
+
+    def __init__(self, bucket: Bucket, key: str, stands: Standing) -> None:
+        self.size = stands.size
+        self._bucket = bucket
+        self._key = key
+        self._stands = stands
+
+    def pieces(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        """The bytes of a range, a part at a time."""
+        return self._bucket.pieces(self._key, self._stands, start, stop)
 
 
 class ObjectStorage:
@@ -56,6 +71,13 @@ class ObjectStorage:
         parts_of(key)
         stands = await self._bucket.look(key)
         return None if stands is None else stands.size
+
+    @asynccontextmanager
+    async def reading(self, key: str) -> AsyncIterator[ObjectContent | None]:
+        """Open a landed file for reading."""
+        parts_of(key)
+        stands = await self._bucket.look(key)
+        yield None if stands is None else ObjectContent(self._bucket, key, stands)
 
     async def sweep(self, older_than: float, keep: Collection[int]) -> int:  # noqa: ARG002  # see the docstring
         """Remove nothing: what a killed daemon leaves are uploads without an end, which obstore cannot list.

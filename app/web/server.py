@@ -70,6 +70,7 @@ class HttpServer:
             self._application,
             access_log=None,
             logger=quiet_logger(__name__),
+            auto_decompress=False,  # nobody's body is packed, and what cannot be unpacked would break the connection
             keepalive_timeout=_KEEP_ALIVE_S,
             max_line_size=_LONGEST_LINE,
             max_field_size=_LONGEST_LINE,

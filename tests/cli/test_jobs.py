@@ -175,10 +175,14 @@ def test_what_a_provider_said_cannot_steer_the_terminal(place: Place) -> None:
 def test_the_tables(place: Place) -> None:
     """Upgrade, current and check tell where the database is, by word and exit code."""
     place("db", "current", code=ExitCode.FAILED)
+    assert json.loads(place("db", "current", "--json", code=ExitCode.FAILED).stdout) == {"revision": None}
     assert "it was at none" in place("db", "upgrade").stdout
     revision = place("db", "current").stdout.strip()
     assert place("db", "upgrade").stdout == f"the database is at revision {revision}\n"
     assert place("db", "check").stdout == "the tables are what this program needs\n"
+    assert place.json("db", "upgrade") == {"revision": revision, "before": revision}
+    assert place.json("db", "current") == {"revision": revision}
+    assert place.json("db", "check") == {"differences": []}
     with sqlite3.connect(place.folder / "tidewaiter.db") as database:
         database.execute("ALTER TABLE jobs ADD COLUMN surprise TEXT")
     database.close()
@@ -201,3 +205,12 @@ def test_json_is_json(place: Place) -> None:
     number = str(submit(place))
     for arguments in (("jobs", "list"), ("jobs", "show", number), ("jobs", "cancel", number), ("providers", "list")):
         json.loads(place(*arguments, "--json").output)
+
+
+def test_poll(place: Place) -> None:
+    """A job's next step is made due now; one that has ended, or that there is not, is refused with a sentence."""
+    number = submit(place)
+    (job,) = place.json("jobs", "poll", str(number))
+    assert (job["id"], job["state"]) == (number, "queued")
+    assert place("jobs", "poll", str(number)).stdout == f"job {number} is queued\n"
+    assert "there is no job 77" in place("jobs", "poll", "77", code=ExitCode.FAILED).stderr

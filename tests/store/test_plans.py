@@ -7,9 +7,10 @@ from sqlalchemy import Engine, event, text
 
 from app.domain import outcome as o
 from app.domain.job import Track
+from app.domain.notification import Status
 from app.store.deliveries import DeliveryStore
 from app.store.hints import HintStore
-from app.store.notifications import NotificationStore, Status
+from app.store.notifications import NotificationStore
 from tests.store.scene import NOW, OWNER, Scene
 
 WAITING = 20_000

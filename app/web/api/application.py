@@ -1,14 +1,33 @@
 """The whole HTTP API: every room's routes, and the document that describes them."""
 
+from app.web.api.accounts import Accounts
+from app.web.api.artifacts import Artifacts
 from app.web.api.batch import Batch
+from app.web.api.events import Events
 from app.web.api.jobs import Jobs
 from app.web.api.listing import Listing
+from app.web.api.notifications import Notifications
 from app.web.api.office import Office
 from app.web.api.openapi import Document
+from app.web.api.overview import OverviewRoom
+from app.web.api.providers import Providers
 from app.web.api.routes import Route
+from app.web.api.schedules import Schedules
 
 
 def api_routes(office: Office) -> list[Route]:
     """Every route of the API; the more special path comes first, as ``/v1/jobs/batch`` before ``/v1/jobs/{id}``."""
-    routes = [*Batch(office).routes(), *Listing(office).routes(), *Jobs(office).routes()]
+    rooms = (
+        Batch(office),
+        Listing(office),
+        Jobs(office),
+        Artifacts(office),
+        Accounts(office),
+        Schedules(office),
+        Providers(office),
+        OverviewRoom(office),
+        Notifications(office),
+        Events(office),
+    )
+    routes = [route for room in rooms for route in room.routes()]
     return [*routes, Document(routes).route]

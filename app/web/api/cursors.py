@@ -9,11 +9,14 @@ import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final
+from urllib.parse import urlencode
 
 from app.store.listing import LARGEST_ID
+from app.web.problems import FieldFault
 
 _NUMBER: Final = 8
 _DIGEST: Final = 10
+_PAGING: Final = frozenset({"cursor", "limit"})
 
 
 def cursor_of(last_id: int, filters: Mapping[str, Sequence[str]]) -> str:
@@ -38,3 +41,31 @@ def read_cursor(text: str, filters: Mapping[str, Sequence[str]]) -> int | None:
 def _digest(number: bytes, filters: Mapping[str, Sequence[str]]) -> bytes:
     named = repr(sorted((name, sorted(values)) for name, values in filters.items()))
     return hashlib.sha256(b"tidewaiter cursor\0" + number + named.encode()).digest()[:_DIGEST]
+
+
+class Page:
+    """A page of a list: where it begins and how it is followed, from a query and for its answer.
+
+    Args:
+        path: of the list.
+        query: as it was sent.
+    """
+
+    def __init__(self, path: str, query: Mapping[str, Sequence[str]]) -> None:
+        self._path = path
+        self._query = query
+        self._filters = {name: values for name, values in query.items() if name not in _PAGING}
+
+    def begin(self, faults: list[FieldFault]) -> int | None:
+        """The number that the page before ended with; a cursor that does not fit is added to ``faults``."""
+        if "cursor" not in self._query:
+            return None
+        before = read_cursor(self._query["cursor"][0], self._filters)
+        if before is None:
+            faults.append(FieldFault("is no cursor for these filters; begin without one", parameter="cursor"))
+        return before
+
+    def following(self, last_id: int) -> str:
+        """The address of the page after one that ended with this number."""
+        kept = [(name, value) for name, values in self._query.items() if name != "cursor" for value in values]
+        return f"{self._path}?{urlencode([*kept, ('cursor', cursor_of(last_id, self._filters))])}"

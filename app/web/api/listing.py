@@ -1,14 +1,13 @@
 """Lists of jobs through the API: filters, a search, and pages that follow one another by cursor."""
 
 from typing import Final
-from urllib.parse import urlencode
 
 from aiohttp import hdrs, web
 
 from app.domain.job import State
 from app.store.listing import Wanted
 from app.web.api import shapes
-from app.web.api.cursors import cursor_of, read_cursor
+from app.web.api.cursors import Page
 from app.web.api.office import Office
 from app.web.api.reading import moment_of, refuse_query
 from app.web.api.rendering import answer, jobs_json
@@ -17,7 +16,6 @@ from app.web.problems import FieldFault
 
 _MOST: Final = 1000
 _USUAL: Final = 50
-_PAGING: Final = frozenset({"cursor", "limit"})
 _TEXT: Final = {"type": "string", "minLength": 1, "maxLength": 255}
 _TIME: Final = {"type": "string", "format": "date-time"}
 
@@ -25,6 +23,12 @@ ACCOUNT: Final = Parameter("account", "only of this account", _TEXT)
 STATES: Final = Parameter(
     "state", "only in this state; given several times, in any of them", {"enum": [state.value for state in State]}, True
 )
+LIMIT: Final = Parameter(
+    "limit",
+    f"how many at most; {_USUAL} where it is not given",
+    {"type": "integer", "minimum": 1, "maximum": _MOST, "default": _USUAL},
+)
+CURSOR: Final = Parameter("cursor", "where the page before ended: see `next`", {"type": "string", "minLength": 1})
 
 
 class Listing:
@@ -49,12 +53,8 @@ class Listing:
                     Parameter(
                         "q", "a job's number, its handle, or the beginning of its unique key or operation", _TEXT
                     ),
-                    Parameter(
-                        "limit",
-                        f"how many at most; {_USUAL} where it is not given",
-                        {"type": "integer", "minimum": 1, "maximum": _MOST, "default": _USUAL},
-                    ),
-                    Parameter("cursor", "where the page before ended: see `next`", {"type": "string", "minLength": 1}),
+                    LIMIT,
+                    CURSOR,
                 ),
             )
         ]  # fmt: skip
@@ -62,21 +62,16 @@ class Listing:
     async def jobs(self, _: web.Request, query: Query) -> web.Response:
         """A page of jobs."""
         faults: list[FieldFault] = []
-        wanted, limit = _wanted(query, faults), _limit(query, faults)
-        filters = {name: values for name, values in query.items() if name not in _PAGING}
-        before = None
-        if "cursor" in query:
-            before = read_cursor(query["cursor"][0], filters)
-            if before is None:
-                faults.append(FieldFault("is no cursor for these filters; begin without one", parameter="cursor"))
+        wanted, limit = _wanted(query, faults), limit_of(query, faults)
+        page = Page("/v1/jobs", query)
+        before = page.begin(faults)
         refuse_query(faults)
         found = await self._office.lists.page(wanted, limit + 1, before, self._operations())
-        page = found[:limit]
-        if len(found) == len(page):
-            return answer({"jobs": jobs_json(page), "next": None})
-        following = [(name, value) for name, values in query.items() if name != "cursor" for value in values]
-        after = f"/v1/jobs?{urlencode([*following, ('cursor', cursor_of(page[-1].id, filters))])}"
-        return answer({"jobs": jobs_json(page), "next": after}, headers={hdrs.LINK: f'<{after}>; rel="next"'})
+        shown = jobs_json(found[:limit])
+        if len(found) <= limit:
+            return answer({"jobs": shown, "next": None})
+        after = page.following(found[limit - 1].id)
+        return answer({"jobs": shown, "next": after}, headers={hdrs.LINK: f'<{after}>; rel="next"'})
 
     def _operations(self) -> set[str]:
         return {name for account in self._office.desk().accounts.values() for name in account.operations}
@@ -117,7 +112,8 @@ def _moment(query: Query, name: str, faults: list[FieldFault]) -> float | None:
     return at
 
 
-def _limit(query: Query, faults: list[FieldFault]) -> int:
+def limit_of(query: Query, faults: list[FieldFault]) -> int:
+    """How many a page may hold; what is no such number is added to ``faults``."""
     text = query["limit"][0] if "limit" in query else str(_USUAL)
     if text.isascii() and text.isdigit() and len(text) <= len(str(_MOST)) and 1 <= int(text) <= _MOST:
         return int(text)

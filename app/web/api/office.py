@@ -9,7 +9,9 @@ from app.log import EventLog
 from app.providers.registry import Registry
 from app.storage.base import Storage
 from app.store.listing import JobList
+from app.store.notifications import NotificationStore
 from app.store.overview import Overview
+from app.web.api.feed import Feed
 from app.web.api.watch import Watch
 
 
@@ -26,6 +28,8 @@ class Office:
     lists: JobList
     overview: Overview
     storage: Storage
+    notifications: NotificationStore
     watch: Watch
+    feed: Feed
     clock: Clock
     log: EventLog

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NoReturn, TypeVar
 
 from aiohttp import hdrs, web
+from aiohttp.web_protocol import RequestPayloadError
 from pydantic import ValidationError
 
 from app.domain.jsonvalue import Json
@@ -17,13 +18,15 @@ from app.web.api.shapes import Incoming
 from app.web.problems import FieldFault, ProblemError
 
 MOST_FAULTS: Final = 100
+LARGEST_NUMBER: Final = LARGEST_ID
 LARGEST_BODY: Final = 1_048_576
 _DEEPEST: Final = 64
 _MOST_MEMBERS: Final = 500_000
 _LARGE: Final = 65_536
 _LONGEST_VALUE: Final = 2048
+_TOO_MANY_DIGITS: Final = 20
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
-_MOMENT: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})")
+_MOMENT: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 _MEDIA_TYPE: Final = re.compile(r"application/(json|[a-z0-9.!#$&^_-]+\+json)", re.IGNORECASE)
 
 Shape = TypeVar("Shape", bound=Incoming)
@@ -40,10 +43,11 @@ async def read_body(request: web.Request, shape: type[Shape], largest: int = LAR
     Raises:
         ProblemError: 413, 415, 400 for what is no JSON, 422 for what is not of that shape.
     """
+    if request.can_read_body:
+        _check_media_type(request)
     raw = await _bytes_of(request, largest)
     if not raw.strip() and not any(field.is_required() for field in shape.model_fields.values()):
         return shape()
-    _check_media_type(request)
     document = await asyncio.to_thread(parse, raw) if len(raw) > _LARGE else parse(raw)
     try:
         return shape.model_validate(document)
@@ -126,13 +130,24 @@ def refuse_query(faults: Sequence[FieldFault]) -> None:
         raise ProblemError(400, "the query cannot be used", errors=faults[:MOST_FAULTS])
 
 
-def job_number(request: web.Request) -> int:
-    """The job's number in the path.
+def number_in(query: Mapping[str, Sequence[str]], name: str, faults: list[FieldFault]) -> int | None:
+    """The number of a job that a parameter of the query names; what is none is added to ``faults``."""
+    if name not in query:
+        return None
+    text = query[name][0]
+    if _is_number(text) and int(text) > 0:
+        return int(text)
+    faults.append(FieldFault(f"must be a whole number from 1 to {LARGEST_NUMBER}", parameter=name))
+    return None
+
+
+def job_number(request: web.Request, what: str = "job") -> int:
+    """The number in the path of a job, or of something else that has one.
 
     Raises:
         ProblemError: 404 where it can be none.
     """
-    return _number(request.match_info["id"], "job")
+    return _number(request.match_info["id"], what)
 
 
 def artifact_number(request: web.Request) -> int:
@@ -155,9 +170,13 @@ def moment_of(text: str) -> float | None:
 
 
 def _number(text: str, what: str) -> int:
-    if not (text.isascii() and text.isdigit()) or len(text) > len(str(LARGEST_ID)) or int(text) > LARGEST_ID:
+    if not _is_number(text):
         raise ProblemError(404, f"there is no {what} {_shown(text)!r}; {what}s have numbers")
     return int(text)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < _TOO_MANY_DIGITS and int(text) <= LARGEST_NUMBER
 
 
 def _shown(text: str) -> str:
@@ -170,11 +189,14 @@ async def _bytes_of(request: web.Request, largest: int) -> bytes:
         raise refusal
     pieces: list[bytes] = []
     size = 0
-    async for piece in request.content.iter_any():
-        size += len(piece)
-        if size > largest:
-            raise refusal
-        pieces.append(piece)
+    try:
+        async for piece in request.content.iter_any():
+            size += len(piece)
+            if size > largest:
+                raise refusal
+            pieces.append(piece)
+    except RequestPayloadError:
+        raise ProblemError(400, "the body is not sent as its headers say") from None
     return b"".join(pieces)
 
 

@@ -23,7 +23,7 @@ JobNumber: TypeAlias = Annotated[int, Field(ge=1, le=2**63 - 1)]
 class Incoming(BaseModel):
     """What a caller sends: no other members, no text for a number."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class NewJob(Incoming):
@@ -65,7 +65,7 @@ class PauseReason(Incoming):
 class Outgoing(BaseModel):
     """What is answered. Members may be added; no caller should mind one that it does not know."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class JobShape(Outgoing):
@@ -157,6 +157,166 @@ class ArtifactsShape(Outgoing):
     """The files that a job has landed, by number."""
 
     artifacts: list[ArtifactShape]
+
+
+class ClosedLane(Outgoing):
+    """A lane that asks nothing for a while: throttled, or its breaker is open."""
+
+    shard: int
+    reason: str | None
+    until: Annotated[Moment | None, Field(description="null where nobody can say: a breaker tries now and then")]
+
+
+class PauseShape(Outgoing):
+    """Why and since when an account is paused."""
+
+    by: Literal["credentials", "tls", "person"]
+    reason: str
+    at: Moment
+
+
+class AccountShape(Outgoing):
+    """How an account stands."""
+
+    account: str
+    provider: str
+    pause: Annotated[PauseShape | None, Field(description="null where it is not paused")]
+    closed: list[ClosedLane]
+    jobs: Annotated[dict[str, int], Field(description="live and parked jobs by state; states without any left out")]
+
+
+class AccountsShape(Outgoing):
+    """The configured accounts, by name."""
+
+    accounts: list[AccountShape]
+
+
+class ResumedShape(AccountShape):
+    """How an account stands after a pause."""
+
+    paused_s: Annotated[float | None, Field(description="how long it was paused, in seconds; null where it was not")]
+
+
+class ScheduleShape(Outgoing):
+    """A recurring job."""
+
+    name: str
+    account: str
+    operation: str
+    cron: str
+    timezone: str
+    catch_up: Literal["skip", "last", "all"]
+    params: Annotated[dict[str, JsonValue], Field(description="as configured, with their date templates")]
+    next_at: Moment | None
+    ticked_at: Annotated[Moment | None, Field(description="the last tick that was served")]
+    job: Annotated[JobNumber | None, Field(description="the last tick's job")]
+
+
+class SchedulesShape(Outgoing):
+    """The configured schedules, by name."""
+
+    schedules: list[ScheduleShape]
+
+
+class OperationShape(Outgoing):
+    """What a provider can be asked for."""
+
+    title: str
+    parameters: Annotated[dict[str, Any], Field(description="the JSON Schema (2020-12) of `params`")]
+
+
+class ProviderShape(Outgoing):
+    """A remote API, and what it can be asked for."""
+
+    name: str
+    title: str
+    documentation: list[str]
+    operations: dict[str, OperationShape]
+
+
+class ProviderLine(Outgoing):
+    """A remote API in short."""
+
+    name: str
+    title: str
+    operations: list[str]
+    accounts: Annotated[list[str], Field(description="those that are configured on it")]
+    location: str
+
+
+class ProvidersShape(Outgoing):
+    """The remote APIs that there are, by name."""
+
+    providers: list[ProviderLine]
+
+
+class BacklogShape(Outgoing):
+    """What is due in a lane."""
+
+    lane: int
+    due: Annotated[int, Field(description="how many jobs; 10,001 means more")]
+    oldest_due_at: Moment | None
+
+
+class MinuteShape(Outgoing):
+    """What ended in one minute, and how long files took from ready to landed."""
+
+    at: Moment
+    ended: Annotated[dict[str, int], Field(description="jobs by their final state")]
+    landing_p50_s: float | None
+    landing_p95_s: float | None
+
+
+class ArrivalShape(Outgoing):
+    """A job that has landed its files lately."""
+
+    job: JobNumber
+    account: str
+    operation: str
+    finished_at: Moment | None
+    files: int
+    size: Annotated[int, Field(description="in bytes")]
+
+
+class OverviewShape(Outgoing):
+    """How everything stands; a second old at most, or twenty times as old as it takes to find out."""
+
+    at: Moment
+    jobs: Annotated[dict[str, int], Field(description="how many there are in each state")]
+    lanes: list[BacklogShape]
+    minutes: Annotated[list[MinuteShape], Field(description="the last hour, oldest first")]
+    landed: Annotated[list[ArrivalShape], Field(description="the last ones, newest first")]
+
+
+class NotificationShape(Outgoing):
+    """What an endpoint is to be told, and what has come of it."""
+
+    id: int
+    endpoint: str
+    message_id: str
+    job: JobNumber
+    account: str
+    state: State
+    at: Moment
+    status: Literal["waiting", "delivered", "dead"]
+    due_at: Moment | None
+    attempts: int
+    attempted_at: Moment | None
+    last_error: str | None
+    ended_at: Moment | None
+
+
+class NotificationPage(Outgoing):
+    """Notifications, the newest first."""
+
+    notifications: list[NotificationShape]
+    next: Annotated[str | None, Field(description="the address of the next page; null on the last")]
+
+
+class RetriedShape(Outgoing):
+    """Which notification is tried again."""
+
+    id: int
 
 
 class FaultShape(Outgoing):

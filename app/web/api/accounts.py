@@ -1,0 +1,82 @@
+"""Accounts through the API: how they stand, and a person's say in it."""
+
+from typing import Any
+
+from aiohttp import web
+
+from app.desk import Standing
+from app.store.lanes import LaneStatus
+from app.web.api import shapes
+from app.web.api.office import Office
+from app.web.api.reading import read_body
+from app.web.api.rendering import answer, moment
+from app.web.api.routes import Answer, Query, Route
+from app.web.problems import ProblemError
+
+
+class Accounts:
+    """The rooms of accounts."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+
+    def routes(self) -> list[Route]:
+        """What they serve."""
+        stands = Answer("how it stands", shapes.AccountShape)
+        return [
+            Route(
+                "GET", "/v1/accounts", "listAccounts", "List the configured accounts", self.every,
+                {200: Answer("how they stand", shapes.AccountsShape)},
+            ),
+            Route(
+                "GET", "/v1/accounts/{name}", "showAccount", "Show how an account stands", self.show,
+                {200: stands}, problems=(404,),
+            ),
+            Route(
+                "POST", "/v1/accounts/{name}/pause", "pauseAccount", "Pause an account", self.pause, {200: stands},
+                body=shapes.PauseReason, problems=(404,),
+                detail="Nobody asks its provider for anything until somebody resumes it; its jobs wait unharmed.",
+            ),
+            Route(
+                "POST", "/v1/accounts/{name}/resume", "resumeAccount", "End the pause of an account", self.resume,
+                {200: Answer("how it stands", shapes.ResumedShape)}, problems=(404,),
+                detail="The deadlines of its jobs move by as long as they have waited.",
+            ),
+        ]  # fmt: skip
+
+    async def every(self, _request: web.Request, _: Query) -> web.Response:
+        """How every account stands."""
+        return answer({"accounts": [_account(one) for one in await self._office.desk().standings()]})
+
+    async def show(self, request: web.Request, _: Query) -> web.Response:
+        """How an account stands."""
+        name = request.match_info["name"]
+        for one in await self._office.desk().standings():
+            if one.account == name:
+                return answer(_account(one))
+        raise ProblemError(404, f"there is no account {name[:100]!r} in the configuration")
+
+    async def pause(self, request: web.Request, _: Query) -> web.Response:
+        """Pause an account."""
+        body = await read_body(request, shapes.PauseReason)
+        return answer(_account(await self._office.desk().pause(request.match_info["name"], body.reason)))
+
+    async def resume(self, request: web.Request, _: Query) -> web.Response:
+        """End the pause of an account."""
+        standing, paused_s = await self._office.desk().resume(request.match_info["name"])
+        return answer({**_account(standing), "paused_s": paused_s})
+
+
+def _account(standing: Standing) -> dict[str, Any]:
+    pause = standing.pause
+    return {
+        "account": standing.account,
+        "provider": standing.provider,
+        "pause": pause and {"by": pause.by, "reason": pause.reason, "at": moment(pause.at)},
+        "closed": [_closed(lane) for lane in standing.closed],
+        "jobs": {state.value: number for state, number in standing.jobs.items()},
+    }
+
+
+def _closed(lane: LaneStatus) -> dict[str, Any]:
+    return {"shard": lane.shard, "reason": lane.closed_reason, "until": moment(lane.closed_until or None)}

@@ -1,0 +1,168 @@
+"""The content of landed files: whole or a range of it, from a folder or a bucket, a piece at a time.
+
+A file that is not what it was when it landed is never sent as if it were. Where the storage fails in the middle the
+connection is cut, so that nobody takes a part for the whole.
+"""
+
+import base64
+import re
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Final
+from urllib.parse import quote
+
+from aiohttp import ETag, hdrs, web
+
+from app.domain.manifest import Artifact
+from app.storage.base import Content, StorageError, StorageUnavailableError
+from app.web.api.office import Office
+from app.web.api.preferences import known_tags
+from app.web.api.ranges import UnsatisfiableError, range_of
+from app.web.api.reading import artifact_number, job_number
+from app.web.api.routes import Answer, Parameter, Query, Route
+from app.web.problems import ProblemError
+
+ANY: Final = "application/octet-stream"
+_MEDIA_TYPE: Final = re.compile(
+    r"[A-Za-z0-9!#$&^_.+-]{1,64}/[A-Za-z0-9!#$&^_.+-]{1,64}(\s*;\s*charset=[A-Za-z0-9_-]+)?"
+)
+_AGAIN_S: Final = 10.0
+_TEXT: Final = {"type": "string"}
+_ABOUT: Final[dict[str, str]] = {
+    hdrs.ETAG: "the SHA-256 of the file, in hex",
+    hdrs.LAST_MODIFIED: "when it landed",
+    "Repr-Digest": "the SHA-256 of the whole file (RFC 9530)",
+    hdrs.CONTENT_DISPOSITION: "its name",
+    hdrs.ACCEPT_RANGES: "bytes",
+}
+
+
+class Artifacts:
+    """The room of landed files."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+
+    def routes(self) -> list[Route]:
+        """What it serves."""
+        return [
+            Route(
+                "GET", "/v1/jobs/{id}/artifacts/{number}", "fetchArtifact", "Fetch a landed file", self.fetch,
+                {
+                    200: Answer("the file, of its own media type", media_type="*/*", headers=_ABOUT),
+                    206: Answer(
+                        "a range of it", media_type="*/*", headers={**_ABOUT, hdrs.CONTENT_RANGE: "which range"}
+                    ),
+                    304: Answer("the caller has it already", media_type=None, headers=_ABOUT),
+                },
+                headers=(
+                    Parameter(hdrs.RANGE, "one range of bytes", _TEXT),
+                    Parameter(hdrs.IF_RANGE, "send the range only of this very file", _TEXT),
+                    Parameter(hdrs.IF_NONE_MATCH, "entity tags that the caller knows", _TEXT),
+                    Parameter(hdrs.IF_MATCH, "entity tags, one of which it must be", _TEXT),
+                ),
+                problems=(404, 410, 412, 416),
+                detail="The entity tag is strong, so that a download can be resumed with `Range` and `If-Range`.",
+            )
+        ]  # fmt: skip
+
+    async def fetch(self, request: web.Request, _: Query) -> web.StreamResponse:
+        """Fetch a landed file, or a range of it."""
+        job_id, number = job_number(request), artifact_number(request)
+        _job, _history, artifacts = await self._office.desk().show(job_id)
+        artifact = next((one for one in artifacts if one.number == number), None)
+        if artifact is None:
+            raise ProblemError(404, f"job {job_id} has no artifact {number}; it has {len(artifacts)}")
+        matches, known = known_tags(request, hdrs.IF_MATCH), known_tags(request)
+        if matches and not matches & {"*", artifact.sha256}:
+            raise ProblemError(412, "the file is not the one that If-Match names")
+        if known & {"*", artifact.sha256}:
+            return _described(web.Response(status=304), artifact)
+        try:
+            async with self._office.storage.reading(artifact.key) as content:
+                return await self._send(request, job_id, artifact, self._sound(content, job_id, artifact))
+        except StorageUnavailableError as error:
+            raise ProblemError(503, str(error), retry_after_s=_AGAIN_S) from error
+        except StorageError as error:
+            self._tell(job_id, artifact, str(error))
+            raise ProblemError(500, "the storage cannot read the file; the log says more") from error
+
+    def _sound(self, content: Content | None, job_id: int, artifact: Artifact) -> Content:
+        """The content, if it can be what has landed."""
+        if content is None:
+            self._tell(job_id, artifact, "it is not in the storage any more")
+            raise ProblemError(410, "the file has been removed from the storage since it landed")
+        if content.size != artifact.size:
+            self._tell(job_id, artifact, f"it has {content.size} bytes in the storage, and had {artifact.size}")
+            raise ProblemError(500, "the file in the storage is not the one that landed: its size is another")
+        return content
+
+    async def _send(
+        self, request: web.Request, job_id: int, artifact: Artifact, content: Content
+    ) -> web.StreamResponse:
+        start, stop, is_part = _asked(request, artifact)
+        response = _described(web.StreamResponse(status=206 if is_part else 200), artifact)
+        response.content_length = stop - start
+        if is_part:
+            response.headers[hdrs.CONTENT_RANGE] = f"bytes {start}-{stop - 1}/{artifact.size}"
+        await response.prepare(request)
+        if request.method == hdrs.METH_HEAD:
+            return response
+        try:
+            async for piece in content.pieces(start, stop):
+                await response.write(piece)
+        except StorageError as error:
+            self._tell(job_id, artifact, str(error))
+            if request.transport is not None:
+                request.transport.abort()
+        except ConnectionError:
+            return response  # the reader has gone
+        else:
+            await response.write_eof()
+        return response
+
+    def _tell(self, job_id: int, artifact: Artifact, reason: str) -> None:
+        self._office.log.emit("artifact.unreadable", job=job_id, key=artifact.key, reason=reason)
+
+
+def _asked(request: web.Request, artifact: Artifact) -> tuple[int, int, bool]:
+    """The first byte that is wanted, the one after the last, and whether that is a part only."""
+    named = request.headers.get(hdrs.IF_RANGE)
+    if named is None or named.strip() in (f'"{artifact.sha256}"', _landed(artifact)):
+        try:
+            found = range_of(request.headers.get(hdrs.RANGE), artifact.size)
+        except UnsatisfiableError:
+            headers: dict[str, str] = {hdrs.CONTENT_RANGE: f"bytes */{artifact.size}"}
+            raise ProblemError(416, f"the file has {artifact.size} bytes", headers=headers) from None
+        if found is not None:
+            return *found, True
+    return 0, artifact.size, False
+
+
+def _described(response: web.StreamResponse, artifact: Artifact) -> web.StreamResponse:
+    """With the headers that say which file it is; it is the caller's alone, and may be kept as long as it is asked."""
+    response.etag = ETag(artifact.sha256)
+    digest = base64.b64encode(bytes.fromhex(artifact.sha256)).decode()
+    response.headers.update(
+        {
+            hdrs.LAST_MODIFIED: _landed(artifact),
+            "Repr-Digest": f"sha-256=:{digest}:",
+            hdrs.CONTENT_DISPOSITION: disposition(artifact.name),
+            hdrs.ACCEPT_RANGES: "bytes",
+            hdrs.CACHE_CONTROL: "private, no-cache",
+        }
+    )
+    if response.status != 304:
+        fits = _MEDIA_TYPE.fullmatch(artifact.media_type)
+        response.headers[hdrs.CONTENT_TYPE] = artifact.media_type if fits else ANY
+    return response
+
+
+def disposition(name: str) -> str:
+    """The header that has a file saved under its name, and never shown in a page of ours (RFC 6266)."""
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)[:120]
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _landed(artifact: Artifact) -> str:
+    return format_datetime(datetime.fromtimestamp(int(artifact.landed_at), UTC), usegmt=True)

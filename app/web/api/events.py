@@ -1,0 +1,136 @@
+"""Server-sent events: every transition of a job, as soon as it is committed.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from aiohttp import web
+
+from app.domain.change import Change
+from app.web.api.feed import Feed, Numbered, Reader
+from app.web.api.listing import ACCOUNT, STATES, states_of
+from app.web.api.office import Office
+from app.web.api.reading import LARGEST_NUMBER, number_in, refuse_query
+from app.web.api.rendering import moment
+from app.web.api.routes import Answer, Parameter, Query, Route
+from app.web.problems import FieldFault, ProblemError
+
+MEDIA_TYPE: Final = "text/event-stream"
+HEARTBEAT_S: Final = 15.0
+_AGAIN_MS: Final = 3000
+_WRITE_S: Final = 30.0
+_LAST_ID: Final = "Last-Event-ID"
+
+
+class Events:
+    """The room of events."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+
+    def routes(self) -> list[Route]:
+        """What it serves."""
+        number = {"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER}
+        return [
+            Route(
+                "GET", "/v1/events", "streamEvents", "Stream what happens to jobs", self.stream,
+                {200: Answer("server-sent events, until one side hangs up", media_type=MEDIA_TYPE)},
+                query=(ACCOUNT, STATES, Parameter("job", "only of this job", number)),
+                headers=(Parameter(_LAST_ID, "the id of the last event seen: go on after it", {"type": "string"}),),
+                problems=(429,),
+                detail="Each event is named as the log names it (`job.submitted`, `job.advanced`, `job.troubled`, "
+                "`job.unmapped`, `job.parked`, `job.finished`, `job.failed`); its data is an object with `job`, "
+                "`account`, `operation`, `state`, `state_from`, `outcome` and `at`. The event `reset` says that events "
+                "may be missing, and `dropped` that the reader was too slow.",
+            )
+        ]  # fmt: skip
+
+    async def stream(self, request: web.Request, query: Query) -> web.StreamResponse:
+        """Stream events until somebody hangs up."""
+        wanted, feed = _filter(query), self._office.feed
+        if feed.is_full:
+            raise ProblemError(429, "as many readers follow the events as are served", retry_after_s=HEARTBEAT_S)
+        response = web.StreamResponse(headers={"Content-Type": MEDIA_TYPE, "X-Accel-Buffering": "no"})
+        reader = feed.join()
+        try:
+            await response.prepare(request)
+            if request.method != "HEAD":
+                await self._tell(response, reader, wanted, request.headers.get(_LAST_ID))
+        except (ConnectionError, TimeoutError):
+            pass  # the reader has gone, or takes nothing any more
+        finally:
+            feed.leave(reader)
+        return response
+
+    async def _tell(
+        self, response: web.StreamResponse, reader: Reader, wanted: Callable[[Change], bool], last_id: str | None
+    ) -> None:
+        feed = self._office.feed
+        await _write(response, f"retry: {_AGAIN_MS}\n\n")
+        missed = [] if last_id is None else feed.since(last_id)
+        if missed is None:
+            await _write(response, _event("reset", feed.last_id, {"reason": "events before this one are not held"}))
+        else:
+            await _write(response, _events(feed, missed, wanted))
+        while not (reader.is_behind or reader.has_ended):
+            try:
+                async with asyncio.timeout(HEARTBEAT_S):
+                    came = await reader.next()
+            except TimeoutError:
+                await _write(response, ": still here\n\n")
+                continue
+            await _write(response, _events(feed, came, wanted))
+        if reader.is_behind:
+            await _write(response, _event("dropped", None, {"reason": "more has happened than this reader has taken"}))
+
+
+def _filter(query: Query) -> Callable[[Change], bool]:
+    faults: list[FieldFault] = []
+    states, account = states_of(query, faults), query.get("account", [None])[0]
+    job = number_in(query, "job", faults)
+    refuse_query(faults)
+
+    def wanted(change: Change) -> bool:
+        of = change.job
+        return (
+            (account is None or of.account == account)
+            and (not states or of.state in states)
+            and (job is None or of.id == job)
+        )
+
+    return wanted
+
+
+def _events(feed: Feed, numbered: Sequence[Numbered], wanted: Callable[[Change], bool]) -> str:
+    return "".join(
+        _event(one.change.event, feed.id_of(one.number), _data(one.change)) for one in numbered if wanted(one.change)
+    )
+
+
+def _data(change: Change) -> dict[str, object]:
+    job = change.job
+    return {
+        "job": job.id,
+        "account": job.account,
+        "operation": job.operation,
+        "state": job.state,
+        "state_from": change.state_from,
+        "outcome": change.outcome,
+        "at": moment(change.at),
+    }
+
+
+def _event(name: str, identity: str | None, data: dict[str, object]) -> str:
+    named = "" if identity is None else f"id: {identity}\n"
+    return f"event: {name}\n{named}data: {json.dumps(data)}\n\n"
+
+
+async def _write(response: web.StreamResponse, text: str) -> None:
+    """Send; a reader that takes nothing for so long is hung up on."""
+    if text:
+        async with asyncio.timeout(_WRITE_S):
+            await response.write(text.encode())

@@ -1,0 +1,65 @@
+"""Providers through the API: the remote APIs that there are, and what each operation takes."""
+
+from aiohttp import web
+
+from app.providers.faults import UnknownProviderError
+from app.providers.parameter_schema import parameter_schema
+from app.web.api import shapes
+from app.web.api.office import Office
+from app.web.api.rendering import answer
+from app.web.api.routes import Answer, Query, Route
+from app.web.problems import ProblemError
+
+
+class Providers:
+    """The rooms of providers."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+
+    def routes(self) -> list[Route]:
+        """What they serve."""
+        return [
+            Route(
+                "GET", "/v1/providers", "listProviders", "List the remote APIs that there are", self.every,
+                {200: Answer("the providers", shapes.ProvidersShape)},
+            ),
+            Route(
+                "GET", "/v1/providers/{name}", "showProvider", "Show what a remote API can be asked for", self.show,
+                {200: Answer("the provider", shapes.ProviderShape)}, problems=(404,),
+            ),
+        ]  # fmt: skip
+
+    async def every(self, _request: web.Request, _: Query) -> web.Response:
+        """The remote APIs that there are."""
+        registry, accounts = self._office.providers(), self._office.desk().accounts
+        lines = [
+            {
+                "name": name,
+                "title": registry.get(name).title,
+                "operations": list(registry.get(name).operations),
+                "accounts": sorted(one.name for one in accounts.values() if one.provider == name),
+                "location": f"/v1/providers/{name}",
+            }
+            for name in registry.names()
+        ]
+        return answer({"providers": lines})
+
+    async def show(self, request: web.Request, _: Query) -> web.Response:
+        """What a remote API can be asked for."""
+        try:
+            provider = self._office.providers().get(request.match_info["name"])
+        except UnknownProviderError as error:
+            raise ProblemError(404, str(error)) from error
+        operations = {
+            name: {"title": one.title, "parameters": parameter_schema(one)}
+            for name, one in provider.spec.operations.items()
+        }
+        return answer(
+            {
+                "name": provider.name,
+                "title": provider.title,
+                "documentation": [str(address) for address in provider.spec.documentation],
+                "operations": operations,
+            }
+        )

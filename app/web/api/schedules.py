@@ -1,0 +1,64 @@
+"""Schedules through the API: when they tick, and one of them right now."""
+
+from typing import Any, Final
+
+from aiohttp import hdrs, web
+
+from app.desk import ScheduleStanding
+from app.web.api import shapes
+from app.web.api.office import Office
+from app.web.api.rendering import answer, job_json, moment
+from app.web.api.routes import Answer, Query, Route
+
+_AGAIN: Final = "1"
+
+
+class Schedules:
+    """The rooms of schedules."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+
+    def routes(self) -> list[Route]:
+        """What they serve."""
+        headers: dict[str, str] = {
+            hdrs.LOCATION: "address of the job",
+            hdrs.RETRY_AFTER: "seconds after which it is worth looking",
+        }
+        return [
+            Route(
+                "GET", "/v1/schedules", "listSchedules", "List the recurring jobs", self.every,
+                {200: Answer("the schedules", shapes.SchedulesShape)},
+            ),
+            Route(
+                "POST", "/v1/schedules/{name}/run", "runSchedule", "Ask for a schedule's job now", self.run,
+                {202: Answer("the job, on its way", shapes.JobShape, headers=headers)}, problems=(404, 422),
+                detail="It comes beside the ticks, with the dates of today.",
+            ),
+        ]  # fmt: skip
+
+    async def every(self, _request: web.Request, _: Query) -> web.Response:
+        """How every schedule stands."""
+        return answer({"schedules": [_schedule(one) for one in await self._office.schedules().standings()]})
+
+    async def run(self, request: web.Request, _: Query) -> web.Response:
+        """Ask for a schedule's job now."""
+        job = await self._office.schedules().run(request.match_info["name"])
+        headers: dict[str, str] = {hdrs.LOCATION: f"/v1/jobs/{job.id}", hdrs.RETRY_AFTER: _AGAIN}
+        return answer(job_json(job), 202, headers)
+
+
+def _schedule(standing: ScheduleStanding) -> dict[str, Any]:
+    one = standing.schedule
+    return {
+        "name": one.name,
+        "account": one.account,
+        "operation": one.operation,
+        "cron": one.cron,
+        "timezone": str(one.zone),
+        "catch_up": one.catch_up.value,
+        "params": dict(one.params),
+        "next_at": moment(standing.next_at),
+        "ticked_at": moment(standing.ticked_at),
+        "job": standing.job,
+    }

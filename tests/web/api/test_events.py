@@ -1,0 +1,139 @@
+"""Server-sent events over a real connection, and what the feed keeps for whom."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+
+from app.domain import outcome as o
+from app.domain.change import Change
+from app.domain.job import Job, State
+from app.web.api.feed import MOST_BEHIND, MOST_HELD, Feed
+from tests.web.api.conftest import Site
+
+Event = dict[str, Any]
+
+
+@asynccontextmanager
+async def _listening(site: Site, query: str = "", **headers: str) -> AsyncIterator[aiohttp.ClientResponse]:
+    """The stream, once it has begun."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with site.session.get(f"{site.base}/v1/events{query}", headers=named) as reply:
+        assert reply.status == 200
+        assert reply.content_type == "text/event-stream"
+        assert await _block(reply) == {"retry": "3000"}
+        yield reply
+
+
+async def _block(reply: aiohttp.ClientResponse) -> Event:
+    """The next block of the stream, by field; its data parsed."""
+    async with asyncio.timeout(20):
+        text = (await reply.content.readuntil(b"\n\n")).decode()
+    fields: Event = dict(line.split(": ", 1) for line in text.strip().splitlines())
+    if "data" in fields:
+        fields["data"] = json.loads(fields["data"])
+    return fields
+
+
+async def test_every_transition_is_told(site: Site) -> None:
+    """A job is followed from its submission to its end, each event with what a reader needs."""
+    async with _listening(site) as reply:
+        job = await site.submitted()
+        await site.step(job["id"], o.Intended("i"), o.Accepted("r-1"), o.Refused("no"))
+        told = [await _block(reply) for _ in range(4)]
+    assert [one["event"] for one in told] == ["job.submitted", "job.advanced", "job.advanced", "job.failed"]
+    assert [one["data"]["state"] for one in told] == ["queued", "submitting", "polling", "failed"]
+    last = told[-1]["data"]
+    assert (last["job"], last["account"], last["operation"]) == (job["id"], "quay", "report")
+    assert (last["state_from"], last["outcome"]) == ("polling", "Refused")
+    assert last["at"].endswith("Z")
+
+
+async def test_filters(site: Site) -> None:
+    """Only what fits account, state and job is told."""
+    job = await site.submitted()
+    async with _listening(site, f"?account=quay&state=polling&state=failed&job={job['id']}") as reply:
+        other = await site.submitted()
+        await site.submitted(account="pier")
+        await site.step(other["id"], o.Refused("no"))
+        await site.step(job["id"], o.Intended("i"), o.Accepted("r-1"), o.Refused("no"))
+        told = [await _block(reply) for _ in range(2)]
+    assert [(one["data"]["job"], one["data"]["state"]) for one in told] == [
+        (job["id"], "polling"), (job["id"], "failed"),
+    ]  # fmt: skip
+    for query in ("?job=x", "?state=asleep", "?colour=red"):
+        (await site.get(f"/v1/events{query}")).problem(400)
+
+
+async def test_a_reader_comes_back(site: Site) -> None:
+    """Who names the last event that it saw is told what came since; who names a strange one is told to begin anew."""
+    async with _listening(site) as reply:
+        await site.submitted()
+        first = await _block(reply)
+    second = await site.submitted()
+    async with _listening(site, Last_Event_ID=first["id"]) as reply:
+        assert (await _block(reply))["data"]["job"] == second["id"]
+    reset: Event = {}
+    for strange in ("00000000-1", "x", first["id"] + "9", "-"):
+        async with _listening(site, Last_Event_ID=strange) as reply:
+            reset = await _block(reply)
+            assert (reset["event"], list(reset["data"])) == ("reset", ["reason"])
+    async with _listening(site, Last_Event_ID=reset["id"]) as reply:
+        third = await site.submitted()
+        assert (await _block(reply))["data"]["job"] == third["id"]
+
+
+def _change(number: int) -> Change:
+    job = Job(number, 1, "quay", "report", {}, State.QUEUED, 1, None, 0.0, 0.0)
+    return Change("job.submitted", job, None, "Submitted", 0.0)
+
+
+async def test_a_slow_reader_is_let_go() -> None:
+    """A reader that does not take what comes is marked as behind, holds a bounded number, and others go on."""
+    feed = Feed("boot")
+    slow, quick = feed.join(), feed.join()
+    taken = 0
+    for number in range(MOST_BEHIND + 5):
+        feed.take(_change(number))
+        taken += len(await quick.next())
+    assert (slow.is_behind, quick.is_behind) == (True, False)
+    assert taken == MOST_BEHIND + 5
+    assert len(await slow.next()) == MOST_BEHIND
+
+
+def test_what_is_held_is_bounded() -> None:
+    """After so many events the first are gone, and who saw the last of those is told that nobody can tell."""
+    feed = Feed("boot")
+    for number in range(MOST_HELD + 10):
+        feed.take(_change(number))
+    assert feed.since("boot-9") is None
+    held = feed.since("boot-10")
+    assert held is not None
+    assert len(held) == MOST_HELD
+    assert feed.since(feed.last_id) == []
+
+
+async def test_the_stream_ends_with_the_listener(site: Site) -> None:
+    """A reader that is there when the process ends sees the stream's end, not a broken connection."""
+    feed = Feed("boot")
+    reader = feed.join()
+    waiting = asyncio.ensure_future(reader.next())
+    await asyncio.sleep(0)
+    feed.close()
+    assert await asyncio.wait_for(waiting, 5) == []
+    assert reader.has_ended
+
+
+@pytest.mark.parametrize("number", [64])
+async def test_as_many_readers_as_are_served(site: Site, number: int) -> None:
+    """One reader more than are served is refused for a while, and served when another has gone."""
+    opened = [await site.session.get(f"{site.base}/v1/events") for _ in range(number)]
+    refused = await site.get("/v1/events")
+    refused.problem(429)
+    assert int(refused.headers["Retry-After"]) > 0
+    for one in opened:
+        one.close()

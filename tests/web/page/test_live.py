@@ -62,7 +62,7 @@ async def test_a_job_is_watched_to_its_end(browser: Browser, tmp_path: Path) -> 
         await profile.close()
     stop.set()
     assert await running == 0
-    for server in reversed(served.servers.values()):
+    for server in reversed(list(served.servers.values())):
         await server.stop()
     log.close()
     assert not [line for line in output.getvalue().splitlines() if json.loads(line)["event"] == "http.failed"]

@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check fmt lint types arch bench docs docs-events docs-config docs-metrics lock build image clean
+.PHONY: help demo test check fmt lint types arch bench docs docs-events docs-config docs-metrics man lock build image clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ demo: .venv/runtime.stamp ## Run Tidewaiter against emulated providers; KEEP=1 l
 test: .venv/dev.stamp ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-check: lint types arch test ## Run all that must pass before a change lands
+check: lint types arch docs test ## Run all that must pass before a change lands
 
 fmt: .venv/dev.stamp ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix-only
@@ -52,6 +52,9 @@ docs-config: .venv/runtime.stamp ## Write docs/configuration.md and the sample c
 
 docs-metrics: .venv/runtime.stamp ## Write docs/metrics.md from the catalogue of metrics
 	$(BIN)/python -m app.metrics > docs/metrics.md
+
+man: .venv/runtime.stamp ## Write the manual page from the help of the commands
+	$(BIN)/python -m app.cli.manual > docs/man/tidewaiter.1
 
 build: .venv/runtime.stamp ## Build the wheel in dist/
 	$(BIN)/python -m hatchling build --target wheel

@@ -14,7 +14,6 @@ from app.domain.change import Tell, tell_nobody
 from app.log import EventLog
 from app.providers.provider import BoundAccount
 from app.recurrence import Schedule
-from app.store import migrate
 from app.store.accounts import AccountStore
 from app.store.address import Address
 from app.store.engine import Database
@@ -89,4 +88,6 @@ async def prepare(config: Config) -> None:
     """A new SQLite file gets its schema at once; any other database waits for ``tidewaiter db upgrade``."""
     file = Address.parse(config.database.url).file
     if file is not None and not file.exists():
+        from app.store import migrate  # noqa: PLC0415  # Alembic takes 11 MB, and the first start alone needs it
+
         await asyncio.to_thread(migrate.upgrade, config.database.url)

@@ -1,7 +1,7 @@
 """The doctor put together: from a configuration to the checks of everything that it names."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -10,10 +10,12 @@ from random import SystemRandom
 from app.bootstrap.accounts import bind_accounts
 from app.clock import Clock, SystemClock
 from app.config import Config, host_and_port
+from app.config.notifications import NotificationTable
 from app.doctor.account import Ask, Examined, look_at_account
 from app.doctor.database import look_at_database, look_at_missing_file, look_at_sqlite
-from app.doctor.finding import Finding, Notes, failure
-from app.doctor.round import Check, examine
+from app.doctor.endpoint import Endpoint, look_at_endpoint
+from app.doctor.finding import Notes, failure
+from app.doctor.round import Check, Tell, examine
 from app.doctor.storage import look_at_folder, look_at_storage
 from app.doctor.ways_in import look_at_callbacks, look_at_way_in
 from app.domain.outcome import Throttled
@@ -59,13 +61,14 @@ class _Tools:
 
 
 async def consult(
-    config: Config, log: EventLog, *, accounts: Collection[str] = (), offline: bool = False
-) -> AsyncIterator[list[Finding]]:
+    config: Config, log: EventLog, tell: Tell, *, accounts: Collection[str] = (), offline: bool = False
+) -> None:
     """Try what the configuration names, check by check.
 
     Args:
         config: a configuration that has no faults.
         log: told of logins; it learns their tokens, to keep them out of what is said.
+        tell: hears what is found, check by check.
         accounts: only these, where there are any; others are not looked at.
         offline: nothing is asked over the network.
     """
@@ -76,8 +79,7 @@ async def consult(
         if database is not None:
             stack.push_async_callback(database.close)
         # What follows asks the database about the accounts, so it comes first and by itself.
-        async for found in examine(_of_this_machine(config, address, database, clock, offline=offline), clock):
-            yield found
+        await examine(_of_this_machine(config, address, database, clock, offline=offline), clock, tell)
         if offline:
             return
         known = {} if database is None else await _known(database, config.accounts)
@@ -87,8 +89,7 @@ async def consult(
             *(_of_account(config, one, known.get(one.name), tools) for one in bound.values()),
             *_of_addresses(config, tools),
         ]
-        async for found in examine(checks, clock):
-            yield found
+        await examine(checks, clock, tell)
 
 
 async def _opened(config: Config, address: Address, clock: Clock) -> Database | None:
@@ -209,7 +210,16 @@ def _of_addresses(config: Config, tools: _Tools) -> list[Check]:
     if http.public_url is not None and http.listen is not None:
         url, listen = http.public_url, host_and_port(http.listen)
         checks.append(Check("http", "http", partial(_of_http, url, listen, clock)))
+    for name, one in config.notifications.items():
+        checks.append(Check("notifications", name, partial(_of_receiver, name, one, clock)))
     return checks
+
+
+async def _of_receiver(name: str, receiver: NotificationTable, clock: Clock, notes: Notes) -> None:
+    """Nothing is sent: a receiver would take it for news."""
+    key, permit = f"notifications.{name}.url", f"set notifications.{name}.allow_private = true"
+    endpoint, private_ok = Endpoint.of(receiver.url), receiver.private_ok
+    await look_at_endpoint(notes, endpoint, clock, private_ok=private_ok, key=key, permit=permit)
 
 
 async def _of_callbacks(url: str, listen: tuple[str, int], wire: Wire, clock: Clock, notes: Notes) -> None:

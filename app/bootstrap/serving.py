@@ -79,7 +79,7 @@ async def serve(
                 news = News()
                 async with AiohttpWire() as wire:
                     seams = Seams(clock, SystemRandom(), wire, database, storage, metrics, news.tell)
-                    site = website(running, health, seams, log, news=news, listening=web_socket, stop=stop)
+                    site = website(running, health, vitals, seams, log, news=news, listening=web_socket, stop=stop)
                     async with site as serving, reloading.heeding(reload, stop) as heeding:
                         code = await _take_over(running, reloading, seams, log, stop=stop, vitals=vitals)
                         has_died = [_has_died(task, log) for task in (serving, heeding)]

@@ -26,7 +26,8 @@ def signals(
         if stop.is_set():
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-            return
+            # Still here: as the first process of a container, whom the kernel spares the default of any signal.
+            os._exit(128 + number)
         on_stop(number)
         stop.set()
 

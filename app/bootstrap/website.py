@@ -6,32 +6,32 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app.bootstrap.access import bind_access, rebind_access
-from app.bootstrap.accounts import read_schedules
-from app.bootstrap.bound import Bound, Running
-from app.bootstrap.desk import desk_of
+from app.bootstrap.bound import Running
+from app.bootstrap.page import bind_page
+from app.bootstrap.present import Present
 from app.bootstrap.seams import Seams
-from app.desk import Desk, ScheduleDesk
 from app.domain.change import News
 from app.log import EventLog
-from app.providers.registry import Registry
 from app.store.jobs import JobStore
 from app.store.listing import JobList
 from app.store.notifications import NotificationStore
 from app.store.overview import Overview, OverviewStore
-from app.store.schedules import ScheduleStore
 from app.web.api.application import api_routes
 from app.web.api.feed import Feed
 from app.web.api.office import Office
 from app.web.api.routes import serve_routes
 from app.web.api.watch import Watch
 from app.web.health import Health
+from app.web.page.frame import Frame
 from app.web.server import HttpServer, make_application
+from app.web.vitals import Vitals
 
 
 @asynccontextmanager
 async def website(
     running: Running,
     health: Health,
+    vitals: Vitals,
     seams: Seams,
     log: EventLog,
     *,
@@ -44,6 +44,7 @@ async def website(
     Args:
         running: the configuration; what replaces it is served from then on.
         health: answers for the health of the process.
+        vitals: what the process does.
         seams: time, chance, database and storage.
         log: told of who does what.
         news: what changes of jobs, in this process.
@@ -58,10 +59,15 @@ async def website(
         return
     access = bind_access(running.bound.config, seams.clock, log)
     running.follow(lambda bound: rebind_access(access, bound.config))
-    office = _office(running, seams, log)
+    present = Present(running, seams, log)
+    overview = Overview(OverviewStore(JobStore(seams.database)), seams.clock)
+    office = _office(present, overview, seams, log)
     news.follow(office.watch.heard)
     news.follow(office.feed.take)
-    application = make_application([*health.routes(), *serve_routes(api_routes(office))], access, log)
+    frame = Frame(access, vitals, seams.clock)
+    page = bind_page(running, present, office.lists, overview, frame, storage_trouble=health.storage_trouble)
+    routes = [*health.routes(), *serve_routes(api_routes(office)), *page]
+    application = make_application(routes, access, log, error_page=frame.error_page)
     task = asyncio.create_task(HttpServer(listening, application, seams.clock).run())
     task.add_done_callback(lambda _: stop.set())
     try:
@@ -73,43 +79,14 @@ async def website(
         await asyncio.wait([task])
 
 
-class _Seats:
-    """What the configuration decides of the API: whoever asks is given what holds now."""
-
-    def __init__(self, running: Running, seams: Seams, log: EventLog) -> None:
-        self._seams = seams
-        self._log = log
-        self._take(running.bound)
-        running.follow(self._take)
-
-    def desk(self) -> Desk:
-        return self._desk
-
-    def schedules(self) -> ScheduleDesk:
-        return self._schedules
-
-    def providers(self) -> Registry:
-        return self._providers
-
-    def _take(self, bound: Bound) -> None:
-        seams = self._seams
-        self._providers = bound.providers
-        self._desk = desk_of(
-            bound.config, bound.accounts, seams.database, seams.clock, self._log, rand=seams.rand, tell=seams.tell
-        )
-        schedules = read_schedules(bound.config, bound.accounts)
-        self._schedules = ScheduleDesk(schedules, ScheduleStore(seams.database), self._desk, seams.clock)
-
-
-def _office(running: Running, seams: Seams, log: EventLog) -> Office:
-    seats, jobs = _Seats(running, seams, log), JobStore(seams.database)
-    lists = JobList(jobs)
+def _office(present: Present, overview: Overview, seams: Seams, log: EventLog) -> Office:
+    lists = JobList(JobStore(seams.database))
     return Office(
-        desk=seats.desk,
-        schedules=seats.schedules,
-        providers=seats.providers,
+        desk=present.desk,
+        schedules=present.schedules,
+        providers=present.providers,
         lists=lists,
-        overview=Overview(OverviewStore(jobs), seams.clock),
+        overview=overview,
         storage=seams.storage,
         notifications=NotificationStore(seams.database),
         watch=Watch(lists, seams.clock),

@@ -33,8 +33,8 @@ def completion(*, shell: str) -> None:
     """Print the script that lets a shell complete commands and names.
 
     Completed are commands, options, states and files, and what the configuration names: accounts, the operations of an
-    account, the parameters of an operation after -p with their permitted values, schedules and providers. A script
-    need not be made anew when the configuration changes.
+    account, the parameters of an operation after -p with their permitted values, schedules, endpoints and providers. A
+    script need not be made anew when the configuration changes.
     """
     program = click.get_current_context().find_root().command
     click.echo(SHELLS[shell](program, {}, _NAME, COMPLETE).source(), nl=False)

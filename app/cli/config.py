@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from app.bootstrap import bind_accounts, known_settings, secrets_of
+from app.cli import offers
 from app.cli.errors import CommandError, ExitCode
 from app.cli.output import show_json
 from app.cli.session import PLACES, Session, config_option, debug_option, example, pass_session
@@ -48,7 +49,14 @@ def show(session: Session, /, *, origin: bool, as_json: bool) -> None:
 
 @config.command(epilog=example("tidewaiter config init --provider my-api", "tidewaiter config init - | less"))
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option("--provider", "providers", multiple=True, metavar="NAME", help="Begin an account on it; may be repeated.")
+@click.option(
+    "--provider",
+    "providers",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=offers.providers,
+    help="Begin an account on it; may be repeated.",
+)
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 @config_option
 @pass_session

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from app.config import Config
     from app.desk import Desk
     from app.recurrence import Schedule
+    from app.store.notifications import NotificationStore
     from app.store.schedules import ScheduleStore
 
 
@@ -39,6 +40,17 @@ async def at_schedules(session: Session) -> "AsyncIterator[tuple[dict[str, Sched
         async with open_schedules(config, log) as opened:
             with _refusing(ExitCode.USAGE):
                 yield opened
+
+
+@asynccontextmanager
+async def at_notifications(session: Session) -> "AsyncIterator[NotificationStore]":
+    """The notifications of the configured database; raises as :func:`at_desk` does."""
+    from app.bootstrap import open_notifications  # noqa: PLC0415
+
+    config = session.load()
+    with session.log(config) as log:
+        async with open_notifications(config, log) as store:
+            yield store
 
 
 @contextmanager

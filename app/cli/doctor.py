@@ -66,7 +66,9 @@ def _configuration(session: Session) -> tuple[Config | None, list[Finding]]:
         return None, [_fault(one) for one in faults]
     found = [_caution(one) for one in cautions(config, known_settings(config))]
     if not found:
-        found = [Finding("configuration", str(config.path), Status.OK, f"{len(config.accounts)} accounts", "", 0.0)]
+        number = len(config.accounts)
+        told = f"{number} account{'s' * (number != 1)}, and nothing to remark"
+        found = [Finding("configuration", str(config.path), Status.OK, told, "", 0.0)]
     return config, found
 
 
@@ -89,8 +91,11 @@ async def _consult(
 ) -> None:
     with session.log(config) as log:
         log.add_secrets(secrets_of(bind_accounts(config)))
-        async for found in consult(config, log, accounts=accounts, offline=offline):
+
+        def tell(found: list[Finding]) -> None:
             shown([_cleaned(one, session.clean) for one in found])
+
+        await consult(config, log, tell, accounts=accounts, offline=offline)
 
 
 def _cleaned(finding: Finding, clean: Callable[[str], str]) -> Finding:

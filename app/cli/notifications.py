@@ -3,18 +3,20 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 from rich.text import Text
 
-from app.bootstrap import TEST_TYPE, open_notifications, send_test
+from app.cli import offers
+from app.cli.desk import at_notifications
 from app.cli.errors import CommandError, ExitCode
 from app.cli.output import moment, printable, show_json, show_table, table
 from app.cli.session import Session, config_option, debug_option, example, pass_session
-from app.store.notifications import Notification, NotificationStore, Status
-from app.transport.errors import TransportError
-from app.transport.webhook import Answer
+from app.domain.notification import Status
+
+if TYPE_CHECKING:
+    from app.store.notifications import Notification, NotificationStore
 
 T = TypeVar("T")
 
@@ -36,7 +38,7 @@ def notifications() -> None:
 )
 @click.option("--dead", "status", flag_value=Status.DEAD, type=Status, help="Only what was given up.")
 @click.option("--waiting", "status", flag_value=Status.WAITING, type=Status, help="Only what is still to be taken.")
-@click.option("--endpoint", metavar="NAME", help="Only for this one.")
+@click.option("--endpoint", metavar="NAME", shell_complete=offers.endpoints, help="Only for this one.")
 @click.option("--job", type=int, metavar="JOB", help="Only of this job.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="So many at most.")
 @click.option("--before", type=int, metavar="ID", help="Only what came before this one: the next page.")
@@ -56,7 +58,7 @@ def list_notifications(
 ) -> None:
     """List notifications, the newest first."""
 
-    async def find(store: NotificationStore) -> list[Notification]:
+    async def find(store: "NotificationStore") -> "list[Notification]":
         return await store.find(status=status, endpoint=endpoint, job_id=job, before_id=before, limit=limit)
 
     found = _ask(session, find)
@@ -71,7 +73,7 @@ def list_notifications(
         made.add_row(
             str(one.id), one.endpoint, str(one.job_id), one.account, one.state.value,
             Text(one.status.value, style=_STYLES[one.status]), str(one.attempts), moment(one.due_at),
-            printable(one.last_error or ""),
+            "" if one.status is Status.DELIVERED else printable(one.last_error or ""),
         )  # fmt: skip
     show_table(made)
 
@@ -81,7 +83,7 @@ def list_notifications(
 )
 @click.argument("number", type=int, nargs=-1, metavar="[ID]...")
 @click.option("--dead", is_flag=True, help="All that were given up.")
-@click.option("--endpoint", metavar="NAME", help="With --dead: only for this one.")
+@click.option("--endpoint", metavar="NAME", shell_complete=offers.endpoints, help="With --dead: only for this one.")
 @_json_option
 @config_option
 @pass_session
@@ -93,7 +95,7 @@ def retry(session: Session, /, *, number: tuple[int, ...], dead: bool, endpoint:
     if bool(number) is dead or (endpoint is not None and not dead):
         raise CommandError(ExitCode.USAGE, "name the notifications by their ids, or all that died with --dead")
 
-    async def send_again(store: NotificationStore) -> tuple[int, list[int]]:
+    async def send_again(store: "NotificationStore") -> tuple[int, list[int]]:
         if dead:
             return await store.retry_dead(endpoint), []
         known = await store.retry(number)
@@ -112,7 +114,7 @@ def retry(session: Session, /, *, number: tuple[int, ...], dead: bool, endpoint:
 
 
 @notifications.command(epilog=example("tidewaiter notifications test ops"))
-@click.argument("name")
+@click.argument("name", shell_complete=offers.endpoints)
 @_json_option
 @config_option
 @pass_session
@@ -122,6 +124,9 @@ def test(session: Session, /, *, name: str, as_json: bool) -> None:
     Its type is tidewaiter.test, it has an id of its own, and it is tried once. The exit code is 1 where it was not
     taken, and 2 where the configuration has no endpoint of that name.
     """
+    from app.bootstrap import TEST_TYPE, send_test  # noqa: PLC0415  # help and completion do without
+    from app.transport.errors import TransportError  # noqa: PLC0415
+
     config = session.load()
     if name not in config.notifications:
         known = ", ".join(sorted(config.notifications)) or "none is configured"
@@ -134,25 +139,20 @@ def test(session: Session, /, *, name: str, as_json: bool) -> None:
                 show_json({"endpoint": name, "taken": False, "status": None, "said": None})
             raise CommandError(ExitCode.FAILED, f"{name}: {error}") from error
         said = session.clean(answer.body.decode(errors="replace"))[:_SHOWN]
+    line = printable(f"HTTP {answer.status} {answer.phrase}".strip())
     if as_json:
         show_json({"endpoint": name, "taken": answer.taken, "status": answer.status, "said": said})
     else:
-        click.echo(f"{name} was sent one {TEST_TYPE} and answered {_line_of(answer)}")
+        click.echo(f"{name} was sent one {TEST_TYPE} and answered {line}")
         if said.strip():
             click.echo(f"  {printable(said)}")
     if not answer.taken:
         raise CommandError(ExitCode.FAILED, f"{name} has not taken it: only an answer from 200 to 299 counts")
 
 
-def _line_of(answer: Answer) -> str:
-    return printable(f"HTTP {answer.status} {answer.phrase}".strip())
-
-
-def _ask(session: Session, wish: Callable[[NotificationStore], Awaitable[T]]) -> T:
+def _ask(session: Session, wish: "Callable[[NotificationStore], Awaitable[T]]") -> T:
     async def ask() -> T:
-        config = session.load()
-        with session.log(config) as log:
-            async with open_notifications(config, log) as store:
-                return await wish(store)
+        async with at_notifications(session) as store:
+            return await wish(store)
 
     return asyncio.run(ask())

@@ -1,4 +1,4 @@
-"""What a shell is offered in place of names: accounts, operations, parameters, schedules and providers.
+"""What a shell is offered in place of names: accounts, operations, parameters, schedules and the like.
 
 Whoever presses the tabulator waits, and may not be allowed to read the secrets that the configuration names. So this
 reads the files as they are, without checking them and without the environment; what cannot be read offers nothing.
@@ -30,6 +30,11 @@ def schedules(context: click.Context, _parameter: click.Parameter, begun: str) -
     """The configured schedules, each with its cron expression."""
     found = _tables(_configuration(context), "schedules")
     return _beginning(begun, ((name, schedule.get("cron")) for name, schedule in found.items()))
+
+
+def endpoints(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
+    """The receivers of notifications; not with their addresses, of which some are secrets."""
+    return _beginning(begun, ((name, None) for name in _tables(_configuration(context), "notifications")))
 
 
 def providers(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:

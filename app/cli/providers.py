@@ -1,6 +1,7 @@
 """``tidewaiter providers``: the remote APIs that there are, and the specs that describe them."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from app.providers.spec.parameters import Parameter
 from app.providers.spec.provider import spec_schema
 from app.providers.spec.values import Setting, ValueSpec
 
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
 
 @click.group
 @debug_option
@@ -28,7 +31,7 @@ def providers() -> None:
 
 
 @providers.command("list", epilog=example("tidewaiter providers list"))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_json_option
 @config_option
 @pass_session
 def list_providers(session: Session, /, *, as_json: bool) -> None:
@@ -49,7 +52,7 @@ def list_providers(session: Session, /, *, as_json: bool) -> None:
 )
 @click.argument("name", shell_complete=offers.providers)
 @click.option("--toml", "as_toml", is_flag=True, help="Print the spec itself.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_json_option
 @config_option
 @pass_session
 def show(session: Session, /, *, name: str, as_toml: bool, as_json: bool) -> None:
@@ -67,10 +70,19 @@ def show(session: Session, /, *, name: str, as_toml: bool, as_json: bool) -> Non
 
 @providers.command("lint", epilog=example("tidewaiter providers lint specs/*.toml"))
 @click.argument("file", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_json_option
 @debug_option
-def lint_files(*, file: tuple[Path, ...]) -> None:
-    """Check specs: every fault at once, with file, key and reason."""
+def lint_files(*, file: tuple[Path, ...], as_json: bool) -> None:
+    """Check specs: every fault at once, with file, key and reason.
+
+    The exit code is 78 where there is one.
+    """
     faults = [fault for path in file for fault in lint(path)]
+    if as_json:
+        show_json([asdict(fault) for fault in faults])
+        if faults:
+            raise CommandError(ExitCode.CONFIG)
+        return
     for fault in faults:
         click.echo(str(fault))
     if faults:
@@ -80,11 +92,21 @@ def lint_files(*, file: tuple[Path, ...]) -> None:
 
 @providers.command(epilog=example("tidewaiter providers test specs/mine.toml", "tidewaiter providers test my-api"))
 @click.argument("what", metavar="FILE_OR_NAME", nargs=-1, required=True, shell_complete=offers.providers)
+@_json_option
 @config_option
 @pass_session
-def test(session: Session, /, *, what: tuple[str, ...]) -> None:
-    """Run the examples inside specs: recorded replies, and what they must come to."""
-    failed = sum(_run(_provider(session, one)) for one in what)
+def test(session: Session, /, *, what: tuple[str, ...], as_json: bool) -> None:
+    """Run the examples inside specs: recorded replies, and what they must come to.
+
+    The exit code is 1 where one comes to something else.
+    """
+    providers = [_provider(session, one) for one in what]
+    if as_json:
+        told = [_run_as_json(provider) for provider in providers]
+        show_json(told)
+        failed = sum(bool(example["problems"]) for one in told for example in one["examples"])
+    else:
+        failed = sum(map(_run, providers))
     if failed:
         raise CommandError(ExitCode.FAILED, f"{failed} example{'s' * (failed != 1)} failed")
 
@@ -129,6 +151,11 @@ def _run(provider: Provider) -> int:
     for key in uncovered_rules(provider):
         click.echo(f"{provider.name}: {key} is shown by no example")
     return failed
+
+
+def _run_as_json(provider: Provider) -> dict[str, Any]:
+    results = [{"key": one.key, "name": one.name, "problems": list(one.problems)} for one in run_examples(provider)]
+    return {"provider": provider.name, "examples": results, "uncovered": uncovered_rules(provider)}
 
 
 def _as_json(provider: Provider) -> dict[str, Any]:

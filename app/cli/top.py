@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _OFTEN_S: Final = 2.0
 _SHARE_OF_TIME: Final = 20.0
+_LONGEST_REST_S: Final = 5.0
 _UNITS: Final = {"ms": 0.001, "": 1.0, "s": 1.0, "min": 60.0, "h": 3600.0}
 _INTERVAL: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|)")
 
@@ -117,9 +118,9 @@ class _Eye:
         return self.sight
 
     async def rest(self, stop: asyncio.Event, every_s: float) -> None:
-        """Wait for the next picture; looking never takes more than a twentieth of the time."""
+        """Wait for the next picture; a database that is slow is asked less often."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), max(every_s, _SHARE_OF_TIME * self.took_s))
+            await asyncio.wait_for(stop.wait(), max(every_s, min(_LONGEST_REST_S, _SHARE_OF_TIME * self.took_s)))
 
 
 async def _watched(session: Session, account: str | None, every: float | None, show: _Show) -> None:

@@ -48,6 +48,9 @@ def as_json(sight: Sight) -> dict[str, Any]:
             }
             for one in picture.arrivals
         ],
+        "notifications": {
+            name: {"waiting": one.waiting, "dead": one.dead} for name, one in picture.undelivered.items()
+        },
         "parked": [_trouble_as_json(job) for job in picture.parked],
         "failed": [_trouble_as_json(job) for job in picture.failures],
     }

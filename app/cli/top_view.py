@@ -1,5 +1,6 @@
 """How ``top`` looks: one picture of everything, cut to the size of a terminal, or whole where nobody's screen ends."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _WIDE: Final = 110
 _LONGEST: Final = 300
+_MARKS: Final = re.compile(r"(<[^>]*>|\s)+")
 _BAR: Final = 8
 _NAME: Final = 16
 _NAME_WIDE: Final = 28
@@ -124,6 +126,8 @@ def _head(sight: Sight, width: int | None) -> Iterator[Text]:
     if sight.picture is not None:
         yield _line(_jobs(sight, sight.picture))
         yield _line(_landings(sight.picture, width))
+        if sight.account is None and any(one.waiting or one.dead for one in sight.picture.undelivered.values()):
+            yield _line(_undelivered(sight.picture))
 
 
 def _daemons(workers: "Sequence[WorkerStatus]", sight: Sight) -> Text:
@@ -166,6 +170,17 @@ def _landings(picture: "Picture", width: int | None) -> Text:
     half, most = delay_of(picture, 0.5), delay_of(picture, 0.95)
     if half is not None and most is not None:
         told.append(f" · delay p50 {duration(half)}, p95 {duration(most)}")
+    return told
+
+
+def _undelivered(picture: "Picture") -> Text:
+    """What receivers have not been told: it waits for its next try, or was given up."""
+    told = Text("untold")
+    for name, backlog in sorted(picture.undelivered.items()):
+        if backlog.waiting or backlog.dead:
+            told.append(f"  {_brief(name)} {backlog.waiting:,} waiting")
+        if backlog.dead:
+            told.append_text(Text.assemble(", ", (f"{backlog.dead:,} given up", "bold red")))
     return told
 
 
@@ -239,7 +254,7 @@ def _stands(lane: "LaneView", now: float) -> Text:
     if lane.until is not None:
         told.append(f", {_roughly(lane.until - now)} left")
     if lane.reason and lane.standing.value in _EXPLAINED:
-        told.append(f": {_brief(lane.reason)}")
+        told.append(f": {_reason(lane.reason)}")
     return told
 
 
@@ -247,7 +262,7 @@ def _troubles(jobs: Sequence[Job], sight: Sight, width: int | None) -> Table:
     made = _table(width, *_JOB, ("state", "left"), ("age", "right"), ("why", "rest"))
     for job in jobs:
         since = job.finished_at or job.intent_at or job.created_at
-        made.add_row(*_named(job), state_text(job.state), _age(sight.now - since), Text(_brief(job.reason or "")))
+        made.add_row(*_named(job), state_text(job.state), _age(sight.now - since), Text(_reason(job.reason or "")))
     return made
 
 
@@ -300,6 +315,11 @@ def _table(width: int | None, *columns: tuple[str, str]) -> Table:
 def _line(text: Text) -> Text:
     text.no_wrap, text.overflow = True, "ellipsis"
     return text
+
+
+def _reason(said: str) -> str:
+    """A reason without the marks of a page that a provider may have answered with."""
+    return printable(_MARKS.sub(" ", said[:_LONGEST])).strip()
 
 
 def _brief(said: str) -> str:

@@ -73,8 +73,10 @@ class AccountTable(Table):
 class RecurringTable(Table):
     """``[schedules.NAME]``: a job that recurs: exactly one for each tick, however many daemons run."""
 
-    account: Text = Field(description="the name of a configured account")
-    operation: Text = Field(description="what to ask for; `tidewaiter providers show PROVIDER` lists it")
+    account: Text = Field(description="the name of a configured account", examples=["newsletter"])
+    operation: Text = Field(
+        description="what to ask for; `tidewaiter providers show PROVIDER` lists it", examples=["statistics"]
+    )
     cron: Annotated[str, AfterValidator(check_cron)] = Field(
         description="minute, hour, day of the month, month, day of the week", examples=["15 4 * * *"]
     )
@@ -88,4 +90,5 @@ class RecurringTable(Table):
         default={},
         description="the operation's parameters; dates are ${today}, ${yesterday}, ${week}, ${month}, ${year}, "
         "with an offset and a format, as in ${today-7d:%Y%m%d}",
+        examples=[{"day": "${yesterday}"}],
     )

@@ -14,4 +14,6 @@ def from_folder(path: Path, info: ValidationInfo) -> Path:
 class Table(BaseModel):
     """A table: no key but its own, nothing changes later, and no message shows what was written."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True, defer_build=True
+    )

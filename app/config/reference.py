@@ -59,22 +59,22 @@ and `seconds`.
 | `configuration` | what `check-config` does |
 | `sqlite` | the library's version: some have a fault by which a database in WAL mode can be damaged |
 | `file system` | that the SQLite file lies on a disk of this machine |
-| `free space` | of the database's and the files' disks: below 5 % or 1 GB is a warning, below 100 MB a failure |
+| `free space` | where the database and the files are: below 1 GB is a warning, below 100 MB a failure |
 | `daemon` | whether one holds the SQLite file; no fault either way |
 | `database` | that it answers, and that its tables are those of this program |
 | `database clock` | how far the database's clock is from this machine's; more than 5 s is a warning |
-| `storage` | a file of 64 KiB, written, synced and deleted |
-| `account` | whether it is paused, in the database |
-| `dns` | that the provider's name resolves, and to addresses that the account may reach |
+| `storage` | that a file of 64 KiB can be written, synced and deleted, in a folder or a bucket |
+| `account` | whether it is paused, as the database has it |
+| `dns` | that the name resolves, and to addresses that may be reached: of every account, receiver and public address |
 | `tls` | that a connection comes about: the certificate's authority, name, and days left; fewer than 14 are a warning |
 | `login` | the provider's own probe, signed in as the daemon would, within the account's limits |
 | `clock` | the provider's clock against ours, by the Date of its reply; more than 30 s is a warning |
 | `callbacks` | that a request to the public address arrives at a Tidewaiter |
-| `http` | that the public address of the HTTP listener resolves, and its certificate |
-| `notifications` | the same of every address that is notified; nothing is sent there |
+| `http` | whether the HTTP listener is up; its public address has `dns` and `tls` looked at |
 
 Checks of accounts run side by side, each with a time limit of its own. The probe spends the account's rate limit as
-any other request does: the doctor counts its own, and does not know of those that a daemon makes at the same time.
+any other request does; of a daemon's requests the doctor knows those that the database knows, which is some seconds
+behind.
 """
 
 

@@ -21,7 +21,7 @@ async def look_at_sqlite(notes: Notes, file: Path, lock: DaemonLock) -> None:
     await look_at_file_system(notes, file)
     await look_at_room(notes, file)
     is_held = await asyncio.to_thread(lock.is_held)
-    notes.add("daemon", ok("a daemon is running") if is_held else info("no daemon is running"))
+    notes.add("daemon", info("a daemon is running" if is_held else "no daemon is running"))
 
 
 async def look_at_missing_file(notes: Notes, file: Path) -> None:

@@ -16,6 +16,7 @@ from app.transport.guard import blocked_kind
 _DAY_S: Final = 86_400.0
 _FEW_DAYS: Final = 14
 _CONNECT_S: Final = 15.0
+_HANDSHAKE_S: Final = 10.0  # of these
 _PORTS: Final = {"http": 80, "https": 443}
 
 # https://docs.openssl.org/3.0/man1/openssl-verification-options: the codes of X509_verify_cert_error_string.
@@ -75,6 +76,8 @@ async def look_at_name(
         notes.add("dns", failure(told, f"see that {key} is right, and DNS works"))
         return ()
     verdict = addresses_verdict(endpoint.host, addresses, private_ok=private_ok, permit=permit)
+    if verdict.status is Status.OK and addresses == [endpoint.host]:
+        return addresses  # an address itself: there is no name to tell anything of
     return () if notes.add("dns", verdict) is Status.FAILURE else addresses
 
 
@@ -103,6 +106,9 @@ async def _connected(endpoint: Endpoint, addresses: Sequence[str], clock: Clock,
                 return await _shaken_hands(endpoint, address, clock)
         except ssl.SSLError as refused:
             return tls_verdict(refused, endpoint.host, key)
+        except ConnectionAbortedError:
+            told = f"{endpoint} does not answer the TLS handshake"
+            return failure(told, f"see that {key} is https where it should be, and that the server is well")
         except OSError as failed:  # a time limit that has passed is one too
             error = failed
     if isinstance(error, TimeoutError):
@@ -115,7 +121,10 @@ async def _connected(endpoint: Endpoint, addresses: Sequence[str], clock: Clock,
 async def _shaken_hands(endpoint: Endpoint, address: str, clock: Clock) -> Verdict:
     context = _trust() if endpoint.tls else None
     name = endpoint.host if endpoint.tls else None
-    _, writer = await asyncio.open_connection(address, endpoint.port, ssl=context, server_hostname=name)
+    handshake_s = _HANDSHAKE_S if endpoint.tls else None
+    _, writer = await asyncio.open_connection(
+        address, endpoint.port, ssl=context, server_hostname=name, ssl_handshake_timeout=handshake_s
+    )
     try:
         if context is None:
             return ok(f"{endpoint} takes connections, without TLS")

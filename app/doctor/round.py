@@ -1,14 +1,16 @@
 """A round of checks: several at once, each with a time limit, their findings in the order of the checks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from app.clock import Clock
 from app.doctor.finding import Finding, Notes, failure
 
 AT_ONCE: Final = 8
+
+Tell: TypeAlias = Callable[[list[Finding]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +23,23 @@ class Check:
     limit_s: float = 60.0
 
 
-async def examine(checks: Sequence[Check], clock: Clock, *, at_once: int = AT_ONCE) -> AsyncIterator[list[Finding]]:
-    """Make the checks, so many at once; yields the findings of each, in their order, as soon as they are known."""
+async def examine(checks: Sequence[Check], clock: Clock, tell: Tell, *, at_once: int = AT_ONCE) -> None:
+    """Make the checks, so many at once; ``tell`` hears the findings of each, in their order, as they become known."""
     places = asyncio.Semaphore(at_once)
 
     async def made(check: Check) -> list[Finding]:
         async with places:
             return await _make(check, clock)
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(made(check)) for check in checks]
+    tasks = [asyncio.create_task(made(check)) for check in checks]
+    try:
         for task in tasks:
-            yield await task
+            tell(await task)
+    finally:
+        # Whoever is told may have had enough; a group of tasks would hide what ended it in a group of exceptions.
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _make(check: Check, clock: Clock) -> list[Finding]:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from random import Random
 from typing import Final
 
@@ -25,6 +26,17 @@ RETRY_S: Final = (5.0, 60.0, 300.0, 1800.0, 7200.0, 21_600.0, 43_200.0, 86_400.0
 _LONGEST_PAUSE_S: Final = 86_400.0
 _JITTER: Final = 0.1
 _ID_DIGITS: Final = 32
+
+
+class Status(StrEnum):
+    """Where a notification stands."""
+
+    WAITING = "waiting"
+    """It is to be delivered, for the first time or again."""
+    DELIVERED = "delivered"
+    """The receiver has taken it."""
+    DEAD = "dead"
+    """It was given up; a person may have it tried again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
+from app.domain.notification import Status
 from app.store.batch import PARAMETER, encode, rows_of
 from app.store.engine import Database
-from app.store.notifications import NOTIFICATION_COLUMNS, Notification, Status, notification_of
+from app.store.notifications import NOTIFICATION_COLUMNS, Notification, notification_of
 from app.store.tables import DatabaseNow, notifications
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import aiosqlite
-from alembic.migration import MigrationContext
-from sqlalchemy import Connection, event, select
+from sqlalchemy import Column, Connection, MetaData, Table, Text, event, inspect, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.clock import Clock
@@ -22,6 +21,9 @@ __all__ = ["Database", "HandleTakenError", "SchemaError", "SqliteConnect", "Stor
 
 SqliteConnect: TypeAlias = Callable[[], Awaitable[aiosqlite.Connection]]
 """Opens a connection to the SQLite file; a simulation brings one that needs no thread."""
+
+# https://alembic.sqlalchemy.org/en/latest/api/runtime.html: one row with the revision.
+_VERSIONS: Final = Table("alembic_version", MetaData(), Column("version_num", Text))
 
 # RETURNING came with it: https://www.sqlite.org/lang_returning.html
 _OLDEST_SQLITE: Final = (3, 35)
@@ -165,7 +167,10 @@ class Database:
 
 
 def _revision_of(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    """What Alembic noted in its table; ``None`` where there is none."""
+    if not inspect(connection).has_table(_VERSIONS.name):
+        return None
+    return connection.execute(select(_VERSIONS.c.version_num)).scalar()
 
 
 def _postgresql_engine(address: Address) -> AsyncEngine:

@@ -4,7 +4,6 @@ import asyncio
 import sqlite3
 from typing import Final
 
-import psycopg
 from sqlalchemy import exc
 
 _SQLITE_OUTSIDE: Final = {
@@ -79,6 +78,8 @@ def _from_driver(error: BaseException) -> StoreUnavailableError | None:
         code = getattr(error, "sqlite_errorcode", 0) & _SQLITE_PRIMARY_CODE
         what = _SQLITE_OUTSIDE.get(code)
         return None if what is None else _sentence(what, error, full=code == sqlite3.SQLITE_FULL)
+    import psycopg  # noqa: PLC0415  # takes 10 MB, and a daemon on SQLite has no other use for it
+
     if isinstance(error, psycopg.Error):
         if error.sqlstate is None:
             return _sentence("cannot be reached", error) if isinstance(error, psycopg.OperationalError) else None

@@ -2,25 +2,14 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
-from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import Executable, func, null, select, update
 
 from app.domain.job import State
+from app.domain.notification import Status
 from app.store.engine import Database
 from app.store.tables import DatabaseNow, notifications
-
-
-class Status(StrEnum):
-    """Where a notification stands."""
-
-    WAITING = "waiting"
-    """It is to be delivered, for the first time or again."""
-    DELIVERED = "delivered"
-    """The receiver has taken it."""
-    DEAD = "dead"
-    """It was given up; a person may have it tried again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain.job import Job
 from app.domain.machine import Update
 from app.domain.manifest import Artifact
-from app.domain.notification import MOST_LISTED, Subscription, body_of, message_id
+from app.domain.notification import MOST_LISTED, Status, Subscription, body_of, message_id
 from app.store.batch import PARAMETER, encode, rows_of, storable
 from app.store.tables import DatabaseNow, artifacts, notifications
 
-WAITING: Final = "waiting"
 _GIVEN: Final = ("endpoint", "message_id", "job_id", "account", "state", "at", "body")
 
 
@@ -80,7 +79,7 @@ def _as_stored(job: Job) -> Job:
 def _notification_insert(dialect: str) -> Executable:
     rows = rows_of(dialect, [(name, notifications.c[name].type) for name in _GIVEN])
     # Due by the database's clock, as everything that several daemons decide about notifications.
-    made = select(*rows.c, literal(WAITING, notifications.c.status.type), DatabaseNow())
+    made = select(*rows.c, literal(Status.WAITING.value, notifications.c.status.type), DatabaseNow())
     return notifications.insert().from_select([*_GIVEN, "status", "due_at"], made)
 
 

@@ -1,12 +1,13 @@
 """How everything stands at a glance: jobs by state, what is due in each lane, what has landed lately.
 
-A page, a terminal and a scrape look at it all the time, so nothing here walks through all jobs but the count by state,
-which reads an index only, and :class:`Overview` looks again only when that costs a twentieth of the time.
+A page, a terminal and a scrape look at it all the time, so nothing here walks through all jobs but two counts, which
+read an index only and seldom where it is long, and :class:`Overview` looks again only when that costs a twentieth of
+the time.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -27,6 +28,7 @@ from sqlalchemy import (
 
 from app.clock import Clock
 from app.domain.job import Job, State, Track
+from app.store import notifications
 from app.store.accounts import AccountStore, Pause
 from app.store.codec import JOB_COLUMNS, job_of
 from app.store.jobs import JobStore
@@ -42,6 +44,7 @@ _MOST_RECENT: Final = 20
 _MOST_TROUBLES: Final = 5
 _DAY_S: Final = 86_400.0
 _FRESH_S: Final = 1.0
+_STALE_S_PER_JOB: Final = 1e-5  # ten seconds for a million
 _SHARE_OF_TIME: Final = 20.0
 
 
@@ -88,7 +91,8 @@ class Arrival:
 class Picture:
     """Everything at one moment: ``at`` in epoch seconds; ``minutes`` are those of the last hour, oldest first.
 
-    ``parked`` and ``failures`` (failed or expired within that hour) are the newest few of them.
+    ``parked`` and ``failures`` (failed or expired within that hour) are the newest few of them; ``undelivered`` is what
+    each endpoint for notifications has not taken.
     """
 
     at: float
@@ -101,6 +105,16 @@ class Picture:
     arrivals: Sequence[Arrival]
     parked: Sequence[Job]
     failures: Sequence[Job]
+    undelivered: Mapping[str, notifications.Backlog] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Census:
+    """How many jobs are in each state, and how many of each lane have not ended, at one moment."""
+
+    at: float
+    states: Mapping[State, int]
+    lives: Mapping[int, int]
 
 
 class OverviewStore:
@@ -115,6 +129,8 @@ class OverviewStore:
         self._jobs = jobs
         self._lanes = LaneStore(jobs.database)
         self._accounts = AccountStore(jobs.database)
+        self._counted = _Census(0.0, {}, {})
+        self._notifications = notifications.NotificationStore(jobs.database)
 
     async def picture(self, now: float, account: str | None = None) -> Picture:
         """Everything, as of ``now`` (epoch seconds).
@@ -123,7 +139,7 @@ class OverviewStore:
         """
         return Picture(
             now,
-            await self.counts(),
+            (await self._census(now)).states,
             await self._lanes.every(),
             await self._lanes.workers(),
             await self._accounts.paused(),
@@ -132,18 +148,28 @@ class OverviewStore:
             await self.arrivals(account=account, since=0.0 if account is None else now - _DAY_S),
             await self._jobs.find(account=account, states=[State.PARKED], limit=_MOST_TROUBLES),
             await self.failures(now, account),
+            await self._notifications.backlogs(),
         )
 
     async def counts(self) -> dict[State, int]:
         """How many jobs are in each state."""
         return await self._jobs.counts()
 
+    async def _census(self, now: float) -> "_Census":
+        """Both counts of all jobs, as they were a moment ago where there are so many that counting takes its time."""
+        age_s, stale_s = now - self._counted.at, sum(self._counted.states.values()) * _STALE_S_PER_JOB
+        if stale_s < _FRESH_S or not 0.0 <= age_s < stale_s:
+            lives = {row[0]: row[1] for row in await self._rows(_LIVES)}
+            self._counted = _Census(now, await self.counts(), lives)
+        return self._counted
+
     async def backlogs(self, now: float) -> dict[int, Backlog]:
         """What is due in each lane at ``now``."""
         found: dict[int, Backlog] = {}
-        for number, live, *of_tracks in await self._rows(_BACKLOGS, now=now, most=MOST_DUE + 1):
+        lives = (await self._census(now)).lives
+        for number, *of_tracks in await self._rows(_BACKLOGS, now=now, most=MOST_DUE + 1):
             due, first = sum(of_tracks[:2]), [at for at in of_tracks[2:] if at is not None and at <= now]
-            found[number] = Backlog(number, live, min(due, MOST_DUE + 1), min(first, default=None))
+            found[number] = Backlog(number, lives.get(number, 0), min(due, MOST_DUE + 1), min(first, default=None))
         return found
 
     async def minutes(self, now: float, account: str | None = None) -> list[Minute]:
@@ -189,6 +215,11 @@ class Overview:
         self._picture: Picture | None = None
         self._good_until = 0.0
 
+    @property
+    def last(self) -> Picture | None:
+        """The picture that was drawn last, however old it is; ``None`` before the first."""
+        return self._picture
+
     async def look(self) -> Picture:
         """A picture that is at most a second old, or twenty times as old as drawing it takes.
 
@@ -221,9 +252,9 @@ def _first_due(track: Track) -> ScalarSelect[float]:
     return select(jobs.c.due_at).where(*of_stream).order_by(jobs.c.due_at).limit(1).scalar_subquery()
 
 
-_LIVE: Final = select(func.count()).where(jobs.c.lane == lanes.c.id, jobs.c.due_at.is_not(None)).scalar_subquery()
+_LIVES: Final = select(jobs.c.lane, func.count()).where(jobs.c.due_at.is_not(None)).group_by(jobs.c.lane)
 _BACKLOGS: Final = select(
-    lanes.c.id, _LIVE, _due(Track.ASK), _due(Track.FETCH), _first_due(Track.ASK), _first_due(Track.FETCH)
+    lanes.c.id, _due(Track.ASK), _due(Track.FETCH), _first_due(Track.ASK), _first_due(Track.FETCH)
 )
 _ACCOUNT: Final = bindparam("account", type_=Text())
 _WANTED: Final = or_(_ACCOUNT.is_(None), jobs.c.account == _ACCOUNT)

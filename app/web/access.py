@@ -27,6 +27,8 @@ SESSION_S: Final = 12 * 3600.0
 SESSION_COOKIE: Final = "tidewaiter_session"
 SIGN_IN: Final = "/login"
 """Where a browser shows its token; whoever has none yet is sent there."""
+SIGN_OUT: Final = "/logout"
+"""Where a browser forgets it; anybody may."""
 STATIC: Final = "/static/"
 """Below it is what pages look like: open to everybody, and the same for everybody."""
 _SAFE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
@@ -135,7 +137,7 @@ class Access:
         return f"{token.name}.{until}.{_signature(token, until)}"
 
     def _needed(self, request: web.Request, *, is_safe: bool) -> Role:
-        if request.path == SIGN_IN:
+        if request.path in (SIGN_IN, SIGN_OUT):
             return Role.NOBODY
         if is_safe and (request.path in self._open_paths or request.path.startswith(STATIC)):
             return Role.NOBODY

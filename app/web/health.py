@@ -84,6 +84,10 @@ class Health:
         body, content_type = self._metrics.exposition(request.headers.get("Accept", ""), now)
         return web.Response(body=body, headers={"Content-Type": content_type})
 
+    def storage_trouble(self) -> str | None:
+        """Why downloads wait in this process, where they do."""
+        return None if self._metrics.daemon().storage_open else "It takes no files now; the log says why."
+
     async def _failing(self) -> dict[str, str]:
         """What keeps the process from being ready, each with the reason."""
         failing: dict[str, str] = {}

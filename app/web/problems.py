@@ -2,9 +2,9 @@
 
 import http
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
@@ -93,8 +93,15 @@ def problem_of(error: Exception) -> ProblemError | None:
             return None
 
 
-def middleware(log: EventLog) -> Middleware:
-    """Turns every error into a problem document; one of ours is told in the log, and to the caller only that it was."""
+ErrorPage: TypeAlias = Callable[[web.Request, ProblemError], web.Response | None]
+"""Tells a person of a problem; ``None`` where a program asked."""
+
+
+def middleware(log: EventLog, error_page: ErrorPage | None = None) -> Middleware:
+    """Turns every error into a problem document, or a page of that where a person asked.
+
+    One of ours is told in the log, and to the caller only that it was.
+    """
 
     @web.middleware
     async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -110,7 +117,9 @@ def middleware(log: EventLog) -> Middleware:
                 log.emit(
                     "http.failed", method=request.method, path=request.path, reason=f"{type(error).__name__}: {error}"
                 )
-        return (problem or ProblemError(500, "this is a fault of Tidewaiter; its log says more")).response()
+        told = problem or ProblemError(500, "this is a fault of Tidewaiter; its log says more")
+        page = error_page(request, told) if error_page is not None else None
+        return page or told.response()
 
     return answered
 

@@ -27,10 +27,19 @@ _HEADERS: Final = {
 }
 
 
-def make_application(routes: Iterable[web.AbstractRouteDef], access: Access, log: EventLog) -> web.Application:
-    """The application with these routes, behind the access rule; every error is a problem document."""
+def make_application(
+    routes: Iterable[web.AbstractRouteDef],
+    access: Access,
+    log: EventLog,
+    *,
+    error_page: problems.ErrorPage | None = None,
+) -> web.Application:
+    """The application with these routes, behind the access rule.
+
+    Every error is a problem document, or what ``error_page`` makes of it where a person asked.
+    """
     application = web.Application(
-        middlewares=[problems.middleware(log), access.middleware()], client_max_size=_LARGEST_BODY
+        middlewares=[problems.middleware(log, error_page), access.middleware()], client_max_size=_LARGEST_BODY
     )
     application.on_response_prepare.append(_add_headers)
     application.add_routes(routes)

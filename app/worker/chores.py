@@ -6,12 +6,12 @@ from contextlib import suppress
 
 from app.clock import Clock
 from app.domain.job import State
+from app.domain.notification import Status
 from app.log import EventLog
 from app.storage.base import Storage, StorageError
 from app.store.deliveries import DeliveryStore
 from app.store.engine import StoreUnavailableError
 from app.store.jobs import JobStore
-from app.store.notifications import Status
 from app.worker.lane import Lane
 from app.worker.nap import Nap
 from app.worker.narrator import Narrator

@@ -78,6 +78,7 @@ class Leases:
         self._lanes: dict[int, Lane] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._ending = False
+        self._has_left = False
         self._in_touch = False
         self._tried_at: float | None = None
         self._group: asyncio.TaskGroup | None = None
@@ -175,16 +176,24 @@ class Leases:
         return not pending
 
     async def give_back(self) -> None:
-        """Free every lane that is still ours and leave the list of workers."""
-        states = {number: lane.state() for number, lane in self._lanes.items()}
-        await self._store.give_back(self._identity.owner, states)
-        await self._store.forget(self._identity.owner)
-        for number, lane in self._lanes.items():
-            self._log.emit("lane.given_back", lane=number, account=lane.row.account)
-        self._lanes.clear()
+        """Free every lane that is still ours and leave the list of workers.
+
+        A renewal at the same moment would take lanes that are free for lost, and put this daemon on the list again: it
+        is waited for, and none follows.
+        """
+        async with self._one_round:
+            self._has_left = True
+            states = {number: lane.state() for number, lane in self._lanes.items()}
+            await self._store.give_back(self._identity.owner, states)
+            await self._store.forget(self._identity.owner)
+            for number, lane in self._lanes.items():
+                self._log.emit("lane.given_back", lane=number, account=lane.row.account)
+            self._lanes.clear()
 
     async def _round(self) -> None:
         """One renewal, and what follows from it."""
+        if self._has_left:
+            return
         me = self._identity
         await self._store.beat(me.owner, me.host, me.pid, me.version, self._lease_s)
         await self._renew()

@@ -36,6 +36,7 @@ _UNKNOWN_EVERY_S: Final = 60.0
 _UNKNOWN_GROUP: Final = 500
 _STORE_RETRY_S: Final = 1.0
 _GONE: Final = 410
+_LONGEST_ERROR: Final = 500
 
 
 class Notifier:
@@ -92,7 +93,8 @@ class Notifier:
             # Another daemon would find the claims lapsed, a minute later.
             with suppress(StoreUnavailableError):
                 await self._settle()
-                await self._store.release(list(self._claimed.values()))
+                if self._claimed:
+                    await self._store.release(list(self._claimed.values()))
 
     async def _round(self, group: asyncio.TaskGroup) -> None:
         """Note what has ended, begin what is due, and wait until there is more to do."""
@@ -148,7 +150,7 @@ class Notifier:
             return Attempt(claimed, delivered=True)
         said = f"HTTP {answer.status} {answer.phrase}".strip()
         if answer.status == _GONE:
-            return Attempt(claimed, delivered=False, error=f"{said}: the receiver wants to hear no more")
+            return self._failed(claimed, f"{said}: the receiver wants to hear no more", again=False)
         if 300 <= answer.status < 400:
             return self._failed(claimed, f"{said}: redirects are not followed; configure where it leads to")
         asked_s = retry_after(answer.headers, self._clock.now())
@@ -156,9 +158,11 @@ class Notifier:
             self._rest(claimed.notification.endpoint, asked_s)
         return self._failed(claimed, said, asked_s)
 
-    def _failed(self, claimed: Claimed, error: str, asked_s: float | None = None) -> Attempt:
-        again_in_s = retry_in(claimed.notification.attempts, self._rand, asked_s)
-        return Attempt(claimed, delivered=False, error=self._log.redactor.clean(error), again_in_s=again_in_s)
+    def _failed(self, claimed: Claimed, error: str, asked_s: float | None = None, *, again: bool = True) -> Attempt:
+        again_in_s = retry_in(claimed.notification.attempts, self._rand, asked_s) if again else None
+        # Half a secret would not be recognised, so it is cleaned first.
+        told = self._log.redactor.clean(error)[:_LONGEST_ERROR]
+        return Attempt(claimed, delivered=False, error=told, again_in_s=again_in_s)
 
     def _rest(self, endpoint: str, asked_s: float) -> None:
         """Who asks to be left alone means the others that wait for him, too."""

@@ -93,7 +93,7 @@ async def _daemon(world: World, disk: _Disk, folder: _Folder, *, is_cut: bool = 
     await database.close()
 
 
-class _Day:
+class Day:
     """A day with a daemon: somebody submits jobs, and things happen."""
 
     def __init__(self, world: World) -> None:
@@ -182,7 +182,7 @@ class _Day:
 
 
 async def _bad(world: World) -> str:
-    day = _Day(world)
+    day = Day(world)
     async with day.daemon(is_cut=True):
         await day.submit("by-url", "CAMPAIGNS")
         await day.pass_(20)
@@ -216,6 +216,7 @@ async def _say_what_cannot_be_brought_about(world: World) -> None:
         ("http.failed", {"reason": "KeyError: 'page'", "method": "GET", "path": "/"}),
         ("log.dropped", {"lines": 212}),
         ("schedule.refused", {"schedule": "daily", "account": "by-url", "reason": "export_type is no known type"}),
+        ("notification.died", {"notification": 7, "endpoint": "crm", "job": 3, "reason": "HTTP 410: Gone"}),
         ("schedule.missed", {"schedule": "daily", "account": "by-url", "ticks": 2, "catch_up": "skip"}),
     )
     for name, fields in said:
@@ -226,7 +227,7 @@ async def _say_what_cannot_be_brought_about(world: World) -> None:
 
 async def _good(world: World) -> str:
     """Half a day with jobs, and with the hiccups that every day has."""
-    day = _Day(world)
+    day = Day(world)
     async with day.daemon():
         for export_type in ("LISTS", "OPENS", "CLICKS", "SENT"):
             await day.submit("by-url", export_type)

@@ -47,8 +47,9 @@ BOTH = [pytest.param(rule, id=f"loki-{rule.name}") for rule in LOKI.values()] + 
     pytest.param(rule, id=f"elastic-{rule.name}") for rule in ELASTIC.values()
 ]
 
-# What has to be among the lines that a rule looked at when it fired, and the account that it has to name.
+# What has to be among the lines that a rule looked at when it fired, and what it has to name.
 EXPECTED: Mapping[str, tuple[str, str | None]] = {
+    "TidewaiterNotificationDied": ("notification.died", "endpoint=crm"),
     "TidewaiterSilent": ("", None),
     "TidewaiterDaemonFailed": ("daemon.failed", None),
     "TidewaiterEventLoopLate": ("heartbeat", None),
@@ -57,14 +58,14 @@ EXPECTED: Mapping[str, tuple[str, str | None]] = {
     "TidewaiterDatabaseUnavailable": ("store.unavailable", None),
     "TidewaiterLanesLost": ("lane.lost", None),
     "TidewaiterJobsLate": ("heartbeat", None),
-    "TidewaiterJobParked": ("job.parked", "by-url"),
-    "TidewaiterJobsFailing": ("job.failed", "by-redirect"),
-    "TidewaiterReplyNotUnderstood": ("job.unmapped", "by-url"),
-    "TidewaiterStepCrashed": ("job.crashed", "by-url"),
-    "TidewaiterScheduleRefused": ("schedule.refused", "by-url"),
-    "TidewaiterScheduleMissed": ("schedule.missed", "by-url"),
-    "TidewaiterAccountRefused": ("account.refused", "by-redirect"),
-    "TidewaiterThrottled": ("account.paused", "by-url"),
+    "TidewaiterJobParked": ("job.parked", "account=by-url"),
+    "TidewaiterJobsFailing": ("job.failed", "account=by-redirect"),
+    "TidewaiterReplyNotUnderstood": ("job.unmapped", "account=by-url"),
+    "TidewaiterStepCrashed": ("job.crashed", "account=by-url"),
+    "TidewaiterScheduleRefused": ("schedule.refused", "account=by-url"),
+    "TidewaiterScheduleMissed": ("schedule.missed", "account=by-url"),
+    "TidewaiterAccountRefused": ("account.refused", "account=by-redirect"),
+    "TidewaiterThrottled": ("account.paused", "account=by-url"),
     "TidewaiterStoragePaused": ("storage.paused", None),
 }
 
@@ -83,11 +84,13 @@ def good() -> list[Line]:
 
 @pytest.mark.parametrize("rule", BOTH)
 def test_a_rule_fires_on_its_trouble(rule: Rule, bad: list[Line]) -> None:
-    """Soon after the trouble began, for the account that has it, and never without its lines in sight."""
-    event, account = EXPECTED[rule.name]
+    """Soon after the trouble began, for whom it concerns, and never without its lines in sight."""
+    event, whose = EXPECTED[rule.name]
+    name, _, value = (whose or "").partition("=")
+    labels = frozenset({(name, value)} if whose else ())
     firings = replay(rule.query, bad)
     assert firings, "it never fires"
-    assert {frozenset(firing.labels) for firing in firings} == {frozenset({("account", account)} if account else ())}
+    assert {firing.labels for firing in firings} == {labels}
     for firing in firings:
         of_trouble = [line for line in firing.lines if line.fields["event"] == event]
         assert bool(of_trouble) == bool(event)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 
-from tests.bench import budget, download, million, polls, simulated
+from tests.bench import budget, download, million, polls, simulated, surface
 from tests.bench.processes import BenchError, Cores
 from tests.bench.report import Finding, as_json, table
 
@@ -20,6 +20,7 @@ _BENCHMARKS: Mapping[str, _Benchmark] = {
     "million": lambda folder, cores, _seconds: million.measure(folder, cores, _say),
     "budget": lambda folder, cores, _seconds: budget.measure(folder, cores, _say),
     "download": lambda folder, cores, _seconds: download.measure(folder, cores, _say),
+    "surface": lambda folder, cores, seconds: surface.measure(folder, cores, seconds, _say),
     "simulation": lambda folder, _cores, _seconds: simulated.measure(folder, _say),
 }
 _started_at = time.monotonic()
@@ -44,9 +45,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument(
-        "benchmarks", nargs="*", metavar="polls|million|budget|download|simulation", help="which; all unless told"
-    )
+    parser.add_argument("benchmarks", nargs="*", metavar="|".join(_BENCHMARKS), help="which; all unless told")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of a window of the polls (default: 10)")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.add_argument("--check", action="store_true", help="end with code 1 when a target is missed")

@@ -44,8 +44,8 @@ class DaemonUnderTest:
     folder: Path
 
     @classmethod
-    def configure(cls, folder: Path, database: str, origin: str) -> "DaemonUnderTest":
-        """Write the configuration of a daemon with one Symplify account into ``folder``, which is made."""
+    def configure(cls, folder: Path, database: str, origin: str, more: str = "") -> "DaemonUnderTest":
+        """Write the configuration of a daemon with one Symplify account, and ``more``, into a new ``folder``."""
         folder.mkdir()
         text = _CONFIG.format(
             database=database,
@@ -56,7 +56,7 @@ class DaemonUnderTest:
             token=TOKEN,
             concurrency=CONCURRENCY,
         )
-        (folder / "tidewaiter.toml").write_text(text)
+        (folder / "tidewaiter.toml").write_text(text + more)
         return cls(folder)
 
     @property

@@ -9,8 +9,9 @@ from aiohttp import web
 from sqlalchemy import text
 
 from app.clock import SystemClock
+from app.domain.notification import Status
 from app.store.engine import Database
-from app.store.notifications import NotificationStore, Status
+from app.store.notifications import NotificationStore
 from tests.chaos.rig import drain, kill, rig
 from tests.worker.receiver import SECRET, receiver
 

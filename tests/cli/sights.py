@@ -58,6 +58,7 @@ def picture(**changes: Any) -> Picture:
         parked=[
             job(77, state=State.PARKED, finished_at=None, intent_at=NOW - 7300.0, reason="the submit was not answered")
         ],
+        undelivered={},
         failures=[job(78, state=State.FAILED, reason="the provider refused it: 422 unknown period")],
     )
     return replace(made, **changes)

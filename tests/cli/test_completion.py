@@ -23,6 +23,8 @@ provider = "symplify"
 token_file = "/nowhere/that/this/user/may/read"
 [accounts.networks]
 provider = "mine"
+[notifications.ops]
+url = "https://ops.example/hook/a-secret"
 [schedules.nightly-opens]
 account = "newsletter"
 operation = "statistics"
@@ -92,6 +94,9 @@ def offered(line: str) -> list[str]:
         ("tidewaiter jobs list --operation ", ["statistics", "base", "other"]),
         ("tidewaiter accounts pause ne", ["newsletter", "networks"]),
         ("tidewaiter schedules next ", ["nightly-opens"]),
+        ("tidewaiter notifications list --endpoint ", ["ops"]),
+        ("tidewaiter config init --provider mi", ["mine"]),
+        ("tidewaiter notifications test ", ["ops"]),
         ("tidewaiter providers show sym", ["symplify"]),
         ("tidewaiter providers show m", ["mine"]),
         ("tidewaiter completion ", ["bash", "zsh", "fish"]),
@@ -169,7 +174,7 @@ def test_built_in_specs_are_called_like_their_files() -> None:
     assert [registry.get(name).file for name in registry.names()] == [f"catalog/{n}.toml" for n in registry.names()]
 
 
-@pytest.mark.parametrize("module", ["submit", "run", "jobs", "accounts", "schedules", "completion"])
+@pytest.mark.parametrize("module", ["submit", "run", "jobs", "accounts", "schedules", "notifications", "completion"])
 def test_what_is_completed_loads_quickly(module: str) -> None:
     """Neither the database's library nor the network's is loaded to complete or explain the daily commands."""
     script = (

@@ -175,10 +175,14 @@ def test_what_a_provider_said_cannot_steer_the_terminal(place: Place) -> None:
 def test_the_tables(place: Place) -> None:
     """Upgrade, current and check tell where the database is, by word and exit code."""
     place("db", "current", code=ExitCode.FAILED)
+    assert json.loads(place("db", "current", "--json", code=ExitCode.FAILED).stdout) == {"revision": None}
     assert "it was at none" in place("db", "upgrade").stdout
     revision = place("db", "current").stdout.strip()
     assert place("db", "upgrade").stdout == f"the database is at revision {revision}\n"
     assert place("db", "check").stdout == "the tables are what this program needs\n"
+    assert place.json("db", "upgrade") == {"revision": revision, "before": revision}
+    assert place.json("db", "current") == {"revision": revision}
+    assert place.json("db", "check") == {"differences": []}
     with sqlite3.connect(place.folder / "tidewaiter.db") as database:
         database.execute("ALTER TABLE jobs ADD COLUMN surprise TEXT")
     database.close()

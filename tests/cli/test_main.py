@@ -52,6 +52,30 @@ def test_every_command_explains_itself_with_an_example(path: tuple[str, ...], pl
     assert f"  tidewaiter {' '.join(path)}" in text.split("Example")[-1]
 
 
+@pytest.mark.parametrize("path", EVERY)
+def test_every_option_explains_itself(path: tuple[str, ...]) -> None:
+    """An option says in a sentence what it is for."""
+    for one in EVERY[path].params:
+        if isinstance(one, click.Option):
+            assert one.help, f"{' '.join(path)} {one.opts[-1]} has no help"
+            assert one.help.partition("  [")[0].endswith("."), f"{one.opts[-1]}: {one.help}"
+
+
+def test_whatever_prints_data_prints_it_as_json_too() -> None:
+    """Without --json are only those that run, write a file, or print what is for a program already."""
+    without = {path for path, command in EVERY.items() if not any("--json" in one.opts for one in command.params)}
+    groups = {path for path, command in EVERY.items() if isinstance(command, click.Group)}
+    emulators = {path for path in EVERY if path[0] == "emulate"}
+    assert without - groups - emulators == {
+        ("serve",),
+        ("demo",),
+        ("completion",),
+        ("config", "init"),
+        ("config", "schema"),
+        ("providers", "schema"),
+    }
+
+
 @pytest.mark.parametrize("argument", ["--help", "--version"])
 def test_help_and_version_load_nothing_heavy(argument: str) -> None:
     """Both answer at once: neither the database's library nor the network's is imported for them."""

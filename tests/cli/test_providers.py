@@ -103,6 +103,9 @@ def test_linting(place: Place, tmp_path: Path) -> None:
     assert any(line.startswith("b.toml: line 1") for line in lines)
     assert any(line.startswith("gone.toml: cannot be read") for line in lines)
     assert result.stderr == f"tidewaiter: {len(lines)} faults\n"
+    faults = place.json("providers", "lint", "a.toml", "b.toml", "gone.toml", code=ExitCode.CONFIG)
+    assert ("a.toml", "colour") in {(one["file"], one["key"]) for one in faults}
+    assert len(faults) == len(lines)
 
 
 @pytest.mark.parametrize("name", Registry.load().names())
@@ -119,6 +122,12 @@ def test_an_example_that_does_not_hold(place: Place, tmp_path: Path) -> None:
     assert "999999" in result.stdout
     assert "101111" in result.stdout
     assert result.stderr == "tidewaiter: 1 example failed\n"
+    result = place("providers", "test", "mine.toml", "--json", code=ExitCode.FAILED)
+    (told,) = json.loads(result.stdout)
+    assert (told["provider"], told["uncovered"]) == ("symplify", [])
+    assert [one["name"] for one in told["examples"] if one["problems"]] == [
+        one["name"] for one in told["examples"] if "101111" in str(one["problems"])
+    ]
     (tmp_path / "mine.toml").write_text("name = 1")
     place("providers", "test", "mine.toml", code=ExitCode.CONFIG)
 

@@ -12,6 +12,7 @@ from app.cli.top_json import as_json
 from app.cli.top_marks import bar, sparkline
 from app.cli.top_view import Sight, fitting, shares, whole
 from app.domain.job import State
+from app.store.notifications import Backlog
 from tests.cli.sights import LEASE_S, NOW, busy, job, lane, minutes, picture
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07<script>alert(1)</script>\r\n\t\x9b31m\u202e[bold]markup[/bold]" + "x" * 5000
@@ -105,6 +106,15 @@ def test_trouble_with_the_database() -> None:
     assert any("OPENS-0.json" in line for line in lines)
     first = Sight("sqlite:///x", NOW, None, (), LEASE_S, trouble="The database does not answer.")
     assert shown(fitting(first, 80, 24), 80)[1].rstrip() == "The database does not answer. Trying again."
+
+
+def test_what_receivers_were_not_told() -> None:
+    """A line of its own says so, and only where there is something to say."""
+    untold = {"ops": Backlog(3, None, 2), "quiet": Backlog(), "mail": Backlog(waiting=1)}
+    lines = shown(fitting(busy(picture=picture(undelivered=untold)), 80, 24), 80)
+    assert lines[4].rstrip() == "untold  mail 1 waiting  ops 3 waiting, 2 given up"
+    assert len(lines) == 24
+    assert not any(line.startswith("untold") for line in shown(whole(busy()), 4096))
 
 
 def test_one_account() -> None:

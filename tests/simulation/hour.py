@@ -41,13 +41,13 @@ def run_hour(seed: int, plan: Plan, template: Path, look: Callable[[World], Awai
     """
 
     async def live(world: World) -> T:
-        await _live(world, plan)
+        await live_through(world, plan)
         return await look(world)
 
     return in_world(seed, template, live)
 
 
-async def _live(world: World, plan: Plan) -> None:
+async def live_through(world: World, plan: Plan) -> None:
     """Daemon after daemon, cut off or drained at moments that the seed chooses, until every job has ended."""
     rand, clock = world.rand, world.clock
     length_s = plan.hours * 3600.0

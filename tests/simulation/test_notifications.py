@@ -12,12 +12,12 @@ from random import Random
 
 from app.domain import outcome as o
 from app.domain.job import TERMINAL
-from app.domain.notification import RETRY_S, Subscription
+from app.domain.notification import RETRY_S, Status, Subscription
 from app.domain.wire import WireRequest
 from app.log import configure
 from app.store.deliveries import DeliveryStore
 from app.store.engine import Database
-from app.store.notifications import Notification, NotificationStore, Status
+from app.store.notifications import Notification, NotificationStore
 from app.transport.webhook import Endpoint, WebhookSender
 from app.transport.wire import Timeouts
 from app.worker.notifier import OVERDUE_S, Notifier

@@ -55,6 +55,7 @@ class World:
     schedule: dict[str, float] = field(default_factory=lambda: {"deadline_s": 6 * 3600.0})
     limits: dict[str, float] = field(default_factory=lambda: {"requests": 60, "period_s": 60.0})
     asked_for: list[int] = field(default_factory=list)
+    notifications: dict[str, dict[str, object]] = field(default_factory=dict)
 
     @property
     def database_path(self) -> Path:
@@ -110,6 +111,7 @@ def _config(world: World) -> Config:
             "storage": {"root": str(world.root / "exports")},
             "worker": {"lease_s": 60.0, "lookout_s": 20.0, "drain_s": 10.0},
             "accounts": accounts,
+            "notifications": world.notifications,
             "retention": {},
             "log": {},
             "providers": {},

@@ -7,10 +7,10 @@ from sqlalchemy import text
 
 from app.domain import outcome as o
 from app.domain.job import TERMINAL
-from app.domain.notification import Subscription
+from app.domain.notification import Status, Subscription
 from app.store.deliveries import Attempt, Claimed, DeliveryStore
 from app.store.engine import Database
-from app.store.notifications import Notification, NotificationStore, Status
+from app.store.notifications import Notification, NotificationStore
 from tests.store.scene import Scene
 
 LEASE_S = 60.0

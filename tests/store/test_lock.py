@@ -38,6 +38,21 @@ def test_one_at_a_time(tmp_path: Path) -> None:
     second.release()
 
 
+def test_looking_takes_nothing(tmp_path: Path) -> None:
+    """Whether somebody has the lock can be asked without taking it, and without making its file."""
+    url = f"sqlite:///{tmp_path}/x.db"
+    held, other = _lock(url), _lock(url)
+    assert not other.is_held()
+    assert not other.path.exists()
+    assert held.try_acquire()
+    assert held.is_held()
+    assert other.is_held()
+    held.release()
+    assert not other.is_held()
+    assert held.try_acquire()
+    held.release()
+
+
 def test_postgresql_needs_none() -> None:
     """PostgreSQL serves many daemons."""
     assert DaemonLock.of("postgresql://host/x") is None

@@ -11,10 +11,10 @@ from sqlalchemy import event, text
 from app.domain import outcome as o
 from app.domain.job import TERMINAL, Job, State
 from app.domain.machine import advance
-from app.domain.notification import MOST_LISTED, Subscription, message_id
+from app.domain.notification import MOST_LISTED, Status, Subscription, message_id
 from app.store.engine import Database
 from app.store.jobs import FencedUpdate
-from app.store.notifications import Notification, NotificationStore, Status
+from app.store.notifications import Notification, NotificationStore
 from tests.store.scene import NOW, OWNER, POLICY, Scene, artifact
 
 EVERY_END = Subscription("ops", TERMINAL)

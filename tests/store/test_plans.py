@@ -8,10 +8,11 @@ from sqlalchemy import Engine, event, text
 
 from app.domain import outcome as o
 from app.domain.job import State, Track
+from app.domain.notification import Status
 from app.store.deliveries import DeliveryStore
 from app.store.hints import HintStore
 from app.store.listing import JobList, Wanted
-from app.store.notifications import NotificationStore, Status
+from app.store.notifications import NotificationStore
 from tests.store.scene import NOW, OWNER, Scene
 
 WAITING = 20_000
@@ -123,7 +124,6 @@ async def test_group_commit_looks_up_each_job(scene: Scene) -> None:
         (Wanted(account="acme"), "jobs_listed"),
         (Wanted(account="nobody"), "jobs_listed"),
         (Wanted(account="acme", states=[State.FAILED, State.POLLING]), "jobs_listed"),
-        (Wanted(account="acme", states=[State.POLLING], operation="nothing"), "jobs_listed"),
         (Wanted(unique_key="night"), "jobs_keys"),
         (Wanted(search="night"), "jobs_keys"),
     ],

@@ -15,12 +15,12 @@ from sqlalchemy import text
 from app.clock import SystemClock
 from app.domain import outcome as o
 from app.domain.job import TERMINAL, Job
-from app.domain.notification import Subscription
+from app.domain.notification import Status, Subscription
 from app.domain.signing import keys_of
 from app.log import configure
 from app.store.deliveries import DeliveryStore
 from app.store.engine import Database
-from app.store.notifications import Notification, NotificationStore, Status
+from app.store.notifications import Notification, NotificationStore
 from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.webhook import Endpoint, WebhookSender
 from app.transport.wire import Timeouts

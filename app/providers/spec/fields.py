@@ -36,7 +36,9 @@ class UnfitError(ValueError):
 class Table(BaseModel):
     """A table of a spec: unknown keys are errors, values keep their TOML type, nothing changes after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, defer_build=True
+    )  # one validator for a whole file, not one for each table
 
 
 class Variant(Table):

@@ -4,7 +4,8 @@ from typing import Any, Final
 
 from aiohttp import hdrs, web
 
-from app.store.notifications import Notification, Status
+from app.domain.notification import Status
+from app.store.notifications import Notification
 from app.web.api import shapes
 from app.web.api.cursors import Page
 from app.web.api.listing import CURSOR, LIMIT, TEXT, limit_of

@@ -23,7 +23,7 @@ JobNumber: TypeAlias = Annotated[int, Field(ge=1, le=2**63 - 1)]
 class Incoming(BaseModel):
     """What a caller sends: no other members, no text for a number."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class NewJob(Incoming):
@@ -65,7 +65,7 @@ class PauseReason(Incoming):
 class Outgoing(BaseModel):
     """What is answered. Members may be added; no caller should mind one that it does not know."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class JobShape(Outgoing):

@@ -257,8 +257,9 @@ async def serving(
         async with AiohttpWire() as wire:
             news, stop, metrics = News(), asyncio.Event(), Metrics()
             seams = Seams(clock, Random(7), wire, database, storage, metrics, news.tell)
-            health = health_of(config, Vitals(stop), metrics, database, clock=clock, log=log)
-            site = website(Running(bind(config)), health, seams, log, news=news, listening=bound, stop=stop)
+            vitals = Vitals(stop)
+            health = health_of(config, vitals, metrics, database, clock=clock, log=log)
+            site = website(Running(bind(config)), health, vitals, seams, log, news=news, listening=bound, stop=stop)
             async with site, aiohttp.ClientSession() as session:
                 base = f"http://127.0.0.1:{bound.getsockname()[1]}"
                 yield Site(base, session, database, JobStore(database), news.tell, output, folder, storage)

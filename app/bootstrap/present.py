@@ -1,0 +1,54 @@
+"""What the listener goes by: the desk and the rest of what the configuration decides, as of now."""
+
+from collections.abc import Mapping
+
+from app.bootstrap.accounts import read_schedules
+from app.bootstrap.bound import Bound, Running
+from app.bootstrap.desk import desk_of
+from app.bootstrap.seams import Seams
+from app.desk import Desk, ScheduleDesk
+from app.log import EventLog
+from app.providers.registry import Registry
+from app.store.schedules import ScheduleStore
+
+
+class Present:
+    """Whoever asks is given what holds now.
+
+    Args:
+        running: the configuration; what replaces it holds from then on.
+        seams: time, chance and database.
+        log: told of what is asked for.
+    """
+
+    def __init__(self, running: Running, seams: Seams, log: EventLog) -> None:
+        self._seams = seams
+        self._log = log
+        self._take(running.bound)
+        running.follow(self._take)
+
+    def desk(self) -> Desk:
+        """The desk with the configured accounts."""
+        return self._desk
+
+    def schedules(self) -> ScheduleDesk:
+        """The desk for recurring jobs."""
+        return self._schedules
+
+    def providers(self) -> Registry:
+        """The known providers."""
+        return self._providers
+
+    def shards(self) -> Mapping[str, int]:
+        """How many lanes each account has."""
+        return self._shards
+
+    def _take(self, bound: Bound) -> None:
+        seams = self._seams
+        self._providers = bound.providers
+        self._desk = desk_of(
+            bound.config, bound.accounts, seams.database, seams.clock, self._log, rand=seams.rand, tell=seams.tell
+        )
+        schedules = read_schedules(bound.config, bound.accounts)
+        self._schedules = ScheduleDesk(schedules, ScheduleStore(seams.database), self._desk, seams.clock)
+        self._shards = {name: account.shards for name, account in bound.config.accounts.items()}

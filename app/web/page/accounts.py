@@ -1,0 +1,63 @@
+"""The accounts: how they stand and why, one by one, and the pause that an admin may put on them."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from app.desk import Desk, NotFoundError
+from app.store.listing import JobList, Wanted
+from app.web.page.frame import Frame
+from app.web.page.lanes import LaneView
+from app.web.page.sight import Sight, View
+
+_LIMIT = 20
+
+
+class AccountsRoom:
+    """The pages at ``/accounts`` and ``/accounts/{name}``.
+
+    Args:
+        frame: makes the pages.
+        sight: knows how the lanes stand.
+        desk: knows the accounts.
+        lists: finds an account's newest jobs.
+    """
+
+    def __init__(self, frame: Frame, sight: Sight, desk: Callable[[], Desk], lists: JobList) -> None:
+        self._frame = frame
+        self._sight = sight
+        self._desk = desk
+        self._lists = lists
+
+    def routes(self) -> list[web.RouteDef]:
+        """Where they are."""
+        return [web.get("/accounts", self._list), web.get("/accounts/{name}", self._show)]
+
+    async def _list(self, request: web.Request) -> web.Response:
+        view = await self._sight.look()
+        accounts = self._desk().accounts
+        served = {lane.account for lane in view.lanes}
+        idle = [account for name, account in sorted(accounts.items()) if name not in served]
+        return self._frame.page(request, "accounts.html", title="Accounts", view=view, accounts=accounts, idle=idle)
+
+    async def _show(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        account = self._desk().accounts.get(name)
+        if account is None:
+            raise NotFoundError(f"there is no account {name[:64]!r} in the configuration")
+        view = await self._sight.look()
+        newest = await self._lists.page(Wanted(account=name), _LIMIT)
+        return self._frame.page(
+            request,
+            "account.html",
+            title=f"Account {name}",
+            view=view,
+            account=account,
+            lanes=_lanes_of(view, name),
+            pause=await self._desk().paused(name),
+            newest=newest,
+        )
+
+
+def _lanes_of(view: View, account: str) -> list[LaneView]:
+    return [lane for lane in view.lanes if lane.account == account]

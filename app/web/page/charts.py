@@ -1,0 +1,122 @@
+"""The geometry of the charts: numbers in, places in a drawing out. How they look is said in the style sheet."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from app.domain.job import State
+from app.store.overview import Minute
+
+HEIGHT: Final = 100.0
+_SPARE: Final = 0.2
+_STEPS: Final = (1.0, 2.0, 5.0, 10.0)
+# Seconds that people have a round name for, and their halves, too.
+_LENGTHS: Final = (1, 2, 4, 10, 20, 30, 60, 120, 240, 600, 1200, 1800, 3600, 7200, 14_400, 43_200, 86_400)
+_OUTCOMES: Final = (State.SUCCEEDED, State.FAILED, State.EXPIRED, State.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a bar: from ``start``, so ``long``, in units of the drawing; ``count`` jobs or seconds."""
+
+    state: State
+    count: float
+    start: float
+    long: float
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One minute of a chart: where it stands, its pieces from the bottom up (``start`` counts from the top)."""
+
+    x: float
+    wide: float
+    at: float
+    pieces: Sequence[Piece]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Ended jobs by minute; ``top`` is the number at the upper edge."""
+
+    columns: Sequence[Column]
+    top: float
+    wide: float
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points of a line, in pieces where minutes without a value part them; ``last`` is the newest value, in seconds."""
+
+    paths: Sequence[str]
+    dots: Sequence[tuple[float, float]]
+    last: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """Delays by minute: the middle one, and the one that a twentieth exceeds; ``top`` is in seconds."""
+
+    median: Curve
+    slow: Curve
+    top: float
+    wide: float
+
+
+def bar(counts: Mapping[State, float], states: Sequence[State], wide: float = 1000.0) -> list[Piece]:
+    """One bar of so many units, parted by state. Even a single job among a million can be seen in it."""
+    present = [state for state in states if counts.get(state, 0) > 0]
+    total = sum(counts[state] for state in present)
+    least = min(wide / 100, wide / max(1, len(present)))
+    raw = [max(least, wide * counts[state] / total) for state in present]
+    pieces: list[Piece] = []
+    start = 0.0
+    for state, long in zip(present, raw, strict=True):
+        scaled = long * wide / sum(raw)
+        pieces.append(Piece(state, counts[state], round(start, 2), round(scaled, 2)))
+        start += scaled
+    return pieces
+
+
+def columns(minutes: Sequence[Minute]) -> Columns:
+    """Ended jobs by minute and outcome, stacked."""
+    top = ceiling(max((sum(minute.ended.values()) for minute in minutes), default=0), least=4.0)
+    made = []
+    for place, minute in enumerate(minutes):
+        pieces, left = [], HEIGHT
+        for state in _OUTCOMES:
+            if count := minute.ended.get(state, 0):
+                tall = HEIGHT * count / top
+                left -= tall
+                pieces.append(Piece(state, count, round(left, 2), round(tall, 2)))
+        made.append(Column(place + _SPARE / 2, 1 - _SPARE, minute.at, pieces))
+    return Columns(made, top, float(len(minutes)))
+
+
+def curves(minutes: Sequence[Minute]) -> Curves:
+    """How long landing took, by minute."""
+    median, slow = [minute.delay_s(0.5) for minute in minutes], [minute.delay_s(0.95) for minute in minutes]
+    most = max((value for value in slow if value is not None), default=0.0)
+    top = float(next((length for length in _LENGTHS if length >= most), math.ceil(most / 86_400) * 86_400))
+    return Curves(_curve(median, top), _curve(slow, top), top, float(len(minutes)))
+
+
+def _curve(values: Sequence[float | None], top: float) -> Curve:
+    parts: list[list[tuple[float, float]]] = [[]]
+    for place, value in enumerate(values):
+        if value is None:
+            parts.append([])
+        else:
+            parts[-1].append((place + 0.5, round(HEIGHT - HEIGHT * min(value, top) / top, 2)))
+    paths = ["M" + "L".join(f"{x:g} {y:g}" for x, y in part) for part in parts if len(part) > 1]
+    dots = [part[0] for part in parts if len(part) == 1]
+    return Curve(paths, dots, next((value for value in reversed(values) if value is not None), None))
+
+
+def ceiling(most: float, *, least: float) -> float:
+    """A round number that is not below ``most``: 1, 2 or 5 times a power of ten; at least ``least``."""
+    if most <= least:
+        return least
+    power = 10.0 ** math.floor(math.log10(most))
+    return next(step * power for step in _STEPS if step * power >= most * 0.999_999)

@@ -1,0 +1,146 @@
+"""The list of jobs: filters, search by what names a job, page by page."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from aiohttp import web
+from yarl import URL
+
+from app.desk import Desk
+from app.domain.job import Job, State
+from app.store.listing import LARGEST_ID, JobList, Wanted
+from app.web.page.frame import Frame
+from app.web.page.sight import Sight
+from app.web.page.texts import visible
+from app.web.problems import FieldFault, ProblemError
+
+_LIMIT: Final = 50
+_LONGEST_SEARCH: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the address asks for: one state or any, and jobs with smaller numbers than ``before_id``."""
+
+    wanted: Wanted
+    state: State | None
+    before_id: int | None
+
+    @property
+    def text(self) -> str:
+        """What is looked for."""
+        return self.wanted.search or ""
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether a filter narrows the list, the search apart."""
+        return replace(self.wanted, search=None) != Wanted()
+
+    def address(self, **changes: str | int | None) -> str:
+        """The address with some of it changed, from its first page on unless ``before`` says otherwise."""
+        asked: dict[str, str | int | None] = {
+            "state": self.state.value if self.state else None,
+            "account": self.wanted.account,
+            "operation": self.wanted.operation,
+            "q": self.wanted.search,
+            **changes,
+        }
+        return str(URL("/jobs").with_query({name: str(value) for name, value in asked.items() if value}))
+
+
+class JobsRoom:
+    """The page at ``/jobs``.
+
+    Args:
+        frame: makes the page.
+        sight: gives the number of jobs in each state.
+        desk: knows the accounts and their operations.
+        lists: finds the jobs.
+    """
+
+    def __init__(self, frame: Frame, sight: Sight, desk: Callable[[], Desk], lists: JobList) -> None:
+        self._frame = frame
+        self._sight = sight
+        self._desk = desk
+        self._lists = lists
+
+    def routes(self) -> list[web.RouteDef]:
+        """Where it is."""
+        return [web.get("/jobs", self._show)]
+
+    async def _show(self, request: web.Request) -> web.Response:
+        asked = read(request.query)
+        view = await self._sight.look()
+        operations = sorted({name for account in self._desk().accounts.values() for name in account.operations})
+        found = await self._found(asked, operations)
+        shown = found[:_LIMIT]
+        return self._frame.page(
+            request,
+            "jobs.html",
+            title="Jobs",
+            view=view,
+            asked=asked,
+            found=shown,
+            older=asked.address(before=shown[-1].id) if len(found) > len(shown) else None,
+            counts=view.picture.counts,
+            total=sum(view.picture.counts.values()),
+            accounts=sorted(self._desk().accounts),
+            operations=operations,
+        )
+
+    async def _found(self, asked: Asked, operations: list[str]) -> list[Job]:
+        """A page of jobs and one more, where there is one.
+
+        No index has an operation's jobs by themselves, but one has them below each account.
+        """
+        wanted = asked.wanted
+        if wanted.operation is None or wanted.account is not None or wanted.search is not None:
+            return await self._lists.page(wanted, _LIMIT + 1, asked.before_id, operations)
+        found: list[Job] = []
+        for name, account in self._desk().accounts.items():
+            if wanted.operation in account.operations:
+                found += await self._lists.page(replace(wanted, account=name), _LIMIT + 1, asked.before_id)
+        return sorted(found, key=lambda job: job.id, reverse=True)[: _LIMIT + 1]
+
+
+def read(query: Mapping[str, str]) -> Asked:
+    """What an address asks for.
+
+    Raises:
+        ProblemError: it asks for what cannot be.
+    """
+    faults = [
+        FieldFault("holds control characters, which nothing here has", parameter=name)
+        for name in ("account", "operation", "q")
+        if visible(query.get(name, "")) != query.get(name, "")
+    ]
+    state, before_id = None, None
+    if given := query.get("state"):
+        try:
+            state = State(given)
+        except ValueError:
+            known = ", ".join(one.value for one in State)
+            faults.append(FieldFault(f"there is no state {given[:64]!r}; there are: {known}", parameter="state"))
+    if given := query.get("before"):
+        before_id = as_number(given)
+        if before_id is None:
+            faults.append(FieldFault("is the number of a job, from which on older ones are listed", parameter="before"))
+    text = query.get("q", "").strip().removeprefix("#")
+    if len(text) > _LONGEST_SEARCH:
+        faults.append(FieldFault(f"has at most {_LONGEST_SEARCH} characters", parameter="q"))
+    if faults:
+        raise ProblemError(400, "this list cannot be shown as the address asks for it", errors=faults)
+    wanted = Wanted(
+        account=query.get("account") or None,
+        operation=query.get("operation") or None,
+        states=() if state is None else (state,),
+        search=text or None,
+    )
+    return Asked(wanted, state, before_id)
+
+
+def as_number(given: str) -> int | None:
+    """The number of a job as it stands in an address; ``None`` where it is none."""
+    is_number = given.isascii() and given.isdigit() and len(given) <= len(str(LARGEST_ID))
+    return int(given) if is_number and 0 < int(given) <= LARGEST_ID else None

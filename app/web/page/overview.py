@@ -1,0 +1,96 @@
+"""The first page: what needs a person, how many jobs there are, the lanes, the last hour, what has landed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from app.desk import Desk
+from app.domain.job import LIVE, TERMINAL, State
+from app.store.overview import Picture
+from app.web.page import charts
+from app.web.page.attention import Level, matters_of
+from app.web.page.frame import Frame
+from app.web.page.sight import Sight
+from app.web.page.texts import counted, rough
+
+_UNDER_WAY: Final = tuple(state for state in State if state in LIVE or state is State.PARKED)
+_ENDED: Final = tuple(state for state in State if state in TERMINAL)
+_SHOWN: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Jobs of some states: their sum, the bar, and each state's number."""
+
+    title: str
+    total: int
+    pieces: list[charts.Piece]
+    counts: list[tuple[State, int]]
+
+
+class OverviewRoom:
+    """The page at ``/``.
+
+    Args:
+        frame: makes the page.
+        sight: what it shows.
+        desk: knows the accounts.
+    """
+
+    def __init__(self, frame: Frame, sight: Sight, desk: Callable[[], Desk]) -> None:
+        self._frame = frame
+        self._sight = sight
+        self._desk = desk
+
+    def routes(self) -> list[web.RouteDef]:
+        """Where it is."""
+        return [web.get("/", self._show)]
+
+    async def _show(self, request: web.Request) -> web.Response:
+        view = await self._sight.look()
+        picture = view.picture
+        matters = matters_of(picture, view.lanes, self._frame.phase, self._sight.storage_trouble())
+        return self._frame.page(
+            request,
+            "overview.html",
+            title="Overview",
+            view=view,
+            picture=picture,
+            matters=matters,
+            urgent=sum(matter.level is Level.URGENT for matter in matters),
+            groups=[_group("Under way", picture, _UNDER_WAY), _group("Ended", picture, _ENDED)],
+            headline=_headline(picture, matters=sum(matter.level is Level.URGENT for matter in matters)),
+            ended=charts.columns(picture.minutes),
+            ended_now=sum(picture.minutes[-2].ended.values()) if len(picture.minutes) > 1 else 0,
+            ended_hour=sum(sum(minute.ended.values()) for minute in picture.minutes),
+            delays=charts.curves(picture.minutes),
+            arrivals=picture.arrivals[:_SHOWN],
+            late_s=max((lane.late_s for lane in view.lanes), default=0.0),
+            example=self._example(),
+        )
+
+    def _example(self) -> str:
+        """A first submission for a page that has nothing to show."""
+        for name, account in sorted(self._desk().accounts.items()):
+            for operation in sorted(account.operations):
+                return f"tidewaiter submit {name} {operation}"
+        return "tidewaiter submit ACCOUNT OPERATION"
+
+
+def _group(title: str, picture: Picture, states: tuple[State, ...]) -> Group:
+    counts = [(state, picture.counts.get(state, 0)) for state in states]
+    return Group(title, sum(count for _, count in counts), charts.bar(picture.counts, states), counts)
+
+
+def _headline(picture: Picture, *, matters: int) -> str:
+    """The whole page in a sentence."""
+    live = sum(picture.counts.get(state, 0) for state in _UNDER_WAY)
+    moving = f"{counted(live, 'job')} under way" if live else "Nothing is under way"
+    if matters:
+        return f"{moving}; {counted(matters, 'thing needs', 'things need')} a person."
+    newest = picture.arrivals[0].job.finished_at if picture.arrivals else None
+    if live and newest is not None:
+        return f"{moving}; the last landed {rough(picture.at - newest)} ago."
+    return f"{moving}."

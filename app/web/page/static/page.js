@@ -1,0 +1,185 @@
+/* Makes the page live: it is fetched again every few seconds, and only what has changed is changed.
+   Without this file everything works, too; one loads the page again by hand. */
+(() => {
+  "use strict";
+  const root = document.documentElement;
+  const themes = ["auto", "light", "dark"];
+
+  const remembered = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
+  const remember = (key, value) => { try { localStorage.setItem(key, value); } catch { /* a private window keeps nothing */ } };
+
+  function wear(theme) {
+    if (theme === "light" || theme === "dark") root.dataset.theme = theme;
+    else delete root.dataset.theme;
+  }
+  wear(remembered("tidewaiter-theme"));
+
+  function makeThemeSwitch() {
+    const button = document.getElementById("theme");
+    const show = () => {
+      const theme = root.dataset.theme || "auto";
+      button.textContent = { auto: "Auto", light: "Light", dark: "Dark" }[theme];
+      button.setAttribute("aria-label", `Colours: ${theme}. Press to change.`);
+    };
+    button.addEventListener("click", () => {
+      const next = themes[(themes.indexOf(root.dataset.theme || "auto") + 1) % themes.length];
+      wear(next);
+      remember("tidewaiter-theme", next);
+      show();
+    });
+    button.hidden = false;
+    show();
+  }
+
+  /* Elements are the same when they have the same name and key; a key is an id or data-key. */
+  const keyOf = (node) => (node.nodeType === 1 ? node.id || node.dataset.key || "" : "");
+  const isSame = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && keyOf(a) === keyOf(b);
+
+  function morphAttributes(old, fresh) {
+    for (const { name } of [...old.attributes]) {
+      if (!fresh.hasAttribute(name) && !(name === "open" && old.nodeName === "DETAILS")) old.removeAttribute(name);
+    }
+    for (const { name, value } of fresh.attributes) {
+      if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    }
+  }
+
+  function morph(old, fresh) {
+    if (old.nodeType !== 1) {
+      if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
+      return;
+    }
+    if (old.isEqualNode(fresh)) return;
+    morphAttributes(old, fresh);
+    morphChildren(old, fresh);
+  }
+
+  function morphChildren(old, fresh) {
+    const keyed = new Map();
+    for (const child of old.childNodes) if (keyOf(child)) keyed.set(keyOf(child), child);
+    let place = old.firstChild;
+    for (const child of [...fresh.childNodes]) {
+      const key = keyOf(child);
+      let match = key ? keyed.get(key) : null;
+      if (match && !isSame(match, child)) match = null;
+      if (!match && !key && place && isSame(place, child)) match = place;
+      if (match) {
+        if (match === place) place = place.nextSibling;
+        else old.insertBefore(match, place);
+        morph(match, child);
+      } else {
+        old.insertBefore(document.importNode(child, true), place);
+      }
+    }
+    while (place) {
+      const next = place.nextSibling;
+      place.remove();
+      place = next;
+    }
+  }
+
+  function makeLive() {
+    const main = document.getElementById("main");
+    const lost = document.getElementById("lost");
+    const holder = document.getElementById("live");
+    if (!main.dataset.live) return;
+    let wanted = remembered("tidewaiter-live") !== "off";
+    let timer = 0;
+    let failures = 0;
+    let fetching = false;
+
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "tool";
+    const show = () => {
+      button.textContent = wanted ? "Live" : "Paused";
+      button.setAttribute("aria-pressed", String(wanted));
+      button.setAttribute("aria-label", "Keep this page up to date");
+    };
+    button.addEventListener("click", () => {
+      wanted = !wanted;
+      remember("tidewaiter-live", wanted ? "on" : "off");
+      show();
+      wanted ? refresh() : clearTimeout(timer);
+    });
+    show();
+    holder.replaceChildren(button);
+    holder.hidden = false;
+
+    const isBusy = () => {
+      const selection = getSelection();
+      const selects = selection && !selection.isCollapsed && main.contains(selection.anchorNode);
+      return selects || main.querySelector("details.ask[open]") !== null;
+    };
+
+    function plan() {
+      clearTimeout(timer);
+      const seconds = Number(main.dataset.live);
+      if (wanted && seconds && !document.hidden) timer = setTimeout(refresh, 1000 * seconds * Math.min(5, 1 + failures));
+    }
+
+    function found() {
+      failures = 0;
+      holder.classList.remove("lost");
+      lost.hidden = true;
+    }
+
+    function missed() {
+      failures += 1;
+      if (failures === 2) {
+        holder.classList.add("lost");
+        lost.textContent = `Tidewaiter does not answer since ${new Date().toLocaleTimeString()}; what you see is older. It is asked again.`;
+        lost.hidden = false;
+      }
+    }
+
+    async function refresh() {
+      clearTimeout(timer);
+      if (fetching) return;
+      if (isBusy()) return plan();
+      fetching = true;
+      try {
+        const answer = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store", signal: AbortSignal.timeout(15000) });
+        if (answer.redirected && new URL(answer.url).pathname === "/login") return location.assign(answer.url);
+        if (!answer.ok) throw new Error(String(answer.status));
+        const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+        if (wanted && !isBusy()) {
+          morph(main, fresh.getElementById("main"));
+          morph(document.querySelector("footer"), fresh.querySelector("footer"));
+          document.title = fresh.title;
+        }
+        found();
+      } catch {
+        missed();
+      } finally {
+        fetching = false;
+        plan();
+      }
+    }
+
+    document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : wanted && refresh()));
+    plan();
+  }
+
+  /* What was done is said once: loading the page again does not say it again. */
+  function forgetNotice() {
+    const here = new URL(location.href);
+    if (!here.searchParams.has("done")) return;
+    here.searchParams.delete("done");
+    history.replaceState(null, "", here);
+  }
+
+  document.addEventListener("DOMContentLoaded", () => {
+    makeThemeSwitch();
+    forgetNotice();
+    makeLive();
+    document.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      const open = document.querySelector("details.ask[open]");
+      if (open) {
+        open.open = false;
+        open.querySelector("summary").focus();
+      }
+    });
+  });
+})();

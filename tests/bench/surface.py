@@ -1,0 +1,163 @@
+"""The operator's surface: reads under load, the page over a million jobs, an idle daemon's memory and start."""
+
+import http.client
+import os
+import socket
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import cycle
+from pathlib import Path
+from statistics import median
+from subprocess import Popen
+
+from tests.bench.daemon_under_test import DaemonUnderTest
+from tests.bench.databases import sqlite_copies
+from tests.bench.processes import BenchError, Cores, memory_of, wait_until
+from tests.bench.remote import stub
+from tests.bench.report import Finding, at_most
+from tests.bench.seeding import seed
+
+_POLLED_JOBS = 100_000
+_MANY_JOBS = 1_000_000
+_START_S = 30.0
+_WARM_UP_S = 2.0
+_PAUSE_S = 0.01
+_LOOKS = 15
+_IDLE_S = 10.0
+_READS_P99_MS = 50.0
+_PAGE_MS = 200.0
+_IDLE_MB = 90.0
+_READY_S = 2.0
+_READS = (
+    "/v1/jobs/500",
+    "/v1/jobs?limit=50",
+    "/v1/jobs?state=polling&limit=50",
+    "/v1/jobs/900",
+)
+# Four of five have ended, evenly over the last day, as in a database that is kept for a while.
+_END_SOME = """
+    UPDATE jobs SET state = 'succeeded', due_at = NULL, ready_at = :now - 86400.0 * id / :jobs - 20.0,
+                    landed_at = :now - 86400.0 * id / :jobs - 1.0, finished_at = :now - 86400.0 * id / :jobs
+    WHERE id % 5 <> 0
+"""
+
+
+def measure(folder: Path, cores: Cores, seconds: float, say: Callable[[str], None]) -> list[Finding]:
+    """How soon people and programs are answered, and what a daemon takes that has nothing to do.
+
+    Args:
+        folder: for databases and logs.
+        cores: the daemon gets one, everybody else the others.
+        seconds: for how long the API is read under load.
+        say: told of each part.
+    """
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores.others)
+    try:
+        with stub(folder, cores.others) as remote:
+            return [
+                *_idle(folder, cores, remote.origin, say),
+                *_reads(folder, cores, remote.origin, seconds, say),
+                *_page(folder, cores, remote.origin, say),
+            ]
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _idle(folder: Path, cores: Cores, origin: str, say: Callable[[str], None]) -> list[Finding]:
+    began_at = time.monotonic()
+    with _serving(folder / "idle", f"sqlite:///{folder / 'idle.db'}", origin, cores) as (process, asked):
+        ready_s = time.monotonic() - began_at
+        asked.get("/")
+        time.sleep(_IDLE_S)
+        resident, _ = memory_of(process.pid)
+    say(f"an idle daemon: ready after {ready_s:.2f} s, {resident:.0f} MB after {_IDLE_S:.0f} s")
+    return [
+        at_most("start to ready", f"{ready_s:.2f} s", f"{_READY_S:g} s", ready_s / _READY_S, 1),
+        at_most("memory of an idle daemon", f"{resident:.0f} MB", f"{_IDLE_MB:g} MB", resident / _IDLE_MB, 1),
+    ]
+
+
+def _reads(folder: Path, cores: Cores, origin: str, seconds: float, say: Callable[[str], None]) -> list[Finding]:
+    say(f"reading the API while {_POLLED_JOBS:,} jobs are polled at full rate")
+    took: list[float] = []
+    with _serving(folder / "reads", sqlite_copies(folder, _POLLED_JOBS)(), origin, cores) as (_, asked):
+        time.sleep(_WARM_UP_S)
+        until = time.monotonic() + seconds
+        for path in cycle(_READS):
+            took.append(asked.get(path))
+            time.sleep(_PAUSE_S)
+            if time.monotonic() > until:
+                break
+    took.sort()
+    p99_ms, p50_ms = took[int(0.99 * len(took))] * 1e3, median(took) * 1e3
+    say(f"  {len(took)} reads: median {p50_ms:.1f} ms, p99 {p99_ms:.1f} ms, longest {took[-1] * 1e3:.1f} ms")
+    return [
+        at_most("p99 of reads under load", f"{p99_ms:.1f} ms", f"{_READS_P99_MS:g} ms", p99_ms / _READS_P99_MS, 1),
+    ]
+
+
+def _page(folder: Path, cores: Cores, origin: str, say: Callable[[str], None]) -> list[Finding]:
+    file = folder / "page.db"
+    say(f"the page over {_MANY_JOBS:,} jobs, of which four in five have ended")
+    seed(f"sqlite:///{file}", _MANY_JOBS, due=0)
+    with sqlite3.connect(file) as connection:
+        connection.execute(_END_SOME, {"now": time.time(), "jobs": _MANY_JOBS})
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    with _serving(folder / "page", f"sqlite:///{file}", origin, cores) as (_, asked):
+        first_ms = asked.get("/") * 1e3
+        later = []
+        for _ in range(_LOOKS):
+            time.sleep(0.5)
+            later.append(asked.get("/") * 1e3)
+        jobs_ms = asked.get("/jobs") * 1e3
+    slowest = max(first_ms, *later, jobs_ms)
+    say(
+        f"  first look {first_ms:.0f} ms, later {median(later):.0f} ms, at most {max(later):.0f}; list {jobs_ms:.0f} ms"
+    )
+    return [at_most("slowest look at the page", f"{slowest:.0f} ms", f"{_PAGE_MS:g} ms", slowest / _PAGE_MS, 1)]
+
+
+class _Asked:
+    """Asks the listener on one connection that is kept."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+
+    def get(self, path: str) -> float:
+        """The seconds from the request to the last byte of its answer.
+
+        Raises:
+            BenchError: the answer is none.
+        """
+        began_at = time.perf_counter()
+        self._connection.request("GET", path)
+        reply = self._connection.getresponse()
+        reply.read()
+        if reply.status != 200:
+            raise BenchError(f"GET {path} was answered with {reply.status}.")
+        return time.perf_counter() - began_at
+
+    def is_ready(self) -> bool:
+        """Whether the daemon serves."""
+        try:
+            self.get("/readyz")
+        except (OSError, http.client.HTTPException, BenchError):
+            self._connection.close()
+            return False
+        return True
+
+
+@contextmanager
+def _serving(folder: Path, database: str, origin: str, cores: Cores) -> Iterator[tuple[Popen[bytes], _Asked]]:
+    """A daemon with a listener, from the moment at which it is ready."""
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        port = bound.getsockname()[1]
+    daemon = DaemonUnderTest.configure(folder, database, origin, more=f'[http]\nlisten = "127.0.0.1:{port}"\n')
+    asked = _Asked(port)
+    with daemon.serve(cores.measured) as process:
+        wait_until(asked.is_ready, _START_S, process, daemon.log)
+        yield process, asked

@@ -1,0 +1,93 @@
+"""``tidewaiter doctor``: what it prints, how it ends, and that it may run beside a daemon."""
+
+import json
+import re
+
+import pytest
+
+from app.cli.errors import ExitCode
+from tests.cli.conftest import CONFIG, Place
+from tests.cli.test_processes import wait_for
+from tests.web.test_daemon import free_port
+
+QUIET = """
+[storage]
+root = "landed"
+"""
+
+
+def checks(text: str) -> dict[str, str]:
+    """The status of each check of a printed list; of several of a name the last."""
+    return {check: status for status, check in re.findall(r"(?m)^(ok|info|warning|failure)\s+(\S+(?: \S+)?)  ", text)}
+
+
+def test_a_healthy_place(place: Place) -> None:
+    """Without accounts there is little to find: exit code 0, and a line for each check."""
+    place.config.write_text(QUIET)
+    text = place("doctor").stdout
+    found = checks(text)
+    assert found["configuration"] == "warning"
+    assert found["database"] == "info"
+    assert "mend: `tidewaiter config init`" in text
+    assert re.search(r"(?m)^\d+ checks: 0 failures, \d warnings?$", text)
+    assert not (place.folder / "landed").exists()
+    assert not (place.folder / "tidewaiter.db").exists()
+
+
+def test_a_dead_provider(place: Place) -> None:
+    """A failure ends it with 1, and has one mend below it."""
+    text = place("doctor", code=ExitCode.FAILED).stdout
+    assert re.search(
+        r"(?m)^failure  tls +shop: 127\.0\.0\.1:9 takes no connection: .*\n +mend: see that accounts", text
+    )
+    assert "Connection refused" in text
+
+
+def test_as_json(place: Place) -> None:
+    """Programs get an array of findings, each with the same members."""
+    found = place.json("doctor", code=ExitCode.FAILED)
+    assert all(list(one) == ["check", "subject", "status", "message", "mend", "seconds"] for one in found)
+    (tls,) = (one for one in found if one["check"] == "tls")
+    assert (tls["subject"], tls["status"]) == ("shop", "failure")
+    assert all(one["mend"] for one in found if one["status"] in ("failure", "warning"))
+
+
+def test_a_configuration_that_is_wrong(place: Place) -> None:
+    """Nothing else is tried: exit code 78, with every fault as a finding."""
+    place.config.write_text(CONFIG.replace('token = "canary-token"', "").replace("drain_s = 5", "drain = 5"))
+    text = place("doctor", code=ExitCode.CONFIG).stdout
+    assert "worker.drain: is no known key; did you mean drain_s?" in text
+    assert "accounts.shop.settings.token: is missing" in text
+    assert "mend: correct it in tidewaiter.toml" in text
+    found = place.json("doctor", code=ExitCode.CONFIG)
+    assert {one["check"] for one in found} == {"configuration"}
+    place.config.unlink()
+    assert "there is no configuration" in place("doctor", code=ExitCode.CONFIG).stderr
+
+
+def test_an_account_that_there_is_not(place: Place) -> None:
+    """It is told with those that there are."""
+    assert "(there are: shop)" in place("doctor", "--account", "shpo", code=ExitCode.USAGE).stderr
+
+
+def test_offline(place: Place) -> None:
+    """The dead provider is not asked."""
+    assert "tls" not in checks(place("doctor", "--offline").stdout)
+
+
+@pytest.mark.timeout(60)
+def test_beside_a_daemon(emulated: Place) -> None:
+    """A daemon serves on while the doctor looks: it is found running, and its database and files are in order."""
+    port = free_port()
+    callbacks = f'[callbacks]\nlisten = "127.0.0.1:{port}"\npublic_url = "http://127.0.0.1:{port}"\n'
+    emulated.config.write_text(emulated.config.read_text() + callbacks)
+    with emulated.process("serve") as daemon:
+        wait_for(daemon, "daemon.started")
+        found = {(one["subject"], one["check"]): one for one in json.loads(emulated("doctor", "--json").stdout)}
+        assert daemon.poll() is None
+    assert found["database", "daemon"]["message"] == "a daemon is running"
+    assert found["database", "database"]["status"] == "ok"
+    assert found["storage", "storage"]["status"] in ("ok", "info")
+    assert found["callbacks", "callbacks"]["status"] == "ok"
+    assert found["shop", "account"]["status"] == "ok"
+    assert found["shop", "tls"]["status"] == "ok"

@@ -1,0 +1,1 @@
+"""The doctor, on real servers, files and databases."""

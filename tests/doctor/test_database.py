@@ -1,0 +1,116 @@
+"""The database: made, old, missing, out of reach, in use; on both kinds."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from app.clock import SystemClock
+from app.doctor.database import look_at_database, look_at_missing_file, look_at_sqlite, skew
+from app.doctor.finding import Finding, Notes, Status
+from app.store.engine import Database
+from app.store.lock import DaemonLock
+from tests.doctor.folders import names_in
+
+CLOCK = SystemClock()
+
+
+async def looked_at(url: str) -> dict[str, Finding]:
+    """What is found of the database at a URL, by check."""
+    notes = Notes("database", CLOCK)
+    database = Database.open(url, CLOCK)
+    try:
+        await look_at_database(notes, database, CLOCK)
+    finally:
+        await database.close()
+    return {one.check: one for one in notes.findings}
+
+
+async def test_a_database_that_can_be_used(database_url: str) -> None:
+    """It answers, its tables are ours, and a clock of its own agrees with ours."""
+    found = await looked_at(database_url)
+    assert found["database"].status is Status.OK
+    assert "is at revision " in found["database"].message
+    if database_url.startswith("postgresql"):
+        assert found["database clock"].status is Status.OK
+    else:
+        assert "database clock" not in found
+
+
+async def test_tables_of_another_program(database_url: str) -> None:
+    """Tables that are older or newer are told with what to run."""
+    database = Database.open(database_url, CLOCK)
+    async with database.writing() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    await database.close()
+    found = await looked_at(database_url)
+    assert found["database"].status is Status.FAILURE
+    assert found["database"].mend == "run `tidewaiter db upgrade`"
+    assert list(found) == ["database"]
+
+
+async def test_an_empty_file(tmp_path: Path) -> None:
+    """A file without tables is told as such."""
+    (tmp_path / "empty.db").touch()
+    found = await looked_at(f"sqlite:///{tmp_path}/empty.db")
+    assert "has no tables yet" in found["database"].message
+
+
+async def test_a_file_that_is_none(tmp_path: Path) -> None:
+    """A file that is no database is told as damaged."""
+    (tmp_path / "text.db").write_text("nonsense" * 1000)
+    found = await looked_at(f"sqlite:///{tmp_path}/text.db")
+    assert found["database"].status is Status.FAILURE
+    assert "is damaged" in found["database"].message
+
+
+async def test_a_server_out_of_reach() -> None:
+    """A PostgreSQL that is not there is told without its password."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        found = await looked_at(f"postgresql://u:canary@127.0.0.1:{bound.getsockname()[1]}/x")
+    assert found["database"].status is Status.FAILURE
+    assert "cannot be reached" in found["database"].message
+    assert "canary" not in found["database"].message + found["database"].mend
+
+
+async def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    """Nothing is made by looking, neither file nor folder."""
+    notes = Notes("database", CLOCK)
+    file = tmp_path / "deep" / "tidewaiter.db"
+    lock = DaemonLock.of(f"sqlite:///{file}")
+    assert lock is not None
+    await look_at_sqlite(notes, file, lock)
+    await look_at_missing_file(notes, file)
+    found = {one.check: one for one in notes.findings}
+    assert list(found) == ["sqlite", "file system", "free space", "daemon", "database"]
+    assert found["daemon"].message == "no daemon is running"
+    assert found["database"].status is Status.INFO
+    assert names_in(tmp_path) == []
+
+
+async def test_beside_a_daemon(sqlite_url: str, tmp_path: Path) -> None:
+    """A daemon that holds the file is told, and left alone: its lock stays its own."""
+    held, lock = DaemonLock.of(sqlite_url), DaemonLock.of(sqlite_url)
+    assert held is not None
+    assert lock is not None
+    assert held.try_acquire()
+    notes = Notes("database", CLOCK)
+    await look_at_sqlite(notes, tmp_path / "tidewaiter.db", lock)
+    assert next(one for one in notes.findings if one.check == "daemon").message == "a daemon is running"
+    assert not await asyncio.to_thread(lock.try_acquire)
+    held.release()
+    assert not lock.is_held()
+    assert held.try_acquire()
+    held.release()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "status", "told"), [(4.9, Status.OK, "4.9 s"), (-90, Status.WARNING, "90 s behind")]
+)
+def test_clocks(seconds: float, status: Status, told: str) -> None:
+    """A database whose clock is far off is told: leases are measured by it."""
+    assert skew(seconds).status is status
+    assert told in skew(seconds).message

@@ -1,0 +1,65 @@
+"""What is said of this machine: its SQLite, the file system, the room that is left."""
+
+from pathlib import Path
+
+import pytest
+
+from app.doctor.finding import Status
+from app.doctor.machine import file_system, library, may_be_made, nearest, room
+
+
+@pytest.mark.parametrize(
+    "version", [(3, 6, 23), (3, 44, 6), (3, 44, 9), (3, 50, 7), (3, 51, 3), (3, 52, 0), (3, 53, 1), (4, 0, 0)]
+)
+def test_mended_libraries(version: tuple[int, ...]) -> None:
+    """Those from before the fault, those of the branches that were mended, and all that came after."""
+    verdict = library(version)
+    assert verdict.status is Status.OK
+    assert verdict.message == f"SQLite {'.'.join(map(str, version))}"
+
+
+@pytest.mark.parametrize(
+    ("version", "mend"),
+    [
+        ((3, 7, 0), "SQLite 3.51.3 or newer"),
+        ((3, 40, 1), "SQLite 3.51.3 or newer"),
+        ((3, 44, 5), "SQLite 3.44.6, or with 3.51.3 or newer"),
+        ((3, 45, 1), "SQLite 3.51.3 or newer"),
+        ((3, 50, 6), "SQLite 3.50.7, or with 3.51.3 or newer"),
+        ((3, 51, 2), "SQLite 3.51.3 or newer"),
+    ],
+)
+def test_libraries_with_the_fault(version: tuple[int, ...], mend: str) -> None:
+    """A library older than the mend of its branch is told with the version that mends it."""
+    verdict = library(version)
+    assert verdict.status is Status.WARNING
+    assert "WAL-reset fault" in verdict.message
+    assert verdict.mend.startswith(f"run Tidewaiter with {mend}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [("ext4", Status.OK), ("nfs4", Status.WARNING), ("fuse.sshfs", Status.WARNING), (None, "info")]
+)
+def test_file_systems(kind: str | None, status: str) -> None:
+    """A network file system is warned of; one that nobody tells is no fault."""
+    assert file_system(kind, Path("/srv/tidewaiter.db")).status == status
+
+
+@pytest.mark.parametrize(
+    ("free", "status"), [(2_000_000_000, Status.OK), (999_999_999, Status.WARNING), (99_999_999, Status.FAILURE)]
+)
+def test_room(free: int, status: Status) -> None:
+    """Little room is a warning, next to none a failure, each with what to do."""
+    verdict = room(free, Path("/srv"))
+    assert verdict.status is status
+    assert bool(verdict.mend) is (status is not Status.OK)
+
+
+def test_what_is_not_there_yet(tmp_path: Path) -> None:
+    """A path can be made below a folder, and not below a file."""
+    assert nearest(tmp_path / "a" / "b") == tmp_path
+    assert may_be_made(tmp_path / "a" / "b").status is Status.INFO
+    (tmp_path / "file").touch()
+    verdict = may_be_made(tmp_path / "file" / "b")
+    assert verdict.status is Status.FAILURE
+    assert "is no folder" in verdict.message

@@ -1,0 +1,79 @@
+"""The ways in, on real sockets: a request to the public address arrives at a Tidewaiter, or somewhere else."""
+
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.clock import SystemClock
+from app.doctor.finding import Finding, Notes, Status
+from app.doctor.ways_in import Answer, arrived, look_at_callbacks
+from app.transport.aiohttp_wire import AiohttpWire
+from tests.transport.servers import answering, reply, serving
+
+CLOCK = SystemClock()
+ANYWHERE = "0.0.0.0"  # noqa: S104  # nothing is bound to it here
+
+
+@pytest.fixture
+async def wire() -> AsyncIterator[AiohttpWire]:
+    """The real wire."""
+    async with AiohttpWire() as wire:
+        yield wire
+
+
+async def looked_at(public_url: str, listen: tuple[str, int], wire: AiohttpWire) -> dict[str, Finding]:
+    """What is found of a public address and the address behind it."""
+    notes = Notes("callbacks", CLOCK)
+    await look_at_callbacks(notes, public_url, listen, wire, CLOCK)
+    return {one.check: one for one in notes.findings}
+
+
+async def test_a_tidewaiter_answers(wire: AiohttpWire) -> None:
+    """What knows no such callback and calls itself so is one; it was asked with nothing that could make a job due."""
+    async with serving(answering(reply(404, b"", "Server: tidewaiter"))) as server:
+        found = await looked_at(f"{server.origin}/behind", (ANYWHERE, server.port), wire)
+        assert found["callbacks"].status is Status.OK
+        assert [(one.method, one.target, one.body) for one in server.asked] == [("POST", "/behind/callbacks/", b"")]
+
+
+async def test_somebody_else_answers(wire: AiohttpWire) -> None:
+    """A proxy that does not pass it on is told with what it should do."""
+    async with serving(answering(reply(502, b"Bad gateway", "Server: nginx"))) as server:
+        found = await looked_at(server.origin, ("127.0.0.1", server.port), wire)
+    assert found["callbacks"].status is Status.WARNING
+    assert found["callbacks"].message == f"{server.origin} answers HTTP 502 by nginx, and not as a Tidewaiter does"
+    assert found["callbacks"].mend == f"let the proxy pass POST /callbacks/... on to 127.0.0.1:{server.port}"
+
+
+async def test_no_answer(wire: AiohttpWire) -> None:
+    """A connection that breaks is told as that."""
+    async with serving(answering(b"nonsense\r\n\r\n")) as server:
+        found = await looked_at(server.origin, ("127.0.0.1", server.port), wire)
+    assert found["callbacks"].status is Status.WARNING
+    assert "not an HTTP reply" in found["callbacks"].message
+
+
+async def test_nothing_listens(wire: AiohttpWire) -> None:
+    """Without a daemon no connection is tried, and that is no fault."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        found = await looked_at(f"http://127.0.0.1:{port}", ("127.0.0.1", port), wire)
+    assert list(found) == ["callbacks"]
+    assert found["callbacks"].status is Status.INFO
+    assert "start the daemon" in found["callbacks"].message
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (Answer(404, "tidewaiter", is_empty=True), Status.OK),
+        (Answer(404, "nginx", is_empty=True), Status.OK),
+        (Answer(404, "nginx", is_empty=False), Status.WARNING),
+        (Answer(204, "tidewaiter", is_empty=True), Status.WARNING),
+    ],
+)
+def test_proxies_with_a_name_of_their_own(answer: Answer, status: Status) -> None:
+    """Proxies put their own name in place of ours, so an empty 404 will do; their own pages have text."""
+    assert arrived(answer, "https://tide", ("h", 1)).status is status

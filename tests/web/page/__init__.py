@@ -1,0 +1,1 @@
+"""The status page, rendered and in a real browser."""

@@ -15,11 +15,11 @@ from app.log import EventLog
 from app.providers.provider import BoundAccount
 from app.recurrence import Schedule
 from app.store.accounts import AccountStore
-from app.store.address import Address
 from app.store.engine import Database
 from app.store.jobs import JobStore
 from app.store.lanes import LaneStore
 from app.store.notifications import NotificationStore
+from app.store.revisions import is_fresh
 from app.store.schedules import ScheduleStore
 
 
@@ -86,8 +86,7 @@ def desk_of(
 
 async def prepare(config: Config) -> None:
     """A new SQLite file gets its schema at once; any other database waits for ``tidewaiter db upgrade``."""
-    file = Address.parse(config.database.url).file
-    if file is not None and not file.exists():
+    if await asyncio.to_thread(is_fresh, config.database.url):
         from app.store import migrate  # noqa: PLC0415  # Alembic takes 11 MB, and the first start alone needs it
 
         await asyncio.to_thread(migrate.upgrade, config.database.url)

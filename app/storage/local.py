@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from app.storage.base import Landed
+from app.storage.base import Landed, StorageError, StorageUnavailableError
 from app.storage.contents import LocalContent, open_below
 from app.storage.files import copy_whole, create, in_words, path_of, remove, write_all, write_whole
 from app.storage.landing import LocalLanding
@@ -101,10 +101,25 @@ class LocalStorage:
 
     def _start(self, doing: str, work: Callable[[], T]) -> Awaitable[T]:
         def spoken() -> T:
-            with in_words(doing):
-                return work()
+            try:
+                with in_words(doing):
+                    return work()
+            except StorageUnavailableError:
+                raise
+            except StorageError as error:
+                if self._takes_nothing():
+                    raise StorageUnavailableError(str(error)) from error
+                raise
 
         return self._run(spoken)
+
+    def _takes_nothing(self) -> bool:
+        """Whether a failure is no matter of one file: then every job waits, and none is to blame."""
+        try:
+            self._probe()
+        except OSError:
+            return True
+        return False
 
 
 def _drop_opened(opening: asyncio.Future[Part]) -> None:

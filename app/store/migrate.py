@@ -48,12 +48,6 @@ def current(url: str) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
-def is_fresh(url: str) -> bool:
-    """Whether the database is an SQLite file that does not exist yet, or that nobody has written to."""
-    file = Address.parse(url).file
-    return file is not None and (not file.exists() or file.stat().st_size == 0)
-
-
 def check(url: str) -> list[str]:
     """Every difference between the database and ``tables.py``, as text. Raises as :func:`upgrade` does."""
     with _transaction(url) as connection:

@@ -1,9 +1,12 @@
-"""The migrations that this program brings along."""
+"""The migrations that this program brings along, and databases that wait for the first of them."""
 
+import sqlite3
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
 import app
+from app.store.address import Address
 
 
 @cache
@@ -21,3 +24,20 @@ def known_revisions() -> tuple[str, ...]:
     Alembic could tell as well, but only who migrates needs it, and it takes 11 MB.
     """
     return tuple(sorted(file.name.partition("_")[0] for file in (migrations_folder() / "versions").glob("[0-9]*.py")))
+
+
+def is_fresh(url: str) -> bool:
+    """Whether the database is an SQLite file that does not exist yet, or has no tables: neither ours nor anybody's.
+
+    One that another process is just setting up has none either, until all of them are there.
+    """
+    file = Address.parse(url).file
+    if file is None:
+        return False
+    if not file.exists():
+        return True
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return bool(connection.execute("SELECT count(*) = 0 FROM sqlite_master").fetchone()[0])
+    except sqlite3.Error:
+        return False  # what is wrong with it is told by whoever opens it

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import pytest
 
-from app.storage.base import StorageError
+from app.storage.base import StorageError, StorageUnavailableError
 from app.storage.local import LocalStorage
 from tests.storage.folders import files, write
 
@@ -26,11 +26,19 @@ async def test_modes(storage: LocalStorage, root: Path) -> None:
 
 
 async def test_a_root_that_is_a_file(storage: LocalStorage, root: Path) -> None:
-    """What the file system refuses is told in words, with its reason."""
+    """What the file system refuses is told in words, with its reason, and as the fault of no single job."""
     write(root, b"")
     for call in (storage.check(), storage.put("a/b", b""), storage.open("a/b", 1, 0)):
-        with pytest.raises(StorageError, match=r"^Could not .*(Not a directory|File exists)"):
+        with pytest.raises(StorageUnavailableError, match=r"^Could not .*(Not a directory|File exists)"):
             await call
+
+
+async def test_a_key_that_cannot_be_written(storage: LocalStorage, root: Path) -> None:
+    """Where the storage works and one file does not, it is the fault of that file."""
+    write(root / "a", b"a file where a folder should be")
+    with pytest.raises(StorageError, match=r"^Could not write a/b: ") as caught:
+        await storage.put("a/b", b"")
+    assert not isinstance(caught.value, StorageUnavailableError)
 
 
 async def test_dropping_a_jobs_partials(storage: LocalStorage, root: Path) -> None:

@@ -101,12 +101,12 @@ def test_upgrades_at_once(empty_url: str) -> None:
 def test_fresh_is_only_an_empty_file(tmp_path: Path) -> None:
     """Only an SQLite file that nobody has used is upgraded unasked."""
     url = f"sqlite:///{tmp_path}/x.db"
-    assert migrate.is_fresh(url)
+    assert revisions.is_fresh(url)
     (tmp_path / "x.db").touch()
-    assert migrate.is_fresh(url)
+    assert revisions.is_fresh(url)
     migrate.upgrade(url)
-    assert not migrate.is_fresh(url)
-    assert not migrate.is_fresh("postgresql://host/x")
+    assert not revisions.is_fresh(url)
+    assert not revisions.is_fresh("postgresql://host/x")
 
 
 def test_one_line_of_revisions() -> None:

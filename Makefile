@@ -41,7 +41,7 @@ bench: .venv/dev.stamp ## Run the benchmarks
 	$(BIN)/python -m tests.bench
 
 docs: .venv/dev.stamp ## Build the documentation in dist/site; a link that leads nowhere is an error
-	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky docs dist/site
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky --doctree-dir dist/doctrees docs dist/site
 
 docs-events: .venv/runtime.stamp ## Write docs/events.md from the catalogue of log events
 	$(BIN)/python -m app.events > docs/events.md

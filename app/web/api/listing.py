@@ -9,17 +9,17 @@ from app.store.listing import Wanted
 from app.web.api import shapes
 from app.web.api.cursors import Page
 from app.web.api.office import Office
-from app.web.api.reading import moment_of, refuse_query
+from app.web.api.reading import LONGEST_VALUE, moment_of, refuse_query
 from app.web.api.rendering import answer, jobs_json
 from app.web.api.routes import Answer, Parameter, Query, Route
 from app.web.problems import FieldFault
 
 _MOST: Final = 1000
 _USUAL: Final = 50
-_TEXT: Final = {"type": "string", "minLength": 1, "maxLength": 255}
+TEXT: Final = {"type": "string", "minLength": 1, "maxLength": LONGEST_VALUE}
 _TIME: Final = {"type": "string", "format": "date-time"}
 
-ACCOUNT: Final = Parameter("account", "only of this account", _TEXT)
+ACCOUNT: Final = Parameter("account", "only of this account", TEXT)
 STATES: Final = Parameter(
     "state", "only in this state; given several times, in any of them", {"enum": [state.value for state in State]}, True
 )
@@ -28,7 +28,7 @@ LIMIT: Final = Parameter(
     f"how many at most; {_USUAL} where it is not given",
     {"type": "integer", "minimum": 1, "maximum": _MOST, "default": _USUAL},
 )
-CURSOR: Final = Parameter("cursor", "where the page before ended: see `next`", {"type": "string", "minLength": 1})
+CURSOR: Final = Parameter("cursor", "where the page before ended: see `next`", TEXT)
 
 
 class Listing:
@@ -45,13 +45,13 @@ class Listing:
                 {200: Answer("a page", shapes.JobPage, headers={hdrs.LINK: 'the next page, rel="next" (RFC 8288)'})},
                 query=(
                     ACCOUNT,
-                    Parameter("operation", "only of this operation", _TEXT),
+                    Parameter("operation", "only of this operation", TEXT),
                     STATES,
-                    Parameter("unique_key", "only with this unique key", _TEXT),
+                    Parameter("unique_key", "only with this unique key", TEXT),
                     Parameter("created_after", "only made after this time", _TIME),
                     Parameter("created_before", "only made before this time", _TIME),
                     Parameter(
-                        "q", "a job's number, its handle, or the beginning of its unique key or operation", _TEXT
+                        "q", "a job's number, its handle, or the beginning of its unique key or operation", TEXT
                     ),
                     LIMIT,
                     CURSOR,

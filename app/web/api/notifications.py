@@ -8,7 +8,7 @@ from app.domain.notification import Status
 from app.store.notifications import Notification
 from app.web.api import shapes
 from app.web.api.cursors import Page
-from app.web.api.listing import CURSOR, LIMIT, limit_of
+from app.web.api.listing import CURSOR, LIMIT, TEXT, limit_of
 from app.web.api.office import Office
 from app.web.api.reading import LARGEST_NUMBER, job_number, number_in, refuse_query
 from app.web.api.rendering import answer, moment
@@ -33,7 +33,7 @@ class Notifications:
                 {200: Answer("a page", shapes.NotificationPage, headers={hdrs.LINK: 'the next page, rel="next"'})},
                 query=(
                     Parameter("status", "only those that stand so", {"enum": [one.value for one in Status]}),
-                    Parameter("endpoint", "only of this endpoint", {"type": "string", "minLength": 1}),
+                    Parameter("endpoint", "only of this endpoint", TEXT),
                     Parameter("job", "only about this job", number),
                     LIMIT,
                     CURSOR,

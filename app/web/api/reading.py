@@ -23,7 +23,7 @@ LARGEST_BODY: Final = 1_048_576
 _DEEPEST: Final = 64
 _MOST_MEMBERS: Final = 500_000
 _LARGE: Final = 65_536
-_LONGEST_VALUE: Final = 2048
+LONGEST_VALUE: Final = 255
 _TOO_MANY_DIGITS: Final = 20
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 _MOMENT: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
@@ -115,8 +115,8 @@ def read_query(request: web.Request, known: Mapping[str, bool]) -> dict[str, lis
             faults.append(FieldFault(f"unknown parameter (there are: {there_are})", parameter=_shown(name)))
         elif name in found and not known[name]:
             faults.append(FieldFault("is given more than once", parameter=name))
-        elif _UNSTORABLE.search(value) or len(value) > _LONGEST_VALUE or not value:
-            reason = f"must be text of 1 to {_LONGEST_VALUE} characters, without NUL"
+        elif _UNSTORABLE.search(value) or len(value) > LONGEST_VALUE or not value:
+            reason = f"must be text of 1 to {LONGEST_VALUE} characters, without NUL"
             faults.append(FieldFault(reason, parameter=name))
         else:
             found.setdefault(name, []).append(value)

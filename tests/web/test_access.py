@@ -1,0 +1,245 @@
+"""Who may do what at the HTTP listener: tokens, roles, browsers' sessions, and the doors that stay shut on loopback."""
+
+import hmac
+import io
+import json
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
+
+from app.log import configure
+from app.web.access import CALLER, SESSION_COOKIE, SESSION_S, Access, Role, Token
+from app.web.server import make_application
+from tests.store.scene import StandingClock
+
+READ = "read-token-read-token-read-token"
+ADMIN = "admin-token-admin-token-admin"
+
+
+@dataclass(slots=True)
+class Door:
+    """An application behind the rule of access, its clock, and its log."""
+
+    base: str
+    access: Access
+    clock: StandingClock
+    session: ClientSession
+    output: io.StringIO
+
+    async def knock(self, method: str = "GET", path: str = "/thing", **headers: str) -> tuple[int, dict[str, str], str]:
+        """A request with these headers: ``_`` stands for ``-``."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        reply = self.session.request(method, f"{self.base}{path}", headers=named, allow_redirects=False)
+        async with reply as answer:
+            return answer.status, dict(answer.headers), await answer.text()
+
+    def logged(self, name: str) -> list[dict[str, object]]:
+        """The lines of one event."""
+        lines = [json.loads(line) for line in self.output.getvalue().splitlines()]
+        return [line for line in lines if line["event"] == name]
+
+
+async def _who(request: web.Request) -> web.Response:
+    caller = request[CALLER]
+    return web.json_response([caller.name, caller.role.name, caller.in_session])
+
+
+@asynccontextmanager
+async def _door(*, with_tokens: bool) -> AsyncIterator[Door]:
+    clock, output = StandingClock(), io.StringIO()
+    log = configure("json", "debug", (), clock=clock, stream=output, strict=True)
+    tokens = [Token.of("page", Role.READ, READ), Token.of("boss", Role.ADMIN, ADMIN)] if with_tokens else []
+    access = Access(tokens, hosts={"127.0.0.1", "tide.example"}, open_paths={"/healthz"}, clock=clock, log=log)
+    routes = [web.get("/thing", _who), web.post("/thing", _who), web.get("/healthz", _who), web.get("/static/x", _who)]
+    application = make_application([*routes, web.get("/login", _who), web.post("/login", _who)], access, log)
+    async with TestServer(application, host="127.0.0.1") as server, ClientSession() as session:
+        yield Door(str(server.make_url("")).rstrip("/"), access, clock, session, output)
+    log.close()
+
+
+@pytest.fixture
+async def door() -> AsyncIterator[Door]:
+    """With tokens."""
+    async with _door(with_tokens=True) as made:
+        yield made
+
+
+@pytest.fixture
+async def loopback() -> AsyncIterator[Door]:
+    """Without any."""
+    async with _door(with_tokens=False) as made:
+        yield made
+
+
+async def test_roles(door: Door) -> None:
+    """The reader reads and no more, the admin does both, each under the name of the token."""
+    reader, admin = f"Bearer {READ}", f"bearer  {ADMIN}"
+    status, _, text = await door.knock(Authorization=reader)
+    assert (status, json.loads(text)) == (200, ["page", "READ", False])
+    assert (await door.knock("POST", Authorization=reader))[0] == 403
+    assert (await door.knock("HEAD", Authorization=reader))[0] == 200
+    for method in ("GET", "POST"):
+        status, _, text = await door.knock(method, Authorization=admin)
+        assert (status, json.loads(text)) == (200, ["boss", "ADMIN", False])
+
+
+@pytest.mark.parametrize(
+    "given", [None, "Bearer wrong", f"Basic {ADMIN}", ADMIN, "Bearer", "Bearer ", f"Bearer {ADMIN}x", "Bearer \u00e9"]
+)
+async def test_nobody_gets_in_without_a_token(door: Door, given: str | None) -> None:
+    """No token, a wrong one, or one that is not sent as a bearer token is 401, and says how to send it."""
+    headers = {} if given is None else {"Authorization": given}
+    for method in ("GET", "POST", "PUT", "DELETE"):
+        for path in ("/thing", "/nothing", "/healthz/x", "/staticx"):
+            status, sent, text = await door.knock(method, path, **headers)
+            assert (status, sent["WWW-Authenticate"]) == (401, 'Bearer realm="tidewaiter"')
+            assert json.loads(text)["status"] == 401
+    assert door.logged("access.refused")[0]["status"] == 401
+    assert ADMIN not in door.output.getvalue()
+
+
+async def test_what_is_open(door: Door) -> None:
+    """Health and what pages look like are open to read, and so is signing in; nothing of it to write."""
+    for path in ("/healthz", "/static/x", "/login"):
+        assert (await door.knock(path=path))[0] == 200
+    assert (await door.knock("POST", "/login"))[0] == 200
+    assert (await door.knock("POST", "/healthz"))[0] == 401
+
+
+async def test_a_browser_is_sent_to_sign_in(door: Door) -> None:
+    """Whoever wants a page and has no token is sent to where it is shown, and back afterwards; not for what changes."""
+    status, sent, _ = await door.knock(path="/thing?a=1&b=2", Accept="text/html,*/*")
+    assert (status, sent["Location"]) == (303, "/login?next=/thing?a%3D1%26b%3D2")
+    assert (await door.knock("POST", Accept="text/html"))[0] == 401
+
+
+async def test_a_session(door: Door) -> None:
+    """A browser that has shown its token is known by its cookie, in its role, until the session is over."""
+    cookie: str | None = None
+    for token, name, role in ((READ, "page", "READ"), (ADMIN, "boss", "ADMIN")):
+        cookie = door.access.sign_in(token)
+        assert cookie is not None
+        assert token not in cookie
+        status, _, text = await door.knock(Cookie=f"{SESSION_COOKIE}={cookie}")
+        assert (status, json.loads(text)) == (200, [name, role, True])
+    assert door.access.sign_in("wrong") is None
+    assert door.access.sign_in("") is None
+    door.clock.at += SESSION_S + 2
+    assert (await door.knock(Cookie=f"{SESSION_COOKIE}={cookie}"))[0] == 401
+
+
+def _later(cookie: str) -> str:
+    name, until, signature = cookie.split(".")
+    return f"{name}.{int(until) + 1}.{signature}"
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        _later,
+        lambda cookie: cookie.replace("page.", "boss."),
+        lambda cookie: cookie[:-1],
+        lambda cookie: cookie[:-1] + ("A" if cookie[-1] != "A" else "B"),
+        lambda cookie: cookie.replace(".", ".9", 1),
+        lambda cookie: cookie[:5] + "99999999999.",
+        lambda cookie: cookie[:5] + ".x",
+        lambda cookie: cookie[:0] + "..",
+        lambda cookie: cookie[:5] + "\u0663.x",
+    ],
+)
+async def test_a_session_cannot_be_made_up(door: Door, tamper: Callable[[str], str]) -> None:
+    """A cookie whose name, end or signature was changed is nobody's."""
+    cookie = door.access.sign_in(READ)
+    assert cookie is not None
+    assert (await door.knock(Cookie=f"{SESSION_COOKIE}={tamper(cookie)}"))[0] == 401
+
+
+async def test_a_wrong_token_is_not_helped_by_a_cookie(door: Door) -> None:
+    """Who sends a token is judged by it alone."""
+    cookie = f"{SESSION_COOKIE}={door.access.sign_in(ADMIN)}"
+    assert (await door.knock(Cookie=cookie, Authorization="Bearer wrong"))[0] == 401
+
+
+async def test_a_session_ends_with_its_token(door: Door) -> None:
+    """Another secret under the same name makes the sessions of the old one void."""
+    cookie = door.access.sign_in(ADMIN)
+    async with _door(with_tokens=False) as other:
+        renewed = Access(
+            [Token.of("boss", Role.ADMIN, ADMIN[::-1])], hosts=(), open_paths=(), clock=other.clock,
+            log=configure("json", "error", (), stream=io.StringIO()),
+        )  # fmt: skip
+    assert cookie is not None
+    assert renewed._in_session(cookie).role is Role.NOBODY
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Sec-Fetch-Site": "none"}, 200),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://[nonsense"}, 403),
+        ({"Origin": "http://evil.example", "Sec-Fetch-Site": "same-origin"}, 200),
+    ],
+)
+async def test_no_other_site_changes_anything(loopback: Door, headers: dict[str, str], status: int) -> None:
+    """What another site makes a browser send is refused where it would change something; reading is the browser's."""
+    assert (await loopback.knock("POST", **headers))[0] == status
+    assert (await loopback.knock("GET", **headers))[0] == 200
+
+
+async def test_the_own_origin_is_no_other_site(loopback: Door) -> None:
+    """A page of ours may send its forms."""
+    assert (await loopback.knock("POST", Origin=loopback.base))[0] == 200
+
+
+async def test_without_tokens_only_the_own_name_is_answered(loopback: Door, door: Door) -> None:
+    """A name that was made to point at loopback opens nothing where there are no tokens."""
+    assert (await loopback.knock(Host="evil.example"))[0] == 421
+    assert (await loopback.knock(Host="Tide.example:99"))[0] == 200
+    status, _, text = await loopback.knock()
+    assert (status, json.loads(text)) == (200, ["loopback", "ADMIN", False])
+    assert (await door.knock(Host="evil.example", Authorization=f"Bearer {READ}"))[0] == 200
+
+
+async def test_what_admins_do_is_in_the_log(door: Door) -> None:
+    """Each thing that somebody changes, or tries to, is a line with the name, the action and how it ended."""
+    await door.knock("POST", Authorization=f"Bearer {ADMIN}")
+    await door.knock("DELETE", Authorization=f"Bearer {ADMIN}")
+    await door.knock("GET", Authorization=f"Bearer {ADMIN}")
+    lines = [(one["caller"], one["action"], one["status"], one["remote"]) for one in door.logged("admin.acted")]
+    assert lines == [("boss", "POST /thing", 200, "127.0.0.1"), ("boss", "DELETE /thing", 405, "127.0.0.1")]
+
+
+async def test_tokens_are_compared_in_constant_time(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every token is compared, by its digest and with the comparison that tells nothing by its time."""
+    compared: list[tuple[bytes, bytes]] = []
+    real = hmac.compare_digest
+
+    def listening(one: bytes, other: bytes) -> bool:
+        compared.append((one, other))
+        return real(one, other)
+
+    monkeypatch.setattr("app.web.access.hmac.compare_digest", listening)
+    assert (await door.knock(Authorization=f"Bearer {READ}"))[0] == 200
+    assert len(compared) == 2
+    assert all(len(one) == len(other) == 32 for one, other in compared)
+
+
+async def test_every_answer_keeps_to_itself(door: Door) -> None:
+    """No answer may be framed, sniffed, cached or indexed, errors included, and none says what serves it in detail."""
+    for headers in ({}, {"Authorization": f"Bearer {READ}"}):
+        _, sent, _ = await door.knock(**headers)
+        assert sent["X-Content-Type-Options"] == "nosniff"
+        assert "frame-ancestors 'none'" in sent["Content-Security-Policy"]
+        assert sent["Cache-Control"] == "no-store"
+        assert re.fullmatch("[a-z]+", sent["Server"])

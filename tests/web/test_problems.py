@@ -1,0 +1,98 @@
+"""Problem documents: every error of a floor below has its status, and a fault of ours shows nothing of itself."""
+
+import io
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
+
+from app.desk import ConflictError, NotFoundError, RequestError
+from app.log import configure
+from app.store.errors import StoreUnavailableError
+from app.web.access import Access
+from app.web.problems import FieldFault, ProblemError
+from app.web.server import make_application
+from tests.store.scene import StandingClock
+
+ERRORS: dict[str, Exception] = {
+    "found": NotFoundError("there is no job 7"),
+    "conflict": ConflictError("it has ended"),
+    "request": RequestError("no"),
+    "store": StoreUnavailableError("The database is held by another program."),
+    "large": web.HTTPRequestEntityTooLarge(10, 11),
+    "moved": web.HTTPSeeOther("/elsewhere"),
+    "ours": ZeroDivisionError("secret detail"),
+    "own": ProblemError(
+        418,
+        "I am a teapot",
+        errors=[FieldFault("is short", "/a~1b"), FieldFault("is long", parameter="limit")],
+        headers={"X-Pot": "1"},
+        retry_after_s=1.2,
+    ),
+}
+
+
+@pytest.fixture
+async def place() -> AsyncIterator[tuple[str, ClientSession, io.StringIO]]:
+    """An application that raises what its path says: its address, a caller, and its log."""
+    clock, output = StandingClock(), io.StringIO()
+    log = configure("json", "debug", (), clock=clock, stream=output, strict=True)
+
+    async def fail(request: web.Request) -> web.Response:
+        raise ERRORS[request.match_info["what"]]
+
+    access = Access([], hosts={"127.0.0.1"}, open_paths=(), clock=clock, log=log)
+    application = make_application([web.get("/fail/{what}", fail)], access, log)
+    async with TestServer(application, host="127.0.0.1") as server, ClientSession() as session:
+        yield str(server.make_url("")).rstrip("/"), session, output
+    log.close()
+
+
+@pytest.mark.parametrize(
+    ("what", "status", "detail"),
+    [
+        ("found", 404, "there is no job 7"),
+        ("conflict", 409, "it has ended"),
+        ("request", 422, "no"),
+        ("store", 503, "The database is held by another program."),
+        ("ours", 500, "this is a fault of Tidewaiter; its log says more"),
+    ],
+)
+async def test_each_error_has_its_status(
+    place: tuple[str, ClientSession, io.StringIO], what: str, status: int, detail: str
+) -> None:
+    """The document has type, title, status and one sentence; only a fault of ours is told in the log."""
+    base, session, output = place
+    async with session.get(f"{base}/fail/{what}") as reply:
+        document = await reply.json(content_type="application/problem+json")
+    assert (reply.status, document["status"], document["detail"]) == (status, status, detail)
+    assert document["type"] == "about:blank"
+    assert document["title"]
+    assert ("Retry-After" in reply.headers) is (status == 503)
+    assert ("secret detail" in output.getvalue()) is (what == "ours")
+
+
+async def test_an_own_problem_brings_fields_and_headers(place: tuple[str, ClientSession, io.StringIO]) -> None:
+    """Faults of fields are told by pointer or by parameter, and headers go along."""
+    base, session, _ = place
+    async with session.get(f"{base}/fail/own") as reply:
+        document = await reply.json(content_type="application/problem+json")
+    assert document["errors"] == [
+        {"detail": "is short", "pointer": "/a~1b"},
+        {"detail": "is long", "parameter": "limit"},
+    ]
+    assert (reply.status, reply.headers["X-Pot"], reply.headers["Retry-After"]) == (418, "1", "2")
+
+
+async def test_redirects_and_what_there_is_not(place: tuple[str, ClientSession, io.StringIO]) -> None:
+    """A redirect is no problem; unknown paths and methods are."""
+    base, session, _ = place
+    async with session.get(f"{base}/fail/moved", allow_redirects=False) as reply:
+        assert (reply.status, reply.headers["Location"]) == (303, "/elsewhere")
+    for method, path, status in (("GET", "/nothing", 404), ("POST", "/fail/x", 405), ("GET", "/fail/large", 413)):
+        async with session.request(method, f"{base}{path}") as reply:
+            document = json.loads(await reply.read())
+            assert (reply.status, document["status"]) == (status, status)
+            assert ("Allow" in reply.headers) is (status == 405)

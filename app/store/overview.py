@@ -31,6 +31,7 @@ from app.domain.job import Job, State, Track
 from app.store import notifications
 from app.store.accounts import AccountStore, Pause
 from app.store.codec import JOB_COLUMNS, job_of
+from app.store.errors import StoreUnavailableError
 from app.store.jobs import JobStore
 from app.store.lanes import LaneStatus, LaneStore, WorkerStatus
 from app.store.tables import artifacts, jobs, lanes
@@ -46,6 +47,7 @@ _DAY_S: Final = 86_400.0
 _FRESH_S: Final = 1.0
 _STALE_S_PER_JOB: Final = 1e-5  # ten seconds for a million
 _SHARE_OF_TIME: Final = 20.0
+_FAULTY_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +215,7 @@ class Overview:
         self._clock = clock
         self._turn = asyncio.Lock()
         self._picture: Picture | None = None
+        self._fault: str | None = None
         self._good_until = 0.0
 
     @property
@@ -224,14 +227,22 @@ class Overview:
         """A picture that is at most a second old, or twenty times as old as drawing it takes.
 
         Raises:
-            StoreUnavailableError: the database cannot be reached.
+            StoreUnavailableError: the database cannot be reached, or could not two seconds ago.
         """
         async with self._turn:
-            if self._picture is None or self._clock.monotonic() >= self._good_until:
-                began = self._clock.monotonic()
+            began = self._clock.monotonic()
+            if began < self._good_until and self._fault is not None:
+                raise StoreUnavailableError(self._fault)
+            if began < self._good_until and self._picture is not None:
+                return self._picture
+            try:
                 self._picture = await self._store.picture(self._clock.now())
-                ended = self._clock.monotonic()
-                self._good_until = ended + max(_FRESH_S, _SHARE_OF_TIME * (ended - began))
+            except StoreUnavailableError as error:
+                # A database that does not answer takes seconds to say so, and many may be waiting in line here.
+                self._fault, self._good_until = str(error), self._clock.monotonic() + _FAULTY_S
+                raise
+            ended = self._clock.monotonic()
+            self._fault, self._good_until = None, ended + max(_FRESH_S, _SHARE_OF_TIME * (ended - began))
             return self._picture
 
 

@@ -1,12 +1,16 @@
 """The picture of how everything stands, on both databases."""
 
+import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from app.domain import outcome as o
 from app.domain.job import State
-from app.store import overview
+from app.store import migrate, overview
+from app.store.engine import Database, StoreUnavailableError
+from app.store.jobs import JobStore
 from app.store.overview import Overview, OverviewStore
 from tests.store.scene import NOW, OWNER, Scene, StandingClock, artifact
 
@@ -104,3 +108,20 @@ async def test_many_jobs_are_not_counted_for_every_picture(scene: Scene, monkeyp
     assert (await store.picture(NOW + 2.0)).counts[State.QUEUED] == 1
     assert (await store.picture(NOW + 2.5)).counts[State.QUEUED] == 2
     assert (await store.picture(NOW)).counts[State.QUEUED] == 2
+
+
+async def test_a_database_that_is_gone_is_not_asked_by_everybody(clock: StandingClock, tmp_path: Path) -> None:
+    """One look finds out that it cannot be reached; for two seconds the others are told so at once."""
+    (tmp_path / "gone.db").mkdir()
+    database = Database.open(f"sqlite:///{tmp_path / 'gone.db'}", clock)
+    overview = Overview(OverviewStore(JobStore(database)), clock)
+    with pytest.raises(StoreUnavailableError):
+        await overview.look()
+    (tmp_path / "gone.db").rmdir()
+    await asyncio.to_thread(migrate.upgrade, f"sqlite:///{tmp_path / 'gone.db'}")
+    with pytest.raises(StoreUnavailableError):
+        await overview.look()
+    clock.at += 2.0
+    picture = await overview.look()
+    assert overview.last is picture
+    await database.close()

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from tests.web.page.chromium import FLAGS, chromium_path
 from tests.web.page.rig import ACCOUNTS, WISHES, Rig, served
 from tests.web.page.scenes import an_hour, under_way
+
+_PATIENCE_MS = 20_000
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +58,7 @@ async def busy(tmp_path: Path, sqlite_template: Path, busy_hour: list[bytes]) ->
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """A headless Chromium; it is installed where there is none and this process may."""
+    expect.set_options(timeout=_PATIENCE_MS)
     async with async_playwright() as driver:
         one = await driver.chromium.launch(executable_path=chromium_path(), args=list(FLAGS))
         yield one

@@ -3,7 +3,7 @@
 from random import SystemRandom
 from typing import Final
 
-from app.clock import Clock, SystemClock
+from app.clock import SystemClock
 from app.config import Config
 from app.config.faults import Fault
 from app.domain.job import State
@@ -47,14 +47,14 @@ def endpoints_of(config: Config) -> dict[str, Endpoint]:
     }
 
 
-async def send_test(config: Config, endpoint: str, clock: Clock | None = None) -> Answer:
+async def send_test(config: Config, endpoint: str) -> Answer:
     """Send one notification of the type ``tidewaiter.test`` now, once, past the database.
 
     Raises:
         KeyError: there is no endpoint of that name.
         TransportError: nothing was answered.
     """
-    clock = clock or SystemClock()
+    clock = SystemClock()
     where = endpoints_of(config)[endpoint]
     body = render(TEST_TYPE, clock.now(), {"endpoint": endpoint, "reason": "a person has asked for a test"})
     async with AiohttpWire() as wire:

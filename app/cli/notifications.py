@@ -22,8 +22,16 @@ T = TypeVar("T")
 
 _STYLES: Final = {Status.WAITING: "cyan", Status.DELIVERED: "green", Status.DEAD: "bold red"}
 _SHOWN: Final = 300
+_LARGEST_ID: Final = 2**63 - 1
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def _id_of(text: str) -> int:
+    """An id as it was typed; a database takes no other."""
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and 0 < int(text) <= _LARGEST_ID):
+        raise click.BadParameter(f"{text!r} is no id; an id is a whole number, such as 12")
+    return int(text)
 
 
 @click.group
@@ -39,9 +47,9 @@ def notifications() -> None:
 @click.option("--dead", "status", flag_value=Status.DEAD, type=Status, help="Only what was given up.")
 @click.option("--waiting", "status", flag_value=Status.WAITING, type=Status, help="Only what is still to be taken.")
 @click.option("--endpoint", metavar="NAME", shell_complete=offers.endpoints, help="Only for this one.")
-@click.option("--job", type=int, metavar="JOB", help="Only of this job.")
+@click.option("--job", type=_id_of, metavar="JOB", help="Only of this job.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="So many at most.")
-@click.option("--before", type=int, metavar="ID", help="Only what came before this one: the next page.")
+@click.option("--before", type=_id_of, metavar="ID", help="Only what came before this one: the next page.")
 @_json_option
 @config_option
 @pass_session
@@ -81,7 +89,7 @@ def list_notifications(
 @notifications.command(
     epilog=example("tidewaiter notifications retry 12 13", "tidewaiter notifications retry --dead --endpoint ops")
 )
-@click.argument("number", type=int, nargs=-1, metavar="[ID]...")
+@click.argument("number", type=_id_of, nargs=-1, metavar="[ID]...")
 @click.option("--dead", is_flag=True, help="All that were given up.")
 @click.option("--endpoint", metavar="NAME", shell_complete=offers.endpoints, help="With --dead: only for this one.")
 @_json_option

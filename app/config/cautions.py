@@ -80,6 +80,10 @@ def _unencrypted(config: Config) -> Iterator[Fault]:
             if isinstance(value, str) and _is_plain(value):
                 reason = "is plain http: the account's credentials travel unencrypted; use https"
                 yield config.fault_at("accounts", name, "settings", key, reason=reason)
+    for name, notification in config.notifications.items():
+        if _is_plain(notification.url):
+            reason = "is plain http: whoever listens in can read what is told, though not change it; use https"
+            yield config.fault_at("notifications", name, "url", reason=reason)
 
 
 def _is_plain(url: str | None) -> bool:

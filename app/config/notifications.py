@@ -74,7 +74,6 @@ class NotificationTable(Table):
         default=False, description="whether it may stand on a private address, or be reached without TLS"
     )
     url: _Url = Field(
-        repr=False,
         description="where it is told; best in url_file where the address itself is secret",
         examples=["https://ops.example.com/tidewaiter"],
     )

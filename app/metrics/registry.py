@@ -2,11 +2,13 @@
 
 import platform
 from collections import Counter as Tally
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.registry import Collector
 
 from app.metrics import collect
 from app.metrics.instruments import gauge, histogram
@@ -26,11 +28,10 @@ class Metrics:
     """
 
     def __init__(self) -> None:
-        self._registry = _Registry()
+        self._registry = CollectorRegistry()
         self._polls: Tally[str] = Tally()
         self._requests: dict[tuple[str, str], RequestTally] = {}
         self.daemon: Callable[[], DaemonNow] = DaemonNow
-        self._process: ProcessNow | None = None
         events = Observer(self._registry)
         self.observe: Callable[[str, Mapping[str, object]], None] = events
         self._expect = events.expect
@@ -38,7 +39,6 @@ class Metrics:
         self._commit_seconds = histogram("tidewaiter_commit_seconds", self._registry)
         self.lagged: Callable[[float], None] = histogram("tidewaiter_event_loop_lag_seconds", self._registry).observe
         ProcessCollector(registry=self._registry)
-        self._registry.register(self)
 
     def born(self, version: str, started_at: float) -> None:
         """The program's version, and when it was started, in epoch seconds."""
@@ -74,32 +74,40 @@ class Metrics:
         self._commit_updates.observe(updates)
         self._commit_seconds.observe(seconds)
 
-    def exposition(self, accept: str, now: ProcessNow) -> tuple[bytes, str]:
+    def scrape(self, now: ProcessNow) -> "Scrape":
+        """Look at everything; to be called from the event loop, and quick."""
+        return Scrape(self._registry, now, self.daemon(), dict(self._polls), dict(self._requests))
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape(Collector):
+    """One look at everything, to be written down. What was read is as it was; what is counted goes on."""
+
+    counted: Collector
+    process: ProcessNow
+    daemon: DaemonNow
+    polls: Mapping[str, int]
+    requests: Mapping[tuple[str, str], RequestTally]
+
+    def written(self, accept: str) -> tuple[bytes, str]:
         """All metrics, as text or as OpenMetrics by the request's ``Accept``, and the content type.
+
+        With a hundred accounts it takes a quarter of a second: it may be called in a thread, and should be.
 
         Source: https://prometheus.io/docs/instrumenting/exposition_formats/
         """
-        self._process = now
         encode, content_type = choose_encoder(accept)
-        return encode(self._registry), content_type
+        return encode(self), content_type
 
     def collect(self) -> Iterator[Family]:
-        """What is read, not counted, at the moment of a scrape: the registry's way to ask."""
-        if self._process is not None:
-            yield from collect.of_process(self._process)
-        yield from collect.of_daemon(self.daemon())
-        yield collect.counter("tidewaiter_polls_total", {(account,): count for account, count in self._polls.items()})
-        yield from collect.of_requests(self._requests)
+        """Every family: the library's way to ask. The time at which each series was made is left out.
 
-    def describe(self) -> Iterable[Family]:
-        """Nothing: names are held apart by the catalogue."""
-        return ()
-
-
-class _Registry(CollectorRegistry):
-    """A registry of our own, without the time at which each series was made: that would be every counter twice."""
-
-    def collect(self) -> Iterator[Family]:
-        for family in super().collect():
+        That would be every counter twice.
+        """
+        for family in self.counted.collect():
             family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
             yield family
+        yield from collect.of_process(self.process)
+        yield from collect.of_daemon(self.daemon)
+        yield collect.counter("tidewaiter_polls_total", {(account,): count for account, count in self.polls.items()})
+        yield from collect.of_requests(self.requests)

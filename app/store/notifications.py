@@ -11,6 +11,8 @@ from app.domain.notification import Status
 from app.store.engine import Database
 from app.store.tables import DatabaseNow, notifications
 
+__all__ = ["NOTIFICATION_COLUMNS", "Backlog", "Notification", "NotificationStore", "Status", "notification_of"]
+
 
 @dataclass(frozen=True, slots=True)
 class Notification:

@@ -1,5 +1,6 @@
 """How the process is, for machines: ``/healthz``, ``/readyz`` and ``/metrics``."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -81,7 +82,8 @@ class Health:
             lines_lost=self._lines_lost(),
             database=None if "database" in failing else await self._soundings.look(),
         )
-        body, content_type = self._metrics.exposition(request.headers.get("Accept", ""), now)
+        scrape = self._metrics.scrape(now)
+        body, content_type = await asyncio.to_thread(scrape.written, request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     def storage_trouble(self) -> str | None:

@@ -114,6 +114,16 @@ def test_each_rule_is_tested_with_promtool() -> None:
             assert test["name"] not in RULES or f'alertname="{test["name"]}"' in one["expr"]
 
 
+def test_each_paragraph_is_written() -> None:
+    """The handbook has a heading for every address that an alert of any file names."""
+    handbook = (ALERTS.parents[1] / "docs" / "operate.md").read_text()
+    slugs = {heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ ([\w -]+)$", handbook, re.MULTILINE)}
+    named = {rule["annotations"]["runbook"].partition("#")[2] for rule in RULES.values()}
+    elastic = json.loads((ALERTS / "elastic.rules.json").read_text())
+    named |= {tag.partition("#")[2] for rule in elastic for tag in rule["tags"] if "#" in tag}
+    assert named <= slugs
+
+
 def test_the_log_rules_agree() -> None:
     """A rule that has the same name in another file is as bad and has the same paragraph; few are of the log alone."""
     of_elastic = {rule["name"]: rule["tags"] for rule in json.loads((ALERTS / "elastic.rules.json").read_text())}

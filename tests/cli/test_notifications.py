@@ -102,6 +102,8 @@ def test_retrying(filled: Place) -> None:
     told = filled("notifications", "retry", "2", "4711", code=ExitCode.FAILED)
     assert "there is no notification 4711; `tidewaiter notifications list` has them" in told.stderr
     assert filled.json("notifications", "list")[2]["status"] == "waiting"
+    for none in (str(2**63), "0", "x1", "9" * 5000):
+        assert "is no id; an id is a whole number" in filled("notifications", "retry", none, code=2).stderr
     for wrong in ([], ["1", "--dead"], ["1", "--endpoint", "ops"]):
         said = filled("notifications", "retry", *wrong, code=ExitCode.USAGE).stderr
         assert "name the notifications by their ids, or all that died with --dead" in said

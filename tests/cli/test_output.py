@@ -40,5 +40,6 @@ def test_progress(progress: str | None, fraction: float | None) -> None:
 
 
 def test_foreign_words() -> None:
-    """Control characters are replaced; letters of all scripts stay."""
+    """Control characters and what turns the order of letters around are replaced; letters of all scripts stay."""
     assert output.printable("naïve\x1b[31m\n\x9bx") == "naïve�[31m��x"
+    assert output.printable("a\u202etxt.exe\u2028b نص") == "a�txt.exe�b نص"

@@ -53,14 +53,16 @@ def test_secrets_that_all_may_read(tmp_path: Path) -> None:
 
 
 def test_unencrypted_ways(tmp_path: Path) -> None:
-    """Plain http to a provider, to the callbacks and to a bucket; loopback is nobody's business."""
+    """Plain http to a provider, the callbacks, a bucket and a receiver; loopback is nobody's business."""
     text = ACCOUNT.replace("https", "http") + (
         '[callbacks]\nlisten = "127.0.0.1:1"\npublic_url = "http://tide.example"\n'
         '[storage]\nurl = "s3://exports"\noptions = { endpoint = "http://s3", allow_http = true }\n'
+        f'[notifications.ops]\nurl = "http://10.0.0.1/hook"\nsecret = "whsec_{"A" * 32}"\nallow_private = true\n'
     )
     assert set(told(tmp_path, text)) == {
         "accounts.shop.settings.server",
         "callbacks.public_url",
+        "notifications.ops.url",
         "storage.options.allow_http",
     }
     for host in ("127.0.0.1:8", "localhost", "[::1]"):

@@ -1,13 +1,15 @@
 """The container image: what its Dockerfile promises to those who run it."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
+from app import __version__
 from app.cli.session import PLACES, VARIABLE
 from tests.command_lines import fault_of
 from tests.deploy.files import DEPLOY, UID, instructions, loaded
-from tests.docs.pages import ROOT
+from tests.docs.pages import PAGES, ROOT
 
 
 def _of(name: str) -> list[str]:
@@ -66,3 +68,11 @@ def test_the_builder_says_what_it_needs(tmp_path: Path) -> None:
     ended = subprocess.run(["/bin/sh", script], env={"PATH": str(tools)}, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (69, "")
     assert "needs docker with a running engine, podman or buildah" in ended.stderr
+
+
+def test_everybody_names_the_same_version() -> None:
+    """Composition, manifests and handbook name the image of this version, which is what the builder makes."""
+    files = [path for path in DEPLOY.rglob("*") if path.suffix in {".yaml", ".sh"}]
+    texts = [path.read_text() for path in (*files, *PAGES)]
+    tags = {tag for text in texts for tag in re.findall(r"\btidewaiter:(\d[\w.]*\w)|newTag: (\S+)", text)}
+    assert {plain or new for plain, new in tags} == {__version__}

@@ -19,7 +19,9 @@ from tests.deploy.files import DEPLOY, UID, documents, loaded, secrets_in
 
 _FOLDER: Final = DEPLOY / "kubernetes"
 _VARIANTS: Final = (_FOLDER, _FOLDER / "sqlite")
-_MANIFESTS: Final = sorted(path for path in _FOLDER.rglob("*.yaml") if path.name != "kustomization.yaml")
+# Neither is a kind of Kubernetes itself.
+_FOREIGN: Final = {"kustomization.yaml", "servicemonitor.example.yaml"}
+_MANIFESTS: Final = sorted(path for path in _FOLDER.rglob("*.yaml") if path.name not in _FOREIGN)
 
 
 def _every(kind: str, folder: Path) -> list[dict[str, Any]]:
@@ -105,6 +107,20 @@ def test_the_example_of_the_secret_is_whole() -> None:
     assert secret["metadata"]["name"] == mounted
 
 
+def test_the_monitor_asks_what_there_is(tmp_path: Path) -> None:
+    """It finds the service, by a port that the service has, and shows a token that the configuration knows."""
+    (monitor,) = documents(_FOLDER / "servicemonitor.example.yaml")
+    service, _ = _every("Service", _FOLDER)
+    assert monitor["spec"]["selector"]["matchLabels"] == service["metadata"]["labels"]
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert endpoint["port"] in {one["name"] for one in service["spec"]["ports"]}
+    (tmp_path / "empty.toml").write_text("")
+    assert endpoint["path"] in _paths_of_health(load(tmp_path / "empty.toml", {}))
+    config = loaded(_FOLDER / "tidewaiter.toml", tmp_path)
+    key = endpoint["authorization"]["credentials"]["key"]
+    assert config.tokens["prometheus"].token == (tmp_path / key).read_text()
+
+
 @pytest.mark.parametrize("folder", _VARIANTS, ids=lambda folder: folder.name)
 def test_labels_select(folder: Path) -> None:
     """Workload, services, budget and network policy all mean the pods of the template, and no others."""
@@ -140,7 +156,7 @@ def test_commands_exist(folder: Path) -> None:
     assert [fault_of(one["args"]) for one in _containers(folder)] == [None] * len(_containers(folder))
 
 
-def _open_paths(config: Config) -> set[str]:
+def _paths_of_health(config: Config) -> set[str]:
     """The paths that the daemon answers about its health."""
     log = configure("json", "error", ())
     clock = SystemClock()
@@ -155,7 +171,7 @@ def _open_paths(config: Config) -> set[str]:
 def test_probes_ask_what_there_is(folder: Path, tmp_path: Path) -> None:
     """Liveness asks for the process and readiness for its work, at paths that are served."""
     (tmp_path / "empty.toml").write_text("")
-    served = _open_paths(load(tmp_path / "empty.toml", {}))
+    served = _paths_of_health(load(tmp_path / "empty.toml", {}))
     (container,) = _pod(folder)["containers"]
     probes = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
     assert {probe["path"] for probe in probes.values()} <= served

@@ -19,7 +19,7 @@ UP = ProcessNow(
 
 def scrape(metrics: Metrics, now: ProcessNow = UP) -> "Samples":
     """Every sample of these metrics."""
-    body, _ = metrics.exposition("", now)
+    body, _ = metrics.scrape(now).written("")
     return Samples(body.decode())
 
 

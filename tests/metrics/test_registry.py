@@ -156,10 +156,23 @@ def test_counters_begin_at_zero_and_go_on() -> None:
 )
 def test_the_format_is_what_accept_asks_for(accept: str, content_type: str) -> None:
     """Text by default and for nonsense, OpenMetrics on demand, which ends in its mark; no series of creation times."""
-    body, told = served().exposition(accept, UP)
+    body, told = served().scrape(UP).written(accept)
     assert told.startswith(content_type)
     assert body.endswith(b"# EOF\n") == told.startswith("application/openmetrics-text")
     assert b"_created" not in body
+
+
+def test_a_scrape_is_written_while_work_goes_on() -> None:
+    """It is written in a thread: what begins meanwhile, an account more for one, neither shows in it nor breaks it."""
+    metrics = served()
+    scrape_now = metrics.scrape(UP)
+    begun = iter(scrape_now.collect())
+    next(begun)
+    metrics.serve({"new": ["report"]}, lambda: DaemonNow(waiting=9))
+    metrics.polled("newest")
+    left = {family.name: family for family in begun}
+    assert {sample.labels["account"] for sample in left["tidewaiter_polls"].samples} == {"shop"}
+    assert [sample.value for sample in left["tidewaiter_updates_waiting"].samples] == [0]
 
 
 def test_nothing_is_registered_globally() -> None:

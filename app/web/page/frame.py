@@ -1,6 +1,7 @@
 """The frame of every page: templates that escape whatever they show, the headers of a page, and who is looking."""
 
 import http
+from collections.abc import Mapping
 from typing import Any, Final
 
 from aiohttp import hdrs, web
@@ -58,8 +59,7 @@ class Frame:
         self.clock = clock
         self.assets = Assets()
         self._vitals = vitals
-        self._templates = _environment()
-        self._templates.globals["assets"] = self.assets.addresses
+        self._templates = _environment(self.assets.addresses)
 
     @property
     def phase(self) -> Phase:
@@ -112,7 +112,7 @@ class Frame:
         return response
 
 
-def _environment() -> Environment:
+def _environment(assets: Mapping[str, str]) -> Environment:
     environment = Environment(
         loader=PackageLoader("app.web.page"),
         autoescape=True,
@@ -127,7 +127,10 @@ def _environment() -> Environment:
         texts.parameters, texts.rough, texts.share, texts.size, texts.written,
     ):  # fmt: skip
         environment.filters[shown.__name__] = shown
-    environment.globals.update(State=State, STATES=STATES, LIVE=LIVE, TERMINAL=TERMINAL)
+    environment.globals.update(assets=assets, State=State, STATES=STATES, LIVE=LIVE, TERMINAL=TERMINAL)
+    # Compiled now, or the first to look at each page would wait for it.
+    for name in environment.list_templates():
+        environment.get_template(name)
     return environment
 
 

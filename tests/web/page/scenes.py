@@ -17,6 +17,7 @@ from tests.store.scene import StandingClock
 
 OWNER = "9f2c51d07ab3e864"
 HOUR = 3600.0
+_LEASE_S = 48 * HOUR
 _POLICY = Policy(deadline_s=86_400.0, cleans=True, cancels=True)
 _KINDS = ("OPENS", "CLICKS", "SENT", "BOUNCES", "UNSUBSCRIBES")
 _TROUBLES = (
@@ -44,13 +45,13 @@ class Stage:
     async def open(self, accounts: Sequence[str]) -> None:
         """Let a daemon serve these accounts."""
         await self.lane_store.ensure(dict.fromkeys(accounts, 1))
-        await self.lane_store.beat(OWNER, "tide-1", 4711, "0.4.0", 2 * HOUR)
-        taken = await self.lane_store.take(OWNER, 64, 2 * HOUR, force=False, accounts=accounts)
+        await self.lane_store.beat(OWNER, "tide-1", 4711, "0.4.0", _LEASE_S)
+        taken = await self.lane_store.take(OWNER, 64, _LEASE_S, force=False, accounts=accounts)
         self.lanes |= {lane.account: lane for lane in taken}
 
     async def reopen(self, accounts: Sequence[str]) -> None:
         """Go on where a daemon on a copy of this database was."""
-        taken = await self.lane_store.take(OWNER, 64, 2 * HOUR, force=True, accounts=accounts)
+        taken = await self.lane_store.take(OWNER, 64, _LEASE_S, force=True, accounts=accounts)
         self.lanes |= {lane.account: lane for lane in taken}
 
     async def add(self, account: str, operation: str, **changes: object) -> Job:
@@ -122,7 +123,7 @@ class Stage:
         window = [self.clock.at - 55.0 * i / max(used, 1) for i in range(used)]
         until = self.clock.at + closed_s if closed_s else 0.0
         states = {lane.id: LaneState(lane.epoch, window, until, reason)}
-        assert await self.lane_store.renew(OWNER, 2 * HOUR, states) == {lane.id}
+        assert await self.lane_store.renew(OWNER, _LEASE_S, states) == {lane.id}
 
     async def refuse(self, account: str, reason: str) -> None:
         """Let an account's credentials be refused."""

@@ -305,6 +305,23 @@ async def test_a_phone_needs_no_sideways(browser: Browser, busy: Rig, width: int
             assert not small, path
 
 
+async def test_questions_fit_a_phone(browser: Browser, rig: Rig) -> None:
+    """Whatever a button asks is seen whole on a narrow screen."""
+    parked = await rig.stage.parked("shop", "profiles")
+    async with looking(browser, rig, viewport=PHONE) as page:
+        for path in (f"/jobs/{parked.id}", "/accounts/shop", "/schedules"):
+            await page.goto(path)
+            buttons = page.locator(".ask > summary")
+            assert await buttons.count() > 0
+            for place in range(await buttons.count()):
+                await buttons.nth(place).click()
+                box = await page.locator(".ask[open] form").bounding_box()
+                assert box is not None
+                assert box["x"] >= 0
+                assert box["x"] + box["width"] <= PHONE["width"]
+                assert not await page.evaluate(_SIDEWAYS), path
+
+
 async def test_both_schemes_are_worn(browser: Browser, rig: Rig) -> None:
     """Dark where the system is dark; the switch goes before that, and is remembered without a cookie."""
     ground = "getComputedStyle(document.documentElement).backgroundColor"

@@ -1,6 +1,9 @@
 """Every page over a real listener: what it says, what it refuses, and that nothing on it does more than be read."""
 
+import asyncio
 import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -157,6 +160,34 @@ async def test_programs_get_problem_documents(rig: Rig) -> None:
     status, text = await rig.get("/jobs/999", accept="*/*")
     assert status == 404
     assert text.startswith("{")
+
+
+async def test_a_lost_database_is_told(busy: Rig, tmp_path: Path) -> None:
+    """What was seen last is shown with the time of it; what needs the database says so, and when to come again."""
+    assert (await busy.get("/"))[0] == 200
+    await busy.stage.database.close()
+    _lose(tmp_path / "tidewaiter.db")
+    await _wait_for(lambda: busy.get("/"), "The database cannot be reached.")
+    status, text = await busy.get("/jobs/1")
+    assert status == 503
+    assert "Service Unavailable" in text
+    assert "http.failed" not in busy.output.getvalue()
+
+
+def _lose(file: Path) -> None:
+    """Let a folder stand where a database was."""
+    for one in file.parent.glob("tidewaiter.db*"):
+        one.unlink()
+    file.mkdir()
+
+
+async def _wait_for(look: Callable[[], Awaitable[tuple[int, str]]], words: str) -> None:
+    """Look until these words are on the page; the picture is good for a while."""
+    async with asyncio.timeout(20):
+        while True:
+            if words in (await look())[1]:
+                return
+            await asyncio.sleep(0.1)
 
 
 async def test_static_files_are_kept_for_ever(rig: Rig) -> None:

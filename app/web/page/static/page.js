@@ -144,7 +144,10 @@
         if (!answer.ok) throw new Error(String(answer.status));
         const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
         if (wanted && !isBusy()) {
-          morph(main, fresh.getElementById("main"));
+          const freshMain = fresh.getElementById("main");
+          const notice = main.querySelector("[data-notice]");
+          if (notice && performance.now() < 15000) freshMain.prepend(notice.cloneNode(true));
+          morph(main, freshMain);
           morph(document.querySelector("footer"), fresh.querySelector("footer"));
           document.title = fresh.title;
         }

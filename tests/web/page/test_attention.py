@@ -1,0 +1,101 @@
+"""What needs a person, why a job waits, and how a lane stands: words made of values."""
+
+from dataclasses import replace
+
+import pytest
+
+from app.domain.job import Job, State
+from app.domain.schedule import Limits
+from app.store.accounts import Pause, PausedBy
+from app.store.notifications import Backlog as Undelivered
+from app.store.overview import MOST_DUE, Minute, Picture
+from app.web.page.attention import Level, matters_of
+from app.web.page.lanes import LaneView, Standing
+from app.web.page.waiting import wait_of
+from app.web.vitals import Phase
+
+NOW = 1_750_000_000.0
+LANE = LaneView(1, "shop", 0, "report", "tide-1", Standing.OPEN, None, None, Limits(60), 3, 5, 2, 4.0)
+EMPTY = Picture(NOW, {}, [], [], {}, {}, [], [], [], [])
+JOB = Job(7, 1, "shop", "profiles", {}, State.POLLING, 3, NOW + 42.0, NOW - 60.0, NOW + 9999.0)
+
+
+def _whats(picture: Picture, *lanes: LaneView, phase: Phase = Phase.SERVING, storage: str | None = None) -> list[str]:
+    return [matter.what.replace("\u00a0", " ") for matter in matters_of(picture, lanes, phase, storage)]
+
+
+def test_nobody_serves() -> None:
+    """Without a live daemon nothing moves, which is no news to a standby."""
+    assert _whats(EMPTY) == ["No daemon serves this database"]
+    assert _whats(EMPTY, phase=Phase.STANDBY) == []
+
+
+def test_every_kind_of_trouble_is_told_the_worst_first() -> None:
+    """Parked, failed, refused, dead notifications and a full storage are urgent; what mends itself comes after."""
+    minute = Minute(NOW - 60.0, {State.FAILED: 2, State.EXPIRED: 1, State.SUCCEEDED: 9}, [])
+    picture = replace(
+        EMPTY,
+        counts={State.PARKED: 1},
+        minutes=[minute],
+        parked=[replace(JOB, state=State.PARKED, reason="lost")],
+        failures=[replace(JOB, id=9, state=State.FAILED, reason="no such segment")],
+        pauses={"shop": Pause("shop", PausedBy.CREDENTIALS, "HTTP 401", NOW, 5.0, None)},
+        undelivered={"hook": Undelivered(0, None, 3)},
+    )
+    broken = replace(LANE, account="social", standing=Standing.BROKEN, reason="HTTP 502")
+    late = replace(LANE, account="late", late_s=300.0)
+    found = matters_of(picture, [broken, late, LANE], Phase.STANDBY, "no space left")
+    assert [matter.level for matter in found] == [Level.URGENT] * 6 + [Level.WATCH] * 2
+    said = " | ".join(matter.what.replace("\u00a0", " ") for matter in found)
+    for words in (
+        "3 notifications to hook", "Downloads wait for the storage", "1 job parked", "2 jobs failed in the last hour",
+        "1 job expired in the last hour", "Account shop is paused", "social: its provider fails", "late is 5 minutes",
+    ):  # fmt: skip
+        assert words in said
+    addresses = [matter.address for matter in found if "parked" in matter.what]
+    assert addresses == ["/jobs/7"], "a single one is led to itself"
+
+
+def test_a_pause_that_a_person_wanted_is_no_alarm() -> None:
+    """It was meant so; and an account that is configured no more is not told of."""
+    pause = Pause("shop", PausedBy.PERSON, "maintenance", NOW, 5.0, None)
+    picture = replace(EMPTY, pauses={"shop": pause, "gone": replace(pause, account="gone")})
+    (matter,) = matters_of(picture, [LANE], Phase.STANDBY, None)
+    assert (matter.level, matter.address) == (Level.WATCH, "/accounts/shop")
+
+
+@pytest.mark.parametrize(
+    ("job", "lane", "words", "until"),
+    [
+        (JOB, LANE, "The provider is asked again", NOW + 42.0),
+        (replace(JOB, due_at=NOW - 1.0), LANE, "due to be asked now", None),
+        (replace(JOB, due_at=NOW - 60.0), LANE, "others of its account come first", None),
+        (JOB, replace(LANE, standing=Standing.PAUSED, reason="HTTP 401"), "paused: HTTP 401", None),
+        (JOB, replace(LANE, standing=Standing.THROTTLED, until=NOW + 9.0), "asked to be left alone", NOW + 9.0),
+        (JOB, replace(LANE, standing=Standing.BROKEN, reason="HTTP 502"), "asked rarely: HTTP 502", None),
+        (JOB, replace(LANE, standing=Standing.UNKNOWN), "not configured any more", None),
+        (JOB, replace(LANE, standing=Standing.UNSERVED), "No daemon serves its lane", None),
+        (replace(JOB, state=State.PARKED, due_at=None), LANE, "a person decides", None),
+        (replace(JOB, due_at=None), None, "nothing that this page knows of", None),
+    ],
+)
+def test_a_job_tells_why_it_waits(job: Job, lane: LaneView | None, words: str, until: float | None) -> None:
+    """What holds its account up goes before its own time."""
+    wait = wait_of(job, lane, Phase.SERVING, NOW)
+    assert wait is not None
+    assert words in wait.sentence
+    assert wait.until == until
+
+
+def test_what_has_ended_waits_for_nothing() -> None:
+    """And a daemon that stands by says that of the lane that nobody serves."""
+    assert wait_of(replace(JOB, state=State.SUCCEEDED, due_at=None), LANE, Phase.SERVING, NOW) is None
+    wait = wait_of(JOB, replace(LANE, standing=Standing.UNSERVED), Phase.STANDBY, NOW)
+    assert wait is not None
+    assert "standby" in wait.sentence
+
+
+def test_due_jobs_are_counted_as_far_as_somebody_wants_to_know() -> None:
+    """Beyond that it is enough that there are more."""
+    assert LANE.due_text == "2"
+    assert replace(LANE, due=MOST_DUE + 1).due_text == "over 10,000"

@@ -1,0 +1,133 @@
+"""Looks into a real database for whoever watches: kept for a while, and never waited for long."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from app.metrics.live import DaemonNow
+from app.metrics.registry import Metrics
+from app.store.engine import Database
+from app.store.jobs import JobStore
+from app.store.lanes import LaneStore
+from app.store.overview import OverviewStore
+from app.web.health import Health
+from app.web.soundings import Soundings
+from app.web.vitals import Phase, Vitals
+from tests.store.scene import NOW, Scene, StandingClock
+
+
+@dataclass(slots=True)
+class Place:
+    """The soundings of a database in which a test puts jobs, and how often the schema was looked at."""
+
+    clock: StandingClock
+    scene: Scene
+    soundings: Soundings
+    checks: list[float] = field(default_factory=list)
+
+
+async def _no_folder() -> None:
+    return None
+
+
+@pytest.fixture
+async def place(database_url: str) -> AsyncIterator[Place]:
+    """On either kind of database."""
+    clock = StandingClock()
+    database = Database.open(database_url, clock)
+    scene = await Scene.set_up(database)
+    jobs = JobStore(database)
+    checks: list[float] = []
+
+    async def check() -> None:
+        checks.append(clock.monotonic())
+        await database.check_schema()
+
+    soundings = Soundings(
+        check, jobs=jobs, overview=OverviewStore(jobs), lanes=LaneStore(database), free_bytes=_no_folder, clock=clock
+    )
+    yield Place(clock, scene, soundings, checks)
+    await database.close()
+
+
+async def test_what_is_found(place: Place) -> None:
+    """Jobs by state, and by account those that are due and by how much the first of them is late."""
+    await place.scene.add()
+    await place.scene.polling("r-1")
+    place.clock.at = NOW + 90.0
+    found = await place.soundings.look()
+    assert found is not None
+    assert {state: jobs for state, jobs in found.jobs.items() if jobs} == {"queued": 1, "polling": 1}
+    assert found.due == {"acme": 2}
+    assert found.overdue_s["acme"] == pytest.approx(90.0, abs=1.0)
+    assert found.free_bytes is None
+
+
+async def test_a_look_is_kept(place: Place) -> None:
+    """For ten seconds everybody gets the same numbers; then somebody looks again."""
+    first = await place.soundings.look()
+    await place.scene.add()
+    place.clock.at += 9.0
+    assert await place.soundings.look() is first
+    place.clock.at += 2.0
+    later = await place.soundings.look()
+    assert later is not None
+    assert later.jobs["queued"] == 1
+
+
+async def test_a_check_is_kept_for_less(place: Place) -> None:
+    """Two seconds, however many probes come in."""
+    assert await asyncio.gather(*(place.soundings.fault() for _ in range(20))) == [None] * 20
+    assert len(place.checks) == 1
+    place.clock.at += 3.0
+    assert await place.soundings.fault() is None
+    assert len(place.checks) == 2
+
+
+async def test_a_database_that_hangs(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks is told after a moment that it does not answer."""
+    monkeypatch.setattr("app.web.soundings._PATIENCE_S", 0.01)
+
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    scene = place.scene
+    hanging = Soundings(
+        hang,
+        jobs=scene.jobs,
+        overview=OverviewStore(scene.jobs),
+        lanes=scene.lanes,
+        free_bytes=_no_folder,
+        clock=place.clock,
+    )
+    assert await hanging.fault() == "The database has not answered for 0.01 seconds."
+
+
+@pytest.mark.parametrize(
+    ("daemon", "healthz", "readyz", "reason"),
+    [
+        (DaemonNow(in_touch=True), 200, 200, ""),
+        (DaemonNow(in_touch=False), 200, 503, "the leases of the lanes could not be taken or renewed"),
+        (DaemonNow(in_touch=True, stalled=True), 503, 503, "a part of the daemon has not come round"),
+    ],
+    ids=["well", "out of touch", "stalled"],
+)
+async def test_a_daemon_whose_parts_do_not_go_round(
+    place: Place, daemon: DaemonNow, healthz: int, readyz: int, reason: str
+) -> None:
+    """Leases that cannot be renewed make it unready; leases that nobody tries to renew make it dead."""
+    vitals, metrics = Vitals(asyncio.Event()), Metrics()
+    vitals.enter(Phase.SERVING)
+    metrics.serve({}, lambda: daemon)
+    health = Health(vitals, metrics, place.soundings, version="1", lines_lost=lambda: 0, clock=place.clock)
+    application = web.Application()
+    application.add_routes(health.routes())
+    async with TestClient(TestServer(application)) as client:
+        assert (await client.get("/healthz")).status == healthz
+        ready = await client.get("/readyz")
+        assert ready.status == readyz
+        assert reason in await ready.text()

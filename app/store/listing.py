@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Text, and_, func, literal, select, union, union_all
+from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, bindparam, func, literal, select, union, union_all
 
 from app.domain.job import Job, State
 from app.store.codec import JOB_COLUMNS, job_of
@@ -109,7 +109,7 @@ class JobList:
             low, high = 1, ((await connection.execute(_LAST_ID)).scalar() or 0) + 1
             while low < high:
                 middle = (low + high) // 2
-                row = (await connection.execute(_FROM_ID.where(jobs.c.id >= middle))).first()
+                row = (await connection.execute(_FROM_ID, {"from_id": middle})).first()
                 if row is None or row[1] >= at:
                     high = middle
                 else:
@@ -123,7 +123,12 @@ class JobList:
 
 _KEYS_AT_ONCE: Final = 500
 _LAST_ID: Final = select(func.max(jobs.c.id))
-_FROM_ID: Final = select(jobs.c.id, jobs.c.created_at).order_by(jobs.c.id).limit(1)
+_FROM_ID: Final = (
+    select(jobs.c.id, jobs.c.created_at)
+    .where(jobs.c.id >= bindparam("from_id", type_=BigInteger()))
+    .order_by(jobs.c.id)
+    .limit(1)
+)
 # Every account that ever had jobs; a handful of rows.
 _ACCOUNTS: Final = select(lanes.c.account)
 

@@ -16,6 +16,11 @@ from app.store.engine import StoreUnavailableError
 
 MEDIA_TYPE: Final = "application/problem+json"
 _STORE_AGAIN_S: Final = 5.0
+# What aiohttp finds by itself, in more words than its own.
+_SAID: Final = {
+    404: "there is nothing at this address",
+    405: "this cannot be done with what is at this address; Allow names what can",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,9 @@ def problem_of(error: Exception) -> ProblemError | None:
             return ProblemError(503, str(error), retry_after_s=_STORE_AGAIN_S)
         case web.HTTPException():
             kept = {str(name): error.headers[name] for name in (hdrs.ALLOW,) if name in error.headers}
-            return ProblemError(error.status, error.text or _phrase(error.status), headers=kept)
+            return ProblemError(
+                error.status, _SAID.get(error.status) or error.text or _phrase(error.status), headers=kept
+            )
         case _:
             return None
 

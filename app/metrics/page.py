@@ -54,7 +54,7 @@ jq -c '.[]' elastic.rules.json | while read -r rule; do
 done
 ```
 
-# What is measured
+## What is measured
 
 An account with one operation has about a hundred series, buckets included. No label holds a job's number, a handle or
 an address. The process's own use of memory, processor and files stands in the usual `process_*` metrics (on Linux).
@@ -67,7 +67,7 @@ def render() -> str:
     for chapter in CHAPTERS:
         lines += [
             "",
-            f"## {chapter.title}",
+            f"### {chapter.title}",
             "",
             chapter.source,
             "",

@@ -62,7 +62,7 @@ def lane_maker(bound: Bound, shared: Shared) -> Callable[[LaneRow, Hold], Lane]:
 
     def make_lane(row: LaneRow, hold: Hold) -> Lane:
         account, settings = bound.accounts[row.account], config.accounts[row.account]
-        limits = account.limits.share(settings.shards)
+        limits = account.limits.share(max(settings.shards, row.of))
         budget = Budget(clock, rand, limits, row.request_window, full=not row.clean)
         if row.closed_until is not None:
             budget.close(row.closed_until, row.closed_reason or "closed by the lane's last owner")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import gc
 import signal
 import socket
@@ -94,6 +95,7 @@ def listening_socket(config: Config, table: Literal["callbacks", "http"]) -> Ite
 
     Raises:
         ConfigError: nothing can listen at the address.
+        OSError: somebody else listens there, who may be gone in a while.
     """
     listen = config.callbacks.listen if table == "callbacks" else config.http.listen
     if listen is None:
@@ -105,6 +107,8 @@ def listening_socket(config: Config, table: Literal["callbacks", "http"]) -> Ite
         bound = socket.create_server((host, port), family=family)
     except OSError as error:
         reason = f"cannot be listened on: {error.strerror or error}; name another address, or stop what holds this one"
+        if error.errno == errno.EADDRINUSE:
+            raise OSError(error.errno, f"{listen} {reason}", f"{table}.listen") from error
         raise ConfigError.of([config.fault_at(table, "listen", reason=reason)]) from error
     with contextlib.closing(bound):
         yield bound

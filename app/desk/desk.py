@@ -255,11 +255,13 @@ class Desk:
         return job, await self.jobs.history(job_id), await self.jobs.artifacts(job_id)
 
     async def _lanes_of(self, account: str) -> Sequence[int]:
+        """Where its new jobs go: lanes beyond the configured number only come to the end of their own."""
+        number = self._shards.get(account, 1)
         lanes = await self._lanes.ids(account)
         if not lanes:
-            await self._lanes.ensure({account: self._shards.get(account, 1)})
+            await self._lanes.ensure({account: number})
             lanes = await self._lanes.ids(account)
-        return lanes
+        return lanes[:number]
 
     def _lane(self, new: NewJob, lanes: Sequence[int]) -> int:
         """Jobs that may share an answer wait in one lane, or two lanes would ask for it."""

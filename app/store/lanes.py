@@ -19,6 +19,7 @@ from sqlalchemy import (
     Select,
     Subquery,
     Text,
+    and_,
     bindparam,
     delete,
     false,
@@ -33,9 +34,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeEngine
 
+from app.domain.job import State
 from app.store.batch import PARAMETER, encode, rows_of
 from app.store.engine import Database
-from app.store.tables import DatabaseNow, lanes, workers
+from app.store.tables import DatabaseNow, jobs, lanes, workers
 
 _FORGOTTEN_S: Final = 86_400.0
 
@@ -69,7 +71,8 @@ class LaneRow:
     """A lane that was taken.
 
     ``clean`` says that the owner before gave it back, or that there was none: ``request_window`` is complete then.
-    After a lease that ran out it is not.
+    After a lease that ran out it is not. ``of`` is how many lanes share the account's limits as far as jobs tell: as
+    many as there are up to the last one that has a live job.
     """
 
     id: int
@@ -80,6 +83,7 @@ class LaneRow:
     closed_reason: str | None
     request_window: tuple[float, ...]
     clean: bool
+    of: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +189,10 @@ class LaneStore:
         statement = _take(accounts, held, by_force=force)
         async with self._database.writing() as connection:
             result = await connection.execute(statement, {"holder": owner, "lease_s": lease_s, "most": most})
-            return sorted((_taken(row) for row in result), key=lambda lane: lane.id)
+            rows = result.all()
+            sharing = (await connection.execute(_SHARING)).all() if rows else ()
+        of = {row[0]: row[1] for row in sharing}
+        return sorted((_taken(row, of) for row in rows), key=lambda lane: lane.id)
 
     async def renew(self, owner: str, lease_s: float, states: Mapping[int, LaneState]) -> set[int]:
         """Extend the leases of these lanes and store their states, in one statement.
@@ -238,9 +245,10 @@ def _encode_states(states: Mapping[int, LaneState]) -> str:
     )
 
 
-def _taken(row: Sequence[Any]) -> LaneRow:
+def _taken(row: Sequence[Any], sharing: Mapping[str, int]) -> LaneRow:
     number, account, shard, epoch, closed_until, closed_reason, window, clean = row
-    return LaneRow(number, account, shard, epoch, closed_until, closed_reason, tuple(json.loads(window)), clean)
+    stamps, of = tuple(json.loads(window)), sharing.get(account, 1)
+    return LaneRow(number, account, shard, epoch, closed_until, closed_reason, stamps, clean, of)
 
 
 def _status(row: Sequence[Any]) -> LaneStatus:
@@ -283,7 +291,7 @@ def _take(accounts: Collection[str], held: Collection[int], *, by_force: bool) -
             owner=_OWNER,
             epoch=lanes.c.epoch + 1,
             lease_until=DatabaseNow() + _LEASE_S,
-            clean=lanes.c.owner.is_(None),
+            clean=and_(lanes.c.owner.is_(None), lanes.c.clean),
         )
         .returning(
             lanes.c.id,
@@ -301,8 +309,11 @@ def _take(accounts: Collection[str], held: Collection[int], *, by_force: bool) -
 def _lane_insert(dialect: str) -> Executable:
     rows = rows_of(dialect, (("account", Text()), ("shard", Integer())))
     insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    # A lane beside others begins as if its share had been spent: they had more of the limit until now.
+    alone = ~select(literal_column("1")).where(lanes.c.account == rows.c.account).correlate(rows).exists()
     # SQLite would read ON CONFLICT as part of the join: https://www.sqlite.org/lang_upsert.html#parsing_ambiguity
-    added = insert(lanes).from_select(["account", "shard"], select(*rows.c).where(literal_column("1 = 1")))
+    new = select(*rows.c, alone).where(literal_column("1 = 1"))
+    added = insert(lanes).from_select(["account", "shard", "clean"], new)
     return added.on_conflict_do_nothing(index_elements=["account", "shard"])
 
 
@@ -319,6 +330,12 @@ def _worker_upsert(dialect: str) -> Executable:
     return added.on_conflict_do_update(index_elements=["owner"], set_={"lease_until": added.excluded.lease_until})
 
 
+_IS_LIVE: Final = or_(jobs.c.due_at.is_not(None), jobs.c.state == State.PARKED.value)
+_SHARING: Final = (
+    select(lanes.c.account, func.max(lanes.c.shard) + 1)
+    .where(select(literal_column("1")).where(jobs.c.lane == lanes.c.id, _IS_LIVE).exists())
+    .group_by(lanes.c.account)
+)
 _IDS: Final = select(lanes.c.id).where(lanes.c.account == bindparam("account", type_=Text())).order_by(lanes.c.shard)
 _LIVE_WORKERS: Final = select(func.count()).where(workers.c.lease_until > DatabaseNow()).scalar_subquery()
 _FORGET: Final = delete(workers).where(workers.c.owner == _OWNER)

@@ -93,9 +93,9 @@ def problem_of(error: Exception) -> ProblemError | None:
             return ProblemError(503, str(error), retry_after_s=_STORE_AGAIN_S)
         case web.HTTPException():
             kept = {str(name): error.headers[name] for name in (hdrs.ALLOW,) if name in error.headers}
-            return ProblemError(
-                error.status, _SAID.get(error.status) or error.text or _phrase(error.status), headers=kept
-            )
+            by_itself = error.text in (None, f"{error.status}: {error.reason}")
+            said = _SAID.get(error.status, _phrase(error.status)) if by_itself else error.text
+            return ProblemError(error.status, said or "", headers=kept)
         case _:
             return None
 

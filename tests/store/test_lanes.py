@@ -10,7 +10,7 @@ from app.domain import outcome as o
 from app.store.engine import Database
 from app.store.lanes import LaneRow, LaneState, LaneStore, Share
 from app.store.tables import DatabaseNow, lanes, workers
-from tests.store.scene import OWNER, Scene, StandingClock
+from tests.store.scene import NOW, OWNER, Scene, StandingClock, new_job
 
 LEASE_S = 30.0
 ACCOUNTS = ("acme", "beta")
@@ -54,6 +54,25 @@ async def test_ensure_adds_what_is_missing(store: LaneStore) -> None:
     assert (await store.ids("acme"))[:2] == first
     assert len(await store.ids("acme")) == 3
     assert await store.ids("unknown") == []
+
+
+async def test_a_lane_beside_others_begins_with_its_share_spent(store: LaneStore) -> None:
+    """The first lanes of an account are clean; those that come later are not, for the others had all of the limit."""
+    await store.ensure({"gamma": 2})
+    await store.ensure({"gamma": 3})
+    taken = await store.take("a", 5, LEASE_S, force=False, accounts=["gamma"])
+    assert [(lane.shard, lane.clean) for lane in taken] == [(0, True), (1, True), (2, False)]
+
+
+async def test_lanes_with_jobs_share_the_limits_beyond_the_number_of_shards(scene: Scene) -> None:
+    """A lane knows up to which of its account's lanes there are live jobs."""
+    await scene.lanes.ensure({"acme": 4})
+    numbers = await scene.lanes.ids("acme")
+    taken = await scene.lanes.take("x", 4, LEASE_S, force=True, accounts=["acme"])
+    assert {lane.of for lane in taken} == {1}
+    await scene.jobs.add(new_job(), numbers[2], NOW)
+    taken = await scene.lanes.take("y", 4, LEASE_S, force=True, accounts=["acme"])
+    assert {lane.of for lane in taken} == {3}
 
 
 async def test_take_what_is_free(store: LaneStore) -> None:

@@ -18,7 +18,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from app import bootstrap
-from app.config import Config, ConfigError, load
+from app.cli.errors import ExitCode, ended_by
+from app.config import Config, load
 from app.desk import Desk
 from app.domain.job import TERMINAL, Job, State
 from app.log import configure
@@ -241,15 +242,18 @@ async def test_without_a_listener_no_address_is_named(stage: Prepare) -> None:
 
 
 async def test_55_a_port_that_is_taken(stage: Prepare) -> None:
-    """One sentence with the key, as for any fault of the configuration, and no daemon was started."""
+    """One sentence with the key, and no daemon was started: exit code 69, for whoever restarts it to try again."""
     place = await stage(1.0)
     log = configure("json", "debug", (), stream=place.output, strict=True)
-    with socket.create_server(("127.0.0.1", place.port)), pytest.raises(ConfigError) as caught:
+    with (
+        socket.create_server(("127.0.0.1", place.port)),
+        pytest.raises(OSError, match="Address already in use") as caught,
+    ):
         await bootstrap.serve(place.config, log)
     log.close()
-    (fault,) = caught.value.faults
-    assert fault.key == "callbacks.listen"
-    assert "Address already in use" in fault.reason
+    ended = ended_by(caught.value)
+    assert ended.code is ExitCode.UNAVAILABLE
+    assert str(ended).startswith(f"callbacks.listen: 127.0.0.1:{place.port} cannot be listened on")
     assert [line["event"] for line in place.lines()] == []
 
 

@@ -62,13 +62,15 @@ def lanes_of(
         now: epoch seconds.
     """
     found = []
+    live = [lane for lane in picture.lanes if lane.id in picture.backlogs and picture.backlogs[lane.id].live]
+    sharing = {lane.account: lane.shard + 1 for lane in sorted(live, key=lambda lane: lane.shard)}
     for lane in picture.lanes:
         backlog = picture.backlogs.get(lane.id) or Backlog(lane.id, 0, 0, None)
         account = accounts.get(lane.account)
         number = shards.get(lane.account, 1)
         if (account is None or lane.shard >= number) and not backlog.live:
             continue
-        limits = account.limits.share(number) if account else Limits()
+        limits = account.limits.share(max(number, sharing.get(lane.account, 1))) if account else Limits()
         since = now - limits.period_s
         standing, reason, until = _standing(lane, account, picture.pauses.get(lane.account), now)
         found.append(

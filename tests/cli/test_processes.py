@@ -167,6 +167,21 @@ def test_the_demo(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Path(places["configuration"]).is_relative_to(place.folder)
 
 
+def test_the_demo_keeps_its_page_up(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It opens with the address of the page, which is still up when all has landed; Ctrl-C ends it in good order."""
+    monkeypatch.setenv("TMPDIR", str(place.folder))
+    with start(place.folder, ["demo", "--keep-running", "--remove-files"]) as process:
+        address = wait_for(process, "Its page is at").split()[4]
+        assert address in wait_for(process, "The page stays up at")
+        with urllib.request.urlopen(address, timeout=20) as page:  # noqa: S310  # the demo's own address
+            text = page.read().decode()
+        assert "<title>" in text
+        assert "the last landed" in text
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == ExitCode.OK
+    assert not list(place.folder.glob("tidewaiter-demo-*"))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the daemon through Linux's /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_demo_is_stopped(place: Place, number: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:

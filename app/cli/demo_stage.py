@@ -41,7 +41,6 @@ listen = "127.0.0.1:{page}"
 listen = "127.0.0.1:{port}"
 public_url = "http://127.0.0.1:{port}"
 """
-_PAGE_PORT: Final = 8090
 
 
 @asynccontextmanager
@@ -56,17 +55,14 @@ async def stage(scratch: Path, scene: Scene) -> AsyncIterator[Path]:
 def _write_config(scratch: Path, accounts: Mapping[str, Account]) -> Path:
     tables = [account_table(name, account, _secret_files(scratch, name, account)) for name, account in accounts.items()]
     path = scratch / "tidewaiter.toml"
-    path.write_text("\n".join([_CONFIG.format(port=_free_port(), page=_free_port(_PAGE_PORT)), *tables]))
+    path.write_text("\n".join([_CONFIG.format(port=_free_port(), page=_free_port()), *tables]))
     return path
 
 
-def _free_port(wanted: int = 0) -> int:
-    """A port on which the daemon can listen: the wanted one, where nobody has it."""
+def _free_port() -> int:
+    """A port on which the daemon can listen, and hardly anybody else is about to."""
     with socket.socket() as listening:
-        try:
-            listening.bind(("127.0.0.1", wanted))
-        except OSError:
-            listening.bind(("127.0.0.1", 0))
+        listening.bind(("127.0.0.1", 0))
         port: int = listening.getsockname()[1]
         return port
 

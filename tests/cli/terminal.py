@@ -59,6 +59,10 @@ class Terminal:
         return termios.tcgetattr(self._theirs)
 
 
+def _without(environ: Mapping[str, str], *names: str) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if name not in names}
+
+
 @contextmanager
 def terminal(
     command: Sequence[str], folder: Path, environ: Mapping[str, str], *, lines: int = 24, columns: int = 80
@@ -69,7 +73,8 @@ def terminal(
     process = subprocess.Popen(
         [sys.executable, "-c", _LAUNCH, *command],
         cwd=folder,
-        env={**os.environ, "TERM": "xterm-256color", **environ},
+        # Of a terminal's size its driver tells, not what somebody has exported.
+        env={**_without(os.environ, "COLUMNS", "LINES"), "TERM": "xterm-256color", **environ},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

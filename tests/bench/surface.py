@@ -6,7 +6,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import cycle
 from pathlib import Path
 from statistics import median
@@ -103,10 +103,10 @@ def _page(folder: Path, cores: Cores, origin: str, say: Callable[[str], None]) -
     file = folder / "page.db"
     say(f"the page over {_MANY_JOBS:,} jobs, of which four in five have ended")
     seed(f"sqlite:///{file}", _MANY_JOBS, due=0)
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection:
         connection.execute(_END_SOME, {"now": time.time(), "jobs": _MANY_JOBS})
+        connection.commit()
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
     with _serving(folder / "page", f"sqlite:///{file}", origin, cores) as (_, asked):
         first_ms = asked.get("/") * 1e3
         later = []

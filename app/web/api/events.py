@@ -10,7 +10,6 @@ from typing import Final
 
 from aiohttp import web
 
-from app.domain.change import Change
 from app.web.api.feed import Feed, Numbered, Reader
 from app.web.api.listing import ACCOUNT, STATES, states_of
 from app.web.api.office import Office
@@ -67,7 +66,7 @@ class Events:
         return response
 
     async def _tell(
-        self, response: web.StreamResponse, reader: Reader, wanted: Callable[[Change], bool], last_id: str | None
+        self, response: web.StreamResponse, reader: Reader, wanted: Callable[[Numbered], bool], last_id: str | None
     ) -> None:
         feed = self._office.feed
         await _write(response, f"retry: {_AGAIN_MS}\n\n")
@@ -88,39 +87,35 @@ class Events:
             await _write(response, _event("dropped", None, {"reason": "more has happened than this reader has taken"}))
 
 
-def _filter(query: Query) -> Callable[[Change], bool]:
+def _filter(query: Query) -> Callable[[Numbered], bool]:
     faults: list[FieldFault] = []
     states, account = states_of(query, faults), query.get("account", [None])[0]
     job = number_in(query, "job", faults)
     refuse_query(faults)
 
-    def wanted(change: Change) -> bool:
-        of = change.job
+    def wanted(told: Numbered) -> bool:
         return (
-            (account is None or of.account == account)
-            and (not states or of.state in states)
-            and (job is None or of.id == job)
+            (account is None or told.account == account)
+            and (not states or told.state in states)
+            and (job is None or told.job == job)
         )
 
     return wanted
 
 
-def _events(feed: Feed, numbered: Sequence[Numbered], wanted: Callable[[Change], bool]) -> str:
-    return "".join(
-        _event(one.change.event, feed.id_of(one.number), _data(one.change)) for one in numbered if wanted(one.change)
-    )
+def _events(feed: Feed, numbered: Sequence[Numbered], wanted: Callable[[Numbered], bool]) -> str:
+    return "".join(_event(one.event, feed.id_of(one.number), _data(one)) for one in numbered if wanted(one))
 
 
-def _data(change: Change) -> dict[str, object]:
-    job = change.job
+def _data(told: Numbered) -> dict[str, object]:
     return {
-        "job": job.id,
-        "account": job.account,
-        "operation": job.operation,
-        "state": job.state,
-        "state_from": change.state_from,
-        "outcome": change.outcome,
-        "at": moment(change.at),
+        "job": told.job,
+        "account": told.account,
+        "operation": told.operation,
+        "state": told.state,
+        "state_from": told.state_from,
+        "outcome": told.outcome,
+        "at": moment(told.at),
     }
 
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -115,6 +117,23 @@ def test_what_is_held_is_bounded() -> None:
     assert held is not None
     assert len(held) == MOST_HELD
     assert feed.since(feed.last_id) == []
+
+
+class _Parameters(dict[str, Any]):
+    """Parameters of which can be seen whether anybody still has them."""
+
+
+def test_what_is_held_does_not_hold_the_jobs() -> None:
+    """The feed and a reader that is behind keep what they tell of a change, not the job, however large that is."""
+    feed = Feed("boot")
+    reader = feed.join()
+    parameters = _Parameters(filter="x" * 60_000)
+    alive = weakref.ref(parameters)
+    feed.take(replace(_change(1), job=_change(1).job.but(params=parameters)))
+    del parameters
+    assert alive() is None
+    assert feed.since("boot-0") is not None
+    feed.leave(reader)
 
 
 async def test_the_stream_ends_with_the_listener(site: Site) -> None:

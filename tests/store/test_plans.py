@@ -124,6 +124,8 @@ async def test_group_commit_looks_up_each_job(scene: Scene) -> None:
         (Wanted(account="acme"), "jobs_listed"),
         (Wanted(account="nobody"), "jobs_listed"),
         (Wanted(account="acme", states=[State.FAILED, State.POLLING]), "jobs_listed"),
+        (Wanted(operation="statistics"), "jobs_listed"),
+        (Wanted(operation="statistics", states=[State.FAILED]), "jobs_listed"),
         (Wanted(unique_key="night"), "jobs_keys"),
         (Wanted(search="night"), "jobs_keys"),
     ],
@@ -133,10 +135,25 @@ async def test_lists_are_read_from_an_index(scene: Scene, wanted: Wanted, index:
     await _fill(scene)
     await scene.add(unique_key="night-1")
     lists = JobList(scene.jobs)
-    plan = await _plan(scene, lambda: lists.page(wanted, 50, operations=["statistics"]))
+    plan = await _plan(scene, lambda: lists.page(wanted, 50, offered={"acme": ["statistics"], "dock": ["listing"]}))
     # PostgreSQL knows how many rows there are and may choose another; what is sorted in the end is a page or a few.
     assert index in plan or scene.database.dialect == "postgresql", plan
     assert not [line for line in plan.splitlines() if "SCAN jobs" in line or "Seq Scan on jobs" in line], plan
+
+
+async def test_a_list_of_an_operation_is_made_of_its_accounts(scene: Scene) -> None:
+    """Only below accounts that have the operation is it looked for, and one that nobody has is in no list at all."""
+    await _fill(scene)
+    lists, wanted = JobList(scene.jobs), Wanted(operation="rare")
+    for offered in ({}, {"acme": ["statistics"]}):
+        with _overheard(scene.database._reader.sync_engine) as said:
+            assert await lists.page(wanted, 50, offered=offered) == []
+        assert not [statement for statement, _ in said if "jobs.operation =" in statement]
+    rare = [await scene.add(operation="rare") for _ in range(3)]
+    found = await lists.page(wanted, 2, offered={"acme": ["rare"], "dock": ["rare"]})
+    assert [job.id for job in found] == [rare[2].id, rare[1].id]
+    older = await lists.page(wanted, 2, found[-1].id, offered={"acme": ["rare"], "dock": ["rare"]})
+    assert [job.id for job in older] == [rare[0].id]
 
 
 async def test_retention_and_listing_use_indexes(scene: Scene) -> None:

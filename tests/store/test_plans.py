@@ -170,6 +170,7 @@ FILL_NOTIFICATIONS_SQLITE = """
     INSERT INTO notifications (endpoint, message_id, job_id, account, state, at, status, due_at, body)
     SELECT 'a', 'msg_' || n, n, 'acme', 'failed', 0, 'waiting', 1750000000 + n, '{}' FROM numbers
 """
+DELIVER_SOME = "UPDATE notifications SET status = 'delivered', due_at = NULL, ended_at = job_id WHERE job_id % 2 = 0"
 FILL_NOTIFICATIONS_POSTGRESQL = """
     INSERT INTO notifications (endpoint, message_id, job_id, account, state, at, status, due_at, body)
     SELECT 'a', 'msg_' || n, n, 'acme', 'failed', 0, 'waiting', extract(epoch FROM now()) + n, '{}'
@@ -183,6 +184,7 @@ async def test_notifications_are_looked_up(scene: Scene) -> None:
     async with scene.database.writing() as connection:
         fill = FILL_NOTIFICATIONS_SQLITE if on_sqlite else FILL_NOTIFICATIONS_POSTGRESQL
         await connection.execute(text(fill), {"number": WAITING})
+        await connection.execute(text(DELIVER_SOME))
         await connection.execute(text("SELECT 1" if on_sqlite else "ANALYZE"))
     deliveries, people = DeliveryStore(scene.database), NotificationStore(scene.database)
     for work, index in (
@@ -190,7 +192,7 @@ async def test_notifications_are_looked_up(scene: Scene) -> None:
         (lambda: deliveries.claim({"a": 4}, 60.0), "notifications_due"),
         (lambda: people.find(status=Status.DEAD), "notifications_status"),
         (lambda: people.find(job_id=7), "notifications_job"),
-        (lambda: deliveries.delete_ended(Status.DELIVERED, 0.0, 100), "notifications_status"),
+        (lambda: deliveries.delete_ended(Status.DELIVERED, 0.0, 100), "notifications_ended"),
     ):
         plan = await _plan(scene, work)
         assert index in plan, plan

@@ -22,6 +22,8 @@ MEDIA_TYPE: Final = "text/event-stream"
 HEARTBEAT_S: Final = 15.0
 _AGAIN_MS: Final = 3000
 _WRITE_S: Final = 30.0
+# Writing thousands of events as text in one go would hold up the daemon, which lives in the same loop.
+_AT_ONCE: Final = 250
 _LAST_ID: Final = "Last-Event-ID"
 
 
@@ -74,7 +76,7 @@ class Events:
         if missed is None:
             await _write(response, _event("reset", feed.last_id, {"reason": "events before this one are not held"}))
         else:
-            await _write(response, _events(feed, missed, wanted))
+            await self._pass_on(response, missed, wanted)
         while not (reader.is_behind or reader.has_ended):
             try:
                 async with asyncio.timeout(HEARTBEAT_S):
@@ -82,9 +84,16 @@ class Events:
             except TimeoutError:
                 await _write(response, ": still here\n\n")
                 continue
-            await _write(response, _events(feed, came, wanted))
+            await self._pass_on(response, came, wanted)
         if reader.is_behind:
             await _write(response, _event("dropped", None, {"reason": "more has happened than this reader has taken"}))
+
+    async def _pass_on(
+        self, response: web.StreamResponse, told: Sequence[Numbered], wanted: Callable[[Numbered], bool]
+    ) -> None:
+        for start in range(0, len(told), _AT_ONCE):
+            await _write(response, _events(self._office.feed, told[start : start + _AT_ONCE], wanted))
+            await self._office.clock.sleep(0)
 
 
 def _filter(query: Query) -> Callable[[Numbered], bool]:

@@ -27,12 +27,13 @@ def health_of(
     config: Config, vitals: Vitals, metrics: Metrics, database: Database, *, clock: Clock, log: EventLog
 ) -> Health:
     """What answers at ``/healthz``, ``/readyz`` and ``/metrics``."""
-    jobs = JobStore(database)
+    lent = database.for_lookers
+    jobs = JobStore(lent)
     soundings = Soundings(
         database.check_schema,
         jobs=jobs,
         overview=OverviewStore(jobs),
-        lanes=LaneStore(database),
+        lanes=LaneStore(lent),
         free_bytes=Room(None if config.storage.url else config.storage.root),
         clock=clock,
     )

@@ -60,7 +60,7 @@ async def website(
     access = bind_access(running.bound.config, seams.clock, log)
     running.follow(lambda bound: rebind_access(access, bound.config))
     present = Present(running, seams, log)
-    overview = Overview(OverviewStore(JobStore(seams.database)), seams.clock)
+    overview = Overview(OverviewStore(JobStore(seams.database.for_lookers)), seams.clock)
     office = _office(present, overview, seams, log)
     news.follow(office.watch.heard)
     news.follow(office.feed.take)
@@ -80,7 +80,8 @@ async def website(
 
 
 def _office(present: Present, overview: Overview, seams: Seams, log: EventLog) -> Office:
-    lists = JobList(JobStore(seams.database))
+    lent = seams.database.for_lookers
+    lists = JobList(JobStore(lent))
     return Office(
         desk=present.desk,
         schedules=present.schedules,
@@ -88,7 +89,7 @@ def _office(present: Present, overview: Overview, seams: Seams, log: EventLog) -
         lists=lists,
         overview=overview,
         storage=seams.storage,
-        notifications=NotificationStore(seams.database),
+        notifications=NotificationStore(lent),
         watch=Watch(lists, seams.clock),
         feed=Feed(f"{seams.rand.getrandbits(32):08x}"),
         clock=seams.clock,

@@ -78,6 +78,11 @@ class Desk:
         self._tell = tell
         self._hints = HintStore(jobs.database)
 
+    @property
+    def offered(self) -> dict[str, list[str]]:
+        """The operations of each configured account, by its name."""
+        return {name: list(account.operations) for name, account in self.accounts.items()}
+
     async def submit(
         self, account: str, operation: str, raw: Mapping[str, Json], unique_key: str | None = None
     ) -> tuple[Job, bool]:

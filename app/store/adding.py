@@ -54,7 +54,8 @@ class Adding:
         self, connection: AsyncConnection, news: Sequence[tuple[NewJob, int]], now: float
     ) -> list[tuple[Job, bool]]:
         """Add jobs with their lanes; the answers stand in the order of ``news``."""
-        asked = [(place, new, lane) for place, (new, lane) in enumerate(news)]
+        # Every batch meets the unique keys in one order, so that two of them never wait for each other in a circle.
+        asked = sorted(((place, new, lane) for place, (new, lane) in enumerate(news)), key=_by_key)
         answers: dict[int, tuple[Job, bool]] = {}
         for start in range(0, len(asked), _CHUNK):
             left = asked[start : start + _CHUNK]
@@ -72,9 +73,9 @@ class Adding:
         numbers = await self._next_ids(connection, len(asked))
         fresh = {
             number: (place, _job(number, new, lane, now))
-            for number, (place, new, lane) in zip(numbers, asked, strict=True)
+            for number, (place, new, lane) in zip(numbers, sorted(asked, key=_place), strict=True)
         }
-        rows = [_row(job) for _, job in fresh.values()]
+        rows = [_row(job) for _, job in sorted(fresh.values(), key=lambda one: _key(one[1]))]
         added = list((await connection.execute(self._insert, {PARAMETER: encode(rows)})).scalars())
         await self._group.tell(
             connection,
@@ -101,6 +102,18 @@ _LAST_ID_ON_SQLITE: Final = text("SELECT seq FROM sqlite_sequence WHERE name = '
 _NEXT_IDS_ON_POSTGRESQL: Final = text(
     "SELECT nextval(pg_get_serial_sequence('jobs', 'id')) FROM generate_series(1, :number)"
 )
+
+
+def _place(asked: _Asked) -> int:
+    return asked[0]
+
+
+def _by_key(asked: _Asked) -> tuple[str, str]:
+    return _key(asked[1])
+
+
+def _key(job: NewJob | Job) -> tuple[str, str]:
+    return job.account, job.unique_key or ""
 
 
 def _job(number: int, new: NewJob, lane: int, now: float) -> Job:

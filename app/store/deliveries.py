@@ -134,9 +134,12 @@ class DeliveryStore:
         Returns:
             How many were deleted.
         """
+        asked: dict[str, Any] = {"ended": status.value, "kept_s": kept_s}
+        # Mostly there is none, and looking locks nobody out.
+        if not await self._rows(_ENDED.limit(1), **asked):
+            return 0
         async with self._database.writing() as connection:
-            asked = {"ended": status.value, "kept_s": kept_s, "most": limit}
-            return (await connection.execute(_DELETE_ENDED, asked)).rowcount
+            return (await connection.execute(_DELETE_ENDED, {**asked, "most": limit})).rowcount
 
     async def _rows(self, statement: Executable, **parameters: object) -> Sequence[Sequence[Any]]:
         async with self._database.reading() as connection:
@@ -239,19 +242,15 @@ def _bury(forgotten: Select[int]) -> Executable:
     )
 
 
-def _delete_ended() -> Executable:
-    ended = (
-        select(notifications.c.id)
-        .where(
-            notifications.c.status == bindparam("ended", type_=Text()),
-            notifications.c.ended_at < _NOW - _number("kept_s"),
-        )
-        .order_by(notifications.c.id)
-        .limit(_MOST)
-        .with_for_update(skip_locked=True)
+_ENDED: Final = (
+    select(notifications.c.id)
+    .where(
+        notifications.c.status == bindparam("ended", type_=Text()),
+        notifications.c.ended_at < _NOW - _number("kept_s"),
     )
-    return delete(notifications).where(notifications.c.id.in_(ended))
-
-
+    .order_by(notifications.c.ended_at)
+)
 _CLAIM: Final = _claim()
-_DELETE_ENDED: Final = _delete_ended()
+_DELETE_ENDED: Final = delete(notifications).where(
+    notifications.c.id.in_(_ENDED.limit(_MOST).with_for_update(skip_locked=True))
+)

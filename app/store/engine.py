@@ -1,6 +1,7 @@
 """The database as the rest of the program sees it: reading, writing, and knowing whether it can be used."""
 
 import asyncio
+import copy
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
@@ -30,6 +31,8 @@ _OLDEST_SQLITE: Final = (3, 35)
 _BUSY_MS: Final = 5_000
 _READERS: Final = 2
 _CACHE_KIB: Final = 65_536
+_LOOKERS: Final = 2
+_LOOKERS_CACHE_KIB: Final = 8_192
 _LARGEST_JOURNAL: Final = 67_108_864
 # Four times SQLite's own: a page that several groups touch is then written back once.
 _CHECKPOINT_PAGES: Final = 1000
@@ -38,9 +41,10 @@ _POOL: Final = 5
 _POOL_WAIT_S: Final = 10.0
 # Above the server's own limits, which end a statement more gently.
 _ANSWER_S: Final = 20.0
+_STATEMENT_S: Final = 15
+_LOOKERS_STATEMENT_S: Final = 8
 _SERVER_OPTIONS: Final = (
-    "-c statement_timeout=15s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s "
-    "-c default_transaction_isolation=read\\ committed"
+    "-c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c default_transaction_isolation=read\\ committed"
 )
 _SOCKET_OPTIONS: Final = {
     "connect_timeout": 5,
@@ -56,19 +60,22 @@ class Database:
     """One database, SQLite or PostgreSQL, through pools of connections that are opened on first use.
 
     On SQLite there is one writing connection, which holds the write lock from the beginning of a transaction, and
-    readers that never wait for it (WAL). Every transaction has a bounded duration: a database that does not answer is
-    unavailable, it does not hang the daemon.
+    readers that never wait for it (WAL). Whoever looks from outside has readers apart, see :attr:`for_lookers`. Every
+    transaction has a bounded duration: a database that does not answer is unavailable, it does not hang the daemon.
 
     ``name`` is the URL without what may be secret. ``exclusive`` says that only one daemon at a time can serve the
     database; ``dialect`` is ``sqlite`` or ``postgresql``.
     """
 
-    def __init__(self, name: str, reader: AsyncEngine, writer: AsyncEngine, *, exclusive: bool) -> None:
+    def __init__(
+        self, name: str, reader: AsyncEngine, writer: AsyncEngine, *, looker: AsyncEngine, exclusive: bool
+    ) -> None:
         self.name = name
         self.exclusive = exclusive
         self.dialect = writer.dialect.name
         self._reader = reader
         self._writer = writer
+        self._looker = looker
         # Several tasks would otherwise queue for the one connection inside of the pool, whose wait is bounded.
         self._one_writer: AbstractAsyncContextManager[object] = asyncio.Lock() if exclusive else nullcontext()
 
@@ -87,11 +94,26 @@ class Database:
         """
         address = Address.parse(url)
         if address.file is None:
-            engine = _postgresql_engine(address)
-            return cls(address.name, engine.execution_options(isolation_level="AUTOCOMMIT"), engine, exclusive=False)
+            engine = _postgresql_engine(address, _STATEMENT_S, pool_size=_POOL, max_overflow=_POOL)
+            looker = _postgresql_engine(address, _LOOKERS_STATEMENT_S, pool_size=_LOOKERS, max_overflow=0)
+            reader, looker = (one.execution_options(isolation_level="AUTOCOMMIT") for one in (engine, looker))
+            return cls(address.name, reader, engine, looker=looker, exclusive=False)
         _prepare_folder(address.file)
-        reader, writer = _sqlite_engines(address, clock, sqlite_connect)
-        return cls(address.name, reader, writer, exclusive=True)
+        reader = _sqlite_readers(address, clock, sqlite_connect, _READERS, _CACHE_KIB)
+        looker = _sqlite_readers(address, clock, sqlite_connect, _LOOKERS, _LOOKERS_CACHE_KIB)
+        writer = _sqlite_writer(address, clock, sqlite_connect)
+        return cls(address.name, reader, writer, looker=looker, exclusive=True)
+
+    @property
+    def for_lookers(self) -> "Database":
+        """The same database for pages, lists and scrapes, which read through connections of their own.
+
+        However many ask, and however long a list takes, the daemon's readers are free. On PostgreSQL a statement of
+        theirs is ended sooner. Writes go where everybody's go; it is closed with the database that it is of.
+        """
+        lent = copy.copy(self)
+        lent._reader = self._looker
+        return lent
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -163,6 +185,7 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self._reader.dispose()
+        await self._looker.dispose()
         await self._writer.dispose()
 
 
@@ -173,16 +196,17 @@ def _revision_of(connection: Connection) -> str | None:
     return connection.execute(select(_VERSIONS.c.version_num)).scalar()
 
 
-def _postgresql_engine(address: Address) -> AsyncEngine:
+def _postgresql_engine(address: Address, statement_s: int, *, pool_size: int, max_overflow: int) -> AsyncEngine:
     own_options = address.url.query.get("options", "")
+    options = f"-c statement_timeout={statement_s}s {_SERVER_OPTIONS} {own_options}"
     return create_async_engine(
         address.for_daemon(),
-        pool_size=_POOL,
-        max_overflow=_POOL,
+        pool_size=pool_size,
+        max_overflow=max_overflow,
         pool_timeout=_POOL_WAIT_S,
         pool_pre_ping=True,
         hide_parameters=True,
-        connect_args={**_SOCKET_OPTIONS, "options": f"{_SERVER_OPTIONS} {own_options}"},
+        connect_args={**_SOCKET_OPTIONS, "options": options},
     )
 
 
@@ -195,38 +219,44 @@ def _prepare_folder(file: Path) -> None:
         raise StoreUnavailableError(f"The folder of the database cannot be created: {error}.") from error
 
 
-def _sqlite_engines(address: Address, clock: Clock, connect: SqliteConnect | None) -> tuple[AsyncEngine, AsyncEngine]:
-    """The readers and the one writer."""
-    common: dict[str, Any] = {"async_creator": connect} if connect is not None else {}
-    common |= {"max_overflow": 0, "hide_parameters": True}
-    reader = create_async_engine(
-        address.for_daemon(),
-        pool_size=_READERS,
+def _sqlite_engine(address: Address, connect: SqliteConnect | None, number: int, **options: Any) -> AsyncEngine:
+    """A pool of so many connections."""
+    if connect is not None:
+        options["async_creator"] = connect
+    return create_async_engine(address.for_daemon(), pool_size=number, max_overflow=0, hide_parameters=True, **options)
+
+
+def _sqlite_readers(
+    address: Address, clock: Clock, connect: SqliteConnect | None, number: int, cache_kib: int
+) -> AsyncEngine:
+    readers = _sqlite_engine(
+        address,
+        connect,
+        number,
         pool_reset_on_return=None,
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
-        **common,
     )
-    writer = create_async_engine(address.for_daemon(), pool_size=1, **common)
-    _on_connect(reader, clock, "query_only = ON")
+    _on_connect(readers, clock, f"cache_size = -{cache_kib}", "query_only = ON")
+    return readers
+
+
+def _sqlite_writer(address: Address, clock: Clock, connect: SqliteConnect | None) -> AsyncEngine:
+    writer = _sqlite_engine(address, connect, 1)
     _on_connect(
         writer,
         clock,
+        f"cache_size = -{_CACHE_KIB}",
         "journal_mode = WAL",
         f"journal_size_limit = {_LARGEST_JOURNAL}",
         f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
     )
     event.listen(writer.sync_engine, "begin", _begin_immediate)
-    return reader, writer
+    return writer
 
 
 def _on_connect(engine: AsyncEngine, clock: Clock, *pragmas: str) -> None:
-    everywhere = (
-        f"busy_timeout = {_BUSY_MS}",
-        "synchronous = FULL",
-        "foreign_keys = ON",
-        f"cache_size = -{_CACHE_KIB}",
-    )
+    everywhere = (f"busy_timeout = {_BUSY_MS}", "synchronous = FULL", "foreign_keys = ON")
 
     def prepare(connection: Any, _record: object) -> None:
         # The driver's own handling of transactions would begin them late, with a read lock that is upgraded.

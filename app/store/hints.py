@@ -58,9 +58,10 @@ class HintStore:
         return Hint(number, lane, account, operation, State(state), noted)
 
     async def hurry(self, number: int, now: float) -> bool:
-        """Make a live job due at ``now`` (epoch seconds); one that asks after its remote job is polled once more.
+        """Make a live job due at ``now`` (epoch seconds); one that is polled is polled once more.
 
-        The version stays, as in :meth:`note`.
+        The version stays, as in :meth:`note`. In no other state is the job hinted: there a hint is proof that the
+        submit arrived, which a person's wish is not.
 
         Returns:
             Whether the job is live.
@@ -71,7 +72,6 @@ class HintStore:
 
 # In PARKED no step looks into it, but whoever decides can see that there is a remote job.
 _OF_USE: Final = sorted(state.value for state in (State.SUBMITTING, State.RECONCILING, State.POLLING, State.PARKED))
-_ASKING: Final = sorted(state.value for state in (State.SUBMITTING, State.RECONCILING, State.POLLING))
 _NOW: Final = bindparam("now", type_=jobs.c.due_at.type)
 _FIND: Final = select(jobs.c.id, jobs.c.lane, jobs.c.account, jobs.c.operation, jobs.c.state, jobs.c.hinted).where(
     jobs.c.callback_hash == bindparam("callback_hash", type_=Text()), jobs.c.finished_at.is_(None)
@@ -89,7 +89,7 @@ _HURRY: Final = (
         jobs.c.id == bindparam("number", type_=BigInteger()), jobs.c.state.in_(sorted(state.value for state in LIVE))
     )
     .values(
-        hinted=case((jobs.c.state.in_(_ASKING), true()), else_=jobs.c.hinted),
+        hinted=case((jobs.c.state == State.POLLING.value, true()), else_=jobs.c.hinted),
         due_at=case((jobs.c.due_at > _NOW, _NOW), else_=jobs.c.due_at),
     )
 )

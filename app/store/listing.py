@@ -1,11 +1,13 @@
 """Lists of jobs: what people and programs look for, a page at a time, newest first.
 
 A page is read from the end of an index and stops where it is full, so it costs the same among a million jobs. One index
-has every account's jobs by state; a list over several states is made of one such page for each of them.
+has every account's jobs by state; a list over several states is made of one such page for each of them. No index has an
+operation's jobs by themselves, so a list of these is made of a page from each account that has the operation.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, bindparam, func, literal, select, union, union_all
@@ -50,21 +52,31 @@ class JobList:
         self._database = jobs.database
 
     async def page(
-        self, wanted: Wanted, limit: int, before_id: int | None = None, operations: Collection[str] = ()
+        self,
+        wanted: Wanted,
+        limit: int,
+        before_id: int | None = None,
+        offered: Mapping[str, Collection[str]] | None = None,
     ) -> list[Job]:
         """Jobs, the newest first.
 
         Args:
-            wanted: which.
+            wanted: which; an operation without an account, a key or a search is looked for below the accounts of
+                ``offered`` that have it.
             limit: how many at most.
             before_id: begin after the last one seen.
-            operations: those that there are, for searching by the beginning of a name.
+            offered: the operations that there are, by account.
         """
+        offered = offered or {}
         fits = await self._fitting(wanted, before_id)
         if wanted.search is not None:
-            found: Any = _searched(self._database.dialect, wanted.search, operations, fits, limit)
+            named = frozenset(name for operations in offered.values() for name in operations)
+            found: Any = _searched(self._database.dialect, wanted.search, named, fits, limit)
         elif wanted.unique_key is not None:
             found = _page(_ids(*fits), limit)
+        elif wanted.account is None and wanted.operation is not None:
+            having = [name for name, operations in offered.items() if wanted.operation in operations]
+            found = await self._newest_of(having, wanted, fits, limit)
         elif wanted.account is not None or wanted.states:
             found = _by_state(wanted, fits, limit)
         else:
@@ -82,6 +94,17 @@ class JobList:
     async def numbered(self, numbers: Collection[int]) -> dict[int, Job]:
         """The jobs with these numbers."""
         return {job.id: job for job in await self._jobs(select(*JOB_COLUMNS).where(jobs.c.id.in_(numbers)))}
+
+    async def _newest_of(
+        self, accounts: Sequence[str], wanted: Wanted, fits: Sequence[ColumnElement[bool]], limit: int
+    ) -> list[int]:
+        """The ids of the newest of these accounts' jobs; only those of the page are then read as a whole."""
+        newest: list[int] = []
+        for name in accounts:
+            page = _by_state(wanted, [*fits, jobs.c.account == name], limit)
+            async with self._database.reading() as connection:
+                newest = nlargest(limit, [*newest, *(await connection.execute(page)).scalars()])
+        return newest
 
     async def _fitting(self, wanted: Wanted, before_id: int | None) -> list[ColumnElement[bool]]:
         fits: list[ColumnElement[bool]] = []

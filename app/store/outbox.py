@@ -18,6 +18,8 @@ from app.domain.notification import MOST_LISTED, Status, Subscription, body_of, 
 from app.store.batch import PARAMETER, encode, rows_of, storable
 from app.store.tables import DatabaseNow, artifacts, notifications
 
+# Making and encoding bodies holds up everything else in the process: a group has hundreds of jobs, with files each.
+_JOBS_AT_ONCE: Final = 64
 _GIVEN: Final = ("endpoint", "message_id", "job_id", "account", "state", "at", "body")
 
 
@@ -39,11 +41,11 @@ class Outbox:
         if not self.subscriptions:
             return
         heard = [(update, names) for update in updates if (names := self._wanted_by(update))]
-        if not heard:
-            return
-        files = await self._files_by_job(connection, [update.job.id for update, _ in heard])
-        rows = [row for update, names in heard for row in _rows(update, names, *files.get(update.job.id, ((), 0)))]
-        await connection.execute(self._insert, {PARAMETER: encode(rows)})
+        for start in range(0, len(heard), _JOBS_AT_ONCE):
+            some = heard[start : start + _JOBS_AT_ONCE]
+            files = await self._files_by_job(connection, [update.job.id for update, _ in some])
+            rows = [row for update, names in some for row in _rows(update, names, *files.get(update.job.id, ((), 0)))]
+            await connection.execute(self._insert, {PARAMETER: encode(rows)})
 
     def _wanted_by(self, update: Update) -> list[str]:
         """The endpoints that want to hear of an update: it must have brought the job into its state."""

@@ -276,4 +276,10 @@ Index(
     **_partial(notifications.c.due_at.is_not(None)),
 )
 Index("notifications_status", notifications.c.status, notifications.c.id)
+Index(
+    "notifications_ended",
+    notifications.c.status,
+    notifications.c.ended_at,
+    **_partial(notifications.c.ended_at.is_not(None)),
+)
 Index("notifications_job", notifications.c.job_id)

@@ -186,6 +186,14 @@ async def test_what_has_ended_is_deleted_some_day(desk: Desk) -> None:
     assert len(await desk.notifications.find()) == 4
 
 
+async def test_looking_for_old_ones_locks_nobody_out(desk: Desk, database: Database) -> None:
+    """While somebody writes, the look for what has ended long ago does not wait for him; mostly it finds nothing."""
+    await desk.tell(1)
+    async with database.writing() as connection, asyncio.timeout(5):
+        await connection.execute(text("UPDATE notifications SET attempts = 3"))
+        assert await desk.deliveries.delete_ended(Status.DELIVERED, 0.0, 10) == 0
+
+
 async def test_an_empty_table(desk: Desk) -> None:
     """Nothing to tell is nothing to do."""
     assert await desk.notifications.backlogs() == {}

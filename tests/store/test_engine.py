@@ -111,6 +111,20 @@ async def test_reading_never_waits_for_the_writer(database: Database) -> None:
     assert len(await LaneStore(database).every()) == 1
 
 
+async def test_who_looks_keeps_nobody_waiting(database: Database) -> None:
+    """While every reader for lookers is taken, the daemon reads and writes; lookers see and write the same tables."""
+    lent = database.for_lookers
+    async with lent.reading() as one, lent.reading() as other:
+        async with asyncio.timeout(5):
+            await LaneStore(database).ensure({"a": 1})
+            assert len(await LaneStore(database).every()) == 1
+        assert (await other.execute(text("SELECT count(*) FROM lanes"))).scalar() == 1
+        if database.dialect == "postgresql":
+            assert (await one.execute(text("SHOW statement_timeout"))).scalar() == "8s"
+    await LaneStore(lent).ensure({"b": 1})
+    assert len(await LaneStore(lent).every()) == 2
+
+
 async def test_readers_cannot_write_on_sqlite(sqlite_url: str, clock: StandingClock) -> None:
     """A write on a reading connection is refused: it would bypass the one writer."""
     database = Database.open(sqlite_url, clock)

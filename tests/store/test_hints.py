@@ -85,6 +85,27 @@ async def test_02_a_hint_tells_who_decides_that_there_is_a_remote_job(scene: Sce
     assert parked.reason == "no way to find out; its callback has come, so there is a remote job"
 
 
+async def test_a_person_who_asks_is_no_proof_of_a_remote_job(scene: Scene, hints: HintStore) -> None:
+    """A submit in doubt that a person hurries, before and after it is lost: nothing tells of a callback that came."""
+    job = await _submitting(scene)
+    assert await hints.hurry(job.id, LATER)
+    doubted = await scene.accepted(await scene.stored(job), o.Unknown("lost"))
+    assert await hints.hurry(job.id, LATER)
+    assert (await scene.stored(job)).hinted is False
+    parked = await scene.accepted(await scene.stored(doubted), o.Undecidable("no way to find out"))
+    assert (parked.state, parked.reason) == (State.PARKED, "no way to find out")
+
+
+async def test_a_person_who_asks_during_a_poll_is_answered_by_another(scene: Scene, hints: HintStore) -> None:
+    """A job that is polled is hinted by a wish as well, which the answer of the poll under way does not take back."""
+    job = await _polling(scene)
+    update = scene.update(job, o.Pending(retry_after_s=600.0))
+    assert await hints.hurry(job.id, NOW + 1.0)
+    assert (await scene.jobs.record([update], OWNER)).accepted == {job.id}
+    after = await scene.stored(job)
+    assert (after.hinted, after.due_at) == (True, NOW + 1.0)
+
+
 async def test_a_hint_for_a_parked_job_wakes_nobody(scene: Scene, hints: HintStore) -> None:
     """Nothing is due in PARKED, and a hint does not change that."""
     job = await scene.accepted(await _submitting(scene), o.Unknown("lost"))

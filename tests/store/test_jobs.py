@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 
 from app.domain import outcome as o
 from app.domain.job import Entry, State, Track
@@ -63,6 +64,34 @@ async def test_add_many_answers_in_order(scene: Scene) -> None:
     assert len({job.id for job, _ in answers}) == len(keys) - 1
     assert len(await scene.jobs.history(answers[-1][0].id)) == 1
     assert await scene.jobs.add_many([], NOW) == []
+
+
+async def test_batches_with_the_same_keys_do_not_wait_in_a_circle(postgres_url: str, clock: StandingClock) -> None:
+    """Two batches meet at keys that a third transaction holds for a while: both end, whatever order theirs is."""
+    database = Database.open(postgres_url, clock)
+    scene = await Scene.set_up(database)
+    batch = [(new_job(unique_key=key), scene.lane.id) for key in ("a", "m", "z")]
+    async with asyncio.timeout(15), asyncio.TaskGroup() as group, database.writing() as connection:
+        await connection.execute(text(_TAKE_KEY), {"lane": scene.lane.id})
+        first = group.create_task(scene.jobs.add_many(batch, NOW))
+        second = group.create_task(scene.jobs.add_many(batch[::-1], NOW))
+        async with database.reading() as watching:
+            while (await watching.execute(text(_WAITING))).scalar_one() < 2:
+                await watching.execute(text("SELECT pg_sleep(0.01)"))
+        await connection.rollback()
+    assert [job.id for job, _ in await first] == [job.id for job, _ in reversed(await second)]
+    assert await scene.jobs.counts() == {state: 3 if state is State.QUEUED else 0 for state in State}
+    await database.close()
+
+
+_TAKE_KEY = """
+    INSERT INTO jobs (lane, account, operation, params, state, version, created_at, deadline_at, track, unique_key)
+    VALUES (:lane, 'acme', 'statistics', '{}', 'queued', 1, 0, 0, 0, 'm')
+"""
+_WAITING = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'INSERT INTO jobs%'
+"""
 
 
 async def test_ids_are_never_used_again(scene: Scene) -> None:

@@ -129,6 +129,24 @@ async def test_no_notification_without_the_change(scene: Scene) -> None:
     assert len(await _told(scene)) == 1
 
 
+async def test_a_large_group_is_told_in_pieces(scene: Scene) -> None:
+    """No statement takes the bodies of more than 64 jobs, and each job is told once, in one order, with its files."""
+    jobs = [await scene.accepted(await scene.polling(f"h{number}"), o.Ready()) for number in range(130)]
+    said: list[str] = []
+    engine = scene.database._writer.sync_engine
+
+    def listen(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        said.append(statement)
+
+    event.listen(engine, "before_cursor_execute", listen)
+    await scene.jobs.record([scene.update(job, o.Stored((artifact(0),))) for job in jobs], OWNER)
+    event.remove(engine, "before_cursor_execute", listen)
+    assert len([one for one in said if one.startswith("INSERT INTO notifications")]) == 3
+    data = [body["data"] for body in await _bodies(scene)]
+    assert [one["id"] for one in data] == [job.id for job in jobs]
+    assert [one["artifacts_total"] for one in data] == [1] * len(jobs)
+
+
 async def test_parking_and_a_persons_decision(scene: Scene) -> None:
     """Both are told: that a person is wanted, and what the person decided. Going on is not told."""
     job = await _parked(scene)

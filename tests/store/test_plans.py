@@ -124,6 +124,8 @@ async def test_group_commit_looks_up_each_job(scene: Scene) -> None:
         (Wanted(account="acme"), "jobs_listed"),
         (Wanted(account="nobody"), "jobs_listed"),
         (Wanted(account="acme", states=[State.FAILED, State.POLLING]), "jobs_listed"),
+        (Wanted(operation="statistics"), "jobs_listed"),
+        (Wanted(operation="statistics", states=[State.FAILED]), "jobs_listed"),
         (Wanted(unique_key="night"), "jobs_keys"),
         (Wanted(search="night"), "jobs_keys"),
     ],
@@ -133,10 +135,25 @@ async def test_lists_are_read_from_an_index(scene: Scene, wanted: Wanted, index:
     await _fill(scene)
     await scene.add(unique_key="night-1")
     lists = JobList(scene.jobs)
-    plan = await _plan(scene, lambda: lists.page(wanted, 50, operations=["statistics"]))
+    plan = await _plan(scene, lambda: lists.page(wanted, 50, offered={"acme": ["statistics"], "dock": ["listing"]}))
     # PostgreSQL knows how many rows there are and may choose another; what is sorted in the end is a page or a few.
     assert index in plan or scene.database.dialect == "postgresql", plan
     assert not [line for line in plan.splitlines() if "SCAN jobs" in line or "Seq Scan on jobs" in line], plan
+
+
+async def test_a_list_of_an_operation_is_made_of_its_accounts(scene: Scene) -> None:
+    """Only below accounts that have the operation is it looked for, and one that nobody has is in no list at all."""
+    await _fill(scene)
+    lists, wanted = JobList(scene.jobs), Wanted(operation="rare")
+    for offered in ({}, {"acme": ["statistics"]}):
+        with _overheard(scene.database._reader.sync_engine) as said:
+            assert await lists.page(wanted, 50, offered=offered) == []
+        assert not [statement for statement, _ in said if "jobs.operation =" in statement]
+    rare = [await scene.add(operation="rare") for _ in range(3)]
+    found = await lists.page(wanted, 2, offered={"acme": ["rare"], "dock": ["rare"]})
+    assert [job.id for job in found] == [rare[2].id, rare[1].id]
+    older = await lists.page(wanted, 2, found[-1].id, offered={"acme": ["rare"], "dock": ["rare"]})
+    assert [job.id for job in older] == [rare[0].id]
 
 
 async def test_retention_and_listing_use_indexes(scene: Scene) -> None:
@@ -153,6 +170,7 @@ FILL_NOTIFICATIONS_SQLITE = """
     INSERT INTO notifications (endpoint, message_id, job_id, account, state, at, status, due_at, body)
     SELECT 'a', 'msg_' || n, n, 'acme', 'failed', 0, 'waiting', 1750000000 + n, '{}' FROM numbers
 """
+DELIVER_SOME = "UPDATE notifications SET status = 'delivered', due_at = NULL, ended_at = job_id WHERE job_id % 2 = 0"
 FILL_NOTIFICATIONS_POSTGRESQL = """
     INSERT INTO notifications (endpoint, message_id, job_id, account, state, at, status, due_at, body)
     SELECT 'a', 'msg_' || n, n, 'acme', 'failed', 0, 'waiting', extract(epoch FROM now()) + n, '{}'
@@ -166,6 +184,7 @@ async def test_notifications_are_looked_up(scene: Scene) -> None:
     async with scene.database.writing() as connection:
         fill = FILL_NOTIFICATIONS_SQLITE if on_sqlite else FILL_NOTIFICATIONS_POSTGRESQL
         await connection.execute(text(fill), {"number": WAITING})
+        await connection.execute(text(DELIVER_SOME))
         await connection.execute(text("SELECT 1" if on_sqlite else "ANALYZE"))
     deliveries, people = DeliveryStore(scene.database), NotificationStore(scene.database)
     for work, index in (
@@ -173,7 +192,7 @@ async def test_notifications_are_looked_up(scene: Scene) -> None:
         (lambda: deliveries.claim({"a": 4}, 60.0), "notifications_due"),
         (lambda: people.find(status=Status.DEAD), "notifications_status"),
         (lambda: people.find(job_id=7), "notifications_job"),
-        (lambda: deliveries.delete_ended(Status.DELIVERED, 0.0, 100), "notifications_status"),
+        (lambda: deliveries.delete_ended(Status.DELIVERED, 0.0, 100), "notifications_ended"),
     ):
         plan = await _plan(scene, work)
         assert index in plan, plan

@@ -1,7 +1,8 @@
 """The feed: the last changes of this process's jobs, numbered, for as many readers as there are.
 
-It holds a bounded number of changes. Who comes back with the id of the last one seen goes on after it, as long as it is
-held; who is slower than the changes come is let go.
+It holds a bounded number of changes, and of each only what is told: a job's parameters and links are too large to keep
+thousands of them. Who comes back with the id of the last one seen goes on after it, as long as it is held; who is
+slower than the changes come is let go.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.domain.change import Change
+from app.domain.job import State
 
 MOST_HELD: Final = 10_000
 MOST_BEHIND: Final = 1_000
@@ -18,10 +20,17 @@ MOST_READERS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
-    """A change and its number in this process."""
+    """What is told of a change, and its number in this process; ``job`` is the job's number."""
 
     number: int
-    change: Change
+    event: str
+    job: int
+    account: str
+    operation: str
+    state: State
+    state_from: State | None
+    outcome: str
+    at: float
 
 
 class Reader:
@@ -72,7 +81,18 @@ class Feed:
     def take(self, change: Change) -> None:
         """Take a change."""
         self._last += 1
-        numbered = Numbered(self._last, change)
+        job = change.job
+        numbered = Numbered(
+            self._last,
+            change.event,
+            job.id,
+            job.account,
+            job.operation,
+            job.state,
+            change.state_from,
+            change.outcome,
+            change.at,
+        )
         self._held.append(numbered)
         for reader in self._readers:
             reader.take(numbered)

@@ -45,7 +45,11 @@ class Listing:
                 {200: Answer("a page", shapes.JobPage, headers={hdrs.LINK: 'the next page, rel="next" (RFC 8288)'})},
                 query=(
                     ACCOUNT,
-                    Parameter("operation", "only of this operation", TEXT),
+                    Parameter(
+                        "operation",
+                        "only of this operation; without `account` or `unique_key`, of the accounts that have it now",
+                        TEXT,
+                    ),
                     STATES,
                     Parameter("unique_key", "only with this unique key", TEXT),
                     Parameter("created_after", "only made after this time", _TIME),
@@ -66,15 +70,12 @@ class Listing:
         page = Page("/v1/jobs", query)
         before = page.begin(faults)
         refuse_query(faults)
-        found = await self._office.lists.page(wanted, limit + 1, before, self._operations())
+        found = await self._office.lists.page(wanted, limit + 1, before, self._office.desk().offered)
         shown = jobs_json(found[:limit])
         if len(found) <= limit:
             return answer({"jobs": shown, "next": None})
         after = page.following(found[limit - 1].id)
         return answer({"jobs": shown, "next": after}, headers={hdrs.LINK: f'<{after}>; rel="next"'})
-
-    def _operations(self) -> set[str]:
-        return {name for account in self._office.desk().accounts.values() for name in account.operations}
 
 
 def _wanted(query: Query, faults: list[FieldFault]) -> Wanted:

@@ -8,7 +8,7 @@ from aiohttp import web
 from yarl import URL
 
 from app.desk import Desk
-from app.domain.job import Job, State
+from app.domain.job import State
 from app.store.listing import LARGEST_ID, JobList, Wanted
 from app.web.page.frame import Frame
 from app.web.page.sight import Sight
@@ -72,8 +72,8 @@ class JobsRoom:
     async def _show(self, request: web.Request) -> web.Response:
         asked = read(request.query)
         view = await self._sight.look()
-        operations = sorted({name for account in self._desk().accounts.values() for name in account.operations})
-        found = await self._found(asked, operations)
+        offered = self._desk().offered
+        found = await self._lists.page(asked.wanted, _LIMIT + 1, asked.before_id, offered)
         shown = found[:_LIMIT]
         return self._frame.page(
             request,
@@ -85,23 +85,9 @@ class JobsRoom:
             older=asked.address(before=shown[-1].id) if len(found) > len(shown) else None,
             counts=view.picture.counts,
             total=sum(view.picture.counts.values()),
-            accounts=sorted(self._desk().accounts),
-            operations=operations,
+            accounts=sorted(offered),
+            operations=sorted({name for operations in offered.values() for name in operations}),
         )
-
-    async def _found(self, asked: Asked, operations: list[str]) -> list[Job]:
-        """A page of jobs and one more, where there is one.
-
-        No index has an operation's jobs by themselves, but one has them below each account.
-        """
-        wanted = asked.wanted
-        if wanted.operation is None or wanted.account is not None or wanted.search is not None:
-            return await self._lists.page(wanted, _LIMIT + 1, asked.before_id, operations)
-        found: list[Job] = []
-        for name, account in self._desk().accounts.items():
-            if wanted.operation in account.operations:
-                found += await self._lists.page(replace(wanted, account=name), _LIMIT + 1, asked.before_id)
-        return sorted(found, key=lambda job: job.id, reverse=True)[: _LIMIT + 1]
 
 
 def read(query: Mapping[str, str]) -> Asked:

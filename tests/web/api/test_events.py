@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -87,6 +89,24 @@ async def test_a_reader_comes_back(site: Site) -> None:
         assert (await _block(reply))["data"]["job"] == third["id"]
 
 
+async def test_what_was_missed_is_told_in_pieces(site: Site) -> None:
+    """Thousands of events are not made in one go: each piece on the wire has 250 at most, and none is missing."""
+    async with _listening(site) as reply:
+        await site.submitted()
+        first = await _block(reply)
+    for number in range(1_000):
+        site.tell(_change(number))
+    sizes = [0]
+    async with _listening(site, Last_Event_ID=first["id"]) as reply, asyncio.timeout(20):
+        async for data, is_end in reply.content.iter_chunks():
+            sizes[-1] += data.count(b"event: ")
+            if sum(sizes) >= 1_000:
+                break
+            sizes += [0] if is_end else []
+    assert sum(sizes) == 1_000
+    assert max(sizes) <= 250
+
+
 def _change(number: int) -> Change:
     job = Job(number, 1, "quay", "report", {}, State.QUEUED, 1, None, 0.0, 0.0)
     return Change("job.submitted", job, None, "Submitted", 0.0)
@@ -115,6 +135,23 @@ def test_what_is_held_is_bounded() -> None:
     assert held is not None
     assert len(held) == MOST_HELD
     assert feed.since(feed.last_id) == []
+
+
+class _Parameters(dict[str, Any]):
+    """Parameters of which can be seen whether anybody still has them."""
+
+
+def test_what_is_held_does_not_hold_the_jobs() -> None:
+    """The feed and a reader that is behind keep what they tell of a change, not the job, however large that is."""
+    feed = Feed("boot")
+    reader = feed.join()
+    parameters = _Parameters(filter="x" * 60_000)
+    alive = weakref.ref(parameters)
+    feed.take(replace(_change(1), job=_change(1).job.but(params=parameters)))
+    del parameters
+    assert alive() is None
+    assert feed.since("boot-0") is not None
+    feed.leave(reader)
 
 
 async def test_the_stream_ends_with_the_listener(site: Site) -> None:

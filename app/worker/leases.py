@@ -258,16 +258,27 @@ class Leases:
         self._tasks[row.id] = self._group.create_task(lane.run())
 
     async def _release(self, lanes: Sequence[Lane]) -> None:
-        """Give lanes back; each is freed only when its steps have ended."""
+        """Give lanes back; each is freed only when its steps have ended.
+
+        The other lanes are not renewed meanwhile. With the nap that follows, the waits here are shorter than a lease.
+
+        Raises:
+            StoreUnavailableError: the lanes are still held, and closed.
+        """
         if not lanes:
             return
+        patience_s = self._lease_s / _RENEWALS_PER_LEASE
         for lane in lanes:
             lane.close()
-        await asyncio.wait([self._tasks[lane.row.id] for lane in lanes], timeout=self._lease_s / _RENEWALS_PER_LEASE)
+        await asyncio.wait([self._tasks[lane.row.id] for lane in lanes], timeout=patience_s)
         for lane in lanes:
             lane.interrupt()
         await asyncio.wait([self._tasks[lane.row.id] for lane in lanes])
-        await self._outcomes_settled()
+        try:
+            async with asyncio.timeout(patience_s / 2):
+                await self._outcomes_settled()
+        except TimeoutError:
+            raise StoreUnavailableError("Outcomes of lanes that are to be given back are not committed yet.") from None
         states = {lane.row.id: lane.state() for lane in lanes}
         await self._store.give_back(self._identity.owner, states)
         for lane in lanes:

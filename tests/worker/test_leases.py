@@ -4,7 +4,6 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from app import bootstrap
 from app.clock import SystemClock
@@ -14,16 +13,9 @@ from app.store.engine import Database
 from app.store.lanes import LaneStore
 from tests.alerts.record import Day
 from tests.bootstrap.stage import staged
+from tests.postgres import refusing
 from tests.simulation.inline_sqlite import connect_inline
 from tests.simulation.world import World, _config, _log, in_world
-
-# To the daemon it looks as if the server were being shut down at that very statement.
-REFUSAL = (
-    "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$BEGIN RAISE EXCEPTION 'shutting down' USING ERRCODE = '57P01'; END$$",
-    "CREATE TRIGGER no_giving_back BEFORE UPDATE ON lanes FOR EACH ROW WHEN (NEW.owner IS NULL) "
-    "EXECUTE FUNCTION refuse()",
-)
 
 
 async def test_a_lane_that_could_not_be_given_back_is_served_again(tmp_path: Path, postgres_url: str) -> None:
@@ -33,13 +25,11 @@ async def test_a_lane_that_could_not_be_given_back_is_served_again(tmp_path: Pat
         async with stage.serving():
             await stage.said("lane.taken", more_than=1)
             database = Database.open(postgres_url, SystemClock())
-            for statement in REFUSAL:
-                await _run(database, statement)
-            await LaneStore(database).beat("another", "elsewhere", 2, "1", lease_s=60.0)
-            (refused,) = await stage.said("store.unavailable")
-            assert "shutting down" in str(refused["reason"])
-            await LaneStore(database).forget("another")
-            await _run(database, "DROP TRIGGER no_giving_back ON lanes")
+            async with refusing(postgres_url, "BEFORE UPDATE ON lanes FOR EACH ROW WHEN (NEW.owner IS NULL)"):
+                await LaneStore(database).beat("another", "elsewhere", 2, "1", lease_s=60.0)
+                (refused,) = await stage.said("store.unavailable")
+                assert "shutting down" in str(refused["reason"])
+                await LaneStore(database).forget("another")
             await database.close()
             (given_back,) = await stage.said("lane.given_back")
             (*_, taken) = await stage.said("lane.taken", more_than=2)
@@ -48,11 +38,6 @@ async def test_a_lane_that_could_not_be_given_back_is_served_again(tmp_path: Pat
             assert {job.state for job in jobs} == {State.SUCCEEDED}
         assert stage.lines("lane.lost") == []
         assert stage.code == 0
-
-
-async def _run(database: Database, statement: str) -> None:
-    async with database.writing() as connection:
-        await connection.execute(text(statement))
 
 
 @pytest.mark.parametrize(("away_s", "lost"), [(30.0, 0), (400.0, 2)], ids=["for a moment", "for long"])

@@ -174,6 +174,9 @@ _EVENTS = (
     Event("notification.died", "error", "A notification was given up; `tidewaiter notifications retry` revives it.", {
         **_NOTIFICATION, **_REASON,
     }),
+    Event("follower.failed", "error", "Metrics, page or feed met a fault of ours; what they follow goes on.", {
+        "follower": "who it was", **_REASON,
+    }),
     Event("library.logged", "warning", "A library that the daemon uses had something to say.", {
         "logger": "name of the library's logger", "message": "what it said, redacted", "traceback": "with a fault",
     }),

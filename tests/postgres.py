@@ -106,6 +106,25 @@ def _one_at_a_time() -> Iterator[None]:
         yield
 
 
+@asynccontextmanager
+async def refusing(url: str, what: str) -> AsyncIterator[None]:
+    """Let a database refuse some statements while the block runs, as a server does that is being shut down.
+
+    Args:
+        url: the database.
+        what: which ones, as ``CREATE TRIGGER`` says it: from BEFORE up to EXECUTE.
+    """
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        for statement in (
+            "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$BEGIN RAISE EXCEPTION 'shutting down' USING ERRCODE = 'admin_shutdown'; END$$",
+            f"CREATE TRIGGER refusing {what} EXECUTE FUNCTION refuse()",
+        ):
+            await connection.execute(sql.SQL(statement))
+        yield
+        await connection.execute("DROP FUNCTION refuse CASCADE")
+
+
 class Line:
     """A telephone line to a server on a socket file, which can be cut at a chosen word.
 

@@ -1,6 +1,7 @@
 """Who is told of events beside the output: all of them, by name and fields, whatever is printed."""
 
 import io
+import json
 import os
 
 import pytest
@@ -62,3 +63,24 @@ def test_lost_lines_are_counted_for_good(monkeypatch: pytest.MonkeyPatch) -> Non
     assert lost > 0
     assert log.lost == lost
     assert told[-1] == ("log.dropped", lost)
+
+
+def test_an_observer_that_fails_harms_nobody() -> None:
+    """Who logs goes on, the line is printed, the others are told; the fault is printed, once where it repeats."""
+    told: list[str] = []
+    stream = io.StringIO()
+    log = configure("json", "info", clock=SystemClock(), stream=stream, strict=True)
+
+    def broken(name: str, _: object) -> None:
+        raise KeyError(name)
+
+    log.observe(broken)
+    log.observe(lambda name, _: told.append(name))
+    for _ in range(2):
+        log.emit("storage.resumed")
+    assert told == ["storage.resumed"] * 2
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line["event"] for line in lines] == ["follower.failed", "storage.resumed", "storage.resumed"]
+    assert lines[0]["reason"] == "KeyError: 'storage.resumed'"
+    assert "broken" in lines[0]["follower"]
+    log.close()

@@ -7,7 +7,7 @@ configuration is put back; where even that fails the daemon ends, because half a
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 
 from app.bootstrap.accounts import secrets_of
@@ -20,6 +20,9 @@ from app.config.changes import changes_between
 from app.log import EventLog
 from app.store.accounts import AccountStore
 from app.store.engine import Database, StoreUnavailableError
+from app.worker.daemon import Setup
+
+_STORE_RETRY_S = 1.0
 
 
 class HalfSwappedError(Exception):
@@ -134,8 +137,8 @@ class Reloading:
             self._replace(new)
             return 0
         concerned = old.differs_for(new)
-        before = await self._assembled.prepare(old, ())
-        setup = await self._assembled.prepare(new, concerned)
+        before = await self._prepared(self._assembled, old, ())
+        setup = await self._prepared(self._assembled, new, concerned)
         try:
             self._replace(new)
             return await self._assembled.daemon.swap(setup, concerned)
@@ -146,6 +149,15 @@ class Reloading:
             except Exception as again:
                 raise HalfSwappedError(f"{error}; putting the old configuration back: {again}") from again
             raise
+
+    async def _prepared(self, assembled: Assembled, bound: Bound, changed: Collection[str]) -> Setup:
+        """The setup for a configuration, as soon as the database can be used: an outage is no fault of the file."""
+        while True:
+            try:
+                return await assembled.prepare(bound, changed)
+            except StoreUnavailableError as error:
+                self._log.emit("store.unavailable", reason=str(error), waiting=0)
+                await self._clock.sleep(_STORE_RETRY_S)
 
     def _replace(self, bound: Bound) -> None:
         self._running.replace(bound)

@@ -81,7 +81,7 @@ async def serve(
                 metrics = metrics_of_process(clock, log)
                 running.follow(lambda bound: metrics.expect(bound.operations))
                 health = health_of(config, vitals, metrics, database, clock=clock, log=log)
-                news = News()
+                news = News(log.follower_failed)
                 async with AiohttpWire() as wire:
                     seams = Seams(clock, SystemRandom(), wire, database, storage, metrics, news.tell)
                     site = website(running, health, vitals, seams, log, news=news, listening=web_socket, stop=stop)

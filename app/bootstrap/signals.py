@@ -16,18 +16,22 @@ def signals(
     """Heed signals while the block runs.
 
     Args:
-        stop: set by SIGTERM and SIGINT; the second of them ends the process at once.
+        stop: set by SIGTERM and SIGINT; the second of them ends the process at once. Others may set it,
+            too: they are no first signal.
         reload: set by SIGHUP, which asks to end like the others where there is none.
         on_stop: told of the first signal that asks to end.
     """
     loop = asyncio.get_running_loop()
+    has_asked = False
 
     def ask(number: signal.Signals) -> None:
-        if stop.is_set():
+        nonlocal has_asked
+        if has_asked:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             # Still here: as the first process of a container, whom the kernel spares the default of any signal.
             os._exit(128 + number)
+        has_asked = True
         on_stop(number)
         stop.set()
 

@@ -31,9 +31,15 @@ def tell_nobody(_change: Change) -> None:
 
 
 class News:
-    """Passes changes on to all who want them."""
+    """Passes changes on to all who want them.
 
-    def __init__(self) -> None:
+    Args:
+        failed: told of a follower that has raised, and what. The work that is told of is durable by then, so it goes
+            on, and so do the others.
+    """
+
+    def __init__(self, failed: Callable[[Tell, Exception], None]) -> None:
+        self._failed = failed
         self._followers: list[Tell] = []
 
     def follow(self, tell: Tell) -> None:
@@ -43,7 +49,10 @@ class News:
     def tell(self, change: Change) -> None:
         """Tell everybody."""
         for follower in self._followers:
-            follower(change)
+            try:
+                follower(change)
+            except Exception as error:  # noqa: BLE001  # the recorder stands behind this, and must not die of a reader
+                self._failed(follower, error)
 
 
 def added(job: Job) -> Change:

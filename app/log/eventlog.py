@@ -25,6 +25,7 @@ _NEVER_FOLDED: Final = frozenset(
     {"job.advanced", "job.finished", "job.failed", "job.parked", "config.refused", "config.kept"}
 )
 _SAMENESS: Final = ("job", "account", "lane", "reason", "logger", "message")
+_FAILED: Final = "follower.failed"
 _LEVELS: Final = {name: getattr(logging, CATALOGUE[name].level.upper()) for name in CATALOGUE}
 _BOUND: Final = frozenset(field for event in CATALOGUE.values() for field in event.fields)
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -104,9 +105,16 @@ class _Press:
             self.tell("log.dropped", {"lines": lost})
 
     def tell(self, name: str, fields: Mapping[str, object]) -> None:
-        """Let the observers know of an event."""
+        """Let the observers know of an event.
+
+        That one of them has failed is printed, and told to none: it would fail again.
+        """
         for observer in self.observers:
-            observer(name, fields)
+            try:
+                observer(name, fields)
+            except Exception as error:  # noqa: BLE001  # whoever logs goes on, whatever it is
+                fault = _fault_of(observer, error)
+                self.put(_FAILED, _LEVELS[_FAILED], fault, _fold_key(_FAILED, fault))
 
 
 class EventLog:
@@ -140,6 +148,10 @@ class EventLog:
         self._press.tell(name, said)
         if level >= self._press.least:
             self._press.put(name, level, said, _fold_key(name, said) if event else None)
+
+    def follower_failed(self, follower: object, error: Exception) -> None:
+        """Tell that somebody who follows what is done has raised."""
+        self.emit(_FAILED, **_fault_of(follower, error))
 
     def says(self, name: str) -> bool:
         """Whether an event of that name is printed at all: ask before fields are made that cost something."""
@@ -178,6 +190,11 @@ class EventLog:
         """Print what was folded, and let the libraries log as they did before."""
         self._press.flush()
         _detach_libraries()
+
+
+def _fault_of(follower: object, error: Exception) -> dict[str, object]:
+    name = getattr(follower, "__qualname__", type(follower).__qualname__)
+    return {"follower": name, "reason": f"{type(error).__name__}: {error}"}
 
 
 def _fold_key(name: str, fields: Mapping[str, object]) -> object:

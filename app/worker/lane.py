@@ -115,6 +115,11 @@ class Lane:
         """Steps under way."""
         return len(self._steps)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether no more steps are begun."""
+        return self._closing.is_set()
+
     def state(self) -> LaneState:
         """What the next owner has to know of the budget."""
         closed_until = self.budget.closed_until

@@ -199,7 +199,7 @@ class Leases:
         await self._renew()
         if self._ending:
             return
-        await self._release([lane for lane in self._lanes.values() if lane.row.account not in self._accounts])
+        await self._release(self._leaving())
         share = await self._store.share(self._accounts)
         mine = share.lanes if self._alone else math.ceil(share.lanes / max(1, share.workers))
         if len(self._lanes) > mine:
@@ -207,10 +207,20 @@ class Leases:
         elif len(self._lanes) < mine:
             await self._take(mine - len(self._lanes))
 
+    def _leaving(self) -> list[Lane]:
+        """The lanes of accounts that are gone, and those closed in an earlier round, which failed to give them back.
+
+        Closed lanes serve nobody. Should the share allow them again they are taken anew.
+        """
+        return [lane for lane in self._movable() if lane.is_closed or lane.row.account not in self._accounts]
+
     def _quietest(self) -> list[Lane]:
         """The lanes that can be given back, the one with the least under way first."""
-        serving = (lane for lane in self._lanes.values() if lane.row.account not in self._held_back)
-        return sorted(serving, key=lambda lane: (lane.in_flight, -lane.row.id))
+        return sorted(self._movable(), key=lambda lane: (lane.in_flight, -lane.row.id))
+
+    def _movable(self) -> list[Lane]:
+        """The lanes that a round may give back: not those that are held back, which begin anew here."""
+        return [lane for lane in self._lanes.values() if lane.row.account not in self._held_back]
 
     async def _renew(self) -> None:
         asked_at = self._clock.monotonic()
@@ -248,16 +258,27 @@ class Leases:
         self._tasks[row.id] = self._group.create_task(lane.run())
 
     async def _release(self, lanes: Sequence[Lane]) -> None:
-        """Give lanes back; each is freed only when its steps have ended."""
+        """Give lanes back; each is freed only when its steps have ended.
+
+        The other lanes are not renewed meanwhile. With the nap that follows, the waits here are shorter than a lease.
+
+        Raises:
+            StoreUnavailableError: the lanes are still held, and closed.
+        """
         if not lanes:
             return
+        patience_s = self._lease_s / _RENEWALS_PER_LEASE
         for lane in lanes:
             lane.close()
-        await asyncio.wait([self._tasks[lane.row.id] for lane in lanes], timeout=self._lease_s / _RENEWALS_PER_LEASE)
+        await asyncio.wait([self._tasks[lane.row.id] for lane in lanes], timeout=patience_s)
         for lane in lanes:
             lane.interrupt()
         await asyncio.wait([self._tasks[lane.row.id] for lane in lanes])
-        await self._outcomes_settled()
+        try:
+            async with asyncio.timeout(patience_s / 2):
+                await self._outcomes_settled()
+        except TimeoutError:
+            raise StoreUnavailableError("Outcomes of lanes that are to be given back are not committed yet.") from None
         states = {lane.row.id: lane.state() for lane in lanes}
         await self._store.give_back(self._identity.owner, states)
         for lane in lanes:

@@ -3,13 +3,19 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
 
 _PROGRAM = """
-import asyncio
+import asyncio, sys
 from app.bootstrap.signals import signals
 
 async def never_ends():
     stop = asyncio.Event()
+    if "draining" in sys.argv:
+        stop.set()
     with signals(stop, asyncio.Event(), lambda number: print(number.name, flush=True)):
         print("ready", flush=True)
         await asyncio.Event().wait()
@@ -18,12 +24,24 @@ asyncio.run(never_ends())
 """
 
 
-def test_the_second_signal_ends_the_process_at_once() -> None:
-    """It ends as that signal ends a process, whatever is still under way."""
-    with subprocess.Popen([sys.executable, "-c", _PROGRAM], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+@contextmanager
+def _running(*how: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that heeds signals by now."""
+    with subprocess.Popen([sys.executable, "-c", _PROGRAM, *how], stdout=subprocess.PIPE, text=True) as process:
+        assert _line(process) == "ready"
+        yield process
+
+
+def _line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().rstrip()
+
+
+@pytest.mark.parametrize("how", [(), ("draining",)], ids=["by signals alone", "draining already"])
+def test_the_second_signal_ends_the_process_at_once(how: tuple[str, ...]) -> None:
+    """It ends as that signal ends a process; the first only asks, also of a daemon that drains for another reason."""
+    with _running(*how) as process:
         process.send_signal(signal.SIGTERM)
-        assert process.stdout.readline() == "SIGTERM\n"
+        assert _line(process) == "SIGTERM"
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == -signal.SIGTERM

@@ -255,7 +255,7 @@ async def serving(
     with StorageThreads() as threads:
         storage = LocalStorage(folder / "landed", threads)
         async with AiohttpWire() as wire:
-            news, stop, metrics = News(), asyncio.Event(), Metrics()
+            news, stop, metrics = News(log.follower_failed), asyncio.Event(), Metrics()
             seams = Seams(clock, Random(7), wire, database, storage, metrics, news.tell)
             vitals = Vitals(stop)
             health = health_of(config, vitals, metrics, database, clock=clock, log=log)

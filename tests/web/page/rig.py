@@ -150,7 +150,16 @@ async def served(
         async with AiohttpWire() as wire:
             storage = stack.enter_context(open_storage(folder / "exports", None, {}))
             seams = Seams(Ticking(told_by), Random(7), wire, database, storage, metrics)
-            site = website(Running(bind(config)), health, vitals, seams, log, news=News(), listening=bound, stop=stop)
+            site = website(
+                Running(bind(config)),
+                health,
+                vitals,
+                seams,
+                log,
+                news=News(log.follower_failed),
+                listening=bound,
+                stop=stop,
+            )
             async with site:
                 yield Rig(f"http://127.0.0.1:{port}", Stage(database, standing), vitals, output)
     log.close()

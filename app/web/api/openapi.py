@@ -22,12 +22,13 @@ _IN_PATH: Final[Mapping[str, Mapping[str, Any]]] = {
     "name": {"type": "string", "minLength": 1, "maxLength": 64},
 }
 _EVERYWHERE: Final = (400, 401, 403, 500, 503)
-_WITH_BODY: Final = (413, 415, 422)
+_WITH_BODY: Final = (408, 413, 415, 422)
 _MEANINGS: Final = {
     400: "the request cannot be read",
     401: "a token is needed, or this one is not known",
     403: "this takes the role admin",
     404: "there is no such thing",
+    408: "the body did not come whole in time",
     409: "it cannot be done as things stand",
     410: "the file is not in the storage any more",
     412: "it is not as the caller thinks",

@@ -36,7 +36,7 @@ _MEANINGS: Final = {
     415: "the body is not JSON",
     416: "the file has no such range",
     421: "the address answers to its own name only",
-    429: "there are as many readers as are served; `Retry-After` says when to try again",
+    429: "as many callers wait or read as are served; `Retry-After` says when to try again",
     422: "the body has faults, each with a pointer to it",
     500: "a fault of Tidewaiter",
     503: "the database cannot be reached; `Retry-After` says when to try again",

@@ -31,6 +31,7 @@ SIGN_OUT: Final = "/logout"
 """Where a browser forgets it; anybody may."""
 STATIC: Final = "/static/"
 """Below it is what pages look like: open to everybody, and the same for everybody."""
+_LONGEST_EPOCH: Final = 12
 _SAFE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 _SAME_SITE: Final = frozenset({"same-origin", "none"})
 
@@ -144,7 +145,8 @@ class Access:
         return Role.READ if is_safe else Role.ADMIN
 
     def _check(self, request: web.Request, caller: Caller, needed: Role) -> None:
-        if not self._tokens and request.url.host is not None and request.url.host.lower() not in self._hosts:
+        host = _host(request)
+        if not self._tokens and host is not None and host.lower() not in self._hosts:
             raise self._refusal(request, 421, "this address answers to its own name only; [http] public_url adds one")
         if request.method not in _SAFE and not _is_same_site(request):
             raise self._refusal(request, 403, "another site made your browser send this; nothing was done")
@@ -203,7 +205,8 @@ class Access:
     def _in_session(self, cookie: str) -> Caller:
         name, _, rest = cookie.partition(".")
         until, _, signature = rest.partition(".")
-        if not (until.isascii() and until.isdigit()) or int(until) < self._clock.now():
+        is_number = until.isascii() and until.isdigit() and len(until) <= _LONGEST_EPOCH
+        if not is_number or int(until) < self._clock.now():
             return _ANYBODY
         for token in self._tokens:
             if token.name == name and hmac.compare_digest(_signature(token, int(until)), _ascii(signature)):
@@ -223,6 +226,14 @@ def _signature(token: Token, until: int) -> str:
 def _ascii(text: str) -> str:
     """``compare_digest`` takes no other text."""
     return text if text.isascii() else ""
+
+
+def _host(request: web.Request) -> str | None:
+    """The name under which the listener was called."""
+    try:
+        return request.url.host
+    except ValueError:
+        raise ProblemError(400, "the header Host names no host") from None
 
 
 def _wants_page(request: web.Request) -> bool:

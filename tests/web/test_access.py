@@ -148,6 +148,7 @@ def _later(cookie: str) -> str:
         lambda cookie: cookie.replace(".", ".9", 1),
         lambda cookie: cookie[:5] + "99999999999.",
         lambda cookie: cookie[:5] + ".x",
+        lambda cookie: cookie[:5] + "9" * 5000 + ".x",
         lambda cookie: cookie[:0] + "..",
         lambda cookie: cookie[:5] + "\u0663.x",
     ],
@@ -209,6 +210,13 @@ async def test_without_tokens_only_the_own_name_is_answered(loopback: Door, door
     status, _, text = await loopback.knock()
     assert (status, json.loads(text)) == (200, ["loopback", "ADMIN", False])
     assert (await door.knock(Host="evil.example", Authorization=f"Bearer {READ}"))[0] == 200
+
+
+@pytest.mark.parametrize("host", ["a:b:c", "127.0.0.1:99999", "127.0.0.1:-1"])
+async def test_a_host_that_is_none(loopback: Door, host: str) -> None:
+    """What is no name of a host is a fault of the request, and none of ours."""
+    assert (await loopback.knock(Host=host))[0] == 400
+    assert not loopback.logged("http.failed")
 
 
 async def test_what_admins_do_is_in_the_log(door: Door) -> None:

@@ -191,11 +191,11 @@ def _check_media_type(request: web.Request) -> None:
 
 
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(members)
-    if len(found) < len(members):
-        names = [name for name, _ in members]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ProblemError(400, f"the body has a name twice in one object: {_shown(twice)!r}")
+    found: dict[str, Any] = {}
+    for name, value in members:
+        if name in found:
+            raise ProblemError(400, f"the body has a name twice in one object: {_shown(name)!r}")
+        found[name] = value
     return found
 
 

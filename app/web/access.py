@@ -20,7 +20,7 @@ from yarl import URL
 
 from app.clock import Clock
 from app.log import EventLog
-from app.web.problems import ProblemError
+from app.web.problems import ProblemError, problem_of
 
 SESSION_S: Final = 12 * 3600.0
 """How long a browser stays signed in, in seconds."""
@@ -118,22 +118,27 @@ class Access:
             caller = self._caller(request)
             request[CALLER] = caller
             is_safe = request.method in _SAFE
-            self._check(request, caller, self._needed(request, is_safe=is_safe))
-            if is_safe:
+            needed = self._needed(request, is_safe=is_safe)
+            self._check(request, caller, needed)
+            if needed < Role.ADMIN:  # nothing is changed there; signing in has a line of its own
                 return await handler(request)
             return await self._audited(request, caller, handler)
 
         return guarded
 
-    def sign_in(self, text: str) -> str | None:
+    def sign_in(self, text: str, remote: str | None = None) -> str | None:
         """What a browser keeps in :data:`SESSION_COOKIE` for a token that was typed; ``None`` if there is none such.
 
         The session needs no memory of ours: it is signed with the token, so it holds in every process that knows the
-        token, and ends when the token is changed.
+        token, and ends when the token is changed. ``remote`` is the address it came from, for the log.
         """
         token = self._find(text)
         if token is None:
+            self._log.emit(
+                "access.refused", status=401, reason="no token is like the one that was typed", remote=remote
+            )
             return None
+        self._log.emit("browser.signed_in", caller=token.name, remote=remote)
         until = int(self._clock.now() + SESSION_S)
         return f"{token.name}.{until}.{_signature(token, until)}"
 
@@ -173,8 +178,9 @@ class Access:
         except web.HTTPException as error:
             status = error.status
             raise
-        except ProblemError as error:
-            status = error.status
+        except Exception as error:
+            if (problem := problem_of(error)) is not None:
+                status = problem.status
             raise
         else:
             return response

@@ -105,6 +105,9 @@ _EVENTS = (
         "caller": "name of the token, or loopback", "action": "method and path", "status": "HTTP status of the answer",
         "remote": "address of the caller",
     }),
+    Event("browser.signed_in", "info", "Somebody has shown a token at the page, and is known by a cookie now.", {
+        "caller": "name of the token", "remote": "address of the caller",
+    }),
     Event("access.refused", "warning", "A request at the HTTP listener was turned away.", {
         **_REASON, "status": "HTTP status of the answer", "remote": "address of the caller",
     }),

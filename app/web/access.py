@@ -20,7 +20,7 @@ from yarl import URL
 
 from app.clock import Clock
 from app.log import EventLog
-from app.web.problems import ProblemError
+from app.web.problems import ProblemError, problem_of
 
 SESSION_S: Final = 12 * 3600.0
 """How long a browser stays signed in, in seconds."""
@@ -31,6 +31,7 @@ SIGN_OUT: Final = "/logout"
 """Where a browser forgets it; anybody may."""
 STATIC: Final = "/static/"
 """Below it is what pages look like: open to everybody, and the same for everybody."""
+_LONGEST_EPOCH: Final = 12
 _SAFE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 _SAME_SITE: Final = frozenset({"same-origin", "none"})
 
@@ -117,22 +118,27 @@ class Access:
             caller = self._caller(request)
             request[CALLER] = caller
             is_safe = request.method in _SAFE
-            self._check(request, caller, self._needed(request, is_safe=is_safe))
-            if is_safe:
+            needed = self._needed(request, is_safe=is_safe)
+            self._check(request, caller, needed)
+            if needed < Role.ADMIN:  # nothing is changed there; signing in has a line of its own
                 return await handler(request)
             return await self._audited(request, caller, handler)
 
         return guarded
 
-    def sign_in(self, text: str) -> str | None:
+    def sign_in(self, text: str, remote: str | None = None) -> str | None:
         """What a browser keeps in :data:`SESSION_COOKIE` for a token that was typed; ``None`` if there is none such.
 
         The session needs no memory of ours: it is signed with the token, so it holds in every process that knows the
-        token, and ends when the token is changed.
+        token, and ends when the token is changed. ``remote`` is the address it came from, for the log.
         """
         token = self._find(text)
         if token is None:
+            self._log.emit(
+                "access.refused", status=401, reason="no token is like the one that was typed", remote=remote
+            )
             return None
+        self._log.emit("browser.signed_in", caller=token.name, remote=remote)
         until = int(self._clock.now() + SESSION_S)
         return f"{token.name}.{until}.{_signature(token, until)}"
 
@@ -144,7 +150,8 @@ class Access:
         return Role.READ if is_safe else Role.ADMIN
 
     def _check(self, request: web.Request, caller: Caller, needed: Role) -> None:
-        if not self._tokens and request.url.host is not None and request.url.host.lower() not in self._hosts:
+        host = _host(request)
+        if not self._tokens and host is not None and host.lower() not in self._hosts:
             raise self._refusal(request, 421, "this address answers to its own name only; [http] public_url adds one")
         if request.method not in _SAFE and not _is_same_site(request):
             raise self._refusal(request, 403, "another site made your browser send this; nothing was done")
@@ -171,8 +178,9 @@ class Access:
         except web.HTTPException as error:
             status = error.status
             raise
-        except ProblemError as error:
-            status = error.status
+        except Exception as error:
+            if (problem := problem_of(error)) is not None:
+                status = problem.status
             raise
         else:
             return response
@@ -203,7 +211,8 @@ class Access:
     def _in_session(self, cookie: str) -> Caller:
         name, _, rest = cookie.partition(".")
         until, _, signature = rest.partition(".")
-        if not (until.isascii() and until.isdigit()) or int(until) < self._clock.now():
+        is_number = until.isascii() and until.isdigit() and len(until) <= _LONGEST_EPOCH
+        if not is_number or int(until) < self._clock.now():
             return _ANYBODY
         for token in self._tokens:
             if token.name == name and hmac.compare_digest(_signature(token, int(until)), _ascii(signature)):
@@ -223,6 +232,14 @@ def _signature(token: Token, until: int) -> str:
 def _ascii(text: str) -> str:
     """``compare_digest`` takes no other text."""
     return text if text.isascii() else ""
+
+
+def _host(request: web.Request) -> str | None:
+    """The name under which the listener was called."""
+    try:
+        return request.url.host
+    except ValueError:
+        raise ProblemError(400, "the header Host names no host") from None
 
 
 def _wants_page(request: web.Request) -> bool:

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import socket
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, TypeAlias
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -13,27 +14,40 @@ from app.clock import Clock
 
 _LOOK_S: Final = 1.0
 
+MakeRoom: TypeAlias = Callable[[Iterable[web.RequestHandler]], bool]
+"""Hangs up on one of these connections; whether there was one that could be spared."""
+
 
 class ListenerDiedError(Exception):
     """Nothing takes connections any more: the daemon must end, to be restarted whole."""
 
 
-async def listen(listening: socket.socket, server: web.Server, clock: Clock, *, most: int, shutdown_s: float) -> None:
+async def listen(
+    listening: socket.socket,
+    server: web.Server,
+    clock: Clock,
+    *,
+    most: int,
+    shutdown_s: float,
+    make_room: MakeRoom = lambda _: False,
+) -> None:
     """Serve until cancelled, then close the socket.
 
     Args:
         listening: the socket.
         server: makes the protocol of each connection.
         clock: paces the look at whether the socket still listens.
-        most: connections at once; whoever comes beyond that is hung up on.
+        most: connections at once.
         shutdown_s: how long requests under way are given in the end, in seconds.
+        make_room: asked when somebody comes beyond ``most``; who comes is hung up on where nobody can be spared.
 
     Raises:
         ListenerDiedError: the socket takes no connections any more.
     """
 
     def connected() -> asyncio.Protocol:
-        return server() if len(server.connections) < most else _Crowded()
+        is_room = len(server.connections) < most or make_room(server.connections)
+        return server() if is_room else _Crowded()
 
     listener = await asyncio.get_running_loop().create_server(connected, sock=listening)
     try:

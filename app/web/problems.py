@@ -120,7 +120,8 @@ def middleware(log: EventLog, error_page: ErrorPage | None = None) -> Middleware
             problem = problem_of(error)
         except Exception as error:  # noqa: BLE001  # the last stop before aiohttp's own page, which would be a bare 500
             problem = problem_of(error)
-            if problem is None:
+            has_gone = isinstance(error, ConnectionError) and request.transport is None
+            if problem is None and not has_gone:
                 log.emit(
                     "http.failed", method=request.method, path=request.path, reason=f"{type(error).__name__}: {error}"
                 )

@@ -10,13 +10,16 @@ from app.clock import Clock
 from app.log import EventLog
 from app.web import problems
 from app.web.access import Access
+from app.web.crowd import Crowd
 from app.web.listener import listen, quiet_logger
 
 _MOST_CONNECTIONS: Final = 512
 _LARGEST_BODY: Final = 16 * 1_048_576
 _LONGEST_LINE: Final = 16_384
-_KEEP_ALIVE_S: Final = 30.0
+_HEAD_S: Final = 10.0
+_LINGER_S: Final = 2.0
 _SHUTDOWN_S: Final = 2.0
+_CROWD: Final = web.AppKey("crowd", Crowd)
 # Pages and answers of an operator's tool: nothing of them belongs into another site, a cache or a search.
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -38,9 +41,12 @@ def make_application(
 
     Every error is a problem document, or what ``error_page`` makes of it where a person asked.
     """
+    crowd = Crowd()
     application = web.Application(
-        middlewares=[problems.middleware(log, error_page), access.middleware()], client_max_size=_LARGEST_BODY
+        middlewares=[crowd.middleware(), problems.middleware(log, error_page), access.middleware()],
+        client_max_size=_LARGEST_BODY,
     )
+    application[_CROWD] = crowd
     application.on_response_prepare.append(_add_headers)
     application.add_routes(routes)
     return application
@@ -71,7 +77,8 @@ class HttpServer:
             access_log=None,
             logger=quiet_logger(__name__),
             auto_decompress=False,  # nobody's body is packed, and what cannot be unpacked would break the connection
-            keepalive_timeout=_KEEP_ALIVE_S,
+            keepalive_timeout=_HEAD_S,  # counted from the connection, or the last answer, on: no head may trickle
+            lingering_time=_LINGER_S,
             max_line_size=_LONGEST_LINE,
             max_field_size=_LONGEST_LINE,
             shutdown_timeout=_SHUTDOWN_S,
@@ -80,7 +87,14 @@ class HttpServer:
         if runner.server is None:
             raise RuntimeError("an application that was set up has a server")
         try:
-            await listen(self._socket, runner.server, self._clock, most=_MOST_CONNECTIONS, shutdown_s=_SHUTDOWN_S)
+            await listen(
+                self._socket,
+                runner.server,
+                self._clock,
+                most=_MOST_CONNECTIONS,
+                shutdown_s=_SHUTDOWN_S,
+                make_room=self._application[_CROWD].make_room,
+            )
         finally:
             await runner.cleanup()
 

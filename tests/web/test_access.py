@@ -12,6 +12,7 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
+from app.desk import ConflictError, NotFoundError, RequestError
 from app.log import configure
 from app.web.access import CALLER, SESSION_COOKIE, SESSION_S, Access, Role, Token
 from app.web.server import make_application
@@ -30,6 +31,7 @@ class Door:
     clock: StandingClock
     session: ClientSession
     output: io.StringIO
+    errors: list[Exception]
 
     async def knock(self, method: str = "GET", path: str = "/thing", **headers: str) -> tuple[int, dict[str, str], str]:
         """A request with these headers: ``_`` stands for ``-``."""
@@ -56,9 +58,15 @@ async def _door(*, with_tokens: bool) -> AsyncIterator[Door]:
     tokens = [Token.of("page", Role.READ, READ), Token.of("boss", Role.ADMIN, ADMIN)] if with_tokens else []
     access = Access(tokens, hosts={"127.0.0.1", "tide.example"}, open_paths={"/healthz"}, clock=clock, log=log)
     routes = [web.get("/thing", _who), web.post("/thing", _who), web.get("/healthz", _who), web.get("/static/x", _who)]
+    errors: list[Exception] = []
+
+    async def fail(_: web.Request) -> web.Response:
+        raise errors[0]
+
+    routes.append(web.post("/fail", fail))
     application = make_application([*routes, web.get("/login", _who), web.post("/login", _who)], access, log)
     async with TestServer(application, host="127.0.0.1") as server, ClientSession() as session:
-        yield Door(str(server.make_url("")).rstrip("/"), access, clock, session, output)
+        yield Door(str(server.make_url("")).rstrip("/"), access, clock, session, output, errors)
     log.close()
 
 
@@ -148,6 +156,7 @@ def _later(cookie: str) -> str:
         lambda cookie: cookie.replace(".", ".9", 1),
         lambda cookie: cookie[:5] + "99999999999.",
         lambda cookie: cookie[:5] + ".x",
+        lambda cookie: cookie[:5] + "9" * 5000 + ".x",
         lambda cookie: cookie[:0] + "..",
         lambda cookie: cookie[:5] + "\u0663.x",
     ],
@@ -211,6 +220,13 @@ async def test_without_tokens_only_the_own_name_is_answered(loopback: Door, door
     assert (await door.knock(Host="evil.example", Authorization=f"Bearer {READ}"))[0] == 200
 
 
+@pytest.mark.parametrize("host", ["a:b:c", "127.0.0.1:99999", "127.0.0.1:-1"])
+async def test_a_host_that_is_none(loopback: Door, host: str) -> None:
+    """What is no name of a host is a fault of the request, and none of ours."""
+    assert (await loopback.knock(Host=host))[0] == 400
+    assert not loopback.logged("http.failed")
+
+
 async def test_what_admins_do_is_in_the_log(door: Door) -> None:
     """Each thing that somebody changes, or tries to, is a line with the name, the action and how it ended."""
     await door.knock("POST", Authorization=f"Bearer {ADMIN}")
@@ -218,6 +234,29 @@ async def test_what_admins_do_is_in_the_log(door: Door) -> None:
     await door.knock("GET", Authorization=f"Bearer {ADMIN}")
     lines = [(one["caller"], one["action"], one["status"], one["remote"]) for one in door.logged("admin.acted")]
     assert lines == [("boss", "POST /thing", 200, "127.0.0.1"), ("boss", "DELETE /thing", 405, "127.0.0.1")]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(NotFoundError("n"), 404), (ConflictError("c"), 409), (RequestError("r"), 422), (ZeroDivisionError(), 500)],
+)
+async def test_how_it_ended_is_in_the_log(door: Door, error: Exception, status: int) -> None:
+    """The line has the status that the caller was told, for every error of the floors below."""
+    door.errors.append(error)
+    told, _, _ = await door.knock("POST", "/fail", Authorization=f"Bearer {ADMIN}")
+    assert told == status
+    assert [one["status"] for one in door.logged("admin.acted")] == [status]
+
+
+async def test_who_signs_in_is_in_the_log(door: Door) -> None:
+    """Signing in is a line with the name of the token, and a token that is none is a refusal; nobody has acted."""
+    await door.knock("POST", "/login")
+    door.access.sign_in(ADMIN, "10.0.0.7")
+    door.access.sign_in(ADMIN + "x", "10.0.0.8")
+    assert [(one["caller"], one["remote"]) for one in door.logged("browser.signed_in")] == [("boss", "10.0.0.7")]
+    assert [(one["status"], one["remote"]) for one in door.logged("access.refused")] == [(401, "10.0.0.8")]
+    assert not door.logged("admin.acted")
+    assert ADMIN not in door.output.getvalue()
 
 
 async def test_tokens_are_compared_in_constant_time(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """Jobs through the API: making one, looking at one, and what a person may decide about it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from aiohttp import ETag, hdrs, web
@@ -26,6 +26,7 @@ from app.web.api.routes import Answer, Parameter, Query, Route
 from app.web.problems import FieldFault, ProblemError
 
 _LONGEST_AGAIN_S: Final = 3600.0
+_FULL_AGAIN_S: Final = 5.0
 _ENDS: Final = TERMINAL | {State.PARKED}
 
 PREFER: Final = Parameter("Prefer", "wait=N: wait up to N seconds, 60 at most (RFC 7240)", {"type": "string"})
@@ -70,7 +71,7 @@ class Jobs:
                     PREFER,
                     Parameter(hdrs.IF_NONE_MATCH, "entity tags that the caller knows", {"type": "string"}),
                 ),
-                problems=(404,),
+                problems=(404, 429),
                 detail="With `Prefer: wait=N` it is answered when the job changes from the entity tag in "
                 "`If-None-Match`; without one, when the job reaches its end or waits for a person.",
             ),
@@ -104,14 +105,14 @@ class Jobs:
     async def submit(self, request: web.Request, _: Query) -> web.Response:
         """Make a job, once for each key."""
         body = await read_body(request, shapes.NewJob)
-        key, wait_s = idempotency_key(request), wait_of(request)
+        key, wait_s = idempotency_key(request), None if self._office.watch.is_full else wait_of(request)
         wish = Wish(body.account, body.operation, body.params, _one_key(key, body.unique_key))
         new = self._draft(wish)
         ((job, created),) = await self._office.desk().store([new])
         if key is not None and not created:
             check_same(job, new)
         if wait_s is not None:
-            job = await self._office.watch.until(job.id, _has_ended, wait_s) or job
+            job = await self._office.watch.until(job.id, _has_ended, wait_s, _gone(request)) or job
         status = 202 if job.state not in _ENDS else 201 if created else 200
         headers = {hdrs.LOCATION: f"/v1/jobs/{job.id}", **applied(wait_s), **({} if created else {REPLAYED: "true"})}
         return self._about(job, status, headers)
@@ -123,7 +124,9 @@ class Jobs:
         def is_news(job: Job) -> bool:
             return entity_tag(job) not in known if known else job.state in _ENDS
 
-        job = await self._office.watch.until(number, is_news, wait_s or 0.0)
+        if wait_s and self._office.watch.is_full:
+            raise ProblemError(429, "as many callers wait for jobs as can", retry_after_s=_FULL_AGAIN_S)
+        job = await self._office.watch.until(number, is_news, wait_s or 0.0, _gone(request))
         if job is None:
             raise ProblemError(404, f"there is no job {number}")
         tag = entity_tag(job)
@@ -206,6 +209,11 @@ def _one_key(key: str | None, unique_key: str | None) -> str | None:
         reason = f"is not the {IDEMPOTENCY_KEY}, which names the same wish; give one of the two"
         raise ProblemError(422, "the request has two keys", errors=[FieldFault(reason, "/unique_key")])
     return unique_key if key is None else key
+
+
+def _gone(request: web.Request) -> Callable[[], bool]:
+    """Tells whether the caller has hung up: an answer that nobody hears is not waited for."""
+    return lambda: request.transport is None
 
 
 def _has_ended(job: Job) -> bool:

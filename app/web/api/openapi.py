@@ -22,12 +22,13 @@ _IN_PATH: Final[Mapping[str, Mapping[str, Any]]] = {
     "name": {"type": "string", "minLength": 1, "maxLength": 64},
 }
 _EVERYWHERE: Final = (400, 401, 403, 500, 503)
-_WITH_BODY: Final = (413, 415, 422)
+_WITH_BODY: Final = (408, 413, 415, 422)
 _MEANINGS: Final = {
     400: "the request cannot be read",
     401: "a token is needed, or this one is not known",
     403: "this takes the role admin",
     404: "there is no such thing",
+    408: "the body did not come whole in time",
     409: "it cannot be done as things stand",
     410: "the file is not in the storage any more",
     412: "it is not as the caller thinks",
@@ -35,7 +36,7 @@ _MEANINGS: Final = {
     415: "the body is not JSON",
     416: "the file has no such range",
     421: "the address answers to its own name only",
-    429: "there are as many readers as are served; `Retry-After` says when to try again",
+    429: "as many callers wait or read as are served; `Retry-After` says when to try again",
     422: "the body has faults, each with a pointer to it",
     500: "a fault of Tidewaiter",
     503: "the database cannot be reached; `Retry-After` says when to try again",

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import Any, Final, NoReturn, TypeVar
 
 from aiohttp import hdrs, web
-from aiohttp.web_protocol import RequestPayloadError
 from pydantic import ValidationError
 
 from app.domain.jsonvalue import Json
 from app.store.listing import LARGEST_ID
 from app.web.api.shapes import Incoming
+from app.web.bodies import read_bytes
 from app.web.problems import FieldFault, ProblemError
 
 MOST_FAULTS: Final = 100
@@ -41,11 +41,11 @@ async def read_body(request: web.Request, shape: type[Shape], largest: int = LAR
         largest: bytes; a larger body is refused before it is read, or as soon as that shows.
 
     Raises:
-        ProblemError: 413, 415, 400 for what is no JSON, 422 for what is not of that shape.
+        ProblemError: 408, 413, 415, 400 for what is no JSON, 422 for what is not of that shape.
     """
     if request.can_read_body:
         _check_media_type(request)
-    raw = await _bytes_of(request, largest)
+    raw = await read_bytes(request, largest)
     if not raw.strip() and not any(field.is_required() for field in shape.model_fields.values()):
         return shape()
     document = await asyncio.to_thread(parse, raw) if len(raw) > _LARGE else parse(raw)
@@ -183,23 +183,6 @@ def _shown(text: str) -> str:
     return _UNSTORABLE.sub("\ufffd", text[:100])
 
 
-async def _bytes_of(request: web.Request, largest: int) -> bytes:
-    refusal = ProblemError(413, f"the body is larger than {largest} bytes", headers={hdrs.CONNECTION: "close"})
-    if (request.content_length or 0) > largest:
-        raise refusal
-    pieces: list[bytes] = []
-    size = 0
-    try:
-        async for piece in request.content.iter_any():
-            size += len(piece)
-            if size > largest:
-                raise refusal
-            pieces.append(piece)
-    except RequestPayloadError:
-        raise ProblemError(400, "the body is not sent as its headers say") from None
-    return b"".join(pieces)
-
-
 def _check_media_type(request: web.Request) -> None:
     if not _MEDIA_TYPE.fullmatch(request.content_type) or hdrs.CONTENT_ENCODING in request.headers:
         raise ProblemError(
@@ -208,11 +191,11 @@ def _check_media_type(request: web.Request) -> None:
 
 
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(members)
-    if len(found) < len(members):
-        names = [name for name, _ in members]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ProblemError(400, f"the body has a name twice in one object: {_shown(twice)!r}")
+    found: dict[str, Any] = {}
+    for name, value in members:
+        if name in found:
+            raise ProblemError(400, f"the body has a name twice in one object: {_shown(name)!r}")
+        found[name] = value
     return found
 
 

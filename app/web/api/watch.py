@@ -14,6 +14,8 @@ from app.domain.change import Change
 from app.domain.job import Job
 from app.store.listing import JobList
 
+MOST_WAITING: Final = 256
+"""Callers who wait at once: half of the connections that are served, so that others get in."""
 _LOOK_S: Final = 1.0
 
 
@@ -50,13 +52,21 @@ class Watch:
         for number in self._waiters:
             self._wake(number)
 
-    async def until(self, number: int, is_enough: Callable[[Job], bool], wait_s: float) -> Job | None:
+    @property
+    def is_full(self) -> bool:
+        """Whether nobody else should wait."""
+        return sum(map(len, self._waiters.values())) >= MOST_WAITING
+
+    async def until(
+        self, number: int, is_enough: Callable[[Job], bool], wait_s: float, is_gone: Callable[[], bool] = lambda: False
+    ) -> Job | None:
         """The job as soon as it is enough, or as it stands when the time is over; ``None`` where there is none.
 
         Args:
             number: which job.
             is_enough: whether the caller is content.
             wait_s: how long to wait, in seconds.
+            is_gone: whether nobody waits any more; that shows within about a second.
 
         Raises:
             StoreUnavailableError: the database cannot be reached.
@@ -66,7 +76,7 @@ class Watch:
         ends_at = self._clock.monotonic() + wait_s
         try:
             job = (await self._jobs.numbered([number])).get(number)
-            while job is not None and not is_enough(job) and not self._closed:
+            while job is not None and not is_enough(job) and not self._closed and not is_gone():
                 left_s = ends_at - self._clock.monotonic()
                 if left_s <= 0:
                     break

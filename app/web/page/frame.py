@@ -1,6 +1,7 @@
 """The frame of every page: templates that escape whatever they show, the headers of a page, and who is looking."""
 
 import http
+import urllib.parse
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from app import __version__
 from app.clock import Clock
 from app.domain.job import LIVE, TERMINAL, State
 from app.web.access import CALLER, Access, Role
+from app.web.bodies import read_bytes
 from app.web.page import texts
 from app.web.page.assets import Assets
 from app.web.page.notices import notice_of
@@ -23,6 +25,8 @@ _ROOMS: Final = frozenset({"jobs", "accounts", "schedules"})
 _SAFE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 _SECONDS: Final = 3
 _FORM: Final = "application/x-www-form-urlencoded"
+_LARGEST_FORM: Final = 16_384
+_MOST_FIELDS: Final = 20
 # Nothing but what this listener serves itself; no style or script stands in a page.
 _POLICY: Final = "; ".join(
     (
@@ -160,12 +164,16 @@ async def read_form(request: web.Request) -> dict[str, str]:
     """The fields of a form, without the blanks around them.
 
     Raises:
-        ProblemError: it is no form.
+        ProblemError: it is no form, too large, or does not come in time.
     """
     if request.can_read_body and request.content_type != _FORM:
         raise ProblemError(415, f"a form comes as {_FORM}")
+    raw = await read_bytes(request, _LARGEST_FORM)
+    charset = request.charset or "utf-8"
     try:
-        form = await request.post()
+        fields = urllib.parse.parse_qsl(
+            raw.decode(charset), keep_blank_values=True, encoding=charset, max_num_fields=_MOST_FIELDS
+        )
     except (ValueError, LookupError):
         raise ProblemError(400, "this form cannot be read") from None
-    return {name: texts.visible(value.strip()) for name, value in form.items() if isinstance(value, str)}
+    return {name: texts.visible(value.strip()) for name, value in fields}

@@ -38,7 +38,7 @@ class LoginRoom:
     async def _sign_in(self, request: web.Request) -> web.Response:
         form = await read_form(request)
         onward = own_path(form.get("next", ""))
-        cookie = self._frame.access.sign_in(form.get("token", ""))
+        cookie = self._frame.access.sign_in(form.get("token", ""), request.remote)
         if cookie is None:
             return self._page(request, onward, status=401, fault="No token is like that one.")
         answer = web.HTTPSeeOther(onward)

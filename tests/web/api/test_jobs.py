@@ -161,3 +161,24 @@ async def test_a_parked_job_adopts(site: Site) -> None:
     assert missing.problem(422)["errors"][0]["pointer"] == "/handle"
     adopted = await site.post(f"/v1/jobs/{number}/adopt", {"handle": "r-77"})
     assert (adopted.status, adopted.json["state"], adopted.json["handle"]) == (202, "polling", "r-77")
+
+
+async def test_who_has_gone_does_not_wait(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Callers beyond those who can wait are told so or answered at once; who hangs up leaves a place."""
+    monkeypatch.setattr("app.web.api.watch.MOST_WAITING", 2)
+    path = f"/v1/jobs/{(await site.submitted())['id']}"
+    host, port = site.base.removeprefix("http://").split(":")
+    held = [await asyncio.open_connection(host, int(port)) for _ in range(2)]
+    for _, writer in held:
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nPrefer: wait=60\r\n\r\n".encode())
+    async with asyncio.timeout(20):
+        while (refused := await site.get(path, headers={"Prefer": "wait=1"})).status == 200:
+            pass  # the two have not come yet
+        assert int(refused.headers["Retry-After"]) >= 1
+        refused.problem(429)
+        made = await site.post("/v1/jobs", new_job(), headers={"Prefer": "wait=60"})
+        assert (made.status, "Preference-Applied" in made.headers) == (202, False)
+        for _, writer in held:
+            writer.close()
+        while (await site.get(path, headers={"Prefer": "wait=1"})).status == 429:
+            pass  # the listener learns of a closed connection on its own time

@@ -1,6 +1,6 @@
 """What the configuration names, made real: accounts bound to their providers, and schedules."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from zoneinfo import ZoneInfo
 
 from app.config import Config, ConfigError
@@ -31,6 +31,20 @@ def bind_accounts(config: Config, registry: Registry | None = None) -> dict[str,
     Raises:
         ConfigError: broken specs, unknown providers, bad settings: all of them at once.
     """
+    bound, faults = bind_sound_accounts(config, registry)
+    if faults:
+        raise ConfigError.of(faults)
+    return bound
+
+
+def bind_sound_accounts(
+    config: Config, registry: Registry | None = None
+) -> tuple[dict[str, BoundAccount], list[Fault]]:
+    """Every account that nothing is wrong with, bound to its provider's spec, and what is wrong with the others.
+
+    Raises:
+        ConfigError: broken specs.
+    """
     registry = registry or load_providers(config)
     bound: dict[str, BoundAccount] = {}
     faults: list[Fault] = []
@@ -51,13 +65,11 @@ def bind_accounts(config: Config, registry: Registry | None = None) -> dict[str,
             for one in error.faults:
                 inside = ("settings", one.key) if one.key in known or one.key in account.settings else (one.key,)
                 faults.append(config.fault_at("accounts", name, *filter(None, inside), reason=one.reason))
-    if faults:
-        raise ConfigError.of(faults)
-    return bound
+    return bound, faults
 
 
 def read_schedules(config: Config, accounts: Mapping[str, BoundAccount]) -> dict[str, Schedule]:
-    """Every configured schedule, by name.
+    """Every configured schedule, by name, but for those of accounts that are configured and not in ``accounts``.
 
     Raises:
         ConfigError: an account or an operation that there is not, or parameters that it refuses; all of them at once.
@@ -65,34 +77,37 @@ def read_schedules(config: Config, accounts: Mapping[str, BoundAccount]) -> dict
     found: dict[str, Schedule] = {}
     faults: list[Fault] = []
     for name, one in config.schedules.items():
+        if one.account in config.accounts and one.account not in accounts:
+            continue  # what can be asked of it is not known until it is sound
         schedule = Schedule(
             name, one.account, one.operation, one.cron, ZoneInfo(one.timezone), one.params, CatchUp(one.catch_up)
         )
-        fault = _fault_of_schedule(config, accounts, schedule)
-        if fault is None:
-            found[name] = schedule
-        else:
-            faults.append(fault)
+        found[name] = schedule
+        faults += _faults_of_schedule(config, accounts, schedule)
     if faults:
         raise ConfigError.of(faults)
     return found
 
 
-def _fault_of_schedule(config: Config, accounts: Mapping[str, BoundAccount], schedule: Schedule) -> Fault | None:
+def _faults_of_schedule(config: Config, accounts: Mapping[str, BoundAccount], schedule: Schedule) -> Iterator[Fault]:
     account = accounts.get(schedule.account)
     if account is None:
-        reason = f"{schedule.account!r} is no configured account (there are: {', '.join(sorted(accounts)) or 'none'})"
-        return config.fault_at("schedules", schedule.name, "account", reason=reason)
+        known = ", ".join(sorted(config.accounts)) or "none"
+        reason = f"{schedule.account!r} is no configured account (there are: {known})"
+        yield config.fault_at("schedules", schedule.name, "account", reason=reason)
+        return
     operation = account.operations.get(schedule.operation)
     if operation is None:
         known = ", ".join(sorted(account.operations))
         reason = f"{schedule.operation!r} is no operation of account {schedule.account} (there are: {known})"
-        return config.fault_at("schedules", schedule.name, "operation", reason=reason)
+        yield config.fault_at("schedules", schedule.name, "operation", reason=reason)
+        return
     try:
         operation.check_params(schedule.params_at(0.0))
     except ParameterError as error:
-        return config.fault_at("schedules", schedule.name, "params", reason=str(error))
-    return None
+        for one in error.faults:
+            inside = filter(None, ("params", one.key))
+            yield config.fault_at("schedules", schedule.name, *inside, reason=one.reason)
 
 
 def known_settings(config: Config) -> dict[str, Mapping[str, Setting]]:

@@ -1,7 +1,7 @@
 """Everything that is wrong with a configuration beyond its own tables: what a daemon would refuse to start with."""
 
 from app.bootstrap.access import faults_of_access
-from app.bootstrap.accounts import bind_accounts, read_schedules
+from app.bootstrap.accounts import bind_sound_accounts, read_schedules
 from app.bootstrap.notifications import faults_of_notifications
 from app.config import Config, ConfigError
 from app.config.faults import Fault
@@ -13,8 +13,10 @@ def faults_of(config: Config) -> tuple[Fault, ...]:
 
 
 def _faults_of_accounts(config: Config) -> tuple[Fault, ...]:
+    faults: list[Fault] = []
     try:
-        read_schedules(config, bind_accounts(config))
+        accounts, faults = bind_sound_accounts(config)
+        read_schedules(config, accounts)
     except ConfigError as error:
-        return error.faults
-    return ()
+        faults += error.faults
+    return tuple(faults)

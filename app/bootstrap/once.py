@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from app.bootstrap.desk import open_desk
+from app.bootstrap.desk import open_desk, prepare
 from app.bootstrap.serving import EXIT_FAILED, serve
 from app.clock import SystemClock
 from app.config import CallbacksTable, Config, HttpTable
@@ -13,6 +13,7 @@ from app.domain.job import TERMINAL, Job, State
 from app.domain.jsonvalue import Json
 from app.domain.manifest import Artifact
 from app.log import EventLog
+from app.store.numbering import number_jobs_from
 
 _ENDS = TERMINAL | {State.PARKED}
 
@@ -32,6 +33,9 @@ async def run_once(
     log: EventLog,
 ) -> tuple[Job, list[Artifact]]:
     """One export without a standing daemon: on a scratch database, into ``out``.
+
+    Files land in folders that bear the job's number. It is taken from the clock, so that neither an earlier run nor a
+    daemon has had it: files that lie in ``out`` already stay as they are.
 
     Args:
         config: where the account is configured.
@@ -63,6 +67,8 @@ async def run_once(
             }
         )
         clock = SystemClock()
+        await prepare(alone)
+        number_jobs_from(Path(scratch, "run.db"), int(clock.now() * 1000))
         async with open_desk(alone, log, clock) as desk:
             job, _ = await desk.submit(account, operation, params)
             stop = asyncio.Event()

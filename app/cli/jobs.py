@@ -29,7 +29,7 @@ from app.cli.output import (
     table,
 )
 from app.cli.session import Session, config_option, debug_option, example, pass_session
-from app.cli.watch import line_of
+from app.cli.watch import hindrance_of, line_of
 from app.clock import SystemClock
 from app.domain.job import Entry, Job, State
 from app.domain.manifest import Artifact
@@ -97,16 +97,17 @@ def list_jobs(
 def show(session: Session, /, *, job: int, as_json: bool) -> None:
     """Show a job with its history and its files."""
 
-    async def look() -> tuple[Job, list[Entry], list[Artifact], str]:
+    async def look() -> tuple[Job, list[Entry], list[Artifact], str, str]:
         async with at_desk(session) as (desk, config):
-            return *await desk.show(job), config.storage.place
+            found, history, artifacts = await desk.show(job)
+            return found, history, artifacts, config.storage.place, await hindrance_of(desk, found)
 
-    seen, history, artifacts, place = asyncio.run(look())
+    seen, history, artifacts, place, hindrance = asyncio.run(look())
     if as_json:
         files = [artifact_as_json(one, place) for one in artifacts]
         show_json({**job_as_json(seen), "history": [entry_as_json(one) for one in history], "artifacts": files})
     else:
-        _show(seen, history, artifacts, place)
+        _show(seen, history, artifacts, place, hindrance)
 
 
 @jobs.command(epilog=example("tidewaiter jobs cancel 12 13"))
@@ -203,7 +204,7 @@ def _tell(changed: Sequence[Job], as_json: bool) -> None:
         click.echo(f"{line_of(job)}{repeats}{asked}")
 
 
-def _show(job: Job, history: Sequence[Entry], artifacts: Sequence[Artifact], place: str) -> None:
+def _show(job: Job, history: Sequence[Entry], artifacts: Sequence[Artifact], place: str, hindrance: str) -> None:
     facts = table("job", str(job.id))
     until = job.finished_at or SystemClock().now()
     for name, value in (
@@ -216,6 +217,7 @@ def _show(job: Job, history: Sequence[Entry], artifacts: Sequence[Artifact], pla
         ("remote job", printable(job.handle or "")),
         ("remote says", remote_text(job)),
         ("why", printable(job.reason or "")),
+        ("waits", hindrance),
         ("created", f"{moment(job.created_at)} UTC"),
         ("took" if job.finished_at else "since", duration(until - job.created_at)),
         ("next step", f"{moment(job.due_at)} UTC" if job.due_at else ""),

@@ -81,7 +81,7 @@ def submit(
                 _tell(job, created, as_json)
                 return ExitCode.OK
             tell = _tell_nothing if as_json else _tell_line
-            ended = await until_ended(desk, job, SystemClock(), tell, timeout)
+            ended = await until_ended(desk, job, SystemClock(), tell, timeout_s=timeout, on_hindrance=_tell_hindrance)
             _tell_end(ended, await desk.jobs.artifacts(ended.id), config.storage.place, as_json)
             return verdict_of(ended)
 
@@ -97,6 +97,10 @@ def _tell(job: Job, created: bool, as_json: bool) -> None:
 
 def _tell_line(job: Job) -> None:
     click.echo(line_of(job))
+
+
+def _tell_hindrance(sentence: str) -> None:
+    click.echo(sentence, err=True)
 
 
 def _tell_nothing(_job: Job) -> None:

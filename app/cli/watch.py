@@ -20,7 +20,13 @@ def has_ended(job: Job) -> bool:
 
 
 async def until_ended(
-    desk: "Desk", job: Job, clock: Clock, on_change: Callable[[Job], None], timeout_s: float | None
+    desk: "Desk",
+    job: Job,
+    clock: Clock,
+    on_change: Callable[[Job], None],
+    *,
+    timeout_s: float | None,
+    on_hindrance: Callable[[str], None],
 ) -> Job:
     """Wait for a job.
 
@@ -30,13 +36,19 @@ async def until_ended(
         clock: the time.
         on_change: called with the job as it stands, first at once and then whenever it has changed.
         timeout_s: how long to wait; ``None`` for as long as it takes.
+        on_hindrance: called with a sentence whenever something keeps the job waiting that a person must see to.
 
     Raises:
         CommandError: the time is over.
     """
     started_at = clock.monotonic()
+    told = ""
     on_change(job)
     while not has_ended(job):
+        if (found := await hindrance_of(desk, job)) != told:
+            told = found
+            if found:
+                on_hindrance(f"job {job.id} waits: {found}")
         if timeout_s is not None and clock.monotonic() - started_at >= timeout_s:
             raise CommandError(
                 ExitCode.TIMED_OUT, f"job {job.id} is still {job.state} after {timeout_s:g} s; it goes on"
@@ -46,6 +58,20 @@ async def until_ended(
         if job.version != seen.version:
             on_change(job)
     return job
+
+
+async def hindrance_of(desk: "Desk", job: Job) -> str:
+    """What keeps a job waiting until a person sees to it, and how; empty where nothing does."""
+    if has_ended(job):
+        return ""
+    if job.account not in desk.accounts:
+        return f"account {job.account} is not configured any more; put [accounts.{job.account}] back"
+    if job.state is State.CANCELLING or (pause := await desk.paused(job.account)) is None:
+        return ""
+    reason = printable(pause.reason)
+    return (
+        f"account {job.account} is paused ({reason}); once that is mended: `tidewaiter accounts resume {job.account}`"
+    )
 
 
 def line_of(job: Job) -> str:

@@ -59,7 +59,7 @@ def _table(table: TableKeys) -> Iterator[str]:
 
 
 def _account(provider: Provider, tables: Sequence[TableKeys]) -> Iterator[str]:
-    """An account to be filled in: what it requires is left out, so that checking names it."""
+    """An account to be filled in: what it requires is there with an example in its place."""
     own, *inner = tables
     name, settings = provider.name, provider.spec.account
     yield from _explained(f"{provider.title}; `tidewaiter providers show {name}` lists what can be asked for")
@@ -103,12 +103,12 @@ def _shown(key: FieldInfo) -> object:
 
 def _setting(account: str, name: str, setting: Setting, defaults: Mapping[str, object]) -> tuple[str, str]:
     said = "; ".join(_told(setting))
+    mark = "" if setting.required and setting.default is None and holds(setting.when, defaults) else "#"
     if setting.secret:
-        is_wanted = setting.required and holds(setting.when, defaults)
         path = f"{_SECRETS}/{account}-{name.replace('_', '-')}"
-        return f"{'' if is_wanted else '#'}{toml_key(f'{name}_file')} = {toml_value(path)}", said
+        return f"{mark}{toml_key(f'{name}_file')} = {toml_value(path)}", said
     shown = next(one for one in (setting.default, setting.example, _ANY[setting.type]) if one is not None)
-    return f"#{toml_key(name)} = {toml_value(shown)}", said
+    return f"{mark}{toml_key(name)} = {toml_value(shown)}", said
 
 
 def _told(setting: Setting) -> Iterator[str]:

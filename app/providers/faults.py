@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -39,7 +40,9 @@ class UnknownProviderError(LookupError):
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         self.name = name
-        super().__init__(f"there is no provider {name!r}; there are {', '.join(known) or 'none'}")
+        names = tuple(known)
+        hint = "".join(f"did you mean {close}? " for close in get_close_matches(name, names, n=1))
+        super().__init__(f"there is no provider {name!r}; {hint}there are {', '.join(names) or 'none'}")
 
 
 class UnsendableError(Exception):

@@ -13,8 +13,8 @@ from sqlalchemy import Column, Connection, create_engine, event, text
 from sqlalchemy.pool import NullPool
 
 from app.store.address import Address
-from app.store.errors import unavailable
-from app.store.revisions import migrations_folder
+from app.store.errors import SchemaError, unavailable
+from app.store.revisions import known_revisions, migrations_folder
 from app.store.tables import metadata
 
 _BUSY_S: Final = 60.0
@@ -30,11 +30,13 @@ def upgrade(url: str) -> None:
 
     Raises:
         ValueError: the URL is none that Tidewaiter works with.
+        SchemaError: a newer program has upgraded it; nothing has changed.
         StoreUnavailableError: the database cannot be used; nothing has changed.
     """
     with _transaction(url) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+        _refuse_newer(MigrationContext.configure(connection).get_current_revision())
         config = Config()
         config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
         config.set_main_option("path_separator", "os")
@@ -56,6 +58,14 @@ def check(url: str) -> list[str]:
             connection, opts={"compare_type": True, "compare_server_default": by_default}
         )
         return [str(difference) for difference in compare_metadata(context, metadata)]
+
+
+def _refuse_newer(found: str | None) -> None:
+    if found is not None and found not in (known := known_revisions()):
+        raise SchemaError(
+            f"The database is at revision {found}, which is newer than this program, whose last is {known[-1]}: "
+            "run the program that upgraded it."
+        )
 
 
 def _compare_default(_context: object, _found: object, column: Column[Any], *_: object) -> bool | None:

@@ -61,6 +61,20 @@ def test_jobs_wait_in_a_paused_account(place: Place) -> None:
     assert after["version"] == before["version"]
 
 
+def test_a_waiting_job_says_what_it_waits_for(place: Place) -> None:
+    """Whoever looks at a job, or waits for it, is told of the pause, or that its account has left the configuration."""
+    number = str(submit(place))
+    assert "waits" not in place("jobs", "show", number).stdout
+    place("accounts", "pause", "shop", "--reason", "maintenance")
+    told = "account shop is paused (maintenance); once that is mended: `tidewaiter accounts resume shop`"
+    assert told in " ".join(place("jobs", "show", number).stdout.split())
+    result = place("submit", *STATISTICS, "--wait", "--timeout", "0.6", code=ExitCode.TIMED_OUT)
+    assert result.stderr.count(f"job 2 waits: {told}\n") == 1
+    place.config.write_text(place.config.read_text().replace("[accounts.shop", "[accounts.store"))
+    told = "account shop is not configured any more; put [accounts.shop] back"
+    assert told in " ".join(place("jobs", "show", number).stdout.split())
+
+
 def test_whose_pause_it_is(place: Place) -> None:
     """Refused credentials and failures of TLS are told apart; what a provider said cannot steer the terminal."""
     place("accounts", "pause", "shop")

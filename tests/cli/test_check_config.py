@@ -48,6 +48,24 @@ def test_every_fault_at_once(place: Place) -> None:
     assert "canary" not in result.stderr
 
 
+def test_one_account_hides_no_fault_of_another(place: Place) -> None:
+    """Each account is checked by itself, and each schedule whose account is sound; of others' nothing is made up."""
+    place.config.write_text(
+        CONFIG
+        + SCHEDULE.replace('period = "LAST_DAY"', 'perod = "X"').replace("OPENS", "NO")
+        + '[accounts.mistyped]\nprovider = "symplfy"\n[accounts.bare]\nprovider = "symplify"\n'
+        + '[schedules.of-the-bare]\naccount = "bare"\noperation = "any"\ncron = "0 5 * * *"\n'
+        + '[schedules.of-nobody]\naccount = "nobody"\noperation = "any"\ncron = "0 5 * * *"\n'
+    )
+    told = place("check-config", code=ExitCode.CONFIG).stderr
+    assert "accounts.mistyped.provider: there is no provider 'symplfy'; did you mean symplify?" in told
+    assert "accounts.bare.settings.server: is missing" in told
+    assert "schedules.nightly.params.perod: unknown parameter (did you mean period?" in told
+    assert "schedules.nightly.params.export_type: 'NO' is not permitted" in told
+    assert "schedules.of-nobody.account: 'nobody' is no configured account (there are: bare, mistyped, shop)" in told
+    assert "of-the-bare" not in told
+
+
 def test_a_schedule_that_fits_no_operation(place: Place) -> None:
     """What only several tables together show is found, too."""
     place.config.write_text(CONFIG + SCHEDULE.replace("statistics", "nonsense"))

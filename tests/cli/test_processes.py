@@ -79,6 +79,21 @@ def test_one_run(emulated: Place, tmp_path: Path) -> None:
     assert Path(job["artifacts"][0]["path"]).is_file()
 
 
+def test_runs_leave_what_has_landed(emulated: Place, tmp_path: Path) -> None:
+    """A run writes over no file in its folder: neither one that a daemon landed first there, nor one of another run."""
+    with emulated.process("serve") as daemon:
+        emulated("submit", *STATISTICS, "--wait", "--timeout", "30")
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.wait(30) == 0
+    landed = {path: path.stat() for path in (tmp_path / "landed").rglob("OPENS*")}
+    assert [path.parent.name for path in landed] == ["1"]
+    for runs in (1, 2):
+        emulated("run", *STATISTICS, "--out", "landed")
+        assert all(path.stat() == before for path, before in landed.items())
+        landed = {path: path.stat() for path in (tmp_path / "landed").rglob("OPENS*")}
+        assert len(landed) == 1 + runs
+
+
 def test_a_run_that_fails(emulated: Place) -> None:
     """A wrong parameter ends with 2 before anything is sent; a refusal of the provider with 1 and its reason."""
     assert "permitted" in emulated("run", "shop", "statistics", "-p", "export_type=NO", "--out", "x", code=2).stderr

@@ -72,7 +72,6 @@ params = { export_type = "OPENS", periode = "LAST_DAY" }
         "schedules.a.params.export_type: holds ${tomorrow}, which there is not",
         "schedules.b.account: 'nobody' is no configured account (there are: shop)",
         "schedules.c.operation: 'statisticks' is no operation of account shop (there are: statistics)",
-        "schedules.d.params: ",
-        "unknown parameter",
+        "schedules.d.params.periode: unknown parameter (did you mean period? ",
     ):
         assert fault in said, said

@@ -108,7 +108,7 @@ async def test_the_walk_ends_with_a_file(tmp_path: Path) -> None:
     assert [artifact.name for artifact in artifacts] == ["orders.csv"]
     assert (tmp_path / "out" / artifacts[0].key).read_bytes() == _ORDERS
     assert seen[0] == ("POST /v2/reports", {"kind": "orders"})
-    assert all(f"\njob 1 is {state.value}\n" in WALK for state in told)
+    assert all(f"\njob 1769853600000 is {state.value}\n" in WALK for state in told)
     assert f"  {len(_ORDERS)} B, SHA-256 {hashlib.sha256(_ORDERS).hexdigest()}\n" in WALK
 
 

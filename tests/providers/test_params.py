@@ -74,7 +74,7 @@ def test_null_is_the_same_as_absent() -> None:
 def test_every_fault_comes_at_once() -> None:
     """Unknown, missing, not permitted, wrong type, pattern, too long."""
     assert _faults({"periode": "x", "level": "some", "number": "1.5", "deep": 1, "code": "ABC"}) == [
-        "periode: unknown parameter (there are: period, level, group, number, deep, code)",
+        "periode: unknown parameter (did you mean period? there are: period, level, group, number, deep, code)",
         "level: 'some' is not permitted (permitted: all, group)",
         "number: must be a whole number, not '1.5'",
         "deep: must be true or false, not 1",
@@ -127,7 +127,7 @@ def test_the_alias_of_symplifys_own_example() -> None:
     with pytest.raises(ParameterError) as raised:
         operation.check_params({"export_type": "OPEN", "periods": "TODAY"})
     assert str(raised.value).splitlines() == [
-        "periods: unknown parameter (there are: export_type, period)",
+        "periods: unknown parameter (did you mean period? there are: export_type, period)",
         "export_type: 'OPEN' is not permitted (permitted: LISTS, CAMPAIGNS, MESSAGES, OPENS, SENT, CLICKS, PROJECTS, "
         "HARD_BOUNCES, SOFT_BOUNCES, OPTOUTS)",
     ]

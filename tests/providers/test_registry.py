@@ -38,7 +38,7 @@ def test_an_unknown_name_is_answered_with_those_there_are() -> None:
     with pytest.raises(UnknownProviderError) as raised:
         Registry.load().get("simplify")
     names = ", ".join(Registry.load().names())
-    assert str(raised.value) == f"there is no provider 'simplify'; there are {names}"
+    assert str(raised.value) == f"there is no provider 'simplify'; did you mean symplify? there are {names}"
 
 
 def test_every_fault_of_every_file_comes_at_once(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, create_engine, text
 import app
 from app.store import migrate, revisions
 from app.store.address import Address
+from app.store.errors import SchemaError
 from app.store.tables import CLOCK_FUNCTION, metadata
 from tests.postgres import Postgres
 
@@ -89,6 +90,18 @@ def test_upgrade_again(empty_url: str) -> None:
     migrate.upgrade(empty_url)
     migrate.upgrade(empty_url)
     assert migrate.current(empty_url) == revisions.known_revisions()[-1]
+
+
+def test_a_newer_database_is_left_alone(empty_url: str) -> None:
+    """What a newer program has upgraded is refused with the words that every other command has for it."""
+    migrate.upgrade(empty_url)
+    engine = create_engine(Address.parse(empty_url).for_migrations())
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(SchemaError, match="is at revision 9999, which is newer than this program"):
+        migrate.upgrade(empty_url)
+    assert migrate.current(empty_url) == "9999"
 
 
 def test_upgrades_at_once(empty_url: str) -> None:

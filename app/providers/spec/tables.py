@@ -5,6 +5,7 @@ Each function takes the path of the table, empty at the top, and adds what is wr
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from app.domain.jsonvalue import Json
 from app.providers.spec.fields import holds
@@ -23,7 +24,10 @@ def find_unknown(specs: Mapping[str, ValueSpec], raw: Mapping[str, Json], what: 
     """Names that there are not; ``what`` says what they would be."""
     names = {name for own, spec in specs.items() for name in (own, *spec.other_names)}
     known = ", ".join(specs) or "none"
-    found += [(path(at, name), f"unknown {what} (there are: {known})") for name in raw if name not in names]
+    for name in raw:
+        if name not in names:
+            hint = "".join(f"did you mean {close}? " for close in get_close_matches(name, names, n=1))
+            found.append((path(at, name), f"unknown {what} ({hint}there are: {known})"))
 
 
 def given(specs: Mapping[str, ValueSpec], raw: Mapping[str, Json], at: str, found: Problems) -> dict[str, Json]:

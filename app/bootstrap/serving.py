@@ -33,8 +33,8 @@ from app.transport.aiohttp_wire import AiohttpWire
 from app.web.vitals import Phase, Vitals
 
 _STANDBY_S = 1.0
-# After that a thread of the database gets its turn beside an event loop that is busy with polls. A query of the API takes
-# several turns, and Python's own 5 ms are long for that.
+# After that a thread of the database gets its turn beside an event loop that is busy with polls. A query takes several
+# turns, and Python's own 5 ms are long for that.
 _SWITCH_S = 0.001
 EXIT_OK = 0
 EXIT_FAILED = 1

@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from app.desk import Desk, RefusedError, Wish, WishFault
-from app.domain.job import NewJob
+from app.domain.job import Job, NewJob
 from app.domain.jsonvalue import Json
 from app.web.api import shapes
 from app.web.api.jobs import KEY, again_in, check_same, key_was_used
@@ -27,6 +27,7 @@ class Batch:
 
     def __init__(self, office: Office) -> None:
         self._office = office
+        self._keyed = asyncio.Lock()
 
     def routes(self) -> list[Route]:
         """What it serves."""
@@ -44,14 +45,19 @@ class Batch:
         body = await read_body(request, shapes.AnyJobs, _LARGEST_BODY)
         key = idempotency_key(request)
         news = await asyncio.to_thread(_drafts, self._office.desk(), body.jobs, key)
-        if key is not None:
-            await self._check_key(key, news)
-        stored = await self._office.desk().store(news)
+        stored = await self._stored(news, key)
         receipts = [{"id": job.id, "created": created, "location": f"/v1/jobs/{job.id}"} for job, created in stored]
         headers: dict[str, str] = {hdrs.RETRY_AFTER: str(again_in(stored[0][0], self._office.clock.now()))}
         if not any(created for _, created in stored):
             headers[REPLAYED] = "true"
         return answer({"jobs": receipts}, 202, headers)
+
+    async def _stored(self, news: Sequence[NewJob], key: str | None) -> list[tuple[Job, bool]]:
+        if key is None:
+            return await self._office.desk().store(news)
+        async with self._keyed:  # another batch with the key must not come between the look and the commit
+            await self._check_key(key, news)
+            return await self._office.desk().store(news)
 
     async def _check_key(self, key: str, news: Sequence[NewJob]) -> None:
         """Make sure that a key comes for the first time, or with the very batch that it came with before.

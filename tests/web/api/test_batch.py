@@ -82,6 +82,18 @@ async def test_a_batch_with_a_key(any_site: Site) -> None:
     assert sum((await any_site.jobs.counts()).values()) == 3
 
 
+async def test_batches_with_one_key_at_once(any_site: Site) -> None:
+    """Of different batches that come with one key at the same time one is made, and the others are refused."""
+    headers = {"Idempotency-Key": '"night"'}
+    batches = [[new_job()] * 3, [new_job()] * 2, [new_job(account="pier")], [new_job(operation="listing", params={})]]
+    replies = await asyncio.gather(
+        *(any_site.post("/v1/jobs/batch", {"jobs": jobs}, headers=headers) for jobs in batches)
+    )
+    assert sorted(reply.status for reply in replies) == [202, 422, 422, 422]
+    (made,) = [reply.json["jobs"] for reply in replies if reply.status == 202]
+    assert sum((await any_site.jobs.counts()).values()) == len(made)
+
+
 async def test_ten_thousand_and_not_one_more(site: Site) -> None:
     """The largest batch is taken in one transaction; one job more is refused."""
     jobs = [new_job()] * 10_000

@@ -151,6 +151,8 @@ class Desk:
     async def retry(self, job_id: int) -> Job:
         """Submit a job again: a parked one as itself, one that has ended as a new job that points to it.
 
+        While a job that repeats it is under way, that is the answer: asking twice repeats it once.
+
         Raises:
             NotFoundError: there is no such job.
             ConflictError: it is still under way.
@@ -161,7 +163,11 @@ class Desk:
         if job.state not in TERMINAL:
             raise ConflictError(f"job {job_id} is still under way: it is {job.state}; cancel it first")
         bound = self._operation(job.account, job.operation)
-        ((again, _),) = await self.store([new_job(job.account, bound, job.params, retry_of=job.id)])
+        new = new_job(job.account, bound, job.params, retry_of=job.id)
+        lane = self._lane(new, await self._lanes_of(job.account))
+        again, created = await self.jobs.add_again(new, lane, self._clock.now())
+        if created:
+            self._say_added(again)
         return again
 
     async def poll_now(self, job_id: int) -> Job:

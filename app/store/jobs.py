@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from app.domain.job import CANCELLED_AT_ONCE, LIVE, REMOTE, Entry, Job, NewJob, State, Track
+from app.domain.job import CANCELLED_AT_ONCE, LIVE, REMOTE, TERMINAL, Entry, Job, NewJob, State, Track
 from app.domain.machine import Update
 from app.domain.manifest import Artifact
 from app.domain.notification import Subscription
@@ -95,6 +95,15 @@ class JobStore:
         """Store many jobs in one transaction; each as :meth:`add` does, in the order of ``news``."""
         async with self.database.writing() as connection:
             return await self._adding.add(connection, news, now)
+
+    async def add_again(self, new: NewJob, lane: int, now: float) -> tuple[Job, bool]:
+        """Store a job that repeats another, as :meth:`add` does, unless one that repeats it is under way: then that."""
+        async with self.database.writing() as connection:
+            await connection.execute(_HOLD, {"id": new.retry_of})  # two at once, in whatever process, would both add
+            if (row := (await connection.execute(_AGAIN, {"id": new.retry_of})).first()) is not None:
+                return job_of(row), False
+            (added,) = await self._adding.add(connection, [(new, lane)], now)
+            return added
 
     async def get(self, number: int) -> Job | None:
         """The job with that id."""
@@ -287,6 +296,17 @@ _OF_STREAM: Final[tuple[ColumnElement[bool], ...]] = (
 _NOW: Final = bindparam("now", type_=jobs.c.due_at.type)
 _LIMIT: Final = bindparam("limit", type_=Integer())
 
+_HOLD: Final = select(jobs.c.id).where(jobs.c.id == bindparam("id")).with_for_update()
+_AGAIN: Final = (
+    select(*JOB_COLUMNS)
+    .where(
+        jobs.c.id > bindparam("id"),
+        jobs.c.retry_of == bindparam("id"),
+        jobs.c.state.not_in([state.value for state in TERMINAL]),
+    )
+    .order_by(jobs.c.id)
+    .limit(1)
+)
 _GET: Final = select(*JOB_COLUMNS).where(jobs.c.id == bindparam("id", type_=BigInteger()))
 _HISTORY: Final = (
     select(*ENTRY_COLUMNS).where(history.c.job_id == bindparam("id", type_=BigInteger())).order_by(history.c.version)

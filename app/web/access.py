@@ -197,8 +197,8 @@ class Access:
         if not self._tokens:
             return _LOCAL
         scheme, _, text = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        if text:
-            token = self._find(text.strip()) if scheme.lower() == "bearer" else None
+        if text and scheme.lower() == "bearer":  # another scheme is for a proxy before us
+            token = self._find(text.strip())
             return _ANYBODY if token is None else Caller(token.name, token.role)
         return self._in_session(request.cookies.get(SESSION_COOKIE, ""))
 

@@ -174,6 +174,12 @@ async def test_a_wrong_token_is_not_helped_by_a_cookie(door: Door) -> None:
     assert (await door.knock(Cookie=cookie, Authorization="Bearer wrong"))[0] == 401
 
 
+async def test_a_proxy_has_its_own_way(door: Door) -> None:
+    """What a browser sends for the proxy before the listener does not hide its session."""
+    cookie = f"{SESSION_COOKIE}={door.access.sign_in(ADMIN)}"
+    assert (await door.knock(Cookie=cookie, Authorization="Basic dXNlcjpwYXNz"))[0] == 200
+
+
 async def test_a_session_ends_with_its_token(door: Door) -> None:
     """Another secret under the same name makes the sessions of the old one void."""
     cookie = door.access.sign_in(ADMIN)

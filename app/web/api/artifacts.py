@@ -16,7 +16,7 @@ from aiohttp import ETag, hdrs, web
 from app.domain.manifest import Artifact
 from app.storage.base import Content, StorageError, StorageUnavailableError
 from app.web.api.office import Office
-from app.web.api.preferences import known_tags
+from app.web.api.preferences import known_tags, matched_tags
 from app.web.api.ranges import UnsatisfiableError, range_of
 from app.web.api.reading import artifact_number, job_number
 from app.web.api.routes import Answer, Parameter, Query, Route
@@ -60,6 +60,8 @@ class Artifacts:
                     Parameter(hdrs.IF_RANGE, "send the range only of this very file", _TEXT),
                     Parameter(hdrs.IF_NONE_MATCH, "entity tags that the caller knows", _TEXT),
                     Parameter(hdrs.IF_MATCH, "entity tags, one of which it must be", _TEXT),
+                    Parameter(hdrs.IF_MODIFIED_SINCE, "not where it landed at this time or before", _TEXT),
+                    Parameter(hdrs.IF_UNMODIFIED_SINCE, "only where it landed at this time or before", _TEXT),
                 ),
                 problems=(404, 410, 412, 416),
                 detail="The entity tag is strong, so that a download can be resumed with `Range` and `If-Range`.",
@@ -73,10 +75,8 @@ class Artifacts:
         artifact = next((one for one in artifacts if one.number == number), None)
         if artifact is None:
             raise ProblemError(404, f"job {job_id} has no artifact {number}; it has {len(artifacts)}")
-        matches, known = known_tags(request, hdrs.IF_MATCH), known_tags(request)
-        if matches and not matches & {"*", artifact.sha256}:
-            raise ProblemError(412, "the file is not the one that If-Match names")
-        if known & {"*", artifact.sha256}:
+        _check_wanted(request, artifact)
+        if _is_known(request, artifact):
             return _described(web.Response(status=304), artifact)
         try:
             async with self._office.storage.reading(artifact.key) as content:
@@ -125,9 +125,32 @@ class Artifacts:
         self._office.log.emit("artifact.unreadable", job=job_id, key=artifact.key, reason=reason)
 
 
+def _check_wanted(request: web.Request, artifact: Artifact) -> None:
+    """Make sure that it is the file that the caller means (RFC 9110, section 13.2.2).
+
+    Raises:
+        ProblemError: 412 otherwise.
+    """
+    if hdrs.IF_MATCH in request.headers:
+        if not matched_tags(request) & {"*", artifact.sha256}:
+            raise ProblemError(412, "the file is not the one that If-Match names")
+    elif (since := request.if_unmodified_since) is not None and int(artifact.landed_at) > since.timestamp():
+        raise ProblemError(412, "the file has landed after the time that If-Unmodified-Since names")
+
+
+def _is_known(request: web.Request, artifact: Artifact) -> bool:
+    """Whether the caller has the file already."""
+    if hdrs.IF_NONE_MATCH in request.headers:
+        return bool(known_tags(request) & {"*", artifact.sha256})
+    since = request.if_modified_since
+    return since is not None and int(artifact.landed_at) <= since.timestamp()
+
+
 def _asked(request: web.Request, artifact: Artifact) -> tuple[int, int, bool]:
     """The first byte that is wanted, the one after the last, and whether that is a part only."""
     named = request.headers.get(hdrs.IF_RANGE)
+    if request.method != hdrs.METH_GET:  # a range has no meaning elsewhere
+        return 0, artifact.size, False
     if named is None or named.strip() in (f'"{artifact.sha256}"', _landed(artifact)):
         try:
             found = range_of(request.headers.get(hdrs.RANGE), artifact.size)

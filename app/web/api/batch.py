@@ -1,24 +1,25 @@
 """Many jobs in one request: all of them or none, every fault told at once, one transaction."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import hdrs, web
 
-from app.desk import RefusedError, Wish, WishFault
-from app.domain.job import NewJob
+from app.desk import Desk, RefusedError, Wish, WishFault
+from app.domain.job import Job, NewJob
+from app.domain.jsonvalue import Json
 from app.web.api import shapes
 from app.web.api.jobs import KEY, again_in, check_same, key_was_used
 from app.web.api.office import Office
 from app.web.api.pointers import refused
 from app.web.api.preferences import IDEMPOTENCY_KEY, REPLAYED, idempotency_key
-from app.web.api.reading import read_body, unfit
+from app.web.api.reading import MOST_FAULTS, fit, read_body, unfit
 from app.web.api.rendering import answer
 from app.web.api.routes import Answer, Query, Route
-from app.web.problems import FieldFault
+from app.web.problems import FieldFault, ProblemError
 
 _LARGEST_BODY: Final = 16 * 1_048_576
-_AT_ONCE: Final = 100
 
 
 class Batch:
@@ -26,6 +27,7 @@ class Batch:
 
     def __init__(self, office: Office) -> None:
         self._office = office
+        self._keyed = asyncio.Lock()
 
     def routes(self) -> list[Route]:
         """What it serves."""
@@ -40,38 +42,22 @@ class Batch:
 
     async def submit(self, request: web.Request, _: Query) -> web.Response:
         """Make the jobs of a batch."""
-        body = await read_body(request, shapes.NewJobs, _LARGEST_BODY)
+        body = await read_body(request, shapes.AnyJobs, _LARGEST_BODY)
         key = idempotency_key(request)
-        if key is not None:
-            _check_keyless(body)
-        wishes = [
-            Wish(one.account, one.operation, one.params, one.unique_key if key is None else _key_at(key, place))
-            for place, one in enumerate(body.jobs)
-        ]
-        news = await self._drafts(wishes)
-        if key is not None:
-            await self._check_key(key, news)
-        stored = await self._office.desk().store(news)
+        news = await asyncio.to_thread(_drafts, self._office.desk(), body.jobs, key)
+        stored = await self._stored(news, key)
         receipts = [{"id": job.id, "created": created, "location": f"/v1/jobs/{job.id}"} for job, created in stored]
         headers: dict[str, str] = {hdrs.RETRY_AFTER: str(again_in(stored[0][0], self._office.clock.now()))}
         if not any(created for _, created in stored):
             headers[REPLAYED] = "true"
         return answer({"jobs": receipts}, 202, headers)
 
-    async def _drafts(self, wishes: Sequence[Wish]) -> list[NewJob]:
-        desk = self._office.desk()
-        news: list[NewJob] = []
-        faults: list[WishFault] = []
-        for place, wish in enumerate(wishes):
-            try:
-                news.append(desk.draft(wish, place))
-            except RefusedError as error:
-                faults += error.faults
-            if place % _AT_ONCE == _AT_ONCE - 1:
-                await self._office.clock.sleep(0)
-        if faults:
-            raise refused(faults, wishes, many=True)
-        return news
+    async def _stored(self, news: Sequence[NewJob], key: str | None) -> list[tuple[Job, bool]]:
+        if key is None:
+            return await self._office.desk().store(news)
+        async with self._keyed:  # another batch with the key must not come between the look and the commit
+            await self._check_key(key, news)
+            return await self._office.desk().store(news)
 
     async def _check_key(self, key: str, news: Sequence[NewJob]) -> None:
         """Make sure that a key comes for the first time, or with the very batch that it came with before.
@@ -91,12 +77,52 @@ class Batch:
                 check_same(job, new)
 
 
-def _check_keyless(body: shapes.NewJobs) -> None:
+def _drafts(desk: Desk, given: Sequence[Json], key: str | None) -> list[NewJob]:
+    """The jobs of a batch; in a thread, for the event loop waits for no ten thousand of them.
+
+    Raises:
+        ProblemError: 422 with the first faults; more than are told are not looked for.
+    """
+    jobs = _fitted(given)
+    if key is not None:
+        _check_keyless(jobs)
+    wishes = [
+        Wish(one.account, one.operation, one.params, one.unique_key if key is None else _key_at(key, place))
+        for place, one in enumerate(jobs)
+    ]
+    news: list[NewJob] = []
+    faults: list[WishFault] = []
+    for place, wish in enumerate(wishes):
+        try:
+            news.append(desk.draft(wish, place))
+        except RefusedError as error:
+            faults += error.faults
+        if len(faults) >= MOST_FAULTS:
+            break
+    if faults:
+        raise refused(faults, wishes, many=True)
+    return news
+
+
+def _fitted(given: Sequence[Json]) -> list[shapes.NewJob]:
+    jobs: list[shapes.NewJob] = []
+    faults: list[FieldFault] = []
+    for place, one in enumerate(given):
+        try:
+            jobs.append(fit(one, shapes.NewJob, "jobs", place))
+        except ProblemError as error:
+            faults += error.errors
+        if len(faults) >= MOST_FAULTS:
+            break
+    if faults:
+        raise unfit(faults)
+    return jobs
+
+
+def _check_keyless(jobs: Sequence[shapes.NewJob]) -> None:
     reason = f"names the job, and so does the {IDEMPOTENCY_KEY} of the whole request; give one of the two"
     faults = [
-        FieldFault(reason, f"/jobs/{place}/unique_key")
-        for place, one in enumerate(body.jobs)
-        if one.unique_key is not None
+        FieldFault(reason, f"/jobs/{place}/unique_key") for place, one in enumerate(jobs) if one.unique_key is not None
     ]
     if faults:
         raise unfit(faults)

@@ -1,7 +1,8 @@
-"""Cursors: where a page ended, as an opaque text that fits the filters it was made for and no others.
+"""Cursors: where a page ended, as an opaque text that fits the list and the filters it was made for and no others.
 
-A cursor carries the last number and a digest over it and the filters. The digest keeps no secret, for a cursor gives
-access to nothing; it makes sure that what is not a cursor of ours for these filters is refused, and not guessed at.
+A cursor carries the last number and a digest over it, the list and the filters. The digest keeps no secret, for a
+cursor gives access to nothing; it makes sure that what is not a cursor of ours for these filters is refused, and not
+guessed at.
 """
 
 import base64
@@ -19,27 +20,27 @@ _DIGEST: Final = 10
 _PAGING: Final = frozenset({"cursor", "limit"})
 
 
-def cursor_of(last_id: int, filters: Mapping[str, Sequence[str]]) -> str:
-    """The cursor of a page that ended with a job's number."""
+def cursor_of(last_id: int, path: str, filters: Mapping[str, Sequence[str]]) -> str:
+    """The cursor of a page of the list at a path that ended with a number."""
     number = last_id.to_bytes(_NUMBER)
-    return base64.urlsafe_b64encode(number + _digest(number, filters)).decode()
+    return base64.urlsafe_b64encode(number + _digest(number, path, filters)).decode()
 
 
-def read_cursor(text: str, filters: Mapping[str, Sequence[str]]) -> int | None:
-    """The number that a cursor carries; ``None`` where it was not made for these filters, or not by us."""
+def read_cursor(text: str, path: str, filters: Mapping[str, Sequence[str]]) -> int | None:
+    """The number that a cursor carries; ``None`` where it was not made for this list and these filters."""
     try:
         raw = base64.b64decode(text, altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         return None
     number, digest = raw[:_NUMBER], raw[_NUMBER:]
-    if len(raw) != _NUMBER + _DIGEST or digest != _digest(number, filters):
+    if len(raw) != _NUMBER + _DIGEST or digest != _digest(number, path, filters):
         return None
     last_id = int.from_bytes(number)
     return last_id if last_id <= LARGEST_ID else None
 
 
-def _digest(number: bytes, filters: Mapping[str, Sequence[str]]) -> bytes:
-    named = repr(sorted((name, sorted(values)) for name, values in filters.items()))
+def _digest(number: bytes, path: str, filters: Mapping[str, Sequence[str]]) -> bytes:
+    named = repr((path, sorted((name, sorted(values)) for name, values in filters.items())))
     return hashlib.sha256(b"tidewaiter cursor\0" + number + named.encode()).digest()[:_DIGEST]
 
 
@@ -60,7 +61,7 @@ class Page:
         """The number that the page before ended with; a cursor that does not fit is added to ``faults``."""
         if "cursor" not in self._query:
             return None
-        before = read_cursor(self._query["cursor"][0], self._filters)
+        before = read_cursor(self._query["cursor"][0], self._path, self._filters)
         if before is None:
             faults.append(FieldFault("is no cursor for these filters; begin without one", parameter="cursor"))
         return before
@@ -68,4 +69,4 @@ class Page:
     def following(self, last_id: int) -> str:
         """The address of the page after one that ended with this number."""
         kept = [(name, value) for name, values in self._query.items() if name != "cursor" for value in values]
-        return f"{self._path}?{urlencode([*kept, ('cursor', cursor_of(last_id, self._filters))])}"
+        return f"{self._path}?{urlencode([*kept, ('cursor', cursor_of(last_id, self._path, self._filters))])}"

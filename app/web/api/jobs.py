@@ -90,7 +90,8 @@ class Jobs:
             Route(
                 "POST", "/v1/jobs/{id}/retry", "retryJob", "Submit a job again", self.retry,
                 {202: Answer("the job that goes on", job, headers=_LOCATION | _AGAIN)}, problems=(404, 409),
-                detail="A parked job goes on as itself, one that has ended as a new job that points to it.",
+                detail="A parked job goes on as itself, one that has ended as a new job that points to it; asked for "
+                "again while that is under way, it is that job.",
             ),
             Route(
                 "POST", "/v1/jobs/{id}/adopt", "adoptRemoteJob", "Let a parked job follow a remote job", self.adopt,

@@ -21,7 +21,7 @@ _IN_PATH: Final[Mapping[str, Mapping[str, Any]]] = {
     "number": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
     "name": {"type": "string", "minLength": 1, "maxLength": 64},
 }
-_EVERYWHERE: Final = (400, 401, 403, 500, 503)
+_EVERYWHERE: Final = (400, 401, 403, 421, 500, 503)
 _WITH_BODY: Final = (408, 413, 415, 422)
 _MEANINGS: Final = {
     400: "the request cannot be read",

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from app.desk import RefusedError, Wish, WishFault
 from app.domain.jsonvalue import Json
-from app.web.api.reading import pointer_of, unfit
+from app.web.api.reading import MOST_FAULTS, pointer_of, unfit
 from app.web.problems import FieldFault, ProblemError
 
 
 def refused(faults: Sequence[WishFault], wishes: Sequence[Wish], *, many: bool) -> ProblemError:
     """The problem of wishes that the desk has refused; ``many`` says that they stand in an array ``jobs``."""
-    return unfit([_field_fault(one, wishes[one.place], many=many) for one in faults])
+    return unfit([_field_fault(one, wishes[one.place], many=many) for one in faults[:MOST_FAULTS]])
 
 
 def refused_one(error: RefusedError, wish: Wish) -> ProblemError:

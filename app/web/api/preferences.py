@@ -13,6 +13,7 @@ REPLAYED: Final = "Idempotent-Replayed"
 KEY_PATTERN: Final = r'^("[ !#-\[\]-~]{1,255}"|[!#-+.-:<-\[\]-~-]{1,255})$'
 
 _WAIT: Final = re.compile(r"wait\s*=\s*\"?([0-9]{1,6})\"?", re.IGNORECASE)
+_ENTITY_TAG: Final = re.compile(r'(?P<weak>W/)?"(?P<tag>[\x21\x23-\x7e\x80-\xff]*)"')
 _KEY: Final = re.compile(KEY_PATTERN)
 
 
@@ -54,7 +55,22 @@ def idempotency_key(request: web.Request) -> str | None:
     return given[0].strip('"')
 
 
-def known_tags(request: web.Request, header: str = hdrs.IF_NONE_MATCH) -> frozenset[str]:
-    """The entity tags of a condition, without quotes; ``*`` stands for itself."""
-    tags = request.if_none_match if header == hdrs.IF_NONE_MATCH else request.if_match
-    return frozenset(tag.value for tag in tags or ())
+def known_tags(request: web.Request) -> frozenset[str]:
+    """The entity tags of ``If-None-Match``, weak or strong, without quotes; ``*`` stands for any."""
+    return frozenset(tag for tag, _ in _tags(request, hdrs.IF_NONE_MATCH))
+
+
+def matched_tags(request: web.Request) -> frozenset[str]:
+    """The strong entity tags of ``If-Match``, the only ones that can match there; ``*`` stands for any."""
+    return frozenset(tag for tag, is_strong in _tags(request, hdrs.IF_MATCH) if is_strong)
+
+
+def _tags(request: web.Request, header: str) -> list[tuple[str, bool]]:
+    """The entity tags of a header (RFC 9110, section 8.8.3); none where it cannot be read."""
+    text = ",".join(request.headers.getall(header, ())).strip()
+    if text == "*":
+        return [("*", True)]
+    if _ENTITY_TAG.sub("", text).strip(", \t"):
+        return []
+    found = _ENTITY_TAG.finditer(text)
+    return [(one["tag"], not one["weak"]) for one in found if one["tag"] != "*"]

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Final, NoReturn, TypeVar
 
 from aiohttp import hdrs, web
@@ -48,20 +49,31 @@ async def read_body(request: web.Request, shape: type[Shape], largest: int = LAR
     raw = await read_bytes(request, largest)
     if not raw.strip() and not any(field.is_required() for field in shape.model_fields.values()):
         return shape()
-    document = await asyncio.to_thread(parse, raw) if len(raw) > _LARGE else parse(raw)
+    return fit(await asyncio.to_thread(parse, raw) if len(raw) > _LARGE else parse(raw), shape)
+
+
+def fit(document: Json, shape: type[Shape], *where: str | int) -> Shape:
+    """A document, held to a shape; ``where`` is the path to it from the body, for what is told of its faults.
+
+    Raises:
+        ProblemError: 422 for what is not of that shape.
+    """
+    if isinstance(document, dict) and len(document) > len(shape.model_fields) + MOST_FAULTS:
+        unknown = islice((name for name in document if name not in shape.model_fields), MOST_FAULTS)
+        raise unfit([FieldFault("is unknown", pointer_of([*where, name])) for name in unknown])
     try:
         return shape.model_validate(document)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        raise unfit([FieldFault(_told(one["msg"]), pointer_of(one["loc"])) for one in found]) from None
+        raise unfit([FieldFault(_told(one["msg"]), pointer_of([*where, *one["loc"]])) for one in found]) from None
 
 
 def unfit(faults: Sequence[FieldFault]) -> ProblemError:
-    """The problem of a body that is JSON but not what it must be."""
+    """The problem of a body that is JSON but not what it must be; nobody looks for more than so many faults."""
     number = len(faults)
     detail = "the body has a fault" if number == 1 else f"the body has {number} faults"
-    if number > MOST_FAULTS:
-        detail += f", of which the first {MOST_FAULTS} are listed"
+    if number >= MOST_FAULTS:
+        detail = f"the body has at least {MOST_FAULTS} faults, which are listed"
     return ProblemError(422, detail, errors=faults[:MOST_FAULTS])
 
 

@@ -32,7 +32,8 @@ class NewJob(Incoming):
     account: Annotated[Name, Field(description="a configured account")]
     operation: Annotated[Name, Field(description="one that the account's provider has")]
     params: Annotated[
-        dict[str, JsonValue], Field(description="what the operation takes: GET /v1/providers/{name} tells")
+        dict[str, JsonValue],
+        Field(max_length=1000, description="what the operation takes: GET /v1/providers/{name} tells"),
     ] = {}
     unique_key: Annotated[
         UniqueKey | None,
@@ -44,6 +45,12 @@ class NewJobs(Incoming):
     """Jobs to be made, all of them or none."""
 
     jobs: Annotated[list[NewJob], Field(min_length=1, max_length=MOST_IN_BATCH)]
+
+
+class AnyJobs(Incoming):
+    """A batch whose jobs have not been looked at."""
+
+    jobs: Annotated[list[Any], Field(min_length=1, max_length=MOST_IN_BATCH)]
 
 
 class Adoption(Incoming):

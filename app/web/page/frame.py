@@ -148,8 +148,10 @@ def _seen(value: object) -> object:
 def _back(request: web.Request) -> str:
     """The page from which a form was sent; else the page above the one that was asked for."""
     parts = request.path.split("/")
+    if parts[1] not in _ROOMS:  # "//another.example" would lead out of here
+        return "/"
     if request.method in _SAFE:
-        return f"/{parts[1]}" if len(parts) > 2 and parts[1] in _ROOMS else "/"
+        return f"/{parts[1]}" if len(parts) > 2 else "/"
     return "/schedules" if parts[1] == "schedules" else "/".join(parts[:-1]) if len(parts) == 4 else "/"
 
 

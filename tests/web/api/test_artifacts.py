@@ -93,6 +93,28 @@ async def test_conditions(site: Site) -> None:
     assert (await site.get(place, headers={"If-None-Match": '"x"'})).status == 200
     (await site.get(place, headers={"If-Match": '"x"'})).problem(412)
     assert (await site.get(place, headers={"If-Match": f'"{file.sha256}"'})).status == 200
+    for other in (f'W/"{file.sha256}"', file.sha256, '"*"', "*, x"):
+        (await site.get(place, headers={"If-Match": other})).problem(412)
+    assert (await site.get(place, headers={"If-None-Match": '"*"'})).status == 200
+
+
+async def test_conditions_by_time(site: Site) -> None:
+    """A file that landed before a time is known by then, and is not one that must have landed before that."""
+    number, _ = await site.landed(b"content")
+    place, before = f"/v1/jobs/{number}/artifacts/0", "Sun, 15 Jun 2025 15:06:39 GMT"
+    for at, known, wanted in ((before, 200, 412), ("Sun, 15 Jun 2025 15:06:40 GMT", 304, 200), ("soon", 200, 200)):
+        assert (await site.get(place, headers={"If-Modified-Since": at})).status == known
+        assert (await site.get(place, headers={"If-Unmodified-Since": at})).status == wanted
+    other = {"If-Modified-Since": "Sun, 15 Jun 2025 15:06:40 GMT", "If-None-Match": '"x"'}
+    assert (await site.get(place, headers=other)).status == 200
+
+
+async def test_only_get_has_ranges(site: Site) -> None:
+    """HEAD with a range is answered as without one."""
+    number, _ = await site.landed(b"content")
+    for asked in ("bytes=0-1", "bytes=99-"):
+        head = await site.call("HEAD", f"/v1/jobs/{number}/artifacts/0", headers={"Range": asked})
+        assert (head.status, head.headers["Content-Length"]) == (200, "7")
 
 
 async def test_what_is_not_there(site: Site) -> None:

@@ -182,3 +182,18 @@ async def test_who_has_gone_does_not_wait(site: Site, monkeypatch: pytest.Monkey
             writer.close()
         while (await site.get(path, headers={"Prefer": "wait=1"})).status == 429:
             pass  # the listener learns of a closed connection on its own time
+
+
+async def test_asking_twice_repeats_a_job_once(any_site: Site) -> None:
+    """Retries of an ended job that come at once are one new job; when that has ended, too, the next makes another."""
+    number = (await any_site.submitted())["id"]
+    await any_site.step(number, o.Refused("no"))
+    replies = await asyncio.gather(*(any_site.post(f"/v1/jobs/{number}/retry") for _ in range(5)))
+    assert {reply.status for reply in replies} == {202}
+    (again,) = {reply.json["id"] for reply in replies}
+    await any_site.step(again, o.Intended("intent"), o.Unknown("the connection broke"), o.Undecidable("no list"))
+    assert (await any_site.post(f"/v1/jobs/{number}/retry")).json["id"] == again
+    await any_site.post(f"/v1/jobs/{again}/cancel")
+    another = await any_site.post(f"/v1/jobs/{number}/retry")
+    assert another.json["id"] not in {number, again}
+    assert another.json["retry_of"] == number

@@ -72,7 +72,7 @@ async def test_pages(site: Site) -> None:
 
 
 async def test_a_cursor_is_for_its_filters(site: Site) -> None:
-    """A cursor that was tampered with, cut, made up, or made for other filters is refused."""
+    """A cursor that was tampered with, cut, made up, or made for other filters or another list is refused."""
     for _ in range(3):
         await site.submitted()
     cursor = (await site.get("/v1/jobs?limit=1&state=queued")).json["next"].rsplit("=", 1)[1]
@@ -89,6 +89,8 @@ async def test_a_cursor_is_for_its_filters(site: Site) -> None:
     ):
         problem = (await site.get(f"/v1/jobs?{query}")).problem(400)
         assert [one["parameter"] for one in problem["errors"]] == ["cursor"]
+    plain = (await site.get("/v1/jobs?limit=1")).json["next"].rsplit("=", 1)[1]
+    (await site.get(f"/v1/notifications?cursor={plain}")).problem(400)
 
 
 @pytest.mark.parametrize(

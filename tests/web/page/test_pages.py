@@ -273,5 +273,8 @@ async def test_forms_that_cannot_be_are_told_so(rig: Rig) -> None:
             assert reply.status == 403
         async with session.post(f"{rig.origin}/schedules/none/run") as reply:
             assert reply.status == 404
+        async with session.post(f"{rig.origin}//evil.example/x") as reply:
+            assert reply.status == 404
+            assert 'href="//' not in await reply.text()
     assert "shop" not in await rig.stage.accounts.paused()
     assert "http.failed" not in rig.output.getvalue()

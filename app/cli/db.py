@@ -66,6 +66,8 @@ def check(session: Session, /, *, as_json: bool) -> None:
         for difference in differences:
             click.echo(difference)
     if differences:
-        raise CommandError(ExitCode.FAILED, f"{len(differences)} differences: run `tidewaiter db upgrade`")
+        number = len(differences)
+        told = f"{number} difference{'s' * (number != 1)}"
+        raise CommandError(ExitCode.FAILED, f"{told}: run `tidewaiter db upgrade`")
     if not as_json:
         click.echo("the tables are what this program needs")

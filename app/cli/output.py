@@ -50,13 +50,13 @@ def table(*columns: str, right: Iterable[str] = ()) -> Table:
 
 
 def show_table(made: Table) -> None:
-    """Print a table; off a terminal without the blanks that fill its last column."""
+    """Print a table; off a terminal without the blanks that fill its last column. Text in brackets is no markup."""
     if sys.stdout.isatty():
-        console().print(made)
+        console().print(made, markup=False)
         return
     wide = console()
     with wide.capture() as captured:
-        wide.print(made)
+        wide.print(made, markup=False)
     for line in captured.get().splitlines():
         click.echo(line.rstrip())
 

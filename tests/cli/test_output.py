@@ -51,3 +51,8 @@ def test_brackets_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     made.add_row("put [accounts.shop] back")
     output.show_table(made)
     assert capsys.readouterr().out == "why\nput [accounts.shop] back\n"
+
+
+def test_so_many() -> None:
+    """One of a thing has no plural."""
+    assert [output.counted(number, "poll") for number in (0, 1, 2)] == ["0 polls", "1 poll", "2 polls"]

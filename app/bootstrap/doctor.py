@@ -13,11 +13,11 @@ from app.config import Config, host_and_port
 from app.config.notifications import NotificationTable
 from app.doctor.account import Ask, Examined, look_at_account
 from app.doctor.database import look_at_database, look_at_missing_file, look_at_sqlite
-from app.doctor.endpoint import Endpoint, look_at_endpoint
-from app.doctor.finding import Notes, failure
+from app.doctor.endpoint import Endpoint, look_at_endpoint, look_at_name
+from app.doctor.finding import Notes, failure, info
 from app.doctor.round import Check, Tell, examine
 from app.doctor.storage import look_at_folder, look_at_storage
-from app.doctor.ways_in import look_at_callbacks, look_at_way_in
+from app.doctor.ways_in import look_at_callbacks, look_at_http, look_at_way_in
 from app.domain.outcome import Throttled
 from app.domain.wire import WireReply, WireRequest
 from app.log import EventLog
@@ -110,9 +110,17 @@ def _of_this_machine(
         checks.append(Check("database", "database", lambda notes: look_at_missing_file(notes, file)))
     elif database is not None and (file is not None or not offline):
         checks.append(Check("database", "database", lambda notes: look_at_database(notes, database, clock)))
+    else:
+        checks.append(Check("database", "database", partial(_note_not_asked, "database")))
     if config.storage.root is not None or not offline:
         checks.append(Check("storage", "storage", lambda notes: _look_at_storage(notes, config)))
+    else:
+        checks.append(Check("storage", "storage", partial(_note_not_asked, "storage")))
     return checks
+
+
+async def _note_not_asked(check: str, notes: Notes) -> None:
+    notes.add(check, info("not asked (--offline)"))
 
 
 async def _look_at_storage(notes: Notes, config: Config) -> None:
@@ -207,9 +215,8 @@ def _of_addresses(config: Config, tools: _Tools) -> list[Check]:
     if callbacks.public_url is not None and callbacks.listen is not None:
         url, listen = callbacks.public_url, host_and_port(callbacks.listen)
         checks.append(Check("callbacks", "callbacks", partial(_of_callbacks, url, listen, wire, clock)))
-    if http.public_url is not None and http.listen is not None:
-        url, listen = http.public_url, host_and_port(http.listen)
-        checks.append(Check("http", "http", partial(_of_http, url, listen, clock)))
+    if http.listen is not None and (listen := host_and_port(http.listen))[1]:
+        checks.append(Check("http", "http", partial(_of_http, http.public_url, listen, wire, clock)))
     for name, one in config.notifications.items():
         checks.append(Check("notifications", name, partial(_of_receiver, name, one, clock)))
     return checks
@@ -226,5 +233,8 @@ async def _of_callbacks(url: str, listen: tuple[str, int], wire: Wire, clock: Cl
     await look_at_callbacks(notes, url, listen, wire, clock)
 
 
-async def _of_http(url: str, listen: tuple[str, int], clock: Clock, notes: Notes) -> None:
-    await look_at_way_in(notes, "http", url, listen, clock)
+async def _of_http(url: str | None, listen: tuple[str, int], wire: Wire, clock: Clock, notes: Notes) -> None:
+    if await look_at_http(notes, listen, wire) and url is not None:
+        await look_at_way_in(notes, "http", url, listen, clock)
+    elif url is not None:
+        await look_at_name(notes, Endpoint.of(url), private_ok=True, key="http.public_url")

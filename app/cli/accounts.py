@@ -1,7 +1,7 @@
 """``tidewaiter accounts``: which accounts work, which are paused by whom and why, and a person's say in it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -12,6 +12,7 @@ from app.cli.desk import at_desk
 from app.cli.errors import ExitCode
 from app.cli.output import duration, moment, printable, show_json, show_table, table
 from app.cli.session import Session, config_option, debug_option, example, pass_session
+from app.domain.job import State
 
 if TYPE_CHECKING:
     from app.desk import Desk, Standing
@@ -42,25 +43,35 @@ def accounts() -> None:
 @config_option
 @pass_session
 def list_accounts(session: Session, /, *, as_json: bool) -> None:
-    """List the configured accounts: provider, whether and why they are paused or closed for a while, and live jobs."""
-    found = asyncio.run(_ask(session, lambda desk: desk.standings()))
+    """List the configured accounts: provider, whether and why they are paused or closed for a while, and live jobs.
+
+    One that has left the configuration is listed as long as jobs of it wait: nobody sees to them. It has no provider.
+    """
+
+    async def look(desk: "Desk") -> tuple[list["Standing"], dict[str, Mapping[State, int]]]:
+        return await desk.standings(), await desk.orphans()
+
+    found, orphans = asyncio.run(_ask(session, look))
     if as_json:
-        show_json([_as_json(one) for one in found])
+        show_json([*map(_as_json, found), *(_orphan_as_json(name, jobs) for name, jobs in orphans.items())])
         return
     made = table("account", "provider", "stands", "since (UTC)", "why", "live jobs")
     for one in found:
         for account, provider, stands, since, why, jobs in _rows(one):
-            made.add_row(account, provider, stands, since, printable(why), jobs)
+            made.add_row(account, provider, stands, since, Text(printable(why)), jobs)
+    for name, waiting in orphans.items():
+        mend = f"put [accounts.{name}] back, or cancel its jobs"
+        made.add_row(name, "", Text("not configured", style="bold red"), "", Text(mend), _counts(waiting))
     show_table(made)
 
 
 @accounts.command(epilog=example('tidewaiter accounts pause newsletter --reason "their maintenance on Sunday"'))
 @click.argument("name", shell_complete=offers.accounts)
-@click.option("--reason", default="a person paused it", show_default=True, metavar="TEXT", help="Why, for others.")
+@click.option("--reason", metavar="TEXT", help="Why, for others; left out: the reason of a pause that there is stays.")
 @_json_option
 @config_option
 @pass_session
-def pause(session: Session, /, *, name: str, reason: str, as_json: bool) -> None:
+def pause(session: Session, /, *, name: str, reason: str | None, as_json: bool) -> None:
     """Pause an account until somebody resumes it.
 
     Within a look-out round every daemon stops asking its provider; steps under way come to their end. Cancelling works
@@ -100,7 +111,7 @@ async def _ask(session: Session, wish: "Callable[[Desk], Awaitable[T]]") -> T:
 
 def _rows(standing: "Standing") -> Iterator[tuple[str, str, Text, str, str, str]]:
     """One line, or one for each closed lane of an account that is not paused."""
-    jobs = ", ".join(f"{number} {state.value}" for state, number in standing.jobs.items())
+    jobs = _counts(standing.jobs)
     name, provider = standing.account, standing.provider
     if (by := standing.pause) is not None:
         yield name, provider, Text(_BY[by.by.value], style="bold red"), moment(by.at), by.reason, jobs
@@ -110,6 +121,15 @@ def _rows(standing: "Standing") -> Iterator[tuple[str, str, Text, str, str, str]
         until = f"closed until {moment(lane.closed_until)}" if lane.closed_until else "closed by its breaker"
         yield name, provider, Text(until, style="yellow"), "", lane.closed_reason or "", jobs
         name = provider = jobs = ""
+
+
+def _counts(jobs: Mapping[State, int]) -> str:
+    return ", ".join(f"{number} {state.value}" for state, number in jobs.items())
+
+
+def _orphan_as_json(name: str, jobs: Mapping[State, int]) -> dict[str, Any]:
+    counts = {state.value: number for state, number in jobs.items()}
+    return {"name": name, "provider": None, "paused": None, "closed": [], "jobs": counts}
 
 
 def _as_json(standing: "Standing") -> dict[str, Any]:

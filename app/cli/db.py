@@ -3,7 +3,7 @@
 import click
 
 from app.cli.errors import CommandError, ExitCode
-from app.cli.output import show_json
+from app.cli.output import counted, show_json
 from app.cli.session import Session, config_option, debug_option, example, pass_session
 from app.store import migrate
 
@@ -66,6 +66,7 @@ def check(session: Session, /, *, as_json: bool) -> None:
         for difference in differences:
             click.echo(difference)
     if differences:
-        raise CommandError(ExitCode.FAILED, f"{len(differences)} differences: run `tidewaiter db upgrade`")
+        told = counted(len(differences), "difference")
+        raise CommandError(ExitCode.FAILED, f"{told}: run `tidewaiter db upgrade`")
     if not as_json:
         click.echo("the tables are what this program needs")

@@ -38,7 +38,7 @@ def doctor(session: Session, /, *, accounts: tuple[str, ...], offline: bool, as_
     findings: list[Finding] = []
     shown = findings.extend if as_json else _printer(findings)
     config, faults = _configuration(session)
-    shown(faults)
+    shown([one for one in faults if not _is_of_another(one, accounts)])
     if config is not None:
         strange = sorted(set(accounts) - set(config.accounts))
         if strange:
@@ -70,6 +70,14 @@ def _configuration(session: Session) -> tuple[Config | None, list[Finding]]:
         told = f"{number} account{'s' * (number != 1)}, and nothing to remark"
         found = [Finding("configuration", str(config.path), Status.OK, told, "", 0.0)]
     return config, found
+
+
+def _is_of_another(finding: Finding, accounts: tuple[str, ...]) -> bool:
+    """Whether it is a warning about an account that nobody asked for."""
+    table, _, rest = finding.subject.partition(".")
+    if not accounts or finding.status is not Status.WARNING or table != "accounts":
+        return False
+    return not any(rest == name or rest.startswith(f"{name}.") for name in accounts)
 
 
 def _fault(fault: Fault) -> Finding:

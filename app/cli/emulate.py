@@ -122,7 +122,7 @@ async def _serve(entry: Entry, port: int, chosen: dict[str, object]) -> None:
         for called, server in served.servers.items():
             click.echo(f"{called:{width}}{server.origin}")
         click.echo("\nAn account for it:\n")
-        click.echo(account_table("emulated", served.account()))
+        click.echo(account_table(f"emulated-{entry.name}", served.account()))
         click.echo("Ctrl-C ends it.")
         await stop.wait()
 

@@ -13,6 +13,7 @@ from app.cli.errors import CommandError, ExitCode
 from app.cli.output import (
     artifact_as_json,
     console,
+    counted,
     duration,
     entry_as_json,
     history_table,
@@ -85,8 +86,10 @@ def list_jobs(
     found = asyncio.run(find())
     if as_json:
         show_json([job_as_json(job) for job in found])
-    else:
+    elif found:
         show_table(jobs_table(found))
+    else:
+        click.echo("no jobs")
 
 
 @jobs.command(epilog=example("tidewaiter jobs show 12"))
@@ -204,6 +207,11 @@ def _tell(changed: Sequence[Job], as_json: bool) -> None:
         click.echo(f"{line_of(job)}{repeats}{asked}")
 
 
+def _counts(job: Job) -> str:
+    counts = (("poll", job.polls), ("submit", job.submits), ("download", job.fetches), ("failure", job.failures))
+    return ", ".join(counted(number, word) for word, number in counts)
+
+
 def _show(job: Job, history: Sequence[Entry], artifacts: Sequence[Artifact], place: str, hindrance: str) -> None:
     facts = table("job", str(job.id))
     until = job.finished_at or SystemClock().now()
@@ -221,7 +229,7 @@ def _show(job: Job, history: Sequence[Entry], artifacts: Sequence[Artifact], pla
         ("created", f"{moment(job.created_at)} UTC"),
         ("took" if job.finished_at else "since", duration(until - job.created_at)),
         ("next step", f"{moment(job.due_at)} UTC" if job.due_at else ""),
-        ("counted", f"{job.polls} polls, {job.submits} submits, {job.fetches} downloads, {job.failures} failures"),
+        ("counted", _counts(job)),
     ):
         if str(value):
             facts.add_row(name, value if isinstance(value, Text) else Text(value, overflow="fold"))

@@ -42,21 +42,22 @@ def console() -> Console:
 
 
 def table(*columns: str, right: Iterable[str] = ()) -> Table:
-    """An empty table with these headings; those in ``right`` hold numbers."""
+    """An empty table with these headings; those in ``right`` hold numbers. Numbers and times are never cut."""
     made = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False, header_style="bold")
     for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", no_wrap=column in right)
+        whole = column in right or column.endswith("(UTC)")
+        made.add_column(column, justify="right" if column in right else "left", no_wrap=whole)
     return made
 
 
 def show_table(made: Table) -> None:
-    """Print a table; off a terminal without the blanks that fill its last column."""
+    """Print a table; off a terminal without the blanks that fill its last column. Text in brackets is no markup."""
     if sys.stdout.isatty():
-        console().print(made)
+        console().print(made, markup=False)
         return
     wide = console()
     with wide.capture() as captured:
-        wide.print(made)
+        wide.print(made, markup=False)
     for line in captured.get().splitlines():
         click.echo(line.rstrip())
 
@@ -77,8 +78,9 @@ def state_text(state: State) -> Text:
 
 
 def remote_text(job: Job) -> str:
-    """What the provider said last of the remote job."""
-    return printable(" ".join(word.strip() for word in (job.remote_status, job.progress) if word))
+    """What the provider said last of the remote job; how far it was says nothing once its files have landed."""
+    progress = None if job.state is State.SUCCEEDED else job.progress
+    return printable(" ".join(word.strip() for word in (job.remote_status, progress) if word))
 
 
 def fraction_of(progress: str | None) -> float | None:
@@ -117,6 +119,11 @@ def size(count: int) -> str:
             return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.1f} TB"
+
+
+def counted(number: int, word: str) -> str:
+    """So many of something, by the word for one of it."""
+    return f"{number} {word}{'s' * (number != 1)}"
 
 
 def parameters(params: Mapping[str, object]) -> str:
@@ -172,7 +179,7 @@ def show_files(artifacts: Iterable[Artifact], place: str) -> None:
 
 def history_table(entries: Iterable[Entry]) -> Table:
     """A job's history, oldest first."""
-    made = table("time (UTC)", "state", "by", "detail")
+    made = table("time (UTC)", "state", "outcome", "detail")
     for entry in entries:
         made.add_row(moment(entry.at), state_text(entry.state), entry.outcome, printable(entry.detail or ""))
     return made

@@ -41,9 +41,9 @@ def list_providers(session: Session, /, *, as_json: bool) -> None:
     if as_json:
         show_json([_as_json(provider) for provider in found])
         return
-    made = table("provider", "title", "operations", "spec")
+    made = table("provider", "title", "operations")
     for provider in found:
-        made.add_row(provider.name, provider.title, ", ".join(provider.operations), provider.file)
+        made.add_row(provider.name, provider.title, ", ".join(provider.operations))
     show_table(made)
 
 

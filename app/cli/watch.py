@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from app.cli.errors import CommandError, ExitCode
-from app.cli.output import printable, remote_text
+from app.cli.output import counted, printable, remote_text
 from app.clock import Clock
 from app.domain.job import TERMINAL, Job, State
 
@@ -76,7 +76,7 @@ async def hindrance_of(desk: "Desk", job: Job) -> str:
 
 def line_of(job: Job) -> str:
     """A job on one line."""
-    remote = f"{job.polls} polls, {remote_text(job)}" if remote_text(job) else ""
+    remote = f"{counted(job.polls, 'poll')}, {remote_text(job)}" if remote_text(job) else ""
     about = [part for part in (remote if job.state is State.POLLING else "", printable(job.reason or "")) if part]
     return f"job {job.id} is {job.state}" + (f" ({'; '.join(about)})" if about else "")
 

@@ -44,7 +44,7 @@ def _readable_secrets(config: Config, values: list[Shown]) -> Iterator[Fault]:
         path = Path(shown.origin.name)
         if shown.origin.name not in told and _all_may_read(path):
             told.add(shown.origin.name)
-            reason = f"{path} holds a secret, and every user of this machine may read it; chmod o-r {path}"
+            reason = f"the file holds a secret, and every user of this machine may read it; chmod o-r {path}"
             yield config.fault_at(*shown.key, reason=reason)
 
 

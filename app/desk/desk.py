@@ -211,8 +211,10 @@ class Desk:
         except HandleTakenError as error:
             raise ConflictError(f"job {job_id} cannot adopt it: {error}") from error
 
-    async def pause(self, account: str, reason: str) -> Standing:
+    async def pause(self, account: str, reason: str | None = None) -> Standing:
         """Pause an account: within a look-out round no daemon asks its provider for anything. Jobs wait unharmed.
+
+        Without a reason one that is paused already keeps the one that it has.
 
         Raises:
             NotFoundError: there is no such account.
@@ -248,6 +250,11 @@ class Desk:
             )
             for name, bound in sorted(self.accounts.items())
         ]
+
+    async def orphans(self) -> dict[str, Mapping[State, int]]:
+        """How many live jobs each account has that is not configured any more, by state: nobody sees to them."""
+        found = await self._pauses.live_jobs()
+        return {name: jobs for name, jobs in sorted(found.items()) if name not in self.accounts}
 
     async def paused(self, account: str) -> Pause | None:
         """Why an account's jobs wait, where it is paused."""

@@ -87,7 +87,10 @@ def standing(name: str, pause: Pause | None) -> Verdict:
     told = f"is paused by {by}, so its jobs wait: {pause.reason}"
     if pause.by is PausedBy.TLS:
         return warning(told, "mend what is said below of tls; the daemon tries again every five minutes")
-    return warning(told, f"once the reason is gone: tidewaiter accounts resume {name}")
+    mend = f"tidewaiter accounts resume {name}"
+    if pause.by is PausedBy.CREDENTIALS:
+        return failure(told, f"correct the credentials in accounts.{name}.settings, then: {mend}")
+    return warning(told, f"once the reason is gone: {mend}")
 
 
 def answered(told: Probed, name: str, pause: Pause | None = None) -> Verdict:

@@ -16,6 +16,12 @@ async def look_at_folder(notes: Notes, storage: Storage, root: Path) -> None:
         # Not made here: whoever runs the doctor may be another user than the daemon's.
         notes.add("storage", await asyncio.to_thread(may_be_made, root))
         return
+    if not await asyncio.to_thread(root.is_dir):
+        notes.add(
+            "storage",
+            failure(f"{root} is a file, not a folder", "name a folder as storage.root, or move that file away"),
+        )
+        return
     partial = root / ".partial"
     had_partial = await asyncio.to_thread(partial.exists)
     await look_at_storage(notes, storage, str(root), f"give {root} to the user that runs the daemon (chown)")

@@ -1,12 +1,13 @@
 """The ways in: from a public address, through whatever proxy, to a Tidewaiter that listens."""
 
 import asyncio
+import json
 from dataclasses import dataclass
 from typing import Final
 
 from app.clock import Clock
 from app.doctor.endpoint import Endpoint, look_at_endpoint, look_at_name
-from app.doctor.finding import Notes, Verdict, info, ok, warning
+from app.doctor.finding import Notes, Verdict, failure, info, ok, warning
 from app.domain.callback import PATH
 from app.domain.wire import WireRequest
 from app.transport.errors import TransportError
@@ -15,6 +16,7 @@ from app.transport.wire import Timeouts, Wire
 _TIMEOUTS: Final = Timeouts(connect_s=10.0, overall_s=20.0)
 _MOST_READ: Final = 1024
 _ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # where such a listener is reached from here
+_ELSEWHERE: Final = "set another port in http.listen, or end that program"
 _OURS: Final = "tidewaiter"
 
 
@@ -25,6 +27,24 @@ class Answer:
     status: int
     server: str
     is_empty: bool
+
+
+async def look_at_http(notes: Notes, listen: tuple[str, int], wire: Wire) -> bool:
+    """Note what answers where the daemon listens for people and programs; gives back whether anything does."""
+    host, port = listen
+    own = Endpoint(_ANY.get(host, host), port, tls=False)
+    if not await _listens(host, port):
+        notes.add("http", info(f"nothing listens on {own} now: start the daemon to have it tried"))
+        return False
+    request = WireRequest("GET", f"http://{own}/healthz", fresh=True)
+    try:
+        async with wire.open(request, private_ok=True, timeouts=_TIMEOUTS, stream=False) as reply:
+            body, _ = await reply.read(_MOST_READ)
+    except TransportError as error:
+        notes.add("http", failure(f"{own} is held by another program: {str(error).rstrip('.')}", _ELSEWHERE))
+    else:
+        notes.add("http", healthy(body, str(own)))
+    return True
 
 
 async def look_at_callbacks(notes: Notes, public_url: str, listen: tuple[str, int], wire: Wire, clock: Clock) -> None:
@@ -73,6 +93,19 @@ async def _asked(url: str, wire: Wire) -> Answer:
     async with wire.open(request, private_ok=True, timeouts=_TIMEOUTS, stream=False) as reply:
         body, _ = await reply.read(_MOST_READ)
         return Answer(reply.status, reply.headers.get("server", ""), not body)
+
+
+def healthy(body: bytes, own: str) -> Verdict:
+    """Of an answer from the daemon's own address, whether a Tidewaiter gave it, and how that one is."""
+    try:
+        told = json.loads(body)
+    except ValueError:
+        told = None
+    if not isinstance(told, dict) or not {"status", "phase"} <= told.keys():
+        return failure(f"{own} is held by another program", _ELSEWHERE)
+    if told["status"] != "ok":
+        return failure(f"{own} answers: {told['status']}", "look at the log of the daemon, and start it again")
+    return ok(f"{own} answers: {told['phase']}")
 
 
 def arrived(answer: Answer, public_url: str, listen: tuple[str, int]) -> Verdict:

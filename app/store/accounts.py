@@ -87,8 +87,11 @@ class AccountStore:
             written = await connection.execute(self._refuse, {**met, "lane": lane, "epoch": epoch})
             return written.scalar() is not None
 
-    async def pause(self, account: str, reason: str) -> None:
-        """Pause an account because a person wants it; one that is paused already is theirs from now on."""
+    async def pause(self, account: str, reason: str | None = None) -> None:
+        """Pause an account because a person wants it; one that is paused already is theirs from now on.
+
+        Without a reason one that is paused already keeps the one that it has.
+        """
         async with self._database.writing() as connection:
             await connection.execute(self._pause, {"account_name": account, "reason": reason})
 
@@ -127,6 +130,7 @@ class AccountStore:
 
 _ACCOUNT: Final = bindparam("account_name", type_=Text())
 _REASON: Final = bindparam("reason", type_=Text())
+_NO_REASON: Final = literal("a person paused it", Text())
 _PAUSED_AT: Final[BindParameter[float]] = bindparam("paused_at", type_=Double())
 _NOW: Final[BindParameter[float]] = bindparam("now", type_=Double())
 
@@ -165,13 +169,16 @@ def _over_no_pause(added: Any) -> Executable:
 def _pause_by_a_person(dialect: str) -> Executable:
     """The pause that there is already becomes the person's, and goes on counting from its beginning."""
     added = _upsert(dialect).values(
-        name=_ACCOUNT, paused_by=literal(PausedBy.PERSON.value, Text()), paused_reason=_REASON, paused_at=DatabaseNow()
+        name=_ACCOUNT,
+        paused_by=literal(PausedBy.PERSON.value, Text()),
+        paused_reason=func.coalesce(_REASON, _NO_REASON),
+        paused_at=DatabaseNow(),
     )
     changed: Executable = added.on_conflict_do_update(
         index_elements=["name"],
         set_={
             "paused_by": added.excluded.paused_by,
-            "paused_reason": added.excluded.paused_reason,
+            "paused_reason": func.coalesce(_REASON, accounts.c.paused_reason, _NO_REASON),
             "paused_at": func.coalesce(accounts.c.paused_at, added.excluded.paused_at),
             "fingerprint": null(),
         },

@@ -13,6 +13,7 @@ from sqlalchemy import Column, Connection, create_engine, event, text
 from sqlalchemy.pool import NullPool
 
 from app.store.address import Address
+from app.store.differences import differences_in
 from app.store.errors import SchemaError, unavailable
 from app.store.revisions import known_revisions, migrations_folder
 from app.store.tables import metadata
@@ -51,13 +52,13 @@ def current(url: str) -> str | None:
 
 
 def check(url: str) -> list[str]:
-    """Every difference between the database and ``tables.py``, as text. Raises as :func:`upgrade` does."""
+    """Every difference between the database and ``tables.py``, a sentence each. Raises as :func:`upgrade` does."""
     with _transaction(url) as connection:
         by_default = _compare_default if connection.dialect.name == "sqlite" else True
         context = MigrationContext.configure(
             connection, opts={"compare_type": True, "compare_server_default": by_default}
         )
-        return [str(difference) for difference in compare_metadata(context, metadata)]
+        return list(differences_in(compare_metadata(context, metadata)))
 
 
 def _refuse_newer(found: str | None) -> None:

@@ -37,6 +37,7 @@ def test_pausing_and_resuming(place: Place) -> None:
     assert place("accounts", "pause", "shop", "--reason", "maintenance").stdout == "account shop is paused\n"
     paused = place.json("accounts", "pause", "shop", "--reason", "maintenance, still")["paused"]
     assert (paused["by"], paused["reason"]) == ("person", "maintenance, still")
+    assert place.json("accounts", "pause", "shop")["paused"]["reason"] == "maintenance, still"
     (shop,) = place.json("accounts", "list")
     assert shop["paused"]["at"] == paused["at"]
     text = place("accounts", "list").stdout
@@ -46,6 +47,7 @@ def test_pausing_and_resuming(place: Place) -> None:
     assert place("accounts", "resume", "shop").stdout == "account shop was not paused\n"
     again = place.json("accounts", "resume", "shop")
     assert (again["paused"], again["paused_s"]) == (None, None)
+    assert place.json("accounts", "pause", "shop")["paused"]["reason"] == "a person paused it"
 
 
 def test_jobs_wait_in_a_paused_account(place: Place) -> None:
@@ -59,6 +61,20 @@ def test_jobs_wait_in_a_paused_account(place: Place) -> None:
     after = place.json("jobs", "show", str(number))
     assert after["deadline_at"] - before["deadline_at"] == pytest.approx(400, abs=20)
     assert after["version"] == before["version"]
+
+
+def test_an_account_that_has_left_the_configuration(place: Place) -> None:
+    """While jobs of it wait it is listed, with what to do; once they are cancelled it is gone."""
+    number = str(submit(place))
+    place.config.write_text(place.config.read_text().replace("[accounts.shop", "[accounts.store"))
+    text = place("accounts", "list").stdout
+    assert "not configured" in text
+    assert "put [accounts.shop] back" in text
+    left: dict[str, object] = {"name": "shop", "provider": None, "paused": None, "closed": []}
+    left["jobs"] = {"queued": 1}
+    assert left in place.json("accounts", "list")
+    execute(place, "UPDATE jobs SET state = 'cancelled', due_at = NULL WHERE id = ?", number)
+    assert [one["name"] for one in place.json("accounts", "list")] == ["store"]
 
 
 def test_a_waiting_job_says_what_it_waits_for(place: Place) -> None:

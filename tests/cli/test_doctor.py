@@ -70,6 +70,18 @@ def test_an_account_that_there_is_not(place: Place) -> None:
     assert "(there are: shop)" in place("doctor", "--account", "shpo", code=ExitCode.USAGE).stderr
 
 
+def test_warnings_about_one_account(place: Place) -> None:
+    """With --account nothing is remarked of another's settings."""
+    other = '[accounts.other]\nprovider = "symplify"\nallow_private = true\n[accounts.other.settings]\n'
+    other += 'server = "http://127.0.0.1:9"\ncustomer_id = "1"\ntoken = "canary-other"\n'
+    place.config.write_text(CONFIG + other)
+    subjects = {one["subject"] for one in place.json("doctor", "--offline")}
+    assert {"accounts.shop.allow_private", "accounts.other.allow_private"} <= subjects
+    subjects = {one["subject"] for one in place.json("doctor", "--offline", "--account", "shop")}
+    assert "accounts.shop.allow_private" in subjects
+    assert "accounts.other.allow_private" not in subjects
+
+
 def test_offline(place: Place) -> None:
     """The dead provider is not asked."""
     assert "tls" not in checks(place("doctor", "--offline").stdout)

@@ -53,6 +53,7 @@ def test_wrong_wishes(place: Place, arguments: list[str], told: str) -> None:
     result = place("submit", *arguments, code=ExitCode.USAGE)
     assert told in result.stderr
     assert place.json("jobs", "list") == []
+    assert place("jobs", "list").stdout == "no jobs\n"
 
 
 def test_waiting_has_an_end(place: Place) -> None:

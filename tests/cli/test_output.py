@@ -43,3 +43,16 @@ def test_foreign_words() -> None:
     """Control characters and what turns the order of letters around are replaced; letters of all scripts stay."""
     assert output.printable("naïve\x1b[31m\n\x9bx") == "naïve�[31m��x"
     assert output.printable("a\u202etxt.exe\u2028b نص") == "a�txt.exe�b نص"
+
+
+def test_brackets_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """What stands in brackets is shown as it is: a table's cells are no markup."""
+    made = output.table("why")
+    made.add_row("put [accounts.shop] back")
+    output.show_table(made)
+    assert capsys.readouterr().out == "why\nput [accounts.shop] back\n"
+
+
+def test_so_many() -> None:
+    """One of a thing has no plural."""
+    assert [output.counted(number, "poll") for number in (0, 1, 2)] == ["0 polls", "1 poll", "2 polls"]

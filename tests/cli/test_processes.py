@@ -135,7 +135,7 @@ def test_an_emulator(place: Place) -> None:
                 break
         account = printed[printed.index("[accounts") : printed.index("Ctrl-C")]
         place.config.write_text(account)
-        assert place("run", "emulated", "statistics", "-p", "export_type=SENT", "--out", "here").exit_code == 0
+        assert place("run", "emulated-symplify", "statistics", "-p", "export_type=SENT", "--out", "here").exit_code == 0
         with urllib.request.urlopen(f"{url}/_control/requests") as reply:  # noqa: S310  # ours
             assert len(json.load(reply)) >= 3
         process.send_signal(signal.SIGINT)

@@ -44,7 +44,7 @@ def test_secrets_that_all_may_read(tmp_path: Path) -> None:
     (tmp_path / "token").chmod(0o644)
     found = told(tmp_path, f'{ACCOUNT}token_file = "token"')
     assert found == {
-        "accounts.shop.settings.token": f"{tmp_path}/token holds a secret, and every user of this machine may read it; "
+        "accounts.shop.settings.token": "the file holds a secret, and every user of this machine may read it; "
         f"chmod o-r {tmp_path}/token"
     }
     inline = f'{ACCOUNT}token = "t"\npassword = "u"\n[database]\nurl = "postgresql://u:p@h/d"'

@@ -44,17 +44,17 @@ def test_no_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("by", "told", "mend"),
+    ("by", "status", "told", "mend"),
     [
-        (PausedBy.CREDENTIALS, "by its daemon (credentials)", "tidewaiter accounts resume shop"),
-        (PausedBy.PERSON, "by a person", "tidewaiter accounts resume shop"),
-        (PausedBy.TLS, "by its daemon (tls)", "tries again"),
+        (PausedBy.CREDENTIALS, Status.FAILURE, "by its daemon (credentials)", "tidewaiter accounts resume shop"),
+        (PausedBy.PERSON, Status.WARNING, "by a person", "tidewaiter accounts resume shop"),
+        (PausedBy.TLS, Status.WARNING, "by its daemon (tls)", "tries again"),
     ],
 )
-def test_pauses(by: PausedBy, told: str, mend: str) -> None:
-    """A pause is told with whose it is and why, and with what ends it."""
+def test_pauses(by: PausedBy, status: Status, told: str, mend: str) -> None:
+    """A pause is told with whose it is and why, and with what ends it; refused credentials are a failure."""
     verdict = standing("shop", Pause("shop", by, "because", 0.0, 60.0, None))
-    assert verdict.status is Status.WARNING
+    assert verdict.status is status
     assert told in verdict.message
     assert verdict.message.endswith("because")
     assert mend in verdict.mend

@@ -142,7 +142,7 @@ async def test_a_paused_account(tmp_path: Path) -> None:
     connection.close()
     async with serving(answering(reply(200, GOOD))) as server:
         found = await consulted(tmp_path, account(server.origin))
-    assert found["shop", "account"].status is Status.WARNING
+    assert found["shop", "account"].status is Status.FAILURE
     assert found["shop", "account"].mend.endswith("tidewaiter accounts resume shop")
     assert found["shop", "login"].status is Status.OK
     assert found["database", "database"].status is Status.OK
@@ -181,7 +181,9 @@ async def test_offline(tmp_path: Path) -> None:
         assert server.connections == 0
     assert {subject for subject, _ in found} == {"database", "storage"}
     remote = '[database]\nurl = "postgresql://nowhere.invalid/x"\n[storage]\nurl = "s3://nowhere"\n'
-    assert await consulted(tmp_path, remote, offline=True) == {}
+    found = await consulted(tmp_path, remote, offline=True)
+    assert {one.message for one in found.values()} == {"not asked (--offline)"}
+    assert set(found) == {("database", "database"), ("storage", "storage")}
 
 
 async def test_one_account_of_several(tmp_path: Path) -> None:

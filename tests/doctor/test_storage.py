@@ -51,6 +51,15 @@ async def test_a_folder_that_takes_nothing(tmp_path: Path) -> None:
     assert "chown" in found["storage"].mend
 
 
+async def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
+    """It is told as that: no other owner would mend it."""
+    (tmp_path / "exports").write_text("")
+    found = await looked_at(tmp_path / "exports")
+    assert found["storage"].status is Status.FAILURE
+    assert found["storage"].message.endswith("exports is a file, not a folder")
+    assert found["storage"].mend.startswith("name a folder as storage.root")
+
+
 async def test_a_bucket(bucket: Bucket) -> None:
     """An object is written and deleted; a bucket that is not there is told."""
     for name, status in ((bucket.name, Status.OK), (f"{bucket.name}-gone", Status.FAILURE)):

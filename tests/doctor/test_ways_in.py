@@ -7,7 +7,7 @@ import pytest
 
 from app.clock import SystemClock
 from app.doctor.finding import Finding, Notes, Status
-from app.doctor.ways_in import Answer, arrived, look_at_callbacks
+from app.doctor.ways_in import Answer, arrived, look_at_callbacks, look_at_http
 from app.transport.aiohttp_wire import AiohttpWire
 from tests.transport.servers import answering, reply, serving
 
@@ -63,6 +63,26 @@ async def test_nothing_listens(wire: AiohttpWire) -> None:
     assert list(found) == ["callbacks"]
     assert found["callbacks"].status is Status.INFO
     assert "start the daemon" in found["callbacks"].message
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "told"),
+    [
+        (b'{"status": "ok", "phase": "serving"}', Status.OK, "answers: serving"),
+        (b'{"status": "stalled", "phase": "serving"}', Status.FAILURE, "answers: stalled"),
+        (b'{"status": "ok"}', Status.FAILURE, "is held by another program"),
+        (b"<html>", Status.FAILURE, "is held by another program"),
+    ],
+)
+async def test_the_own_address(wire: AiohttpWire, body: bytes, status: Status, told: str) -> None:
+    """A daemon says of itself how it is; whatever else answers there is in its place."""
+    notes = Notes("http", CLOCK)
+    async with serving(answering(reply(200, body))) as server:
+        assert await look_at_http(notes, (ANYWHERE, server.port), wire)
+    (found,) = notes.findings
+    assert (found.check, found.status) == ("http", status)
+    assert found.message == f"127.0.0.1:{server.port} {told}"
+    assert bool(found.mend) is (status is not Status.OK)
 
 
 @pytest.mark.parametrize(

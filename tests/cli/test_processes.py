@@ -191,7 +191,8 @@ def test_the_demo_keeps_its_page_up(place: Place, monkeypatch: pytest.MonkeyPatc
         with urllib.request.urlopen(address, timeout=20) as page:  # noqa: S310  # the demo's own address
             text = page.read().decode()
         assert "<title>" in text
-        assert "the last landed" in text
+        with urllib.request.urlopen(f"{address}v1/jobs?state=succeeded", timeout=20) as answer:  # noqa: S310  # as above
+            assert len(json.load(answer)["jobs"]) == 11
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == ExitCode.OK
     assert not list(place.folder.glob("tidewaiter-demo-*"))

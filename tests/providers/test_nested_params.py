@@ -120,7 +120,7 @@ def test_faults_are_told_with_their_path() -> None:
         }
     ) == [
         "ids[1]: must be a whole number, not 'x'",
-        "options.mod: unknown field (there are: routed, mode, only, customizeParams)",
+        "options.mod: unknown field (did you mean mode? there are: routed, mode, only, customizeParams)",
         "options.routed: must be true or false, not 'maybe'",
         "options.only: is missing where mode is one: the one",
         "variants.twitter[0].message: must contain {LINK}",

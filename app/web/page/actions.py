@@ -61,7 +61,7 @@ class ActionsRoom:
     async def _pause(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         reason = (await read_form(request)).get("reason", "")[:_LONGEST_REASON]
-        await self._desk().pause(name, reason or "a person paused it")
+        await self._desk().pause(name, reason or None)
         raise to(f"/accounts/{name}", "paused")
 
     async def _resume(self, request: web.Request) -> web.Response:

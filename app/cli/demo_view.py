@@ -15,10 +15,11 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.output import console, fraction_of, printable, remote_text, size, state_text, table
+from app.cli.output import console, printable, remote_text, size, state_text, table
 from app.cli.watch import has_ended, line_of
 from app.domain.job import Job, State
 from app.domain.manifest import Artifact
+from app.domain.progress import fraction_of
 from app.emulators.catalogue.scene import Part
 
 _REMOTE: Final = 24

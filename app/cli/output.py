@@ -31,8 +31,6 @@ _WIDE: Final = 4096
 _BRIEF: Final = 60
 # Beside control characters: what breaks a line or turns the order of letters around.
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-_RATIO: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(?:/|of)\s*(\d+(?:\.\d+)?)")
-_PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
 
 def console() -> Console:
@@ -81,17 +79,6 @@ def remote_text(job: Job) -> str:
     """What the provider said last of the remote job; how far it was says nothing once its files have landed."""
     progress = None if job.state is State.SUCCEEDED else job.progress
     return printable(" ".join(word.strip() for word in (job.remote_status, progress) if word))
-
-
-def fraction_of(progress: str | None) -> float | None:
-    """How much is done, 0 to 1, where a provider's words for it can be read as a ratio or a percentage."""
-    if progress is None:
-        return None
-    if ratio := _RATIO.search(progress):
-        done, total = float(ratio[1]), float(ratio[2])
-        return min(1.0, done / total) if total else None
-    percent = _PERCENT.search(progress)
-    return min(1.0, float(percent[1]) / 100) if percent else None
 
 
 def moment(at: float | None) -> str:

@@ -15,12 +15,13 @@ from rich.table import Column
 
 from app.cli import offers
 from app.cli.errors import CommandError, ExitCode
-from app.cli.output import artifact_as_json, console, fraction_of, job_as_json, show_files, show_json
+from app.cli.output import artifact_as_json, console, job_as_json, show_files, show_json
 from app.cli.session import Session, config_option, example, pass_session
 from app.cli.submit import param_option
 from app.cli.watch import has_ended, line_of, verdict_of
 from app.domain.job import Job
 from app.domain.manifest import Artifact
+from app.domain.progress import fraction_of
 
 
 @click.command(

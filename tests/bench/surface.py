@@ -111,7 +111,7 @@ def _page(folder: Path, cores: Cores, origin: str, say: Callable[[str], None]) -
         first_ms = asked.get("/") * 1e3
         later = []
         for _ in range(_LOOKS):
-            time.sleep(0.5)
+            time.sleep(0.5)  # so that some looks find the picture too old, and it is drawn anew
             later.append(asked.get("/") * 1e3)
         jobs_ms = asked.get("/jobs") * 1e3
     slowest = max(first_ms, *later, jobs_ms)

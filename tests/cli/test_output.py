@@ -3,6 +3,7 @@
 import pytest
 
 from app.cli import output
+from app.domain.progress import fraction_of
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ def test_sizes(count: int, shown: str) -> None:
 )
 def test_progress(progress: str | None, fraction: float | None) -> None:
     """Ratios and percentages become a bar; other words do not."""
-    assert output.fraction_of(progress) == fraction
+    assert fraction_of(progress) == fraction
 
 
 def test_foreign_words() -> None:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from app import __version__
 from app.clock import Clock
 from app.domain.job import LIVE, TERMINAL, State
+from app.domain.progress import fraction_of
 from app.web.access import CALLER, Access, Role
 from app.web.bodies import read_bytes
 from app.web.page import texts
@@ -128,7 +129,7 @@ def _environment(assets: Mapping[str, str]) -> Environment:
     )
     for shown in (
         texts.ago, texts.clock, texts.counted, texts.duration, texts.machine, texts.moment, texts.number,
-        texts.parameters, texts.rough, texts.share, texts.size, texts.written,
+        texts.parameters, texts.rough, fraction_of, texts.size, texts.written,
     ):  # fmt: skip
         environment.filters[shown.__name__] = shown
     environment.globals.update(assets=assets, State=State, STATES=STATES, LIVE=LIVE, TERMINAL=TERMINAL)

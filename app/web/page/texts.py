@@ -19,8 +19,6 @@ _LARGEST_C0: Final = 0x1F
 _LAST_SECOND: Final = 253_402_300_799.0
 _UNITS: Final = ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 _SIZES: Final = ("B", "kB", "MB", "GB", "TB")
-_RATIO: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(?:/|of)\s*(\d+(?:\.\d+)?)")
-_PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
 
 def visible(said: str) -> str:
@@ -98,17 +96,6 @@ def number(count: float) -> str:
 def counted(count: int, one: str, many: str | None = None) -> str:
     """A count with its noun: ``1 job``, ``3 jobs``."""
     return f"{number(count)}{_SPACE}{one if count == 1 else many or one + 's'}"
-
-
-def share(progress: str | None) -> float | None:
-    """How much is done, 0 to 1, where a provider's words for it can be read as a ratio or a percentage."""
-    if progress is None:
-        return None
-    if ratio := _RATIO.search(progress):
-        done, total = float(ratio[1]), float(ratio[2])
-        return min(1.0, done / total) if total else None
-    percent = _PERCENT.search(progress)
-    return min(1.0, float(percent[1]) / 100) if percent else None
 
 
 def written(value: Json) -> str:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.domain.progress import fraction_of
 from app.web.page import texts
 
 
@@ -60,11 +61,11 @@ def test_what_would_steer_the_text_is_shown_instead(said: str, seen: str) -> Non
 
 def test_progress_is_read_where_it_can_be() -> None:
     """A ratio or a percentage in a provider's words; anything else is no number."""
-    assert texts.share("3 of 12") == 0.25
-    assert texts.share("140 %") == 1.0
-    assert texts.share("0/0") is None
-    assert texts.share("soon") is None
-    assert texts.share(None) is None
+    assert fraction_of("3 of 12") == 0.25
+    assert fraction_of("140 %") == 1.0
+    assert fraction_of("0/0") is None
+    assert fraction_of("soon") is None
+    assert fraction_of(None) is None
 
 
 def test_parameters_read_as_they_would_be_typed() -> None:

@@ -70,6 +70,10 @@ class Job:
     ``answer_key`` is the same for jobs that may share one answer. ``callback_hash`` is the SHA-256 of the token in the
     callback URL that the last submit named, ``hinted`` says that a callback came which no step has looked into yet.
     ``moved_at`` is when the provider last told anything new of the remote job.
+
+    ``unknowns`` counts submits in a row whose outcome was unknown. ``polls_at_submit`` is what ``polls`` was at the
+    last submit, so that backoff begins anew. ``expiries`` counts downloads in a row whose links were refused as
+    expired, and ``expired_at`` is when the first of them was.
     """
 
     id: int
@@ -107,6 +111,10 @@ class Job:
     callback_hash: str | None = None
     hinted: bool = False
     moved_at: float | None = None
+    unknowns: int = 0
+    polls_at_submit: int = 0
+    expiries: int = 0
+    expired_at: float | None = None
 
     def but(self, **changes: Any) -> "Job":
         """The job with these members changed: ``dataclasses.replace``, at half its price, which every poll pays."""

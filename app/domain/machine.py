@@ -148,6 +148,7 @@ _BY_STATE: Mapping[State, Mapping[type[o.Outcome], _Rule | None]] = {
         o.LinksExpired: rules.ask_for_links,
         o.Retry: rules.fetch_failed,
         o.StorageFull: rules.refund_fetch,
+        o.NotYet: rules.fetch_later,
         o.Interrupted: rules.refund_fetch,
         o.Throttled: lambda visit: rules.account_paused(replace(visit, job=rules.refund_fetch(visit))),
         o.Unauthorized: lambda visit: rules.account_paused(replace(visit, job=rules.refund_fetch(visit))),

@@ -166,6 +166,17 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class NotYet:
+    """What was asked for is not there yet, or not to be asked for now: the same step again, later, charged to nobody.
+
+    ``retry_after_s`` is what the server asked for. Only the job's deadline bounds how often it happens.
+    """
+
+    reason: str
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Throttled:
     """The provider asks to be left alone; that is the account's business, not the job's."""
 
@@ -250,6 +261,7 @@ Outcome: TypeAlias = (
     | Cancelled
     | LeftAlone
     | Retry
+    | NotYet
     | Throttled
     | Unauthorized
     | StorageFull

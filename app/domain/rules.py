@@ -251,6 +251,11 @@ def refund_fetch(visit: Visit) -> Job:
     )
 
 
+def fetch_later(visit: Visit) -> Job:
+    """The file is not there yet: ask again later, with growing delay; that is no failed download."""
+    return later(visit).but(fetches=max(0, visit.job.fetches - 1))
+
+
 def succeed(visit: Visit) -> Job:
     """The end."""
     return finish(visit, State.SUCCEEDED, None)

@@ -22,6 +22,26 @@ class WireRequest:
     fresh: bool = False
 
 
+def field_values(headers: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Every value of a header field, in the order in which the fields came (RFC 9110, section 5.3); often none.
+
+    Args:
+        headers: of a reply; a mapping that holds repeated fields has ``getall``, any other holds each field once.
+        name: in lower case.
+    """
+    getall = getattr(headers, "getall", None)
+    if getall is not None:
+        return tuple(getall(name, ()))
+    value = headers.get(name)
+    return () if value is None else (value,)
+
+
+def combined_field(headers: Mapping[str, str], name: str) -> str | None:
+    """A field that is a list, as one value: repeated fields joined by commas; ``None`` where it is absent."""
+    values = field_values(headers, name)
+    return ", ".join(values) if values else None
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """What proves the account to its provider; added to requests to the provider's own origin and to no others.

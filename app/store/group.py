@@ -72,6 +72,10 @@ _PLAIN: Final = (
     "ready_at",
     "landed_at",
     "moved_at",
+    "unknowns",
+    "polls_at_submit",
+    "expiries",
+    "expired_at",
 )
 # What others may write while a step is under way. Deadlines move when an account is resumed; of the rest see below.
 _SHARED: Final = ("due_at", "cancel_requested", "hinted", "deadline_at")

@@ -155,6 +155,10 @@ jobs = Table(
     Column("callback_hash", Text),
     Column("hinted", Boolean, nullable=False, server_default=false()),
     Column("moved_at", Double),
+    _count("unknowns"),
+    _count("polls_at_submit"),
+    _count("expiries"),
+    Column("expired_at", Double),
     # Beyond the job itself: the stream in which it is served, and which update wrote it last.
     Column("track", SmallInteger, nullable=False),
     Column("stamp", BigInteger),
@@ -226,6 +230,7 @@ artifacts = Table(
     Column("media_type", Text, nullable=False),
     Column("landed_at", Double, nullable=False),
     Column("count", BigInteger),
+    Column("identity", Text),
     sqlite_with_rowid=False,
 )
 

@@ -369,7 +369,7 @@ class Stepper:
                 return replace(outcome, excerpt=self._clean(excerpt))
             case (
                 o.Unsent() | o.Unknown() | o.Absent() | o.Undecidable() | o.LinksExpired() | o.Gone() | o.Retry()
-                | o.Throttled() | o.Unauthorized() | o.StorageFull() | o.Refused() | o.DeadlinePassed()
+                | o.NotYet() | o.Throttled() | o.Unauthorized() | o.StorageFull() | o.Refused() | o.DeadlinePassed()
             ):  # fmt: skip
                 return replace(outcome, reason=self._clean(outcome.reason))
             case _:

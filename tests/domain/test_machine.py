@@ -27,8 +27,8 @@ SAMPLES: dict[type[o.Outcome], o.Outcome] = {
         o.Absent("r"), o.Undecidable("r"), o.Pending("w"), o.Ready((Link("http://x/"),)), o.FetchStarted(),
         o.Stored((ARTIFACT,)), o.LinksExpired("r"), o.Gone("r"), o.Unmapped("?"), o.Cleaned(), o.Cancelled(),
         o.LeftAlone(),
-        o.Retry("r"), o.Throttled("r"), o.Unauthorized("r"), o.StorageFull("r"), o.Interrupted(), o.Refused("r"),
-        o.Crashed("r"), o.DeadlinePassed("r"), o.CancelAsked(), o.RetryDecided(), o.AdoptDecided("h"),
+        o.Retry("r"), o.NotYet("r"), o.Throttled("r"), o.Unauthorized("r"), o.StorageFull("r"), o.Interrupted(),
+        o.Refused("r"), o.Crashed("r"), o.DeadlinePassed("r"), o.CancelAsked(), o.RetryDecided(), o.AdoptDecided("h"),
     )
 }  # fmt: skip
 
@@ -43,8 +43,8 @@ CONTRACT = {
     "polling": "Pending>polling Ready>fetching Stored>succeeded Gone>queued Unmapped>polling Retry>polling "
     "StorageFull>polling Throttled>polling Unauthorized>polling Interrupted>polling Refused>failed Crashed>polling "
     "DeadlinePassed>expired CancelAsked>cancelled",
-    "fetching": "FetchStarted>fetching Stored>succeeded LinksExpired>polling Retry>fetching StorageFull>fetching "
-    "Throttled>fetching Unauthorized>fetching Interrupted>fetching Refused>failed Crashed>fetching "
+    "fetching": "FetchStarted>fetching Stored>succeeded LinksExpired>polling Retry>fetching NotYet>fetching "
+    "StorageFull>fetching Throttled>fetching Unauthorized>fetching Interrupted>fetching Refused>failed Crashed>fetching "
     "DeadlinePassed>expired CancelAsked>cancelled",
     "cleaning": "Cleaned>succeeded LeftAlone>succeeded Retry>cleaning Throttled>cleaning Unauthorized>cleaning "
     "Interrupted>cleaning Refused>succeeded Crashed>cleaning DeadlinePassed>succeeded CancelAsked>succeeded",

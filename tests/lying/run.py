@@ -1,0 +1,245 @@
+"""Runs plans: many remotes behind one origin, the real daemon with an account for each, until every job has ended."""
+
+import asyncio
+import gc
+import io
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import TypeVar
+from collections.abc import Callable
+
+from app import bootstrap
+from app.config import Config
+from app.desk import Desk, RefusedError
+from app.domain.job import TERMINAL, Entry, Job, State
+from app.domain.manifest import Artifact
+from app.log import EventLog, configure
+from app.storage.local import LocalStorage
+from app.store.accounts import AccountStore
+from app.store.engine import Database
+from app.store.jobs import JobStore
+from app.store.lanes import LaneStore
+from app.transport.aiohttp_wire import AiohttpWire
+from tests.lying.answers import Answer, Request, Script
+from tests.lying.loop import LoopbackClock, loopback_time
+from tests.lying.origin import Origin, listening
+from tests.lying.plan import Plan
+from tests.lying.remote import Remote
+from tests.lying.specs import DEADLINE_S, spec_of
+from tests.simulation.inline_sqlite import connect_inline
+
+T = TypeVar("T")
+
+_ENDS = frozenset({*TERMINAL, State.PARKED})
+_PERSON_S = 60.0
+_PATIENCE_S = DEADLINE_S + 2 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One mix after its end: the remote as it stands, the job, its history and files, and what its folder holds."""
+
+    remote: Remote
+    job: Job
+    history: list[Entry]
+    artifacts: list[Artifact]
+    stored: dict[str, bytes]
+    parts: list[str]
+    log: list[str]
+
+    @property
+    def plan(self) -> Plan:
+        """What was run."""
+        return self.remote.plan
+
+
+def run(plans: Sequence[Plan], template: Path) -> list[Ended]:
+    """Run plans side by side, in virtual time.
+
+    Args:
+        plans: with different seeds.
+        template: a migrated, empty SQLite file.
+    """
+    before = _descriptors()
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="tidewaiter-lies-", dir=memory if memory.is_dir() else None) as folder:
+        with loopback_time() as (loop, clock):
+            loop.set_exception_handler(_raise_it)
+            ended = loop.run_until_complete(_live(plans, Path(folder), template, clock))
+        gc.collect()
+        left = {number: path for number, path in _descriptors().items() if number not in before}
+        return [_with_descriptors(one, left.values()) for one in ended]
+
+
+def _raise_it(_: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    """Nothing may go wrong unheard; what a connection's end leaves of a half-read reply is no fault of ours."""
+
+
+def _descriptors() -> dict[int, str]:
+    found = {}
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            found[int(number)] = os.readlink(f"/proc/self/fd/{number}")
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def _with_descriptors(ended: Ended, left: "Sequence[str] | object") -> Ended:
+    assert not isinstance(left, str)
+    mine = [path for path in left if re.search(rf"/{ended.job.id}-\d+-[0-9a-f]+\.part", path)]  # type: ignore[attr-defined]
+    ended.parts.extend(f"open: {path}" for path in mine)
+    return ended
+
+
+async def _inline(work: Callable[[], T]) -> T:
+    return work()
+
+
+async def _live(plans: Sequence[Plan], folder: Path, template: Path, clock: LoopbackClock) -> list[Ended]:
+    remotes: dict[str, Remote] = {}
+
+    def handle(request: Request) -> Script:
+        name = request.path.split("/")[1]
+        remote = remotes.get(name)
+        return Answer(404, (), b"").script() if remote is None else remote.handle(request)
+
+    async with listening(handle) as origin:
+        remotes.update({f"m{plan.seed}": Remote(plan, origin, clock.monotonic) for plan in plans})
+        config = _config(folder, list(remotes.values()))
+        shutil.copyfile(template, folder / "tidewaiter.db")
+        with _log(clock, remotes) as (log, output):
+            return await _serve(config, remotes, folder, clock, log, output)
+
+
+def _config(folder: Path, remotes: Sequence[Remote]) -> Config:
+    (folder / "specs").mkdir()
+    for remote in remotes:
+        (folder / "specs" / f"{remote.plan.spec}.toml").write_text(spec_of(remote.plan))
+    accounts = {
+        f"m{remote.plan.seed}": {
+            "provider": remote.plan.spec,
+            "allow_private": True,
+            "settings": {"server": remote.base, "token": remote.canary},
+        }
+        for remote in remotes
+    }
+    return Config.model_validate(
+        {
+            "database": {"url": f"sqlite:///{folder}/tidewaiter.db"},
+            "storage": {"root": str(folder / "landed")},
+            "worker": {"lease_s": 30_000.0, "lookout_s": 30.0, "drain_s": 5.0, "heartbeat_s": 3600.0},
+            "accounts": accounts,
+            "retention": {},
+            "log": {},
+            "providers": {"folders": [str(folder / "specs")]},
+        }
+    )
+
+
+@contextmanager
+def _log(clock: LoopbackClock, remotes: dict[str, Remote]) -> Iterator[tuple[EventLog, io.StringIO]]:
+    output = io.StringIO()
+    secrets = [remote.canary for remote in remotes.values()]
+    log = configure("json", "info", secrets if len(secrets) < 2 else [], clock=clock, stream=output, strict=True)
+    try:
+        yield log, output
+    finally:
+        log.close()
+
+
+async def _serve(
+    config: Config, remotes: dict[str, Remote], folder: Path, clock: LoopbackClock, log: EventLog, output: io.StringIO
+) -> list[Ended]:
+    accounts = bootstrap.bind_accounts(config)
+    connections = []
+
+    async def connect() -> object:
+        connection = await connect_inline(folder / "tidewaiter.db")
+        connection.isolation_level = None
+        connections.append(connection._conn)
+        return connection
+
+    database = Database.open(config.database.url, clock, sqlite_connect=connect)  # type: ignore[arg-type]
+    jobs = JobStore(database)
+    pauses = AccountStore(database)
+    desk = Desk(
+        accounts, jobs, LaneStore(database), pauses=pauses,
+        shards=dict.fromkeys(accounts, 1), clock=clock, rand=Random(1), log=log,
+    )  # fmt: skip
+    async with AiohttpWire() as wire:
+        storage = LocalStorage(folder / "landed", _inline)
+        seams = bootstrap.Seams(clock, Random(1), wire, database, storage)
+        daemon = await bootstrap.build_daemon(config, accounts, seams, log)
+        numbers = {name: (await desk.submit(name, "report", {}))[0].id for name in remotes}
+        stop = asyncio.Event()
+        life = asyncio.ensure_future(daemon.run(stop))
+        people = [asyncio.ensure_future(_resume(desk, pauses, clock))]
+        people += [
+            asyncio.ensure_future(_cancel(desk, clock, numbers[name], remote.plan.cancel_at))
+            for name, remote in remotes.items()
+            if remote.plan.cancel_at is not None
+        ]
+        await _until_ended(jobs, clock, life)
+        for person in people:
+            person.cancel()
+        await asyncio.gather(*people, return_exceptions=True)
+        stop.set()
+        _ = await life
+        lines = output.getvalue().splitlines()
+        ended = [await _ended(desk, remotes[name], number, folder, lines) for name, number in numbers.items()]
+    await database.close()
+    for connection in connections:
+        connection.close()
+    return ended
+
+
+async def _until_ended(jobs: JobStore, clock: LoopbackClock, life: "asyncio.Future[bool]") -> None:
+    while clock.monotonic() < _PATIENCE_S and not life.done():
+        counts = await jobs.counts()
+        if not any(count for state, count in counts.items() if state not in _ENDS):
+            return
+        await clock.sleep(20.0)
+
+
+async def _resume(desk: Desk, pauses: AccountStore, clock: LoopbackClock) -> None:
+    """A person who resumes every account whose credentials were refused, as they are right."""
+    while True:
+        await clock.sleep(_PERSON_S)
+        for account in await pauses.paused():
+            _ = await desk.resume(account)
+
+
+async def _cancel(desk: Desk, clock: LoopbackClock, number: int, after_s: float) -> None:
+    await clock.sleep(after_s)
+    try:
+        _ = await desk.cancel(number)
+    except RefusedError:
+        return  # it has ended by then
+
+
+async def _ended(desk: Desk, remote: Remote, number: int, folder: Path, lines: list[str]) -> Ended:
+    job, history, artifacts = await desk.show(number)
+    (place,) = [*(folder / "landed").glob(f"{job.account}/report/*/*/*/{number}")] or [folder / "none"]
+    stored = {path.name: path.read_bytes() for path in place.iterdir()} if place.is_dir() else {}
+    partial = folder / "landed" / ".partial"
+    parts = [path.name for path in partial.iterdir() if path.name.startswith(f"{number}-")] if partial.is_dir() else []
+    mine = [line for line in lines if f'"{job.account}"' in line or f'"job":{number},' in line.replace(" ", "")]
+    return Ended(remote, job, history, artifacts, stored, parts, mine)
+
+
+def manifest_of(ended: Ended) -> dict[str, object]:
+    """The manifest as it lies on the disk; empty where there is none."""
+    document: dict[str, object] = json.loads(ended.stored.get("manifest.json", b"{}"))
+    return document
+
+
+_ = Origin

@@ -1,0 +1,59 @@
+"""Faults of redirects: chains in every form, cookies that the next hop wants, loops, and ways to a login page."""
+
+from tests.lying.answers import Answer, Script
+from tests.lying.hops import LOGIN_PAGE, STYLES, Hop
+from tests.lying.trick import GETS, Exchange, Trick
+
+_REDIRECT = "redirect|html|page|json|303|302|301|307|308"
+
+
+def _chain(exchange: Exchange) -> Script:
+    """At most five hops, of which each is to be followed."""
+    rand = exchange.rand
+    style = rand.choice(STYLES)
+    left = rand.choice((1, 1, 2, 5))
+    cookie = "foreign" not in style and "back" not in style and rand.random() < 0.5
+    # Credentials stay behind on the way to another host, so only a file can be there.
+    if exchange.kind in ("poll", "resolve", "page", "adopt") and style in ("foreign", "there-and-back"):
+        style = "path"
+    hop = Hop(exchange.kind, exchange.request, left, style, cookie, status=rand.choice((301, 302, 303, 307, 308)))
+    return exchange.remote.hops.begin(hop, exchange.remote).script()
+
+
+def _too_long(exchange: Exchange) -> Script:
+    hop = Hop(exchange.kind, exchange.request, 6, "path", False)
+    return exchange.remote.hops.begin(hop, exchange.remote).script()
+
+
+def _loop(exchange: Exchange) -> Script:
+    hop = Hop(exchange.kind, exchange.request, 3, "absolute", False, endless=True)
+    return exchange.remote.hops.begin(hop, exchange.remote).script()
+
+
+def _to_login(exchange: Exchange) -> Script:
+    # A chain that wants a cookie that it never sets ends at the page to log in.
+    remote = exchange.remote
+    hop = Hop(exchange.kind, exchange.request, 1, "path", True)
+    first = remote.hops.begin(hop, remote)
+    return first.without("set-cookie").script()
+
+
+def _nowhere(exchange: Exchange) -> Script:
+    places = ("", "ftp://example.com/x", "http://", "http://user:secret@127.0.0.1/", "javascript:alert(1)", "http://[::1", "http://127.0.0.1:1/x")
+    place = exchange.rand.choice(places)
+    return Answer(302, (("Location", place),), b"", note=f"302 to {place!r}").script()
+
+
+def _submit_elsewhere(exchange: Exchange) -> Script:
+    code = exchange.rand.choice((301, 302, 303, 307, 308))
+    return Answer(code, (("Location", "/login.html"),), LOGIN_PAGE.body, note=f"{code} to a login page").script()
+
+
+TRICKS = [
+    Trick("redirects", GETS, _chain, _REDIRECT, runs=2),
+    Trick("redirects-too-long", GETS, _too_long, _REDIRECT),
+    Trick("redirect-loop", GETS, _loop, _REDIRECT),
+    Trick("redirect-to-login", GETS, _to_login, _REDIRECT),
+    Trick("redirect-nowhere", GETS, _nowhere, f"{_REDIRECT}|address|connect|sent|302"),
+    Trick("submit-redirected", frozenset({"submit"}), _submit_elsewhere, _REDIRECT),
+]

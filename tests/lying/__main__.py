@@ -48,9 +48,10 @@ def _many(first: int, count: int, template: Path, *, shrink: int) -> int:
     sys.stdout.write(f"{count} mixes in {time.perf_counter() - started:.1f} s\n")
     for kind, rows in sorted(kinds.items()):
         sys.stdout.write(f"\n{kind}: {len(rows)}\n")
-        for seed, sentence in rows[:shrink]:
-            plan = shrunk(draw(seed), kind, template)
-            sys.stdout.write(f"  {seed}: {sentence[:300]}\n{plan.told()}\n")
+        for number, (seed, sentence) in enumerate(rows):
+            plan = shrunk(draw(seed), kind, template) if number < shrink else draw(seed)
+            named = {f"{name} {fault.name}" for name, faults in plan.faults for fault in faults if fault}
+            sys.stdout.write(f"  {seed} {plan.shape} {plan.mode}: {sentence[:200]} {sorted(named)}\n")
     return 1 if kinds else 0
 
 

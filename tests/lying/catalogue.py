@@ -4,7 +4,7 @@ from dataclasses import replace
 from random import Random
 
 from tests.lying import tricks_body, tricks_ranges, tricks_redirects, tricks_status, tricks_wire
-from tests.lying.plan import DIGESTS, EXCHANGES, MEDIA, PAGED, RELISTS, SHAPES, Fault, FilePlan, Plan
+from tests.lying.plan import DIGESTS, EXCHANGES, MEDIA, PAGED, RELISTS, SHAPES, UNSUBMITTED, Fault, FilePlan, Plan
 from tests.lying.trick import Exchange, Trick
 
 __all__ = ["FAULTS", "Exchange", "draw"]
@@ -48,7 +48,7 @@ def _api(seed: int, rand: Random) -> Plan:
         # With offsets every page but the last is full; of the last the list itself says that it is not.
         pages = (*([3] * rand.choice((0, 1, 2, 4))), rand.choice((0, 1, 2)))
         media = ""
-    mode = "repeatable" if shape == "atonce" else rand.choice(("once", "once", "repeatable", "adopt"))
+    mode = "once" if shape in UNSUBMITTED else "repeatable" if shape == "atonce" else rand.choice(("once", "once", "repeatable", "adopt"))
     return Plan(
         seed, shape, rand.choice(("bearer", "bearer", "session")), mode, media, files, pages,
         rand.choice(("absent", "null", "empty", "false")) if shape != "linked" else rand.choice(("absent", "repeated")),
@@ -89,7 +89,7 @@ def _trick(plan: Plan, exchange: str, rand: Random, so_far: list[Fault | None]) 
     """A fault that fits; after a download that was broken off, most often one of ranges."""
     kind = exchange.rstrip("0123456789")
     file = plan.files[int(exchange.removeprefix("file"))] if kind == "file" else None
-    if kind == "inline":
+    if kind in ("inline", "answer"):
         file = plan.files[0]
     fitting = [trick for trick in FAULTS.values() if kind in trick.on and trick.fits(plan, file)]
     broken = so_far and so_far[-1] is not None and so_far[-1].name == "cut-in-body"

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 
 from app.domain.job import State
 from tests.lying.catalogue import FAULTS
-from tests.lying.plan import PAGED
+from tests.lying.plan import PAGED, Fault, Plan
 from tests.lying.remote import joined_of
 from tests.lying.run import Ended, manifest_of
 
 _SOON_S = 3.0
 _SOON_MOST = 10
 _ALL_MOST = 150
+_MOST_UNKNOWN = 5
 
 
 def broken(ended: Ended) -> list[str]:
@@ -103,7 +104,7 @@ def _ends(ended: Ended) -> Iterator[str]:
         yield f"end: after hours the job is still {job.state}: {job.reason}"
         return
     reason = (job.reason or "").lower()
-    if len(reason) < 10:
+    if len(reason) < 8:
         yield f"reason: {job.state} without one: {job.reason!r}"
     if not _permitted(ended):
         yield f"liveness: {job.state} though the server got well: {job.reason}"
@@ -113,16 +114,20 @@ def _ends(ended: Ended) -> Iterator[str]:
 
 def _permitted(ended: Ended) -> bool:
     plan, met = ended.plan, ended.remote.met
-    unclear = plan.mode == "once" and "unclear" in ended.remote.posts
+    unclear = plan.mode == "once" and not {"unclear", "maybe"}.isdisjoint(ended.remote.posts)
+    # So many submits whose outcome is unknown are a matter for a person even where they may be repeated.
+    unclear = unclear or sum(kind in ("submit", "answer") for kind, _ in met) >= _MOST_UNKNOWN
     unclear = unclear or (plan.mode == "adopt" and any(kind == "adopt" for kind, _ in met))
-    own_file = [kind for kind, fault in met if kind.startswith("file") and fault.name in ("status-401", "status-403")]
-    refused = any(
-        kind.rstrip("0123456789") in FAULTS[fault.name].fatal
-        for kind, fault in met
-        if kind not in own_file and kind not in ("cleanup", "cancel")
-    )
-    foreign = any(plan.files[int(kind.removeprefix("file"))].foreign for kind in own_file)
-    return refused or foreign or unclear
+    return unclear or any(_may_end(plan, kind, fault) for kind, fault in met)
+
+
+def _may_end(plan: Plan, kind: str, fault: Fault) -> bool:
+    if kind in ("cleanup", "cancel"):
+        return False
+    if kind.startswith("file") and fault.name in ("status-401", "status-403"):
+        # The provider's own refusal pauses the account, which a person resumes.
+        return plan.files[int(kind.removeprefix("file"))].foreign
+    return kind.rstrip("0123456789") in FAULTS[fault.name].fatal
 
 
 def _asks(ended: Ended) -> Iterator[str]:
@@ -144,16 +149,13 @@ def _posts(ended: Ended) -> Iterator[str]:
     """A submit is never repeated blindly."""
     plan, posts = ended.plan, ended.remote.posts
     gone = sum(kind == "poll" and fault.name in ("status-404", "status-410") for kind, fault in ended.remote.met)
-    for at, (one, _) in enumerate(zip(posts, posts[1:], strict=False)):
+    for one in posts[:-1]:
         if one == "unclear" and plan.mode == "once":
             yield f"posts: repeated after an unclear answer: {posts}"
-        if one == "accepted" and not gone and not (plan.mode == "repeatable" and _lost_meanwhile(ended, at)):
+        if one == "maybe" and plan.mode == "once" and not gone:
+            yield f"posts: repeated after an answer that was hard to read: {posts}"
+        if one == "accepted" and not gone:
             yield f"posts: repeated after it was accepted: {posts}"
-
-
-def _lost_meanwhile(ended: Ended, _at: int) -> bool:
-    """Whether the client could fail to read an acceptance."""
-    return any(kind == "submit" and FAULTS[fault.name].of_submit == "harmless" for kind, fault in ended.remote.met)
 
 
 def _secrets(ended: Ended) -> Iterator[str]:

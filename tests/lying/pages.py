@@ -12,6 +12,8 @@ SIZE = 3
 def page_answer(plan: Plan, request: Request, base: str) -> Answer:
     """One page of the plan's list."""
     number = _number_of(plan, request)
+    if number is None:
+        return json_answer({"error": "no such page"}, 400)
     start = sum(plan.pages[:number])
     count = plan.pages[number] if number < len(plan.pages) else 0
     after = str(number + 1) if number + 1 < len(plan.pages) else None
@@ -29,13 +31,13 @@ def page_answer(plan: Plan, request: Request, base: str) -> Answer:
     return json_answer(document).but(note=f"200, page {number} with {count} items")
 
 
-def _number_of(plan: Plan, request: Request) -> int:
-    query = request.query
-    if plan.shape == "pages":
-        return int(query.get("offset", "0")) // SIZE
-    if plan.shape == "linked":
-        return int(query.get("page", "0"))
-    return int(query.get("cursor") or "0")
+def _number_of(plan: Plan, request: Request) -> int | None:
+    """Which page is asked for; ``None`` where it is none."""
+    name = {"pages": "offset", "linked": "page"}.get(plan.shape, "cursor")
+    asked = request.query.get(name) or "0"
+    if not asked.isdecimal():
+        return None
+    return int(asked) // SIZE if plan.shape == "pages" else int(asked)
 
 
 def _csv(plan: Plan, start: int, count: int, after: str | None) -> Answer:

@@ -15,7 +15,7 @@ EXCHANGES: Mapping[str, tuple[str, ...]] = {
     "url": ("submit", "poll", "file", "file", "file"),
     "resolve": ("submit", "poll", "resolve", "file", "file"),
     "inline": ("submit", "poll", "inline", "inline", "inline"),
-    "atonce": ("inline",),
+    "atonce": ("answer",),
     "pages": ("page",),
     "linked": ("page",),
     "cursor": ("submit", "poll", "page", "page"),
@@ -125,7 +125,7 @@ def content_of(plan: Plan, number: int, version: int) -> bytes:
     """The bytes of a file: what every correct client gets of this version of it."""
     size = plan.files[number].size
     rand = Random(f"{plan.seed}-{number}-{version}")
-    if size == 0:
+    if size == 0 and plan.media != "application/json":
         return b""
     if plan.media == "application/xml":
         head, row, tail = b"<?xml version='1.0'?>\n<report>\n", b"<row id='%d'>%d</row>\n", b"</report>\n"

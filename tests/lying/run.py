@@ -30,7 +30,7 @@ from app.store.lanes import LaneStore
 from app.transport.aiohttp_wire import AiohttpWire
 from tests.lying.answers import Answer, Request, Script
 from tests.lying.loop import LoopbackClock, loopback_time
-from tests.lying.origin import Origin, listening
+from tests.lying.origin import listening
 from tests.lying.plan import Plan
 from tests.lying.remote import Remote
 from tests.lying.specs import DEADLINE_S, spec_of
@@ -72,15 +72,15 @@ def run(plans: Sequence[Plan], template: Path) -> list[Ended]:
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(prefix="tidewaiter-lies-", dir=memory if memory.is_dir() else None) as folder:
         with loopback_time() as (loop, clock):
-            loop.set_exception_handler(_raise_it)
+            loop.set_exception_handler(_unheard)
             ended = loop.run_until_complete(_live(plans, Path(folder), template, clock))
         gc.collect()
         left = {number: path for number, path in _descriptors().items() if number not in before}
         return [_with_descriptors(one, left.values()) for one in ended]
 
 
-def _raise_it(_: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-    """Nothing may go wrong unheard; what a connection's end leaves of a half-read reply is no fault of ours."""
+def _unheard(_: asyncio.AbstractEventLoop, _context: dict[str, object]) -> None:
+    """Futures of connections that broke, which nobody waits for any more."""
 
 
 def _descriptors() -> dict[int, str]:
@@ -106,18 +106,25 @@ async def _inline(work: Callable[[], T]) -> T:
 
 async def _live(plans: Sequence[Plan], folder: Path, template: Path, clock: LoopbackClock) -> list[Ended]:
     remotes: dict[str, Remote] = {}
+    faults: list[Exception] = []
 
     def handle(request: Request) -> Script:
-        name = request.path.split("/")[1]
-        remote = remotes.get(name)
-        return Answer(404, (), b"").script() if remote is None else remote.handle(request)
+        remote = remotes.get(request.path.split("/")[1])
+        try:
+            return Answer(404, (), b"").script() if remote is None else remote.handle(request)
+        except Exception as error:
+            faults.append(error)
+            raise
 
     async with listening(handle) as origin:
         remotes.update({f"m{plan.seed}": Remote(plan, origin, clock.monotonic) for plan in plans})
         config = _config(folder, list(remotes.values()))
         shutil.copyfile(template, folder / "tidewaiter.db")
         with _log(clock, remotes) as (log, output):
-            return await _serve(config, remotes, folder, clock, log, output)
+            ended = await _serve(config, remotes, folder, clock, log, output)
+    if faults:
+        raise ExceptionGroup("the server of the test itself failed", faults)
+    return ended
 
 
 def _config(folder: Path, remotes: Sequence[Remote]) -> Config:
@@ -241,5 +248,3 @@ def manifest_of(ended: Ended) -> dict[str, object]:
     document: dict[str, object] = json.loads(ended.stored.get("manifest.json", b"{}"))
     return document
 
-
-_ = Origin

@@ -39,7 +39,7 @@ type = "session"
 url = "/login"
 json = { key = "${account.token}" }
 token = "token"
-lifetime_s = 600
+expires_in = "ttl"
 [[auth.renew]]
 status = 401
 json = "error == 'token expired'"

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from tests.lying.remote import Remote
 
 JSONS = frozenset({"login", "submit", "adopt", "poll", "resolve", "cleanup", "cancel"})
-FILES = frozenset({"file", "inline"})
-GETS = frozenset({"poll", "resolve", "page", "file", "inline", "adopt"})
+FILES = frozenset({"file", "inline", "answer"})
+"""Where a file is the body: from a link, in the reply to a poll, in the reply to a submit."""
+GETS = frozenset({"poll", "resolve", "page", "file", "inline", "answer", "adopt"})
 EVERY = JSONS | FILES | {"page"}
 
-Clarity: TypeAlias = Literal["harmless", "refused", "unclear", "unsent"]
+Clarity: TypeAlias = Literal["harmless", "maybe", "refused", "unclear"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ class Trick:
         on: which exchanges it can meet.
         play: gives the script in place of the honest one.
         says: a regex, in lower case, for the reason of a job that ended because of it.
-        of_submit: what a submit that met it is known to be: done (harmless), not done (refused, unsent), or unclear.
+        of_submit: what a submit that met it is known to be: done (harmless), not done (refused), unclear, or done
+            though a client is free not to read the reply (maybe).
         fatal: the exchanges after which the job may end otherwise than with success, by the documented meaning of
             replies (docs/providers.md); anywhere else the job has to go on.
         fits: whether a correct client can know that something is wrong at all.

@@ -34,8 +34,10 @@ def error_body(rand: Random) -> tuple[Fields, bytes]:
     return (), b""
 
 
-def retry_after(rand: Random, now: float) -> str:
-    """A value of Retry-After in one of the forms that servers send."""
+def retry_after(rand: Random, now: float, *, sound: bool = False) -> str:
+    """A value of Retry-After in one of the forms that servers send, or in one that means something."""
+    if sound:
+        return rand.choice(("1", "30", "2.5", "0.4", "120", formatdate(now + 20, usegmt=True)))
     forms = ("1", "0", "0.4", "2.5", "30", "-5", "soon", "", "Infinity", "NaN", "99999999999", "1e3", " 7 ")
     dated = (formatdate(now + 20, usegmt=True), formatdate(now - 3600, usegmt=True), str(int(now + 15)), "Fri, 99 Foo")
     return rand.choice((*forms, *dated))
@@ -47,7 +49,7 @@ def _status(code: int, *, asks: bool | None = None) -> Play:
         if asks or (asks is None and exchange.rand.random() < 0.3):
             # A wall clock beside the virtual one: dates are by the date that the reply names.
             now = exchange.remote.now()
-            values = [retry_after(exchange.rand, now)]
+            values = [retry_after(exchange.rand, now, sound=asks is True)]
             if exchange.rand.random() < 0.1:
                 values.append("3")
             fields = (*fields, ("Date", formatdate(now, usegmt=True)), *(("Retry-After", value) for value in values))
@@ -85,7 +87,8 @@ def _tricks() -> list[Trick]:
         fatal = EVERY - {"file"}
         tricks.append(Trick(f"status-{code}", EVERY, _status(code), f"{code}|gone", "refused", fatal, runs=4))
     tricks += [
-        Trick(f"status-{code}", EVERY - {"submit"}, _status(code), f"{code}", runs=1) for code in (412, 421, 423, 425)
+        Trick(f"status-{code}", EVERY - {"submit"}, _status(code), f"{code}", "refused", fatal)
+        for code, fatal in ((412, frozenset({"answer"})), (421, frozenset()), (423, frozenset()), (425, frozenset()))
     ]
     odd: dict[int, Clarity] = {300: "unclear", 304: "unclear", 307: "unclear"}
     tricks += [Trick(f"status-{code}", EVERY, _status(code), f"{code}", clear) for code, clear in odd.items()]

@@ -5,7 +5,7 @@ from random import Random
 
 from tests.lying import tricks_body, tricks_ranges, tricks_redirects, tricks_status, tricks_wire
 from tests.lying.plan import DIGESTS, EXCHANGES, MEDIA, PAGED, RELISTS, SHAPES, UNSUBMITTED, Fault, FilePlan, Plan
-from tests.lying.trick import Exchange, Trick
+from tests.lying.trick import Exchange, Trick, always
 
 __all__ = ["FAULTS", "Exchange", "draw"]
 
@@ -48,7 +48,13 @@ def _api(seed: int, rand: Random) -> Plan:
         # With offsets every page but the last is full; of the last the list itself says that it is not.
         pages = (*([3] * rand.choice((0, 1, 2, 4))), rand.choice((0, 1, 2)))
         media = ""
-    mode = "once" if shape in UNSUBMITTED else "repeatable" if shape == "atonce" else rand.choice(("once", "once", "repeatable", "adopt"))
+    mode = (
+        "once"
+        if shape in UNSUBMITTED
+        else "repeatable"
+        if shape == "atonce"
+        else rand.choice(("once", "once", "repeatable", "adopt"))
+    )
     return Plan(
         seed, shape, rand.choice(("bearer", "bearer", "session")), mode, media, files, pages,
         rand.choice(("absent", "null", "empty", "false")) if shape != "linked" else rand.choice(("absent", "repeated")),
@@ -93,6 +99,9 @@ def _trick(plan: Plan, exchange: str, rand: Random, so_far: list[Fault | None]) 
         file = plan.files[0]
     fitting = [trick for trick in FAULTS.values() if kind in trick.on and trick.fits(plan, file)]
     broken = so_far and so_far[-1] is not None and so_far[-1].name == "cut-in-body"
+    special = [trick for trick in fitting if trick.fits is not always]
+    if special and rand.random() < 0.25:
+        return rand.choice(special)
     if kind == "file" and (broken or rand.random() < 0.2):
         ranges = [trick for trick in fitting if trick.name.startswith("range-")]
         return rand.choice(ranges)

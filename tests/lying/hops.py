@@ -76,7 +76,7 @@ class Hops:
             case "scheme-relative":
                 return own.removeprefix("http:") + path
             case "unencoded":
-                return f"{own}{path}/a b/ü|{{x}}?q=ä \"z\""
+                return f'{own}{path}/a b/ü|{{x}}?q=ä "z"'
             case "fragment":
                 return f"{own}{path}#part"
             case "foreign":

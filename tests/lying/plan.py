@@ -7,7 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from random import Random
 
-SHAPES = ("list", "list", "list", "url", "url", "resolve", "inline", "inline", "atonce", "pages", "linked", "cursor", "csv")
+SHAPES = (
+    "list",
+    "list",
+    "list",
+    "url",
+    "url",
+    "resolve",
+    "inline",
+    "inline",
+    "atonce",
+    "pages",
+    "linked",
+    "cursor",
+    "csv",
+)
 """Where the results are; the more frequent ones have more that can go wrong."""
 
 EXCHANGES: Mapping[str, tuple[str, ...]] = {
@@ -114,7 +128,9 @@ class Plan:
         lines += [f"  file {number}: {file}" for number, file in enumerate(self.files)]
         if self.pages:
             lines.append(f"  pages of {self.pages} items, the end is told by {self.last_page}")
-        lines += [f"  {name}: {value}" for name, value in (("relist", self.relist), ("cancel", self.cancel_at)) if value]
+        lines += [
+            f"  {name}: {value}" for name, value in (("relist", self.relist), ("cancel", self.cancel_at)) if value
+        ]
         for exchange, faults in self.faults:
             said = ", ".join("-" if fault is None else f"{fault.name}/{fault.salt}" for fault in faults)
             lines.append(f"  {exchange}: {said}")

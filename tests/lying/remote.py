@@ -1,4 +1,4 @@
-"""The remote of one mix: an honest API and its files, and beside it the record of what it was asked and what is true."""
+"""The remote of one mix: an honest API and its files, and the record of what it was asked and what is true."""
 
 import json
 import re
@@ -14,6 +14,10 @@ from tests.lying.hops import Hop, Hops
 from tests.lying.origin import Origin
 from tests.lying.pages import page_answer
 from tests.lying.plan import Fault, Plan, content_of, digest_of, stored_of
+
+_LAST_SEGMENTS = {
+    "login": "login", "inline": "answer", "rows": "page", "url": "resolve", "cancel": "cancel", "file": "file0"
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,25 +110,15 @@ class Remote:
             self.leaks += [secret for secret in secrets if secret in seen]
 
     def _kind_of(self, path: str, request: Request) -> str:
-        if path == "/login":
-            return "login"
         if path == "/jobs":
             return "submit" if request.method == "POST" else "adopt"
-        if path == "/inline":
-            return "answer"
-        if path.endswith("/rows"):
-            return "page"
-        if path.endswith("/url"):
-            return "resolve"
-        if path.endswith("/cancel"):
-            return "cancel"
         if request.method == "DELETE":
             return "cleanup"
-        if path.endswith("/file"):
-            return "file0"
+        handle = path.rsplit("/", 1)[-1]
+        if handle in _LAST_SEGMENTS:
+            return _LAST_SEGMENTS[handle]
         if match := re.fullmatch(r"/files/(\d+)", path):
             return f"file{match[1]}"
-        handle = path.rsplit("/", 1)[-1]
         is_file = self.plan.shape == "inline" and self._polls[handle] >= self.plan.polls
         return "inline" if is_file else "poll"
 
@@ -164,25 +158,26 @@ class Remote:
             return json_answer({"token": self.token, "ttl": 600})
         if checked and not kind.startswith("file") and request.fields.get("authorization") != f"Bearer {self.token}":
             return json_answer({"error": "token expired" if self.plan.auth == "session" else "who are you?"}, 401)
-        if kind.startswith("file"):
-            return self._file(int(kind.removeprefix("file")), request)
         handle = path.split("/")[2] if path.count("/") > 1 else ""
         match kind:
             case "submit":
-                return self._submit(request)
+                answer = self._submit(request)
             case "adopt":
-                return json_answer({"jobs": [{"id": name, "key": key} for name, key in self._jobs.items()]})
+                answer = json_answer({"jobs": [{"id": name, "key": key} for name, key in self._jobs.items()]})
             case "inline" | "answer":
-                return file_answer(self.plan, 0, self.versions[0], request)
+                answer = file_answer(self.plan, 0, self.versions[0], request)
             case "page":
-                return page_answer(self.plan, request, self.base)
+                answer = page_answer(self.plan, request, self.base)
             case "resolve":
                 self.ready += 1
-                return json_answer({"url": self._url_of(0)})
+                answer = json_answer({"url": self._url_of(0)})
             case "cancel" | "cleanup":
-                return json_answer({"ok": True}) if handle in self._jobs else json_answer({"error": "unknown"}, 404)
+                answer = json_answer({"ok": True}, 200 if handle in self._jobs else 404)
+            case "poll":
+                answer = self._poll(handle)
             case _:
-                return self._poll(handle)
+                answer = self._file(int(kind.removeprefix("file")), request)
+        return answer
 
     def _file(self, number: int, request: Request) -> Answer:
         if int(request.query.get("sig", "999")) < self.valid_from:

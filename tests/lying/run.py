@@ -4,17 +4,15 @@ import asyncio
 import gc
 import io
 import json
-import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import TypeVar
-from collections.abc import Callable
 
 from app import bootstrap
 from app.config import Config
@@ -39,7 +37,8 @@ from tests.simulation.inline_sqlite import connect_inline
 T = TypeVar("T")
 
 _ENDS = frozenset({*TERMINAL, State.PARKED})
-_PERSON_S = 60.0
+_PERSON_S = 120.0
+_LOOK_S = 60.0
 _PATIENCE_S = DEADLINE_S + 2 * 3600.0
 
 
@@ -53,7 +52,6 @@ class Ended:
     artifacts: list[Artifact]
     stored: dict[str, bytes]
     parts: list[str]
-    log: list[str]
 
     @property
     def plan(self) -> Plan:
@@ -85,11 +83,9 @@ def _unheard(_: asyncio.AbstractEventLoop, _context: dict[str, object]) -> None:
 
 def _descriptors() -> dict[int, str]:
     found = {}
-    for number in os.listdir("/proc/self/fd"):
-        try:
-            found[int(number)] = os.readlink(f"/proc/self/fd/{number}")
-        except FileNotFoundError:
-            continue
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found[int(link.name)] = str(link.readlink())
     return found
 
 
@@ -120,8 +116,8 @@ async def _live(plans: Sequence[Plan], folder: Path, template: Path, clock: Loop
         remotes.update({f"m{plan.seed}": Remote(plan, origin, clock.monotonic) for plan in plans})
         config = _config(folder, list(remotes.values()))
         shutil.copyfile(template, folder / "tidewaiter.db")
-        with _log(clock, remotes) as (log, output):
-            ended = await _serve(config, remotes, folder, clock, log, output)
+        with _log(clock, remotes) as log:
+            ended = await _serve(config, remotes, folder, clock, log)
     if faults:
         raise ExceptionGroup("the server of the test itself failed", faults)
     return ended
@@ -143,7 +139,7 @@ def _config(folder: Path, remotes: Sequence[Remote]) -> Config:
         {
             "database": {"url": f"sqlite:///{folder}/tidewaiter.db"},
             "storage": {"root": str(folder / "landed")},
-            "worker": {"lease_s": 30_000.0, "lookout_s": 30.0, "drain_s": 5.0, "heartbeat_s": 3600.0},
+            "worker": {"lease_s": 30_000.0, "lookout_s": 120.0, "drain_s": 5.0, "heartbeat_s": 3600.0},
             "accounts": accounts,
             "retention": {},
             "log": {},
@@ -153,18 +149,17 @@ def _config(folder: Path, remotes: Sequence[Remote]) -> Config:
 
 
 @contextmanager
-def _log(clock: LoopbackClock, remotes: dict[str, Remote]) -> Iterator[tuple[EventLog, io.StringIO]]:
-    output = io.StringIO()
+def _log(clock: LoopbackClock, remotes: dict[str, Remote]) -> Iterator[EventLog]:
     secrets = [remote.canary for remote in remotes.values()]
-    log = configure("json", "info", secrets if len(secrets) < 2 else [], clock=clock, stream=output, strict=True)
+    log = configure("json", "info", secrets if len(secrets) < 2 else [], clock=clock, stream=io.StringIO(), strict=True)
     try:
-        yield log, output
+        yield log
     finally:
         log.close()
 
 
 async def _serve(
-    config: Config, remotes: dict[str, Remote], folder: Path, clock: LoopbackClock, log: EventLog, output: io.StringIO
+    config: Config, remotes: dict[str, Remote], folder: Path, clock: LoopbackClock, log: EventLog
 ) -> list[Ended]:
     accounts = bootstrap.bind_accounts(config)
     connections = []
@@ -201,8 +196,7 @@ async def _serve(
         await asyncio.gather(*people, return_exceptions=True)
         stop.set()
         _ = await life
-        lines = output.getvalue().splitlines()
-        ended = [await _ended(desk, remotes[name], number, folder, lines) for name, number in numbers.items()]
+        ended = [await _ended(desk, remotes[name], number, folder) for name, number in numbers.items()]
     await database.close()
     for connection in connections:
         connection.close()
@@ -214,7 +208,7 @@ async def _until_ended(jobs: JobStore, clock: LoopbackClock, life: "asyncio.Futu
         counts = await jobs.counts()
         if not any(count for state, count in counts.items() if state not in _ENDS):
             return
-        await clock.sleep(20.0)
+        await clock.sleep(_LOOK_S)
 
 
 async def _resume(desk: Desk, pauses: AccountStore, clock: LoopbackClock) -> None:
@@ -233,18 +227,16 @@ async def _cancel(desk: Desk, clock: LoopbackClock, number: int, after_s: float)
         return  # it has ended by then
 
 
-async def _ended(desk: Desk, remote: Remote, number: int, folder: Path, lines: list[str]) -> Ended:
+async def _ended(desk: Desk, remote: Remote, number: int, folder: Path) -> Ended:
     job, history, artifacts = await desk.show(number)
     (place,) = [*(folder / "landed").glob(f"{job.account}/report/*/*/*/{number}")] or [folder / "none"]
     stored = {path.name: path.read_bytes() for path in place.iterdir()} if place.is_dir() else {}
     partial = folder / "landed" / ".partial"
     parts = [path.name for path in partial.iterdir() if path.name.startswith(f"{number}-")] if partial.is_dir() else []
-    mine = [line for line in lines if f'"{job.account}"' in line or f'"job":{number},' in line.replace(" ", "")]
-    return Ended(remote, job, history, artifacts, stored, parts, mine)
+    return Ended(remote, job, history, artifacts, stored, parts)
 
 
 def manifest_of(ended: Ended) -> dict[str, object]:
     """The manifest as it lies on the disk; empty where there is none."""
     document: dict[str, object] = json.loads(ended.stored.get("manifest.json", b"{}"))
     return document
-

@@ -92,7 +92,11 @@ url = "/jobs/${handle}/cancel"
 method = "POST"
 """,
     "url": '[operations.report.results]\nurl = "/jobs/${handle}/file"\nlabel = "report"\n',
-    "resolve": '[operations.report.results]\nlabel = "report"\nresolve = { url = "/jobs/${handle}/url", link = "url" }\n',
+    "resolve": """
+[operations.report.results]
+label = "report"
+resolve = { url = "/jobs/${handle}/url", link = "url" }
+""",
     "inline": '[operations.report.results]\ninline = true\nlabel = "report"\n',
     "atonce": """
 [operations.report.submit]

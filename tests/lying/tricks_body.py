@@ -139,19 +139,56 @@ TRICKS = [
     Trick("html", EVERY - {"cleanup", "cancel"}, _html, _NOT_IT, runs=2),
     Trick("declared-html", FILES, _declared_html, "-"),
     Trick("coded", FILES | {"page"}, _codings(("gzip",), ("x-gzip",), ("deflate",), ("GZIP",)), "-"),
-    Trick("coded-in-steps", FILES | {"page"}, _codings(("gzip", "gzip"), ("deflate", "gzip"), ("identity", "gzip"), ("gzip", "identity")), _UNPACK),
-    Trick("coded-reply", JSONS, _codings(("gzip",), ("deflate",), ("gzip", "gzip"), ("identity",)), _UNPACK, "harmless"),
-    Trick("false-coding", FILES | {"page"}, _codings(("UTF-8",), ("none",), ("binary",), ("8bit",), ("ISO-8859-1",), ("aws-chunked",), ("aws-chunked", "gzip"), ("identity",)), "-"),
+    Trick(
+        "coded-in-steps",
+        FILES | {"page"},
+        _codings(("gzip", "gzip"), ("deflate", "gzip"), ("identity", "gzip"), ("gzip", "identity")),
+        _UNPACK,
+    ),
+    Trick(
+        "coded-reply", JSONS, _codings(("gzip",), ("deflate",), ("gzip", "gzip"), ("identity",)), _UNPACK, "harmless"
+    ),
+    Trick(
+        "false-coding",
+        FILES | {"page"},
+        _codings(
+            ("UTF-8",),
+            ("none",),
+            ("binary",),
+            ("8bit",),
+            ("ISO-8859-1",),
+            ("aws-chunked",),
+            ("aws-chunked", "gzip"),
+            ("identity",),
+        ),
+        "-",
+    ),
     Trick("unknown-coding", FILES | {"page"}, _unknown_coding, _UNPACK, runs=2),
     Trick("coded-in-name-only", FILES | {"page"}, _declared_but_plain, _UNPACK, fits=_unannounced),
     Trick("coded-unsaid", frozenset({"file"}), _packed_undeclared, _UNPACK, fits=announced),
     Trick("unpacked-already", frozenset({"file"}), _unpacked_already, "-", fits=_is_packed),
     Trick("flipped-bit", frozenset({"file"}), _flipped, "sha|md5|digest|checksum|unpack", fits=proved, runs=2),
-    Trick("another-file", frozenset({"file"}), _other_file, "sha|md5|size|bytes|announced|unpack", fits=announced, runs=2),
+    Trick(
+        "another-file", frozenset({"file"}), _other_file, "sha|md5|size|bytes|announced|unpack", fits=announced, runs=2
+    ),
     Trick("nothing", frozenset({"file"}), _empty, "sha|md5|size|bytes|announced|unpack|ended", fits=announced),
     Trick("broken-json", JSONS - {"cleanup", "cancel", "adopt"}, _broken_json, _NOT_IT),
     # The list told of what the file was: only a list that tells nothing of it can be right afterwards.
     Trick("moved", FILES, _honest, "-", first=_move, fits=lambda plan, file: not announced(plan, file)),
-    Trick("links-expire", frozenset({"file"}), _honest, "-", first=_expire, fits=lambda plan, _: plan.shape in ("list", "resolve")),
-    Trick("session-ends", frozenset({"poll", "page", "resolve", "inline"}), _honest, "-", first=_expire_session, fits=lambda plan, _: plan.auth == "session"),
+    Trick(
+        "links-expire",
+        frozenset({"file"}),
+        _honest,
+        "-",
+        first=_expire,
+        fits=lambda plan, _: plan.shape in ("list", "resolve"),
+    ),
+    Trick(
+        "session-ends",
+        frozenset({"poll", "page", "resolve", "inline"}),
+        _honest,
+        "-",
+        first=_expire_session,
+        fits=lambda plan, _: plan.auth == "session",
+    ),
 ]

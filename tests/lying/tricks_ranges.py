@@ -21,7 +21,9 @@ def _to_a_range(lie: Lie) -> Play:
         start = start_of(exchange.request)
         if start is None or exchange.answer.status != 206:
             answer = exchange.answer
-            return Script((answer.head + answer.payload[: len(answer.body) // 2],), "close", f"{answer.note}, half of it")
+            return Script(
+                (answer.head + answer.payload[: len(answer.body) // 2],), "close", f"{answer.note}, half of it"
+            )
         return lie(exchange, data, start).script()
 
     return play
@@ -106,7 +108,9 @@ def _multipart(exchange: Exchange, data: bytes, start: int) -> Answer:
     told = _told(start, data[start:], len(data))
     head = f"--SEP\r\nContent-Type: text/csv\r\nContent-Range: {told}\r\n\r\n".encode()
     answer = _part(exchange, None, head + data[start:] + b"\r\n--SEP--\r\n")
-    return answer.with_fields(("Content-Type", "multipart/byteranges; boundary=SEP")).but(note="206, multipart/byteranges")
+    return answer.with_fields(("Content-Type", "multipart/byteranges; boundary=SEP")).but(
+        note="206, multipart/byteranges"
+    )
 
 
 def _whole_with_range(exchange: Exchange, data: bytes, start: int) -> Answer:

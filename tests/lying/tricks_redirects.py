@@ -39,7 +39,15 @@ def _to_login(exchange: Exchange) -> Script:
 
 
 def _nowhere(exchange: Exchange) -> Script:
-    places = ("", "ftp://example.com/x", "http://", "http://user:secret@127.0.0.1/", "javascript:alert(1)", "http://[::1", "http://127.0.0.1:1/x")
+    places = (
+        "",
+        "ftp://example.com/x",
+        "http://",
+        "http://user:secret@127.0.0.1/",
+        "javascript:alert(1)",
+        "http://[::1",
+        "http://127.0.0.1:1/x",
+    )
     place = exchange.rand.choice(places)
     return Answer(302, (("Location", place),), b"", note=f"302 to {place!r}").script()
 

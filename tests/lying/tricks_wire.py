@@ -79,7 +79,9 @@ def _interim(exchange: Exchange) -> Script:
             b"HTTP/1.1 100 Continue\r\n\r\n",
         )
     )
-    return exchange.answer.but(before=before, note=f"1xx, then {exchange.answer.note or exchange.answer.status}").script()
+    return exchange.answer.but(
+        before=before, note=f"1xx, then {exchange.answer.note or exchange.answer.status}"
+    ).script()
 
 
 def _odd_fields(exchange: Exchange) -> Script:
@@ -109,7 +111,9 @@ def _length(change: int) -> Play:
         answer = exchange.answer
         told = max(0, len(answer.body) + change)
         lying = answer.but(framing="none").with_fields(("Content-Length", str(told)))
-        return Script((lying.head + answer.payload,), "close", f"{answer.status}, {len(answer.body)} bytes told as {told}")
+        return Script(
+            (lying.head + answer.payload,), "close", f"{answer.status}, {len(answer.body)} bytes told as {told}"
+        )
 
     return play
 
@@ -137,7 +141,9 @@ def _framing(framing: str) -> Play:
 
 
 def _garbage(exchange: Exchange) -> Script:
-    data = exchange.rand.choice((b"SSH-2.0-OpenSSH_9.2\r\n", b"\x15\x03\x01\x00\x02\x02\x46", b"HTTP/9.9 200 OK\r\n\r\n"))
+    data = exchange.rand.choice(
+        (b"SSH-2.0-OpenSSH_9.2\r\n", b"\x15\x03\x01\x00\x02\x02\x46", b"HTTP/9.9 200 OK\r\n\r\n")
+    )
     return Script((data,), "close", f"{data!r}")
 
 
@@ -159,7 +165,13 @@ TRICKS = [
     Trick("many-fields", EVERY, _many_fields, "field|header|http", "maybe"),
     Trick("folded-field", EVERY, _folded, "field|header|http|fold", "maybe"),
     Trick("length-too-long", EVERY, _length(7), _BROKEN),
-    Trick("length-too-short", EVERY - {"inline", "answer", "page"}, _length(-5), f"{_BROKEN}|json|size|sha|md5|announced", fits=_json_or_announced),
+    Trick(
+        "length-too-short",
+        EVERY - {"inline", "answer", "page"},
+        _length(-5),
+        f"{_BROKEN}|json|size|sha|md5|announced",
+        fits=_json_or_announced,
+    ),
     Trick("odd-length", EVERY, _odd_length, f"{_BROKEN}|length|http", "maybe"),
     Trick("in-chunks", EVERY, _framing("chunked"), "-", "harmless"),
     Trick("until-close", EVERY, _framing("close"), "-", "harmless"),

@@ -174,7 +174,7 @@ class Remote:
             case "cancel" | "cleanup":
                 answer = json_answer({"ok": True}, 200 if handle in self._jobs else 404)
             case "poll":
-                answer = self._poll(handle)
+                answer = self._poll(handle, request)
             case _:
                 answer = self._file(int(kind.removeprefix("file")), request)
         return answer
@@ -189,7 +189,7 @@ class Remote:
         self._jobs[handle] = request.fields.get("idempotency-key", "")
         return json_answer({"id": handle}, 201)
 
-    def _poll(self, handle: str) -> Answer:
+    def _poll(self, handle: str, request: Request) -> Answer:
         if handle not in self._jobs:
             return json_answer({"error": "no such job"}, 404)
         self._polls[handle] += 1
@@ -197,6 +197,8 @@ class Remote:
             status = 202 if self.plan.shape == "inline" else 200
             return json_answer({"state": "busy"}, status)
         self.ready += 1
+        if self.plan.shape == "inline":
+            return file_answer(self.plan, 0, self.versions[0], request)
         if self.plan.shape != "list":
             return json_answer({"state": "done"})
         self.lists += 1

@@ -123,9 +123,10 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class LinksExpired:
-    """The links no longer serve; fresh ones are to be had by polling."""
+    """The links no longer serve; fresh ones are to be had by polling. ``progressed``: other files have landed."""
 
     reason: str
+    progressed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +185,18 @@ class NotYet:
 class Throttled:
     """The provider asks to be left alone; that is the account's business, not the job's."""
 
+    reason: str
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostThrottled:
+    """A host of files that is not the provider's own origin asks to be left alone. The table never sees this.
+
+    The step closes ``origin`` for downloads and reports ``NotYet``.
+    """
+
+    origin: str
     reason: str
     retry_after_s: float | None = None
 

@@ -27,6 +27,9 @@ HTML_PAGE = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", r
 LOST_LINK = frozenset({403, 404, 410})
 """With these a file's host refuses a link that has expired."""
 
+BUSY = frozenset({429, 503})
+"""With these a server asks to be left alone for a while."""
+
 # Timeout, too early, too many requests; and a range or condition that no longer fits, so that the file is begun anew.
 _NOT_NOW = frozenset({408, 412, 416, 425, 429})
 
@@ -53,7 +56,7 @@ def unaccepted_submit(status: int, reason: str, wait_s: float | None) -> Throttl
 
 def provider_trouble(status: int, reason: str, wait_s: float | None) -> Trouble:
     """What a reply from the provider's own origin means that is no answer to a step that may be repeated."""
-    if status in (429, 503):
+    if status in BUSY:
         return Throttled(reason, wait_s)
     if status in (401, 403):
         return Unauthorized(reason)

@@ -12,7 +12,7 @@ from app.providers.extract import as_count, as_note, as_text, as_url, compile_pi
 from app.providers.jmes import Search, compile_expression, is_true
 from app.providers.pages import PagedList, compile_pages
 from app.providers.reading import Reading
-from app.providers.requests import Build, BuildUrl, compile_request, compile_url
+from app.providers.requests import Build, BuildHeaders, BuildUrl, compile_headers, compile_request, compile_url
 from app.providers.rules import Rules
 from app.providers.spec.steps import FilesSpec, ResolveSpec, ResultsSpec
 from app.providers.template import always, compile_text
@@ -32,7 +32,7 @@ class Results:
     ``label`` names the one file where it is inline, or where the provider's URL says little; it is empty where the
     spec leaves the name to the URL. ``listed`` reads the links from the reply that says ready, ``resolved`` the one
     URL from the reply to ``resolve``, and ``packed`` whether gzip has packed what is there. ``csv`` says what ``pages``
-    are made of.
+    are made of. ``headers`` go with every request for a file.
     """
 
     inline: bool
@@ -45,6 +45,7 @@ class Results:
     csv: bool
     label: Callable[[Job], str]
     send_auth: bool
+    headers: BuildHeaders
     rules: Rules
 
     @property
@@ -70,6 +71,7 @@ def compile_results(spec: ResultsSpec, base_url: str, settings: Mapping[str, Jso
         csv=spec.pages is not None and spec.pages.join == "csv",
         label=_compile_label(spec, settings),
         send_auth=spec.send_auth,
+        headers=compile_headers(spec.headers, settings),
         rules=Rules(spec.rules, f"{key}.rules"),
     )
 

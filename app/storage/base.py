@@ -1,6 +1,6 @@
 """What every storage does, what it answers with, and how it fails. ``str()`` of each error is one sentence."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -129,6 +129,15 @@ class Storage(Protocol):
 
     def reading(self, key: str) -> AbstractAsyncContextManager[Content | None]:
         """Open a landed file for reading, ``None`` where there is none."""
+
+    async def measure(self, key: str) -> Landed | None:
+        """What a landed file is now, its checksum reckoned anew; ``None`` where there is none."""
+
+    async def list(self, folder: str) -> Sequence[str]:
+        """The keys of the landed files of a folder, without those of folders below it."""
+
+    async def remove(self, key: str) -> None:
+        """Remove a landed file, durably; one that is not there is no error."""
 
     async def sweep(self, older_than: float, keep: Collection[int]) -> int:
         """Remove unfinished files that nobody will finish.

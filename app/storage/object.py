@@ -1,13 +1,15 @@
 """Storage in a bucket: whole objects under their keys, on S3 and what speaks like it, Google Cloud and Azure."""
 
 import hashlib
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from app.storage.base import Landed
 from app.storage.bucket import Bucket, Standing
 from app.storage.keys import parts_of
 from app.storage.object_landing import ObjectLanding
+from app.storage.tally import Tally
 from app.storage.threads import Run
 
 _PROBE = bytes(64 * 1024)
@@ -78,6 +80,27 @@ class ObjectStorage:
         parts_of(key)
         stands = await self._bucket.look(key)
         yield None if stands is None else ObjectContent(self._bucket, key, stands)
+
+    async def measure(self, key: str) -> Landed | None:
+        """What a landed object is now: read again, part by part."""
+        parts_of(key)
+        stands = await self._bucket.look(key)
+        if stands is None:
+            return None
+        tally = Tally(md5=False)
+        async for piece in self._bucket.pieces(key, stands, 0, stands.size):
+            await self._run(partial(tally.take, piece))
+        return tally.landed
+
+    async def list(self, folder: str) -> Sequence[str]:
+        """The keys of the objects of a folder."""
+        parts_of(folder)
+        return await self._bucket.keys_in(folder)
+
+    async def remove(self, key: str) -> None:
+        """Remove an object."""
+        parts_of(key)
+        await self._bucket.remove(key)
 
     async def sweep(self, older_than: float, keep: Collection[int]) -> int:  # noqa: ARG002  # see the docstring
         """Remove nothing: what a killed daemon leaves are uploads without an end, which obstore cannot list.

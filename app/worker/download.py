@@ -13,7 +13,7 @@ from app.storage.base import ChecksumError, Landed, Landing, Storage, StorageErr
 from app.transport.client import StreamReply
 from app.transport.errors import BrokenBodyError, LostReplyError, NotSentError, RedirectRefusedError, TlsError
 from app.worker.packed import BombError, Packed, UnpackError, packed_as
-from app.worker.session import SignedClient
+from app.worker.source import Source
 
 _HEAD_BYTES = 4096
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
@@ -43,8 +43,8 @@ class Downloader:
         self._largest_bytes = largest_bytes
 
     async def download(
-        self, job: Job, operation: BoundOperation, client: SignedClient, link: Link, *, key: str, number: int
-    ) -> Downloaded | o.Outcome:
+        self, job: Job, operation: BoundOperation, client: Source, link: Link, *, key: str, number: int
+    ) -> Downloaded | o.Outcome | o.HostThrottled:
         """Land one file; whatever goes wrong is an outcome.
 
         Args:
@@ -73,8 +73,8 @@ class Downloader:
         return Downloaded(stored, media_type, resumed_from)
 
     async def _download(
-        self, job: Job, operation: BoundOperation, client: SignedClient, link: Link, landing: Landing
-    ) -> tuple[Landed, str | None] | o.Outcome:
+        self, job: Job, operation: BoundOperation, client: Source, link: Link, landing: Landing
+    ) -> tuple[Landed, str | None] | o.Outcome | o.HostThrottled:
         """Stream one file into its landing, going on where an earlier try stopped if the file is still the same."""
         headers = {"Accept-Encoding": "identity"}
         if landing.offset and landing.validator:
@@ -121,7 +121,7 @@ class Downloader:
 
     async def _told(
         self, job: Job, operation: BoundOperation, link: Link, reply: StreamReply, body: AsyncIterator[bytes]
-    ) -> tuple[o.Outcome | None, bytes]:
+    ) -> tuple[o.Outcome | o.HostThrottled | None, bytes]:
         """What a file reply says other than: here it is; and the first bytes that were read of it to know."""
         first = await anext(body, b"")
         head = WireReply(reply.status, reply.headers, first[:_HEAD_BYTES], reply.url, phrase=reply.phrase)

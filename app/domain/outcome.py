@@ -1,6 +1,6 @@
 """Outcomes: what one step learned. Expected replies of the outside are values here, never exceptions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from app.domain.manifest import Artifact
@@ -162,12 +162,14 @@ class LeftAlone:
 class Retry:
     """A passing fault: the same step again, later.
 
-    ``progressed`` says that a download came further than the one before, and kept what came.
+    ``progressed`` says that a download came further than the one before, and kept what came. ``host`` is the origin of
+    a host of files, not the provider's own, that asks to be left alone: downloads from it wait, uncharged.
     """
 
     reason: str
     retry_after_s: float | None = None
     progressed: bool = False
+    host: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,18 +187,6 @@ class NotYet:
 class Throttled:
     """The provider asks to be left alone; that is the account's business, not the job's."""
 
-    reason: str
-    retry_after_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class HostThrottled:
-    """A host of files that is not the provider's own origin asks to be left alone. The table never sees this.
-
-    The step closes ``origin`` for downloads and reports ``NotYet``.
-    """
-
-    origin: str
     reason: str
     retry_after_s: float | None = None
 

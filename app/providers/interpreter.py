@@ -23,7 +23,6 @@ from app.domain.outcome import (
     Duplicate,
     Empty,
     Gone,
-    HostThrottled,
     Inline,
     LinksExpired,
     Pending,
@@ -66,7 +65,7 @@ from app.providers.urls import origin_of
 
 Submitted: TypeAlias = Accepted | Duplicate | Inline | Ready | Throttled | Unauthorized | Refused | Unsent | Unknown
 Polled: TypeAlias = Pending | Ready | Inline | Empty | Gone | Unmapped | Retry | Throttled | Unauthorized | Refused
-Fetched: TypeAlias = FileTrouble | HostThrottled
+Fetched: TypeAlias = FileTrouble
 
 # What S3 and those that speak like it say of a signed URL, in XML and with one of several codes.
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
@@ -187,7 +186,7 @@ class BoundOperation:
         results = self.steps.results.of(job)
         return results.resolve(job, None) if results is not None and results.resolve is not None else None
 
-    def read_resolve(self, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | FileTrouble:
+    def read_resolve(self, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | Fetched:
         """The link to the file, or why there is none."""
         results, reading = self.steps.results.of(job), Reading(reply)
         if results is None or not is_success(reading.status):
@@ -244,7 +243,7 @@ class BoundOperation:
         if verdict is not None and verdict.effect is not None:
             reason = verdict.tell(self.messages.reason(reading))
             told = FILE_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
-            return told if own or not isinstance(told, Throttled) else HostThrottled(origin, reason, told.retry_after_s)
+            return told if own or not isinstance(told, Throttled) else Retry(reason, told.retry_after_s, host=origin)
         if is_success(reading.status):
             expected = link.media_type or self.media_type or ""
             if reading.status != 206 and "html" not in expected and HTML_PAGE.match(reading.body):
@@ -255,7 +254,7 @@ class BoundOperation:
             return LinksExpired(reason)
         wait_s = retry_after(reading.headers, now)
         if not own and reading.status in BUSY:
-            return HostThrottled(origin, reason, wait_s)
+            return Retry(reason, wait_s, host=origin)
         return file_trouble(
             reading.status, reason, wait_s, own=own, proved=own and link.send_auth, named=job.handle is not None
         )

@@ -44,7 +44,7 @@ class Downloader:
 
     async def download(
         self, job: Job, operation: BoundOperation, client: Source, link: Link, *, key: str, number: int
-    ) -> Downloaded | o.Outcome | o.HostThrottled:
+    ) -> Downloaded | o.Outcome:
         """Land one file; whatever goes wrong is an outcome.
 
         Args:
@@ -74,7 +74,7 @@ class Downloader:
 
     async def _download(
         self, job: Job, operation: BoundOperation, client: Source, link: Link, landing: Landing
-    ) -> tuple[Landed, str | None] | o.Outcome | o.HostThrottled:
+    ) -> tuple[Landed, str | None] | o.Outcome:
         """Stream one file into its landing, going on where an earlier try stopped if the file is still the same."""
         headers = {"Accept-Encoding": "identity"}
         if landing.offset and landing.validator:
@@ -121,7 +121,7 @@ class Downloader:
 
     async def _told(
         self, job: Job, operation: BoundOperation, link: Link, reply: StreamReply, body: AsyncIterator[bytes]
-    ) -> tuple[o.Outcome | o.HostThrottled | None, bytes]:
+    ) -> tuple[o.Outcome | None, bytes]:
         """What a file reply says other than: here it is; and the first bytes that were read of it to know."""
         first = await anext(body, b"")
         head = WireReply(reply.status, reply.headers, first[:_HEAD_BYTES], reply.url, phrase=reply.phrase)

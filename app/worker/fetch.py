@@ -195,7 +195,7 @@ class Fetcher:
 
     async def land_reply(
         self, job: Job, operation: BoundOperation, inline: o.Inline, source: InlineSource, url: str
-    ) -> o.Outcome | o.HostThrottled:
+    ) -> o.Outcome:
         """Land a file that is the body of the reply just begun, by the same rules as any download.
 
         Args:

@@ -66,7 +66,5 @@ async def land_polled(
             return o.Pending(retry_after_s=retry_after_s)
         case o.LinksExpired(reason=reason):
             return o.Retry(reason)
-        case o.HostThrottled(reason=reason, retry_after_s=retry_after_s):
-            return o.Retry(reason, retry_after_s)
         case _:
             return landed

@@ -102,8 +102,8 @@ class ListDownload:
                 continue
             if isinstance(got, Artifact):
                 placed[place] = got
-            elif isinstance(got, o.HostThrottled):
-                waits.append(self._close(got))
+            elif isinstance(got, o.Retry) and got.host is not None:
+                waits.append(self._close(got.host, got))
             else:
                 self._weigh(got)
                 failures.append(got)
@@ -115,7 +115,7 @@ class ListDownload:
         # A host that stays closed for longer is not asked before its time, whenever the job is visited.
         return worst or min(waits, key=lambda one: one.retry_after_s or 0.0, default=None)
 
-    async def _land(self, place: int, number: int, key: str) -> Artifact | o.Outcome | o.HostThrottled:
+    async def _land(self, place: int, number: int, key: str) -> Artifact | o.Outcome:
         link, identity = self._links[place], self._names[place]
         got = await self._parts.downloader.download(
             self._job, self._operation, self._source, link, key=key, number=part_number(identity)
@@ -139,11 +139,11 @@ class ListDownload:
     def _check_host(self, url: str) -> None:
         self._parts.hosts.check(self._job.account, origin_of(url))
 
-    def _close(self, busy: o.HostThrottled) -> o.NotYet:
+    def _close(self, host: str, busy: o.Retry) -> o.NotYet:
         """Close the host of a file for a while."""
         asked = busy.retry_after_s
         wait_s = None if asked is None else self._operation.policy.clamp(asked)
-        closing = self._parts.hosts.throttled(self._job.account, busy.origin, wait_s, busy.reason)
+        closing = self._parts.hosts.throttled(self._job.account, host, wait_s, busy.reason)
         return o.NotYet(str(closing), max(0.0, closing.until - self._parts.clock.now()))
 
 

@@ -25,6 +25,7 @@ from app.domain.outcome import (
     Gone,
     Inline,
     LinksExpired,
+    NotYet,
     Pending,
     Ready,
     Refused,
@@ -42,14 +43,15 @@ from app.providers.checks import check_params
 from app.providers.defaults import (
     BUSY,
     FILE_ENDS,
-    HTML_PAGE,
     FileTrouble,
     Trouble,
     file_trouble,
     is_success,
+    missing_file,
     provider_trouble,
     unaccepted_submit,
 )
+from app.providers.download_plan import Asked, Decision, FileHead, decide
 from app.providers.extract import as_text
 from app.providers.faults import UnsendableError
 from app.providers.headers import parse_retry_after, retry_after
@@ -228,10 +230,31 @@ class BoundOperation:
         results = self.steps.results.of(job)
         return {} if results is None else results.headers(job, None)
 
-    def read_file(self, job: Job, link: Link, reply: WireReply, now: float) -> Fetched | None:
-        """What the reply to a download is, where it is not the file; ``None`` for a 2xx, whose body is to be landed.
+    def read_download(
+        self, job: Job, link: Link, asked: Asked, reply: WireReply, *, now: float, largest_bytes: int
+    ) -> Decision:
+        """What the reply to a download means, and what is to be done next; see :mod:`app.providers.download_plan`.
 
-        ``reply.body`` holds the first bytes: a page of HTML in place of a file is told by them, whatever its status.
+        Args:
+            job: whose file it is.
+            link: the file.
+            asked: how it was asked for.
+            reply: its head; ``body`` holds the first bytes, unpacked where that can be done.
+            now: epoch seconds.
+            largest_bytes: a file that is announced as larger is refused.
+        """
+        # What goes on amid a file says nothing, whatever it looks like.
+        spoken = replace(reply, body=b"") if reply.status == 206 and asked.at else reply
+        return decide(
+            asked,
+            FileHead(reply.status, reply.headers, reply.body),
+            trouble=self.read_file(job, link, spoken, now),
+            expected=link.media_type or self.media_type,
+            largest_bytes=largest_bytes,
+        )
+
+    def read_file(self, job: Job, link: Link, reply: WireReply, now: float) -> NotYet | Fetched | None:
+        """What the rules of the spec and the status say of a reply to a download; ``None`` where it brings a file.
 
         Only the provider's own origin can throttle or refuse the account; a file host has no say in that, and closes
         but itself. A link that is not served is asked for afresh: most often it has expired.
@@ -239,20 +262,17 @@ class BoundOperation:
         reading, results = Reading(reply), self.steps.results.of(job)
         origin = origin_of(reply.url or link.url)
         own = origin == self.origin
+        wait_s = retry_after(reading.headers, now)
         verdict = results.rules.judge(reading) if results is not None else None
         if verdict is not None and verdict.effect is not None:
             reason = verdict.tell(self.messages.reason(reading))
-            told = FILE_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
+            told = FILE_ENDS[verdict.effect](reason, wait_s)
             return told if own or not isinstance(told, Throttled) else Retry(reason, told.retry_after_s, host=origin)
         if is_success(reading.status):
-            expected = link.media_type or self.media_type or ""
-            if reading.status != 206 and "html" not in expected and HTML_PAGE.match(reading.body):
-                return Retry("a page of HTML came in place of the file")
-            return None
+            return missing_file(reading.status, wait_s)
         reason = self.messages.reason(reading)
         if any(fault in reading.body for fault in _SIGNATURE_FAULTS):
             return LinksExpired(reason)
-        wait_s = retry_after(reading.headers, now)
         if not own and reading.status in BUSY:
             return Retry(reason, wait_s, host=origin)
         return file_trouble(

@@ -1,12 +1,11 @@
 """The beginning of a reply that may be a file: read into memory, and still there for whoever streams the whole."""
 
-import zlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
-from app.domain.wire import combined_field
+from app.domain.codings import can_be_undone, content_codings
 from app.transport.errors import BrokenBodyError
-from app.transport.unpack import unpacker_for
+from app.transport.unpack import BombError, UnpackError, unpacking_of
 from app.transport.wire import RawReply
 
 
@@ -43,22 +42,31 @@ class BegunReply:
 async def beginning_of(
     raw: RawReply, chunks: AsyncIterator[bytes], limit: int
 ) -> tuple[tuple[bytes, ...], bytes, bool]:
-    """The first chunks of a body, what they unpack to up to ``limit`` bytes, and whether there is more of it."""
-    unpacker = unpacker_for(combined_field(raw.headers, "content-encoding"))
+    """The beginning of a body: no more chunks than unpack to ``limit`` bytes or make up as many themselves.
+
+    Returns:
+        The chunks as they came, what they unpack to, and whether there is more of it.
+
+    Raises:
+        BrokenBodyError: it broke off, or cannot be unpacked.
+    """
+    codings = content_codings(raw.headers)
+    unpacking = unpacking_of(codings if can_be_undone(codings) else (), limit)
     first: list[bytes] = []
     unpacked: list[bytes] = []
     came = size = 0
-    async for piece in chunks:
-        first.append(piece)
-        came += len(piece)
-        try:
-            plain = piece if unpacker is None else unpacker.feed(piece, limit + 1 - size)
-        except zlib.error:
-            raise BrokenBodyError("The reply cannot be unpacked.") from None
-        unpacked.append(plain)
-        size += len(plain)
-        if max(came, size) > limit:
-            return tuple(first), b"".join(unpacked)[:limit], True
-    if unpacker is not None and not unpacker.whole:
-        raise BrokenBodyError("The reply breaks off before its packed end.")
+    try:
+        async for chunk in chunks:
+            first.append(chunk)
+            came += len(chunk)
+            for piece in unpacking.feed(chunk):
+                unpacked.append(piece)
+                size += len(piece)
+            if max(came, size) > limit:
+                return tuple(first), b"".join(unpacked)[:limit], True
+        unpacked.extend(unpacking.finish())
+    except BombError:
+        return tuple(first), b"".join(unpacked)[:limit], True
+    except UnpackError as error:
+        raise BrokenBodyError(f"The reply cannot be read. {error}") from None
     return tuple(first), b"".join(unpacked), False

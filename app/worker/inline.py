@@ -47,20 +47,16 @@ async def land_answer(
     repeatable = request.method == "GET"
     # A GET only asks: what is stopped from here on may be asked again.
     visit.sent = visit.sent and not repeatable
-    source = InlineSource(visit.client, request, begun, repeatable=repeatable)
-    landed = await fetcher.land_reply(visit.job, visit.operation, inline, source, begun.reply.url)
+    landed = await fetcher.land_reply(visit.job, visit.operation, inline, InlineSource(begun), begun.reply.url)
     if isinstance(landed, o.Stored):
         return landed
     reason = f"the answer could not be kept: {getattr(landed, 'reason', '')}"
     return o.Unsent(reason) if repeatable else o.Unknown(reason)
 
 
-async def land_polled(
-    fetcher: Fetcher, visit: Visit, request: WireRequest, inline: o.Inline, begun: Begun
-) -> o.Outcome:
+async def land_polled(fetcher: Fetcher, visit: Visit, inline: o.Inline, begun: Begun) -> o.Outcome:
     """Land the file that the reply to a poll is; what a poll learned where that fails: the next one asks again."""
-    source = InlineSource(visit.client, request, begun, repeatable=True)
-    landed = await fetcher.land_reply(visit.job, visit.operation, inline, source, begun.reply.url)
+    landed = await fetcher.land_reply(visit.job, visit.operation, inline, InlineSource(begun), begun.reply.url)
     match landed:
         case o.NotYet(retry_after_s=retry_after_s):
             return o.Pending(retry_after_s=retry_after_s)

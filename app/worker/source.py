@@ -39,33 +39,24 @@ class FileSource:
 
 
 class InlineSource:
-    """The reply that has just come, and after it the same request once more, where that does no harm.
+    """The reply that has just come, and nothing after it.
 
-    A download asks again where what came can not be used, such as in a coding that we do not know.
+    Where a download would ask again, the next poll or submit asks instead: only its rules can say that a reply is the
+    file and not a word about it.
 
     Args:
-        client: the way to the provider.
-        request: what the reply answers.
         begun: the reply, of which only the beginning has been read.
-        repeatable: whether ``request`` may be sent again.
     """
 
-    def __init__(self, client: SignedClient, request: WireRequest, begun: Begun, *, repeatable: bool) -> None:
-        self._client = client
-        self._request = request
+    def __init__(self, begun: Begun) -> None:
         self._begun: Begun | None = begun
-        self._repeatable = repeatable
 
-    def stream(self, request: WireRequest, *, send_auth: bool) -> AbstractAsyncContextManager[StreamReply]:  # noqa: ARG002  # the credentials are those of the poll or submit
-        """The reply at hand at first; see :class:`Source`."""
+    def stream(self, request: WireRequest, *, send_auth: bool) -> AbstractAsyncContextManager[StreamReply]:  # noqa: ARG002  # the request has been sent already
+        """The reply at hand; see :class:`Source`."""
         begun, self._begun = self._begun, None
-        if begun is not None:
-            return nullcontext(begun.stream)
-        if not self._repeatable:
-            raise LostReplyError("The reply was not the file, and its request must not be sent again.")
-        return self._client.stream(
-            replace(self._request, headers={**self._request.headers, **request.headers}), send_auth=True
-        )
+        if begun is None:
+            raise LostReplyError("The reply is not the whole file, and the file is asked for anew.")
+        return nullcontext(begun.stream)
 
 
 def _with_headers(request: WireRequest, more: Mapping[str, str]) -> WireRequest:

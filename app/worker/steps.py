@@ -255,7 +255,7 @@ class Stepper:
                 visit, begun.reply, operation.read_poll(job, begun.reply, self._clock.now())
             )
             if isinstance(outcome, o.Inline):
-                outcome = await land_polled(self._fetcher, visit, request, outcome, begun)
+                outcome = await land_polled(self._fetcher, visit, outcome, begun)
                 self._weigh(visit, outcome)
         if isinstance(outcome, o.Empty):
             return await self._fetcher.land_nothing(job, outcome)

@@ -23,17 +23,20 @@ outcome = { is = "Spent" }
     [
         pytest.param(
             HEAD + SUBMIT + POLL + INLINE + 'headers = { Range = "bytes=0-9", accept-encoding = "br" }\n',
-            "operations.report.results: headers may not have Range, accept-encoding, which a download sets itself: take it out",
+            "operations.report.results: headers may not have Range, accept-encoding, which a download sets itself: "
+            "take it out",
             id="headers of the download",
         ),
         pytest.param(
             HEAD + SUBMIT + POLL + PAGED,
-            "operations.report.results: headers are for files; a request for pages has headers of its own, in pages.headers",
+            "operations.report.results: headers are for files; "
+            "a request for pages has headers of its own, in pages.headers",
             id="headers of pages",
         ),
         pytest.param(
             HEAD + SUBMIT + POLL + INLINE + 'headers = { Accept = "${params.none}" }\n',
-            "operations.report.results.headers.Accept: refers to ${params.none}, but there is no such parameter (there are: none)",
+            "operations.report.results.headers.Accept: refers to ${params.none}, but there is no such parameter "
+            "(there are: none)",
             id="headers that refer to nothing",
         ),
         pytest.param(

@@ -11,7 +11,7 @@ none does, the same defaults hold for every provider:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from app.domain.job import Job

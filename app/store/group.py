@@ -177,9 +177,10 @@ class GroupCommit:
         told = [(*_entry(one.update.entry), one.stamp) for one in accepted if one.update.entry is not None]
         if told:
             await self.tell(connection, told)
-        whole = [(one.update.job.id,) for one in accepted if isinstance(one.update.outcome, Stored)]
+        whole = [
+            (one.update.job.id, _last_of(one.update)) for one in accepted if isinstance(one.update.outcome, Stored)
+        ]
         if whole:
-            # All files are there, each under its number in the final list. What else was recorded is no file any more.
             await connection.execute(self._forget, {PARAMETER: encode(whole)})
         landed = [(one.update.job.id, *_artifact(file)) for one in accepted for file in one.update.artifacts]
         if landed:
@@ -285,9 +286,15 @@ def _history_insert(dialect: str) -> Executable:
     return history.insert().from_select(names, select(*rows.c))
 
 
+def _last_of(update: Update) -> int:
+    """The highest number among the files of a job that has them all: what was recorded beyond it is no file any more."""
+    return max((one.number for one in update.artifacts), default=-1)
+
+
 def _artifact_delete(dialect: str) -> Executable:
-    rows = rows_of(dialect, [("id", BigInteger())])
-    return delete(artifacts).where(artifacts.c.job_id.in_(select(rows.c.id)))
+    rows = rows_of(dialect, [("id", BigInteger()), ("last", Integer())])
+    beyond = select(rows.c.id).where(rows.c.id == artifacts.c.job_id, artifacts.c.number > rows.c.last)
+    return delete(artifacts).where(beyond.correlate(artifacts).exists())
 
 
 def _artifact_upsert(dialect: str) -> Executable:

@@ -116,7 +116,7 @@ async def assemble(bound: Bound, seams: Seams, log: EventLog, listening: socket.
     narrator = Narrator(log, clock, jobs, polled=metrics.polled, tell=seams.tell)
     recorder = Recorder(jobs, owner, clock, log, narrator, committed=metrics.committed)
     gate = StorageGate(seams.storage, clock, log)
-    fetcher = Fetcher(seams.storage, jobs, clock, narrator)
+    fetcher = Fetcher(seams.storage, jobs, clock, narrator, rand=seams.rand)
     settings = {name: config.accounts[name].settings for name in bound.accounts}
     pauses = Pauses(AccountStore(database), settings, seams.rand, log)
     await pauses.start()

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.domain.job import Entry, Job, State
-from app.domain.manifest import Artifact
+from app.domain.manifest import Artifact, described
 
 STYLES: Final[Mapping[State, str]] = {
     State.SUCCEEDED: "green",
@@ -125,7 +125,7 @@ def job_as_json(job: Job) -> dict[str, Any]:
 
 def artifact_as_json(artifact: Artifact, place: str) -> dict[str, Any]:
     """A file by the names of its columns, and where it is."""
-    return {**asdict(artifact), "path": f"{place}/{artifact.key}"}
+    return {**described(artifact), "path": f"{place}/{artifact.key}"}
 
 
 def entry_as_json(entry: Entry) -> dict[str, Any]:

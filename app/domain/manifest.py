@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 MANIFEST_NAME = "manifest.json"
 _LONGEST_NAME = 120
@@ -31,7 +32,8 @@ class Artifact:
 
     ``number`` counts the files of a job from 0, in the order in which the provider listed them. ``key`` is the path
     below the storage root, with forward slashes. ``size`` is in bytes, ``sha256`` lower-case hex of the stored bytes.
-    ``count`` is the number of records, where it is known.
+    ``count`` is the number of records, where it is known. ``identity`` is a hash that tells the file from others of its
+    job, see :mod:`app.domain.identity`; it is for the daemon alone and stands in nothing that others read.
     """
 
     number: int
@@ -43,6 +45,12 @@ class Artifact:
     media_type: str
     landed_at: float
     count: int | None = None
+    identity: str | None = None
+
+
+def described(artifact: Artifact) -> dict[str, Any]:
+    """An artifact by the names of its columns, as the manifest and the command line show it."""
+    return {name: value for name, value in asdict(artifact).items() if name != "identity"}
 
 
 def folder_of(account: str, operation: str, created_at: float, job_id: int) -> str:
@@ -101,6 +109,6 @@ def render_manifest(
         "handle": handle,
         "status": status,
         "finished_at": finished_at,
-        "artifacts": [asdict(artifact) for artifact in sorted(artifacts, key=lambda one: one.number)],
+        "artifacts": [described(artifact) for artifact in sorted(artifacts, key=lambda one: one.number)],
     }
     return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()

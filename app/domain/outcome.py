@@ -1,6 +1,6 @@
 """Outcomes: what one step learned. Expected replies of the outside are values here, never exceptions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from app.domain.manifest import Artifact
@@ -123,9 +123,10 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class LinksExpired:
-    """The links no longer serve; fresh ones are to be had by polling."""
+    """The links no longer serve; fresh ones are to be had by polling. ``progressed``: other files have landed."""
 
     reason: str
+    progressed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +160,16 @@ class LeftAlone:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A passing fault: the same step again, later."""
+    """A passing fault: the same step again, later.
+
+    ``progressed`` says that a download came further than the one before, and kept what came. ``host`` is the origin of
+    a host of files, not the provider's own, that asks to be left alone: downloads from it wait, uncharged.
+    """
 
     reason: str
     retry_after_s: float | None = None
+    progressed: bool = False
+    host: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,8 +211,17 @@ def stored(visit: Visit) -> Job:
     return finish(replace(visit, job=landed), State.SUCCEEDED, None)
 
 
+def _after_progress(visit: Visit) -> Visit:
+    """The visit of a job whose download came further: it is not counted as a failure, and backoff begins anew."""
+    if not getattr(visit.outcome, "progressed", False):
+        return visit
+    job = visit.job.but(failures=0, fetches=max(0, visit.job.fetches - 1), expiries=0, expired_at=None)
+    return replace(visit, job=job)
+
+
 def fetch_failed(visit: Visit) -> Job:
-    """Try the download again, a bounded number of times."""
+    """Try the download again, a bounded number of times without progress."""
+    visit = _after_progress(visit)
     if visit.job.fetches >= visit.policy.most_fetches:
         return finish(
             visit,
@@ -224,6 +233,7 @@ def fetch_failed(visit: Visit) -> Job:
 
 def ask_for_links(visit: Visit) -> Job:
     """The links are too old: ask for fresh ones, a bounded number of times; where nothing was submitted, all anew."""
+    visit = _after_progress(visit)
     if visit.job.fetches >= visit.policy.most_fetches:
         return finish(
             visit,

@@ -190,7 +190,7 @@ def _build(operation: BoundOperation, job: Job, example: Example) -> WireRequest
             return operation.clean(job)
         case "file":
             links = operation.links(job)
-            return WireRequest("GET", links[0].url) if links else None
+            return WireRequest("GET", links[0].url, operation.file_headers(job)) if links else None
         case _:
             raise UnsendableError(f"the step {example.step} belongs to no operation")
 

@@ -11,7 +11,7 @@ none does, the same defaults hold for every provider:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from app.domain.job import Job
@@ -25,6 +25,7 @@ from app.domain.outcome import (
     Gone,
     Inline,
     LinksExpired,
+    NotYet,
     Pending,
     Ready,
     Refused,
@@ -40,15 +41,17 @@ from app.domain.wire import Link, WireReply, WireRequest
 from app.providers.adoption import Adoption
 from app.providers.checks import check_params
 from app.providers.defaults import (
+    BUSY,
     FILE_ENDS,
-    HTML_PAGE,
     FileTrouble,
     Trouble,
     file_trouble,
     is_success,
+    missing_file,
     provider_trouble,
     unaccepted_submit,
 )
+from app.providers.download_plan import Asked, Decision, FileHead, decide
 from app.providers.extract import as_text
 from app.providers.faults import UnsendableError
 from app.providers.headers import parse_retry_after, retry_after
@@ -121,7 +124,12 @@ class BoundOperation:
 
     def submit(self, job: Job, callback_url: str | None = None) -> WireRequest:
         """The request that makes the remote job; it wants a connection of its own."""
-        return _needed(self.steps.submit, job, "submit").build(job, callback_url)
+        return self._for_inline(job, _needed(self.steps.submit, job, "submit").build(job, callback_url))
+
+    def may_answer_at_once(self, job: Job) -> bool:
+        """Whether the reply to the submit may be the file."""
+        step, results = self.steps.submit.of(job), self.steps.results.of(job)
+        return (results is not None and results.inline) or (step is not None and step.rules.may_mean("ready"))
 
     def calls_back(self, job: Job) -> bool:
         """Whether the submit names the callback URL, where there is one."""
@@ -151,7 +159,12 @@ class BoundOperation:
 
     def poll(self, job: Job) -> WireRequest:
         """The request that asks after the remote job."""
-        return _needed(self.steps.poll, job, "poll").build(job, None)
+        return self._for_inline(job, _needed(self.steps.poll, job, "poll").build(job, None))
+
+    def may_bring_file(self, job: Job) -> bool:
+        """Whether the reply to a poll may be the file."""
+        results = self.steps.results.of(job)
+        return results is not None and results.inline
 
     def read_poll(self, job: Job, reply: WireReply, now: float) -> Polled:
         """What a poll learned."""
@@ -212,29 +225,55 @@ class BoundOperation:
             return job.links
         return (results.link(job, results.url(job, None)),)
 
-    def read_file(self, job: Job, link: Link, reply: WireReply, now: float) -> Fetched | None:
-        """What the reply to a download is, where it is not the file; ``None`` for a 2xx, whose body is to be landed.
+    def file_headers(self, job: Job) -> Mapping[str, str]:
+        """What the spec adds to the headers of every request for a file."""
+        results = self.steps.results.of(job)
+        return {} if results is None else results.headers(job, None)
 
-        ``reply.body`` holds the first bytes: a page of HTML in place of a file is told by them, whatever its status.
+    def read_download(
+        self, job: Job, link: Link, asked: Asked, reply: WireReply, *, now: float, largest_bytes: int
+    ) -> Decision:
+        """What the reply to a download means, and what is to be done next; see :mod:`app.providers.download_plan`.
 
-        Only the provider's own origin can throttle or refuse the account; a file host has no say in that. A link that
-        is not served is asked for afresh: most often it has expired.
+        Args:
+            job: whose file it is.
+            link: the file.
+            asked: how it was asked for.
+            reply: its head; ``body`` holds the first bytes, unpacked where that can be done. They are left out of a 206
+                that was asked for: amid a file any bytes may stand.
+            now: epoch seconds.
+            largest_bytes: a file that is announced as larger is refused.
+        """
+        return decide(
+            asked,
+            FileHead(reply.status, reply.headers, reply.body),
+            trouble=self.read_file(job, link, reply, now),
+            expected=link.media_type or self.media_type,
+            largest_bytes=largest_bytes,
+        )
+
+    def read_file(self, job: Job, link: Link, reply: WireReply, now: float) -> NotYet | Fetched | None:
+        """What the rules of the spec and the status say of a reply to a download; ``None`` where it brings a file.
+
+        Only the provider's own origin can throttle or refuse the account; a file host has no say in that, and closes
+        but itself. A link that is not served is asked for afresh: most often it has expired.
         """
         reading, results = Reading(reply), self.steps.results.of(job)
+        origin = origin_of(reply.url or link.url)
+        own = origin == self.origin
+        wait_s = retry_after(reading.headers, now)
         verdict = results.rules.judge(reading) if results is not None else None
         if verdict is not None and verdict.effect is not None:
             reason = verdict.tell(self.messages.reason(reading))
-            return FILE_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
+            told = FILE_ENDS[verdict.effect](reason, wait_s)
+            return told if own or not isinstance(told, Throttled) else Retry(reason, told.retry_after_s, host=origin)
         if is_success(reading.status):
-            expected = link.media_type or self.media_type or ""
-            if reading.status != 206 and "html" not in expected and HTML_PAGE.match(reading.body):
-                return Retry("a page of HTML came in place of the file")
-            return None
+            return missing_file(reading.status, wait_s)
         reason = self.messages.reason(reading)
         if any(fault in reading.body for fault in _SIGNATURE_FAULTS):
             return LinksExpired(reason)
-        own = origin_of(reply.url or link.url) == self.origin
-        wait_s = retry_after(reading.headers, now)
+        if not own and reading.status in BUSY:
+            return Retry(reason, wait_s, host=origin)
         return file_trouble(
             reading.status, reason, wait_s, own=own, proved=own and link.send_auth, named=job.handle is not None
         )
@@ -264,6 +303,15 @@ class BoundOperation:
         is_done = step is not None and reading.status in step.done
         return None if is_done or (verdict is not None and verdict.effect == "done") else self._trouble(reading, now)
 
+    def _for_inline(self, job: Job, request: WireRequest) -> WireRequest:
+        """A request whose reply may be the file, with the headers of one; what the step sets itself stays."""
+        results = self.steps.results.of(job)
+        if results is None or not results.inline or not (more := results.headers(job, None)):
+            return request
+        given = {name.lower() for name in request.headers}
+        added = {name: value for name, value in more.items() if name.lower() not in given}
+        return replace(request, headers={**request.headers, **added})
+
     def _is_large_answer(self, job: Job, reading: Reading) -> bool:
         """Whether this is the file itself, so long that no rule can look into its JSON; no refusal is."""
         results = self.steps.results.of(job)
@@ -273,12 +321,6 @@ class BoundOperation:
         results = self.steps.results.of(job)
         if results is None:
             return Unknown(self.messages.unmapped(reading))
-        if reading.truncated:
-            again = step.build(job, None)
-            if again.method != "GET":
-                return Refused("the reply is the file, and it is longer than can be kept while it is read")
-            # Only the beginning was kept: what was asked by GET is asked again, as a stream.
-            return Ready((Link(again.url, results.label(job) or self.name, results.send_auth),), word)
         return self._inline(job, results, reading, word, step.handle(reading))
 
     def _inline(self, job: Job, results: Results, reading: Reading, word: str | None, handle: str | None) -> Inline:
@@ -304,10 +346,8 @@ class BoundOperation:
         results = self.steps.results.of(job)
         if results is None:
             return Unmapped(self.messages.unmapped(reading, verdict.word))
-        if results.inline and reading.truncated:
-            # Only the beginning was kept: the same URL is fetched again, as a stream.
-            return Ready((results.link(job, step.build(job, None).url),), verdict.word)
-        if results.inline and "json" in (self.media_type or "") and reading.document() is None and reading.malformed:
+        in_full = results.inline and not reading.truncated and "json" in (self.media_type or "")
+        if in_full and reading.document() is None and reading.malformed:
             # What was promised as JSON and is none is a broken reply, whatever a rule has found in its text.
             return Retry(self.messages.unread(reading))
         if results.inline:

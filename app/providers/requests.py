@@ -27,6 +27,7 @@ from app.providers.urls import resolve_url
 Build: TypeAlias = Callable[[Job, str | None], WireRequest]
 """Builds a request for a job and its callback URL; raises ``UnsendableError`` where the job lacks what it needs."""
 BuildUrl: TypeAlias = Callable[[Job, str | None], str]
+BuildHeaders: TypeAlias = Callable[[Job, str | None], Mapping[str, str]]
 
 HANDLE = "${handle}"
 SPREAD = "*"
@@ -52,7 +53,11 @@ def compile_request(spec: RequestSpec, base_url: str, settings: Mapping[str, Jso
     method = spec.method
     url = compile_url(spec.url, base_url, settings, spec.query)
     body = _compile_body(spec, settings)
-    headers = _compile_headers(spec, settings)
+    kind = _JSON if spec.body is not None else _FORM if spec.form is not None else {}
+    given = {name.lower() for name in spec.headers}
+    headers = compile_headers(
+        {**{name: value for name, value in kind.items() if name not in given}, **spec.headers}, settings
+    )
 
     def build(job: Job, callback_url: str | None) -> WireRequest:
         return WireRequest(method, url(job, callback_url), headers(job, callback_url), body(job, callback_url), fresh)
@@ -113,12 +118,9 @@ def url_names(template: str) -> frozenset[str]:
     return frozenset(part.name for part in parts if isinstance(part, Reference) and part.scope == "params")
 
 
-def _compile_headers(spec: RequestSpec, settings: Mapping[str, Json]) -> Callable[[Job, str | None], Mapping[str, str]]:
-    kind = _JSON if spec.body is not None else _FORM if spec.form is not None else {}
-    given = {name.lower() for name in spec.headers}
-    node = compile_tree(
-        {**{name: value for name, value in kind.items() if name not in given}, **spec.headers}, settings
-    )
+def compile_headers(table: Mapping[str, str], settings: Mapping[str, Json]) -> BuildHeaders:
+    """The function that builds headers; one whose template has nothing to substitute is left out."""
+    node = compile_tree(table, settings)
     if isinstance(node, Fixed):
         fixed = MappingProxyType(dict(_headers_of(node.value)))
         return lambda _job, _callback_url: fixed

@@ -79,6 +79,10 @@ class Rules:
             unknown = unknown or Verdict(None, as_note(said), rule.key)
         return unknown
 
+    def may_mean(self, effect: str) -> bool:
+        """Whether any rule has this effect."""
+        return any(effect == rule.then or effect in {one for one, _ in rule.words.values()} for rule in self._rules)
+
     def keys(self) -> Iterable[str]:
         """The key of each rule, or of each entry where a rule has a table of words."""
         for rule in self._rules:

@@ -142,6 +142,17 @@ class Bucket:
         """Begin to send an object in parts; the store hears of it with the first."""
         return Upload(self._store, key)
 
+    async def keys_in(self, folder: str) -> list[str]:
+        """The keys of the objects right below a prefix."""
+        with in_words(f"list {folder}"):
+            found = await obstore.list_with_delimiter_async(self._store, folder)
+        return sorted(one["path"] for one in found["objects"])
+
+    async def remove(self, key: str) -> None:
+        """Remove an object; one that is not there is no error."""
+        with in_words(f"remove {key}"), suppress(FileNotFoundError):
+            await obstore.delete_async(self._store, key)
+
     async def probe(self, key: str, content: bytes) -> None:
         """Put an object and remove it again."""
         with in_words("write a probe"):

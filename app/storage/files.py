@@ -115,6 +115,33 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def measure(path: Path) -> tuple[int, str] | None:
+    """The size of a file, and its SHA-256 in hex; ``None`` where there is none."""
+    digest, size = hashlib.sha256(), 0
+    try:
+        with path.open("rb") as reader:
+            while piece := reader.read(_COPIED_BYTES):
+                digest.update(piece)
+                size += len(piece)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+    return size, digest.hexdigest()
+
+
+def names_in(folder: Path) -> list[str]:
+    """The names of the files in a folder, in order; none where there is no such folder."""
+    try:
+        return sorted(path.name for path in folder.iterdir() if path.is_symlink() or path.is_file())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def remove_durably(path: Path) -> None:
+    """Remove a file, and make that durable."""
+    if remove(path):
+        sync_folder(path.parent)
+
+
 def remove(path: Path) -> bool:
     """Remove a file; tells whether it was there."""
     try:

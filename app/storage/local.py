@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import os
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,18 @@ from typing import TypeVar
 
 from app.storage.base import Landed, StorageError, StorageUnavailableError
 from app.storage.contents import LocalContent, open_below
-from app.storage.files import copy_whole, create, in_words, path_of, remove, write_all, write_whole
+from app.storage.files import (
+    copy_whole,
+    create,
+    in_words,
+    measure,
+    names_in,
+    path_of,
+    remove,
+    remove_durably,
+    write_all,
+    write_whole,
+)
 from app.storage.landing import LocalLanding
 from app.storage.partials import Part, Partials
 from app.storage.threads import Run
@@ -35,11 +46,11 @@ class LocalStorage:
         self._partials = Partials(root / ".partial")
         self._run = run
 
-    async def open(self, key: str, job_id: int, number: int, *, md5: bool = False) -> LocalLanding:
+    async def open(self, key: str, job_id: int, number: int, *, md5: bool = False, identity: str = "") -> LocalLanding:
         """Begin to land a file, or go on from its checkpoint, of which every byte is read again."""
         final = path_of(self._root, key)
         opening = asyncio.ensure_future(
-            self._start(f"open {key}", partial(self._partials.open, job_id, number, md5=md5))
+            self._start(f"open {key}", partial(self._partials.open, job_id, number, md5=md5, identity=identity))
         )
         try:
             part = await asyncio.shield(opening)
@@ -76,6 +87,20 @@ class LocalStorage:
             yield LocalContent(descriptor, key, self._run)
         finally:
             os.close(descriptor)
+
+    async def measure(self, key: str) -> Landed | None:
+        """What a landed file is now, its checksum reckoned anew."""
+        found = await self._start(f"read {key}", partial(measure, path_of(self._root, key)))
+        return None if found is None else Landed(*found)
+
+    async def list(self, folder: str) -> Sequence[str]:
+        """The keys of the landed files of a folder."""
+        names = await self._start(f"list {folder}", partial(names_in, path_of(self._root, folder)))
+        return [f"{folder}/{name}" for name in names]
+
+    async def remove(self, key: str) -> None:
+        """Remove a landed file, durably."""
+        await self._start(f"remove {key}", partial(remove_durably, path_of(self._root, key)))
 
     async def drop_partials(self, job_id: int) -> None:
         """Remove whatever was begun for a job and not landed."""

@@ -1,13 +1,15 @@
 """Storage in a bucket: whole objects under their keys, on S3 and what speaks like it, Google Cloud and Azure."""
 
 import hashlib
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from app.storage.base import Landed
 from app.storage.bucket import Bucket, Standing
 from app.storage.keys import parts_of
 from app.storage.object_landing import ObjectLanding
+from app.storage.tally import Tally
 from app.storage.threads import Run
 
 _PROBE = bytes(64 * 1024)
@@ -43,7 +45,7 @@ class ObjectStorage:
         self._bucket = bucket
         self._run = run
 
-    async def open(self, key: str, job_id: int, number: int, *, md5: bool = False) -> ObjectLanding:  # noqa: ARG002  # no object is named by its job before it has landed
+    async def open(self, key: str, job_id: int, number: int, *, md5: bool = False, identity: str = "") -> ObjectLanding:  # noqa: ARG002  # no object is named by its job before it has landed
         """Begin to land a file, in place of what stands under its key now and of nothing that comes later."""
         parts_of(key)
         return ObjectLanding(self._bucket, key, await self._bucket.look(key), self._run, md5=md5)
@@ -57,14 +59,10 @@ class ObjectStorage:
 
     async def copy(self, source: str, key: str) -> Landed:
         """Land a copy of a landed file under another key: read and written again, so that its checksum is its own."""
-        landing = await self.open(key, 0, 0)
-        try:
+        async with await self.open(key, 0, 0) as landing:
             async for piece in self._bucket.read(source):
                 await landing.write(piece)
-        except BaseException:  # a step that is cancelled included: the parts that went up are given back
-            await landing.discard()
-            raise
-        return await landing.finish()
+            return await landing.finish()
 
     async def find(self, key: str) -> int | None:
         """The size of a landed file in bytes, ``None`` where there is none."""
@@ -78,6 +76,27 @@ class ObjectStorage:
         parts_of(key)
         stands = await self._bucket.look(key)
         yield None if stands is None else ObjectContent(self._bucket, key, stands)
+
+    async def measure(self, key: str) -> Landed | None:
+        """What a landed object is now: read again, part by part."""
+        parts_of(key)
+        stands = await self._bucket.look(key)
+        if stands is None:
+            return None
+        tally = Tally(md5=False)
+        async for piece in self._bucket.pieces(key, stands, 0, stands.size):
+            await self._run(partial(tally.take, piece))
+        return tally.landed
+
+    async def list(self, folder: str) -> Sequence[str]:
+        """The keys of the objects of a folder."""
+        parts_of(folder)
+        return await self._bucket.keys_in(folder)
+
+    async def remove(self, key: str) -> None:
+        """Remove an object."""
+        parts_of(key)
+        await self._bucket.remove(key)
 
     async def sweep(self, older_than: float, keep: Collection[int]) -> int:  # noqa: ARG002  # see the docstring
         """Remove nothing: what a killed daemon leaves are uploads without an end, which obstore cannot list.

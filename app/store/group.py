@@ -28,6 +28,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    delete,
     false,
     literal_column,
     not_,
@@ -45,6 +46,7 @@ from sqlalchemy.types import TypeEngine
 from app.domain.job import Entry, State, track_of
 from app.domain.machine import Update
 from app.domain.manifest import Artifact
+from app.domain.outcome import Stored
 from app.store.batch import PARAMETER, encode, rows_of
 from app.store.codec import links_text
 from app.store.outbox import Outbox
@@ -129,6 +131,7 @@ class GroupCommit:
         self._known = _known_by_stamp(rows_of(dialect, _FENCE))
         self._history = _history_insert(dialect)
         self._artifacts = _artifact_upsert(dialect)
+        self._forget = _artifact_delete(dialect)
 
     async def write(self, connection: AsyncConnection, group: Sequence[FencedUpdate], owner: str) -> frozenset[int]:
         """Write every update of the group that the fence lets through.
@@ -174,6 +177,11 @@ class GroupCommit:
         told = [(*_entry(one.update.entry), one.stamp) for one in accepted if one.update.entry is not None]
         if told:
             await self.tell(connection, told)
+        whole = [
+            (one.update.job.id, _last_of(one.update)) for one in accepted if isinstance(one.update.outcome, Stored)
+        ]
+        if whole:
+            await connection.execute(self._forget, {PARAMETER: encode(whole)})
         landed = [(one.update.job.id, *_artifact(file)) for one in accepted for file in one.update.artifacts]
         if landed:
             await connection.execute(self._artifacts, {PARAMETER: encode(landed)})
@@ -276,6 +284,17 @@ def _history_insert(dialect: str) -> Executable:
     names = [column.name for column in history.c]
     rows = rows_of(dialect, [(name, history.c[name].type) for name in names])
     return history.insert().from_select(names, select(*rows.c))
+
+
+def _last_of(update: Update) -> int:
+    """The highest number among the files of a job that has them all: what was recorded beyond it is no file any more."""
+    return max((one.number for one in update.artifacts), default=-1)
+
+
+def _artifact_delete(dialect: str) -> Executable:
+    rows = rows_of(dialect, [("id", BigInteger()), ("last", Integer())])
+    beyond = select(rows.c.id).where(rows.c.id == artifacts.c.job_id, artifacts.c.number > rows.c.last)
+    return delete(artifacts).where(beyond.correlate(artifacts).exists())
 
 
 def _artifact_upsert(dialect: str) -> Executable:

@@ -1,5 +1,6 @@
 """An account's way to its provider: redirects by hand, credentials to its own origin only, the budget before all."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -8,8 +9,9 @@ from typing import TypeAlias
 from urllib.parse import quote
 
 from app.domain.wire import Credentials, WireReply, WireRequest
+from app.transport.beginning import BegunReply, beginning_of
 from app.transport.budget import Budget, Permit
-from app.transport.errors import RedirectRefusedError
+from app.transport.errors import BrokenBodyError, RedirectRefusedError
 from app.transport.members import with_members
 from app.transport.redirects import MOST_HOPS, Origin, harmless, leads_on, next_address
 from app.transport.wire import RawReply, Timeouts, Wire
@@ -25,6 +27,10 @@ def _ignore(_status: int, _headers: Mapping[str, str]) -> None:
 
 def untold(_sent: bool) -> None:
     """For whom it does not matter whether a request has left."""
+
+
+def anywhere(_url: str) -> None:
+    """For requests that may go to any host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,24 @@ class StreamReply:
     def already_read(self, body: bytes, truncated: bool) -> "StreamReply":
         """The same reply for whoever has not read the body that was just read."""
         return replace(self, _raw=_ReadReply(self.status, self.headers, self.url, self._raw.phrase, body, truncated))
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A reply of which the beginning has been read.
+
+    ``reply`` holds the beginning, with its content coding undone, as :meth:`AccountClient.exchange` would give it.
+    ``stream`` gives the whole body from its first byte, as it came.
+    """
+
+    reply: WireReply
+    stream: StreamReply
+
+    @classmethod
+    def whole(cls, reply: WireReply) -> "Begun":
+        """A reply that was read as far as it ever will be."""
+        body = _ReadReply(reply.status, reply.headers, reply.url, reply.phrase, reply.body, reply.truncated)
+        return cls(reply, StreamReply(reply.status, reply.headers, reply.url, True, body))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +166,26 @@ class AccountClient:
             body, truncated = await raw.read(self._body_limit)
         return WireReply(raw.status, raw.headers, body, hops.url, truncated, raw.phrase)
 
+    @asynccontextmanager
+    async def begin(
+        self, request: WireRequest, permit: Permit | None = None, on_send: OnSend = untold
+    ) -> AsyncIterator[Begun]:
+        """Send ``request`` and read the reply up to the body limit; what is longer can be streamed within the block.
+
+        For a reply that may be a file. Arguments and errors are as for :meth:`exchange`.
+        """
+        hops = _Hops(self, request, permit, send_auth=True, stream=True, on_send=on_send)
+        async with hops as raw:
+            chunks = raw.chunks()
+            try:
+                async with asyncio.timeout(self._timeouts.overall_s):
+                    first, body, truncated = await beginning_of(raw, chunks, self._body_limit)
+            except TimeoutError:
+                raise BrokenBodyError("The reply did not come within the time allowed.") from None
+            reply = WireReply(raw.status, raw.headers, body, hops.url, truncated, raw.phrase)
+            rest = BegunReply(raw.status, raw.headers, hops.url, raw.phrase, first, chunks)
+            yield Begun(reply, StreamReply(raw.status, raw.headers, hops.url, hops.own, rest))
+
     async def sign_in(self, request: WireRequest, permit: Permit | None = None) -> WireReply:
         """Send a login: as it is, with the proof that it brings itself, to the one address that it names.
 
@@ -160,7 +204,12 @@ class AccountClient:
         return WireReply(raw.status, raw.headers, body, request.url, truncated, raw.phrase)
 
     def stream(
-        self, request: WireRequest, *, send_auth: bool, permit: Permit | None = None
+        self,
+        request: WireRequest,
+        *,
+        send_auth: bool,
+        permit: Permit | None = None,
+        may_ask: Callable[[str], None] = anywhere,
     ) -> AbstractAsyncContextManager[StreamReply]:
         """Send ``request`` and give the reply as a stream; leaving the block ends it.
 
@@ -168,11 +217,13 @@ class AccountClient:
             request: without credentials.
             send_auth: whether credentials go along on hops to the provider's origin.
             permit: one that was taken already, for the first hop.
+            may_ask: called with the URL before each hop to another origin; what it raises comes out here.
 
         Raises:
             TransportError: one of its kinds; see :mod:`app.transport.errors`.
         """
-        return self._stream(_Hops(self, request, permit, send_auth=send_auth, stream=True, on_send=untold))
+        hops = _Hops(self, request, permit, send_auth=send_auth, stream=True, on_send=untold, may_ask=may_ask)
+        return self._stream(hops)
 
     @asynccontextmanager
     async def _stream(self, hops: "_Hops") -> AsyncIterator[StreamReply]:
@@ -216,7 +267,9 @@ def _with_pairs(url: str, pairs: Sequence[str]) -> str:
 class _Hops:
     """A request and the redirects that it leads to: entering gives the last reply."""
 
-    __slots__ = ("_client", "_on_send", "_opened", "_permit", "_request", "_send_auth", "_stream", "own", "url")
+    __slots__ = (
+        "_client", "_may_ask", "_on_send", "_opened", "_permit", "_request", "_send_auth", "_stream", "own", "url"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -227,8 +280,10 @@ class _Hops:
         send_auth: bool,
         stream: bool,
         on_send: OnSend,
+        may_ask: Callable[[str], None] = anywhere,
     ) -> None:
         self._client = client
+        self._may_ask = may_ask
         self._request = request
         self._permit = permit
         self._send_auth = send_auth
@@ -258,7 +313,9 @@ class _Hops:
     async def _ask(self) -> RawReply:
         client = self._client
         self.own = client._origin.covers(self.url)
-        if self.own and self._permit is None:
+        if not self.own:
+            self._may_ask(self.url)
+        elif self._permit is None:
             self._permit = await client._budget.admit()
         request = client._dress(self._request, own=self.own, send_auth=self._send_auth)
         self._on_send(True)

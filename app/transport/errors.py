@@ -35,3 +35,11 @@ class AccountPausedError(TransportError):
 
 class RedirectRefusedError(TransportError):
     """The remote sent us somewhere that we do not go."""
+
+
+class HostClosedError(TransportError):
+    """Nothing was sent: the host of a file asked to be left alone for another ``wait_s`` seconds."""
+
+    def __init__(self, reason: str, wait_s: float) -> None:
+        super().__init__(reason)
+        self.wait_s = wait_s

@@ -6,7 +6,7 @@ the login needs one, and where requests are spaced there is no second.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -17,7 +17,7 @@ from app.domain.wire import WireReply, WireRequest
 from app.log import EventLog
 from app.providers.session import NotSignedIn, Session, Token
 from app.transport.budget import Budget, Permit
-from app.transport.client import AccountClient, OnSend, StreamReply, untold
+from app.transport.client import AccountClient, Begun, OnSend, StreamReply, anywhere, untold
 from app.transport.errors import TlsError, TransportError
 
 _NONCE_BITS = 128
@@ -111,23 +111,61 @@ class SignedClient:
             raise SignInError(session.refused(reply))
         return reply
 
-    def stream(self, request: WireRequest, *, send_auth: bool) -> AbstractAsyncContextManager[StreamReply]:
-        """Send ``request`` and give the reply as a stream; raises as :meth:`exchange` does."""
+    @asynccontextmanager
+    async def begin(
+        self, request: WireRequest, permit: Permit | None = None, on_send: OnSend = untold
+    ) -> AsyncIterator[Begun]:
+        """Send ``request`` and read the beginning of its reply, as :meth:`AccountClient.begin` does.
+
+        The rest is as for :meth:`exchange`.
+        """
+        session = self._session
+        if session is None or not self._client.owns(request.url):
+            async with self._client.begin(request, permit, on_send) as begun:
+                yield begun
+            return
+        permit, token = await self._signed(session, permit)
+        async with self._client.begin(request, permit, on_send) as begun:
+            if not session.says_renew(begun.reply):
+                yield begun
+                return
+        on_send(False)
+        self._drop(token)
+        permit, _ = await self._signed(session, None)
+        async with self._client.begin(request, permit, on_send) as begun:
+            if session.says_renew(begun.reply):
+                on_send(False)
+                raise SignInError(session.refused(begun.reply))
+            yield begun
+
+    def owns(self, url: str) -> bool:
+        """Whether an address lies within the provider's own origin."""
+        return self._client.owns(url)
+
+    def stream(
+        self, request: WireRequest, *, send_auth: bool, may_ask: Callable[[str], None] = anywhere
+    ) -> AbstractAsyncContextManager[StreamReply]:
+        """Send ``request`` and give the reply as a stream; raises as :meth:`exchange` does.
+
+        ``may_ask`` is as for :meth:`AccountClient.stream`.
+        """
         if self._session is None or not send_auth or not self._client.owns(request.url):
-            return self._client.stream(request, send_auth=send_auth)
-        return self._stream(self._session, request)
+            return self._client.stream(request, send_auth=send_auth, may_ask=may_ask)
+        return self._stream(self._session, request, may_ask)
 
     @asynccontextmanager
-    async def _stream(self, session: Session, request: WireRequest) -> AsyncIterator[StreamReply]:
+    async def _stream(
+        self, session: Session, request: WireRequest, may_ask: Callable[[str], None]
+    ) -> AsyncIterator[StreamReply]:
         permit, token = await self._signed(session, None)
-        async with self._client.stream(request, send_auth=True, permit=permit) as raw:
+        async with self._client.stream(request, send_auth=True, permit=permit, may_ask=may_ask) as raw:
             reply, refusal = await _looked_at(session, raw)
             if refusal is None:
                 yield reply
                 return
         self._drop(token)
         permit, _ = await self._signed(session, None)
-        async with self._client.stream(request, send_auth=True, permit=permit) as raw:
+        async with self._client.stream(request, send_auth=True, permit=permit, may_ask=may_ask) as raw:
             reply, refusal = await _looked_at(session, raw)
             if refusal is not None:
                 raise SignInError(session.refused(refusal))

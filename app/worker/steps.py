@@ -6,10 +6,9 @@ the state table's business.
 """
 
 import asyncio
-import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
-from pathlib import Path
+from contextlib import AsyncExitStack
+from functools import partial
 from random import Random
 from typing import TypeVar
 
@@ -25,6 +24,8 @@ from app.providers.interpreter import BoundOperation
 from app.store.accounts import PausedBy
 from app.store.engine import StoreUnavailableError
 from app.store.jobs import Answer, JobStore
+from app.transport.budget import Permit
+from app.transport.client import Begun, OnSend
 from app.transport.errors import (
     AccountPausedError,
     BrokenBodyError,
@@ -35,10 +36,12 @@ from app.transport.errors import (
 )
 from app.worker.ending import Endings
 from app.worker.fetch import Fetcher
+from app.worker.inline import begin, land_answer, land_polled
 from app.worker.pages import Walk, Way
 from app.worker.pauses import TLS_PAUSE_S, Pauses
 from app.worker.reconcile import Reconciler
 from app.worker.recorder import Verdict
+from app.worker.secrets import place_of, without_secrets
 from app.worker.session import SignInError
 from app.worker.visit import SupersededError, Visit
 
@@ -115,8 +118,8 @@ class Stepper:
         except StoreUnavailableError:
             return self.interrupted(visit)
         except Exception as error:  # noqa: BLE001  # whatever a step dies of is that job's trouble, never the lane's
-            return o.Crashed(self._clean(f"{type(error).__name__}: {error} ({_place_of(error)})"))
-        return self._cleaned(outcome)
+            return o.Crashed(self._clean(f"{type(error).__name__}: {error} ({place_of(error)})"))
+        return without_secrets(outcome, self._clean)
 
     @staticmethod
     def interrupted(visit: Visit) -> o.Outcome:
@@ -170,8 +173,22 @@ class Stepper:
                 raise _LeaseOverError
             visit.sent = sent
 
+        async with AsyncExitStack() as stack:
+            begun = await self._submitted(visit, job, request, stack, on_send)
+            if not isinstance(begun, Begun):
+                return begun
+            outcome = self._weighed(visit, begun.reply, operation.read_submit(job, begun.reply, self._clock.now()))
+            if not isinstance(outcome, o.Inline):
+                return outcome
+            return await land_answer(self._fetcher, visit, request, outcome, begun)
+
+    async def _submitted(
+        self, visit: Visit, job: Job, request: WireRequest, stack: AsyncExitStack, on_send: OnSend
+    ) -> Begun | o.Outcome:
+        """The reply to a submit, or what its failing means."""
+        may_be_file = visit.operation.may_answer_at_once(job)
         try:
-            reply = await visit.client.exchange(request, visit.permit, on_send)
+            return await begin(visit.client, request, stack, visit.permit, on_send, may_be_file=may_be_file)
         except _LeaseOverError:
             return o.Unsent("the lane's lease ran out before the request was sent")
         except SignInError as error:
@@ -186,11 +203,6 @@ class Stepper:
         except (LostReplyError, BrokenBodyError, RedirectRefusedError) as error:
             visit.budget.failed(str(error))
             return o.Unknown(str(error))
-        outcome = self._weighed(visit, reply, operation.read_submit(job, reply, self._clock.now()))
-        if not isinstance(outcome, o.Inline):
-            return outcome
-        landed = await self._fetcher.land_reply(job, operation, outcome, reply)
-        return landed if isinstance(landed, o.Stored) else _unkept(request, outcome, landed)
 
     def _callback(self, operation: BoundOperation, job: Job) -> tuple[str | None, str | None]:
         """An address for the provider to call, new for every intent, and what is stored of it; often neither."""
@@ -233,12 +245,18 @@ class Stepper:
 
     async def _poll(self, visit: Visit) -> o.Outcome:
         operation, job = visit.operation, visit.job
-        reply = await self._asked(visit, operation.poll(job))
-        if not isinstance(reply, WireReply):
-            return reply
-        outcome = self._weighed(visit, reply, operation.read_poll(job, reply, self._clock.now()))
-        if isinstance(outcome, o.Inline):
-            return await self._fetcher.land_reply(job, operation, outcome, reply)
+        request = operation.poll(job)
+        async with AsyncExitStack() as stack:
+            bringing = operation.may_bring_file(job)
+            begun = await self._tried(visit, lambda one: begin(visit.client, request, stack, one, may_be_file=bringing))
+            if not isinstance(begun, Begun):
+                return begun
+            outcome: o.Outcome | o.Inline | o.Empty = self._weighed(
+                visit, begun.reply, operation.read_poll(job, begun.reply, self._clock.now())
+            )
+            if isinstance(outcome, o.Inline):
+                outcome = await land_polled(self._fetcher, visit, outcome, begun)
+                self._weigh(visit, outcome)
         if isinstance(outcome, o.Empty):
             return await self._fetcher.land_nothing(job, outcome)
         if isinstance(outcome, o.Pending) and (still_s := self._still_for(job, outcome)) >= operation.policy.stall_s:
@@ -262,12 +280,8 @@ class Stepper:
         links = await self._links(visit, job)
         if not isinstance(links, tuple):
             return links
-        outcome = await self._fetcher.fetch(job, operation, visit.client, links, visit.artifacts)
-        if isinstance(outcome, o.Throttled):
-            self._throttled(visit, outcome)
-        elif isinstance(outcome, o.Unauthorized):
-            self._refused(visit, outcome)
-        return outcome
+        weigh, held = partial(self._weigh, visit), visit.hold.held
+        return await self._fetcher.fetch(job, operation, visit.client, links, visit.artifacts, weigh=weigh, held=held)
 
     async def _links(self, visit: Visit, job: Job) -> tuple[Link, ...] | o.Outcome:
         """The links of a finished remote job: known since the poll, or asked for now."""
@@ -302,10 +316,13 @@ class Stepper:
 
     async def _asked(self, visit: Visit, request: WireRequest) -> WireReply | o.Outcome:
         """The reply to a request that may be repeated, or what its failing means."""
+        return await self._tried(visit, lambda permit: visit.client.exchange(request, permit))
+
+    async def _tried(self, visit: Visit, send: Callable[[Permit | None], Awaitable[T]]) -> T | o.Outcome:
         try:
             # The permit is for one request, and a list has many pages.
             permit, visit.permit = visit.permit, None
-            return await visit.client.exchange(request, permit)
+            return await send(permit)
         except SignInError as error:
             return self._not_signed_in(visit, error)
         except TlsError as error:
@@ -316,15 +333,22 @@ class Stepper:
 
     def _weighed(self, visit: Visit, reply: WireReply, outcome: T) -> T:
         """Let the budget know what this reply says of the account."""
+        if not self._weigh(visit, outcome):
+            if reply.status >= 500:
+                visit.budget.failed(f"HTTP {reply.status}")
+            else:
+                visit.budget.succeeded()
+        return outcome
+
+    def _weigh(self, visit: Visit, outcome: object) -> bool:
+        """Close or pause the account where an outcome asks for it; tells whether it did."""
         if isinstance(outcome, o.Throttled):
             self._throttled(visit, outcome)
         elif isinstance(outcome, o.Unauthorized):
             self._refused(visit, outcome)
-        elif reply.status >= 500:
-            visit.budget.failed(f"HTTP {reply.status}")
         else:
-            visit.budget.succeeded()
-        return outcome
+            return False
+        return True
 
     def _not_signed_in(self, visit: Visit, error: SignInError) -> o.Throttled | o.Unauthorized | o.Retry:
         """What a failed login means for the step and the account."""
@@ -362,19 +386,6 @@ class Stepper:
         told = f"{reason} It is tried again every {TLS_PAUSE_S / 60:.0f} minutes."
         return self._refused(visit, o.Unauthorized(told), PausedBy.TLS)
 
-    def _cleaned(self, outcome: o.Outcome) -> o.Outcome:
-        """The outcome with every secret taken out of what it quotes."""
-        match outcome:
-            case o.Unmapped(excerpt=excerpt):
-                return replace(outcome, excerpt=self._clean(excerpt))
-            case (
-                o.Unsent() | o.Unknown() | o.Absent() | o.Undecidable() | o.LinksExpired() | o.Gone() | o.Retry()
-                | o.NotYet() | o.Throttled() | o.Unauthorized() | o.StorageFull() | o.Refused() | o.DeadlinePassed()
-            ):  # fmt: skip
-                return replace(outcome, reason=self._clean(outcome.reason))
-            case _:
-                return outcome
-
 
 _STEPS: Mapping[State, Callable[[Stepper, Visit], Awaitable[o.Outcome]]] = {
     State.QUEUED: Stepper._begin,
@@ -385,16 +396,3 @@ _STEPS: Mapping[State, Callable[[Stepper, Visit], Awaitable[o.Outcome]]] = {
     State.CLEANING: Stepper._clean_up,
     State.CANCELLING: Stepper._cancel,
 }
-
-
-def _unkept(request: WireRequest, answer: o.Inline, why: o.Outcome) -> o.Outcome:
-    """What becomes of an answer at once that did not land: it is asked for again where asking was all that was done."""
-    if request.method == "GET":
-        return o.Ready((Link(request.url, answer.label),), answer.status)
-    return o.Unknown(f"the answer could not be kept: {getattr(why, 'reason', '')}")
-
-
-def _place_of(error: Exception) -> str:
-    """Where an exception was raised, as file and line: enough to find it, without the values that a traceback holds."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown place"

@@ -59,14 +59,28 @@ def test_json_that_is_cut_short_is_no_file() -> None:
     assert isinstance(operation.read_poll(job_with(), reply_of(200, {"finished": True}), NOW), Inline)
 
 
-def test_a_body_over_the_limit_is_fetched_again_as_a_stream() -> None:
-    """Only its beginning was kept, so the same URL becomes the link."""
+def test_a_body_over_the_limit_is_the_file_all_the_same() -> None:
+    """Only its beginning is here; whoever lands it streams the rest of this very reply."""
     spec = INLINE.replace(
         'word = "status"\nwords = { pending = "pending", done = "ready" }', 'status = 200\nthen = "ready"'
     )
     reply = WireReply(200, {}, b"a,b\n", truncated=True)
-    ready = operation_of(spec).read_poll(job_with(), reply, NOW)
-    assert ready == Ready((Link(f"{BASE}/reports/42", "42"),), None)
+    assert operation_of(spec).read_poll(job_with(), reply, NOW) == Inline("report", None, None, None)
+
+
+def test_headers_of_a_file() -> None:
+    """They are templates, and go with every download; inline with poll and submit, where those lack them."""
+    headers = 'headers = { Accept = "text/csv", X-Job = "${handle}", X-None = "${params.none}" }\n'
+    submit = SUBMIT.replace('"Report"\n', '"Report"\nparams.none = { help = "x", required = false }\n')
+    spec = HEAD + submit + POLL
+    named = operation_of(spec + "[operations.report.results]\nurl = '/file'\n" + headers)
+    assert named.file_headers(job_with()) == {"Accept": "text/csv", "X-Job": "42"}
+    assert "Accept" not in named.poll(job_with()).headers
+    inline = operation_of(INLINE + 'headers = { Accept = "text/csv" }\n')
+    assert inline.poll(job_with()).headers["Accept"] == "text/csv"
+    polled = INLINE.replace("report.poll]\n", 'report.poll]\nheaders = { accept = "x/y" }\n', 1)
+    own = operation_of(polled + 'headers = { Accept = "text/csv" }\n')
+    assert own.poll(job_with()).headers == {"accept": "x/y"}
 
 
 def test_a_submit_may_be_answered_at_once() -> None:
@@ -91,11 +105,9 @@ def test_a_submit_may_be_answered_at_once() -> None:
         operation.poll(job_with())
     whole = operation_of(spec.replace('json = "success", then', "status = 200, then", 1))
     cut = WireReply(200, {}, b"[", truncated=True)
-    again = Ready((Link("https://api.example.com/v1/stats", "report"),))
-    for one in (whole, operation):
-        assert one.read_submit(job_with(None), cut, NOW) == again
     posted = operation_of(spec.replace('method = "GET"', 'method = "POST"'))
-    assert isinstance(posted.read_submit(job_with(None), cut, NOW), Refused)
+    for one in (whole, operation, posted):
+        assert one.read_submit(job_with(None), cut, NOW) == Inline("report", None, None, None)
 
 
 LISTED = (

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from app.domain.manifest import file_name, folder_of
-from app.storage.base import ChecksumError, Landing, StorageError
+from app.storage.base import ChecksumError, Landed, Landing, StorageError
 from tests.storage.conftest import Shelf
 
 KEY = "shop/statistics/2026/01/31/7/result.csv"
@@ -241,3 +241,38 @@ async def test_a_copy_of_nothing(shelf: Shelf) -> None:
     with pytest.raises(StorageError, match="Could not"):
         await shelf.storage.copy(KEY, KEY.replace("/7/", "/8/"))
     assert (shelf.listing(), shelf.unfinished()) == ([], 0)
+
+
+async def test_measuring(shelf: Shelf) -> None:
+    """What is there now counts, not what was written: size and checksum are those of every byte."""
+    await shelf.storage.put(KEY, SMALL)
+    measured = await shelf.storage.measure(KEY)
+    assert measured == Landed(len(SMALL), sha256(SMALL))
+    await shelf.storage.put(KEY, SMALL[::-1])
+    assert await shelf.storage.measure(KEY) == Landed(len(SMALL), sha256(SMALL[::-1]))
+    assert await shelf.storage.measure(KEY + ".none") is None
+    assert await shelf.storage.measure(KEY + "/none") is None
+
+
+async def test_listing_and_removing(shelf: Shelf) -> None:
+    """The files of one folder only, without what lies beside or below it; what is not there is removed already."""
+    folder = KEY.rpartition("/")[0]
+    names = ["001-a.csv", "002-b.csv", "manifest.json"]
+    for name in names:
+        await shelf.storage.put(f"{folder}/{name}", b"x")
+    beside = [f"{folder}0/c.csv", f"{folder}/below/d.csv"]
+    for key in beside:
+        await shelf.storage.put(key, b"x")
+    assert list(await shelf.storage.list(folder)) == [f"{folder}/{name}" for name in names]
+    for _ in range(2):
+        await shelf.storage.remove(f"{folder}/002-b.csv")
+    assert list(await shelf.storage.list(folder)) == [f"{folder}/001-a.csv", f"{folder}/manifest.json"]
+    assert await shelf.storage.list(f"{folder}/none") == []
+    assert set(beside) <= set(shelf.listing())
+
+
+@pytest.mark.parametrize("call", ["measure", "list", "remove"])
+async def test_no_key_leads_out(shelf: Shelf, call: str) -> None:
+    """Above the root nothing is looked at and nothing removed."""
+    with pytest.raises(StorageError):
+        await getattr(shelf.storage, call)("../x")

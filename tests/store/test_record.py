@@ -55,6 +55,21 @@ async def test_artifacts_are_replaced_by_number(scene: Scene) -> None:
     assert await scene.jobs.artifacts(job.id) == [artifact(0), again, artifact(2)]
 
 
+async def test_files_of_earlier_lists_are_forgotten(scene: Scene) -> None:
+    """With the last file's number the list ends; what an earlier visit recorded beyond it goes, in the same commit."""
+    job, other = [await scene.accepted(await scene.polling(name), o.Ready()) for name in "ab"]
+    for one in (job, other):
+        failed = scene.update(one, o.Retry("broken"))
+        landed = replace(failed, update=replace(failed.update, artifacts=(artifact(0), artifact(1), artifact(7))))
+        assert (await scene.jobs.record([landed], OWNER)).accepted == {one.id}
+    named = artifact(1, identity="ab" * 32)
+    await scene.accepted(await scene.stored(job), o.Stored((artifact(0), named)))
+    assert await scene.jobs.artifacts(job.id) == [artifact(0), named]
+    assert len(await scene.jobs.artifacts(other.id)) == 3
+    await scene.accepted(await scene.stored(other), o.Stored(()))
+    assert await scene.jobs.artifacts(other.id) == []
+
+
 @pytest.mark.parametrize("outcome", [o.Pending("running"), o.Ready()], ids=["staying", "moving"])
 async def test_fence_refuses_what_is_stale(scene: Scene, outcome: o.Outcome) -> None:
     """A passed version, a passed epoch or another owner writes nothing: no job, no history, no artifact."""

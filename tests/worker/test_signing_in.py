@@ -78,7 +78,7 @@ async def workshop(database: Database, folder: Path, job: Job) -> AsyncIterator[
                 client, account.session, budget=budget, clock=clock, rand=Random(1), log=log, lane=1, account="shop"
             )
             stepper = Stepper(
-                Fetcher(LocalStorage(folder, threads), jobs, clock, Narrator(log, clock, jobs)),
+                Fetcher(LocalStorage(folder, threads), jobs, clock, Narrator(log, clock, jobs), rand=Random(1)),
                 jobs,
                 clock=clock,
                 rand=Random(1),

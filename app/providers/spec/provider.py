@@ -138,8 +138,6 @@ class OperationSpec(Table):
         for poll in self.poll:
             if not any("ready" in (rule.then, *rule.words.values()) for rule in poll.rules):
                 raise ValueError("poll needs a rule that says when the job is ready")
-            if inline and poll.method != "GET":
-                raise ValueError("results that are inline need a poll by GET, because a large one is fetched again")
         return self
 
     def _check_without_submit(self) -> None:

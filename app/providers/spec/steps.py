@@ -215,7 +215,7 @@ class ResolveSpec(RequestSpec):
     """A request whose reply names the file."""
 
     link: Picks = Field(min_length=1)
-    gzip: Picks = Field(default=(), description="true where the file is packed by gzip; it lands unpacked")
+    gzip: Picks = Field(default=(), description="true where gzip may have packed the file; it lands unpacked")
 
 
 class PageSpec(RequestSpec):
@@ -268,9 +268,17 @@ class FilesSpec(Table):
     count: Expression | None = Field(default=None, description="records in the file")
     size: Expression | None = Field(default=None, description="bytes in the file")
     media_type: Expression | None = None
-    sha256: Expression | None = Field(default=None, description="in hexadecimal")
-    md5: Expression | None = Field(default=None, description="in hexadecimal")
-    gzip: Expression | None = Field(default=None, description="true where the file is packed by gzip")
+    sha256: Expression | None = Field(default=None, description="in hexadecimal or Base64")
+    md5: Expression | None = Field(default=None, description="in hexadecimal or Base64")
+    gzip: Expression | None = Field(
+        default=None, description="true where gzip may have packed the file; it lands unpacked"
+    )
+
+
+_OF_THE_DOWNLOAD = frozenset(
+    {"accept-encoding", "connection", "content-length", "host", "if-match", "if-modified-since", "if-none-match"}
+    | {"if-range", "if-unmodified-since", "range", "te", "transfer-encoding"}
+)
 
 
 class ResultsSpec(Variant):
@@ -280,7 +288,9 @@ class ResultsSpec(Variant):
     request.
 
     ``send_auth`` says whether the account's credentials go with the download, which they do to the provider's own
-    origin only; with ``files`` it may be a JMESPath expression on the reply. ``label`` names the one file.
+    origin only; with ``files`` it may be a JMESPath expression on the reply. ``label`` names the one file. ``headers``
+    go with every download, and with ``inline`` with the poll and the submit whose reply is the file; to other origins
+    go only those that say nothing of the account, such as Accept.
     """
 
     inline: Literal[True] | None = None
@@ -291,6 +301,7 @@ class ResultsSpec(Variant):
     label: Text | None = None
     send_auth: bool = True
     send_auth_if: Expression | None = Field(default=None, description="JMESPath on the reply that lists the files")
+    headers: Mapping[HeaderName, str] = Field(default={}, description="sent with every download, such as Accept")
     rules: Items[FileRule] = ()
 
     @model_validator(mode="after")
@@ -301,6 +312,11 @@ class ResultsSpec(Variant):
             raise ValueError("needs exactly one of inline, url, files, pages and resolve")
         if self.pages is not None and (self.rules or not self.send_auth):
             raise ValueError("rules and send_auth are for files; pages have rules of their own, and are always signed")
+        if self.pages is not None and self.headers:
+            raise ValueError("headers are for files; a request for pages has headers of its own, in pages.headers")
+        own = sorted(name for name in self.headers if name.lower() in _OF_THE_DOWNLOAD)
+        if own:
+            raise ValueError(f"headers may not have {', '.join(own)}, which a download sets itself: take it out")
         if self.files and self.label is not None:
             raise ValueError("label names one file; a list of files has its own")
         if self.send_auth_if is not None and not self.files:

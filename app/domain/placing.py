@@ -1,0 +1,32 @@
+"""Numbers and keys for files of which some have landed already: nothing that is kept is moved or written over."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from app.domain.manifest import Artifact
+
+
+def places(
+    kept: Mapping[int, Artifact], total: int, key_of: Callable[[int, int], str]
+) -> Iterator[tuple[int, int, str]]:
+    """For each file that is not kept: its place in the list, and the number and key under which it lands.
+
+    The number is the place where that is free. A kept file that has moved in the list holds its number and its key
+    until all files are there; whoever wants them takes the next number that nobody has.
+
+    Args:
+        kept: the files that have landed already, by their place in the list now.
+        total: how many files there are.
+        key_of: the key of a file by its place in the list and its number.
+    """
+    numbers = {one.number for one in kept.values()}
+    keys = {one.key for one in kept.values()}
+    for place in range(total):
+        if place in kept:
+            continue
+        number = place
+        while number in numbers or key_of(place, number) in keys:
+            number = max(number + 1, total)
+        numbers.add(number)
+        key = key_of(place, number)
+        keys.add(key)
+        yield place, number, key

@@ -1,0 +1,89 @@
+"""Hosts of files that asked to be left alone: closed for downloads until then, while everything else goes on.
+
+A host that is not the provider's own origin says nothing about the account when it answers 429 or 503. So only the
+downloads from it wait, those of all jobs of the account. This is kept in memory: after a restart such a host is asked
+once more.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+
+from app.clock import Clock
+from app.domain.schedule import Backoff
+from app.transport.errors import HostClosedError
+
+_UNASKED = Backoff(base_s=5.0, factor=2.0, cap_s=300.0)
+_SHORTEST_S = 1.0
+_FORGET_AFTER_S = 2 * _UNASKED.cap_s
+_MANY = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """Until when a host is closed (epoch seconds), why, and how many times in a row it did not say for how long."""
+
+    until: float
+    reason: str
+    unasked: int
+
+    def __str__(self) -> str:
+        moment = datetime.fromtimestamp(self.until, UTC)
+        return f"closed for downloads until {moment:%Y-%m-%dT%H:%M:%SZ}: {self.reason}"
+
+
+class Hosts:
+    """Which hosts are closed, for each account by itself.
+
+    Args:
+        clock: the time.
+        rand: spreads the delays.
+    """
+
+    def __init__(self, clock: Clock, rand: Random) -> None:
+        self._clock = clock
+        self._rand = rand
+        self._closings: dict[tuple[str, str], Closing] = {}
+
+    def throttled(self, account: str, origin: str, retry_after_s: float | None, reason: str) -> Closing:
+        """Close a host for as long as it asks, or by a growing delay of our own where it does not say.
+
+        Several downloads that were under way together say the same thing; only the first of them makes the delay grow.
+
+        Args:
+            account: whose downloads wait.
+            origin: scheme, host and port.
+            retry_after_s: what the host asked for, floor and cap applied already.
+            reason: what it said.
+        """
+        now, before = self._clock.now(), self._closings.get((account, origin))
+        if retry_after_s is None and before is not None and now < before.until:
+            return before
+        recent = before is not None and now < before.until + _FORGET_AFTER_S
+        unasked = before.unasked if before is not None and recent else 0
+        if retry_after_s is None:
+            delay_s, unasked = _UNASKED.delay(unasked, self._rand), unasked + 1
+        else:
+            delay_s = max(retry_after_s, _SHORTEST_S)
+        until = max(now + delay_s, before.until if before is not None else 0.0)
+        closing = Closing(until, f"{origin} asked for it, {reason}", unasked)
+        self._closings[account, origin] = closing
+        self._forget(now)
+        return closing
+
+    def served(self, account: str, origin: str) -> None:
+        """A host gave a file: its delays begin anew. A closing that is in force stays."""
+        before = self._closings.get((account, origin))
+        if before is not None and before.until <= self._clock.now():
+            del self._closings[account, origin]
+
+    def check(self, account: str, origin: str) -> None:
+        """Raise ``HostClosedError`` where the host is closed."""
+        closing = self._closings.get((account, origin))
+        if closing is not None and (wait_s := closing.until - self._clock.now()) > 0:
+            raise HostClosedError(str(closing), wait_s)
+
+    def _forget(self, now: float) -> None:
+        """Keep the memory small: what has been open for long says nothing any more."""
+        if len(self._closings) > _MANY:
+            self._closings = {key: one for key, one in self._closings.items() if now < one.until + _FORGET_AFTER_S}

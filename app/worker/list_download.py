@@ -1,0 +1,165 @@
+"""Downloading the files of one list: each by itself, the good ones kept when others fail."""
+
+from collections.abc import Callable, Iterable, MutableMapping, MutableSequence, Sequence
+from dataclasses import dataclass
+
+from app.clock import Clock
+from app.domain import outcome as o
+from app.domain.gravity import closes_account, ends_download, gravest
+from app.domain.identity import part_number
+from app.domain.job import Job
+from app.domain.manifest import Artifact
+from app.domain.wire import Link
+from app.providers.interpreter import BoundOperation
+from app.providers.urls import origin_of
+from app.storage.base import Landed
+from app.transport.errors import AccountPausedError, HostClosedError
+from app.worker.download import Downloaded, Downloader
+from app.worker.hosts import Hosts
+from app.worker.narrator import Narrator
+from app.worker.session import SignedClient, SignInError
+from app.worker.source import FileSource
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the downloads of all jobs share."""
+
+    downloader: Downloader
+    hosts: Hosts
+    clock: Clock
+    narrator: Narrator
+
+
+class ListDownload:
+    """The files of one job in one visit.
+
+    Args:
+        parts: what all downloads share.
+        job: the job.
+        operation: reads the heads of file replies.
+        client: the way to the files.
+        links: all files, in the provider's order.
+        names: the identity of each.
+        landed: every artifact is appended as soon as it is durable.
+        weigh: called at once with the outcome of each file that did not land.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        job: Job,
+        operation: BoundOperation,
+        client: SignedClient,
+        *,
+        links: Sequence[Link],
+        names: Sequence[str],
+        landed: MutableSequence[Artifact],
+        weigh: Callable[[o.Outcome], object],
+    ) -> None:
+        self._parts = parts
+        self._job = job
+        self._operation = operation
+        self._client = client
+        self._links = links
+        self._names = names
+        self._landed = landed
+        self._weigh = weigh
+        self._source = FileSource(client, operation.file_headers(job), self._check_host)
+
+    async def land(
+        self, missing: Iterable[tuple[int, int, str]], placed: MutableMapping[int, Artifact]
+    ) -> o.Outcome | None:
+        """Land files.
+
+        Args:
+            missing: of each its place in the list, its number and its key.
+            placed: takes what has landed, by its place in the list.
+
+        Returns:
+            What became of those that did not land, as one outcome; ``None`` where all did.
+
+        Raises:
+            SignInError, AccountPausedError: nothing could be asked of the provider, and no file says anything graver.
+        """
+        failures: list[o.Outcome] = []
+        waits: list[o.NotYet] = []
+        unasked: SignInError | AccountPausedError | None = None
+        for place, number, key in missing:
+            own = self._client.owns(self._links[place].url)
+            if own and (unasked is not None or any(map(closes_account, failures))):
+                continue
+            try:
+                if not own:
+                    # Before the landing is opened, which may mean to read a large part again.
+                    self._check_host(self._links[place].url)
+                got = await self._land(place, number, key)
+            except HostClosedError as error:
+                waits.append(o.NotYet(str(error), error.wait_s))
+                continue
+            except (SignInError, AccountPausedError) as error:
+                unasked = error
+                continue
+            if isinstance(got, Artifact):
+                placed[place] = got
+            elif isinstance(got, o.Retry) and got.host is not None:
+                waits.append(self._close(got.host, got))
+            else:
+                self._weigh(got)
+                failures.append(got)
+                if ends_download(got):
+                    break
+        worst = gravest(failures, landed=bool(self._landed))
+        if unasked is not None and not isinstance(worst, o.StorageFull | o.Unauthorized | o.Throttled):
+            raise unasked
+        # A host that stays closed for longer is not asked before its time, whenever the job is visited.
+        return worst or min(waits, key=lambda one: one.retry_after_s or 0.0, default=None)
+
+    async def _land(self, place: int, number: int, key: str) -> Artifact | o.Outcome:
+        link, identity = self._links[place], self._names[place]
+        got = await self._parts.downloader.download(
+            self._job, self._operation, self._source, link, key=key, number=part_number(identity)
+        )
+        if not isinstance(got, Downloaded):
+            return got
+        artifact = artifact_of(
+            self._parts.clock.now(),
+            link,
+            got.landed,
+            number=number,
+            key=key,
+            media_type=got.media_type,
+            identity=identity,
+        )
+        self._landed.append(artifact)
+        self._parts.narrator.landed(self._job, artifact, got.resumed_from)
+        self._parts.hosts.served(self._job.account, origin_of(link.url))
+        return artifact
+
+    def _check_host(self, url: str) -> None:
+        self._parts.hosts.check(self._job.account, origin_of(url))
+
+    def _close(self, host: str, busy: o.Retry) -> o.NotYet:
+        """Close the host of a file for a while."""
+        asked = busy.retry_after_s
+        wait_s = None if asked is None else self._operation.policy.clamp(asked)
+        closing = self._parts.hosts.throttled(self._job.account, host, wait_s, busy.reason)
+        return o.NotYet(str(closing), max(0.0, closing.until - self._parts.clock.now()))
+
+
+def artifact_of(
+    now: float, link: Link, landed: Landed, *, number: int, key: str, media_type: str | None, identity: str
+) -> Artifact:
+    """The artifact of a file that has just landed."""
+    return Artifact(
+        number=number,
+        name=key.rsplit("/", 1)[-1],
+        label=link.label,
+        key=key,
+        size=landed.size,
+        sha256=landed.sha256,
+        media_type=media_type or "application/octet-stream",
+        landed_at=now,
+        count=link.count,
+        identity=identity,
+    )

@@ -1,0 +1,67 @@
+"""Where the bytes of a file come from: a request of its own, or the reply that a poll or a submit has just brought."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
+from typing import Protocol
+
+from app.domain.wire import WireRequest
+from app.transport.client import Begun, StreamReply
+from app.transport.errors import LostReplyError
+from app.worker.session import SignedClient
+
+
+class Source(Protocol):
+    """What a download asks for a file."""
+
+    def stream(self, request: WireRequest, *, send_auth: bool) -> AbstractAsyncContextManager[StreamReply]:
+        """Send ``request`` and give the reply as a stream; see :meth:`app.worker.session.SignedClient.stream`."""
+
+
+class FileSource:
+    """Files by requests of their own.
+
+    Args:
+        client: the way to the provider.
+        headers: what the spec adds to every download; those of the download itself come before them.
+        may_ask: called with the URL before each request to a host that is not the provider's own origin; what it
+            raises comes out of ``stream``.
+    """
+
+    def __init__(self, client: SignedClient, headers: Mapping[str, str], may_ask: Callable[[str], None]) -> None:
+        self._client = client
+        self._headers = headers
+        self._may_ask = may_ask
+
+    def stream(self, request: WireRequest, *, send_auth: bool) -> AbstractAsyncContextManager[StreamReply]:
+        """See :class:`Source`."""
+        return self._client.stream(_with_headers(request, self._headers), send_auth=send_auth, may_ask=self._may_ask)
+
+
+class InlineSource:
+    """The reply that has just come, and nothing after it.
+
+    Where a download would ask again, the next poll or submit asks instead: only its rules can say that a reply is the
+    file and not a word about it.
+
+    Args:
+        begun: the reply, of which only the beginning has been read.
+    """
+
+    def __init__(self, begun: Begun) -> None:
+        self._begun: Begun | None = begun
+
+    def stream(self, request: WireRequest, *, send_auth: bool) -> AbstractAsyncContextManager[StreamReply]:  # noqa: ARG002  # the request has been sent already
+        """The reply at hand; see :class:`Source`."""
+        begun, self._begun = self._begun, None
+        if begun is None:
+            raise LostReplyError("The reply is not the whole file, and the file is asked for anew.")
+        return nullcontext(begun.stream)
+
+
+def _with_headers(request: WireRequest, more: Mapping[str, str]) -> WireRequest:
+    if not more:
+        return request
+    own = {name.lower() for name in request.headers}
+    added = {name: value for name, value in more.items() if name.lower() not in own}
+    return replace(request, headers={**added, **request.headers})

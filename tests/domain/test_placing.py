@@ -1,0 +1,52 @@
+"""Numbers and keys of new files beside those that are kept."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.manifest import Artifact
+from app.domain.placing import places
+
+
+def artifact(number: int, key: str | None = None) -> Artifact:
+    """A file that has landed."""
+    return Artifact(number, "x", "x", key or f"k/{number}", 1, "00", "a/b", 1.0)
+
+
+def key_of(_: int, number: int) -> str:
+    """The key that a number gives."""
+    return f"k/{number}"
+
+
+def test_a_place_is_the_number_where_it_is_free() -> None:
+    """So it is in every first download."""
+    assert list(places({}, 3, key_of)) == [(0, 0, "k/0"), (1, 1, "k/1"), (2, 2, "k/2")]
+
+
+def test_a_kept_file_holds_its_number() -> None:
+    """Whoever stands in its old place gets another one, that is no place of the list."""
+    assert list(places({1: artifact(0)}, 2, key_of)) == [(0, 2, "k/2")]
+    assert list(places({2: artifact(0), 0: artifact(3)}, 3, key_of)) == [(1, 1, "k/1")]
+
+
+def test_a_kept_key_is_not_written_over() -> None:
+    """Even where another number made it."""
+    assert list(places({0: artifact(7, "k/1")}, 2, key_of)) == [(1, 2, "k/2")]
+
+
+@given(
+    st.integers(1, 8).flatmap(
+        lambda total: st.tuples(
+            st.just(total), st.dictionaries(st.integers(0, total - 1), st.integers(0, 12), max_size=total)
+        )
+    )
+)
+def test_nothing_collides(given_: tuple[int, dict[int, int]]) -> None:
+    """No number and no key is used twice, whatever is kept where."""
+    total, at = given_
+    kept = {place: artifact(number) for number, place in {number: place for place, number in at.items()}.items()}
+    made = list(places(kept, total, key_of))
+    assert [place for place, _, _ in made] == [place for place in range(total) if place not in kept]
+    numbers = [number for _, number, _ in made] + [one.number for one in kept.values()]
+    keys = [key for _, _, key in made] + [one.key for one in kept.values()]
+    assert len(set(numbers)) == total
+    assert len(set(keys)) == total

@@ -20,10 +20,11 @@ class Intended:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The provider took the submit and named the remote job."""
+    """The provider took the submit and named the remote job; ``exact`` is as in ``Pending``."""
 
     handle: str
     retry_after_s: float | None = None
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +71,16 @@ class Undecidable:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The remote job is not ready. ``handle`` is the handle as this reply gave it, where it did."""
+    """The remote job is not ready. ``handle`` is the handle as this reply gave it, where it did.
+
+    ``exact`` says that ``retry_after_s`` replaces our own schedule; else it is only a "not before".
+    """
 
     status: str | None = None
     progress: str | None = None
     retry_after_s: float | None = None
     handle: str | None = None
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +164,14 @@ class LeftAlone:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A passing fault: the same step again, later."""
+    """A passing fault: the same step again, later.
+
+    ``unreadable`` says that the provider's reply made no sense, such as a page of HTML where JSON was promised.
+    """
 
     reason: str
     retry_after_s: float | None = None
+    unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

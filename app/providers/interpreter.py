@@ -49,9 +49,8 @@ from app.providers.defaults import (
     provider_trouble,
     unaccepted_submit,
 )
-from app.providers.extract import as_text
 from app.providers.faults import UnsendableError
-from app.providers.headers import parse_retry_after, retry_after
+from app.providers.headers import retry_after
 from app.providers.messages import Messages
 from app.providers.operation import Choice, Ending, Poll, S, Steps, Submit
 from app.providers.pages import PageReader
@@ -61,6 +60,7 @@ from app.providers.rules import READY, Verdict
 from app.providers.sharing import Sharing
 from app.providers.spec.provider import OperationSpec
 from app.providers.urls import origin_of
+from app.providers.waits import NOT_BEFORE
 
 Submitted: TypeAlias = Accepted | Duplicate | Inline | Ready | Throttled | Unauthorized | Refused | Unsent | Unknown
 Polled: TypeAlias = Pending | Ready | Inline | Empty | Gone | Unmapped | Retry | Throttled | Unauthorized | Refused
@@ -147,7 +147,9 @@ class BoundOperation:
             return Duplicate(handle)
         if handle is None:
             return Unknown(self.messages.nameless(reading))
-        return Accepted(handle, wait_s)
+        poll = self.steps.poll.of(job)
+        wait = (NOT_BEFORE if poll is None else poll.waits).in_header(reading, now)
+        return Accepted(handle, wait.seconds, wait.exact)
 
     def poll(self, job: Job) -> WireRequest:
         """The request that asks after the remote job."""
@@ -287,7 +289,7 @@ class BoundOperation:
 
     def _polled_by_default(self, reading: Reading, verdict: Verdict | None, now: float) -> Polled:
         if reading.malformed and is_success(reading.status):
-            return Retry(self.messages.unread(reading))
+            return Retry(self.messages.unread(reading), unreadable=True)
         if reading.status in (404, 410):
             return Gone(self.messages.reason(reading))
         if 400 <= reading.status < 600:
@@ -295,10 +297,8 @@ class BoundOperation:
         return Unmapped(self.messages.unmapped(reading, verdict.word if verdict is not None else None))
 
     def _pending(self, step: Poll, reading: Reading, verdict: Verdict, now: float) -> Pending:
-        said = as_text(step.retry_after(reading))
-        in_body = None if said is None else parse_retry_after(said, reading.headers.get("date"), now)
-        wait_s = retry_after(reading.headers, now) if in_body is None else in_body
-        return Pending(verdict.word, step.progress(reading), wait_s, step.handle(reading))
+        wait = step.waits.of(reading, now)
+        return Pending(verdict.word, step.progress(reading), wait.seconds, step.handle(reading), wait.exact)
 
     def _ready(self, job: Job, step: Poll, reading: Reading, verdict: Verdict) -> Polled:
         results = self.steps.results.of(job)
@@ -309,7 +309,7 @@ class BoundOperation:
             return Ready((results.link(job, step.build(job, None).url),), verdict.word)
         if results.inline and "json" in (self.media_type or "") and reading.document() is None and reading.malformed:
             # What was promised as JSON and is none is a broken reply, whatever a rule has found in its text.
-            return Retry(self.messages.unread(reading))
+            return Retry(self.messages.unread(reading), unreadable=True)
         if results.inline:
             return self._inline(job, results, reading, verdict.word, step.handle(reading))
         if results.listed is None:
@@ -318,7 +318,7 @@ class BoundOperation:
         if links is not None:
             return Ready(links, verdict.word)
         if reading.malformed:
-            return Retry(self.messages.unread(reading))
+            return Retry(self.messages.unread(reading), unreadable=True)
         return Unmapped(self.messages.unmapped(reading, verdict.word))
 
     def _trouble(self, reading: Reading, now: float) -> Trouble:

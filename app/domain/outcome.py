@@ -1,6 +1,6 @@
 """Outcomes: what one step learned. Expected replies of the outside are values here, never exceptions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from app.domain.manifest import Artifact
@@ -128,9 +128,13 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class LinksExpired:
-    """The links no longer serve; fresh ones are to be had by polling."""
+    """The links do not serve; fresh ones are to be had by polling.
+
+    ``progressed`` says that a file has landed meanwhile, or that a download came further than the one before.
+    """
 
     reason: str
+    progressed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +175,7 @@ class Retry:
 
     reason: str
     retry_after_s: float | None = None
-    unreadable: bool = False
+    unreadable: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,8 +158,9 @@ def ask_for_links(visit: Visit) -> Job:
     there must have been, because nobody may have served the lane for long.
     """
     job, policy = visit.job, visit.policy
-    expiries, expired_at = job.expiries + 1, visit.now if job.expired_at is None else job.expired_at
-    lasted_s = visit.now - expired_at
+    if job.expired_at is None or visit.outcome.progressed:
+        job = job.but(expiries=0, expired_at=visit.now)
+    expiries, lasted_s = job.expiries + 1, visit.now - (job.expired_at or visit.now)
     if lasted_s >= policy.links_expire_s and expiries >= _FEWEST_EXPIRIES:
         told = f"for {lasted_s:.0f} s no link to the files served, {expiries} times in a row: {because(visit)}"
         return finish(visit, State.FAILED, told)
@@ -168,7 +169,7 @@ def ask_for_links(visit: Visit) -> Job:
         due_at=visit.now + visit.retry_in(job.expiries),
         fetches=max(0, job.fetches - 1),
         expiries=expiries,
-        expired_at=expired_at,
+        expired_at=job.expired_at,
         links=(),
         reason=because(visit),
     )

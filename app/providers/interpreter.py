@@ -137,11 +137,11 @@ class BoundOperation:
         effect = verdict.effect if verdict is not None else None
         wait_s = retry_after(reading.headers, now)
         if verdict is not None and effect is not None and effect in _SUBMIT_ENDS:
-            return _SUBMIT_ENDS[effect](verdict.tell(self.messages.reason(reading)), wait_s)
+            return _SUBMIT_ENDS[effect](verdict.tell(self.messages.of_submit(reading)), wait_s)
         if effect == "ready" or (effect is None and is_success(reading.status) and self._is_large_answer(job, reading)):
             return self._answered_at_once(job, step, reading, verdict.word if verdict is not None else None)
         if effect is None and not is_success(reading.status):
-            return unaccepted_submit(reading.status, self.messages.reason(reading), wait_s)
+            return unaccepted_submit(reading.status, self.messages.of_submit(reading), wait_s)
         handle = step.handle(reading)
         if effect == "duplicate":
             return Duplicate(handle)

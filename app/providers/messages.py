@@ -21,9 +21,12 @@ class Messages:
         self._redact = redact
 
     def reason(self, reading: Reading) -> str:
-        """The status and what the provider says of it: ``HTTP 400: unknown period``; of a redirect, where it leads."""
-        said = self._said(reading) or excerpt(reading, self._redact) or self._phrase(reading)
-        return f"{_told(reading, said)}{self._destination(reading)}"
+        """The status and what the provider says of it: ``HTTP 400: unknown period``."""
+        return _told(reading, self._said(reading) or excerpt(reading, self._redact) or self._phrase(reading))
+
+    def of_submit(self, reading: Reading) -> str:
+        """The same of a reply to a submit; of a redirect with where it leads, which may be the remote job."""
+        return f"{self.reason(reading)}{self._destination(reading)}"
 
     def of_login(self, reading: Reading) -> str:
         """The same of a reply to a login. A 2xx is not quoted: a token may stand anywhere in it."""
@@ -49,12 +52,13 @@ class Messages:
 
     def nameless(self, reading: Reading) -> str:
         """Why a reply to a submit does not do: it names no remote job."""
-        return self.unread(reading) if reading.malformed else f"no remote job is named: {self.unmapped(reading)}"
+        what = self.unread(reading) if reading.malformed else f"no remote job is named: {self.unmapped(reading)}"
+        return f"{what}{self._destination(reading)}"
 
     def unmapped(self, reading: Reading, word: str | None = None) -> str:
         """What a reply of which no rule speaks looks like: its status, its word where it has one, and its beginning."""
         what = f"HTTP {reading.status}" if word is None else f"HTTP {reading.status}, status {self._redact(word)!r}"
-        return f"{what}: {excerpt(reading, self._redact)}".removesuffix(": ") + self._destination(reading)
+        return f"{what}: {excerpt(reading, self._redact)}".removesuffix(": ")
 
     def _destination(self, reading: Reading) -> str:
         """Where a redirect that was not followed leads, without what may be secret in it: query, fragment, user."""

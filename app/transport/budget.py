@@ -163,13 +163,20 @@ class Budget:
         self._breaker.probe()
         self.unpaused.set()
 
-    def reopen(self) -> None:
-        """End a closing because a person wants it: one request finds out whether the provider answers again."""
+    def reopen(self) -> bool:
+        """End a closing because a person wants it: one request finds out whether the provider answers again.
+
+        Returns:
+            Whether there was one, of the provider's or of the breaker's.
+        """
+        if not self.closed_until and self._breaker.closed:
+            return False
         self._closed_until = 0.0
         self._closed_reason = None
         self._throttles = 0
         self._breaker.probe()
         self._changed.set()
+        return True
 
     @property
     def paused(self) -> str | None:

@@ -110,7 +110,7 @@ def resume(session: Session, /, *, name: str, as_json: bool) -> None:
     elif closed:
         click.echo(f"account {name} is opened; it was {_until(closed[0])}: {printable(closed[0].closed_reason or '')}")
     else:
-        click.echo(f"account {name} was neither paused nor closed")
+        click.echo(f"account {name} was not paused")
 
 
 async def _ask(session: Session, wish: "Callable[[Desk], Awaitable[T]]") -> T:

@@ -125,8 +125,10 @@ class Lane:
 
     def state(self) -> LaneState:
         """What the next owner has to know of the budget."""
-        closed_until = self.budget.closed_until
-        return LaneState(self.hold.epoch, self.budget.snapshot(), closed_until, self.budget.closed_reason)
+        budget = self.budget
+        return LaneState(
+            self.hold.epoch, budget.snapshot(), budget.closed_until, budget.closed_reason, self._reopened_at
+        )
 
     def due_by(self, track: Track, due_at: float) -> None:
         """A job of this track is, or will be, due at that epoch second."""

@@ -90,10 +90,10 @@ def unknown(found: o.Outcome, policy: Policy = SURE) -> list[Update]:
     """Submits without a clear outcome, and what looking for the remote job has found, until nothing is sent again."""
     now, before, updates = NOW, job(State.QUEUED, handle=None), list[Update]()
     while before.state is State.QUEUED:
-        for outcome in (o.Intended("k"), o.Unknown("HTTP 303"), found):
-            update = advance(before, outcome, policy, now, Random(1))
-            before = update.job
-        updates.append(update)
+        for outcome in (o.Intended("k"), o.Unknown("HTTP 303")):
+            before = advance(before, outcome, policy, now, Random(1)).job
+        updates.append(advance(before, found, policy, now, Random(1)))
+        before = updates[-1].job
         now = before.due_at or now
     return updates
 

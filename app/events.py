@@ -81,6 +81,9 @@ _EVENTS = (
         "account": "account name", "by": "whose doing the pause was: credentials, tls or person", **_REASON,
         "paused_s": "seconds that it lasted; not there where another process ended it",
     }),
+    Event("account.reopened", "info", "A person has ended a closing of the account; one request tries it.", {
+        **_LANE, "reason": "why it was closed", "left_s": "seconds that it would have lasted; 0 for a breaker",
+    }),
     Event("schedule.ticked", "info", "A schedule has asked for its job.", {
         "schedule": "name of the schedule", "account": "account name", "job": "job number",
         "created": "false where another daemon was first", "late_s": "seconds after the tick",
@@ -127,6 +130,14 @@ _EVENTS = (
     }),
     Event("job.unmapped", "warning", "The provider gave a reply that no rule of the spec speaks of; polling goes on.", {
         **_STEP, **_REASON, "due_in_s": "seconds until the next poll",
+    }),
+    Event("job.stalled", "warning", "For long the provider has told nothing new of a remote job; polling goes on.", {
+        **_STEP, **_REASON, "still_s": "seconds since it last told anything new", "polls": "polls so far",
+        "due_in_s": "seconds until the next poll",
+    }),
+    Event("job.repeated", "warning", "A submit had no clear outcome, and is sent again where that is harmless.", {
+        **_STEP, **_REASON, "unknowns": "submits in a row without a clear outcome",
+        "due_in_s": "seconds until it is sent again",
     }),
     Event("job.waited", "debug", "The provider says: not ready yet.", {
         **_JOB, "status": "status word of the provider", "progress": "progress as the provider tells it",

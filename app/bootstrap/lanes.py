@@ -111,6 +111,7 @@ def lane_maker(bound: Bound, shared: Shared) -> Callable[[LaneRow, Hold], Lane]:
             storage_gate=shared.gate,
             answers=Answers(shared.jobs, shared.seams.storage, clock),
             remote=RemoteJobs(shared.jobs, row.id, limits.remote_jobs, clock),
+            reopened_at=shared.pauses.reopened_at(row.account),
         )
 
     return make_lane

@@ -17,6 +17,7 @@ from app.domain.job import State
 if TYPE_CHECKING:
     from app.desk import Desk, Standing
     from app.store.accounts import Pause
+    from app.store.lanes import LaneStatus
 
 T = TypeVar("T")
 
@@ -90,18 +91,26 @@ def pause(session: Session, /, *, name: str, reason: str | None, as_json: bool) 
 @config_option
 @pass_session
 def resume(session: Session, /, *, name: str, as_json: bool) -> None:
-    """End the pause of an account, whosever it is.
+    """End the pause of an account, whosever it is, and open it where it is closed for a while.
 
-    The deadlines of its live jobs move by as long as they have waited in it. The provider is tried with one request
-    before the others follow. The exit code is 2 where there is no such account, and 0 where it is not paused.
+    The deadlines of its live jobs move by as long as they have waited in a pause. The provider is tried with one
+    request before the others follow, within a look-out round. The exit code is 2 where there is no such account, and 0
+    where it is neither paused nor closed.
     """
-    standing, paused_s = asyncio.run(_ask(session, lambda desk: desk.resume(name)))
+
+    async def act(desk: "Desk") -> tuple[list["LaneStatus"], "Standing", float | None]:
+        closed = [lane for one in await desk.standings() if one.account == name for lane in one.closed]
+        return closed, *await desk.resume(name)
+
+    closed, standing, paused_s = asyncio.run(_ask(session, act))
     if as_json:
-        show_json({**_as_json(standing), "paused_s": paused_s})
-    elif paused_s is None:
-        click.echo(f"account {name} was not paused")
-    else:
+        show_json({**_as_json(standing), "paused_s": paused_s, "opened": [_closed_as_json(lane) for lane in closed]})
+    elif paused_s is not None:
         click.echo(f"account {name} is resumed after {duration(paused_s)}")
+    elif closed:
+        click.echo(f"account {name} is opened; it was {_until(closed[0])}: {printable(closed[0].closed_reason or '')}")
+    else:
+        click.echo(f"account {name} was not paused")
 
 
 async def _ask(session: Session, wish: "Callable[[Desk], Awaitable[T]]") -> T:
@@ -118,9 +127,12 @@ def _rows(standing: "Standing") -> Iterator[tuple[str, str, Text, str, str, str]
     elif not standing.closed:
         yield name, provider, Text("open", style="green"), "", "", jobs
     for lane in () if standing.pause else standing.closed:
-        until = f"closed until {moment(lane.closed_until)}" if lane.closed_until else "closed by its breaker"
-        yield name, provider, Text(until, style="yellow"), "", lane.closed_reason or "", jobs
+        yield name, provider, Text(_until(lane), style="yellow"), "", lane.closed_reason or "", jobs
         name = provider = jobs = ""
+
+
+def _until(lane: "LaneStatus") -> str:
+    return f"closed until {moment(lane.closed_until)}" if lane.closed_until else "closed by its breaker"
 
 
 def _counts(jobs: Mapping[State, int]) -> str:
@@ -137,12 +149,13 @@ def _as_json(standing: "Standing") -> dict[str, Any]:
         "name": standing.account,
         "provider": standing.provider,
         "paused": _pause_as_json(standing.pause),
-        "closed": [
-            {"lane": lane.id, "until": lane.closed_until or None, "reason": lane.closed_reason}
-            for lane in standing.closed
-        ],
+        "closed": [_closed_as_json(lane) for lane in standing.closed],
         "jobs": {state.value: number for state, number in standing.jobs.items()},
     }
+
+
+def _closed_as_json(lane: "LaneStatus") -> dict[str, Any]:
+    return {"lane": lane.id, "until": lane.closed_until or None, "reason": lane.closed_reason}
 
 
 def _pause_as_json(found: "Pause | None") -> dict[str, Any] | None:

@@ -38,12 +38,33 @@ class ScheduleTable(Table):
     deadline_s: Positive | None = Field(
         default=None, description="a job that takes more seconds has failed", examples=[86_400.0]
     )
+    stall_s: Positive | None = Field(
+        default=None, description="and so has one that shows no progress for so many", examples=[14_400.0]
+    )
+    links_expire_s: Positive | None = Field(
+        default=None, description="and one whose links to the files do not serve for so many", examples=[3600.0]
+    )
+    retry_after_floor_s: FromZero | None = Field(
+        default=None, description="a provider's Retry-After is never taken for fewer seconds …", examples=[1.0]
+    )
+    retry_after_cap_s: Positive | None = Field(default=None, description="… and never for more", examples=[3600.0])
+    most_unknown: Count | None = Field(
+        default=None, description="submits in a row with an unknown outcome before a person must decide", examples=[5]
+    )
 
     @model_validator(mode="after")
     def _interval_below_cap(self) -> Self:
         if self.interval_s is not None and self.cap_s is not None and self.cap_s < self.interval_s:
             raise ValueError("cap_s must not be below interval_s")
+        if _is_below(self.stall_s, self.cap_s or self.interval_s):
+            raise ValueError("stall_s must not be below cap_s or interval_s, or one poll could look like a stall")
+        if _is_below(self.retry_after_cap_s, self.retry_after_floor_s):
+            raise ValueError("retry_after_cap_s must not be below retry_after_floor_s")
         return self
+
+
+def _is_below(value: float | None, least: float | None) -> bool:
+    return value is not None and least is not None and value < least
 
 
 class AccountTable(Table):
@@ -66,7 +87,7 @@ class AccountTable(Table):
     )
     limits: LimitsTable = Field(default=LimitsTable(), description="what replaces the provider's own limits")
     schedule: ScheduleTable = Field(
-        default=ScheduleTable(), description="what replaces the provider's own polling times"
+        default=ScheduleTable(), description="what replaces the provider's own polling times and limits of patience"
     )
 
 

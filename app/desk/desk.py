@@ -226,6 +226,9 @@ class Desk:
     async def resume(self, account: str) -> tuple[Standing, float | None]:
         """End the pause of an account, whosever it is; its live jobs get the time back that they have waited.
 
+        What its provider or its breaker has closed for a while is opened too, by the owners of its lanes in their next
+        look-out round.
+
         Returns:
             How the account stands, and for how many seconds it was paused: ``None`` where it was not.
 
@@ -234,6 +237,7 @@ class Desk:
         """
         self._account(account)
         paused_s = await self._pauses.resume(account)
+        await self._pauses.reopen(account)
         return await self._standing(account), paused_s
 
     async def standings(self) -> list[Standing]:

@@ -78,6 +78,10 @@ def _event_of(update: Update) -> str:
             return "job.parked"
         case _ if isinstance(update.outcome, o.Unmapped):
             return "job.unmapped"
+        case _ if isinstance(update.outcome, o.Pending):
+            return "job.stalled"
+        case State.QUEUED if update.state_from is State.RECONCILING:
+            return "job.repeated"
         case state if isinstance(update.outcome, _TROUBLES) and state is update.state_from:
             return "job.troubled"
         case _:

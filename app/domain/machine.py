@@ -21,7 +21,7 @@ from random import Random
 from typing import TypeAlias
 
 from app.domain import outcome as o
-from app.domain import rules
+from app.domain import rules, submitting
 from app.domain.job import LIVE, Entry, Job, State
 from app.domain.manifest import Artifact
 from app.domain.schedule import Policy
@@ -107,30 +107,30 @@ _ANY_LIVE: Mapping[type[o.Outcome], _Rule] = {
 
 _BY_STATE: Mapping[State, Mapping[type[o.Outcome], _Rule | None]] = {
     State.QUEUED: {
-        o.Intended: rules.intend,
+        o.Intended: submitting.intend,
         o.Ready: rules.fetch_at_once,
         o.Stored: rules.stored,
         o.StorageFull: rules.later,
     },
     State.SUBMITTING: {
-        o.Accepted: rules.poll_from_now,
+        o.Accepted: submitting.poll_from_now,
         o.Stored: rules.stored_by_submit,
         o.Ready: rules.fetch_at_once,
-        o.Duplicate: rules.share,
-        o.Unsent: rules.queue_again,
-        o.Unknown: rules.reconcile,
-        o.Throttled: rules.account_paused_unsubmitted,
-        o.Unauthorized: rules.account_paused_unsubmitted,
-        o.Interrupted: rules.unharmed_unsubmitted,
-        o.Crashed: rules.crashed_submitting,
+        o.Duplicate: submitting.share,
+        o.Unsent: submitting.queue_again,
+        o.Unknown: submitting.reconcile,
+        o.Throttled: submitting.account_paused_unsubmitted,
+        o.Unauthorized: submitting.account_paused_unsubmitted,
+        o.Interrupted: submitting.unharmed_unsubmitted,
+        o.Crashed: submitting.crashed_submitting,
         o.Retry: None,
         o.CancelAsked: None,
         o.DeadlinePassed: None,
     },
     State.RECONCILING: {
-        o.Adopted: rules.poll_from_now,
-        o.Absent: rules.queue_again,
-        o.Undecidable: rules.decide,
+        o.Adopted: submitting.poll_from_now,
+        o.Absent: submitting.submit_absent,
+        o.Undecidable: submitting.decide,
         o.CancelAsked: None,
     },
     State.POLLING: {
@@ -172,8 +172,8 @@ _BY_STATE: Mapping[State, Mapping[type[o.Outcome], _Rule | None]] = {
         o.CancelAsked: None,
     },
     State.PARKED: {
-        o.RetryDecided: rules.submit_by_decision,
-        o.AdoptDecided: rules.adopt_by_decision,
+        o.RetryDecided: submitting.submit_by_decision,
+        o.AdoptDecided: submitting.adopt_by_decision,
         o.CancelAsked: rules.cancelled,
     },
 }

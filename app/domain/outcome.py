@@ -20,10 +20,11 @@ class Intended:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The provider took the submit and named the remote job."""
+    """The provider took the submit and named the remote job; ``exact`` is as in ``Pending``."""
 
     handle: str
     retry_after_s: float | None = None
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +71,16 @@ class Undecidable:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The remote job is not ready. ``handle`` is the handle as this reply gave it, where it did."""
+    """The remote job is not ready. ``handle`` is the handle as this reply gave it, where it did.
+
+    ``exact`` says that ``retry_after_s`` replaces our own schedule; else it is only a "not before".
+    """
 
     status: str | None = None
     progress: str | None = None
     retry_after_s: float | None = None
     handle: str | None = None
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,10 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class LinksExpired:
-    """The links no longer serve; fresh ones are to be had by polling. ``progressed``: other files have landed."""
+    """The links do not serve; fresh ones are to be had by polling.
+
+    ``progressed`` says that a file has landed meanwhile, or that a download came further than the one before.
+    """
 
     reason: str
     progressed: bool = False
@@ -164,12 +172,15 @@ class Retry:
 
     ``progressed`` says that a download came further than the one before, and kept what came. ``host`` is the origin of
     a host of files, not the provider's own, that asks to be left alone: downloads from it wait, uncharged.
+
+    ``unreadable`` says that the provider's reply made no sense, such as a page of HTML where JSON was promised.
     """
 
     reason: str
     retry_after_s: float | None = None
     progressed: bool = False
     host: str | None = field(default=None, compare=False)
+    unreadable: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,78 +11,40 @@ from app.domain.job import Job, State
 from app.domain.visit import Visit, because, finish
 
 _THROTTLED_AGAIN_S = 1.0
-_FOUND = (o.Adopted, o.AdoptDecided)
+_FEWEST_EXPIRIES = 3
+_STANDS_STILL = "the provider has told nothing new of the remote job for long"
 
 
-# --- submitting -------------------------------------------------------------------------------------------------------
+# --- polling ----------------------------------------------------------------------------------------------------------
 
 
-def intend(visit: Visit) -> Job:
-    """The intent to submit: named, counted, durable before anything is sent."""
-    return visit.becomes(
-        state=State.SUBMITTING,
-        due_at=visit.now,
-        intent_key=visit.outcome.key,
-        intent_at=visit.now,
-        submits=visit.job.submits + 1,
-        shared=False,
-        failures=0,
-        reason=None,
-        callback_hash=visit.outcome.callback_hash,
-        hinted=False,
-    )
+def wait(visit: Visit) -> Job:
+    """Not ready: come back on the schedule. Waiting is no failure and clears those there were.
 
-
-def poll_from_now(visit: Visit) -> Job:
-    """The remote job is known; the first poll comes after the delay of the spec, or when the provider wants it.
-
-    It comes now where the callback was faster than our own commit. A remote job that was there before will not call
-    us, for it was made with somebody else's callback URL.
+    A remote job that has not moved for long gets a reason, once, so that the log and the history say it.
     """
-    shared = isinstance(visit.outcome, o.Duplicate) or (isinstance(visit.outcome, _FOUND) and visit.job.shared)
-    polling = visit.becomes(
-        state=State.POLLING,
-        handle=visit.outcome.handle,
-        shared=shared,
-        submitted_at=visit.now,
-        moved_at=visit.now,
-        failures=0,
-        reason=None,
-        callback_hash=None if shared else visit.job.callback_hash,
-    )
-    asked = getattr(visit.outcome, "retry_after_s", None)
-    first_s = visit.first_poll_in(polling) if asked is None else visit.policy.clamp(asked)
-    return polling.but(due_at=visit.now + (0.0 if visit.job.hinted else first_s))
-
-
-def share(visit: Visit) -> Job:
-    """Somebody's remote job is followed; where the provider did not name it, it has to be found first."""
-    if visit.outcome.handle is not None:
-        return poll_from_now(visit)
-    reason = "the provider has such a remote job already, and does not name it"
-    return _in_doubt(visit, reason).but(shared=True)
-
-
-def queue_again(visit: Visit) -> Job:
-    """Nothing was made remotely; submit again after a while."""
-    failures = visit.job.failures + 1
-    delay = visit.retry_in(failures - 1)
+    seen: o.Pending = visit.outcome
+    job = visit.job
+    moved = has_moved(job, seen)
     return visit.becomes(
-        state=State.QUEUED,
-        due_at=visit.now + delay,
-        failures=failures,
-        reason=because(visit) or None,
+        due_at=visit.now + visit.not_before(visit.next_poll_in(job)),
+        polls=job.polls + 1,
+        failures=0,
+        crashes=0,
+        reason=_STANDS_STILL if not moved and visit.stands_still(job) else None,
+        hinted=False,
+        remote_status=seen.status if seen.status is not None else job.remote_status,
+        progress=seen.progress if seen.progress is not None else job.progress,
+        handle=seen.handle or job.handle,
+        moved_at=visit.now if moved else job.moved_at,
     )
 
 
-def reconcile(visit: Visit) -> Job:
-    """Find out first what became of the submit."""
-    return _in_doubt(visit, because(visit))
-
-
-def _in_doubt(visit: Visit, reason: str) -> Job:
-    """A remote job may be there from now on at the latest: what lags behind it is reckoned from here."""
-    return visit.becomes(state=State.RECONCILING, due_at=visit.now, submitted_at=visit.now, failures=0, reason=reason)
+def has_moved(job: Job, seen: o.Pending) -> bool:
+    """Whether a reply tells anything new of the remote job: another status, or another progress."""
+    another_status = seen.status is not None and seen.status != job.remote_status
+    another_progress = seen.progress is not None and seen.progress != job.progress
+    return another_status or another_progress or job.moved_at is None
 
 
 def fetch_at_once(visit: Visit) -> Job:
@@ -97,43 +59,6 @@ def fetch_at_once(visit: Visit) -> Job:
         links=visit.outcome.links,
         ready_at=visit.now,
     )
-
-
-def decide(visit: Visit) -> Job:
-    """Nobody can find out: submit again where that is harmless, else leave it to a person."""
-    if visit.policy.repeatable:
-        return queue_again(visit).but(reason=f"submitting again, which is harmless here: {because(visit)}")
-    came = "; its callback has come, so there is a remote job" if visit.job.hinted else ""
-    return visit.becomes(state=State.PARKED, due_at=None, reason=f"{because(visit)}{came}")
-
-
-# --- polling ----------------------------------------------------------------------------------------------------------
-
-
-def wait(visit: Visit) -> Job:
-    """Not ready: come back on the schedule. Waiting is no failure and clears those there were."""
-    seen: o.Pending = visit.outcome
-    job, policy = visit.job, visit.policy
-    delay = visit.next_poll_in(job) if seen.retry_after_s is None else policy.clamp(seen.retry_after_s)
-    return visit.becomes(
-        due_at=visit.now + delay,
-        polls=job.polls + 1,
-        failures=0,
-        crashes=0,
-        reason=None,
-        hinted=False,
-        remote_status=seen.status if seen.status is not None else job.remote_status,
-        progress=seen.progress if seen.progress is not None else job.progress,
-        handle=seen.handle or job.handle,
-        moved_at=visit.now if has_moved(job, seen) else job.moved_at,
-    )
-
-
-def has_moved(job: Job, seen: o.Pending) -> bool:
-    """Whether a reply tells anything new of the remote job: another status, or another progress."""
-    another_status = seen.status is not None and seen.status != job.remote_status
-    another_progress = seen.progress is not None and seen.progress != job.progress
-    return another_status or another_progress or job.moved_at is None
 
 
 def fetch(visit: Visit) -> Job:
@@ -174,6 +99,8 @@ def gone(visit: Visit) -> Job:
         reason=f"submitting afresh, the remote job is gone: {because(visit)}",
         links=(),
         ready_at=None,
+        expiries=0,
+        expired_at=None,
     )
 
 
@@ -205,7 +132,9 @@ def begin_fetch(visit: Visit) -> Job:
 
 def stored(visit: Visit) -> Job:
     """Every file is durable: tidy up remotely where the account asks for it."""
-    landed = visit.becomes(landed_at=visit.now, failures=0, crashes=0, links=(), reason=None)
+    landed = visit.becomes(
+        landed_at=visit.now, failures=0, crashes=0, expiries=0, expired_at=None, links=(), reason=None
+    )
     if visit.policy.cleans and landed.handle is not None:
         return landed.but(state=State.CLEANING, due_at=visit.now)
     return finish(replace(visit, job=landed), State.SUCCEEDED, None)
@@ -232,19 +161,24 @@ def fetch_failed(visit: Visit) -> Job:
 
 
 def ask_for_links(visit: Visit) -> Job:
-    """The links are too old: ask for fresh ones, a bounded number of times; where nothing was submitted, all anew."""
-    visit = _after_progress(visit)
-    if visit.job.fetches >= visit.policy.most_fetches:
-        return finish(
-            visit,
-            State.FAILED,
-            f"{visit.job.fetches} downloads failed: {because(visit)}",
-        )
-    if visit.job.handle is None:
-        return later(visit).but(state=State.QUEUED, links=())
+    """The links do not serve: ask for fresh ones after a growing delay; where nothing was submitted, all anew.
+
+    A file may appear long after its provider has said "ready". So time bounds it, not a number of tries; a few of them
+    there must have been, because nobody may have served the lane for long.
+    """
+    job, policy = visit.job, visit.policy
+    if job.expired_at is None or visit.outcome.progressed:
+        job = job.but(expiries=0, expired_at=visit.now)
+    expiries, lasted_s = job.expiries + 1, visit.now - (job.expired_at or visit.now)
+    if lasted_s >= policy.links_expire_s and expiries >= _FEWEST_EXPIRIES:
+        told = f"for {lasted_s:.0f} s no link to the files served, {expiries} times in a row: {because(visit)}"
+        return finish(visit, State.FAILED, told)
     return visit.becomes(
-        state=State.POLLING,
-        due_at=visit.now,
+        state=State.QUEUED if job.handle is None else State.POLLING,
+        due_at=visit.now + visit.retry_in(job.expiries),
+        fetches=max(0, job.fetches - 1),
+        expiries=expiries,
+        expired_at=job.expired_at,
         links=(),
         reason=because(visit),
     )
@@ -324,19 +258,9 @@ def account_paused(visit: Visit) -> Job:
     )
 
 
-def account_paused_unsubmitted(visit: Visit) -> Job:
-    """The provider did not look at the submit."""
-    return account_paused(visit).but(state=State.QUEUED)
-
-
 def unharmed(visit: Visit) -> Job:
     """The same step again, as soon as somebody serves the lane."""
     return visit.becomes(due_at=visit.now)
-
-
-def unharmed_unsubmitted(visit: Visit) -> Job:
-    """The submit was broken off before anything was sent."""
-    return visit.becomes(state=State.QUEUED, due_at=visit.now)
 
 
 def fail(visit: Visit) -> Job:
@@ -354,40 +278,6 @@ def crashed(visit: Visit) -> Job:
     return later(visit).but(crashes=crashes)
 
 
-def crashed_submitting(visit: Visit) -> Job:
-    """A crash leaves open whether the submit was sent."""
-    crashes = visit.job.crashes + 1
-    if crashes >= visit.policy.most_crashes:
-        return finish(
-            visit,
-            State.FAILED,
-            f"{crashes} steps crashed, a remote job may exist: {because(visit)}",
-        )
-    return reconcile(visit).but(crashes=crashes)
-
-
 def expire(visit: Visit) -> Job:
     """The job has waited too long."""
     return finish(visit, State.EXPIRED, because(visit))
-
-
-# --- a person ---------------------------------------------------------------------------------------------------------
-
-
-def submit_by_decision(visit: Visit) -> Job:
-    """A person wants a fresh submit, with a fresh deadline."""
-    return visit.becomes(
-        state=State.QUEUED,
-        due_at=visit.now,
-        deadline_at=visit.now + visit.policy.deadline_s,
-        failures=0,
-        cancel_requested=False,
-        reason="a person decided to submit again",
-    )
-
-
-def adopt_by_decision(visit: Visit) -> Job:
-    """A person has found the remote job."""
-    adopted = poll_from_now(visit)
-    deadline_at = visit.now + visit.policy.deadline_s
-    return adopted.but(due_at=visit.now, deadline_at=deadline_at, cancel_requested=False, hinted=False)

@@ -33,8 +33,10 @@ class Policy:
     ``repeatable``: submitting twice is harmless. ``cancels``/``cleans``: the provider has such a request and the
     account asks for it. ``shares``: the provider has one remote job for equal submits, so jobs of ours may follow the
     same one. ``stall_s``: how long a remote job may show no sign of life. ``gone_grace_s``: how long after the submit a
-    "not found" is still believed to be lag. ``retry_after_floor_s`` and ``retry_after_cap_s`` clamp whatever a server
-    asks for. ``called_first_delay_s`` and ``called_poll`` are the slower schedule of a job whose submit named a
+    "not found" is still believed to be lag. ``links_expire_s``: for how long links may be refused in a row before the
+    job fails. ``unknown``: the delays before a submit is repeated whose outcome is unknown, ``most_unknown`` of which
+    in a row park the job. ``retry_after_floor_s`` and ``retry_after_cap_s`` clamp whatever a server asks for.
+    ``called_first_delay_s`` and ``called_poll`` are the slower schedule of a job whose submit named a
     callback URL.
     """
 
@@ -43,9 +45,11 @@ class Policy:
     called_first_delay_s: float = 300.0
     called_poll: Backoff = Backoff(600.0, 1.5, 3600.0)
     retry: Backoff = Backoff(2.0, 2.0, 300.0, 0.5)
+    unknown: Backoff = Backoff(2.0, 8.0, 3600.0, 0.5)
     deadline_s: float = 86_400.0
     stall_s: float = math.inf
     gone_grace_s: float = 60.0
+    links_expire_s: float = 3600.0
     retry_after_floor_s: float = 1.0
     retry_after_cap_s: float = 3600.0
     repeatable: bool = False
@@ -56,9 +60,10 @@ class Policy:
     most_fetches: int = 20
     most_cleanups: int = 8
     most_crashes: int = 5
+    most_unknown: int = 5
 
     def clamp(self, retry_after_s: float) -> float:
-        """What a server's wish to be left alone is worth, in seconds."""
+        """How much of a server's Retry-After counts, in seconds."""
         return min(max(retry_after_s, self.retry_after_floor_s), self.retry_after_cap_s)
 
 

@@ -27,9 +27,18 @@ class Visit:
 
     def retry_in(self, failures: int) -> float:
         """Seconds until the same step may be tried again."""
+        return self.not_before(self.policy.retry.delay(failures, self.rand))
+
+    def not_before(self, delay_s: float) -> float:
+        """Our own delay, or the server's Retry-After within floor and cap, whichever is later.
+
+        Where the spec says that its value is exact, it replaces our own. Source: RFC 9110, section 10.2.3.
+        """
         asked = getattr(self.outcome, "retry_after_s", None)
-        backoff = self.policy.retry.delay(failures, self.rand)
-        return backoff if asked is None else max(self.policy.clamp(asked), min(backoff, self.policy.retry.base_s))
+        if asked is None:
+            return delay_s
+        clamped = self.policy.clamp(asked)
+        return clamped if getattr(self.outcome, "exact", False) else max(delay_s, clamped)
 
     def first_poll_in(self, job: Job) -> float:
         """Seconds from the submit to the first poll."""
@@ -39,10 +48,18 @@ class Visit:
 
     def next_poll_in(self, job: Job) -> float:
         """Seconds until the next poll of a remote job that is not ready."""
-        next_s = self.policy.poll.delay(job.polls, self.rand)
+        polls = job.polls - job.polls_at_submit
+        next_s = self.policy.poll.delay(polls, self.rand)
         if job.callback_hash is None:
             return next_s
-        return self._unless_called(job, next_s, self.policy.called_poll.delay(job.polls, self.rand))
+        return self._unless_called(job, next_s, self.policy.called_poll.delay(polls, self.rand))
+
+    def stands_still(self, job: Job) -> bool:
+        """Whether the provider has told nothing new of the remote job for half of the time that it may."""
+        if job.moved_at is None:
+            return False
+        longest_s = min(self.policy.stall_s, job.deadline_at - (job.submitted_at or job.created_at))
+        return self.now - job.moved_at >= longest_s / 2
 
     def _unless_called(self, job: Job, delay_s: float, called_s: float) -> float:
         """The slower delay of a job that may be called back, which may never happen: polling must suffice.

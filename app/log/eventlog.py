@@ -22,7 +22,7 @@ _FOLD_S: Final = 60.0
 _MOST_FOLDS: Final = 4096
 _FOLDED_LEVELS: Final = frozenset({"warning", "error"})
 _NEVER_FOLDED: Final = frozenset(
-    {"job.advanced", "job.finished", "job.failed", "job.parked", "config.refused", "config.kept"}
+    {"job.advanced", "job.repeated", "job.finished", "job.failed", "job.parked", "config.refused", "config.kept"}
 )
 _SAMENESS: Final = ("job", "account", "lane", "reason", "logger", "message")
 _FAILED: Final = "follower.failed"

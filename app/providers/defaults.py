@@ -73,6 +73,21 @@ def provider_trouble(status: int, reason: str, wait_s: float | None) -> Trouble:
     return host_trouble(status, reason, wait_s)
 
 
+def provider_failure(status: int, outcome: object) -> str | None:
+    """Why a reply counts as a failure of the provider itself, for the circuit breaker; ``None`` where it does not.
+
+    A reply that makes no sense counts as a 5xx does: a page of HTML with status 200 is what many an outage looks like.
+
+    Args:
+        status: the reply's.
+        outcome: what it was read as.
+    """
+    if status >= 500:
+        return f"HTTP {status}"
+    unclear = isinstance(outcome, Unknown) or (isinstance(outcome, Retry) and outcome.unreadable)
+    return str(getattr(outcome, "reason", "")) if unclear else None
+
+
 def host_trouble(status: int, reason: str, wait_s: float | None) -> Retry | Refused:
     """What a reply means that says nothing about the account, such as that of a file's host that gives no file."""
     if 400 <= status < 500 and status not in _NOT_NOW:

@@ -1,13 +1,18 @@
 """Header fields that say when to come back."""
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from app.domain.wire import field_values
+
 LONGEST_WAIT_S = 30 * 86_400.0
 """A server that asks for more than a month is not believed; the policy of an operation clamps further."""
 
-_SECONDS = re.compile(r"[0-9]{1,18}")
+_NUMBER = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})?")
+_FIRST_MOMENT = 1e9  # larger numbers are epoch seconds: as a duration this would be 31 years
+_FIRST_MOMENT_MS = 1e11  # and still larger ones are epoch milliseconds: as seconds this would be the year 5138
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _MONTH = f"(?P<month>{'|'.join(_MONTHS)})"
 _TIME = "(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
@@ -59,28 +64,39 @@ def parse_retry_after(value: str, date: str | None, now: float) -> float | None:
     """How long a server asks to be left alone.
 
     Args:
-        value: what stood in Retry-After: whole seconds, or an HTTP-date.
-        date: what stood in the same reply's Date. A date in Retry-After counts from it, because the server's clock
+        value: what stood in Retry-After: seconds or an HTTP-date; or what some servers send though the RFC knows
+            neither, a fraction of seconds, which is rounded up, or a moment in epoch seconds or milliseconds.
+        date: what stood in the same reply's Date. A moment in Retry-After counts from it, because the server's clock
             and ours may differ.
         now: epoch seconds, used where there is no usable Date.
 
     Returns:
-        Seconds, from 0 (a date in the past) to ``LONGEST_WAIT_S``; ``None`` where the value is neither form:
-        negative, fractional, not ASCII, or garbage.
+        Seconds, from 0 (a moment in the past) to ``LONGEST_WAIT_S``; ``None`` where the value has none of these forms:
+        negative, not ASCII, or garbage.
 
     Source: RFC 9110, section 10.2.3.
     """
     text = value.strip(" \t")
-    if _SECONDS.fullmatch(text):
-        return min(float(text), LONGEST_WAIT_S)
-    until = parse_http_date(text, now)
+    number = float(text) if _NUMBER.fullmatch(text) else None
+    if number is not None and number <= _FIRST_MOMENT:
+        return min(float(math.ceil(number)), LONGEST_WAIT_S)
+    until = parse_http_date(text, now) if number is None else _moment(number)
     if until is None:
         return None
     said_at = parse_http_date(date.strip(" \t"), now) if date else None
     return min(max(0.0, until - (now if said_at is None else said_at)), LONGEST_WAIT_S)
 
 
+def _moment(number: float) -> float:
+    """Epoch seconds out of epoch seconds or milliseconds."""
+    return number / 1000.0 if number >= _FIRST_MOMENT_MS else number
+
+
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """What the Retry-After of a reply asks for, in seconds; ``None`` where it is absent or means nothing."""
-    value = headers.get("retry-after")
-    return None if value is None else parse_retry_after(value, headers.get("date"), now)
+    """What the Retry-After of a reply asks for, in seconds; ``None`` where it is absent or means nothing.
+
+    Where the field came more than once, the latest moment counts: it means "not before".
+    """
+    date = headers.get("date")
+    every = [parse_retry_after(value, date, now) for value in field_values(headers, "retry-after")]
+    return max((wait_s for wait_s in every if wait_s is not None), default=None)

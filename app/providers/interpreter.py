@@ -52,9 +52,8 @@ from app.providers.defaults import (
     unaccepted_submit,
 )
 from app.providers.download_plan import Asked, Decision, FileHead, decide
-from app.providers.extract import as_text
 from app.providers.faults import UnsendableError
-from app.providers.headers import parse_retry_after, retry_after
+from app.providers.headers import retry_after
 from app.providers.messages import Messages
 from app.providers.operation import Choice, Ending, Poll, S, Steps, Submit
 from app.providers.pages import PageReader
@@ -64,6 +63,7 @@ from app.providers.rules import READY, Verdict
 from app.providers.sharing import Sharing
 from app.providers.spec.provider import OperationSpec
 from app.providers.urls import origin_of
+from app.providers.waits import NOT_BEFORE
 
 Submitted: TypeAlias = Accepted | Duplicate | Inline | Ready | Throttled | Unauthorized | Refused | Unsent | Unknown
 Polled: TypeAlias = Pending | Ready | Inline | Empty | Gone | Unmapped | Retry | Throttled | Unauthorized | Refused
@@ -145,17 +145,19 @@ class BoundOperation:
         effect = verdict.effect if verdict is not None else None
         wait_s = retry_after(reading.headers, now)
         if verdict is not None and effect is not None and effect in _SUBMIT_ENDS:
-            return _SUBMIT_ENDS[effect](verdict.tell(self.messages.reason(reading)), wait_s)
+            return _SUBMIT_ENDS[effect](verdict.tell(self.messages.of_submit(reading)), wait_s)
         if effect == "ready" or (effect is None and is_success(reading.status) and self._is_large_answer(job, reading)):
             return self._answered_at_once(job, step, reading, verdict.word if verdict is not None else None)
         if effect is None and not is_success(reading.status):
-            return unaccepted_submit(reading.status, self.messages.reason(reading), wait_s)
+            return unaccepted_submit(reading.status, self.messages.of_submit(reading), wait_s)
         handle = step.handle(reading)
         if effect == "duplicate":
             return Duplicate(handle)
         if handle is None:
             return Unknown(self.messages.nameless(reading))
-        return Accepted(handle, wait_s)
+        poll = self.steps.poll.of(job)
+        wait = (NOT_BEFORE if poll is None else poll.waits).in_header(reading, now)
+        return Accepted(handle, wait.seconds, wait.exact)
 
     def poll(self, job: Job) -> WireRequest:
         """The request that asks after the remote job."""
@@ -329,7 +331,7 @@ class BoundOperation:
 
     def _polled_by_default(self, reading: Reading, verdict: Verdict | None, now: float) -> Polled:
         if reading.malformed and is_success(reading.status):
-            return Retry(self.messages.unread(reading))
+            return Retry(self.messages.unread(reading), unreadable=True)
         if reading.status in (404, 410):
             return Gone(self.messages.reason(reading))
         if 400 <= reading.status < 600:
@@ -337,10 +339,8 @@ class BoundOperation:
         return Unmapped(self.messages.unmapped(reading, verdict.word if verdict is not None else None))
 
     def _pending(self, step: Poll, reading: Reading, verdict: Verdict, now: float) -> Pending:
-        said = as_text(step.retry_after(reading))
-        in_body = None if said is None else parse_retry_after(said, reading.headers.get("date"), now)
-        wait_s = retry_after(reading.headers, now) if in_body is None else in_body
-        return Pending(verdict.word, step.progress(reading), wait_s, step.handle(reading))
+        wait = step.waits.of(reading, now)
+        return Pending(verdict.word, step.progress(reading), wait.seconds, step.handle(reading), wait.exact)
 
     def _ready(self, job: Job, step: Poll, reading: Reading, verdict: Verdict) -> Polled:
         results = self.steps.results.of(job)
@@ -349,7 +349,7 @@ class BoundOperation:
         in_full = results.inline and not reading.truncated and "json" in (self.media_type or "")
         if in_full and reading.document() is None and reading.malformed:
             # What was promised as JSON and is none is a broken reply, whatever a rule has found in its text.
-            return Retry(self.messages.unread(reading))
+            return Retry(self.messages.unread(reading), unreadable=True)
         if results.inline:
             return self._inline(job, results, reading, verdict.word, step.handle(reading))
         if results.listed is None:
@@ -358,7 +358,7 @@ class BoundOperation:
         if links is not None:
             return Ready(links, verdict.word)
         if reading.malformed:
-            return Retry(self.messages.unread(reading))
+            return Retry(self.messages.unread(reading), unreadable=True)
         return Unmapped(self.messages.unmapped(reading, verdict.word))
 
     def _trouble(self, reading: Reading, now: float) -> Trouble:

@@ -1,10 +1,14 @@
 """What a reply is said to be, where a person reads it: the provider's own message, or the beginning of the body."""
 
+import re
 from http.client import responses
 
 from app.providers.defaults import is_success
 from app.providers.extract import Pick, as_text
 from app.providers.reading import EXCERPT_LENGTH, Reading, Redact, excerpt, plain, shorten
+
+_LOOKED_AT = 4096
+_USER = re.compile(r"^((?:[A-Za-z][A-Za-z0-9+.-]{0,30}:)?//)[^/?#@]*@")
 
 
 class Messages:
@@ -19,6 +23,10 @@ class Messages:
     def reason(self, reading: Reading) -> str:
         """The status and what the provider says of it: ``HTTP 400: unknown period``."""
         return _told(reading, self._said(reading) or excerpt(reading, self._redact) or self._phrase(reading))
+
+    def of_submit(self, reading: Reading) -> str:
+        """The same of a reply to a submit; of a redirect with where it leads, which may be the remote job."""
+        return f"{self.reason(reading)}{self._destination(reading)}"
 
     def of_login(self, reading: Reading) -> str:
         """The same of a reply to a login. A 2xx is not quoted: a token may stand anywhere in it."""
@@ -44,12 +52,24 @@ class Messages:
 
     def nameless(self, reading: Reading) -> str:
         """Why a reply to a submit does not do: it names no remote job."""
-        return self.unread(reading) if reading.malformed else f"no remote job is named: {self.unmapped(reading)}"
+        what = self.unread(reading) if reading.malformed else f"no remote job is named: {self.unmapped(reading)}"
+        return f"{what}{self._destination(reading)}"
 
     def unmapped(self, reading: Reading, word: str | None = None) -> str:
         """What a reply of which no rule speaks looks like: its status, its word where it has one, and its beginning."""
         what = f"HTTP {reading.status}" if word is None else f"HTTP {reading.status}, status {self._redact(word)!r}"
         return f"{what}: {excerpt(reading, self._redact)}".removesuffix(": ")
+
+    def _destination(self, reading: Reading) -> str:
+        """Where a redirect that was not followed leads, without what may be secret in it: query, fragment, user."""
+        location = reading.headers.get("location", "").strip() if 300 <= reading.status < 400 else ""
+        if not location:
+            return ""
+        # Cut first: a field may be long.
+        shown = _USER.sub(r"\1", plain(self._redact(location[:_LOOKED_AT])))
+        address, mark, _ = shown.partition("?") if "?" in shown else shown.partition("#")
+        address = address.partition("#")[0]
+        return f" (Location: {shorten(address)}{f'{mark}[redacted]' if mark else ''})"
 
     def _phrase(self, reading: Reading) -> str:
         """The reason phrase, where it is more than the status itself: some providers put their message there."""

@@ -17,6 +17,7 @@ from app.providers.spec.fields import PARAMS, Variant, holds
 from app.providers.spec.provider import OperationSpec
 from app.providers.spec.steps import AdoptSpec, CancelSpec, PollSpec, ProgressSpec, ResultsSpec, SubmitSpec
 from app.providers.template import names_callback
+from app.providers.waits import Waits, compile_waits
 
 V = TypeVar("V", bound=Variant)
 S = TypeVar("S")
@@ -71,7 +72,7 @@ class Poll:
     rules: Rules
     handle: ReadHandle
     progress: ReadProgress
-    retry_after: Pick
+    waits: Waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Jso
             Rules(one.rules, f"{at}.rules"),
             _compile_handle(compile_pick(one.handle), base_url, is_url=handle_is_url),
             _compile_progress(one.progress),
-            compile_pick(one.retry_after),
+            compile_waits(one.retry_after),
         )
 
     def ending(one: CancelSpec, at: str) -> Ending:

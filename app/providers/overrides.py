@@ -16,10 +16,15 @@ class LimitsOverride:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleOverride:
-    """Polling times that the operator sets for an account; ``None`` keeps what the spec says. All in seconds."""
+    """Times that the operator sets for an account, in seconds, and numbers; ``None`` keeps what the spec says."""
 
     first_delay_s: float | None = None
     interval_s: float | None = None
     factor: float | None = None
     cap_s: float | None = None
     deadline_s: float | None = None
+    stall_s: float | None = None
+    links_expire_s: float | None = None
+    retry_after_floor_s: float | None = None
+    retry_after_cap_s: float | None = None
+    most_unknown: int | None = None

@@ -112,7 +112,7 @@ class Provider:
         """
         spec = self.spec
         values = check_settings(account, spec.account, settings)
-        faults = [*_schedule_faults(schedule), *_clean_faults(spec, clean)]
+        faults = [*_schedule_faults(schedule), *_stall_faults(spec, schedule), *_clean_faults(spec, clean)]
         base_url = self._base_url(values, faults)
         origin = origin_of(base_url)
         steps = self._steps(base_url, values, faults)
@@ -232,21 +232,21 @@ def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None)
     said: ScheduleSpec = spec.schedule
     called = spec.callback or CallbackSpec()
     interval_s = override.interval_s or said.interval_s
+    cap_s = _longest_interval_s(said, override)
+    floor_s = said.retry_after_floor_s if override.retry_after_floor_s is None else override.retry_after_floor_s
     return Policy(
         first_delay_s=said.first_delay_s if override.first_delay_s is None else override.first_delay_s,
-        poll=Backoff(
-            interval_s,
-            override.factor or said.factor,
-            # An interval set above the spec's cap is meant to be kept.
-            override.cap_s or max(said.cap_s, interval_s),
-        ),
+        poll=Backoff(interval_s, override.factor or said.factor, cap_s),
         called_first_delay_s=called.first_delay_s,
         called_poll=Backoff(called.interval_s, called.factor, called.cap_s),
         deadline_s=override.deadline_s or said.deadline_s,
-        stall_s=math.inf if said.stall_s is None else said.stall_s,
+        stall_s=override.stall_s or _stall_s(said, cap_s),
         gone_grace_s=said.gone_grace_s,
-        retry_after_floor_s=said.retry_after_floor_s,
-        retry_after_cap_s=said.retry_after_cap_s,
+        links_expire_s=override.links_expire_s or said.links_expire_s,
+        retry_after_floor_s=floor_s,
+        # One of the two may be the operator's and the other the spec's.
+        retry_after_cap_s=max(floor_s, override.retry_after_cap_s or said.retry_after_cap_s),
+        most_unknown=override.most_unknown or said.most_unknown,
         repeatable=spec.repeatable,
         cancels=bool(spec.cancel),
         shares=any("duplicate" in (rule.then, *rule.words.values()) for one in spec.submit for rule in one.rules),
@@ -254,11 +254,35 @@ def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None)
     )
 
 
+def _stall_s(said: ScheduleSpec, cap_s: float) -> float:
+    """When a job has stalled: an account that asks less often than the spec has to wait for two polls at least."""
+    return math.inf if said.stall_s is None else max(said.stall_s, 2 * cap_s if cap_s > said.cap_s else 0.0)
+
+
 def _schedule_faults(override: ScheduleOverride | None) -> Iterator[Fault]:
     if override is None or override.cap_s is None or override.interval_s is None:
         return
     if override.cap_s < override.interval_s:
         yield Fault("", "schedule.cap_s", f"{override.cap_s} is less than interval_s, {override.interval_s}")
+
+
+def _stall_faults(spec: ProviderSpec, override: ScheduleOverride | None) -> Iterator[Fault]:
+    """A limit that one interval between two polls would reach."""
+    if override is None or override.stall_s is None:
+        return
+    for name, one in spec.operations.items():
+        called_s = one.callback.cap_s if one.callback else 0.0
+        longest_s = max(_longest_interval_s(one.schedule, override), called_s)
+        if one.poll and override.stall_s <= longest_s:
+            reason = (
+                f"{override.stall_s:g} is not more than {longest_s:g}, the longest interval between polls of {name}"
+            )
+            yield Fault("", "schedule.stall_s", reason)
+
+
+def _longest_interval_s(said: ScheduleSpec, override: ScheduleOverride) -> float:
+    """An interval set above the spec's cap is meant to be kept."""
+    return override.cap_s or max(said.cap_s, override.interval_s or said.interval_s)
 
 
 def _clean_faults(spec: ProviderSpec, clean: bool | None) -> Iterator[Fault]:

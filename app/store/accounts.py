@@ -67,6 +67,7 @@ class AccountStore:
         self._database = database
         self._refuse = _pause_by_a_lane(database.dialect)
         self._pause = _pause_by_a_person(database.dialect)
+        self._reopen = _reopen(database.dialect)
 
     async def paused(self) -> dict[str, Pause]:
         """The accounts that are paused, by name."""
@@ -116,6 +117,18 @@ class AccountStore:
             await connection.execute(_RESUME, {"account_name": account})
         return float(now - paused_at)
 
+    async def reopen(self, account: str) -> None:
+        """End the closings of an account's lanes, because a person wants it; see :meth:`reopened`."""
+        async with self._database.writing() as connection:
+            await connection.execute(_LOCK_LANES, {"account_name": account})
+            await connection.execute(_OPEN_LANES, {"account_name": account})
+            await connection.execute(self._reopen, {"account_name": account})
+
+    async def reopened(self) -> dict[str, float]:
+        """When a person last opened each account, in epoch seconds; the owners of its lanes look for news here."""
+        async with self._database.reading() as connection:
+            return {row[0]: row[1] for row in await connection.execute(_REOPENED)}
+
     async def live_jobs(self) -> dict[str, dict[State, int]]:
         """How many jobs of each account have not ended, by state; accounts without any are left out."""
         async with self._database.reading() as connection:
@@ -137,6 +150,14 @@ _NOW: Final[BindParameter[float]] = bindparam("now", type_=Double())
 
 def _upsert(dialect: str) -> Any:
     return (sqlite.insert if dialect == "sqlite" else postgresql.insert)(accounts)
+
+
+def _reopen(dialect: str) -> Executable:
+    added = _upsert(dialect).values(name=_ACCOUNT, resumed_at=DatabaseNow())
+    changed: Insert = added.on_conflict_do_update(
+        index_elements=["name"], set_={"resumed_at": added.excluded.resumed_at}
+    )
+    return changed
 
 
 def _pause_by_a_lane(dialect: str) -> Executable:
@@ -219,8 +240,10 @@ _MOVE: Final = (
 _RESUME: Final = (
     update(accounts)
     .where(accounts.c.name == _ACCOUNT)
-    .values(paused_by=null(), paused_reason=null(), paused_at=null(), fingerprint=null(), resumed_at=DatabaseNow())
+    .values(paused_by=null(), paused_reason=null(), paused_at=null(), fingerprint=null())
 )
+_OPEN_LANES: Final = update(lanes).where(lanes.c.account == _ACCOUNT).values(closed_until=null(), closed_reason=null())
+_REOPENED: Final = select(accounts.c.name, accounts.c.resumed_at).where(accounts.c.resumed_at.is_not(None))
 _LIVE_JOBS: Final = (
     select(jobs.c.account, jobs.c.state, func.count())
     # The accounts are named for the sake of the index that has each one's jobs by state; a handful of rows.

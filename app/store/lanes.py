@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    case,
     delete,
     false,
     func,
@@ -37,7 +38,7 @@ from sqlalchemy.types import TypeEngine
 from app.domain.job import State
 from app.store.batch import PARAMETER, encode, rows_of
 from app.store.engine import Database
-from app.store.tables import DatabaseNow, jobs, lanes, workers
+from app.store.tables import DatabaseNow, accounts, jobs, lanes, workers
 
 _FORGOTTEN_S: Final = 86_400.0
 
@@ -49,6 +50,7 @@ _STATE_COLUMNS: Final[Sequence[tuple[str, TypeEngine[Any]]]] = (
     ("request_window", Text()),
     ("closed_until", Double()),
     ("closed_reason", Text()),
+    ("reopened_at", Double()),
 )
 
 
@@ -57,13 +59,15 @@ class LaneState:
     """What the next owner of a lane has to know.
 
     ``request_window`` are the epoch seconds of the recent requests that the account's limit still counts;
-    ``closed_until`` is when the account may be asked again, and ``closed_reason`` why not before.
+    ``closed_until`` is when the account may be asked again, and ``closed_reason`` why not before. ``reopened_at`` is when
+    a person last opened the account, as far as the owner knows: where one has since, the closing is over.
     """
 
     epoch: int
     request_window: Sequence[float] = ()
     closed_until: float | None = None
     closed_reason: str | None = None
+    reopened_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +243,14 @@ def _encode_states(states: Mapping[int, LaneState]) -> str:
     """Rows of ``_STATE_COLUMNS``."""
     return encode(
         [
-            (number, state.epoch, json.dumps(list(state.request_window)), state.closed_until, state.closed_reason)
+            (
+                number,
+                state.epoch,
+                json.dumps(list(state.request_window)),
+                state.closed_until,
+                state.closed_reason,
+                state.reopened_at,
+            )
             for number, state in sorted(states.items())
         ]
     )
@@ -268,7 +279,14 @@ def _locked(which: Select[int], name: str, *, skip: bool = False) -> CTE:
 def _write_states(handed: Subquery, **values: Any) -> Executable:
     """Write states to the lanes that are still held, at the epochs that come with them."""
     held = _locked(select(lanes.c.id).where(lanes.c.owner == _OWNER), "held")
-    states = {name: handed.c[name] for name in ("request_window", "closed_until", "closed_reason")}
+    opened_since = (
+        select(literal_column("1"))
+        .where(accounts.c.name == lanes.c.account, accounts.c.resumed_at > func.coalesce(handed.c.reopened_at, 0.0))
+        .correlate(lanes, handed)
+        .exists()
+    )
+    closing = {name: case((opened_since, null()), else_=handed.c[name]) for name in ("closed_until", "closed_reason")}
+    states = {"request_window": handed.c.request_window, **closing}
     return (
         update(lanes)
         .where(lanes.c.id == held.c.id, lanes.c.id == handed.c.id, lanes.c.epoch == handed.c.epoch)

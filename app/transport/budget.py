@@ -14,6 +14,7 @@ from app.transport.errors import AccountPausedError
 from app.transport.window import Window
 
 _THROTTLE = Backoff(base_s=5.0, factor=2.0, cap_s=300.0)
+_BELIEVED = 2  # so many times in a row a Retry-After counts as it is
 _SHORTEST_THROTTLE_S = 1.0  # whatever a server asks for, never a hot loop
 _LONGEST_NAP_S = 3600.0
 _JUST_FULL_S = 10.0  # a reply may speak of a moment so long ago
@@ -162,6 +163,21 @@ class Budget:
         self._breaker.probe()
         self.unpaused.set()
 
+    def reopen(self) -> bool:
+        """End a closing because a person wants it: one request finds out whether the provider answers again.
+
+        Returns:
+            Whether there was one, of the provider's or of the breaker's.
+        """
+        if not self.closed_until and self._breaker.closed:
+            return False
+        self._closed_until = 0.0
+        self._closed_reason = None
+        self._throttles = 0
+        self._breaker.probe()
+        self._changed.set()
+        return True
+
     @property
     def paused(self) -> str | None:
         """Why the account is paused; ``None`` where it is not."""
@@ -185,15 +201,20 @@ class Budget:
     def throttled(self, retry_after_s: float | None, reason: str) -> None:
         """The provider asks to be left alone: close for that long, or by a backoff of our own where it does not say.
 
-        Several requests that were in flight together say the same thing; only the first of them raises the backoff.
+        Where it says so again and again the backoff grows behind it: the later of both counts, because Retry-After
+        means "not before" (RFC 9110, section 10.2.3). Several requests that were in flight together say the same
+        thing; only the first of them raises the backoff.
         """
         self._breaker.undecided()
         now = self._clock.now()
+        is_news = now >= self.closed_until
         if retry_after_s is None:
-            if now < self._closed_until:
+            if not is_news:
                 return
             retry_after_s = _THROTTLE.delay(self._throttles, self._rand)
-            self._throttles += 1
+        elif self._throttles >= _BELIEVED and is_news:
+            retry_after_s = max(retry_after_s, _THROTTLE.delay(self._throttles - _BELIEVED, self._rand))
+        self._throttles += is_news
         self.close(now + max(retry_after_s, _SHORTEST_THROTTLE_S), reason)
 
     def spent(self, wait_s: float, reason: str) -> bool:

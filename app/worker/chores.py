@@ -56,6 +56,7 @@ class LookOut:
         await self._pauses.look()
         for lane in self._lanes.values():
             lane.heed(self._pauses.reason(lane.row.account))
+            lane.reopen(self._pauses.reopened_at(lane.row.account))
 
     async def _look(self) -> None:
         due = await self._jobs.next_due(list(self._lanes))

@@ -62,6 +62,7 @@ class Lane:
         storage_gate: open while the storage has room.
         answers: what its jobs may share.
         remote: counts its remote jobs.
+        reopened_at: when a person last opened the account, as far as was known when the lane was built.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Lane:
         storage_gate: StorageGate,
         answers: Answers,
         remote: RemoteJobs,
+        reopened_at: float | None = None,
     ) -> None:
         self.row = row
         self.hold = hold
@@ -97,6 +99,7 @@ class Lane:
         self._storage_gate = storage_gate
         self._answers = answers
         self._remote = remote
+        self._reopened_at = reopened_at
         now = clock.now()
         self._streams: Mapping[Track, Stream] = {
             Track.ASK: Stream(Track.ASK, slots.ask, now),
@@ -122,8 +125,10 @@ class Lane:
 
     def state(self) -> LaneState:
         """What the next owner has to know of the budget."""
-        closed_until = self.budget.closed_until
-        return LaneState(self.hold.epoch, self.budget.snapshot(), closed_until, self.budget.closed_reason)
+        budget = self.budget
+        return LaneState(
+            self.hold.epoch, budget.snapshot(), budget.closed_until, budget.closed_reason, self._reopened_at
+        )
 
     def due_by(self, track: Track, due_at: float) -> None:
         """A job of this track is, or will be, due at that epoch second."""
@@ -157,6 +162,15 @@ class Lane:
             self.budget.resume()
             for stream in self._streams.values():
                 stream.begin_anew(self._clock.now())
+
+    def reopen(self, at: float | None) -> None:
+        """A person last opened the account at that epoch second: where that is news, a closing of this lane ends."""
+        if at == self._reopened_at:
+            return
+        self._reopened_at = at
+        closed_until, reason = self.budget.closed_until, self.budget.closed_reason
+        if self.budget.reopen():
+            self._narrator.reopened(self.row.id, self.row.account, closed_until, reason)
 
     async def run(self) -> None:
         """Serve until :meth:`close` or cancellation; steps end before this does."""

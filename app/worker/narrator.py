@@ -92,6 +92,11 @@ class Narrator:
         """Log a step that died on a fault of ours."""
         self._log.emit("job.crashed", **_step(job), reason=reason)
 
+    def reopened(self, lane: int, account: str, closed_until: float, reason: str | None) -> None:
+        """Log that a person has ended a closing, which would have lasted until that epoch second (0 for a breaker)."""
+        left_s = round(max(0.0, closed_until - self._clock.now()), 1)
+        self._log.emit("account.reopened", lane=lane, account=account, reason=reason, left_s=left_s)
+
     def _waited(self, update: Update) -> None:
         job = update.job
         if self._log.says("job.waited") and isinstance(update.outcome, o.Pending):
@@ -109,6 +114,15 @@ class Narrator:
         match event:
             case "job.parked":
                 self._log.emit("job.parked", **_step(job), reason=job.reason)
+            case "job.stalled":
+                still_s = _between(job.moved_at, self._clock.now())
+                self._log.emit(
+                    event, **_step(job), reason=job.reason, still_s=still_s, polls=job.polls, due_in_s=self._due_in(job)
+                )
+            case "job.repeated":
+                self._log.emit(
+                    event, **_step(job), reason=job.reason, unknowns=job.unknowns, due_in_s=self._due_in(job)
+                )
             case "job.unmapped":
                 self._log.emit("job.unmapped", **_step(job), reason=job.reason, due_in_s=self._due_in(job))
             case "job.troubled":

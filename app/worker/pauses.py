@@ -52,6 +52,7 @@ class Pauses:
         self._log = log
         self._refusals: dict[str, _Refusal] = {}
         self._paused: dict[str, Pause] = {}
+        self._reopened: dict[str, float] = {}
         self._unchecked = set(settings)
         self._one_round = asyncio.Lock()
 
@@ -60,6 +61,10 @@ class Pauses:
         if account in self._paused:
             return self._paused[account].reason
         return self._refusals[account].reason if account in self._refusals else None
+
+    def reopened_at(self, account: str) -> float | None:
+        """When a person last ended the closings of this account, as of the last look; ``None`` for never."""
+        return self._reopened.get(account)
 
     @property
     def doers(self) -> dict[str, str]:
@@ -118,6 +123,7 @@ class Pauses:
         for account, refusal in list(self._refusals.items()):
             await self._write(account, refusal)
             del self._refusals[account]
+        self._reopened = await self._store.reopened()
         paused = await self._store.paused()
         for pause in list(paused.values()):
             if pause.by is PausedBy.TLS and pause.lasts_s >= TLS_PAUSE_S:

@@ -20,6 +20,7 @@ from app.domain.machine import advance
 from app.domain.rules import has_moved
 from app.domain.wire import Link, WireReply, WireRequest
 from app.log import EventLog
+from app.providers.defaults import provider_failure
 from app.providers.interpreter import BoundOperation
 from app.store.accounts import PausedBy
 from app.store.engine import StoreUnavailableError
@@ -308,9 +309,9 @@ class Stepper:
     async def _expire(self, visit: Visit, waited: str | None = None) -> o.Outcome:
         """The job has waited too long: tell the remote where that can be done, once, and let the job go."""
         job = visit.job
-        waited = waited or f"after {job.deadline_at - job.created_at:.0f} s the job was still {job.state}"
-        reason = f"{waited}: {job.reason}" if job.reason else waited
-        return await self._endings.expire(job, visit.operation, self._way(visit), reason)
+        late = f"after {job.deadline_at - job.created_at:.0f} s the job was still {job.state}"
+        late = f"{late}: {job.reason}" if job.reason else late
+        return await self._endings.expire(job, visit.operation, self._way(visit), waited or late)
 
     # --- what a reply means for the account ---------------------------------------------------------------------------
 
@@ -334,8 +335,8 @@ class Stepper:
     def _weighed(self, visit: Visit, reply: WireReply, outcome: T) -> T:
         """Let the budget know what this reply says of the account."""
         if not self._weigh(visit, outcome):
-            if reply.status >= 500:
-                visit.budget.failed(f"HTTP {reply.status}")
+            if (failure := provider_failure(reply.status, outcome)) is not None:
+                visit.budget.failed(self._clean(failure))
             else:
                 visit.budget.succeeded()
         return outcome
@@ -363,8 +364,7 @@ class Stepper:
 
     def _throttled(self, visit: Visit, outcome: o.Throttled) -> None:
         asked = outcome.retry_after_s
-        # The budget's reason is stored with the lane.
-        reason = self._clean(outcome.reason)
+        reason = self._clean(outcome.reason)  # the budget's reason is stored with the lane
         visit.budget.throttled(None if asked is None else visit.operation.policy.clamp(asked), reason)
         self._log.emit(
             "account.paused",

@@ -62,10 +62,13 @@ def test_the_slower_schedule_is_never_the_faster() -> None:
     assert _due_in(o.Accepted("h"), policy=daily) > 60_000.0
 
 
-def test_a_providers_own_wish_goes_before() -> None:
-    """A Retry-After is kept, whichever schedule holds."""
-    assert _due_in(o.Pending(retry_after_s=30.0)) == 30.0
-    assert _due_in(o.Accepted("h", retry_after_s=30.0)) == 30.0
+def test_a_retry_after_only_delays_the_poll() -> None:
+    """Whichever schedule holds, a Retry-After means "not before"; one that is exact goes before both."""
+    assert _due_in(o.Pending(retry_after_s=30.0)) == 600.0
+    assert _due_in(o.Pending(retry_after_s=900.0)) == 900.0
+    assert 240.0 < _due_in(o.Accepted("h", retry_after_s=30.0)) <= 300.0
+    assert _due_in(o.Pending(retry_after_s=30.0, exact=True)) == 30.0
+    assert _due_in(o.Accepted("h", retry_after_s=30.0, exact=True)) == 30.0
 
 
 def test_52_polling_suffices_before_the_deadline() -> None:

@@ -155,6 +155,24 @@ _FILE = "https://files.example.com/r-812.csv?sig=a%2Fb"
             {"is": "Accepted", "handle": "https://api.example.com/v2/jobs/17"},
         ),
         (
+            "A handle in a redirect",
+            "submit",
+            {"status": 303, "headers": {"Location": "/v2/reports/r-812"}},
+            {"is": "Accepted", "handle": "r-812"},
+        ),
+        (
+            "A handle in a redirect",
+            "submit",
+            {"status": 303, "headers": {"X-Created": "r-813", "Location": "/v2/reports/r-812"}},
+            {"is": "Accepted", "handle": "r-813"},
+        ),
+        (
+            "A handle in a redirect",
+            "submit",
+            {"status": 302, "headers": {"Location": "/login?next=%2Fv2%2Freports"}},
+            {"is": "Unknown", "reason": "HTTP 302 (Location: /login?[redacted])"},
+        ),
+        (
             "Status by HTTP code",
             "poll",
             {"status": 202, "headers": {"X-Progress": "half"}},

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
 from app.providers.headers import LONGEST_WAIT_S, parse_http_date, parse_retry_after, retry_after
 
@@ -23,7 +24,16 @@ NOW = datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC).timestamp()
         ("9" * 5000, None),
         ("-5", None),
         ("+5", None),
-        ("1.5", None),
+        ("1.5", 2.0),
+        ("0.1", 1.0),
+        ("3.0", 3.0),
+        ("0.0", 0.0),
+        ("1.", None),
+        (".5", None),
+        ("1,5", None),
+        ("1.5.1", None),
+        ("-0.5", None),
+        ("1000000000", LONGEST_WAIT_S),
         ("1e3", None),
         ("", None),
         ("   ", None),
@@ -64,6 +74,32 @@ def test_a_date_counts_from_the_servers_own_clock() -> None:
     assert parse_retry_after(tomorrow, "Mon, 07 Nov 1994 08:49:37 GMT", NOW) == 60.0
     assert parse_retry_after(tomorrow, None, NOW) == 86_460.0
     assert parse_retry_after(tomorrow, "yesterday, I think", NOW) == 86_460.0
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("1764363660", 60.0),
+        ("1764363660.5", 60.5),
+        ("1764363660000", 60.0),
+        ("1764363660250", 60.25),
+        ("1764363540", 0.0),
+        ("1000000001", 0.0),
+        ("9999999999", LONGEST_WAIT_S),
+    ],
+)
+def test_a_large_number_is_a_moment(value: str, seconds: float) -> None:
+    """Some servers name the epoch second at which they open again, or the millisecond; nobody means 50 years."""
+    now = 1764363600.0
+    assert parse_retry_after(value, None, now) == seconds
+    ahead = "Fri, 28 Nov 2025 21:00:30 GMT"
+    assert parse_retry_after(value, ahead, now) in (max(0.0, seconds - 30.0), LONGEST_WAIT_S)
+
+
+def test_of_several_fields_the_latest_moment_counts() -> None:
+    """Each of them says "not before"; one that means nothing takes nothing from the others."""
+    headers = CIMultiDict([("retry-after", "5"), ("retry-after", "soon"), ("retry-after", "60"), ("retry-after", "7")])
+    assert retry_after(headers, NOW) == 60.0
 
 
 def test_two_digit_years_mean_the_nearest_century() -> None:

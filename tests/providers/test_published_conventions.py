@@ -114,7 +114,7 @@ def test_ogc_results_that_lag_and_results_that_failed() -> None:
     ("reply", "outcome"),
     [
         (reply_of(200, {"status": " succeeded "}), Inline("export", None, "succeeded", None)),
-        (reply_of(200, {"status": "Deploying"}, retry_after="7"), Pending(None, None, 7.0)),
+        (reply_of(200, {"status": "Deploying"}, retry_after="7"), Pending(None, None, 7.0, exact=True)),
         (reply_of(202, {"status": "Running", "percentComplete": 12.5}), Pending("Running", "12.5")),
         (reply_of(503, b"", retry_after="9"), Throttled("HTTP 503", 9.0)),
         (reply_of(404, {"error": {"message": "no such operation"}}), Gone("HTTP 404: no such operation")),
@@ -252,7 +252,7 @@ def _told(**more: Json) -> WireReply:
     [
         (
             _told(processingStatus="DONE", reportDocumentId="amzn1.spdoc.1"),
-            Pending(None, None, 1.0, f"{SELLER}/reports/2021-06-30/documents/amzn1.spdoc.1"),
+            Pending(None, None, 1.0, f"{SELLER}/reports/2021-06-30/documents/amzn1.spdoc.1", exact=True),
         ),
         (_told(processingStatus="IN_PROGRESS"), Pending("IN_PROGRESS")),
         (_told(processingStatus="CANCELLED", processingStartTime="2026-01-31T10:00:00Z"), Empty()),

@@ -345,6 +345,58 @@ def test_a_throttle_with_a_time() -> None:
         assert loop.run_until_complete(at(clock, budget)) == close_to(43)
 
 
+def test_a_short_time_again_and_again_is_no_hot_loop() -> None:
+    """A second one may be chance; behind more of them our own backoff grows, until the provider answers."""
+    with virtual_time() as (loop, clock):
+        budget = new(clock)
+
+        def pause(asked_s: float) -> float:
+            before = clock.monotonic()
+            budget.throttled(asked_s, "HTTP 429")
+            return loop.run_until_complete(at(clock, budget)) - before
+
+        pauses = [pause(1.0) for _ in range(10)]
+        full = [1.0, 1.0, *(min(300.0, 5.0 * 2**n) for n in range(8))]
+        assert all(0.8 * most - 0.1 <= paused <= most + 0.1 for paused, most in zip(pauses, full, strict=True))
+        assert pause(900.0) == close_to(900.0)
+        budget.succeeded()
+        assert pause(1.0) == close_to(1.0)
+
+
+def test_many_throttles_with_a_time_are_one() -> None:
+    """Of twenty requests in flight that are all throttled only the first counts for the backoff."""
+    with virtual_time() as (loop, clock):
+        budget = new(clock)
+        for _ in range(20):
+            budget.throttled(2.0, "HTTP 429")
+        assert loop.run_until_complete(at(clock, budget)) == close_to(2)
+        budget.throttled(2.0, "HTTP 429")
+        assert loop.run_until_complete(at(clock, budget)) == close_to(4)
+
+
+def test_a_person_ends_a_closing() -> None:
+    """Whoever waits in line goes at once, one at first; where nothing is closed nothing changes."""
+
+    async def story(clock: VirtualClock) -> None:
+        budget = new(clock)
+        assert not budget.reopen()
+        assert budget.breaker == "closed"
+        budget.throttled(3600.0, "HTTP 429")
+        waiting = [asyncio.ensure_future(at(clock, budget)) for _ in range(3)]
+        await clock.sleep(10)
+        assert budget.reopen()
+        await clock.sleep(1)
+        assert [one.done() for one in waiting] == [True, False, False]
+        budget.succeeded()
+        assert await asyncio.gather(*waiting) == [10.0, close_to(11.0), close_to(11.0)]
+        fail(budget, 5)
+        assert budget.reopen()
+        assert budget.breaker == "half-open"
+
+    with virtual_time() as (loop, clock):
+        loop.run_until_complete(story(clock))
+
+
 def test_a_throttle_without_a_time() -> None:
     """Our own backoff: from 5 seconds, doubling to 300, jittered, and begun anew after a success."""
     with virtual_time() as (loop, clock):

@@ -43,8 +43,10 @@ class ScheduleSpec(Table):
     deadline_s: Seconds = Field(default=86_400.0, description="after which a job expires")
     stall_s: Seconds | None = Field(default=None, description="after which a job that shows no progress expires")
     gone_grace_s: float = Field(default=60.0, ge=0, description="how long after a submit a 404 is believed to be lag")
+    links_expire_s: Seconds = Field(default=3600.0, description="after which links that never serve fail the job")
     retry_after_floor_s: float = Field(default=1.0, ge=0, description="a Retry-After is never less than this")
     retry_after_cap_s: Seconds = Field(default=3600.0, description="and never more")
+    most_unknown: int = Field(default=5, ge=1, description="submits in a row with an unknown outcome, then parked")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -52,6 +54,8 @@ class ScheduleSpec(Table):
             raise ValueError("cap_s is less than interval_s")
         if self.stall_s is not None and self.stall_s <= self.cap_s:
             raise ValueError("stall_s is not more than cap_s, so one poll could look like a stall")
+        if self.retry_after_cap_s < self.retry_after_floor_s:
+            raise ValueError("retry_after_cap_s is less than retry_after_floor_s")
         return self
 
 

@@ -194,6 +194,21 @@ class ProgressSpec(PickSpec):
             raise ValueError("done and total belong together, without any other key")
 
 
+class RetryAfterSpec(PickSpec):
+    """How long a reply asks to be left alone. Without a source it is the header Retry-After itself that is exact."""
+
+    exact: bool = Field(default=False, description="the value replaces our own schedule; else it only delays the poll")
+
+    @property
+    def names_value(self) -> bool:
+        """Whether it says where a value stands, beside the header Retry-After."""
+        return bool(self.model_fields_set - {"exact"})
+
+    def _check_source(self) -> None:
+        if self.names_value or not self.exact:
+            super()._check_source()
+
+
 class SubmitSpec(RequestSpec, Variant):
     """How a remote job is made. Without ``handle`` a rule must say when the reply is the result itself."""
 
@@ -207,7 +222,9 @@ class PollSpec(RequestSpec, Variant):
 
     rules: Items[PollRule] = Field(min_length=1)
     progress: ProgressSpec | None = None
-    retry_after: Picks = Field(default=(), description="seconds, or an HTTP-date, beside the header Retry-After")
+    retry_after: OneOrMore[RetryAfterSpec] = Field(
+        default=(), description="seconds, epoch seconds or an HTTP-date, beside the header Retry-After"
+    )
     handle: Picks = ()
 
 

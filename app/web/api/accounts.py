@@ -40,7 +40,8 @@ class Accounts:
             Route(
                 "POST", "/v1/accounts/{name}/resume", "resumeAccount", "End the pause of an account", self.resume,
                 {200: Answer("how it stands", shapes.ResumedShape)}, problems=(404,),
-                detail="The deadlines of its jobs move by as long as they have waited.",
+                detail="The deadlines of its jobs move by as long as they have waited. An account that its provider or "
+                "its breaker has closed for a while is opened, too.",
             ),
         ]  # fmt: skip
 

@@ -44,9 +44,9 @@ class Events:
                 headers=(Parameter(_LAST_ID, "the id of the last event seen: go on after it", {"type": "string"}),),
                 problems=(429,),
                 detail="Each event is named as the log names it (`job.submitted`, `job.advanced`, `job.troubled`, "
-                "`job.unmapped`, `job.parked`, `job.finished`, `job.failed`); its data is an object with `job`, "
-                "`account`, `operation`, `state`, `state_from`, `outcome` and `at`. The event `reset` says that events "
-                "may be missing, and `dropped` that the reader was too slow.",
+                "`job.unmapped`, `job.stalled`, `job.repeated`, `job.parked`, `job.finished`, `job.failed`); its data "
+                "is an object with `job`, `account`, `operation`, `state`, `state_from`, `outcome` and `at`. The event "
+                "`reset` says that events may be missing, and `dropped` that the reader was too slow.",
             )
         ]  # fmt: skip
 

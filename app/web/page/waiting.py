@@ -70,7 +70,8 @@ def _held(lane: LaneView | None, phase: Phase) -> Wait | None:
         case Standing.PAUSED:
             return Wait(f"Its account is paused: {lane.reason}", held=True)
         case Standing.THROTTLED:
-            return Wait("The provider asked to be left alone; its account is open again", lane.until, held=True)
+            why = f" ({lane.reason})" if lane.reason else ""
+            return Wait(f"The provider asked to be left alone{why}; its account is open again", lane.until, held=True)
         case Standing.BROKEN:
             return Wait(f"The provider fails, so it is asked rarely: {lane.reason}", held=True)
         case Standing.UNKNOWN:

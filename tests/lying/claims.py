@@ -148,7 +148,9 @@ def _asks(ended: Ended) -> Iterator[str]:
 def _posts(ended: Ended) -> Iterator[str]:
     """A submit is never repeated blindly."""
     plan, posts = ended.plan, ended.remote.posts
-    gone = sum(kind in ("poll", "inline") and fault.name in ("status-404", "status-410") for kind, fault in ended.remote.met)
+    gone = sum(
+        kind in ("poll", "inline") and fault.name in ("status-404", "status-410") for kind, fault in ended.remote.met
+    )
     for one in posts[:-1]:
         if one == "unclear" and plan.mode == "once":
             yield f"posts: repeated after an unclear answer: {posts}"

@@ -16,6 +16,7 @@ _SOON_S = 3.0
 _SOON_MOST = 10
 _ALL_MOST = 150
 _MOST_UNKNOWN = 5
+_GONE = ("status-404", "status-410")
 
 
 def broken(ended: Ended) -> list[str]:

@@ -5,7 +5,7 @@ from random import Random
 
 from tests.lying import tricks_body, tricks_ranges, tricks_redirects, tricks_status, tricks_wire
 from tests.lying.plan import DIGESTS, EXCHANGES, MEDIA, PAGED, RELISTS, SHAPES, UNSUBMITTED, Fault, FilePlan, Plan
-from tests.lying.trick import Exchange, Trick, always
+from tests.lying.trick import Exchange, Trick
 
 __all__ = ["FAULTS", "Exchange", "draw"]
 
@@ -99,7 +99,7 @@ def _trick(plan: Plan, exchange: str, rand: Random, so_far: list[Fault | None]) 
         file = plan.files[0]
     fitting = [trick for trick in FAULTS.values() if kind in trick.on and trick.fits(plan, file)]
     broken = so_far and so_far[-1] is not None and so_far[-1].name == "cut-in-body"
-    special = [trick for trick in fitting if trick.fits is not always]
+    special = [trick for trick in fitting if not trick.fits(plan, None)]
     if special and rand.random() < 0.25:
         return rand.choice(special)
     if kind == "file" and (broken or rand.random() < 0.2):

@@ -16,6 +16,7 @@ _SOON_S = 3.0
 _SOON_MOST = 10
 _ALL_MOST = 150
 _MOST_UNKNOWN = 5
+_GONE = ("status-404", "status-410")
 
 
 def broken(ended: Ended) -> list[str]:
@@ -148,7 +149,9 @@ def _asks(ended: Ended) -> Iterator[str]:
 def _posts(ended: Ended) -> Iterator[str]:
     """A submit is never repeated blindly."""
     plan, posts = ended.plan, ended.remote.posts
-    gone = sum(kind in ("poll", "inline") and fault.name in ("status-404", "status-410") for kind, fault in ended.remote.met)
+    gone = sum(
+        kind in ("poll", "inline") and fault.name in ("status-404", "status-410") for kind, fault in ended.remote.met
+    )
     for one in posts[:-1]:
         if one == "unclear" and plan.mode == "once":
             yield f"posts: repeated after an unclear answer: {posts}"

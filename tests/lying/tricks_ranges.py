@@ -188,6 +188,6 @@ _LIES: dict[str, Lie] = {
 TRICKS = [Trick(f"range-{name}", _FILE, _to_a_range(lie), _RANGE) for name, lie in _LIES.items()]
 TRICKS += [
     Trick("unasked-206", _FILE, _unasked, _RANGE, runs=2),
-    Trick("slice-as-200", _FILE, _slice_as_whole, _RANGE, runs=2),
+    Trick("slice-as-200", _FILE, _slice_as_whole, _RANGE, fatal=_FILE, runs=2),
     Trick("unasked-416", _FILE, _unasked_416, _RANGE, runs=2),
 ]

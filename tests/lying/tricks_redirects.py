@@ -2,7 +2,8 @@
 
 from tests.lying.answers import Answer, Script
 from tests.lying.hops import LOGIN_PAGE, STYLES, Hop
-from tests.lying.trick import GETS, Exchange, Trick
+from tests.lying.plan import FilePlan, Plan
+from tests.lying.trick import GETS, Exchange, Trick, announced
 
 _REDIRECT = "redirect|html|page|json|303|302|301|307|308"
 
@@ -57,11 +58,16 @@ def _submit_elsewhere(exchange: Exchange) -> Script:
     return Answer(code, (("Location", "/login.html"),), LOGIN_PAGE.body, note=f"{code} to a login page").script()
 
 
+def _login_is_no_file(plan: Plan, file: FilePlan | None) -> bool:
+    """Where HTML is expected, a page to log in is as good as any, but for what is announced."""
+    return plan.media != "text/html" or announced(plan, file)
+
+
 TRICKS = [
     Trick("redirects", GETS, _chain, _REDIRECT, runs=2),
     Trick("redirects-too-long", GETS, _too_long, _REDIRECT),
     Trick("redirect-loop", GETS, _loop, _REDIRECT),
-    Trick("redirect-to-login", GETS, _to_login, _REDIRECT),
+    Trick("redirect-to-login", GETS, _to_login, _REDIRECT, fits=_login_is_no_file),
     Trick("redirect-nowhere", GETS, _nowhere, f"{_REDIRECT}|address|connect|sent|302"),
     Trick("submit-redirected", frozenset({"submit"}), _submit_elsewhere, _REDIRECT),
 ]

@@ -235,6 +235,9 @@ _MOVE: Final = (
         + _NOW
         - case((jobs.c.created_at > _PAUSED_AT, jobs.c.created_at), else_=_PAUSED_AT),
         moved_at=jobs.c.moved_at + _NOW - case((jobs.c.moved_at > _PAUSED_AT, jobs.c.moved_at), else_=_PAUSED_AT),
+        expired_at=jobs.c.expired_at
+        + _NOW
+        - case((jobs.c.expired_at > _PAUSED_AT, jobs.c.expired_at), else_=_PAUSED_AT),
     )
 )
 _RESUME: Final = (

@@ -59,8 +59,8 @@ class LaneState:
     """What the next owner of a lane has to know.
 
     ``request_window`` are the epoch seconds of the recent requests that the account's limit still counts;
-    ``closed_until`` is when the account may be asked again, and ``closed_reason`` why not before. ``reopened_at`` is when
-    a person last opened the account, as far as the owner knows: where one has since, the closing is over.
+    ``closed_until`` is when the account may be asked again, and ``closed_reason`` why not before. ``reopened_at`` is
+    when a person last opened the account, as far as the owner knows: where one has since, the closing is over.
     """
 
     epoch: int

@@ -28,6 +28,7 @@ T = TypeVar("T")
 P = TypeVar("P", Listed, Matches)
 
 _TRIES = 5
+_LONGEST_WAIT_S = 60.0
 _AGAIN = Backoff(2.0, 2.0, 60.0, 0.5)
 _HEAD_BYTES = 4096
 _IN_MEMORY_BYTES = 4 * 1_048_576
@@ -206,10 +207,15 @@ class Walk:
         return None
 
     async def _patiently(self, once: Callable[[Page], Awaitable[P | o.Outcome]], page: Page) -> P | o.Outcome:
-        """One page, tried a few times: all those before it need not be asked for again because of it."""
+        """One page, tried a few times: all those before it need not be asked for again because of it.
+
+        Where the provider asks for more than a moment the step ends, and the job waits instead.
+        """
         for tried in range(_TRIES - 1):
             got = await once(page)
             if isinstance(got, o.Retry):
+                if (got.retry_after_s or 0.0) > _LONGEST_WAIT_S:
+                    return got
                 await self._clock.sleep(max(got.retry_after_s or 0.0, _AGAIN.delay(tried, self._rand)))
             elif not isinstance(got, o.Throttled):  # after which the budget is closed, and makes the next try wait
                 return got

@@ -50,6 +50,24 @@ def test_pausing_and_resuming(place: Place) -> None:
     assert place.json("accounts", "pause", "shop")["paused"]["reason"] == "a person paused it"
 
 
+def test_a_closed_account_is_opened(place: Place) -> None:
+    """It says until when and why; resuming opens it, also where no daemon runs, and tells what was closed."""
+    submit(place)
+    execute(place, "UPDATE lanes SET closed_until = 4102444800.0, closed_reason = 'HTTP 429: slow down'")
+    (shop,) = place.json("accounts", "list")
+    assert shop["closed"] == [{"lane": 1, "until": 4102444800.0, "reason": "HTTP 429: slow down"}]
+    text = place("accounts", "list").stdout
+    assert "closed until 2100-01-01" in text
+    assert "HTTP 429: slow down" in text
+    told = place("accounts", "resume", "shop").stdout
+    assert told == "account shop is opened; it was closed until 2100-01-01 00:00:00: HTTP 429: slow down\n"
+    assert place.json("accounts", "list")[0]["closed"] == []
+    execute(place, "UPDATE lanes SET closed_until = 4102444800.0, closed_reason = 'HTTP 429'")
+    (opened,) = place.json("accounts", "resume", "shop")["opened"]
+    assert opened["reason"] == "HTTP 429"
+    assert place.json("accounts", "resume", "shop")["opened"] == []
+
+
 def test_jobs_wait_in_a_paused_account(place: Place) -> None:
     """A pause refuses no job: it is taken in, and its deadline moves by as long as it has waited."""
     place("accounts", "pause", "shop")

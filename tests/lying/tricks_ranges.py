@@ -42,9 +42,16 @@ def _told(first: int, body: bytes, total: object) -> str:
     return f"bytes {first}-{first + len(body) - 1}/{total}"
 
 
+def _is_size_told(exchange: Exchange) -> bool:
+    """Whether an earlier reply has told the size of the whole file: else a client has to believe the next one."""
+    return exchange.remote.told.get(exchange.kind, False)
+
+
 def _shorter(exchange: Exchange, data: bytes, start: int) -> Answer:
     body = data[start : start + max(1, (len(data) - start) // 2)]
-    return _part(exchange, _told(start, body, exchange.rand.choice((len(data), "*"))), body)
+    # Of a file whose size nobody has told, "*" and the end of the part is all that there is to know.
+    total = exchange.rand.choice((len(data), "*")) if _is_size_told(exchange) else len(data)
+    return _part(exchange, _told(start, body, total), body)
 
 
 def _later(exchange: Exchange, data: bytes, start: int) -> Answer:
@@ -89,7 +96,7 @@ def _two_range_fields(exchange: Exchange, data: bytes, start: int) -> Answer:
 
 def _other_total(exchange: Exchange, data: bytes, start: int) -> Answer:
     """The total of another file, whose bytes they are; only where it is known what the total has to be."""
-    if not exchange.remote.told.get(exchange.kind):
+    if not _is_size_told(exchange):
         return _unknown_total(exchange, data, start)
     other = bytes(byte ^ 1 for byte in data[start:]) + b"more"
     return _part(exchange, _told(start, other, len(data) + 4 + start % 3), other)
@@ -123,8 +130,8 @@ def _ignored(exchange: Exchange, data: bytes, start: int) -> Answer:
 
 
 def _not_satisfiable(told: Callable[[int, int], str | None]) -> Lie:
-    def lie(_: Exchange, data: bytes, start: int) -> Answer:
-        value = told(len(data), start)
+    def lie(exchange: Exchange, data: bytes, start: int) -> Answer:
+        value = told(len(data), start if _is_size_told(exchange) else len(data))
         return Answer(416, () if value is None else (("Content-Range", value),), b"", note=f"416, {value}")
 
     return lie

@@ -132,7 +132,7 @@ async def one_life(folder: Path, scene: Scene, kill_at: int, *, after: bool) -> 
     with StorageThreads() as threads:
         storage = MortalStorage(folder, threads)
         async with visits(scene, f"{kill_at}-{after}", storage) as job:
-            outcome, landed = await job.fetch(["/a", "/b"])
+            outcome, landed = await job.fetch(["/a", "/a", "/a", "/b"])
             assert isinstance(outcome, o.LinksExpired)
             await job.record(outcome, landed)
             job.job = await job.scene.accepted(job.job, o.Ready())

@@ -287,7 +287,7 @@ def _history_insert(dialect: str) -> Executable:
 
 
 def _last_of(update: Update) -> int:
-    """The highest number among the files of a job that has them all: what was recorded beyond it is no file any more."""
+    """The highest number of the files of a job that has them all: what was recorded beyond it is no file any more."""
     return max((one.number for one in update.artifacts), default=-1)
 
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from app.domain.codings import can_be_undone, content_codings
 from app.domain.outcome import NotYet, Refused, Retry
 from app.domain.wire import field_values
-from app.providers.defaults import FileTrouble
+from app.providers.defaults import FileTrouble, is_success
 from app.providers.sniff import is_html
 
 _BYTES_RANGE = re.compile(r"bytes[ \t]+([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", re.IGNORECASE)
@@ -114,6 +114,8 @@ def decide(
         return _unsatisfied(asked, head)
     if trouble is not None:
         return trouble
+    if not is_success(head.status):
+        return Retry(f"HTTP {head.status}, and no file")
     codings = content_codings(head.headers)
     decision = _part(asked, head, codings) if head.status == 206 else _whole(asked, head, codings)
     if not isinstance(decision, Body):

@@ -5,7 +5,7 @@ What a reply means is decided by :mod:`app.providers.download_plan`; here its de
 
 import hashlib
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -22,7 +22,6 @@ from app.storage.base import ChecksumError, Landed, Landing, Storage, StorageErr
 from app.transport.client import StreamReply
 from app.transport.errors import BrokenBodyError, LostReplyError, NotSentError, RedirectRefusedError, TlsError
 from app.transport.unpack import BombError, UnpackError
-from app.worker.narrator import Narrator
 from app.worker.packed import PackedFile
 from app.worker.session import SignedClient
 
@@ -50,14 +49,16 @@ class Downloader:
     Args:
         storage: where files land.
         clock: the time.
-        narrator: told of announced digests that cannot be read.
+        on_unread: called once for a link of which an announced digest cannot be read.
         largest_bytes: a file that grows beyond this is given up: an endless body must end somewhere.
     """
 
-    def __init__(self, storage: Storage, clock: Clock, narrator: Narrator, largest_bytes: int) -> None:
+    def __init__(
+        self, storage: Storage, clock: Clock, on_unread: Callable[[Job, Link], None], largest_bytes: int
+    ) -> None:
         self._storage = storage
         self._clock = clock
-        self._narrator = narrator
+        self._on_unread = on_unread
         self._largest_bytes = largest_bytes
 
     async def download(
@@ -74,14 +75,12 @@ class Downloader:
             number: which of the job's files.
         """
         if link.unread is not None and job.fetches <= 1:
-            self._narrator.digest_unread(job, link)
+            self._on_unread(job, link)
         md5, identity = link.md5 is not None, _identity(link)
         try:
             async with await self._storage.open(key, job.id, number, md5=md5, identity=identity) as landing:
-                download = _Download(
-                    job, operation, client, link, landing=landing, clock=self._clock, largest_bytes=self._largest_bytes
-                )
-                return await download.run()
+                one = _Download(job, operation, client, link, landing, self._clock, self._largest_bytes)
+                return await one.run()
         except StorageError as error:
             return storage_failure(error)
 
@@ -89,13 +88,12 @@ class Downloader:
 class _Download:
     """One download of one file, which may take several requests."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  # made in one place
         self,
         job: Job,
         operation: BoundOperation,
         client: SignedClient,
         link: Link,
-        *,
         landing: Landing,
         clock: Clock,
         largest_bytes: int,

@@ -45,7 +45,7 @@ class Fetcher:
         self._clock = clock
         self._narrator = narrator
         self._largest_bytes = largest_bytes
-        self._downloader = Downloader(storage, clock, narrator, largest_bytes)
+        self._downloader = Downloader(storage, clock, narrator.digest_unread, largest_bytes)
 
     async def fetch(
         self,

@@ -11,7 +11,7 @@ none does, the same defaults hold for every provider:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from app.domain.job import Job
@@ -223,16 +223,15 @@ class BoundOperation:
             job: whose file it is.
             link: the file.
             asked: how it was asked for.
-            reply: its head; ``body`` holds the first bytes, unpacked where that can be done.
+            reply: its head; ``body`` holds the first bytes, unpacked where that can be done. They are left out of a 206
+                that was asked for: amid a file any bytes may stand.
             now: epoch seconds.
             largest_bytes: a file that is announced as larger is refused.
         """
-        # What goes on amid a file says nothing, whatever it looks like.
-        spoken = replace(reply, body=b"") if reply.status == 206 and asked.at else reply
         return decide(
             asked,
             FileHead(reply.status, reply.headers, reply.body),
-            trouble=self.read_file(job, link, spoken, now),
+            trouble=self.read_file(job, link, reply, now),
             expected=link.media_type or self.media_type,
             largest_bytes=largest_bytes,
         )

@@ -1,4 +1,4 @@
-"""Announced digests are read in every form that providers write them in; one that cannot be read is never passed over."""
+"""Announced digests are read in every form that providers write; one that cannot be read is never passed over."""
 
 import base64
 import hashlib

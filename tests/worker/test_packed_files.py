@@ -108,6 +108,19 @@ async def test_a_packed_file_that_breaks_off_is_fetched_again(tmp_path: Path, sq
     assert ranges == [None, None]
 
 
+async def test_a_digest_that_cannot_be_read_is_logged_once(tmp_path: Path, sqlite_url: str) -> None:
+    """It is an error of the spec, not of the file, which lands without it, here at the second attempt."""
+    answers = listing(md5="see header", bytes=len(PACKED))
+    answers["GET /file"] = answering(PACKED[:-1], PACKED)
+    async with serving(tmp_path, sqlite_url, LISTED, answers) as (_, running):
+        job = await running.run()
+        assert job.state is State.SUCCEEDED, job.reason
+        (line,) = running.events("file.digest_unread")
+    assert job.fetches == 2
+    assert (line["level"], line["label"]) == ("error", "rows.csv")
+    assert line["reason"] == "md5: 'see header' cannot be read as a digest of md5"
+
+
 async def test_a_bomb_is_refused(tmp_path: Path, sqlite_url: str) -> None:
     """A file of which a gigabyte would come out of a megabyte ends the job, and leaves nothing behind."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)

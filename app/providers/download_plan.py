@@ -20,7 +20,7 @@ _BYTES_RANGE = re.compile(r"bytes[ \t]+([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|
 _UNSATISFIED = re.compile(r"bytes[ \t]+\*/([0-9]{1,18})", re.IGNORECASE)
 # Also misspelled, as "bytes=0-9/100", and of other units, as "items 0-24/319": what names a part is no whole file.
 _ANY_RANGE = re.compile(r"([a-z]+)[\s=:]+([0-9]{1,18})\s*-\s*([0-9]{1,18})\s*/\s*([0-9]{1,18}|\*)", re.IGNORECASE)
-_UNFIT = frozenset({412, 416})
+_UNFIT = frozenset({412, 416, 501})
 _MULTIPART = "multipart/byteranges"
 
 
@@ -110,7 +110,7 @@ def decide(
         expected: the media type that the file should have; ``None`` where nobody says.
         largest_bytes: a file that is announced as larger is refused.
     """
-    if asked.at and head.status in _UNFIT:
+    if asked.at and (head.status in _UNFIT or isinstance(trouble, Refused)):
         return _unsatisfied(asked, head)
     if trouble is not None:
         return trouble
@@ -155,12 +155,12 @@ def strong_etag(headers: Mapping[str, str]) -> str | None:
 
 
 def _unsatisfied(asked: Asked, head: FileHead) -> Again | Complete:
-    """A range was refused: either nothing is missing, or what is held does not belong to the file any more."""
+    """A range was refused: nothing is missing, what is held does not fit, or the server has no ranges."""
     size = _UNSATISFIED.fullmatch(_only(head.headers, "content-range") or "")
     is_whole = head.status == 416 and size is not None and int(size[1]) == asked.at
     if is_whole and asked.total in (None, asked.at) and _same_tag(asked, head):
         return Complete()
-    return Again(asked.from_the_start(), f"HTTP {head.status}: what is held of the file does not fit it any more")
+    return Again(asked.from_the_start(), f"HTTP {head.status} to a request for the rest of the file")
 
 
 def _part(asked: Asked, head: FileHead, codings: tuple[str, ...]) -> Body | Again | Retry:

@@ -229,7 +229,7 @@ class _Incoming:
             head += piece[: 2 * _MOST_BLANKS]
             if len(head) >= wanted:
                 wanted = least + min(blanks_before(bytes(head)), _MOST_BLANKS)
-        return bytes(head)
+        return bytes(head[:wanted])
 
     async def next(self) -> bytes | None:
         """The next piece, ``None`` at the end; raises as the body and its unpacking do."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from app.domain.wire import Link
 from app.storage.base import ChecksumError
 from app.storage.tally import Tally
-from app.transport.unpack import Coded, Level, Unpacking
+from app.transport.unpack import Coded, Level, UnpackError, Unpacking
 
 _GZIP_MAGIC = b"\x1f\x8b\x08"  # RFC 1952, 2.3.1: the two bytes of identification, and the only method that there is
 
@@ -16,16 +16,20 @@ class PackedFile:
 
     Args:
         codings: those that its reply declares, in the order in which they were applied; all can be undone.
-        link: what was announced of the file. Where it says ``gzip``, the first bytes below the declared codings decide
-            whether there is one more level of gzip.
+        link: what was announced of the file. Where it says ``gzip``, the first bytes decide: whether a declared gzip is
+            there, and whether there is one more level of it below the declared codings.
         largest_bytes: a file that unpacks to more is given up.
     """
 
     def __init__(self, codings: Sequence[str], link: Link, largest_bytes: int) -> None:
         self._link = link
-        self._levels = [_Counted(Coded(coding, largest_bytes), link) for coding in reversed(codings)]
+        levels: list[Level] = [
+            _GzipOrPlain(largest_bytes) if link.gzip and coding == "gzip" else Coded(coding, largest_bytes)
+            for coding in reversed(codings)
+        ]
         if link.gzip:
-            self._levels.append(_Counted(_GzipOrPlain(largest_bytes), link))
+            levels.append(_GzipOrPlain(largest_bytes))
+        self._levels = [_Counted(level, link) for level in levels]
         self._unpacking = Unpacking(self._levels)
 
     @property
@@ -102,4 +106,4 @@ class _GzipOrPlain:
         if self._is_gzip:
             yield from self._gzip.finish()
         elif self._first:
-            yield self._first
+            raise UnpackError("The content breaks off within the first bytes of gzip.")

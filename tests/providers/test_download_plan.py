@@ -219,8 +219,18 @@ def test_a_file_that_is_announced_as_too_large(asked: Asked, head: FileHead) -> 
     assert isinstance(decided(asked, head), Refused)
 
 
-@pytest.mark.parametrize("trouble", [NotYet("wait", 5.0), LinksExpired("old"), Refused("no"), Retry("later")])
-def test_rules_and_status_come_first(trouble: NotYet | LinksExpired | Refused | Retry) -> None:
+@pytest.mark.parametrize("status", [400, 405, 501])
+def test_a_refusal_may_be_of_the_range_alone(status: int) -> None:
+    """A server without ranges may serve the whole file; only then the refusal counts."""
+    told = Refused("no")
+    again = decide(REST, head_of(status, []), trouble=told, expected=None, largest_bytes=LARGEST)
+    assert isinstance(again, Again)
+    assert again.asked == ANEW
+    assert decide(again.asked, head_of(status, []), trouble=told, expected=None, largest_bytes=LARGEST) == told
+
+
+@pytest.mark.parametrize("trouble", [NotYet("wait", 5.0), LinksExpired("old"), Retry("later")])
+def test_rules_and_status_come_first(trouble: NotYet | LinksExpired | Retry) -> None:
     """Except where a range was refused: then the file is asked for from the start."""
     for status in (200, 206, 404, 503):
         told = decide(REST, head_of(status, []), trouble=trouble, expected=None, largest_bytes=LARGEST)

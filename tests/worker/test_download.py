@@ -98,6 +98,8 @@ async def test_nothing_was_missing(tmp_path: Path) -> None:
         whole(b"", "Content-Range: bytes */99", status=416),
         whole(b"", status=416),
         whole(b"", status=412),
+        whole(b"no ranges", status=501),
+        whole(b"no ranges", status=400),
         rest().replace(b"206", b"200", 1),
     ],
 )
@@ -304,6 +306,7 @@ async def test_a_coding_that_cannot_be_undone(tmp_path: Path, coding: str) -> No
         (ONCE, ["Content-Encoding: gzip"]),
         (TWICE, ["Content-Encoding: gzip"]),
         (ROWS, ["Content-Encoding: binary"]),
+        (ROWS, ["Content-Encoding: gzip"]),
     ],
 )
 async def test_where_the_link_says_gzip_the_bytes_decide(tmp_path: Path, body: bytes, fields: list[str]) -> None:
@@ -312,6 +315,13 @@ async def test_where_the_link_says_gzip_the_bytes_decide(tmp_path: Path, body: b
     for reply in (whole(body, *fields), chunked(body, *fields, size=1)):
         async with downloading(tmp_path, answering(reply)) as desk:
             assert await desk.lands(gzip=True) == file
+
+
+@pytest.mark.parametrize("body", [ONCE[:2], ONCE[:1], ONCE[:-1], gzip.compress(ONCE)[:3]])
+async def test_a_packed_file_that_breaks_off(tmp_path: Path, body: bytes) -> None:
+    """It is no plain file, however early that is."""
+    async with downloading(tmp_path, answering(chunked(body))) as desk:
+        assert isinstance(await desk.fails(gzip=True), o.Retry)
 
 
 async def test_a_packed_file_stays_packed_where_nobody_says_so(tmp_path: Path) -> None:
@@ -367,6 +377,7 @@ async def test_a_digest_that_cannot_be_read(tmp_path: Path) -> None:
         chunked(ROWS)[:-5],
         chunked(ROWS)[:-40],
         whole(ONCE[:-1], "Content-Encoding: gzip"),
+        whole(ONCE[:2], "Content-Encoding: gzip"),
         whole(ROWS[:-1], f"Content-Range: bytes 0-{SIZE - 1}/{SIZE}", status=206),
         chunked(ROWS[:-1], f"Content-Range: bytes 0-{SIZE - 1}/{SIZE}"),
         head(200) + b"",

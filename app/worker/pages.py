@@ -246,10 +246,9 @@ class _Body:
 
     def __init__(self, reply: StreamReply, largest_bytes: int) -> None:
         self._chunks = reply.chunks()
-        codings = content_codings(reply.headers)
-        if not can_be_undone(codings):
-            raise UnpackError(f"A page of the list came packed by {', '.join(codings)}, which cannot be undone.")
-        self._unpacking = unpacking_of(codings, largest_bytes)
+        self._codings = content_codings(reply.headers)
+        self._can_be_undone = can_be_undone(self._codings)
+        self._unpacking = unpacking_of(self._codings if self._can_be_undone else (), largest_bytes)
         length = reply.headers.get("content-length", "")
         self._expected = int(length) if length.isdigit() else None
         self._received = 0
@@ -265,7 +264,9 @@ class _Body:
         return b"".join(self._first)
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """All of the page, from its first byte."""
+        """All of the page, from its first byte; raises ``UnpackError`` where its codings cannot be undone."""
+        if not self._can_be_undone:
+            raise UnpackError(f"A page of the list came coded as {', '.join(self._codings)}, which cannot be undone.")
         for piece in self._first:
             yield piece
         self._first = []

@@ -168,6 +168,26 @@ async def test_progress_is_said(tmp_path: Path) -> None:
         assert await desk.lands() == ROWS
 
 
+async def test_a_server_that_sends_small_parts(tmp_path: Path) -> None:
+    """The rest is asked for part by part; after many of them the download stops for now, and has made progress."""
+
+    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if "range" not in asked.headers:
+            writer.write(broken())
+            writer.close()
+            return
+        first = int(asked.headers["range"].removeprefix("bytes=").removesuffix("-"))
+        writer.write(rest(first, min(first + 299, SIZE - 1)))
+
+    async with downloading(tmp_path, answer) as desk:
+        for _ in range(2):
+            told = await desk.fails()
+            assert isinstance(told, o.Retry)
+            assert told.progressed
+        assert await desk.lands() == ROWS
+        assert len(desk.server.asked) == 1 + -(-(SIZE - HALF) // 300)
+
+
 async def test_an_entity_tag_says_nothing_about_another_file(tmp_path: Path) -> None:
     """After fresh links another file may stand in the same place of the list, and have the same tag."""
     async with downloading(tmp_path, turns(broken(), WHOLE)) as desk:

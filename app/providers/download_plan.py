@@ -186,10 +186,9 @@ def _whole(asked: Asked, head: FileHead, codings: tuple[str, ...]) -> Body | Aga
         if not asked.anew:
             return Again(asked.from_the_start(), f"HTTP {head.status}, and only a part of the file")
         return Refused(f"HTTP {head.status}, and only a part of the file, though all of it was asked for")
-    length = _number(head.headers, "content-length")
-    if length is None and not codings:
-        length = _named_total(head.headers)
-    return _coded(asked, head, codings, length)
+    # A Content-Range that covers the whole file names its size, which the body must have then, unless it is coded.
+    total = None if codings else _named_total(head.headers)
+    return _coded(asked, head, codings, _number(head.headers, "content-length") if total is None else total)
 
 
 def _coded(asked: Asked, head: FileHead, codings: tuple[str, ...], length: int | None) -> Body | Again | Retry:
@@ -229,9 +228,11 @@ def _is_part(value: str) -> bool:
 
 
 def _named_total(headers: Mapping[str, str]) -> int | None:
-    """The size that a Content-Range names which covers the whole file."""
-    found = _BYTES_RANGE.fullmatch(_only(headers, "content-range") or "")
-    return None if found is None or found[3] == "*" else int(found[3])
+    """The size that the Content-Range of a whole file names."""
+    value = _only(headers, "content-range") or ""
+    found = _BYTES_RANGE.fullmatch(value) or _UNSATISFIED.fullmatch(value)
+    total = None if found is None else found[found.re.groups]
+    return None if total in (None, "*") else int(total)
 
 
 def _only(headers: Mapping[str, str], name: str) -> str | None:

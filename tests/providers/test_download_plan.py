@@ -170,6 +170,8 @@ def test_a_200_that_names_a_part(fields: Fields) -> None:
         ([("Content-Length", "2"), ("Content-Length", "3")], Body()),
         ([("ETag", 'W/"v1"')], Body()),
         ([("Content-Range", "bytes 0-199/200")], Body(0, 200, 200)),
+        ([("Content-Range", "bytes 0-199/200"), ("Content-Length", "100")], Body(0, 200, 200)),
+        ([("Content-Range", "bytes */200"), ("Content-Length", "100")], Body(0, 200, 200)),
         ([("Content-Range", "items 0-318/319")], Body()),
         ([("Content-Range", "none")], Body()),
         ([("Content-Encoding", "gzip"), ("Content-Length", "90"), ("ETag", ETAG)], Body(0, 90, None, ("gzip",))),

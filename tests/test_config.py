@@ -449,12 +449,8 @@ def test_a_secret_file_that_is_no_regular_file_is_refused(tmp_path: Path) -> Non
     """A pipe that nobody writes to would hold up the start; a folder or a device holds no secret."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    for name, reason in (
-        (pipe, "is not a regular file"),
-        ("/dev/zero", "is not a regular file"),
-        (tmp_path, "Is a dir"),
-    ):
+    for name in (pipe, "/dev/zero"):
         file = tmp_path / "tidewaiter.toml"
         file.write_text(f'[database]\nurl_file = "{name}"\n')
-        with pytest.raises(ConfigError, match=f"database.url_file: {name} .*{reason}"):
+        with pytest.raises(ConfigError, match=f"database.url_file: {name} is not a regular file"):
             load(file, {})

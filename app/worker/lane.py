@@ -363,7 +363,7 @@ class Lane:
         """An outcome has its verdict: the job may be visited again."""
         job = update.job
         self._leave(job.id)
-        if verdict is Verdict.ACCEPTED:
+        if verdict in (Verdict.ACCEPTED, Verdict.UNWRITABLE):
             if self._remote.settle(job):
                 self.due_by(Track.ASK, self._clock.now())
             if job.due_at is not None:

@@ -29,7 +29,6 @@ from sqlalchemy import (
     bindparam,
     case,
     false,
-    literal,
     literal_column,
     not_,
     or_,
@@ -50,9 +49,6 @@ from app.store.batch import PARAMETER, encode, rows_of
 from app.store.codec import links_text
 from app.store.outbox import Outbox
 from app.store.tables import artifacts, history, jobs, lanes
-
-CANCEL_TOO_LATE: Final = "the cancel request came too late: the files had landed"
-"""The reason of a job that has succeeded although somebody asked to cancel it."""
 
 _SERIAL_BITS = 40
 _serials = count(1)
@@ -242,10 +238,7 @@ def _staying_update(changed: Subquery) -> Executable:
 def _moving_update(changed: Subquery) -> Executable:
     """The update of jobs that reach another state. A job that has ended has no wish to be cancelled any more."""
     wish = case((changed.c.finished_at.is_not(None), false()), else_=jobs.c.cancel_requested)
-    too_late = and_(jobs.c.cancel_requested, changed.c.state == State.SUCCEEDED.value, changed.c.reason.is_(None))
-    reason = case((too_late, literal(CANCEL_TOO_LATE, Text())), else_=changed.c.reason)
-    moved = _fenced_update(changed).values(**_indexed(changed), cancel_requested=wish, reason=reason)
-    return moved.returning(jobs.c.id)
+    return _fenced_update(changed).values(**_indexed(changed), cancel_requested=wish).returning(jobs.c.id)
 
 
 def _decision(changed: Subquery) -> Executable:

@@ -48,7 +48,7 @@ class Hold:
         if wall_asked_at is None:
             monotonic, wall = moment(self._clock)
             wall_asked_at = wall - (monotonic - asked_at)
-        if asked_at + self._lease_s > self._until:
+        if asked_at + self._lease_s >= self._until:
             self._until = asked_at + self._lease_s
             # Not the later of the two: a wall clock that was set back since would never end the belief.
             self._wall_until = wall_asked_at + self._lease_s

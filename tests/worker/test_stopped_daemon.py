@@ -33,12 +33,12 @@ async def test_a_daemon_that_was_stopped(tmp_path: Path, postgres_url: str) -> N
     """It goes on in the middle of many walks over pages: no request leaves."""
 
     async def page(request: web.Request) -> web.StreamResponse:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)
         return web.json_response({"items": [request.query["page"]]})
 
     answers: dict[str, Answer] = {"GET /list": page}
     async with shop_with(answers) as shop:
-        config_for(tmp_path, SPEC, shop.url, postgres_url, "[accounts.shop.limits]\nspacing_s = 0.1\n")
+        config_for(tmp_path, SPEC, shop.url, postgres_url)
         file = tmp_path / "tidewaiter.toml"
         file.write_text(file.read_text().replace("[worker]", f"[worker]\nlease_s = {LEASE_S}"))
         database = Database.open(postgres_url, clock := SystemClock())
@@ -52,7 +52,7 @@ async def test_a_daemon_that_was_stopped(tmp_path: Path, postgres_url: str) -> N
         command = [sys.executable, "-m", "app.cli.main", "serve"]
         with log, subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log) as daemon:  # noqa: ASYNC220
             try:
-                await _until(lambda: shop.times("GET /list") > 5)
+                await _until(lambda: shop.times("GET /list") > 20)
                 os.kill(daemon.pid, signal.SIGSTOP)
                 await asyncio.sleep(LEASE_S + 0.5)
                 (taken,) = await lanes.take("the new owner", 1, 60.0, force=False, accounts=["shop"])

@@ -130,6 +130,9 @@ class Storage(Protocol):
     def reading(self, key: str) -> AbstractAsyncContextManager[Content | None]:
         """Open a landed file for reading, ``None`` where there is none."""
 
+    async def drop_partials(self, job_id: int) -> None:
+        """Remove whatever was begun for a job and is not landed."""
+
     async def sweep(self, older_than: float, keep: Collection[int]) -> int:
         """Remove unfinished files that nobody will finish.
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, MutableSequence, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from app.clock import Clock
@@ -15,6 +16,7 @@ from app.storage.base import ChecksumError, Landed, Landing, Storage, StorageErr
 from app.store.jobs import Answer, JobStore
 from app.transport.client import StreamReply
 from app.transport.errors import BrokenBodyError, LostReplyError, NotSentError, RedirectRefusedError, TlsError
+from app.worker.cancelling import despite_cancel_request
 from app.worker.narrator import Narrator
 from app.worker.packed import BombError, Packed, UnpackError, packed_as
 from app.worker.pages import Walk
@@ -160,6 +162,14 @@ class Fetcher:
         outcome = await self._complete(job, copies)
         return replace(outcome, shared_from=answer.job_id) if isinstance(outcome, o.Stored) else outcome
 
+    async def drop_parts(self, job: Job) -> None:
+        """Remove what an earlier download of a job has left, whose files nobody wants any more.
+
+        Where the storage fails, the parts are left to its sweep.
+        """
+        with suppress(StorageError):
+            await self._storage.drop_partials(job.id)
+
     async def _kept(self, job: Job, links: Sequence[Link]) -> dict[int, Artifact]:
         """The artifacts of an earlier download that are still there, by number."""
         recorded = {one.number: one for one in await self._jobs.artifacts(job.id) if one.number < len(links)}
@@ -182,7 +192,8 @@ class Fetcher:
         )
         folder = folder_of(job.account, job.operation, job.created_at, job.id)
         try:
-            await self._storage.put(f"{folder}/{MANIFEST_NAME}", document)
+            # Not to be left half way by a cancel request: with its manifest a job has succeeded.
+            await despite_cancel_request(self._storage.put(f"{folder}/{MANIFEST_NAME}", document))
         except StorageError as error:
             return _failed(error)
         return o.Stored(tuple(sorted(artifacts, key=lambda one: one.number)), status)

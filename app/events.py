@@ -157,6 +157,9 @@ _EVENTS = (
         **_JOB, "key": "path below the storage's folder or URL", "bytes": "size", "sha256": "checksum",
         "resumed_from": "bytes that an earlier download had left",
     }),
+    Event("file.digest_unread", "error", "An announced digest cannot be read: the spec picks something else.", {
+        **_JOB, "label": "name that the provider gives the file", **_REASON,
+    }),
     Event("artifact.unreadable", "error", "A landed file is not what it was, or cannot be read; who asked was told.", {
         "job": "job number", "key": "path below the storage's folder or URL", **_REASON,
     }),

@@ -159,10 +159,14 @@ class LeftAlone:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A passing fault: the same step again, later."""
+    """A passing fault: the same step again, later.
+
+    ``progressed`` says that a download came further than the one before, and kept what came.
+    """
 
     reason: str
     retry_after_s: float | None = None
+    progressed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class ObjectStorage:
         self._bucket = bucket
         self._run = run
 
-    async def open(self, key: str, job_id: int, number: int, *, md5: bool = False) -> ObjectLanding:  # noqa: ARG002  # no object is named by its job before it has landed
+    async def open(self, key: str, job_id: int, number: int, *, md5: bool = False, identity: str = "") -> ObjectLanding:  # noqa: ARG002  # no object is named by its job before it has landed
         """Begin to land a file, in place of what stands under its key now and of nothing that comes later."""
         parts_of(key)
         return ObjectLanding(self._bucket, key, await self._bucket.look(key), self._run, md5=md5)
@@ -57,14 +57,10 @@ class ObjectStorage:
 
     async def copy(self, source: str, key: str) -> Landed:
         """Land a copy of a landed file under another key: read and written again, so that its checksum is its own."""
-        landing = await self.open(key, 0, 0)
-        try:
+        async with await self.open(key, 0, 0) as landing:
             async for piece in self._bucket.read(source):
                 await landing.write(piece)
-        except BaseException:  # a step that is cancelled included: the parts that went up are given back
-            await landing.discard()
-            raise
-        return await landing.finish()
+            return await landing.finish()
 
     async def find(self, key: str) -> int | None:
         """The size of a landed file in bytes, ``None`` where there is none."""

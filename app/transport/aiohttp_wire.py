@@ -8,7 +8,6 @@ import asyncio
 import io
 import re
 import ssl
-import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
@@ -30,11 +29,12 @@ from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from app import __version__
+from app.domain.codings import can_be_undone, content_codings
 from app.domain.wire import WireRequest
 from app.transport.errors import BrokenBodyError, NotSentError
 from app.transport.failures import OUTSIDE_ERRORS, before_reply, in_body, place_of
 from app.transport.guard import GuardedResolver, guarded_socket
-from app.transport.unpack import ACCEPTED, unpacker_for
+from app.transport.unpack import ACCEPTED, BombError, UnpackError, unpacking_of
 from app.transport.wire import OnSend, Timeouts
 
 if TYPE_CHECKING:
@@ -213,25 +213,25 @@ class _Exchange:
     async def read(self, limit: int) -> tuple[bytes, bool]:
         """See :class:`app.transport.wire.RawReply`."""
         content = self._response.content
-        coding = self.headers.get("content-encoding")
-        unpacker = None if coding is None else unpacker_for(coding)
+        codings = content_codings(self.headers)
+        # What cannot be undone stays as it came: its status may still be of use.
+        unpacking = unpacking_of(codings if can_be_undone(codings) else (), limit)
         pieces: list[bytes] = []
         size = 0
         try:
             while not content.at_eof():
-                piece = await content.readany()
-                if unpacker is not None:
-                    piece = unpacker.feed(piece, limit + 1 - size)
-                pieces.append(piece)
-                size += len(piece)
-                if size > limit:
-                    return b"".join(pieces)[:limit], True
+                for piece in unpacking.feed(await content.readany()):
+                    pieces.append(piece)
+                    size += len(piece)
+                    if size > limit:
+                        return b"".join(pieces)[:limit], True
+            pieces.extend(unpacking.finish())
         except OUTSIDE_ERRORS as error:
             raise in_body(error, place_of(self.url)) from None
-        except zlib.error:
-            raise BrokenBodyError(f"The reply of {place_of(self.url)} cannot be unpacked.") from None
-        if unpacker is not None and not unpacker.whole:
-            raise BrokenBodyError(f"The reply of {place_of(self.url)} breaks off before its packed end.")
+        except BombError:
+            return b"".join(pieces)[:limit], True
+        except UnpackError as error:
+            raise BrokenBodyError(f"The reply of {place_of(self.url)} cannot be read. {error}") from None
         return b"".join(pieces), False
 
     def chunks(self) -> AsyncIterator[bytes]:

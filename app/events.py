@@ -124,8 +124,9 @@ _EVENTS = (
         **_STEP, "state_from": "state before", "outcome": "what the step learned", "handle": "name of the remote job",
         **_REASON, "polls": "polls so far", "due_in_s": "seconds until the next step",
     }),
-    Event("job.troubled", "info", "A step failed in passing; the job goes on.", {
-        **_STEP, "outcome": "what the step learned", **_REASON, "failures": "consecutive failures",
+    Event("job.troubled", "info", "A step did not bring its job on, for a new reason; the job goes on in its state.", {
+        **_STEP, "outcome": "what the step learned; Throttled and the like charge the job nothing", **_REASON,
+        "failures": "consecutive failures",
         "due_in_s": "seconds until the next step",
     }),
     Event("job.unmapped", "warning", "The provider gave a reply that no rule of the spec speaks of; polling goes on.", {

@@ -230,9 +230,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Crashed:
-    """The step died on a fault of ours."""
+    """The step died on a fault of ours. ``sent`` says whether a request of it may have reached the provider."""
 
     reason: str
+    sent: bool = True
 
 
 @dataclass(frozen=True, slots=True)

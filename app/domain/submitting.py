@@ -6,7 +6,7 @@ only where that is harmless, after a growing delay, and a bounded number of time
 
 from app.domain import outcome as o
 from app.domain.job import Job, State
-from app.domain.rules import account_paused
+from app.domain.rules import account_paused, crashed
 from app.domain.visit import Visit, because, finish
 
 _FOUND = (o.Adopted, o.AdoptDecided)
@@ -130,8 +130,11 @@ def unharmed_unsubmitted(visit: Visit) -> Job:
 
 
 def crashed_submitting(visit: Visit) -> Job:
-    """A crash leaves open whether the submit was sent."""
+    """A crash leaves open whether the submit was sent, unless the step knows that it was not."""
     crashes = visit.job.crashes + 1
+    if not visit.outcome.sent:
+        after = crashed(visit)
+        return after if after.state is State.FAILED else after.but(state=State.QUEUED)
     if crashes >= visit.policy.most_crashes:
         return finish(
             visit,

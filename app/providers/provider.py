@@ -234,11 +234,15 @@ def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None)
     interval_s = override.interval_s or said.interval_s
     cap_s = _longest_interval_s(said, override)
     floor_s = said.retry_after_floor_s if override.retry_after_floor_s is None else override.retry_after_floor_s
+    poll = Backoff(interval_s, override.factor or said.factor, cap_s)
     return Policy(
         first_delay_s=said.first_delay_s if override.first_delay_s is None else override.first_delay_s,
-        poll=Backoff(interval_s, override.factor or said.factor, cap_s),
-        called_first_delay_s=called.first_delay_s,
-        called_poll=Backoff(called.interval_s, called.factor, called.cap_s),
+        poll=poll,
+        # What the operator sets holds for jobs that may be called back as well.
+        called_first_delay_s=called.first_delay_s if override.first_delay_s is None else override.first_delay_s,
+        called_poll=poll
+        if override.interval_s
+        else Backoff(called.interval_s, override.factor or called.factor, override.cap_s or called.cap_s),
         deadline_s=override.deadline_s or said.deadline_s,
         stall_s=override.stall_s or _stall_s(said, cap_s),
         gone_grace_s=said.gone_grace_s,

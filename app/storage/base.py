@@ -169,6 +169,9 @@ class Storage(Protocol):
     async def remove(self, key: str) -> None:
         """Remove a landed file, durably; one that is not there is no error."""
 
+    async def drop_partials(self, job_id: int) -> None:
+        """Remove whatever was begun for a job and is not landed."""
+
     async def sweep(self, older_than: float, keep: Collection[int]) -> int:
         """Remove unfinished files that nobody will finish.
 

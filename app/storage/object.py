@@ -98,6 +98,9 @@ class ObjectStorage:
         parts_of(key)
         await self._bucket.remove(key)
 
+    async def drop_partials(self, job_id: int) -> None:
+        """Nothing that was begun is kept for a later opening."""
+
     async def sweep(self, older_than: float, keep: Collection[int]) -> int:  # noqa: ARG002  # see the docstring
         """Remove nothing: what a killed daemon leaves are uploads without an end, which obstore cannot list.
 

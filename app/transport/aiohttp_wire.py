@@ -10,9 +10,10 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
+from contextvars import ContextVar
 from functools import lru_cache
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Final, Self
 
 from aiohttp import (
     ClientHandlerType,
@@ -34,7 +35,10 @@ from app.transport.errors import BrokenBodyError, NotSentError
 from app.transport.failures import OUTSIDE_ERRORS, before_reply, in_body, place_of
 from app.transport.guard import GuardedResolver, guarded_socket
 from app.transport.unpack import ACCEPTED, BombError, UnpackError, unpacking_of
-from app.transport.wire import Timeouts
+from app.transport.wire import OnSend, Timeouts
+
+if TYPE_CHECKING:
+    from aiohttp.connector import Connection
 
 _IDLE_S = 30.0
 _LONGEST_LINE = 8190
@@ -44,6 +48,8 @@ _READ_BUFFER = 2**18
 _LARGEST_PLAIN_BODY = 2**20  # above it aiohttp warns about bytes and asks for a file
 _SENDABLE = re.compile(r"https?://[\x21-\x5b\x5d-\x7e]+", re.IGNORECASE)
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+# How the exchange under way reaches the request that aiohttp makes of it, in the same task.
+_ON_SEND: Final[ContextVar[OnSend | None]] = ContextVar("on_send", default=None)
 
 
 class AiohttpWire:
@@ -74,6 +80,7 @@ class AiohttpWire:
                     read_bufsize=_READ_BUFFER,
                     auto_decompress=False,
                     middlewares=(_send_once,),
+                    request_class=_Request,
                     trust_env=False,
                 )
                 self._sessions[private_ok, fresh] = await self._stack.enter_async_context(session)
@@ -114,17 +121,49 @@ async def _send_once(request: ClientRequest, send: ClientHandlerType) -> ClientR
         raise before_reply(error, place_of(request.url)) from None
 
 
+class _Request(ClientRequest):
+    """A request that says when it leaves: looking up the name, connecting and TLS have taken their time by then."""
+
+    async def send(self, conn: "Connection") -> ClientResponse:
+        """Write the request."""
+        on_send = _ON_SEND.get()
+        if on_send is None:
+            return await super().send(conn)
+        on_send(True)
+        try:
+            return await super().send(conn)
+        except ValueError:  # a header that cannot be written, before the first byte was
+            on_send(False)
+            raise
+
+
 class _Exchange:
     """One request and its reply: entering sends, leaving gives the connection back or closes it."""
 
-    __slots__ = ("_request", "_response", "_session", "_stream", "_timeouts", "headers", "phrase", "status", "url")
+    __slots__ = (
+        "_on_send",
+        "_request",
+        "_response",
+        "_session",
+        "_stream",
+        "_timeouts",
+        "headers",
+        "phrase",
+        "status",
+        "url",
+    )
 
     def __init__(self, session: ClientSession, request: WireRequest, timeouts: Timeouts, stream: bool) -> None:
         self._session = session
         self._request = request
         self._timeouts = timeouts
         self._stream = stream
+        self._on_send: OnSend | None = None
         self.url = request.url
+
+    def at_departure(self, on_send: OnSend) -> None:
+        """See :class:`app.transport.wire.Departing`."""
+        self._on_send = on_send
 
     async def __aenter__(self) -> Self:
         try:
@@ -157,15 +196,19 @@ class _Exchange:
         skipped = None
         if request.method in _WITH_BODY and not any(name.lower() == "content-type" for name in headers):
             skipped = ("Content-Type",)
-        return await self._session.request(
-            request.method,
-            _address(request.url),
-            headers=headers,
-            skip_auto_headers=skipped,
-            data=_payload(request.body),
-            allow_redirects=False,
-            timeout=_client_timeout(self._timeouts, self._stream),
-        )
+        token = _ON_SEND.set(self._on_send)
+        try:
+            return await self._session.request(
+                request.method,
+                _address(request.url),
+                headers=headers,
+                skip_auto_headers=skipped,
+                data=_payload(request.body),
+                allow_redirects=False,
+                timeout=_client_timeout(self._timeouts, self._stream),
+            )
+        finally:
+            _ON_SEND.reset(token)
 
     async def read(self, limit: int) -> tuple[bytes, bool]:
         """See :class:`app.transport.wire.RawReply`."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, MutableSequence, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from random import Random
 
@@ -16,6 +17,7 @@ from app.providers.interpreter import BoundOperation
 from app.providers.pages import PageReader
 from app.storage.base import Landed, Storage, StorageError
 from app.store.jobs import Answer, JobStore
+from app.worker.cancelling import despite_cancel_request
 from app.worker.download import Downloaded, Downloader, storage_failure
 from app.worker.hosts import Hosts
 from app.worker.list_download import ListDownload, Parts, artifact_of
@@ -241,6 +243,14 @@ class Fetcher:
         outcome = await self._complete(job, copies, clear=job.fetches > 1)
         return replace(outcome, shared_from=answer.job_id) if isinstance(outcome, o.Stored) else outcome
 
+    async def drop_parts(self, job: Job) -> None:
+        """Remove what an earlier download of a job has left, whose files nobody wants any more.
+
+        Where the storage fails, the parts are left to its sweep.
+        """
+        with suppress(StorageError):
+            await self._storage.drop_partials(job.id)
+
     async def _complete(
         self, job: Job, artifacts: Sequence[Artifact], status: str | None = None, *, clear: bool
     ) -> o.Outcome:
@@ -264,7 +274,8 @@ class Fetcher:
         try:
             if clear:
                 await self._clear(job, frozenset(one.key for one in artifacts))
-            await self._storage.put(f"{_folder(job)}/{MANIFEST_NAME}", document)
+            # Not to be left half way by a cancel request: with its manifest a job has succeeded.
+            await despite_cancel_request(self._storage.put(f"{_folder(job)}/{MANIFEST_NAME}", document))
         except StorageError as error:
             return storage_failure(error)
         return o.Stored(tuple(artifacts), status)

@@ -5,7 +5,8 @@ from contextlib import AsyncExitStack
 from app.domain import outcome as o
 from app.domain.wire import WireRequest
 from app.transport.budget import Permit
-from app.transport.client import Begun, OnSend, untold
+from app.transport.client import Begun, untold
+from app.transport.wire import OnSend
 from app.worker.fetch import Fetcher
 from app.worker.session import SignedClient
 from app.worker.source import InlineSource

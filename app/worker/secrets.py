@@ -1,9 +1,7 @@
 """What a step learned, fit to be stored: without the secrets that it quotes."""
 
-import traceback
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from app.domain import outcome as o
 
@@ -20,9 +18,3 @@ def without_secrets(outcome: o.Outcome, clean: Callable[[str], str]) -> o.Outcom
             return replace(outcome, reason=clean(outcome.reason))
         case _:
             return outcome
-
-
-def place_of(error: Exception) -> str:
-    """Where an exception was raised, as file and line: enough to find it, without the values that a traceback holds."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown place"

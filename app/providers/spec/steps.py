@@ -10,13 +10,13 @@ from app.providers.spec.fields import (
     Codes,
     Expression,
     HeaderMatch,
-    HeaderName,
     Items,
     OneOrMore,
     Picks,
     PickSpec,
     Regex,
     Scalar,
+    SentHeaderName,
     Table,
     Text,
     UnfitError,
@@ -54,7 +54,7 @@ class RequestSpec(Table):
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     url: UrlTemplate
     query: Mapping[str, Scalar] = {}
-    headers: Mapping[HeaderName, str] = {}
+    headers: Mapping[SentHeaderName, str] = {}
     body: JsonValue = Field(default=None, alias="json")
     form: Mapping[str, Scalar] | None = None
 
@@ -318,7 +318,7 @@ class ResultsSpec(Variant):
     label: Text | None = None
     send_auth: bool = True
     send_auth_if: Expression | None = Field(default=None, description="JMESPath on the reply that lists the files")
-    headers: Mapping[HeaderName, str] = Field(default={}, description="sent with every download, such as Accept")
+    headers: Mapping[SentHeaderName, str] = Field(default={}, description="sent with every download, such as Accept")
     rules: Items[FileRule] = ()
 
     @model_validator(mode="after")

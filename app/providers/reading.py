@@ -12,7 +12,7 @@ from app.domain.wire import WireReply
 
 EXCERPT_LENGTH = 200
 _LOOKED_AT = 4096
-_LONGEST_TEXT = 65_536
+LONGEST_TEXT = 65_536
 _BLANKS = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029]+")
 _URL_QUERY = re.compile(r"(https?:(?:\\?/){2}[^\s\"'<>?]+)\?[^\s\"'<>]*")
 _REDACTED = "[redacted]"
@@ -61,7 +61,7 @@ class Reading:
 
     def text(self) -> str:
         """The beginning of the body as text; what is not UTF-8 is replaced."""
-        return self.body[:_LONGEST_TEXT].decode("utf-8", "replace")
+        return self.body[:LONGEST_TEXT].decode("utf-8", "replace")
 
 
 def plain(text: str) -> str:

@@ -66,7 +66,7 @@ IN = "operations.report.params"
         ),
         pytest.param(
             PARAMS + 'p = { help = "x", type = "integer", contains = "1" }\n',
-            f"{IN}.p: enum, pattern, max_length, counted and contains are for strings",
+            f"{IN}.p: enum, pattern, excludes, max_length, counted and contains are for strings",
             id="contained in a number",
         ),
         pytest.param(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from app.domain.jsonvalue import Json
 from app.patterns import Pattern, compile_pattern
 from app.providers.jmes import compile_expression
-from app.providers.reading import LONGEST_TEXT, Reading, plain, shorten
+from app.providers.reading import LONGEST_QUOTE, LONGEST_TEXT, Reading, plain, shorten
 from app.providers.spec.fields import PickSpec
 from app.providers.urls import resolve_url
 
@@ -87,6 +87,12 @@ def as_text(value: Json) -> str | None:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value) if isinstance(value, int | float) else None
+
+
+def as_word(value: Json) -> str | None:
+    """A scalar as it stands, so far as it is looked at: secrets are taken out of it before it is shortened."""
+    text = as_text(value)
+    return None if text is None else text.strip()[: LONGEST_QUOTE + 1] or None
 
 
 def as_note(value: Json, length: int = 100) -> str | None:

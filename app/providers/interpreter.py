@@ -11,7 +11,7 @@ none does, the same defaults hold for every provider:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from app.domain.job import Job
@@ -57,7 +57,7 @@ from app.providers.operation import Choice, Ending, Poll, S, Steps, Submit
 from app.providers.pages import PageReader
 from app.providers.reading import Reading
 from app.providers.results import Results
-from app.providers.rules import READY, Verdict
+from app.providers.rules import READY, Rules, Verdict
 from app.providers.sharing import Sharing
 from app.providers.spec.provider import OperationSpec
 from app.providers.urls import origin_of
@@ -133,7 +133,7 @@ class BoundOperation:
         step, reading = self.steps.submit.of(job), Reading(reply)
         if step is None:
             return Unknown(self.messages.unmapped(reading))
-        verdict = step.rules.judge(reading)
+        verdict = self._judged(step.rules, reading)
         effect = verdict.effect if verdict is not None else None
         wait_s = retry_after(reading.headers, now)
         if verdict is not None and effect is not None and effect in _SUBMIT_ENDS:
@@ -158,7 +158,7 @@ class BoundOperation:
         step, reading = self.steps.poll.of(job), Reading(reply)
         if step is None:
             return Unmapped(self.messages.unmapped(reading))
-        verdict = step.rules.judge(reading)
+        verdict = self._judged(step.rules, reading)
         if verdict is None or verdict.effect is None:
             return self._polled_by_default(reading, verdict, now)
         if verdict.effect in _POLL_ENDS:
@@ -185,7 +185,7 @@ class BoundOperation:
         url = results.resolved(reading)
         if url is None:
             return Retry(f"the reply names no URL of a file: {self.messages.unmapped(reading)}")
-        return (results.link(job, url, gzip=results.packed(reading)),)
+        return self.messages.labelled((results.link(job, url, gzip=results.packed(reading)),))
 
     def submits(self, job: Job) -> bool:
         """Whether a remote job is made for the job; without one its results can be asked for at once."""
@@ -255,6 +255,13 @@ class BoundOperation:
         """Whether the remote job has been deleted."""
         return self._ended(self.steps.cleanup.of(job), Reading(reply), now) or Cleaned()
 
+    def _judged(self, rules: Rules, reading: Reading) -> Verdict | None:
+        """What a reply means, its word fit to be shown and stored."""
+        verdict = rules.judge(reading)
+        if verdict is None or verdict.word is None:
+            return verdict
+        return replace(verdict, word=self.messages.note(verdict.word))
+
     def _ended(self, step: Ending | None, reading: Reading, now: float) -> Trouble | None:
         """What stands in the way of the remote job's end; ``None`` where it has ended."""
         verdict = None if step is None else step.rules.judge(reading)
@@ -298,7 +305,7 @@ class BoundOperation:
         said = as_text(step.retry_after(reading))
         in_body = None if said is None else parse_retry_after(said, reading.headers.get("date"), now)
         wait_s = retry_after(reading.headers, now) if in_body is None else in_body
-        return Pending(verdict.word, step.progress(reading), wait_s, step.handle(reading))
+        return Pending(verdict.word, self.messages.note(step.progress(reading)), wait_s, step.handle(reading))
 
     def _ready(self, job: Job, step: Poll, reading: Reading, verdict: Verdict) -> Polled:
         results = self.steps.results.of(job)
@@ -316,7 +323,7 @@ class BoundOperation:
             return Ready(status=verdict.word)
         links = results.listed(reading)
         if links is not None:
-            return Ready(links, verdict.word)
+            return Ready(self.messages.labelled(links), verdict.word)
         if reading.malformed:
             return Retry(self.messages.unread(reading))
         return Unmapped(self.messages.unmapped(reading, verdict.word))

@@ -3,21 +3,16 @@
 import base64
 import json
 import re
-from collections.abc import Callable, Iterable
 from typing import NoReturn
-from urllib.parse import quote, quote_plus
 
 from app.domain.jsonvalue import Json
 from app.domain.wire import WireReply
+from app.log.redact import Redactor
 
 EXCERPT_LENGTH = 200
-_LOOKED_AT = 4096
+LONGEST_QUOTE = 8192
 LONGEST_TEXT = 65_536
 _BLANKS = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029]+")
-_URL_QUERY = re.compile(r"(https?:(?:\\?/){2}[^\s\"'<>?]+)\?[^\s\"'<>]*")
-_REDACTED = "[redacted]"
-
-Redact = Callable[[str], str]
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -79,27 +74,17 @@ def basic_credential(username: str, password: str) -> str:
     return base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
 
 
-def redactor(secrets: Iterable[str]) -> Redact:
-    """What takes secrets out of a text: these, as they are and as URLs and JSON write them, and any URL's query."""
-    forms = {
-        form
-        for secret in secrets
-        if secret
-        for form in (secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1])
-    }
-    # The longest first, so that no secret survives in part because another is its beginning.
-    known = re.compile("|".join(map(re.escape, sorted(forms, key=len, reverse=True)))) if forms else None
+def quoted(text: str, redactor: Redactor, length: int = EXCERPT_LENGTH, *, cut: bool = False) -> str:
+    """What a provider said, for a person to read: one line of at most ``length`` characters, without secrets.
 
-    def redact(text: str) -> str:
-        if known is not None:
-            text = known.sub(_REDACTED, text)
-        return _URL_QUERY.sub(rf"\1?{_REDACTED}", text)
-
-    return redact
+    It is cut before anything is looked for in it, and its secrets are taken out before it is shortened. ``cut`` says
+    that it is the beginning of something longer.
+    """
+    cut = cut or len(text) > LONGEST_QUOTE
+    return shorten(plain(redactor.clean_quote(text[:LONGEST_QUOTE], cut=cut)), length)
 
 
-def excerpt(reading: Reading, redact: Redact) -> str:
-    """The beginning of a body, redacted, for a person to read: one line of at most ``EXCERPT_LENGTH`` characters."""
-    # Twice as much is redacted as is kept, so that a secret that the first cut divides does not show in part.
-    start = redact(reading.body[: 2 * _LOOKED_AT].decode("utf-8", "replace"))[:_LOOKED_AT]
-    return shorten(plain(start))
+def excerpt(reading: Reading, redactor: Redactor) -> str:
+    """The beginning of a body, as :func:`quoted` gives it."""
+    start = reading.body[:LONGEST_QUOTE].decode("utf-8", "replace")
+    return quoted(start, redactor, cut=reading.truncated or len(reading.body) > LONGEST_QUOTE)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.patterns import Pattern, compile_pattern
-from app.providers.extract import Pick, as_note, as_text, compile_pick
+from app.providers.extract import Pick, as_text, as_word, compile_pick
 from app.providers.jmes import compile_expression, is_true
 from app.providers.reading import Reading
 from app.providers.spec.fields import Codes
@@ -22,7 +22,8 @@ _CODES_PER_CLASS = 100
 class Verdict:
     """What a reply means: the effect, the provider's own word where a word decided, and the key of the rule.
 
-    ``effect`` is ``None`` where a word was read that no rule knows. ``reason`` is what the rule itself says.
+    The word is as it was sent, secrets included. ``effect`` is ``None`` where a word was read that no rule knows.
+    ``reason`` is what the rule itself says.
     """
 
     effect: str | None
@@ -75,8 +76,8 @@ class Rules:
                 continue
             meaning = rule.words.get(fold(text))
             if meaning is not None:
-                return Verdict(meaning[0], as_note(said), meaning[1], rule.reason)
-            unknown = unknown or Verdict(None, as_note(said), rule.key)
+                return Verdict(meaning[0], as_word(said), meaning[1], rule.reason)
+            unknown = unknown or Verdict(None, as_word(said), rule.key)
         return unknown
 
     def keys(self) -> Iterable[str]:

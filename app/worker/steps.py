@@ -8,7 +8,6 @@ the state table's business.
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import TypeVar
@@ -33,6 +32,7 @@ from app.transport.errors import (
     RedirectRefusedError,
     TlsError,
 )
+from app.worker.cleaning import cleaned
 from app.worker.ending import Endings
 from app.worker.fetch import Fetcher
 from app.worker.pages import Walk, Way
@@ -116,7 +116,7 @@ class Stepper:
             return self.interrupted(visit)
         except Exception as error:  # noqa: BLE001  # whatever a step dies of is that job's trouble, never the lane's
             return o.Crashed(self._clean(f"{type(error).__name__}: {error} ({_place_of(error)})"))
-        return self._cleaned(outcome)
+        return cleaned(outcome, self._clean)
 
     @staticmethod
     def interrupted(visit: Visit) -> o.Outcome:
@@ -197,6 +197,7 @@ class Stepper:
         if self._public_url is None or not operation.calls_back(job):
             return None, None
         token = new_token(self._rand)
+        self._log.redactor.add_recent(token)
         return url_of(self._public_url, token), hash_of(token)
 
     async def _share(self, visit: Visit, promise: asyncio.Future[Answer | None]) -> o.Outcome:
@@ -361,19 +362,6 @@ class Stepper:
         """A remote that cannot prove who it is gets no credentials. That may heal by itself, and is tried."""
         told = f"{reason} It is tried again every {TLS_PAUSE_S / 60:.0f} minutes."
         return self._refused(visit, o.Unauthorized(told), PausedBy.TLS)
-
-    def _cleaned(self, outcome: o.Outcome) -> o.Outcome:
-        """The outcome with every secret taken out of what it quotes."""
-        match outcome:
-            case o.Unmapped(excerpt=excerpt):
-                return replace(outcome, excerpt=self._clean(excerpt))
-            case (
-                o.Unsent() | o.Unknown() | o.Absent() | o.Undecidable() | o.LinksExpired() | o.Gone() | o.Retry()
-                | o.NotYet() | o.Throttled() | o.Unauthorized() | o.StorageFull() | o.Refused() | o.DeadlinePassed()
-            ):  # fmt: skip
-                return replace(outcome, reason=self._clean(outcome.reason))
-            case _:
-                return outcome
 
 
 _STEPS: Mapping[State, Callable[[Stepper, Visit], Awaitable[o.Outcome]]] = {

@@ -11,7 +11,6 @@ import json
 import re
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from threading import RLock
 from typing import Final
 from urllib.parse import quote, quote_plus
 
@@ -37,10 +36,12 @@ _FOLDED: Final = bytes(range(256)).lower().translate(bytes.maketrans(b"-_", b"+/
 
 
 class Redactor:
-    """Knows the secrets that are in force. Clean a text before it is shortened: half a secret is not recognised."""
+    """Knows the secrets that are in force. Clean a text before it is shortened: half a secret is not recognised.
+
+    One thread teaches it; any thread may clean with it at the same time.
+    """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._lock = RLock()  # of those who teach it; large replies are read, and libraries log, in threads
         self._counts: Counter[str] = Counter()
         self._standing: frozenset[str] = frozenset()
         self._passing: dict[str, frozenset[str]] = {}
@@ -52,29 +53,26 @@ class Redactor:
 
     def add(self, secrets: Iterable[str]) -> None:
         """Know these values from now on; those shorter than four characters are left out, they are everywhere."""
-        with self._lock:
-            new = frozenset(secrets) - self._standing
-            self._standing |= new
-            self._learn(new)
+        new = frozenset(secrets) - self._standing
+        self._standing |= new
+        self._learn(new)
         if self._shared is not None:
             self._shared.add(new)
 
     def add_passing(self, owner: str, secrets: Iterable[str]) -> None:
         """Know these values until the same owner brings others: the tokens of a session, which come without end."""
-        with self._lock:
-            new, old = frozenset(secrets), self._passing.get(owner, frozenset())
-            self._passing[owner] = new
-            self._learn(new)
-            self._forget(old)
+        new, old = frozenset(secrets), self._passing.get(owner, frozenset())
+        self._passing[owner] = new
+        self._learn(new)
+        self._forget(old)
 
     def add_recent(self, secret: str) -> None:
         """Know a value until some thousands of others have come: the token of a callback."""
-        with self._lock:
-            if secret not in self._recent:
-                self._recent[secret] = None
-                self._learn((secret,))
-            while len(self._recent) > _MOST_RECENT:
-                self._forget((self._recent.popitem(last=False)[0],))
+        if secret not in self._recent:
+            self._recent[secret] = None
+            self._learn((secret,))
+        while len(self._recent) > _MOST_RECENT:
+            self._forget((self._recent.popitem(last=False)[0],))
 
     def join(self, shared: "Redactor") -> None:
         """Know what ``shared`` knows, now and later, and let it know what is known here: one account joins all."""

@@ -44,6 +44,8 @@ class Messages:
         """Why a reply that should have been JSON could not be read."""
         if reading.truncated:
             return f"HTTP {reading.status}, and a body too long to be read as JSON"
+        if reading.why is not None:
+            return f"HTTP {reading.status}, and {reading.why}"
         if not reading.body.strip():
             return f"HTTP {reading.status}, and an empty body where JSON was promised"
         return f"HTTP {reading.status}, and no JSON where it was promised: {excerpt(reading, self._redactor)}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Self
 
+from app.domain.bounds import USUAL, Bounds
 from app.domain.jsonvalue import Json
 from app.domain.schedule import Backoff, Limits, Policy
 from app.domain.wire import Credentials
@@ -99,6 +100,7 @@ class Provider:
         limits: LimitsOverride | None = None,
         schedule: ScheduleOverride | None = None,
         clean: bool | None = None,
+        bounds: Bounds | None = None,
     ) -> BoundAccount:
         """An account on this provider, with everything compiled that can be.
 
@@ -108,6 +110,7 @@ class Provider:
             limits: what the operator says of the limits; the spec's hold elsewhere.
             schedule: what the operator says of the polling times, for every operation.
             clean: whether remote jobs are deleted once their files have landed; ``None`` leaves it to the spec.
+            bounds: how much of what the provider sends is taken at most.
 
         Raises:
             SettingsError: it lists every fault.
@@ -138,6 +141,7 @@ class Provider:
                 steps=steps[name],
                 messages=messages,
                 sharing=sharing_of(one.answers),
+                bounds=bounds or USUAL,
             )
             for name, one in spec.operations.items()
         }

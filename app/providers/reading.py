@@ -2,9 +2,11 @@
 
 import base64
 import json
+import math
 import re
 from typing import NoReturn
 
+from app.domain.bounds import USUAL
 from app.domain.jsonvalue import Json
 from app.domain.wire import WireReply
 from app.log.redact import Redactor
@@ -12,6 +14,9 @@ from app.log.redact import Redactor
 EXCERPT_LENGTH = 200
 LONGEST_QUOTE = 8192
 LONGEST_TEXT = 65_536
+_MOST_VALUES = USUAL.most_values
+_MOST_DIGITS = 4300
+"""Python reads no more, because the time that it takes grows with their square."""
 _BLANKS = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029]+")
 
 
@@ -20,16 +25,46 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
+class UnfitJsonError(ValueError):
+    """JSON holds more than can be taken; the message says what."""
+
+
+def _finite(digits: str) -> float:
+    # 1e999 is JSON, but it would be read as infinity, and written as what is not JSON.
+    number = float(digits)
+    if math.isinf(number):
+        raise UnfitJsonError("its JSON holds a number that is too large")
+    return number
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise UnfitJsonError(f"its JSON holds a number of {len(digits)} digits")
+    return int(digits)
+
+
 # json.loads would make one for every reply.
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole)
 
 
 class Reading:
     """A reply and what has been read out of it so far; never raises, whatever the body is."""
 
-    __slots__ = ("_document", "_parsed", "body", "headers", "malformed", "phrase", "status", "truncated", "url")
+    __slots__ = (
+        "_document",
+        "_most_values",
+        "_parsed",
+        "body",
+        "headers",
+        "malformed",
+        "phrase",
+        "status",
+        "truncated",
+        "url",
+        "why",
+    )
 
-    def __init__(self, reply: WireReply) -> None:
+    def __init__(self, reply: WireReply, most_values: int = _MOST_VALUES) -> None:
         self.status = reply.status
         self.headers = reply.headers
         self.body = reply.body
@@ -38,6 +73,9 @@ class Reading:
         self.truncated = reply.truncated
         self.malformed = False
         """Whether JSON was asked for and the body was none (or only the beginning of some)."""
+        self.why: str | None = None
+        """What is wrong with it, where that can be said in a few words."""
+        self._most_values = most_values
         self._parsed = False
         self._document: Json = None
 
@@ -46,13 +84,27 @@ class Reading:
         if not self._parsed:
             self._parsed = True
             try:
-                if self.truncated:
-                    self.malformed = True
-                else:
-                    self._document = _DECODER.decode(self.body.decode(json.detect_encoding(self.body)))
-            except (ValueError, RecursionError):
+                self._document = self._decoded()
+            except RecursionError:
+                self.malformed, self.why = True, "its JSON is nested too deep"
+            except UnfitJsonError as error:
+                self.malformed, self.why = True, str(error)
+            except ValueError:
                 self.malformed = True
         return self._document
+
+    def _decoded(self) -> Json:
+        """The body as JSON; raises ``ValueError`` and ``RecursionError``."""
+        if self.truncated:
+            raise ValueError("only the beginning of the body is there")
+        values = self.body.count(b",") + self.body.count(b"[") + self.body.count(b"{")
+        if values > self._most_values:
+            raise UnfitJsonError(
+                f"its JSON holds up to {values} values, and {self._most_values} are taken: "
+                "ask for smaller pages, or raise most_values in the account's bounds"
+            )
+        document: Json = _DECODER.decode(self.body.decode(json.detect_encoding(self.body)))
+        return document
 
     def text(self) -> str:
         """The beginning of the body as text; what is not UTF-8 is replaced."""

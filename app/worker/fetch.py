@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator, MutableSequence, Sequence
 from dataclasses import replace
+from functools import partial
 
 from app.clock import Clock
 from app.domain import outcome as o
@@ -18,9 +19,11 @@ from app.transport.errors import BrokenBodyError, LostReplyError, NotSentError, 
 from app.worker.narrator import Narrator
 from app.worker.packed import BombError, Packed, UnpackError, packed_as
 from app.worker.pages import Walk
+from app.worker.reading import in_time
 from app.worker.session import SignedClient
 
 _HEAD_BYTES = 4096
+_ARTIFACT_BYTES = 512
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _LARGEST_FILE_BYTES = 1 << 40
 
@@ -115,7 +118,7 @@ class Fetcher:
             try:
                 if landing.offset:
                     await landing.restart()
-                count = await walk.land(pages, landing, self._largest_bytes)
+                count = await walk.land(pages, landing, self._largest(operation))
                 if not isinstance(count, int):
                     return count
                 stored = await landing.finish()
@@ -171,7 +174,8 @@ class Fetcher:
 
     async def _complete(self, job: Job, artifacts: Sequence[Artifact], status: str | None = None) -> o.Outcome:
         """Write the manifest, which says that everything is there; ``status`` is the provider's word, if just read."""
-        document = render_manifest(
+        render = partial(
+            render_manifest,
             job_id=job.id,
             account=job.account,
             operation=job.operation,
@@ -180,6 +184,7 @@ class Fetcher:
             artifacts=artifacts,
             finished_at=self._clock.now(),
         )
+        document = await in_time(len(artifacts) * _ARTIFACT_BYTES, render)
         folder = folder_of(job.account, job.operation, job.created_at, job.id)
         try:
             await self._storage.put(f"{folder}/{MANIFEST_NAME}", document)
@@ -229,14 +234,16 @@ class Fetcher:
                 if told is not None:
                     await landing.checkpoint(validator)
                     return told
-                packed = self._packed(link, reply)
+                packed = self._packed(operation, link, reply)
                 if landing.offset and (packed is not None or not _continues(reply, landing)):
                     await landing.restart()
                 if packed is not None and reply.status == 206:
                     return o.Retry("the rest of a file came packed; starting over")
                 # What has been unpacked cannot be gone on with: a range counts the packed bytes.
                 validator = _strong_etag(reply) if packed is None else None
-                expected = await self._receive(reply, first, body, landing, packed)
+                expected = await self._receive(
+                    reply, first, body, landing, packed, largest_bytes=self._largest(operation)
+                )
                 media_type = link.media_type or reply.headers.get("content-type") or operation.media_type
         except StorageError:
             await landing.discard()
@@ -254,9 +261,9 @@ class Fetcher:
             return o.Retry(str(error))
         return stored, media_type
 
-    def _packed(self, link: Link, reply: StreamReply) -> Packed | None:
+    def _packed(self, operation: BoundOperation, link: Link, reply: StreamReply) -> Packed | None:
         """What unpacks the body: the file is packed, or the server packed it though it was asked not to."""
-        return packed_as("gzip" if link.gzip else reply.headers.get("content-encoding"), self._largest_bytes)
+        return packed_as("gzip" if link.gzip else reply.headers.get("content-encoding"), self._largest(operation))
 
     async def _told(
         self, job: Job, operation: BoundOperation, link: Link, reply: StreamReply, body: AsyncIterator[bytes]
@@ -266,7 +273,7 @@ class Fetcher:
         head = WireReply(reply.status, reply.headers, first[:_HEAD_BYTES], reply.url, phrase=reply.phrase)
         told = operation.read_file(job, link, head, self._clock.now())
         encoding = reply.headers.get("content-encoding", "identity")
-        if told is None and encoding not in ("identity", "") and self._packed(link, reply) is None:
+        if told is None and encoding not in ("identity", "") and self._packed(operation, link, reply) is None:
             return o.Retry(f"the file came as {encoding} though it was asked for as it is"), first
         return told, first
 
@@ -277,6 +284,8 @@ class Fetcher:
         body: AsyncIterator[bytes],
         landing: Landing,
         packed: Packed | None,
+        *,
+        largest_bytes: int,
     ) -> int | None:
         """Write the body; returns the size that the whole file must have, where the server tells."""
         length = reply.headers.get("content-length")
@@ -285,8 +294,10 @@ class Fetcher:
         await _write(first, landing, packed)
         async for chunk in body:
             received += len(chunk)
-            if received > self._largest_bytes:
-                raise BrokenBodyError(f"the file is larger than {self._largest_bytes} bytes")
+            if received > largest_bytes:
+                raise BombError(
+                    f"the file is larger than {largest_bytes} bytes; bounds.largest_file_bytes of the account says so"
+                )
             await _write(chunk, landing, packed)
         if expected is not None and received != expected:
             raise BrokenBodyError(f"the file ended after {received} of {expected} bytes")
@@ -294,6 +305,10 @@ class Fetcher:
             return expected
         packed.finish()
         return None
+
+    def _largest(self, operation: BoundOperation) -> int:
+        """How many bytes a file of this account may have."""
+        return min(self._largest_bytes, operation.bounds.largest_file_bytes)
 
     def _key(self, job: Job, operation: BoundOperation, link: Link, number: int, total: int) -> str:
         folder = folder_of(job.account, job.operation, job.created_at, job.id)

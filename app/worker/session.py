@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 
 from app.clock import Clock
@@ -19,6 +20,7 @@ from app.providers.session import NotSignedIn, Session, Token
 from app.transport.budget import Budget, Permit
 from app.transport.client import AccountClient, OnSend, StreamReply, untold
 from app.transport.errors import TlsError, TransportError
+from app.worker.reading import in_time
 
 _NONCE_BITS = 128
 _MOST_READ = 65_536
@@ -100,13 +102,13 @@ class SignedClient:
             return await self._client.exchange(request, permit, on_send)
         permit, token = await self._signed(session, permit)
         reply = await self._client.exchange(request, permit, on_send)
-        if not session.says_renew(reply):
+        if not await in_time(len(reply.body), partial(session.says_renew, reply)):
             return reply
         on_send(False)
         self._drop(token)
         permit, _ = await self._signed(session, None)
         reply = await self._client.exchange(request, permit, on_send)
-        if session.says_renew(reply):
+        if await in_time(len(reply.body), partial(session.says_renew, reply)):
             on_send(False)
             raise SignInError(session.refused(reply))
         return reply
@@ -185,7 +187,7 @@ class SignedClient:
             return SignInError(o.Retry(f"the login failed: {error}"))
         if reply.status >= 500:
             self._budget.failed(f"the login failed: HTTP {reply.status}")
-        told = session.read_login(reply, self._clock.now())
+        told = await in_time(len(reply.body), partial(session.read_login, reply, self._clock.now()))
         return told if isinstance(told, Token) else SignInError(told)
 
     def _goes_on(self, failure: NotSignedIn) -> bool:

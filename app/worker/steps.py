@@ -8,6 +8,7 @@ the state table's business.
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TypeVar
@@ -37,6 +38,7 @@ from app.worker.ending import Endings
 from app.worker.fetch import Fetcher
 from app.worker.pages import Walk, Way
 from app.worker.pauses import TLS_PAUSE_S, Pauses
+from app.worker.reading import in_time
 from app.worker.reconcile import Reconciler
 from app.worker.recorder import Verdict
 from app.worker.session import SignInError
@@ -186,7 +188,8 @@ class Stepper:
         except (LostReplyError, BrokenBodyError, RedirectRefusedError) as error:
             visit.budget.failed(str(error))
             return o.Unknown(str(error))
-        outcome = self._weighed(visit, reply, operation.read_submit(job, reply, self._clock.now()))
+        read = partial(operation.read_submit, job, reply, self._clock.now())
+        outcome = self._weighed(visit, reply, await in_time(len(reply.body), read))
         if not isinstance(outcome, o.Inline):
             return outcome
         landed = await self._fetcher.land_reply(job, operation, outcome, reply)
@@ -237,7 +240,8 @@ class Stepper:
         reply = await self._asked(visit, operation.poll(job))
         if not isinstance(reply, WireReply):
             return reply
-        outcome = self._weighed(visit, reply, operation.read_poll(job, reply, self._clock.now()))
+        read = partial(operation.read_poll, job, reply, self._clock.now())
+        outcome = self._weighed(visit, reply, await in_time(len(reply.body), read))
         if isinstance(outcome, o.Inline):
             return await self._fetcher.land_reply(job, operation, outcome, reply)
         if isinstance(outcome, o.Empty):
@@ -278,7 +282,8 @@ class Stepper:
         reply = await self._asked(visit, request)
         if not isinstance(reply, WireReply):
             return reply
-        resolved = visit.operation.read_resolve(job, reply, self._clock.now())
+        read = partial(visit.operation.read_resolve, job, reply, self._clock.now())
+        resolved = await in_time(len(reply.body), read)
         if isinstance(resolved, tuple):
             visit.budget.succeeded()
             return resolved

@@ -290,15 +290,15 @@ class Fetcher:
         """Write the body; returns the size that the whole file must have, where the server tells."""
         length = reply.headers.get("content-length")
         expected = landing.offset + int(length) if length is not None and length.isdigit() else None
-        received = landing.offset + len(first)
-        await _write(first, landing, packed)
-        async for chunk in body:
+        received, chunk = landing.offset, first
+        while chunk:
             received += len(chunk)
             if received > largest_bytes:
                 raise BombError(
                     f"the file is larger than {largest_bytes} bytes; bounds.largest_file_bytes of the account says so"
                 )
             await _write(chunk, landing, packed)
+            chunk = await anext(body, b"")
         if expected is not None and received != expected:
             raise BrokenBodyError(f"the file ended after {received} of {expected} bytes")
         if packed is None:

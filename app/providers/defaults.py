@@ -21,7 +21,7 @@ FILE_ENDS: Mapping[str, Callable[[str, float | None], FileTrouble]] = {
 }
 """What comes of the words that a rule may say of a file or a page."""
 
-HTML_PAGE = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
+HTML_PAGE = re.compile(rb"\s*(?:\xef\xbb\xbf\s*)?<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 """What proxies put in the place of a file, with the status of a file."""
 
 LOST_LINK = frozenset({403, 404, 410})

@@ -19,9 +19,9 @@ from app.providers.urls import last_segment, origin_of, resolve_url
 from tests.providers.samples import NOW, WHOLE, changed, job_with, operation_of
 
 PIECES = [
-    " ", "\t\n", "\u2028", "a", "0", "9.", "1/", "<", "<!", "https:", "https://a?", "a-", "-", "%41", "&amp;", "\\/", '"',
-    "[", "{", "{\"a\":", ",", "\xef\xbb\xbf", "Mon, ", "..", "/", "\ud800", "token", "token.", "eyJ", "é", "\x00", "a=1&",
-    "; rel=next, ",
+    " ", "\t\n", "\u2028", "a", "0", "9.", "1/", "<", "<!", "https:", "https://a?", "a-", "-", "%41", "&amp;", "\\/",
+    '"', "[", "{", "{\"a\":", ",", "\xef\xbb\xbf", "Mon, ", "..", "/", "\ud800", "token", "token.", "eyJ", "é", "\x00",
+    "a=1&", "; rel=next, ",
 ]  # fmt: skip
 OPERATION = operation_of()
 FUNCTIONS: dict[str, Callable[[str], object]] = {

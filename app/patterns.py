@@ -153,7 +153,13 @@ def _why(source: str, error: Exception) -> str:
         return _TOO_LARGE
     bare = _ESCAPED.sub("", source)
     hint = next((hint for sign, hint in _HINTS if sign.search(bare)), None)
-    return f"not a regular expression: {told}" if hint is None else f"not a regular expression that can be used: {hint}"
+    if hint is not None:
+        return f"not a regular expression that can be used: {hint}"
+    try:
+        re.compile(source)  # which says at which place
+    except (re.error, RecursionError, OverflowError) as python:
+        told = str(python)
+    return f"not a regular expression: {told}"
 
 
 def _rewritten(source: str) -> str:

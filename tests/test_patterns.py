@@ -43,7 +43,7 @@ def test_authors_write_what_they_know(source: str, text: str, part: str | None) 
         (r"(?x) a", "leave x, a, u and L out"),
         (r"(a{1000}){1000}", "repetitions are too large"),
         (r"(.{0,1000}){3}", "repetitions are too large"),
-        (r"[a", "missing ]"),
+        (r"[a", "unterminated character set at position 0"),
         (r"\C", r"there is no \C"),
         ("a" * 5000, "more than 4096 characters"),
     ],

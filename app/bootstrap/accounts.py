@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from app.config import Config, ConfigError
 from app.config.faults import Fault
+from app.domain.bounds import Bounds
 from app.providers.faults import ParameterError, SettingsError, SpecError, UnknownProviderError
 from app.providers.overrides import LimitsOverride, ScheduleOverride
 from app.providers.provider import BoundAccount
@@ -57,6 +58,7 @@ def bind_sound_accounts(
                 limits=LimitsOverride(**account.limits.model_dump()),
                 schedule=ScheduleOverride(**account.schedule.model_dump()),
                 clean=account.clean,
+                bounds=Bounds(**account.bounds.model_dump()),
             )
         except UnknownProviderError as error:
             faults.append(config.fault_at("accounts", name, "provider", reason=str(error)))

@@ -49,6 +49,8 @@ def lane_maker(bound: Bound, shared: Shared) -> Callable[[LaneRow, Hold], Lane]:
     config = bound.config
     clock, rand, log = shared.seams.clock, shared.seams.rand, shared.log
     metrics = shared.seams.metrics
+    for one in bound.accounts.values():
+        one.redactor.join(log.redactor)
     stepper = Stepper(
         shared.fetcher,
         shared.jobs,

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from app.config.base import Table
 from app.config.values import Count, FromOne, FromZero, Plain, Positive, Text, ZoneName
+from app.domain.bounds import USUAL
 from app.recurrence import check_cron, check_templates
 
 
@@ -21,6 +22,22 @@ class LimitsTable(Table):
     concurrency: Count | None = Field(default=None, description="and at most so many at once", examples=[4])
     remote_jobs: Count | None = Field(
         default=None, description="at most so many jobs under way at the provider; others wait", examples=[10]
+    )
+
+
+class BoundsTable(Table):
+    """``[accounts.NAME.bounds]``: how much of what the provider sends is taken at most; a job that meets more fails."""
+
+    most_files: Annotated[Count, Field(le=100_000)] = Field(
+        default=USUAL.most_files, description="files that one reply may list; up to 100,000"
+    )
+    most_pages: Count = Field(default=USUAL.most_pages, description="pages of one list")
+    most_values: Count = Field(
+        default=USUAL.most_values,
+        description="values in the JSON of one reply, counted by its commas and opening brackets",
+    )
+    largest_file_bytes: Count = Field(
+        default=USUAL.largest_file_bytes, description="bytes of one file, unpacked; by default 1 TiB"
     )
 
 
@@ -86,6 +103,9 @@ class AccountTable(Table):
         default={}, repr=False, description="what the provider needs; `tidewaiter providers show NAME` lists it"
     )
     limits: LimitsTable = Field(default=LimitsTable(), description="what replaces the provider's own limits")
+    bounds: BoundsTable = Field(
+        default=BoundsTable(), description="how much of what the provider sends is taken at most"
+    )
     schedule: ScheduleTable = Field(
         default=ScheduleTable(), description="what replaces the provider's own polling times and limits of patience"
     )

@@ -177,6 +177,7 @@ def ask_for_links(visit: Visit) -> Job:
         state=State.QUEUED if job.handle is None else State.POLLING,
         due_at=visit.now + visit.retry_in(job.expiries),
         fetches=max(0, job.fetches - 1),
+        failures=0,
         expiries=expiries,
         expired_at=job.expired_at,
         links=(),

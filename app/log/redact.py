@@ -1,94 +1,99 @@
-"""Takes secrets out of text: every value that is known to be one, and whatever has the shape of one."""
+"""Takes secrets out of text: every value that is known to be one, and whatever has the shape of one.
+
+A known secret is found as it is, and, where it has eight characters or more, also percent-encoded (in part, or twice),
+with HTML entities, with the escapes of JSON, in hexadecimal, in Base64 of either alphabet wherever in it the secret
+begins, and wrapped over lines. All of it takes time linear in the text.
+"""
 
 import base64
-import binascii
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import quote, quote_plus
 
-REDACTED: Final = "[redacted]"
+from app.log.decoding import Layers, Span, decoded
+from app.log.known import Known, bitten
+from app.log.shapes import REDACTED, without_queries, without_shapes
+
+__all__ = ["LONGEST_TEXT", "REDACTED", "Redactor"]
+
+LONGEST_TEXT: Final = 65_536
+"""A text is cut to so many characters before anything is looked for in it."""
 _SHORTEST_SECRET: Final = 4
+_SHORTEST_ENCODED: Final = 8
 _SHORTEST_BASE64: Final = 8
+_UNSURE: Final = 64
+"""Of a text that was cut so many bytes are left out at its end: they may begin a secret, too few of it to be known."""
 _DEEPEST: Final = 8
-
-# Names that mean a credential wherever they are followed by a value.
-_ALWAYS: Final = (
-    r"signature|x-amz-signature|x-amz-credential|x-amz-security-token|x-goog-signature|x-goog-credential|"
-    r"awsaccesskeyid|access_token|refresh_token|id_token|api_?key|client_secret|client_assertion|password"
-)
-# Names so common that they mean one only in a query.
-_IN_QUERY: Final = r"sig|key|token"
-_HEADERS: Final = r"(?:proxy-)?authorization|(?:set-)?cookie|(?:x-)?(?:[a-z]+-)*(?:token|api-?key)"
-
-_QUERY_VALUE: Final = r"""(=|%3D)(?:(?!%26)[^&\s"<>#])+"""
-# The order matters: a quoted value is known by its quotes, a header by its line, before a query is looked for in them.
-_SHAPES: Final = (
-    (re.compile(r"\b([a-z][a-z0-9+.-]{0,20}://)[^/?#\s\"'<>]*@", re.IGNORECASE), rf"\g<1>{REDACTED}@"),
-    (
-        re.compile(rf"""(["'](?:{_ALWAYS}|token|secret)["']\s*:\s*)(?:"(?:[^"\\]|\\.)*"?|'[^']*'?)""", re.IGNORECASE),
-        rf'\g<1>"{REDACTED}"',
-    ),
-    (
-        re.compile(rf"""(?<![a-z0-9_-])((?:{_HEADERS})["']?\s*:\s*["']?)[^"'\r\n]+""", re.IGNORECASE),
-        rf"\g<1>{REDACTED}",
-    ),
-    (
-        re.compile(rf"(?<![a-z0-9_.-])({_ALWAYS}){_QUERY_VALUE}", re.IGNORECASE),
-        rf"\g<1>\g<2>{REDACTED}",
-    ),
-    (
-        re.compile(rf"((?:[?&;#]|%3F|%26)(?:{_ALWAYS}|{_IN_QUERY})){_QUERY_VALUE}", re.IGNORECASE),
-        rf"\g<1>\g<2>{REDACTED}",
-    ),
-    (
-        re.compile(r"\b(bearer\s+)(?!token\b|authentication\b)[\w.~+/=-]+", re.IGNORECASE),
-        rf"\g<1>{REDACTED}",
-    ),
-    (
-        re.compile(r"(/callbacks/)[\w-]{8,}"),
-        rf"\g<1>{REDACTED}",
-    ),  # quoted by a provider that was given it
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]+"), REDACTED),  # a JSON Web Token, RFC 7519
-)
-# What every shape has somewhere: most fields are names, states and numbers, and need not be tried against all of them.
-_SUSPECT: Final = re.compile(r"[=:%\s]|eyJ")
-_BASIC: Final = re.compile(r"\b(basic\s+)([A-Za-z0-9+/]{4,}={0,2})", re.IGNORECASE)
+_MOST_RECENT: Final = 4096
+_PIECE: Final = 256
+_OVERLAP: Final = 16
+# Base64 has two alphabets and hexadecimal two cases; where letters are compared in one case, both have one form.
+_FOLDED: Final = bytes(range(256)).lower().translate(bytes.maketrans(b"-_", b"+/"))
+_BLANKS: Final = b" \t\n\r\f\v"
+_ESCAPE: Final = re.compile(rb"[%&\\]")
 
 
 class Redactor:
-    """Knows the secrets of one process. Clean a text before it is shortened: half a secret is not recognised."""
+    """Knows the secrets that are in force. Clean a text before it is shortened: half a secret is not recognised.
+
+    One thread teaches it; any thread may clean with it at the same time.
+    """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets: set[str] = set()
+        self._counts: Counter[str] = Counter()
+        self._standing: frozenset[str] = frozenset()
         self._passing: dict[str, frozenset[str]] = {}
-        self._known: re.Pattern[str] | None = None
+        self._recent: OrderedDict[str, None] = OrderedDict()
+        self._short = Known(_SHORTEST_SECRET)
+        self._known = Known(_SHORTEST_ENCODED)
+        self._shared: Redactor | None = None
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
         """Know these values from now on; those shorter than four characters are left out, they are everywhere."""
-        self._secrets.update(secrets)
-        known = (secret for secret in self._secrets.union(*self._passing.values()) if len(secret) >= _SHORTEST_SECRET)
-        forms = {form for secret in known for form in _forms(secret)}
-        longest_first = sorted(forms, key=lambda form: (-len(form), form))
-        self._known = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+        new = frozenset(secrets) - self._standing
+        self._standing |= new
+        self._learn(new)
+        if self._shared is not None:
+            self._shared.add(new)
 
     def add_passing(self, owner: str, secrets: Iterable[str]) -> None:
         """Know these values until the same owner brings others: the tokens of a session, which come without end."""
-        self._passing[owner] = frozenset(secrets)
-        self.add(())
+        new, old = frozenset(secrets), self._passing.get(owner, frozenset())
+        self._passing[owner] = new
+        self._learn(new)
+        self._forget(old)
 
-    def clean(self, text: str) -> str:
-        """The text with every secret replaced by ``[redacted]``; a clean text comes back as it is."""
-        if self._known is not None:
-            text = self._known.sub(REDACTED, text)
-        if not _SUSPECT.search(text):
-            return text
-        for shape, replacement in _SHAPES:
-            text = shape.sub(replacement, text)
-        return _BASIC.sub(_without_basic, text)
+    def add_recent(self, secret: str) -> None:
+        """Know a value until some thousands of others have come: the token of a callback."""
+        if secret not in self._recent:
+            self._recent[secret] = None
+            self._learn((secret,))
+        while len(self._recent) > _MOST_RECENT:
+            self._forget((self._recent.popitem(last=False)[0],))
+
+    def join(self, shared: "Redactor") -> None:
+        """Know what ``shared`` knows, now and later, and let it know what is known here: one account joins all."""
+        if shared is not self:
+            shared.add(self._standing)
+            self._shared = shared
+
+    def clean(self, text: str, *, cut: bool = False) -> str:
+        """The text with every secret replaced by ``[redacted]``; a clean text comes back as it is.
+
+        Args:
+            text: of any length; what is longer than ``LONGEST_TEXT`` is cut first.
+            cut: whether it is the beginning of a longer text, so that a secret may end behind its end.
+        """
+        return self._cleaned(text, cut=cut, queries=False)
+
+    def clean_quote(self, text: str, *, cut: bool = False) -> str:
+        """The same of what a provider said: there the query of every URL is taken out as well."""
+        return self._cleaned(text, cut=cut, queries=True)
 
     def clean_value(self, value: object, depth: int = 0) -> object:
         """A log field with every text in it cleaned; what JSON does not know becomes text first."""
@@ -106,34 +111,118 @@ class Redactor:
             case _:
                 return self.clean(str(value))
 
+    def _cleaned(self, text: str, *, cut: bool, queries: bool) -> str:
+        if self._shared is not None:
+            return self._shared._cleaned(text, cut=cut, queries=queries)
+        shortened = len(text) > LONGEST_TEXT
+        if shortened:
+            text, cut = text[:LONGEST_TEXT], True
+        data = text.encode("utf-8", "replace")
+        clean = without_shapes(_without(data, self._spans(data, cut=cut)))
+        if queries:
+            clean = without_queries(clean)
+        if cut:
+            clean = clean[:-_UNSURE]
+        if shortened:
+            return f"{clean.decode('utf-8', 'replace')}…"
+        return text if clean == data else clean.decode("utf-8", "replace")
 
-def _without_basic(found: re.Match[str]) -> str:
-    """``Basic`` followed by credentials, which unlike prose are the Base64 of a text with a colon (RFC 7617)."""
-    try:
-        is_credential = b":" in base64.b64decode(found[2], validate=True)
-    except binascii.Error:
-        is_credential = False
-    return f"{found[1]}{REDACTED}" if is_credential else found[0]
+    def _spans(self, data: bytes, *, cut: bool) -> list[Span]:
+        """Where secrets stand, in whatever encoding."""
+        found = list(self._short.spans(data, cut=cut)) if self._short else []
+        if not self._known or len(data) < _SHORTEST_ENCODED:
+            return found
+        if not _ESCAPE.search(data) and not self._stands_in(data.translate(_FOLDED, _BLANKS), cut=cut):
+            # Most texts have nothing but blanks to decode, and no secret: a fifth of the work tells.
+            return [*found, *self._known.spans(data.translate(_FOLDED), cut=cut)]
+        layers = Layers(data)
+        for layer in layers:
+            found += map(layers.origin, self._known.spans(layer.translate(_FOLDED), cut=cut))
+        return found
+
+    def _stands_in(self, data: bytes, *, cut: bool) -> bool:
+        return next(self._known.spans(data, cut=cut), None) is not None
+
+    def _learn(self, secrets: Iterable[str]) -> None:
+        for secret in secrets:
+            self._counts[secret] += 1
+            if self._counts[secret] == 1:
+                for index, form in self._forms(secret):
+                    index.add(form)
+
+    def _forget(self, secrets: Iterable[str]) -> None:
+        gone = []
+        for secret in secrets:
+            self._counts[secret] -= 1
+            if self._counts[secret] <= 0:
+                del self._counts[secret]
+                gone.append(secret)
+        if not gone:
+            return
+        for secret in gone:
+            for index, form in self._forms(secret):
+                index.remove(form)
+        # Two secrets may have a form in common, as where one is the end of the other.
+        for secret in self._counts:
+            for index, form in self._forms(secret) if any(secret in one or one in secret for one in gone) else ():
+                index.add(form)
+
+    def _forms(self, secret: str) -> Iterator[tuple[Known, bytes]]:
+        secret = secret.encode("utf-8", "replace").decode()
+        if len(secret) < _SHORTEST_ENCODED:
+            for form in _written(secret):
+                yield self._short, form
+            return
+        for piece in _pieces(secret):
+            for form in {*_written(piece), *_forms(piece.encode())}:
+                yield self._known, form.translate(_FOLDED)
 
 
-def _forms(secret: str) -> Iterator[str]:
-    """The secret as it was given, and as URLs, JSON, Python, HTML and Basic credentials show it."""
-    yield secret
-    for quoted in (quote(secret, safe=""), quote(secret), quote_plus(secret)):
-        yield quoted
-        yield re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), quoted)
-    yield json.dumps(secret)[1:-1]
-    yield json.dumps(secret, ensure_ascii=False)[1:-1]
-    yield repr(secret)[1:-1]
-    yield html.escape(secret)
-    yield from _inside_base64(secret.encode())
+def _pieces(secret: str) -> Iterator[str]:
+    """A secret, or pieces of one so long that comparing all of it in every place would take its time; they overlap."""
+    if len(secret) <= 2 * _PIECE:
+        yield secret
+        return
+    for start in range(0, len(secret) - _PIECE, _PIECE - _OVERLAP):
+        yield secret[start : start + _PIECE]
+    yield secret[-_PIECE:]
 
 
-def _inside_base64(secret: bytes) -> Iterator[str]:
+def _written(secret: str) -> set[bytes]:
+    """A secret as it is, and as programs write all of it into URLs, JSON, Python and HTML."""
+    quoted = (quote(secret, safe=""), quote(secret), quote_plus(secret))
+    lower = (re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), one) for one in quoted)
+    in_json = (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
+    every = {secret, *quoted, *lower, *in_json, repr(secret)[1:-1], html.escape(secret)}
+    return {one.encode() for one in every}
+
+
+def _forms(secret: bytes) -> Iterator[bytes]:
+    """What stands for a secret in a text that has been decoded."""
+    for plain in {decoded(secret), decoded(secret.replace(b" ", b"+"))}:
+        yield from bitten(plain, _SHORTEST_ENCODED)
+    text = secret.decode()
+    for written in {secret, quote(text, safe="").encode(), json.dumps(text)[1:-1].encode()}:
+        yield from _inside_base64(written)
+        yield written.hex().encode()
+
+
+def _inside_base64(secret: bytes) -> Iterator[bytes]:
     """What the Base64 of any text that holds the secret must contain, wherever in it the secret begins."""
     for before in range(3):
-        encoded = base64.b64encode(bytes(before) + secret).decode().rstrip("=")
+        encoded = base64.b64encode(bytes(before) + secret).rstrip(b"=")
         first = (0, 2, 3)[before]
         last = len(encoded) - (1 if (before + len(secret)) % 3 else 0)
         if last - first >= _SHORTEST_BASE64:
             yield encoded[first:last]
+
+
+def _without(data: bytes, spans: Sequence[Span]) -> bytes:
+    """The data with every span replaced; spans that touch become one."""
+    pieces: list[bytes] = []
+    end = 0
+    for start, stop in sorted(spans):
+        if start > end or not pieces:
+            pieces += (data[end:start], REDACTED.encode())
+        end = max(end, stop)
+    return b"".join((*pieces, data[end:])) if pieces else data

@@ -7,11 +7,12 @@ from urllib.parse import quote_plus
 
 from app.domain.jsonvalue import Json
 from app.domain.wire import Credentials, WireRequest
+from app.log.redact import Redactor
 from app.providers.assertion import Signer, UnusableKeyError
 from app.providers.extract import as_text, compile_pick
 from app.providers.faults import Fault, UnsendableError
 from app.providers.messages import Messages
-from app.providers.reading import basic_credential, redactor
+from app.providers.reading import basic_credential
 from app.providers.requests import NO_JOB, compile_request
 from app.providers.rules import Rules, compile_conditions
 from app.providers.session import Session, compile_expiry, compile_place
@@ -55,7 +56,7 @@ class Proof:
 
 
 def compile_proof(
-    spec: ProviderSpec, base_url: str, values: Mapping[str, Json], secrets: frozenset[str], faults: list[Fault]
+    spec: ProviderSpec, base_url: str, values: Mapping[str, Json], redactor: Redactor, faults: list[Fault]
 ) -> Proof:
     """What proves an account with these settings.
 
@@ -63,7 +64,7 @@ def compile_proof(
         spec: the provider.
         base_url: what the URL of a login follows that begins with ``/``.
         values: the settings.
-        secrets: what must not show in messages.
+        redactor: takes out of messages what must not show in them; it learns what the account proves itself with.
         faults: takes what is wrong with the settings.
     """
     variants = ((number, one) for number, one in enumerate(spec.auth) if holds(one.when, values))
@@ -83,7 +84,7 @@ def compile_proof(
             return Proof(Credentials(body=((chosen.name, text.of(chosen.value)),)))
         case SessionAuth() | OAuth2Auth():
             key = f"auth[{number}]" if len(spec.auth) > 1 else "auth"
-            return _compile_session(chosen, key, text, secrets, faults)
+            return _compile_session(chosen, key, text, redactor, faults)
         case _:
             return Proof()
 
@@ -131,7 +132,7 @@ class _Plan:
 
 
 def _compile_session(
-    auth: SessionAuth | OAuth2Auth, key: str, text: _Texts, secrets: frozenset[str], faults: list[Fault]
+    auth: SessionAuth | OAuth2Auth, key: str, text: _Texts, redactor: Redactor, faults: list[Fault]
 ) -> Proof:
     try:
         plan = _plan_token_request(auth, text) if isinstance(auth, OAuth2Auth) else _plan_login(auth, text)
@@ -151,7 +152,7 @@ def _compile_session(
         _renew_ahead_s=auth.renew_ahead_s,
         _spent=spent,
         _place=compile_place(plan.place),
-        _messages=Messages(compile_pick(plan.errors), redactor(secrets | plan.secrets)),
+        _messages=Messages(compile_pick(plan.errors), redactor),
         _origin=origin_of(text.base_url),
         _key=f"{key}.login",
     )

@@ -98,6 +98,11 @@ class FileHead:
     first: bytes = b""
 
 
+def too_large(largest_bytes: int) -> str:
+    """Why a file is not taken that is, or is announced as, larger than an account's files may be."""
+    return f"the file is larger than {largest_bytes} bytes, which is bounds.largest_file_bytes of the account"
+
+
 def decide(
     asked: Asked, head: FileHead, *, trouble: NotYet | FileTrouble | None, expected: str | None, largest_bytes: int
 ) -> Decision:
@@ -121,7 +126,7 @@ def decide(
     if not isinstance(decision, Body):
         return decision
     if max(decision.length or 0, decision.total or 0) > largest_bytes:
-        return Refused(f"the file is larger than {largest_bytes} bytes")
+        return Refused(too_large(largest_bytes))
     if decision.at == 0 and is_html(head.first, expected, _only(head.headers, "content-type")):
         return Retry("a page of HTML came in place of the file")
     return decision

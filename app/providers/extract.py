@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable, Sequence
 
 from app.domain.jsonvalue import Json
+from app.patterns import Pattern, compile_pattern
 from app.providers.jmes import compile_expression
-from app.providers.reading import Reading, plain, shorten
+from app.providers.reading import LONGEST_QUOTE, LONGEST_TEXT, Reading, plain, shorten
 from app.providers.spec.fields import PickSpec
 from app.providers.urls import resolve_url
 
@@ -31,15 +32,8 @@ def compile_pick(specs: Sequence[PickSpec]) -> Pick:
 
 def _compile_one(spec: PickSpec) -> Pick:
     source = _source(spec)
-    if spec.regex is None:
-        return _without_blank(source)
-    pattern = re.compile(spec.regex)
-
-    def matched(reading: Reading) -> Json:
-        value = source(reading)
-        return None if value is None else _part(pattern, as_text(value) or "")
-
-    return _without_blank(matched)
+    picked = source if spec.regex is None else _narrowed(source, compile_pattern(spec.regex))
+    return _without_blank(picked if spec.excludes is None else _but_for(picked, compile_pattern(spec.excludes)))
 
 
 def _source(spec: PickSpec) -> Pick:
@@ -50,15 +44,30 @@ def _source(spec: PickSpec) -> Pick:
         name = spec.header.lower()
         return lambda reading: reading.headers.get(name)
     if spec.text is not None:
-        pattern = re.compile(spec.text)
-        return lambda reading: _part(pattern, reading.text())
+        pattern = compile_pattern(spec.text)
+        return lambda reading: pattern.part_of(reading.text())
     return lambda reading: reading.status
 
 
-def _part(pattern: re.Pattern[str], text: str) -> str | None:
-    """The first group of the first match, or the whole match where the pattern has no group."""
-    found = pattern.search(text)
-    return None if found is None else found[1 if pattern.groups else 0]
+def _narrowed(pick: Pick, pattern: Pattern) -> Pick:
+    """The part of a value that is meant, looked for in its beginning."""
+
+    def narrowed(reading: Reading) -> Json:
+        value = pick(reading)
+        return None if value is None else pattern.part_of((as_text(value) or "")[:LONGEST_TEXT])
+
+    return narrowed
+
+
+def _but_for(pick: Pick, excluded: Pattern) -> Pick:
+    """A value, unless it matches as a whole what is no value."""
+
+    def found(reading: Reading) -> Json:
+        value = pick(reading)
+        text = as_text(value)
+        return None if text is not None and excluded.matches(text[:LONGEST_TEXT].strip()) else value
+
+    return found
 
 
 def _without_blank(pick: Pick) -> Pick:
@@ -78,6 +87,12 @@ def as_text(value: Json) -> str | None:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value) if isinstance(value, int | float) else None
+
+
+def as_word(value: Json) -> str | None:
+    """A scalar as it stands, so far as it is looked at: secrets are taken out of it before it is shortened."""
+    text = as_text(value)
+    return None if text is None else text.strip()[: LONGEST_QUOTE + 1] or None
 
 
 def as_note(value: Json, length: int = 100) -> str | None:

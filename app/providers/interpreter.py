@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from app.domain.bounds import USUAL, Bounds
 from app.domain.job import Job
 from app.domain.jsonvalue import Json
 from app.domain.outcome import (
@@ -58,8 +59,8 @@ from app.providers.messages import Messages
 from app.providers.operation import Choice, Ending, Poll, S, Steps, Submit
 from app.providers.pages import PageReader
 from app.providers.reading import Reading
-from app.providers.results import Results
-from app.providers.rules import READY, Verdict
+from app.providers.results import Results, TooMany
+from app.providers.rules import READY, Rules, Verdict
 from app.providers.sharing import Sharing
 from app.providers.spec.provider import OperationSpec
 from app.providers.urls import origin_of
@@ -113,6 +114,7 @@ class BoundOperation:
     steps: Steps = field(repr=False)
     messages: Messages = field(repr=False)
     sharing: Sharing | None = None
+    bounds: Bounds = USUAL
 
     def check_params(self, raw: Mapping[str, Json]) -> dict[str, Json]:
         """A job's parameters as they will be stored: typed, spelled as the spec spells them, with defaults.
@@ -138,10 +140,10 @@ class BoundOperation:
 
     def read_submit(self, job: Job, reply: WireReply, now: float) -> Submitted:
         """What became of a submit."""
-        step, reading = self.steps.submit.of(job), Reading(reply)
+        step, reading = self.steps.submit.of(job), Reading(reply, self.bounds.most_values)
         if step is None:
             return Unknown(self.messages.unmapped(reading))
-        verdict = step.rules.judge(reading)
+        verdict = self._judged(step.rules, reading)
         effect = verdict.effect if verdict is not None else None
         wait_s = retry_after(reading.headers, now)
         if verdict is not None and effect is not None and effect in _SUBMIT_ENDS:
@@ -170,10 +172,10 @@ class BoundOperation:
 
     def read_poll(self, job: Job, reply: WireReply, now: float) -> Polled:
         """What a poll learned."""
-        step, reading = self.steps.poll.of(job), Reading(reply)
+        step, reading = self.steps.poll.of(job), Reading(reply, self.bounds.most_values)
         if step is None:
             return Unmapped(self.messages.unmapped(reading))
-        verdict = step.rules.judge(reading)
+        verdict = self._judged(step.rules, reading)
         if verdict is None or verdict.effect is None:
             return self._polled_by_default(reading, verdict, now)
         if verdict.effect in _POLL_ENDS:
@@ -192,7 +194,7 @@ class BoundOperation:
 
     def read_resolve(self, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | Fetched:
         """The link to the file, or why there is none."""
-        results, reading = self.steps.results.of(job), Reading(reply)
+        results, reading = self.steps.results.of(job), Reading(reply, self.bounds.most_values)
         if results is None or not is_success(reading.status):
             if reading.status in (404, 410):
                 return LinksExpired(self.messages.reason(reading))
@@ -200,7 +202,7 @@ class BoundOperation:
         url = results.resolved(reading)
         if url is None:
             return Retry(f"the reply names no URL of a file: {self.messages.unmapped(reading)}")
-        return (results.link(job, url, gzip=results.packed(reading)),)
+        return self.messages.labelled((results.link(job, url, gzip=results.packed(reading)),))
 
     def submits(self, job: Job) -> bool:
         """Whether a remote job is made for the job; without one its results can be asked for at once."""
@@ -213,12 +215,14 @@ class BoundOperation:
             return None
         media_type = self.media_type or ("text/csv" if results.csv else "application/json")
         label = results.label(job) or self.name
-        return PageReader(results.pages, self.messages, self.origin, label, media_type, results.csv)
+        return PageReader(results.pages, self.messages, self.origin, label, media_type, results.csv, self.bounds)
 
     def adoption(self, job: Job) -> Adoption | None:
         """Finds the remote job of a submit that did not tell its name; ``None`` where the spec has no such list."""
         adopt = self.steps.adopt.of(job)
-        return None if adopt is None else Adoption(adopt, PageReader(adopt.paged, self.messages, self.origin))
+        if adopt is None:
+            return None
+        return Adoption(adopt, PageReader(adopt.paged, self.messages, self.origin, bounds=self.bounds))
 
     def links(self, job: Job) -> tuple[Link, ...]:
         """The links to the job's files where they are known: from the poll that said ready, or from the spec."""
@@ -260,7 +264,7 @@ class BoundOperation:
         Only the provider's own origin can throttle or refuse the account; a file host has no say in that, and closes
         but itself. A link that is not served is asked for afresh: most often it has expired.
         """
-        reading, results = Reading(reply), self.steps.results.of(job)
+        reading, results = Reading(reply, self.bounds.most_values), self.steps.results.of(job)
         origin = origin_of(reply.url or link.url)
         own = origin == self.origin
         wait_s = retry_after(reading.headers, now)
@@ -286,7 +290,7 @@ class BoundOperation:
 
     def read_cancel(self, job: Job, reply: WireReply, now: float) -> Cancelled | Trouble:
         """Whether the remote job has been stopped."""
-        return self._ended(self.steps.cancel.of(job), Reading(reply), now) or Cancelled()
+        return self._ended(self.steps.cancel.of(job), Reading(reply, self.bounds.most_values), now) or Cancelled()
 
     def clean(self, job: Job) -> WireRequest | None:
         """The request that deletes the remote job; ``None`` where there is no such request, or no remote job."""
@@ -294,7 +298,14 @@ class BoundOperation:
 
     def read_clean(self, job: Job, reply: WireReply, now: float) -> Cleaned | Trouble:
         """Whether the remote job has been deleted."""
-        return self._ended(self.steps.cleanup.of(job), Reading(reply), now) or Cleaned()
+        return self._ended(self.steps.cleanup.of(job), Reading(reply, self.bounds.most_values), now) or Cleaned()
+
+    def _judged(self, rules: Rules, reading: Reading) -> Verdict | None:
+        """What a reply means, its word fit to be shown and stored."""
+        verdict = rules.judge(reading)
+        if verdict is None or verdict.word is None:
+            return verdict
+        return replace(verdict, word=self.messages.note(verdict.word))
 
     def _ended(self, step: Ending | None, reading: Reading, now: float) -> Trouble | None:
         """What stands in the way of the remote job's end; ``None`` where it has ended."""
@@ -331,7 +342,7 @@ class BoundOperation:
 
     def _polled_by_default(self, reading: Reading, verdict: Verdict | None, now: float) -> Polled:
         if reading.malformed and is_success(reading.status):
-            return Retry(self.messages.unread(reading), unreadable=True)
+            return self._unreadable(reading)
         if reading.status in (404, 410):
             return Gone(self.messages.reason(reading))
         if 400 <= reading.status < 600:
@@ -340,7 +351,8 @@ class BoundOperation:
 
     def _pending(self, step: Poll, reading: Reading, verdict: Verdict, now: float) -> Pending:
         wait = step.waits.of(reading, now)
-        return Pending(verdict.word, step.progress(reading), wait.seconds, step.handle(reading), wait.exact)
+        progress = self.messages.note(step.progress(reading))
+        return Pending(verdict.word, progress, wait.seconds, step.handle(reading), wait.exact)
 
     def _ready(self, job: Job, step: Poll, reading: Reading, verdict: Verdict) -> Polled:
         results = self.steps.results.of(job)
@@ -349,17 +361,30 @@ class BoundOperation:
         in_full = results.inline and not reading.truncated and "json" in (self.media_type or "")
         if in_full and reading.document() is None and reading.malformed:
             # What was promised as JSON and is none is a broken reply, whatever a rule has found in its text.
-            return Retry(self.messages.unread(reading), unreadable=True)
+            return self._unreadable(reading)
         if results.inline:
             return self._inline(job, results, reading, verdict.word, step.handle(reading))
         if results.listed is None:
             return Ready(status=verdict.word)
-        links = results.listed(reading)
+        return self._listed(job, reading, results.listed(reading, self.bounds.most_files), verdict)
+
+    def _listed(self, job: Job, reading: Reading, links: tuple[Link, ...] | TooMany | None, verdict: Verdict) -> Polled:
+        """What it means that a reply lists these files."""
+        if isinstance(links, TooMany):
+            return Refused(
+                f"the provider lists {links.files} files, and {self.bounds.most_files} are taken: "
+                f"raise accounts.{job.account}.bounds.most_files, or ask for less"
+            )
         if links is not None:
-            return Ready(links, verdict.word)
+            return Ready(self.messages.labelled(links), verdict.word)
         if reading.malformed:
-            return Retry(self.messages.unread(reading), unreadable=True)
+            return self._unreadable(reading)
         return Unmapped(self.messages.unmapped(reading, verdict.word))
+
+    def _unreadable(self, reading: Reading) -> Retry | Refused:
+        """JSON that is none may come from a proxy; what is too much, or too large, comes again."""
+        reason = self.messages.unread(reading)
+        return Retry(reason, unreadable=True) if reading.why is None else Refused(reason)
 
     def _trouble(self, reading: Reading, now: float) -> Trouble:
         wait_s = retry_after(reading.headers, now)

@@ -7,7 +7,7 @@ from typing import Generic, TypeAlias, TypeVar
 from app.domain.job import Job
 from app.domain.jsonvalue import Json
 from app.providers.adoption import Adopt, compile_adopt
-from app.providers.extract import Pick, as_handle, as_note, as_url, compile_pick
+from app.providers.extract import Pick, as_handle, as_url, as_word, compile_pick
 from app.providers.jmes import compile_expression
 from app.providers.reading import Reading
 from app.providers.requests import HANDLE, Build, compile_request
@@ -176,12 +176,12 @@ def _compile_progress(spec: ProgressSpec | None) -> ReadProgress:
         return lambda _reading: None
     if spec.done is None or spec.total is None:
         pick = compile_pick((spec,))
-        return lambda reading: as_note(pick(reading))
+        return lambda reading: as_word(pick(reading))
     done_of, total_of = compile_expression(spec.done), compile_expression(spec.total)
 
     def ratio(reading: Reading) -> str | None:
         document = reading.document()
-        done, total = as_note(done_of(document)), as_note(total_of(document))
+        done, total = as_word(done_of(document)), as_word(total_of(document))
         return None if done is None else done if total is None else f"{done}/{total}"
 
     return ratio

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from app.domain.bounds import USUAL, Bounds
 from app.domain.job import Job
 from app.domain.jsonvalue import Json
 from app.domain.outcome import Refused, Retry
@@ -126,6 +127,7 @@ class PageReader:
     label: str = ""
     media_type: str | None = None
     csv: bool = False
+    bounds: Bounds = USUAL
 
     def request(self, job: Job, page: Page) -> WireRequest:
         """The request for a page; raises ``UnsendableError`` where the job lacks what it needs."""
@@ -136,19 +138,21 @@ class PageReader:
         told = self.told(job, reply, now)
         if told is not None:
             return told
-        reading = Reading(reply)
+        reading = Reading(reply, self.bounds.most_values)
         items = self.paged.items_in(reading)
         if items is not None:
             return Listed(items, self.paged.after(reading, page, len(items)))
         if reading.truncated:
             return Refused(f"page {page.number} of the list is longer than can be read: smaller pages are needed")
+        if reading.why is not None:
+            return Refused(self.messages.unread(reading))
         if reading.malformed:
             return Retry(self.messages.unread(reading))
         return Retry(f"the reply holds no list of items: {self.messages.unmapped(reading)}")
 
     def told(self, job: Job, reply: WireReply, now: float) -> Listed | FileTrouble | None:
         """What a reply says other than: here is a page; ``None`` for a page, whose body is to be read."""
-        reading = Reading(reply)
+        reading = Reading(reply, self.bounds.most_values)
         verdict = self.paged.rules.judge(reading)
         reason, wait_s = self.messages.reason(reading), retry_after(reading.headers, now)
         if verdict is not None and verdict.effect == "empty":
@@ -163,4 +167,4 @@ class PageReader:
 
     def after(self, page: Page, reply: WireReply, count: int) -> Page | None:
         """The page after one of CSV, of which the head and the number of records are known."""
-        return self.paged.after(Reading(reply), page, count)
+        return self.paged.after(Reading(reply, self.bounds.most_values), page, count)

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Self
 
+from app.domain.bounds import USUAL, Bounds
 from app.domain.jsonvalue import Json
 from app.domain.schedule import Backoff, Limits, Policy
 from app.domain.wire import Credentials
+from app.log.redact import Redactor
 from app.providers.auth import Proof, compile_proof
 from app.providers.checks import check_settings
 from app.providers.extract import compile_pick
@@ -20,7 +22,6 @@ from app.providers.messages import Messages
 from app.providers.operation import Steps, compile_steps
 from app.providers.overrides import LimitsOverride, ScheduleOverride
 from app.providers.probe import Probe
-from app.providers.reading import redactor
 from app.providers.requests import NO_JOB, compile_request
 from app.providers.rules import Rules
 from app.providers.session import Session
@@ -35,7 +36,8 @@ class BoundAccount:
     """An account on its provider, ready to be worked for.
 
     ``origin`` is ``https://host:port``, the only one that ``credentials`` may be sent to. ``secrets`` holds every value
-    that must never be shown: those of the secret settings, and what HTTP Basic makes of them. ``session`` is how the
+    that must never be shown: those of the secret settings, and what HTTP Basic makes of them; ``redactor`` takes them
+    out of what the provider says, and joins the one of the process. ``session`` is how the
     account signs in, where it must; ``probe`` one harmless request, where the provider has one; ``source`` the text
     of the spec.
     """
@@ -48,6 +50,7 @@ class BoundAccount:
     limits: Limits
     limit_headers: LimitHeaders | None
     secrets: frozenset[str] = field(repr=False)
+    redactor: Redactor = field(repr=False, compare=False)
     operations: Mapping[str, BoundOperation]
     session: Session | None = field(default=None, repr=False)
     probe: Probe | None = field(default=None, repr=False)
@@ -97,6 +100,7 @@ class Provider:
         limits: LimitsOverride | None = None,
         schedule: ScheduleOverride | None = None,
         clean: bool | None = None,
+        bounds: Bounds | None = None,
     ) -> BoundAccount:
         """An account on this provider, with everything compiled that can be.
 
@@ -106,6 +110,7 @@ class Provider:
             limits: what the operator says of the limits; the spec's hold elsewhere.
             schedule: what the operator says of the polling times, for every operation.
             clean: whether remote jobs are deleted once their files have landed; ``None`` leaves it to the spec.
+            bounds: how much of what the provider sends is taken at most.
 
         Raises:
             SettingsError: it lists every fault.
@@ -117,9 +122,11 @@ class Provider:
         origin = origin_of(base_url)
         steps = self._steps(base_url, values, faults)
         secrets = frozenset(str(values[name]) for name, one in spec.account.items() if one.secret and name in values)
-        proof = compile_proof(spec, base_url, values, secrets, faults) if origin else Proof()
+        redactor = Redactor(secrets)
+        proof = compile_proof(spec, base_url, values, redactor, faults) if origin else Proof()
         secrets |= proof.secrets
-        messages = Messages(compile_pick(spec.error), redactor(secrets))
+        redactor.add(proof.secrets)
+        messages = Messages(compile_pick(spec.error), redactor)
         probe = _probe(spec, base_url, values, messages, faults)
         if faults:
             raise SettingsError(Fault(f"account {account}", fault.key, fault.reason) for fault in faults)
@@ -134,6 +141,7 @@ class Provider:
                 steps=steps[name],
                 messages=messages,
                 sharing=sharing_of(one.answers),
+                bounds=bounds or USUAL,
             )
             for name, one in spec.operations.items()
         }
@@ -146,6 +154,7 @@ class Provider:
             limits=(permitted := _limits(spec.limits, limits or LimitsOverride())),
             limit_headers=limit_headers(spec.limits.headers, permitted),
             secrets=secrets,
+            redactor=redactor,
             operations=MappingProxyType(operations),
             session=proof.session,
             probe=probe,

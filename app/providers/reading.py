@@ -2,22 +2,22 @@
 
 import base64
 import json
+import math
 import re
-from collections.abc import Callable, Iterable
 from typing import NoReturn
-from urllib.parse import quote, quote_plus
 
+from app.domain.bounds import USUAL
 from app.domain.jsonvalue import Json
 from app.domain.wire import WireReply
+from app.log.redact import Redactor
 
 EXCERPT_LENGTH = 200
-_LOOKED_AT = 4096
-_LONGEST_TEXT = 65_536
+LONGEST_QUOTE = 8192
+LONGEST_TEXT = 65_536
+_MOST_VALUES = USUAL.most_values
+_MOST_DIGITS = 4300
+"""Python reads no more, because the time that it takes grows with their square."""
 _BLANKS = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029]+")
-_URL_QUERY = re.compile(r"(https?:(?:\\?/){2}[^\s\"'<>?]+)\?[^\s\"'<>]*")
-_REDACTED = "[redacted]"
-
-Redact = Callable[[str], str]
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -25,16 +25,46 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
+class UnfitJsonError(ValueError):
+    """JSON holds more than can be taken; the message says what."""
+
+
+def _finite(digits: str) -> float:
+    # 1e999 is JSON, but it would be read as infinity, and written as what is not JSON.
+    number = float(digits)
+    if math.isinf(number):
+        raise UnfitJsonError("its JSON holds a number that is too large")
+    return number
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise UnfitJsonError(f"its JSON holds a number of {len(digits)} digits")
+    return int(digits)
+
+
 # json.loads would make one for every reply.
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole)
 
 
 class Reading:
     """A reply and what has been read out of it so far; never raises, whatever the body is."""
 
-    __slots__ = ("_document", "_parsed", "body", "headers", "malformed", "phrase", "status", "truncated", "url")
+    __slots__ = (
+        "_document",
+        "_most_values",
+        "_parsed",
+        "body",
+        "headers",
+        "malformed",
+        "phrase",
+        "status",
+        "truncated",
+        "url",
+        "why",
+    )
 
-    def __init__(self, reply: WireReply) -> None:
+    def __init__(self, reply: WireReply, most_values: int = _MOST_VALUES) -> None:
         self.status = reply.status
         self.headers = reply.headers
         self.body = reply.body
@@ -43,6 +73,9 @@ class Reading:
         self.truncated = reply.truncated
         self.malformed = False
         """Whether JSON was asked for and the body was none (or only the beginning of some)."""
+        self.why: str | None = None
+        """What is wrong with it, where that can be said in a few words."""
+        self._most_values = most_values
         self._parsed = False
         self._document: Json = None
 
@@ -51,17 +84,31 @@ class Reading:
         if not self._parsed:
             self._parsed = True
             try:
-                if self.truncated:
-                    self.malformed = True
-                else:
-                    self._document = _DECODER.decode(self.body.decode(json.detect_encoding(self.body)))
-            except (ValueError, RecursionError):
+                self._document = self._decoded()
+            except RecursionError:
+                self.malformed, self.why = True, "its JSON is nested too deep"
+            except UnfitJsonError as error:
+                self.malformed, self.why = True, str(error)
+            except ValueError:
                 self.malformed = True
         return self._document
 
+    def _decoded(self) -> Json:
+        """The body as JSON; raises ``ValueError`` and ``RecursionError``."""
+        if self.truncated:
+            raise ValueError("only the beginning of the body is there")
+        values = self.body.count(b",") + self.body.count(b"[") + self.body.count(b"{")
+        if values > self._most_values:
+            raise UnfitJsonError(
+                f"its JSON holds up to {values} values, and {self._most_values} are taken: "
+                "ask for smaller pages, or raise most_values in the account's bounds"
+            )
+        document: Json = _DECODER.decode(self.body.decode(json.detect_encoding(self.body)))
+        return document
+
     def text(self) -> str:
         """The beginning of the body as text; what is not UTF-8 is replaced."""
-        return self.body[:_LONGEST_TEXT].decode("utf-8", "replace")
+        return self.body[:LONGEST_TEXT].decode("utf-8", "replace")
 
 
 def plain(text: str) -> str:
@@ -79,27 +126,17 @@ def basic_credential(username: str, password: str) -> str:
     return base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
 
 
-def redactor(secrets: Iterable[str]) -> Redact:
-    """What takes secrets out of a text: these, as they are and as URLs and JSON write them, and any URL's query."""
-    forms = {
-        form
-        for secret in secrets
-        if secret
-        for form in (secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1])
-    }
-    # The longest first, so that no secret survives in part because another is its beginning.
-    known = re.compile("|".join(map(re.escape, sorted(forms, key=len, reverse=True)))) if forms else None
+def quoted(text: str, redactor: Redactor, length: int = EXCERPT_LENGTH, *, cut: bool = False) -> str:
+    """What a provider said, for a person to read: one line of at most ``length`` characters, without secrets.
 
-    def redact(text: str) -> str:
-        if known is not None:
-            text = known.sub(_REDACTED, text)
-        return _URL_QUERY.sub(rf"\1?{_REDACTED}", text)
-
-    return redact
+    It is cut before anything is looked for in it, and its secrets are taken out before it is shortened. ``cut`` says
+    that it is the beginning of something longer.
+    """
+    cut = cut or len(text) > LONGEST_QUOTE
+    return shorten(plain(redactor.clean_quote(text[:LONGEST_QUOTE], cut=cut)), length)
 
 
-def excerpt(reading: Reading, redact: Redact) -> str:
-    """The beginning of a body, redacted, for a person to read: one line of at most ``EXCERPT_LENGTH`` characters."""
-    # Twice as much is redacted as is kept, so that a secret that the first cut divides does not show in part.
-    start = redact(reading.body[: 2 * _LOOKED_AT].decode("utf-8", "replace"))[:_LOOKED_AT]
-    return shorten(plain(start))
+def excerpt(reading: Reading, redactor: Redactor) -> str:
+    """The beginning of a body, as :func:`quoted` gives it."""
+    start = reading.body[:LONGEST_QUOTE].decode("utf-8", "replace")
+    return quoted(start, redactor, cut=reading.truncated or len(reading.body) > LONGEST_QUOTE)

@@ -1,6 +1,6 @@
 """Results: where the files of a finished remote job are, compiled from a spec's table."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,8 +18,16 @@ from app.providers.spec.steps import FilesSpec, ResolveSpec, ResultsSpec
 from app.providers.template import always, compile_text
 from app.providers.urls import last_segment
 
-ReadLinks: TypeAlias = Callable[[Reading], tuple[Link, ...] | None]
-"""Reads the links out of a reply; ``None`` where it does not name them as the spec promises."""
+
+@dataclass(frozen=True, slots=True)
+class TooMany:
+    """A reply lists more files than are taken."""
+
+    files: int
+
+
+ReadLinks: TypeAlias = Callable[[Reading, int], tuple[Link, ...] | TooMany | None]
+"""Reads so many links at most out of a reply; ``None`` where it does not name them as the spec promises."""
 ReadUrl: TypeAlias = Callable[[Reading], str | None]
 
 _LONGEST_LABEL = 255
@@ -95,7 +103,7 @@ def _compile_listed(spec: ResultsSpec, base_url: str) -> ReadLinks:
     lists = tuple(_compile_files(files) for files in spec.files)
     send_auth_if = None if spec.send_auth_if is None else compile_expression(spec.send_auth_if)
 
-    def read(reading: Reading) -> tuple[Link, ...] | None:
+    def read(reading: Reading, most: int) -> tuple[Link, ...] | TooMany | None:
         document = reading.document()
         if reading.malformed:
             return None
@@ -103,43 +111,55 @@ def _compile_listed(spec: ResultsSpec, base_url: str) -> ReadLinks:
         if send_auth_if is not None and (said := send_auth_if(document)) is not None:
             send_auth = is_true(said)
         base = reading.url or f"{base_url}/"
-        links = [link for files in lists for link in files(document, base, send_auth)]
+        listed = [(files, files.items(document)) for files in lists]
+        count = sum(len(items) for _, items in listed)
+        if count > most:
+            return TooMany(count)
+        links = [files.link(item, base, send_auth) for files, items in listed for item in items]
         # A file that is listed without a usable URL must not be lost in silence.
         return None if None in links else tuple(link for link in links if link is not None)
 
     return read
 
 
-def _compile_files(spec: FilesSpec) -> Callable[[Json, str, bool], Iterator[Link | None]]:
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """A list of files: what it lists, and how an item is read, ``None`` where it names no usable URL."""
+
+    items: Callable[[Json], list[Json]]
+    link: Callable[[Json, str, bool], Link | None]
+
+
+def _compile_files(spec: FilesSpec) -> _Files:
     each = compile_expression(spec.each)
     url = compile_expression(spec.url)
     label, count, size = _optional(spec.label), _optional(spec.count), _optional(spec.size)
     kind, sha256, md5 = _optional(spec.media_type), _optional(spec.sha256), _optional(spec.md5)
     gzip = _optional(spec.gzip)
 
-    def read(document: Json, base: str, send_auth: bool) -> Iterator[Link | None]:
+    def items(document: Json) -> list[Json]:
         found = each(document)
-        items = found if isinstance(found, list) else [] if found is None else [found]
-        for item in items:
-            address = as_url(url(item), base)
-            if address is None:
-                yield None
-                continue
-            digests, unread = _digests({"sha256": sha256(item), "md5": md5(item)})
-            yield Link(
-                address,
-                as_note(label(item), _LONGEST_LABEL) or _name_in(address),
-                send_auth,
-                as_note(kind(item)),
-                as_count(size(item)),
-                as_count(count(item)),
-                digests.get("sha256"),
-                digests.get("md5"),
-                is_true(gzip(item)),
-                unread,
-            )
+        return found if isinstance(found, list) else [] if found is None else [found]
 
-    return read
+    def read(item: Json, base: str, send_auth: bool) -> Link | None:
+        address = as_url(url(item), base)
+        if address is None:
+            return None
+        digests, unread = _digests({"sha256": sha256(item), "md5": md5(item)})
+        return Link(
+            address,
+            as_note(label(item), _LONGEST_LABEL) or _name_in(address),
+            send_auth,
+            as_note(kind(item)),
+            as_count(size(item)),
+            as_count(count(item)),
+            digests.get("sha256"),
+            digests.get("md5"),
+            is_true(gzip(item)),
+            unread,
+        )
+
+    return _Files(items, read)
 
 
 def _optional(expression: str | None) -> Search:

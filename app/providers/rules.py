@@ -1,10 +1,10 @@
 """Rules: an ordered list of conditions on a reply, of which the first that holds says what the reply means."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from app.providers.extract import Pick, as_note, as_text, compile_pick
+from app.patterns import Pattern, compile_pattern
+from app.providers.extract import Pick, as_text, as_word, compile_pick
 from app.providers.jmes import compile_expression, is_true
 from app.providers.reading import Reading
 from app.providers.spec.fields import Codes
@@ -22,7 +22,8 @@ _CODES_PER_CLASS = 100
 class Verdict:
     """What a reply means: the effect, the provider's own word where a word decided, and the key of the rule.
 
-    ``effect`` is ``None`` where a word was read that no rule knows. ``reason`` is what the rule itself says.
+    The word is as it was sent, secrets included. ``effect`` is ``None`` where a word was read that no rule knows.
+    ``reason`` is what the rule itself says.
     """
 
     effect: str | None
@@ -75,8 +76,8 @@ class Rules:
                 continue
             meaning = rule.words.get(fold(text))
             if meaning is not None:
-                return Verdict(meaning[0], as_note(said), meaning[1], rule.reason)
-            unknown = unknown or Verdict(None, as_note(said), rule.key)
+                return Verdict(meaning[0], as_word(said), meaning[1], rule.reason)
+            unknown = unknown or Verdict(None, as_word(said), rule.key)
         return unknown
 
     def may_mean(self, effect: str) -> bool:
@@ -123,18 +124,18 @@ def compile_conditions(spec: ConditionsSpec) -> Condition:
 
 def _conditions(spec: ConditionsSpec) -> Iterable[Condition]:
     if spec.header is not None:
-        yield _header_matches(spec.header.name.lower(), re.compile(spec.header.regex))
+        yield _header_matches(spec.header.name.lower(), compile_pattern(spec.header.regex))
     if spec.expression is not None:
         search = compile_expression(spec.expression)
         yield lambda reading: is_true(search(reading.document()))
     if spec.text is not None:
-        pattern = re.compile(spec.text)
-        yield lambda reading: pattern.search(reading.text()) is not None
+        pattern = compile_pattern(spec.text)
+        yield lambda reading: pattern.found_in(reading.text())
 
 
-def _header_matches(name: str, pattern: re.Pattern[str]) -> Condition:
+def _header_matches(name: str, pattern: Pattern) -> Condition:
     def holds(reading: Reading) -> bool:
         value = reading.headers.get(name)
-        return value is not None and pattern.search(value) is not None
+        return value is not None and pattern.found_in(value)
 
     return holds

@@ -15,7 +15,7 @@ from app.domain.codings import can_be_undone, content_codings
 from app.domain.job import Job
 from app.domain.wire import Link, WireReply, WireRequest
 from app.providers.defaults import is_success
-from app.providers.download_plan import Again, Asked, Body, Complete, after
+from app.providers.download_plan import Again, Asked, Body, Complete, after, too_large
 from app.providers.interpreter import BoundOperation
 from app.providers.sniff import SNIFFED_BYTES, blanks_before
 from app.storage.base import ChecksumError, Landed, Landing, Storage, StorageError, StorageUnavailableError
@@ -104,7 +104,7 @@ class _Download:
         self._link = link
         self._landing = landing
         self._clock = clock
-        self._largest_bytes = largest_bytes
+        self._largest_bytes = min(largest_bytes, operation.bounds.largest_file_bytes)
         self._before = landing.offset
         self._resumed_from = landing.offset
         self._held = landing.offset
@@ -178,7 +178,7 @@ class _Download:
                 raise BrokenBodyError(f"more came of the file than the {body.length} bytes that the reply named")
             self._held += len(piece)
             if self._held > self._largest_bytes:
-                raise TooLargeError(f"the file is larger than {self._largest_bytes} bytes")
+                raise TooLargeError(too_large(self._largest_bytes))
             await self._landing.write(piece)
 
     async def _restart(self) -> None:
@@ -244,7 +244,7 @@ class _Incoming:
             chunk = await anext(self._chunks, b"")
             self.received += len(chunk)
             if self.received > self._largest_bytes:
-                raise TooLargeError(f"the file is larger than {self._largest_bytes} bytes")
+                raise TooLargeError(too_large(self._largest_bytes))
             self._has_ended = not chunk
             self._unpacked = self.packed.feed(chunk) if chunk else self.packed.finish()
 

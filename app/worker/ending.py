@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from app.clock import Clock
 from app.domain import outcome as o
@@ -12,6 +13,7 @@ from app.providers.faults import UnsendableError
 from app.providers.interpreter import BoundOperation
 from app.store.jobs import JobStore
 from app.worker.pages import Way
+from app.worker.reading import in_time
 from app.worker.session import SignInError
 
 
@@ -72,7 +74,8 @@ class Endings:
         reply = await way.ask(telling.request)
         if not isinstance(reply, WireReply):
             return reply
-        return way.weigh(reply, telling.read(job, reply, self._clock.now()))
+        read = partial(telling.read, job, reply, self._clock.now())
+        return way.weigh(reply, await in_time(len(reply.body), read))
 
     async def _duty(self, job: Job, operation: BoundOperation) -> Duty:
         """What the job does about its remote job, which it no longer needs."""

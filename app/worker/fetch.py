@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Collection, MutableSequence, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from random import Random
 
 from app.clock import Clock
@@ -23,9 +24,11 @@ from app.worker.hosts import Hosts
 from app.worker.list_download import ListDownload, Parts, artifact_of
 from app.worker.narrator import Narrator
 from app.worker.pages import Walk
+from app.worker.reading import in_time
 from app.worker.session import SignedClient
 from app.worker.source import InlineSource
 
+_ARTIFACT_BYTES = 512
 _LARGEST_FILE_BYTES = 1 << 40
 
 
@@ -175,7 +178,7 @@ class Fetcher:
             try:
                 if landing.offset:
                     await landing.restart()
-                count = await walk.land(pages, landing, self._largest_bytes)
+                count = await walk.land(pages, landing, self._largest(operation))
                 if not isinstance(count, int):
                     return count
                 stored = await landing.finish()
@@ -262,7 +265,8 @@ class Fetcher:
             status: the provider's word, where it was just read.
             clear: whether files of earlier visits may be there that are none of these; they are removed first.
         """
-        document = render_manifest(
+        render = partial(
+            render_manifest,
             job_id=job.id,
             account=job.account,
             operation=job.operation,
@@ -271,6 +275,7 @@ class Fetcher:
             artifacts=artifacts,
             finished_at=self._clock.now(),
         )
+        document = await in_time(len(artifacts) * _ARTIFACT_BYTES, render)
         try:
             if clear:
                 await self._clear(job, frozenset(one.key for one in artifacts))
@@ -285,6 +290,10 @@ class Fetcher:
         for key in await self._storage.list(_folder(job)):
             if key not in keep:
                 await self._storage.remove(key)
+
+    def _largest(self, operation: BoundOperation) -> int:
+        """How many bytes a file of this account may have."""
+        return min(self._largest_bytes, operation.bounds.largest_file_bytes)
 
     def _key(self, job: Job, operation: BoundOperation, link: Link, number: int, total: int) -> str:
         name = file_name(link.label, number, total, link.media_type or operation.media_type, job.operation)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from tempfile import SpooledTemporaryFile
 from typing import IO, Protocol, TypeVar
@@ -22,6 +23,7 @@ from app.storage.base import Landing
 from app.transport.client import StreamReply
 from app.transport.errors import BrokenBodyError, LostReplyError, NotSentError, RedirectRefusedError, TlsError
 from app.transport.unpack import BombError, UnpackError, unpacking_of
+from app.worker.reading import in_time
 from app.worker.session import SignedClient
 
 T = TypeVar("T")
@@ -33,6 +35,7 @@ _AGAIN = Backoff(2.0, 2.0, 60.0, 0.5)
 _HEAD_BYTES = 4096
 _IN_MEMORY_BYTES = 4 * 1_048_576
 _PIECE_BYTES = 262_144
+_ITEMS_AT_ONCE = 1000
 
 
 class Ask(Protocol):
@@ -87,13 +90,14 @@ class Walk:
             reply = await self._way.ask(adoption.request(self._job, page))
             if not isinstance(reply, WireReply):
                 return reply
-            return self._way.weigh(reply, adoption.read(self._job, page, reply, self._clock.now()))
+            read = partial(adoption.read, self._job, page, reply, self._clock.now())
+            return self._way.weigh(reply, await in_time(len(reply.body), read))
 
         async def take(matches: Matches) -> bool:
             found.update(matches.handles)
             return len(found) < most
 
-        broken = await self._through(once, take)
+        broken = await self._through(once, take, adoption.reader.bounds.most_pages)
         return found if broken is None else broken
 
     async def land(self, pages: PageReader, landing: Landing, largest_bytes: int) -> int | o.Outcome:
@@ -114,22 +118,27 @@ class Walk:
             return o.Refused(f"the pages come to more than {largest_bytes} bytes")
 
     async def _land_json(self, pages: PageReader, file: "_File") -> int | o.Outcome:
+        count = size = 0
+
         async def once(page: Page) -> Listed | o.Outcome:
+            nonlocal size
             reply = await self._way.ask(pages.request(self._job, page))
             if not isinstance(reply, WireReply):
                 return reply
-            return self._way.weigh(reply, pages.read(self._job, page, reply, self._clock.now()))
-
-        count = 0
+            size = len(reply.body)
+            read = partial(pages.read, self._job, page, reply, self._clock.now())
+            return self._way.weigh(reply, await in_time(size, read))
 
         async def take(listed: Listed) -> bool:
             nonlocal count
-            await file.write(json_items(listed.items, first=count == 0))
+            for start in range(0, len(listed.items), _ITEMS_AT_ONCE):
+                written = listed.items[start : start + _ITEMS_AT_ONCE]
+                await file.write(await in_time(size, partial(json_items, written, first=count + start == 0)))
             count += len(listed.items)
             return True
 
         await file.write(b"[")
-        broken = await self._through(once, take)
+        broken = await self._through(once, take, pages.bounds.most_pages)
         await file.write(b"]\n")
         return count if broken is None else broken
 
@@ -155,7 +164,7 @@ class Walk:
             await file.write(left)
             return Listed((digest.hexdigest(),), pages.after(page, head, so_far.records - before))
 
-        broken = await self._through(once, _take_all)
+        broken = await self._through(once, _take_all, pages.bounds.most_pages)
         return so_far.records if broken is None else broken
 
     async def _spooled(
@@ -188,7 +197,7 @@ class Walk:
             return o.Retry(str(error))
 
     async def _through(
-        self, once: Callable[[Page], Awaitable[P | o.Outcome]], take: Callable[[P], Awaitable[bool]]
+        self, once: Callable[[Page], Awaitable[P | o.Outcome]], take: Callable[[P], Awaitable[bool]], most: int
     ) -> o.Outcome | None:
         """Take every page in turn, until the last one or for as long as ``take`` wants more; else what is wrong."""
         page: Page | None = Page()
@@ -196,6 +205,11 @@ class Walk:
         while page is not None:
             if self._clock.now() >= self._job.deadline_at:
                 return o.Retry(f"the deadline passed at page {page.number} of the list")
+            if page.number > most:
+                return o.Refused(
+                    f"the list has more than {most} pages: raise accounts.{self._job.account}.bounds.most_pages, "
+                    "or ask for less"
+                )
             got = await self._patiently(once, page)
             if not isinstance(got, Listed | Matches):
                 return got

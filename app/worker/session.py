@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 
 from app.clock import Clock
@@ -20,6 +21,7 @@ from app.transport.budget import Budget, Permit
 from app.transport.client import AccountClient, Begun, StreamReply, anywhere, untold
 from app.transport.errors import TlsError, TransportError
 from app.transport.wire import OnSend
+from app.worker.reading import in_time
 
 _NONCE_BITS = 128
 _MOST_READ = 65_536
@@ -101,13 +103,13 @@ class SignedClient:
             return await self._client.exchange(request, permit, on_send)
         permit, token = await self._signed(session, permit)
         reply = await self._client.exchange(request, permit, on_send)
-        if not session.says_renew(reply):
+        if not await in_time(len(reply.body), partial(session.says_renew, reply)):
             return reply
         on_send(False)
         self._spent(token)
         permit, _ = await self._signed(session, None)
         reply = await self._client.exchange(request, permit, on_send)
-        if session.says_renew(reply):
+        if await in_time(len(reply.body), partial(session.says_renew, reply)):
             on_send(False)
             raise SignInError(session.refused(reply))
         return reply
@@ -229,7 +231,7 @@ class SignedClient:
             return SignInError(o.Retry(f"the login failed: {error}"))
         if reply.status >= 500:
             self._budget.failed(f"the login failed: HTTP {reply.status}")
-        told = session.read_login(reply, self._clock.now())
+        told = await in_time(len(reply.body), partial(session.read_login, reply, self._clock.now()))
         if not isinstance(told, Token) and reply.status < 500:
             self._budget.undecided()
         return told if isinstance(told, Token) else SignInError(told)

@@ -38,14 +38,15 @@ from app.transport.errors import (
     TlsError,
 )
 from app.transport.wire import OnSend
+from app.worker.cleaning import cleaned
 from app.worker.ending import Endings
 from app.worker.fetch import Fetcher
 from app.worker.inline import begin, land_answer, land_polled
 from app.worker.pages import Walk, Way
 from app.worker.pauses import TLS_PAUSE_S, Pauses
+from app.worker.reading import in_time
 from app.worker.reconcile import Reconciler
 from app.worker.recorder import Verdict
-from app.worker.secrets import without_secrets
 from app.worker.session import SignInError
 from app.worker.unfinished import place_of, unbuilt
 from app.worker.visit import SupersededError, Visit
@@ -123,7 +124,7 @@ class Stepper:
         except Exception as error:  # noqa: BLE001  # whatever a step dies of is that job's trouble, never the lane's
             reason = self._clean(f"{type(error).__name__}: {error} ({place_of(error)})")
             return o.Crashed(reason, sent=visit.sent)
-        return without_secrets(outcome, self._clean)
+        return cleaned(outcome, self._clean)
 
     @staticmethod
     def interrupted(visit: Visit, why: str = "the daemon was stopped while the submit was under way") -> o.Outcome:
@@ -194,7 +195,8 @@ class Stepper:
             begun = await self._submitted(visit, job, request, stack, on_send)
             if not isinstance(begun, Begun):
                 return begun
-            outcome = self._weighed(visit, begun.reply, operation.read_submit(job, begun.reply, self._clock.now()))
+            read = partial(operation.read_submit, job, begun.reply, self._clock.now())
+            outcome = self._weighed(visit, begun.reply, await in_time(len(begun.reply.body), read))
             if not isinstance(outcome, o.Inline):
                 return outcome
             return await land_answer(self._fetcher, visit, request, outcome, begun)
@@ -226,6 +228,7 @@ class Stepper:
         if self._public_url is None or not operation.calls_back(job):
             return None, None
         token = new_token(self._rand)
+        self._log.redactor.add_recent(token)
         return url_of(self._public_url, token), hash_of(token)
 
     async def _share(self, visit: Visit, promise: asyncio.Future[Answer | None]) -> o.Outcome:
@@ -268,8 +271,9 @@ class Stepper:
             begun = await self._tried(visit, lambda one: begin(visit.client, request, stack, one, may_be_file=bringing))
             if not isinstance(begun, Begun):
                 return begun
+            read = partial(operation.read_poll, job, begun.reply, self._clock.now())
             outcome: o.Outcome | o.Inline | o.Empty = self._weighed(
-                visit, begun.reply, operation.read_poll(job, begun.reply, self._clock.now())
+                visit, begun.reply, await in_time(len(begun.reply.body), read)
             )
             if isinstance(outcome, o.Inline):
                 outcome = await land_polled(self._fetcher, visit, outcome, begun)
@@ -308,7 +312,8 @@ class Stepper:
         reply = await self._asked(visit, request)
         if not isinstance(reply, WireReply):
             return reply
-        resolved = visit.operation.read_resolve(job, reply, self._clock.now())
+        read = partial(visit.operation.read_resolve, job, reply, self._clock.now())
+        resolved = await in_time(len(reply.body), read)
         if isinstance(resolved, tuple):
             visit.budget.succeeded()
             return resolved

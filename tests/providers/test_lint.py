@@ -320,7 +320,7 @@ def test_a_sound_spec_has_no_fault() -> None:
         ),
         pytest.param(
             with_settings('a = { help = "x", type = "integer", enum = ["1"] }\n'),
-            "account.a: enum, pattern, max_length, counted and contains are for strings",
+            "account.a: enum, pattern, excludes, max_length, counted and contains are for strings",
             id="enum of numbers",
         ),
         pytest.param(

@@ -7,11 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.wire import WireReply
-from app.providers.reading import EXCERPT_LENGTH, Reading, excerpt, plain, redactor
-
-
-def _nothing(text: str) -> str:
-    return text
+from app.log import Redactor
+from app.providers.reading import EXCERPT_LENGTH, Reading, excerpt, plain
 
 
 @pytest.mark.parametrize(
@@ -51,8 +48,10 @@ def test_null_is_json() -> None:
 
 def test_an_excerpt_is_one_short_line() -> None:
     """Blanks and controls are folded, what is not UTF-8 is replaced, and the cut shows."""
-    assert excerpt(Reading(WireReply(500, {}, b"<html>\r\n\x00\t<b>no\xff</b>")), _nothing) == "<html> <b>no\ufffd</b>"
-    long = excerpt(Reading(WireReply(500, {}, b"x" * 9000)), _nothing)
+    assert (
+        excerpt(Reading(WireReply(500, {}, b"<html>\r\n\x00\t<b>no\xff</b>")), Redactor()) == "<html> <b>no\ufffd</b>"
+    )
+    long = excerpt(Reading(WireReply(500, {}, b"x" * 9000)), Redactor())
     assert len(long) == EXCERPT_LENGTH
     assert long.endswith("x…")
 
@@ -68,14 +67,14 @@ def test_an_excerpt_is_one_short_line() -> None:
 )
 def test_secrets_are_taken_out_in_every_spelling(text: str) -> None:
     """As it is, as a URL writes it, as JSON writes it."""
-    clean = redactor(["s3cr/t+ö", ""])(text)
+    clean = Redactor(["s3cr/t+ö", ""]).clean_quote(text)
     assert "s3cr" not in clean
     assert "[redacted]" in clean
 
 
 def test_of_two_secrets_the_longer_goes_first() -> None:
     """Otherwise the rest of the longer one would stay."""
-    assert redactor(["abc", "abcdef"])("abcdef abc") == "[redacted] [redacted]"
+    assert Redactor(["abcd", "abcdef"]).clean_quote("abcdef abcd") == "[redacted] [redacted]"
 
 
 @pytest.mark.parametrize(
@@ -88,7 +87,7 @@ def test_of_two_secrets_the_longer_goes_first() -> None:
 )
 def test_the_query_of_any_url_is_taken_out(text: str) -> None:
     """A signed URL is a credential for the file."""
-    clean = redactor([])(text)
+    clean = Redactor([]).clean_quote(text)
     assert "AbC" not in clean
     assert "a.json?[redacted]" in clean
 
@@ -96,7 +95,7 @@ def test_the_query_of_any_url_is_taken_out(text: str) -> None:
 def test_a_secret_that_a_cut_divides_does_not_show_in_part() -> None:
     """Redaction comes before any cut."""
     body = b"x" * (EXCERPT_LENGTH - 6) + b"very-secret-value"
-    assert "very" not in excerpt(Reading(WireReply(500, {}, body)), redactor(["very-secret-value"]))
+    assert "very" not in excerpt(Reading(WireReply(500, {}, body)), Redactor(["very-secret-value"]))
 
 
 @settings(deadline=None)

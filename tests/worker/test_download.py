@@ -424,7 +424,8 @@ async def test_a_file_without_end(tmp_path: Path) -> None:
     for reply in (chunked(ROWS), whole(ROWS), chunked(empty * 500, "Content-Encoding: gzip")):
         async with downloading(tmp_path, answering(reply), largest_bytes=1000) as desk:
             told = await desk.fails()
-            assert told == o.Refused("the file is larger than 1000 bytes")
+            assert isinstance(told, o.Refused)
+            assert told.reason.startswith("the file is larger than 1000 bytes")
 
 
 async def test_an_error_that_cannot_be_unpacked_is_an_error(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+from app.patterns import compile_pattern
 from app.providers.jmes import compile_expression
 
 T = TypeVar("T")
@@ -86,10 +87,7 @@ def _expression(source: str) -> str:
 
 
 def _regex(source: str) -> str:
-    try:
-        re.compile(source)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"not a regular expression: {error}") from error
+    compile_pattern(source)
     return source
 
 
@@ -146,6 +144,7 @@ class PickSpec(Table):
     text: Regex | None = Field(default=None, description="a regex on the body as text")
     code: Literal[True] | None = Field(default=None, description="the HTTP status code")
     regex: Regex | None = Field(default=None, description="the part of json, header or code that is meant")
+    excludes: Regex | None = Field(default=None, description="a regex; a value that it matches as a whole is none")
 
     @model_validator(mode="before")
     @classmethod

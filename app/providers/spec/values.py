@@ -7,6 +7,7 @@ from typing import Any, Literal, Self, TypeAlias
 from pydantic import Field, model_validator
 
 from app.domain.jsonvalue import Json
+from app.patterns import compile_pattern
 from app.providers.spec.fields import Items, OneOrMore, Regex, Scalar, Text, UnfitError, Variant
 from app.providers.spec.scalars import address, boolean, integer, string
 
@@ -27,6 +28,7 @@ class ValueSpec(Variant):
     example: Scalar | None = Field(default=None, description="the value in the spec's own examples")
     enum: Items[Text] = Field(default=(), description="the permitted values of a string, matched in any case")
     pattern: Regex | None = Field(default=None, description="a regex that the whole of a string matches")
+    excludes: Regex | None = Field(default=None, description="a regex that the whole of a string must not match")
     max_length: int | None = Field(default=None, ge=1, description="in characters")
     counted: Mapping[Text, int] = Field(default={}, description="texts that count as so many characters each")
     contains: OneOrMore[Text] = Field(default=(), description="texts that must stand in a string")
@@ -61,8 +63,10 @@ class ValueSpec(Variant):
 
     def _permitted(self, text: str) -> str:
         self._check_length(text)
-        if self.pattern is not None and re.fullmatch(self.pattern, text) is None:
+        if self.pattern is not None and not compile_pattern(self.pattern).matches(text):
             raise UnfitError(f"{self._shown(text)} does not match the pattern {self.pattern}")
+        if self.excludes is not None and compile_pattern(self.excludes).matches(text):
+            raise UnfitError(f"{self._shown(text)} is not permitted: it matches {self.excludes}")
         missing = [one for one in self.contains if not self._found(one, text)]
         if missing:
             raise UnfitError(f"must contain {' and '.join(missing)}")
@@ -94,12 +98,12 @@ class ValueSpec(Variant):
         return repr(text)
 
     def _for_strings(self) -> tuple[Any, ...]:
-        return self.enum, self.pattern, self.max_length, self.counted, self.contains
+        return self.enum, self.pattern, self.excludes, self.max_length, self.counted, self.contains
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.type != "string" and any(self._for_strings()):
-            raise UnfitError("enum, pattern, max_length, counted and contains are for strings")
+            raise UnfitError("enum, pattern, excludes, max_length, counted and contains are for strings")
         if self.counted and self.max_length is None:
             raise UnfitError("counted says how max_length counts, and there is none")
         if self.any_case and not self.counted and not self.contains:

@@ -1,0 +1,189 @@
+r"""Regular expressions on text from outside: every one is run by RE2, in time linear in the text.
+
+Python's own engine tries alternatives one after the other. On a text that was made for it, or that is merely long, a
+harmless expression can take minutes. RE2 (https://github.com/google/re2) runs an automaton instead, so it has no
+look-around and no backreferences. Its syntax is Python's else, with these differences:
+
+* ``\d``, ``\w``, ``\s`` and ``\b`` know ASCII only; ``\p{L}`` is a letter of any script, ``\p{N}`` a number;
+* ``$`` is the end of the text, and never the place before a last line feed.
+
+What Python writes otherwise (``\Z``, ``\u00e9``, ``{,3}``) is rewritten here.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+import re2
+
+_LONGEST_SOURCE: Final = 4096
+_LARGEST_PROGRAM: Final = 20_000
+_MEMORY_BYTES: Final = 4 * 1_048_576
+
+_ESCAPE: Final = r"\\(?:u(?P<short>[0-9a-fA-F]{4})|U(?P<long>[0-9a-fA-F]{8})|(?P<end>Z)|.)"
+_ESCAPES: Final = re.compile(_ESCAPE, re.DOTALL)
+_PYTHON_ONLY: Final = re.compile(
+    rf"{_ESCAPE}"
+    r"|(?P<set>\[\^?\]?(?:\\.|[^\]\\])*\])"
+    r"|\{,(?P<most>[0-9]+)\}",
+    re.DOTALL,
+)
+_HINTS: Final = (
+    (
+        re.compile(r"\(\?<?[=!]"),
+        "looks ahead or behind, which takes time without end on some texts. Write what is meant without it: "
+        "match the text around it too and put what is wanted into a group, name what is not meant under excludes "
+        "(or in an earlier rule), or write the characters that may stand there, as in [^/]",
+    ),
+    (
+        re.compile(r"\\[1-9]|\(\?P="),
+        "refers back to a group, which takes time without end on some texts. "
+        "Write the alternatives out, as in \"[^\"]*\"|'[^']*'",
+    ),
+    (
+        re.compile(r"\(\?>|[*+?}]\+"),
+        "has an atomic group or a possessive quantifier. Leave the > or the + out: nothing here backtracks",
+    ),
+    (re.compile(r"\(\?\(|\(\?#"), "has a condition on a group, or a comment. Write two alternatives, and no comment"),
+    (
+        re.compile(r"\(\?[a-zA-Z]*[aLux]"),
+        "sets a flag that there is not. There are i, m, s and U; leave x, a, u and L out",
+    ),
+)
+_ESCAPED: Final = re.compile(r"\\[^1-9]", re.DOTALL)
+
+
+class PatternError(ValueError):
+    """A regular expression cannot be used; the message says why, and how to write it instead."""
+
+
+class Pattern:
+    """A compiled expression on text. Each method takes time linear in the text; half surrogate pairs count as ``?``."""
+
+    __slots__ = ("_compiled", "_group", "source")
+
+    def __init__(self, source: str, compiled: Any) -> None:
+        self.source = source
+        self._compiled = compiled
+        self._group = 1 if compiled.groups else 0
+
+    def found_in(self, text: str) -> bool:
+        """Whether the expression matches anywhere in the text."""
+        return self._compiled.search(_encodable(text)) is not None
+
+    def matches(self, text: str) -> bool:
+        """Whether the expression matches the whole text."""
+        return self._compiled.fullmatch(_encodable(text)) is not None
+
+    def part_of(self, text: str) -> str | None:
+        """The first group of the first match, or the whole match where there is no group; ``None`` without a match."""
+        found = self._compiled.search(_encodable(text))
+        if found is None:
+            return None
+        part: str | None = found[self._group]
+        return part
+
+
+class BytesPattern:
+    """A compiled expression on UTF-8."""
+
+    __slots__ = ("_compiled",)
+
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
+
+    def found_in(self, data: bytes) -> bool:
+        """Whether the expression matches anywhere."""
+        return self._compiled.search(data) is not None
+
+    def replaced(self, data: bytes, replacement: Callable[[Sequence[bytes]], bytes]) -> bytes:
+        """The data with every match replaced by what is made of the whole match and its groups, in this order."""
+        pieces: list[bytes] = []
+        end = 0
+        for found in self._compiled.finditer(data):
+            groups: tuple[bytes, ...] = found.groups(b"")
+            pieces += (data[end : found.start()], replacement((found[0], *groups)))
+            end = found.end()
+        return b"".join((*pieces, data[end:])) if pieces else data
+
+
+@lru_cache(maxsize=1024)
+def compile_pattern(source: str) -> Pattern:
+    """The compiled form of an expression that a person wrote.
+
+    Raises:
+        PatternError: it is none, needs what RE2 does not have, or is too large.
+    """
+    return Pattern(source, _compiled(source, _rewritten(source), source))
+
+
+def compile_bytes(source: str) -> BytesPattern:
+    """The compiled form of an expression of the program's own, in any case of letters, on UTF-8."""
+    return BytesPattern(_compiled(source, f"(?i){source}".encode(), ""))
+
+
+def _compiled(shown: str, source: str | bytes, person: str) -> Any:
+    if len(source) > _LONGEST_SOURCE:
+        raise PatternError(f"not a regular expression that can be used: it has more than {_LONGEST_SOURCE} characters")
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = _MEMORY_BYTES
+    try:
+        compiled = re2.compile(source, options)
+    except re2.error as error:
+        raise PatternError(_why(person or shown, error)) from None
+    except UnicodeEncodeError:
+        raise PatternError("not a regular expression: it holds half of a surrogate pair") from None
+    if compiled.programsize > _LARGEST_PROGRAM:
+        raise PatternError(_TOO_LARGE)
+    return compiled
+
+
+_TOO_LARGE: Final = (
+    "not a regular expression that can be used: written out, its repetitions are too large. "
+    "Use + or * in place of a large {n,m}; max_length bounds a text"
+)
+
+
+def _why(source: str, error: Exception) -> str:
+    said = error.args[0] if error.args else ""
+    told = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+    if "too large" in told or "repetition size" in told:
+        return _TOO_LARGE
+    bare = _ESCAPED.sub("", source)
+    hint = next((hint for sign, hint in _HINTS if sign.search(bare)), None)
+    if hint is not None:
+        return f"not a regular expression that can be used: {hint}"
+    try:
+        re.compile(source)  # which says at which place
+    except (re.error, RecursionError, OverflowError) as python:
+        told = str(python)
+    return f"not a regular expression: {told}"
+
+
+def _rewritten(source: str) -> str:
+    r"""The expression as RE2 writes it; raises ``PatternError`` for ``\C``, which takes characters to pieces."""
+
+    def piece(found: re.Match[str]) -> str:
+        if found["set"] is not None:
+            return _ESCAPES.sub(escape, found[0])
+        return escape(found) if found["most"] is None else f"{{0,{found['most']}}}"
+
+    def escape(found: re.Match[str]) -> str:
+        if found["end"] is not None:
+            return r"\z"
+        code = found["short"] or found["long"]
+        if found[0] == r"\C":
+            raise PatternError(r"not a regular expression: there is no \C")
+        return found[0] if code is None else rf"\x{{{code}}}"
+
+    return _PYTHON_ONLY.sub(piece, source)
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text

@@ -81,6 +81,7 @@ def lane_maker(bound: Bound, shared: Shared) -> Callable[[LaneRow, Hold], Lane]:
             budget=budget,
             private_ok=settings.allow_private,
             body_limit=_BODY_LIMIT,
+            clock=clock,
             timeouts=Timeouts(),
             on_reply=LimitWatch(
                 account.limit_headers, budget, lane=hold.lane, account=account.name, clock=clock, log=log

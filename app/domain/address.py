@@ -76,6 +76,8 @@ def ascii_host(host: str) -> str:
         return host
     try:
         name = unquote(host, errors="strict")
+        if name.isascii():
+            return host
         labels = [label if label.isascii() else idna.encode(label, uts46=True).decode() for label in _DOTS.split(name)]
     except UnicodeError as error:  # an IDNAError is one
         raise AddressError(
@@ -94,7 +96,10 @@ def _absolute(base: str, text: str) -> str:
         return text
     if _SCHEME.match(text):
         raise AddressError(_no_http(text))
-    scheme, authority, rest = _HTTP.fullmatch(base).groups()  # type: ignore[union-attr]  # a base is one
+    parts = _HTTP.fullmatch(base)
+    if parts is None:
+        raise AddressError("it is relative, and there is nothing that it is relative to")
+    scheme, authority, rest = parts.groups()
     if text.startswith("//"):
         return f"{scheme}:{text}"
     if text.startswith("/"):

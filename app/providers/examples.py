@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from app.domain.job import Job, State
 from app.domain.jsonvalue import Json
-from app.domain.wire import Link, WireReply, WireRequest
+from app.domain.wire import Fields, Link, WireReply, WireRequest
 from app.providers.adoption import Adoption, Matches
 from app.providers.coverage import keys_hit, keys_of
 from app.providers.faults import ParameterError, SettingsError, UnsendableError
@@ -266,8 +266,8 @@ def _reply(example: Example) -> WireReply:
     if recorded is None:
         return WireReply(0)
     text = recorded.text or "" if recorded.body is None else json.dumps(recorded.body)
-    headers = {name.lower(): value for name, value in recorded.headers.items()}
-    return WireReply(recorded.status, headers, text.encode(), recorded.url)
+    headers = {name: (value,) if isinstance(value, str) else value for name, value in recorded.headers.items()}
+    return WireReply(recorded.status, Fields(headers), text.encode(), recorded.url)
 
 
 def _kind_of(got: object) -> str:

@@ -1,10 +1,12 @@
 """Extraction: one value out of a reply, from its JSON, a header, its text or its status code."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from app.domain.jsonvalue import Json
+from app.domain.wire import field_values
 from app.providers.jmes import compile_expression
+from app.providers.links import link_target
 from app.providers.reading import Reading, plain, shorten
 from app.providers.spec.fields import PickSpec
 from app.providers.urls import resolve_url
@@ -12,6 +14,11 @@ from app.providers.urls import resolve_url
 Pick = Callable[[Reading], Json]
 
 _LONGEST_HANDLE = 2048
+_SINGLE = frozenset({
+    "age", "content-length", "content-location", "content-range", "content-type", "date", "etag", "expires",
+    "last-modified", "location", "retry-after", "set-cookie", "x-created", "x-location",
+})  # fmt: skip
+"""Fields that have one value: a list of them would mean nothing (RFC 9110, section 5.3; RFC 6265, section 3)."""
 
 
 def compile_pick(specs: Sequence[PickSpec]) -> Pick:
@@ -34,6 +41,8 @@ def _compile_one(spec: PickSpec) -> Pick:
     if spec.regex is None:
         return _without_blank(source)
     pattern = re.compile(spec.regex)
+    if spec.header is not None and spec.rel is None:
+        return _without_blank(_matched_in_header(spec.header.lower(), pattern))
 
     def matched(reading: Reading) -> Json:
         value = source(reading)
@@ -47,12 +56,44 @@ def _source(spec: PickSpec) -> Pick:
         search = compile_expression(spec.expression)
         return lambda reading: search(reading.document())
     if spec.header is not None:
-        name = spec.header.lower()
-        return lambda reading: reading.headers.get(name)
+        return _in_header(spec.header.lower(), spec.rel)
     if spec.text is not None:
         pattern = re.compile(spec.text)
         return lambda reading: _part(pattern, reading.text())
     return lambda reading: reading.status
+
+
+def header_of(reading: Reading, name: str) -> str | None:
+    """A header field as one value: repeated fields joined by commas, but the first of a field that has one value.
+
+    The same value several times counts once.
+
+    Source: RFC 9110, section 5.3.
+    """
+    values = list(dict.fromkeys(value for value in field_values(reading.headers, name) if value.strip()))
+    return None if not values else values[0] if name in _SINGLE else ", ".join(values)
+
+
+def header_values(reading: Reading, name: str) -> Iterator[str]:
+    """What a regex is tried on: every value of a header field by itself, then all of them joined by commas."""
+    values = field_values(reading.headers, name)
+    yield from values
+    if len(values) > 1:
+        yield ", ".join(values)
+
+
+def _in_header(name: str, relation: str | None) -> Pick:
+    if relation is None:
+        return lambda reading: header_of(reading, name)
+    return lambda reading: link_target(field_values(reading.headers, name), relation, reading.url)
+
+
+def _matched_in_header(name: str, pattern: re.Pattern[str]) -> Pick:
+    def matched(reading: Reading) -> Json:
+        found = (_part(pattern, value) for value in header_values(reading, name))
+        return next((part for part in found if part is not None), None)
+
+    return matched
 
 
 def _part(pattern: re.Pattern[str], text: str) -> str | None:

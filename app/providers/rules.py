@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from app.providers.extract import Pick, as_note, as_text, compile_pick
+from app.providers.extract import Pick, as_note, as_text, compile_pick, header_values
 from app.providers.jmes import compile_expression, is_true
 from app.providers.reading import Reading
 from app.providers.spec.fields import Codes
@@ -130,7 +130,6 @@ def _conditions(spec: ConditionsSpec) -> Iterable[Condition]:
 
 def _header_matches(name: str, pattern: re.Pattern[str]) -> Condition:
     def holds(reading: Reading) -> bool:
-        value = reading.headers.get(name)
-        return value is not None and pattern.search(value) is not None
+        return any(pattern.search(value) is not None for value in header_values(reading, name))
 
     return holds

@@ -111,7 +111,7 @@ def test_why_an_address_cannot_be_used(reference: str, why: str) -> None:
     assert url_fault(BASE, reference) == why
 
 
-@pytest.mark.parametrize("host", ["☃.example", "b..ü.example", "ü" * 70 + ".example", "%ff.example", "a%20b.example"])
+@pytest.mark.parametrize("host", ["☃.example", "b..ü.example", "ü" * 70 + ".example", "%ff.example"])
 def test_a_host_that_is_no_name(host: str) -> None:
     """It is named, with what the RFC has against it."""
     assert f"its host {host!r} " in (url_fault(BASE, f"https://{host}/x") or "")

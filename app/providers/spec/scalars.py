@@ -53,7 +53,7 @@ def address(text: str) -> str:
     if not stripped.isprintable() or " " in stripped:
         raise UnfitError(f"{text!r} is not an http or https address")
     try:
-        stripped = sendable(stripped)
+        stripped = stripped if stripped.isascii() else sendable(stripped)
     except AddressError as error:
         raise UnfitError(f"{text!r} is not an http or https address: {error}") from None
     if not origin_of(stripped):

@@ -7,13 +7,14 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from app.domain.outcome import LinksExpired, Refused, Retry, Throttled, Unauthorized, Unknown
+from app.domain.outcome import LinksExpired, NotYet, Refused, Retry, Throttled, Unauthorized, Unknown, Unsent
 
 Trouble: TypeAlias = Retry | Throttled | Unauthorized | Refused
-FileTrouble: TypeAlias = LinksExpired | Trouble
+FileTrouble: TypeAlias = LinksExpired | NotYet | Trouble
 
 FILE_ENDS: Mapping[str, Callable[[str, float | None], FileTrouble]] = {
     "expired": lambda reason, _: LinksExpired(reason),
+    "pending": NotYet,
     "retry": Retry,
     "refused": lambda reason, _: Refused(reason),
     "throttled": Throttled,
@@ -27,8 +28,14 @@ HTML_PAGE = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", r
 LOST_LINK = frozenset({403, 404, 410})
 """With these a file's host refuses a link that has expired."""
 
-# Timeout, too early, too many requests; and a range or condition that no longer fits, so that the file is begun anew.
-_NOT_NOW = frozenset({408, 412, 416, 425, 429})
+_UNREAD = frozenset({421, 423, 425})
+"""The wrong server, locked, too early: the request was not acted upon, and another time it will be.
+
+Sources: RFC 9110, section 15.5.20; RFC 4918, section 11.3; RFC 8470, section 5.2.
+"""
+
+# Timeout and too many requests as well; and a range or condition that no longer fits, so that the file is begun anew.
+_NOT_NOW = _UNREAD | {408, 412, 416, 429}
 
 
 def is_success(status: int) -> bool:
@@ -36,7 +43,9 @@ def is_success(status: int) -> bool:
     return 200 <= status < 300
 
 
-def unaccepted_submit(status: int, reason: str, wait_s: float | None) -> Throttled | Unauthorized | Refused | Unknown:
+def unaccepted_submit(
+    status: int, reason: str, wait_s: float | None
+) -> Throttled | Unauthorized | Refused | Unsent | Unknown:
     """What a reply to a submit means that is no 2xx: a refusal only where the provider surely did not act.
 
     A 503 that says when to come back was made on purpose; one that does not may come from a proxy that had already
@@ -46,6 +55,8 @@ def unaccepted_submit(status: int, reason: str, wait_s: float | None) -> Throttl
         return Throttled(reason, wait_s)
     if status in (401, 403):
         return Unauthorized(reason)
+    if status in _UNREAD:
+        return Unsent(reason)
     if 400 <= status < 500 and status != 408:
         return Refused(reason)
     return Unknown(reason)

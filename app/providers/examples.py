@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 from app.domain.job import Job, State
 from app.domain.jsonvalue import Json
+from app.domain.outcome import Refused
 from app.domain.wire import Fields, Link, WireReply, WireRequest
 from app.providers.adoption import Adoption, Matches
 from app.providers.coverage import keys_hit, keys_of
@@ -258,7 +259,8 @@ def _csv_page(pages: PageReader, job: Job, example: Example, reply: WireReply) -
     page = CsvPage(Csv())
     page.feed(reply.body)
     _, read = page.end()
-    return Listed((None,) * read.records, pages.after(_page(example), reply, read.records))
+    after = pages.after(_page(example), reply, read.records)
+    return after if isinstance(after, Refused) else Listed((None,) * read.records, after)
 
 
 def _reply(example: Example) -> WireReply:

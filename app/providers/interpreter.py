@@ -25,6 +25,7 @@ from app.domain.outcome import (
     Gone,
     Inline,
     LinksExpired,
+    NotYet,
     Pending,
     Ready,
     Refused,
@@ -60,15 +61,14 @@ from app.providers.results import Results
 from app.providers.rules import READY, Verdict
 from app.providers.sharing import Sharing
 from app.providers.spec.provider import OperationSpec
+from app.providers.storage_errors import storage_trouble
 from app.providers.urls import origin_of
 
 Submitted: TypeAlias = Accepted | Duplicate | Inline | Ready | Throttled | Unauthorized | Refused | Unsent | Unknown
 Polled: TypeAlias = Pending | Ready | Inline | Empty | Gone | Unmapped | Retry | Throttled | Unauthorized | Refused
 Fetched: TypeAlias = FileTrouble
 
-# What S3 and those that speak like it say of a signed URL, in XML and with one of several codes.
-# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-_SIGNATURE_FAULTS = (b"Request has expired", b"<Code>SignatureDoesNotMatch<", b"<Code>ExpiredToken<")
+_NOT_READY = 202
 
 _SUBMIT_ENDS: Mapping[str, Callable[[str, float | None], Submitted]] = {
     "refused": lambda reason, _: Refused(reason),
@@ -165,7 +165,7 @@ class BoundOperation:
             reason = verdict.tell(self.messages.says(reading, verdict.word))
             return _POLL_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
         if verdict.effect == "empty":
-            return Empty(verdict.word)
+            return Empty(verdict.word, step.handle(reading))
         if verdict.effect in READY:
             return self._ready(job, step, reading, verdict)
         return self._pending(step, reading, verdict, now)
@@ -178,14 +178,21 @@ class BoundOperation:
     def read_resolve(self, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | Fetched:
         """The link to the file, or why there is none."""
         results, reading = self.steps.results.of(job), Reading(reply)
+        verdict = None if results is None else results.rules.judge(reading)
+        if verdict is not None and verdict.effect is not None:
+            reason = verdict.tell(self.messages.reason(reading))
+            return FILE_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
         if results is None or not is_success(reading.status):
             if reading.status in (404, 410):
                 return LinksExpired(self.messages.reason(reading))
             return self._trouble(reading, now)
         url = results.resolved(reading)
-        if url is None:
-            return Retry(f"the reply names no URL of a file: {self.messages.unmapped(reading)}")
-        return (results.link(job, url, gzip=results.packed(reading)),)
+        if url is not None:
+            return (results.link(job, url, gzip=results.packed(reading)),)
+        if reading.status == _NOT_READY:
+            return NotYet(self.messages.reason(reading), retry_after(reading.headers, now))
+        fault = results.unresolved(reading)
+        return Retry(f"the reply names {fault or 'no URL of a file'}: {self.messages.unmapped(reading)}")
 
     def submits(self, job: Job) -> bool:
         """Whether a remote job is made for the job; without one its results can be asked for at once."""
@@ -225,16 +232,16 @@ class BoundOperation:
         if verdict is not None and verdict.effect is not None:
             reason = verdict.tell(self.messages.reason(reading))
             return FILE_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
+        reason, wait_s = self.messages.reason(reading), retry_after(reading.headers, now)
+        own = origin_of(reply.url or link.url) == self.origin
+        told = storage_trouble(reading, reason, wait_s, own=own)
+        if told is not None:
+            return told
         if is_success(reading.status):
             expected = link.media_type or self.media_type or ""
             if reading.status != 206 and "html" not in expected and HTML_PAGE.match(reading.body):
                 return Retry("a page of HTML came in place of the file")
             return None
-        reason = self.messages.reason(reading)
-        if any(fault in reading.body for fault in _SIGNATURE_FAULTS):
-            return LinksExpired(reason)
-        own = origin_of(reply.url or link.url) == self.origin
-        wait_s = retry_after(reading.headers, now)
         return file_trouble(
             reading.status, reason, wait_s, own=own, proved=own and link.send_auth, named=job.handle is not None
         )
@@ -301,25 +308,27 @@ class BoundOperation:
         return Pending(verdict.word, step.progress(reading), wait_s, step.handle(reading))
 
     def _ready(self, job: Job, step: Poll, reading: Reading, verdict: Verdict) -> Polled:
-        results = self.steps.results.of(job)
+        results, handle = self.steps.results.of(job), step.handle(reading)
+        # A rule that says "partial" without a word says it in the place of one.
+        status = verdict.word or ("partial" if verdict.effect == "partial" else None)
         if results is None:
             return Unmapped(self.messages.unmapped(reading, verdict.word))
         if results.inline and reading.truncated:
             # Only the beginning was kept: the same URL is fetched again, as a stream.
-            return Ready((results.link(job, step.build(job, None).url),), verdict.word)
+            return Ready((results.link(job, step.build(job, None).url),), status, handle)
         if results.inline and "json" in (self.media_type or "") and reading.document() is None and reading.malformed:
             # What was promised as JSON and is none is a broken reply, whatever a rule has found in its text.
             return Retry(self.messages.unread(reading))
         if results.inline:
-            return self._inline(job, results, reading, verdict.word, step.handle(reading))
+            return self._inline(job, results, reading, status, handle)
         if results.listed is None:
-            return Ready(status=verdict.word)
+            return Ready(status=status, handle=handle)
         links = results.listed(reading)
-        if links is not None:
-            return Ready(links, verdict.word)
-        if reading.malformed:
+        if isinstance(links, tuple):
+            return Ready(links, status, handle)
+        if links is None:
             return Retry(self.messages.unread(reading))
-        return Unmapped(self.messages.unmapped(reading, verdict.word))
+        return Unmapped(f"{links}: {self.messages.unmapped(reading, verdict.word)}")
 
     def _trouble(self, reading: Reading, now: float) -> Trouble:
         wait_s = retry_after(reading.headers, now)

@@ -16,10 +16,10 @@ from app.providers.requests import Build, BuildUrl, compile_request, compile_url
 from app.providers.rules import Rules
 from app.providers.spec.steps import FilesSpec, ResolveSpec, ResultsSpec
 from app.providers.template import always, compile_text
-from app.providers.urls import last_segment
+from app.providers.urls import last_segment, url_fault
 
-ReadLinks: TypeAlias = Callable[[Reading], tuple[Link, ...] | None]
-"""Reads the links out of a reply; ``None`` where it does not name them as the spec promises."""
+ReadLinks: TypeAlias = Callable[[Reading], tuple[Link, ...] | str | None]
+"""Reads the links out of a reply; what is wrong with one of them, or ``None`` where the reply cannot be read."""
 ReadUrl: TypeAlias = Callable[[Reading], str | None]
 
 _LONGEST_LABEL = 255
@@ -31,7 +31,8 @@ class Results:
 
     ``label`` names the one file where it is inline, or where the provider's URL says little; it is empty where the
     spec leaves the name to the URL. ``listed`` reads the links from the reply that says ready, ``resolved`` the one
-    URL from the reply to ``resolve``, and ``packed`` whether gzip has packed what is there. ``csv`` says what ``pages``
+    URL from the reply to ``resolve``, ``unresolved`` why it names none, and ``packed`` whether gzip has packed what is
+    there. ``csv`` says what ``pages``
     are made of.
     """
 
@@ -46,6 +47,7 @@ class Results:
     label: Callable[[Job], str]
     send_auth: bool
     rules: Rules
+    unresolved: Callable[[Reading], str | None]
 
     @property
     def told(self) -> bool:
@@ -71,6 +73,7 @@ def compile_results(spec: ResultsSpec, base_url: str, settings: Mapping[str, Jso
         label=_compile_label(spec, settings),
         send_auth=spec.send_auth,
         rules=Rules(spec.rules, f"{key}.rules"),
+        unresolved=_compile_unresolved(spec.resolve, base_url),
     )
 
 
@@ -84,6 +87,18 @@ def _compile_resolved(spec: ResolveSpec | None, base_url: str) -> ReadUrl:
     return lambda reading: as_url(pick(reading), reading.url or f"{base_url}/")
 
 
+def _compile_unresolved(spec: ResolveSpec | None, base_url: str) -> Callable[[Reading], str | None]:
+    """Reads what is wrong with the URL that a reply names; ``None`` where it names none."""
+    pick = compile_pick(() if spec is None else spec.link)
+
+    def fault(reading: Reading) -> str | None:
+        value = pick(reading)
+        why = url_fault(reading.url or f"{base_url}/", value) if isinstance(value, str) else None
+        return None if why is None else f"a URL that cannot be used, {why}"
+
+    return fault
+
+
 def _compile_packed(spec: ResolveSpec | None) -> Callable[[Reading], bool]:
     pick = compile_pick(() if spec is None else spec.gzip)
     return lambda reading: is_true(pick(reading))
@@ -93,7 +108,7 @@ def _compile_listed(spec: ResultsSpec, base_url: str) -> ReadLinks:
     lists = tuple(_compile_files(files) for files in spec.files)
     send_auth_if = None if spec.send_auth_if is None else compile_expression(spec.send_auth_if)
 
-    def read(reading: Reading) -> tuple[Link, ...] | None:
+    def read(reading: Reading) -> tuple[Link, ...] | str | None:
         document = reading.document()
         if reading.malformed:
             return None
@@ -103,25 +118,28 @@ def _compile_listed(spec: ResultsSpec, base_url: str) -> ReadLinks:
         base = reading.url or f"{base_url}/"
         links = [link for files in lists for link in files(document, base, send_auth)]
         # A file that is listed without a usable URL must not be lost in silence.
-        return None if None in links else tuple(link for link in links if link is not None)
+        fault = next((link for link in links if isinstance(link, str)), None)
+        return fault or tuple(link for link in links if isinstance(link, Link))
 
     return read
 
 
-def _compile_files(spec: FilesSpec) -> Callable[[Json, str, bool], Iterator[Link | None]]:
+def _compile_files(spec: FilesSpec) -> Callable[[Json, str, bool], Iterator[Link | str]]:
     each = compile_expression(spec.each)
     url = compile_expression(spec.url)
     label, count, size = _optional(spec.label), _optional(spec.count), _optional(spec.size)
     kind, sha256, md5 = _optional(spec.media_type), _optional(spec.sha256), _optional(spec.md5)
     gzip = _optional(spec.gzip)
 
-    def read(document: Json, base: str, send_auth: bool) -> Iterator[Link | None]:
+    def read(document: Json, base: str, send_auth: bool) -> Iterator[Link | str]:
         found = each(document)
         items = found if isinstance(found, list) else [] if found is None else [found]
         for item in items:
-            address = as_url(url(item), base)
+            named = url(item)
+            address = as_url(named, base)
             if address is None:
-                yield None
+                why = url_fault(base, named) if isinstance(named, str) else "it is no text"
+                yield f"a file is listed with a URL that cannot be used, {why}"
                 continue
             yield Link(
                 address,

@@ -237,10 +237,13 @@ class Stepper:
         if not isinstance(reply, WireReply):
             return reply
         outcome = self._weighed(visit, reply, operation.read_poll(job, reply, self._clock.now()))
-        if isinstance(outcome, o.Inline):
-            return await self._fetcher.land_reply(job, operation, outcome, reply)
-        if isinstance(outcome, o.Empty):
-            return await self._fetcher.land_nothing(job, outcome)
+        if isinstance(outcome, o.Inline | o.Empty):
+            named = job if outcome.handle is None else job.but(handle=outcome.handle)
+            if isinstance(outcome, o.Inline):
+                landed = await self._fetcher.land_reply(named, operation, outcome, reply)
+            else:
+                landed = await self._fetcher.land_nothing(named, outcome)
+            return replace(landed, handle=outcome.handle) if isinstance(landed, o.Stored) else landed
         if isinstance(outcome, o.Pending) and (still_s := self._still_for(job, outcome)) >= operation.policy.stall_s:
             return await self._expire(visit, f"for {still_s:.0f} s the provider told nothing new of the job")
         return outcome

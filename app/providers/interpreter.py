@@ -146,7 +146,9 @@ class BoundOperation:
         if effect == "duplicate":
             return Duplicate(handle)
         if handle is None:
-            return Unknown(self.messages.nameless(reading))
+            fault = step.handle_fault(reading)
+            named = "" if fault is None else f"the remote job is named by {fault}: "
+            return Unknown(f"{named}{self.messages.nameless(reading)}")
         return Accepted(handle, wait_s)
 
     def poll(self, job: Job) -> WireRequest:

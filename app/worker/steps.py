@@ -323,7 +323,7 @@ class Stepper:
             self._throttled(visit, outcome)
         elif isinstance(outcome, o.Unauthorized):
             self._refused(visit, outcome)
-        elif reply.status >= 500:
+        elif reply.status >= 500 and not isinstance(outcome, o.Refused):
             visit.budget.failed(f"HTTP {reply.status}")
         else:
             visit.budget.succeeded()

@@ -136,6 +136,21 @@ def test_every_effect_of_a_submit(effect: str, outcome: object) -> None:
     assert operation_of(spec).read_submit(job_with(None), reply, NOW) == outcome
 
 
+def test_a_name_that_cannot_be_used_is_told() -> None:
+    """The cause is not that there is none."""
+    spec = WHOLE.replace('url = "/reports/${handle}"', 'url = "${handle}"')
+    told = operation_of(spec).read_submit(job_with(None), reply_of(200, {"id": "ftp://x.example/1"}), NOW)
+    assert isinstance(told, Unknown)
+    assert told.reason.startswith("the remote job is named by a URL that cannot be used, its scheme is 'ftp'")
+
+
+@pytest.mark.parametrize("body", [{"status": "done", "id": "9"}, {"status": "done", "id": 9}])
+def test_a_ready_reply_may_name_the_remote_job_anew(body: dict[str, object]) -> None:
+    """Its handle goes along, as that of a pending reply does."""
+    spec = WHOLE.replace('url = "/reports/${handle}"\n', 'url = "/reports/${handle}"\nhandle = "id"\n')
+    assert operation_of(spec).read_poll(job_with(), reply_of(200, body), NOW) == Ready((), "done", "9")
+
+
 def test_a_duplicate_may_have_no_name() -> None:
     """It is looked up in the provider's list then."""
     spec = WHOLE.replace('handle = "id"', 'handle = "id"\nrules = [{ status = 409, then = "duplicate" }]')

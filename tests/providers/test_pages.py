@@ -253,7 +253,8 @@ def test_null_is_no_items_and_nothing_is_no_list() -> None:
     """Null stands for an empty list where the list should be; what has no such place is no page."""
     assert read(PAGES, Page(), {"data": {"items": None}}) == Listed((), None)
     assert read(CURSOR, Page(), {"data": {"items": None, "next": "x"}}) == Listed((), Page(2, 0, "x"))
-    for body in ({"data": None}, {"data": {}}, {"error": "no"}, None, []):
+    bodies: tuple[object, ...] = ({"data": None}, {"data": {}}, {"error": "no"}, None, [])
+    for body in bodies:
         assert isinstance(read(PAGES, Page(), body), Retry)
 
 

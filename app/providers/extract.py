@@ -16,7 +16,7 @@ Pick = Callable[[Reading], Json]
 _LONGEST_HANDLE = 2048
 _SINGLE = frozenset({
     "age", "content-length", "content-location", "content-range", "content-type", "date", "etag", "expires",
-    "last-modified", "location", "retry-after", "set-cookie", "x-created", "x-location",
+    "last-modified", "location", "retry-after", "set-cookie",
 })  # fmt: skip
 """Fields that have one value: a list of them would mean nothing (RFC 9110, section 5.3; RFC 6265, section 3)."""
 

@@ -35,6 +35,7 @@ from app.transport.errors import (
 )
 from app.worker.ending import Endings
 from app.worker.fetch import Fetcher
+from app.worker.inline import land_answer
 from app.worker.pages import Walk, Way
 from app.worker.pauses import TLS_PAUSE_S, Pauses
 from app.worker.reconcile import Reconciler
@@ -238,12 +239,7 @@ class Stepper:
             return reply
         outcome = self._weighed(visit, reply, operation.read_poll(job, reply, self._clock.now()))
         if isinstance(outcome, o.Inline | o.Empty):
-            named = job if outcome.handle is None else job.but(handle=outcome.handle)
-            if isinstance(outcome, o.Inline):
-                landed = await self._fetcher.land_reply(named, operation, outcome, reply)
-            else:
-                landed = await self._fetcher.land_nothing(named, outcome)
-            return replace(landed, handle=outcome.handle) if isinstance(landed, o.Stored) else landed
+            return await land_answer(self._fetcher, job, operation, outcome, reply)
         if isinstance(outcome, o.Pending) and (still_s := self._still_for(job, outcome)) >= operation.policy.stall_s:
             return await self._expire(visit, f"for {still_s:.0f} s the provider told nothing new of the job")
         return outcome

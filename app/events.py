@@ -146,6 +146,7 @@ _EVENTS = (
     }),
     Event("job.finished", "info", "The canonical line of a job that has reached its end.", {
         **_STEP, "outcome": "what the last step learned", "handle": "name of the remote job", **_REASON,
+        "status": "last status word of the provider; partial where something is missing and it gave no word",
         "queued_s": "seconds from submission to the provider's acceptance",
         "polling_s": "seconds from acceptance to readiness", "fetching_s": "seconds from readiness to the landed files",
         "total_s": "seconds from submission to the end", "polls": "polls", "submits": "intents to submit",

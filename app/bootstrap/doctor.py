@@ -187,6 +187,7 @@ def _asker(account: BoundAccount, requests: Sequence[float], tools: _Tools, *, p
         budget=budget,
         private_ok=private_ok,
         body_limit=_BODY_LIMIT,
+        clock=clock,
         timeouts=_TIMEOUTS,
     )
     signed = SignedClient(

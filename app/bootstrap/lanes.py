@@ -83,6 +83,7 @@ def lane_maker(bound: Bound, shared: Shared) -> Callable[[LaneRow, Hold], Lane]:
             budget=budget,
             private_ok=settings.allow_private,
             body_limit=_BODY_LIMIT,
+            clock=clock,
             timeouts=Timeouts(),
             may_send=hold.held,
             on_reply=LimitWatch(

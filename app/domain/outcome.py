@@ -85,10 +85,14 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The remote job has finished. ``links`` is empty where the links are asked for when fetching."""
+    """The remote job has finished. ``links`` is empty where the links are asked for when fetching.
+
+    ``handle`` is the handle as this reply gave it, where it did: the results are asked for with it.
+    """
 
     links: tuple[Link, ...] = ()
     status: str | None = None
+    handle: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,7 @@ class Empty:
     """The remote job has finished without a file. The step writes the manifest and reports ``Stored``, as above."""
 
     status: str | None = None
+    handle: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +122,14 @@ class FetchStarted:
 class Stored:
     """Every artifact is durable, and the manifest after them.
 
-    ``status`` is the provider's word where it came along. ``shared_from`` is the job whose answer this is a copy of,
-    where the provider was not asked.
+    ``status`` is the provider's word, and ``handle`` the handle, where they came along. ``shared_from`` is the job
+    whose answer this is a copy of, where the provider was not asked.
     """
 
     artifacts: tuple[Artifact, ...]
     status: str | None = None
     shared_from: int | None = None
+    handle: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ def fetch_at_once(visit: Visit) -> Job:
         remote_status=visit.outcome.status or visit.job.remote_status,
         links=visit.outcome.links,
         ready_at=visit.now,
+        handle=visit.outcome.handle or visit.job.handle,
     )
 
 
@@ -68,7 +69,8 @@ def fetch(visit: Visit) -> Job:
 
 def stored_by_submit(visit: Visit) -> Job:
     """The reply was the file, and it has landed. What an earlier reply called the remote job is out of date."""
-    answered = visit.becomes(ready_at=visit.now, remote_status=visit.outcome.status)
+    handle = visit.outcome.handle or visit.job.handle
+    answered = visit.becomes(ready_at=visit.now, remote_status=visit.outcome.status, handle=handle)
     return stored(replace(visit, job=answered))
 
 

@@ -1,6 +1,6 @@
 """HTTP as values: what a provider is asked, what it answered, and a link to a finished file."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.domain.jsonvalue import JsonObject
@@ -20,6 +20,35 @@ class WireRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     fresh: bool = False
+
+
+class Fields(Mapping[str, str]):
+    """The header fields of a reply that did not come over a wire; names are looked up in lower case.
+
+    Args:
+        values: the values of each field, in order.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, Sequence[str]]) -> None:
+        self._values = {name.lower(): tuple(several) for name, several in values.items() if several}
+
+    def __getitem__(self, name: str) -> str:
+        """The first value of a field."""
+        return self._values[name][0]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the fields."""
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        """How many fields there are, each counted once."""
+        return len(self._values)
+
+    def getall(self, name: str, default: Sequence[str] = ()) -> Sequence[str]:
+        """Every value of a field."""
+        return self._values.get(name, default)
 
 
 def field_values(headers: Mapping[str, str], name: str) -> tuple[str, ...]:

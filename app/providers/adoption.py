@@ -28,6 +28,11 @@ class Matches:
         return self.listed.items
 
     @property
+    def ends(self) -> bool | None:
+        """What the page says of being the last one."""
+        return self.listed.ends
+
+    @property
     def after(self) -> Page | None:
         """The page after it."""
         return self.listed.after

@@ -6,13 +6,14 @@ Each function takes the status, the reason as a person will read it, and what Re
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from app.domain.outcome import LinksExpired, NotYet, Refused, Retry, Throttled, Unauthorized, Unknown
+from app.domain.outcome import LinksExpired, NotYet, Refused, Retry, Throttled, Unauthorized, Unknown, Unsent
 
 Trouble: TypeAlias = Retry | Throttled | Unauthorized | Refused
-FileTrouble: TypeAlias = LinksExpired | Trouble
+FileTrouble: TypeAlias = LinksExpired | NotYet | Trouble
 
 FILE_ENDS: Mapping[str, Callable[[str, float | None], FileTrouble]] = {
     "expired": lambda reason, _: LinksExpired(reason),
+    "pending": NotYet,
     "retry": Retry,
     "refused": lambda reason, _: Refused(reason),
     "throttled": Throttled,
@@ -28,8 +29,14 @@ BUSY = frozenset({429, 503})
 
 _WITHOUT_FILE = frozenset({201, 204, 205, 207, 208, 226})
 
-# Timeout, too early, too many requests; and a range or condition that no longer fits, so that the file is begun anew.
-_NOT_NOW = frozenset({408, 412, 416, 425, 429})
+_UNREAD = frozenset({421, 423, 425})
+"""The wrong server, locked, too early: the request was not acted upon, and another time it will be.
+
+Sources: RFC 9110, section 15.5.20; RFC 4918, section 11.3; RFC 8470, section 5.2.
+"""
+
+# Timeout and too many requests as well; and a range or condition that no longer fits, so that the file is begun anew.
+_NOT_NOW = _UNREAD | {408, 412, 416, 429}
 
 
 def is_success(status: int) -> bool:
@@ -49,7 +56,9 @@ def missing_file(status: int, wait_s: float | None) -> NotYet | Retry | None:
     return Retry(f"HTTP {status}, and no file", wait_s) if status in _WITHOUT_FILE else None
 
 
-def unaccepted_submit(status: int, reason: str, wait_s: float | None) -> Throttled | Unauthorized | Refused | Unknown:
+def unaccepted_submit(
+    status: int, reason: str, wait_s: float | None
+) -> Throttled | Unauthorized | Refused | Unsent | Unknown:
     """What a reply to a submit means that is no 2xx: a refusal only where the provider surely did not act.
 
     A 503 that says when to come back was made on purpose; one that does not may come from a proxy that had already
@@ -59,6 +68,8 @@ def unaccepted_submit(status: int, reason: str, wait_s: float | None) -> Throttl
         return Throttled(reason, wait_s)
     if status in (401, 403):
         return Unauthorized(reason)
+    if status in _UNREAD:
+        return Unsent(reason)
     if 400 <= status < 500 and status != 408:
         return Refused(reason)
     return Unknown(reason)
@@ -82,7 +93,7 @@ def provider_failure(status: int, outcome: object) -> str | None:
         status: the reply's.
         outcome: what it was read as.
     """
-    if status >= 500:
+    if status >= 500 and not isinstance(outcome, Refused):
         return f"HTTP {status}"
     unclear = isinstance(outcome, Unknown) or (isinstance(outcome, Retry) and outcome.unreadable)
     return str(getattr(outcome, "reason", "")) if unclear else None

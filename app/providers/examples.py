@@ -9,7 +9,8 @@ from urllib.parse import parse_qsl
 
 from app.domain.job import Job, State
 from app.domain.jsonvalue import Json
-from app.domain.wire import Link, WireReply, WireRequest
+from app.domain.outcome import Refused
+from app.domain.wire import Fields, Link, WireReply, WireRequest
 from app.providers.adoption import Adoption, Matches
 from app.providers.coverage import keys_hit, keys_of
 from app.providers.download_plan import Asked, Body
@@ -261,7 +262,8 @@ def _csv_page(pages: PageReader, job: Job, example: Example, reply: WireReply) -
     page = CsvPage(Csv())
     page.feed(reply.body)
     _, read = page.end()
-    return Listed((None,) * read.records, pages.after(_page(example), reply, read.records))
+    after = pages.after(_page(example), reply, read.records)
+    return after if isinstance(after, Refused) else Listed((None,) * read.records, after)
 
 
 def _reply(example: Example) -> WireReply:
@@ -269,8 +271,8 @@ def _reply(example: Example) -> WireReply:
     if recorded is None:
         return WireReply(0)
     text = recorded.text or "" if recorded.body is None else json.dumps(recorded.body)
-    headers = {name.lower(): value for name, value in recorded.headers.items()}
-    return WireReply(recorded.status, headers, text.encode(), recorded.url)
+    headers = {name: (value,) if isinstance(value, str) else value for name, value in recorded.headers.items()}
+    return WireReply(recorded.status, Fields(headers), text.encode(), recorded.url)
 
 
 def _kind_of(got: object) -> str:

@@ -1,11 +1,13 @@
 """Extraction: one value out of a reply, from its JSON, a header, its text or its status code."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from app.domain.jsonvalue import Json
+from app.domain.wire import field_values
 from app.patterns import Pattern, compile_pattern
 from app.providers.jmes import compile_expression
+from app.providers.links import link_target
 from app.providers.reading import LONGEST_QUOTE, LONGEST_TEXT, Reading, plain, shorten
 from app.providers.spec.fields import PickSpec
 from app.providers.urls import resolve_url
@@ -13,6 +15,11 @@ from app.providers.urls import resolve_url
 Pick = Callable[[Reading], Json]
 
 _LONGEST_HANDLE = 2048
+_SINGLE = frozenset({
+    "age", "content-length", "content-location", "content-range", "content-type", "date", "etag", "expires",
+    "last-modified", "location", "retry-after", "set-cookie",
+})  # fmt: skip
+"""Fields that have one value: a list of them would mean nothing (RFC 9110, section 5.3; RFC 6265, section 3)."""
 
 
 def compile_pick(specs: Sequence[PickSpec]) -> Pick:
@@ -32,7 +39,12 @@ def compile_pick(specs: Sequence[PickSpec]) -> Pick:
 
 def _compile_one(spec: PickSpec) -> Pick:
     source = _source(spec)
-    picked = source if spec.regex is None else _narrowed(source, compile_pattern(spec.regex))
+    if spec.regex is None:
+        picked = source
+    elif spec.header is not None and spec.rel is None:
+        picked = _matched_in_header(spec.header.lower(), compile_pattern(spec.regex))
+    else:
+        picked = _narrowed(source, compile_pattern(spec.regex))
     return _without_blank(picked if spec.excludes is None else _but_for(picked, compile_pattern(spec.excludes)))
 
 
@@ -41,8 +53,7 @@ def _source(spec: PickSpec) -> Pick:
         search = compile_expression(spec.expression)
         return lambda reading: search(reading.document())
     if spec.header is not None:
-        name = spec.header.lower()
-        return lambda reading: reading.headers.get(name)
+        return _in_header(spec.header.lower(), spec.rel)
     if spec.text is not None:
         pattern = compile_pattern(spec.text)
         return lambda reading: pattern.part_of(reading.text())
@@ -68,6 +79,39 @@ def _but_for(pick: Pick, excluded: Pattern) -> Pick:
         return None if text is not None and excluded.matches(text[:LONGEST_TEXT].strip()) else value
 
     return found
+
+
+def header_of(reading: Reading, name: str) -> str | None:
+    """A header field as one value: repeated fields joined by commas, but the first of a field that has one value.
+
+    The same value several times counts once.
+
+    Source: RFC 9110, section 5.3.
+    """
+    values = list(dict.fromkeys(value for value in field_values(reading.headers, name) if value.strip()))
+    return None if not values else values[0] if name in _SINGLE else ", ".join(values)
+
+
+def header_values(reading: Reading, name: str) -> Iterator[str]:
+    """What a regex is tried on: every value of a header field by itself, then all of them joined by commas."""
+    values = field_values(reading.headers, name)
+    yield from values
+    if len(values) > 1:
+        yield ", ".join(values)
+
+
+def _in_header(name: str, relation: str | None) -> Pick:
+    if relation is None:
+        return lambda reading: header_of(reading, name)
+    return lambda reading: link_target(field_values(reading.headers, name), relation, reading.url)
+
+
+def _matched_in_header(name: str, pattern: Pattern) -> Pick:
+    def matched(reading: Reading) -> Json:
+        found = (pattern.part_of(value[:LONGEST_TEXT]) for value in header_values(reading, name))
+        return next((part for part in found if part is not None), None)
+
+    return matched
 
 
 def _without_blank(pick: Pick) -> Pick:

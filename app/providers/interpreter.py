@@ -63,6 +63,7 @@ from app.providers.results import Results, TooMany
 from app.providers.rules import READY, Rules, Verdict
 from app.providers.sharing import Sharing
 from app.providers.spec.provider import OperationSpec
+from app.providers.storage_errors import storage_trouble
 from app.providers.urls import origin_of
 from app.providers.waits import NOT_BEFORE
 
@@ -70,9 +71,7 @@ Submitted: TypeAlias = Accepted | Duplicate | Inline | Ready | Throttled | Unaut
 Polled: TypeAlias = Pending | Ready | Inline | Empty | Gone | Unmapped | Retry | Throttled | Unauthorized | Refused
 Fetched: TypeAlias = FileTrouble
 
-# What S3 and those that speak like it say of a signed URL, in XML and with one of several codes.
-# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-_SIGNATURE_FAULTS = (b"Request has expired", b"<Code>SignatureDoesNotMatch<", b"<Code>ExpiredToken<")
+_NOT_READY = 202
 
 _SUBMIT_ENDS: Mapping[str, Callable[[str, float | None], Submitted]] = {
     "refused": lambda reason, _: Refused(reason),
@@ -156,7 +155,9 @@ class BoundOperation:
         if effect == "duplicate":
             return Duplicate(handle)
         if handle is None:
-            return Unknown(self.messages.nameless(reading))
+            fault = step.handle_fault(reading)
+            named = "" if fault is None else f"the remote job is named by {fault}: "
+            return Unknown(f"{named}{self.messages.nameless(reading)}")
         poll = self.steps.poll.of(job)
         wait = (NOT_BEFORE if poll is None else poll.waits).in_header(reading, now)
         return Accepted(handle, wait.seconds, wait.exact)
@@ -182,7 +183,7 @@ class BoundOperation:
             reason = verdict.tell(self.messages.says(reading, verdict.word))
             return _POLL_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
         if verdict.effect == "empty":
-            return Empty(verdict.word)
+            return Empty(verdict.word, step.handle(reading))
         if verdict.effect in READY:
             return self._ready(job, step, reading, verdict)
         return self._pending(step, reading, verdict, now)
@@ -195,14 +196,21 @@ class BoundOperation:
     def read_resolve(self, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | Fetched:
         """The link to the file, or why there is none."""
         results, reading = self.steps.results.of(job), Reading(reply, self.bounds.most_values)
+        verdict = None if results is None else results.rules.judge(reading)
+        if verdict is not None and verdict.effect is not None:
+            reason = verdict.tell(self.messages.reason(reading))
+            return FILE_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
         if results is None or not is_success(reading.status):
             if reading.status in (404, 410):
                 return LinksExpired(self.messages.reason(reading))
             return self._trouble(reading, now)
         url = results.resolved(reading)
-        if url is None:
-            return Retry(f"the reply names no URL of a file: {self.messages.unmapped(reading)}")
-        return self.messages.labelled((results.link(job, url, gzip=results.packed(reading)),))
+        if url is not None:
+            return self.messages.labelled((results.link(job, url, gzip=results.packed(reading)),))
+        if reading.status == _NOT_READY:
+            return NotYet(self.messages.reason(reading), retry_after(reading.headers, now))
+        fault = results.unresolved(reading)
+        return Retry(f"the reply names {fault or 'no URL of a file'}: {self.messages.unmapped(reading)}")
 
     def submits(self, job: Job) -> bool:
         """Whether a remote job is made for the job; without one its results can be asked for at once."""
@@ -273,11 +281,12 @@ class BoundOperation:
             reason = verdict.tell(self.messages.reason(reading))
             told = FILE_ENDS[verdict.effect](reason, wait_s)
             return told if own or not isinstance(told, Throttled) else Retry(reason, told.retry_after_s, host=origin)
+        reason = self.messages.reason(reading)
+        stored = storage_trouble(reading, reason, wait_s, own=own)
+        if stored is not None:
+            return stored
         if is_success(reading.status):
             return missing_file(reading.status, wait_s)
-        reason = self.messages.reason(reading)
-        if any(fault in reading.body for fault in _SIGNATURE_FAULTS):
-            return LinksExpired(reason)
         if not own and reading.status in BUSY:
             return Retry(reason, wait_s, host=origin)
         return file_trouble(
@@ -355,7 +364,9 @@ class BoundOperation:
         return Pending(verdict.word, progress, wait.seconds, step.handle(reading), wait.exact)
 
     def _ready(self, job: Job, step: Poll, reading: Reading, verdict: Verdict) -> Polled:
-        results = self.steps.results.of(job)
+        results, handle = self.steps.results.of(job), step.handle(reading)
+        # A rule that says "partial" without a word says it in the place of one.
+        status = verdict.word or ("partial" if verdict.effect == "partial" else None)
         if results is None:
             return Unmapped(self.messages.unmapped(reading, verdict.word))
         in_full = results.inline and not reading.truncated and "json" in (self.media_type or "")
@@ -363,23 +374,20 @@ class BoundOperation:
             # What was promised as JSON and is none is a broken reply, whatever a rule has found in its text.
             return self._unreadable(reading)
         if results.inline:
-            return self._inline(job, results, reading, verdict.word, step.handle(reading))
+            return self._inline(job, results, reading, status, handle)
         if results.listed is None:
-            return Ready(status=verdict.word)
-        return self._listed(job, reading, results.listed(reading, self.bounds.most_files), verdict)
-
-    def _listed(self, job: Job, reading: Reading, links: tuple[Link, ...] | TooMany | None, verdict: Verdict) -> Polled:
-        """What it means that a reply lists these files."""
+            return Ready(status=status, handle=handle)
+        links = results.listed(reading, self.bounds.most_files)
         if isinstance(links, TooMany):
             return Refused(
                 f"the provider lists {links.files} files, and {self.bounds.most_files} are taken: "
                 f"raise accounts.{job.account}.bounds.most_files, or ask for less"
             )
-        if links is not None:
-            return Ready(self.messages.labelled(links), verdict.word)
-        if reading.malformed:
+        if isinstance(links, tuple):
+            return Ready(self.messages.labelled(links), status, handle)
+        if links is None:
             return self._unreadable(reading)
-        return Unmapped(self.messages.unmapped(reading, verdict.word))
+        return Unmapped(f"{links}: {self.messages.unmapped(reading, verdict.word)}")
 
     def _unreadable(self, reading: Reading) -> Retry | Refused:
         """JSON that is none may come from a proxy; what is too much, or too large, comes again."""

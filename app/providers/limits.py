@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.domain.schedule import Limits
+from app.domain.wire import field_values
 from app.providers.headers import parse_http_date, retry_after
 from app.providers.spec.provider import LimitHeadersSpec
 
@@ -42,25 +43,26 @@ class LimitHeaders:
         Retry-After has said it already.
         """
         refused = status == _TOO_MANY
-        left = self._number(headers, self.remaining)
+        left = min(self._numbers(headers, self.remaining), default=None)
         if refused and retry_after(headers, now) is not None:
             return None
         if not refused and (left is None or left > 0):
             return None
-        reset = self._number(headers, self.reset)
+        reset = max(self._numbers(headers, self.reset), default=None)
         if reset is None:
             return None
         said_at = parse_http_date(headers.get("date", "").strip(" \t"), now)
         wait_s = reset - (now if said_at is None else said_at) if self.epoch else reset
-        permitted = self._number(headers, self.limit)
+        permitted = min(self._numbers(headers, self.limit), default=None)
         several = "requests that it permits" if permitted is None else f"{permitted:.0f} requests that it permits"
         wait_s = min(max(wait_s, 0.0), self.longest_s)
         return Spent(wait_s, f"the provider says that nothing is left of the {several}", refused)
 
     @staticmethod
-    def _number(headers: Mapping[str, str], name: str | None) -> float | None:
-        found = None if name is None else _NUMBER.match(headers.get(name, ""))
-        return None if found is None else float(found[1])
+    def _numbers(headers: Mapping[str, str], name: str | None) -> list[float]:
+        """What a header says: a server of several limits may send it for each of them."""
+        values = () if name is None else field_values(headers, name)
+        return [float(found[1]) for value in values if (found := _NUMBER.match(value)) is not None]
 
 
 def limit_headers(spec: LimitHeadersSpec | None, limits: Limits) -> LimitHeaders | None:

@@ -8,7 +8,7 @@ from app.domain.job import Job
 from app.domain.jsonvalue import Json
 from app.providers.adoption import Adopt, compile_adopt
 from app.providers.extract import Pick, as_handle, as_url, as_word, compile_pick
-from app.providers.jmes import compile_expression
+from app.providers.jmes import compile_expression, is_true
 from app.providers.reading import Reading
 from app.providers.requests import HANDLE, Build, compile_request
 from app.providers.results import Results, compile_results
@@ -17,6 +17,7 @@ from app.providers.spec.fields import PARAMS, Variant, holds
 from app.providers.spec.provider import OperationSpec
 from app.providers.spec.steps import AdoptSpec, CancelSpec, PollSpec, ProgressSpec, ResultsSpec, SubmitSpec
 from app.providers.template import names_callback
+from app.providers.urls import url_fault
 from app.providers.waits import Waits, compile_waits
 
 V = TypeVar("V", bound=Variant)
@@ -56,11 +57,15 @@ class Choice(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """How a remote job is made, and how the reply is read."""
+    """How a remote job is made, and how the reply is read.
+
+    ``handle_fault`` says what is wrong with what stands in the place of a handle; ``None`` where nothing stands there.
+    """
 
     build: Build
     rules: Rules
     handle: ReadHandle
+    handle_fault: ReadHandle
     names_callback: bool
 
 
@@ -107,7 +112,8 @@ def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Jso
     def submit(one: SubmitSpec, at: str) -> Submit:
         build = compile_request(one, base_url, settings, fresh=True)
         handle = _compile_handle(compile_pick(one.handle), base_url, is_url=handle_is_url)
-        return Submit(build, Rules(one.rules, f"{at}.rules"), handle, _names_callback(one))
+        fault = _compile_handle_fault(compile_pick(one.handle), base_url, is_url=handle_is_url)
+        return Submit(build, Rules(one.rules, f"{at}.rules"), handle, fault, _names_callback(one))
 
     def poll(one: PollSpec, at: str) -> Poll:
         return Poll(
@@ -165,6 +171,19 @@ def _compile_handle(pick: Pick, base_url: str, *, is_url: bool) -> ReadHandle:
     if not is_url:
         return lambda reading: as_handle(pick(reading))
     return lambda reading: as_url(pick(reading), reading.url or f"{base_url}/")
+
+
+def _compile_handle_fault(pick: Pick, base_url: str, *, is_url: bool) -> ReadHandle:
+    def fault(reading: Reading) -> str | None:
+        value = pick(reading)
+        if value is None or not is_true(value):
+            return None
+        if is_url and isinstance(value, str):
+            why = url_fault(reading.url or f"{base_url}/", value)
+            return None if why is None else f"a URL that cannot be used, {why}"
+        return None if as_handle(value) is not None else "something that is no name of one"
+
+    return fault
 
 
 def _names_callback(spec: SubmitSpec) -> bool:

@@ -19,9 +19,19 @@ from app.providers.requests import Build, compile_request
 from app.providers.rules import Rules
 from app.providers.sniff import is_html
 from app.providers.spec.steps import PageSpec
-from app.providers.urls import origin_of
+from app.providers.storage_errors import storage_trouble
+from app.providers.template import PAGE_COUNTERS, refers_to
+from app.providers.urls import origin_of, url_fault
 
-ReadNext: TypeAlias = Callable[[Reading], str | None]
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A page names the next one in a way that nobody can ask for; ``reason`` ends a sentence."""
+
+    reason: str
+
+
+ReadNext: TypeAlias = Callable[[Reading], str | Unusable | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +45,23 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What a page holds, and the page after it; ``None`` after the last one."""
+    """What a page holds, and the page after it; ``None`` after the last one.
+
+    ``ends`` is what the page itself says of being the last one; ``None`` where it says nothing of that.
+    """
 
     items: tuple[Json, ...]
     after: Page | None
+    ends: bool | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class PagedList:
     """The compiled table.
 
-    ``by_url`` says that a page names the URL of the next one, ``counted`` that it names nothing: then the end is a page
-    that is not full.
+    ``by_url`` says that a page names the URL of the next one, ``counted`` that it names nothing, and is asked for by
+    its number or offset: then the end is a page that is not full, or repeats the one before. A list that is asked for
+    by neither has one page.
     """
 
     build: Build
@@ -70,18 +85,39 @@ class PagedList:
         return replace(request, url=page.next) if self.by_url and page.next is not None else request
 
     def items_in(self, reading: Reading) -> tuple[Json, ...] | None:
-        """The items of a page; ``None`` where there is no list of them."""
-        found = None if self.items is None else self.items(reading.document())
+        """The items of a page, none where null stands in their place; ``None`` where there is no list of them."""
+        if self.items is None:
+            return None
+        found = self.items(reading.document())
+        if found is None:
+            # An expression finds null as well where there is nothing at all, such as in an error.
+            try:
+                found = self.items(_with_lists_for_nulls(reading.document()))
+            except RecursionError:
+                return None
         return tuple(found) if isinstance(found, list) else None
 
-    def after(self, reading: Reading, page: Page, count: int) -> Page | None:
-        """The page after this one, which holds so many items."""
-        if self.last is not None and is_true(self.last(reading.document())):
+    def ends(self, reading: Reading, count: int) -> bool | None:
+        """What a page that holds so many items says of being the last one; ``None`` where it does not say.
+
+        Where nothing else would say so, one that is just full says that another follows.
+        """
+        if self.last is None:
+            return False if self.counted and count == self.size else None
+        said = self.last(reading.document())
+        return None if said is None else is_true(said)
+
+    def after(self, reading: Reading, page: Page, count: int) -> Page | Refused | None:
+        """The page after this one, which holds so many items; ``Refused`` where nobody can ask for it."""
+        ends = self.ends(reading, count)
+        if ends:
             return None
         named = self.next(reading)
+        if isinstance(named, Unusable):
+            return Refused(f"page {page.number} of the list names the next one by {named.reason}")
         if named is None and not self.counted:
             return None
-        if self.counted and (count == 0 or (self.last is None and self.size is not None and count < self.size)):
+        if self.counted and (count == 0 or (ends is None and self.size is not None and count < self.size)):
             return None
         return Page(page.number + 1, page.offset + count, named)
 
@@ -94,24 +130,58 @@ def compile_pages(spec: PageSpec, base_url: str, settings: Mapping[str, Json], k
         items=None if spec.items is None else compile_expression(spec.items),
         next=_compile_next(spec, base_url),
         by_url=bool(spec.next_url),
-        counted=not spec.next and not spec.next_url,
+        counted=not spec.next and not spec.next_url and names_page(spec),
         last=None if spec.last is None else compile_expression(spec.last),
         rules=Rules(spec.rules, f"{key}.rules"),
     )
 
 
+def names_page(spec: PageSpec) -> bool:
+    """Whether a request differs from page to page without a cursor."""
+    texts = (spec.url, spec.query, spec.headers, spec.body, spec.form)
+    return any(refers_to(text, PAGE_COUNTERS) for text in texts)
+
+
 def _compile_next(spec: PageSpec, base_url: str) -> ReadNext:
-    if spec.next_url:
-        url = compile_pick(spec.next_url)
-        return lambda reading: as_url(url(reading), reading.url or f"{base_url}/")
-    cursor = compile_pick(spec.next)
+    pick = compile_pick(spec.next_url or spec.next)
     ends = frozenset(value.strip() for value in spec.last_values)
 
-    def read(reading: Reading) -> str | None:
-        text = (as_text(cursor(reading)) or "").strip()
-        return None if not text or text in ends else text
+    def cursor(reading: Reading) -> str | Unusable | None:
+        value = pick(reading)
+        if _is_none(value):
+            return None
+        text = None if value is True else as_text(value)
+        if text is None:
+            return Unusable("what is neither text nor a number")
+        return None if not text.strip() or text.strip() in ends else text.strip()
 
-    return read
+    def url(reading: Reading) -> str | Unusable | None:
+        value, base = pick(reading), reading.url or f"{base_url}/"
+        if _is_none(value):
+            return None
+        if not isinstance(value, str):
+            return Unusable("what is no text, and so no URL")
+        fault = url_fault(base, value)
+        return as_url(value, base) if fault is None else Unusable(f"a URL that cannot be used: {fault}")
+
+    return url if spec.next_url else cursor
+
+
+def _is_none(value: Json) -> bool:
+    """Whether what should name the next page says that there is none: null, false, what is empty, and the number 0.
+
+    No page that follows another has the number or the offset 0. The text "0" is a cursor.
+    """
+    return not is_true(value) or (isinstance(value, int | float) and value == 0)
+
+
+def _with_lists_for_nulls(tree: Json) -> Json:
+    """The same JSON with an empty list in the place of every null."""
+    if tree is None:
+        return []
+    if isinstance(tree, dict):
+        return {key: _with_lists_for_nulls(value) for key, value in tree.items()}
+    return [_with_lists_for_nulls(value) for value in tree] if isinstance(tree, list) else tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +211,8 @@ class PageReader:
         reading = Reading(reply, self.bounds.most_values)
         items = self.paged.items_in(reading)
         if items is not None:
-            return Listed(items, self.paged.after(reading, page, len(items)))
+            after = self.paged.after(reading, page, len(items))
+            return after if isinstance(after, Refused) else Listed(items, after, self.paged.ends(reading, len(items)))
         if reading.truncated:
             return Refused(f"page {page.number} of the list is longer than can be read: smaller pages are needed")
         if reading.why is not None:
@@ -163,8 +234,13 @@ class PageReader:
             html = self.csv and is_html(reading.body, self.media_type, reading.headers.get("content-type"))
             return Retry("a page of HTML came in place of a page of the list") if html else None
         own = not reply.url or origin_of(reply.url) == self.origin
-        return file_trouble(reading.status, reason, wait_s, own=own, proved=own, named=job.handle is not None)
+        told = storage_trouble(reading, reason, wait_s, own=own)
+        return told or file_trouble(reading.status, reason, wait_s, own=own, proved=own, named=job.handle is not None)
 
-    def after(self, page: Page, reply: WireReply, count: int) -> Page | None:
+    def is_full(self, count: int) -> bool:
+        """Whether a page of so many records says by their number that another follows."""
+        return self.paged.last is None and self.paged.counted and count == self.paged.size
+
+    def after(self, page: Page, reply: WireReply, count: int) -> Page | Refused | None:
         """The page after one of CSV, of which the head and the number of records are known."""
         return self.paged.after(Reading(reply, self.bounds.most_values), page, count)

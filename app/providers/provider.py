@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Self
 
+from app.domain.address import AddressError, sendable
 from app.domain.bounds import USUAL, Bounds
 from app.domain.jsonvalue import Json
 from app.domain.schedule import Backoff, Limits, Policy
@@ -180,7 +181,8 @@ class Provider:
         """The base URL without a slash at its end: the first for which there is every setting."""
         try:
             url = next((url for one in self.spec.base_url if (url := self._filled(one, values))), "")
-        except UnsendableError as error:
+            url = url if url.isascii() else sendable(url)
+        except (UnsendableError, AddressError) as error:
             faults.append(Fault("", "base_url", str(error)))
             return ""
         if not origin_of(url):

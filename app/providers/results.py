@@ -16,7 +16,7 @@ from app.providers.requests import Build, BuildHeaders, BuildUrl, compile_header
 from app.providers.rules import Rules
 from app.providers.spec.steps import FilesSpec, ResolveSpec, ResultsSpec
 from app.providers.template import always, compile_text
-from app.providers.urls import last_segment
+from app.providers.urls import last_segment, url_fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,9 @@ class TooMany:
     files: int
 
 
-ReadLinks: TypeAlias = Callable[[Reading, int], tuple[Link, ...] | TooMany | None]
-"""Reads so many links at most out of a reply; ``None`` where it does not name them as the spec promises."""
+ReadLinks: TypeAlias = Callable[[Reading, int], tuple[Link, ...] | TooMany | str | None]
+"""Reads so many links at most out of a reply; what is wrong with one of them, or ``None`` where the reply cannot be
+read."""
 ReadUrl: TypeAlias = Callable[[Reading], str | None]
 
 _LONGEST_LABEL = 255
@@ -39,8 +40,8 @@ class Results:
 
     ``label`` names the one file where it is inline, or where the provider's URL says little; it is empty where the
     spec leaves the name to the URL. ``listed`` reads the links from the reply that says ready, ``resolved`` the one
-    URL from the reply to ``resolve``, and ``packed`` whether gzip has packed what is there. ``csv`` says what ``pages``
-    are made of. ``headers`` go with every request for a file.
+    URL from the reply to ``resolve``, ``unresolved`` why it names none, and ``packed`` whether gzip has packed what is
+    there. ``csv`` says what ``pages`` are made of. ``headers`` go with every request for a file.
     """
 
     inline: bool
@@ -55,6 +56,7 @@ class Results:
     send_auth: bool
     headers: BuildHeaders
     rules: Rules
+    unresolved: Callable[[Reading], str | None]
 
     @property
     def told(self) -> bool:
@@ -81,6 +83,7 @@ def compile_results(spec: ResultsSpec, base_url: str, settings: Mapping[str, Jso
         send_auth=spec.send_auth,
         headers=compile_headers(spec.headers, settings),
         rules=Rules(spec.rules, f"{key}.rules"),
+        unresolved=_compile_unresolved(spec.resolve, base_url),
     )
 
 
@@ -94,6 +97,18 @@ def _compile_resolved(spec: ResolveSpec | None, base_url: str) -> ReadUrl:
     return lambda reading: as_url(pick(reading), reading.url or f"{base_url}/")
 
 
+def _compile_unresolved(spec: ResolveSpec | None, base_url: str) -> Callable[[Reading], str | None]:
+    """Reads what is wrong with the URL that a reply names; ``None`` where it names none."""
+    pick = compile_pick(() if spec is None else spec.link)
+
+    def fault(reading: Reading) -> str | None:
+        value = pick(reading)
+        why = url_fault(reading.url or f"{base_url}/", value) if isinstance(value, str) else None
+        return None if why is None else f"a URL that cannot be used, {why}"
+
+    return fault
+
+
 def _compile_packed(spec: ResolveSpec | None) -> Callable[[Reading], bool]:
     pick = compile_pick(() if spec is None else spec.gzip)
     return lambda reading: is_true(pick(reading))
@@ -103,7 +118,7 @@ def _compile_listed(spec: ResultsSpec, base_url: str) -> ReadLinks:
     lists = tuple(_compile_files(files) for files in spec.files)
     send_auth_if = None if spec.send_auth_if is None else compile_expression(spec.send_auth_if)
 
-    def read(reading: Reading, most: int) -> tuple[Link, ...] | TooMany | None:
+    def read(reading: Reading, most: int) -> tuple[Link, ...] | TooMany | str | None:
         document = reading.document()
         if reading.malformed:
             return None
@@ -117,17 +132,18 @@ def _compile_listed(spec: ResultsSpec, base_url: str) -> ReadLinks:
             return TooMany(count)
         links = [files.link(item, base, send_auth) for files, items in listed for item in items]
         # A file that is listed without a usable URL must not be lost in silence.
-        return None if None in links else tuple(link for link in links if link is not None)
+        fault = next((link for link in links if isinstance(link, str)), None)
+        return fault or tuple(link for link in links if isinstance(link, Link))
 
     return read
 
 
 @dataclass(frozen=True, slots=True)
 class _Files:
-    """A list of files: what it lists, and how an item is read, ``None`` where it names no usable URL."""
+    """A list of files: what it lists, and how an item is read, or what is wrong with the URL that it names."""
 
     items: Callable[[Json], list[Json]]
-    link: Callable[[Json, str, bool], Link | None]
+    link: Callable[[Json, str, bool], Link | str]
 
 
 def _compile_files(spec: FilesSpec) -> _Files:
@@ -141,10 +157,12 @@ def _compile_files(spec: FilesSpec) -> _Files:
         found = each(document)
         return found if isinstance(found, list) else [] if found is None else [found]
 
-    def read(item: Json, base: str, send_auth: bool) -> Link | None:
-        address = as_url(url(item), base)
+    def read(item: Json, base: str, send_auth: bool) -> Link | str:
+        named = url(item)
+        address = as_url(named, base)
         if address is None:
-            return None
+            why = url_fault(base, named) if isinstance(named, str) else "it is no text"
+            return f"a file is listed with a URL that cannot be used, {why}"
         digests, unread = _digests({"sha256": sha256(item), "md5": md5(item)})
         return Link(
             address,

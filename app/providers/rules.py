@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.patterns import Pattern, compile_pattern
-from app.providers.extract import Pick, as_text, as_word, compile_pick
+from app.providers.extract import Pick, as_text, as_word, compile_pick, header_values
 from app.providers.jmes import compile_expression, is_true
 from app.providers.reading import Reading
 from app.providers.spec.fields import Codes
@@ -135,7 +135,6 @@ def _conditions(spec: ConditionsSpec) -> Iterable[Condition]:
 
 def _header_matches(name: str, pattern: Pattern) -> Condition:
     def holds(reading: Reading) -> bool:
-        value = reading.headers.get(name)
-        return value is not None and pattern.found_in(value)
+        return any(pattern.found_in(value) for value in header_values(reading, name))
 
     return holds

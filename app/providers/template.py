@@ -19,6 +19,8 @@ from app.providers.faults import UnsendableError
 _REFERENCE = re.compile(r"\$\{([^{}]*)\}")
 _SAFE_SEGMENT = re.compile(r"[A-Za-z0-9_~-]+")
 PAGE = ("page.next", "page.number", "page.offset", "page.size")
+PAGE_COUNTERS = ("${page.number", "${page.offset")
+"""How references begin that differ from page to page."""
 _PLAIN = ("handle", "callback_url", "job.id", "intent.key", *PAGE)
 _SCOPES = ("params", "account")
 _PATH = ":path"
@@ -85,13 +87,18 @@ def _reference(inner: str) -> Reference:
 
 def names_callback(tree: object) -> bool:
     """Whether a text anywhere in a tree refers to the callback URL."""
+    return refers_to(tree, (str(_CALLBACK_URL),))
+
+
+def refers_to(tree: object, references: Sequence[str]) -> bool:
+    """Whether a text anywhere in a tree holds one of these references."""
     match tree:
         case str():
-            return str(_CALLBACK_URL) in tree
+            return any(reference in tree for reference in references)
         case Mapping():
-            return any(map(names_callback, tree.values()))
+            return any(refers_to(one, references) for one in tree.values())
         case list() | tuple():
-            return any(map(names_callback, tree))
+            return any(refers_to(one, references) for one in tree)
         case _:
             return False
 

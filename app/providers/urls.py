@@ -1,13 +1,10 @@
 """URLs as a provider writes them: resolved and checked, but never rewritten where they are absolute already."""
 
-import re
-from urllib.parse import quote, unquote, urljoin, urlsplit
+from urllib.parse import unquote, urlsplit
 
-_LONGEST_URL = 8192
+from app.domain.address import AddressError, ascii_host, resolve
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_PRINTABLE = re.compile(r"[!-~]+")
-_EVERY_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 
 
 def origin_of(url: str) -> str:
@@ -18,32 +15,41 @@ def origin_of(url: str) -> str:
     try:
         parts = urlsplit(url)
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
-    except ValueError:
+        name = parts.hostname
+        if not name or port is None or parts.scheme not in _DEFAULT_PORTS:
+            return ""
+        host = f"[{name}]" if ":" in name else ascii_host(name)
+    except ValueError:  # an AddressError is one
         return ""
-    if not parts.hostname or port is None or parts.scheme not in _DEFAULT_PORTS:
-        return ""
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}:{port}"
 
 
 def resolve_url(base: str, reference: str) -> str | None:
-    """A URL that a provider named, made absolute and fit for the wire.
-
-    An absolute URL is kept byte for byte: signed URLs do not survive a re-encoding. Only what cannot be sent at all,
-    blanks and characters outside ASCII, is percent-encoded.
+    """A URL that a provider named, made absolute and fit for the wire; see :func:`app.domain.address.resolve`.
 
     Returns:
         The URL, or ``None`` where the reference is no http or https URL that could be sent.
     """
-    text = reference.strip()
-    if not text or len(text) > _LONGEST_URL or _CONTROL.search(text):
-        return None
     try:
-        text = text if _PRINTABLE.fullmatch(text) else quote(text, safe=_EVERY_PRINTABLE)
-        url = text if text[:8].lower().startswith(("http://", "https://")) else urljoin(base, text)
-    except ValueError:
+        return _usable(base, reference)
+    except AddressError:
         return None
-    return url if origin_of(url) else None
+
+
+def url_fault(base: str, reference: str) -> str | None:
+    """Why a URL that a provider named cannot be used, as the end of a sentence; ``None`` where it can."""
+    try:
+        _usable(base, reference)
+    except AddressError as error:
+        return str(error)
+    return None
+
+
+def _usable(base: str, reference: str) -> str:
+    url = resolve(base, reference)
+    if not origin_of(url):
+        raise AddressError("its host or port cannot be read")
+    return url
 
 
 def last_segment(url: str) -> str:

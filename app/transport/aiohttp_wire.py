@@ -29,10 +29,11 @@ from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from app import __version__
+from app.domain.address import AddressError, request_target, sendable_authority
 from app.domain.codings import can_be_undone, content_codings
 from app.domain.wire import WireRequest
 from app.transport.errors import BrokenBodyError, NotSentError
-from app.transport.failures import OUTSIDE_ERRORS, before_reply, in_body, place_of
+from app.transport.failures import LONGEST_FIELD, MOST_FIELDS, OUTSIDE_ERRORS, before_reply, in_body, place_of
 from app.transport.guard import GuardedResolver, guarded_socket
 from app.transport.unpack import ACCEPTED, BombError, UnpackError, unpacking_of
 from app.transport.wire import OnSend, Timeouts
@@ -41,12 +42,9 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
 
 _IDLE_S = 30.0
-_LONGEST_LINE = 8190
-_LONGEST_FIELD = 16_384  # a Location signed with a session token is longer than aiohttp's 8190
-_MOST_FIELDS = 100
 _READ_BUFFER = 2**18
 _LARGEST_PLAIN_BODY = 2**20  # above it aiohttp warns about bytes and asks for a file
-_SENDABLE = re.compile(r"https?://[\x21-\x5b\x5d-\x7e]+", re.IGNORECASE)
+_UNSENDABLE = re.compile(r"[^\x21-\x5b\x5d-\x7e]")  # a backslash too: some read it as a slash
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 # How the exchange under way reaches the request that aiohttp makes of it, in the same task.
 _ON_SEND: Final[ContextVar[OnSend | None]] = ContextVar("on_send", default=None)
@@ -74,9 +72,9 @@ class AiohttpWire:
                     connector=_connector(private_ok=private_ok, fresh=fresh, trust=trust),
                     cookie_jar=DummyCookieJar(),
                     headers={"User-Agent": f"tidewaiter/{__version__}", "Accept-Encoding": ACCEPTED},
-                    max_line_size=_LONGEST_LINE,
-                    max_field_size=_LONGEST_FIELD,
-                    max_headers=_MOST_FIELDS,
+                    max_line_size=LONGEST_FIELD,
+                    max_field_size=LONGEST_FIELD,
+                    max_headers=MOST_FIELDS,
                     read_bufsize=_READ_BUFFER,
                     auto_decompress=False,
                     middlewares=(_send_once,),
@@ -290,19 +288,43 @@ def _client_timeout(timeouts: Timeouts, stream: bool) -> ClientTimeout:
 
 
 def _address(url: str) -> URL:
-    """The address as it is, byte for byte, once it is sure that it can be one."""
-    if not _SENDABLE.fullmatch(url):
-        raise NotSentError(f"Nothing was sent to {place_of(url)}: the address is not a percent-encoded one of HTTP.")
-    address = _parsed(url)
+    """The address as it is, byte for byte, once it is sure that it can be one; only a host is written in ASCII."""
+    written = _with_ascii_host(url)
+    unfit = _UNSENDABLE.search(written)
+    if unfit is not None:
+        raise NotSentError(f"Nothing was sent to {place_of(url)}: {_named(unfit[0])} in its address is not encoded.")
+    address = _parsed(written)
     if address is None:
-        raise NotSentError("Nothing was sent: the address cannot be read.")
+        raise NotSentError("Nothing was sent: the address names no host, or no port, of HTTP.")
     if "@" in url and (address.raw_user is not None or address.raw_password is not None):
         # aiohttp would make an Authorization header of it, past the rule about who may see credentials.
         raise NotSentError(f"Nothing was sent to {place_of(address)}: the address carries a user name.")
-    return address
+    target = request_target(written)
+    if target == address.raw_path_qs:
+        return address
+    # yarl knows no empty query, which may be part of what was signed.
+    return URL.build(scheme=address.scheme, authority=address.raw_authority, path=target, encoded=True)
+
+
+def _with_ascii_host(url: str) -> str:
+    if url.isascii():
+        return url
+    before, slashes, rest = url.partition("://")
+    place = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    try:
+        # Only the host: nothing else is anybody's to write anew at this point.
+        return f"{before}{slashes}{sendable_authority(place)}{rest[len(place) :]}"
+    except AddressError as error:
+        raise NotSentError(f"Nothing was sent: of its address {error}.") from None
+
+
+def _named(character: str) -> str:
+    return repr(character) if character.isprintable() and character != " " else f"U+{ord(character):04X}"
 
 
 def _parsed(url: str) -> URL | None:
+    if not url.lower().startswith(("http://", "https://")):
+        return None
     try:
         address = URL(url, encoded=True)
         return address if address.raw_host and address.port else None

@@ -8,12 +8,14 @@ from types import TracebackType
 from typing import Final, TypeAlias
 from urllib.parse import quote
 
+from app.clock import Clock, SystemClock
 from app.domain.wire import Credentials, WireReply, WireRequest
 from app.transport.beginning import BegunReply, beginning_of
 from app.transport.budget import Budget, Permit
+from app.transport.cookies import Cookies
 from app.transport.errors import BrokenBodyError, LeaseOverError, RedirectRefusedError
 from app.transport.members import with_members
-from app.transport.redirects import MOST_HOPS, Origin, harmless, leads_on, next_address
+from app.transport.redirects import MOST_HOPS, Origin, harmless, leads_on, location_of, next_address
 from app.transport.wire import OnSend, RawReply, Timeouts, Wire, at_departure
 
 OnReply: TypeAlias = Callable[[int, Mapping[str, str]], None]
@@ -109,6 +111,8 @@ class AccountClient:
     Credentials are added on each hop to the provider's origin and on no other; there, of the request's own headers
     too only the harmless ones go. Every hop to the provider's origin takes a permit of the budget, others do not.
 
+    Cookies live as long as one chain of redirects; those that a login sets, as long as its credentials are used.
+
     Args:
         wire: carries one hop.
         origin: the provider's scheme, host and port.
@@ -120,6 +124,7 @@ class AccountClient:
         on_reply: told of the status and headers of every reply of the provider's own origin.
         may_send: asked before every request of whatever kind, to whatever host: ``False`` where the account may be
             another daemon's by now, and then ``LeaseOverError`` is raised and nothing is sent.
+        clock: tells when cookies end.
     """
 
     def __init__(
@@ -134,6 +139,7 @@ class AccountClient:
         timeouts: Timeouts,
         on_reply: OnReply = _ignore,
         may_send: Callable[[], bool] = _always,
+        clock: Clock | None = None,
     ) -> None:
         self._wire = wire
         self._origin = Origin(origin)
@@ -143,10 +149,14 @@ class AccountClient:
         self._timeouts = timeouts
         self._on_reply = on_reply
         self._may_send: Final = may_send
+        self._clock = clock or SystemClock()
+        self._set_by_login = Cookies(self._clock)
+        self._cookies = Cookies(self._clock)
         self.use(credentials)
 
     def use(self, credentials: Credentials) -> None:
-        """Prove the account with these from the next hop on: a session token was renewed."""
+        """Prove the account with these from the next hop on, and with what the last login set: a token was renewed."""
+        self._cookies, self._set_by_login = self._set_by_login, Cookies(self._clock)
         self._headers = dict(credentials.headers)
         self._names = frozenset(name.lower() for name in credentials.headers)
         self._pairs = tuple(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in credentials.query)
@@ -204,6 +214,8 @@ class AccountClient:
         with permit or await self._budget.admit() as admitted:
             async with self._open(request, untold, stream=False) as raw:
                 admitted.done()
+                self._set_by_login = Cookies(self._clock)
+                self._set_by_login.take(request.url, raw.headers)
                 if self.owns(request.url):
                     self._on_reply(raw.status, raw.headers)
                 body, truncated = await raw.read(self._body_limit)
@@ -256,8 +268,14 @@ class AccountClient:
         async with hops as raw:
             yield StreamReply(raw.status, raw.headers, hops.url, hops.own, raw)
 
-    def _dress(self, request: WireRequest, *, own: bool, send_auth: bool) -> WireRequest:
-        """``request`` as it goes out: with credentials to the provider, stripped to the harmless to anybody else."""
+    def _dress(self, request: WireRequest, *, own: bool, send_auth: bool, cookies: Cookies) -> WireRequest:
+        """``request`` as it goes out: with credentials to the provider, stripped to the harmless to anybody else.
+
+        Cookies go to the origin that set them, whichever that is.
+        """
+        return _with_cookies(self._proved(request, own=own, send_auth=send_auth), cookies)
+
+    def _proved(self, request: WireRequest, *, own: bool, send_auth: bool) -> WireRequest:
         if not own:
             if self._carries_pairs(request.url):
                 raise RedirectRefusedError(
@@ -290,11 +308,22 @@ def _with_pairs(url: str, pairs: Sequence[str]) -> str:
     return f"{address}?{'&'.join(given + [pair for pair in pairs if pair not in given])}"
 
 
+def _with_cookies(request: WireRequest, cookies: Cookies) -> WireRequest:
+    kept = cookies.header_for(request.url)
+    if kept is None:
+        return request
+    # A Cookie of the spec, or of the credentials, comes first and goes in the same field (RFC 6265, section 5.4).
+    given = [value for name, value in request.headers.items() if name.lower() == "cookie"]
+    others = {name: value for name, value in request.headers.items() if name.lower() != "cookie"}
+    return replace(request, headers={**others, "Cookie": "; ".join([*given, kept])})
+
+
 class _Hops:
     """A request and the redirects that it leads to: entering gives the last reply."""
 
     __slots__ = (
-        "_client", "_may_ask", "_on_send", "_opened", "_permit", "_request", "_send_auth", "_stream", "own", "url"
+        "_client", "_cookies", "_may_ask", "_on_send", "_opened", "_permit", "_request", "_send_auth", "_stream",
+        "own", "url",
     )  # fmt: skip
 
     def __init__(
@@ -315,6 +344,7 @@ class _Hops:
         self._send_auth = send_auth
         self._stream = stream
         self._on_send = on_send
+        self._cookies = Cookies(client._clock, client._cookies if send_auth else None)
         self.own = True
         self.url = request.url
 
@@ -325,7 +355,7 @@ class _Hops:
                 if not leads_on(self._request.method, raw.status, raw.headers):
                     return raw
                 await self._opened.__aexit__(None, None, None)
-                self._go_to(raw.headers["location"])
+                self._go_to(location_of(self.url, raw.headers))
         finally:
             if self._permit is not None:
                 self._permit.done()
@@ -343,7 +373,7 @@ class _Hops:
             self._may_ask(self.url)
         elif self._permit is None:
             self._permit = await client._budget.admit()
-        request = client._dress(self._request, own=self.own, send_auth=self._send_auth)
+        request = client._dress(self._request, own=self.own, send_auth=self._send_auth, cookies=self._cookies)
         self._opened = client._open(request, self._on_send, stream=self._stream)
         try:
             raw = await self._opened.__aenter__()
@@ -351,7 +381,10 @@ class _Hops:
             if self.own and self._permit is not None:
                 self._permit.done()
                 self._permit = None
+        self._cookies.take(self.url, raw.headers)
         if self.own:
+            if self._send_auth:
+                client._cookies.take(self.url, raw.headers, known_only=True)
             client._on_reply(raw.status, raw.headers)
         return raw
 

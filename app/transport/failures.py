@@ -1,6 +1,7 @@
 """What an exception of aiohttp means for us: told apart by what the remote may have seen, in words without secrets."""
 
 import os
+import re
 import socket
 import ssl
 
@@ -16,6 +17,11 @@ from app.transport.errors import (
     TransportError,
 )
 from app.transport.guard import AddressRefusedError
+
+MOST_FIELDS = 500
+LONGEST_FIELD = 65_536
+"""The most of a reply's head that is read; a Location that is signed may be longer than 8 KiB."""
+_PARSER_WORDS = re.compile(r"[A-Z][A-Za-z ,/-]{3,60}(?=:|$)")
 
 # Everything that sending a request or reading its reply raises when the outside fails. The messages of these may quote
 # addresses with their query and headers with their values, so none is passed on and none stays chained visibly.
@@ -47,11 +53,22 @@ def before_reply(error: Exception, place: str) -> TransportError:
         case aiohttp.ServerDisconnectedError():
             return LostReplyError(f"{place} closed the connection without a reply.")
         case aiohttp.ClientResponseError():
-            return LostReplyError(f"{place} sent something that is not an HTTP reply.")
+            return LostReplyError(f"{place} sent something that is not an HTTP reply{_unread(error)}.")
         case TimeoutError():
             return LostReplyError(f"{place} did not reply within the time allowed.")
         case _:
             return LostReplyError(f"The connection to {place} broke before its reply: {_words(error)}.")
+
+
+def _unread(error: aiohttp.ClientResponseError) -> str:
+    """Why the head of a reply could not be read, in the parser's words as far as they quote nothing of it."""
+    said = error.message.partition("\n")[0]
+    if said.startswith("Too many headers"):
+        return f" that can be read: it has more than {MOST_FIELDS} header fields"
+    if said.startswith("Got more than"):
+        return f" that can be read: one of its header lines is longer than {LONGEST_FIELD} bytes"
+    words = _PARSER_WORDS.match(said)
+    return "" if words is None else f": {words[0].rstrip(': ')}"
 
 
 def _unconnected(error: aiohttp.ClientConnectorError, place: str) -> NotSentError:

@@ -1,19 +1,16 @@
 """Where a redirect leads, and what may go along: planned without IO."""
 
-import re
 from collections.abc import Mapping
-from urllib.parse import quote, urljoin
 
 from yarl import URL
 
+from app.domain.address import AddressError, resolve, sendable
+from app.domain.wire import field_values
 from app.transport.errors import RedirectRefusedError
 
 MOST_HOPS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REPEATABLE = frozenset({"GET", "HEAD"})
-_PRINTABLE = "".join(map(chr, range(0x21, 0x7F))).replace("\\", "")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_ABSOLUTE = re.compile(r"https?://[^/?#]", re.IGNORECASE)
 # A media type goes with a body that goes to another origin; all of them say nothing of the account.
 _HARMLESS = frozenset({"accept", "accept-encoding", "content-type", "if-range", "range", "user-agent"})
 
@@ -27,7 +24,7 @@ class Origin:
         self._whole = _origin_of(url)
         if self._whole is None:
             raise ValueError("an origin is a scheme, a host and perhaps a port")
-        self._prefix = str(URL(url, encoded=True).origin()) + "/"
+        self._prefix = str(URL(sendable(url), encoded=True).origin()) + "/"
 
     def covers(self, url: str) -> bool:
         """Whether ``url`` lies within; an address that cannot be read lies nowhere."""
@@ -36,7 +33,7 @@ class Origin:
 
 def _origin_of(url: str) -> tuple[str, str, int] | None:
     try:
-        parsed = URL(url, encoded=True)
+        parsed = URL(url if url.isascii() else sendable(url), encoded=True)
         host, port = parsed.raw_host, parsed.port
     except ValueError:
         return None
@@ -50,7 +47,21 @@ def harmless(headers: Mapping[str, str]) -> dict[str, str]:
 
 def leads_on(method: str, status: int, headers: Mapping[str, str]) -> bool:
     """Whether a reply is a redirect that is followed: of GET and HEAD only, for nothing else is ever sent twice."""
-    return status in _REDIRECTS and method in _REPEATABLE and bool(headers.get("location"))
+    if status not in _REDIRECTS or method not in _REPEATABLE:
+        return False
+    return any(value.strip() for value in field_values(headers, "location"))
+
+
+def location_of(url: str, headers: Mapping[str, str]) -> str:
+    """The Location of a redirect, which is one field with one value (RFC 9110, section 10.2.2).
+
+    Raises:
+        RedirectRefusedError: it came several times, with different values: somebody may have put one of them there.
+    """
+    named = list(dict.fromkeys(value.strip() for value in field_values(headers, "location") if value.strip()))
+    if len(named) > 1:
+        raise RedirectRefusedError(f"{_place(url)} redirects to {len(named)} different addresses at a time.")
+    return named[0]
 
 
 def next_address(url: str, location: str) -> str:
@@ -58,14 +69,18 @@ def next_address(url: str, location: str) -> str:
 
     Args:
         url: the address that was asked.
-        location: the Location header (RFC 9110, 10.2.2), relative or absolute; what is not printable ASCII in it is
-            percent-encoded, and a fragment is dropped.
+        location: the Location header (RFC 9110, section 10.2.2), relative or absolute; what cannot be sent in it is
+            encoded, as :func:`app.domain.address.resolve` does, and a fragment is dropped.
 
     Raises:
         RedirectRefusedError: it is no address of HTTP, it carries a user name, or it leads from https to http.
     """
-    written = quote(location.strip(), safe=_PRINTABLE, errors="surrogateescape").partition("#")[0]
-    target = _resolve(url, written)
+    try:
+        target = resolve(url, location or "#").partition("#")[0]
+    except AddressError as error:
+        raise RedirectRefusedError(
+            f"{_place(url)} redirects to something that is no address of HTTP: {error}."
+        ) from None
     if _origin_of(target) is None:
         raise RedirectRefusedError(f"{_place(url)} redirects to something that is no address of HTTP.")
     parsed = URL(target, encoded=True)
@@ -74,18 +89,6 @@ def next_address(url: str, location: str) -> str:
     if parsed.scheme == "http" and url[:6].lower() == "https:":
         raise RedirectRefusedError(f"{_place(url)} redirects from https to http, at {parsed.raw_host}.")
     return target
-
-
-def _resolve(url: str, written: str) -> str:
-    if _ABSOLUTE.match(written):
-        return written
-    if _SCHEME.match(written):
-        return ""
-    if written.startswith("//"):
-        return f"{url.partition(':')[0]}:{written}"
-    if written.startswith("/"):
-        return str(URL(url, encoded=True).origin()) + written
-    return urljoin(url, written)
 
 
 def _place(url: str) -> str:

@@ -1,6 +1,7 @@
 """Replies that may be files themselves: begun in memory, and read to the end only where they are one."""
 
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from app.domain import outcome as o
 from app.domain.wire import WireRequest
@@ -55,10 +56,20 @@ async def land_answer(
     return o.Unsent(reason) if repeatable else o.Unknown(reason)
 
 
-async def land_polled(fetcher: Fetcher, visit: Visit, inline: o.Inline, begun: Begun) -> o.Outcome:
-    """Land the file that the reply to a poll is; what a poll learned where that fails: the next one asks again."""
-    landed = await fetcher.land_reply(visit.job, visit.operation, inline, InlineSource(begun), begun.reply.url)
+async def land_polled(fetcher: Fetcher, visit: Visit, seen: o.Inline | o.Empty, begun: Begun) -> o.Outcome:
+    """Land the file that the reply to a poll is, or nothing but the manifest, under the handle that the reply gives.
+
+    Returns:
+        What the poll learned; where nothing landed, the next one asks again.
+    """
+    named = visit.job.but(handle=seen.handle or visit.job.handle)
+    if isinstance(seen, o.Inline):
+        landed = await fetcher.land_reply(named, visit.operation, seen, InlineSource(begun), begun.reply.url)
+    else:
+        landed = await fetcher.land_nothing(named, seen)
     match landed:
+        case o.Stored():
+            return replace(landed, handle=seen.handle)
         case o.NotYet(retry_after_s=retry_after_s):
             return o.Pending(retry_after_s=retry_after_s)
         case o.LinksExpired(reason=reason):

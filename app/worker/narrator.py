@@ -165,6 +165,7 @@ class Narrator:
         self._log.emit(
             "job.finished",
             **story,
+            status=job.remote_status,
             queued_s=_between(job.created_at, job.submitted_at),
             polling_s=_between(job.submitted_at, job.ready_at),
             fetching_s=_between(job.ready_at, job.landed_at),

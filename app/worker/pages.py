@@ -143,28 +143,33 @@ class Walk:
         return count if broken is None else broken
 
     async def _land_csv(self, pages: PageReader, file: "_File") -> int | o.Outcome:
-        so_far = Csv()
+        so_far, held = Csv(), 0
 
         async def once(page: Page) -> Listed | o.Outcome:
-            nonlocal so_far
+            nonlocal so_far, held
             with SpooledTemporaryFile(_IN_MEMORY_BYTES) as whole:
                 head = await self._spooled(pages, page, whole, file.largest_bytes)
                 if not isinstance(head, WireReply):
                     return head
-                digest, before = hashlib.sha256(), so_far.records
-                joined = CsvPage(so_far)
+                whole.seek(0)
+                digest, joined, before = _digest_of(whole), CsvPage(so_far), so_far.records
+                if circle.repeats(page, (digest,)):
+                    # It holds as many records as the one before it, and none of them is written again.
+                    return Listed((digest,), page, ends=False if pages.is_full(held) else None)
                 try:
                     whole.seek(0)
                     while piece := whole.read(_PIECE_BYTES):
-                        digest.update(piece)
                         await file.write(joined.feed(piece))
                     left, so_far = joined.end()
                 except JoinError as error:
                     return o.Refused(str(error))
             await file.write(left)
-            return Listed((digest.hexdigest(),), pages.after(page, head, so_far.records - before))
+            held = so_far.records - before
+            after = pages.after(page, head, held)
+            return after if isinstance(after, o.Refused) else Listed((digest,), after)
 
-        broken = await self._through(once, _take_all, pages.bounds.most_pages)
+        circle = _Circle()
+        broken = await self._through(once, _take_all, pages.bounds.most_pages, circle)
         return so_far.records if broken is None else broken
 
     async def _spooled(
@@ -197,11 +202,19 @@ class Walk:
             return o.Retry(str(error))
 
     async def _through(
-        self, once: Callable[[Page], Awaitable[P | o.Outcome]], take: Callable[[P], Awaitable[bool]], most: int
+        self,
+        once: Callable[[Page], Awaitable[P | o.Outcome]],
+        take: Callable[[P], Awaitable[bool]],
+        most: int,
+        circle: "_Circle | None" = None,
     ) -> o.Outcome | None:
-        """Take every page in turn, until the last one or for as long as ``take`` wants more; else what is wrong."""
+        """Take every page in turn, until the last one or for as long as ``take`` wants more; else what is wrong.
+
+        A page that repeats the one before is not taken, where nothing but its number or offset asks for it: the one
+        before was the last.
+        """
         page: Page | None = Page()
-        circle = _Circle()
+        circle = circle or _Circle()
         while page is not None:
             if self._clock.now() >= self._job.deadline_at:
                 return o.Retry(f"the deadline passed at page {page.number} of the list")
@@ -213,6 +226,8 @@ class Walk:
             got = await self._patiently(once, page)
             if not isinstance(got, Listed | Matches):
                 return got
+            if got.ends is None and circle.repeats(page, got.items):
+                return None
             if not await take(got):
                 return None
             if circle.closes(page, got.items, got.after):
@@ -227,7 +242,7 @@ class Walk:
         """
         for tried in range(_TRIES - 1):
             got = await once(page)
-            if isinstance(got, o.Retry):
+            if isinstance(got, o.Retry) or (isinstance(got, o.NotYet) and page.number > 1):
                 if (got.retry_after_s or 0.0) > _LONGEST_WAIT_S:
                     return got
                 await self._clock.sleep(max(got.retry_after_s or 0.0, _AGAIN.delay(tried, self._rand)))
@@ -239,6 +254,13 @@ class Walk:
 async def _take_all(_: Listed) -> bool:
     """What a page holds has been written already."""
     return True
+
+
+def _digest_of(whole: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while piece := whole.read(_PIECE_BYTES):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 class _TooLargeError(Exception):
@@ -314,6 +336,10 @@ class _Circle:
         self._age = 0
         self._keeps = 1
         self._before: tuple[Json, ...] = ()
+
+    def repeats(self, page: Page, items: tuple[Json, ...]) -> bool:
+        """Whether a page that is asked for by its number or offset holds what the one before it held."""
+        return page.number > 1 and page.next is None and bool(items) and items == self._before
 
     def closes(self, page: Page, items: tuple[Json, ...], after: Page | None) -> bool:
         """Whether what comes after this page has been there before."""

@@ -33,6 +33,8 @@ class Reconciler:
         found = await walk.matches(adoption, _MOST_MATCHES)
         if isinstance(found, o.Refused | o.LinksExpired):
             return o.Undecidable(f"the remote job cannot be looked up: {found.reason}")
+        if isinstance(found, o.NotYet):
+            return o.Retry(found.reason, found.retry_after_s)
         if not isinstance(found, set):
             return found
         possible = await self._possible(job, sorted(found), policy)

@@ -275,11 +275,9 @@ class Stepper:
             outcome: o.Outcome | o.Inline | o.Empty = self._weighed(
                 visit, begun.reply, await in_time(len(begun.reply.body), read)
             )
-            if isinstance(outcome, o.Inline):
+            if isinstance(outcome, o.Inline | o.Empty):
                 outcome = await land_polled(self._fetcher, visit, outcome, begun)
                 self._weigh(visit, outcome)
-        if isinstance(outcome, o.Empty):
-            return await self._fetcher.land_nothing(job, outcome)
         if isinstance(outcome, o.Pending) and (still_s := self._still_for(job, outcome)) >= operation.policy.stall_s:
             return await self._expire(visit, f"for {still_s:.0f} s the provider told nothing new of the job")
         return outcome

@@ -307,3 +307,14 @@ def test_a_decision_grants_an_old_wish_no_longer() -> None:
     before = job(State.PARKED, cancel_requested=True, handle=None)
     assert not step(before, o.RetryDecided()).cancel_requested
     assert not step(before, o.AdoptDecided("h")).cancel_requested
+
+
+def test_a_ready_reply_may_name_the_remote_job_anew() -> None:
+    """What follows, results and cleanup, uses the new name; without one the old one stays."""
+    assert step(job(State.POLLING), o.Ready(handle="h2")).handle == "h2"
+    assert step(job(State.POLLING), o.Ready()).handle == "h"
+    cleaning = step(job(State.POLLING), o.Stored((ARTIFACT,), handle="h2"), Policy(cleans=True))
+    assert (cleaning.state, cleaning.handle) == (State.CLEANING, "h2")
+    assert step(job(State.POLLING), o.Stored((ARTIFACT,))).handle == "h"
+    shared = step(job(State.POLLING, shared=True), o.Ready(handle="h2"))
+    assert (shared.handle, shared.shared) == ("h2", True)

@@ -136,7 +136,7 @@ def test_a_secret_that_does_not_fit_is_not_told() -> None:
         "https://eu.example.com/#a",
         "https://user:pw@eu.example.com",
         "https://eu example.com",
-        "https://eu.exämple.com",
+        "https://eu.☃.example.com",
         "https://eu.example.com:port",
     ],
 )
@@ -144,6 +144,15 @@ def test_addresses_that_are_none(server: str) -> None:
     """Only a bare http or https address can be the base of URLs."""
     (fault,) = _faults({**TOKEN, "server": server})
     assert fault.startswith("account shop: server: ")
+
+
+def test_an_internationalised_address() -> None:
+    """RFC 5891: it is the A-label everywhere; one that is no name is refused with what is wrong."""
+    account = _symplify().bind("shop", {**TOKEN, "server": "https://eu.exämple.com:8443"})
+    assert account.base_url == "https://eu.xn--exmple-cua.com:8443/rest/5004"
+    assert account.origin == "https://eu.xn--exmple-cua.com:8443"
+    (fault,) = _faults({**TOKEN, "server": "https://☃.example"})
+    assert "is not an http or https address: its host '☃.example' is no name of a host" in fault
 
 
 def test_a_setting_cannot_climb_out_of_the_base_url() -> None:

@@ -60,6 +60,9 @@ FOREIGN = "https://files.example.org/x?Signature=abc"
         (reply_of(401, {"error": "who?"}), Unauthorized("HTTP 401: who?")),
         (reply_of(403), Unauthorized("HTTP 403")),
         (reply_of(408), Unknown("HTTP 408")),
+        (reply_of(421), Unsent("HTTP 421")),
+        (reply_of(423, {"error": "locked"}), Unsent("HTTP 423: locked")),
+        (reply_of(425), Unsent("HTTP 425")),
         (reply_of(400, {"error": "bad period"}), Refused("HTTP 400: bad period")),
         (reply_of(404, HTML), Refused(f"HTTP 404: {HTML.decode()}")),
         (reply_of(409), Refused("HTTP 409")),
@@ -107,6 +110,8 @@ def test_every_reply_to_a_submit(reply: WireReply, outcome: object) -> None:
         (reply_of(500, {"status": "done"}), Retry('HTTP 500: {"status": "done"}')),
         (reply_of(502, HTML, retry_after="9"), Retry(f"HTTP 502: {HTML.decode()}", 9.0)),
         (reply_of(408), Retry("HTTP 408")),
+        (reply_of(421), Retry("HTTP 421")),
+        (reply_of(423), Retry("HTTP 423")),
         (reply_of(425), Retry("HTTP 425")),
         (reply_of(401), Unauthorized("HTTP 401")),
         (reply_of(403), Unauthorized("HTTP 403")),
@@ -142,6 +147,21 @@ def test_every_effect_of_a_submit(effect: str, outcome: object) -> None:
     spec = WHOLE.replace('handle = "id"', f'handle = "id"\nrules = [{{ status = 409, then = "{effect}" }}]')
     reply = reply_of(409, {"id": 9, "error": "said"}, retry_after="5")
     assert operation_of(spec).read_submit(job_with(None), reply, NOW) == outcome
+
+
+def test_a_name_that_cannot_be_used_is_told() -> None:
+    """The cause is not that there is none."""
+    spec = WHOLE.replace('url = "/reports/${handle}"', 'url = "${handle}"')
+    told = operation_of(spec).read_submit(job_with(None), reply_of(200, {"id": "ftp://x.example/1"}), NOW)
+    assert isinstance(told, Unknown)
+    assert told.reason.startswith("the remote job is named by a URL that cannot be used, its scheme is 'ftp'")
+
+
+@pytest.mark.parametrize("body", [{"status": "done", "id": "9"}, {"status": "done", "id": 9}])
+def test_a_ready_reply_may_name_the_remote_job_anew(body: dict[str, object]) -> None:
+    """Its handle goes along, as that of a pending reply does."""
+    spec = WHOLE.replace('url = "/reports/${handle}"\n', 'url = "/reports/${handle}"\nhandle = "id"\n')
+    assert operation_of(spec).read_poll(job_with(), reply_of(200, body), NOW) == Ready((), "done", "9")
 
 
 def test_a_duplicate_may_have_no_name() -> None:

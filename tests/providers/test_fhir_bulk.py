@@ -105,7 +105,7 @@ def test_a_handle_that_cannot_be_polled_is_none(location: str) -> None:
 
 
 def test_kick_offs_that_fail() -> None:
-    """The message is the OperationOutcome's; too many exports pause the account; a server fault leaves a doubt."""
+    """The message is the OperationOutcome's; too many exports pause the account; only a gateway leaves a doubt."""
     operation = _operation()
 
     def read(reply: WireReply) -> object:
@@ -113,7 +113,11 @@ def test_kick_offs_that_fail() -> None:
 
     assert read(reply_of(400, _outcome("invalid", "no _typeFilter"))) == Refused("HTTP 400: no _typeFilter")
     assert read(reply_of(429, _outcome("throttled"), retry_after="60")) == Throttled("HTTP 429: said", 60.0)
-    assert read(reply_of(500, _outcome("exception"))) == Unknown("HTTP 500: said")
+    for status in (500, 501, 502, 503, 504):
+        assert read(reply_of(status, _outcome("exception"))) == Refused(f"HTTP {status}: said")
+    assert read(reply_of(503, _outcome("throttled"), retry_after="60")) == Throttled("HTTP 503: said", 60.0)
+    assert read(reply_of(500, _outcome("lock-error"))) == Throttled("HTTP 500: said")
+    assert read(reply_of(500, b"<html>")) == Unknown("HTTP 500: <html>")
     assert not operation.policy.repeatable
 
 
@@ -172,7 +176,8 @@ def test_the_manifest() -> None:
             Link(f"{FHIR}/output/p2.ndjson?sig=a%2Fb", "Patient", count=3),
             Link(f"{FHIR}/output/d.ndjson", "deleted"),
             Link(f"{FHIR}/output/e.ndjson", "error", count=1),
-        )
+        ),
+        "partial",
     )
     assert _operation().resolve(job_with(STATUS)) is None
     assert _operation().media_type == "application/fhir+ndjson"
@@ -181,6 +186,15 @@ def test_the_manifest() -> None:
 def test_an_export_without_resources_is_a_success() -> None:
     """The guide says: an empty array."""
     manifest = {"requiresAccessToken": False, "output": [], "error": []}
+    assert _operation().read_poll(job_with(STATUS), reply_of(200, manifest), NOW) == Ready(())
+
+
+@pytest.mark.parametrize("lacking", [None, "missing"])
+def test_null_in_a_manifest_is_no_file(lacking: object) -> None:
+    """Some servers write null for a list without items."""
+    manifest = {"requiresAccessToken": False, "output": None, "error": lacking, "deleted": None}
+    if lacking == "missing":
+        del manifest["error"]
     assert _operation().read_poll(job_with(STATUS), reply_of(200, manifest), NOW) == Ready(())
 
 

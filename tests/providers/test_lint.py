@@ -242,7 +242,7 @@ def test_a_sound_spec_has_no_fault() -> None:
         ),
         pytest.param(
             PAGED + 'rules = [{ status = 404, then = "gone" }]\n',
-            "operations.report.results.pages.rules[0].then: must be 'empty', 'expired', 'retry', 'refused', "
+            "operations.report.results.pages.rules[0].then: must be 'empty', 'pending', 'expired', 'retry', 'refused', "
             "'throttled' or 'unauthorized'",
             id="effect of a page",
         ),

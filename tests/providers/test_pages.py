@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.outcome import LinksExpired, Refused, Retry, Throttled, Unauthorized
+from app.domain.outcome import LinksExpired, NotYet, Refused, Retry, Throttled, Unauthorized
 from app.domain.wire import WireReply
 from app.providers.examples import run_examples, uncovered_rules
 from app.providers.pages import Listed, Page, PageReader
@@ -22,6 +22,10 @@ items = "data.items"
 """
 CURSOR = PAGES.replace("size = 2\n", 'next = "data.next"\nlast_values = ["null"]\n').replace(
     's = "${page.size}"', 'c = "${page.next}"'
+)
+
+BY_URL = CURSOR.replace('next = "data.next"\nlast_values = ["null"]', 'next_url = "data.next"').replace(
+    ', c = "${page.next}"', ""
 )
 
 
@@ -214,3 +218,65 @@ outcome = { is = "Page", items = 2, next = "x" }
 """
     (result,) = run_examples(provider_of(HEAD + text + example))
     assert result.ok, str(result)
+
+
+@pytest.mark.parametrize("end", [None, False, "", "  ", [], {}, 0, 0.0])
+def test_what_is_no_cursor(end: object) -> None:
+    """Seen: `"next": false` was asked for as a cursor. The text "0" may be one, the number is the first page."""
+    assert read(CURSOR, Page(), items(1, next=end)) == Listed((1,), None)
+    assert read(BY_URL, Page(), items(1, next=end)) == Listed((1,), None)
+    assert read(CURSOR, Page(), items(1, next="0")) == Listed((1,), Page(2, 1, "0"))
+
+
+@pytest.mark.parametrize("named", [True, ["a"], {"href": "/x"}])
+def test_a_cursor_that_nobody_can_ask_for_is_no_end(named: object) -> None:
+    """A list that is cut short without a word would be worse."""
+    assert read(CURSOR, Page(2), items(1, next=named)) == Refused(
+        "page 2 of the list names the next one by what is neither text nor a number"
+    )
+
+
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [
+        (7, "what is no text, and so no URL"),
+        ("ftp://x.example/2", "a URL that cannot be used: its scheme is 'ftp', not http or https"),
+        ("https://x.example/" + "a" * 70_000, "a URL that cannot be used: it is longer than 65536 characters"),
+    ],
+)
+def test_a_next_url_that_nobody_can_ask_for_is_no_end(named: object, why: str) -> None:
+    """Seen: the list ended there, and the job succeeded."""
+    assert read(BY_URL, Page(), items(1, next=named)) == Refused(f"page 1 of the list names the next one by {why}")
+
+
+def test_null_is_no_items_and_nothing_is_no_list() -> None:
+    """Null stands for an empty list where the list should be; what has no such place is no page."""
+    assert read(PAGES, Page(), {"data": {"items": None}}) == Listed((), None)
+    assert read(CURSOR, Page(), {"data": {"items": None, "next": "x"}}) == Listed((), Page(2, 0, "x"))
+    bodies: tuple[object, ...] = ({"data": None}, {"data": {}}, {"error": "no"}, None, [])
+    for body in bodies:
+        assert isinstance(read(PAGES, Page(), body), Retry)
+
+
+def test_a_list_whose_request_is_the_same_for_every_page_has_one() -> None:
+    """Nothing tells of another page, and nothing could ask for it."""
+    one = PAGES.replace('query = { n = "${page.number}", o = "${page.offset}", s = "${page.size}" }\nsize = 2\n', "")
+    assert read(one, Page(), items(1, 2, 3)) == Listed((1, 2, 3), None)
+    sized = PAGES.replace(
+        '{ n = "${page.number}", o = "${page.offset}", s = "${page.size}" }', '{ s = "${page.size}" }'
+    )
+    assert read(sized, Page(), items(1, 2)) == Listed((1, 2), None)
+
+
+def test_without_the_member_that_counts_the_pages_a_short_page_is_the_last() -> None:
+    """``last`` finds nothing in the reply, so it is as if there were none."""
+    text = PAGES.replace("size = 2\n", 'size = 2\nlast = "data.at >= data.of"\n')
+    assert read(text, Page(), items(1)) == Listed((1,), None)
+    assert read(text, Page(), items(1, 2)) == Listed((1, 2), Page(2, 2))
+
+
+def test_a_page_may_be_not_yet() -> None:
+    """A rule says so."""
+    text = PAGES + 'rules = [{ status = 400, json = "code == \'JobNotFinished\'", then = "pending" }]\n'
+    late = read(text, Page(), {"code": "JobNotFinished", "error": "wait"}, 400, retry_after="3")
+    assert late == NotYet("HTTP 400: wait", 3.0)

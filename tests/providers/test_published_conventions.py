@@ -10,6 +10,7 @@ from app.domain.outcome import (
     Empty,
     Gone,
     Inline,
+    NotYet,
     Pending,
     Ready,
     Refused,
@@ -102,7 +103,7 @@ def test_ogc_results_that_lag_and_results_that_failed() -> None:
     operation, job = _ogc(), job_with("j-1", {"process": "p"})
     (link,) = operation.links(job)
     late = reply_of(404, {"type": "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/result-not-ready"})
-    assert isinstance(operation.read_file(job, link, late, NOW), Retry)
+    assert isinstance(operation.read_file(job, link, late, NOW), NotYet)
     failed = reply_of(400, {"type": "InvalidParameterValue", "detail": "no geometry"})
     assert operation.read_file(job, link, failed, NOW) == Refused("HTTP 400: no geometry")
 

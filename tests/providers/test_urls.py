@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.providers.urls import last_segment, origin_of, resolve_url
+from app.providers.urls import last_segment, origin_of, resolve_url, url_fault
 
 BASE = "https://api.example.com/v1/"
 
@@ -14,7 +14,7 @@ BASE = "https://api.example.com/v1/"
     [
         "https://files.example.com/a%2fb/%7Euser?Signature=a%2Bb/c%3D&Expires=1&&x=%zz#f",
         "HTTPS://Files.Example.COM:443/x",
-        'http://files.example.com/{a}|b\\c^`"<>',
+        'http://files.example.com/{a}|b^`"<>',
         "https://files.example.com/a/../b/./c//d?..",
         "https://user@files.example.com/x",
         "http://[2001:DB8::1]:8080/x",
@@ -34,6 +34,16 @@ def test_an_absolute_url_is_kept_byte_for_byte(url: str) -> None:
         ("//other.example.com/x", "https://other.example.com/x"),
         ("?page=2", "https://api.example.com/v1/?page=2"),
         ("https://files.example.com/a b/ä", "https://files.example.com/a%20b/%C3%A4"),
+        ("https://files.example.com/a\\b", "https://files.example.com/a%5Cb"),
+        ("https://files.example.com/x?", "https://files.example.com/x?"),
+        ("?", "https://api.example.com/v1/?"),
+        ("jobs/1?", "https://api.example.com/v1/jobs/1?"),
+        ("#part", "https://api.example.com/v1/#part"),
+        ("https://bücher.example/ä", "https://xn--bcher-kva.example/%C3%A4"),
+        ("//BÜCHER.example:8443/x", "https://xn--bcher-kva.example:8443/x"),
+        ("https://b%C3%BCcher.example/x", "https://xn--bcher-kva.example/x"),
+        ("https://straße.example/x", "https://xn--strae-oqa.example/x"),
+        ("https://files.example.com/" + "a" * 20_000, "https://files.example.com/" + "a" * 20_000),
     ],
 )
 def test_relative_urls_follow_the_base_and_the_unsendable_is_encoded(reference: str, url: str) -> None:
@@ -56,7 +66,7 @@ def test_relative_urls_follow_the_base_and_the_unsendable_is_encoded(reference: 
         "https://files.example.com/a\r\nHost: evil",
         "https://files.example.com/\x00",
         "https://files.example.com/\ud800",
-        "https://files.example.com/" + "a" * 9000,
+        "https://files.example.com/" + "a" * 70_000,
     ],
 )
 def test_what_is_no_web_address_is_refused(reference: str) -> None:
@@ -81,6 +91,35 @@ def test_what_is_no_web_address_is_refused(reference: str) -> None:
 def test_origins_compare_whatever_their_spelling(url: str, origin: str) -> None:
     """Scheme, host and port decide, with the default port written out."""
     assert origin_of(url) == origin
+
+
+@pytest.mark.parametrize(
+    ("reference", "why"),
+    [
+        ("", "it is empty"),
+        ("ftp://x.example/a", "its scheme is 'ftp', not http or https"),
+        ("https:x", "it names no host"),
+        ("https:///x", "it names no host"),
+        ("https://x.example:99999/", "its port is no number from 1 to 65535"),
+        ("https://x.example/\x07", "it holds a control character"),
+        ("https://x.example/\ud800", "it holds a character that is none (a lone surrogate)"),
+        ("https://x.example/" + "a" * 70_000, "it is longer than 65536 characters"),
+    ],
+)
+def test_why_an_address_cannot_be_used(reference: str, why: str) -> None:
+    """The true cause, in words that end a sentence."""
+    assert url_fault(BASE, reference) == why
+
+
+@pytest.mark.parametrize("host", ["☃.example", "b..ü.example", "ü" * 70 + ".example", "%ff.example"])
+def test_a_host_that_is_no_name(host: str) -> None:
+    """It is named, with what the RFC has against it."""
+    assert f"its host {host!r} " in (url_fault(BASE, f"https://{host}/x") or "")
+
+
+def test_an_internationalised_host_is_one_origin_however_it_is_written() -> None:
+    """RFC 5891: the two forms of a label are equivalent."""
+    assert origin_of("https://Bücher.example/x") == origin_of("https://xn--bcher-kva.example:443") != ""
 
 
 def test_the_last_segment_is_what_a_file_may_be_called() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import gzip
+import socket
 import tracemalloc
 import zlib
 from collections import Counter
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app import __version__
-from app.domain.wire import WireRequest
+from app.domain.wire import WireRequest, field_values
 from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.errors import LostReplyError, NotSentError
 from app.transport.wire import Timeouts
@@ -163,6 +164,86 @@ async def test_what_is_no_address_is_not_sent(wire: AiohttpWire, url: str) -> No
             await ask(wire, WireRequest("GET", url.format(port=server.port)))
     assert "s3cret" not in str(caught.value)
     assert not server.connections
+
+
+@pytest.mark.parametrize("target", ["/?", "/a?", "/a?b?", "/a?x=%zz&&", "/" + "a" * 20_000, "/a;b=1/../c"])
+async def test_every_target_goes_out_as_it_is(wire: AiohttpWire, target: str) -> None:
+    """An empty query and an address of more than 8 KiB too: all of it may be signed."""
+    async with serving(answering(reply())) as server:
+        await ask(wire, WireRequest("GET", server.origin + target))
+    assert server.asked[0].target == target
+
+
+async def test_an_address_without_a_path(wire: AiohttpWire) -> None:
+    """The path is then a slash (RFC 9110, section 4.2.3), and the query stays; a fragment is nobody's business."""
+    async with serving(answering(reply())) as server:
+        for tail in ("", "?a", "?", "#part"):
+            await ask(wire, WireRequest("GET", server.origin + tail))
+    assert [asked.target for asked in server.asked] == ["/", "/?a", "/?", "/"]
+
+
+async def test_an_internationalised_host_is_asked_by_its_ascii_name(
+    wire: AiohttpWire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 5891: what is looked up, and what stands in Host, is the A-label."""
+    looked_up: list[str] = []
+
+    async def found(_loop: object, host: str, port: int, **_options: object) -> list[object]:
+        looked_up.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    async with serving(answering(reply())) as server:
+        monkeypatch.setattr(asyncio.base_events.BaseEventLoop, "getaddrinfo", found)
+        await ask(wire, WireRequest("GET", f"http://bücher.example:{server.port}/x"))
+    assert looked_up == ["xn--bcher-kva.example"]
+    assert server.asked[0].headers["host"] == f"xn--bcher-kva.example:{server.port}"
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://☃.example/s3cret", "its host '☃.example' is no name of a host"),
+        ("http://127.0.0.1/s3cret/é", "'é' in its address is not encoded"),
+        ("http://127.0.0.1/s3cret b", "U+0020 in its address is not encoded"),
+        ("http:///s3cret", "names no host"),
+    ],
+)
+async def test_why_an_address_is_not_sent(wire: AiohttpWire, url: str, why: str) -> None:
+    """The message names the true cause, and nothing of path and query."""
+    with pytest.raises(NotSentError) as caught:
+        await ask(wire, WireRequest("GET", url))
+    assert why in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+async def test_hundreds_of_header_fields_and_long_ones_are_read(wire: AiohttpWire) -> None:
+    """More than aiohttp reads by itself; and each of a field that is repeated is there."""
+    fields = [f"X-{number}: v" for number in range(400)]
+    links = ["Link: </1>; rel=self", "Link: </2>; rel=next", "X-Long: " + "a" * 50_000]
+    async with (
+        serving(answering(reply(200, b"", *fields, *links))) as server,
+        wire.open(WireRequest("GET", server.origin), private_ok=True, timeouts=Timeouts(), stream=False) as got,
+    ):
+        assert field_values(got.headers, "link") == ("</1>; rel=self", "</2>; rel=next")
+        assert len(got.headers["x-long"]) == 50_000
+        assert got.headers["x-399"] == "v"
+
+
+@pytest.mark.parametrize(
+    ("head", "why"),
+    [
+        (["X-s3cret: 1"] * 600, "it has more than 500 header fields"),
+        (["X-s3cret: " + "s3cret" * 20_000], "one of its header lines is longer than 65536 bytes"),
+        (["Content-Length: 9"], "not an HTTP reply: Duplicate Content-Length"),
+    ],
+)
+async def test_why_a_reply_cannot_be_read(wire: AiohttpWire, head: list[str], why: str) -> None:
+    """Too much of a head is not called "no HTTP"; nothing of it is quoted."""
+    async with serving(answering(reply(200, b"x", *head))) as server:
+        with pytest.raises(LostReplyError) as caught:
+            await ask(wire, WireRequest("GET", server.origin))
+    assert why in str(caught.value)
+    assert "s3cret" not in str(caught.value)
 
 
 async def test_a_large_body_goes_out(wire: AiohttpWire) -> None:

@@ -1,9 +1,10 @@
 """Where redirects lead, planned without IO."""
 
 import pytest
+from multidict import CIMultiDict
 
 from app.transport.errors import RedirectRefusedError
-from app.transport.redirects import Origin, harmless, leads_on, next_address
+from app.transport.redirects import Origin, harmless, leads_on, location_of, next_address
 
 ASKED = "https://api.example.com:8443/rest/7/result?token=s3cret"
 
@@ -21,6 +22,13 @@ ASKED = "https://api.example.com:8443/rest/7/result?token=s3cret"
         ("/é ü", "https://api.example.com:8443/%C3%A9%20%C3%BC"),
         ("/latin-\udce9", "https://api.example.com:8443/latin-%E9"),
         ("/page#part", "https://api.example.com:8443/page"),
+        ("#part", ASKED),
+        ("", ASKED),
+        ("?", "https://api.example.com:8443/rest/7/result?"),
+        ("https://s3.example/k?", "https://s3.example/k?"),
+        ("/a\\b", "https://api.example.com:8443/a%5Cb"),
+        ("https://bücher.example/k", "https://xn--bcher-kva.example/k"),
+        ("//b%C3%BCcher.example/k", "https://xn--bcher-kva.example/k"),
     ],
 )
 def test_where_it_leads(location: str, leads_to: str) -> None:
@@ -45,6 +53,7 @@ def test_where_it_leads(location: str, leads_to: str) -> None:
         "https://s3.example:0/k",
         "https://user:word@s3.example/k",
         "https://api.example.com:8443\\@s3.example/k",
+        "https://☃.example/k",
     ],
 )
 def test_where_it_does_not_lead(location: str) -> None:
@@ -75,6 +84,20 @@ def test_what_is_no_redirect(status: int) -> None:
     assert not leads_on("GET", status, {"location": "/x"})
     assert not leads_on("GET", 302, {})
     assert not leads_on("GET", 302, {"location": ""})
+    assert not leads_on("GET", 302, {"location": "  "})
+
+
+def test_a_location_that_comes_twice() -> None:
+    """The same twice is one; two different ones are refused, for nobody can tell which is meant."""
+    assert location_of(ASKED, CIMultiDict([("Location", "/a"), ("location", " /a ")])) == "/a"
+    with pytest.raises(RedirectRefusedError, match="redirects to 2 different addresses at a time"):
+        location_of(ASKED, CIMultiDict([("Location", "/a"), ("Location", "/b")]))
+
+
+def test_a_refusal_names_its_cause() -> None:
+    """Not "no address" alone."""
+    with pytest.raises(RedirectRefusedError, match="no address of HTTP: its scheme is 'ftp', not http or https"):
+        next_address(ASKED, "ftp://s3.example/k")
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,7 @@ Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$",
 HeaderName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
 SentHeaderName: TypeAlias = Annotated[HeaderName, AfterValidator(_of_the_message)]
 """The name of a header that a request may set."""
+Relation: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[^\s,;<>\"]+$")]
 Text: TypeAlias = Annotated[str, StringConstraints(min_length=1)]
 Scalar: TypeAlias = Annotated[
     Any,
@@ -141,6 +142,7 @@ class PickSpec(Table):
 
     expression: Expression | None = Field(default=None, alias="json", description="JMESPath on the JSON body")
     header: HeaderName | None = Field(default=None, description="a header, in any case")
+    rel: Relation | None = Field(default=None, description="of the header Link: the target with this relation")
     text: Regex | None = Field(default=None, description="a regex on the body as text")
     code: Literal[True] | None = Field(default=None, description="the HTTP status code")
     regex: Regex | None = Field(default=None, description="the part of json, header or code that is meant")
@@ -160,6 +162,8 @@ class PickSpec(Table):
         sources = (self.expression, self.header, self.text, self.code)
         if sum(source is not None for source in sources) != 1:
             raise ValueError("needs exactly one of json, header, text and code")
+        if self.rel is not None and self.header is None:
+            raise ValueError('rel is the relation of a link in a header: header = "Link"')
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -171,7 +175,7 @@ Picks: TypeAlias = OneOrMore[PickSpec]
 
 
 class HeaderMatch(Table):
-    """A condition on a header: it is there, and the regex is found in it."""
+    """A condition on a header: it is there, and the regex is found in one of its values, or in all of them joined."""
 
     name: HeaderName
     regex: Regex

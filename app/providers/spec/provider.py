@@ -175,7 +175,7 @@ class ExampleReply(Table):
     """A recorded reply, its body as JSON or as text."""
 
     status: int = Field(ge=100, le=599)
-    headers: Mapping[str, str] = {}
+    headers: Mapping[str, str | Items[str]] = Field(default={}, description="a field that is repeated is an array")
     body: JsonValue = Field(default=None, alias="json")
     text: str | None = None
     url: str = Field(default="", description="where the reply came from, after redirects")

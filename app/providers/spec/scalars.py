@@ -6,6 +6,7 @@ import re
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
+from app.domain.address import AddressError, sendable
 from app.domain.jsonvalue import Json
 from app.providers.spec.fields import UnfitError
 from app.providers.urls import origin_of
@@ -44,9 +45,18 @@ def string(raw: Json) -> str:
 
 
 def address(text: str) -> str:
-    """An address under which an API lives, without the slash at its end; raises ``UnfitError``."""
+    """An address under which an API lives, without the slash at its end; raises ``UnfitError``.
+
+    A host that is not ASCII is written as IDNA has it (RFC 5891).
+    """
     stripped = text.strip().rstrip("/")
-    if not stripped.isascii() or not stripped.isprintable() or " " in stripped or not origin_of(stripped):
+    if not stripped.isprintable() or " " in stripped:
+        raise UnfitError(f"{text!r} is not an http or https address")
+    try:
+        stripped = stripped if stripped.isascii() else sendable(stripped)
+    except AddressError as error:
+        raise UnfitError(f"{text!r} is not an http or https address: {error}") from None
+    if not origin_of(stripped):
         raise UnfitError(f"{text!r} is not an http or https address")
     parts = urlsplit(stripped)
     if parts.query or parts.fragment or "@" in parts.netloc:

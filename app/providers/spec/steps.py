@@ -122,8 +122,8 @@ PollEffect = Literal[
     "throttled",
     "unauthorized",
 ]
-FileEffect = Literal["expired", "retry", "refused", "throttled", "unauthorized"]
-PageEffect = Literal["empty", "expired", "retry", "refused", "throttled", "unauthorized"]
+FileEffect = Literal["pending", "expired", "retry", "refused", "throttled", "unauthorized"]
+PageEffect = Literal["empty", "pending", "expired", "retry", "refused", "throttled", "unauthorized"]
 
 
 class SubmitRule(RuleSpec):
@@ -141,7 +141,7 @@ class PollRule(RuleSpec):
 
 
 class FileRule(RuleSpec):
-    """What a file's host means when it does not give the file."""
+    """What a file's host, or the reply to ``resolve``, means when it does not give the file."""
 
     then: FileEffect | None = None
     words: Words[FileEffect] = Field(default={})
@@ -229,7 +229,7 @@ class PollSpec(RequestSpec, Variant):
 
 
 class ResolveSpec(RequestSpec):
-    """A request whose reply names the file."""
+    """A request whose reply names the file; the rules of the results are those of its reply, too."""
 
     link: Picks = Field(min_length=1)
     gzip: Picks = Field(default=(), description="true where gzip may have packed the file; it lands unpacked")
@@ -239,7 +239,8 @@ class PageSpec(RequestSpec):
     """A request for one page of a list. ``${page.next}`` is the cursor, ``${page.number}`` counts from 1.
 
     The last page is the one without ``next`` or ``next_url``, or for which ``last`` is true. Where none of them is
-    given, it is the first page with fewer than ``size`` items, or without any.
+    given, or ``last`` finds nothing, it is the first page with fewer than ``size`` items, or without any, or the one
+    that the next one repeats. A request that refers to neither cursor, number nor offset has one page.
     """
 
     size: int | None = Field(default=None, ge=1, description="items of a full page, and ${page.size}")

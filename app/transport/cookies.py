@@ -1,0 +1,117 @@
+"""Cookies of one redirect chain, or of one login: each goes back to the very origin that set it, and nowhere else.
+
+Source: RFC 6265, as far as a client needs it that forgets them soon. Stricter than it: an attribute Domain widens
+nothing, and scheme and port count.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import mktime_tz, parsedate_tz
+from typing import Final
+
+from yarl import URL
+
+from app.clock import Clock
+from app.domain.wire import field_values
+
+_MOST: Final = 50  # RFC 6265, section 6.1: what a client should hold for one host
+_LONGEST: Final = 4096  # the same: bytes of one cookie
+_LONGEST_HEADER: Final = 16_384
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\x20-\x3a\x3c-\x7e]*")  # one without a semicolon: what would be sent back byte for byte
+_MAX_AGE = re.compile(r"-?[0-9]{1,18}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Cookie:
+    value: str
+    secure: bool
+    expires_at: float | None
+
+
+class Cookies:
+    """The cookies of several origins, by origin, path and name.
+
+    Args:
+        clock: tells when a cookie ends.
+        before: begins with what these hold; they stay as they are.
+    """
+
+    __slots__ = ("_clock", "_held")
+
+    def __init__(self, clock: Clock, before: "Cookies | None" = None) -> None:
+        self._clock = clock
+        self._held: dict[tuple[str, str, str], _Cookie] = {} if before is None else dict(before._held)
+
+    def take(self, url: str, headers: Mapping[str, str], *, known_only: bool = False) -> None:
+        """Keep what a reply sets, and drop what it ends.
+
+        Args:
+            url: which address replied.
+            headers: of the reply; every Set-Cookie counts by itself, for they cannot be combined.
+            known_only: whether only cookies are replaced and dropped that are held already.
+        """
+        for field in field_values(headers, "set-cookie"):
+            address = URL(url, encoded=True)
+            read = _read(field, address, self._clock.now())
+            if read is None:
+                continue
+            key, cookie = read
+            if known_only and key not in self._held:
+                continue
+            self._held.pop(key, None)
+            if cookie.expires_at is not None and cookie.expires_at <= self._clock.now():
+                continue
+            if len(self._held) >= _MOST:
+                del self._held[next(iter(self._held))]
+            self._held[key] = cookie
+
+    def header_for(self, url: str) -> str | None:
+        """The header Cookie of a request to this address; ``None`` where none is meant for it."""
+        if not self._held:
+            return None
+        address, now = URL(url, encoded=True), self._clock.now()
+        origin, path = str(address.origin()), address.raw_path
+        meant = [
+            (kept_path, f"{name}={cookie.value}")
+            for (kept_origin, kept_path, name), cookie in self._held.items()
+            if kept_origin == origin
+            and _covers(kept_path, path)
+            and (cookie.expires_at is None or cookie.expires_at > now)
+            and (not cookie.secure or address.scheme == "https")
+        ]
+        # RFC 6265, section 5.4: those with longer paths first.
+        header = "; ".join(pair for _, pair in sorted(meant, key=lambda one: -len(one[0])))
+        return header if header and len(header) <= _LONGEST_HEADER else None
+
+
+def _read(field: str, address: URL, now: float) -> tuple[tuple[str, str, str], _Cookie] | None:
+    """One Set-Cookie (RFC 6265, section 5.2); ``None`` where it sets nothing that could be sent back."""
+    pair, *attributes = field.split(";")
+    name, equals, value = (part.strip() for part in pair.partition("="))
+    sendable = equals and _NAME.fullmatch(name) and _VALUE.fullmatch(value) and len(pair) <= _LONGEST
+    if not sendable:
+        return None
+    said = {key.strip().lower(): one.strip() for key, _, one in (part.partition("=") for part in attributes)}
+    path = said.get("path", "")
+    if not path.startswith("/"):
+        path = address.raw_path.rpartition("/")[0] or "/"
+    cookie = _Cookie(value, "secure" in said, _end(said, now))
+    return (str(address.origin()), path, name), cookie
+
+
+def _end(said: Mapping[str, str], now: float) -> float | None:
+    """When a cookie ends, in epoch seconds; Max-Age counts before Expires."""
+    if _MAX_AGE.fullmatch(age := said.get("max-age", "")):
+        return now + int(age)
+    moment = parsedate_tz(said.get("expires", ""))
+    try:
+        return None if moment is None else float(mktime_tz(moment))
+    except (OverflowError, ValueError):
+        return None
+
+
+def _covers(kept: str, path: str) -> bool:
+    """Whether a cookie of one path is meant for another (RFC 6265, section 5.1.4)."""
+    return path == kept or (path.startswith(kept) and (kept.endswith("/") or path[len(kept)] == "/"))

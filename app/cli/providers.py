@@ -226,6 +226,8 @@ def _required(value: ValueSpec) -> str:
 
 def _permitted(value: ValueSpec) -> Text:
     parts = [", ".join(value.enum)] if value.enum else []
+    if isinstance(value, Parameter) and value.more:
+        parts.append("others are sent with a warning")
     if value.pattern is not None:
         parts.append(f"pattern {value.pattern}")
     if value.max_length is not None:

@@ -258,7 +258,7 @@ def _csv_page(pages: PageReader, job: Job, example: Example, reply: WireReply) -
     page = CsvPage(Csv())
     page.feed(reply.body)
     _, read = page.end()
-    return Listed((None,) * read.records, pages.after(_page(example), reply, read.records))
+    return Listed((None,) * read.records, pages.after(job, _page(example), reply, read.records))
 
 
 def _reply(example: Example) -> WireReply:

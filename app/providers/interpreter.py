@@ -11,8 +11,8 @@ none does, the same defaults hold for every provider:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeAlias
 
 from app.domain.job import Job
 from app.domain.jsonvalue import Json
@@ -38,7 +38,7 @@ from app.domain.outcome import (
 from app.domain.schedule import Policy
 from app.domain.wire import Link, WireReply, WireRequest
 from app.providers.adoption import Adoption
-from app.providers.checks import check_params
+from app.providers.checks import check_params, unlisted_values
 from app.providers.defaults import (
     FILE_ENDS,
     HTML_PAGE,
@@ -52,6 +52,7 @@ from app.providers.defaults import (
 from app.providers.extract import as_text
 from app.providers.faults import UnsendableError
 from app.providers.headers import parse_retry_after, retry_after
+from app.providers.heads import head_of
 from app.providers.messages import Messages
 from app.providers.operation import Choice, Ending, Poll, S, Steps, Submit
 from app.providers.pages import PageReader
@@ -62,9 +63,13 @@ from app.providers.sharing import Sharing
 from app.providers.spec.provider import OperationSpec
 from app.providers.urls import origin_of
 
-Submitted: TypeAlias = Accepted | Duplicate | Inline | Ready | Throttled | Unauthorized | Refused | Unsent | Unknown
+Submitted: TypeAlias = (
+    Accepted | Duplicate | Inline | Empty | Ready | Throttled | Unauthorized | Refused | Unsent | Unknown
+)
 Polled: TypeAlias = Pending | Ready | Inline | Empty | Gone | Unmapped | Retry | Throttled | Unauthorized | Refused
 Fetched: TypeAlias = FileTrouble
+
+_ANY_CALLBACK: Final = "https://callback.invalid/"
 
 # What S3 and those that speak like it say of a signed URL, in XML and with one of several codes.
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
@@ -119,14 +124,31 @@ class BoundOperation:
         """
         return check_params(self.spec, raw)
 
+    def unlisted(self, params: Mapping[str, Json]) -> list[tuple[str, str]]:
+        """The checked parameters that go out although the spec does not know them: where, and what a person reads."""
+        return unlisted_values(self.spec, params)
+
     def submit(self, job: Job, callback_url: str | None = None) -> WireRequest:
         """The request that makes the remote job; it wants a connection of its own."""
         return _needed(self.steps.submit, job, "submit").build(job, callback_url)
 
     def calls_back(self, job: Job) -> bool:
-        """Whether the submit names the callback URL, where there is one."""
+        """Whether the submit of this job would name the callback URL: not where the job has an address of its own.
+
+        Raises:
+            UnsendableError: the job lacks what the submit needs.
+        """
         step = self.steps.submit.of(job)
-        return step is not None and step.names_callback
+        if step is None or not step.names_callback:
+            return False
+        return step.build(job, _ANY_CALLBACK) != step.build(job, None)
+
+    def policy_of(self, job: Job) -> Policy:
+        """The policy for this job: its variant of the submit may say otherwise whether a repetition does harm."""
+        step = self.steps.submit.of(job)
+        if step is None or step.repeatable is None:
+            return self.policy
+        return replace(self.policy, repeatable=step.repeatable)
 
     def read_submit(self, job: Job, reply: WireReply, now: float) -> Submitted:
         """What became of a submit."""
@@ -138,6 +160,8 @@ class BoundOperation:
         wait_s = retry_after(reading.headers, now)
         if verdict is not None and effect is not None and effect in _SUBMIT_ENDS:
             return _SUBMIT_ENDS[effect](verdict.tell(self.messages.reason(reading)), wait_s)
+        if verdict is not None and effect == "empty":
+            return Empty(verdict.word)
         if effect == "ready" or (effect is None and is_success(reading.status) and self._is_large_answer(job, reading)):
             return self._answered_at_once(job, step, reading, verdict.word if verdict is not None else None)
         if effect is None and not is_success(reading.status):
@@ -185,7 +209,7 @@ class BoundOperation:
         url = results.resolved(reading)
         if url is None:
             return Retry(f"the reply names no URL of a file: {self.messages.unmapped(reading)}")
-        return (results.link(job, url, gzip=results.packed(reading)),)
+        return (results.link(job, url, gzip=results.packed(reading), send_auth=results.trusts(reading)),)
 
     def submits(self, job: Job) -> bool:
         """Whether a remote job is made for the job; without one its results can be asked for at once."""
@@ -267,13 +291,13 @@ class BoundOperation:
     def _is_large_answer(self, job: Job, reading: Reading) -> bool:
         """Whether this is the file itself, so long that no rule can look into its JSON; no refusal is."""
         results = self.steps.results.of(job)
-        return reading.truncated and results is not None and results.inline
+        return reading.truncated and results is not None and results.inline and not results.head
 
     def _answered_at_once(self, job: Job, step: Submit, reading: Reading, word: str | None) -> Submitted:
         results = self.steps.results.of(job)
         if results is None:
             return Unknown(self.messages.unmapped(reading))
-        if reading.truncated:
+        if reading.truncated and not results.head:
             again = step.build(job, None)
             if again.method != "GET":
                 return Refused("the reply is the file, and it is longer than can be kept while it is read")
@@ -282,8 +306,11 @@ class BoundOperation:
         return self._inline(job, results, reading, word, step.handle(reading))
 
     def _inline(self, job: Job, results: Results, reading: Reading, word: str | None, handle: str | None) -> Inline:
+        label = results.label(job) or self.name
+        if results.head:
+            return Inline(label, "application/json", word, handle, head_of(reading))
         media_type = reading.headers.get("content-type") or self.media_type
-        return Inline(results.label(job) or self.name, media_type, word, handle)
+        return Inline(label, media_type, word, handle)
 
     def _polled_by_default(self, reading: Reading, verdict: Verdict | None, now: float) -> Polled:
         if reading.malformed and is_success(reading.status):
@@ -304,10 +331,11 @@ class BoundOperation:
         results = self.steps.results.of(job)
         if results is None:
             return Unmapped(self.messages.unmapped(reading, verdict.word))
-        if results.inline and reading.truncated:
+        is_body = results.inline and not results.head
+        if is_body and reading.truncated:
             # Only the beginning was kept: the same URL is fetched again, as a stream.
             return Ready((results.link(job, step.build(job, None).url),), verdict.word)
-        if results.inline and "json" in (self.media_type or "") and reading.document() is None and reading.malformed:
+        if is_body and "json" in (self.media_type or "") and reading.document() is None and reading.malformed:
             # What was promised as JSON and is none is a broken reply, whatever a rule has found in its text.
             return Retry(self.messages.unread(reading))
         if results.inline:

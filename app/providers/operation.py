@@ -55,12 +55,16 @@ class Choice(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """How a remote job is made, and how the reply is read."""
+    """How a remote job is made, and how the reply is read.
+
+    ``repeatable`` is ``None`` where the operation's own word holds.
+    """
 
     build: Build
     rules: Rules
     handle: ReadHandle
     names_callback: bool
+    repeatable: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Jso
     def submit(one: SubmitSpec, at: str) -> Submit:
         build = compile_request(one, base_url, settings, fresh=True)
         handle = _compile_handle(compile_pick(one.handle), base_url, is_url=handle_is_url)
-        return Submit(build, Rules(one.rules, f"{at}.rules"), handle, _names_callback(one))
+        return Submit(build, Rules(one.rules, f"{at}.rules"), handle, _names_callback(one), one.repeatable)
 
     def poll(one: PollSpec, at: str) -> Poll:
         return Poll(

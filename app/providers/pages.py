@@ -16,7 +16,7 @@ from app.providers.messages import Messages
 from app.providers.reading import Reading
 from app.providers.requests import Build, compile_request
 from app.providers.rules import Rules
-from app.providers.spec.steps import PageSpec
+from app.providers.spec.steps import PagesByParams, PageSpec
 from app.providers.urls import origin_of
 
 ReadNext: TypeAlias = Callable[[Reading], str | None]
@@ -49,6 +49,7 @@ class PagedList:
 
     build: Build
     size: int | None
+    by_params: PagesByParams
     items: Search | None
     next: ReadNext
     by_url: bool
@@ -58,28 +59,41 @@ class PagedList:
 
     def request(self, job: Job, page: Page) -> WireRequest:
         """The request for a page."""
+        start = _whole(job, self.by_params.number)
         told: dict[str, Json] = {
-            "page.number": page.number,
-            "page.offset": page.offset,
-            "page.size": self.size,
+            "page.number": page.number if start is None else page.number + start - 1,
+            "page.offset": page.offset + (_whole(job, self.by_params.offset) or 0),
+            "page.size": self.size_for(job),
             "page.next": None if self.by_url else page.next,
         }
         request = self.build(job.but(params={**job.params, **told}), None)
         return replace(request, url=page.next) if self.by_url and page.next is not None else request
+
+    def size_for(self, job: Job) -> int | None:
+        """How many items a full page has; ``None`` where neither the spec nor the job says."""
+        chosen = _whole(job, self.by_params.size)
+        return self.size if chosen is None else chosen
+
+    def has_one_page(self, job: Job) -> bool:
+        """Whether the caller of the job has asked for one page of the list alone."""
+        return self.by_params.one_page is not None and job.params.get(self.by_params.one_page) is not None
 
     def items_in(self, reading: Reading) -> tuple[Json, ...] | None:
         """The items of a page; ``None`` where there is no list of them."""
         found = None if self.items is None else self.items(reading.document())
         return tuple(found) if isinstance(found, list) else None
 
-    def after(self, reading: Reading, page: Page, count: int) -> Page | None:
+    def after(self, job: Job, reading: Reading, page: Page, count: int) -> Page | None:
         """The page after this one, which holds so many items."""
+        if self.has_one_page(job):
+            return None
+        size = self.size_for(job)
         if self.last is not None and is_true(self.last(reading.document())):
             return None
         named = self.next(reading)
         if named is None and not self.counted:
             return None
-        if self.counted and (count == 0 or (self.last is None and self.size is not None and count < self.size)):
+        if self.counted and (count == 0 or (self.last is None and size is not None and count < size)):
             return None
         return Page(page.number + 1, page.offset + count, named)
 
@@ -89,6 +103,7 @@ def compile_pages(spec: PageSpec, base_url: str, settings: Mapping[str, Json], k
     return PagedList(
         build=compile_request(spec, base_url, settings),
         size=spec.size,
+        by_params=spec.by_params,
         items=None if spec.items is None else compile_expression(spec.items),
         next=_compile_next(spec, base_url),
         by_url=bool(spec.next_url),
@@ -96,6 +111,12 @@ def compile_pages(spec: PageSpec, base_url: str, settings: Mapping[str, Json], k
         last=None if spec.last is None else compile_expression(spec.last),
         rules=Rules(spec.rules, f"{key}.rules"),
     )
+
+
+def _whole(job: Job, name: str | None) -> int | None:
+    """A parameter of the job that is a whole number; ``None`` where the job lacks it."""
+    value = None if name is None else job.params.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _compile_next(spec: PageSpec, base_url: str) -> ReadNext:
@@ -138,7 +159,7 @@ class PageReader:
         reading = Reading(reply)
         items = self.paged.items_in(reading)
         if items is not None:
-            return Listed(items, self.paged.after(reading, page, len(items)))
+            return Listed(items, self.paged.after(job, reading, page, len(items)))
         if reading.truncated:
             return Refused(f"page {page.number} of the list is longer than can be read: smaller pages are needed")
         if reading.malformed:
@@ -160,6 +181,6 @@ class PageReader:
         own = not reply.url or origin_of(reply.url) == self.origin
         return file_trouble(reading.status, reason, wait_s, own=own, proved=own, named=job.handle is not None)
 
-    def after(self, page: Page, reply: WireReply, count: int) -> Page | None:
+    def after(self, job: Job, page: Page, reply: WireReply, count: int) -> Page | None:
         """The page after one of CSV, of which the head and the number of records are known."""
-        return self.paged.after(Reading(reply), page, count)
+        return self.paged.after(job, Reading(reply), page, count)

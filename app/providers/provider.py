@@ -17,6 +17,7 @@ from app.providers.interpreter import BoundOperation
 from app.providers.limits import LimitHeaders, limit_headers
 from app.providers.lint import read_spec
 from app.providers.messages import Messages
+from app.providers.naming import names_as_written
 from app.providers.operation import Steps, compile_steps
 from app.providers.overrides import LimitsOverride, ScheduleOverride
 from app.providers.probe import Probe
@@ -130,7 +131,7 @@ class Provider:
                 policy=_policy(one, schedule or ScheduleOverride(), clean),
                 media_type=one.media_type,
                 origin=origin,
-                spec=one,
+                spec=names_as_written(one, values),
                 steps=steps[name],
                 messages=messages,
                 sharing=sharing_of(one.answers),

@@ -170,7 +170,8 @@ class _Exchange:
     async def read(self, limit: int) -> tuple[bytes, bool]:
         """See :class:`app.transport.wire.RawReply`."""
         content = self._response.content
-        coding = self.headers.get("content-encoding")
+        # A reply to HEAD has the fields of the body that it leaves out (RFC 9110, section 9.3.2).
+        coding = None if self._request.method == "HEAD" else self.headers.get("content-encoding")
         unpacker = None if coding is None else unpacker_for(coding)
         pieces: list[bytes] = []
         size = 0

@@ -132,7 +132,7 @@ class Fetcher:
         link = Link(reply.url, inline.label, media_type=inline.media_type)
         key = self._key(job, operation, link, 0, 1)
         try:
-            stored = await self._storage.put(key, reply.body)
+            stored = await self._storage.put(key, reply.body if inline.content is None else inline.content)
             artifact = self._artifact(link, 0, key, stored, inline.media_type or operation.media_type)
             self._narrator.landed(job, artifact, 0)
             return await self._complete(job, [artifact], inline.status)

@@ -150,7 +150,7 @@ class Walk:
                 except JoinError as error:
                     return o.Refused(str(error))
             await file.write(left)
-            return Listed((digest.hexdigest(),), pages.after(page, head, so_far.records - before))
+            return Listed((digest.hexdigest(),), pages.after(self._job, page, head, so_far.records - before))
 
         broken = await self._through(once, _take_all)
         return so_far.records if broken is None else broken

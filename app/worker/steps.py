@@ -188,7 +188,7 @@ class Stepper:
             return o.Unknown(str(error))
         outcome = self._weighed(visit, reply, operation.read_submit(job, reply, self._clock.now()))
         if not isinstance(outcome, o.Inline):
-            return outcome
+            return await self._fetcher.land_nothing(job, outcome) if isinstance(outcome, o.Empty) else outcome
         landed = await self._fetcher.land_reply(job, operation, outcome, reply)
         return landed if isinstance(landed, o.Stored) else _unkept(request, outcome, landed)
 

@@ -12,6 +12,11 @@ from app.providers.urls import resolve_url
 Pick = Callable[[Reading], Json]
 
 _LONGEST_HANDLE = 2048
+# Replacement characters are what is left of curly quotation marks in another encoding.
+_AROUND = (
+    " \t\r\n\v\f\u00a0\u2028\u2029\u200b\ufeff\ufffd\"'`"
+    "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a"
+)
 
 
 def compile_pick(specs: Sequence[PickSpec]) -> Pick:
@@ -30,16 +35,30 @@ def compile_pick(specs: Sequence[PickSpec]) -> Pick:
 
 
 def _compile_one(spec: PickSpec) -> Pick:
-    source = _source(spec)
-    if spec.regex is None:
-        return _without_blank(source)
-    pattern = re.compile(spec.regex)
+    source = _bared(_source(spec)) if spec.bare else _source(spec)
+    picked = source if spec.regex is None else _narrowed(source, re.compile(spec.regex))
+    return _without_blank(picked if spec.excludes is None else _but_for(picked, re.compile(spec.excludes)))
 
-    def matched(reading: Reading) -> Json:
-        value = source(reading)
+
+def _narrowed(pick: Pick, pattern: re.Pattern[str]) -> Pick:
+    """The part of a value that is meant."""
+
+    def narrowed(reading: Reading) -> Json:
+        value = pick(reading)
         return None if value is None else _part(pattern, as_text(value) or "")
 
-    return _without_blank(matched)
+    return narrowed
+
+
+def _but_for(pick: Pick, excluded: re.Pattern[str]) -> Pick:
+    """A value, unless it matches as a whole what is no value."""
+
+    def found(reading: Reading) -> Json:
+        value = pick(reading)
+        text = as_text(value)
+        return None if text is not None and excluded.fullmatch(text.strip()) else value
+
+    return found
 
 
 def _source(spec: PickSpec) -> Pick:
@@ -51,8 +70,22 @@ def _source(spec: PickSpec) -> Pick:
         return lambda reading: reading.headers.get(name)
     if spec.text is not None:
         pattern = re.compile(spec.text)
-        return lambda reading: _part(pattern, reading.text())
+        clean = bare if spec.bare else str
+        return lambda reading: _part(pattern, clean(reading.text()))
     return lambda reading: reading.status
+
+
+def _bared(pick: Pick) -> Pick:
+    def found(reading: Reading) -> Json:
+        value = pick(reading)
+        return bare(value) if isinstance(value, str) else value
+
+    return found
+
+
+def bare(text: str) -> str:
+    """A text without what may stand around a value: byte order mark, blanks, quotation marks of any kind."""
+    return text.strip(_AROUND)
 
 
 def _part(pattern: re.Pattern[str], text: str) -> str | None:

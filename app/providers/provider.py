@@ -26,6 +26,7 @@ from app.providers.requests import NO_JOB, compile_request
 from app.providers.rules import Rules
 from app.providers.session import Session
 from app.providers.sharing import sharing_of
+from app.providers.spec.fields import holds
 from app.providers.spec.provider import CallbackSpec, LimitsSpec, OperationSpec, ProviderSpec, ScheduleSpec
 from app.providers.template import Fixed, compile_text, url_part
 from app.providers.urls import origin_of
@@ -114,10 +115,12 @@ class Provider:
         spec = self.spec
         values = check_settings(account, spec.account, settings)
         faults = [*_schedule_faults(schedule), *_clean_faults(spec, clean)]
+        secrets = frozenset(str(values[name]) for name, one in spec.account.items() if one.secret and name in values)
+        # What other settings rule out is as if it were not there, for texts that try one after the other.
+        values = {name: value for name, value in values.items() if holds(spec.account[name].when, values)}
         base_url = self._base_url(values, faults)
         origin = origin_of(base_url)
         steps = self._steps(base_url, values, faults)
-        secrets = frozenset(str(values[name]) for name, one in spec.account.items() if one.secret and name in values)
         proof = compile_proof(spec, base_url, values, secrets, faults) if origin else Proof()
         secrets |= proof.secrets
         messages = Messages(compile_pick(spec.error), redactor(secrets))

@@ -27,6 +27,7 @@ class ValueSpec(Variant):
     example: Scalar | None = Field(default=None, description="the value in the spec's own examples")
     enum: Items[Text] = Field(default=(), description="the permitted values of a string, matched in any case")
     pattern: Regex | None = Field(default=None, description="a regex that the whole of a string matches")
+    excludes: Regex | None = Field(default=None, description="a regex that the whole of a string must not match")
     max_length: int | None = Field(default=None, ge=1, description="in characters")
     counted: Mapping[Text, int] = Field(default={}, description="texts that count as so many characters each")
     contains: OneOrMore[Text] = Field(default=(), description="texts that must stand in a string")
@@ -63,6 +64,8 @@ class ValueSpec(Variant):
         self._check_length(text)
         if self.pattern is not None and re.fullmatch(self.pattern, text) is None:
             raise UnfitError(f"{self._shown(text)} does not match the pattern {self.pattern}")
+        if self.excludes is not None and re.fullmatch(self.excludes, text) is not None:
+            raise UnfitError(f"{self._shown(text)} is not permitted: it matches {self.excludes}")
         missing = [one for one in self.contains if not self._found(one, text)]
         if missing:
             raise UnfitError(f"must contain {' and '.join(missing)}")
@@ -97,12 +100,12 @@ class ValueSpec(Variant):
         return repr(text)
 
     def _for_strings(self) -> tuple[Any, ...]:
-        return self.enum, self.pattern, self.max_length, self.counted, self.contains
+        return self.enum, self.pattern, self.excludes, self.max_length, self.counted, self.contains
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.type != "string" and any(self._for_strings()):
-            raise UnfitError("enum, pattern, max_length, counted and contains are for strings")
+            raise UnfitError("enum, pattern, excludes, max_length, counted and contains are for strings")
         if self.counted and self.max_length is None:
             raise UnfitError("counted says how max_length counts, and there is none")
         if self.any_case and not self.counted and not self.contains:

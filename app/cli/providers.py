@@ -230,6 +230,8 @@ def _permitted(value: ValueSpec) -> Text:
         parts.append("others are sent with a warning")
     if value.pattern is not None:
         parts.append(f"pattern {value.pattern}")
+    if value.excludes is not None:
+        parts.append(f"but not {value.excludes}")
     if value.max_length is not None:
         parts.append(f"at most {value.max_length} characters")
         parts += [f"{text} counts as {worth}" for text, worth in value.counted.items()]

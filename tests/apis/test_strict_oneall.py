@@ -10,7 +10,7 @@ from aiohttp import web
 
 from app.domain.job import State
 from app.domain.jsonvalue import Json
-from tests.apis.one_run import QUICK, Landed, listening, run
+from tests.apis.one_run import Landed, listening, run
 from tests.apis.strict import StrictServer, UndocumentedError, only
 
 _BASIC: Final = "Basic " + b64encode(b"made-up-public:made-up-private").decode()
@@ -70,11 +70,12 @@ class Site(StrictServer):
         """List all snapshots."""
         only(request, "page", "entries_per_page", "order_direction", "identity_token", "user_token")
         self.bodies.append(dict(request.query))
-        tokens = self.made if request.query.get("order_direction") != "desc" else self.made[::-1]
+        tokens = self.made + ([_SNAPSHOT] if self.duplicate else [])
+        tokens = tokens if request.query.get("order_direction") != "desc" else tokens[::-1]
         if self.paged:
             size, page = int(request.query["entries_per_page"]), int(request.query["page"])
             tokens = tokens[(page - 1) * size : page * size]
-        entries = [_described(token) for token in tokens] + ([_described(_SNAPSHOT)] if self.duplicate else [])
+        entries = [_described(token) for token in tokens]
         data = {"sharing_analytics_snapshots": {"count": len(entries), "entries": entries}}
         return web.json_response({"response": {**_request(request, 200, "success", "ok"), "result": {"data": data}}})
 
@@ -153,9 +154,9 @@ async def test_a_snapshot_with_a_pingback_of_the_users_own(tmp_path: Path) -> No
 
 
 async def test_a_snapshot_that_is_pending_already(tmp_path: Path) -> None:
-    """207 without a token: it is found in the list, which has one page and no pagination."""
+    """207 without a token: it is found in the list, which has no pagination."""
     site = Site()
-    site.duplicate, site.made = True, []
+    site.duplicate, site.made, site.paged = True, [], True
     _json(await _run(tmp_path, site, "snapshot", {"sharing_message_token": _MESSAGE}))
     assert [asked.partition("?")[0] for asked in site.asked[:2]] == [
         "PUT /sharing/analytics/snapshots.json",
@@ -201,7 +202,13 @@ async def test_a_deletion_whose_reply_is_lost(tmp_path: Path) -> None:
 async def test_the_list_as_it_is_documented(tmp_path: Path) -> None:
     """Without pagination; the filters go out as they were given."""
     site = Site()
-    params = {"identity_token": "i1", "user_token": "u1", "order_direction": "desc", "page": "1", "entries_per_page": "5"}
+    params = {
+        "identity_token": "i1",
+        "user_token": "u1",
+        "order_direction": "desc",
+        "page": "1",
+        "entries_per_page": "5",
+    }
     landed = _json(await _run(tmp_path, site, "snapshots", params))
     assert [entry["sharing_analytics_snapshot_token"] for entry in landed] == site.made[::-1]
     assert site.bodies == [params]
@@ -214,12 +221,3 @@ async def test_one_page_of_the_list(tmp_path: Path) -> None:
     landed = _json(await _run(tmp_path, site, "snapshots", {"page": "2", "entries_per_page": "1"}))
     assert [entry["sharing_analytics_snapshot_token"] for entry in landed] == [site.made[1]]
     assert len(site.asked) == 1
-
-
-async def test_an_own_pingback_keeps_the_ordinary_schedule(tmp_path: Path) -> None:
-    """Not the slow one of a job that we are called back for: see the schedule that the run is given."""
-    site = Site()
-    schedule = {**QUICK, "deadline_s": 30.0}
-    params = {"sharing_message_token": _MESSAGE, "pingback_uri": "https://example.com/mine"}
-    landed = await _run(tmp_path, site, "snapshot", params, schedule=schedule)
-    assert landed.job.state is State.SUCCEEDED

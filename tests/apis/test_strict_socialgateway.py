@@ -114,7 +114,9 @@ async def test_every_verb_on_any_resource(tmp_path: Path, method: str, path: str
 async def test_head_lands_the_status_and_the_header_fields(tmp_path: Path) -> None:
     """As JSON, a repeated field with each of its values, though the fields speak of a packed body."""
     gateway = Gateway()
-    landed = _json(await _run(tmp_path, gateway, {"path": "contact/list", "method": "HEAD", "parameters": '{"page": 2}'}))
+    landed = _json(
+        await _run(tmp_path, gateway, {"path": "contact/list", "method": "HEAD", "parameters": '{"page": 2}'})
+    )
     assert (landed["status"], landed["reason"]) == (200, "OK")
     assert landed["headers"]["X-Total"] == "7"
     assert landed["headers"]["Content-Length"] == "512"

@@ -88,10 +88,14 @@ class Api(StrictServer):
         return web.Response(body=_ROWS, content_type="application/json")
 
 
-async def _run(out: Path, text: str = "{file}", params: dict[str, str] | None = None, **more: Json) -> tuple[Landed, Api]:
+async def _run(
+    out: Path, text: str = "{file}", params: dict[str, str] | None = None, **more: Json
+) -> tuple[Landed, Api]:
     api, files = Api(), FileHost()
     async with listening(files.app()) as file_host, listening(api.app()) as server:
-        signed = f"{file_host}/result/5004/3232465_result.json?Expires=1403187484&AWSAccessKeyId=MADEUP&Signature=FWZp8n%3D"
+        signed = (
+            f"{file_host}/result/5004/3232465_result.json?Expires=1403187484&AWSAccessKeyId=MADEUP&Signature=FWZp8n%3D"
+        )
         api.text = text.replace("{file}", signed).replace("{escaped}", json.dumps(signed).replace("/", "\\/"))
         settings: dict[str, Any] = {"server": server, "customer_id": "5004", "token": _TOKEN, **more}
         landed = await run(out, "symplify", settings, "statistics", params or {"export_type": "OPENED"})

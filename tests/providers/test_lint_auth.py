@@ -127,7 +127,7 @@ def test_each_message(auth: str, fault: str) -> None:
         ('{ type = "private_key", help = "x" }', "account.a: a private_key needs secret = true"),
         (
             '{ type = "private_key", help = "x", secret = true, pattern = "x" }',
-            "account.a: enum, pattern, max_length, counted and contains are for strings",
+            "account.a: enum, pattern, excludes, max_length, counted and contains are for strings",
         ),
         (
             '{ type = "private_key", help = "x", secret = true, default = "x" }',

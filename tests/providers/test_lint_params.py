@@ -24,8 +24,8 @@ IN = "operations.report.params"
         ),
         pytest.param(
             PARAMS + 'p = { help = "x", type = "object", fields = { a = { help = "y", typ = 1 } } }\n',
-            f"{IN}.p.fields.a.typ: unknown key (there are: aliases, also, any_case, contains, counted, default, enum, "
-            "example, fields, help, items, max_items, max_length, pattern, required, type, when)",
+            f"{IN}.p.fields.a.typ: unknown key (there are: aliases, also, any_case, as_written, contains, counted, default, "
+            "enum, example, excludes, fields, help, items, max_items, max_length, more, pattern, required, type, when)",
             id="unknown key inside",
         ),
         pytest.param(
@@ -66,7 +66,7 @@ IN = "operations.report.params"
         ),
         pytest.param(
             PARAMS + 'p = { help = "x", type = "integer", contains = "1" }\n',
-            f"{IN}.p: enum, pattern, max_length, counted and contains are for strings",
+            f"{IN}.p: enum, pattern, excludes, max_length, counted and contains are for strings",
             id="contained in a number",
         ),
         pytest.param(

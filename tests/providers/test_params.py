@@ -128,6 +128,6 @@ def test_the_alias_of_symplifys_own_example() -> None:
         operation.check_params({"export_type": "OPEN", "periods": "TODAY"})
     assert str(raised.value).splitlines() == [
         "periods: unknown parameter (did you mean period? there are: export_type, period)",
-        "export_type: 'OPEN' is not permitted (permitted: LISTS, CAMPAIGNS, MESSAGES, OPENS, OPENED, SENT, CLICKS, PROJECTS, "
-        "HARD_BOUNCES, SOFT_BOUNCES, OPTOUTS)",
+        "export_type: 'OPEN' is not permitted (permitted: LISTS, CAMPAIGNS, MESSAGES, OPENS, OPENED, SENT, CLICKS, "
+        "PROJECTS, HARD_BOUNCES, SOFT_BOUNCES, OPTOUTS)",
     ]

@@ -58,7 +58,7 @@ class StrictServer:
         """Check what holds for every request; raises :class:`UndocumentedError`."""
 
     async def json_of(self, request: web.Request, shape: Mapping[str, Any]) -> dict[str, Any]:
-        """The JSON object of a request; ``shape`` has each member that may be there, and its type or a table of them."""
+        """The JSON object of a request; ``shape`` has the members that may be there, each with its type or table."""
         if request.content_type != "application/json":
             raise UndocumentedError(f"the body is {request.content_type}")
         try:

@@ -129,7 +129,9 @@ def test_a_change_of_a_resource(template: Path, method: str) -> None:
     made: list[SocialGatewayEmulator] = []
 
     def build(clock: Clock) -> tuple[list[EmulatedServer], Callable[[], Account]]:
-        made.append(SocialGatewayEmulator(clock=clock, user_name="api", api_key="k", password=_SECRET, port=4))
+        made.append(
+            SocialGatewayEmulator(clock=clock, user_name="api", api_key=f"{_SECRET}-key", password=_SECRET, port=4)
+        )
         return [made[0]], lambda: socialgateway.account_of(made[0])
 
     async def story(stage: Stage) -> None:

@@ -110,7 +110,8 @@ _CONTENT: Final = {
     "twitter": [{"twitter_message": "your tweet {LINK}"}],
 }
 _EDITED: Final = {**_CONTENT, "email": [{"email_subject": "S", "email_body": "Body {LINK}", "id": 5, "_destroy": True}]}
-_NEW: Final = {"page_url": "http://your-page-url.com", "page_title": "The Page Title", "auto_fill": True, "wrapper_id": 30,
+_NEW: Final = {"page_url": "http://your-page-url.com", "page_title": "The Page Title", "auto_fill": True,
+               "wrapper_id": 30,
                "variants": _CONTENT}  # fmt: skip
 _PASS: Final = {"id": "track_id", "passed": "referrer_id"}
 _LINKED: Final = {"param": "param_to_use", "e": "email_source", "f": "facebook_source", "t": "twitter_source",

@@ -178,7 +178,8 @@ async def test_a_change_that_is_done_without_a_word(tmp_path: Path, method: str)
 @pytest.mark.parametrize(
     "path",
     [
-        "../admin", "a/../b", "a/./b", "..", "a//b", "//evil.example.com/x", "https://evil.example.com/x", "a?b=1", "a#b",
+        "../admin", "a/../b", "a/./b", "..", "a//b", "//evil.example.com/x", "https://evil.example.com/x", "a?b=1",
+        "a#b",
         "authenticate", "/authenticate", "Authenticate/", "a b", "", "/", "a/", "a/..",
     ],
 )  # fmt: skip

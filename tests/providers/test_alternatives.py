@@ -33,7 +33,13 @@ method = { help = "x", enum = ["GET", "HEAD", "DELETE"], default = "GET" }
 notify = { help = "x", required = false }
 shape = { help = "x", enum = ["round"], more = true, required = false }
 word = { help = "x", required = false, excludes = '(?i)none' }
-also = { type = "object", help = "x", required = false, also = ["other"], as_written = { names = "as_written" } }
+
+[operations.thing.params.also]
+type = "object"
+help = "x"
+required = false
+also = ["other"]
+as_written = { names = "as_written" }
 
 [operations.thing.params.also.fields]
 a = { help = "x", required = false, also = ["b"], as_written = { names = "as_written" } }
@@ -168,7 +174,7 @@ def test_what_is_excluded() -> None:
     [
         ("more = true, required = false", 'more = true, required = false, pattern = "x"', None),
         ('enum = ["round"], more', "more", "there is no enum"),
-        ('also = ["other"], as_written', "as_written", "as_written is for a parameter with also"),
+        ('also = ["other"]\n', "", "as_written is for a parameter with also"),
         ('also = ["b"], as_written = { names', 'also = ["b"], as_written = { name', "nothing of that name"),
         ("inline = true", "inline = false", "must be"),
     ],

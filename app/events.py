@@ -120,6 +120,9 @@ _EVENTS = (
     Event("job.submitted", "info", "A new job was stored.", {
         **_JOB, "unique_key": "the job's unique key", "retry_of": "number of the job that this one repeats",
     }),
+    Event("job.warned", "warning", "A parameter of a new job has a value that the spec does not list; it is sent.", {
+        **_JOB, "key": "path of the parameter", **_REASON,
+    }),
     Event("job.advanced", "info", "A job has changed its state; logged after the commit.", {
         **_STEP, "state_from": "state before", "outcome": "what the step learned", "handle": "name of the remote job",
         **_REASON, "polls": "polls so far", "due_in_s": "seconds until the next step",

@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def at_desk(session: Session, *, refusal: ExitCode = ExitCode.FAILED) -> "AsyncIterator[tuple[Desk, Config]]":
+async def at_desk(
+    session: Session, *, refusal: ExitCode = ExitCode.FAILED, level: str = "error"
+) -> "AsyncIterator[tuple[Desk, Config]]":
     """The desk and the configuration that it is for; raises what reading the one and opening the other raise.
 
-    What the desk refuses ends the command with ``refusal``.
+    What the desk refuses ends the command with ``refusal``. Log lines from ``level`` up go to stderr.
     """
     from app.bootstrap import open_desk  # noqa: PLC0415  # help and completion do without
 
     config = session.load()
-    with session.log(config) as log:
+    with session.log(config, level=level) as log:
         async with open_desk(config, log) as desk:
             with _refusing(refusal):
                 yield desk, config

@@ -230,8 +230,12 @@ def _required(value: ValueSpec) -> str:
 
 def _permitted(value: ValueSpec) -> Text:
     parts = [", ".join(value.enum)] if value.enum else []
+    if isinstance(value, Parameter) and value.more:
+        parts.append("others are sent with a warning")
     if value.pattern is not None:
         parts.append(f"pattern {value.pattern}")
+    if value.excludes is not None:
+        parts.append(f"but not {value.excludes}")
     if value.max_length is not None:
         parts.append(f"at most {value.max_length} characters")
         parts += [f"{text} counts as {worth}" for text, worth in value.counted.items()]

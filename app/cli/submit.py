@@ -75,7 +75,7 @@ def submit(
         raise click.UsageError("--timeout says how long to --wait")
 
     async def ask() -> ExitCode:
-        async with at_desk(session, refusal=ExitCode.USAGE) as (desk, config):
+        async with at_desk(session, refusal=ExitCode.USAGE, level="warning") as (desk, config):
             job, created = await desk.submit(account, operation, params, key)
             if not wait:
                 _tell(job, created, as_json)

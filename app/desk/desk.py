@@ -299,6 +299,10 @@ class Desk:
             unique_key=job.unique_key,
             retry_of=job.retry_of,
         )
+        for key, reason in self._operation(job.account, job.operation).unlisted(job.params):
+            self._log.emit(
+                "job.warned", job=job.id, account=job.account, operation=job.operation, key=key, reason=reason
+            )
         self._tell(added(job))
 
     async def _decide(self, job: Job, outcome: o.Outcome) -> Job:

@@ -97,12 +97,16 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Inline:
-    """The reply just read is the file itself. The step lands it and reports ``Stored``; the table never sees this."""
+    """The reply just read is the file itself. The step lands it and reports ``Stored``; the table never sees this.
+
+    ``content`` is what lands in place of the reply's body, where that is not the file.
+    """
 
     label: str
     media_type: str | None = None
     status: str | None = None
     handle: str | None = None
+    content: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

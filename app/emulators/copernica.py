@@ -31,11 +31,13 @@ _JOB_FAULTS: Final = frozenset({FaultKind.UNKNOWN_WORD, FaultKind.NEVER_ENDS, Fa
 
 
 class IdentifierPlace(StrEnum):
-    """Where the identifier of a new request stands: in a header, under an empty body, or in the body."""
+    """Where the identifier of a new request stands: in a header of a 201 or 303 with an empty body, or in the body."""
 
     X_CREATED = "X-Created"
     X_LOCATION = "X-location"
     LOCATION = "Location"
+    SEE_OTHER = "303 X-Created"
+    SEE_OTHER_LOCATION = "303 Location"
     TEXT = "text"
     STRING = "string"
     OBJECT = "object"
@@ -67,6 +69,7 @@ class CopernicaVariants:
     pending_text: Annotated[str, Field(description="What stands in place of its data.")] = "Data not available (yet)"
     over: Annotated[Over, Field(description="How a request is told of whose file has expired.")] = Over.MISSING
     missing: Annotated[int, Field(ge=400, le=499, description="The HTTP status of what is not there.")] = 404
+    direct: Annotated[bool, Field(description="Whether the access token itself is taken, without a login.")] = False
     token_refusal: Annotated[int, Field(ge=400, le=499, description="The HTTP status for a bad token.")] = 401
     moved: Annotated[tuple[str, ...], Field(description="Routes that answer 301 to another path.")] = ()
 
@@ -106,7 +109,8 @@ class CopernicaEmulator(EmulatedServer):
     Routes: ``create`` (of a profile, a subprofile or an e-mail address), ``status``, ``data``, ``bare``, ``identity``;
     the callback: ``report``. A fault of the job (``unknown_word``, ``never_ends``, ``gone``, ``flapping``) told on
     ``create`` stays with the request; told on ``status`` or ``bare`` it shows in that reply only, and so does ``gone``
-    on ``data``. ``revoked`` on any of them makes the token that came with it good for nothing.
+    on ``data``. ``revoked`` on any of them makes the token that came with it good for nothing; ``error_status`` is an
+    error that comes as 200, with ``text`` for a message.
     """
 
     software: ClassVar[str] = "Copernica"
@@ -171,14 +175,20 @@ class CopernicaEmulator(EmulatedServer):
             scheme, _, token = call.asked.headers.get("Authorization", "").partition(" ")
             if call.fault.kind is FaultKind.REVOKED:
                 self.login.revoke(token)
-            if scheme.lower() != "bearer" or not self.login.holds(token):
+            is_session = scheme.lower() == "bearer" and self.login.holds(token)
+            if not is_session and not self._is_access_token(call.asked.query.get("access_token") or token):
                 return self.refusal(self.variants.token_refusal, "Invalid or expired access token")
             wait_s = self._limit.take(self.clock.monotonic()) if self._limit is not None else 0.0
             if wait_s > 0:
                 return replace(self.refusal(429, "Too many requests"), headers={"Retry-After": str(ceil(wait_s))})
+            if call.fault.kind is FaultKind.ERROR_STATUS:
+                return self.refusal(200, call.fault.text or "Something went wrong")
             return answer(call)
 
         return guarded
+
+    def _is_access_token(self, token: str) -> bool:
+        return self.variants.direct and token == self.login.access_token
 
     def _stays(self, route: str, answer: Callable[[Call], Reply]) -> Callable[[Call], Reply]:
         def stays(call: Call) -> Reply:
@@ -218,6 +228,10 @@ class CopernicaEmulator(EmulatedServer):
                 return Reply(201, headers={"X-Created": request.id})
             case IdentifierPlace.X_LOCATION | IdentifierPlace.LOCATION as header:
                 return Reply(201, headers={header.value: address})
+            case IdentifierPlace.SEE_OTHER:
+                return Reply(303, headers={"X-Created": request.id})
+            case IdentifierPlace.SEE_OTHER_LOCATION:
+                return Reply(303, headers={"Location": address})
             case IdentifierPlace.TEXT:
                 return text_reply(request.id, status=201)
             case IdentifierPlace.STRING:

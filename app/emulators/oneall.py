@@ -91,6 +91,7 @@ class OneAllVariants:
     list_status: Annotated[bool, Field(description="Whether entries of the list have a status (newer revision).")] = (
         True
     )
+    pagination: Annotated[bool, Field(description="Whether the list says how many pages there are.")] = True
     http_statuses: Annotated[Mapping[int, int], Field(description="HTTP status by the code in the envelope.")] = field(
         default_factory=dict
     )
@@ -235,7 +236,9 @@ class OneAllEmulator(EmulatedServer):
             "total_entries": len(listed),
             "order": {"field": "date_creation", "direction": direction},
         }
-        snapshots = {"pagination": pagination, "count": len(entries), "entries": entries}
+        snapshots: Told = {"count": len(entries), "entries": entries}
+        if self.variants.pagination:
+            snapshots["pagination"] = pagination
         return self._envelope.success(_resource(call), {"sharing_analytics_snapshots": snapshots})
 
     def _delete(self, call: Call) -> Reply:

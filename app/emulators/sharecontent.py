@@ -3,7 +3,7 @@
 Source: ShareProgress's API document; shapes and wordings as recorded by public clients.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import count
@@ -102,9 +102,13 @@ class Saved:
 
 
 class Library:
-    """Everything that one organisation keeps. Hosts that end in ``.invalid`` are down, so their pages are not read."""
+    """Everything that one organisation keeps. Hosts that end in ``.invalid`` are down, so their pages are not read.
 
-    def __init__(self) -> None:
+    ``templates`` are those that buttons may have.
+    """
+
+    def __init__(self, templates: Collection[str] = TEMPLATES) -> None:
+        self._templates = templates
         self.shared: dict[Kind, dict[int, Shared]] = {kind: {} for kind in Kind}
         self.wrappers: dict[int, Wrapper] = {}
         self.default_wrapper: int | None = None
@@ -172,7 +176,7 @@ class Library:
             errors["page_url"] = ["could not be read"]
         if draft.kind is Kind.BUTTONS:
             draft.button_template = text_of(fields.get("button_template", draft.button_template))
-            if draft.button_template not in TEMPLATES:
+            if draft.button_template not in self._templates:
                 errors["button_template"] = ["is invalid"]
         if fields.get("wrapper_id") and draft.kind is Kind.PAGES:
             draft.wrapper_id = number_of(fields["wrapper_id"])

@@ -17,7 +17,18 @@ from app.emulators.limits import SlidingWindow
 from app.emulators.nested import nested
 from app.emulators.server import Asked, Call, EmulatedServer, Route
 from app.emulators.shareanalytics import analytics_of
-from app.emulators.sharecontent import Errors, Fields, Kind, Library, Saved, Shared, Wrapper, number_of, text_of
+from app.emulators.sharecontent import (
+    TEMPLATES,
+    Errors,
+    Fields,
+    Kind,
+    Library,
+    Saved,
+    Shared,
+    Wrapper,
+    number_of,
+    text_of,
+)
 from app.emulators.sharevariants import PER_MINUTE, Booleans, Capitals, MessageForm, ShareProgressVariants
 from app.emulators.wire import Reply, json_reply, page_reply
 
@@ -61,7 +72,7 @@ class ShareProgressEmulator(EmulatedServer):
         super().__init__(clock=clock, faults=faults, port=port, skew_s=skew_s)
         self.key = key
         self.variants = variants
-        self.library = Library()
+        self.library = Library(TEMPLATES | {*variants.templates})
         self._window = SlidingWindow(PER_MINUTE, 60)
         self._analysed: dict[tuple[Kind, int | None], float] = {}
         self._stock(pages, buttons)

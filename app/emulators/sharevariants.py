@@ -51,7 +51,8 @@ class ShareProgressVariants:
 
     ``reply_s`` is how long every reply takes and ``scrape_s`` how much longer a save, which reads the page first.
     ``index_lag_s`` is how long after its creation something appears in the index. ``spent_by_others`` requests of the
-    minute are somebody else's, with the same key. ``retry_after``: a 429 carries that header, too.
+    minute are somebody else's, with the same key. ``retry_after``: a 429 carries that header, too. ``templates`` are
+    those of buttons that have come since the document was written.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -69,3 +70,4 @@ class ShareProgressVariants:
     index_lag_s: Seconds = 0.0
     spent_by_others: Annotated[int, Field(ge=0, le=PER_MINUTE)] = 0
     retry_after: bool = False
+    templates: tuple[str, ...] = ()

@@ -83,9 +83,9 @@ class SocialGatewayEmulator(EmulatedServer):
     below ``/api/v2/``: the reply, or a function of the parameters, which may answer with a :class:`Reply` of its own.
     ``hidden`` names paths that this user may not see: they are answered as if they were not there.
 
-    Routes: ``authenticate``, ``me``, ``stats``, ``resource`` (any other path), ``action`` (a POST to any path; its
-    effect is that ``actions`` names it). ``revoked`` told on one of the last four revokes the token that came;
-    ``error_status`` makes a 200 that says ``success: false``, with ``text``, or a login that fails, however good.
+    Routes: ``authenticate``, ``me``, ``stats``, ``resource`` (any other path), ``action`` (POST, PUT or DELETE to any
+    path; its effect is that ``actions`` names it). ``revoked`` told on one of the last four revokes the token that
+    came; ``error_status`` makes a 200 that says ``success: false``, with ``text``, or a login that fails, however good.
     ``gone`` can be told on ``stats`` and ``resource``.
     """
 
@@ -147,7 +147,10 @@ class SocialGatewayEmulator(EmulatedServer):
         ]
         return [
             Route("authenticate", "POST", f"{_BASE}/authenticate", self._authenticate),
-            Route("action", "POST", f"{_BASE}/{{path:.+}}", self._guarded(self._act)),
+            *(
+                Route("action", method, f"{_BASE}/{{path:.+}}", self._guarded(self._act))
+                for method in ("POST", "PUT", "DELETE")
+            ),
             *reading,
         ]
 

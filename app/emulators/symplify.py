@@ -6,8 +6,11 @@ Source: Symplify's help page "API Statistic export"; what it leaves open is as p
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from math import ceil
-from typing import ClassVar, Final, TypeAlias
+from typing import Annotated, ClassVar, Final, TypeAlias
+
+from pydantic import ConfigDict, Field
 
 from app.clock import Clock
 from app.emulators.bodies import Source
@@ -16,9 +19,41 @@ from app.emulators.faults import Fault, FaultKind, FaultRule
 from app.emulators.files import FileHost
 from app.emulators.limits import SlidingWindow
 from app.emulators.server import Asked, Call, EmulatedServer, Route
+from app.emulators.variants import STRICT
 from app.emulators.wire import Reply, json_reply, text_reply
 
 Content: TypeAlias = Mapping[str, ExportForm] | Callable[[str, str], Source]
+
+
+class UrlForm(StrEnum):
+    """How the URL of a result is written: alone, or with something around it that belongs to no URL."""
+
+    PLAIN = "plain"
+    BOM = "bom"
+    CURLY = "curly quotes"
+    QUOTED = "quotes"
+    JSON = "json"
+    BLANKS = "blanks"
+
+
+_URL_FORMS: Final[Mapping[UrlForm, Callable[[str], str]]] = {
+    UrlForm.PLAIN: str,
+    UrlForm.BOM: "\ufeff{}".format,
+    UrlForm.CURLY: "\u201c{}\u201d".format,
+    UrlForm.QUOTED: "'{}'".format,
+    UrlForm.JSON: lambda url: json.dumps(url).replace("/", "\\/"),
+    UrlForm.BLANKS: " \r\n{}\r\n ".format,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SymplifyVariants:
+    """What the page leaves open."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    url: Annotated[UrlForm, Field(description="How the URL of a result is written.")] = UrlForm.PLAIN
+
 
 _FIRST_BATCH: Final = 101_111
 _FIRST_FILE: Final = 3_232_465
@@ -69,6 +104,7 @@ class SymplifyEmulator(EmulatedServer):
     """
 
     software: ClassVar[str] = "nginx"
+    variants: SymplifyVariants
 
     def __init__(
         self,
@@ -84,11 +120,13 @@ class SymplifyEmulator(EmulatedServer):
         limit: SlidingWindow | None = None,
         content: Content | None = None,
         rows: int = 500,
+        variants: SymplifyVariants | None = None,
         faults: Sequence[FaultRule] = (),
         port: int = 0,
     ) -> None:
         super().__init__(clock=clock, faults=faults, port=port)
         self.batches: list[Batch] = []
+        self.variants = variants or SymplifyVariants()
         self.token = token
         self._files = files
         self._basic = basic
@@ -209,7 +247,9 @@ class SymplifyEmulator(EmulatedServer):
         if "application/json" in types or not types & {"text/plain", "text/*", "*/*"}:
             return self.refusal(406, "Not acceptable: the result is text/plain")
         url = self._link(call)
-        return text_reply(url) if url is not None else self.refusal(404, "The result is not available")
+        if url is None:
+            return self.refusal(404, "The result is not available")
+        return text_reply(_URL_FORMS[self.variants.url](url))
 
     def _result(self, call: Call) -> Reply:
         url = self._link(call)

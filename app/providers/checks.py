@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from app.domain.jsonvalue import Json
 from app.providers.faults import Fault, ParameterError, SettingsError
 from app.providers.operation import urls_of
-from app.providers.requests import url_names
+from app.providers.requests import path_names, url_names
 from app.providers.spec.provider import OperationSpec
 from app.providers.spec.tables import find_missing, find_out_of_place, find_unknown, fit, given
 from app.providers.spec.values import Problems, Setting
@@ -28,6 +28,16 @@ def check_params(spec: OperationSpec, raw: Mapping[str, Json]) -> dict[str, Json
     if problems:
         raise ParameterError(Fault("", key, reason) for key, reason in problems)
     return fitted.values
+
+
+def unlisted_values(spec: OperationSpec, params: Mapping[str, Json]) -> Problems:
+    """The checked parameters that will be sent although the spec does not list them: where, and what a person reads."""
+    return [
+        problem
+        for name, value in params.items()
+        if name in spec.params
+        for problem in spec.params[name].unlisted(value, name)
+    ]
 
 
 def check_settings(account: str, specs: Mapping[str, Setting], raw: Mapping[str, Json]) -> dict[str, Json]:
@@ -59,8 +69,12 @@ def check_settings(account: str, specs: Mapping[str, Setting], raw: Mapping[str,
 
 def _unfit_for_urls(spec: OperationSpec, values: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
     in_urls = frozenset().union(*(url_names(url) for url in urls_of(spec)))
-    return (
-        (name, f"{value!r} cannot be a part of a URL")
-        for name, value in values.items()
-        if name in in_urls and isinstance(value, str) and value.strip(".") == ""
-    )
+    in_paths = frozenset().union(*(path_names(url) for url in urls_of(spec)))
+    for name, value in values.items():
+        if name not in in_urls or not isinstance(value, str):
+            continue
+        parts = value.removeprefix("/").split("/") if name in in_paths else [value]
+        # Such a segment is none, or stands for another one: RFC 3986, section 5.2.4.
+        if any(part.strip(".") == "" for part in parts):
+            told = "has a segment that is empty or made of dots, and" if len(parts) > 1 else ""
+            yield name, f"{value!r} {told} cannot be a part of a URL".replace("  ", " ")

@@ -262,7 +262,7 @@ def _csv_page(pages: PageReader, job: Job, example: Example, reply: WireReply) -
     page = CsvPage(Csv())
     page.feed(reply.body)
     _, read = page.end()
-    after = pages.after(_page(example), reply, read.records)
+    after = pages.after(job, _page(example), reply, read.records)
     return after if isinstance(after, Refused) else Listed((None,) * read.records, after)
 
 

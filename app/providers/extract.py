@@ -21,6 +21,12 @@ _SINGLE = frozenset({
 })  # fmt: skip
 """Fields that have one value: a list of them would mean nothing (RFC 9110, section 5.3; RFC 6265, section 3)."""
 
+# Replacement characters are what is left of curly quotation marks in another encoding.
+_AROUND = (
+    " \t\r\n\v\f\u00a0\u2028\u2029\u200b\ufeff\ufffd\"'`"
+    "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a"
+)
+
 
 def compile_pick(specs: Sequence[PickSpec]) -> Pick:
     """The function that reads a value out of a reply: the first of the specs that finds one.
@@ -38,11 +44,11 @@ def compile_pick(specs: Sequence[PickSpec]) -> Pick:
 
 
 def _compile_one(spec: PickSpec) -> Pick:
-    source = _source(spec)
+    source = _bared(_source(spec)) if spec.bare else _source(spec)
     if spec.regex is None:
         picked = source
     elif spec.header is not None and spec.rel is None:
-        picked = _matched_in_header(spec.header.lower(), compile_pattern(spec.regex))
+        picked = _matched_in_header(spec.header.lower(), compile_pattern(spec.regex), bare if spec.bare else str)
     else:
         picked = _narrowed(source, compile_pattern(spec.regex))
     return _without_blank(picked if spec.excludes is None else _but_for(picked, compile_pattern(spec.excludes)))
@@ -56,7 +62,8 @@ def _source(spec: PickSpec) -> Pick:
         return _in_header(spec.header.lower(), spec.rel)
     if spec.text is not None:
         pattern = compile_pattern(spec.text)
-        return lambda reading: pattern.part_of(reading.text())
+        clean = bare if spec.bare else str
+        return lambda reading: pattern.part_of(clean(reading.text()))
     return lambda reading: reading.status
 
 
@@ -106,12 +113,25 @@ def _in_header(name: str, relation: str | None) -> Pick:
     return lambda reading: link_target(field_values(reading.headers, name), relation, reading.url)
 
 
-def _matched_in_header(name: str, pattern: Pattern) -> Pick:
+def _matched_in_header(name: str, pattern: Pattern, clean: Callable[[str], str]) -> Pick:
     def matched(reading: Reading) -> Json:
-        found = (pattern.part_of(value[:LONGEST_TEXT]) for value in header_values(reading, name))
+        found = (pattern.part_of(clean(value[:LONGEST_TEXT])) for value in header_values(reading, name))
         return next((part for part in found if part is not None), None)
 
     return matched
+
+
+def _bared(pick: Pick) -> Pick:
+    def found(reading: Reading) -> Json:
+        value = pick(reading)
+        return bare(value) if isinstance(value, str) else value
+
+    return found
+
+
+def bare(text: str) -> str:
+    """A text without what may stand around a value: byte order mark, blanks, quotation marks of any kind."""
+    return text.strip(_AROUND)
 
 
 def _without_blank(pick: Pick) -> Pick:

@@ -12,7 +12,7 @@ none does, the same defaults hold for every provider:
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from app.domain.bounds import USUAL, Bounds
 from app.domain.job import Job
@@ -40,7 +40,7 @@ from app.domain.outcome import (
 from app.domain.schedule import Policy
 from app.domain.wire import Link, WireReply, WireRequest
 from app.providers.adoption import Adoption
-from app.providers.checks import check_params
+from app.providers.checks import check_params, unlisted_values
 from app.providers.defaults import (
     BUSY,
     FILE_ENDS,
@@ -55,6 +55,7 @@ from app.providers.defaults import (
 from app.providers.download_plan import Asked, Decision, FileHead, decide
 from app.providers.faults import UnsendableError
 from app.providers.headers import retry_after
+from app.providers.heads import head_of
 from app.providers.messages import Messages
 from app.providers.operation import Choice, Ending, Poll, S, Steps, Submit
 from app.providers.pages import PageReader
@@ -67,11 +68,14 @@ from app.providers.storage_errors import storage_trouble
 from app.providers.urls import origin_of
 from app.providers.waits import NOT_BEFORE
 
-Submitted: TypeAlias = Accepted | Duplicate | Inline | Ready | Throttled | Unauthorized | Refused | Unsent | Unknown
+Submitted: TypeAlias = (
+    Accepted | Duplicate | Inline | Empty | Ready | Throttled | Unauthorized | Refused | Unsent | Unknown
+)
 Polled: TypeAlias = Pending | Ready | Inline | Empty | Gone | Unmapped | Retry | Throttled | Unauthorized | Refused
 Fetched: TypeAlias = FileTrouble
 
-_NOT_READY = 202
+_ANY_CALLBACK: Final = "https://callback.invalid/"
+_NOT_READY: Final = 202
 
 _SUBMIT_ENDS: Mapping[str, Callable[[str, float | None], Submitted]] = {
     "refused": lambda reason, _: Refused(reason),
@@ -123,6 +127,10 @@ class BoundOperation:
         """
         return check_params(self.spec, raw)
 
+    def unlisted(self, params: Mapping[str, Json]) -> list[tuple[str, str]]:
+        """The checked parameters that go out although the spec does not know them: where, and what a person reads."""
+        return unlisted_values(self.spec, params)
+
     def submit(self, job: Job, callback_url: str | None = None) -> WireRequest:
         """The request that makes the remote job; it wants a connection of its own."""
         return self._for_inline(job, _needed(self.steps.submit, job, "submit").build(job, callback_url))
@@ -133,9 +141,22 @@ class BoundOperation:
         return (results is not None and results.inline) or (step is not None and step.rules.may_mean("ready"))
 
     def calls_back(self, job: Job) -> bool:
-        """Whether the submit names the callback URL, where there is one."""
+        """Whether the submit of this job would name the callback URL: not where the job has an address of its own.
+
+        Raises:
+            UnsendableError: the job lacks what the submit needs.
+        """
         step = self.steps.submit.of(job)
-        return step is not None and step.names_callback
+        if step is None or not step.names_callback:
+            return False
+        return step.build(job, _ANY_CALLBACK) != step.build(job, None)
+
+    def policy_of(self, job: Job) -> Policy:
+        """The policy for this job: its variant of the submit may say otherwise whether a repetition does harm."""
+        step = self.steps.submit.of(job)
+        if step is None or step.repeatable is None:
+            return self.policy
+        return replace(self.policy, repeatable=step.repeatable)
 
     def read_submit(self, job: Job, reply: WireReply, now: float) -> Submitted:
         """What became of a submit."""
@@ -147,6 +168,8 @@ class BoundOperation:
         wait_s = retry_after(reading.headers, now)
         if verdict is not None and effect is not None and effect in _SUBMIT_ENDS:
             return _SUBMIT_ENDS[effect](verdict.tell(self.messages.of_submit(reading)), wait_s)
+        if verdict is not None and effect == "empty":
+            return Empty(verdict.word)
         if effect == "ready" or (effect is None and is_success(reading.status) and self._is_large_answer(job, reading)):
             return self._answered_at_once(job, step, reading, verdict.word if verdict is not None else None)
         if effect is None and not is_success(reading.status):
@@ -206,7 +229,8 @@ class BoundOperation:
             return self._trouble(reading, now)
         url = results.resolved(reading)
         if url is not None:
-            return self.messages.labelled((results.link(job, url, gzip=results.packed(reading)),))
+            link = results.link(job, url, gzip=results.packed(reading), send_auth=results.trusts(reading))
+            return self.messages.labelled((link,))
         if reading.status == _NOT_READY:
             return NotYet(self.messages.reason(reading), retry_after(reading.headers, now))
         fault = results.unresolved(reading)
@@ -337,7 +361,7 @@ class BoundOperation:
     def _is_large_answer(self, job: Job, reading: Reading) -> bool:
         """Whether this is the file itself, so long that no rule can look into its JSON; no refusal is."""
         results = self.steps.results.of(job)
-        return reading.truncated and results is not None and results.inline
+        return reading.truncated and results is not None and results.inline and not results.head
 
     def _answered_at_once(self, job: Job, step: Submit, reading: Reading, word: str | None) -> Submitted:
         results = self.steps.results.of(job)
@@ -346,8 +370,11 @@ class BoundOperation:
         return self._inline(job, results, reading, word, step.handle(reading))
 
     def _inline(self, job: Job, results: Results, reading: Reading, word: str | None, handle: str | None) -> Inline:
+        label = results.label(job) or self.name
+        if results.head:
+            return Inline(label, "application/json", word, handle, head_of(reading))
         media_type = reading.headers.get("content-type") or self.media_type
-        return Inline(results.label(job) or self.name, media_type, word, handle)
+        return Inline(label, media_type, word, handle)
 
     def _polled_by_default(self, reading: Reading, verdict: Verdict | None, now: float) -> Polled:
         if reading.malformed and is_success(reading.status):
@@ -369,7 +396,8 @@ class BoundOperation:
         status = verdict.word or ("partial" if verdict.effect == "partial" else None)
         if results is None:
             return Unmapped(self.messages.unmapped(reading, verdict.word))
-        in_full = results.inline and not reading.truncated and "json" in (self.media_type or "")
+        is_body = results.inline and not results.head
+        in_full = is_body and not reading.truncated and "json" in (self.media_type or "")
         if in_full and reading.document() is None and reading.malformed:
             # What was promised as JSON and is none is a broken reply, whatever a rule has found in its text.
             return self._unreadable(reading)

@@ -60,6 +60,7 @@ class Submit:
     """How a remote job is made, and how the reply is read.
 
     ``handle_fault`` says what is wrong with what stands in the place of a handle; ``None`` where nothing stands there.
+    ``repeatable`` is ``None`` where the operation's own word holds.
     """
 
     build: Build
@@ -67,6 +68,7 @@ class Submit:
     handle: ReadHandle
     handle_fault: ReadHandle
     names_callback: bool
+    repeatable: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,8 @@ def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Jso
         build = compile_request(one, base_url, settings, fresh=True)
         handle = _compile_handle(compile_pick(one.handle), base_url, is_url=handle_is_url)
         fault = _compile_handle_fault(compile_pick(one.handle), base_url, is_url=handle_is_url)
-        return Submit(build, Rules(one.rules, f"{at}.rules"), handle, fault, _names_callback(one))
+        rules = Rules(one.rules, f"{at}.rules")
+        return Submit(build, rules, handle, fault, _names_callback(one), one.repeatable)
 
     def poll(one: PollSpec, at: str) -> Poll:
         return Poll(

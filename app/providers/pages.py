@@ -18,7 +18,7 @@ from app.providers.reading import Reading
 from app.providers.requests import Build, compile_request
 from app.providers.rules import Rules
 from app.providers.sniff import is_html
-from app.providers.spec.steps import PageSpec
+from app.providers.spec.steps import PagesByParams, PageSpec
 from app.providers.storage_errors import storage_trouble
 from app.providers.template import PAGE_COUNTERS, refers_to
 from app.providers.urls import origin_of, url_fault
@@ -66,6 +66,7 @@ class PagedList:
 
     build: Build
     size: int | None
+    by_params: PagesByParams
     items: Search | None
     next: ReadNext
     by_url: bool
@@ -75,14 +76,24 @@ class PagedList:
 
     def request(self, job: Job, page: Page) -> WireRequest:
         """The request for a page."""
+        start = _whole(job, self.by_params.number)
         told: dict[str, Json] = {
-            "page.number": page.number,
-            "page.offset": page.offset,
-            "page.size": self.size,
+            "page.number": page.number if start is None else page.number + start - 1,
+            "page.offset": page.offset + (_whole(job, self.by_params.offset) or 0),
+            "page.size": self.size_for(job),
             "page.next": None if self.by_url else page.next,
         }
         request = self.build(job.but(params={**job.params, **told}), None)
         return replace(request, url=page.next) if self.by_url and page.next is not None else request
+
+    def size_for(self, job: Job) -> int | None:
+        """How many items a full page has; ``None`` where neither the spec nor the job says."""
+        chosen = _whole(job, self.by_params.size)
+        return self.size if chosen is None else chosen
+
+    def has_one_page(self, job: Job) -> bool:
+        """Whether the caller of the job has asked for one page of the list alone."""
+        return self.by_params.one_page is not None and job.params.get(self.by_params.one_page) is not None
 
     def items_in(self, reading: Reading) -> tuple[Json, ...] | None:
         """The items of a page, none where null stands in their place; ``None`` where there is no list of them."""
@@ -97,19 +108,21 @@ class PagedList:
                 return None
         return tuple(found) if isinstance(found, list) else None
 
-    def ends(self, reading: Reading, count: int) -> bool | None:
+    def ends(self, job: Job, reading: Reading, count: int) -> bool | None:
         """What a page that holds so many items says of being the last one; ``None`` where it does not say.
 
         Where nothing else would say so, one that is just full says that another follows.
         """
+        if self.has_one_page(job):
+            return True
         if self.last is None:
-            return False if self.counted and count == self.size else None
+            return False if self.counted and count == self.size_for(job) else None
         said = self.last(reading.document())
         return None if said is None else is_true(said)
 
-    def after(self, reading: Reading, page: Page, count: int) -> Page | Refused | None:
+    def after(self, job: Job, reading: Reading, page: Page, count: int) -> Page | Refused | None:
         """The page after this one, which holds so many items; ``Refused`` where nobody can ask for it."""
-        ends = self.ends(reading, count)
+        ends, size = self.ends(job, reading, count), self.size_for(job)
         if ends:
             return None
         named = self.next(reading)
@@ -117,7 +130,7 @@ class PagedList:
             return Refused(f"page {page.number} of the list names the next one by {named.reason}")
         if named is None and not self.counted:
             return None
-        if self.counted and (count == 0 or (ends is None and self.size is not None and count < self.size)):
+        if self.counted and (count == 0 or (ends is None and size is not None and count < size)):
             return None
         return Page(page.number + 1, page.offset + count, named)
 
@@ -127,6 +140,7 @@ def compile_pages(spec: PageSpec, base_url: str, settings: Mapping[str, Json], k
     return PagedList(
         build=compile_request(spec, base_url, settings),
         size=spec.size,
+        by_params=spec.by_params,
         items=None if spec.items is None else compile_expression(spec.items),
         next=_compile_next(spec, base_url),
         by_url=bool(spec.next_url),
@@ -140,6 +154,12 @@ def names_page(spec: PageSpec) -> bool:
     """Whether a request differs from page to page without a cursor."""
     texts = (spec.url, spec.query, spec.headers, spec.body, spec.form)
     return any(refers_to(text, PAGE_COUNTERS) for text in texts)
+
+
+def _whole(job: Job, name: str | None) -> int | None:
+    """A parameter of the job that is a whole number; ``None`` where the job lacks it."""
+    value = None if name is None else job.params.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _compile_next(spec: PageSpec, base_url: str) -> ReadNext:
@@ -211,8 +231,10 @@ class PageReader:
         reading = Reading(reply, self.bounds.most_values)
         items = self.paged.items_in(reading)
         if items is not None:
-            after = self.paged.after(reading, page, len(items))
-            return after if isinstance(after, Refused) else Listed(items, after, self.paged.ends(reading, len(items)))
+            after = self.paged.after(job, reading, page, len(items))
+            if isinstance(after, Refused):
+                return after
+            return Listed(items, after, self.paged.ends(job, reading, len(items)))
         if reading.truncated:
             return Refused(f"page {page.number} of the list is longer than can be read: smaller pages are needed")
         if reading.why is not None:
@@ -237,10 +259,10 @@ class PageReader:
         told = storage_trouble(reading, reason, wait_s, own=own)
         return told or file_trouble(reading.status, reason, wait_s, own=own, proved=own, named=job.handle is not None)
 
-    def is_full(self, count: int) -> bool:
+    def is_full(self, job: Job, count: int) -> bool:
         """Whether a page of so many records says by their number that another follows."""
-        return self.paged.last is None and self.paged.counted and count == self.paged.size
+        return self.paged.last is None and self.paged.counted and count == self.paged.size_for(job)
 
-    def after(self, page: Page, reply: WireReply, count: int) -> Page | Refused | None:
+    def after(self, job: Job, page: Page, reply: WireReply, count: int) -> Page | Refused | None:
         """The page after one of CSV, of which the head and the number of records are known."""
-        return self.paged.after(Reading(reply, self.bounds.most_values), page, count)
+        return self.paged.after(job, Reading(reply, self.bounds.most_values), page, count)

@@ -47,7 +47,9 @@ def _value(one: Parameter) -> dict[str, Any]:
         made["default"] = one.default
     if one.example is not None:
         made["examples"] = [one.example]
-    if one.enum:
+    if one.enum and one.more:
+        made["anyOf"] = [{"enum": list(one.enum)}, {"type": "string", "minLength": 1}]
+    elif one.enum:
         made["enum"] = list(one.enum)
     if one.pattern is not None:
         made["pattern"] = f"^(?:{one.pattern})$"

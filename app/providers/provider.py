@@ -20,6 +20,7 @@ from app.providers.interpreter import BoundOperation
 from app.providers.limits import LimitHeaders, limit_headers
 from app.providers.lint import read_spec
 from app.providers.messages import Messages
+from app.providers.naming import names_as_written
 from app.providers.operation import Steps, compile_steps
 from app.providers.overrides import LimitsOverride, ScheduleOverride
 from app.providers.probe import Probe
@@ -27,6 +28,7 @@ from app.providers.requests import NO_JOB, compile_request
 from app.providers.rules import Rules
 from app.providers.session import Session
 from app.providers.sharing import sharing_of
+from app.providers.spec.fields import holds
 from app.providers.spec.provider import CallbackSpec, LimitsSpec, OperationSpec, ProviderSpec, ScheduleSpec
 from app.providers.template import Fixed, compile_text, url_part
 from app.providers.urls import origin_of
@@ -119,11 +121,13 @@ class Provider:
         spec = self.spec
         values = check_settings(account, spec.account, settings)
         faults = [*_schedule_faults(schedule), *_stall_faults(spec, schedule), *_clean_faults(spec, clean)]
+        secrets = frozenset(str(values[name]) for name, one in spec.account.items() if one.secret and name in values)
+        redactor = Redactor(secrets)
+        # What other settings rule out is as if it were not there, for texts that try one after the other.
+        values = {name: value for name, value in values.items() if holds(spec.account[name].when, values)}
         base_url = self._base_url(values, faults)
         origin = origin_of(base_url)
         steps = self._steps(base_url, values, faults)
-        secrets = frozenset(str(values[name]) for name, one in spec.account.items() if one.secret and name in values)
-        redactor = Redactor(secrets)
         proof = compile_proof(spec, base_url, values, redactor, faults) if origin else Proof()
         secrets |= proof.secrets
         redactor.add(proof.secrets)
@@ -138,7 +142,7 @@ class Provider:
                 policy=_policy(one, schedule or ScheduleOverride(), clean),
                 media_type=one.media_type,
                 origin=origin,
-                spec=one,
+                spec=names_as_written(one, values),
                 steps=steps[name],
                 messages=messages,
                 sharing=sharing_of(one.answers),

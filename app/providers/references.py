@@ -121,6 +121,8 @@ def _probe(raw: Tree, settings: Mapping[str, Tree]) -> Found:
 def _operation(operation: Tree, key: str, settings: Mapping[str, Tree]) -> Found:
     params = _tables(operation.get("params"))
     yield from _whens(params, f"{key}.params")
+    yield from _written(params, f"{key}.params", settings)
+    yield from _by_params(operation, key, params)
     yield from _callback(operation, key)
     for step in _STEPS:
         variants = list(_variants(operation.get(step), f"{key}.{step}"))
@@ -171,12 +173,14 @@ def _template(text: object, place: _Place) -> Found:
     except TemplateError as error:
         yield place.key, str(error)
         return
+    alone = place if len(parts) == 1 else replace(place, nested=False)
     for part in parts:
-        if isinstance(part, Reference) and part.as_path and not place.key.endswith(".url"):
-            yield place.key, f"refers to {part}, which only a url may"
-        alone = place if len(parts) == 1 else replace(place, nested=False)
-        if isinstance(part, Reference) and (reason := _reason_against(part, alone)):
-            yield place.key, reason
+        for one in part.each() if isinstance(part, Reference) else ():
+            if one.as_path and not place.key.endswith(".url"):
+                yield place.key, f"refers to {one}, which only a url may"
+            # What something else stands in for may be missing, wherever it is.
+            if reason := _reason_against(one, alone if one.otherwise is None else replace(alone, indispensable=False)):
+                yield place.key, reason
 
 
 def _reason_against(reference: Reference, place: _Place) -> str | None:
@@ -229,6 +233,25 @@ def _whens(values: Mapping[str, Tree], key: str, *, nested: bool = False) -> Fou
             siblings = {other: spec for other, spec in values.items() if other not in (name, PARAMS)}
             yield from _when(when, f"{key}.{name}.when", siblings, None)
         yield from _nested_whens(value, f"{key}.{name}")
+
+
+def _written(params: Mapping[str, Tree], key: str, settings: Mapping[str, Tree]) -> Found:
+    """The conditions under which parameters and fields keep the name that was used: they name settings."""
+    for name, one in params.items():
+        yield from _when(_table(one.get("as_written")), f"{key}.{name}.as_written", settings, None)
+        yield from _written(_tables(one.get("fields")), f"{key}.{name}.fields", settings)
+        yield from _written(_tables(_table(one.get("items")).get("fields")), f"{key}.{name}.items.fields", settings)
+
+
+def _by_params(operation: Tree, key: str, params: Mapping[str, Tree]) -> Found:
+    """The parameters by which a job chooses the part of a list."""
+    pages = [
+        (f"{at}.pages", _table(one.get("pages"))) for at, one in _variants(operation.get("results"), f"{key}.results")
+    ]
+    for at, table in (*pages, *_variants(operation.get("adopt"), f"{key}.adopt")):
+        for what, name in _table(table.get("by_params")).items():
+            if not isinstance(name, str) or params.get(name, {}).get("type") != "integer":
+                yield f"{at}.by_params.{what}", f"{name!r} is no parameter of type integer"
 
 
 def _nested_whens(value: Tree, key: str) -> Found:

@@ -14,12 +14,11 @@ from app.providers.faults import UnsendableError
 from app.providers.spec.steps import RequestSpec
 from app.providers.template import (
     Fixed,
-    Reference,
     always,
     compile_text,
     compile_tree,
-    parse_template,
     query_part,
+    references_in,
     url_part,
 )
 from app.providers.urls import resolve_url
@@ -114,8 +113,12 @@ def _from_handle(template: str, base_url: str, settings: Mapping[str, Json]) -> 
 
 def url_names(template: str) -> frozenset[str]:
     """The names of the parameters that a URL's template has."""
-    parts = parse_template(template)
-    return frozenset(part.name for part in parts if isinstance(part, Reference) and part.scope == "params")
+    return frozenset(one.name for one in references_in(template) if one.scope == "params")
+
+
+def path_names(template: str) -> frozenset[str]:
+    """The names of those that are several segments of it."""
+    return frozenset(one.name for one in references_in(template) if one.scope == "params" and one.as_path)
 
 
 def compile_headers(table: Mapping[str, str], settings: Mapping[str, Json]) -> BuildHeaders:

@@ -38,18 +38,22 @@ _LONGEST_LABEL = 255
 class Results:
     """The compiled table: exactly one of ``inline``, ``url``, ``listed``, ``pages`` and ``resolve`` is there.
 
+    ``head`` says that of an inline reply the status and header fields are the file, and not the body.
     ``label`` names the one file where it is inline, or where the provider's URL says little; it is empty where the
     spec leaves the name to the URL. ``listed`` reads the links from the reply that says ready, ``resolved`` the one
-    URL from the reply to ``resolve``, ``unresolved`` why it names none, and ``packed`` whether gzip has packed what is
-    there. ``csv`` says what ``pages`` are made of. ``headers`` go with every request for a file.
+    URL from the reply to ``resolve``, ``unresolved`` why it names none, ``packed`` whether gzip has packed what is
+    there, and ``trusts`` whether the credentials go to that URL. ``csv`` says what ``pages`` are made of. ``headers``
+    go with every request for a file.
     """
 
     inline: bool
+    head: bool
     url: BuildUrl | None
     listed: ReadLinks | None
     resolve: Build | None
     resolved: ReadUrl
     packed: Callable[[Reading], bool]
+    trusts: Callable[[Reading], bool]
     pages: PagedList | None
     csv: bool
     label: Callable[[Job], str]
@@ -63,20 +67,23 @@ class Results:
         """Whether the reply that says ready is, or names, the files."""
         return self.inline or self.listed is not None
 
-    def link(self, job: Job, url: str, *, gzip: bool = False) -> Link:
-        """A link to the job's one file."""
-        return Link(url, self.label(job) or _name_in(url), self.send_auth, gzip=gzip)
+    def link(self, job: Job, url: str, *, gzip: bool = False, send_auth: bool | None = None) -> Link:
+        """A link to the job's one file; ``send_auth`` is that of the spec where it is not given."""
+        send_auth = self.send_auth if send_auth is None else send_auth
+        return Link(url, self.label(job) or _name_in(url), send_auth, gzip=gzip)
 
 
 def compile_results(spec: ResultsSpec, base_url: str, settings: Mapping[str, Json], key: str) -> Results:
     """The compiled form of a ``results`` table; ``key`` is where it stands in the spec."""
     return Results(
         inline=spec.inline is not None,
+        head=spec.inline == "head",
         url=None if spec.url is None else compile_url(spec.url, base_url, settings),
         listed=_compile_listed(spec, base_url) if spec.files else None,
         resolve=None if spec.resolve is None else compile_request(spec.resolve, base_url, settings),
         resolved=_compile_resolved(spec.resolve, base_url),
         packed=_compile_packed(spec.resolve),
+        trusts=_compile_trusts(spec),
         pages=None if spec.pages is None else compile_pages(spec.pages, base_url, settings, f"{key}.pages"),
         csv=spec.pages is not None and spec.pages.join == "csv",
         label=_compile_label(spec, settings),
@@ -112,6 +119,14 @@ def _compile_unresolved(spec: ResolveSpec | None, base_url: str) -> Callable[[Re
 def _compile_packed(spec: ResolveSpec | None) -> Callable[[Reading], bool]:
     pick = compile_pick(() if spec is None else spec.gzip)
     return lambda reading: is_true(pick(reading))
+
+
+def _compile_trusts(spec: ResultsSpec) -> Callable[[Reading], bool]:
+    if spec.resolve is None or not spec.resolve.send_auth_if:
+        return lambda _reading: spec.send_auth
+    pick = compile_pick(spec.resolve.send_auth_if)
+    # What it finds is true, unless it says false itself.
+    return lambda reading: (found := pick(reading)) is not None and found is not False
 
 
 def _compile_listed(spec: ResultsSpec, base_url: str) -> ReadLinks:

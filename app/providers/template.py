@@ -1,13 +1,14 @@
 """Templates: ``${...}`` in the parsed tree of a spec, compiled once into functions of a job.
 
 A text that is nothing but one reference keeps the type of its value; in any other text values are written as JSON
-would write them. A value that is not there makes the whole text not there, and the key that it stands at is left out.
+would write them. A value that is not there makes the whole text not there, and the key that it stands at is left out;
+of several references between which ``|`` stands, as in ``${params.x|account.x}``, the first that has a value counts.
 Nothing is ever pasted into JSON text, and into a URL only percent-encoded.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 from urllib.parse import quote
 
@@ -19,11 +20,12 @@ from app.providers.faults import UnsendableError
 _REFERENCE = re.compile(r"\$\{([^{}]*)\}")
 _SAFE_SEGMENT = re.compile(r"[A-Za-z0-9_~-]+")
 PAGE = ("page.next", "page.number", "page.offset", "page.size")
-PAGE_COUNTERS = ("${page.number", "${page.offset")
-"""How references begin that differ from page to page."""
+PAGE_COUNTERS = frozenset({"page.number", "page.offset"})
+"""The scopes of references that differ from page to page."""
 _PLAIN = ("handle", "callback_url", "job.id", "intent.key", *PAGE)
 _SCOPES = ("params", "account")
 _PATH = ":path"
+_OR = "|"
 KNOWN = f"params.NAME, account.NAME, {', '.join(_PLAIN)}"
 
 
@@ -36,18 +38,23 @@ class Reference:
     """What stands between ``${`` and ``}``: a scope, and within ``params`` and ``account`` a name.
 
     ``as_path`` is said by ``:path`` at its end: in a URL the value is several segments, whose slashes stay.
+    ``otherwise`` is what counts where there is no value: the reference after the ``|``.
     """
 
     scope: str
     name: str = ""
     as_path: bool = False
+    otherwise: "Reference | None" = None
 
     def __str__(self) -> str:
         named = f"{self.scope}.{self.name}" if self.name else self.scope
         return f"${{{named}{_PATH if self.as_path else ''}}}"
 
-
-_CALLBACK_URL = Reference("callback_url")
+    def each(self) -> Iterator["Reference"]:
+        """This reference, and those that count where it has no value, in order."""
+        yield self
+        if self.otherwise is not None:
+            yield from self.otherwise.each()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,9 @@ def parse_template(text: str) -> tuple[str | Reference, ...]:
 
 
 def _reference(inner: str) -> Reference:
+    first, bar, rest = inner.partition(_OR)
+    if bar:
+        return replace(_reference(first.strip()), otherwise=_reference(rest.strip()))
     whole = inner.removesuffix(_PATH)
     scope, _, name = whole.partition(".")
     if scope in _SCOPES and name:
@@ -85,20 +95,31 @@ def _reference(inner: str) -> Reference:
     raise TemplateError(f"refers to ${{{inner}}}, which there is not (there are {KNOWN})")
 
 
+def references_in(text: str) -> Iterator[Reference]:
+    """Every reference in a text, alternatives included; none where the text is no template."""
+    try:
+        parts = parse_template(text)
+    except TemplateError:
+        return
+    for part in parts:
+        if isinstance(part, Reference):
+            yield from part.each()
+
+
 def names_callback(tree: object) -> bool:
     """Whether a text anywhere in a tree refers to the callback URL."""
-    return refers_to(tree, (str(_CALLBACK_URL),))
+    return refers_to(tree, {"callback_url"})
 
 
-def refers_to(tree: object, references: Sequence[str]) -> bool:
-    """Whether a text anywhere in a tree holds one of these references."""
+def refers_to(tree: object, scopes: Collection[str]) -> bool:
+    """Whether a text anywhere in a tree refers to one of these scopes, if only as an alternative."""
     match tree:
         case str():
-            return any(reference in tree for reference in references)
+            return any(one.scope in scopes for one in references_in(tree))
         case Mapping():
-            return any(refers_to(one, references) for one in tree.values())
+            return any(refers_to(one, scopes) for one in tree.values())
         case list() | tuple():
-            return any(refers_to(one, references) for one in tree)
+            return any(refers_to(one, scopes) for one in tree)
         case _:
             return False
 
@@ -200,6 +221,22 @@ def always(node: Node) -> Render:
 
 
 def _value_of(reference: Reference, settings: Mapping[str, Json]) -> Node:
+    first = _value_of_one(reference, settings)
+    if reference.otherwise is None:
+        return first
+    rest = _value_of(reference.otherwise, settings)
+    if isinstance(first, Fixed):
+        return rest if first.value is None else first
+    either = always(rest)
+
+    def value(job: Job, callback_url: str | None) -> Json:
+        found = first(job, callback_url)
+        return either(job, callback_url) if found is None else found
+
+    return value
+
+
+def _value_of_one(reference: Reference, settings: Mapping[str, Json]) -> Node:
     name = reference.name
     match reference.scope:
         case "account":
@@ -245,10 +282,12 @@ def url_part(text: str) -> str:
 def url_path(text: str) -> str:
     """A value as several segments of a URL's path: slashes stay, and each segment is what :func:`url_part` makes of it.
 
+    A slash at its beginning is left out: the path goes on behind the base URL either way.
+
     Raises:
         UnsendableError: a segment is empty or made of dots.
     """
-    return "/".join(map(url_part, text.split("/")))
+    return "/".join(map(url_part, text.removeprefix("/").split("/")))
 
 
 def query_part(text: str) -> str:

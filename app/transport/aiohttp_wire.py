@@ -211,8 +211,9 @@ class _Exchange:
     async def read(self, limit: int) -> tuple[bytes, bool]:
         """See :class:`app.transport.wire.RawReply`."""
         content = self._response.content
-        codings = content_codings(self.headers)
-        # What cannot be undone stays as it came: its status may still be of use.
+        # A reply to HEAD has the fields of the body that it leaves out (RFC 9110, section 9.3.2). What cannot be
+        # undone stays as it came: its status may still be of use.
+        codings = () if self._request.method == "HEAD" else content_codings(self.headers)
         unpacking = unpacking_of(codings if can_be_undone(codings) else (), limit)
         pieces: list[bytes] = []
         size = 0

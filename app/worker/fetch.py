@@ -213,6 +213,8 @@ class Fetcher:
         Returns:
             ``Stored``, or why the reply is no file or could not be kept.
         """
+        if inline.content is not None:
+            return await self._land_content(job, operation, inline, inline.content, url)
         link = Link(url, inline.label)
         # What the reply calls itself names the file; what it has to be is for the spec to say.
         key = self._key(job, operation, replace(link, media_type=inline.media_type), 0, 1)
@@ -222,6 +224,24 @@ class Fetcher:
             return got
         artifact = artifact_of(
             self._clock.now(), link, got.landed, number=0, key=key, media_type=got.media_type, identity=identity
+        )
+        self._narrator.landed(job, artifact, 0)
+        return await self._complete(job, [artifact], inline.status, clear=job.fetches > 0)
+
+    async def _land_content(
+        self, job: Job, operation: BoundOperation, inline: o.Inline, content: bytes, url: str
+    ) -> o.Outcome:
+        """Land what was made of a reply's head: there is no body to look at."""
+        media_type = inline.media_type or operation.media_type
+        link = Link(url, inline.label, media_type=media_type)
+        key = self._key(job, operation, link, 0, 1)
+        (identity,) = identities((Link("", inline.label),), job.submits)
+        try:
+            stored = await self._storage.put(key, content)
+        except StorageError as error:
+            return storage_failure(error)
+        artifact = artifact_of(
+            self._clock.now(), link, stored, number=0, key=key, media_type=media_type, identity=identity
         )
         self._narrator.landed(job, artifact, 0)
         return await self._complete(job, [artifact], inline.status, clear=job.fetches > 0)

@@ -354,7 +354,7 @@ class Lane:
 
     def _record(self, visit: Visit, outcome: o.Outcome) -> None:
         """Hand what a step learned to the recorder, with the files that have landed."""
-        policy, now = visit.operation.policy, self._clock.now()
+        policy, now = visit.operation.policy_of(visit.job), self._clock.now()
         try:
             update = advance(visit.job, outcome, policy, now, self._rand)
         except IllegalOutcomeError as error:

@@ -155,7 +155,7 @@ class Walk:
                 digest, joined, before = _digest_of(whole), CsvPage(so_far), so_far.records
                 if circle.repeats(page, (digest,)):
                     # It holds as many records as the one before it, and none of them is written again.
-                    return Listed((digest,), page, ends=False if pages.is_full(held) else None)
+                    return Listed((digest,), page, ends=False if pages.is_full(self._job, held) else None)
                 try:
                     whole.seek(0)
                     while piece := whole.read(_PIECE_BYTES):
@@ -165,7 +165,7 @@ class Walk:
                     return o.Refused(str(error))
             await file.write(left)
             held = so_far.records - before
-            after = pages.after(page, head, held)
+            after = pages.after(self._job, page, head, held)
             return after if isinstance(after, o.Refused) else Listed((digest,), after)
 
         circle = _Circle()

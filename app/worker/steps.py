@@ -198,7 +198,7 @@ class Stepper:
             read = partial(operation.read_submit, job, begun.reply, self._clock.now())
             outcome = self._weighed(visit, begun.reply, await in_time(len(begun.reply.body), read))
             if not isinstance(outcome, o.Inline):
-                return outcome
+                return await self._fetcher.land_nothing(job, outcome) if isinstance(outcome, o.Empty) else outcome
             return await land_answer(self._fetcher, visit, request, outcome, begun)
 
     async def _submitted(

@@ -67,7 +67,7 @@ def _tell(
         host = CopernicaLogin(clock=clock, access_token=_ACCESS_TOKEN, variants=login, port=_LOGIN_PORT)
         api = CopernicaEmulator(clock=clock, login=host, variants=CopernicaVariants(**variants), port=_API_PORT)
         servers.append(api)
-        return [api, host], lambda: account_of(api, **(settings or {}))
+        return [api, host], lambda: account_of(api, **{"form": "status", **(settings or {})})
 
     async def told(stage: Stage) -> T:
         (api,) = servers

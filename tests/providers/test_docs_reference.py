@@ -52,6 +52,7 @@ from app.providers.spec.steps import (
     FileRule,
     FilesSpec,
     PageRule,
+    PagesByParams,
     PageSpec,
     PagesSpec,
     PollRule,
@@ -92,7 +93,7 @@ MODELS: Mapping[str, Mapping[str, tuple[type[BaseModel], ...]]] = {
     "A request": {"": (RequestSpec,)},
     "`submit`": {"": (SubmitSpec,)},
     "`adopt`": {"": (AdoptSpec,)},
-    "Pages": {"": (PageSpec,)},
+    "Pages": {"": (PageSpec,), "by_params.": (PagesByParams,)},
     "`poll`": {"": (PollSpec,), "progress.": (ProgressSpec,), "retry_after.": (RetryAfterSpec,)},
     "A rule": {"": (RuleSpec,), "header.": (HeaderMatch,)},
     "`results`": {"": (ResultsSpec,), "resolve.": (ResolveSpec,), "pages.": (PagesSpec,)},
@@ -194,7 +195,14 @@ def test_the_reference_tells_every_permitted_word(section: str) -> None:
         for model in models:
             for field in model.model_fields.values():
                 for word in _words_in(field.annotation):
-                    assert f"`{word}`" in REFERENCE[section] or word in ("GET", "POST", "PUT", "PATCH", "DELETE")
+                    assert f"`{word}`" in REFERENCE[section] or word in (
+                        "GET",
+                        "HEAD",
+                        "POST",
+                        "PUT",
+                        "PATCH",
+                        "DELETE",
+                    )
 
 
 @pytest.mark.parametrize("model", RULES)

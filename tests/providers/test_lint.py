@@ -119,7 +119,7 @@ def test_a_sound_spec_has_no_fault() -> None:
         ),
         pytest.param(
             changed(REQUEST, REQUEST + '\nmethod = "FETCH"'),
-            "operations.report.submit.method: must be 'GET', 'POST', 'PUT', 'PATCH' or 'DELETE'",
+            "operations.report.submit.method: must be 'GET', 'HEAD', 'POST', 'PUT', 'PATCH' or 'DELETE'",
             id="method",
         ),
         pytest.param(
@@ -275,7 +275,7 @@ def test_a_sound_spec_has_no_fault() -> None:
                 'resolve = { url = "/reports/${handle}/file", link = "url", when = { params.kind = "a" } }',
             ),
             "operations.report.results.resolve.when: unknown key (there are: form, gzip, headers, json, link, method, "
-            "query, url)",
+            "query, send_auth_if, url)",
             id="when inside a variant",
         ),
         pytest.param(

@@ -24,8 +24,9 @@ IN = "operations.report.params"
         ),
         pytest.param(
             PARAMS + 'p = { help = "x", type = "object", fields = { a = { help = "y", typ = 1 } } }\n',
-            f"{IN}.p.fields.a.typ: unknown key (there are: aliases, also, any_case, contains, counted, default, enum, "
-            "example, excludes, fields, help, items, max_items, max_length, pattern, required, type, when)",
+            f"{IN}.p.fields.a.typ: unknown key (there are: aliases, also, any_case, as_written, contains, counted, "
+            "default, enum, example, excludes, fields, help, items, max_items, max_length, more, pattern, required, "
+            "type, when)",
             id="unknown key inside",
         ),
         pytest.param(

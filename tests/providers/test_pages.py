@@ -165,8 +165,8 @@ def test_csv_tells_its_pages_by_headers() -> None:
     assert (reader.csv, reader.label, reader.media_type) == (True, "report", "text/csv")
     assert reader.told(job_with(None), reply_of(200, b"a,b\n"), NOW) is None
     assert isinstance(reader.told(job_with(None), reply_of(200, b"\n <!DOCTYPE html>"), NOW), Retry)
-    assert reader.after(Page(), reply_of(200, b"", next="x"), 7) == Page(2, 7, "x")
-    assert reader.after(Page(), reply_of(200, b""), 7) is None
+    assert reader.after(job_with(None), Page(), reply_of(200, b"", next="x"), 7) == Page(2, 7, "x")
+    assert reader.after(job_with(None), Page(), reply_of(200, b""), 7) is None
 
 
 EXAMPLES = """

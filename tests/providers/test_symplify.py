@@ -53,7 +53,7 @@ def test_the_submit_that_the_documentation_shows() -> None:
     request = operation.submit(job_with(None, params))
     assert (request.method, request.url, request.fresh) == ("POST", f"{REST}/batches/exports/statistics", True)
     assert dict(request.headers) == {"content-type": "application/json", "Accept": "application/json"}
-    assert json.loads(request.body or b"") == {"exportType": "OPENS", "period": "LAST_2_WEEKS"}
+    assert json.loads(request.body or b"") == {"exportType": "OPENED", "period": "LAST_2_WEEKS"}
     assert "t-canary" not in repr(request)
 
 

@@ -132,10 +132,11 @@ def test_dots_are_no_segment(value: str) -> None:
 
 
 def test_a_path_keeps_its_slashes() -> None:
-    """With ``:path`` a value is several segments; each is still percent-encoded, and none can be empty or dots."""
+    """``:path`` makes several segments: each is percent-encoded, none is empty or dots; a first slash is left out."""
     request = _built({"url": "/a/${params.x:path}/${handle:path}"}, {"x": "b c/d?/e"}, handle="jobs/7")
     assert request.url == f"{BASE}/a/b%20c/d%3F/e/jobs/7"
-    for value in ("b/../c", "b//c", "/b", "b/", "b/./c", ""):
+    assert _built({"url": "/a/${params.x:path}"}, {"x": "/b/c"}).url == f"{BASE}/a/b/c"
+    for value in ("b/../c", "b//c", "//b", "/", "b/", "b/./c", ""):
         with pytest.raises(UnsendableError, match="cannot be a part of a URL"):
             _built({"url": "/a/${params.x:path}"}, {"x": value})
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from app.clock import Clock
 from app.emulators.catalogue.entry import Account, Entry, Served, Wish
 from app.emulators.files import FileHost
-from app.emulators.symplify import SymplifyEmulator
+from app.emulators.symplify import SymplifyEmulator, SymplifyVariants, UrlForm
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class Options:
     rows: Annotated[int, Field(ge=0, description="How many rows one has.")] = 500
     link_ttl_s: Annotated[float, Field(description="How long a signed URL is good for.")] = 300.0
     customer_id: Annotated[str, Field(description="The customer that the API knows.")] = "5004"
+    url: Annotated[UrlForm, Field(description="How the URL of a result is written.")] = UrlForm.PLAIN
     token: Annotated[str, Field(description="The token that it wants.")] = "emulated-token"  # noqa: S105  # of an emulator
 
 
@@ -33,6 +34,7 @@ def _build(clock: Clock, port: int, options: Options) -> Served:
         build_s=options.build_s,
         link_ttl_s=options.link_ttl_s,
         rows=options.rows,
+        variants=SymplifyVariants(url=options.url),
         port=port,
     )
     wish = Wish("statistics", {"export_type": "OPENS", "period": "LAST_DAY"}, "OPENS")

@@ -137,7 +137,7 @@ Codes: TypeAlias = OneOrMore[Code]
 class PickSpec(Table):
     """Where a value stands in a reply: exactly one source, narrowed by a regex. Plain text is a JMESPath expression.
 
-    Of a regex the first group counts, or the whole match where it has none.
+    Of a regex the first group counts, or the whole match where it has none. ``bare`` comes before the regex.
     """
 
     expression: Expression | None = Field(default=None, alias="json", description="JMESPath on the JSON body")
@@ -147,6 +147,7 @@ class PickSpec(Table):
     code: Literal[True] | None = Field(default=None, description="the HTTP status code")
     regex: Regex | None = Field(default=None, description="the part of json, header or code that is meant")
     excludes: Regex | None = Field(default=None, description="a regex; a value that it matches as a whole is none")
+    bare: bool = Field(default=False, description="without byte order mark, blanks and quotation marks around it")
 
     @model_validator(mode="before")
     @classmethod

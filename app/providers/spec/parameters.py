@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from app.domain.jsonvalue import Json
-from app.providers.spec.fields import Items, Text, UnfitError
+from app.providers.spec.fields import Items, Text, UnfitError, When
 from app.providers.spec.scalars import free, parsed
 from app.providers.spec.tables import find_missing, find_out_of_place, find_unknown, fit, given
 from app.providers.spec.values import Problems, ValueSpec
@@ -24,7 +24,9 @@ class Parameter(ValueSpec):
     default: JsonValue = None
     example: JsonValue = Field(default=None, description="the value in the spec's own examples")
     aliases: Mapping[str, str] = Field(default={}, description="other spellings of permitted values")
+    more: bool = Field(default=False, description="values that enum does not have are sent, too, with a warning")
     also: Items[FieldName] = Field(default=(), description="other names under which it may be given")
+    as_written: When = Field(default={}, description="account settings under which it keeps the name that was used")
     fields: Mapping[FieldName, "Parameter"] = Field(default={}, description="of an object: what may stand in it")
     items: "Item | None" = Field(default=None, description="of an array: what each of its items is")
     max_items: int | None = Field(default=None, ge=1, description="of an array")
@@ -67,6 +69,23 @@ class Parameter(ValueSpec):
         find_missing(self.fields, fitted, at, problems)
         return fitted.values
 
+    def unlisted(self, value: Json, at: str) -> Problems:
+        """The checked values, here and inside, that are used although ``enum`` does not have them: where, and what."""
+        if isinstance(value, Mapping):
+            inside = ((self.fields.get(name), one, f"{at}.{name}") for name, one in value.items())
+        elif isinstance(value, list):
+            inside = ((self.items, one, f"{at}[{number}]") for number, one in enumerate(value))
+        elif isinstance(value, str) and self.more and value not in self.enum:
+            return [
+                (at, f"{value!r} is none of the values that are known ({', '.join(self.enum)}); it is sent as it is")
+            ]
+        else:
+            return []
+        return [found for spec, one, path in inside if spec is not None for found in spec.unlisted(one, path)]
+
+    def _unlisted(self, text: str) -> str:
+        return text if self.more and text.strip() else super()._unlisted(text)
+
     def _spellings(self) -> dict[str, str]:
         return {alias.strip().casefold(): value for alias, value in self.aliases.items()} | super()._spellings()
 
@@ -80,6 +99,14 @@ class Parameter(ValueSpec):
         if self.type != "array" and (self.items is not None or self.max_items is not None):
             raise UnfitError("items and max_items are for arrays")
         check_names(self.fields, "fields")
+        return self
+
+    @model_validator(mode="after")
+    def _written_names_are_apart(self) -> Self:
+        if self.more and not self.enum:
+            raise UnfitError("more goes beyond the values of enum, and there is no enum")
+        if self.as_written and (not self.also or self.required or self.default is not None):
+            raise UnfitError("as_written is for a parameter with also, that is not required and has no default")
         return self
 
     @model_validator(mode="after")

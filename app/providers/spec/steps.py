@@ -11,6 +11,7 @@ from app.providers.spec.fields import (
     Expression,
     HeaderMatch,
     Items,
+    Name,
     OneOrMore,
     Picks,
     PickSpec,
@@ -51,7 +52,7 @@ class RequestSpec(Table):
     ``headers``, ``json`` or ``form`` whose value has nothing to substitute is left out.
     """
 
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     url: UrlTemplate
     query: Mapping[str, Scalar] = {}
     headers: Mapping[SentHeaderName, str] = {}
@@ -62,8 +63,8 @@ class RequestSpec(Table):
     def _sendable(self) -> Self:
         if self.body is not None and self.form is not None:
             raise ValueError("a request has either json or form")
-        if self.method == "GET" and (self.body is not None or self.form is not None):
-            raise ValueError("a GET request has no body")
+        if self.method in ("GET", "HEAD") and (self.body is not None or self.form is not None):
+            raise ValueError(f"a {self.method} request has no body")
         return self
 
 
@@ -108,7 +109,9 @@ class RuleSpec(ConditionsSpec):
         return self
 
 
-SubmitEffect = Literal["accepted", "ready", "duplicate", "refused", "throttled", "unauthorized", "unsent", "unknown"]
+SubmitEffect = Literal[
+    "accepted", "ready", "empty", "duplicate", "refused", "throttled", "unauthorized", "unsent", "unknown"
+]
 PollEffect = Literal[
     "pending",
     "running",
@@ -212,7 +215,8 @@ class RetryAfterSpec(PickSpec):
 class SubmitSpec(RequestSpec, Variant):
     """How a remote job is made. Without ``handle`` a rule must say when the reply is the result itself."""
 
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "POST"
+    repeatable: bool | None = Field(default=None, description="of this variant, where it differs from the operation")
     handle: Picks = ()
     rules: Items[SubmitRule] = ()
 
@@ -233,6 +237,19 @@ class ResolveSpec(RequestSpec):
 
     link: Picks = Field(min_length=1)
     gzip: Picks = Field(default=(), description="true where gzip may have packed the file; it lands unpacked")
+    send_auth_if: Picks = Field(default=(), description="what decides in place of send_auth, where it finds something")
+
+
+class PagesByParams(Table):
+    """Parameters of the operation, by name, by which the caller of a job chooses the part of a list.
+
+    Each counts only where the job has it.
+    """
+
+    size: Name | None = Field(default=None, description="items of a full page, in place of size")
+    number: Name | None = Field(default=None, description="the number of the first page")
+    offset: Name | None = Field(default=None, description="how many items are left out before the first page")
+    one_page: Name | None = Field(default=None, description="where the job has it, one page is the whole list")
 
 
 class PageSpec(RequestSpec):
@@ -249,6 +266,7 @@ class PageSpec(RequestSpec):
     next_url: Picks = Field(default=(), description="the URL of the next page, absolute or relative")
     last: Expression | None = Field(default=None, description="JMESPath that is true on the last page")
     last_values: Items[Text] = Field(default=(), description="values of next that mean that there is none")
+    by_params: PagesByParams = Field(default=PagesByParams(), description="what the caller of a job may choose")
     rules: Items[PageRule] = ()
 
     @model_validator(mode="after")
@@ -303,7 +321,7 @@ class ResultsSpec(Variant):
     """Where the files are.
 
     ``inline`` in the reply just read, at a fixed ``url``, in lists, in ``pages`` that are joined, or asked for by a
-    request.
+    request. ``inline = "head"`` lands the status and the header fields of that reply, as JSON.
 
     ``send_auth`` says whether the account's credentials go with the download, which they do to the provider's own
     origin only; with ``files`` it may be a JMESPath expression on the reply. ``label`` names the one file. ``headers``
@@ -311,7 +329,7 @@ class ResultsSpec(Variant):
     go only those that say nothing of the account, such as Accept.
     """
 
-    inline: Literal[True] | None = None
+    inline: Literal[True, "head"] | None = None
     url: UrlTemplate | None = None
     files: OneOrMore[FilesSpec] = ()
     pages: PagesSpec | None = None

@@ -73,9 +73,12 @@ class ValueSpec(Variant):
         if not self.enum:
             return text
         spellings = self._spellings()
-        if (found := spellings.get(text.strip().casefold())) is None:
-            raise UnfitError(f"{text!r} is not permitted (permitted: {', '.join(self.enum)})")
-        return found
+        found = spellings.get(text.strip().casefold())
+        return self._unlisted(text) if found is None else found
+
+    def _unlisted(self, text: str) -> str:
+        """What is used in place of a text that ``enum`` does not have; raises ``UnfitError`` where it is refused."""
+        raise UnfitError(f"{text!r} is not permitted (permitted: {', '.join(self.enum)})")
 
     def _check_length(self, text: str) -> None:
         if self.max_length is None:

@@ -1,0 +1,160 @@
+"""What the documents of the APIs show besides the usual way: each shown by an emulator, and taken by the product."""
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from app.clock import Clock
+from app.domain.job import State
+from app.emulators.catalogue import copernica, oneall, socialgateway, symplify
+from app.emulators.catalogue.entry import Account
+from app.emulators.copernica import CopernicaEmulator, CopernicaVariants, IdentifierPlace
+from app.emulators.copernica_login import CopernicaLogin
+from app.emulators.faults import Fault, FaultKind
+from app.emulators.files import FileHost
+from app.emulators.oneall import OneAllEmulator, OneAllVariants
+from app.emulators.server import EmulatedServer
+from app.emulators.socialgateway import SocialGatewayEmulator
+from app.emulators.symplify import SymplifyEmulator, SymplifyVariants, UrlForm
+from tests.apis.shareprogress_story import NEW_PAGE, tell
+from tests.apis.shareprogress_story import Told as ShareProgressTold
+from tests.apis.stage import Stage, on_stage
+
+_SECRET: Final = "canary-secret-7d1c"
+
+
+def _copernica(
+    template: Path, story: Callable[[Stage, CopernicaEmulator], Awaitable[None]], auth: str = "login", **variants: Any
+) -> None:
+    made: list[CopernicaEmulator] = []
+
+    def build(clock: Clock) -> tuple[list[EmulatedServer], Callable[[], Account]]:
+        login = CopernicaLogin(clock=clock, access_token=_SECRET, port=5)
+        made.append(CopernicaEmulator(clock=clock, login=login, variants=CopernicaVariants(**variants), port=4))
+        return [made[0], login], lambda: copernica.account_of(made[0], auth=auth)
+
+    on_stage(template, build, lambda stage: story(stage, made[0]))
+
+
+@pytest.mark.parametrize("place", [IdentifierPlace.SEE_OTHER, IdentifierPlace.SEE_OTHER_LOCATION])
+def test_a_303_that_names_the_request(template: Path, place: IdentifierPlace) -> None:
+    """It has been taken: one request, and its data lands the documented way."""
+
+    async def story(stage: Stage, api: CopernicaEmulator) -> None:
+        async with stage.daemon():
+            job = await stage.run("subprofile_data", {"id": "17"})
+        assert (job.state, job.submits, len(api.requests)) == (State.SUCCEEDED, 1, 1)
+        assert {asked.route for asked in api.asked} == {"create", "bare"}
+
+    _copernica(template, story, identifier=place)
+
+
+@pytest.mark.parametrize("auth", ["bearer", "query"])
+def test_the_access_token_itself(template: Path, auth: str) -> None:
+    """Without a login; it shows in no log, no database and no file's name."""
+
+    async def story(stage: Stage, api: CopernicaEmulator) -> None:
+        async with stage.daemon():
+            job = await stage.run("subprofile_data", {"id": "17", "report": "jane@example.org"})
+        assert job.state is State.SUCCEEDED
+        assert (api.login.asked, api.requests[0].report) == ([], "jane@example.org")
+
+    _copernica(template, story, auth, direct=True)
+
+
+@pytest.mark.parametrize("route", ["create", "bare"])
+def test_an_error_that_comes_as_200(template: Path, route: str) -> None:
+    """The job ends with its message, in every step."""
+
+    async def story(stage: Stage, api: CopernicaEmulator) -> None:
+        api.faults.add(route, Fault(FaultKind.ERROR_STATUS, text="this customer has left"))
+        async with stage.daemon():
+            job = await stage.run("subprofile_data", {"id": "17"})
+        assert (job.state, job.submits) == (State.FAILED, 1)
+        assert "this customer has left" in (job.reason or "")
+
+    _copernica(template, story)
+
+
+def test_a_list_without_pagination(template: Path) -> None:
+    """As OneAll's document shows it: the list is read to its end, and a page of it is a page."""
+    made: list[OneAllEmulator] = []
+
+    def build(clock: Clock) -> tuple[list[EmulatedServer], Callable[[], Account]]:
+        variants = OneAllVariants(pagination=False)
+        made.append(OneAllEmulator(clock=clock, public_key="p", private_key=_SECRET, variants=variants, port=4))
+        return [made[0]], lambda: oneall.account_of(made[0])
+
+    async def story(stage: Stage) -> None:
+        tokens = [made[0].make(f"message-{number}").token for number in range(7)]
+        async with stage.daemon():
+            whole = await stage.run("snapshots")
+            page = await stage.run("snapshots", {"page": 2, "entries_per_page": 3, "order_direction": "desc"})
+            read = await stage.run("snapshot_read", {"token": tokens[0]})
+            gone = await stage.run("snapshot_delete", {"token": tokens[0]})
+        listed: Any = [await stage.json_of(whole), await stage.json_of(page)]
+        told = [[entry["sharing_analytics_snapshot_token"] for entry in entries] for entries in listed]
+        assert told == [tokens, tokens[::-1][3:6]]
+        assert (read.state, gone.state, made[0].snapshots[0].deleted) == (State.SUCCEEDED, State.SUCCEEDED, True)
+
+    on_stage(template, build, story)
+
+
+@pytest.mark.parametrize("form", UrlForm)
+def test_the_url_of_a_result(template: Path, form: UrlForm) -> None:
+    """However it is written, Symplify's file lands, and OPENED is sent as it was given."""
+    made: list[SymplifyEmulator] = []
+
+    def build(clock: Clock) -> tuple[list[EmulatedServer], Callable[[], Account]]:
+        files = FileHost(clock=clock, secrets=[_SECRET], port=5)
+        variants = SymplifyVariants(url=form)
+        made.append(SymplifyEmulator(clock=clock, files=files, token=_SECRET, variants=variants, port=4))
+        return [made[0], files], lambda: symplify.account_of(made[0])
+
+    async def story(stage: Stage) -> None:
+        async with stage.daemon():
+            job = await stage.run("statistics", {"export_type": "OPENED"})
+        assert job.state is State.SUCCEEDED
+        assert json.loads(made[0].asked[0].body)["exportType"] == "OPENED"
+
+    on_stage(template, build, story)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_a_change_of_a_resource(template: Path, method: str) -> None:
+    """Made once; one whose reply is lost is left to a person, also by a daemon that dies in the middle."""
+    made: list[SocialGatewayEmulator] = []
+
+    def build(clock: Clock) -> tuple[list[EmulatedServer], Callable[[], Account]]:
+        made.append(
+            SocialGatewayEmulator(clock=clock, user_name="api", api_key=f"{_SECRET}-key", password=_SECRET, port=4)
+        )
+        return [made[0]], lambda: socialgateway.account_of(made[0])
+
+    async def story(stage: Stage) -> None:
+        async with stage.daemon():
+            job = await stage.run("resource", {"path": "segment/7", "method": method})
+            assert (job.state, made[0].actions) == (State.SUCCEEDED, ["segment/7"])
+            made[0].faults.add("action", Fault(FaultKind.RESET_AFTER))
+            lost = await stage.run("resource", {"path": "segment/8", "method": method})
+        assert (lost.state, made[0].actions) == (State.PARKED, ["segment/7", "segment/8"])
+
+    on_stage(template, build, story)
+
+
+def test_a_template_that_is_not_in_the_document(template: Path) -> None:
+    """It is sent as it was given; the log warns of it, and of no template that is known."""
+
+    async def story(told: ShareProgressTold) -> None:
+        async with told.stage.daemon():
+            new = await told.stage.run("button_create", {**NEW_PAGE, "button_template": "sp_wa_large"})
+            await told.stage.run("button_create", {**NEW_PAGE, "button_template": "SP_FB_small"})
+        assert new.state is State.SUCCEEDED
+        assert json.loads(told.api.asked[0].body)["button_template"] == "sp_wa_large"
+        (warned,) = told.stage.events("job.warned")
+        assert (warned["key"], warned["level"], warned["job"]) == ("button_template", "warning", new.id)
+
+    tell(template, story, templates=("sp_wa_large",))

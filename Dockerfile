@@ -11,19 +11,21 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
 WORKDIR /src
 
 # What changes rarely comes first, so that a change of the code rebuilds little.
-COPY config/locks/build.txt config/locks/runtime.txt config/locks/
+COPY config/locks/release.txt config/locks/runtime.txt config/locks/
 RUN python -m venv /opt/build \
- && /opt/build/bin/pip install --require-hashes -r config/locks/build.txt \
+ && /opt/build/bin/pip install --require-hashes -r config/locks/release.txt \
  && python -m venv /opt/venv \
  && /opt/venv/bin/pip install --require-hashes -r config/locks/runtime.txt
 
 COPY pyproject.toml README.md LICENSE ./
+COPY config/bill-of-materials.sh config/
 COPY app app
 COPY migrations migrations
 # Nothing is installed in a container that runs, so pip stays behind. The check finds a lock that lacks something.
 RUN /opt/build/bin/python -m hatchling build --target wheel \
  && /opt/venv/bin/pip install --no-deps --no-index dist/*.whl \
  && /opt/venv/bin/pip check \
+ && config/bill-of-materials.sh /opt/build/bin/cyclonedx-py /opt/venv/share/sbom/tidewaiter.cdx.json \
  && /opt/venv/bin/pip uninstall --yes pip
 
 

@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lies check fmt lint types arch bench docs docs-events docs-config docs-metrics man lock build image clean
+.PHONY: help demo test lies check fmt lint types arch bench docs docs-events docs-config docs-metrics man lock build audit image clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,8 +59,14 @@ docs-metrics: .venv/runtime.stamp ## Write docs/metrics.md from the catalogue of
 man: .venv/runtime.stamp ## Write the manual page from the help of the commands
 	$(BIN)/python -m app.cli.manual > docs/man/tidewaiter.1
 
-build: .venv/runtime.stamp ## Build the wheel in dist/
-	$(BIN)/python -m hatchling build --target wheel
+# The same commit gives the same bytes: every time in the wheel and in the bill of materials is the commit's.
+build: .venv/release.stamp ## Build the wheel and its bill of materials (CycloneDX) in dist/
+	@export SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 1577836800) && set -x && \
+	$(BIN)/python -m hatchling build --target wheel && \
+	config/bill-of-materials.sh $(BIN)/cyclonedx-py dist/tidewaiter.cdx.json
+
+audit: .venv/release.stamp ## Ask the OSV database what is known against the locked libraries
+	PIP_AUDIT=$(BIN)/pip-audit config/audit.sh
 
 image: ## Build the container image, with docker, podman or buildah
 	config/deploy/build-image.sh
@@ -77,7 +83,8 @@ lock: .venv/bin/pip ## Write the lock files from pyproject.toml
 	} && \
 	compile pyproject.toml --group dev --output-file $(LOCKS)/dev.txt && \
 	compile pyproject.toml --extra object --constraint $(LOCKS)/dev.txt --output-file $(LOCKS)/runtime.txt && \
-	compile --group build --constraint $(LOCKS)/dev.txt --output-file $(LOCKS)/build.txt
+	compile --group build --constraint $(LOCKS)/dev.txt --output-file $(LOCKS)/build.txt && \
+	compile --group release --constraint $(LOCKS)/dev.txt --output-file $(LOCKS)/release.txt
 
 clean: ## Remove the environment and everything that was built
 	rm -rf .venv dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
@@ -96,6 +103,10 @@ clean: ## Remove the environment and everything that was built
 .venv/runtime.stamp: pyproject.toml $(LOCKS)/build.txt $(LOCKS)/runtime.txt | .venv/bin/pip
 	$(INSTALL) --require-hashes -r $(LOCKS)/build.txt -r $(LOCKS)/runtime.txt
 	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/release.stamp: $(LOCKS)/release.txt .venv/runtime.stamp
+	$(INSTALL) --require-hashes -r $(LOCKS)/release.txt
 	@touch $@
 
 .venv/dev.stamp: $(LOCKS)/dev.txt .venv/runtime.stamp

@@ -121,8 +121,9 @@ _EVENTS = (
         **_STEP, "state_from": "state before", "outcome": "what the step learned", "handle": "name of the remote job",
         **_REASON, "polls": "polls so far", "due_in_s": "seconds until the next step",
     }),
-    Event("job.troubled", "info", "A step failed in passing; the job goes on.", {
-        **_STEP, "outcome": "what the step learned", **_REASON, "failures": "consecutive failures",
+    Event("job.troubled", "info", "A step did not bring its job on, for a new reason; the job goes on in its state.", {
+        **_STEP, "outcome": "what the step learned; Throttled and the like charge the job nothing", **_REASON,
+        "failures": "consecutive failures",
         "due_in_s": "seconds until the next step",
     }),
     Event("job.unmapped", "warning", "The provider gave a reply that no rule of the spec speaks of; polling goes on.", {
@@ -155,6 +156,9 @@ _EVENTS = (
     Event("file.landed", "info", "A file is durable under its final name.", {
         **_JOB, "key": "path below the storage's folder or URL", "bytes": "size", "sha256": "checksum",
         "resumed_from": "bytes that an earlier download had left",
+    }),
+    Event("file.digest_unread", "error", "An announced digest cannot be read: the spec picks something else.", {
+        **_JOB, "label": "name that the provider gives the file", **_REASON,
     }),
     Event("artifact.unreadable", "error", "A landed file is not what it was, or cannot be read; who asked was told.", {
         "job": "job number", "key": "path below the storage's folder or URL", **_REASON,

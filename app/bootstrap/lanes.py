@@ -82,6 +82,7 @@ def lane_maker(bound: Bound, shared: Shared) -> Callable[[LaneRow, Hold], Lane]:
             private_ok=settings.allow_private,
             body_limit=_BODY_LIMIT,
             timeouts=Timeouts(),
+            may_send=hold.held,
             on_reply=LimitWatch(
                 account.limit_headers, budget, lane=hold.lane, account=account.name, clock=clock, log=log
             ),

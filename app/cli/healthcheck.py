@@ -7,13 +7,13 @@ is written plainly, and by the loader otherwise.
 import http.client
 import json
 import os
-import tomllib
 from typing import Any, Final
 
 import click
 
 from app.cli.errors import CommandError, ExitCode
 from app.cli.session import Session, config_option, example, pass_session
+from app.toml_file import TomlError, parse, read_text
 
 _VARIABLE: Final = "TIDEWAITER__HTTP__LISTEN"
 _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # where one listens, and where one asks
@@ -80,8 +80,8 @@ def _plainly_written(session: Session) -> str | None:
     if path is None:
         return None
     try:
-        table = tomllib.loads(path.read_text("utf-8")).get("http", {})
-    except (OSError, ValueError):
+        table = parse(read_text(path)).get("http", {})
+    except TomlError:
         return None  # the loader says what is wrong
     listen = table.get("listen") if isinstance(table, dict) else None
     return listen if isinstance(listen, str) else None

@@ -4,7 +4,6 @@ Whoever presses the tabulator waits, and may not be allowed to read the secrets 
 reads the files as they are, without checking them and without the environment; what cannot be read offers nothing.
 """
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -16,6 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from app.cli.session import Session
+from app.toml_file import parse, read_text
 
 _BOOLEAN: Final = ("true", "false")
 
@@ -124,8 +124,8 @@ def _folders(context: click.Context) -> Iterator[Path]:
 def _content(file: Path | Traversable) -> Mapping[str, Any]:
     """What a TOML file says; nothing where it cannot be read."""
     try:
-        return tomllib.loads(file.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return parse(read_text(file) if isinstance(file, Path) else file.read_text("utf-8"))
+    except (OSError, ValueError):
         return {}
 
 

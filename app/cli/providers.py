@@ -13,13 +13,14 @@ from app.cli.errors import CommandError, ExitCode
 from app.cli.output import show_json, show_table, table
 from app.cli.session import Session, config_option, debug_option, example, pass_session
 from app.providers.examples import run_examples, uncovered_rules
-from app.providers.faults import SpecError
+from app.providers.faults import Fault, SpecError
 from app.providers.lint import lint, read_spec
 from app.providers.provider import Provider
 from app.providers.registry import Registry
 from app.providers.spec.parameters import Parameter
 from app.providers.spec.provider import spec_schema
 from app.providers.spec.values import Setting, ValueSpec
+from app.toml_file import TomlError, read_text
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -133,7 +134,10 @@ def _provider(session: Session, what: str) -> Provider:
     path = Path(what)
     if not path.is_file():
         return _registry(session).get(what)
-    source = path.read_text(encoding="utf-8", errors="replace")
+    try:
+        source = read_text(path)
+    except TomlError as error:
+        raise SpecError([Fault(what, error.place, error.reason)]) from None
     spec, faults = read_spec(what, source)
     if spec is None:
         raise SpecError(faults)

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from app.providers.faults import printable
+
 if TYPE_CHECKING:
     from app.config.tables import Config
 
@@ -20,7 +22,7 @@ class Fault:
     reason: str
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (self.origin, self.key, self.reason) if part)
+        return ": ".join(printable(part) for part in (self.origin, self.key, self.reason) if part)
 
 
 class ConfigError(Exception):

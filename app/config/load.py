@@ -5,7 +5,6 @@ such as ``TIDEWAITER__WORKER__LEASE_S`` overrides ``[worker] lease_s``. Relative
 at the folder of the configuration file.
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -20,6 +19,7 @@ from app.config.faults import ConfigError, Fault
 from app.config.keys import table_in
 from app.config.origin import Origin, Source
 from app.config.tables import Config
+from app.toml_file import TomlError, parse, read_regular, read_text
 
 PREFIX: Final = "TIDEWAITER__"
 _FILE: Final = "_file"
@@ -113,13 +113,9 @@ def _secrets_in(config: Config, leaves: _Layer) -> Iterator[str]:
 
 def _file_layer(path: Path) -> _Layer:
     try:
-        document = tomllib.loads(path.read_bytes().decode())
-    except OSError as error:
-        raise ConfigError.of([Fault(str(path), "", f"cannot be read: {error.strerror}")]) from error
-    except UnicodeDecodeError:
-        raise ConfigError.of([Fault(str(path), "", "is not UTF-8 text")]) from None
-    except (ValueError, RecursionError) as error:
-        raise ConfigError.of([Fault(str(path), "", f"is not TOML: {error}")]) from None
+        document = parse(read_text(path))
+    except TomlError as error:
+        raise ConfigError.of([Fault(str(path), error.place, error.reason)]) from None
     origin = Origin(Source.FILE, str(path))
     return {key: _Leaf(value, origin) for key, value in _leaves_of(document, ())}
 
@@ -204,13 +200,7 @@ def _read_secret(key: _Key, leaf: _Leaf, folder: Path, faults: list[Fault]) -> _
 
 def _content(path: Path) -> str:
     """The stripped text of a file; a ValueError says what is wrong with it, and nothing of what is in it."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_SECRET + 1)
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from None
-    if len(content) > _LARGEST_SECRET:
-        raise ValueError(f"is larger than {_LARGEST_SECRET // 1024} KiB")
+    content = read_regular(path, _LARGEST_SECRET)
     try:
         text = content.decode().strip()
     except UnicodeDecodeError:

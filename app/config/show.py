@@ -83,6 +83,10 @@ def _of_key(
                 yield _unless(not shown, (*key, name), one, config.origin_of(*key, name))
         case ("database", "url"):
             yield _unless(origin.source is Source.SECRET_FILE, key, _without_password(str(value)), origin)
+        case ("notifications", _, "url"):
+            # Receivers are often told apart by a key in the query, whatever they call it.
+            address, mark, _query = str(value).partition("?")
+            yield _unless(is_secret(info), key, f"{address}?{HIDDEN}" if mark else value, origin)
         case _ if isinstance(value, Mapping):
             for name, one in value.items():
                 yield _unless(is_secret(info), (*key, name), one, config.origin_of(*key, name))

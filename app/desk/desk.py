@@ -14,6 +14,7 @@ from app.domain.job import TERMINAL, Entry, Job, NewJob, State
 from app.domain.jsonvalue import Json
 from app.domain.machine import advance
 from app.domain.manifest import Artifact
+from app.domain.schedule import Policy
 from app.log import EventLog
 from app.providers.extract import as_handle
 from app.providers.faults import UnsendableError
@@ -298,7 +299,9 @@ class Desk:
 
     async def _decide(self, job: Job, outcome: o.Outcome) -> Job:
         """Apply a person's decision to a parked job."""
-        policy = self._operation(job.account, job.operation).policy
+        gone = isinstance(outcome, o.CancelAsked) and job.operation not in self.offered.get(job.account, ())
+        # What has no account any more can still be let go: that needs nothing of its operation.
+        policy = Policy() if gone else self._operation(job.account, job.operation).policy
         update = advance(job, outcome, policy, self._clock.now(), self._rand)
         if not await self.jobs.decide(update):
             raise ConflictError(f"job {job.id} has changed meanwhile; look at it again")

@@ -8,8 +8,6 @@ from app.domain import outcome as o
 from app.domain.job import Job, State
 from app.domain.machine import Update
 
-_TROUBLES = (o.Retry, o.Unsent, o.StorageFull)
-
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -78,7 +76,7 @@ def _event_of(update: Update) -> str:
             return "job.parked"
         case _ if isinstance(update.outcome, o.Unmapped):
             return "job.unmapped"
-        case state if isinstance(update.outcome, _TROUBLES) and state is update.state_from:
+        case state if state is update.state_from:
             return "job.troubled"
         case _:
             return "job.advanced"

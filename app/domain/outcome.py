@@ -159,10 +159,14 @@ class LeftAlone:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A passing fault: the same step again, later."""
+    """A passing fault: the same step again, later.
+
+    ``progressed`` says that a download came further than the one before, and kept what came.
+    """
 
     reason: str
     retry_after_s: float | None = None
+    progressed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +216,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Crashed:
-    """The step died on a fault of ours."""
+    """The step died on a fault of ours. ``sent`` says whether a request of it may have reached the provider."""
 
     reason: str
+    sent: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -345,8 +345,11 @@ def crashed(visit: Visit) -> Job:
 
 
 def crashed_submitting(visit: Visit) -> Job:
-    """A crash leaves open whether the submit was sent."""
+    """A crash leaves open whether the submit was sent, unless the step knows that it was not."""
     crashes = visit.job.crashes + 1
+    if not visit.outcome.sent:
+        after = crashed(visit)
+        return after if after.state is State.FAILED else after.but(state=State.QUEUED)
     if crashes >= visit.policy.most_crashes:
         return finish(
             visit,

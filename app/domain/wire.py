@@ -78,7 +78,8 @@ class Link:
     ``label`` is a name that the provider proposes: a label only, never a path. ``send_auth`` says whether the
     account's credentials go with the request, which they do only to the provider's own origin. ``size`` is in bytes,
     ``count`` in records; both are ``None`` where the provider does not tell. ``sha256`` and ``md5`` are lower-case hex.
-    ``gzip`` says that the file is packed and lands unpacked; size and checksums are those of the packed file.
+    ``gzip`` says that the file may be packed: the first bytes decide, and it lands unpacked. Size and checksums may be
+    those of the packed or of the unpacked file. ``unread`` says which announced digest could not be read, and why.
     """
 
     url: str
@@ -90,6 +91,7 @@ class Link:
     sha256: str | None = None
     md5: str | None = None
     gzip: bool = False
+    unread: str | None = None
 
     def to_json(self) -> JsonObject:
         """The link as JSON, without the members that say nothing."""

@@ -20,7 +20,9 @@ _TROUBLES: Final[Mapping[str, str]] = {
     "job.conflicted": "Conflicted",
     "job.parked": "Parked",
 }
-_FIRST_TROUBLES: Final = ("Retry", "Unsent", "StorageFull", *_TROUBLES.values())
+# The others of job.troubled are the account's or the daemon's trouble, or are counted by a line of their own.
+_COUNTED: Final = ("Retry", "Unsent", "StorageFull")
+_FIRST_TROUBLES: Final = (*_COUNTED, *_TROUBLES.values())
 
 
 class Observer:
@@ -66,7 +68,7 @@ class Observer:
         match name:
             case "job.finished" | "job.failed":
                 self._job_ended(fields)
-            case "job.troubled":
+            case "job.troubled" if fields.get("outcome") in _COUNTED:
                 self._troubles.labels(*_work(fields), str(fields.get("outcome"))).inc()
             case "job.unmapped" | "job.crashed" | "job.conflicted" | "job.parked":
                 self._troubles.labels(*_work(fields), _TROUBLES[name]).inc()

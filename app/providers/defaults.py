@@ -3,11 +3,10 @@
 Each function takes the status, the reason as a person will read it, and what Retry-After asked for in seconds.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from app.domain.outcome import LinksExpired, Refused, Retry, Throttled, Unauthorized, Unknown
+from app.domain.outcome import LinksExpired, NotYet, Refused, Retry, Throttled, Unauthorized, Unknown
 
 Trouble: TypeAlias = Retry | Throttled | Unauthorized | Refused
 FileTrouble: TypeAlias = LinksExpired | Trouble
@@ -21,11 +20,10 @@ FILE_ENDS: Mapping[str, Callable[[str, float | None], FileTrouble]] = {
 }
 """What comes of the words that a rule may say of a file or a page."""
 
-HTML_PAGE = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
-"""What proxies put in the place of a file, with the status of a file."""
-
 LOST_LINK = frozenset({403, 404, 410})
 """With these a file's host refuses a link that has expired."""
+
+_WITHOUT_FILE = frozenset({201, 204, 205, 207, 208, 226})
 
 # Timeout, too early, too many requests; and a range or condition that no longer fits, so that the file is begun anew.
 _NOT_NOW = frozenset({408, 412, 416, 425, 429})
@@ -34,6 +32,18 @@ _NOT_NOW = frozenset({408, 412, 416, 425, 429})
 def is_success(status: int) -> bool:
     """Whether a status is one of the 2xx."""
     return 200 <= status < 300
+
+
+def missing_file(status: int, wait_s: float | None) -> NotYet | Retry | None:
+    """What a 2xx means that brings no file; ``None`` for one whose body is the file, or a part of it.
+
+    A file that is still being made (202) is waited for. No other says that there ever will be one, so it counts as a
+    download that failed: of 201, 207 and 208 the body describes resources, 204 and 205 have none, and the body of a
+    226 is a difference to be applied to something else. Source: RFC 9110, section 15.3; RFC 4918, RFC 5842, RFC 3229.
+    """
+    if status == 202:
+        return NotYet("HTTP 202: the file is not there yet", wait_s)
+    return Retry(f"HTTP {status}, and no file", wait_s) if status in _WITHOUT_FILE else None
 
 
 def unaccepted_submit(status: int, reason: str, wait_s: float | None) -> Throttled | Unauthorized | Refused | Unknown:

@@ -1,6 +1,7 @@
 """Examples: recorded exchanges inside a spec, run against the spec itself."""
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -11,6 +12,7 @@ from app.domain.jsonvalue import Json
 from app.domain.wire import Link, WireReply, WireRequest
 from app.providers.adoption import Adoption, Matches
 from app.providers.coverage import keys_hit, keys_of
+from app.providers.download_plan import Asked, Body
 from app.providers.faults import ParameterError, SettingsError, UnsendableError
 from app.providers.interpreter import BoundOperation
 from app.providers.joining import Csv, CsvPage
@@ -238,7 +240,8 @@ def _read(operation: BoundOperation, job: Job, example: Example) -> object:
             return operation.read_clean(job, reply, _NOW)
         case "file":
             link = Link(example.link.url, send_auth=example.link.send_auth) if example.link else Link("")
-            return operation.read_file(job, link, reply, _NOW)
+            read = operation.read_download(job, link, Asked(), reply, now=_NOW, largest_bytes=sys.maxsize)
+            return None if isinstance(read, Body) else read
         case _:
             raise UnsendableError(f"the step {example.step} belongs to no operation")
 

@@ -5,6 +5,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 
+def printable(text: str) -> str:
+    """A text from a file, for a terminal or a log: what is no visible character is shown as an escape."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
     """One thing that is wrong: in which file (empty where there is none), at which key, and why."""
@@ -14,7 +19,7 @@ class Fault:
     reason: str
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (self.file, self.key, self.reason) if part)
+        return ": ".join(printable(part) for part in (self.file, self.key, self.reason) if part)
 
 
 class _FaultsError(Exception):

@@ -25,6 +25,7 @@ from app.domain.outcome import (
     Gone,
     Inline,
     LinksExpired,
+    NotYet,
     Pending,
     Ready,
     Refused,
@@ -41,14 +42,15 @@ from app.providers.adoption import Adoption
 from app.providers.checks import check_params
 from app.providers.defaults import (
     FILE_ENDS,
-    HTML_PAGE,
     FileTrouble,
     Trouble,
     file_trouble,
     is_success,
+    missing_file,
     provider_trouble,
     unaccepted_submit,
 )
+from app.providers.download_plan import Asked, Decision, FileHead, decide
 from app.providers.extract import as_text
 from app.providers.faults import UnsendableError
 from app.providers.headers import parse_retry_after, retry_after
@@ -212,29 +214,46 @@ class BoundOperation:
             return job.links
         return (results.link(job, results.url(job, None)),)
 
-    def read_file(self, job: Job, link: Link, reply: WireReply, now: float) -> Fetched | None:
-        """What the reply to a download is, where it is not the file; ``None`` for a 2xx, whose body is to be landed.
+    def read_download(
+        self, job: Job, link: Link, asked: Asked, reply: WireReply, *, now: float, largest_bytes: int
+    ) -> Decision:
+        """What the reply to a download means, and what is to be done next; see :mod:`app.providers.download_plan`.
 
-        ``reply.body`` holds the first bytes: a page of HTML in place of a file is told by them, whatever its status.
+        Args:
+            job: whose file it is.
+            link: the file.
+            asked: how it was asked for.
+            reply: its head; ``body`` holds the first bytes, unpacked where that can be done. They are left out of a 206
+                that was asked for: amid a file any bytes may stand.
+            now: epoch seconds.
+            largest_bytes: a file that is announced as larger is refused.
+        """
+        return decide(
+            asked,
+            FileHead(reply.status, reply.headers, reply.body),
+            trouble=self.read_file(job, link, reply, now),
+            expected=link.media_type or self.media_type,
+            largest_bytes=largest_bytes,
+        )
+
+    def read_file(self, job: Job, link: Link, reply: WireReply, now: float) -> NotYet | Fetched | None:
+        """What the rules of the spec and the status say of a reply to a download; ``None`` where it brings a file.
 
         Only the provider's own origin can throttle or refuse the account; a file host has no say in that. A link that
         is not served is asked for afresh: most often it has expired.
         """
         reading, results = Reading(reply), self.steps.results.of(job)
+        wait_s = retry_after(reading.headers, now)
         verdict = results.rules.judge(reading) if results is not None else None
         if verdict is not None and verdict.effect is not None:
             reason = verdict.tell(self.messages.reason(reading))
-            return FILE_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
+            return FILE_ENDS[verdict.effect](reason, wait_s)
         if is_success(reading.status):
-            expected = link.media_type or self.media_type or ""
-            if reading.status != 206 and "html" not in expected and HTML_PAGE.match(reading.body):
-                return Retry("a page of HTML came in place of the file")
-            return None
+            return missing_file(reading.status, wait_s)
         reason = self.messages.reason(reading)
         if any(fault in reading.body for fault in _SIGNATURE_FAULTS):
             return LinksExpired(reason)
         own = origin_of(reply.url or link.url) == self.origin
-        wait_s = retry_after(reading.headers, now)
         return file_trouble(
             reading.status, reason, wait_s, own=own, proved=own and link.send_auth, named=job.handle is not None
         )

@@ -18,6 +18,9 @@ from app.domain.jsonvalue import Json
 
 Search = Callable[[Json], Json]
 
+_LONGEST_EXPRESSION = 2000
+_MOST_NESTING = 200
+_NESTING = re.compile(r"[(\[{.!|&]")
 _EVALUATION_FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
@@ -95,6 +98,12 @@ def _path(tree: Any) -> tuple[str, ...] | None:
 
 
 def _parse(source: str) -> Any:
+    # The parser recurses for each bracket and each operator.
+    if len(source) > _LONGEST_EXPRESSION or len(_NESTING.findall(source)) > _MOST_NESTING:
+        raise ExpressionError(
+            f"is not read: an expression has at most {_LONGEST_EXPRESSION} characters and {_MOST_NESTING} brackets "
+            "and operators"
+        )
     try:
         tree: Any = jmespath.compile(source).parsed
     except JMESPathError as error:

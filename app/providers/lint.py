@@ -1,7 +1,5 @@
 """Reading a spec file: everything that is wrong with it at once, each fault with its key and a reason."""
 
-import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +11,10 @@ from app.providers.known_keys import known_keys
 from app.providers.likeness import check_likeness, written_out
 from app.providers.references import check_references
 from app.providers.spec.provider import ProviderSpec
+from app.toml_file import TomlError, parse, read_text
 
-_AT_LINE = re.compile(r" \(at (line \d+, column \d+)\)$")
+MOST_FAULTS = 100
+"""So many faults of a file are listed; nobody reads more of them at a time."""
 _REASONS = {
     "missing": "is missing",
     "string_type": "must be text",
@@ -34,26 +34,26 @@ _REASONS = {
 def lint(path: Path) -> list[Fault]:
     """Every fault of a spec file, in the order of its keys; an empty list where it can be used."""
     try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        return [Fault(str(path), "", f"cannot be read: {error}")]
+        text = read_text(path)
+    except TomlError as error:
+        return [Fault(str(path), error.place, error.reason)]
     return read_spec(str(path), text)[1]
 
 
 def read_spec(file: str, text: str) -> tuple[ProviderSpec | None, list[Fault]]:
     """The spec in a file's text, and its faults; the spec is ``None`` where there is any."""
     try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        return None, [_syntax_fault(file, str(error))]
+        raw = parse(text)
+    except TomlError as error:
+        return None, [Fault(file, error.place, error.reason)]
     unlike = [Fault(file, key, reason) for key, reason in check_likeness(raw)]
     raw = dict(written_out(raw))
     try:
         spec = ProviderSpec.model_validate(raw)
     except ValidationError as error:
         faults = [_fault(file, raw, one) for one in _telling(error)]
-        return None, sorted({*unlike, *faults, *check_references(file, raw)})
-    faults = sorted({*unlike, *check_references(file, raw)})
+        return None, _listed(file, {*unlike, *faults, *check_references(file, raw)})
+    faults = _listed(file, {*unlike, *check_references(file, raw)})
     return (None if faults else spec), faults
 
 
@@ -69,11 +69,13 @@ def _telling(error: ValidationError) -> list[Any]:
     ]
 
 
-def _syntax_fault(file: str, message: str) -> Fault:
-    at = _AT_LINE.search(message)
-    if at is None:
-        return Fault(file, "", f"is not TOML: {message}")
-    return Fault(file, at[1], f"is not TOML: {message[: at.start()]}")
+def _listed(file: str, faults: set[Fault]) -> list[Fault]:
+    """The faults in the order of their keys; the first hundred of them, and how many more there are."""
+    every = sorted(faults)
+    left = len(every) - MOST_FAULTS
+    return (
+        every if left <= 0 else [*every[:MOST_FAULTS], Fault(file, "", f"has {left} more faults, which are not listed")]
+    )
 
 
 def _fault(file: str, raw: Mapping[str, Any], error: Any) -> Fault:

@@ -8,7 +8,7 @@ from app.domain.job import Job
 from app.domain.jsonvalue import Json
 from app.domain.outcome import Refused, Retry
 from app.domain.wire import WireReply, WireRequest
-from app.providers.defaults import FILE_ENDS, HTML_PAGE, FileTrouble, file_trouble, is_success
+from app.providers.defaults import FILE_ENDS, FileTrouble, file_trouble, is_success
 from app.providers.extract import as_text, as_url, compile_pick
 from app.providers.headers import retry_after
 from app.providers.jmes import Search, compile_expression, is_true
@@ -16,6 +16,7 @@ from app.providers.messages import Messages
 from app.providers.reading import Reading
 from app.providers.requests import Build, compile_request
 from app.providers.rules import Rules
+from app.providers.sniff import is_html
 from app.providers.spec.steps import PageSpec
 from app.providers.urls import origin_of
 
@@ -155,7 +156,7 @@ class PageReader:
         if verdict is not None and verdict.effect is not None:
             return FILE_ENDS[verdict.effect](verdict.tell(reason), wait_s)
         if is_success(reading.status):
-            html = self.csv and HTML_PAGE.match(reading.body)
+            html = self.csv and is_html(reading.body, self.media_type, reading.headers.get("content-type"))
             return Retry("a page of HTML came in place of a page of the list") if html else None
         own = not reply.url or origin_of(reply.url) == self.origin
         return file_trouble(reading.status, reason, wait_s, own=own, proved=own, named=job.handle is not None)

@@ -232,16 +232,16 @@ def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None)
     said: ScheduleSpec = spec.schedule
     called = spec.callback or CallbackSpec()
     interval_s = override.interval_s or said.interval_s
+    # An interval set above the spec's cap is meant to be kept.
+    poll = Backoff(interval_s, override.factor or said.factor, override.cap_s or max(said.cap_s, interval_s))
     return Policy(
         first_delay_s=said.first_delay_s if override.first_delay_s is None else override.first_delay_s,
-        poll=Backoff(
-            interval_s,
-            override.factor or said.factor,
-            # An interval set above the spec's cap is meant to be kept.
-            override.cap_s or max(said.cap_s, interval_s),
-        ),
-        called_first_delay_s=called.first_delay_s,
-        called_poll=Backoff(called.interval_s, called.factor, called.cap_s),
+        poll=poll,
+        # What the operator sets holds for jobs that may be called back as well.
+        called_first_delay_s=called.first_delay_s if override.first_delay_s is None else override.first_delay_s,
+        called_poll=poll
+        if override.interval_s
+        else Backoff(called.interval_s, override.factor or called.factor, override.cap_s or called.cap_s),
         deadline_s=override.deadline_s or said.deadline_s,
         stall_s=math.inf if said.stall_s is None else said.stall_s,
         gone_grace_s=said.gone_grace_s,

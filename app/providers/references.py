@@ -225,8 +225,9 @@ def _whens(values: Mapping[str, Tree], key: str, *, nested: bool = False) -> Fou
     for name, value in values.items():
         if name == PARAMS and not nested:
             yield f"{key}.{name}", "is no possible name, because it has a meaning in when"
-        siblings = {other: spec for other, spec in values.items() if other not in (name, PARAMS)}
-        yield from _when(_table(value.get("when")), f"{key}.{name}.when", siblings, None)
+        if when := _table(value.get("when")):
+            siblings = {other: spec for other, spec in values.items() if other not in (name, PARAMS)}
+            yield from _when(when, f"{key}.{name}.when", siblings, None)
         yield from _nested_whens(value, f"{key}.{name}")
 
 

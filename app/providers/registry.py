@@ -10,6 +10,7 @@ from pathlib import Path
 
 from app.providers.faults import Fault, SpecError, UnknownProviderError
 from app.providers.provider import Provider
+from app.toml_file import TomlError, read_text
 
 ENTRY_POINTS = "tidewaiter.providers"
 _CATALOG = "catalog"
@@ -102,6 +103,6 @@ def _operators(folders: Sequence[Path], faults: list[Fault]) -> Iterator[tuple[s
             faults.append(Fault(str(folder), "", "is not a folder"))
         for path in sorted(folder.glob("*.toml")):
             try:
-                yield str(path), path.read_text("utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                faults.append(Fault(str(path), "", f"cannot be read: {error}"))
+                yield str(path), read_text(path)
+            except TomlError as error:
+                faults.append(Fault(str(path), error.place, error.reason))

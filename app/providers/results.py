@@ -1,6 +1,5 @@
 """Results: where the files of a finished remote job are, compiled from a spec's table."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -8,7 +7,8 @@ from typing import TypeAlias
 from app.domain.job import Job
 from app.domain.jsonvalue import Json
 from app.domain.wire import Link
-from app.providers.extract import as_count, as_note, as_text, as_url, compile_pick
+from app.providers.digests import Algorithm, DigestError, read_digest
+from app.providers.extract import as_count, as_note, as_url, compile_pick
 from app.providers.jmes import Search, compile_expression, is_true
 from app.providers.pages import PagedList, compile_pages
 from app.providers.reading import Reading
@@ -123,6 +123,7 @@ def _compile_files(spec: FilesSpec) -> Callable[[Json, str, bool], Iterator[Link
             if address is None:
                 yield None
                 continue
+            digests, unread = _digests({"sha256": sha256(item), "md5": md5(item)})
             yield Link(
                 address,
                 as_note(label(item), _LONGEST_LABEL) or _name_in(address),
@@ -130,9 +131,10 @@ def _compile_files(spec: FilesSpec) -> Callable[[Json, str, bool], Iterator[Link
                 as_note(kind(item)),
                 as_count(size(item)),
                 as_count(count(item)),
-                _digest(sha256(item), 64),
-                _digest(md5(item), 32),
+                digests.get("sha256"),
+                digests.get("md5"),
                 is_true(gzip(item)),
+                unread,
             )
 
     return read
@@ -147,7 +149,13 @@ def _name_in(url: str) -> str:
     return as_note(last_segment(url), _LONGEST_LABEL) or ""
 
 
-def _digest(value: Json, length: int) -> str | None:
-    """A checksum in lower-case hexadecimal; ``None`` where it is none of that length."""
-    text = (as_text(value) or "").strip().lower()
-    return text if re.fullmatch(f"[0-9a-f]{{{length}}}", text) else None
+def _digests(announced: Mapping[Algorithm, Json]) -> tuple[dict[Algorithm, str | None], str | None]:
+    """The digests in hexadecimal, and which of them could not be read."""
+    digests: dict[Algorithm, str | None] = {}
+    faults: list[str] = []
+    for algorithm, value in announced.items():
+        try:
+            digests[algorithm] = read_digest(value, algorithm)
+        except DigestError as error:
+            faults.append(f"{algorithm}: {error}")
+    return digests, "; ".join(faults) or None

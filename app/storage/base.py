@@ -1,9 +1,12 @@
 """What every storage does, what it answers with, and how it fails. ``str()`` of each error is one sentence."""
 
+import asyncio
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,25 @@ class ChecksumError(Exception):
     """What was received is not what was announced; nothing of it is kept."""
 
 
-class Landing(Protocol):
-    """A download in progress.
+class LandingContext:
+    """A landing as a context: leaving it discards what was neither finished nor kept, whatever happened meanwhile."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # In a task of its own, which ends also where the step that waits for it is cancelled.
+        await asyncio.shield(asyncio.ensure_future(self.discard()))
+
+    @abstractmethod
+    async def discard(self) -> None:
+        """End, and keep nothing; does nothing where the landing has ended."""
+
+
+class Landing(AbstractAsyncContextManager["Landing"], Protocol):
+    """A download in progress; a context that always ends it.
 
     It ends in one of :meth:`finish`, :meth:`checkpoint` and :meth:`discard`; where the storage or a checksum fails, it
     has ended and nothing of it is left. Ending it again does nothing. Being cancelled ends nothing: what runs goes on,
@@ -50,6 +70,10 @@ class Landing(Protocol):
     def validator(self) -> str | None:
         """The strong ETag that they came with."""
 
+    @property
+    def total(self) -> int | None:
+        """How many bytes the whole file has, where a reply has named it."""
+
     async def write(self, chunk: bytes) -> None:
         """Take the next bytes of the file; a storage slower than the network makes this wait.
 
@@ -61,12 +85,16 @@ class Landing(Protocol):
     async def restart(self) -> None:
         """Forget every byte: the remote sends the file from its beginning, or it is another one by now."""
 
-    async def checkpoint(self, validator: str | None) -> None:
+    async def checkpoint(self, validator: str | None, total: int | None = None) -> bool:
         """End for now, and keep what is here for a later opening, where the storage can.
 
         Args:
             validator: the strong ETag that the bytes came with. Without one nobody could tell later whether the rest
                 belongs to them, so nothing is kept.
+            total: how many bytes the whole file has; ``None`` where no reply has named it.
+
+        Returns:
+            Whether it is kept.
         """
 
     async def finish(self, *, sha256: str | None = None, size: int | None = None, md5: str | None = None) -> Landed:
@@ -83,7 +111,7 @@ class Landing(Protocol):
         """
 
     async def discard(self) -> None:
-        """End, and keep nothing."""
+        """End, and keep nothing; does nothing where the landing has ended."""
 
 
 class Content(Protocol):
@@ -108,7 +136,7 @@ class Storage(Protocol):
     stored for now, and ``StorageError`` where the storage fails otherwise or a key would lead elsewhere.
     """
 
-    async def open(self, key: str, job_id: int, number: int, *, md5: bool = False) -> Landing:
+    async def open(self, key: str, job_id: int, number: int, *, md5: bool = False, identity: str = "") -> Landing:
         """Begin to land a file, or go on from its checkpoint.
 
         Args:
@@ -116,6 +144,8 @@ class Storage(Protocol):
             job_id: whose file it is.
             number: which of the job's files.
             md5: whether an MD5 was announced too, and must be reckoned along.
+            identity: which remote file it is. A checkpoint of another one is not gone on from: an entity tag says
+                nothing about another file.
         """
 
     async def put(self, key: str, content: bytes) -> Landed:
@@ -129,6 +159,9 @@ class Storage(Protocol):
 
     def reading(self, key: str) -> AbstractAsyncContextManager[Content | None]:
         """Open a landed file for reading, ``None`` where there is none."""
+
+    async def drop_partials(self, job_id: int) -> None:
+        """Remove whatever was begun for a job and is not landed."""
 
     async def sweep(self, older_than: float, keep: Collection[int]) -> int:
         """Remove unfinished files that nobody will finish.

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from app.storage.base import ChecksumError, Landed, StorageError
+from app.storage.base import ChecksumError, Landed, LandingContext, StorageError
 from app.storage.files import in_words
 from app.storage.partials import Part
 from app.storage.threads import Run
@@ -18,7 +18,7 @@ _BLOCK_BYTES = 2**20
 _MOST_PIECES = 1000  # writev takes 1024 on Linux; a host may send single bytes
 
 
-class LocalLanding:
+class LocalLanding(LandingContext):
     """A download in progress; see :class:`app.storage.base.Landing`.
 
     While one block is hashed and written in a thread, the next fills up here.
@@ -27,6 +27,7 @@ class LocalLanding:
     def __init__(self, part: Part, final: Path, checkpoint: Path, key: str, run: Run) -> None:
         self.offset = part.size
         self.validator = part.validator
+        self.total = part.total
         self._part = part
         self._final = final
         self._checkpoint = checkpoint
@@ -50,17 +51,20 @@ class LocalLanding:
         await self._call("start over", self._part.restart)
         self.offset = 0
         self.validator = None
+        self.total = None
 
-    async def checkpoint(self, validator: str | None) -> None:
+    async def checkpoint(self, validator: str | None, total: int | None = None) -> bool:
         """End for now; with a strong validator, what is here is kept for a later opening."""
         await self._settle()
         if self._part.closed:
-            return
+            return False
         if validator is None or validator.startswith("W/"):
             await self.discard()
-            return
+            return False
         await self._flush()
-        await self._call("keep the beginning of", partial(self._part.save, self._checkpoint, validator))
+        save = partial(self._part.save, self._checkpoint, validator, total)
+        await self._call("keep the beginning of", save)
+        return True
 
     async def finish(self, *, sha256: str | None = None, size: int | None = None, md5: str | None = None) -> Landed:
         """Verify the file and give it its final name, durably; one of that name is replaced."""
@@ -73,11 +77,12 @@ class LocalLanding:
         return await self._call("land", partial(self._part.land, self._final))
 
     async def discard(self) -> None:
-        """End, and keep nothing."""
+        """End, and keep nothing; does nothing where the landing has ended."""
         self._pieces = []
         with suppress(StorageError):
             await self._settle()
-        await self._drop()
+        if not self._part.closed:
+            await self._drop()
 
     async def _flush(self) -> None:
         if self._pieces:

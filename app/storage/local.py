@@ -35,11 +35,11 @@ class LocalStorage:
         self._partials = Partials(root / ".partial")
         self._run = run
 
-    async def open(self, key: str, job_id: int, number: int, *, md5: bool = False) -> LocalLanding:
+    async def open(self, key: str, job_id: int, number: int, *, md5: bool = False, identity: str = "") -> LocalLanding:
         """Begin to land a file, or go on from its checkpoint, of which every byte is read again."""
         final = path_of(self._root, key)
         opening = asyncio.ensure_future(
-            self._start(f"open {key}", partial(self._partials.open, job_id, number, md5=md5))
+            self._start(f"open {key}", partial(self._partials.open, job_id, number, md5=md5, identity=identity))
         )
         try:
             part = await asyncio.shield(opening)

@@ -43,7 +43,7 @@ class ObjectStorage:
         self._bucket = bucket
         self._run = run
 
-    async def open(self, key: str, job_id: int, number: int, *, md5: bool = False) -> ObjectLanding:  # noqa: ARG002  # no object is named by its job before it has landed
+    async def open(self, key: str, job_id: int, number: int, *, md5: bool = False, identity: str = "") -> ObjectLanding:  # noqa: ARG002  # no object is named by its job before it has landed
         """Begin to land a file, in place of what stands under its key now and of nothing that comes later."""
         parts_of(key)
         return ObjectLanding(self._bucket, key, await self._bucket.look(key), self._run, md5=md5)
@@ -57,14 +57,10 @@ class ObjectStorage:
 
     async def copy(self, source: str, key: str) -> Landed:
         """Land a copy of a landed file under another key: read and written again, so that its checksum is its own."""
-        landing = await self.open(key, 0, 0)
-        try:
+        async with await self.open(key, 0, 0) as landing:
             async for piece in self._bucket.read(source):
                 await landing.write(piece)
-        except BaseException:  # a step that is cancelled included: the parts that went up are given back
-            await landing.discard()
-            raise
-        return await landing.finish()
+            return await landing.finish()
 
     async def find(self, key: str) -> int | None:
         """The size of a landed file in bytes, ``None`` where there is none."""
@@ -78,6 +74,9 @@ class ObjectStorage:
         parts_of(key)
         stands = await self._bucket.look(key)
         yield None if stands is None else ObjectContent(self._bucket, key, stands)
+
+    async def drop_partials(self, job_id: int) -> None:
+        """Nothing that was begun is kept for a later opening."""
 
     async def sweep(self, older_than: float, keep: Collection[int]) -> int:  # noqa: ARG002  # see the docstring
         """Remove nothing: what a killed daemon leaves are uploads without an end, which obstore cannot list.

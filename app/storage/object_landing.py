@@ -6,13 +6,13 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from app.storage.base import ChecksumError, Landed, StorageError
+from app.storage.base import ChecksumError, Landed, LandingContext, StorageError
 from app.storage.bucket import MOST_PARTS, PART_BYTES, Bucket, Standing, Upload
 from app.storage.tally import Tally
 from app.storage.threads import Run
 
 
-class ObjectLanding:
+class ObjectLanding(LandingContext):
     """A download in progress; see :class:`app.storage.base.Landing`.
 
     While one part is hashed and sent, the next fills up here: some five parts are in memory at most. A file of a single
@@ -24,6 +24,7 @@ class ObjectLanding:
 
     offset = 0
     validator: str | None = None
+    total: int | None = None
 
     def __init__(self, bucket: Bucket, key: str, over: Standing | None, run: Run, *, md5: bool) -> None:
         self._bucket = bucket
@@ -58,9 +59,10 @@ class ObjectLanding:
         self._begin()
         self._ended = False
 
-    async def checkpoint(self, validator: str | None) -> None:  # noqa: ARG002  # nothing can be kept, proof or not
+    async def checkpoint(self, validator: str | None, total: int | None = None) -> bool:  # noqa: ARG002  # nothing can be kept, proof or not
         """End, and keep nothing: the file starts over."""
         await self.discard()
+        return False
 
     async def finish(self, *, sha256: str | None = None, size: int | None = None, md5: str | None = None) -> Landed:
         """Verify the file and publish it under its key."""
@@ -78,7 +80,7 @@ class ObjectLanding:
         return self._tally.landed
 
     async def discard(self) -> None:
-        """End, and keep nothing."""
+        """End, and keep nothing; does nothing where the landing has ended."""
         self._pieces = []
         with suppress(StorageError):
             await self._settle()

@@ -24,34 +24,49 @@ _OURS = re.compile(r"(?:(\d+)-\d+(?:-[0-9a-f]+)?|put-[0-9a-f]+)\.(?:part|json|tm
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How much of which part is durable: ``sha256`` is of those bytes, ``validator`` the strong ETag they came with."""
+    """How much of which part is durable: ``sha256`` is of those bytes, ``validator`` the strong ETag they came with.
+
+    ``total`` is how many bytes the whole file has, where that is known, and ``identity`` says which remote file it is.
+    Earlier versions wrote neither.
+    """
 
     part: str
     offset: int
     validator: str
     sha256: str
+    total: int | None = None
+    identity: str = ""
 
     @classmethod
     def read(cls, path: Path) -> "Checkpoint | None":
         """The checkpoint in a file; ``None`` for one that is torn."""
         try:
             raw = json.loads(path.read_bytes())
-            return cls(str(raw["part"]), int(raw["offset"]), str(raw["validator"]), str(raw["sha256"]))
-        except (ValueError, TypeError, KeyError):
+            return cls(
+                str(raw["part"]),
+                int(raw["offset"]),
+                str(raw["validator"]),
+                str(raw["sha256"]),
+                None if raw.get("total") is None else int(raw["total"]),
+                str(raw.get("identity", "")),
+            )
+        except (ValueError, TypeError, KeyError, AttributeError):
             return None
 
 
 class Part:
     """One unfinished file and the hashes of what it holds. Blocking; used by one thread at a time."""
 
-    def __init__(self, path: Path, descriptor: int, *, md5: bool) -> None:
+    def __init__(self, path: Path, descriptor: int, *, md5: bool, identity: str) -> None:
         self.path = path
         self._descriptor: int | None = descriptor
         self._with_md5 = md5
+        self._identity = identity
         self._begin()
 
     def _begin(self) -> None:
         self.validator: str | None = None
+        self.total: int | None = None
         self._tally = Tally(md5=self._with_md5)
 
     @property
@@ -79,6 +94,7 @@ class Part:
             self._tally.take(piece)
         os.ftruncate(descriptor, self.size)
         self.validator = checkpoint.validator
+        self.total = checkpoint.total
         return self._tally.landed.sha256 == checkpoint.sha256
 
     def append(self, pieces: Sequence[bytes]) -> None:
@@ -93,11 +109,12 @@ class Part:
         os.lseek(self._open_descriptor(), 0, os.SEEK_SET)
         self._begin()
 
-    def save(self, path: Path, validator: str) -> None:
+    def save(self, path: Path, validator: str, total: int | None) -> None:
         """Make what is here durable, then say so in a checkpoint at ``path``, and close."""
         os.fsync(self._open_descriptor())
         self._close()
-        checkpoint = Checkpoint(self.path.name, self.size, validator, self._tally.landed.sha256)
+        sha256 = self._tally.landed.sha256
+        checkpoint = Checkpoint(self.path.name, self.size, validator, sha256, total, self._identity)
         write_whole(self.path.with_suffix(".tmp"), path, json.dumps(asdict(checkpoint)).encode())
 
     def verify(self, *, sha256: str | None, size: int | None, md5: str | None) -> None:
@@ -137,22 +154,22 @@ class Partials:
         """Where the checkpoint of a job's file is kept."""
         return self._folder / f"{job_id}-{number}.json"
 
-    def open(self, job_id: int, number: int, *, md5: bool) -> Part:
+    def open(self, job_id: int, number: int, *, md5: bool, identity: str = "") -> Part:
         """The part to go on with: from its checkpoint where there is one that holds, else a new one.
 
         Whatever else was begun for this file is removed: its owner has gone, or is stale.
         """
         make_folders(self._folder)
-        part = self._claim(job_id, number, md5=md5)
+        part = self._claim(job_id, number, md5=md5, identity=identity)
         for path in self._of(f"{job_id}-{number}-"):
             if part is None or path != part.path:
                 remove(path)
         if part is None:
             path = self._folder / f"{job_id}-{number}-{secrets.token_hex(8)}.part"
-            part = Part(path, create(path), md5=md5)
+            part = Part(path, create(path), md5=md5, identity=identity)
         return part
 
-    def _claim(self, job_id: int, number: int, *, md5: bool) -> Part | None:
+    def _claim(self, job_id: int, number: int, *, md5: bool, identity: str) -> Part | None:
         claimed = self._folder / f"{job_id}-{number}-{secrets.token_hex(8)}.json"
         try:
             self.checkpoint_path(job_id, number).rename(claimed)
@@ -160,11 +177,13 @@ class Partials:
             remove(claimed)
             if checkpoint is None or not re.fullmatch(rf"{job_id}-{number}-[0-9a-f]+\.part", checkpoint.part):
                 return None
+            if checkpoint.identity != identity:
+                return None
             path = self._folder / checkpoint.part
             descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
-        part = Part(path, descriptor, md5=md5)
+        part = Part(path, descriptor, md5=md5, identity=identity)
         try:
             holds = part.keep(checkpoint)
         except BaseException:  # whatever it was, the descriptor must not be left open

@@ -19,8 +19,8 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 def encode(rows: Sequence[Sequence[object]]) -> str:
     """Rows as JSON text for the parameter of :func:`rows_of`.
 
-    Neither database takes NUL in a text, and lone surrogates are no UTF-8; a provider's text may hold both, and would
-    fail every row of its group. They become U+FFFD.
+    What :func:`storable` replaces would be escaped in the JSON text, and fail every row of its group; so it is replaced
+    here. In every other parameter the database's connections do so, see :mod:`app.store.engine`.
 
     Raises:
         ValueError: a number is NaN or infinite.
@@ -32,7 +32,9 @@ def encode(rows: Sequence[Sequence[object]]) -> str:
 
 
 def storable(text: str) -> str:
-    """The text as both databases take it: what they do not take became U+FFFD."""
+    """The text as both databases take it: NUL, and lone surrogates, which are no UTF-8, become U+FFFD."""
+    if text.isascii() and "\0" not in text:
+        return text
     return _UNSTORABLE.sub("\ufffd", text)
 
 

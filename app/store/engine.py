@@ -3,7 +3,7 @@
 import asyncio
 import copy
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from app.clock import Clock
 from app.store.address import Address
+from app.store.batch import storable
+from app.store.encoding import encoding_fault
 from app.store.errors import HandleTakenError, SchemaError, StoreUnavailableError, unavailable
 from app.store.revisions import known_revisions
 from app.store.tables import CLOCK_FUNCTION, DatabaseNow
@@ -76,6 +78,8 @@ class Database:
         self._reader = reader
         self._writer = writer
         self._looker = looker
+        for engine in (reader, writer, looker):
+            event.listen(engine.sync_engine, "before_cursor_execute", _make_storable, retval=True)
         # Several tasks would otherwise queue for the one connection inside of the pool, whose wait is bounded.
         self._one_writer: AbstractAsyncContextManager[object] = asyncio.Lock() if exclusive else nullcontext()
 
@@ -162,12 +166,17 @@ class Database:
             return float((await connection.execute(select(DatabaseNow()))).scalar_one())
 
     async def check_schema(self) -> None:
-        """Make sure that the tables are those of this program.
+        """Make sure that the database takes every text, and that its tables are those of this program.
 
         Raises:
-            SchemaError: they are missing, older or newer; the text says what to do.
+            SchemaError: its encoding is not UTF-8, or the tables are missing, older or newer; the text says what to do.
             StoreUnavailableError: the database cannot be used.
         """
+        if self.dialect == "postgresql":
+            async with self.reading() as connection:
+                fault = await connection.run_sync(encoding_fault)
+            if fault is not None:
+                raise SchemaError(fault)
         found, known = await self.schema_version(), known_revisions()
         if found == known[-1]:
             return
@@ -206,8 +215,22 @@ def _postgresql_engine(address: Address, statement_s: int, *, pool_size: int, ma
         pool_timeout=_POOL_WAIT_S,
         pool_pre_ping=True,
         hide_parameters=True,
-        connect_args={**_SOCKET_OPTIONS, "options": options},
+        # Whatever PGCLIENTENCODING says: every text has to get through.
+        connect_args={**_SOCKET_OPTIONS, "options": options, "client_encoding": "utf8"},
     )
+
+
+def _make_storable(
+    _connection: Connection, _cursor: object, statement: str, parameters: Any, _context: object, executemany: bool
+) -> tuple[str, Any]:
+    """Replace in every parameter of every statement what neither database takes; a provider's text may hold it."""
+    return statement, [_storable(one) for one in parameters] if executemany else _storable(parameters)
+
+
+def _storable(parameters: Any) -> Any:
+    if isinstance(parameters, Mapping):
+        return {name: storable(one) if isinstance(one, str) else one for name, one in parameters.items()}
+    return tuple(storable(one) if isinstance(one, str) else one for one in parameters)
 
 
 def _prepare_folder(file: Path) -> None:

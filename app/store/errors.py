@@ -36,6 +36,8 @@ _POSTGRESQL_OUTSIDE: Final = {
     "55P03": "is held by another program",
 }
 _DISK_FULL = "53100"
+# What is wrong with the values: data exception, integrity constraint, program limit (such as an index row's size).
+_POSTGRESQL_DATA: Final = frozenset({"22", "23", "54"})
 
 
 class SchemaError(Exception):
@@ -73,6 +75,20 @@ def unavailable(error: BaseException) -> StoreUnavailableError | None:
     return _from_driver(error)
 
 
+def unwritable(error: BaseException) -> str | None:
+    """Why the database will never take these values, in words; ``None`` where ``error`` says something else.
+
+    The text never holds statements, parameters or a password.
+    """
+    if not isinstance(error, exc.DBAPIError) or error.orig is None:
+        return None
+    state = getattr(error.orig, "sqlstate", None)
+    is_data = isinstance(error, exc.DataError | exc.IntegrityError)
+    if not is_data and (not isinstance(state, str) or state[:2] not in _POSTGRESQL_DATA):
+        return None
+    return f"the database does not take it: {_first_line(error.orig)}"
+
+
 def _from_driver(error: BaseException) -> StoreUnavailableError | None:
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", 0) & _SQLITE_PRIMARY_CODE
@@ -89,5 +105,8 @@ def _from_driver(error: BaseException) -> StoreUnavailableError | None:
 
 
 def _sentence(what: str, error: BaseException, *, full: bool = False) -> StoreUnavailableError:
-    first_line = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-    return StoreUnavailableError(f"The database {what}: {first_line}.", full=full)
+    return StoreUnavailableError(f"The database {what}: {_first_line(error)}.", full=full)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

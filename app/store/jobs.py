@@ -21,7 +21,7 @@ from sqlalchemy import (
     true,
     update,
 )
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from app.domain.job import CANCELLED_AT_ONCE, LIVE, REMOTE, TERMINAL, Entry, Job, NewJob, State, Track
 from app.domain.machine import Update
@@ -31,6 +31,7 @@ from app.domain.sharing import Follower
 from app.store.adding import Adding
 from app.store.codec import ARTIFACT_COLUMNS, ENTRY_COLUMNS, JOB_COLUMNS, artifact_of, entry_of, job_of
 from app.store.engine import Database, HandleTakenError
+from app.store.errors import unwritable
 from app.store.group import FencedUpdate, GroupCommit
 from app.store.outbox import Outbox
 from app.store.tables import HANDLE_INDEX, HandleKey, artifacts, history, jobs, lanes
@@ -43,11 +44,13 @@ class Recorded:
     """What became of a group of updates, by job.
 
     ``accepted`` are durable. ``conflicts`` were refused because another job follows the same remote job already, each
-    with the reason. Whatever is in neither is stale: its lane or its version has moved on, and nothing was written.
+    with the reason. ``unwritable`` are those whose values the database will never take, with the reason. Whatever is in
+    none of them is stale: its lane or its version has moved on, and nothing was written.
     """
 
     accepted: frozenset[int]
     conflicts: tuple[tuple[int, str], ...] = ()
+    unwritable: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,15 +196,23 @@ class JobStore:
         try:
             async with self.database.writing() as connection:
                 return Recorded(await self._group.write(connection, updates, owner))
-        except IntegrityError as error:
-            if not _is_handle_taken(error):
+        except DBAPIError as error:
+            is_taken, why = _is_handle_taken(error), unwritable(error)
+            if why is None:
                 raise
         if len(updates) == 1:
-            return Recorded(frozenset(), (await self._conflict(updates[0].update),))
-        # One of the handles is taken, and the database does not say which update brought it: halve the group.
+            (one,) = updates
+            if is_taken:
+                return Recorded(frozenset(), (await self._conflict(one.update),))
+            return Recorded(frozenset(), unwritable=((one.update.job.id, why),))
+        # One of them is refused, and the database does not say which: halve the group.
         middle = len(updates) // 2
         first, second = await self.record(updates[:middle], owner), await self.record(updates[middle:], owner)
-        return Recorded(first.accepted | second.accepted, first.conflicts + second.conflicts)
+        return Recorded(
+            first.accepted | second.accepted,
+            first.conflicts + second.conflicts,
+            first.unwritable + second.unwritable,
+        )
 
     async def decide(self, update: Update) -> bool:
         """Commit a person's decision on a parked job.
@@ -278,9 +289,9 @@ class JobStore:
         return job.id, f"{holder} of account {job.account} follows the remote job {job.handle} already"
 
 
-def _is_handle_taken(error: IntegrityError) -> bool:
+def _is_handle_taken(error: DBAPIError) -> bool:
     """Whether the unique index over handles has refused a row: PostgreSQL names it, SQLite names its columns."""
-    return HANDLE_INDEX in str(error.orig) or "jobs.handle" in str(error.orig)
+    return isinstance(error, IntegrityError) and (HANDLE_INDEX in str(error.orig) or "jobs.handle" in str(error.orig))
 
 
 def _first_due(track: Track) -> ScalarSelect[float]:

@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from app.store.address import Address
 from app.store.differences import differences_in
+from app.store.encoding import encoding_fault
 from app.store.errors import SchemaError, unavailable
 from app.store.revisions import known_revisions, migrations_folder
 from app.store.tables import metadata
@@ -31,11 +32,13 @@ def upgrade(url: str) -> None:
 
     Raises:
         ValueError: the URL is none that Tidewaiter works with.
-        SchemaError: a newer program has upgraded it; nothing has changed.
+        SchemaError: a newer program has upgraded it, or its encoding is not UTF-8; nothing has changed.
         StoreUnavailableError: the database cannot be used; nothing has changed.
     """
     with _transaction(url) as connection:
         if connection.dialect.name == "postgresql":
+            if (fault := encoding_fault(connection)) is not None:
+                raise SchemaError(fault)
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         _refuse_newer(MigrationContext.configure(connection).get_current_revision())
         config = Config()
@@ -79,7 +82,7 @@ def _transaction(url: str) -> Iterator[Connection]:
     """One transaction, which holds the write lock from its beginning on SQLite."""
     address = Address.parse(url)
     if address.file is None:
-        arguments: dict[str, Any] = {"connect_timeout": _CONNECT_S}
+        arguments: dict[str, Any] = {"connect_timeout": _CONNECT_S, "client_encoding": "utf8"}
     else:
         address.file.parent.mkdir(parents=True, exist_ok=True)
         arguments = {"timeout": _BUSY_S, "isolation_level": None}

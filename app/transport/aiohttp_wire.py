@@ -8,12 +8,12 @@ import asyncio
 import io
 import re
 import ssl
-import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
+from contextvars import ContextVar
 from functools import lru_cache
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Final, Self
 
 from aiohttp import (
     ClientHandlerType,
@@ -29,12 +29,16 @@ from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from app import __version__
+from app.domain.codings import can_be_undone, content_codings
 from app.domain.wire import WireRequest
 from app.transport.errors import BrokenBodyError, NotSentError
 from app.transport.failures import OUTSIDE_ERRORS, before_reply, in_body, place_of
 from app.transport.guard import GuardedResolver, guarded_socket
-from app.transport.unpack import ACCEPTED, unpacker_for
-from app.transport.wire import Timeouts
+from app.transport.unpack import ACCEPTED, BombError, UnpackError, unpacking_of
+from app.transport.wire import OnSend, Timeouts
+
+if TYPE_CHECKING:
+    from aiohttp.connector import Connection
 
 _IDLE_S = 30.0
 _LONGEST_LINE = 8190
@@ -44,6 +48,8 @@ _READ_BUFFER = 2**18
 _LARGEST_PLAIN_BODY = 2**20  # above it aiohttp warns about bytes and asks for a file
 _SENDABLE = re.compile(r"https?://[\x21-\x5b\x5d-\x7e]+", re.IGNORECASE)
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+# How the exchange under way reaches the request that aiohttp makes of it, in the same task.
+_ON_SEND: Final[ContextVar[OnSend | None]] = ContextVar("on_send", default=None)
 
 
 class AiohttpWire:
@@ -74,6 +80,7 @@ class AiohttpWire:
                     read_bufsize=_READ_BUFFER,
                     auto_decompress=False,
                     middlewares=(_send_once,),
+                    request_class=_Request,
                     trust_env=False,
                 )
                 self._sessions[private_ok, fresh] = await self._stack.enter_async_context(session)
@@ -114,17 +121,49 @@ async def _send_once(request: ClientRequest, send: ClientHandlerType) -> ClientR
         raise before_reply(error, place_of(request.url)) from None
 
 
+class _Request(ClientRequest):
+    """A request that says when it leaves: looking up the name, connecting and TLS have taken their time by then."""
+
+    async def send(self, conn: "Connection") -> ClientResponse:
+        """Write the request."""
+        on_send = _ON_SEND.get()
+        if on_send is None:
+            return await super().send(conn)
+        on_send(True)
+        try:
+            return await super().send(conn)
+        except ValueError:  # a header that cannot be written, before the first byte was
+            on_send(False)
+            raise
+
+
 class _Exchange:
     """One request and its reply: entering sends, leaving gives the connection back or closes it."""
 
-    __slots__ = ("_request", "_response", "_session", "_stream", "_timeouts", "headers", "phrase", "status", "url")
+    __slots__ = (
+        "_on_send",
+        "_request",
+        "_response",
+        "_session",
+        "_stream",
+        "_timeouts",
+        "headers",
+        "phrase",
+        "status",
+        "url",
+    )
 
     def __init__(self, session: ClientSession, request: WireRequest, timeouts: Timeouts, stream: bool) -> None:
         self._session = session
         self._request = request
         self._timeouts = timeouts
         self._stream = stream
+        self._on_send: OnSend | None = None
         self.url = request.url
+
+    def at_departure(self, on_send: OnSend) -> None:
+        """See :class:`app.transport.wire.Departing`."""
+        self._on_send = on_send
 
     async def __aenter__(self) -> Self:
         try:
@@ -157,38 +196,42 @@ class _Exchange:
         skipped = None
         if request.method in _WITH_BODY and not any(name.lower() == "content-type" for name in headers):
             skipped = ("Content-Type",)
-        return await self._session.request(
-            request.method,
-            _address(request.url),
-            headers=headers,
-            skip_auto_headers=skipped,
-            data=_payload(request.body),
-            allow_redirects=False,
-            timeout=_client_timeout(self._timeouts, self._stream),
-        )
+        token = _ON_SEND.set(self._on_send)
+        try:
+            return await self._session.request(
+                request.method,
+                _address(request.url),
+                headers=headers,
+                skip_auto_headers=skipped,
+                data=_payload(request.body),
+                allow_redirects=False,
+                timeout=_client_timeout(self._timeouts, self._stream),
+            )
+        finally:
+            _ON_SEND.reset(token)
 
     async def read(self, limit: int) -> tuple[bytes, bool]:
         """See :class:`app.transport.wire.RawReply`."""
         content = self._response.content
-        coding = self.headers.get("content-encoding")
-        unpacker = None if coding is None else unpacker_for(coding)
+        codings = content_codings(self.headers)
+        # What cannot be undone stays as it came: its status may still be of use.
+        unpacking = unpacking_of(codings if can_be_undone(codings) else (), limit)
         pieces: list[bytes] = []
         size = 0
         try:
             while not content.at_eof():
-                piece = await content.readany()
-                if unpacker is not None:
-                    piece = unpacker.feed(piece, limit + 1 - size)
-                pieces.append(piece)
-                size += len(piece)
-                if size > limit:
-                    return b"".join(pieces)[:limit], True
+                for piece in unpacking.feed(await content.readany()):
+                    pieces.append(piece)
+                    size += len(piece)
+                    if size > limit:
+                        return b"".join(pieces)[:limit], True
+            pieces.extend(unpacking.finish())
         except OUTSIDE_ERRORS as error:
             raise in_body(error, place_of(self.url)) from None
-        except zlib.error:
-            raise BrokenBodyError(f"The reply of {place_of(self.url)} cannot be unpacked.") from None
-        if unpacker is not None and not unpacker.whole:
-            raise BrokenBodyError(f"The reply of {place_of(self.url)} breaks off before its packed end.")
+        except BombError:
+            return b"".join(pieces)[:limit], True
+        except UnpackError as error:
+            raise BrokenBodyError(f"The reply of {place_of(self.url)} cannot be read. {error}") from None
         return b"".join(pieces), False
 
     def chunks(self) -> AsyncIterator[bytes]:

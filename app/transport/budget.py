@@ -10,7 +10,7 @@ from typing import Self
 from app.clock import Clock
 from app.domain.schedule import Backoff, Limits
 from app.transport.breaker import Breaker, State
-from app.transport.errors import AccountPausedError
+from app.transport.errors import AccountPausedError, DrainingError
 from app.transport.window import Window
 
 _THROTTLE = Backoff(base_s=5.0, factor=2.0, cap_s=300.0)
@@ -82,6 +82,7 @@ class Budget:
         self._closed_reason: str | None = None
         self._paused: str | None = None
         self._throttles = 0
+        self._drains_until: float | None = None
         self.unpaused = asyncio.Event()
         self.unpaused.set()
         self._windows: list[Window] = []
@@ -105,6 +106,7 @@ class Budget:
 
         Raises:
             AccountPausedError: the account is paused, which may last for days: nobody waits for its end in line.
+            DrainingError: the lane is about to end, and the wait would not be over before; see :meth:`drain`.
         """
         self._check_pause()
         if not self._windows and not self._closed_until and self._breaker.closed:
@@ -112,6 +114,7 @@ class Budget:
         async with self._turn:
             self._check_pause()
             while (wait_s := self._wait_s()) > 0:
+                self._check_drain(wait_s)
                 await self._nap(wait_s)
                 self._check_pause()
             for window in self._windows:
@@ -167,6 +170,22 @@ class Budget:
         """Why the account is paused; ``None`` where it is not."""
         return self._paused
 
+    def drain(self, grace_s: float) -> None:
+        """Turn away whoever waits for more than the rate limit: for the end of a closing, or for the breaker.
+
+        Args:
+            grace_s: for how many seconds requests are still admitted: who would wait for longer is turned away too.
+        """
+        self._drains_until = self._clock.monotonic() + grace_s
+        self._changed.set()
+
+    def _check_drain(self, wait_s: float) -> None:
+        if self._drains_until is None:
+            return
+        now = self._clock.monotonic()
+        if self.closed_until or self._breaker.wait_s(now) > 0 or now + wait_s > self._drains_until:
+            raise DrainingError("The lane is about to end.")
+
     def _check_pause(self) -> None:
         if self._paused is not None:
             raise AccountPausedError(self._paused)
@@ -181,6 +200,11 @@ class Budget:
     def failed(self, reason: str) -> None:
         """The provider failed; after five failures in a row the breaker opens."""
         self._breaker.failed(self._clock.monotonic(), reason)
+
+    def undecided(self) -> None:
+        """A reply has come that says nothing of the provider's health: where it was the probe, another may go."""
+        self._breaker.undecided()
+        self._changed.set()
 
     def throttled(self, retry_after_s: float | None, reason: str) -> None:
         """The provider asks to be left alone: close for that long, or by a backoff of our own where it does not say.

@@ -4,23 +4,25 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from urllib.parse import quote
 
 from app.domain.wire import Credentials, WireReply, WireRequest
 from app.transport.budget import Budget, Permit
-from app.transport.errors import RedirectRefusedError
+from app.transport.errors import LeaseOverError, RedirectRefusedError
 from app.transport.members import with_members
 from app.transport.redirects import MOST_HOPS, Origin, harmless, leads_on, next_address
-from app.transport.wire import RawReply, Timeouts, Wire
+from app.transport.wire import OnSend, RawReply, Timeouts, Wire, at_departure
 
 OnReply: TypeAlias = Callable[[int, Mapping[str, str]], None]
-OnSend: TypeAlias = Callable[[bool], None]
-"""Told ``True`` at the last moment before a request leaves; ``False`` when it was surely not acted upon."""
 
 
 def _ignore(_status: int, _headers: Mapping[str, str]) -> None:
     pass
+
+
+def _always() -> bool:
+    return True
 
 
 def untold(_sent: bool) -> None:
@@ -92,6 +94,8 @@ class AccountClient:
         body_limit: the most bytes of a reply that are buffered.
         timeouts: of each hop.
         on_reply: told of the status and headers of every reply of the provider's own origin.
+        may_send: asked before every request of whatever kind, to whatever host: ``False`` where the account may be
+            another daemon's by now, and then ``LeaseOverError`` is raised and nothing is sent.
     """
 
     def __init__(
@@ -105,6 +109,7 @@ class AccountClient:
         body_limit: int,
         timeouts: Timeouts,
         on_reply: OnReply = _ignore,
+        may_send: Callable[[], bool] = _always,
     ) -> None:
         self._wire = wire
         self._origin = Origin(origin)
@@ -113,6 +118,7 @@ class AccountClient:
         self._body_limit = body_limit
         self._timeouts = timeouts
         self._on_reply = on_reply
+        self._may_send: Final = may_send
         self.use(credentials)
 
     def use(self, credentials: Credentials) -> None:
@@ -136,6 +142,7 @@ class AccountClient:
 
         Raises:
             TransportError: one of its kinds; see :mod:`app.transport.errors`.
+            LeaseOverError: the account may be another daemon's by now.
         """
         hops = _Hops(self, request, permit, send_auth=True, stream=False, on_send=on_send)
         async with hops as raw:
@@ -151,8 +158,7 @@ class AccountClient:
             TransportError: one of its kinds; see :mod:`app.transport.errors`.
         """
         with permit or await self._budget.admit() as admitted:
-            opened = self._wire.open(request, private_ok=self._private_ok, timeouts=self._timeouts, stream=False)
-            async with opened as raw:
+            async with self._open(request, untold, stream=False) as raw:
                 admitted.done()
                 if self.owns(request.url):
                     self._on_reply(raw.status, raw.headers)
@@ -173,6 +179,26 @@ class AccountClient:
             TransportError: one of its kinds; see :mod:`app.transport.errors`.
         """
         return self._stream(_Hops(self, request, permit, send_auth=send_auth, stream=True, on_send=untold))
+
+    def _open(self, request: WireRequest, on_send: OnSend, *, stream: bool) -> AbstractAsyncContextManager[RawReply]:
+        """One hop, of whatever kind: the only place where this client lets a request go.
+
+        The lease is looked at before anything is done, and again at the last moment, when the connection stands.
+        """
+
+        def leaving(sent: bool) -> None:
+            if sent:
+                self._check_lease()
+            on_send(sent)
+
+        self._check_lease()
+        opened = self._wire.open(request, private_ok=self._private_ok, timeouts=self._timeouts, stream=stream)
+        at_departure(opened, leaving)
+        return opened
+
+    def _check_lease(self) -> None:
+        if not self._may_send():
+            raise LeaseOverError("the lane's lease ran out before the request was sent")
 
     @asynccontextmanager
     async def _stream(self, hops: "_Hops") -> AsyncIterator[StreamReply]:
@@ -261,10 +287,7 @@ class _Hops:
         if self.own and self._permit is None:
             self._permit = await client._budget.admit()
         request = client._dress(self._request, own=self.own, send_auth=self._send_auth)
-        self._on_send(True)
-        self._opened = client._wire.open(
-            request, private_ok=client._private_ok, timeouts=client._timeouts, stream=self._stream
-        )
+        self._opened = client._open(request, self._on_send, stream=self._stream)
         try:
             raw = await self._opened.__aenter__()
         finally:

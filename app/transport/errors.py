@@ -33,5 +33,16 @@ class AccountPausedError(TransportError):
     """Nothing was sent: the account is paused."""
 
 
+class DrainingError(AccountPausedError):
+    """Nothing was sent: the daemon is about to give the account back, and the wait would take longer than that."""
+
+
+class LeaseOverError(Exception):
+    """Nothing was sent: the lane's lease may have passed on to another daemon, which serves the account now.
+
+    No ``TransportError``: neither the network nor the provider has failed.
+    """
+
+
 class RedirectRefusedError(TransportError):
     """The remote sent us somewhere that we do not go."""

@@ -9,7 +9,7 @@ from app.domain.wire import WireRequest
 from app.metrics.tallies import RequestTally
 from app.transport.errors import LostReplyError, NotSentError
 from app.transport.redirects import Origin
-from app.transport.wire import RawReply, Timeouts, Wire
+from app.transport.wire import OnSend, RawReply, Timeouts, Wire, at_departure
 
 
 class MeteredWire:
@@ -48,6 +48,10 @@ class _Metered(AbstractAsyncContextManager[RawReply]):
         self._opened = opened
         self._tally = tally
         self._clock = clock
+
+    def at_departure(self, on_send: OnSend) -> None:
+        """See :class:`app.transport.wire.Departing`."""
+        at_departure(self._opened, on_send)
 
     async def __aenter__(self) -> RawReply:
         asked_at = self._clock.monotonic()

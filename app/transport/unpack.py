@@ -1,7 +1,8 @@
-"""Compressed messages: unpacked within a limit, and never taken for whole when they are not."""
+"""Content codings undone: piece by piece, several in a row, within a limit, never taken for whole when cut short."""
 
 import zlib
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from zlib import _Decompress
@@ -10,6 +11,19 @@ _GZIP = 31
 _ZLIB = 15
 _RAW = -15
 ACCEPTED = "gzip, deflate"
+
+_SLICE_BYTES = 8192
+_LARGEST_RATIO = 300
+_RATIO_COUNTS_FROM_BYTES = 64 * 1_048_576
+_MOST_OF_A_SLICE = _SLICE_BYTES * 1100  # deflate packs 1032 to 1 at best
+
+
+class BombError(Exception):
+    """The bytes unpack to more than a limit allows; the message is a sentence."""
+
+
+class UnpackError(Exception):
+    """The bytes are not what they are said to be packed by, or break off; the message is a sentence."""
 
 
 class Unpacker:
@@ -50,7 +64,97 @@ class Unpacker:
         return self._current is None or self._current.eof
 
 
-def unpacker_for(coding: str | None) -> Unpacker | None:
-    """How to unpack a body with this Content-Encoding; ``None`` leaves it as it is, as it does any other coding."""
-    name = (coding or "").strip().lower()
-    return Unpacker(name) if name in {"gzip", "x-gzip", "deflate"} else None
+class Level(Protocol):
+    """Undoes one coding. Both methods yield pieces of bounded size and raise as :class:`Unpacking` does."""
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """What the next bytes unpack to."""
+
+    def finish(self) -> Iterator[bytes]:
+        """What is left at the end of the bytes."""
+
+
+class Coded:
+    """One level of gzip or deflate.
+
+    Args:
+        coding: ``gzip`` or ``deflate``.
+        largest_bytes: what unpacks to more is given up.
+    """
+
+    def __init__(self, coding: str, largest_bytes: int) -> None:
+        self._coding = coding
+        self._largest_bytes = largest_bytes
+        self._unpacker = Unpacker(coding)
+        self._packed = 0
+        self._unpacked = 0
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """See :class:`Level`."""
+        for start in range(0, len(piece), _SLICE_BYTES):
+            part = piece[start : start + _SLICE_BYTES]
+            most = min(_MOST_OF_A_SLICE, self._largest_bytes - self._unpacked + 1)
+            try:
+                out = self._unpacker.feed(part, most)
+            except zlib.error as error:
+                raise UnpackError(f"The content cannot be unpacked by {self._coding}.") from error
+            self._packed += len(part)
+            self._unpacked += len(out)
+            if out:
+                yield out
+            self._check()
+
+    def _check(self) -> None:
+        if self._unpacked > self._largest_bytes:
+            raise BombError(f"The content unpacks to more than {self._largest_bytes} bytes.")
+        if self._unpacked > max(_RATIO_COUNTS_FROM_BYTES, _LARGEST_RATIO * self._packed):
+            raise BombError(f"The content unpacks to more than {_LARGEST_RATIO} times its size.")
+
+    def finish(self) -> Iterator[bytes]:
+        """See :class:`Level`."""
+        if not self._unpacker.whole:
+            raise UnpackError(f"The content breaks off before its end, as {self._coding} has it.")
+        return iter(())
+
+
+class Unpacking:
+    """Undoes the codings of one body, each level within its own limits.
+
+    Args:
+        levels: the one that was applied last comes first; without any, bytes pass as they are.
+    """
+
+    def __init__(self, levels: Sequence[Level]) -> None:
+        self._levels = tuple(levels)
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """What the next bytes unpack to, in pieces of bounded size.
+
+        Raises:
+            BombError: it is more than a limit allows, or out of all proportion to what came.
+            UnpackError: it is not packed in that way.
+        """
+        return self._through(0, piece)
+
+    def finish(self) -> Iterator[bytes]:
+        """What is left at the end of the body.
+
+        Raises:
+            BombError: as for :meth:`feed`.
+            UnpackError: it is not packed in that way, or breaks off.
+        """
+        for number, level in enumerate(self._levels):
+            for piece in level.finish():
+                yield from self._through(number + 1, piece)
+
+    def _through(self, number: int, piece: bytes) -> Iterator[bytes]:
+        if number == len(self._levels):
+            yield piece
+            return
+        for out in self._levels[number].feed(piece):
+            yield from self._through(number + 1, out)
+
+
+def unpacking_of(codings: Sequence[str], largest_bytes: int) -> Unpacking:
+    """What undoes these codings, each of which can be undone; they stand in the order in which they were applied."""
+    return Unpacking([Coded(coding, largest_bytes) for coding in reversed(codings)])

@@ -1,9 +1,9 @@
 """The seam to the network: one request, one hop. A simulation replaces what is behind it."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from app.domain.wire import WireRequest
 
@@ -54,6 +54,27 @@ class RawReply(Protocol):
 
     def chunks(self) -> AsyncIterator[bytes]:
         """The body piece by piece as it comes in; raises ``BrokenBodyError`` as :meth:`read` does."""
+
+
+OnSend: TypeAlias = Callable[[bool], None]
+"""Called with ``True`` at the last moment before a request leaves; what it raises stops the request. Called with
+``False`` when a request that it was called for was surely not acted upon."""
+
+
+@runtime_checkable
+class Departing(Protocol):
+    """An exchange that knows the moment at which its request leaves, when the connection stands."""
+
+    def at_departure(self, on_send: OnSend) -> None:
+        """Call this at that moment; to be set before the exchange is entered."""
+
+
+def at_departure(opened: object, on_send: OnSend) -> None:
+    """Have ``on_send`` called at the last moment that the exchange knows of: now, where it knows of none."""
+    if isinstance(opened, Departing):
+        opened.at_departure(on_send)
+    else:
+        on_send(True)
 
 
 class Wire(Protocol):

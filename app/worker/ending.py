@@ -8,6 +8,7 @@ from app.domain import outcome as o
 from app.domain.job import Job
 from app.domain.sharing import Duty, duty_of
 from app.domain.wire import WireReply, WireRequest
+from app.providers.faults import UnsendableError
 from app.providers.interpreter import BoundOperation
 from app.store.jobs import JobStore
 from app.worker.pages import Way
@@ -47,7 +48,10 @@ class Endings:
     async def expire(self, job: Job, operation: BoundOperation, way: Way, reason: str) -> o.DeadlinePassed:
         """Let a job go that has waited too long; the remote is told once, where it can be."""
         tells = job.handle is not None and operation.policy.cancels
-        request = operation.cancel(job) if tells else None
+        try:
+            request = operation.cancel(job) if tells else None
+        except UnsendableError as error:
+            return o.DeadlinePassed(f"{reason}; the remote could not be told: {error}")
         if request is not None and await self._duty(job, operation) is Duty.ACT:
             try:
                 heard = isinstance(await way.ask(request), WireReply)

@@ -26,6 +26,7 @@ from app.store.lanes import LaneRow, LaneState
 from app.transport.budget import Budget
 from app.transport.errors import AccountPausedError
 from app.worker.answers import Answers, asks_for_answer, may_share
+from app.worker.cancelling import Stoppable
 from app.worker.hold import Hold
 from app.worker.narrator import Narrator
 from app.worker.recorder import Recorder, Verdict
@@ -107,6 +108,7 @@ class Lane:
         self._hurried: set[int] = set()
         self._reading = 0
         self._steps: set[asyncio.Task[None]] = set()
+        self._stoppable = Stoppable()
         self._closing = asyncio.Event()
         self._feeders: list[asyncio.Task[None]] = []
 
@@ -136,8 +138,11 @@ class Lane:
         self.due_by(Track.ASK, self._clock.now())
 
     def grant(self, job: Job) -> None:
-        """Let a job go that somebody asked to stop: at once, however long the lane's budget is closed."""
-        if job.id in self._busy or self._closing.is_set():
+        """Let a job go that somebody asked to stop: at once, whatever the budget says; a download stops."""
+        if job.id in self._busy:
+            self._stoppable.stop(job.id)
+            return
+        if self._closing.is_set():
             return
         self._busy.add(job.id)
         operation = self._account.operations.get(job.operation)
@@ -166,9 +171,10 @@ class Lane:
             for feeder in self._feeders:
                 feeder.cancel()
 
-    def close(self) -> None:
-        """Begin no more steps; those under way go on."""
+    def close(self, grace_s: float = 0.0) -> None:
+        """Begin no more steps. Those under way go on for ``grace_s``, but for those that only wait for the account."""
         self._closing.set()
+        self.budget.drain(grace_s)
 
     def interrupt(self) -> None:
         """Stop the steps under way; each still reports what it knows."""
@@ -193,6 +199,8 @@ class Lane:
             if stream.track is Track.FETCH:
                 await self._storage_gate.open.wait()
             await self.budget.unpaused.wait()
+            while not self.hold.held():  # no request may leave until the lease is renewed
+                await self._clock.sleep(_STORE_RETRY_S)
             job = await self._next(stream)
             operation = self._account.operations.get(job.operation)
             visit = Visit(job, operation, self._client, self.budget, self.hold, self._commit) if operation else None
@@ -208,6 +216,8 @@ class Lane:
             step = group.create_task(self._step(stream, job, visit))
             self._steps.add(step)
             step.add_done_callback(self._steps.discard)
+            if visit is not None:
+                self._stoppable.begin(step, visit)
 
     def _give_up(self, visit: Visit | None) -> None:
         """A step that was prepared is not begun."""
@@ -306,14 +316,19 @@ class Lane:
                 self._leave(job.id)
                 return
             except asyncio.CancelledError:
-                self._record(visit, self._stepper.interrupted(visit))
-                raise
+                if not self._stoppable.was_stopped(job.id):
+                    self._record(visit, self._stepper.interrupted(visit))
+                    raise
+                self._record(visit, self._stepper.cancelled(visit))
+                await self._stepper.drop_parts(job)
+                return
             if isinstance(outcome, o.Crashed):
                 self._narrator.crashed(visit.job, outcome.reason)
             elif isinstance(outcome, o.StorageFull):
                 self._storage_gate.close(outcome.reason)
             self._record(visit, outcome)
         finally:
+            self._stoppable.end(job.id)
             if visit is not None and visit.permit is not None:
                 visit.permit.done()
             self._answers.end(job)
@@ -348,7 +363,7 @@ class Lane:
         """An outcome has its verdict: the job may be visited again."""
         job = update.job
         self._leave(job.id)
-        if verdict is Verdict.ACCEPTED:
+        if verdict in (Verdict.ACCEPTED, Verdict.UNWRITABLE):
             if self._remote.settle(job):
                 self.due_by(Track.ASK, self._clock.now())
             if job.due_at is not None:

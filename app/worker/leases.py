@@ -18,7 +18,7 @@ from app.clock import Clock
 from app.log import EventLog
 from app.store.engine import StoreUnavailableError
 from app.store.lanes import LaneRow, LaneStore
-from app.worker.hold import Hold
+from app.worker.hold import Hold, moment
 from app.worker.lane import Lane
 from app.worker.nap import Nap
 
@@ -127,7 +127,7 @@ class Leases:
         resting = [lane for lane in self._lanes.values() if lane.row.account in self._held_back]
         tasks = [self._tasks[lane.row.id] for lane in resting]
         for lane in resting:
-            lane.close()
+            lane.close(grace_s)
         if tasks:
             await asyncio.wait(tasks, timeout=grace_s)
             for lane in resting:
@@ -160,7 +160,7 @@ class Leases:
         """
         self._ending = True
         for lane in self._lanes.values():
-            lane.close()
+            lane.close(grace_s)
         pending = set(self._tasks.values())
         if pending:
             _, pending = await asyncio.wait(pending, timeout=grace_s)
@@ -223,17 +223,17 @@ class Leases:
         return [lane for lane in self._lanes.values() if lane.row.account not in self._held_back]
 
     async def _renew(self) -> None:
-        asked_at = self._clock.monotonic()
+        asked = moment(self._clock)
         states = {number: lane.state() for number, lane in self._lanes.items()}
         held = await self._store.renew(self._identity.owner, self._lease_s, states) if states else set()
         for number, lane in list(self._lanes.items()):
             if number in held:
-                lane.hold.renewed(asked_at)
+                lane.hold.renewed(*asked)
             else:
                 self._drop(number)
 
     async def _take(self, most: int) -> None:
-        asked_at = self._clock.monotonic()
+        asked = moment(self._clock)
         rows = await self._store.take(
             self._identity.owner,
             most,
@@ -245,8 +245,7 @@ class Leases:
         for row in rows:
             if row.id in self._lanes:
                 continue
-            hold = Hold(row.id, row.epoch, self._clock, self._lease_s)
-            hold.renewed(asked_at)
+            hold = Hold(row.id, row.epoch, self._clock, self._lease_s, asked)
             self._serve(row, hold)
             self._log.emit("lane.taken", lane=row.id, account=row.account, epoch=row.epoch, clean=row.clean)
 
@@ -269,7 +268,7 @@ class Leases:
             return
         patience_s = self._lease_s / _RENEWALS_PER_LEASE
         for lane in lanes:
-            lane.close()
+            lane.close(patience_s)
         await asyncio.wait([self._tasks[lane.row.id] for lane in lanes], timeout=patience_s)
         for lane in lanes:
             lane.interrupt()

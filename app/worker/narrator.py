@@ -8,6 +8,7 @@ from app.domain.change import Tell, change_of, tell_nobody
 from app.domain.job import TERMINAL, Job, State
 from app.domain.machine import Update
 from app.domain.manifest import Artifact, folder_of
+from app.domain.wire import Link
 from app.log import EventLog
 from app.store.engine import StoreUnavailableError
 from app.store.jobs import JobStore
@@ -82,6 +83,10 @@ class Narrator:
             sha256=artifact.sha256,
             resumed_from=resumed_from,
         )
+
+    def digest_unread(self, job: Job, link: Link) -> None:
+        """Log that an announced digest cannot be read, so that the file lands without being compared with it."""
+        self._log.emit("file.digest_unread", **_named(job), label=link.label, reason=link.unread)
 
     def crashed(self, job: Job, reason: str) -> None:
         """Log a step that died on a fault of ours."""

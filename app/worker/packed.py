@@ -1,87 +1,109 @@
-"""Packed files: unpacked while they land, within bounds, and checked against what was announced of the packed file."""
+"""A file's codings undone while it lands, and each form that it had on the way compared with what was announced."""
 
-import hashlib
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from app.domain.wire import Link
 from app.storage.base import ChecksumError
-from app.transport.unpack import Unpacker
+from app.storage.tally import Tally
+from app.transport.unpack import Coded, Level, UnpackError, Unpacking
 
-_CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
-_SLICE_BYTES = 8192
-_LARGEST_RATIO = 300
-_RATIO_COUNTS_FROM_BYTES = 64 * 1_048_576
-_MOST_OF_A_SLICE = _SLICE_BYTES * 1100  # deflate packs 1032 to 1 at best
+_GZIP_MAGIC = b"\x1f\x8b\x08"  # RFC 1952, 2.3.1: the two bytes of identification, and the only method that there is
 
 
-class BombError(Exception):
-    """The file unpacks to more than any file does; the message is a sentence."""
-
-
-class UnpackError(Exception):
-    """The file is not what it is said to be packed by, or breaks off; the message is a sentence."""
-
-
-class Packed:
-    """One file that comes packed.
+class PackedFile:
+    """One file as it comes in.
 
     Args:
-        coding: gzip, x-gzip or deflate.
+        codings: those that its reply declares, in the order in which they were applied; all can be undone.
+        link: what was announced of the file. Where it says ``gzip``, the first bytes decide: whether a declared gzip is
+            there, and whether there is one more level of it below the declared codings.
         largest_bytes: a file that unpacks to more is given up.
     """
 
-    def __init__(self, coding: str, largest_bytes: int) -> None:
-        self._coding = coding
-        self._largest_bytes = largest_bytes
-        self._unpacker = Unpacker(coding)
-        self._sha256 = hashlib.sha256()
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._size = 0
-        self._unpacked = 0
+    def __init__(self, codings: Sequence[str], link: Link, largest_bytes: int) -> None:
+        self._link = link
+        levels: list[Level] = [
+            _GzipOrPlain(largest_bytes) if link.gzip and coding == "gzip" else Coded(coding, largest_bytes)
+            for coding in reversed(codings)
+        ]
+        if link.gzip:
+            levels.append(_GzipOrPlain(largest_bytes))
+        self._levels = [_Counted(level, link) for level in levels]
+        self._unpacking = Unpacking(self._levels)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the bytes that land are those that come over the wire, so that a range can be added to them."""
+        return not self._levels
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        """What the next bytes unpack to, in pieces of bounded size.
+        """What the next bytes of the body unpack to; raises as :class:`app.transport.unpack.Unpacking` does."""
+        return self._unpacking.feed(piece)
 
-        Raises:
-            BombError: it is more than a file may be, or out of all proportion to what came.
-            UnpackError: it is not packed in that way.
+    def finish(self) -> Iterator[bytes]:
+        """What is left at the end of the body; raises the same."""
+        return self._unpacking.finish()
+
+    def unmatched(self) -> Link:
+        """The link without the size and the digests that a packed form of the file matches.
+
+        Those that are left are for the unpacked file to match: what is announced may be of any form.
         """
-        self._sha256.update(piece)
-        self._md5.update(piece)
-        for start in range(0, len(piece), _SLICE_BYTES):
-            part = piece[start : start + _SLICE_BYTES]
-            try:
-                out = self._unpacker.feed(part, _MOST_OF_A_SLICE)
-            except zlib.error as error:
-                raise UnpackError(f"The file cannot be unpacked by {self._coding}.") from error
-            self._size += len(part)
-            self._unpacked += len(out)
-            self._check()
-            if out:
-                yield out
-
-    def _check(self) -> None:
-        if self._unpacked > self._largest_bytes:
-            raise BombError(f"The file unpacks to more than {self._largest_bytes} bytes.")
-        if self._unpacked > max(_RATIO_COUNTS_FROM_BYTES, _LARGEST_RATIO * self._size):
-            raise BombError(f"The file unpacks to more than {_LARGEST_RATIO} times its size.")
-
-    def finish(self) -> None:
-        """See that the file is whole; raises ``UnpackError``."""
-        if not self._unpacker.whole:
-            raise UnpackError(f"The file breaks off before its end, as {self._coding} has it.")
-
-    def verify(self, link: Link) -> None:
-        """Compare the packed bytes with what was announced of them; raises ``ChecksumError``."""
-        if link.size is not None and link.size != self._size:
-            raise ChecksumError(f"{self._size} bytes came where {link.size} were announced.")
-        for name, told, own in (("SHA-256", link.sha256, self._sha256), ("MD5", link.md5, self._md5)):
-            if told is not None and told != own.hexdigest():
-                raise ChecksumError(f"The {name} of what came is not the one announced.")
+        left = self._link
+        for level in self._levels:
+            left = replace(
+                left,
+                size=None if level.matches(size=left.size) else left.size,
+                sha256=None if level.matches(sha256=left.sha256) else left.sha256,
+                md5=None if level.matches(md5=left.md5) else left.md5,
+            )
+        return left
 
 
-def packed_as(coding: str | None, largest_bytes: int) -> Packed | None:
-    """What unpacks a body with this Content-Encoding; ``None`` where it is none that can be unpacked."""
-    name = (coding or "").strip().lower()
-    return Packed(name, largest_bytes) if name in _CODINGS else None
+class _Counted:
+    """A level whose packed bytes are counted and hashed."""
+
+    def __init__(self, level: Level, link: Link) -> None:
+        self._level = level
+        self._tally = Tally(md5=link.md5 is not None)
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        self._tally.take(piece)
+        return self._level.feed(piece)
+
+    def finish(self) -> Iterator[bytes]:
+        return self._level.finish()
+
+    def matches(self, *, size: int | None = None, sha256: str | None = None, md5: str | None = None) -> bool:
+        try:
+            self._tally.verify(sha256=sha256, size=size, md5=md5)
+        except ChecksumError:
+            return False
+        return True
+
+
+class _GzipOrPlain:
+    """A level that the first bytes show to be gzip, or to be the file itself."""
+
+    def __init__(self, largest_bytes: int) -> None:
+        self._gzip = Coded("gzip", largest_bytes)
+        self._first = b""
+        self._is_gzip: bool | None = None
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        if self._is_gzip is None:
+            piece = self._first = self._first + piece
+            if len(piece) < len(_GZIP_MAGIC) and _GZIP_MAGIC.startswith(piece):
+                return
+            self._is_gzip, self._first = piece.startswith(_GZIP_MAGIC), b""
+        if self._is_gzip:
+            yield from self._gzip.feed(piece)
+        else:
+            yield piece
+
+    def finish(self) -> Iterator[bytes]:
+        if self._is_gzip:
+            yield from self._gzip.finish()
+        elif self._first:
+            raise UnpackError("The content breaks off within the first bytes of gzip.")

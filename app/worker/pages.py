@@ -9,6 +9,7 @@ from typing import IO, Protocol, TypeVar
 
 from app.clock import Clock
 from app.domain import outcome as o
+from app.domain.codings import can_be_undone, content_codings
 from app.domain.job import Job
 from app.domain.jsonvalue import Json
 from app.domain.schedule import Backoff
@@ -16,10 +17,11 @@ from app.domain.wire import WireReply, WireRequest
 from app.providers.adoption import Adoption, Matches
 from app.providers.joining import Csv, CsvPage, JoinError, json_items
 from app.providers.pages import Listed, Page, PageReader
+from app.providers.sniff import SNIFFED_BYTES
 from app.storage.base import Landing
 from app.transport.client import StreamReply
 from app.transport.errors import BrokenBodyError, LostReplyError, NotSentError, RedirectRefusedError, TlsError
-from app.worker.packed import BombError, UnpackError, packed_as
+from app.transport.unpack import BombError, UnpackError, unpacking_of
 from app.worker.session import SignedClient
 
 T = TypeVar("T")
@@ -244,7 +246,9 @@ class _Body:
 
     def __init__(self, reply: StreamReply, largest_bytes: int) -> None:
         self._chunks = reply.chunks()
-        self._packed = packed_as(reply.headers.get("content-encoding"), largest_bytes)
+        self._codings = content_codings(reply.headers)
+        self._can_be_undone = can_be_undone(self._codings)
+        self._unpacking = unpacking_of(self._codings if self._can_be_undone else (), largest_bytes)
         length = reply.headers.get("content-length", "")
         self._expected = int(length) if length.isdigit() else None
         self._received = 0
@@ -252,11 +256,17 @@ class _Body:
 
     async def head(self) -> bytes:
         """The first bytes of the page."""
-        self._first = self._unpacked(await anext(self._chunks, b""))
+        looked_at = 0
+        while looked_at < SNIFFED_BYTES and (chunk := await anext(self._chunks, b"")):
+            for piece in self._unpacked(chunk):
+                self._first.append(piece)
+                looked_at += len(piece)
         return b"".join(self._first)
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """All of the page, from its first byte."""
+        """All of the page, from its first byte; raises ``UnpackError`` where its codings cannot be undone."""
+        if not self._can_be_undone:
+            raise UnpackError(f"A page of the list came coded as {', '.join(self._codings)}, which cannot be undone.")
         for piece in self._first:
             yield piece
         self._first = []
@@ -265,12 +275,12 @@ class _Body:
                 yield piece
         if self._expected is not None and self._received != self._expected:
             raise BrokenBodyError(f"The page ended after {self._received} of {self._expected} bytes.")
-        if self._packed is not None:
-            self._packed.finish()
+        for piece in self._unpacking.finish():
+            yield piece
 
     def _unpacked(self, chunk: bytes) -> list[bytes]:
         self._received += len(chunk)
-        return [chunk] if self._packed is None else list(self._packed.feed(chunk))
+        return list(self._unpacking.feed(chunk))
 
 
 class _Circle:

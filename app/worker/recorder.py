@@ -9,18 +9,25 @@ new steps, so that what is kept stays bounded.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
+from random import Random
+from typing import TypeVar
 
 from app.clock import Clock
-from app.domain.machine import Update
+from app.domain import outcome as o
+from app.domain.job import LIVE
+from app.domain.machine import Update, advance
 from app.domain.notification import Subscription
+from app.domain.schedule import Policy
 from app.log import EventLog
 from app.store.engine import StoreUnavailableError
 from app.store.jobs import FencedUpdate, JobStore, Recorded
 from app.worker.narrator import Narrator
+
+T = TypeVar("T")
 
 _LINGER_S = 0.02
 _LONGER_LINGER_S = 0.13
@@ -41,6 +48,8 @@ class Verdict(Enum):
     """The lane's lease or the job's version has moved on; nothing was written."""
     CONFLICT = "conflict"
     """Another job follows the same remote job already; nothing was written."""
+    UNWRITABLE = "unwritable"
+    """The database will never take its values; the job was failed in its place, where it still stood as it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,11 @@ class _Item:
     fenced: FencedUpdate
     settled: Callable[[Update, Verdict], None]
     shares: bool
+    verdict: Verdict = Verdict.ACCEPTED
+
+    def as_failed(self, update: Update) -> "_Item":
+        """What is written in place of an update that cannot be."""
+        return replace(self, fenced=FencedUpdate(update, self.fenced.epoch), shares=False, verdict=Verdict.UNWRITABLE)
 
     def as_shared(self) -> "_Item":
         """The same, as an update of a job that follows a remote job together with another one."""
@@ -84,6 +98,7 @@ class Recorder:
         self._log = log
         self._narrator = narrator
         self._committed = committed
+        self._rand = Random(0)  # what ends has nothing to spread
         self._items: list[_Item] = []
         self._arrived = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -172,30 +187,70 @@ class Recorder:
                 return
 
     async def _write(self, group: list[FencedUpdate]) -> Recorded:
-        """Commit a group, trying again for as long as the database is unavailable."""
+        """Commit a group; tries again for as long as the database is unavailable."""
+        begun_at = self._clock.monotonic()
+
+        async def record() -> Recorded:
+            nonlocal begun_at
+            begun_at = self._clock.monotonic()
+            return await self._recorded(group)
+
+        recorded = await self._patiently(record, len(group))
+        self._committed(len(group), self._clock.monotonic() - begun_at)
+        return recorded
+
+    async def _recorded(self, group: list[FencedUpdate]) -> Recorded:
+        """Commit a group; what holds a value that cannot even be encoded, such as NaN, is found by halving it."""
+        try:
+            return await self._jobs.record(group, self._owner)
+        except ValueError as error:
+            if len(group) == 1:
+                return Recorded(frozenset(), unwritable=((group[0].update.job.id, str(error)),))
+        middle = len(group) // 2
+        first, second = await self._recorded(group[:middle]), await self._recorded(group[middle:])
+        return Recorded(
+            first.accepted | second.accepted,
+            first.conflicts + second.conflicts,
+            first.unwritable + second.unwritable,
+        )
+
+    async def _patiently(self, work: Callable[[], Awaitable[T]], waiting: int) -> T:
+        """Do what needs the database, as soon as it is available; ``waiting`` is how many updates wait for that."""
         tries = 0
         while True:
-            begun_at = self._clock.monotonic()
             try:
-                recorded = await self._jobs.record(group, self._owner)
+                done = await work()
             except StoreUnavailableError as error:
-                self._log.emit("store.unavailable", reason=str(error), waiting=len(group) + len(self._items))
+                self._log.emit("store.unavailable", reason=str(error), waiting=waiting + len(self._items))
                 await self._clock.sleep(_RETRY_S[min(tries, len(_RETRY_S) - 1)])
                 tries += 1
                 continue
-            self._committed(len(group), self._clock.monotonic() - begun_at)
             if tries:
-                self._log.emit("store.resumed", waiting=len(group) + len(self._items))
-            return recorded
+                self._log.emit("store.resumed", waiting=waiting + len(self._items))
+            return done
+
+    async def _fail(self, item: _Item, reason: str) -> None:
+        """Fail the job of an update that the database will never take, as the job stands there: that can be written."""
+        update = item.fenced.update
+        job = await self._patiently(lambda: self._jobs.get(update.job.id), 1)
+        if job is None or job.version != update.expected or job.state not in LIVE:
+            self._narrator.dropped(update)
+            item.settled(update, Verdict.STALE)
+            return
+        told = o.Refused(f"what the step learned cannot be stored: {reason}")
+        failed = advance(job, told, Policy(), self._clock.now(), self._rand)
+        self._hand_in(item.as_failed(failed), urgent=True)
 
     async def _settle(self, group: list[_Item], recorded: Recorded) -> None:
         """Tell the log and whoever handed in the updates what became of them."""
-        conflicts = dict(recorded.conflicts)
+        conflicts, unwritable = dict(recorded.conflicts), dict(recorded.unwritable)
         accepted = [item.fenced.update for item in group if item.fenced.update.job.id in recorded.accepted]
         for item in group:
             update = item.fenced.update
             if update.job.id in recorded.accepted:
-                item.settled(update, Verdict.ACCEPTED)
+                item.settled(update, item.verdict)
+            elif update.job.id in unwritable and item.verdict is not Verdict.UNWRITABLE:
+                await self._fail(item, unwritable[update.job.id])
             elif update.job.id in conflicts and item.shares and not update.job.shared:
                 self._hand_in(item.as_shared(), urgent=True)
             elif update.job.id in conflicts:

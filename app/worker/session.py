@@ -17,8 +17,9 @@ from app.domain.wire import WireReply, WireRequest
 from app.log import EventLog
 from app.providers.session import NotSignedIn, Session, Token
 from app.transport.budget import Budget, Permit
-from app.transport.client import AccountClient, OnSend, StreamReply, untold
+from app.transport.client import AccountClient, StreamReply, untold
 from app.transport.errors import TlsError, TransportError
+from app.transport.wire import OnSend
 
 _NONCE_BITS = 128
 _MOST_READ = 65_536
@@ -103,7 +104,7 @@ class SignedClient:
         if not session.says_renew(reply):
             return reply
         on_send(False)
-        self._drop(token)
+        self._spent(token)
         permit, _ = await self._signed(session, None)
         reply = await self._client.exchange(request, permit, on_send)
         if session.says_renew(reply):
@@ -125,7 +126,7 @@ class SignedClient:
             if refusal is None:
                 yield reply
                 return
-        self._drop(token)
+        self._spent(token)
         permit, _ = await self._signed(session, None)
         async with self._client.stream(request, send_auth=True, permit=permit) as raw:
             reply, refusal = await _looked_at(session, raw)
@@ -145,10 +146,15 @@ class SignedClient:
             await self._sign_in(session, permit)
             permit = None
 
-    def _drop(self, refused: Token) -> None:
-        """Use a token no more; somebody may have renewed it already."""
+    def _spent(self, refused: Token) -> None:
+        """Use a token no more; somebody may have renewed it already.
+
+        The request that met the refusal may have been the probe of a half-open breaker. It has its reply, so the login
+        that has to follow may be the next probe, and does not wait for a verdict that will not come.
+        """
         if self._token is refused:
             self._token = None
+        self._budget.undecided()
 
     async def _sign_in(self, session: Session, permit: Permit) -> None:
         """Log in, or wait for the login that is under way; afterwards the caller looks again."""
@@ -186,6 +192,8 @@ class SignedClient:
         if reply.status >= 500:
             self._budget.failed(f"the login failed: HTTP {reply.status}")
         told = session.read_login(reply, self._clock.now())
+        if not isinstance(told, Token) and reply.status < 500:
+            self._budget.undecided()
         return told if isinstance(told, Token) else SignInError(told)
 
     def _goes_on(self, failure: NotSignedIn) -> bool:

@@ -6,10 +6,8 @@ the state table's business.
 """
 
 import asyncio
-import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from random import Random
 from typing import TypeVar
 
@@ -17,10 +15,11 @@ from app.clock import Clock
 from app.domain import outcome as o
 from app.domain.callback import hash_of, new_token, url_of
 from app.domain.job import CANCELLED_AT_ONCE, Job, State
-from app.domain.machine import advance
+from app.domain.machine import Update, advance
 from app.domain.rules import has_moved
 from app.domain.wire import Link, WireReply, WireRequest
 from app.log import EventLog
+from app.providers.faults import UnsendableError
 from app.providers.interpreter import BoundOperation
 from app.store.accounts import PausedBy
 from app.store.engine import StoreUnavailableError
@@ -28,6 +27,7 @@ from app.store.jobs import Answer, JobStore
 from app.transport.errors import (
     AccountPausedError,
     BrokenBodyError,
+    LeaseOverError,
     LostReplyError,
     NotSentError,
     RedirectRefusedError,
@@ -40,15 +40,12 @@ from app.worker.pauses import TLS_PAUSE_S, Pauses
 from app.worker.reconcile import Reconciler
 from app.worker.recorder import Verdict
 from app.worker.session import SignInError
+from app.worker.unfinished import place_of, unbuilt, unkept
 from app.worker.visit import SupersededError, Visit
 
 _KEY_BITS = 128
 
 T = TypeVar("T")
-
-
-class _LeaseOverError(Exception):
-    """A submit must not leave, because the lane may be another daemon's by now."""
 
 
 class Stepper:
@@ -109,33 +106,49 @@ class Stepper:
             raise
         except SignInError as error:
             outcome = self._not_signed_in(visit, error)
-        except AccountPausedError:
+        except UnsendableError as error:
+            outcome = unbuilt(visit.job, error)
+        except (AccountPausedError, LeaseOverError) as error:
             # The request that was to come next was not sent; what came before it is done.
-            return o.Interrupted()
+            return self.interrupted(visit, str(error))
         except StoreUnavailableError:
             return self.interrupted(visit)
         except Exception as error:  # noqa: BLE001  # whatever a step dies of is that job's trouble, never the lane's
-            return o.Crashed(self._clean(f"{type(error).__name__}: {error} ({_place_of(error)})"))
+            reason = self._clean(f"{type(error).__name__}: {error} ({place_of(error)})")
+            return o.Crashed(reason, sent=visit.sent)
         return self._cleaned(outcome)
 
     @staticmethod
-    def interrupted(visit: Visit) -> o.Outcome:
+    def interrupted(visit: Visit, why: str = "the daemon was stopped while the submit was under way") -> o.Outcome:
         """What a step learned that was stopped half way."""
         if visit.job.state is State.SUBMITTING and visit.sent:
-            return o.Unknown("the daemon was stopped while the submit was under way")
+            return o.Unknown(why)
         return o.Interrupted()
+
+    @staticmethod
+    def cancelled(visit: Visit) -> o.Outcome:
+        """What a step learned that was stopped by a cancel request; it waits where a remote job may exist by now."""
+        return o.CancelAsked() if visit.job.state in CANCELLED_AT_ONCE else Stepper.interrupted(visit)
+
+    async def drop_parts(self, job: Job) -> None:
+        """Remove what a download has left for a later one."""
+        await self._fetcher.drop_parts(job)
 
     async def _take(self, visit: Visit) -> o.Outcome:
         job = visit.job
         if job.cancel_requested and job.state in CANCELLED_AT_ONCE:
+            if job.state is State.FETCHING:
+                await self.drop_parts(job)
             return o.CancelAsked()
         if self._clock.now() >= job.deadline_at and job.state is not State.SUBMITTING:
             return await self._expire(visit)
         return await _STEPS[job.state](self, visit)
 
-    async def _commit(self, visit: Visit, outcome: o.Outcome) -> Job:
-        """Make an outcome durable in the middle of a step; the visit goes on with the job that comes of it."""
-        update = advance(visit.job, outcome, visit.operation.policy, self._clock.now(), self._rand)
+    def _advanced(self, visit: Visit, outcome: o.Outcome) -> Update:
+        return advance(visit.job, outcome, visit.operation.policy, self._clock.now(), self._rand)
+
+    async def _commit(self, visit: Visit, update: Update) -> Job:
+        """Make an update durable in the middle of a step; the visit goes on with the job that comes of it."""
         try:
             verdict = await visit.commit(update)
         except asyncio.CancelledError:
@@ -156,24 +169,24 @@ class Stepper:
         return await self._submit(visit) if visit.operation.submits(visit.job) else o.Ready()
 
     async def _submit(self, visit: Visit) -> o.Outcome:
-        """Make the intent durable, see that the lane is still ours, and only then send."""
+        """Build the request, make the intent durable, see that the lane is still ours, and only then send."""
         operation = visit.operation
         # The key stays when a submit's outcome was unknown: a provider that knows such keys makes no second remote job.
         key = visit.job.intent_key or f"{self._rand.getrandbits(_KEY_BITS):032x}"
         callback_url, callback_hash = self._callback(operation, visit.job)
-        job = await self._commit(visit, o.Intended(key, callback_hash))
-        request = operation.submit(job, callback_url)
+        intent = self._advanced(visit, o.Intended(key, callback_hash))
+        request = operation.submit(intent.job, callback_url)
+        job = await self._commit(visit, intent)
 
         def on_send(sent: bool) -> None:
-            # As late as can be: signing in, or waiting for the budget, may have taken longer than the lease.
             if sent and not visit.hold.held():
-                raise _LeaseOverError
+                raise LeaseOverError("the lane's lease ran out before the request was sent")
             visit.sent = sent
 
         try:
             reply = await visit.client.exchange(request, visit.permit, on_send)
-        except _LeaseOverError:
-            return o.Unsent("the lane's lease ran out before the request was sent")
+        except LeaseOverError as error:
+            return o.Unknown(str(error)) if visit.sent else o.Unsent(str(error))
         except SignInError as error:
             # Without a token nothing was sent, or it was refused unread.
             told = self._not_signed_in(visit, error)
@@ -185,12 +198,12 @@ class Stepper:
             return o.Unsent(str(error))
         except (LostReplyError, BrokenBodyError, RedirectRefusedError) as error:
             visit.budget.failed(str(error))
-            return o.Unknown(str(error))
+            return o.Unknown(str(error)) if visit.sent else o.Unsent(str(error))
         outcome = self._weighed(visit, reply, operation.read_submit(job, reply, self._clock.now()))
         if not isinstance(outcome, o.Inline):
             return outcome
         landed = await self._fetcher.land_reply(job, operation, outcome, reply)
-        return landed if isinstance(landed, o.Stored) else _unkept(request, outcome, landed)
+        return landed if isinstance(landed, o.Stored) else unkept(request, outcome, landed)
 
     def _callback(self, operation: BoundOperation, job: Job) -> tuple[str | None, str | None]:
         """An address for the provider to call, new for every intent, and what is stored of it; often neither."""
@@ -253,7 +266,7 @@ class Stepper:
 
     async def _fetch(self, visit: Visit) -> o.Outcome:
         """Count the download before it begins, learn the links, land the files."""
-        job, operation = await self._commit(visit, o.FetchStarted()), visit.operation
+        job, operation = await self._commit(visit, self._advanced(visit, o.FetchStarted())), visit.operation
         if visit.answer is not None:
             return await self._share(visit, visit.answer)
         pages = operation.pages(job)
@@ -385,16 +398,3 @@ _STEPS: Mapping[State, Callable[[Stepper, Visit], Awaitable[o.Outcome]]] = {
     State.CLEANING: Stepper._clean_up,
     State.CANCELLING: Stepper._cancel,
 }
-
-
-def _unkept(request: WireRequest, answer: o.Inline, why: o.Outcome) -> o.Outcome:
-    """What becomes of an answer at once that did not land: it is asked for again where asking was all that was done."""
-    if request.method == "GET":
-        return o.Ready((Link(request.url, answer.label),), answer.status)
-    return o.Unknown(f"the answer could not be kept: {getattr(why, 'reason', '')}")
-
-
-def _place_of(error: Exception) -> str:
-    """Where an exception was raised, as file and line: enough to find it, without the values that a traceback holds."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown place"

@@ -52,10 +52,10 @@ class _Folder(LocalStorage):
 
     full = False
 
-    async def open(self, key: str, job_id: int, number: int, *, md5: bool = False) -> LocalLanding:
+    async def open(self, key: str, job_id: int, number: int, *, md5: bool = False, identity: str = "") -> LocalLanding:
         """Begin to land a file, where there is room."""
         self._find_room(key)
-        return await super().open(key, job_id, number, md5=md5)
+        return await super().open(key, job_id, number, md5=md5, identity=identity)
 
     async def check(self) -> None:
         """Whether there is room again."""

@@ -92,3 +92,11 @@ def test_what_is_shown_is_a_configuration(text: str, tmp_path: Path) -> None:
     assert {key: one.value for key, one in after.items() if one.value is not None} == {
         key: one.value for key, one in before.items() if one.value is not None
     }
+
+
+def test_the_query_of_a_webhooks_address_is_hidden(tmp_path: Path) -> None:
+    """Whatever its keys are called: receivers are often told apart by a key that stands there."""
+    (tmp_path / "whsec").write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    text = FULL + '[notifications.ops]\nurl = "https://ops.example.com/hook?k=canary&b=2"\nsecret_file = "whsec"\n'
+    values = shown(loaded(tmp_path, text, {}))
+    assert values["notifications.ops.url"].value == "https://ops.example.com/hook?[redacted]"

@@ -13,6 +13,8 @@ from app.doctor.finding import Finding, Notes, Status
 from app.store.engine import Database
 from app.store.lock import DaemonLock
 from tests.doctor.folders import names_in
+from tests.postgres import Postgres
+from tests.store.test_unstorable import with_tables
 
 CLOCK = SystemClock()
 
@@ -114,3 +116,12 @@ def test_clocks(seconds: float, status: Status, told: str) -> None:
     """A database whose clock is far off is told: leases are measured by it."""
     assert skew(seconds).status is status
     assert told in skew(seconds).message
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+async def test_another_encoding(postgres: Postgres, encoding: str) -> None:
+    """A database that cannot hold every text is a failure, with what to do."""
+    found = await looked_at(with_tables(postgres, encoding))
+    assert found["database"].status is Status.FAILURE
+    assert f"has the encoding {encoding}" in found["database"].message
+    assert "createdb -E UTF8" in (found["database"].mend or "")

@@ -9,6 +9,7 @@ from app.domain.outcome import (
     Duplicate,
     Gone,
     LinksExpired,
+    NotYet,
     Pending,
     Ready,
     Refused,
@@ -217,6 +218,9 @@ def test_a_poll_may_bring_a_wait_and_a_new_handle_in_its_body() -> None:
     [
         (Link(FOREIGN), reply_of(200), None),
         (Link(FOREIGN), reply_of(206), None),
+        *[(Link(FOREIGN), reply_of(status), None) for status in (203, 299)],
+        *[(Link(FOREIGN), reply_of(202, b"", retry_after="5"), NotYet)],
+        *[(Link(FOREIGN), reply_of(status, b"body"), Retry) for status in (201, 204, 205, 207, 208, 226)],
         (Link(FOREIGN), reply_of(403, EXPIRED), LinksExpired),
         (Link(FOREIGN), reply_of(403), LinksExpired),
         (Link(FOREIGN), reply_of(404), LinksExpired),

@@ -56,5 +56,5 @@ def test_every_fault_of_every_file_comes_at_once(tmp_path: Path) -> None:
     assert f"{tmp_path}/c.toml: name: 'demo' is the name of the provider in {tmp_path}/b.toml already" in lines
     assert f"{tmp_path}/d.toml: name: 'symplify' is the name of the provider in catalog/symplify.toml already" in lines
     assert f"{tmp_path}/none: is not a folder" in lines
-    assert any(line.startswith(f"{tmp_path}/e.toml: cannot be read: ") for line in lines)
+    assert any(line.startswith(f"{tmp_path}/e.toml: is not UTF-8 text: ") for line in lines)
     assert len(raised.value.faults) == len(lines)

@@ -142,7 +142,7 @@ def test_lists_of_files_become_links() -> None:
     assert _ready(body) == Ready(
         (
             Link("https://api.example.com/f/1?sig=%2f", "one /../é", True, "text/csv", 34, 12, digest.lower()),
-            Link(f"{BASE}/reports/f2.csv", "f2.csv"),
+            Link(f"{BASE}/reports/f2.csv", "f2.csv", unread="md5: 'not hex' cannot be read as a digest of md5"),
             Link("https://o.example.com/a%20b.json?x", "a b.json"),
             Link("https://o.example.com/s", "s"),
         ),

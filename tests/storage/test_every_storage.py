@@ -1,8 +1,10 @@
 """What every storage promises, in a folder as in a bucket."""
 
+import asyncio
 import hashlib
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 
@@ -241,3 +243,41 @@ async def test_a_copy_of_nothing(shelf: Shelf) -> None:
     with pytest.raises(StorageError, match="Could not"):
         await shelf.storage.copy(KEY, KEY.replace("/7/", "/8/"))
     assert (shelf.listing(), shelf.unfinished()) == ([], 0)
+
+
+@pytest.mark.parametrize("content", [b"", SMALL, LARGE], ids=["nothing", "small", "large"])
+async def test_a_landing_is_a_context_that_always_ends(shelf: Shelf, content: bytes) -> None:
+    """Whoever leaves it without an end has discarded it, by an error or not; what had ended before stays as it was."""
+    async with await shelf.storage.open(KEY, 7, 0) as landing:
+        await send(landing, content)
+    with suppress(ZeroDivisionError):
+        async with await shelf.storage.open(KEY, 7, 0) as landing:
+            await send(landing, content)
+            raise ZeroDivisionError
+    assert (shelf.listing(), shelf.unfinished()) == ([], 0)
+    async with await shelf.storage.open(KEY, 7, 0) as landing:
+        await send(landing, content)
+        await landing.finish()
+    assert shelf.listing() == [KEY]
+
+
+async def test_leaving_a_landing_twice_cancelled(shelf: Shelf) -> None:
+    """A step that is cancelled while its landing ends leaves nothing open behind."""
+
+    async def step() -> None:
+        async with await shelf.storage.open(KEY, 7, 0) as landing:
+            await send(landing, SMALL)
+            has_begun.set()
+            await asyncio.Event().wait()
+
+    has_begun = asyncio.Event()
+    task = asyncio.ensure_future(step())
+    await has_begun.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with asyncio.timeout(10):
+        while shelf.listing() or shelf.unfinished():  # noqa: ASYNC110  # nobody waits for the end any more
+            await asyncio.sleep(0.01)

@@ -250,3 +250,31 @@ async def test_a_stale_owners_checkpoint(storage: LocalStorage, root: Path) -> N
     await stale.checkpoint(ETAG)
     assert (await storage.open(KEY, 7, 0)).offset == 0
     await successor.discard()
+
+
+async def test_leaving_keeps_a_checkpoint(storage: LocalStorage) -> None:
+    """What was kept for later is not discarded, and the size of the whole file is kept with it."""
+    async with await storage.open(KEY, 7, 0, identity="a") as landing:
+        await send(landing, b"x" * 100)
+        assert await landing.checkpoint(ETAG, 500)
+    async with await storage.open(KEY, 7, 0, identity="a") as landing:
+        assert (landing.offset, landing.validator, landing.total) == (100, ETAG, 500)
+        await landing.restart()
+        assert (landing.offset, landing.validator, landing.total) == (0, None, None)
+
+
+async def test_a_checkpoint_of_another_file(storage: LocalStorage) -> None:
+    """It is not gone on from, whatever its entity tag: after fresh links the same number may be another file."""
+    async with await storage.open(KEY, 7, 0, identity="a") as landing:
+        await send(landing, b"x" * 100)
+        await landing.checkpoint(ETAG)
+    async with await storage.open(KEY, 7, 0, identity="b") as landing:
+        assert (landing.offset, landing.validator) == (0, None)
+
+
+async def test_what_is_not_kept(storage: LocalStorage) -> None:
+    """A checkpoint says whether there is one."""
+    async with await storage.open(KEY, 7, 0) as landing:
+        await send(landing, b"x" * 100)
+        assert not await landing.checkpoint(None)
+        assert not await landing.checkpoint(ETAG)

@@ -180,6 +180,30 @@ async def test_messages_arrive_decompressed(wire: AiohttpWire) -> None:
             assert await ask(wire, WireRequest("GET", server.origin + "/")) == (200, b"{}" * 500, False)
 
 
+@pytest.mark.parametrize(
+    ("fields", "times"),
+    [
+        (["Content-Encoding: GZIP"], 1),
+        (["Content-Encoding: gzip, x-gzip"], 2),
+        (["Content-Encoding: gzip", "Content-Encoding: gzip"], 2),
+        (["Content-Encoding: identity, gzip, UTF-8"], 1),
+        (["Content-Encoding: none"], 0),
+        (["Content-Encoding: "], 0),
+        (["Content-Encoding: br"], 0),
+        (["Content-Encoding: gzip, br"], 0),
+    ],
+)
+async def test_every_coding_of_a_message_is_undone(wire: AiohttpWire, fields: list[str], times: int) -> None:
+    """In order, of all fields; what is no coding is passed over, and what cannot be undone stays as it came."""
+    body = b"{}" * 500
+    for _ in range(times):
+        body = gzip.compress(body)
+    async with serving(answering(reply(200, body, *fields))) as server:
+        request = WireRequest("GET", server.origin + "/")
+        assert await ask(wire, request) == (200, b"{}" * 500, False)
+        assert await ask(wire, request, limit=999) == (200, (b"{}" * 500)[:999], True)
+
+
 async def test_files_arrive_as_they_are_stored(wire: AiohttpWire) -> None:
     """A stream asks for the file itself, and is never decompressed even where the host sends it packed."""
     packed = gzip.compress(b"a,b\n" * 500)

@@ -1,43 +1,52 @@
-"""Unpacking messages, whatever pieces they come in."""
+"""Unpacking bodies, whatever pieces they come in and however often they were packed."""
 
 import gzip
 import zlib
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
-from app.transport.unpack import Unpacker, unpacker_for
+from app.domain.codings import can_be_undone, content_codings
+from app.transport.unpack import BombError, Unpacker, UnpackError, unpacking_of
 
 PLAIN = b"".join(f"row {number}\n".encode() for number in range(2000))
 RAW = zlib.compress(PLAIN)[2:-4]
+PACKED = [
+    (["gzip"], gzip.compress(PLAIN)),
+    (["gzip"], gzip.compress(PLAIN[:100]) + gzip.compress(PLAIN[100:])),
+    (["deflate"], zlib.compress(PLAIN)),
+    (["deflate"], RAW),
+    (["gzip", "gzip"], gzip.compress(gzip.compress(PLAIN))),
+    (["deflate", "gzip"], gzip.compress(zlib.compress(PLAIN))),
+    (["gzip", "deflate", "gzip"], gzip.compress(zlib.compress(gzip.compress(PLAIN)))),
+    ([], PLAIN),
+]
 
 
-@pytest.mark.parametrize(
-    ("coding", "packed"),
-    [
-        ("gzip", gzip.compress(PLAIN)),
-        ("X-GZIP ", gzip.compress(PLAIN[:100]) + gzip.compress(PLAIN[100:])),
-        ("deflate", zlib.compress(PLAIN)),
-        ("Deflate", RAW),
-    ],
-)
+def unpacked(codings: Sequence[str], packed: bytes, size: int = 2**20, largest: int = 2**20) -> bytes:
+    """What comes of a body that arrives in pieces of ``size`` bytes."""
+    unpacking = unpacking_of(codings, largest)
+    pieces = [out for at in range(0, len(packed), size) for out in unpacking.feed(packed[at : at + size])]
+    return b"".join([*pieces, *unpacking.finish()])
+
+
+@pytest.mark.parametrize(("codings", "packed"), PACKED)
 @given(size=st.integers(1, 5000))
-def test_it_unpacks_in_any_pieces(coding: str, packed: bytes, size: int) -> None:
-    """Member borders, wrappers and sloppy capitals are all the same, wherever the network cuts."""
-    unpacker = unpacker_for(coding)
-    assert unpacker is not None
-    plain = b"".join(unpacker.feed(packed[at : at + size], 2**20) for at in range(0, len(packed), size))
-    assert plain == PLAIN
-    assert unpacker.whole
+def test_it_unpacks_in_any_pieces(codings: list[str], packed: bytes, size: int) -> None:
+    """Member borders, wrappers and several codings are all the same, wherever the network cuts."""
+    assert unpacked(codings, packed, size) == PLAIN
 
 
-@given(cut=st.integers(1, len(gzip.compress(PLAIN)) - 1))
-def test_what_breaks_off_is_not_whole(cut: int) -> None:
-    """However close to the end (fault 38)."""
-    unpacker = Unpacker("gzip")
-    unpacker.feed(gzip.compress(PLAIN)[:cut], 2**20)
-    assert not unpacker.whole
+@pytest.mark.parametrize(("codings", "packed"), PACKED[:1] + PACKED[4:7])
+@given(data=st.data())
+def test_what_breaks_off_is_not_whole(codings: list[str], packed: bytes, data: st.DataObject) -> None:
+    """However close to the end, and on whichever level (fault 38)."""
+    cut = data.draw(st.integers(1, len(packed) - 1))
+    with pytest.raises(UnpackError):
+        unpacked(codings, packed[:cut])
 
 
 @given(most=st.integers(0, len(PLAIN) + 100))
@@ -46,12 +55,68 @@ def test_it_stops_at_the_most(most: int) -> None:
     assert Unpacker("gzip").feed(gzip.compress(PLAIN), most) == PLAIN[:most]
 
 
+def test_a_bomb_within_a_bomb() -> None:
+    """Every level is bounded, and none is unpacked in memory as a whole."""
+    inner = gzip.compress(bytes(60 * 2**20))
+    bomb = gzip.compress(inner)
+    sizes = [len(piece) for piece in unpacking_of(["gzip", "gzip"], 10**9).feed(bomb)]
+    assert sum(sizes) == 60 * 2**20
+    assert max(sizes) < 10 * 2**20
+    with pytest.raises(BombError, match="more than 1000 bytes"):
+        unpacked(["gzip", "gzip"], bomb, largest=1000)
+    with pytest.raises(BombError, match="300 times"):
+        unpacked(["gzip"], gzip.compress(bytes(70 * 2**20)), largest=10**9)
+
+
 def test_nothing_packed_is_whole() -> None:
     """A reply to HEAD names a coding and has no body."""
-    assert Unpacker("gzip").whole
+    assert unpacked(["gzip", "deflate"], b"") == b""
 
 
-@pytest.mark.parametrize("coding", [None, "", "identity", "br", "gzip, gzip"])
-def test_what_it_leaves_alone(coding: str | None) -> None:
-    """What was not asked for stays as it came; its status may still be of use."""
-    assert unpacker_for(coding) is None
+def test_noise_is_no_gzip() -> None:
+    """The message says which coding."""
+    with pytest.raises(UnpackError, match="cannot be unpacked by gzip"):
+        unpacked(["gzip"], b"id,name\n")
+
+
+@pytest.mark.parametrize(
+    ("values", "codings"),
+    [
+        ((), ()),
+        (("gzip",), ("gzip",)),
+        ((" GZip ",), ("gzip",)),
+        (("X-GZIP",), ("gzip",)),
+        (("Deflate",), ("deflate",)),
+        (("gzip, gzip",), ("gzip", "gzip")),
+        (("deflate", "gzip"), ("deflate", "gzip")),
+        (("identity",), ()),
+        (("identity, gzip,identity",), ("gzip",)),
+        (("aws-chunked,gzip",), ("gzip",)),
+        (("gzip, aws-chunked",), ("gzip",)),
+        (("",), ()),
+        ((" , ,",), ()),
+        (("br",), ("br",)),
+        (("gzip, ZSTD",), ("gzip", "zstd")),
+        (("compress",), ("compress",)),
+        (("base64",), ("base64",)),
+        *[
+            ((word,), ())
+            for word in (
+                "UTF-8", "utf8", '"utf-8"', "none", "binary", "8bit", "7BIT", "ISO-8859-1", "iso-8859-15", "us-ascii",
+                "windows-1252", "aws-chunked", "chunked", "text/csv", "charset=utf-8", "UTF-16LE", "null",
+                "Identity;q=1",
+            )
+        ],
+    ],
+)  # fmt: skip
+def test_what_a_content_encoding_names(values: tuple[str, ...], codings: tuple[str, ...]) -> None:
+    """Names in any case, in order, in one field or several; what is no coding is passed over."""
+    assert content_codings(CIMultiDict([("Content-Encoding", value) for value in values])) == codings
+
+
+def test_what_can_be_undone() -> None:
+    """Only all of them together, and no more than curl undoes."""
+    assert can_be_undone(())
+    assert can_be_undone(("gzip", "deflate", "gzip"))
+    assert not can_be_undone(("br", "gzip"))
+    assert not can_be_undone(("gzip",) * 6)

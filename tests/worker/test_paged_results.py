@@ -216,6 +216,22 @@ async def test_a_page_of_csv_that_breaks_off_is_begun_again(tmp_path: Path, sqli
     assert job.fetches == 1
 
 
+async def test_pages_in_several_codings(tmp_path: Path, sqlite_url: str) -> None:
+    """They are undone by the same rules as a file's; a page that comes in another one is no page."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "locator" not in request.query:
+            body, coding, after = gzip.compress(gzip.compress(b"id\n1\n")), "GZIP, x-gzip", "x"
+        else:
+            body, coding, after = b"id\n2\n", "UTF-8" if len(shop.asked) > 2 else "br", "null"
+        return web.Response(body=body, headers={"Content-Encoding": coding, "Sforce-Locator": after})
+
+    async with serving(tmp_path, sqlite_url, CSV, {"GET /list": answer}) as (shop, running):
+        job = await running.run()
+        assert (await running.file(job.id)).split() == [b"id", b"1", b"2"]
+    assert len(shop.asked) == 3
+
+
 async def test_pages_with_other_columns_are_not_joined(tmp_path: Path, sqlite_url: str) -> None:
     """A joined file in which the columns change in the middle would be wrong without anybody noticing."""
 

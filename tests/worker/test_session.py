@@ -431,3 +431,32 @@ async def test_a_passing_secret_of_one_lane_outlives_that_of_another(desk: Desk)
     desk.log.add_passing_secrets("session 8", ["canary-shared"])
     desk.log.add_passing_secrets("session 7", ["canary-next"])
     assert desk.log.redactor.clean("canary-shared") == "[redacted]"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_probe_that_meets_a_spent_token(desk: Desk, api: Api, clock: StandingClock, stream: bool) -> None:
+    """The probe of a half-open breaker is refused for its token: the login that has to follow does not wait for it."""
+    await desk.ask()
+    for _ in range(5):
+        desk.budget.failed("down")
+    clock.at += 60.0
+    api.revoke()
+    async with asyncio.timeout(10):
+        if stream:
+            async with desk.client.stream(desk.data, send_auth=True) as reply:
+                assert reply.status == 200
+        else:
+            assert (await desk.ask()).status == 200
+    assert (api.logins, desk.budget.breaker) == (2, "closed")
+
+
+async def test_a_probe_whose_login_is_not_understood(desk: Desk, api: Api, clock: StandingClock) -> None:
+    """The next one may try at once."""
+    for _ in range(5):
+        desk.budget.failed("down")
+    clock.at += 60.0
+    api.login_status = 204
+    async with asyncio.timeout(10):
+        await desk.failure()
+        await desk.failure()
+    assert api.logins == 2

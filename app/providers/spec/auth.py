@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
-from app.providers.spec.fields import Codes, HeaderName, Items, Picks, Scalar, Table, Text, UnfitError, Variant
+from app.providers.spec.fields import Codes, Items, Picks, Scalar, SentHeaderName, Table, Text, UnfitError, Variant
 from app.providers.spec.steps import ConditionsSpec, RequestSpec, RuleSpec, Words
 
 Seconds = Annotated[float, Field(gt=0)]
@@ -39,7 +39,7 @@ class HeaderAuth(Variant):
     """A key in a header of its own."""
 
     type: Literal["header"]
-    name: HeaderName
+    name: SentHeaderName
     value: Text
 
 
@@ -92,7 +92,7 @@ class RenewRule(ConditionsSpec):
 class PlaceSpec(Table):
     """Where the token goes: into a header, after ``prefix``, or into the query."""
 
-    header: HeaderName | None = None
+    header: SentHeaderName | None = None
     prefix: str = ""
     query: Text | None = None
 

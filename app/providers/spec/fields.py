@@ -25,6 +25,11 @@ T = TypeVar("T")
 When: TypeAlias = Mapping[str, Any]
 """Names of settings, and the values that they must have."""
 
+_OF_THE_CONNECTION = frozenset(
+    {"connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
+)
+"""Headers that say where a message ends and who it is for (RFC 9110 and 9112): a wrong one would smuggle a request."""
+
 PARAMS = "params"
 """The key of ``when`` under which a job's parameters stand, beside the account's settings."""
 
@@ -88,6 +93,12 @@ def _regex(source: str) -> str:
     return source
 
 
+def _of_the_message(name: str) -> str:
+    if name.lower() in _OF_THE_CONNECTION or name.lower().startswith("proxy-"):
+        raise ValueError(f"{name} belongs to the connection and is set by Tidewaiter itself; leave it out")
+    return name
+
+
 def _scalar(value: object) -> object:
     if not isinstance(value, str | int):  # a boolean is an integer
         raise UnfitError("must be text, a whole number or a boolean")
@@ -106,6 +117,8 @@ Expression: TypeAlias = Annotated[str, AfterValidator(_expression)]
 Regex: TypeAlias = Annotated[str, AfterValidator(_regex)]
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 HeaderName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
+SentHeaderName: TypeAlias = Annotated[HeaderName, AfterValidator(_of_the_message)]
+"""The name of a header that a request may set."""
 Text: TypeAlias = Annotated[str, StringConstraints(min_length=1)]
 Scalar: TypeAlias = Annotated[
     Any,

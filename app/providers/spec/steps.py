@@ -10,13 +10,13 @@ from app.providers.spec.fields import (
     Codes,
     Expression,
     HeaderMatch,
-    HeaderName,
     Items,
     OneOrMore,
     Picks,
     PickSpec,
     Regex,
     Scalar,
+    SentHeaderName,
     Table,
     Text,
     UnfitError,
@@ -54,7 +54,7 @@ class RequestSpec(Table):
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     url: UrlTemplate
     query: Mapping[str, Scalar] = {}
-    headers: Mapping[HeaderName, str] = {}
+    headers: Mapping[SentHeaderName, str] = {}
     body: JsonValue = Field(default=None, alias="json")
     form: Mapping[str, Scalar] | None = None
 
@@ -215,7 +215,7 @@ class ResolveSpec(RequestSpec):
     """A request whose reply names the file."""
 
     link: Picks = Field(min_length=1)
-    gzip: Picks = Field(default=(), description="true where the file is packed by gzip; it lands unpacked")
+    gzip: Picks = Field(default=(), description="true where gzip may have packed the file; it lands unpacked")
 
 
 class PageSpec(RequestSpec):
@@ -268,9 +268,11 @@ class FilesSpec(Table):
     count: Expression | None = Field(default=None, description="records in the file")
     size: Expression | None = Field(default=None, description="bytes in the file")
     media_type: Expression | None = None
-    sha256: Expression | None = Field(default=None, description="in hexadecimal")
-    md5: Expression | None = Field(default=None, description="in hexadecimal")
-    gzip: Expression | None = Field(default=None, description="true where the file is packed by gzip")
+    sha256: Expression | None = Field(default=None, description="in hexadecimal or Base64")
+    md5: Expression | None = Field(default=None, description="in hexadecimal or Base64")
+    gzip: Expression | None = Field(
+        default=None, description="true where gzip may have packed the file; it lands unpacked"
+    )
 
 
 class ResultsSpec(Variant):

@@ -1,0 +1,276 @@
+"""Downloading one file: whole, checked against what was announced, or not at all.
+
+What a reply means is decided by :mod:`app.providers.download_plan`; here its decisions are carried out.
+"""
+
+import hashlib
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from app.clock import Clock
+from app.domain import outcome as o
+from app.domain.codings import can_be_undone, content_codings
+from app.domain.job import Job
+from app.domain.wire import Link, WireReply, WireRequest
+from app.providers.defaults import is_success
+from app.providers.download_plan import Again, Asked, Body, Complete, after
+from app.providers.interpreter import BoundOperation
+from app.providers.sniff import SNIFFED_BYTES, blanks_before
+from app.storage.base import ChecksumError, Landed, Landing, Storage, StorageError, StorageUnavailableError
+from app.transport.client import StreamReply
+from app.transport.errors import BrokenBodyError, LostReplyError, NotSentError, RedirectRefusedError, TlsError
+from app.transport.unpack import BombError, UnpackError
+from app.worker.packed import PackedFile
+from app.worker.session import SignedClient
+
+_MOST_REQUESTS = 64
+_MOST_BLANKS = 65_536
+_PASSING = (NotSentError, LostReplyError, BrokenBodyError, RedirectRefusedError, TlsError, UnpackError)
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """A file that has landed, what its media type is, and how many bytes of it were there from an earlier download."""
+
+    landed: Landed
+    media_type: str | None
+    resumed_from: int
+
+
+class TooLargeError(Exception):
+    """The file grows beyond the largest size that is allowed; the message is a sentence."""
+
+
+class Downloader:
+    """Downloads one file at a time into storage.
+
+    Args:
+        storage: where files land.
+        clock: the time.
+        on_unread: called once for a link of which an announced digest cannot be read.
+        largest_bytes: a file that grows beyond this is given up: an endless body must end somewhere.
+    """
+
+    def __init__(
+        self, storage: Storage, clock: Clock, on_unread: Callable[[Job, Link], None], largest_bytes: int
+    ) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._on_unread = on_unread
+        self._largest_bytes = largest_bytes
+
+    async def download(
+        self, job: Job, operation: BoundOperation, client: SignedClient, link: Link, *, key: str, number: int
+    ) -> Downloaded | o.Outcome:
+        """Land one file; whatever goes wrong is an outcome.
+
+        Args:
+            job: the job whose file it is.
+            operation: reads the head of the reply.
+            client: the way to the file.
+            link: the file.
+            key: its final name.
+            number: which of the job's files.
+        """
+        if link.unread is not None and job.fetches <= 1:
+            self._on_unread(job, link)
+        md5, identity = link.md5 is not None, _identity(link)
+        try:
+            async with await self._storage.open(key, job.id, number, md5=md5, identity=identity) as landing:
+                one = _Download(job, operation, client, link, landing, self._clock, self._largest_bytes)
+                return await one.run()
+        except StorageError as error:
+            return storage_failure(error)
+
+
+class _Download:
+    """One download of one file, which may take several requests."""
+
+    def __init__(  # noqa: PLR0917  # made in one place
+        self,
+        job: Job,
+        operation: BoundOperation,
+        client: SignedClient,
+        link: Link,
+        landing: Landing,
+        clock: Clock,
+        largest_bytes: int,
+    ) -> None:
+        self._job = job
+        self._operation = operation
+        self._client = client
+        self._link = link
+        self._landing = landing
+        self._clock = clock
+        self._largest_bytes = largest_bytes
+        self._before = landing.offset
+        self._resumed_from = landing.offset
+        self._held = landing.offset
+        self._validator = landing.validator
+        self._total = landing.total
+
+    async def run(self) -> Downloaded | o.Outcome:
+        """Ask until the file is here, or nothing more is to be had of it for now."""
+        asked = self._first_request()
+        try:
+            for _ in range(_MOST_REQUESTS):
+                got = await self._ask(asked)
+                if not isinstance(got, Again):
+                    return got if isinstance(got, Downloaded) else await self._end(got)
+                asked = got.asked
+            return await self._end(o.Retry(f"{_MOST_REQUESTS} requests brought only a part of the file"))
+        except _PASSING as error:
+            return await self._end(o.Retry(str(error)))
+        except (BombError, TooLargeError) as error:
+            return o.Refused(str(error))
+        except ChecksumError as error:
+            return o.Retry(str(error))
+        except StorageError:
+            raise
+        except BaseException:  # a drain and a lost lease cancel: what has come stays for the next try
+            with suppress(StorageError):
+                await self._keep()
+            raise
+
+    def _first_request(self) -> Asked:
+        if self._held and self._validator is not None and not self._link.gzip:
+            return Asked(self._held, self._validator, self._total)
+        return Asked()
+
+    async def _ask(self, asked: Asked) -> Downloaded | Again | o.Outcome:
+        """Send one request and do what its reply calls for."""
+        link = self._link
+        request = WireRequest("GET", link.url, asked.headers)
+        async with self._client.stream(request, send_auth=link.send_auth) as reply:
+            codings = content_codings(reply.headers)
+            packed = PackedFile(codings if can_be_undone(codings) else (), link, self._largest_bytes)
+            incoming = _Incoming(reply.chunks(), packed, self._largest_bytes)
+            first = await _first_bytes(reply, asked, incoming)
+            head = WireReply(reply.status, reply.headers, first, reply.url, phrase=reply.phrase)
+            decision = self._operation.read_download(
+                self._job, link, asked, head, now=self._clock.now(), largest_bytes=self._largest_bytes
+            )
+            match decision:
+                case Body():
+                    await self._receive(decision, incoming)
+                    then = after(asked, decision, incoming.received)
+                    if not isinstance(then, Complete):
+                        return then
+                    return await self._finish(packed.unmatched(), reply.headers.get("content-type"))
+                case Again(asked=Asked(at=0)):
+                    await self._restart()
+                case _:
+                    pass
+            return decision if not isinstance(decision, Complete) else await self._finish(link, None)
+
+    async def _receive(self, body: Body, incoming: "_Incoming") -> None:
+        """Write a body to its end."""
+        if body.at == 0:
+            await self._restart()
+        # What was unpacked cannot be gone on with: a range counts the packed bytes.
+        is_plain = incoming.packed.is_plain
+        self._validator, self._total = (body.validator, body.total) if is_plain else (None, None)
+        while (piece := await incoming.next()) is not None:
+            if body.length is not None and incoming.received > body.length:
+                self._validator = None
+                raise BrokenBodyError(f"more came of the file than the {body.length} bytes that the reply named")
+            self._held += len(piece)
+            if self._held > self._largest_bytes:
+                raise TooLargeError(f"the file is larger than {self._largest_bytes} bytes")
+            await self._landing.write(piece)
+
+    async def _restart(self) -> None:
+        if self._held:
+            await self._landing.restart()
+        self._held, self._resumed_from, self._validator, self._total = 0, 0, None, None
+
+    async def _finish(self, left: Link, declared: str | None) -> Downloaded:
+        """Compare what has come with what is left of the announced, and land it; ``declared`` is its Content-Type."""
+        landed = await self._landing.finish(sha256=left.sha256, size=left.size, md5=left.md5)
+        declared = None if self._link.gzip else declared
+        return Downloaded(landed, self._link.media_type or declared or self._operation.media_type, self._resumed_from)
+
+    async def _end(self, outcome: o.Outcome) -> o.Outcome:
+        """End without the file; what has come of it is kept where the rest can be asked for."""
+        if isinstance(outcome, o.Refused):
+            return outcome
+        is_kept = await self._keep()
+        if isinstance(outcome, o.Retry):
+            return replace(outcome, progressed=is_kept and self._held > self._before)
+        return outcome
+
+    async def _keep(self) -> bool:
+        return await self._landing.checkpoint(self._validator, self._total)
+
+
+class _Incoming:
+    """The body of one reply as it comes in, unpacked; ``received`` counts its bytes as they came over the wire."""
+
+    def __init__(self, chunks: AsyncIterator[bytes], packed: PackedFile, largest_bytes: int) -> None:
+        self.packed = packed
+        self.received = 0
+        self._chunks = chunks
+        self._largest_bytes = largest_bytes
+        self._first: deque[bytes] = deque()
+        self._unpacked: Iterator[bytes] = iter(())
+        self._has_ended = False
+
+    async def head(self, least: int) -> bytes:
+        """At least so many of the first bytes and the blanks before them, or all; they come again by :meth:`next`.
+
+        Bytes that break off within the head are lost: what they are cannot be said, so they must not be kept either.
+        """
+        head = bytearray()
+        wanted = least
+        while len(head) < wanted and (piece := await self._read()) is not None:
+            self._first.append(piece)
+            head += piece[: 2 * _MOST_BLANKS]
+            if len(head) >= wanted:
+                wanted = least + min(blanks_before(bytes(head)), _MOST_BLANKS)
+        return bytes(head[:wanted])
+
+    async def next(self) -> bytes | None:
+        """The next piece, ``None`` at the end; raises as the body and its unpacking do."""
+        return self._first.popleft() if self._first else await self._read()
+
+    async def _read(self) -> bytes | None:
+        while True:
+            for piece in self._unpacked:
+                return piece
+            if self._has_ended:
+                return None
+            chunk = await anext(self._chunks, b"")
+            self.received += len(chunk)
+            if self.received > self._largest_bytes:
+                raise TooLargeError(f"the file is larger than {self._largest_bytes} bytes")
+            self._has_ended = not chunk
+            self._unpacked = self.packed.feed(chunk) if chunk else self.packed.finish()
+
+
+async def _first_bytes(reply: StreamReply, asked: Asked, incoming: _Incoming) -> bytes:
+    """The first bytes of a body, for the decision about it."""
+    if reply.status == 206 and asked.at:
+        return b""  # what goes on amid a file is told by nothing but the fields
+    if is_success(reply.status):
+        return await incoming.head(SNIFFED_BYTES)
+    try:
+        return await incoming.head(SNIFFED_BYTES)
+    except (BrokenBodyError, UnpackError, BombError, TooLargeError):
+        return b""  # the status says enough
+
+
+def storage_failure(error: StorageError) -> o.Outcome:
+    """What a storage that failed means: where it takes nothing at all for now, the job is not to blame."""
+    return o.StorageFull(str(error)) if isinstance(error, StorageUnavailableError) else o.Retry(str(error))
+
+
+def _identity(link: Link) -> str:
+    """Which remote file a link is of, in a way that outlasts fresh links: without the query, where signatures stand.
+
+    Only a hash of it is stored.
+    """
+    address = link.url.partition("#")[0].partition("?")[0]
+    announced = repr((address, link.label, link.size, link.sha256, link.md5))
+    return hashlib.sha256(announced.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,35 @@
+"""An operator's schedule holds for every job of the account, whether its submit named a callback or not."""
+
+from app.domain.schedule import Backoff, Policy
+from app.providers.overrides import ScheduleOverride
+from tests.providers.samples import WHOLE, provider_of
+
+CALLED = WHOLE.replace('url = "/reports"\n', 'url = "/reports"\nquery = { c = "${callback_url}" }\n') + (
+    "[operations.report.schedule]\ninterval_s = 10\nfactor = 2\ncap_s = 100\n"
+    "[operations.report.callback]\nfirst_delay_s = 400\ninterval_s = 700\nfactor = 3\ncap_s = 5000\n"
+)
+
+
+def policy(**changes: float) -> Policy:
+    """The policy of an account with these overrides."""
+    account = provider_of(CALLED).bind("shop", {}, schedule=ScheduleOverride(**changes))
+    return account.operations["report"].policy
+
+
+def test_without_an_override_the_spec_holds() -> None:
+    """Jobs that may be called back are polled on the slower schedule."""
+    assert policy().called_first_delay_s == 400
+    assert policy().called_poll == Backoff(700, 3, 5000)
+
+
+def test_an_interval() -> None:
+    """The operator's schedule as a whole."""
+    assert policy(interval_s=20).called_poll == policy(interval_s=20).poll == Backoff(20, 2, 100)
+    assert policy(interval_s=20, factor=1, cap_s=30).called_poll == Backoff(20, 1, 30)
+
+
+def test_single_numbers() -> None:
+    """A first delay, a cap and a factor by themselves."""
+    assert policy(first_delay_s=1).called_first_delay_s == 1
+    assert policy(cap_s=60).called_poll == Backoff(700, 3, 60)
+    assert policy(factor=1).called_poll == Backoff(700, 1, 5000)

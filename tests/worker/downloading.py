@@ -1,0 +1,140 @@
+"""One file's download by the real downloader, over the real wire, from a server that answers byte for byte."""
+
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from app.clock import SystemClock
+from app.domain import outcome as o
+from app.domain.job import Job
+from app.domain.schedule import Limits
+from app.domain.wire import Credentials, Link
+from app.log import configure
+from app.storage.base import Storage
+from app.storage.local import LocalStorage
+from app.storage.threads import StorageThreads
+from app.transport.aiohttp_wire import AiohttpWire
+from app.transport.budget import Budget
+from app.transport.client import AccountClient
+from app.transport.wire import Timeouts
+from app.worker.download import Downloaded, Downloader
+from app.worker.session import SignedClient
+from tests.providers.samples import HEAD, POLL, SUBMIT, job_with, operation_of
+from tests.transport.servers import Answer, Server, serving
+
+KEY = "shop/report/file.csv"
+ROWS = b"".join(b"%d,%d\n" % (number, number * number) for number in range(5000))
+ETAG = '"v1"'
+SPEC = HEAD + SUBMIT + POLL + '[operations.report.results]\nurl = "/file"\n'
+
+
+def head(status: int, *fields: str) -> bytes:
+    """The head of a reply, with no field but these."""
+    return "\r\n".join([f"HTTP/1.1 {status} Whatever", *fields]).encode("latin-1") + b"\r\n\r\n"
+
+
+def whole(body: bytes, *fields: str, status: int = 200) -> bytes:
+    """A reply with its length."""
+    return head(status, f"Content-Length: {len(body)}", *fields) + body
+
+
+def chunked(body: bytes, *fields: str, status: int = 200, size: int = 10_000) -> bytes:
+    """A reply without a length."""
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    data = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
+    return head(status, "Transfer-Encoding: chunked", *fields) + data + b"0\r\n\r\n"
+
+
+def sha256(data: bytes) -> str:
+    """In hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def open_files(folder: Path) -> list[str]:
+    """The files below a folder that this process has open, removed ones included."""
+    opened = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            opened.append(str(descriptor.readlink()))
+    return [name for name in opened if name.startswith(f"{folder}/")]
+
+
+@dataclass(slots=True)
+class Desk:
+    """A server, and a downloader that lands its one file; ``unread`` are the links reported for their digests."""
+
+    server: Server
+    downloader: Downloader
+    client: SignedClient
+    root: Path
+    spec: str = SPEC
+    unread: list[Link] = field(default_factory=list)
+
+    async def get(self, path: str = "/file", **announced: object) -> Downloaded | o.Outcome:
+        """What comes of one download of the file."""
+        link = Link(f"{self.server.origin}{path}", "rows.csv", **announced)  # type: ignore[arg-type]
+        operation = operation_of(self.spec, {"server": self.server.origin})
+        return await self.downloader.download(job_with(), operation, self.client, link, key=KEY, number=0)
+
+    async def lands(self, **announced: object) -> bytes:
+        """The file, which must land."""
+        got = await self.get(**announced)  # type: ignore[arg-type]
+        assert isinstance(got, Downloaded), got
+        data = (self.root / KEY).read_bytes()
+        assert (got.landed.size, got.landed.sha256) == (len(data), sha256(data))
+        return data
+
+    async def fails(self, **announced: object) -> o.Outcome:
+        """Why the file does not land."""
+        got = await self.get(**announced)  # type: ignore[arg-type]
+        assert not isinstance(got, Downloaded), (self.root / KEY).read_bytes()[:80]
+        assert not (self.root / KEY).exists()
+        return got
+
+    @property
+    def ranges(self) -> list[str | None]:
+        """The Range of every request so far."""
+        return [asked.headers.get("range") for asked in self.server.asked]
+
+
+Store = Callable[[Path, StorageThreads], Storage]
+
+
+@asynccontextmanager
+async def downloading(
+    folder: Path,
+    answer: Answer,
+    *,
+    largest_bytes: int = 2**30,
+    spec: str = SPEC,
+    timeouts: Timeouts | None = None,
+    store: Store = LocalStorage,
+) -> AsyncIterator[Desk]:
+    """A desk for a server that answers like this."""
+    clock, log = SystemClock(), configure("json", "error", [], strict=True)
+    unread: list[Link] = []
+
+    def on_unread(_: Job, link: Link) -> None:
+        unread.append(link)
+
+    with StorageThreads() as threads:
+        async with serving(answer) as server, AiohttpWire() as wire:
+            budget = Budget(clock, Random(1), Limits())
+            client = AccountClient(
+                wire,
+                origin=server.origin,
+                credentials=Credentials(),
+                budget=budget,
+                private_ok=True,
+                body_limit=65_536,
+                timeouts=timeouts or Timeouts(),
+            )
+            signed = SignedClient(
+                client, None, budget=budget, clock=clock, rand=Random(1), log=log, lane=1, account="shop"
+            )
+            downloader = Downloader(store(folder, threads), clock, on_unread, largest_bytes)
+            yield Desk(server, downloader, signed, folder, spec, unread)
+    log.close()

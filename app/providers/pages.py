@@ -9,7 +9,7 @@ from app.domain.job import Job
 from app.domain.jsonvalue import Json
 from app.domain.outcome import Refused, Retry
 from app.domain.wire import WireReply, WireRequest
-from app.providers.defaults import FILE_ENDS, FileTrouble, file_trouble, is_success
+from app.providers.defaults import FILE_ENDS, FileTrouble, file_trouble, is_success, missing_file
 from app.providers.extract import as_text, as_url, compile_pick
 from app.providers.headers import retry_after
 from app.providers.jmes import Search, compile_expression, is_true
@@ -252,6 +252,9 @@ class PageReader:
             return Listed((), None)
         if verdict is not None and verdict.effect is not None:
             return FILE_ENDS[verdict.effect](verdict.tell(reason), wait_s)
+        if self.csv and (reading.status == 206 or missing_file(reading.status, wait_s) is not None):
+            # Of JSON the body decides; no bytes of CSV would be a page without records, and the last one.
+            return Retry(f"HTTP {reading.status}, and no whole page of the list", wait_s)
         if is_success(reading.status):
             html = self.csv and is_html(reading.body, self.media_type, reading.headers.get("content-type"))
             return Retry("a page of HTML came in place of a page of the list") if html else None

@@ -82,8 +82,10 @@ def _unheard(_: asyncio.AbstractEventLoop, _context: dict[str, object]) -> None:
 
 
 def _descriptors() -> dict[int, str]:
-    found = {}
-    for link in Path("/proc/self/fd").iterdir():
+    """What is open, by number; nothing where the system does not tell."""
+    found: dict[int, str] = {}
+    folder = Path("/proc/self/fd")
+    for link in folder.iterdir() if folder.is_dir() else ():
         with suppress(FileNotFoundError):
             found[int(link.name)] = str(link.readlink())
     return found

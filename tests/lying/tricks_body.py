@@ -124,6 +124,10 @@ def _expire_session(remote: "Remote", kind: str) -> None:
     remote.session += 1
 
 
+def _announced_plain(plan: Plan, file: FilePlan | None) -> bool:
+    return announced(plan, file) and not _is_packed(plan, file)
+
+
 def _is_packed(plan: Plan, file: FilePlan | None) -> bool:
     return file is not None and file.packed
 
@@ -165,7 +169,7 @@ TRICKS = [
     ),
     Trick("unknown-coding", FILES | {"page"}, _unknown_coding, _UNPACK, runs=2),
     Trick("coded-in-name-only", FILES | {"page"}, _declared_but_plain, _UNPACK, fits=_unannounced),
-    Trick("coded-unsaid", frozenset({"file"}), _packed_undeclared, _UNPACK, fits=announced),
+    Trick("coded-unsaid", frozenset({"file"}), _packed_undeclared, _UNPACK, fits=_announced_plain),
     Trick("unpacked-already", frozenset({"file"}), _unpacked_already, "-", fits=_is_packed),
     Trick("flipped-bit", frozenset({"file"}), _flipped, "sha|md5|digest|checksum|unpack", fits=proved, runs=2),
     Trick(

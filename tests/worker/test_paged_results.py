@@ -7,6 +7,7 @@ import io
 import json
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 
 from app.domain.job import State
@@ -256,3 +257,21 @@ async def test_a_page_that_the_api_refuses(tmp_path: Path, sqlite_url: str) -> N
         assert job.state is State.FAILED
         assert f"HTTP {status}: no such group" in (job.reason or "")
         assert len(shop.asked) == 1
+
+
+@pytest.mark.parametrize("status", [202, 204, 205, 206])
+async def test_a_success_without_a_page_is_not_the_last_page(tmp_path: Path, sqlite_url: str, status: int) -> None:
+    """Such a page of CSV is asked for again: its records, and the pages after it, would be missing."""
+    replies = iter([200, status, 200])
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        code = next(replies)
+        if code != 200:
+            return web.Response(status=code, body=b"id\n" if code == 206 else None)
+        body, after = (b"id\n2\n", "null") if "locator" in request.query else (b"id\n1\n", "x")
+        return web.Response(body=body, headers={"Sforce-Locator": after})
+
+    async with serving(tmp_path, sqlite_url, CSV, {"GET /list": answer}) as (shop, running):
+        job = await running.run()
+        assert (await running.file(job.id)).split() == [b"id", b"1", b"2"]
+    assert len(shop.asked) == 3

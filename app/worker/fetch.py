@@ -99,7 +99,8 @@ class Fetcher:
             SignInError, AccountPausedError: nothing could be asked of the provider; files of other hosts have landed.
         """
         links = [_as_it_lands(link) for link in links]
-        names = identities(links, job.submits)
+        size = len(links) * _ARTIFACT_BYTES
+        names = await in_time(size, partial(identities, links, job.submits))
 
         def key_of(place: int, number: int) -> str:
             return self._key(job, operation, links[place], number, len(links))
@@ -107,7 +108,7 @@ class Fetcher:
         try:
             recorded = await self._jobs.artifacts(job.id)
             kept = await self._still_there(names, recorded)
-            missing = list(places(kept, len(links), key_of))
+            missing = await in_time(size, lambda: list(places(kept, len(links), key_of)))
             if missing and not await self._withdraw_manifest(job, held):
                 return o.Interrupted()
             download = ListDownload(

@@ -237,10 +237,7 @@ def _storable(parameters: Any) -> Any:
 def _prepare_file(file: Path) -> None:
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise StoreUnavailableError(f"SQLite {sqlite3.sqlite_version} is too old: 3.35 is the first that will do.")
-    try:
-        make_private(file)
-    except OSError as error:
-        raise StoreUnavailableError(f"The database cannot be created: {error}.") from error
+    make_private(file)
 
 
 def _sqlite_engine(address: Address, connect: SqliteConnect | None, number: int, **options: Any) -> AsyncEngine:

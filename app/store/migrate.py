@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 from app.store.address import Address
 from app.store.differences import differences_in
 from app.store.encoding import encoding_fault
-from app.store.errors import SchemaError, StoreUnavailableError, unavailable
+from app.store.errors import SchemaError, unavailable
 from app.store.own_files import make_private
 from app.store.revisions import known_revisions, migrations_folder
 from app.store.tables import metadata
@@ -85,10 +85,7 @@ def _transaction(url: str) -> Iterator[Connection]:
     if address.file is None:
         arguments: dict[str, Any] = {"connect_timeout": _CONNECT_S, "client_encoding": "utf8"}
     else:
-        try:
-            make_private(address.file)
-        except OSError as error:
-            raise StoreUnavailableError(f"The database cannot be created: {error}.") from error
+        make_private(address.file)
         arguments = {"timeout": _BUSY_S, "isolation_level": None}
     engine = create_engine(address.for_migrations(), poolclass=NullPool, connect_args=arguments, hide_parameters=True)
     if address.file is not None:

@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from app.store.errors import StoreUnavailableError
+
 FILE_MODE: Final = 0o600
 FOLDER_MODE: Final = 0o700
 OTHERS: Final = 0o077
@@ -29,12 +31,18 @@ def make_private(file: Path) -> None:
         file: the database; a symbolic link is followed, as SQLite follows it.
 
     Raises:
-        OSError: the file or the folder cannot be made.
+        StoreUnavailableError: the file or the folder cannot be made.
     """
     file = Path(os.path.realpath(file))
-    make_folders(file.parent)
-    if not file.exists():
-        _create(file)
+    try:
+        make_folders(file.parent)
+    except OSError as error:
+        raise StoreUnavailableError(f"The folder of the database cannot be created: {error}.") from error
+    try:
+        if not file.exists():
+            _create(file)
+    except OSError as error:
+        raise StoreUnavailableError(f"The database cannot be created: {error}.") from error
     # A file that is there is never opened here: closing it would end the locks of this process on it, see
     # https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
     for each in files_of(file):
@@ -51,11 +59,15 @@ def make_folders(folder: Path) -> None:
     while not missing[-1].is_dir() and missing[-1].parent != missing[-1]:
         missing.append(missing[-1].parent)
     for each in reversed(missing[:-1]):
-        with suppress(FileExistsError):
+        try:
             each.mkdir(FOLDER_MODE)
-            mode = stat.S_IMODE(each.stat().st_mode)
-            if mode & _PERMISSIONS != FOLDER_MODE:  # the umask took away even what the owner wants
-                each.chmod(mode & ~_PERMISSIONS | FOLDER_MODE)
+        except FileExistsError:
+            if not each.is_dir():
+                raise
+            continue  # another program was quicker
+        mode = stat.S_IMODE(each.stat().st_mode)
+        if mode & _PERMISSIONS != FOLDER_MODE:  # the umask took away even what the owner wants
+            each.chmod(mode & ~_PERMISSIONS | FOLDER_MODE)
 
 
 def files_of(file: Path) -> Iterator[Path]:

@@ -136,9 +136,10 @@ def _locks_of(file: Path) -> list[str]:
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
-    """The reason is told as a sentence."""
+    """The reason is told as a sentence, by the migrations as by the daemon."""
     (tmp_path / "file").touch()
-    with pytest.raises(StoreUnavailableError, match=r"^The database cannot be created: .*"):
-        Database.open(f"sqlite:///{tmp_path}/file/x.db", StandingClock())
-    with pytest.raises(StoreUnavailableError, match=r"^The database cannot be created: .*"):
-        migrate.upgrade(f"sqlite:///{tmp_path}/file/x.db")
+    url = f"sqlite:///{tmp_path}/file/x.db"
+    with pytest.raises(StoreUnavailableError, match=r"^The folder of the database cannot be created: .*"):
+        Database.open(url, StandingClock())
+    with pytest.raises(StoreUnavailableError, match=r"^The folder of the database cannot be created: .*"):
+        migrate.upgrade(url)

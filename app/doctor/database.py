@@ -1,6 +1,7 @@
 """The database: whether it answers, has the tables of this program, and keeps the same time."""
 
 import asyncio
+import os
 import sqlite3
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ from app.doctor.machine import library, look_at_file_system, look_at_room, may_b
 from app.store.engine import Database
 from app.store.errors import SchemaError, StoreUnavailableError
 from app.store.lock import DaemonLock
+from app.store.own_files import OTHERS, files_of
 
 _MOST_SKEW_S: Final = 5.0
 
@@ -20,8 +22,27 @@ async def look_at_sqlite(notes: Notes, file: Path, lock: DaemonLock) -> None:
     notes.add("sqlite", library(sqlite3.sqlite_version_info))
     await look_at_file_system(notes, file)
     await look_at_room(notes, file)
-    is_held = await asyncio.to_thread(lock.is_held)
+    open_to_others = await asyncio.to_thread(_open_to_others, file)
+    if open_to_others:
+        notes.add("permissions", _permissions(open_to_others))
+    try:
+        is_held = await asyncio.to_thread(lock.is_held)
+    except StoreUnavailableError as error:
+        told, _, mend = str(error).rpartition(": ")
+        notes.add("daemon", failure(told, mend.rstrip(".")))
+        return
     notes.add("daemon", info("a daemon is running" if is_held else "no daemon is running"))
+
+
+def _open_to_others(file: Path) -> list[Path]:
+    """Of a database's files, those that other users may read or write."""
+    return [one for one in files_of(Path(os.path.realpath(file))) if one.exists() and one.stat().st_mode & OTHERS]
+
+
+def _permissions(open_to_others: list[Path]) -> Verdict:
+    names = " ".join(map(str, open_to_others))
+    told = f"other users may use {names}, and a database holds parameters and links"
+    return warning(told, f"let the owner take that away: chmod 600 {names}")
 
 
 async def look_at_missing_file(notes: Notes, file: Path) -> None:

@@ -1,32 +1,14 @@
 """Reading a landed file from a local file system: through one descriptor, away from the event loop."""
 
 import os
-import stat
 from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 
 from app.storage.base import StorageError
 from app.storage.files import in_words
 from app.storage.threads import Run
 
 _PIECE_BYTES = 2**20
-
-
-def open_below(root: Path, path: Path) -> int | None:
-    """A descriptor of a file below ``root``, ``None`` where there is none.
-
-    Raises:
-        StorageError: a link leads out of the root; keys are made safe long before.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    if stat.S_ISREG(os.fstat(descriptor).st_mode) and path.resolve().is_relative_to(root.resolve()):
-        return descriptor
-    os.close(descriptor)
-    raise StorageError(f"{path.name} is no file below the storage root.")
 
 
 class LocalContent:

@@ -1,23 +1,28 @@
-"""Durable steps on a local file system: whole writes, folders, and errors in words."""
+"""Durable steps on a local file system: whole writes, and errors in words."""
 
 import errno
 import hashlib
 import os
-import threading
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from app.storage.base import StorageError, StorageFullError
-from app.storage.keys import parts_of
+from app.storage.places import (
+    FILE_MODE,
+    LinkError,
+    Place,
+    create,
+    folder_of,
+    made_folder,
+    open_file,
+    refuse_link,
+    set_mode,
+)
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_FILE_MODE = 0o640  # less the umask
-_FOLDER_MODE = 0o750
-_LONGEST_PART = 255
 _COPIED_BYTES = 2**20
-# Whoever finds a folder there relies on its name being durable: not while another thread is still about it.
-_making_folders = threading.Lock()
 
 
 @contextmanager
@@ -32,16 +37,6 @@ def in_words(doing: str) -> Iterator[None]:
         raise StorageError(f"Could not {doing}: {reason}.") from error
 
 
-def path_of(root: Path, key: str) -> Path:
-    """The path of a key below ``root``; a ``StorageError`` where it would lead elsewhere."""
-    return root.joinpath(*parts_of(key))
-
-
-def create(path: Path) -> int:
-    """A descriptor of a new file, for reading and writing; the file must not exist."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE)
-
-
 def write_all(descriptor: int, pieces: Sequence[bytes]) -> None:
     """Write every byte at the descriptor's position."""
     left = sum(map(len, pieces)) - os.writev(descriptor, pieces)
@@ -51,101 +46,147 @@ def write_all(descriptor: int, pieces: Sequence[bytes]) -> None:
             rest = rest[os.write(descriptor, rest) :]
 
 
-def write_whole(temporary: Path, final: Path, content: bytes) -> None:
-    """Write a file that appears under ``final`` whole and durable, or not at all; ``temporary`` must not exist."""
+def write_whole(folder: int, temporary: str, final: Place, content: bytes, mode: int = FILE_MODE) -> None:
+    """Write a file that appears at ``final`` whole and durable, or not at all.
+
+    Args:
+        folder: a descriptor of the folder of unfinished files.
+        temporary: a name in it; it must not exist.
+        final: where the file appears.
+        content: its bytes.
+        mode: its permissions, whatever the umask.
+    """
     try:
-        descriptor = create(temporary)
+        descriptor = create(folder, temporary)
         try:
             write_all(descriptor, [content])
+            set_mode(descriptor, mode)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        publish(temporary, final)
+        publish(folder, temporary, final)
     except BaseException:  # a program that is ended in the middle leaves nothing behind either
-        remove(temporary)
+        remove(folder, temporary)
         raise
 
 
-def copy_whole(source: Path, temporary: Path, final: Path) -> tuple[int, str]:
-    """Copy a file that appears under ``final`` whole and durable, or not at all; its size, and its SHA-256 in hex."""
+def copy_whole(source: Place, folder: int, temporary: str, final: Place) -> tuple[int, str]:
+    """Copy a file as `write_whole` writes one; its size, and its SHA-256 in hex."""
     digest, size = hashlib.sha256(), 0
+    reader = _open_regular(source)
+    if reader is None:
+        raise StorageError(f"{source.path} is no regular file.")
     try:
-        with source.open("rb") as reader:
-            descriptor = create(temporary)
+        with os.fdopen(reader, "rb") as opened:
+            descriptor = create(folder, temporary)
             try:
-                while piece := reader.read(_COPIED_BYTES):
+                while piece := opened.read(_COPIED_BYTES):
                     digest.update(piece)
                     size += len(piece)
                     write_all(descriptor, [piece])
+                set_mode(descriptor, FILE_MODE)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-        publish(temporary, final)
+        publish(folder, temporary, final)
     except BaseException:  # a program that is ended in the middle leaves nothing behind either
-        remove(temporary)
+        remove(folder, temporary)
         raise
     return size, digest.hexdigest()
 
 
-def publish(temporary: Path, final: Path) -> None:
-    """Give a durable file its final name, durably, replacing whatever bears it."""
-    make_folders(final.parent)
-    temporary.replace(final)
-    sync_folder(final.parent)
+def publish(folder: int, temporary: str, final: Place) -> None:
+    """Give a durable file its final name, durably, replacing a file that bears it.
+
+    Args:
+        folder: a descriptor of the folder that the file is in.
+        temporary: its name there.
+        final: where it appears. A symbolic link of that name is neither followed nor replaced.
+    """
+    with made_folder(final.root, final.folders) as there:
+        # For the operator, who has made the link: a rename never follows one, so nothing depends on this look.
+        refuse_link(there, final.name, final.path)
+        os.replace(temporary, final.name, src_dir_fd=folder, dst_dir_fd=there)
+        os.fsync(there)
 
 
-def make_folders(folder: Path) -> None:
-    """Make a folder and those above it; each new name is durable in its parent before the next is made."""
-    with _making_folders:
-        missing = [folder]
-        while not missing[-1].is_dir():
-            missing.append(missing[-1].parent)
-        for each in reversed(missing[:-1]):
-            with suppress(FileExistsError):
-                each.mkdir(_FOLDER_MODE)
-            sync_folder(each.parent)
+def open_landed(place: Place) -> int | None:
+    """A descriptor of a landed file, ``None`` where there is none.
 
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    Raises:
+        LinkError: it, or a folder on the way to it, is a symbolic link.
+        StorageError: it is no regular file.
+    """
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def measure(path: Path) -> tuple[int, str] | None:
-    """The size of a file, and its SHA-256 in hex; ``None`` where there is none."""
-    digest, size = hashlib.sha256(), 0
-    try:
-        with path.open("rb") as reader:
-            while piece := reader.read(_COPIED_BYTES):
-                digest.update(piece)
-                size += len(piece)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        descriptor = _open_regular(place)
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    if descriptor is None:
+        raise StorageError(f"{place.path} is no regular file.")
+    return descriptor
+
+
+def _open_regular(place: Place) -> int | None:
+    with folder_of(place.root, place.folders) as folder:
+        descriptor = open_file(folder, place)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def size_of(place: Place) -> int | None:
+    """The size of a file in bytes; ``None`` where there is none. A symbolic link raises ``LinkError``."""
+    try:
+        with folder_of(place.root, place.folders) as folder:
+            status = os.stat(place.name, dir_fd=folder, follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if stat.S_ISLNK(status.st_mode):
+        raise LinkError(place.path)
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def measure(place: Place) -> tuple[int, str] | None:
+    """The size of a file, and its SHA-256 in hex; ``None`` where there is none.
+
+    Raises:
+        LinkError: it, or a folder on the way to it, is a symbolic link.
+    """
+    try:
+        descriptor = _open_regular(place)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if descriptor is None:
+        return None
+    digest, size = hashlib.sha256(), 0
+    with os.fdopen(descriptor, "rb") as reader:
+        while piece := reader.read(_COPIED_BYTES):
+            digest.update(piece)
+            size += len(piece)
     return size, digest.hexdigest()
 
 
-def names_in(folder: Path) -> list[str]:
-    """The names of the files in a folder, in order; none where there is no such folder."""
+def names_in(root: Path, folders: Sequence[str]) -> list[str]:
+    """The names of the files and links in a folder, in order; none where there is no such folder."""
     try:
-        return sorted(path.name for path in folder.iterdir() if path.is_symlink() or path.is_file())
+        with folder_of(root, folders) as folder, os.scandir(folder) as entries:
+            return sorted(one.name for one in entries if one.is_symlink() or one.is_file(follow_symlinks=False))
     except (FileNotFoundError, NotADirectoryError):
         return []
 
 
-def remove_durably(path: Path) -> None:
-    """Remove a file, and make that durable."""
-    if remove(path):
-        sync_folder(path.parent)
+def remove_durably(place: Place) -> None:
+    """Remove a file, and make that durable; of a symbolic link, the link and not what it leads to."""
+    with suppress(FileNotFoundError), folder_of(place.root, place.folders) as folder:
+        if remove(folder, place.name):
+            os.fsync(folder)
 
 
-def remove(path: Path) -> bool:
-    """Remove a file; tells whether it was there."""
+def remove(folder: int, name: str) -> bool:
+    """Remove a file from a folder; tells whether it was there."""
     try:
-        path.unlink()
+        os.unlink(name, dir_fd=folder)
     except FileNotFoundError:
         return False
     return True

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from app.storage.base import ChecksumError, Landed, LandingContext, StorageError
 from app.storage.files import in_words
 from app.storage.partials import Part
+from app.storage.places import Place
 from app.storage.threads import Run
 
 T = TypeVar("T")
@@ -24,13 +24,12 @@ class LocalLanding(LandingContext):
     While one block is hashed and written in a thread, the next fills up here.
     """
 
-    def __init__(self, part: Part, final: Path, checkpoint: Path, key: str, run: Run) -> None:
+    def __init__(self, part: Part, final: Place, key: str, run: Run) -> None:
         self.offset = part.size
         self.validator = part.validator
         self.total = part.total
         self._part = part
         self._final = final
-        self._checkpoint = checkpoint
         self._key = key
         self._run = run
         self._pieces: list[bytes] = []
@@ -62,7 +61,7 @@ class LocalLanding(LandingContext):
             await self.discard()
             return False
         await self._flush()
-        save = partial(self._part.save, self._checkpoint, validator, total)
+        save = partial(self._part.save, validator, total)
         await self._call("keep the beginning of", save)
         return True
 

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import os
-import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -11,26 +10,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.storage.base import Landed, StorageError, StorageUnavailableError
-from app.storage.contents import LocalContent, open_below
-from app.storage.files import (
-    copy_whole,
-    create,
-    in_words,
-    measure,
-    names_in,
-    path_of,
-    remove,
-    remove_durably,
-    write_all,
-    write_whole,
-)
+from app.storage.contents import LocalContent
+from app.storage.files import in_words, measure, names_in, open_landed, remove_durably, size_of
+from app.storage.keys import parts_of
 from app.storage.landing import LocalLanding
 from app.storage.partials import Part, Partials
+from app.storage.places import Place
 from app.storage.threads import Run
 
 T = TypeVar("T")
-
-_PROBE = bytes(64 * 1024)
 
 
 class LocalStorage:
@@ -43,12 +31,12 @@ class LocalStorage:
 
     def __init__(self, root: Path, run: Run) -> None:
         self._root = root
-        self._partials = Partials(root / ".partial")
+        self._partials = Partials(root)
         self._run = run
 
     async def open(self, key: str, job_id: int, number: int, *, md5: bool = False, identity: str = "") -> LocalLanding:
         """Begin to land a file, or go on from its checkpoint, of which every byte is read again."""
-        final = path_of(self._root, key)
+        final = Place.of(self._root, key)
         opening = asyncio.ensure_future(
             self._start(f"open {key}", partial(self._partials.open, job_id, number, md5=md5, identity=identity))
         )
@@ -57,29 +45,28 @@ class LocalStorage:
         except asyncio.CancelledError:
             opening.add_done_callback(_drop_opened)
             raise
-        return LocalLanding(part, final, self._partials.checkpoint_path(job_id, number), key, self._run)
+        return LocalLanding(part, final, key, self._run)
 
     async def put(self, key: str, content: bytes) -> Landed:
         """Land a small file whole, replacing one of that name."""
-        final = path_of(self._root, key)
-        await self._start(f"write {key}", lambda: write_whole(self._partials.temporary(), final, content))
+        final = Place.of(self._root, key)
+        await self._start(f"write {key}", partial(self._partials.put, final, content))
         return Landed(len(content), hashlib.sha256(content).hexdigest())
 
     async def copy(self, source: str, key: str) -> Landed:
         """Land a copy of a landed file under another key."""
-        path, final = path_of(self._root, source), path_of(self._root, key)
-        size, sha256 = await self._start(f"copy {source}", lambda: copy_whole(path, self._partials.temporary(), final))
+        there, final = Place.of(self._root, source), Place.of(self._root, key)
+        size, sha256 = await self._start(f"copy {source}", partial(self._partials.copy, there, final))
         return Landed(size, sha256)
 
     async def find(self, key: str) -> int | None:
         """The size of a landed file in bytes, ``None`` where there is none."""
-        return await self._start(f"look for {key}", partial(_size_of, path_of(self._root, key)))
+        return await self._start(f"look for {key}", partial(size_of, Place.of(self._root, key)))
 
     @asynccontextmanager
     async def reading(self, key: str) -> AsyncIterator[LocalContent | None]:
         """Open a landed file for reading."""
-        path = path_of(self._root, key)
-        descriptor = await self._start(f"read {key}", partial(open_below, self._root, path))
+        descriptor = await self._start(f"read {key}", partial(open_landed, Place.of(self._root, key)))
         if descriptor is None:
             yield None
             return
@@ -90,17 +77,17 @@ class LocalStorage:
 
     async def measure(self, key: str) -> Landed | None:
         """What a landed file is now, its checksum reckoned anew."""
-        found = await self._start(f"read {key}", partial(measure, path_of(self._root, key)))
+        found = await self._start(f"read {key}", partial(measure, Place.of(self._root, key)))
         return None if found is None else Landed(*found)
 
     async def list(self, folder: str) -> Sequence[str]:
         """The keys of the landed files of a folder."""
-        names = await self._start(f"list {folder}", partial(names_in, path_of(self._root, folder)))
+        names = await self._start(f"list {folder}", partial(names_in, self._root, parts_of(folder)))
         return [f"{folder}/{name}" for name in names]
 
     async def remove(self, key: str) -> None:
         """Remove a landed file, durably."""
-        await self._start(f"remove {key}", partial(remove_durably, path_of(self._root, key)))
+        await self._start(f"remove {key}", partial(remove_durably, Place.of(self._root, key)))
 
     async def drop_partials(self, job_id: int) -> None:
         """Remove whatever was begun for a job and not landed."""
@@ -112,17 +99,7 @@ class LocalStorage:
 
     async def check(self) -> None:
         """Write, sync and remove a small file; returning means that the storage works."""
-        await self._start("write a probe", self._probe)
-
-    def _probe(self) -> None:
-        path = self._partials.temporary()
-        descriptor = create(path)
-        try:
-            write_all(descriptor, [_PROBE])
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-            remove(path)
+        await self._start("write a probe", self._partials.probe)
 
     def _start(self, doing: str, work: Callable[[], T]) -> Awaitable[T]:
         def spoken() -> T:
@@ -141,21 +118,13 @@ class LocalStorage:
     def _takes_nothing(self) -> bool:
         """Whether a failure is no matter of one file: then every job waits, and none is to blame."""
         try:
-            self._probe()
-        except OSError:
+            self._partials.probe()
+        except (OSError, StorageError):
             return True
         return False
 
 
 def _drop_opened(opening: asyncio.Future[Part]) -> None:
     if not opening.cancelled() and opening.exception() is None:
-        with suppress(OSError):
+        with suppress(OSError, StorageError):
             opening.result().drop()
-
-
-def _size_of(path: Path) -> int | None:
-    try:
-        status = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else None

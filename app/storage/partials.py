@@ -10,14 +10,30 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Collection, Iterator, Sequence
+import stat
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from app.storage.base import Landed
-from app.storage.files import create, make_folders, publish, remove, write_all, write_whole
+from app.storage.files import copy_whole, publish, remove, write_all, write_whole
+from app.storage.places import (
+    FILE_MODE,
+    PRIVATE_FILE_MODE,
+    PRIVATE_FOLDER_MODE,
+    LinkError,
+    Place,
+    create,
+    folder_of,
+    made_folder,
+    open_file,
+    set_mode,
+)
 from app.storage.tally import Tally
 
+_FOLDER = (".partial",)
+_PROBE = bytes(64 * 1024)
 _READ_BYTES = 2**20
 _OURS = re.compile(r"(?:(\d+)-\d+(?:-[0-9a-f]+)?|put-[0-9a-f]+)\.(?:part|json|tmp)")
 
@@ -38,10 +54,10 @@ class Checkpoint:
     identity: str = ""
 
     @classmethod
-    def read(cls, path: Path) -> "Checkpoint | None":
-        """The checkpoint in a file; ``None`` for one that is torn."""
+    def read(cls, text: bytes) -> "Checkpoint | None":
+        """The checkpoint in a file of this content; ``None`` for one that is torn."""
         try:
-            raw = json.loads(path.read_bytes())
+            raw = json.loads(text)
             return cls(
                 str(raw["part"]),
                 int(raw["offset"]),
@@ -55,11 +71,20 @@ class Checkpoint:
 
 
 class Part:
-    """One unfinished file and the hashes of what it holds. Blocking; used by one thread at a time."""
+    """One unfinished file and the hashes of what it holds. Blocking; used by one thread at a time.
 
-    def __init__(self, path: Path, descriptor: int, *, md5: bool, identity: str) -> None:
-        self.path = path
+    Args:
+        place: where it is.
+        descriptor: of it; this object closes it.
+        checkpoint: where its checkpoint is written.
+        md5: whether an MD5 is reckoned too.
+        identity: which remote file it is.
+    """
+
+    def __init__(self, place: Place, descriptor: int, checkpoint: Place, *, md5: bool, identity: str) -> None:
+        self.place = place
         self._descriptor: int | None = descriptor
+        self._checkpoint = checkpoint
         self._with_md5 = md5
         self._identity = identity
         self._begin()
@@ -109,29 +134,38 @@ class Part:
         os.lseek(self._open_descriptor(), 0, os.SEEK_SET)
         self._begin()
 
-    def save(self, path: Path, validator: str, total: int | None) -> None:
-        """Make what is here durable, then say so in a checkpoint at ``path``, and close."""
+    def save(self, validator: str, total: int | None) -> None:
+        """Make what is here durable, then say so in a checkpoint, and close."""
         os.fsync(self._open_descriptor())
         self._close()
         sha256 = self._tally.landed.sha256
-        checkpoint = Checkpoint(self.path.name, self.size, validator, sha256, total, self._identity)
-        write_whole(self.path.with_suffix(".tmp"), path, json.dumps(asdict(checkpoint)).encode())
+        checkpoint = Checkpoint(self.place.name, self.size, validator, sha256, total, self._identity)
+        content = json.dumps(asdict(checkpoint)).encode()
+        with self._folder() as folder:
+            temporary = self.place.name.removesuffix(".part") + ".tmp"
+            write_whole(folder, temporary, self._checkpoint, content, PRIVATE_FILE_MODE)
 
     def verify(self, *, sha256: str | None, size: int | None, md5: str | None) -> None:
         """Raise ``ChecksumError`` unless what is here is what was announced; ``None`` was not announced."""
         self._tally.verify(sha256=sha256, size=size, md5=md5)
 
-    def land(self, final: Path) -> Landed:
+    def land(self, final: Place) -> Landed:
         """Make it durable under its final name, and close."""
+        set_mode(self._open_descriptor(), FILE_MODE)
         os.fsync(self._open_descriptor())
         self._close()
-        publish(self.path, final)
+        with self._folder() as folder:
+            publish(folder, self.place.name, final)
         return self._tally.landed
 
     def drop(self) -> None:
         """Close and remove; harmless when that is done already."""
         self._close()
-        remove(self.path)
+        with suppress(FileNotFoundError), self._folder() as folder:
+            remove(folder, self.place.name)
+
+    def _folder(self) -> AbstractContextManager[int]:
+        return folder_of(self.place.root, self.place.folders)
 
     def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
@@ -140,52 +174,69 @@ class Part:
 
 
 class Partials:
-    """The folder of unfinished files below a storage root. Blocking."""
+    """The folder of unfinished files below a storage root, which nobody else may enter. Blocking."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, root: Path) -> None:
+        self._root = root
 
-    def temporary(self) -> Path:
-        """A name for a small file that is about to be written whole."""
-        make_folders(self._folder)
-        return self._folder / f"put-{secrets.token_hex(8)}.tmp"
+    def put(self, final: Place, content: bytes) -> None:
+        """Write a small file whole at ``final``."""
+        with self._made() as folder:
+            write_whole(folder, _temporary(), final, content)
 
-    def checkpoint_path(self, job_id: int, number: int) -> Path:
-        """Where the checkpoint of a job's file is kept."""
-        return self._folder / f"{job_id}-{number}.json"
+    def copy(self, source: Place, final: Place) -> tuple[int, str]:
+        """Copy a landed file whole to ``final``; its size, and its SHA-256 in hex."""
+        with self._made() as folder:
+            return copy_whole(source, folder, _temporary(), final)
+
+    def probe(self) -> None:
+        """Write, sync and remove a small file."""
+        with self._made() as folder:
+            name = _temporary()
+            descriptor = create(folder, name)
+            try:
+                write_all(descriptor, [_PROBE])
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+                remove(folder, name)
 
     def open(self, job_id: int, number: int, *, md5: bool, identity: str = "") -> Part:
         """The part to go on with: from its checkpoint where there is one that holds, else a new one.
 
         Whatever else was begun for this file is removed: its owner has gone, or is stale.
         """
-        make_folders(self._folder)
-        part = self._claim(job_id, number, md5=md5, identity=identity)
-        for path in self._of(f"{job_id}-{number}-"):
-            if part is None or path != part.path:
-                remove(path)
-        if part is None:
-            path = self._folder / f"{job_id}-{number}-{secrets.token_hex(8)}.part"
-            part = Part(path, create(path), md5=md5, identity=identity)
+        checkpoint = self._place(f"{job_id}-{number}.json")
+        with self._made() as folder:
+            part = self._claim(folder, checkpoint, md5=md5, identity=identity)
+            for name in _ours_in(folder, f"{job_id}-{number}-"):
+                if part is None or name != part.place.name:
+                    remove(folder, name)
+            if part is None:
+                place = self._place(f"{job_id}-{number}-{secrets.token_hex(8)}.part")
+                part = Part(place, create(folder, place.name), checkpoint, md5=md5, identity=identity)
         return part
 
-    def _claim(self, job_id: int, number: int, *, md5: bool, identity: str) -> Part | None:
-        claimed = self._folder / f"{job_id}-{number}-{secrets.token_hex(8)}.json"
+    def _claim(self, folder: int, checkpoint: Place, *, md5: bool, identity: str) -> Part | None:
+        stem = checkpoint.name.removesuffix(".json")
+        claimed = self._place(f"{stem}-{secrets.token_hex(8)}.json")
         try:
-            self.checkpoint_path(job_id, number).rename(claimed)
-            checkpoint = Checkpoint.read(claimed)
-            remove(claimed)
-            if checkpoint is None or not re.fullmatch(rf"{job_id}-{number}-[0-9a-f]+\.part", checkpoint.part):
+            os.replace(checkpoint.name, claimed.name, src_dir_fd=folder, dst_dir_fd=folder)
+            found = Checkpoint.read(_content(folder, claimed))
+            remove(folder, claimed.name)
+            if found is None or not re.fullmatch(rf"{stem}-[0-9a-f]+\.part", found.part):
                 return None
-            if checkpoint.identity != identity:
+            if found.identity != identity:
                 return None
-            path = self._folder / checkpoint.part
-            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            place = self._place(found.part)
+            descriptor = _open_part(folder, place)
         except FileNotFoundError:
             return None
-        part = Part(path, descriptor, md5=md5, identity=identity)
+        if descriptor is None:
+            return None
+        part = Part(place, descriptor, checkpoint, md5=md5, identity=identity)
         try:
-            holds = part.keep(checkpoint)
+            holds = part.keep(found)
         except BaseException:  # whatever it was, the descriptor must not be left open
             part.drop()
             raise
@@ -196,26 +247,63 @@ class Partials:
 
     def drop(self, job_id: int) -> None:
         """Remove whatever was begun for a job."""
-        for path in self._of(f"{job_id}-"):
-            remove(path)
+        with suppress(FileNotFoundError), folder_of(self._root, _FOLDER) as folder:
+            for name in _ours_in(folder, f"{job_id}-"):
+                remove(folder, name)
 
     def sweep(self, older_than: float, keep: Collection[int]) -> int:
         """Remove what was last written before ``older_than`` (epoch seconds) for no job in ``keep``; tells how many."""
         removed = 0
-        for path in self._of(""):
-            match = _OURS.fullmatch(path.name)
-            if match is None or (match[1] is not None and int(match[1]) in keep):
-                continue
-            try:
-                old = path.stat().st_mtime < older_than
-            except FileNotFoundError:
-                continue
-            removed += old and remove(path)
+        with suppress(FileNotFoundError), folder_of(self._root, _FOLDER) as folder:
+            for name in _ours_in(folder, ""):
+                match = _OURS.fullmatch(name)
+                if match is None or (match[1] is not None and int(match[1]) in keep):
+                    continue
+                try:
+                    old = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime < older_than
+                except FileNotFoundError:
+                    continue
+                removed += old and remove(folder, name)
         return removed
 
-    def _of(self, prefix: str) -> Iterator[Path]:
-        try:
-            paths = list(self._folder.iterdir())
-        except FileNotFoundError:
-            return
-        yield from (path for path in paths if path.name.startswith(prefix) and _OURS.fullmatch(path.name))
+    def _made(self) -> AbstractContextManager[int]:
+        return made_folder(self._root, _FOLDER, PRIVATE_FOLDER_MODE)
+
+    def _place(self, name: str) -> Place:
+        return Place(self._root, _FOLDER, name)
+
+
+def _temporary() -> str:
+    """A name for a small file that is about to be written whole."""
+    return f"put-{secrets.token_hex(8)}.tmp"
+
+
+def _ours_in(folder: int, prefix: str) -> list[str]:
+    return [name for name in os.listdir(folder) if name.startswith(prefix) and _OURS.fullmatch(name)]
+
+
+def _content(folder: int, place: Place) -> bytes:
+    """The content of a checkpoint; none of what is a symbolic link, which nobody of us has made."""
+    try:
+        descriptor = open_file(folder, place)
+    except LinkError:
+        return b""
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
+
+
+def _open_part(folder: int, place: Place) -> int | None:
+    """A descriptor of a part; ``None`` where it may be another file as well: a link, by a symbol or by a second name.
+
+    What goes on from a checkpoint cuts off what is behind it, which must never be another file's content.
+    """
+    try:
+        descriptor = open_file(folder, place, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    except LinkError:
+        return None
+    found = os.fstat(descriptor)
+    if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+        set_mode(descriptor, PRIVATE_FILE_MODE)
+        return descriptor
+    os.close(descriptor)
+    return None

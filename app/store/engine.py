@@ -17,6 +17,7 @@ from app.store.address import Address
 from app.store.batch import storable
 from app.store.encoding import encoding_fault
 from app.store.errors import HandleTakenError, SchemaError, StoreUnavailableError, unavailable
+from app.store.own_files import make_private
 from app.store.revisions import known_revisions
 from app.store.tables import CLOCK_FUNCTION, DatabaseNow
 
@@ -88,13 +89,13 @@ class Database:
         """Prepare a database for use; nothing is connected yet.
 
         Args:
-            url: ``sqlite:///path`` (the folder is created) or ``postgresql://...``.
+            url: ``sqlite:///path`` (file and folder are created, for this user alone) or ``postgresql://...``.
             clock: the database's clock on SQLite; PostgreSQL has its own.
             sqlite_connect: opens the connections to the SQLite file in place of ``aiosqlite.connect``.
 
         Raises:
             ValueError: the URL is none that Tidewaiter works with.
-            StoreUnavailableError: the folder cannot be created, or this Python's SQLite is too old.
+            StoreUnavailableError: the file cannot be created, or this Python's SQLite is too old.
         """
         address = Address.parse(url)
         if address.file is None:
@@ -102,7 +103,7 @@ class Database:
             looker = _postgresql_engine(address, _LOOKERS_STATEMENT_S, pool_size=_LOOKERS, max_overflow=0)
             reader, looker = (one.execution_options(isolation_level="AUTOCOMMIT") for one in (engine, looker))
             return cls(address.name, reader, engine, looker=looker, exclusive=False)
-        _prepare_folder(address.file)
+        _prepare_file(address.file)
         reader = _sqlite_readers(address, clock, sqlite_connect, _READERS, _CACHE_KIB)
         looker = _sqlite_readers(address, clock, sqlite_connect, _LOOKERS, _LOOKERS_CACHE_KIB)
         writer = _sqlite_writer(address, clock, sqlite_connect)
@@ -233,13 +234,10 @@ def _storable(parameters: Any) -> Any:
     return tuple(storable(one) if isinstance(one, str) else one for one in parameters)
 
 
-def _prepare_folder(file: Path) -> None:
+def _prepare_file(file: Path) -> None:
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise StoreUnavailableError(f"SQLite {sqlite3.sqlite_version} is too old: 3.35 is the first that will do.")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreUnavailableError(f"The folder of the database cannot be created: {error}.") from error
+    make_private(file)
 
 
 def _sqlite_engine(address: Address, connect: SqliteConnect | None, number: int, **options: Any) -> AsyncEngine:

@@ -2,16 +2,24 @@
 
 import fcntl
 import os
+import stat
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from app.store.address import Address
+from app.store.errors import StoreUnavailableError
+from app.store.own_files import FILE_MODE, OTHERS, make_folders
+
+_ROOT: Final = 0
+"""The number of the user who may do everything anyway."""
 
 
 class DaemonLock:
     """A lock on ``<database>.lock``. The kernel releases it when its process dies, however that happens.
 
     Args:
-        path: the lock file; it is created where it is missing.
+        path: the lock file; it is created where it is missing, and nobody but this user may open it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,35 +36,100 @@ class DaemonLock:
         """Take the lock if nobody has it; whether it is ours now.
 
         Raises:
-            OSError: the lock file cannot be opened.
+            StoreUnavailableError: the lock file cannot be opened or made, or another user could take the lock; the text
+                says what to do.
         """
         if self._descriptor is not None:
             return True
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            make_folders(self.path.parent)
+            descriptor = self._open(os.O_CREAT)
+        except OSError as error:
+            raise self._unopened(error) from error
+        try:
+            self._keep_others_out(descriptor)
+            is_ours = _locked(descriptor)
+        except BaseException:  # whatever it was, the descriptor must not be left open
             os.close(descriptor)
-            return False
-        self._descriptor = descriptor
-        return True
+            raise
+        if is_ours:
+            self._descriptor = descriptor
+        else:
+            os.close(descriptor)
+        return is_ours
 
     def is_held(self) -> bool:
         """Whether a daemon has the lock; nothing is made, and a daemon that starts this very moment tries again.
 
         Raises:
-            OSError: the lock file cannot be opened.
+            StoreUnavailableError: the lock file cannot be opened, or is not one that a daemon would use.
         """
         if self._descriptor is not None:
             return True
-        if not self.path.exists() or self.try_acquire():
-            self.release()
+        try:
+            descriptor = self._open(0)
+        except FileNotFoundError:
             return False
-        return True
+        except OSError as error:
+            raise self._unopened(error) from error
+        try:
+            self._check_owner(os.fstat(descriptor))
+            return not _locked(descriptor)
+        finally:
+            os.close(descriptor)
 
     def release(self) -> None:
         """Let go of the lock. The file stays: a standby may have it open already, to lock it next."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+    def _open(self, flags: int) -> int:
+        # A link may lead anywhere, and whoever opens a pipe would wait.
+        flags |= os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        return os.open(self.path, flags, FILE_MODE)
+
+    def _unopened(self, error: OSError) -> StoreUnavailableError:
+        if self.path.is_symlink():
+            return self._refused("is a symbolic link, which is not followed", "remove it")
+        return self._refused(
+            f"cannot be opened ({error.strerror or error})",
+            "run this as the user that the file and its folder belong to, or give both to the daemon's user (chown)",
+        )
+
+    def _check_owner(self, found: os.stat_result) -> None:
+        if not stat.S_ISREG(found.st_mode):
+            raise self._refused("is not a regular file", "remove it")
+        if found.st_nlink != 1:
+            raise self._refused("has another name as well (a hard link)", "remove it while no daemon runs")
+        # The owner of the folder could put another file in its place anyway.
+        if found.st_uid not in (os.geteuid(), _ROOT, self.path.parent.stat().st_uid):
+            raise self._refused(
+                f"belongs to another user (number {found.st_uid}), who could keep every daemon out",
+                "remove it while no daemon runs, or give it to the user of the daemon (chown)",
+            )
+
+    def _keep_others_out(self, descriptor: int) -> None:
+        """See that nobody else can open the file: who may only read it could lock it all the same, see `flock(2)`."""
+        found = os.fstat(descriptor)
+        self._check_owner(found)
+        if stat.S_IMODE(found.st_mode) == FILE_MODE:
+            return
+        with suppress(OSError):
+            os.fchmod(descriptor, FILE_MODE)
+        if os.fstat(descriptor).st_mode & OTHERS:
+            raise self._refused(
+                "can be opened by other users, who could keep every daemon out",
+                "let its owner take that away (chmod 600), or put the database on a file system with permissions",
+            )
+
+    def _refused(self, what: str, remedy: str) -> StoreUnavailableError:
+        return StoreUnavailableError(f"The lock file {self.path} {what}: {remedy}.")
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

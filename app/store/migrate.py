@@ -16,6 +16,7 @@ from app.store.address import Address
 from app.store.differences import differences_in
 from app.store.encoding import encoding_fault
 from app.store.errors import SchemaError, unavailable
+from app.store.own_files import make_private
 from app.store.revisions import known_revisions, migrations_folder
 from app.store.tables import metadata
 
@@ -84,7 +85,7 @@ def _transaction(url: str) -> Iterator[Connection]:
     if address.file is None:
         arguments: dict[str, Any] = {"connect_timeout": _CONNECT_S, "client_encoding": "utf8"}
     else:
-        address.file.parent.mkdir(parents=True, exist_ok=True)
+        make_private(address.file)
         arguments = {"timeout": _BUSY_S, "isolation_level": None}
     engine = create_engine(address.for_migrations(), poolclass=NullPool, connect_args=arguments, hide_parameters=True)
     if address.file is not None:

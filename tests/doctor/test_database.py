@@ -109,6 +109,31 @@ async def test_beside_a_daemon(sqlite_url: str, tmp_path: Path) -> None:
     held.release()
 
 
+async def test_files_that_others_may_use(sqlite_url: str, tmp_path: Path) -> None:
+    """A database that is open to other users is told with what to run; nothing is changed by looking."""
+    file, lock = tmp_path / "tidewaiter.db", DaemonLock.of(sqlite_url)
+    assert lock is not None
+    file.chmod(0o644)
+    notes = Notes("database", CLOCK)
+    await look_at_sqlite(notes, file, lock)
+    (found,) = [one for one in notes.findings if one.check == "permissions"]
+    assert found.status is Status.WARNING
+    assert found.mend.endswith(f"chmod 600 {file}")
+    assert file.stat().st_mode & 0o777 == 0o644
+
+
+async def test_a_lock_that_no_daemon_would_use(sqlite_url: str, tmp_path: Path) -> None:
+    """A lock file that is a link is told with the remedy, as a failure: no daemon would start."""
+    lock = DaemonLock.of(sqlite_url)
+    assert lock is not None
+    lock.path.symlink_to(tmp_path / "elsewhere")
+    notes = Notes("database", CLOCK)
+    await look_at_sqlite(notes, tmp_path / "tidewaiter.db", lock)
+    (found,) = [one for one in notes.findings if one.check == "daemon"]
+    assert (found.status, found.mend) == (Status.FAILURE, "remove it")
+    assert "is a symbolic link" in found.message
+
+
 @pytest.mark.parametrize(
     ("seconds", "status", "told"), [(4.9, Status.OK, "4.9 s"), (-90, Status.WARNING, "90 s behind")]
 )

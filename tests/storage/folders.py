@@ -19,6 +19,12 @@ def write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
+def link(path: Path, target: Path) -> None:
+    """Make a symbolic link, and the folders it needs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target)
+
+
 def only(root: Path, pattern: str) -> Path:
     """The one file that matches."""
     (path,) = root.glob(pattern)

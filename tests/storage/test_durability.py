@@ -33,25 +33,26 @@ def steps(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     done: list[str] = []
     sync, rename, unlink, mkdir = os.fsync, os.replace, os.unlink, os.mkdir
 
-    def name(path: object) -> str:
-        below = os.path.relpath(str(path), root)
+    def name(path: object, folder: int | None = None) -> str:
+        whole = str(path) if folder is None else f"{Path(f'/proc/self/fd/{folder}').readlink()}/{path}"
+        below = os.path.relpath(whole, root)
         return below.rpartition(".")[2] if below.startswith(".partial/") else below
 
     def recorded_sync(descriptor: int) -> None:
         sync(descriptor)
         done.append(f"sync {name(Path(f'/proc/self/fd/{descriptor}').readlink())}")
 
-    def recorded_rename(source: object, target: object, **_more: object) -> None:
-        rename(str(source), str(target))
-        done.append(f"rename {name(source)} to {name(target)}")
+    def recorded_rename(source: str, target: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        rename(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+        done.append(f"rename {name(source, src_dir_fd)} to {name(target, dst_dir_fd)}")
 
-    def recorded_unlink(path: object, **_more: object) -> None:
-        unlink(str(path))
-        done.append(f"remove {name(path)}")
+    def recorded_unlink(path: str, *, dir_fd: int) -> None:
+        unlink(path, dir_fd=dir_fd)
+        done.append(f"remove {name(path, dir_fd)}")
 
-    def recorded_mkdir(path: object, mode: int = 0o777, **_more: object) -> None:
-        mkdir(str(path), mode)
-        done.append(f"make {name(path)}")
+    def recorded_mkdir(path: str, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        mkdir(path, mode, dir_fd=dir_fd)
+        done.append(f"make {name(path, dir_fd)}")
 
     monkeypatch.setattr(os, "fsync", recorded_sync)
     monkeypatch.setattr(os, "replace", recorded_rename)

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,20 +10,71 @@ import pytest
 
 from app.storage.base import StorageError, StorageUnavailableError
 from app.storage.local import LocalStorage
-from tests.storage.folders import files, write
+from tests.storage.folders import files, only, write
 
 T = TypeVar("T")
 
 
-async def test_modes(storage: LocalStorage, root: Path) -> None:
-    """Files are for the owner and the group, less the umask; nobody else may look."""
-    before = os.umask(0o022)
-    try:
-        await storage.put("a/b", b"")
-    finally:
-        os.umask(before)
-    assert stat.S_IMODE((root / "a/b").stat().st_mode) == 0o640
-    assert stat.S_IMODE((root / "a").stat().st_mode) == 0o750
+@pytest.fixture(params=[0, 0o022, 0o077], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    """A umask of this process, for one test."""
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.usefixtures("umask")
+async def test_modes_of_landed_files(storage: LocalStorage, root: Path) -> None:
+    """Files are for the owner and the group, whatever the umask, and however they landed; nobody else may look."""
+    landing = await storage.open("a/b/landed", 7, 0)
+    await landing.write(b"content")
+    await landing.finish()
+    await storage.put("a/b/put", b"")
+    await storage.copy("a/b/put", "a/b/copied")
+    assert {name: _mode(root / name) for name in ("a/b/landed", "a/b/put", "a/b/copied")} == {
+        "a/b/landed": 0o640, "a/b/put": 0o640, "a/b/copied": 0o640
+    }  # fmt: skip
+    assert [_mode(folder) for folder in (root, root / "a", root / "a/b")] == [0o750] * 3
+
+
+@pytest.mark.usefixtures("umask")
+async def test_modes_of_unfinished_files(storage: LocalStorage, root: Path) -> None:
+    """What has not landed is for the owner alone, whatever the umask, and so is its folder."""
+    landing = await storage.open("a/b", 7, 0)
+    await landing.write(b"content")
+    assert [_mode(path) for path in (root / ".partial").iterdir()] == [0o600]
+    await landing.checkpoint('"etag"')
+    assert [_mode(path) for path in (root / ".partial").iterdir()] == [0o600] * 2
+    assert _mode(root / ".partial") == 0o700
+
+
+async def test_modes_of_an_earlier_version(storage: LocalStorage, root: Path) -> None:
+    """The folder of unfinished files, and a part to go on with, lose what others were permitted."""
+    landing = await storage.open("a/b", 7, 0)
+    await landing.write(b"content")
+    await landing.checkpoint('"etag"')
+    (root / ".partial").chmod(0o755)
+    only(root, ".partial/*.part").chmod(0o644)
+    assert (await storage.open("a/b", 7, 0)).offset == 7
+    assert _mode(root / ".partial") == 0o700
+    assert _mode(only(root, ".partial/*.part")) == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder to a group that it is not in")
+@pytest.mark.usefixtures("umask")
+async def test_the_group_of_a_volume(storage: LocalStorage, root: Path) -> None:
+    """A root whose new files belong to its group (setgid: fsGroup in Kubernetes) hands that on to every folder."""
+    os.mkdir(root)  # noqa: PTH102  # a coroutine may not use a Path for it
+    os.chown(root, -1, 12345)
+    os.chmod(root, 0o2770)  # noqa: PTH101, S103  # the same; a volume of Kubernetes looks so
+    await storage.put("a/b/c", b"")
+    assert [_mode(root / name) for name in ("a", "a/b", "a/b/c", ".partial")] == [0o2750, 0o2750, 0o640, 0o2700]
+    assert {(root / name).stat().st_gid for name in ("a", "a/b", "a/b/c", ".partial")} == {12345}
+    assert _mode(root) == 0o2770
 
 
 async def test_a_root_that_is_a_file(storage: LocalStorage, root: Path) -> None:

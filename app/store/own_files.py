@@ -1,0 +1,95 @@
+"""The files of an SQLite database: made for the user of the daemon alone, whatever the umask.
+
+SQLite gives its ``-wal``, ``-shm`` and ``-journal`` the permissions of the database file, so that one is made before
+SQLite opens it (``findCreateFileMode`` in https://sqlite.org/src/file/src/os_unix.c).
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from app.store.errors import StoreUnavailableError
+
+FILE_MODE: Final = 0o600
+FOLDER_MODE: Final = 0o700
+OTHERS: Final = 0o077
+"""What nobody but the owner may have of a mode."""
+_PERMISSIONS: Final = 0o777
+_BESIDE: Final = ("-wal", "-shm", "-journal")
+
+
+def make_private(file: Path) -> None:
+    """Make a database file and its folder where they are missing, and take from others what is ours.
+
+    A file of this user that others may use, as earlier versions made it, becomes the owner's alone. A folder that is
+    there already, and a file of another user, stay as they are.
+
+    Args:
+        file: the database; a symbolic link is followed, as SQLite follows it.
+
+    Raises:
+        StoreUnavailableError: the file or the folder cannot be made.
+    """
+    file = Path(os.path.realpath(file))
+    try:
+        make_folders(file.parent)
+    except OSError as error:
+        raise StoreUnavailableError(f"The folder of the database cannot be created: {error}.") from error
+    try:
+        if not file.exists():
+            _create(file)
+    except OSError as error:
+        raise StoreUnavailableError(f"The database cannot be created: {error}.") from error
+    # A file that is there is never opened here: closing it would end the locks of this process on it, see
+    # https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
+    for each in files_of(file):
+        _tighten(each)
+
+
+def make_folders(folder: Path) -> None:
+    """Make a folder and those above it that are missing, each for this user alone.
+
+    Raises:
+        OSError: they cannot be made.
+    """
+    missing = [folder]
+    while not missing[-1].is_dir() and missing[-1].parent != missing[-1]:
+        missing.append(missing[-1].parent)
+    for each in reversed(missing[:-1]):
+        try:
+            each.mkdir(FOLDER_MODE)
+        except FileExistsError:
+            if not each.is_dir():
+                raise
+            continue  # another program was quicker
+        mode = stat.S_IMODE(each.stat().st_mode)
+        if mode & _PERMISSIONS != FOLDER_MODE:  # the umask took away even what the owner wants
+            each.chmod(mode & ~_PERMISSIONS | FOLDER_MODE)
+
+
+def files_of(file: Path) -> Iterator[Path]:
+    """The database file and those that SQLite keeps beside it, whether or not they are there."""
+    yield file
+    for ending in _BESIDE:
+        yield file.with_name(file.name + ending)
+
+
+def _create(file: Path) -> None:
+    with suppress(FileExistsError):  # another program was quicker
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+        try:
+            if os.fstat(descriptor).st_mode & _PERMISSIONS != FILE_MODE:
+                os.fchmod(descriptor, FILE_MODE)
+        finally:
+            os.close(descriptor)
+
+
+def _tighten(file: Path) -> None:
+    # Gone by now, or on a file system without permissions: there its mount options decide.
+    with suppress(OSError):
+        found = file.lstat()
+        if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_mode & OTHERS:
+            file.chmod(stat.S_IMODE(found.st_mode) & ~OTHERS)

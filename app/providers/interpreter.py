@@ -10,9 +10,9 @@ none does, the same defaults hold for every provider:
 * trouble with the account (429, 503, 401, 403) is the account's, and only the provider's own origin can cause it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeAlias
+from typing import Final
 
 from app.domain.bounds import USUAL, Bounds
 from app.domain.job import Job
@@ -32,10 +32,8 @@ from app.domain.outcome import (
     Refused,
     Retry,
     Throttled,
-    Unauthorized,
     Unknown,
     Unmapped,
-    Unsent,
 )
 from app.domain.schedule import Policy
 from app.domain.wire import Link, WireReply, WireRequest
@@ -53,11 +51,11 @@ from app.providers.defaults import (
     unaccepted_submit,
 )
 from app.providers.download_plan import Asked, Decision, FileHead, decide
-from app.providers.faults import UnsendableError
+from app.providers.effects import ENDING_ENDS, POLL_ENDS, SUBMIT_ENDS, Polled, Submitted
 from app.providers.headers import retry_after
 from app.providers.heads import head_of
 from app.providers.messages import Messages
-from app.providers.operation import Choice, Ending, Poll, S, Steps, Submit
+from app.providers.operation import Choice, Ending, Poll, Steps, Submit
 from app.providers.pages import PageReader
 from app.providers.reading import Reading
 from app.providers.results import Results, TooMany
@@ -68,36 +66,8 @@ from app.providers.storage_errors import storage_trouble
 from app.providers.urls import origin_of
 from app.providers.waits import NOT_BEFORE
 
-Submitted: TypeAlias = (
-    Accepted | Duplicate | Inline | Empty | Ready | Throttled | Unauthorized | Refused | Unsent | Unknown
-)
-Polled: TypeAlias = Pending | Ready | Inline | Empty | Gone | Unmapped | Retry | Throttled | Unauthorized | Refused
-Fetched: TypeAlias = FileTrouble
-
 _ANY_CALLBACK: Final = "https://callback.invalid/"
 _NOT_READY: Final = 202
-
-_SUBMIT_ENDS: Mapping[str, Callable[[str, float | None], Submitted]] = {
-    "refused": lambda reason, _: Refused(reason),
-    "throttled": Throttled,
-    "unauthorized": lambda reason, _: Unauthorized(reason),
-    "unsent": lambda reason, _: Unsent(reason),
-    "unknown": lambda reason, _: Unknown(reason),
-}
-_POLL_ENDS: Mapping[str, Callable[[str, float | None], Polled]] = {
-    "failed": lambda reason, _: Refused(reason),
-    "cancelled": lambda reason, _: Refused(reason),
-    "gone": lambda reason, _: Gone(reason),
-    "retry": Retry,
-    "throttled": Throttled,
-    "unauthorized": lambda reason, _: Unauthorized(reason),
-}
-_ENDING_ENDS: Mapping[str | None, Callable[[str, float | None], Trouble]] = {
-    "refused": lambda reason, _: Refused(reason),
-    "retry": Retry,
-    "throttled": Throttled,
-    "unauthorized": lambda reason, _: Unauthorized(reason),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +103,7 @@ class BoundOperation:
 
     def submit(self, job: Job, callback_url: str | None = None) -> WireRequest:
         """The request that makes the remote job; it wants a connection of its own."""
-        return self._for_inline(job, _needed(self.steps.submit, job, "submit").build(job, callback_url))
+        return self._for_inline(job, self.steps.submit.needed(job, "submit").build(job, callback_url))
 
     def may_answer_at_once(self, job: Job) -> bool:
         """Whether the reply to the submit may be the file."""
@@ -166,8 +136,8 @@ class BoundOperation:
         verdict = self._judged(step.rules, reading)
         effect = verdict.effect if verdict is not None else None
         wait_s = retry_after(reading.headers, now)
-        if verdict is not None and effect is not None and effect in _SUBMIT_ENDS:
-            return _SUBMIT_ENDS[effect](verdict.tell(self.messages.of_submit(reading)), wait_s)
+        if verdict is not None and effect is not None and effect in SUBMIT_ENDS:
+            return SUBMIT_ENDS[effect](verdict.tell(self.messages.of_submit(reading)), wait_s)
         if verdict is not None and effect == "empty":
             return Empty(verdict.word)
         if effect == "ready" or (effect is None and is_success(reading.status) and self._is_large_answer(job, reading)):
@@ -187,7 +157,7 @@ class BoundOperation:
 
     def poll(self, job: Job) -> WireRequest:
         """The request that asks after the remote job."""
-        return self._for_inline(job, _needed(self.steps.poll, job, "poll").build(job, None))
+        return self._for_inline(job, self.steps.poll.needed(job, "poll").build(job, None))
 
     def may_bring_file(self, job: Job) -> bool:
         """Whether the reply to a poll may be the file."""
@@ -202,9 +172,9 @@ class BoundOperation:
         verdict = self._judged(step.rules, reading)
         if verdict is None or verdict.effect is None:
             return self._polled_by_default(reading, verdict, now)
-        if verdict.effect in _POLL_ENDS:
+        if verdict.effect in POLL_ENDS:
             reason = verdict.tell(self.messages.says(reading, verdict.word))
-            return _POLL_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
+            return POLL_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
         if verdict.effect == "empty":
             return Empty(verdict.word, step.handle(reading))
         if verdict.effect in READY:
@@ -216,7 +186,7 @@ class BoundOperation:
         results = self.steps.results.of(job)
         return results.resolve(job, None) if results is not None and results.resolve is not None else None
 
-    def read_resolve(self, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | Fetched:
+    def read_resolve(self, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | FileTrouble:
         """The link to the file, or why there is none."""
         results, reading = self.steps.results.of(job), Reading(reply, self.bounds.most_values)
         verdict = None if results is None else results.rules.judge(reading)
@@ -290,7 +260,7 @@ class BoundOperation:
             largest_bytes=largest_bytes,
         )
 
-    def read_file(self, job: Job, link: Link, reply: WireReply, now: float) -> NotYet | Fetched | None:
+    def read_file(self, job: Job, link: Link, reply: WireReply, now: float) -> FileTrouble | None:
         """What the rules of the spec and the status say of a reply to a download; ``None`` where it brings a file.
 
         Only the provider's own origin can throttle or refuse the account; a file host has no say in that, and closes
@@ -343,9 +313,9 @@ class BoundOperation:
     def _ended(self, step: Ending | None, reading: Reading, now: float) -> Trouble | None:
         """What stands in the way of the remote job's end; ``None`` where it has ended."""
         verdict = None if step is None else step.rules.judge(reading)
-        if verdict is not None and verdict.effect in _ENDING_ENDS:
+        if verdict is not None and verdict.effect in ENDING_ENDS:
             reason = verdict.tell(self.messages.reason(reading))
-            return _ENDING_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
+            return ENDING_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
         is_done = step is not None and reading.status in step.done
         return None if is_done or (verdict is not None and verdict.effect == "done") else self._trouble(reading, now)
 
@@ -354,9 +324,7 @@ class BoundOperation:
         results = self.steps.results.of(job)
         if results is None or not results.inline or not (more := results.headers(job, None)):
             return request
-        given = {name.lower() for name in request.headers}
-        added = {name: value for name, value in more.items() if name.lower() not in given}
-        return replace(request, headers={**request.headers, **added})
+        return request.with_headers(more)
 
     def _is_large_answer(self, job: Job, reading: Reading) -> bool:
         """Whether this is the file itself, so long that no rule can look into its JSON; no refusal is."""
@@ -425,13 +393,6 @@ class BoundOperation:
     def _trouble(self, reading: Reading, now: float) -> Trouble:
         wait_s = retry_after(reading.headers, now)
         return provider_trouble(reading.status, self.messages.reason(reading), wait_s)
-
-
-def _needed(choice: Choice[S], job: Job, step: str) -> S:
-    chosen = choice.of(job)
-    if chosen is None:
-        raise UnsendableError(f"operation {job.operation!r} has no {step} for this job")
-    return chosen
 
 
 def _ending_request(choice: Choice[Ending], job: Job) -> WireRequest | None:

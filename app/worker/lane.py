@@ -10,7 +10,6 @@ Nobody has to tell the lane when a job becomes due: it knows the times it wrote 
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from random import Random
 
@@ -37,7 +36,6 @@ from app.worker.storage_gate import StorageGate
 from app.worker.stream import Slots, Stream
 from app.worker.visit import SupersededError, Visit
 
-_BREATH_S = 0.01
 _READ_AHEAD = 8
 _LONGEST_SLEEP_S = 3600.0
 _STORE_RETRY_S = 1.0
@@ -272,23 +270,9 @@ class Lane:
                     stream.read_again()
                 elif job.id not in self._busy:
                     return job
-            await self._until_due(stream)
+            await stream.until_due(self._clock)
             stream.look_at = self._clock.now() + _LONGEST_SLEEP_S
             await self._read(stream)
-
-    async def _until_due(self, stream: Stream) -> None:
-        """Sleep until it is time to look; a short breath at least, so that jobs due one by one are read together.
-
-        Where the last read left jobs behind, there is nothing to wait for.
-        """
-        if stream.more:
-            return
-        while (delay := stream.look_at - self._clock.now()) > _BREATH_S:
-            stream.wake.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(delay):
-                    await stream.wake.wait()
-        await self._clock.sleep(_BREATH_S)
 
     async def _read(self, stream: Stream) -> None:
         """Read due jobs into the track; jobs that a step is working on, or that it has just left, are passed over."""

@@ -9,7 +9,7 @@ from random import Random
 
 from app.clock import Clock
 from app.domain import outcome as o
-from app.domain.identity import identities, pairs, part_number
+from app.domain.identity import identities, pairs
 from app.domain.job import Job
 from app.domain.manifest import MANIFEST_NAME, Artifact, file_name, folder_of, render_manifest
 from app.domain.placing import places
@@ -219,7 +219,7 @@ class Fetcher:
         # What the reply calls itself names the file; what it has to be is for the spec to say.
         key = self._key(job, operation, replace(link, media_type=inline.media_type), 0, 1)
         (identity,) = identities((Link("", inline.label),), job.submits)
-        got = await self._downloader.download(job, operation, source, link, key=key, number=part_number(identity))
+        got = await self._downloader.download(job, operation, source, link, key=key, identity=identity)
         if not isinstance(got, Downloaded):
             return got
         artifact = artifact_of(

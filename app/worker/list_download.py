@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from app.clock import Clock
 from app.domain import outcome as o
 from app.domain.gravity import closes_account, ends_download, gravest
-from app.domain.identity import part_number
 from app.domain.job import Job
 from app.domain.manifest import Artifact
 from app.domain.wire import Link
@@ -118,7 +117,7 @@ class ListDownload:
     async def _land(self, place: int, number: int, key: str) -> Artifact | o.Outcome:
         link, identity = self._links[place], self._names[place]
         got = await self._parts.downloader.download(
-            self._job, self._operation, self._source, link, key=key, number=part_number(identity)
+            self._job, self._operation, self._source, link, key=key, identity=identity
         )
         if not isinstance(got, Downloaded):
             return got

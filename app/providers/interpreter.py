@@ -32,38 +32,35 @@ from app.domain.outcome import (
     Refused,
     Retry,
     Throttled,
+    Unauthorized,
     Unknown,
     Unmapped,
+    Unsent,
 )
 from app.domain.schedule import Policy
 from app.domain.wire import Link, WireReply, WireRequest
 from app.providers.adoption import Adoption
 from app.providers.checks import check_params, unlisted_values
 from app.providers.defaults import (
-    BUSY,
     FILE_ENDS,
     FileTrouble,
     Trouble,
-    file_trouble,
     is_success,
-    missing_file,
-    provider_trouble,
     unaccepted_submit,
 )
 from app.providers.download_plan import Asked, Decision, FileHead, decide
-from app.providers.effects import ENDING_ENDS, POLL_ENDS, SUBMIT_ENDS, Polled, Submitted
+from app.providers.effects import POLL_ENDS, SUBMIT_ENDS, Polled, Submitted
 from app.providers.headers import retry_after
 from app.providers.heads import head_of
 from app.providers.messages import Messages
 from app.providers.operation import Choice, Ending, Poll, Steps, Submit
 from app.providers.pages import PageReader
 from app.providers.reading import Reading
+from app.providers.replies import ended, file_reply, host_of, said, trouble_of
 from app.providers.results import Results, TooMany
 from app.providers.rules import READY, Rules, Verdict
 from app.providers.sharing import Sharing
 from app.providers.spec.provider import OperationSpec
-from app.providers.storage_errors import storage_trouble
-from app.providers.urls import origin_of
 from app.providers.waits import NOT_BEFORE
 
 _ANY_CALLBACK: Final = "https://callback.invalid/"
@@ -130,6 +127,13 @@ class BoundOperation:
 
     def read_submit(self, job: Job, reply: WireReply, now: float) -> Submitted:
         """What became of a submit."""
+        told = self._read_submit(job, reply, now)
+        if isinstance(told, Throttled | Unauthorized) and host_of(reply, self.origin) is not None:
+            # Only what merely asks is led to another host; see app.transport.redirects.
+            return Unsent(told.reason)
+        return told
+
+    def _read_submit(self, job: Job, reply: WireReply, now: float) -> Submitted:
         step, reading = self.steps.submit.of(job), Reading(reply, self.bounds.most_values)
         if step is None:
             return Unknown(self.messages.unmapped(reading))
@@ -166,6 +170,9 @@ class BoundOperation:
 
     def read_poll(self, job: Job, reply: WireReply, now: float) -> Polled:
         """What a poll learned."""
+        return said(self._read_poll(job, reply, now), reply, self.origin)
+
+    def _read_poll(self, job: Job, reply: WireReply, now: float) -> Polled:
         step, reading = self.steps.poll.of(job), Reading(reply, self.bounds.most_values)
         if step is None:
             return Unmapped(self.messages.unmapped(reading))
@@ -188,6 +195,9 @@ class BoundOperation:
 
     def read_resolve(self, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | FileTrouble:
         """The link to the file, or why there is none."""
+        return said(self._read_resolve(job, reply, now), reply, self.origin)
+
+    def _read_resolve(self, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | FileTrouble:
         results, reading = self.steps.results.of(job), Reading(reply, self.bounds.most_values)
         verdict = None if results is None else results.rules.judge(reading)
         if verdict is not None and verdict.effect is not None:
@@ -196,7 +206,7 @@ class BoundOperation:
         if results is None or not is_success(reading.status):
             if reading.status in (404, 410):
                 return LinksExpired(self.messages.reason(reading))
-            return self._trouble(reading, now)
+            return trouble_of(reading, self.messages, own=self.origin, now=now)
         url = results.resolved(reading)
         if url is not None:
             link = results.link(job, url, gzip=results.packed(reading), send_auth=results.trusts(reading))
@@ -266,26 +276,10 @@ class BoundOperation:
         Only the provider's own origin can throttle or refuse the account; a file host has no say in that, and closes
         but itself. A link that is not served is asked for afresh: most often it has expired.
         """
-        reading, results = Reading(reply, self.bounds.most_values), self.steps.results.of(job)
-        origin = origin_of(reply.url or link.url)
-        own = origin == self.origin
-        wait_s = retry_after(reading.headers, now)
-        verdict = results.rules.judge(reading) if results is not None else None
-        if verdict is not None and verdict.effect is not None:
-            reason = verdict.tell(self.messages.reason(reading))
-            told = FILE_ENDS[verdict.effect](reason, wait_s)
-            return told if own or not isinstance(told, Throttled) else Retry(reason, told.retry_after_s, host=origin)
-        reason = self.messages.reason(reading)
-        stored = storage_trouble(reading, reason, wait_s, own=own)
-        if stored is not None:
-            return stored
-        if is_success(reading.status):
-            return missing_file(reading.status, wait_s)
-        if not own and reading.status in BUSY:
-            return Retry(reason, wait_s, host=origin)
-        return file_trouble(
-            reading.status, reason, wait_s, own=own, proved=own and link.send_auth, named=job.handle is not None
-        )
+        results = self.steps.results.of(job)
+        rules = results.rules if results is not None else None
+        reading = Reading(reply, self.bounds.most_values)
+        return file_reply(reading, link, rules, self.messages, own=self.origin, named=job.handle is not None, now=now)
 
     def cancel(self, job: Job) -> WireRequest | None:
         """The request that stops the remote job; ``None`` where there is no such request, or no remote job."""
@@ -293,7 +287,8 @@ class BoundOperation:
 
     def read_cancel(self, job: Job, reply: WireReply, now: float) -> Cancelled | Trouble:
         """Whether the remote job has been stopped."""
-        return self._ended(self.steps.cancel.of(job), Reading(reply, self.bounds.most_values), now) or Cancelled()
+        step = self.steps.cancel.of(job)
+        return self._ended(step, reply, now) or Cancelled()
 
     def clean(self, job: Job) -> WireRequest | None:
         """The request that deletes the remote job; ``None`` where there is no such request, or no remote job."""
@@ -301,7 +296,8 @@ class BoundOperation:
 
     def read_clean(self, job: Job, reply: WireReply, now: float) -> Cleaned | Trouble:
         """Whether the remote job has been deleted."""
-        return self._ended(self.steps.cleanup.of(job), Reading(reply, self.bounds.most_values), now) or Cleaned()
+        step = self.steps.cleanup.of(job)
+        return self._ended(step, reply, now) or Cleaned()
 
     def _judged(self, rules: Rules, reading: Reading) -> Verdict | None:
         """What a reply means, its word fit to be shown and stored."""
@@ -310,14 +306,9 @@ class BoundOperation:
             return verdict
         return replace(verdict, word=self.messages.note(verdict.word))
 
-    def _ended(self, step: Ending | None, reading: Reading, now: float) -> Trouble | None:
-        """What stands in the way of the remote job's end; ``None`` where it has ended."""
-        verdict = None if step is None else step.rules.judge(reading)
-        if verdict is not None and verdict.effect in ENDING_ENDS:
-            reason = verdict.tell(self.messages.reason(reading))
-            return ENDING_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
-        is_done = step is not None and reading.status in step.done
-        return None if is_done or (verdict is not None and verdict.effect == "done") else self._trouble(reading, now)
+    def _ended(self, step: Ending | None, reply: WireReply, now: float) -> Trouble | None:
+        reading = Reading(reply, self.bounds.most_values)
+        return said(ended(step, reading, self.messages, own=self.origin, now=now), reply, self.origin)
 
     def _for_inline(self, job: Job, request: WireRequest) -> WireRequest:
         """A request whose reply may be the file, with the headers of one; what the step sets itself stays."""
@@ -350,7 +341,7 @@ class BoundOperation:
         if reading.status in (404, 410):
             return Gone(self.messages.reason(reading))
         if 400 <= reading.status < 600:
-            return self._trouble(reading, now)
+            return trouble_of(reading, self.messages, own=self.origin, now=now)
         return Unmapped(self.messages.unmapped(reading, verdict.word if verdict is not None else None))
 
     def _pending(self, step: Poll, reading: Reading, verdict: Verdict, now: float) -> Pending:
@@ -389,10 +380,6 @@ class BoundOperation:
         """JSON that is none may come from a proxy; what is too much, or too large, comes again."""
         reason = self.messages.unread(reading)
         return Retry(reason, unreadable=True) if reading.why is None else Refused(reason)
-
-    def _trouble(self, reading: Reading, now: float) -> Trouble:
-        wait_s = retry_after(reading.headers, now)
-        return provider_trouble(reading.status, self.messages.reason(reading), wait_s)
 
 
 def _ending_request(choice: Choice[Ending], job: Job) -> WireRequest | None:

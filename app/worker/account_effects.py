@@ -36,7 +36,9 @@ class AccountEffects:
     def weighed(self, visit: Visit, reply: WireReply, outcome: T) -> T:
         """Let the budget know what this reply says of the account."""
         if not self.weigh(visit, outcome):
-            if (failure := provider_failure(reply.status, outcome)) is not None:
+            failure = provider_failure(reply.status, outcome)
+            # A host to which the provider has led us on says nothing of the provider's health; leading on is an answer.
+            if failure is not None and (not reply.url or visit.client.owns(reply.url)):
                 visit.budget.failed(self._clean(failure))
             else:
                 visit.budget.succeeded()

@@ -199,8 +199,10 @@ def refund_fetch(visit: Visit) -> Job:
 
 
 def fetch_later(visit: Visit) -> Job:
-    """The file is not there yet: ask again later, with growing delay; that is no failed download."""
-    return later(visit).but(fetches=max(0, visit.job.fetches - 1))
+    """The file is not there yet: ask again later, with growing delay or when it is known to be; no download failed."""
+    told: o.NotYet = visit.outcome
+    failures = visit.job.failures if told.exact else visit.job.failures + 1
+    return later(visit).but(fetches=max(0, visit.job.fetches - 1), failures=failures)
 
 
 def succeed(visit: Visit) -> Job:

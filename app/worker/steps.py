@@ -8,6 +8,7 @@ the account (it throttles, it is down, it refuses our credentials) goes to the b
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import TypeVar
@@ -27,6 +28,7 @@ from app.store.jobs import Answer, JobStore
 from app.transport.budget import Permit
 from app.transport.client import Begun
 from app.transport.errors import (
+    AccountClosedError,
     AccountPausedError,
     BrokenBodyError,
     LeaseOverError,
@@ -47,7 +49,7 @@ from app.worker.reading import in_time
 from app.worker.reconcile import Reconciler
 from app.worker.recorder import Verdict
 from app.worker.session import SignInError
-from app.worker.unfinished import place_of, unbuilt
+from app.worker.unfinished import place_of, unbuilt, until_open
 from app.worker.visit import SupersededError, Visit
 
 _KEY_BITS = 128
@@ -152,7 +154,7 @@ class Stepper:
         return await _STEPS[job.state](self, visit)
 
     def _advanced(self, visit: Visit, outcome: o.Outcome) -> Update:
-        return advance(visit.job, outcome, visit.operation.policy, self._clock.now(), self._rand)
+        return advance(visit.job, outcome, visit.operation.policy_of(visit.job), self._clock.now(), self._rand)
 
     async def _commit(self, visit: Visit, update: Update) -> Job:
         """Make an update durable in the middle of a step; the visit goes on with the job that comes of it."""
@@ -258,7 +260,7 @@ class Stepper:
         def weigh(reply: WireReply, read: T) -> T:
             return self._effects.weighed(visit, reply, read)
 
-        return Way(ask, weigh, visit.client)
+        return Way(ask, weigh, visit.client, visit.budget.rest)
 
     # --- polling ------------------------------------------------------------------------------------------------------
 
@@ -293,9 +295,15 @@ class Stepper:
         if visit.answer is not None:
             return await self._share(visit, visit.answer)
         pages = operation.pages(job)
-        if pages is not None:
-            return await self._fetcher.fetch_pages(job, operation, pages, self._walk(visit), visit.artifacts)
-        links = await self._links(visit, job)
+        try:
+            if pages is not None:
+                # While the account is closed downloads from other hosts go on: nothing that waits may take their slots.
+                way = replace(self._way(visit), check_open=visit.client.check_open)
+                walk = Walk(job, way, self._clock, self._rand)
+                return await self._fetcher.fetch_pages(job, operation, pages, walk, visit.artifacts)
+            links = await self._links(visit, job)
+        except AccountClosedError as error:
+            return until_open(error)
         if not isinstance(links, tuple):
             return links
         weigh, held = partial(self._effects.weigh, visit), visit.hold.held
@@ -306,6 +314,7 @@ class Stepper:
         request = visit.operation.resolve(job)
         if request is None:
             return visit.operation.links(job)
+        visit.client.check_open()
         reply = await self._asked(visit, request)
         if not isinstance(reply, WireReply):
             return reply

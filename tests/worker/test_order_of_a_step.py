@@ -189,6 +189,31 @@ async def test_cancelling_a_download(tmp_path: Path, database_url: str) -> None:
         ]  # fmt: skip
 
 
+async def test_cancelling_a_download_between_two_tries(tmp_path: Path, sqlite_url: str) -> None:
+    """Nothing is kept of what an earlier try has brought, although no step is under way."""
+
+    async def broken(request: web.Request) -> web.StreamResponse:
+        reply = web.StreamResponse(headers={"ETag": '"1"', "Content-Length": "900000"})
+        await reply.prepare(request)
+        await reply.write(bytes(100_000))
+        assert request.transport is not None
+        request.transport.close()
+        shop.answers["GET /files/7"] = answering(b"", status=500, headers={"Retry-After": "600"})
+        return reply
+
+    async with serving(tmp_path, sqlite_url, SPEC, {**DONE, "GET /files/7": broken}) as (shop, running):
+        job = await running.submit()
+        async with asyncio.timeout(20):
+            while not any("500" in str(line["reason"]) for line in running.events("job.troubled")):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert [path for path in running.root.rglob("*") if path.is_file() and path.stat().st_size > 9999]
+        await running.desk.cancel(job.id)
+        await running.until(job.id, State.CANCELLED)
+        async with asyncio.timeout(10):
+            while [path for path in running.root.rglob("*") if path.is_file()]:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+
 async def test_cancelling_a_poll_under_way(tmp_path: Path, sqlite_url: str) -> None:
     """A poll that the provider does not answer does not hold the cancel request up."""
     asked, ends = asyncio.Event(), asyncio.Event()

@@ -29,6 +29,7 @@ from app.worker.session import SignedClient
 from app.worker.source import InlineSource
 
 _ARTIFACT_BYTES = 512
+_LINK_BYTES = 512
 _LARGEST_FILE_BYTES = 1 << 40
 
 
@@ -98,8 +99,7 @@ class Fetcher:
         Raises:
             SignInError, AccountPausedError: nothing could be asked of the provider; files of other hosts have landed.
         """
-        links = [_as_it_lands(link) for link in links]
-        names = identities(links, job.submits)
+        links, names = await in_time(len(links) * _LINK_BYTES, partial(_named, links, job.submits))
 
         def key_of(place: int, number: int) -> str:
             return self._key(job, operation, links[place], number, len(links))
@@ -322,6 +322,12 @@ class Fetcher:
 
 def _folder(job: Job) -> str:
     return folder_of(job.account, job.operation, job.created_at, job.id)
+
+
+def _named(links: Sequence[Link], of: int) -> tuple[Sequence[Link], Sequence[str]]:
+    """Links as their files land, and the identity of each; ten thousand of them take a second."""
+    landing = [_as_it_lands(link) for link in links]
+    return landing, identities(landing, of)
 
 
 def _as_it_lands(link: Link) -> Link:

@@ -83,7 +83,7 @@ def stored_by_poll(visit: Visit) -> Job:
 def gone(visit: Visit) -> Job:
     """The remote job is not there: lag at first, then a fresh submit, then the end."""
     job, policy = visit.job, visit.policy
-    asked = visit.becomes(polls=job.polls + 1, hinted=False)
+    asked = visit.becomes(polls=job.polls + 1, hinted=False, failures=0)
     lagging = job.submitted_at is not None and visit.now - job.submitted_at < policy.gone_grace_s
     if job.ready_at is None and lagging:
         delay = policy.poll.delay(0, visit.rand)

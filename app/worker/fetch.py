@@ -10,7 +10,7 @@ from random import Random
 from app.clock import Clock
 from app.domain import outcome as o
 from app.domain.identity import identities, pairs
-from app.domain.job import Job
+from app.domain.job import Job, State
 from app.domain.manifest import MANIFEST_NAME, Artifact, file_name, folder_of, render_manifest
 from app.domain.placing import places
 from app.domain.wire import Link
@@ -226,7 +226,7 @@ class Fetcher:
             self._clock.now(), link, got.landed, number=0, key=key, media_type=got.media_type, identity=identity
         )
         self._narrator.landed(job, artifact, 0)
-        return await self._complete(job, [artifact], inline.status, clear=job.fetches > 0)
+        return await self._complete(job, [artifact], inline.status, clear=_may_have_landed(job))
 
     async def _land_content(
         self, job: Job, operation: BoundOperation, inline: o.Inline, content: bytes, url: str
@@ -244,11 +244,11 @@ class Fetcher:
             self._clock.now(), link, stored, number=0, key=key, media_type=media_type, identity=identity
         )
         self._narrator.landed(job, artifact, 0)
-        return await self._complete(job, [artifact], inline.status, clear=job.fetches > 0)
+        return await self._complete(job, [artifact], inline.status, clear=_may_have_landed(job))
 
     async def land_nothing(self, job: Job, empty: o.Empty) -> o.Outcome:
         """Write the manifest of a job that has no files."""
-        return await self._complete(job, (), empty.status, clear=job.fetches > 0)
+        return await self._complete(job, (), empty.status, clear=_may_have_landed(job))
 
     async def copy(self, job: Job, answer: Answer) -> o.Outcome:
         """Land a copy of every file of another job's answer; ``Retry`` where they are no longer what they were."""
@@ -322,6 +322,11 @@ class Fetcher:
 
 def _folder(job: Job) -> str:
     return folder_of(job.account, job.operation, job.created_at, job.id)
+
+
+def _may_have_landed(job: Job) -> bool:
+    """Whether an earlier visit may have landed a file and died before it was recorded; nothing counts a poll before it."""
+    return job.state is not State.SUBMITTING or job.submits > 1 or job.fetches > 0
 
 
 def _named(links: Sequence[Link], of: int) -> tuple[Sequence[Link], Sequence[str]]:

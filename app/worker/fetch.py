@@ -325,7 +325,7 @@ def _folder(job: Job) -> str:
 
 
 def _may_have_landed(job: Job) -> bool:
-    """Whether an earlier visit may have landed a file and died before it was recorded; nothing counts a poll before it."""
+    """Whether an earlier visit may have landed a file, and died unrecorded: nothing counts a poll before it is sent."""
     return job.state is not State.SUBMITTING or job.submits > 1 or job.fetches > 0
 
 

@@ -61,6 +61,7 @@ from app.providers.results import Results, TooMany
 from app.providers.rules import READY, Rules, Verdict
 from app.providers.sharing import Sharing
 from app.providers.spec.provider import OperationSpec
+from app.providers.urls import origin_of
 from app.providers.waits import NOT_BEFORE
 
 _ANY_CALLBACK: Final = "https://callback.invalid/"
@@ -170,7 +171,10 @@ class BoundOperation:
 
     def read_poll(self, job: Job, reply: WireReply, now: float) -> Polled:
         """What a poll learned."""
-        return said(self._read_poll(job, reply, now), reply, self.origin)
+        told = self._read_poll(job, reply, now)
+        if isinstance(told, Gone) and origin_of(reply.url) == origin_of(job.handle or ""):
+            return told  # a handle that is a URL on another host: that host knows its remote jobs
+        return said(told, reply, self.origin)
 
     def _read_poll(self, job: Job, reply: WireReply, now: float) -> Polled:
         step, reading = self.steps.poll.of(job), Reading(reply, self.bounds.most_values)

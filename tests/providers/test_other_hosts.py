@@ -84,3 +84,10 @@ def test_a_store_that_has_no_time_is_no_refusal() -> None:
     """S3 says with 400 that the request took too long."""
     body = b"<Error><Code>RequestTimeout</Code></Error>"
     assert isinstance(read("poll", WireReply(400, {}, body, f"{OTHER}/x")), o.Retry)
+
+
+def test_the_host_of_a_handle_knows_its_remote_jobs() -> None:
+    """Where the handle is a URL on another host, that host says whether the remote job is there; no other one does."""
+    operation, job = operation_of(SPEC, {"server": OWN}), job_with(f"{OTHER}/jobs/1")
+    assert isinstance(operation.read_poll(job, WireReply(404, {}, b"no", f"{OTHER}/jobs/1"), 0.0), o.Gone)
+    assert isinstance(operation.read_poll(job, WireReply(404, {}, b"no", "https://cdn.example.org/x"), 0.0), o.Retry)

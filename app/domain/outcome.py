@@ -197,11 +197,13 @@ class Retry:
 class NotYet:
     """What was asked for is not there yet, or not to be asked for now: the same step again, later, charged to nobody.
 
-    ``retry_after_s`` is what the server asked for. Only the job's deadline bounds how often it happens.
+    ``retry_after_s`` is what the server asked for; ``exact`` says that it is known when to ask again, so that no
+    growing delay of our own comes before it. Only the job's deadline bounds how often it happens.
     """
 
     reason: str
     retry_after_s: float | None = None
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ def stored_by_poll(visit: Visit) -> Job:
 def gone(visit: Visit) -> Job:
     """The remote job is not there: lag at first, then a fresh submit, then the end."""
     job, policy = visit.job, visit.policy
-    asked = visit.becomes(polls=job.polls + 1, hinted=False)
+    asked = visit.becomes(polls=job.polls + 1, hinted=False, failures=0)
     lagging = job.submitted_at is not None and visit.now - job.submitted_at < policy.gone_grace_s
     if job.ready_at is None and lagging:
         delay = policy.poll.delay(0, visit.rand)
@@ -199,8 +199,10 @@ def refund_fetch(visit: Visit) -> Job:
 
 
 def fetch_later(visit: Visit) -> Job:
-    """The file is not there yet: ask again later, with growing delay; that is no failed download."""
-    return later(visit).but(fetches=max(0, visit.job.fetches - 1))
+    """The file is not there yet: ask again later, with growing delay or when it is known to be; no download failed."""
+    told: o.NotYet = visit.outcome
+    failures = visit.job.failures if told.exact else visit.job.failures + 1
+    return later(visit).but(fetches=max(0, visit.job.fetches - 1), failures=failures)
 
 
 def succeed(visit: Visit) -> Job:

@@ -1,7 +1,7 @@
 """HTTP as values: what a provider is asked, what it answered, and a link to a finished file."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from app.domain.jsonvalue import JsonObject
 
@@ -20,6 +20,12 @@ class WireRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     fresh: bool = False
+
+    def with_headers(self, more: Mapping[str, str]) -> "WireRequest":
+        """The request with further header fields; those that it has already, in any case of letters, stay."""
+        given = {name.lower() for name in self.headers}
+        added = {name: value for name, value in more.items() if name.lower() not in given}
+        return replace(self, headers={**added, **self.headers}) if added else self
 
 
 class Fields(Mapping[str, str]):

@@ -4,9 +4,11 @@ Each function takes the status, the reason as a person will read it, and what Re
 """
 
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
-from app.domain.outcome import LinksExpired, NotYet, Refused, Retry, Throttled, Unauthorized, Unknown, Unsent
+from app.domain.outcome import Gone, LinksExpired, NotYet, Refused, Retry, Throttled, Unauthorized, Unknown, Unsent
+
+T = TypeVar("T")
 
 Trouble: TypeAlias = Retry | Throttled | Unauthorized | Refused
 FileTrouble: TypeAlias = LinksExpired | NotYet | Trouble
@@ -82,6 +84,20 @@ def provider_trouble(status: int, reason: str, wait_s: float | None) -> Trouble:
     if status in (401, 403):
         return Unauthorized(reason)
     return host_trouble(status, reason, wait_s)
+
+
+def said_by_host(told: T, origin: str) -> T | Retry:
+    """An outcome of a step that may be repeated, as it is where another host than the provider's own has replied.
+
+    Such a host cannot close or pause the account, and does not know whether the remote job is there.
+
+    Args:
+        told: what the reply would mean if it came from the provider.
+        origin: the host's.
+    """
+    if isinstance(told, Throttled):
+        return Retry(told.reason, told.retry_after_s, host=origin)
+    return Retry(told.reason) if isinstance(told, Unauthorized | Gone) else told
 
 
 def provider_failure(status: int, outcome: object) -> str | None:

@@ -89,7 +89,7 @@ Decision: TypeAlias = Body | Again | Complete | NotYet | FileTrouble
 class FileHead:
     """The head of a reply to a download.
 
-    ``first`` holds the first bytes of the body, as far as its codings can be undone; see
+    ``first`` holds the first bytes of the body, unpacked as :func:`codings_to_undo` says; see
     :data:`app.providers.sniff.SNIFFED_BYTES`.
     """
 
@@ -101,6 +101,15 @@ class FileHead:
 def too_large(largest_bytes: int) -> str:
     """Why a file is not taken that is, or is announced as, larger than an account's files may be."""
     return f"the file is larger than {largest_bytes} bytes, which is bounds.largest_file_bytes of the account"
+
+
+def codings_to_undo(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """The codings that are undone of a body from its first byte on: all that its reply declares, or none of them.
+
+    What :func:`decide` says of the body holds for bytes that were unpacked in this way.
+    """
+    codings = content_codings(headers)
+    return codings if can_be_undone(codings) else ()
 
 
 def decide(
@@ -200,7 +209,7 @@ def _coded(asked: Asked, head: FileHead, codings: tuple[str, ...], length: int |
     """A whole file whose codings can be undone; what was coded cannot be gone on with, for ranges count coded bytes."""
     if not codings:
         return Body(0, length, length, (), strong_etag(head.headers))
-    if can_be_undone(codings):
+    if codings == codings_to_undo(head.headers):
         return Body(0, length, None, codings)
     named = ", ".join(codings)[:100]
     if not asked.plainly:

@@ -10,9 +10,9 @@ none does, the same defaults hold for every provider:
 * trouble with the account (429, 503, 401, 403) is the account's, and only the provider's own origin can cause it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeAlias
+from typing import Final
 
 from app.domain.bounds import USUAL, Bounds
 from app.domain.job import Job
@@ -42,62 +42,30 @@ from app.domain.wire import Link, WireReply, WireRequest
 from app.providers.adoption import Adoption
 from app.providers.checks import check_params, unlisted_values
 from app.providers.defaults import (
-    BUSY,
     FILE_ENDS,
     FileTrouble,
     Trouble,
-    file_trouble,
     is_success,
-    missing_file,
-    provider_trouble,
     unaccepted_submit,
 )
 from app.providers.download_plan import Asked, Decision, FileHead, decide
-from app.providers.faults import UnsendableError
+from app.providers.effects import POLL_ENDS, SUBMIT_ENDS, Polled, Submitted
 from app.providers.headers import retry_after
 from app.providers.heads import head_of
 from app.providers.messages import Messages
-from app.providers.operation import Choice, Ending, Poll, S, Steps, Submit
+from app.providers.operation import Choice, Ending, Poll, Steps, Submit
 from app.providers.pages import PageReader
 from app.providers.reading import Reading
+from app.providers.replies import ended, file_reply, host_of, said, trouble_of
 from app.providers.results import Results, TooMany
 from app.providers.rules import READY, Rules, Verdict
 from app.providers.sharing import Sharing
 from app.providers.spec.provider import OperationSpec
-from app.providers.storage_errors import storage_trouble
 from app.providers.urls import origin_of
 from app.providers.waits import NOT_BEFORE
 
-Submitted: TypeAlias = (
-    Accepted | Duplicate | Inline | Empty | Ready | Throttled | Unauthorized | Refused | Unsent | Unknown
-)
-Polled: TypeAlias = Pending | Ready | Inline | Empty | Gone | Unmapped | Retry | Throttled | Unauthorized | Refused
-Fetched: TypeAlias = FileTrouble
-
 _ANY_CALLBACK: Final = "https://callback.invalid/"
 _NOT_READY: Final = 202
-
-_SUBMIT_ENDS: Mapping[str, Callable[[str, float | None], Submitted]] = {
-    "refused": lambda reason, _: Refused(reason),
-    "throttled": Throttled,
-    "unauthorized": lambda reason, _: Unauthorized(reason),
-    "unsent": lambda reason, _: Unsent(reason),
-    "unknown": lambda reason, _: Unknown(reason),
-}
-_POLL_ENDS: Mapping[str, Callable[[str, float | None], Polled]] = {
-    "failed": lambda reason, _: Refused(reason),
-    "cancelled": lambda reason, _: Refused(reason),
-    "gone": lambda reason, _: Gone(reason),
-    "retry": Retry,
-    "throttled": Throttled,
-    "unauthorized": lambda reason, _: Unauthorized(reason),
-}
-_ENDING_ENDS: Mapping[str | None, Callable[[str, float | None], Trouble]] = {
-    "refused": lambda reason, _: Refused(reason),
-    "retry": Retry,
-    "throttled": Throttled,
-    "unauthorized": lambda reason, _: Unauthorized(reason),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +101,7 @@ class BoundOperation:
 
     def submit(self, job: Job, callback_url: str | None = None) -> WireRequest:
         """The request that makes the remote job; it wants a connection of its own."""
-        return self._for_inline(job, _needed(self.steps.submit, job, "submit").build(job, callback_url))
+        return self._for_inline(job, self.steps.submit.needed(job, "submit").build(job, callback_url))
 
     def may_answer_at_once(self, job: Job) -> bool:
         """Whether the reply to the submit may be the file."""
@@ -160,14 +128,21 @@ class BoundOperation:
 
     def read_submit(self, job: Job, reply: WireReply, now: float) -> Submitted:
         """What became of a submit."""
+        told = self._read_submit(job, reply, now)
+        if isinstance(told, Throttled | Unauthorized) and host_of(reply, self.origin) is not None:
+            # Only what merely asks is led to another host; see app.transport.redirects.
+            return Unsent(told.reason)
+        return told
+
+    def _read_submit(self, job: Job, reply: WireReply, now: float) -> Submitted:
         step, reading = self.steps.submit.of(job), Reading(reply, self.bounds.most_values)
         if step is None:
             return Unknown(self.messages.unmapped(reading))
         verdict = self._judged(step.rules, reading)
         effect = verdict.effect if verdict is not None else None
         wait_s = retry_after(reading.headers, now)
-        if verdict is not None and effect is not None and effect in _SUBMIT_ENDS:
-            return _SUBMIT_ENDS[effect](verdict.tell(self.messages.of_submit(reading)), wait_s)
+        if verdict is not None and effect is not None and effect in SUBMIT_ENDS:
+            return SUBMIT_ENDS[effect](verdict.tell(self.messages.of_submit(reading)), wait_s)
         if verdict is not None and effect == "empty":
             return Empty(verdict.word)
         if effect == "ready" or (effect is None and is_success(reading.status) and self._is_large_answer(job, reading)):
@@ -187,7 +162,7 @@ class BoundOperation:
 
     def poll(self, job: Job) -> WireRequest:
         """The request that asks after the remote job."""
-        return self._for_inline(job, _needed(self.steps.poll, job, "poll").build(job, None))
+        return self._for_inline(job, self.steps.poll.needed(job, "poll").build(job, None))
 
     def may_bring_file(self, job: Job) -> bool:
         """Whether the reply to a poll may be the file."""
@@ -196,15 +171,21 @@ class BoundOperation:
 
     def read_poll(self, job: Job, reply: WireReply, now: float) -> Polled:
         """What a poll learned."""
+        told = self._read_poll(job, reply, now)
+        if isinstance(told, Gone) and origin_of(reply.url) == origin_of(job.handle or ""):
+            return told  # a handle that is a URL on another host: that host knows its remote jobs
+        return said(told, reply, self.origin)
+
+    def _read_poll(self, job: Job, reply: WireReply, now: float) -> Polled:
         step, reading = self.steps.poll.of(job), Reading(reply, self.bounds.most_values)
         if step is None:
             return Unmapped(self.messages.unmapped(reading))
         verdict = self._judged(step.rules, reading)
         if verdict is None or verdict.effect is None:
             return self._polled_by_default(reading, verdict, now)
-        if verdict.effect in _POLL_ENDS:
+        if verdict.effect in POLL_ENDS:
             reason = verdict.tell(self.messages.says(reading, verdict.word))
-            return _POLL_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
+            return POLL_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
         if verdict.effect == "empty":
             return Empty(verdict.word, step.handle(reading))
         if verdict.effect in READY:
@@ -216,8 +197,11 @@ class BoundOperation:
         results = self.steps.results.of(job)
         return results.resolve(job, None) if results is not None and results.resolve is not None else None
 
-    def read_resolve(self, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | Fetched:
+    def read_resolve(self, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | FileTrouble:
         """The link to the file, or why there is none."""
+        return said(self._read_resolve(job, reply, now), reply, self.origin)
+
+    def _read_resolve(self, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | FileTrouble:
         results, reading = self.steps.results.of(job), Reading(reply, self.bounds.most_values)
         verdict = None if results is None else results.rules.judge(reading)
         if verdict is not None and verdict.effect is not None:
@@ -226,7 +210,7 @@ class BoundOperation:
         if results is None or not is_success(reading.status):
             if reading.status in (404, 410):
                 return LinksExpired(self.messages.reason(reading))
-            return self._trouble(reading, now)
+            return trouble_of(reading, self.messages, own=self.origin, now=now)
         url = results.resolved(reading)
         if url is not None:
             link = results.link(job, url, gzip=results.packed(reading), send_auth=results.trusts(reading))
@@ -290,32 +274,16 @@ class BoundOperation:
             largest_bytes=largest_bytes,
         )
 
-    def read_file(self, job: Job, link: Link, reply: WireReply, now: float) -> NotYet | Fetched | None:
+    def read_file(self, job: Job, link: Link, reply: WireReply, now: float) -> FileTrouble | None:
         """What the rules of the spec and the status say of a reply to a download; ``None`` where it brings a file.
 
         Only the provider's own origin can throttle or refuse the account; a file host has no say in that, and closes
         but itself. A link that is not served is asked for afresh: most often it has expired.
         """
-        reading, results = Reading(reply, self.bounds.most_values), self.steps.results.of(job)
-        origin = origin_of(reply.url or link.url)
-        own = origin == self.origin
-        wait_s = retry_after(reading.headers, now)
-        verdict = results.rules.judge(reading) if results is not None else None
-        if verdict is not None and verdict.effect is not None:
-            reason = verdict.tell(self.messages.reason(reading))
-            told = FILE_ENDS[verdict.effect](reason, wait_s)
-            return told if own or not isinstance(told, Throttled) else Retry(reason, told.retry_after_s, host=origin)
-        reason = self.messages.reason(reading)
-        stored = storage_trouble(reading, reason, wait_s, own=own)
-        if stored is not None:
-            return stored
-        if is_success(reading.status):
-            return missing_file(reading.status, wait_s)
-        if not own and reading.status in BUSY:
-            return Retry(reason, wait_s, host=origin)
-        return file_trouble(
-            reading.status, reason, wait_s, own=own, proved=own and link.send_auth, named=job.handle is not None
-        )
+        results = self.steps.results.of(job)
+        rules = results.rules if results is not None else None
+        reading = Reading(reply, self.bounds.most_values)
+        return file_reply(reading, link, rules, self.messages, own=self.origin, named=job.handle is not None, now=now)
 
     def cancel(self, job: Job) -> WireRequest | None:
         """The request that stops the remote job; ``None`` where there is no such request, or no remote job."""
@@ -323,7 +291,8 @@ class BoundOperation:
 
     def read_cancel(self, job: Job, reply: WireReply, now: float) -> Cancelled | Trouble:
         """Whether the remote job has been stopped."""
-        return self._ended(self.steps.cancel.of(job), Reading(reply, self.bounds.most_values), now) or Cancelled()
+        step = self.steps.cancel.of(job)
+        return self._ended(step, reply, now) or Cancelled()
 
     def clean(self, job: Job) -> WireRequest | None:
         """The request that deletes the remote job; ``None`` where there is no such request, or no remote job."""
@@ -331,7 +300,8 @@ class BoundOperation:
 
     def read_clean(self, job: Job, reply: WireReply, now: float) -> Cleaned | Trouble:
         """Whether the remote job has been deleted."""
-        return self._ended(self.steps.cleanup.of(job), Reading(reply, self.bounds.most_values), now) or Cleaned()
+        step = self.steps.cleanup.of(job)
+        return self._ended(step, reply, now) or Cleaned()
 
     def _judged(self, rules: Rules, reading: Reading) -> Verdict | None:
         """What a reply means, its word fit to be shown and stored."""
@@ -340,23 +310,16 @@ class BoundOperation:
             return verdict
         return replace(verdict, word=self.messages.note(verdict.word))
 
-    def _ended(self, step: Ending | None, reading: Reading, now: float) -> Trouble | None:
-        """What stands in the way of the remote job's end; ``None`` where it has ended."""
-        verdict = None if step is None else step.rules.judge(reading)
-        if verdict is not None and verdict.effect in _ENDING_ENDS:
-            reason = verdict.tell(self.messages.reason(reading))
-            return _ENDING_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
-        is_done = step is not None and reading.status in step.done
-        return None if is_done or (verdict is not None and verdict.effect == "done") else self._trouble(reading, now)
+    def _ended(self, step: Ending | None, reply: WireReply, now: float) -> Trouble | None:
+        reading = Reading(reply, self.bounds.most_values)
+        return said(ended(step, reading, self.messages, own=self.origin, now=now), reply, self.origin)
 
     def _for_inline(self, job: Job, request: WireRequest) -> WireRequest:
         """A request whose reply may be the file, with the headers of one; what the step sets itself stays."""
         results = self.steps.results.of(job)
         if results is None or not results.inline or not (more := results.headers(job, None)):
             return request
-        given = {name.lower() for name in request.headers}
-        added = {name: value for name, value in more.items() if name.lower() not in given}
-        return replace(request, headers={**request.headers, **added})
+        return request.with_headers(more)
 
     def _is_large_answer(self, job: Job, reading: Reading) -> bool:
         """Whether this is the file itself, so long that no rule can look into its JSON; no refusal is."""
@@ -382,7 +345,7 @@ class BoundOperation:
         if reading.status in (404, 410):
             return Gone(self.messages.reason(reading))
         if 400 <= reading.status < 600:
-            return self._trouble(reading, now)
+            return trouble_of(reading, self.messages, own=self.origin, now=now)
         return Unmapped(self.messages.unmapped(reading, verdict.word if verdict is not None else None))
 
     def _pending(self, step: Poll, reading: Reading, verdict: Verdict, now: float) -> Pending:
@@ -421,17 +384,6 @@ class BoundOperation:
         """JSON that is none may come from a proxy; what is too much, or too large, comes again."""
         reason = self.messages.unread(reading)
         return Retry(reason, unreadable=True) if reading.why is None else Refused(reason)
-
-    def _trouble(self, reading: Reading, now: float) -> Trouble:
-        wait_s = retry_after(reading.headers, now)
-        return provider_trouble(reading.status, self.messages.reason(reading), wait_s)
-
-
-def _needed(choice: Choice[S], job: Job, step: str) -> S:
-    chosen = choice.of(job)
-    if chosen is None:
-        raise UnsendableError(f"operation {job.operation!r} has no {step} for this job")
-    return chosen
 
 
 def _ending_request(choice: Choice[Ending], job: Job) -> WireRequest | None:

@@ -8,6 +8,7 @@ from app.domain.job import Job
 from app.domain.jsonvalue import Json
 from app.providers.adoption import Adopt, compile_adopt
 from app.providers.extract import Pick, as_handle, as_url, as_word, compile_pick
+from app.providers.faults import UnsendableError
 from app.providers.jmes import compile_expression, is_true
 from app.providers.reading import Reading
 from app.providers.requests import HANDLE, Build, compile_request
@@ -50,6 +51,13 @@ class Choice(Generic[S]):
             if not conditions or all(self._is(job, name, value) for name, value in conditions.items()):
                 return key, step
         return "", None
+
+    def needed(self, job: Job, step: str) -> S:
+        """As :meth:`of`; raises ``UnsendableError`` where there is none, which names the step."""
+        chosen = self.of(job)
+        if chosen is None:
+            raise UnsendableError(f"operation {job.operation!r} has no {step} for this job")
+        return chosen
 
     def _is(self, job: Job, name: str, value: Json) -> bool:
         return (job.params[name] if name in job.params else self.defaults.get(name)) == value

@@ -9,7 +9,7 @@ from app.domain.job import Job
 from app.domain.jsonvalue import Json
 from app.domain.outcome import Refused, Retry
 from app.domain.wire import WireReply, WireRequest
-from app.providers.defaults import FILE_ENDS, FileTrouble, file_trouble, is_success, missing_file
+from app.providers.defaults import FILE_ENDS, FileTrouble, file_trouble, is_success, missing_file, said_by_host
 from app.providers.extract import as_text, as_url, compile_pick
 from app.providers.headers import retry_after
 from app.providers.jmes import Search, compile_expression, is_true
@@ -248,17 +248,18 @@ class PageReader:
         reading = Reading(reply, self.bounds.most_values)
         verdict = self.paged.rules.judge(reading)
         reason, wait_s = self.messages.reason(reading), retry_after(reading.headers, now)
+        own = not reply.url or origin_of(reply.url) == self.origin
         if verdict is not None and verdict.effect == "empty":
             return Listed((), None)
         if verdict is not None and verdict.effect is not None:
-            return FILE_ENDS[verdict.effect](verdict.tell(reason), wait_s)
+            said = FILE_ENDS[verdict.effect](verdict.tell(reason), wait_s)
+            return said if own else said_by_host(said, origin_of(reply.url))
         if self.csv and (reading.status == 206 or missing_file(reading.status, wait_s) is not None):
             # Of JSON the body decides; no bytes of CSV would be a page without records, and the last one.
             return Retry(f"HTTP {reading.status}, and no whole page of the list", wait_s)
         if is_success(reading.status):
             html = self.csv and is_html(reading.body, self.media_type, reading.headers.get("content-type"))
             return Retry("a page of HTML came in place of a page of the list") if html else None
-        own = not reply.url or origin_of(reply.url) == self.origin
         told = storage_trouble(reading, reason, wait_s, own=own)
         return told or file_trouble(reading.status, reason, wait_s, own=own, proved=own, named=job.handle is not None)
 

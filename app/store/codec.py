@@ -1,5 +1,6 @@
 """Rows of the tables as values of the domain, and back."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import fields
@@ -19,6 +20,7 @@ _STATES: Final = {state.value: state for state in State}
 _PARAMS: Final = JOB_FIELDS.index("params")
 _STATE: Final = JOB_FIELDS.index("state")
 _LINKS: Final = JOB_FIELDS.index("links")
+_LARGE_TEXT: Final = 262_144
 
 
 def job_of(row: Sequence[Any]) -> Job:
@@ -29,6 +31,13 @@ def job_of(row: Sequence[Any]) -> Job:
     values[_STATE] = _STATES[values[_STATE]]
     values[_LINKS] = () if links == "[]" else tuple(Link.from_json(link) for link in json.loads(links))
     return Job(*values)
+
+
+async def jobs_of(rows: Sequence[Sequence[Any]]) -> list[Job]:
+    """The jobs of many rows; in a thread where their links are long: ten thousand take a tenth of a second."""
+    if sum(len(row[_LINKS]) for row in rows) <= _LARGE_TEXT:
+        return [job_of(row) for row in rows]
+    return await asyncio.to_thread(lambda: [job_of(row) for row in rows])
 
 
 def links_text(links: Sequence[Link]) -> str:

@@ -10,6 +10,7 @@ has: the lane's epoch, which no two owners share, and a number that its process 
 and on the history row. An update that is found by its stamp was committed before.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from itertools import count
@@ -53,6 +54,7 @@ from app.store.outbox import Outbox
 from app.store.tables import artifacts, history, jobs, lanes
 
 _SERIAL_BITS = 40
+_MANY_LINKS = 1000
 _serials = count(1)
 
 # In an index: written only where they change, because SQLite rewrites the index for the very same value, too.
@@ -169,7 +171,7 @@ class GroupCommit:
         """Run a fenced update; the ids of the jobs that it let through."""
         if not group:
             return frozenset()
-        rows = encode([_row(one.update, one.epoch, one.stamp) for one in group])
+        rows = await encoded(group)
         result = await connection.execute(statement, {PARAMETER: rows, "owner": owner})
         return frozenset(result.scalars().all())
 
@@ -193,6 +195,16 @@ class GroupCommit:
             return frozenset()
         rows = [(one.update.job.id, one.update.expected, one.stamp) for one in group]
         return frozenset((await connection.execute(self._known, {PARAMETER: encode(rows)})).scalars().all())
+
+
+async def encoded(group: Sequence[FencedUpdate]) -> str:
+    """The rows of a group as text; in a thread where they have so many links that it would hold up the event loop."""
+
+    def text() -> str:
+        return encode([_row(one.update, one.epoch, one.stamp) for one in group])
+
+    links = sum(len(one.update.job.links) for one in group)
+    return text() if links <= _MANY_LINKS else await asyncio.to_thread(text)
 
 
 def _row(change: Update, epoch: int, stamp: int | None) -> tuple[object, ...]:

@@ -29,7 +29,7 @@ from app.domain.manifest import Artifact
 from app.domain.notification import Subscription
 from app.domain.sharing import Follower
 from app.store.adding import Adding
-from app.store.codec import ARTIFACT_COLUMNS, ENTRY_COLUMNS, JOB_COLUMNS, artifact_of, entry_of, job_of
+from app.store.codec import ARTIFACT_COLUMNS, ENTRY_COLUMNS, JOB_COLUMNS, artifact_of, entry_of, job_of, jobs_of
 from app.store.engine import Database, HandleTakenError
 from app.store.errors import unwritable
 from app.store.group import FencedUpdate, GroupCommit
@@ -133,7 +133,7 @@ class JobStore:
             statement = statement.where(jobs.c.state.in_([state.value for state in states]))
         if before_id is not None:
             statement = statement.where(jobs.c.id < before_id)
-        return [job_of(row) for row in await self._rows(statement)]
+        return await jobs_of(await self._rows(statement))
 
     async def history(self, number: int) -> list[Entry]:
         """The job's history, oldest first."""
@@ -160,7 +160,7 @@ class JobStore:
         Without ``submits`` those are left out that wait to be submitted, unless they are about to end.
         """
         parameters = {"lane": lane, "track": track.value, "now": now, "since": since, "limit": limit}
-        return [job_of(row) for row in await self._rows(_DUE if submits else _DUE_BUT_SUBMITS, **parameters)]
+        return await jobs_of(await self._rows(_DUE if submits else _DUE_BUT_SUBMITS, **parameters))
 
     async def remote(self, lane: int) -> set[int]:
         """The jobs of a lane whose remote job is under way, or may be."""
@@ -246,7 +246,7 @@ class JobStore:
 
     async def wishes(self, numbers: Collection[int]) -> list[Job]:
         """The jobs of these lanes that somebody asked to stop and that can be let go without asking the provider."""
-        return [job_of(row) for row in await self._rows(_WISHES.where(jobs.c.lane.in_(numbers)))]
+        return await jobs_of(await self._rows(_WISHES.where(jobs.c.lane.in_(numbers))))
 
     async def followers(self, job: Job) -> list[Follower]:
         """The other jobs, ended ones too, that follow the remote job of this one."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, bindparam, func, literal, select, union, union_all
 
 from app.domain.job import Job, State
-from app.store.codec import JOB_COLUMNS, job_of
+from app.store.codec import JOB_COLUMNS, jobs_of
 from app.store.jobs import JobStore
 from app.store.tables import HandleKey, jobs, lanes
 
@@ -141,7 +141,7 @@ class JobList:
 
     async def _jobs(self, statement: Select[Any]) -> list[Job]:
         async with self._database.reading() as connection:
-            return [job_of(row) for row in (await connection.execute(statement)).all()]
+            return await jobs_of((await connection.execute(statement)).all())
 
 
 _KEYS_AT_ONCE: Final = 500

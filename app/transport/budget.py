@@ -10,13 +10,14 @@ from typing import Self
 from app.clock import Clock
 from app.domain.schedule import Backoff, Limits
 from app.transport.breaker import Breaker, State
-from app.transport.errors import AccountPausedError, DrainingError
+from app.transport.errors import AccountClosedError, AccountPausedError, DrainingError
 from app.transport.window import Window
 
 _THROTTLE = Backoff(base_s=5.0, factor=2.0, cap_s=300.0)
 _BELIEVED = 2  # so many times in a row a Retry-After counts as it is
 _SHORTEST_THROTTLE_S = 1.0  # whatever a server asks for, never a hot loop
 _LONGEST_NAP_S = 3600.0
+_MOMENT_S = 5.0  # for so long a step waits rather than ends
 _JUST_FULL_S = 10.0  # a reply may speak of a moment so long ago
 
 
@@ -127,6 +128,25 @@ class Budget:
         closed_s = self.closed_until - self._clock.now() if self._closed_until else 0.0
         breaker_s = self._breaker.wait_s(self._clock.monotonic())
         return max(closed_s, breaker_s, *(window.wait_s() for window in self._windows))
+
+    def check_open(self) -> None:
+        """Raise ``AccountClosedError`` where nothing is admitted for more than 5 s, but for the rate limit."""
+        breaker_s = self._breaker.wait_s(self._clock.monotonic()) if self.breaker == "open" else 0.0
+        wait_s = max(self.closed_until - self._clock.now() if self._closed_until else 0.0, breaker_s)
+        if wait_s > _MOMENT_S:
+            raise AccountClosedError(f"the account is closed for {wait_s:.0f} s: {self.closed_reason}", wait_s)
+
+    async def rest(self, delay_s: float) -> None:
+        """Sleep between two tries within one step.
+
+        Raises:
+            DrainingError: the lane is about to end, and the rest of the sleep would not be over soon.
+        """
+        until = self._clock.monotonic() + delay_s
+        while (left_s := until - self._clock.monotonic()) > 0:
+            if self._drains_until is not None and (left_s > _MOMENT_S or until > self._drains_until):
+                raise DrainingError("The lane is about to end.")
+            await self._nap(left_s)
 
     async def _nap(self, wait_s: float) -> None:
         """Sleep that long, or until something changed."""

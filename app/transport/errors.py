@@ -37,6 +37,14 @@ class DrainingError(AccountPausedError):
     """Nothing was sent: the daemon is about to give the account back, and the wait would take longer than that."""
 
 
+class AccountClosedError(Exception):
+    """Nothing was sent: the account is closed for another ``wait_s`` seconds, and the caller does not wait for it."""
+
+    def __init__(self, reason: str, wait_s: float) -> None:
+        super().__init__(reason)
+        self.wait_s = wait_s
+
+
 class LeaseOverError(Exception):
     """Nothing was sent: the lane's lease may have passed on to another daemon, which serves the account now.
 

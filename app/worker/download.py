@@ -3,7 +3,6 @@
 What a reply means is decided by :mod:`app.providers.download_plan`; here its decisions are carried out.
 """
 
-import hashlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
@@ -11,11 +10,11 @@ from dataclasses import dataclass, replace
 
 from app.clock import Clock
 from app.domain import outcome as o
-from app.domain.codings import can_be_undone, content_codings
+from app.domain.identity import part_number
 from app.domain.job import Job
 from app.domain.wire import Link, WireReply, WireRequest
 from app.providers.defaults import is_success
-from app.providers.download_plan import Again, Asked, Body, Complete, after, too_large
+from app.providers.download_plan import Again, Asked, Body, Complete, after, codings_to_undo, too_large
 from app.providers.interpreter import BoundOperation
 from app.providers.sniff import SNIFFED_BYTES, blanks_before
 from app.storage.base import ChecksumError, Landed, Landing, Storage, StorageError, StorageUnavailableError
@@ -62,7 +61,7 @@ class Downloader:
         self._largest_bytes = largest_bytes
 
     async def download(
-        self, job: Job, operation: BoundOperation, client: Source, link: Link, *, key: str, number: int
+        self, job: Job, operation: BoundOperation, client: Source, link: Link, *, key: str, identity: str
     ) -> Downloaded | o.Outcome:
         """Land one file; whatever goes wrong is an outcome.
 
@@ -72,11 +71,11 @@ class Downloader:
             client: the way to the file.
             link: the file.
             key: its final name.
-            number: which of the job's files.
+            identity: which remote file it is: only what is left of a download of the same one is gone on from.
         """
         if link.unread is not None and job.fetches <= 1:
             self._on_unread(job, link)
-        md5, identity = link.md5 is not None, _identity(link)
+        md5, number = link.md5 is not None, part_number(identity)
         try:
             async with await self._storage.open(key, job.id, number, md5=md5, identity=identity) as landing:
                 one = _Download(job, operation, client, link, landing, self._clock, self._largest_bytes)
@@ -144,8 +143,7 @@ class _Download:
         link = self._link
         request = WireRequest("GET", link.url, asked.headers)
         async with self._client.stream(request, send_auth=link.send_auth) as reply:
-            codings = content_codings(reply.headers)
-            packed = PackedFile(codings if can_be_undone(codings) else (), link, self._largest_bytes)
+            packed = PackedFile(codings_to_undo(reply.headers), link, self._largest_bytes)
             incoming = _Incoming(reply.chunks(), packed, self._largest_bytes)
             first = await _first_bytes(reply, asked, incoming)
             head = WireReply(reply.status, reply.headers, first, reply.url, phrase=reply.phrase)
@@ -264,13 +262,3 @@ async def _first_bytes(reply: StreamReply, asked: Asked, incoming: _Incoming) ->
 def storage_failure(error: StorageError) -> o.Outcome:
     """What a storage that failed means: where it takes nothing at all for now, the job is not to blame."""
     return o.StorageFull(str(error)) if isinstance(error, StorageUnavailableError) else o.Retry(str(error))
-
-
-def _identity(link: Link) -> str:
-    """Which remote file a link is of, in a way that outlasts fresh links: without the query, where signatures stand.
-
-    Only a hash of it is stored.
-    """
-    address = link.url.partition("#")[0].partition("?")[0]
-    announced = repr((address, link.label, link.size, link.sha256, link.md5))
-    return hashlib.sha256(announced.encode("utf-8", "surrogatepass")).hexdigest()

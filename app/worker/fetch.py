@@ -9,8 +9,8 @@ from random import Random
 
 from app.clock import Clock
 from app.domain import outcome as o
-from app.domain.identity import identities, pairs, part_number
-from app.domain.job import Job
+from app.domain.identity import identities, pairs
+from app.domain.job import Job, State
 from app.domain.manifest import MANIFEST_NAME, Artifact, file_name, folder_of, render_manifest
 from app.domain.placing import places
 from app.domain.wire import Link
@@ -29,6 +29,7 @@ from app.worker.session import SignedClient
 from app.worker.source import InlineSource
 
 _ARTIFACT_BYTES = 512
+_LINK_BYTES = 512
 _LARGEST_FILE_BYTES = 1 << 40
 
 
@@ -98,9 +99,8 @@ class Fetcher:
         Raises:
             SignInError, AccountPausedError: nothing could be asked of the provider; files of other hosts have landed.
         """
-        links = [_as_it_lands(link) for link in links]
-        size = len(links) * _ARTIFACT_BYTES
-        names = await in_time(size, partial(identities, links, job.submits))
+        size = len(links) * _LINK_BYTES
+        links, names = await in_time(size, partial(_named, links, job.submits))
 
         def key_of(place: int, number: int) -> str:
             return self._key(job, operation, links[place], number, len(links))
@@ -220,14 +220,14 @@ class Fetcher:
         # What the reply calls itself names the file; what it has to be is for the spec to say.
         key = self._key(job, operation, replace(link, media_type=inline.media_type), 0, 1)
         (identity,) = identities((Link("", inline.label),), job.submits)
-        got = await self._downloader.download(job, operation, source, link, key=key, number=part_number(identity))
+        got = await self._downloader.download(job, operation, source, link, key=key, identity=identity)
         if not isinstance(got, Downloaded):
             return got
         artifact = artifact_of(
             self._clock.now(), link, got.landed, number=0, key=key, media_type=got.media_type, identity=identity
         )
         self._narrator.landed(job, artifact, 0)
-        return await self._complete(job, [artifact], inline.status, clear=job.fetches > 0)
+        return await self._complete(job, [artifact], inline.status, clear=_may_have_landed(job))
 
     async def _land_content(
         self, job: Job, operation: BoundOperation, inline: o.Inline, content: bytes, url: str
@@ -245,11 +245,11 @@ class Fetcher:
             self._clock.now(), link, stored, number=0, key=key, media_type=media_type, identity=identity
         )
         self._narrator.landed(job, artifact, 0)
-        return await self._complete(job, [artifact], inline.status, clear=job.fetches > 0)
+        return await self._complete(job, [artifact], inline.status, clear=_may_have_landed(job))
 
     async def land_nothing(self, job: Job, empty: o.Empty) -> o.Outcome:
         """Write the manifest of a job that has no files."""
-        return await self._complete(job, (), empty.status, clear=job.fetches > 0)
+        return await self._complete(job, (), empty.status, clear=_may_have_landed(job))
 
     async def copy(self, job: Job, answer: Answer) -> o.Outcome:
         """Land a copy of every file of another job's answer; ``Retry`` where they are no longer what they were."""
@@ -323,6 +323,17 @@ class Fetcher:
 
 def _folder(job: Job) -> str:
     return folder_of(job.account, job.operation, job.created_at, job.id)
+
+
+def _may_have_landed(job: Job) -> bool:
+    """Whether an earlier visit may have landed a file, and died unrecorded: nothing counts a poll before it is sent."""
+    return job.state is not State.SUBMITTING or job.submits > 1 or job.fetches > 0
+
+
+def _named(links: Sequence[Link], of: int) -> tuple[Sequence[Link], Sequence[str]]:
+    """Links as their files land, and the identity of each; ten thousand of them take a second."""
+    landing = [_as_it_lands(link) for link in links]
+    return landing, identities(landing, of)
 
 
 def _as_it_lands(link: Link) -> Link:

@@ -4,13 +4,11 @@ Two tracks run side by side, one that asks the provider and one that downloads, 
 polls. Each track repeats: wait for a free slot, read the next due job, wait until the budget admits a request, take the
 step in a task of its own. Only a due job costs memory; a waiting one is a row.
 
-Nobody has to tell the lane when a job becomes due: it knows the times it wrote itself, and ``due_by`` tells it the rest
-(a new job, a person's wish).
+The lane knows the times at which jobs are due that it wrote itself; ``due_by`` tells it of new jobs and requests.
 """
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from random import Random
 
@@ -37,7 +35,6 @@ from app.worker.storage_gate import StorageGate
 from app.worker.stream import Slots, Stream
 from app.worker.visit import SupersededError, Visit
 
-_BREATH_S = 0.01
 _READ_AHEAD = 8
 _LONGEST_SLEEP_S = 3600.0
 _STORE_RETRY_S = 1.0
@@ -114,6 +111,7 @@ class Lane:
         self._stoppable = Stoppable()
         self._closing = asyncio.Event()
         self._feeders: list[asyncio.Task[None]] = []
+        self._group: asyncio.TaskGroup | None = None
 
     @property
     def in_flight(self) -> int:
@@ -150,11 +148,8 @@ class Lane:
         if self._closing.is_set():
             return
         self._busy.add(job.id)
-        operation = self._account.operations.get(job.operation)
-        update = advance(
-            job, o.CancelAsked(), operation.policy if operation else _NO_POLICY, self._clock.now(), self._rand
-        )
-        self._recorder.record(update, self.hold.epoch, self._settled)
+        update = advance(job, o.CancelAsked(), self._policy_of(job), self._clock.now(), self._rand)
+        self._recorder.record(update, self.hold.epoch, self._let_go)
 
     def heed(self, paused: str | None) -> None:
         """The account is paused for this reason, or is not (any more).
@@ -180,6 +175,7 @@ class Lane:
     async def run(self) -> None:
         """Serve until :meth:`close` or cancellation; steps end before this does."""
         async with asyncio.TaskGroup() as group:
+            self._group = group
             self._feeders = [group.create_task(self._feed(stream, group)) for stream in self._streams.values()]
             await self._closing.wait()
             for feeder in self._feeders:
@@ -272,23 +268,9 @@ class Lane:
                     stream.read_again()
                 elif job.id not in self._busy:
                     return job
-            await self._until_due(stream)
+            await stream.until_due(self._clock)
             stream.look_at = self._clock.now() + _LONGEST_SLEEP_S
             await self._read(stream)
-
-    async def _until_due(self, stream: Stream) -> None:
-        """Sleep until it is time to look; a short breath at least, so that jobs due one by one are read together.
-
-        Where the last read left jobs behind, there is nothing to wait for.
-        """
-        if stream.more:
-            return
-        while (delay := stream.look_at - self._clock.now()) > _BREATH_S:
-            stream.wake.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(delay):
-                    await stream.wake.wait()
-        await self._clock.sleep(_BREATH_S)
 
     async def _read(self, stream: Stream) -> None:
         """Read due jobs into the track; jobs that a step is working on, or that it has just left, are passed over."""
@@ -373,6 +355,16 @@ class Lane:
         update = advance(job, o.Refused(reason), _NO_POLICY, self._clock.now(), self._rand)
         self._recorder.record(update, self.hold.epoch, self._settled)
 
+    def _let_go(self, update: Update, verdict: Verdict) -> None:
+        """A job was cancelled between two steps: what its downloads have left goes, too, in a drain by the sweep."""
+        self._settled(update, verdict)
+        if verdict is Verdict.ACCEPTED and update.job.ready_at and self._group is not None and not self.is_closed:
+            self._group.create_task(self._stepper.drop_parts(update.job))
+
+    def _policy_of(self, job: Job) -> Policy:
+        operation = self._account.operations.get(job.operation)
+        return operation.policy_of(job) if operation else _NO_POLICY
+
     def _settled(self, update: Update, verdict: Verdict) -> None:
         """An outcome has its verdict: the job may be visited again."""
         job = update.job
@@ -398,10 +390,8 @@ class Lane:
 
     def _look_again(self, job: Job) -> None:
         """Two jobs have found one remote job; this one was too late, and is to find its own, or that there is none."""
-        operation = self._account.operations.get(job.operation)
-        policy = operation.policy if operation else _NO_POLICY
         told = o.Retry("another job follows the remote job that was found")
-        update = advance(job, told, policy, self._clock.now(), self._rand)
+        update = advance(job, told, self._policy_of(job), self._clock.now(), self._rand)
         self._recorder.record(update, self.hold.epoch, self._settled)
 
     def _leave(self, job_id: int) -> None:

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from app.clock import Clock
 from app.domain import outcome as o
 from app.domain.gravity import closes_account, ends_download, gravest
-from app.domain.identity import part_number
 from app.domain.job import Job
 from app.domain.manifest import Artifact
 from app.domain.wire import Link
 from app.providers.interpreter import BoundOperation
 from app.providers.urls import origin_of
 from app.storage.base import Landed
-from app.transport.errors import AccountPausedError, HostClosedError
+from app.transport.errors import AccountClosedError, AccountPausedError, HostClosedError
 from app.worker.download import Downloaded, Downloader
 from app.worker.hosts import Hosts
 from app.worker.narrator import Narrator
 from app.worker.session import SignedClient, SignInError
 from app.worker.source import FileSource
+from app.worker.unfinished import until_open
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +89,15 @@ class ListDownload:
             own = self._client.owns(self._links[place].url)
             if own and (unasked is not None or any(map(closes_account, failures))):
                 continue
+            # Before the landing is opened, which may mean to read a large part again.
+            closed = self._closed(self._links[place].url, own=own)
+            if closed is not None:
+                waits.append(closed)
+                continue
             try:
-                if not own:
-                    # Before the landing is opened, which may mean to read a large part again.
-                    self._check_host(self._links[place].url)
                 got = await self._land(place, number, key)
             except HostClosedError as error:
-                waits.append(o.NotYet(str(error), error.wait_s))
+                waits.append(_until_served(error))
                 continue
             except (SignInError, AccountPausedError) as error:
                 unasked = error
@@ -118,7 +120,7 @@ class ListDownload:
     async def _land(self, place: int, number: int, key: str) -> Artifact | o.Outcome:
         link, identity = self._links[place], self._names[place]
         got = await self._parts.downloader.download(
-            self._job, self._operation, self._source, link, key=key, number=part_number(identity)
+            self._job, self._operation, self._source, link, key=key, identity=identity
         )
         if not isinstance(got, Downloaded):
             return got
@@ -136,6 +138,19 @@ class ListDownload:
         self._parts.hosts.served(self._job.account, origin_of(link.url))
         return artifact
 
+    def _closed(self, url: str, *, own: bool) -> o.NotYet | None:
+        """Why a file is not asked for now; ``None`` where it is."""
+        try:
+            if own:
+                self._client.check_open()
+            else:
+                self._check_host(url)
+        except AccountClosedError as error:
+            return until_open(error)
+        except HostClosedError as error:
+            return _until_served(error)
+        return None
+
     def _check_host(self, url: str) -> None:
         self._parts.hosts.check(self._job.account, origin_of(url))
 
@@ -144,7 +159,11 @@ class ListDownload:
         asked = busy.retry_after_s
         wait_s = None if asked is None else self._operation.policy.clamp(asked)
         closing = self._parts.hosts.throttled(self._job.account, host, wait_s, busy.reason)
-        return o.NotYet(str(closing), max(0.0, closing.until - self._parts.clock.now()))
+        return o.NotYet(str(closing), max(0.0, closing.until - self._parts.clock.now()), exact=True)
+
+
+def _until_served(error: HostClosedError) -> o.NotYet:
+    return o.NotYet(str(error), error.wait_s, exact=True)
 
 
 def artifact_of(

@@ -54,11 +54,17 @@ class Weigh(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """The way of one visit to its provider."""
+    """The way of one visit to its provider.
+
+    ``rest`` sleeps between two tries; it raises ``DrainingError`` where the daemon is about to end. ``check_open`` is
+    called before the first page and raises ``AccountClosedError`` where the step shall end rather than wait.
+    """
 
     ask: Ask
     weigh: Weigh
     client: SignedClient
+    rest: Callable[[float], Awaitable[None]]
+    check_open: Callable[[], None] = lambda: None
 
 
 class Walk:
@@ -241,11 +247,13 @@ class Walk:
         Where the provider asks for more than a moment the step ends, and the job waits instead.
         """
         for tried in range(_TRIES - 1):
+            if page.number == 1:  # later the step waits, or a long list would never come to its end
+                self._way.check_open()
             got = await once(page)
             if isinstance(got, o.Retry) or (isinstance(got, o.NotYet) and page.number > 1):
                 if (got.retry_after_s or 0.0) > _LONGEST_WAIT_S:
                     return got
-                await self._clock.sleep(max(got.retry_after_s or 0.0, _AGAIN.delay(tried, self._rand)))
+                await self._way.rest(max(got.retry_after_s or 0.0, _AGAIN.delay(tried, self._rand)))
             elif not isinstance(got, o.Throttled):  # after which the budget is closed, and makes the next try wait
                 return got
         return await once(page)

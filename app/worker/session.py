@@ -141,6 +141,10 @@ class SignedClient:
                 raise SignInError(session.refused(begun.reply))
             yield begun
 
+    def check_open(self) -> None:
+        """Raise ``AccountClosedError`` where the provider will not be asked for more than a moment."""
+        self._budget.check_open()
+
     def owns(self, url: str) -> bool:
         """Whether an address lies within the provider's own origin."""
         return self._client.owns(url)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import replace
 from typing import Protocol
 
 from app.domain.wire import WireRequest
@@ -35,7 +34,7 @@ class FileSource:
 
     def stream(self, request: WireRequest, *, send_auth: bool) -> AbstractAsyncContextManager[StreamReply]:
         """See :class:`Source`."""
-        return self._client.stream(_with_headers(request, self._headers), send_auth=send_auth, may_ask=self._may_ask)
+        return self._client.stream(request.with_headers(self._headers), send_auth=send_auth, may_ask=self._may_ask)
 
 
 class InlineSource:
@@ -57,11 +56,3 @@ class InlineSource:
         if begun is None:
             raise LostReplyError("The reply is not the whole file, and the file is asked for anew.")
         return nullcontext(begun.stream)
-
-
-def _with_headers(request: WireRequest, more: Mapping[str, str]) -> WireRequest:
-    if not more:
-        return request
-    own = {name.lower() for name in request.headers}
-    added = {name: value for name, value in more.items() if name.lower() not in own}
-    return replace(request, headers={**added, **request.headers})

@@ -1,13 +1,14 @@
 """Steps: one visit to a job, from what is due to what was learned. The only place that turns exceptions into outcomes.
 
 A step reads as its story: ask the provider, let the spec read the reply, report one outcome. What the reply means for
-the account (it throttles, it is down, it refuses our credentials) goes to the budget here; what it means for the job is
-the state table's business.
+the account (it throttles, it is down, it refuses our credentials) goes to the budget by way of
+:mod:`app.worker.account_effects`; what it means for the job is the state table's business.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import TypeVar
@@ -20,15 +21,14 @@ from app.domain.machine import Update, advance
 from app.domain.rules import has_moved
 from app.domain.wire import Link, WireReply, WireRequest
 from app.log import EventLog
-from app.providers.defaults import provider_failure
 from app.providers.faults import UnsendableError
 from app.providers.interpreter import BoundOperation
-from app.store.accounts import PausedBy
 from app.store.engine import StoreUnavailableError
 from app.store.jobs import Answer, JobStore
 from app.transport.budget import Permit
 from app.transport.client import Begun
 from app.transport.errors import (
+    AccountClosedError,
     AccountPausedError,
     BrokenBodyError,
     LeaseOverError,
@@ -38,17 +38,18 @@ from app.transport.errors import (
     TlsError,
 )
 from app.transport.wire import OnSend
+from app.worker.account_effects import AccountEffects
 from app.worker.cleaning import cleaned
 from app.worker.ending import Endings
 from app.worker.fetch import Fetcher
 from app.worker.inline import begin, land_answer, land_polled
 from app.worker.pages import Walk, Way
-from app.worker.pauses import TLS_PAUSE_S, Pauses
+from app.worker.pauses import Pauses
 from app.worker.reading import in_time
 from app.worker.reconcile import Reconciler
 from app.worker.recorder import Verdict
 from app.worker.session import SignInError
-from app.worker.unfinished import place_of, unbuilt
+from app.worker.unfinished import place_of, unbuilt, until_open
 from app.worker.visit import SupersededError, Visit
 
 _KEY_BITS = 128
@@ -88,7 +89,7 @@ class Stepper:
         self._clock = clock
         self._rand = rand
         self._log = log
-        self._pauses = pauses
+        self._effects = AccountEffects(clock, log, pauses, clean)
         self._clean = clean
         self._public_url = public_url
 
@@ -113,7 +114,7 @@ class Stepper:
         except SupersededError:
             raise
         except SignInError as error:
-            outcome = self._not_signed_in(visit, error)
+            outcome = self._effects.not_signed_in(visit, error)
         except UnsendableError as error:
             outcome = unbuilt(visit.job, error)
         except (AccountPausedError, LeaseOverError) as error:
@@ -153,7 +154,7 @@ class Stepper:
         return await _STEPS[job.state](self, visit)
 
     def _advanced(self, visit: Visit, outcome: o.Outcome) -> Update:
-        return advance(visit.job, outcome, visit.operation.policy, self._clock.now(), self._rand)
+        return advance(visit.job, outcome, visit.operation.policy_of(visit.job), self._clock.now(), self._rand)
 
     async def _commit(self, visit: Visit, update: Update) -> Job:
         """Make an update durable in the middle of a step; the visit goes on with the job that comes of it."""
@@ -196,7 +197,7 @@ class Stepper:
             if not isinstance(begun, Begun):
                 return begun
             read = partial(operation.read_submit, job, begun.reply, self._clock.now())
-            outcome = self._weighed(visit, begun.reply, await in_time(len(begun.reply.body), read))
+            outcome = self._effects.weighed(visit, begun.reply, await in_time(len(begun.reply.body), read))
             if not isinstance(outcome, o.Inline):
                 return await self._fetcher.land_nothing(job, outcome) if isinstance(outcome, o.Empty) else outcome
             return await land_answer(self._fetcher, visit, request, outcome, begun)
@@ -212,10 +213,10 @@ class Stepper:
             return o.Unknown(str(error)) if visit.sent else o.Unsent(str(error))
         except SignInError as error:
             # Without a token nothing was sent, or it was refused unread.
-            told = self._not_signed_in(visit, error)
+            told = self._effects.not_signed_in(visit, error)
             return o.Unsent(told.reason) if isinstance(told, o.Retry) else told
         except TlsError as error:
-            return self._distrusted(visit, str(error))
+            return self._effects.distrusted(visit, str(error))
         except NotSentError as error:
             visit.budget.failed(str(error))
             return o.Unsent(str(error))
@@ -257,9 +258,9 @@ class Stepper:
             return await self._asked(visit, request)
 
         def weigh(reply: WireReply, read: T) -> T:
-            return self._weighed(visit, reply, read)
+            return self._effects.weighed(visit, reply, read)
 
-        return Way(ask, weigh, visit.client)
+        return Way(ask, weigh, visit.client, visit.budget.rest)
 
     # --- polling ------------------------------------------------------------------------------------------------------
 
@@ -272,12 +273,12 @@ class Stepper:
             if not isinstance(begun, Begun):
                 return begun
             read = partial(operation.read_poll, job, begun.reply, self._clock.now())
-            outcome: o.Outcome | o.Inline | o.Empty = self._weighed(
+            outcome: o.Outcome | o.Inline | o.Empty = self._effects.weighed(
                 visit, begun.reply, await in_time(len(begun.reply.body), read)
             )
             if isinstance(outcome, o.Inline | o.Empty):
                 outcome = await land_polled(self._fetcher, visit, outcome, begun)
-                self._weigh(visit, outcome)
+                self._effects.weigh(visit, outcome)
         if isinstance(outcome, o.Pending) and (still_s := self._still_for(job, outcome)) >= operation.policy.stall_s:
             return await self._expire(visit, f"for {still_s:.0f} s the provider told nothing new of the job")
         return outcome
@@ -294,12 +295,18 @@ class Stepper:
         if visit.answer is not None:
             return await self._share(visit, visit.answer)
         pages = operation.pages(job)
-        if pages is not None:
-            return await self._fetcher.fetch_pages(job, operation, pages, self._walk(visit), visit.artifacts)
-        links = await self._links(visit, job)
+        try:
+            if pages is not None:
+                # While the account is closed downloads from other hosts go on: nothing that waits may take their slots.
+                way = replace(self._way(visit), check_open=visit.client.check_open)
+                walk = Walk(job, way, self._clock, self._rand)
+                return await self._fetcher.fetch_pages(job, operation, pages, walk, visit.artifacts)
+            links = await self._links(visit, job)
+        except AccountClosedError as error:
+            return until_open(error)
         if not isinstance(links, tuple):
             return links
-        weigh, held = partial(self._weigh, visit), visit.hold.held
+        weigh, held = partial(self._effects.weigh, visit), visit.hold.held
         return await self._fetcher.fetch(job, operation, visit.client, links, visit.artifacts, weigh=weigh, held=held)
 
     async def _links(self, visit: Visit, job: Job) -> tuple[Link, ...] | o.Outcome:
@@ -307,6 +314,7 @@ class Stepper:
         request = visit.operation.resolve(job)
         if request is None:
             return visit.operation.links(job)
+        visit.client.check_open()
         reply = await self._asked(visit, request)
         if not isinstance(reply, WireReply):
             return reply
@@ -315,7 +323,7 @@ class Stepper:
         if isinstance(resolved, tuple):
             visit.budget.succeeded()
             return resolved
-        return self._weighed(visit, reply, resolved)
+        return self._effects.weighed(visit, reply, resolved)
 
     # --- cleaning, cancelling, expiring -------------------------------------------------------------------------------
 
@@ -344,66 +352,12 @@ class Stepper:
             permit, visit.permit = visit.permit, None
             return await send(permit)
         except SignInError as error:
-            return self._not_signed_in(visit, error)
+            return self._effects.not_signed_in(visit, error)
         except TlsError as error:
-            return self._distrusted(visit, str(error))
+            return self._effects.distrusted(visit, str(error))
         except (NotSentError, LostReplyError, BrokenBodyError, RedirectRefusedError) as error:
             visit.budget.failed(str(error))
             return o.Retry(str(error))
-
-    def _weighed(self, visit: Visit, reply: WireReply, outcome: T) -> T:
-        """Let the budget know what this reply says of the account."""
-        if not self._weigh(visit, outcome):
-            if (failure := provider_failure(reply.status, outcome)) is not None:
-                visit.budget.failed(self._clean(failure))
-            else:
-                visit.budget.succeeded()
-        return outcome
-
-    def _weigh(self, visit: Visit, outcome: object) -> bool:
-        """Close or pause the account where an outcome asks for it; tells whether it did."""
-        if isinstance(outcome, o.Throttled):
-            self._throttled(visit, outcome)
-        elif isinstance(outcome, o.Unauthorized):
-            self._refused(visit, outcome)
-        else:
-            return False
-        return True
-
-    def _not_signed_in(self, visit: Visit, error: SignInError) -> o.Throttled | o.Unauthorized | o.Retry:
-        """What a failed login means for the step and the account."""
-        outcome = error.outcome
-        if isinstance(outcome, o.Throttled):
-            self._throttled(visit, outcome)
-        elif isinstance(error.__cause__, TlsError):
-            return self._distrusted(visit, outcome.reason)
-        elif isinstance(outcome, o.Unauthorized):
-            self._refused(visit, outcome)
-        return outcome
-
-    def _throttled(self, visit: Visit, outcome: o.Throttled) -> None:
-        asked = outcome.retry_after_s
-        reason = self._clean(outcome.reason)  # the budget's reason is stored with the lane
-        visit.budget.throttled(None if asked is None else visit.operation.policy.clamp(asked), reason)
-        self._log.emit(
-            "account.paused",
-            lane=visit.hold.lane,
-            account=visit.job.account,
-            reason=reason,
-            until_s=round(max(0.0, visit.budget.closed_until - self._clock.now()), 1),
-        )
-
-    def _refused(self, visit: Visit, outcome: o.Unauthorized, by: PausedBy = PausedBy.CREDENTIALS) -> o.Unauthorized:
-        """The account is paused: this lane at once, every other one within a round of the look-out."""
-        reason = self._clean(outcome.reason)
-        visit.budget.pause(reason)
-        self._pauses.refuse(visit.job.account, by, reason, visit.hold)
-        return outcome
-
-    def _distrusted(self, visit: Visit, reason: str) -> o.Unauthorized:
-        """A remote that cannot prove who it is gets no credentials. That may heal by itself, and is tried."""
-        told = f"{reason} It is tried again every {TLS_PAUSE_S / 60:.0f} minutes."
-        return self._refused(visit, o.Unauthorized(told), PausedBy.TLS)
 
 
 _STEPS: Mapping[State, Callable[[Stepper, Visit], Awaitable[o.Outcome]]] = {

@@ -3,11 +3,14 @@
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from app.clock import Clock
 from app.domain.job import Job, Track
 
 _READS_IN_A_ROW = 16
+_BREATH_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +64,17 @@ class Stream:
         if due_at < self.look_at:
             self.look_at = due_at
             self.wake.set()
+
+    async def until_due(self, clock: Clock) -> None:
+        """Sleep until it is time to look; for 10 ms at least, so that jobs due one by one are read together.
+
+        Where the last read left jobs behind, there is nothing to wait for.
+        """
+        if self.more:
+            return
+        while (delay := self.look_at - clock.now()) > _BREATH_S:
+            self.wake.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(delay):
+                    await self.wake.wait()
+        await clock.sleep(_BREATH_S)

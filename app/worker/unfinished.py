@@ -6,6 +6,9 @@ from pathlib import Path
 from app.domain import outcome as o
 from app.domain.job import Job, State
 from app.providers.faults import UnsendableError
+from app.transport.errors import AccountClosedError
+
+_LOOK_AGAIN_S = 60.0
 
 
 def unbuilt(job: Job, error: UnsendableError) -> o.Outcome:
@@ -17,6 +20,14 @@ def unbuilt(job: Job, error: UnsendableError) -> o.Outcome:
     if job.state is State.QUEUED:
         return o.Refused(f"the submit cannot be built from the provider's spec as it is now: {error}")
     return o.Retry(f"the request cannot be built from the provider's spec as it is now; correct the spec: {error}")
+
+
+def until_open(error: AccountClosedError) -> o.NotYet:
+    """What becomes of a download that has to ask a provider whose account is closed: it leaves its place to others.
+
+    It looks again before the closing ends, for a person may open the account.
+    """
+    return o.NotYet(str(error), min(error.wait_s, _LOOK_AGAIN_S), exact=True)
 
 
 def place_of(error: Exception) -> str:

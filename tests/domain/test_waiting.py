@@ -156,7 +156,8 @@ def test_a_submit_that_cannot_be_sent_is_tried_ever_later() -> None:
 
 def test_backoff_begins_anew_after_a_resubmission() -> None:
     """What the first remote job took is no measure for the second; a person's handle begins anew as well."""
-    gone = step(job(State.POLLING, polls=12), o.Gone("404"), SURE)
+    gone = step(job(State.POLLING, polls=12, failures=6), o.Gone("404"), SURE)
+    assert gone.failures == 0
     accepted = step(step(gone, o.Intended("k"), SURE), o.Accepted("h2"), SURE)
     first = step(accepted, o.Pending(), SURE)
     second = step(first, o.Pending(), SURE)
@@ -206,3 +207,12 @@ def test_without_a_limit_the_deadline_is_the_measure() -> None:
     before = job(State.POLLING, moved_at=NOW - 5000, submitted_at=NOW - 5000, deadline_at=NOW + 5000)
     assert step(before, o.Pending(), SURE).reason is not None
     assert step(before, o.Pending(), SURE, now=NOW - 1).reason is None
+
+
+def test_what_is_known_to_be_there_later_is_asked_for_then() -> None:
+    """No delay of our own comes before it, and none grows behind it; a mere Retry-After is "not before"."""
+    before = job(State.FETCHING, failures=6, fetches=1)
+    known = step(before, o.NotYet("closed", 60.0, exact=True), SURE)
+    assert (due_in(known), known.failures, known.fetches) == (60.0, 6, 0)
+    guessed = step(before, o.NotYet("soon", 60.0), SURE)
+    assert (due_in(guessed), guessed.failures) == (128.0, 7)

@@ -9,7 +9,8 @@ import pytest
 from pydantic import BaseModel
 
 from app.domain.wire import Link
-from app.providers.interpreter import Fetched, Polled, Submitted
+from app.providers.defaults import FileTrouble
+from app.providers.effects import Polled, Submitted
 from app.providers.probe import Healthy
 from app.providers.session import Token
 from app.providers.spec.auth import (
@@ -223,7 +224,7 @@ def test_the_reference_tells_every_template() -> None:
 def test_the_reference_tells_every_outcome() -> None:
     """An example can name each, with its fields."""
     told = dict(re.findall(r"`([A-Z]\w+)`(?: \(([^)]+)\))?", REFERENCE["`examples`"]))
-    for outcome in {*get_args(Submitted), *get_args(Polled), *get_args(Fetched), Token, Healthy}:
+    for outcome in {*get_args(Submitted), *get_args(Polled), *get_args(FileTrouble), Token, Healthy}:
         assert [field.name for field in fields(outcome)] == re.findall(r"`(\w+)`", told[outcome.__name__])
     assert {"Links", "File", "Cancelled", "Cleaned"} <= told.keys()
     for field in fields(Link):

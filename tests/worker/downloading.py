@@ -9,6 +9,7 @@ from random import Random
 
 from app.clock import SystemClock
 from app.domain import outcome as o
+from app.domain.identity import identities
 from app.domain.job import Job
 from app.domain.schedule import Limits
 from app.domain.wire import Credentials, Link
@@ -77,7 +78,9 @@ class Desk:
         """What comes of one download of the file."""
         link = Link(f"{self.server.origin}{path}", "rows.csv", **announced)  # type: ignore[arg-type]
         operation = operation_of(self.spec, {"server": self.server.origin})
-        return await self.downloader.download(job_with(), operation, self.client, link, key=KEY, number=0)
+        return await self.downloader.download(
+            job_with(), operation, self.client, link, key=KEY, identity=identities((link,))[0]
+        )
 
     async def lands(self, **announced: object) -> bytes:
         """The file, which must land."""

@@ -11,7 +11,7 @@ from app.domain import outcome as o
 from app.transport.wire import Timeouts
 from app.worker.download import Downloaded
 from tests.transport.servers import Answer, Asked, answering, reset
-from tests.worker.downloading import ETAG, ROWS, chunked, downloading, head, open_files, sha256, whole
+from tests.worker.downloading import ETAG, KEY, ROWS, chunked, downloading, head, open_files, sha256, whole
 
 TAG = f"ETag: {ETAG}"
 HALF = len(ROWS) // 2
@@ -68,6 +68,24 @@ async def test_a_download_goes_on(tmp_path: Path, name: str, replies: list[bytes
         assert await desk.lands(size=SIZE, sha256=sha256(ROWS)) == ROWS
         assert desk.ranges[1] == f"bytes={HALF}-", name
         assert desk.server.asked[1].headers["if-range"] == ETAG
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "goes_on"),
+    [
+        ("/file?X-Amz-Signature=a&part=1", "/file?part=1&X-Amz-Signature=b", True),
+        ("/file?part=1", "/file?part=2", False),
+    ],
+)
+async def test_a_download_goes_on_with_the_same_file_only(
+    tmp_path: Path, before: str, after: str, goes_on: bool
+) -> None:
+    """A link that was signed anew is of the same file; one with another query is not, whatever its entity tag says."""
+    async with downloading(tmp_path, turns(broken(), rest() if goes_on else WHOLE)) as desk:
+        assert not isinstance(await desk.get(before), Downloaded)
+        assert isinstance(await desk.get(after), Downloaded)
+        assert desk.ranges[1] == (f"bytes={HALF}-" if goes_on else None)
+        assert (desk.root / KEY).read_bytes() == ROWS
 
 
 async def test_nothing_was_missing(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Every field of a reply, in whole daemons: repeated headers, cookies, new handles, second calls, odd lists."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from app.domain.job import State
-from tests.worker.shop import Answer, answering, serving
+from tests.worker.shop import Answer, answering, serving, shop_with
 
 SUBMITTED = """
 [operations.report.submit]
@@ -297,3 +298,32 @@ async def test_an_address_that_cannot_be_used_is_named_with_its_cause(tmp_path: 
         (line, *_) = await running.said("job.troubled")
         assert job.id == line["job"]
     assert "its host '☃.example' is no name of a host" in str(line["reason"])
+
+
+async def test_another_host_that_fails_does_not_open_the_breaker(tmp_path: Path, sqlite_url: str) -> None:
+    """Polls that are led on to a host that answers 500 go on: the provider itself has answered as it should."""
+
+    async def lead_on(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=307, headers={"Location": f"{host.url}/state"})
+
+    async with shop_with({"GET /state": answering({}, status=500)}) as host:
+        spec = """
+[operations.report.submit]
+url = "/jobs"
+handle = "id"
+
+[operations.report.poll]
+url = "/jobs"
+query = { id = "${handle}" }
+rules = [{ word = "state", words = { busy = "pending", done = "ready" } }]
+
+[operations.report.results]
+url = "/files/${handle}"
+"""
+        answers = {"POST /jobs": answering(*({"id": number} for number in range(7))), "GET /jobs": lead_on}
+        async with serving(tmp_path, sqlite_url, spec, answers) as (_, running):
+            for _ in range(6):
+                await running.submit()
+            async with asyncio.timeout(20):
+                while host.times("GET /state") < 9:  # noqa: ASYNC110  # at the sixth the breaker would have opened
+                    await asyncio.sleep(0.02)

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 
+from app.config import load
 from app.domain.job import State
-from tests.worker.shop import Answer, Running, answering, serving, shop_with
+from tests.worker.shop import Answer, Running, answering, config_for, daemon_for, serving, shop_with
 
 LISTED = """
 [operations.report.submit]
@@ -27,6 +29,29 @@ send_auth = false
 each = "files"
 label = "name"
 size = "bytes"
+"""
+
+
+TWO_WAYS = """
+[operations.report.params]
+way = { help = "how the files are found", enum = ["asked", "listed"] }
+
+[operations.report.submit]
+url = "/jobs"
+handle = "id"
+
+[operations.report.poll]
+url = "/jobs/${handle}"
+rules = [{ then = "ready" }]
+
+[[operations.report.results]]
+when = { params.way = "asked" }
+ASKS
+
+[[operations.report.results]]
+when = { params.way = "listed" }
+send_auth = false
+files = [{ each = "files", label = "name" }]
 """
 
 
@@ -129,6 +154,48 @@ async def test_a_closed_account_is_asked_for_nothing_more_in_the_step(tmp_path: 
             job = await running.until(job.id)
             assert await contents(running, job.id) == [b"A", b"B", b"C"]
     assert job.fetches == 1
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [
+        'url = "/slow"',
+        'resolve = { url = "/slow", link = "url" }',
+        'pages = { url = "/slow", query = { from = "${page.next}" }, items = "items", next = "next" }',
+    ],
+)
+async def test_what_waits_for_a_closed_account_leaves_its_slot(tmp_path: Path, sqlite_url: str, asks: str) -> None:
+    """Whatever a download has to ask its provider for: with one slot, a download from another host goes on."""
+    polled, polls = asyncio.Event(), 0
+
+    async def poll(_: web.Request) -> web.StreamResponse:
+        nonlocal polls
+        polls += 1
+        if polls == 2:
+            polled.set()
+        return web.json_response({"files": [{"url": f"{host.url}/c", "name": "c"}]})
+
+    async def busy(_: web.Request) -> web.StreamResponse:
+        await polled.wait()
+        return web.Response(status=429, headers={"Retry-After": "600"})
+
+    async with (
+        shop_with({"GET /c": in_turn(reset, answering(b"C"))}) as host,
+        shop_with({"POST /jobs": answering({"id": 1}, {"id": 2}), "GET /slow": busy}) as shop,
+    ):
+        shop.answers |= {"GET /jobs/1": poll, "GET /jobs/2": poll}
+        config_for(tmp_path, TWO_WAYS.replace("ASKS", asks), shop.url, sqlite_url)
+        file = tmp_path / "tidewaiter.toml"
+        file.write_text(file.read_text().replace("[worker]", "[worker]\ndownloads = 1"))
+        async with daemon_for(load(file, {})) as running:
+            asking = await running.submit(way="asked")
+            other = await running.submit(way="listed")
+            await running.said("account.paused")
+            other = await running.until(other.id)
+            assert await contents(running, other.id) == [b"C"]
+            assert "the account is closed for" in await reason_to_wait(running, asking.id)
+            asking = await running.until(asking.id, State.FETCHING)
+            assert (asking.failures, shop.times("GET /slow")) == (0, 1)
 
 
 async def test_another_host_delays_only_its_own_downloads(tmp_path: Path, sqlite_url: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from app.domain.job import State
+from app.domain.manifest import folder_of
 from tests.worker.shop import Answer, answering, serving
 
 INLINE = """
@@ -147,3 +148,21 @@ async def test_a_get_whose_answer_is_no_file_is_sent_again(tmp_path: Path, sqlit
         job = await running.run()
         assert await running.file(job.id) == ROWS
     assert shop.asked == ["GET /jobs"] * 2
+
+
+async def test_what_a_visit_that_died_has_landed_leaves_the_folder(tmp_path: Path, sqlite_url: str) -> None:
+    """An earlier reply called itself by another media type, and its daemon died before it could record the file."""
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        job = await running.until(submitted.id, State.POLLING)
+        folder = running.root / folder_of(job.account, job.operation, job.created_at, job.id)
+        folder.mkdir(parents=True)
+        (folder / "rows.json").write_bytes(b"[]")
+        return web.Response(body=ROWS, headers={"Content-Type": "text/csv"})
+
+    async with serving(tmp_path, sqlite_url, INLINE, polled(answer)) as (_, running):
+        submitted = await running.submit()
+        job = await running.until(submitted.id)
+        assert job.state is State.SUCCEEDED
+        folder = running.root / folder_of(job.account, job.operation, job.created_at, job.id)
+        assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", "rows.csv"]

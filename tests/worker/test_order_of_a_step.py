@@ -17,7 +17,7 @@ from app.store.engine import Database
 from app.store.jobs import JobStore
 from app.store.lanes import LaneStore
 from tests.providers.samples import job_with
-from tests.worker.shop import Answer, Running, answering, config_for, daemon_for, serving
+from tests.worker.shop import Answer, Running, answering, config_for, daemon_for, serving, shop_with
 from tests.worker.test_signing_in import LEASE_S, queued, workshop
 
 SPEC = """
@@ -189,6 +189,31 @@ async def test_cancelling_a_download(tmp_path: Path, database_url: str) -> None:
         ]  # fmt: skip
 
 
+async def test_cancelling_a_download_between_two_tries(tmp_path: Path, sqlite_url: str) -> None:
+    """Nothing is kept of what an earlier try has brought, although no step is under way."""
+
+    async def broken(request: web.Request) -> web.StreamResponse:
+        reply = web.StreamResponse(headers={"ETag": '"1"', "Content-Length": "900000"})
+        await reply.prepare(request)
+        await reply.write(bytes(100_000))
+        assert request.transport is not None
+        request.transport.close()
+        shop.answers["GET /files/7"] = answering(b"", status=500, headers={"Retry-After": "600"})
+        return reply
+
+    async with serving(tmp_path, sqlite_url, SPEC, {**DONE, "GET /files/7": broken}) as (shop, running):
+        job = await running.submit()
+        async with asyncio.timeout(20):
+            while not any("500" in str(line["reason"]) for line in running.events("job.troubled")):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert [path for path in running.root.rglob("*") if path.is_file() and path.stat().st_size > 9999]
+        await running.desk.cancel(job.id)
+        await running.until(job.id, State.CANCELLED)
+        async with asyncio.timeout(10):
+            while [path for path in running.root.rglob("*") if path.is_file()]:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+
 async def test_cancelling_a_poll_under_way(tmp_path: Path, sqlite_url: str) -> None:
     """A poll that the provider does not answer does not hold the cancel request up."""
     asked, ends = asyncio.Event(), asyncio.Event()
@@ -266,6 +291,30 @@ size = 1
     assert asyncio.get_running_loop().time() - started < 3, "drain_s is 5"
     (line,) = running.events("daemon.stopped")
     assert line["clean"] is True
+
+
+async def test_a_drain_does_not_wait_for_the_next_try_of_a_page(tmp_path: Path, sqlite_url: str) -> None:
+    """A list pauses between two tries of a page; that is no work under way."""
+    spec = SPEC.replace('url = "/files/${handle}"', 'pages = { url = "/list", items = "items", next_url = "next" }')
+    asked = asyncio.Event()
+
+    async def later(_: web.Request) -> web.StreamResponse:
+        asked.set()
+        return web.json_response({}, status=500, headers={"Retry-After": "50"})
+
+    async with shop_with(DONE | {"GET /list": later}) as shop:
+        async with daemon_for(config_for(tmp_path, spec, shop.url, sqlite_url)) as running:
+            job = await running.submit()
+            async with asyncio.timeout(20):
+                await asked.wait()
+            await running.until(job.id, State.FETCHING)
+            started = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - started < 3, "drain_s is 5"
+    database = Database.open(sqlite_url, SystemClock())
+    left = await JobStore(database).get(job.id)
+    await database.close()
+    assert left is not None
+    assert (left.state, left.fetches) == (State.FETCHING, 0)
 
 
 # --- log and state ----------------------------------------------------------------------------------------------------

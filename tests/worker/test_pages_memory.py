@@ -90,7 +90,7 @@ async def _peak(root: Path, kind: str, pages: int) -> int:
     reader = operation.pages(job)
     assert isinstance(reader, PageReader)
     remote = LongList(pages)
-    way = Way(remote.ask, _weigh, cast("SignedClient", remote))
+    way = Way(remote.ask, _weigh, cast("SignedClient", remote), SystemClock().sleep)
     with StorageThreads() as threads:
         landing = await LocalStorage(root, threads).open(f"x/{kind}-{pages}", 1, 0)
         gc.collect()

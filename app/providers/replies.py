@@ -1,0 +1,95 @@
+"""What replies mean that bring no answer or no file, by who has sent them: the provider's own origin, or another host.
+
+No other host can throttle or refuse the account, or say that the remote job is gone.
+"""
+
+from typing import TypeVar
+
+from app.domain.outcome import LinksExpired, NotYet, Retry
+from app.domain.wire import Link, WireReply
+from app.providers.defaults import (
+    BUSY,
+    FILE_ENDS,
+    FileTrouble,
+    Trouble,
+    file_trouble,
+    is_success,
+    missing_file,
+    provider_trouble,
+    said_by_host,
+)
+from app.providers.effects import ENDING_ENDS
+from app.providers.headers import retry_after
+from app.providers.messages import Messages
+from app.providers.operation import Ending
+from app.providers.reading import Reading
+from app.providers.rules import Rules
+from app.providers.storage_errors import storage_trouble
+from app.providers.urls import origin_of
+
+T = TypeVar("T")
+
+
+def host_of(reply: WireReply | Reading, own: str) -> str | None:
+    """The origin of the host that has replied in the place of ``own``; ``None`` where it was the provider itself."""
+    origin = origin_of(reply.url) if reply.url else own
+    return None if origin == own else origin
+
+
+def said(told: T, reply: WireReply, own: str) -> T | Retry:
+    """What a reply means, by who has sent it; for a step that may be repeated."""
+    host = host_of(reply, own)
+    return told if host is None else said_by_host(told, host)
+
+
+def trouble_of(reading: Reading, messages: Messages, *, own: str, now: float) -> Trouble:
+    """What a reply means, by its status, that is no answer to a step that may be repeated."""
+    wait_s, reason = retry_after(reading.headers, now), messages.reason(reading)
+    if host_of(reading, own) is None:
+        return provider_trouble(reading.status, reason, wait_s)
+    stored = storage_trouble(reading, reason, wait_s, own=False)
+    told = stored or file_trouble(reading.status, reason, wait_s, own=False, proved=False, named=True)
+    # That it wants other credentials than we have says nothing of the remote job either.
+    return Retry(reason, wait_s) if reading.status == 401 or isinstance(told, LinksExpired | NotYet) else told
+
+
+def ended(step: Ending | None, reading: Reading, messages: Messages, *, own: str, now: float) -> Trouble | None:
+    """What stands in the way of the remote job's end, which was asked for; ``None`` where it has ended."""
+    verdict = None if step is None else step.rules.judge(reading)
+    if verdict is not None and verdict.effect in ENDING_ENDS:
+        reason = verdict.tell(messages.reason(reading))
+        return ENDING_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
+    is_done = step is not None and reading.status in step.done
+    if is_done or (verdict is not None and verdict.effect == "done"):
+        return None
+    return trouble_of(reading, messages, own=own, now=now)
+
+
+def file_reply(
+    reading: Reading, link: Link, rules: Rules | None, messages: Messages, *, own: str, named: bool, now: float
+) -> FileTrouble | None:
+    """What stands in the way of a file; ``None`` where the reply brings it.
+
+    Args:
+        reading: the head of the reply, with the first bytes of its body.
+        link: the file.
+        rules: of the spec, for replies in place of a file.
+        messages: says what a person will read.
+        own: the provider's own origin. No other host can throttle or refuse the account; it closes but itself.
+        named: whether there is a remote job, of which fresh links can be asked for.
+        now: epoch seconds.
+    """
+    origin = origin_of(reading.url or link.url)
+    is_own, wait_s, reason = origin == own, retry_after(reading.headers, now), messages.reason(reading)
+    verdict = None if rules is None else rules.judge(reading)
+    if verdict is not None and verdict.effect is not None:
+        told = FILE_ENDS[verdict.effect](verdict.tell(reason), wait_s)
+        return told if is_own else said_by_host(told, origin)
+    stored = storage_trouble(reading, reason, wait_s, own=is_own)
+    if stored is not None:
+        return stored
+    if is_success(reading.status):
+        return missing_file(reading.status, wait_s)
+    if not is_own and reading.status in BUSY:
+        return Retry(reason, wait_s, host=origin)
+    return file_trouble(reading.status, reason, wait_s, own=is_own, proved=is_own and link.send_auth, named=named)

@@ -29,6 +29,7 @@ from app.worker.session import SignedClient
 from app.worker.source import InlineSource
 
 _ARTIFACT_BYTES = 512
+_LINK_BYTES = 256
 _LARGEST_FILE_BYTES = 1 << 40
 
 
@@ -98,8 +99,8 @@ class Fetcher:
         Raises:
             SignInError, AccountPausedError: nothing could be asked of the provider; files of other hosts have landed.
         """
-        links = [_as_it_lands(link) for link in links]
-        names = identities(links, job.submits)
+        size = len(links) * _LINK_BYTES
+        links, names = await in_time(size, partial(_identified, links, job.submits))
 
         def key_of(place: int, number: int) -> str:
             return self._key(job, operation, links[place], number, len(links))
@@ -107,7 +108,7 @@ class Fetcher:
         try:
             recorded = await self._jobs.artifacts(job.id)
             kept = await self._still_there(names, recorded)
-            missing = list(places(kept, len(links), key_of))
+            missing = await in_time(size, lambda: list(places(kept, len(links), key_of)))
             if missing and not await self._withdraw_manifest(job, held):
                 return o.Interrupted()
             download = ListDownload(
@@ -322,6 +323,12 @@ class Fetcher:
 
 def _folder(job: Job) -> str:
     return folder_of(job.account, job.operation, job.created_at, job.id)
+
+
+def _identified(links: Sequence[Link], of: int) -> tuple[list[Link], tuple[str, ...]]:
+    """The links as they land, and what tells each from the others; see :func:`app.domain.identity.identities`."""
+    landing = [_as_it_lands(link) for link in links]
+    return landing, identities(landing, of)
 
 
 def _as_it_lands(link: Link) -> Link:

@@ -51,3 +51,15 @@ async def test_a_long_list_does_not_hold_up_the_loop(tmp_path: Path, sqlite_url:
     assert 0 < most[Hosts.check.__code__] <= 500
     assert identities.__code__ not in most
     assert places.__code__ not in most
+
+
+async def test_the_line_of_a_finished_job_is_bounded(tmp_path: Path, sqlite_url: str) -> None:
+    """It counts all files and has the checksums of the first; a line of megabytes would hold up the loop."""
+    answers = lists([(f"/a?part={number}", f"part-{number}") for number in range(120)]) | {"GET /a": answering(b"A")}
+    async with serving(tmp_path, sqlite_url, LISTED, answers) as (_, running):
+        job = await running.run()
+        (line,) = await running.said("job.finished")
+        listed = (await running.manifest(job))["artifacts"]
+    assert isinstance(listed, list)
+    assert line["files"] == len(listed) == 120
+    assert line["sha256"] == [one["sha256"] for one in listed[:100]]

@@ -154,7 +154,8 @@ _EVENTS = (
         "polling_s": "seconds from acceptance to readiness", "fetching_s": "seconds from readiness to the landed files",
         "total_s": "seconds from submission to the end", "polls": "polls", "submits": "intents to submit",
         "fetches": "downloads begun", "files": "number of artifacts", "bytes": "sum of the artifacts' sizes",
-        "sha256": "checksums of the artifacts", "destination": "folder below the storage's folder or URL",
+        "sha256": "checksums of the first 100 artifacts; the manifest has all",
+        "destination": "folder below the storage's folder or URL",
     }),
     Event("job.parked", "error", "Only a person can decide what became of a submit.", {**_STEP, **_REASON}),
     Event("job.failed", "error", "A job has ended without its files: failed or expired.", {

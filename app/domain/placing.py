@@ -20,12 +20,13 @@ def places(
     """
     numbers = {one.number for one in kept.values()}
     keys = {one.key for one in kept.values()}
+    following = total  # the next number beyond the list that has not been tried
     for place in range(total):
         if place in kept:
             continue
         number = place
         while number in numbers or key_of(place, number) in keys:
-            number = max(number + 1, total)
+            number, following = following, following + 1
         numbers.add(number)
         key = key_of(place, number)
         keys.add(key)

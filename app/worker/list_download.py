@@ -1,6 +1,6 @@
 """Downloading the files of one list: each by itself, the good ones kept when others fail."""
 
-from collections.abc import Callable, Iterable, MutableMapping, MutableSequence, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, MutableMapping, MutableSequence, Sequence
 from dataclasses import dataclass
 
 from app.clock import Clock
@@ -19,6 +19,8 @@ from app.worker.narrator import Narrator
 from app.worker.session import SignedClient, SignInError
 from app.worker.source import FileSource
 from app.worker.unfinished import until_open
+
+_AT_ONCE = 250  # files that are looked at before others run
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class ListDownload:
         failures: list[o.Outcome] = []
         waits: list[o.NotYet] = []
         unasked: SignInError | AccountPausedError | None = None
-        for place, number, key in missing:
+        async for place, number, key in self._in_pieces(missing):
             own = self._client.owns(self._links[place].url)
             if own and (unasked is not None or any(map(closes_account, failures))):
                 continue
@@ -116,6 +118,13 @@ class ListDownload:
             raise unasked
         # A host that stays closed for longer is not asked before its time, whenever the job is visited.
         return worst or min(waits, key=lambda one: one.retry_after_s or 0.0, default=None)
+
+    async def _in_pieces(self, missing: Iterable[tuple[int, int, str]]) -> AsyncIterator[tuple[int, int, str]]:
+        """Each file; the loop goes on now and then, for files that are passed over wait for nothing."""
+        for looked_at, one in enumerate(missing, start=1):
+            if looked_at % _AT_ONCE == 0:
+                await self._parts.clock.sleep(0)
+            yield one
 
     async def _land(self, place: int, number: int, key: str) -> Artifact | o.Outcome:
         link, identity = self._links[place], self._names[place]

@@ -13,6 +13,7 @@ from app.log import EventLog
 from app.store.engine import StoreUnavailableError
 from app.store.jobs import JobStore
 
+_MOST_DIGESTS = 100  # in one line of the log; the manifest has all of them
 _POLLED = (o.Pending, o.Ready, o.Gone, o.Unmapped)
 
 
@@ -171,7 +172,7 @@ class Narrator:
             fetching_s=_between(job.ready_at, job.landed_at),
             files=len(artifacts),
             bytes=sum(artifact.size for artifact in artifacts),
-            sha256=[artifact.sha256 for artifact in artifacts],
+            sha256=[artifact.sha256 for artifact in artifacts[:_MOST_DIGESTS]],
             destination=folder_of(job.account, job.operation, job.created_at, job.id),
         )
 

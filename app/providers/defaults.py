@@ -84,6 +84,24 @@ def provider_trouble(status: int, reason: str, wait_s: float | None) -> Trouble:
     return host_trouble(status, reason, wait_s)
 
 
+def of_another_host(outcome: object) -> Retry | None:
+    """What is left of an outcome that another host caused, or chose the address of: it cannot stop the account.
+
+    Args:
+        outcome: what the reply was read as.
+
+    Returns:
+        A failed attempt of this job alone in the place of ``Throttled`` and ``Unauthorized``; else ``None``.
+    """
+    match outcome:
+        case Throttled(reason, retry_after_s):
+            return Retry(reason, retry_after_s)
+        case Unauthorized(reason):
+            return Retry(reason)
+        case _:
+            return None
+
+
 def provider_failure(status: int, outcome: object) -> str | None:
     """Why a reply counts as a failure of the provider itself, for the circuit breaker; ``None`` where it does not.
 

@@ -49,6 +49,7 @@ from app.providers.defaults import (
     file_trouble,
     is_success,
     missing_file,
+    of_another_host,
     provider_trouble,
     unaccepted_submit,
 )
@@ -274,13 +275,17 @@ class BoundOperation:
         """
         reading, results = Reading(reply, self.bounds.most_values), self.steps.results.of(job)
         origin = origin_of(reply.url or link.url)
-        own = origin == self.origin
+        own = origin == self.origin and not reply.foreign
+        # Closed as a host of files, the provider's own origin would be closed to links that the provider named itself.
+        host = None if origin == self.origin else origin
         wait_s = retry_after(reading.headers, now)
         verdict = results.rules.judge(reading) if results is not None else None
         if verdict is not None and verdict.effect is not None:
             reason = verdict.tell(self.messages.reason(reading))
             told = FILE_ENDS[verdict.effect](reason, wait_s)
-            return told if own or not isinstance(told, Throttled) else Retry(reason, told.retry_after_s, host=origin)
+            if not own and isinstance(told, Throttled):
+                return Retry(reason, told.retry_after_s, host=host)
+            return told if own else of_another_host(told) or told
         reason = self.messages.reason(reading)
         stored = storage_trouble(reading, reason, wait_s, own=own)
         if stored is not None:
@@ -288,7 +293,7 @@ class BoundOperation:
         if is_success(reading.status):
             return missing_file(reading.status, wait_s)
         if not own and reading.status in BUSY:
-            return Retry(reason, wait_s, host=origin)
+            return Retry(reason, wait_s, host=host)
         return file_trouble(
             reading.status, reason, wait_s, own=own, proved=own and link.send_auth, named=job.handle is not None
         )

@@ -233,7 +233,7 @@ class PageReader:
         if is_success(reading.status):
             html = self.csv and is_html(reading.body, self.media_type, reading.headers.get("content-type"))
             return Retry("a page of HTML came in place of a page of the list") if html else None
-        own = not reply.url or origin_of(reply.url) == self.origin
+        own = not reply.foreign and (not reply.url or origin_of(reply.url) == self.origin)
         told = storage_trouble(reading, reason, wait_s, own=own)
         return told or file_trouble(reading.status, reason, wait_s, own=own, proved=own, named=job.handle is not None)
 

@@ -20,7 +20,7 @@ from app.domain.machine import Update, advance
 from app.domain.rules import has_moved
 from app.domain.wire import Link, WireReply, WireRequest
 from app.log import EventLog
-from app.providers.defaults import provider_failure
+from app.providers.defaults import of_another_host, provider_failure
 from app.providers.faults import UnsendableError
 from app.providers.interpreter import BoundOperation
 from app.store.accounts import PausedBy
@@ -256,7 +256,7 @@ class Stepper:
         async def ask(request: WireRequest) -> WireReply | o.Outcome:
             return await self._asked(visit, request)
 
-        def weigh(reply: WireReply, read: T) -> T:
+        def weigh(reply: WireReply, read: T) -> T | o.Outcome:
             return self._weighed(visit, reply, read)
 
         return Way(ask, weigh, visit.client)
@@ -351,8 +351,18 @@ class Stepper:
             visit.budget.failed(str(error))
             return o.Retry(str(error))
 
-    def _weighed(self, visit: Visit, reply: WireReply, outcome: T) -> T:
-        """Let the budget know what this reply says of the account."""
+    def _weighed(self, visit: Visit, reply: WireReply, outcome: T) -> T | o.Outcome:
+        """Let the budget know what this reply says of the account; gives back the outcome that counts for the job.
+
+        A reply of another host, or of an address that another host chose, neither throttles nor pauses the account.
+        That the provider led there shows that it answers.
+        """
+        if reply.foreign:
+            visit.budget.succeeded()
+            spared = of_another_host(outcome)
+            if spared is not None and visit.job.state is State.SUBMITTING:
+                return o.Unknown(spared.reason)
+            return spared or outcome
         if not self._weigh(visit, outcome):
             if (failure := provider_failure(reply.status, outcome)) is not None:
                 visit.budget.failed(self._clean(failure))

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from urllib.parse import quote
 
 from app.clock import Clock, SystemClock
+from app.domain.networks import Private
 from app.domain.wire import Credentials, WireReply, WireRequest
 from app.transport.beginning import BegunReply, beginning_of
 from app.transport.budget import Budget, Permit
@@ -119,7 +120,7 @@ class AccountClient:
         origin: the provider's scheme, host and port.
         credentials: what proves the account; see :meth:`use`.
         budget: of this account.
-        private_ok: whether addresses outside the public internet may be reached.
+        private_ok: which addresses outside the public internet may be reached.
         body_limit: the most bytes of a reply that are buffered.
         timeouts: of each hop.
         on_reply: called with status and headers of each reply of the provider's origin, where no other host led there.
@@ -135,7 +136,7 @@ class AccountClient:
         origin: str,
         credentials: Credentials,
         budget: Budget,
-        private_ok: bool,
+        private_ok: Private,
         body_limit: int,
         timeouts: Timeouts,
         on_reply: OnReply = _ignore,

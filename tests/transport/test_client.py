@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 
 from app.clock import SystemClock
+from app.domain.networks import Private
 from app.domain.schedule import Limits
 from app.domain.wire import Credentials, WireRequest
 from app.transport.aiohttp_wire import AiohttpWire
@@ -41,7 +42,7 @@ def account(
     *,
     credentials: Credentials = CREDENTIALS,
     budget: Budget | None = None,
-    private_ok: bool = True,
+    private_ok: Private = True,
     body_limit: int = 2**20,
 ) -> AccountClient:
     """A client whose provider is ``server``."""
@@ -86,7 +87,7 @@ class Recording:
         self.sent: list[WireRequest] = []
 
     def open(
-        self, request: WireRequest, *, private_ok: bool, timeouts: Timeouts, stream: bool
+        self, request: WireRequest, *, private_ok: Private, timeouts: Timeouts, stream: bool
     ) -> AbstractAsyncContextManager[RawReply]:
         """No reply."""
         self.sent.append(request)

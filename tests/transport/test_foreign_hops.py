@@ -60,7 +60,7 @@ async def three(wire: AiohttpWire) -> AsyncIterator[Three]:
             timeouts=Timeouts(connect_s=5.0, read_s=5.0, overall_s=5.0),
             on_reply=on_reply,
         )
-        yield Three(*servers, client, budget, told)
+        yield Three(servers[0], servers[1], servers[2], client, budget, told)
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -1,13 +1,14 @@
 """The doctor put together: from a configuration to the checks of everything that it names."""
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from random import SystemRandom
 
 from app.bootstrap.accounts import bind_accounts
+from app.bootstrap.listeners import configured_listeners
 from app.clock import Clock, SystemClock
 from app.config import Config, host_and_port
 from app.config.notifications import NotificationTable
@@ -35,7 +36,6 @@ from app.store.lock import DaemonLock
 from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.budget import Budget
 from app.transport.client import AccountClient
-from app.transport.own import OwnListeners
 from app.transport.wire import Timeouts, Wire
 from app.worker.session import SignedClient, SignInError
 
@@ -86,7 +86,7 @@ async def consult(
         if offline:
             return
         known = {} if database is None else await _known(database, config.accounts)
-        wire = await stack.enter_async_context(AiohttpWire(stack.enter_context(_listeners(config))))
+        wire = await stack.enter_async_context(AiohttpWire(stack.enter_context(configured_listeners(config))))
         tools = _Tools(wire, await stack.enter_async_context(AiohttpWire()), clock, log)
         bound = {name: one for name, one in bind_accounts(config).items() if not accounts or name in accounts}
         checks = [
@@ -94,17 +94,6 @@ async def consult(
             *_of_addresses(config, tools),
         ]
         await examine(checks, clock, tell)
-
-
-@contextmanager
-def _listeners(config: Config) -> Iterator[OwnListeners]:
-    """Where a daemon of this configuration listens."""
-    own = OwnListeners()
-    with ExitStack() as stack:
-        for listen in (config.http.listen, config.callbacks.listen):
-            if listen is not None:
-                stack.enter_context(own.at(*host_and_port(listen)))
-        yield own
 
 
 async def _opened(config: Config, address: Address, clock: Clock) -> Database | None:

@@ -96,7 +96,7 @@ def addresses_verdict(host: str, addresses: Sequence[str], *, private_ok: Privat
         return ok(f"{host} has the address {', '.join(addresses)}")
     if not permit or refused.permit is None:
         mend = "see that DNS gives its public address"
-    elif private_ok is False and refused.permit == "allow_private = true":
+    elif not private_ok and refused.permit == "allow_private = true":
         mend = f"{permit}, if it is meant to be there"
     else:
         mend = "name its network in allow_private, if it is meant to be there"

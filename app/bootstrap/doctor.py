@@ -8,6 +8,7 @@ from functools import partial
 from random import SystemRandom
 
 from app.bootstrap.accounts import bind_accounts
+from app.bootstrap.listeners import configured_listeners
 from app.clock import Clock, SystemClock
 from app.config import Config, host_and_port
 from app.config.notifications import NotificationTable
@@ -18,6 +19,7 @@ from app.doctor.finding import Notes, failure, info
 from app.doctor.round import Check, Tell, examine
 from app.doctor.storage import look_at_folder, look_at_storage
 from app.doctor.ways_in import look_at_callbacks, look_at_http, look_at_way_in
+from app.domain.networks import Private
 from app.domain.outcome import Throttled
 from app.domain.wire import WireReply, WireRequest
 from app.log import EventLog
@@ -53,9 +55,10 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class _Tools:
-    """What every check over the network is made with."""
+    """What every check over the network is made with; only ``own`` reaches the daemon's own listeners."""
 
     wire: Wire
+    own: Wire
     clock: Clock
     log: EventLog
 
@@ -83,7 +86,8 @@ async def consult(
         if offline:
             return
         known = {} if database is None else await _known(database, config.accounts)
-        tools = _Tools(await stack.enter_async_context(AiohttpWire()), clock, log)
+        wire = await stack.enter_async_context(AiohttpWire(stack.enter_context(configured_listeners(config))))
+        tools = _Tools(wire, await stack.enter_async_context(AiohttpWire()), clock, log)
         bound = {name: one for name, one in bind_accounts(config).items() if not accounts or name in accounts}
         checks = [
             *(_of_account(config, one, known.get(one.name), tools) for one in bound.values()),
@@ -162,7 +166,7 @@ def _closed(lane: LaneStatus, now: float) -> str | None:
 
 
 def _of_account(config: Config, account: BoundAccount, known: _Known | None, tools: _Tools) -> Check:
-    private_ok = config.accounts[account.name].allow_private
+    private_ok = config.accounts[account.name].private_ok
     examined = Examined(
         account.name,
         account.base_url,
@@ -176,7 +180,7 @@ def _of_account(config: Config, account: BoundAccount, known: _Known | None, too
     return Check("login", account.name, lambda notes: look_at_account(notes, examined, tools.clock))
 
 
-def _asker(account: BoundAccount, requests: Sequence[float], tools: _Tools, *, private_ok: bool) -> Ask:
+def _asker(account: BoundAccount, requests: Sequence[float], tools: _Tools, *, private_ok: Private) -> Ask:
     """A way to ask as the account's daemon would: signed in, and within the limits that it keeps."""
     clock, rand = tools.clock, SystemRandom()
     budget = Budget(clock, rand, account.limits, requests)
@@ -210,7 +214,7 @@ def _asker(account: BoundAccount, requests: Sequence[float], tools: _Tools, *, p
 
 def _of_addresses(config: Config, tools: _Tools) -> list[Check]:
     """The addresses by which others come, and those that are told how jobs ended."""
-    wire, clock = tools.wire, tools.clock
+    wire, clock = tools.own, tools.clock
     checks: list[Check] = []
     callbacks, http = config.callbacks, config.http
     if callbacks.public_url is not None and callbacks.listen is not None:

@@ -81,7 +81,7 @@ def lane_maker(bound: Bound, shared: Shared) -> Callable[[LaneRow, Hold], Lane]:
             origin=account.origin,
             credentials=account.credentials,
             budget=budget,
-            private_ok=settings.allow_private,
+            private_ok=settings.private_ok,
             body_limit=_BODY_LIMIT,
             clock=clock,
             timeouts=Timeouts(),

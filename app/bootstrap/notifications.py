@@ -3,6 +3,7 @@
 from random import SystemRandom
 from typing import Final
 
+from app.bootstrap.listeners import configured_listeners
 from app.clock import SystemClock
 from app.config import Config
 from app.config.faults import Fault
@@ -57,5 +58,6 @@ async def send_test(config: Config, endpoint: str) -> Answer:
     clock = SystemClock()
     where = endpoints_of(config)[endpoint]
     body = render(TEST_TYPE, clock.now(), {"endpoint": endpoint, "reason": "a person has asked for a test"})
-    async with AiohttpWire() as wire:
-        return await WebhookSender(wire, clock).send(where, f"msg_{SystemRandom().getrandbits(128):032x}", body)
+    with configured_listeners(config) as own:
+        async with AiohttpWire(own) as wire:
+            return await WebhookSender(wire, clock).send(where, f"msg_{SystemRandom().getrandbits(128):032x}", body)

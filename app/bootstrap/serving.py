@@ -30,6 +30,7 @@ from app.storage.choice import open_storage
 from app.store.engine import Database
 from app.store.lock import DaemonLock
 from app.transport.aiohttp_wire import AiohttpWire
+from app.transport.own import OwnListeners
 from app.web.vitals import Phase, Vitals
 
 _STANDBY_S = 1.0
@@ -76,17 +77,18 @@ async def serve(
         reloading = Reloading(running, environ or {}, database, clock, log)
         try:
             await database.check_schema()
-            with listening_socket(config, "http") as web_socket:
+            own = OwnListeners()
+            with listening_socket(config, "http") as web_socket, own.listening(web_socket):
                 vitals = Vitals(stop)
                 metrics = metrics_of_process(clock, log)
                 running.follow(lambda bound: metrics.expect(bound.operations))
                 health = health_of(config, vitals, metrics, database, clock=clock, log=log)
                 news = News(log.follower_failed)
-                async with AiohttpWire() as wire:
+                async with AiohttpWire(own) as wire:
                     seams = Seams(clock, SystemRandom(), wire, database, storage, metrics, news.tell)
                     site = website(running, health, vitals, seams, log, news=news, listening=web_socket, stop=stop)
                     async with site as serving, reloading.heeding(reload, stop) as heeding:
-                        code = await _take_over(running, reloading, seams, log, stop=stop, vitals=vitals)
+                        code = await _take_over(running, reloading, seams, log, stop=stop, vitals=vitals, own=own)
                         has_died = [_has_died(task, log) for task in (serving, heeding)]
                         return EXIT_FAILED if any(has_died) else code
         finally:
@@ -126,13 +128,14 @@ async def _take_over(
     *,
     stop: asyncio.Event,
     vitals: Vitals,
+    own: OwnListeners,
 ) -> int:
     """Serve once no other daemon has the database."""
     config = running.bound.config
     async with _daemon_lock(config, seams.database, seams.clock, log, stop=stop, vitals=vitals) as locked:
         if not locked:
             return EXIT_OK
-        with listening_socket(config, "callbacks") as listening:
+        with listening_socket(config, "callbacks") as listening, own.listening(listening):
             return await _serve(running, reloading, seams, log, stop=stop, listening=listening, vitals=vitals)
 
 

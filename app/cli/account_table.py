@@ -22,7 +22,8 @@ def account_table(name: str, account: Account, secret_files: Mapping[str, str] |
         del settings[key]
         settings[f"{key}_file"] = path
     parts = {"settings": settings, "limits": account.limits, "schedule": account.schedule}
-    head = f"[accounts.{name}]\nprovider = {_written(account.provider)}\nallow_private = true # it is on this machine\n"
+    permit = 'allow_private = ["127.0.0.1/32"] # it is on this machine'
+    head = f"[accounts.{name}]\nprovider = {_written(account.provider)}\n{permit}\n"
     tables = [_PART.format(name=name, part=part, lines=_lines(values)) for part, values in parts.items() if values]
     return head + "".join(tables)
 

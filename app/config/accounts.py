@@ -6,8 +6,9 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from app.config.base import Table
-from app.config.values import Count, FromOne, FromZero, Plain, Positive, Text, ZoneName
+from app.config.values import AllowPrivate, Count, FromOne, FromZero, Plain, Positive, Text, ZoneName
 from app.domain.bounds import USUAL
+from app.domain.networks import Private, private_of
 from app.recurrence import check_cron, check_templates
 
 
@@ -88,8 +89,10 @@ class AccountTable(Table):
     """``[accounts.NAME]``: one set of credentials on a provider, which is who checks the ``settings``."""
 
     provider: Text = Field(description="which kind of remote API it is; `tidewaiter providers list` names them")
-    allow_private: bool = Field(
-        default=False, description="whether the provider may stand on a private or loopback address"
+    allow_private: AllowPrivate = Field(
+        default=False,
+        description='private networks that may be reached, such as ["10.0.0.0/8", "127.0.0.1/32"]; true: every private '
+        "and loopback address, but none that is link-local or of a cloud's metadata",
     )
     clean: bool | None = Field(
         default=None,
@@ -109,6 +112,11 @@ class AccountTable(Table):
     schedule: ScheduleTable = Field(
         default=ScheduleTable(), description="what replaces the provider's own polling times and limits of patience"
     )
+
+    @property
+    def private_ok(self) -> Private:
+        """Which addresses outside the public internet may be reached."""
+        return private_of(self.allow_private)
 
 
 class RecurringTable(Table):

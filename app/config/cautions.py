@@ -11,6 +11,7 @@ from app.config.faults import Fault
 from app.config.origin import Source
 from app.config.show import Shown, effective
 from app.config.tables import Config
+from app.domain.networks import metadata_around
 from app.providers.spec.values import Setting
 from app.store.address import Address
 from app.store.filesystem import is_over_network, kind_of
@@ -99,6 +100,13 @@ def _is_plain(url: str | None) -> bool:
 
 def _private_addresses(config: Config) -> Iterator[Fault]:
     for name, account in config.accounts.items():
-        if account.allow_private:
-            reason = "lets this provider's answers lead into your network; leave it out where the provider is public"
+        if account.allow_private is True:
+            reason = (
+                "lets this provider's answers lead anywhere in your network; name the provider's networks instead, "
+                "or leave it out where the provider is public"
+            )
             yield config.fault_at("accounts", name, "allow_private", reason=reason)
+        for network in account.private_ok if isinstance(account.private_ok, tuple) else ():
+            if metadata_around(network) is not None:
+                reason = f"permits {network}, where a cloud gives this machine its credentials; take it out"
+                yield config.fault_at("accounts", name, "allow_private", reason=reason)

@@ -9,7 +9,9 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from app.config.base import Table
+from app.config.values import AllowPrivate
 from app.domain.job import TERMINAL, State
+from app.domain.networks import Private, private_of
 from app.domain.notification import NOTIFIABLE
 from app.domain.signing import PREFIX, keys_of
 
@@ -70,8 +72,9 @@ _Secret: TypeAlias = Annotated[
 class NotificationTable(Table):
     """``[notifications.NAME]``: a receiver that is told when jobs end, by webhooks that are signed."""
 
-    allow_private: bool = Field(
-        default=False, description="whether it may stand on a private address, or be reached without TLS"
+    allow_private: AllowPrivate = Field(
+        default=False,
+        description="private networks in which it may stand, then without TLS as well; written as for an account",
     )
     url: _Url = Field(
         description="where it is told; best in url_file where the address itself is secret",
@@ -98,13 +101,17 @@ class NotificationTable(Table):
                 "must be a whole https address without user name and fragment, such as https://ops.example.com/hook"
             )
         if parts.scheme == "http" and not (_is_loopback(parts.hostname or "") or info.data.get("allow_private")):
-            raise ValueError("is not encrypted; use https, or allow_private = true inside of your own network")
+            raise ValueError(
+                "is not encrypted; use https, or allow_private = true or its network inside of your own network"
+            )
         return url
 
     @property
-    def private_ok(self) -> bool:
-        """Whether the address may be a private one: who names this very machine by its loopback address means it."""
-        return self.allow_private or _is_loopback(urlsplit(self.url).hostname or "")
+    def private_ok(self) -> Private:
+        """Which private addresses it may have: an address of this very machine's loopback interface is meant."""
+        if _is_loopback(urlsplit(self.url).hostname or ""):
+            return True
+        return private_of(self.allow_private)
 
     @property
     def secrets(self) -> Iterator[str]:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
 from app.config.base import from_folder
+from app.domain.networks import network_of
 from app.store.address import Address
 
 _LARGEST_PORT: Final = 65_535
@@ -20,6 +21,10 @@ _SHORTEST_TOKEN: Final = 24
 _BEARER_TOKEN: Final = rf"[A-Za-z0-9._~+/-]{{{_SHORTEST_TOKEN},512}}=*"
 _LISTEN: Final = r"^(\[[^\[\]/@ ]+\]|[^:/@ ]+):[0-9]{1,5}$"
 _WEB_URL: Final = "^[Hh][Tt][Tt][Pp][Ss]?://[^?#@ ]+$"
+_SEPARATORS: Final = re.compile(r"[,\s]+")
+_TRUTH_VALUES: Final = {"true": True, "1": True, "yes": True, "on": True,
+                        "false": False, "0": False, "no": False, "off": False}  # fmt: skip
+_NETWORK: Final = r"^[0-9A-Fa-f:.]+/[0-9]{1,3}$"
 _DATABASE_URL: Final = r"^(sqlite:///|postgresql(\+psycopg)?://)"
 
 
@@ -31,6 +36,21 @@ def _no_truth_value(value: object) -> object:
 
 def _split_paths(value: object) -> object:
     return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
+
+
+def _allow_private(value: object) -> bool | tuple[str, ...]:
+    """``true``, ``false``, or networks; one text, as a variable of the environment is, may name several."""
+    match value:
+        case bool():
+            return value
+        case str() if value.strip().lower() in _TRUTH_VALUES:
+            return _TRUTH_VALUES[value.strip().lower()]
+        case str() if "." in value or ":" in value:
+            return tuple(str(network_of(one)) for one in _SEPARATORS.split(value) if one)
+        case list() | tuple() if all(isinstance(one, str) for one in value):
+            return tuple(str(network_of(str(one))) for one in value)
+        case _:
+            raise ValueError('must be true or false, or an array of networks in quotes, such as ["10.0.0.0/8"]')
 
 
 def named(what: str) -> Callable[[str], str]:
@@ -137,6 +157,19 @@ Count: TypeAlias = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1)]
 Plain: TypeAlias = Annotated[Any, AfterValidator(_plain)]
 ZoneName: TypeAlias = Annotated[str, AfterValidator(_zone_name)]
 
+AllowPrivate: TypeAlias = Annotated[
+    bool | tuple[str, ...],
+    BeforeValidator(_allow_private),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "boolean"},
+                {"type": "array", "items": {"type": "string", "pattern": _NETWORK}},
+                {"type": "string"},
+            ]
+        }
+    ),
+]
 AccountName: TypeAlias = Annotated[str, AfterValidator(named("an account")), WithJsonSchema({"pattern": f"^{_NAME}$"})]
 ScheduleName: TypeAlias = Annotated[str, AfterValidator(named("a schedule")), WithJsonSchema({"pattern": f"^{_NAME}$"})]
 NotificationName: TypeAlias = Annotated[

@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 from app.clock import Clock
 from app.doctor.endpoint import Endpoint, look_at_endpoint
 from app.doctor.finding import Notes, Verdict, failure, info, ok, warning
+from app.domain.networks import Private
 from app.domain.outcome import Refused, Retry, Throttled, Unauthorized
 from app.domain.wire import WireReply, WireRequest
 from app.providers.defaults import Trouble
@@ -34,7 +35,7 @@ class Examined:
 
     name: str
     base_url: str
-    private_ok: bool
+    private_ok: Private
     probe: Probe | None
     ask: Ask
     standing: bool = False

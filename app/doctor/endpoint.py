@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from app.clock import Clock
 from app.doctor.finding import Notes, Status, Verdict, failure, ok, warning
-from app.transport.guard import blocked_kind
+from app.domain.networks import Private
+from app.transport.guard import Guard
 
 _DAY_S: Final = 86_400.0
 _FEW_DAYS: Final = 14
@@ -47,7 +48,7 @@ class Endpoint:
 
 
 async def look_at_endpoint(
-    notes: Notes, endpoint: Endpoint, clock: Clock, *, private_ok: bool, key: str, permit: str = ""
+    notes: Notes, endpoint: Endpoint, clock: Clock, *, private_ok: Private, key: str, permit: str = ""
 ) -> bool:
     """Note whether an endpoint can be reached, and whether it can be trusted; gives back whether it can.
 
@@ -55,7 +56,7 @@ async def look_at_endpoint(
         notes: take what is found.
         endpoint: what is looked at.
         clock: by which certificates run out.
-        private_ok: whether it may stand on an address that is not of the public internet.
+        private_ok: which addresses that are not of the public internet it may have.
         key: of the configuration, where the address stands.
         permit: what permits a private address, where something does.
     """
@@ -66,7 +67,7 @@ async def look_at_endpoint(
 
 
 async def look_at_name(
-    notes: Notes, endpoint: Endpoint, *, private_ok: bool, key: str, permit: str = ""
+    notes: Notes, endpoint: Endpoint, *, private_ok: Private, key: str, permit: str = ""
 ) -> Sequence[str]:
     """Note whether a name leads to addresses that may be reached; gives them back, or none. Arguments as above."""
     try:
@@ -87,14 +88,19 @@ async def resolve(endpoint: Endpoint) -> list[str]:
     return list(dict.fromkeys(str(one[4][0]) for one in found))
 
 
-def addresses_verdict(host: str, addresses: Sequence[str], *, private_ok: bool, permit: str) -> Verdict:
+def addresses_verdict(host: str, addresses: Sequence[str], *, private_ok: Private, permit: str) -> Verdict:
     """Of a host's addresses, whether each may be reached."""
-    blocked = next(((one, kind) for one in addresses if (kind := blocked_kind(one)) is not None), None)
-    if blocked is None or private_ok:
+    guard = Guard(private_ok)
+    refused = next((told for one in addresses if (told := guard.refusal(one, 0)) is not None), None)
+    if refused is None:
         return ok(f"{host} has the address {', '.join(addresses)}")
-    address, kind = blocked
-    mend = f"{permit}, if it is meant to be there" if permit else "see that DNS gives its public address"
-    return failure(f"{host} has the address {address}, {kind}, to which nothing is sent", mend)
+    if not permit or refused.permit is None:
+        mend = "see that DNS gives its public address"
+    elif not private_ok and refused.permit == "allow_private = true":
+        mend = f"{permit}, if it is meant to be there"
+    else:
+        mend = "name its network in allow_private, if it is meant to be there"
+    return failure(f"{host} has the address {refused.address}, {refused.kind}, to which nothing is sent", mend)
 
 
 async def _connected(endpoint: Endpoint, addresses: Sequence[str], clock: Clock, key: str) -> Verdict:

@@ -95,7 +95,8 @@ class WireReply:
 
     ``headers`` is looked up with lower-case names (a case-insensitive mapping, or a plain one with lower-case keys).
     ``truncated`` says that the body was longer than the buffer limit and only its beginning is here. ``phrase`` is the
-    reason phrase of the status line, where the server sent one.
+    reason phrase of the status line, where the server sent one. ``foreign`` says that another host than the provider
+    answered, or chose the address that did: such a reply says nothing of the account.
     """
 
     status: int
@@ -104,6 +105,7 @@ class WireReply:
     url: str = ""
     truncated: bool = False
     phrase: str = ""
+    foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,17 +86,17 @@ def provider_trouble(status: int, reason: str, wait_s: float | None) -> Trouble:
     return host_trouble(status, reason, wait_s)
 
 
-def said_by_host(told: T, origin: str) -> T | Retry:
-    """An outcome of a step that may be repeated, as it is where another host than the provider's own has replied.
+def said_by_host(told: T, host: str | None) -> T | Retry:
+    """An outcome of a step that may be repeated, as it is where another host has replied, or has chosen who does.
 
     Such a host cannot close or pause the account, and does not know whether the remote job is there.
 
     Args:
-        told: what the reply would mean if it came from the provider.
-        origin: the host's.
+        told: what the reply would mean if it were the provider's own word.
+        host: the host's origin; ``None`` where the provider itself replied at an address that another host chose.
     """
     if isinstance(told, Throttled):
-        return Retry(told.reason, told.retry_after_s, host=origin)
+        return Retry(told.reason, told.retry_after_s, host=host)
     return Retry(told.reason) if isinstance(told, Unauthorized | Gone) else told
 
 

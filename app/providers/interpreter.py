@@ -55,8 +55,8 @@ from app.providers.heads import head_of
 from app.providers.messages import Messages
 from app.providers.operation import Choice, Ending, Poll, Steps, Submit
 from app.providers.pages import PageReader
-from app.providers.reading import Reading
-from app.providers.replies import ended, file_reply, host_of, said, trouble_of
+from app.providers.reading import Reading, host_of
+from app.providers.replies import ended, file_reply, said, trouble_of
 from app.providers.results import Results, TooMany
 from app.providers.rules import READY, Rules, Verdict
 from app.providers.sharing import Sharing

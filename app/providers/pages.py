@@ -14,14 +14,14 @@ from app.providers.extract import as_text, as_url, compile_pick
 from app.providers.headers import retry_after
 from app.providers.jmes import Search, compile_expression, is_true
 from app.providers.messages import Messages
-from app.providers.reading import Reading
+from app.providers.reading import Reading, host_of, is_own
 from app.providers.requests import Build, compile_request
 from app.providers.rules import Rules
 from app.providers.sniff import is_html
 from app.providers.spec.steps import PagesByParams, PageSpec
 from app.providers.storage_errors import storage_trouble
 from app.providers.template import PAGE_COUNTERS, refers_to
-from app.providers.urls import origin_of, url_fault
+from app.providers.urls import url_fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,12 +248,12 @@ class PageReader:
         reading = Reading(reply, self.bounds.most_values)
         verdict = self.paged.rules.judge(reading)
         reason, wait_s = self.messages.reason(reading), retry_after(reading.headers, now)
-        own = not reply.url or origin_of(reply.url) == self.origin
+        own = is_own(reply, self.origin)
         if verdict is not None and verdict.effect == "empty":
             return Listed((), None)
         if verdict is not None and verdict.effect is not None:
             said = FILE_ENDS[verdict.effect](verdict.tell(reason), wait_s)
-            return said if own else said_by_host(said, origin_of(reply.url))
+            return said if own else said_by_host(said, host_of(reply, self.origin))
         if self.csv and (reading.status == 206 or missing_file(reading.status, wait_s) is not None):
             # Of JSON the body decides; no bytes of CSV would be a page without records, and the last one.
             return Retry(f"HTTP {reading.status}, and no whole page of the list", wait_s)

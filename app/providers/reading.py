@@ -10,6 +10,7 @@ from app.domain.bounds import USUAL
 from app.domain.jsonvalue import Json
 from app.domain.wire import WireReply
 from app.log.redact import Redactor
+from app.providers.urls import origin_of
 
 EXCERPT_LENGTH = 200
 LONGEST_QUOTE = 8192
@@ -55,6 +56,7 @@ class Reading:
         "_most_values",
         "_parsed",
         "body",
+        "foreign",
         "headers",
         "malformed",
         "phrase",
@@ -71,6 +73,7 @@ class Reading:
         self.url = reply.url
         self.phrase = reply.phrase
         self.truncated = reply.truncated
+        self.foreign = reply.foreign
         self.malformed = False
         """Whether JSON was asked for and the body was none (or only the beginning of some)."""
         self.why: str | None = None
@@ -109,6 +112,17 @@ class Reading:
     def text(self) -> str:
         """The beginning of the body as text; what is not UTF-8 is replaced."""
         return self.body[:LONGEST_TEXT].decode("utf-8", "replace")
+
+
+def is_own(reply: WireReply | Reading, own: str) -> bool:
+    """Whether a reply is the provider's own word; ``own`` is its origin, and no other host chose the address."""
+    return not reply.foreign and host_of(reply, own) is None
+
+
+def host_of(reply: WireReply | Reading, own: str) -> str | None:
+    """The origin of the host that has replied in the place of ``own``; ``None`` where it was the provider itself."""
+    origin = origin_of(reply.url) if reply.url else own
+    return None if origin == own else origin
 
 
 def plain(text: str) -> str:

@@ -22,7 +22,7 @@ from app.providers.effects import ENDING_ENDS
 from app.providers.headers import retry_after
 from app.providers.messages import Messages
 from app.providers.operation import Ending
-from app.providers.reading import Reading
+from app.providers.reading import Reading, host_of, is_own
 from app.providers.rules import Rules
 from app.providers.storage_errors import storage_trouble
 from app.providers.urls import origin_of
@@ -30,22 +30,15 @@ from app.providers.urls import origin_of
 T = TypeVar("T")
 
 
-def host_of(reply: WireReply | Reading, own: str) -> str | None:
-    """The origin of the host that has replied in the place of ``own``; ``None`` where it was the provider itself."""
-    origin = origin_of(reply.url) if reply.url else own
-    return None if origin == own else origin
-
-
 def said(told: T, reply: WireReply, own: str) -> T | Retry:
     """What a reply means, by who has sent it; for a step that may be repeated."""
-    host = host_of(reply, own)
-    return told if host is None else said_by_host(told, host)
+    return told if is_own(reply, own) else said_by_host(told, host_of(reply, own))
 
 
 def trouble_of(reading: Reading, messages: Messages, *, own: str, now: float) -> Trouble:
     """What a reply means, by its status, that is no answer to a step that may be repeated."""
     wait_s, reason = retry_after(reading.headers, now), messages.reason(reading)
-    if host_of(reading, own) is None:
+    if is_own(reading, own):
         return provider_trouble(reading.status, reason, wait_s)
     stored = storage_trouble(reading, reason, wait_s, own=False)
     told = stored or file_trouble(reading.status, reason, wait_s, own=False, proved=False, named=True)
@@ -80,16 +73,19 @@ def file_reply(
         now: epoch seconds.
     """
     origin = origin_of(reading.url or link.url)
-    is_own, wait_s, reason = origin == own, retry_after(reading.headers, now), messages.reason(reading)
+    # Closed as a host of files, the provider's own origin would be closed to links that the provider named itself.
+    host = None if origin == own else origin
+    is_word = host is None and not reading.foreign
+    wait_s, reason = retry_after(reading.headers, now), messages.reason(reading)
     verdict = None if rules is None else rules.judge(reading)
     if verdict is not None and verdict.effect is not None:
         told = FILE_ENDS[verdict.effect](verdict.tell(reason), wait_s)
-        return told if is_own else said_by_host(told, origin)
-    stored = storage_trouble(reading, reason, wait_s, own=is_own)
+        return told if is_word else said_by_host(told, host)
+    stored = storage_trouble(reading, reason, wait_s, own=is_word)
     if stored is not None:
         return stored
     if is_success(reading.status):
         return missing_file(reading.status, wait_s)
-    if not is_own and reading.status in BUSY:
-        return Retry(reason, wait_s, host=origin)
-    return file_trouble(reading.status, reason, wait_s, own=is_own, proved=is_own and link.send_auth, named=named)
+    if not is_word and reading.status in BUSY:
+        return Retry(reason, wait_s, host=host)
+    return file_trouble(reading.status, reason, wait_s, own=is_word, proved=is_word and link.send_auth, named=named)

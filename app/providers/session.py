@@ -98,12 +98,12 @@ class Session:
         return self._place(token.value)
 
     def says_renew(self, reply: WireReply) -> bool:
-        """Whether a reply of the provider's own origin says that the token is not good (any more)."""
+        """Whether a reply of the provider's own origin, to a request with it, says that the token is not good."""
         return self.renewal_in(reply) is not None
 
     def renewal_in(self, reply: WireReply) -> str | None:
         """The key of the condition in the spec by which a reply says so; ``None`` where it does not."""
-        if origin_of(reply.url) != self._origin:
+        if reply.foreign or origin_of(reply.url) != self._origin:
             return None
         reading = Reading(reply)
         return next((key for key, holds in self._spent if holds(reading)), None)

@@ -9,7 +9,6 @@ import io
 import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from functools import lru_cache
 from types import TracebackType
@@ -25,16 +24,20 @@ from aiohttp import (
     StreamReader,
     TCPConnector,
 )
+from aiohttp.abc import AbstractResolver
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from app import __version__
 from app.domain.address import AddressError, request_target, sendable_authority
 from app.domain.codings import can_be_undone, content_codings
+from app.domain.networks import Private
 from app.domain.wire import WireRequest
 from app.transport.errors import BrokenBodyError, NotSentError
 from app.transport.failures import LONGEST_FIELD, MOST_FIELDS, OUTSIDE_ERRORS, before_reply, in_body, place_of
-from app.transport.guard import GuardedResolver, guarded_socket
+from app.transport.guard import Guard, GuardedResolver
+from app.transport.own import OwnListeners
+from app.transport.pools import Pool, Pools
 from app.transport.unpack import ACCEPTED, BombError, UnpackError, unpacking_of
 from app.transport.wire import OnSend, Timeouts
 
@@ -53,57 +56,59 @@ _ON_SEND: Final[ContextVar[OnSend | None]] = ContextVar("on_send", default=None)
 class AiohttpWire:
     """The wire to the real network; enter it inside the running event loop, leave it to close every connection.
 
-    There is one pool of connections for each answer to "are private addresses allowed", so that neither a kept-alive
-    connection nor a cached lookup of a permitted account ever serves another. A request that asks for a fresh
-    connection goes through a pool that keeps none. How many connections are open at a time is for the floors above to
-    bound. Certificates are verified against the system's authorities (OpenSSL's ``SSL_CERT_FILE`` is heeded).
+    There is one pool of connections for each set of permitted networks, so that neither a kept-alive connection nor a
+    cached lookup of a permitted account ever serves another. A request that asks for a fresh connection goes through a
+    pool that keeps none. How many connections are open at a time is for the floors above to bound. Certificates are
+    verified against the system's authorities (OpenSSL's ``SSL_CERT_FILE`` is heeded).
+
+    Args:
+        own: the daemon's own listeners, which no request reaches.
+        resolver: looks up names, in place of the system's.
     """
 
-    def __init__(self) -> None:
-        self._sessions: dict[tuple[bool, bool], ClientSession] = {}
-        self._stack = AsyncExitStack()
+    def __init__(self, own: OwnListeners | None = None, resolver: AbstractResolver | None = None) -> None:
+        self._own = own or OwnListeners()
+        self._resolver = resolver
+        self._pools = Pools(self._session)
 
     async def __aenter__(self) -> Self:
-        trust = ssl.create_default_context()
-        trust.minimum_version = ssl.TLSVersion.TLSv1_2
-        for private_ok in (False, True):
-            for fresh in (False, True):
-                session = ClientSession(
-                    connector=_connector(private_ok=private_ok, fresh=fresh, trust=trust),
-                    cookie_jar=DummyCookieJar(),
-                    headers={"User-Agent": f"tidewaiter/{__version__}", "Accept-Encoding": ACCEPTED},
-                    max_line_size=LONGEST_FIELD,
-                    max_field_size=LONGEST_FIELD,
-                    max_headers=MOST_FIELDS,
-                    read_bufsize=_READ_BUFFER,
-                    auto_decompress=False,
-                    middlewares=(_send_once,),
-                    request_class=_Request,
-                    trust_env=False,
-                )
-                self._sessions[private_ok, fresh] = await self._stack.enter_async_context(session)
+        self._trust = ssl.create_default_context()
+        self._trust.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._names = self._resolver or ThreadedResolver()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._sessions.clear()
-        await self._stack.aclose()
+        await self._pools.close()
 
-    def open(self, request: WireRequest, *, private_ok: bool, timeouts: Timeouts, stream: bool) -> "_Exchange":
+    def open(self, request: WireRequest, *, private_ok: Private, timeouts: Timeouts, stream: bool) -> "_Exchange":
         """See :class:`app.transport.wire.Wire`."""
-        return _Exchange(self._sessions[private_ok, request.fresh], request, timeouts, stream)
+        return _Exchange(self._pools, private_ok, request, timeouts, stream)
 
-
-def _connector(*, private_ok: bool, fresh: bool, trust: ssl.SSLContext) -> TCPConnector:
-    return TCPConnector(
-        ssl=trust,
-        resolver=ThreadedResolver() if private_ok else GuardedResolver(),
-        socket_factory=None if private_ok else guarded_socket,
-        limit=0,
-        force_close=fresh,
-        keepalive_timeout=None if fresh else _IDLE_S,
-    )
+    def _session(self, private_ok: Private, fresh: bool) -> ClientSession:
+        guard = Guard(private_ok, self._own)
+        connector = TCPConnector(
+            ssl=self._trust,
+            resolver=GuardedResolver(self._names, guard),
+            socket_factory=guard.socket,
+            limit=0,
+            force_close=fresh,
+            keepalive_timeout=None if fresh else _IDLE_S,
+        )
+        return ClientSession(
+            connector=connector,
+            cookie_jar=DummyCookieJar(),
+            headers={"User-Agent": f"tidewaiter/{__version__}", "Accept-Encoding": ACCEPTED},
+            max_line_size=LONGEST_FIELD,
+            max_field_size=LONGEST_FIELD,
+            max_headers=MOST_FIELDS,
+            read_bufsize=_READ_BUFFER,
+            auto_decompress=False,
+            middlewares=(_send_once,),
+            request_class=_Request,
+            trust_env=False,
+        )
 
 
 async def _send_once(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
@@ -140,9 +145,11 @@ class _Exchange:
 
     __slots__ = (
         "_on_send",
+        "_pool",
+        "_pools",
+        "_private_ok",
         "_request",
         "_response",
-        "_session",
         "_stream",
         "_timeouts",
         "headers",
@@ -151,8 +158,11 @@ class _Exchange:
         "url",
     )
 
-    def __init__(self, session: ClientSession, request: WireRequest, timeouts: Timeouts, stream: bool) -> None:
-        self._session = session
+    def __init__(
+        self, pools: Pools, private_ok: Private, request: WireRequest, timeouts: Timeouts, stream: bool
+    ) -> None:
+        self._pools = pools
+        self._private_ok = private_ok
         self._request = request
         self._timeouts = timeouts
         self._stream = stream
@@ -164,14 +174,18 @@ class _Exchange:
         self._on_send = on_send
 
     async def __aenter__(self) -> Self:
+        pool = self._pool = await self._pools.borrow(self._private_ok, fresh=self._request.fresh)
         try:
             if self._stream:
                 async with asyncio.timeout(self._timeouts.overall_s):
-                    response = await self._send()
+                    response = await self._send(pool)
             else:
-                response = await self._send()
-        except OUTSIDE_ERRORS as error:
-            raise before_reply(error, place_of(self.url)) from None
+                response = await self._send(pool)
+        except BaseException as error:
+            pool.users -= 1
+            if isinstance(error, OUTSIDE_ERRORS):
+                raise before_reply(error, place_of(self.url)) from None
+            raise
         self._response = response
         self.status: int = response.status
         self.phrase: str = response.reason or ""
@@ -182,11 +196,14 @@ class _Exchange:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # A body that was not read to its end takes its connection with it.
-        self._response.release()
-        if self._request.body is not None:
-            await self._response.wait_for_close()
+        try:
+            self._response.release()
+            if self._request.body is not None:
+                await self._response.wait_for_close()
+        finally:
+            self._pool.users -= 1
 
-    async def _send(self) -> ClientResponse:
+    async def _send(self, pool: Pool) -> ClientResponse:
         request = self._request
         headers = request.headers
         if self._stream:
@@ -196,7 +213,7 @@ class _Exchange:
             skipped = ("Content-Type",)
         token = _ON_SEND.set(self._on_send)
         try:
-            return await self._session.request(
+            return await pool.session.request(
                 request.method,
                 _address(request.url),
                 headers=headers,

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from urllib.parse import quote
 
 from app.clock import Clock, SystemClock
+from app.domain.networks import Private
 from app.domain.wire import Credentials, WireReply, WireRequest
 from app.transport.beginning import BegunReply, beginning_of
 from app.transport.budget import Budget, Permit
@@ -41,7 +42,8 @@ def anywhere(_url: str) -> None:
 class StreamReply:
     """A reply whose headers are here and whose body is still to be read, once.
 
-    ``url`` is where the last redirect led, without credentials. ``own`` says whether that is the provider's origin.
+    ``url`` is where the last redirect led, without credentials. ``own`` says whether that is the provider's origin, at
+    an address that no other host chose.
     """
 
     status: int
@@ -83,7 +85,7 @@ class Begun:
     def whole(cls, reply: WireReply) -> "Begun":
         """A reply that was read as far as it ever will be."""
         body = _ReadReply(reply.status, reply.headers, reply.url, reply.phrase, reply.body, reply.truncated)
-        return cls(reply, StreamReply(reply.status, reply.headers, reply.url, True, body))
+        return cls(reply, StreamReply(reply.status, reply.headers, reply.url, not reply.foreign, body))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,20 +110,20 @@ class AccountClient:
     """Exchanges of one account with its provider, and downloads from wherever the provider sends it.
 
     GET and HEAD follow at most five redirects, never from https to http; of any other method a redirect is the reply.
-    Credentials are added on each hop to the provider's origin and on no other; there, of the request's own headers
-    too only the harmless ones go. Every hop to the provider's origin takes a permit of the budget, others do not.
+    Credentials are added on each hop to the provider's origin, until the chain has left it: what comes back was sent
+    there by another host. Any other hop takes only harmless headers. Every hop to the provider's origin takes a permit.
 
-    Cookies live as long as one chain of redirects; those that a login sets, as long as its credentials are used.
+    Cookies live until the chain ends or leaves the origin; those of a login, as long as its credentials are used.
 
     Args:
         wire: carries one hop.
         origin: the provider's scheme, host and port.
         credentials: what proves the account; see :meth:`use`.
         budget: of this account.
-        private_ok: whether addresses outside the public internet may be reached.
+        private_ok: which addresses outside the public internet may be reached.
         body_limit: the most bytes of a reply that are buffered.
         timeouts: of each hop.
-        on_reply: told of the status and headers of every reply of the provider's own origin.
+        on_reply: called with status and headers of each reply of the provider's origin, where no other host led there.
         may_send: asked before every request of whatever kind, to whatever host: ``False`` where the account may be
             another daemon's by now, and then ``LeaseOverError`` is raised and nothing is sent.
         clock: tells when cookies end.
@@ -134,7 +136,7 @@ class AccountClient:
         origin: str,
         credentials: Credentials,
         budget: Budget,
-        private_ok: bool,
+        private_ok: Private,
         body_limit: int,
         timeouts: Timeouts,
         on_reply: OnReply = _ignore,
@@ -181,7 +183,7 @@ class AccountClient:
         hops = _Hops(self, request, permit, send_auth=True, stream=False, on_send=on_send)
         async with hops as raw:
             body, truncated = await raw.read(self._body_limit)
-        return WireReply(raw.status, raw.headers, body, hops.url, truncated, raw.phrase)
+        return WireReply(raw.status, raw.headers, body, hops.url, truncated, raw.phrase, foreign=not hops.own)
 
     @asynccontextmanager
     async def begin(
@@ -199,7 +201,7 @@ class AccountClient:
                     first, body, truncated = await beginning_of(raw, chunks, self._body_limit)
             except TimeoutError:
                 raise BrokenBodyError("The reply did not come within the time allowed.") from None
-            reply = WireReply(raw.status, raw.headers, body, hops.url, truncated, raw.phrase)
+            reply = WireReply(raw.status, raw.headers, body, hops.url, truncated, raw.phrase, foreign=not hops.own)
             rest = BegunReply(raw.status, raw.headers, hops.url, raw.phrase, first, chunks)
             yield Begun(reply, StreamReply(raw.status, raw.headers, hops.url, hops.own, rest))
 
@@ -269,7 +271,7 @@ class AccountClient:
             yield StreamReply(raw.status, raw.headers, hops.url, hops.own, raw)
 
     def _dress(self, request: WireRequest, *, own: bool, send_auth: bool, cookies: Cookies) -> WireRequest:
-        """``request`` as it goes out: with credentials to the provider, stripped to the harmless to anybody else.
+        """``request`` as it goes out: with credentials to the provider (``own``), else stripped to what is harmless.
 
         Cookies go to the origin that set them, whichever that is.
         """
@@ -277,7 +279,7 @@ class AccountClient:
 
     def _proved(self, request: WireRequest, *, own: bool, send_auth: bool) -> WireRequest:
         if not own:
-            if self._carries_pairs(request.url):
+            if not self.owns(request.url) and self._carries_pairs(request.url):
                 raise RedirectRefusedError(
                     "An address of another origin carries the account's credentials in its query."
                 )
@@ -319,7 +321,7 @@ def _with_cookies(request: WireRequest, cookies: Cookies) -> WireRequest:
 
 
 class _Hops:
-    """A request and the redirects that it leads to: entering gives the last reply."""
+    """A request and its redirects: entering gives the last reply. ``own``: every hop went to the provider's origin."""
 
     __slots__ = (
         "_client", "_cookies", "_may_ask", "_on_send", "_opened", "_permit", "_request", "_send_auth", "_stream",
@@ -368,8 +370,10 @@ class _Hops:
 
     async def _ask(self) -> RawReply:
         client = self._client
-        self.own = client._origin.covers(self.url)
-        if not self.own:
+        to_provider = client._origin.covers(self.url)
+        if self.own and not to_provider:
+            self.own, self._cookies = False, Cookies(client._clock)  # another host chooses what follows
+        if not to_provider:
             self._may_ask(self.url)
         elif self._permit is None:
             self._permit = await client._budget.admit()
@@ -378,7 +382,7 @@ class _Hops:
         try:
             raw = await self._opened.__aenter__()
         finally:
-            if self.own and self._permit is not None:
+            if to_provider and self._permit is not None:
                 self._permit.done()
                 self._permit = None
         self._cookies.take(self.url, raw.headers)

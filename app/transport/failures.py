@@ -76,9 +76,7 @@ def _unconnected(error: aiohttp.ClientConnectorError, place: str) -> NotSentErro
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
             return TlsError(f"No safe connection to {place}: {_tls_reason(error)}.")
         case aiohttp.ClientConnectorError(os_error=AddressRefusedError() as refused):
-            return BlockedAddressError(
-                f"Refused to connect to {place}: {refused.address} is {refused.kind}; allow_private = true permits it."
-            )
+            return BlockedAddressError(f"Refused to connect to {place}: {refused.refusal}.")
         case aiohttp.ClientConnectorDNSError():
             return NotSentError(f"The name of {place} could not be resolved: {_words(error.os_error)}.")
         case _:

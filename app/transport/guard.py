@@ -1,18 +1,25 @@
-"""The guard at the socket: no packet leaves for an address that is not on the public internet.
+"""The guard at the socket: no packet leaves for an address that is neither on the public internet nor permitted.
 
 It stands in two places, because aiohttp asks a resolver only for names. :class:`GuardedResolver` refuses a name of
-which any address is blocked, before the first of them is tried. :func:`guarded_socket` makes the socket of every
-single attempt and sees the address that it will connect to, so IP literals, a cached lookup, or whatever else finds a
-way around the resolver end there. What is not a plain numeric address is refused too: asyncio would look it up again.
+which any address is refused, before the first of them is tried. :meth:`Guard.socket` makes the socket of every single
+attempt and sees the address that it will connect to, so IP literals, a cached lookup, or whatever else finds a way
+around the resolver end there. What is not a plain numeric address is refused too: asyncio would look it up again.
+
+An IPv6 address that stands for an IPv4 address is judged by that one, whoever translates it on the way.
 """
 
 import errno
 import socket
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final, TypeAlias
 
 from aiohttp import AddrInfoType
-from aiohttp.abc import ResolveResult
-from aiohttp.resolver import ThreadedResolver
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from app.domain.networks import Private, is_permitted, metadata_around
+from app.transport.own import OwnListeners
 
 # https://www.iana.org/assignments/iana-ipv4-special-registry
 _BLOCKED_V4 = tuple(
@@ -43,7 +50,6 @@ _BLOCKED_V6 = tuple(
     for network, kind in (
         ("2001::/23", "a reserved address"),
         ("2001:db8::/32", "an address for documentation"),
-        ("2002::/16", "an address of 6to4"),
         ("3fff::/20", "an address for documentation"),
         ("::/128", "an address of this host"),
         ("::1/128", "a loopback address"),
@@ -52,7 +58,14 @@ _BLOCKED_V6 = tuple(
         ("ff00::/8", "a multicast address"),
     )
 )
-_NAT64 = IPv6Network("64:ff9b::/96")
+_MAPPED: Final = IPv6Network("::ffff:0:0/96")  # RFC 4291, section 2.5.5.2
+_COMPATIBLE: Final = IPv6Network("::/96")  # RFC 4291, section 2.5.5.1
+_NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052, section 2.1
+_LOCAL_NAT64: Final = IPv6Network("64:ff9b:1::/48")  # RFC 8215
+_6TO4: Final = IPv6Network("2002::/16")  # RFC 3056
+_TEREDO: Final = IPv6Network("2001::/32")  # RFC 4380, section 4
+_OF_NO_HOST: Final = IPv4Network("0.0.0.0/8")
+_Address: TypeAlias = IPv4Address | IPv6Address
 
 
 class AddressRefusedError(OSError):
@@ -62,59 +75,134 @@ class AddressRefusedError(OSError):
     addresses at a time.
     """
 
-    def __init__(self, address: str, kind: str) -> None:
-        super().__init__(errno.EACCES, f"{address} is {kind}")
-        self.address = address
-        self.kind = kind
+    def __init__(self, refusal: "Refusal") -> None:
+        super().__init__(errno.EACCES, f"{refusal.address} is {refusal.kind}")
+        self.refusal = refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an address is not reached: ``kind`` says what it is, ``permit`` what would permit it, as in a file."""
+
+    address: str
+    kind: str
+    permit: str | None
+
+    def __str__(self) -> str:
+        permitted = "no setting permits it" if self.permit is None else f"{self.permit} permits it"
+        return f"{self.address} is {self.kind}; {permitted}"
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Decides which addresses may be reached.
+
+    ``private_ok`` says which addresses outside the public internet are. ``own`` are the daemon's listeners, which are
+    never reached.
+    """
+
+    private_ok: Private = False
+    own: OwnListeners = field(default_factory=OwnListeners)
+
+    def refusal(self, address: str, port: int) -> Refusal | None:
+        """Why an address, as it stands in a socket's address, is not reached; ``None`` where it may be."""
+        if "%" in address:
+            return Refusal(address, "an address of one link", None)
+        try:
+            parsed = ip_address(address)
+        except ValueError:
+            return Refusal(address, "not a numeric address", None)
+        return next((told for one in _meant_by(parsed) if (told := self._of_one(address, one, port))), None)
+
+    def _of_one(self, address: str, meant: _Address, port: int) -> Refusal | None:
+        if self.own.has(meant, port):
+            return Refusal(address, "a listener of this daemon", None)
+        kind = _kind_of(meant)
+        if kind is None:
+            return None
+        network = ip_network(meant)
+        is_metadata = metadata_around(network) is not None
+        if is_permitted(network, self.private_ok):
+            return None
+        return Refusal(address, kind, f'allow_private = ["{network}"]' if is_metadata else "allow_private = true")
+
+    def check(self, address: str, port: int) -> None:
+        """Raise ``AddressRefusedError`` where an address is not reached."""
+        refusal = self.refusal(address, port)
+        if refusal is not None:
+            raise AddressRefusedError(refusal)
+
+    def socket(self, addr_info: AddrInfoType) -> socket.socket:
+        """The socket of one attempt to connect, made only when its address may be reached."""
+        family, kind, protocol, _, address = addr_info
+        host = str(address[0])
+        # The last part of an IPv6 socket's address is its zone.
+        self.check(f"{host}%{address[3]}" if len(address) > 3 and address[3] else host, int(address[1]))
+        return socket.socket(family, kind, protocol)
+
+
+class GuardedResolver(AbstractResolver):
+    """Another resolver, refusing a name of which any address is refused.
+
+    Args:
+        resolver: is asked; it stays open.
+        guard: decides.
+    """
+
+    def __init__(self, resolver: AbstractResolver, guard: Guard) -> None:
+        self._resolver = resolver
+        self._guard = guard
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """As the other resolver does, and raises ``AddressRefusedError``."""
+        results = await self._resolver.resolve(host, port, family)
+        for result in results:
+            self._guard.check(result["host"], port)
+        return results
+
+    async def close(self) -> None:
+        """Do nothing: others use the resolver too."""
 
 
 def blocked_kind(address: str) -> str | None:
     """What makes a numeric address one that is not reached without permission; ``None`` where it is public."""
-    if "%" in address:
-        return "an address of one link"
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return "not a numeric address"
-    return _kind_v4(parsed) if isinstance(parsed, IPv4Address) else _kind_v6(parsed)
+    refusal = Guard().refusal(address, 0)
+    return None if refusal is None else refusal.kind
 
 
-def _kind_v4(address: IPv4Address) -> str | None:
-    return next((kind for network, kind in _BLOCKED_V4 if address in network), None)
-
-
-def _kind_v6(address: IPv6Address) -> str | None:
-    if address.ipv4_mapped is not None:
-        return _kind_v4(address.ipv4_mapped)
-    if address in _NAT64:
-        return _kind_v4(IPv4Address(int(address) & 0xFFFFFFFF))
+def _kind_of(address: _Address) -> str | None:
+    """What an address is that is not public; ``None`` for one that is."""
+    if isinstance(address, IPv4Address):
+        return next((kind for network, kind in _BLOCKED_V4 if address in network), None)
     for network, kind in _BLOCKED_V6:
         if address in network:
             return kind
     return None if address in _PUBLIC_V6 else "a reserved address"
 
 
-def _check(address: str) -> None:
-    kind = blocked_kind(address)
-    if kind is not None:
-        raise AddressRefusedError(address, kind)
+def _meant_by(address: _Address) -> tuple[_Address, ...]:
+    """The IPv4 addresses that an IPv6 address stands for, all of which must be permitted; else the address itself."""
+    if isinstance(address, IPv4Address):
+        return (address,)
+    bits = int(address)
+    low = IPv4Address(bits & 0xFFFFFFFF)
+    if address in _MAPPED or address in _NAT64 or (address in _COMPATIBLE and bits > 1):
+        return (low,)
+    if address in _6TO4:
+        return (IPv4Address(bits >> 80 & 0xFFFFFFFF),)
+    if address in _TEREDO:
+        return (IPv4Address(bits >> 64 & 0xFFFFFFFF), IPv4Address(int(low) ^ 0xFFFFFFFF))
+    if address in _LOCAL_NAT64:
+        read = (low, *_inside_shorter(bits))
+        # An operator's prefix has any length from 48 to 96 bits, so zeros are most likely its padding.
+        return tuple(one for one in read if one not in _OF_NO_HOST) or (low,)
+    return (address,)
 
 
-class GuardedResolver(ThreadedResolver):
-    """The system's resolver, refusing a name of which any address is blocked."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """As the base class does, and raises ``AddressRefusedError``."""
-        results = await super().resolve(host, port, family)
-        for result in results:
-            _check(result["host"])
-        return results
-
-
-def guarded_socket(addr_info: AddrInfoType) -> socket.socket:
-    """The socket of one attempt to connect, made only when its address is public."""
-    family, kind, protocol, _, address = addr_info
-    _check(str(address[0]))
-    return socket.socket(family, kind, protocol)
+def _inside_shorter(bits: int) -> Iterator[IPv4Address]:
+    """The IPv4 address behind a prefix of 48, 56 and 64 bits; bits 64 to 71 are left out (RFC 6052, section 2.2)."""
+    without = (bits >> 64 << 56) | (bits & (1 << 56) - 1)  # 120 bits
+    for prefix in (48, 56, 64):
+        yield IPv4Address(without >> (120 - prefix - 32) & 0xFFFFFFFF)

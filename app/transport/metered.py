@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Final
 
 from app.clock import Clock
+from app.domain.networks import Private
 from app.domain.wire import WireRequest
 from app.metrics.tallies import RequestTally
 from app.transport.errors import LostReplyError, NotSentError
@@ -31,7 +32,7 @@ class MeteredWire:
         self._clock = clock
 
     def open(
-        self, request: WireRequest, *, private_ok: bool, timeouts: Timeouts, stream: bool
+        self, request: WireRequest, *, private_ok: Private, timeouts: Timeouts, stream: bool
     ) -> AbstractAsyncContextManager[RawReply]:
         """Send ``request``; see :meth:`app.transport.wire.Wire.open`."""
         opened = self._wire.open(request, private_ok=private_ok, timeouts=timeouts, stream=stream)

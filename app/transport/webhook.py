@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from app.clock import Clock
+from app.domain.networks import Private
 from app.domain.signing import signed_headers
 from app.domain.wire import WireRequest
 from app.transport.errors import BrokenBodyError
@@ -20,13 +21,13 @@ _MOST_READ: Final = 4096
 class Endpoint:
     """Where notifications go: an absolute URL, percent-encoded, and the keys that sign them.
 
-    ``private_ok`` says whether the address may be private.
+    ``private_ok`` says which private addresses it may have.
     """
 
     name: str
     url: str = field(repr=False)
     keys: tuple[bytes, ...] = field(repr=False)
-    private_ok: bool = False
+    private_ok: Private = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from app.domain.networks import Private
 from app.domain.wire import WireRequest
 
 
@@ -81,13 +82,13 @@ class Wire(Protocol):
     """One request, one hop: no redirects, no credentials, no repetition of its own."""
 
     def open(
-        self, request: WireRequest, *, private_ok: bool, timeouts: Timeouts, stream: bool
+        self, request: WireRequest, *, private_ok: Private, timeouts: Timeouts, stream: bool
     ) -> AbstractAsyncContextManager[RawReply]:
         """Send ``request`` and give its reply when the headers are here; leaving gives the connection back.
 
         Args:
             request: sent byte for byte, headers as they are.
-            private_ok: whether an address outside the public internet may be reached.
+            private_ok: which addresses outside the public internet may be reached.
             timeouts: see :class:`Timeouts`.
             stream: the body is a file: it comes as it is stored, never decompressed, without an overall timeout but
                 not below a minimum rate. Otherwise it is a message and arrives decompressed.

@@ -38,7 +38,7 @@ class AccountEffects:
         if not self.weigh(visit, outcome):
             failure = provider_failure(reply.status, outcome)
             # A host to which the provider has led us on says nothing of the provider's health; leading on is an answer.
-            if failure is not None and (not reply.url or visit.client.owns(reply.url)):
+            if failure is not None and not reply.foreign and (not reply.url or visit.client.owns(reply.url)):
                 visit.budget.failed(self._clean(failure))
             else:
                 visit.budget.succeeded()

@@ -146,7 +146,7 @@ class _Download:
             packed = PackedFile(codings_to_undo(reply.headers), link, self._largest_bytes)
             incoming = _Incoming(reply.chunks(), packed, self._largest_bytes)
             first = await _first_bytes(reply, asked, incoming)
-            head = WireReply(reply.status, reply.headers, first, reply.url, phrase=reply.phrase)
+            head = WireReply(reply.status, reply.headers, first, reply.url, phrase=reply.phrase, foreign=not reply.own)
             decision = self._operation.read_download(
                 self._job, link, asked, head, now=self._clock.now(), largest_bytes=self._largest_bytes
             )

@@ -46,9 +46,9 @@ class Ask(Protocol):
 
 
 class Weigh(Protocol):
-    """Lets the account's budget know what a reply says of the account, and gives what was read out of it."""
+    """Lets the account's budget know what a reply says of the account, and gives what counts for the job."""
 
-    def __call__(self, reply: WireReply, read: T) -> T:
+    def __call__(self, reply: WireReply, read: T) -> T | o.Outcome:
         """Tell of a reply and of what was read out of it."""
 
 
@@ -191,7 +191,14 @@ class Walk:
             async with self._way.client.stream(request, send_auth=True) as reply:
                 body = _Body(reply, largest_bytes)
                 first = await body.head()
-                head = WireReply(reply.status, reply.headers, first[:_HEAD_BYTES], reply.url, phrase=reply.phrase)
+                head = WireReply(
+                    reply.status,
+                    reply.headers,
+                    first[:_HEAD_BYTES],
+                    reply.url,
+                    phrase=reply.phrase,
+                    foreign=not reply.own,
+                )
                 told = self._way.weigh(head, pages.told(self._job, head, self._clock.now()))
                 if told is not None:
                     return told

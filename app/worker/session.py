@@ -276,5 +276,5 @@ async def _looked_at(session: Session, reply: StreamReply) -> tuple[StreamReply,
     if not reply.own or reply.status < _FIRST_ERROR:
         return reply, None
     body, truncated = await reply.read(_MOST_READ)
-    told = WireReply(reply.status, reply.headers, body, reply.url, truncated, reply.phrase)
+    told = WireReply(reply.status, reply.headers, body, reply.url, truncated, reply.phrase, foreign=not reply.own)
     return reply.already_read(body, truncated), told if session.says_renew(told) else None

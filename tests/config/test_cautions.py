@@ -76,6 +76,23 @@ def test_private_addresses(tmp_path: Path) -> None:
     ) == ["accounts.shop.allow_private"]
 
 
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("true", "name the provider's networks instead"),
+        ('["10.0.0.0/8", "127.0.0.1/32"]', None),
+        ('["169.254.169.254/32"]', "permits 169.254.169.254/32, where a cloud gives this machine its credentials"),
+        ('["10.0.0.0/8", "169.254.0.0/16"]', "permits 169.254.0.0/16"),
+    ],
+)
+def test_which_private_addresses(tmp_path: Path, value: str, reason: str | None) -> None:
+    """Named networks are as it should be, but for those of a cloud's metadata."""
+    table = f"allow_private = {value}\n[accounts.shop.settings]"
+    found = told(tmp_path, ACCOUNT.replace("[accounts.shop.settings]", table))
+    assert list(found) == ([] if reason is None else ["accounts.shop.allow_private"])
+    assert reason is None or reason in found["accounts.shop.allow_private"]
+
+
 @pytest.mark.parametrize("key", ["callbacks.public_url", "accounts.shop.allow_private"])
 def test_it_is_told_where_it_was_written(key: str, tmp_path: Path) -> None:
     """A caution points at the file or variable that holds the value."""

@@ -10,6 +10,7 @@ import pytest
 from app.clock import SystemClock
 from app.doctor.endpoint import Endpoint, addresses_verdict, certificate_verdict, look_at_endpoint
 from app.doctor.finding import Finding, Notes, Status
+from app.domain.networks import Private, network_of
 from tests.doctor.certificates import Authority, self_signed
 from tests.transport.servers import Server, answering, reply, serving
 
@@ -92,6 +93,29 @@ def test_one_blocked_address_is_enough() -> None:
     assert addresses_verdict("a", addresses, private_ok=False, permit="").status is Status.FAILURE
     assert addresses_verdict("a", addresses, private_ok=True, permit="").status is Status.OK
     assert addresses_verdict("a", addresses[:1], private_ok=False, permit="").message == "a has the address 198.100.1.1"
+
+
+@pytest.mark.parametrize(
+    ("address", "private_ok", "mend"),
+    [
+        ("10.0.0.1", False, "set allow_private = true, if it is meant to be there"),
+        ("10.0.0.1", (), "set allow_private = true, if it is meant to be there"),
+        ("10.0.0.1", (network_of("10.1.0.0/16"),), "name its network in allow_private, if it is meant to be there"),
+        ("169.254.169.254", True, "name its network in allow_private, if it is meant to be there"),
+        ("64:ff9b::a00:1", False, "set allow_private = true, if it is meant to be there"),
+        ("fe80::1%eth0", True, "see that DNS gives its public address"),
+    ],
+)
+def test_what_permits_it(address: str, private_ok: Private, mend: str) -> None:
+    """The mend is one that helps, given what the account permits already."""
+    verdict = addresses_verdict("a", [address], private_ok=private_ok, permit="set allow_private = true")
+    assert (verdict.status, verdict.mend) == (Status.FAILURE, mend)
+
+
+def test_a_named_network() -> None:
+    """What the wire would reach is no failure, whatever form its address has."""
+    addresses, private_ok = ["10.0.0.1", "::ffff:10.0.0.2"], (network_of("10.0.0.0/8"),)
+    assert addresses_verdict("a", addresses, private_ok=private_ok, permit="").status is Status.OK
 
 
 async def test_without_tls(server: Server) -> None:

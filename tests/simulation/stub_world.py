@@ -20,6 +20,7 @@ from app.clock import Clock
 from app.config import Config
 from app.desk import Desk
 from app.domain.job import TERMINAL, Job, State
+from app.domain.networks import Private
 from app.domain.wire import WireRequest
 from app.log import configure
 from app.storage.local import LocalStorage
@@ -103,7 +104,7 @@ class StubWire:
 
     @asynccontextmanager
     async def open(
-        self, request: WireRequest, *, private_ok: bool, timeouts: Timeouts, stream: bool
+        self, request: WireRequest, *, private_ok: Private, timeouts: Timeouts, stream: bool
     ) -> AsyncIterator[StubReply]:
         """One request, one hop."""
         assert private_ok, "the stub stands on loopback"

@@ -12,6 +12,7 @@ from random import Random
 
 from app.domain import outcome as o
 from app.domain.job import TERMINAL
+from app.domain.networks import Private
 from app.domain.notification import RETRY_S, Status, Subscription
 from app.domain.wire import WireRequest
 from app.log import configure
@@ -58,7 +59,7 @@ class ScriptedWire:
 
     @asynccontextmanager
     async def open(
-        self, request: WireRequest, *, private_ok: bool, timeouts: Timeouts, stream: bool
+        self, request: WireRequest, *, private_ok: Private, timeouts: Timeouts, stream: bool
     ) -> AsyncIterator[Reply]:
         self.asked.append((self.clock.monotonic(), request.headers["webhook-id"]))
         await self.clock.sleep(self.takes_s)

@@ -12,6 +12,7 @@ from random import Random
 
 import pytest
 
+from app.domain.networks import Private
 from app.domain.notification import NOTIFIABLE
 from app.domain.wire import WireRequest
 from app.emulators.wire import page_reply
@@ -44,7 +45,7 @@ class HearingWire(SimulatedWire):
 
     @asynccontextmanager
     async def open(
-        self, request: WireRequest, *, private_ok: bool, timeouts: Timeouts, stream: bool
+        self, request: WireRequest, *, private_ok: Private, timeouts: Timeouts, stream: bool
     ) -> AsyncIterator[SimulatedReply]:
         if request.url != URL:
             async with super().open(request, private_ok=private_ok, timeouts=timeouts, stream=stream) as reply:

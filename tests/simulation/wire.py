@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from multidict import CIMultiDict
 
 from app.clock import Clock
+from app.domain.networks import Private
 from app.domain.wire import WireRequest
 from app.emulators.faults import Fault, FaultKind
 from app.emulators.server import Asked, Call, EmulatedServer, Route
@@ -84,7 +85,7 @@ class SimulatedWire:
 
     @asynccontextmanager
     async def open(
-        self, request: WireRequest, *, private_ok: bool, timeouts: Timeouts, stream: bool
+        self, request: WireRequest, *, private_ok: Private, timeouts: Timeouts, stream: bool
     ) -> AsyncIterator[SimulatedReply]:
         """One request, one hop."""
         assert private_ok, "the emulators stand on loopback"

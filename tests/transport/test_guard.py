@@ -4,8 +4,9 @@ import asyncio
 import socket
 
 import pytest
+from aiohttp.resolver import ThreadedResolver
 
-from app.transport.guard import AddressRefusedError, GuardedResolver, blocked_kind, guarded_socket
+from app.transport.guard import AddressRefusedError, Guard, GuardedResolver, blocked_kind
 
 
 @pytest.mark.parametrize(
@@ -96,14 +97,14 @@ async def test_a_name_with_one_blocked_address_is_refused(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", two_answers)
     with pytest.raises(AddressRefusedError, match=r"10\.0\.0\.5 is a private address"):
-        await GuardedResolver().resolve("files.example", 443, socket.AF_UNSPEC)
+        await GuardedResolver(ThreadedResolver(), Guard()).resolve("files.example", 443, socket.AF_UNSPEC)
 
 
 def test_no_socket_is_made_for_a_blocked_address() -> None:
     """Whatever way an address takes to the connector, its socket is where it ends."""
     with pytest.raises(AddressRefusedError):
-        guarded_socket((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80)))
+        Guard().socket((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80)))
     with pytest.raises(AddressRefusedError):
-        guarded_socket((socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::ffff:127.0.0.1", 80, 0, 0)))
-    with guarded_socket((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", 80))) as made:
+        Guard().socket((socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::ffff:127.0.0.1", 80, 0, 0)))
+    with Guard().socket((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", 80))) as made:
         assert made.family == socket.AF_INET

@@ -7,6 +7,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from app.clock import SystemClock
+from app.domain.networks import network_of
 from app.domain.signing import keys_of, signed_headers
 from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.errors import BlockedAddressError
@@ -22,12 +23,13 @@ class Asked:
     def __init__(self) -> None:
         self.requests: list[tuple[dict[str, str], bytes]] = []
         self.status = 200
+        self.headers = {"Retry-After": "7"}
         self.url = ""
 
     async def answer(self, request: web.Request) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.requests.append((headers, await request.read()))
-        return web.Response(status=self.status, body=b"y" * 1_000_000, headers={"Retry-After": "7"})
+        return web.Response(status=self.status, body=b"y" * 1_000_000, headers=self.headers)
 
 
 @pytest.fixture
@@ -78,6 +80,20 @@ async def test_a_private_address_is_refused(asked: Asked) -> None:
     async with AiohttpWire() as wire:
         with pytest.raises(BlockedAddressError, match="allow_private = true permits it") as caught:
             await WebhookSender(wire, SystemClock()).send(Endpoint("ops", asked.url, KEYS), "msg_1", "{}")
+        other = Endpoint("ops", asked.url, KEYS, (network_of("127.0.0.2/32"), network_of("10.0.0.0/8")))
+        with pytest.raises(BlockedAddressError):
+            await WebhookSender(wire, SystemClock()).send(other, "msg_1", "{}")
     assert asked.requests == []
     assert "canary" not in str(caught.value)
     assert "canary" not in repr(Endpoint("ops", asked.url, KEYS))
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_a_named_network_and_no_redirect(asked: Asked, status: int) -> None:
+    """A receiver in a permitted network is reached; where it redirects to is not, whatever the status."""
+    asked.status = status
+    asked.headers = {"Location": asked.url.replace("/hook", "/elsewhere")}
+    endpoint = Endpoint("ops", asked.url, KEYS, (network_of("127.0.0.1/32"),))
+    async with AiohttpWire() as wire:
+        answer = await WebhookSender(wire, SystemClock()).send(endpoint, "msg_1", "{}")
+    assert (answer.status, answer.taken, len(asked.requests)) == (status, False, 1)

@@ -1,0 +1,61 @@
+"""A whole daemon whose provider stands, by its address, at one of the daemon's own listeners."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from app.bootstrap import send_test
+from app.config import load
+from app.doctor.finding import Status
+from app.transport.errors import BlockedAddressError
+from tests.bootstrap.stage import Stage
+from tests.doctor.test_consult import consulted
+from tests.web.test_daemon import free_port
+
+
+@pytest.mark.parametrize("table", ["http", "callbacks"])
+@pytest.mark.parametrize("permitted", ["true", '["127.0.0.0/8"]'])
+async def test_no_account_reaches_them(stage: Stage, table: str, permitted: str) -> None:
+    """The job waits, with the reason; with the same permission another account's provider is reached."""
+    port = free_port()
+    listen = f'[{table}]\nlisten = "127.0.0.1:{port}"\n'
+    public = f'public_url = "http://127.0.0.1:{port}"\n' if table == "callbacks" else ""
+    good = stage.account("good").replace("allow_private = true", f"allow_private = {permitted}")
+    astray = good.replace("accounts.good", "accounts.astray").replace(stage.emulator.origin, f"http://127.0.0.1:{port}")
+    stage.write(good, astray, listen + public)
+    async with stage.serving():
+        (number,) = await stage.submit("astray")
+        await stage.until(await stage.submit("good"))
+        async with asyncio.timeout(20), stage.store() as (jobs, _):
+            while (job := await jobs.get(number)) is None or job.reason is None:  # noqa: ASYNC110  # a daemon notifies nobody
+                await asyncio.sleep(0.02)
+    assert "127.0.0.1 is a listener of this daemon; no setting permits it" in job.reason
+
+
+async def test_other_processes_reach_what_the_daemon_reaches(tmp_path: Path) -> None:
+    """The doctor tries an account, and a test of a notification is sent, past no rule that the daemon keeps."""
+    port = free_port()
+    text = f"""
+    [http]
+    listen = "127.0.0.1:{port}"
+    [notifications.ops]
+    url = "http://127.0.0.1:{port}/hook"
+    secret = "whsec_{"A" * 32}"
+    [accounts.shop]
+    provider = "oneall"
+    allow_private = true
+    [accounts.shop.settings]
+    subdomain = "my-app"
+    base_url = "http://127.0.0.1:{port}"
+    public_key = "public"
+    private_key = "private"
+    """
+    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", port)
+    async with server:
+        found = await consulted(tmp_path, text)
+        with pytest.raises(BlockedAddressError, match="is a listener of this daemon"):
+            await send_test(load(tmp_path / "tidewaiter.toml", {}), "ops")
+    assert found["shop", "login"].status is Status.FAILURE
+    assert "is a listener of this daemon" in found["shop", "login"].message
+    assert "is a listener of this daemon" not in found["http", "http"].message

@@ -55,7 +55,7 @@ from app.providers.heads import head_of
 from app.providers.messages import Messages
 from app.providers.operation import Choice, Ending, Poll, Steps, Submit
 from app.providers.pages import PageReader
-from app.providers.reading import Reading, host_of
+from app.providers.reading import Reading, is_own
 from app.providers.replies import ended, file_reply, said, trouble_of
 from app.providers.results import Results, TooMany
 from app.providers.rules import READY, Rules, Verdict
@@ -129,7 +129,7 @@ class BoundOperation:
     def read_submit(self, job: Job, reply: WireReply, now: float) -> Submitted:
         """What became of a submit."""
         told = self._read_submit(job, reply, now)
-        if isinstance(told, Throttled | Unauthorized) and host_of(reply, self.origin) is not None:
+        if isinstance(told, Throttled | Unauthorized) and not is_own(reply, self.origin):
             # Only what merely asks is led to another host; see app.transport.redirects.
             return Unsent(told.reason)
         return told

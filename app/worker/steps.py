@@ -47,6 +47,7 @@ from app.worker.pauses import TLS_PAUSE_S, Pauses
 from app.worker.reading import in_time
 from app.worker.reconcile import Reconciler
 from app.worker.recorder import Verdict
+from app.worker.sealed import opened
 from app.worker.session import SignInError
 from app.worker.unfinished import place_of, unbuilt
 from app.worker.visit import SupersededError, Visit
@@ -61,7 +62,7 @@ class Stepper:
 
     Args:
         fetcher: lands files.
-        jobs: tells who else follows a remote job.
+        jobs: tells who else follows a remote job, and has the keys to what is encrypted.
         clock: the time.
         rand: names intents and spreads retries.
         log: told of accounts that are paused for a moment.
@@ -90,6 +91,7 @@ class Stepper:
         self._log = log
         self._pauses = pauses
         self._clean = clean
+        self._seal = jobs.seal
         self._public_url = public_url
 
     def asks_provider(self, job: Job, operation: BoundOperation) -> bool:
@@ -306,7 +308,8 @@ class Stepper:
         """The links of a finished remote job: known since the poll, or asked for now."""
         request = visit.operation.resolve(job)
         if request is None:
-            return visit.operation.links(job)
+            told = await opened(job, self._seal, self._log)
+            return visit.operation.links(told) if isinstance(told, Job) else told
         reply = await self._asked(visit, request)
         if not isinstance(reply, WireReply):
             return reply

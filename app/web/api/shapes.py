@@ -87,7 +87,9 @@ class JobShape(Outgoing):
     unique_key: str | None
     retry_of: Annotated[JobNumber | None, Field(description="the job that this one repeats")]
     cancel_requested: bool
-    handle: Annotated[str | None, Field(description="the provider's name for the remote job")]
+    handle: Annotated[
+        str | None, Field(description="the provider's name for the remote job; of an address without its query")
+    ]
     shared: Annotated[bool, Field(description="whether it follows a remote job together with other jobs")]
     remote_status: Annotated[str | None, Field(description="the provider's last word for its state")]
     progress: Annotated[str | None, Field(description="as the provider tells it")]

@@ -16,7 +16,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.
 @click.group
 @debug_option
 def db() -> None:
-    """Bring the database's tables up to date, and change the keys that encrypt what is in them."""
+    """Bring the database's tables up to date; change the keys that encrypt what is in them."""
 
 
 @db.command(epilog=example("tidewaiter db upgrade"))
@@ -75,7 +75,7 @@ def check(session: Session, /, *, as_json: bool) -> None:
         click.echo("the tables are what this program needs")
 
 
-@db.command("new-key", epilog=example("(umask 077 && tidewaiter db new-key > links.key)"))
+@db.command("new-key", epilog=example("tidewaiter db new-key > links.key && chmod 0600 links.key"))
 @debug_option
 def new_key() -> None:
     """Print a new key for `[database] key_file`, which encrypts the stored links to files.

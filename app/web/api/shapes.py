@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SkipValidation, StringConstraints
 
 from app.domain.job import State
 
@@ -32,7 +32,7 @@ class NewJob(Incoming):
     account: Annotated[Name, Field(description="a configured account")]
     operation: Annotated[Name, Field(description="one that the account's provider has")]
     params: Annotated[
-        dict[str, JsonValue],
+        dict[str, SkipValidation[JsonValue]],  # it has been read as JSON; to look at each value again takes long
         Field(max_length=1000, description="what the operation takes: GET /v1/providers/{name} tells"),
     ] = {}
     unique_key: Annotated[

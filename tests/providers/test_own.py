@@ -5,8 +5,10 @@ import pytest
 from app.domain.outcome import Accepted, Pending, Ready
 from app.domain.wire import Link
 from app.log.redact import Redactor
+from app.providers.adoption import Matches
 from app.providers.interpreter import BoundOperation
 from app.providers.own import OwnCredentials
+from app.providers.pages import Page
 from app.providers.session import Token
 from tests.providers.samples import HEAD, NOW, job_with, operation_of, provider_of, reply_of
 
@@ -132,6 +134,33 @@ def test_a_handle_that_was_stored_with_the_key_is_replaced() -> None:
     unchanged = operation().read_poll(job_with(f"{OWN}/jobs/1"), reply_of(200, {"status": "pending"}), NOW)
     assert isinstance(unchanged, Pending)
     assert unchanged.handle is None
+
+
+def test_a_remote_job_that_is_found_by_a_list_is_named_without_the_key() -> None:
+    """As its reply to the submit would have named it."""
+    listed = """
+[operations.report.adopt]
+url = "/reports"
+items = "reports"
+where = "mine"
+handle = "url"
+"""
+    adoption = operation_of(HEAD + SECRET + QUERY + STEPS + listed + LISTED.replace("SEND", ""), {"key": KEY}).adoption(
+        job_with(None)
+    )
+    assert adoption is not None
+    reply = reply_of(200, {"reports": [{"mine": True, "url": f"/jobs/1?k={KEY}"}]}, f"{OWN}/v1/reports")
+    found = adoption.read(job_with(None), Page(), reply, NOW)
+    assert isinstance(found, Matches)
+    assert found.handles == (f"{OWN}/jobs/1",)
+
+
+def test_a_link_that_is_asked_for_is_named_without_the_key() -> None:
+    """The reply to the second call, as the one that lists."""
+    resolve = '\n[operations.report.results.resolve]\nurl = "${handle}"\nlink = "url"\n'
+    bound = operation_of(HEAD + SECRET + QUERY + STEPS + resolve, {"key": KEY})
+    got = bound.read_resolve(job_with(f"{OWN}/jobs/1"), reply_of(200, {"url": f"/f?k={KEY}"}, f"{OWN}/jobs/1"), NOW)
+    assert got == (Link(f"{OWN}/f", "f"),)
 
 
 def ready(url: str, send: str = "") -> Link:

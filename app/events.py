@@ -157,7 +157,7 @@ _EVENTS = (
         "sha256": "checksums of the first 100 artifacts; the manifest has all",
         "destination": "folder below the storage's folder or URL",
     }),
-    Event("job.parked", "error", "Only a person can decide what became of a submit.", {**_STEP, **_REASON}),
+    Event("job.parked", "error", "Only a person can decide how the job goes on.", {**_STEP, **_REASON}),
     Event("job.failed", "error", "A job has ended without its files: failed or expired.", {
         **_STEP, **_REASON, "polls": "polls", "submits": "intents to submit", "fetches": "downloads begun",
         "total_s": "seconds from submission to the end", "handle": "name of the remote job", "outcome": "last outcome",
@@ -168,6 +168,9 @@ _EVENTS = (
     Event("job.conflicted", "error", "Two jobs claim one remote job; the second was refused.", {**_JOB, **_REASON}),
     Event("update.dropped", "warning", "A write of an owner whose lease has passed on was refused.", {
         **_STEP, "outcome": "what the step had learned",
+    }),
+    Event("links.unreadable", "warning", "Stored links cannot be decrypted: the job is polled again, or parked.", {
+        **_JOB, "reason": "one sentence, which names database.key_file",
     }),
     Event("file.landed", "info", "A file is durable under its final name.", {
         **_JOB, "key": "path below the storage's folder or URL", "bytes": "size", "sha256": "checksum",

@@ -2,7 +2,7 @@
 
 from app.bootstrap.accounts import bind_accounts, known_settings, read_schedules, secrets_of
 from app.bootstrap.daemon import build_daemon
-from app.bootstrap.desk import open_desk, open_notifications, open_schedules
+from app.bootstrap.desk import open_desk, open_notifications, open_schedules, rekeyed
 from app.bootstrap.doctor import consult
 from app.bootstrap.faults import faults_of
 from app.bootstrap.notifications import TEST_TYPE, endpoints_of, send_test, subscriptions_of
@@ -26,6 +26,7 @@ __all__ = [
     "open_notifications",
     "open_schedules",
     "read_schedules",
+    "rekeyed",
     "run_once",
     "secrets_of",
     "send_test",

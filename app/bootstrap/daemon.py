@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from app import __version__
 from app.bootstrap.accounts import read_schedules
 from app.bootstrap.bound import Bound
-from app.bootstrap.desk import desk_of
+from app.bootstrap.desk import desk_of, jobs_of
 from app.bootstrap.lanes import Shared, lane_maker
 from app.bootstrap.measured import measured
 from app.bootstrap.notifications import endpoints_of, subscriptions_of
@@ -19,7 +19,6 @@ from app.providers.provider import BoundAccount
 from app.store.accounts import AccountStore
 from app.store.deliveries import DeliveryStore
 from app.store.hints import Hint, HintStore
-from app.store.jobs import JobStore
 from app.store.lanes import LaneRow, LaneStore
 from app.store.schedules import ScheduleStore
 from app.transport.webhook import WebhookSender
@@ -110,7 +109,7 @@ async def build_daemon(
 async def assemble(bound: Bound, seams: Seams, log: EventLog, listening: socket.socket | None = None) -> Assembled:
     """Put a daemon together; the lanes of every account exist afterwards. Callbacks come in on ``listening``."""
     config, clock, database, metrics = bound.config, seams.clock, seams.database, seams.metrics
-    jobs, lanes = JobStore(database, subscriptions_of(config)), LaneStore(database)
+    jobs, lanes = jobs_of(config, database), LaneStore(database)
     await lanes.ensure(shards_of(bound))
     owner = f"{seams.rand.getrandbits(64):016x}"
     narrator = Narrator(log, clock, jobs, polled=metrics.polled, tell=seams.tell)

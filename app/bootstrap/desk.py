@@ -19,8 +19,10 @@ from app.store.engine import Database
 from app.store.jobs import JobStore
 from app.store.lanes import LaneStore
 from app.store.notifications import NotificationStore
+from app.store.rekey import rekey
 from app.store.revisions import is_fresh
 from app.store.schedules import ScheduleStore
+from app.store.sealing import Seal
 
 
 @asynccontextmanager
@@ -73,7 +75,7 @@ def desk_of(
     """The desk on an open database; ``rand`` spreads jobs over an account's lanes, ``tell`` is told of new jobs."""
     return Desk(
         accounts,
-        JobStore(database, subscriptions_of(config)),
+        jobs_of(config, database),
         LaneStore(database),
         pauses=AccountStore(database),
         shards={name: account.shards for name, account in config.accounts.items()},
@@ -82,6 +84,22 @@ def desk_of(
         log=log,
         tell=tell,
     )
+
+
+def jobs_of(config: Config, database: Database) -> JobStore:
+    """The jobs of an open database, with who is to be notified and the keys that encrypt."""
+    return JobStore(database, subscriptions_of(config), Seal(config.database.keys))
+
+
+async def rekeyed(config: Config, *, decrypt: bool) -> tuple[int, int]:
+    """Write every stored link anew; see :func:`app.store.rekey.rekey`. Raises as :func:`open_desk` does."""
+    await prepare(config)
+    database = Database.open(config.database.url, SystemClock())
+    try:
+        await database.check_schema()
+        return await rekey(database, Seal(config.database.keys), decrypt=decrypt)
+    finally:
+        await database.close()
 
 
 async def prepare(config: Config) -> None:

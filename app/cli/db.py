@@ -1,4 +1,6 @@
-"""``tidewaiter db``: the database's tables."""
+"""``tidewaiter db``: the database's tables, and the keys that encrypt what is in them."""
+
+import asyncio
 
 import click
 
@@ -6,6 +8,7 @@ from app.cli.errors import CommandError, ExitCode
 from app.cli.output import counted, show_json
 from app.cli.session import Session, config_option, debug_option, example, pass_session
 from app.store import migrate
+from app.store.sealing import new_key as make_key
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -13,7 +16,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.
 @click.group
 @debug_option
 def db() -> None:
-    """Bring the database's tables up to date."""
+    """Bring the database's tables up to date; change the keys that encrypt what is in them."""
 
 
 @db.command(epilog=example("tidewaiter db upgrade"))
@@ -70,3 +73,42 @@ def check(session: Session, /, *, as_json: bool) -> None:
         raise CommandError(ExitCode.FAILED, f"{told}: run `tidewaiter db upgrade`")
     if not as_json:
         click.echo("the tables are what this program needs")
+
+
+@db.command("new-key", epilog=example("tidewaiter db new-key > links.key && chmod 0600 links.key"))
+@debug_option
+def new_key() -> None:
+    """Print a new key for `[database] key_file`, which encrypts the stored links to files.
+
+    The file holds one key a line: the first encrypts, all of them decrypt. To change the key, put the new one on the
+    first line, restart every daemon, run `tidewaiter db rekey`, and take the old one out.
+    """
+    click.echo(make_key())
+
+
+@db.command(epilog=example("tidewaiter db rekey", "tidewaiter db rekey --decrypt"))
+@click.option("--decrypt", is_flag=True, help="Store the links as they are, before the key is taken away.")
+@_json_option
+@config_option
+@pass_session
+def rekey(session: Session, /, *, decrypt: bool, as_json: bool) -> None:
+    """Encrypt the stored links to files with the first key of `[database] key_file`.
+
+    The exit code is 1 where links are left that no key decrypts. Their jobs lose nothing else: the daemon asks the
+    provider for fresh links, or parks the job where it cannot.
+    """
+    from app.bootstrap import rekeyed  # noqa: PLC0415  # help and completion do without
+
+    config = session.load()
+    if not config.database.keys:
+        raise CommandError(
+            ExitCode.CONFIG, "there is no key: make one with `tidewaiter db new-key`, and name it in database.key_file"
+        )
+    done, left = asyncio.run(rekeyed(config, decrypt=decrypt))
+    if as_json:
+        show_json({"written": done, "unreadable": left})
+    else:
+        how = "stored as they are" if decrypt else "encrypted with the first key"
+        click.echo(f"the links of {counted(done, 'job')} are {how} now")
+    if left:
+        raise CommandError(ExitCode.FAILED, f"the links of {counted(left, 'job')} are left, which no key decrypts")

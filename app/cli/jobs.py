@@ -222,7 +222,7 @@ def _show(job: Job, history: Sequence[Entry], artifacts: Sequence[Artifact], pla
         ("parameters", parameters(job.params)),
         ("unique key", printable(job.unique_key or "")),
         ("repeats job", str(job.retry_of or "")),
-        ("remote job", printable(job.handle or "")),
+        ("remote job", printable(job.shown_handle or "")),
         ("remote says", remote_text(job)),
         ("why", printable(job.reason or "")),
         ("waits", hindrance),

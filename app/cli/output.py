@@ -119,8 +119,8 @@ def parameters(params: Mapping[str, object]) -> str:
 
 
 def job_as_json(job: Job) -> dict[str, Any]:
-    """A job by the names of its columns, without its links, which open its files to anybody."""
-    return {name: value for name, value in asdict(job).items() if name != "links"}
+    """A job by the names of its columns, without its links, which open its files to anybody, as may a handle."""
+    return {name: value for name, value in asdict(job).items() if name != "links"} | {"handle": job.shown_handle}
 
 
 def artifact_as_json(artifact: Artifact, place: str) -> dict[str, Any]:

@@ -103,6 +103,7 @@ def _secrets_in(config: Config, leaves: _Layer) -> Iterator[str]:
     password = urlsplit(config.database.url).password
     if password:
         yield unquote(password)
+    yield from config.database.keys
     yield from config.storage.options.secrets
     yield from (token.token for token in config.tokens.values())
     yield from (secret for one in config.notifications.values() for secret in one.secrets)

@@ -29,6 +29,7 @@ from app.config.values import (
     Positive,
     PublicUrl,
     ScheduleName,
+    SealingKeys,
     TokenName,
 )
 
@@ -41,6 +42,17 @@ class DatabaseTable(Table):
         repr=False,
         description="sqlite:/// and a path, or postgresql://user@host/name; a password is best kept in url_file",
     )
+    key: SealingKeys | None = Field(
+        default=None,
+        repr=False,
+        description="encrypts the stored links to files, which may be signed; best in key_file: one key or several, "
+        "one a line, as `tidewaiter db new-key` makes them; the first encrypts, all decrypt; left out: stored plain",
+    )
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Each key."""
+        return tuple((self.key or "").split())
 
 
 class WorkerTable(Table):

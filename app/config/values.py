@@ -19,6 +19,7 @@ _LARGEST_PORT: Final = 65_535
 _NAME: Final = "[a-z0-9][a-z0-9_-]{0,63}"
 _SHORTEST_TOKEN: Final = 24
 _BEARER_TOKEN: Final = rf"[A-Za-z0-9._~+/-]{{{_SHORTEST_TOKEN},512}}=*"
+_SEALING_KEY: Final = "[A-Za-z0-9_-]{43}="
 _LISTEN: Final = r"^(\[[^\[\]/@ ]+\]|[^:/@ ]+):[0-9]{1,5}$"
 _WEB_URL: Final = "^[Hh][Tt][Tt][Pp][Ss]?://[^?#@ ]+$"
 _SEPARATORS: Final = re.compile(r"[,\s]+")
@@ -74,6 +75,17 @@ def _bearer_token(token: str) -> str:
             f"must have {_SHORTEST_TOKEN} to 512 letters, digits and -._~+/= signs; make one with: openssl rand -hex 32"
         )
     return token
+
+
+def _sealing_keys(text: str) -> str:
+    """Keys of Fernet (https://github.com/fernet/spec): 32 bytes each, in URL-safe Base64."""
+    keys = text.split()
+    if not keys or not all(re.fullmatch(_SEALING_KEY, key) for key in keys):
+        raise ValueError(
+            "must hold one key or several, one a line, of 32 bytes in URL-safe Base64 each; "
+            "make one with: tidewaiter db new-key"
+        )
+    return text
 
 
 def _zone_name(name: str) -> str:
@@ -178,6 +190,11 @@ NotificationName: TypeAlias = Annotated[
 TokenName: TypeAlias = Annotated[str, AfterValidator(named("a token")), WithJsonSchema({"pattern": f"^{_NAME}$"})]
 BearerToken: TypeAlias = Annotated[
     str, AfterValidator(_bearer_token), WithJsonSchema({"type": "string", "pattern": f"^{_BEARER_TOKEN}$"})
+]
+SealingKeys: TypeAlias = Annotated[
+    str,
+    AfterValidator(_sealing_keys),
+    WithJsonSchema({"type": "string", "pattern": rf"^\s*{_SEALING_KEY}(\s+{_SEALING_KEY})*\s*$"}),
 ]
 ListenAddress: TypeAlias = Annotated[
     str, AfterValidator(_listen_address), WithJsonSchema({"type": "string", "pattern": _LISTEN})

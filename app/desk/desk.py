@@ -9,6 +9,7 @@ from app.clock import Clock
 from app.desk.drafts import Wish, draft, new_job
 from app.desk.errors import ConflictError, NotFoundError, RequestError
 from app.domain import outcome as o
+from app.domain.address import HIDDEN, shown_handle
 from app.domain.change import Tell, added, change_of, tell_nobody
 from app.domain.job import TERMINAL, Entry, Job, NewJob, State
 from app.domain.jsonvalue import Json
@@ -200,13 +201,17 @@ class Desk:
         job = await self._job(job_id)
         if job.state is not State.PARKED:
             raise ConflictError(f"job {job_id} is not parked: it is {job.state}")
+        operation = self._operation(job.account, job.operation)
         named = as_handle(handle)
         if named is None:
-            raise RequestError(f"{handle!r} cannot be the name of a remote job")
+            raise RequestError(f"{shown_handle(handle)!r} cannot be the name of a remote job")
+        if HIDDEN in named:
+            raise RequestError("the name of the remote job is not whole: what is shown as [redacted] has to be given")
+        named = operation.own.without(named)
         try:
-            self._operation(job.account, job.operation).poll(job.but(handle=named))
+            operation.poll(job.but(handle=named))
         except UnsendableError as error:
-            raise RequestError(f"job {job_id} cannot follow {named!r}: {error}") from error
+            raise RequestError(f"job {job_id} cannot follow {shown_handle(named)!r}: {error}") from error
         try:
             return await self._decide(job, o.AdoptDecided(named))
         except HandleTakenError as error:

@@ -9,11 +9,15 @@ import idna
 LONGEST_ADDRESS: Final = 65_536
 """Longer ones are refused; signed addresses with a session token come to some 10,000 characters."""
 
+HIDDEN: Final = "[redacted]"
+"""What stands in the place of what is not shown."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SENDABLE = re.compile(r"[!-\[\]-~]*")  # printable ASCII without the backslash
 _SAFE: Final = "".join(map(chr, range(0x21, 0x7F))).replace("\\", "")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _HTTP = re.compile(r"(https?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+_USER = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@")
 _PORT = re.compile(r":([0-9]*)$")
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=-]+|\[[0-9A-Fa-f:.]+\]")
 _DOTS = re.compile("[.\u3002\uff0e\uff61]")  # RFC 3490, section 3.1
@@ -62,6 +66,16 @@ def request_target(url: str) -> str:
     parts = _HTTP.fullmatch(url)
     target = "" if parts is None else parts[3].partition("#")[0]
     return target if target.startswith("/") else f"/{target}"
+
+
+def shown_handle(handle: str) -> str:
+    """A handle as it is shown to people: of an address without user, query and fragment, for it may be signed.
+
+    Of any other name of a remote job only what looks like a query is left out.
+    """
+    shown = _USER.sub(rf"\1{HIDDEN}@", handle)
+    end = min((at for at in (shown.find("?"), shown.find("#") if "://" in shown else -1) if at >= 0), default=-1)
+    return shown if end < 0 or end == len(shown) - 1 else f"{shown[: end + 1]}{HIDDEN}"
 
 
 def ascii_host(host: str) -> str:

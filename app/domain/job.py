@@ -5,8 +5,9 @@ from enum import IntEnum, StrEnum
 from operator import attrgetter
 from typing import Any
 
+from app.domain.address import shown_handle
 from app.domain.jsonvalue import JsonObject
-from app.domain.wire import Link
+from app.domain.wire import Link, SealedLinks
 
 
 class State(StrEnum):
@@ -96,7 +97,7 @@ class Job:
     remote_status: str | None = None
     progress: str | None = None
     reason: str | None = None
-    links: tuple[Link, ...] = ()
+    links: tuple[Link, ...] | SealedLinks = ()
     polls: int = 0
     failures: int = 0
     crashes: int = 0
@@ -115,6 +116,11 @@ class Job:
     polls_at_submit: int = 0
     expiries: int = 0
     expired_at: float | None = None
+
+    @property
+    def shown_handle(self) -> str | None:
+        """The handle as it is shown to people: whole, unless it may be a signed address."""
+        return None if self.handle is None else shown_handle(self.handle)
 
     def but(self, **changes: Any) -> "Job":
         """The job with these members changed: ``dataclasses.replace``, at half its price, which every poll pays."""

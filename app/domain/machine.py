@@ -22,6 +22,7 @@ from typing import TypeAlias
 
 from app.domain import outcome as o
 from app.domain import rules, submitting
+from app.domain.address import shown_handle
 from app.domain.job import LIVE, Entry, Job, State
 from app.domain.manifest import Artifact
 from app.domain.schedule import Policy
@@ -91,7 +92,7 @@ def _detail(outcome: o.Outcome) -> str | None:
     if isinstance(outcome, o.Stored) and outcome.shared_from is not None:
         return f"the answer of job {outcome.shared_from}"
     handle = getattr(outcome, "handle", None)
-    return None if handle is None else f"handle {handle}"
+    return None if handle is None else f"handle {shown_handle(handle)}"
 
 
 _ANY_LIVE: Mapping[type[o.Outcome], _Rule] = {
@@ -146,6 +147,7 @@ _BY_STATE: Mapping[State, Mapping[type[o.Outcome], _Rule | None]] = {
         o.FetchStarted: rules.begin_fetch,
         o.Stored: rules.stored,
         o.LinksExpired: rules.ask_for_links,
+        o.LinksLost: rules.links_lost,
         o.Retry: rules.fetch_failed,
         o.StorageFull: rules.refund_fetch,
         o.NotYet: rules.fetch_later,

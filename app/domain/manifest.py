@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from app.domain.address import shown_handle
+
 MANIFEST_NAME = "manifest.json"
 _LONGEST_NAME = 120
 _EXTENSIONS = {
@@ -97,7 +99,8 @@ def render_manifest(
 ) -> bytes:
     """The manifest document of a job, written when every artifact is durable.
 
-    ``status`` is the provider's own word for the end of its job, such as that only a part of it could be done.
+    ``status`` is the provider's own word for the end of its job, such as that only a part of it could be done. Of a
+    ``handle`` that is an address the query is left out, for it may be signed.
 
     Returns:
         UTF-8 JSON; times are epoch seconds, sizes bytes.
@@ -106,7 +109,7 @@ def render_manifest(
         "job": job_id,
         "account": account,
         "operation": operation,
-        "handle": handle,
+        "handle": None if handle is None else shown_handle(handle),
         "status": status,
         "finished_at": finished_at,
         "artifacts": [described(artifact) for artifact in sorted(artifacts, key=lambda one: one.number)],

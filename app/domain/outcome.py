@@ -148,6 +148,13 @@ class LinksExpired:
 
 
 @dataclass(frozen=True, slots=True)
+class LinksLost:
+    """The links are stored and cannot be read: the key that encrypted them is not configured any more."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Gone:
     """The provider does not know the remote job (any more)."""
 
@@ -286,6 +293,7 @@ Outcome: TypeAlias = (
     | FetchStarted
     | Stored
     | LinksExpired
+    | LinksLost
     | Gone
     | Unmapped
     | Cleaned

@@ -169,7 +169,7 @@ def ask_for_links(visit: Visit) -> Job:
     there must have been, because nobody may have served the lane for long.
     """
     job, policy = visit.job, visit.policy
-    if job.expired_at is None or visit.outcome.progressed:
+    if job.expired_at is None or getattr(visit.outcome, "progressed", False):
         job = job.but(expiries=0, expired_at=visit.now)
     expiries, lasted_s = job.expiries + 1, visit.now - (job.expired_at or visit.now)
     if lasted_s >= policy.links_expire_s and expiries >= _FEWEST_EXPIRIES:
@@ -185,6 +185,17 @@ def ask_for_links(visit: Visit) -> Job:
         links=(),
         reason=because(visit),
     )
+
+
+def links_lost(visit: Visit) -> Job:
+    """Nobody can read the links any more: ask for fresh ones.
+
+    Where no handle names the remote job, only a submit would bring some, and might make a second one: a person decides.
+    """
+    if visit.job.handle is not None:
+        return ask_for_links(visit)
+    fetches = max(0, visit.job.fetches - 1)
+    return visit.becomes(state=State.PARKED, due_at=None, fetches=fetches, failures=0, reason=because(visit))
 
 
 def refund_fetch(visit: Visit) -> Job:

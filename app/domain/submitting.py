@@ -156,6 +156,8 @@ def submit_by_decision(visit: Visit) -> Job:
         failures=0,
         unknowns=0,
         cancel_requested=False,
+        links=(),
+        ready_at=None,
         reason="a person decided to submit again",
     )
 

@@ -109,6 +109,13 @@ class WireReply:
 
 
 @dataclass(frozen=True, slots=True)
+class SealedLinks:
+    """Links as they are stored where they are encrypted: whoever downloads the files opens them, and nobody else."""
+
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """One file of a finished remote job, as the provider named it.
 

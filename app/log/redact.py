@@ -76,6 +76,12 @@ class Redactor:
         while len(self._recent) > _MOST_RECENT:
             self._forget((self._recent.popitem(last=False)[0],))
 
+    def is_passing(self, value: str) -> bool:
+        """Whether a text is exactly a token of a session, of those that are known now."""
+        if self._shared is not None:
+            return self._shared.is_passing(value)
+        return bool(value) and any(value in tokens for tokens in list(self._passing.values()))
+
     def join(self, shared: "Redactor") -> None:
         """Know what ``shared`` knows, now and later, and let it know what is known here: one account joins all."""
         if shared is not self:

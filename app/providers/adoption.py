@@ -1,7 +1,7 @@
 """Adopt: finding the remote job of a submit in the provider's list, by what the submit asked for."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.domain.job import Job
 from app.domain.jsonvalue import Json
@@ -10,6 +10,7 @@ from app.domain.wire import WireReply, WireRequest
 from app.providers.defaults import FileTrouble
 from app.providers.extract import as_text
 from app.providers.jmes import Search, compile_expression, is_true
+from app.providers.own import OwnCredentials
 from app.providers.pages import Listed, Page, PagedList, PageReader, compile_pages
 from app.providers.spec.steps import AdoptSpec
 from app.providers.template import Render, always, compile_value
@@ -92,6 +93,7 @@ class Adoption:
 
     adopt: Adopt
     reader: PageReader
+    own: OwnCredentials = field(default_factory=OwnCredentials, repr=False)
 
     @property
     def lag_s(self) -> float:
@@ -121,7 +123,7 @@ class Adoption:
         handles = [self.adopt.handle(item, reply.url) for item in meant]
         if None in handles:
             return Refused("an item of the list is what was asked for, but it names no remote job")
-        return Matches(tuple(handle for handle in handles if handle is not None), listed)
+        return Matches(tuple(self.own.without(handle) for handle in handles if handle is not None), listed)
 
     def _wanted(self, job: Job) -> list[tuple[Search, str]]:
         rendered = ((search, as_text(render(job, None))) for search, render in self.adopt.match)

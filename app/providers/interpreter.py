@@ -38,7 +38,7 @@ from app.domain.outcome import (
     Unsent,
 )
 from app.domain.schedule import Policy
-from app.domain.wire import Link, WireReply, WireRequest
+from app.domain.wire import Link, SealedLinks, WireReply, WireRequest
 from app.providers.adoption import Adoption
 from app.providers.checks import check_params, unlisted_values
 from app.providers.defaults import (
@@ -50,10 +50,12 @@ from app.providers.defaults import (
 )
 from app.providers.download_plan import Asked, Decision, FileHead, decide
 from app.providers.effects import POLL_ENDS, SUBMIT_ENDS, Polled, Submitted
+from app.providers.faults import UnsendableError
 from app.providers.headers import retry_after
 from app.providers.heads import head_of
 from app.providers.messages import Messages
 from app.providers.operation import Choice, Ending, Poll, Steps, Submit
+from app.providers.own import OwnCredentials
 from app.providers.pages import PageReader
 from app.providers.reading import Reading, is_own
 from app.providers.replies import ended, file_reply, said, trouble_of
@@ -86,6 +88,7 @@ class BoundOperation:
     messages: Messages = field(repr=False)
     sharing: Sharing | None = None
     bounds: Bounds = USUAL
+    own: OwnCredentials = field(default_factory=OwnCredentials, repr=False)
 
     def check_params(self, raw: Mapping[str, Json]) -> dict[str, Json]:
         """A job's parameters as they will be stored: typed, spelled as the spec spells them, with defaults.
@@ -149,7 +152,7 @@ class BoundOperation:
             return self._answered_at_once(job, step, reading, verdict.word if verdict is not None else None)
         if effect is None and not is_success(reading.status):
             return unaccepted_submit(reading.status, self.messages.of_submit(reading), wait_s)
-        handle = step.handle(reading)
+        handle = self._handle(job, step, reading)
         if effect == "duplicate":
             return Duplicate(handle)
         if handle is None:
@@ -187,10 +190,10 @@ class BoundOperation:
             reason = verdict.tell(self.messages.says(reading, verdict.word))
             return POLL_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
         if verdict.effect == "empty":
-            return Empty(verdict.word, step.handle(reading))
+            return Empty(verdict.word, self._handle(job, step, reading))
         if verdict.effect in READY:
             return self._ready(job, step, reading, verdict)
-        return self._pending(step, reading, verdict, now)
+        return self._pending(job, step, reading, verdict, now)
 
     def resolve(self, job: Job) -> WireRequest | None:
         """The request that asks for the file's URL; ``None`` where ``links`` knows the links without asking."""
@@ -214,6 +217,7 @@ class BoundOperation:
         url = results.resolved(reading)
         if url is not None:
             link = results.link(job, url, gzip=results.packed(reading), send_auth=results.trusts(reading))
+            link = self.own.link(link)
             return self.messages.labelled((link,))
         if reading.status == _NOT_READY:
             return NotYet(self.messages.reason(reading), retry_after(reading.headers, now))
@@ -238,12 +242,15 @@ class BoundOperation:
         adopt = self.steps.adopt.of(job)
         if adopt is None:
             return None
-        return Adoption(adopt, PageReader(adopt.paged, self.messages, self.origin, bounds=self.bounds))
+        reader = PageReader(adopt.paged, self.messages, self.origin, bounds=self.bounds)
+        return Adoption(adopt, reader, self.own)
 
     def links(self, job: Job) -> tuple[Link, ...]:
         """The links to the job's files where they are known: from the poll that said ready, or from the spec."""
         results = self.steps.results.of(job)
         if results is None or results.url is None:
+            if isinstance(job.links, SealedLinks):
+                raise UnsendableError("the links are encrypted still")
             return job.links
         return (results.link(job, results.url(job, None)),)
 
@@ -303,6 +310,17 @@ class BoundOperation:
         step = self.steps.cleanup.of(job)
         return self._ended(step, reply, now) or Cleaned()
 
+    def _handle(self, job: Job, step: Submit | Poll, reading: Reading) -> str | None:
+        """The handle that a reply gives, without credentials of ours; ``None`` where it gives none.
+
+        A handle that was stored with credentials is replaced by the same one without them.
+        """
+        given = step.handle(reading)
+        if given is not None or job.handle is None:
+            return None if given is None else self.own.without(given)
+        kept = self.own.without(job.handle)
+        return None if kept == job.handle else kept
+
     def _judged(self, rules: Rules, reading: Reading) -> Verdict | None:
         """What a reply means, its word fit to be shown and stored."""
         verdict = rules.judge(reading)
@@ -330,7 +348,7 @@ class BoundOperation:
         results = self.steps.results.of(job)
         if results is None:
             return Unknown(self.messages.unmapped(reading))
-        return self._inline(job, results, reading, word, step.handle(reading))
+        return self._inline(job, results, reading, word, self._handle(job, step, reading))
 
     def _inline(self, job: Job, results: Results, reading: Reading, word: str | None, handle: str | None) -> Inline:
         label = results.label(job) or self.name
@@ -348,13 +366,13 @@ class BoundOperation:
             return trouble_of(reading, self.messages, own=self.origin, now=now)
         return Unmapped(self.messages.unmapped(reading, verdict.word if verdict is not None else None))
 
-    def _pending(self, step: Poll, reading: Reading, verdict: Verdict, now: float) -> Pending:
+    def _pending(self, job: Job, step: Poll, reading: Reading, verdict: Verdict, now: float) -> Pending:
         wait = step.waits.of(reading, now)
         progress = self.messages.note(step.progress(reading))
-        return Pending(verdict.word, progress, wait.seconds, step.handle(reading), wait.exact)
+        return Pending(verdict.word, progress, wait.seconds, self._handle(job, step, reading), wait.exact)
 
     def _ready(self, job: Job, step: Poll, reading: Reading, verdict: Verdict) -> Polled:
-        results, handle = self.steps.results.of(job), step.handle(reading)
+        results, handle = self.steps.results.of(job), self._handle(job, step, reading)
         # A rule that says "partial" without a word says it in the place of one.
         status = verdict.word or ("partial" if verdict.effect == "partial" else None)
         if results is None:
@@ -375,7 +393,7 @@ class BoundOperation:
                 f"raise accounts.{job.account}.bounds.most_files, or ask for less"
             )
         if isinstance(links, tuple):
-            return Ready(self.messages.labelled(links), status, handle)
+            return Ready(self.messages.labelled(tuple(map(self.own.link, links))), status, handle)
         if links is None:
             return self._unreadable(reading)
         return Unmapped(f"{links}: {self.messages.unmapped(reading, verdict.word)}")

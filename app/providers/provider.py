@@ -23,6 +23,7 @@ from app.providers.messages import Messages
 from app.providers.naming import names_as_written
 from app.providers.operation import Steps, compile_steps
 from app.providers.overrides import LimitsOverride, ScheduleOverride
+from app.providers.own import OwnCredentials
 from app.providers.probe import Probe
 from app.providers.requests import NO_JOB, compile_request
 from app.providers.rules import Rules
@@ -135,6 +136,7 @@ class Provider:
         probe = _probe(spec, base_url, values, messages, faults)
         if faults:
             raise SettingsError(Fault(f"account {account}", fault.key, fault.reason) for fault in faults)
+        own = OwnCredentials.of(origin, proof.credentials, proof.session, redactor)
         operations = {
             name: self.operation(
                 name,
@@ -147,6 +149,7 @@ class Provider:
                 messages=messages,
                 sharing=sharing_of(one.answers),
                 bounds=bounds or USUAL,
+                own=own,
             )
             for name, one in spec.operations.items()
         }

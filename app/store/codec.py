@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, Final
 
+from app.domain.address import shown_handle
 from app.domain.job import Entry, Job, State
 from app.domain.manifest import Artifact
-from app.domain.wire import Link
+from app.domain.wire import SealedLinks
+from app.store.sealing import is_sealed, links_of
 from app.store.tables import artifacts, history, jobs
 
 JOB_FIELDS: Final = tuple(field.name for field in fields(Job))
@@ -21,6 +23,7 @@ _PARAMS: Final = JOB_FIELDS.index("params")
 _STATE: Final = JOB_FIELDS.index("state")
 _LINKS: Final = JOB_FIELDS.index("links")
 _LARGE_TEXT: Final = 262_144
+_WITH_HANDLE: Final = "handle "
 
 
 def job_of(row: Sequence[Any]) -> Job:
@@ -29,7 +32,7 @@ def job_of(row: Sequence[Any]) -> Job:
     params, links = values[_PARAMS], values[_LINKS]
     values[_PARAMS] = {} if params == "{}" else json.loads(params)
     values[_STATE] = _STATES[values[_STATE]]
-    values[_LINKS] = () if links == "[]" else tuple(Link.from_json(link) for link in json.loads(links))
+    values[_LINKS] = () if links == "[]" else SealedLinks(links) if is_sealed(links) else links_of(links)
     return Job(*values)
 
 
@@ -40,15 +43,12 @@ async def jobs_of(rows: Sequence[Sequence[Any]]) -> list[Job]:
     return await asyncio.to_thread(lambda: [job_of(row) for row in rows])
 
 
-def links_text(links: Sequence[Link]) -> str:
-    """Links as they are stored."""
-    return "[]" if not links else json.dumps([link.to_json() for link in links])
-
-
 def entry_of(row: Sequence[Any]) -> Entry:
     """The history entry of a row of ``ENTRY_COLUMNS``."""
     job_id, version, at, state_from, state, outcome, detail = row
     left = None if state_from is None else _STATES[state_from]
+    if detail is not None and detail.startswith(_WITH_HANDLE):  # rows of earlier versions hold all of it
+        detail = shown_handle(detail)
     return Entry(job_id, version, at, left, _STATES[state], outcome, detail)
 
 

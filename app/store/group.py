@@ -49,8 +49,8 @@ from app.domain.machine import Update
 from app.domain.manifest import Artifact
 from app.domain.outcome import Stored
 from app.store.batch import PARAMETER, encode, rows_of
-from app.store.codec import links_text
 from app.store.outbox import Outbox
+from app.store.sealing import Seal
 from app.store.tables import artifacts, history, jobs, lanes
 
 _SERIAL_BITS = 40
@@ -122,10 +122,12 @@ class GroupCommit:
     Args:
         dialect: ``sqlite`` or ``postgresql``.
         outbox: takes what is to be told of the jobs.
+        seal: encrypts links.
     """
 
-    def __init__(self, dialect: str, outbox: Outbox) -> None:
+    def __init__(self, dialect: str, outbox: Outbox, seal: Seal) -> None:
         self._outbox = outbox
+        self._seal = seal
         changed = rows_of(dialect, _UPDATE)
         self._staying = _staying_update(changed)
         self._moving = _moving_update(changed)
@@ -154,7 +156,7 @@ class GroupCommit:
 
     async def decide(self, connection: AsyncConnection, decision: Update) -> bool:
         """Write a person's decision if the job is still parked, at the version that the person saw."""
-        result = await connection.execute(self._decision, {PARAMETER: encode([_row(decision, 0, None)])})
+        result = await connection.execute(self._decision, {PARAMETER: encode([self._row(decision, 0, None)])})
         accepted = result.scalar() is not None
         if accepted and decision.entry is not None:
             await self.tell(connection, [(*_entry(decision.entry), None)])
@@ -171,7 +173,7 @@ class GroupCommit:
         """Run a fenced update; the ids of the jobs that it let through."""
         if not group:
             return frozenset()
-        rows = await encoded(group)
+        rows = await self.encoded(group)
         result = await connection.execute(statement, {PARAMETER: rows, "owner": owner})
         return frozenset(result.scalars().all())
 
@@ -190,28 +192,26 @@ class GroupCommit:
         if told:
             await self._outbox.write(connection, [one.update for one in accepted if one.update.entry is not None])
 
+    async def encoded(self, group: Sequence[FencedUpdate]) -> str:
+        """The rows of a group as text; in a thread where so many links would hold up the event loop."""
+
+        def text() -> str:
+            return encode([self._row(one.update, one.epoch, one.stamp) for one in group])
+
+        links = sum(len(one.update.job.links) for one in group if isinstance(one.update.job.links, tuple))
+        return text() if links <= _MANY_LINKS else await asyncio.to_thread(text)
+
+    def _row(self, change: Update, epoch: int, stamp: int | None) -> tuple[object, ...]:
+        """A row of ``_UPDATE``."""
+        job = change.job
+        fence = (job.id, change.expected, stamp, epoch)
+        return (*fence, track_of(job.state).value, self._seal.stored(job.links), *_written(job), change.saw_hint)
+
     async def _written_before(self, connection: AsyncConnection, group: Sequence[FencedUpdate]) -> frozenset[int]:
         if not group:
             return frozenset()
         rows = [(one.update.job.id, one.update.expected, one.stamp) for one in group]
         return frozenset((await connection.execute(self._known, {PARAMETER: encode(rows)})).scalars().all())
-
-
-async def encoded(group: Sequence[FencedUpdate]) -> str:
-    """The rows of a group as text; in a thread where they have so many links that it would hold up the event loop."""
-
-    def text() -> str:
-        return encode([_row(one.update, one.epoch, one.stamp) for one in group])
-
-    links = sum(len(one.update.job.links) for one in group)
-    return text() if links <= _MANY_LINKS else await asyncio.to_thread(text)
-
-
-def _row(change: Update, epoch: int, stamp: int | None) -> tuple[object, ...]:
-    """A row of ``_UPDATE``."""
-    job = change.job
-    fence = (job.id, change.expected, stamp, epoch)
-    return (*fence, track_of(job.state).value, links_text(job.links), *_written(job), change.saw_hint)
 
 
 def _fenced_update(changed: Subquery) -> SqlUpdate:

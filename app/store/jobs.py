@@ -34,6 +34,7 @@ from app.store.engine import Database, HandleTakenError
 from app.store.errors import unwritable
 from app.store.group import FencedUpdate, GroupCommit
 from app.store.outbox import Outbox
+from app.store.sealing import Seal
 from app.store.tables import HANDLE_INDEX, HandleKey, artifacts, history, jobs, lanes
 
 __all__ = ["FencedUpdate", "JobStore", "Recorded"]
@@ -68,12 +69,16 @@ class JobStore:
     Args:
         database: where they are.
         subscriptions: who is to be notified of what; the notification is committed with the change of state.
+        seal: encrypts the links that are stored; left out, they are stored as they are.
     """
 
-    def __init__(self, database: Database, subscriptions: Sequence[Subscription] = ()) -> None:
+    def __init__(
+        self, database: Database, subscriptions: Sequence[Subscription] = (), seal: Seal | None = None
+    ) -> None:
         self.database = database
+        self.seal = seal or Seal()
         self._outbox = Outbox(database.dialect, subscriptions)
-        self._group = GroupCommit(database.dialect, self._outbox)
+        self._group = GroupCommit(database.dialect, self._outbox, self.seal)
         self._adding = Adding(database.dialect, self._group)
 
     def notify(self, subscriptions: Sequence[Subscription]) -> None:
@@ -286,7 +291,7 @@ class JobStore:
         of_job = (jobs.c.account == job.account, jobs.c.operation == job.operation, jobs.c.handle == job.handle)
         rows = await self._rows(select(jobs.c.id).where(*of_job, jobs.c.finished_at.is_(None), jobs.c.id != job.id))
         holder = f"job {rows[0][0]}" if rows else "another job"
-        return job.id, f"{holder} of account {job.account} follows the remote job {job.handle} already"
+        return job.id, f"{holder} of account {job.account} follows the remote job {job.shown_handle} already"
 
 
 def _is_handle_taken(error: DBAPIError) -> bool:

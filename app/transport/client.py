@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, TypeAlias
-from urllib.parse import quote
+from urllib.parse import quote, unquote, unquote_plus
 
 from app.clock import Clock, SystemClock
 from app.domain.networks import Private
@@ -298,7 +298,9 @@ class AccountClient:
         return (*self._pairs, *(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in self._members))
 
     def _carries_pairs(self, url: str) -> bool:
-        return not set(self._every_pair()).isdisjoint(url.partition("?")[2].split("&"))
+        own = {_read(pair) for pair in self._every_pair()}
+        given = url.partition("#")[0].partition("?")[2].split("&")
+        return any(not own.isdisjoint({_read(pair), _read(pair, unquote)}) for pair in given)
 
 
 def _with_pairs(url: str, pairs: Sequence[str]) -> str:
@@ -306,8 +308,16 @@ def _with_pairs(url: str, pairs: Sequence[str]) -> str:
         return url
     address, _, query = url.partition("#")[0].partition("?")
     given = query.split("&") if query else []
-    # A redirect may repeat the query that it answers.
-    return f"{address}?{'&'.join(given + [pair for pair in pairs if pair not in given])}"
+    # A redirect may repeat the query that it answers, and an address may hold a token that was renewed since.
+    names = {_read(pair)[0] for pair in pairs}
+    kept = [pair for pair in given if pair in pairs or _read(pair)[0] not in names]
+    return f"{address}?{'&'.join(kept + [pair for pair in pairs if pair not in kept])}"
+
+
+def _read(pair: str, decode: Callable[[str], str] = unquote_plus) -> tuple[str, str]:
+    """The name and the value of a pair of a query, decoded."""
+    name, _, value = pair.partition("=")
+    return decode(name), decode(value)
 
 
 def _with_cookies(request: WireRequest, cookies: Cookies) -> WireRequest:

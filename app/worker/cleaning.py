@@ -22,8 +22,9 @@ def cleaned(outcome: o.Outcome, clean: Callable[[str], str]) -> o.Outcome:
         case o.Stored(status=str(status)):
             return replace(outcome, status=clean(status))
         case (
-            o.Unsent() | o.Unknown() | o.Absent() | o.Undecidable() | o.LinksExpired() | o.Gone() | o.Retry()
-            | o.NotYet() | o.Throttled() | o.Unauthorized() | o.StorageFull() | o.Refused() | o.DeadlinePassed()
+            o.Unsent() | o.Unknown() | o.Absent() | o.Undecidable() | o.LinksExpired() | o.LinksLost() | o.Gone()
+            | o.Retry() | o.NotYet() | o.Throttled() | o.Unauthorized() | o.StorageFull() | o.Refused()
+            | o.DeadlinePassed()
         ):  # fmt: skip
             return replace(outcome, reason=clean(outcome.reason))
         case _:

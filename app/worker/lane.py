@@ -386,7 +386,7 @@ class Lane:
             if update.state_from is State.RECONCILING:
                 self._look_again(before)
                 return
-            self._refuse(before, f"the provider named remote job {job.handle}, which another job follows already")
+            self._refuse(before, f"the provider named remote job {job.shown_handle}, which another job follows already")
 
     def _look_again(self, job: Job) -> None:
         """Two jobs have found one remote job; this one was too late, and is to find its own, or that there is none."""

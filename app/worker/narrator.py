@@ -141,7 +141,7 @@ class Narrator:
                     **_step(job),
                     state_from=update.state_from.value,
                     outcome=_name(update),
-                    handle=job.handle,
+                    handle=job.shown_handle,
                     reason=job.reason,
                     polls=job.polls,
                     due_in_s=self._due_in(job),
@@ -152,7 +152,7 @@ class Narrator:
         story = {
             **_step(job),
             "outcome": _name(update),
-            "handle": job.handle,
+            "handle": job.shown_handle,
             "reason": job.reason,
             "polls": job.polls,
             "submits": job.submits,

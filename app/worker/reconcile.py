@@ -2,6 +2,7 @@
 
 from app.clock import Clock
 from app.domain import outcome as o
+from app.domain.address import shown_handle
 from app.domain.job import LIVE, Job
 from app.domain.schedule import Policy
 from app.providers.adoption import Adoption
@@ -41,7 +42,7 @@ class Reconciler:
         if len(possible) == 1:
             return o.Adopted(possible[0])
         if possible:
-            told = ", ".join(possible[:_NAMED]) + (" ..." if len(possible) > _NAMED else "")
+            told = ", ".join(map(shown_handle, possible[:_NAMED])) + (" ..." if len(possible) > _NAMED else "")
             return o.Undecidable(f"{len(possible)} remote jobs could be it: {told}")
         return self._absent(job, adoption)
 

@@ -48,6 +48,7 @@ from app.worker.pauses import Pauses
 from app.worker.reading import in_time
 from app.worker.reconcile import Reconciler
 from app.worker.recorder import Verdict
+from app.worker.sealed import opened
 from app.worker.session import SignInError
 from app.worker.unfinished import place_of, unbuilt, until_open
 from app.worker.visit import SupersededError, Visit
@@ -62,7 +63,7 @@ class Stepper:
 
     Args:
         fetcher: lands files.
-        jobs: tells who else follows a remote job.
+        jobs: tells who else follows a remote job, and has the keys to what is encrypted.
         clock: the time.
         rand: names intents and spreads retries.
         log: told of accounts that are paused for a moment.
@@ -91,6 +92,7 @@ class Stepper:
         self._log = log
         self._effects = AccountEffects(clock, log, pauses, clean)
         self._clean = clean
+        self._seal = jobs.seal
         self._public_url = public_url
 
     def asks_provider(self, job: Job, operation: BoundOperation) -> bool:
@@ -313,7 +315,8 @@ class Stepper:
         """The links of a finished remote job: known since the poll, or asked for now."""
         request = visit.operation.resolve(job)
         if request is None:
-            return visit.operation.links(job)
+            told = await opened(job, self._seal, self._log)
+            return visit.operation.links(told) if isinstance(told, Job) else told
         visit.client.check_open()
         reply = await self._asked(visit, request)
         if not isinstance(reply, WireReply):

@@ -72,6 +72,7 @@ def test_whatever_prints_data_prints_it_as_json_too() -> None:
         ("completion",),
         ("config", "init"),
         ("config", "schema"),
+        ("db", "new-key"),
         ("providers", "schema"),
     }
 

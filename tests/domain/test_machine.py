@@ -14,7 +14,7 @@ from app.domain.job import LIVE, TERMINAL, Job, State
 from app.domain.machine import TABLE, IllegalOutcomeError, advance
 from app.domain.manifest import Artifact
 from app.domain.schedule import Policy
-from app.domain.wire import Link
+from app.domain.wire import Link, SealedLinks
 
 NOW = 1_000_000.0
 PLAIN = Policy()
@@ -25,8 +25,8 @@ SAMPLES: dict[type[o.Outcome], o.Outcome] = {
     for sample in (
         o.Intended("k"), o.Accepted("h"), o.Duplicate("h"), o.Unsent("r"), o.Unknown("r"), o.Adopted("h"),
         o.Absent("r"), o.Undecidable("r"), o.Pending("w"), o.Ready((Link("http://x/"),)), o.FetchStarted(),
-        o.Stored((ARTIFACT,)), o.LinksExpired("r"), o.Gone("r"), o.Unmapped("?"), o.Cleaned(), o.Cancelled(),
-        o.LeftAlone(),
+        o.Stored((ARTIFACT,)), o.LinksExpired("r"), o.LinksLost("r"), o.Gone("r"), o.Unmapped("?"), o.Cleaned(),
+        o.Cancelled(), o.LeftAlone(),
         o.Retry("r"), o.NotYet("r"), o.Throttled("r"), o.Unauthorized("r"), o.StorageFull("r"), o.Interrupted(),
         o.Refused("r"), o.Crashed("r"), o.DeadlinePassed("r"), o.CancelAsked(), o.RetryDecided(), o.AdoptDecided("h"),
     )
@@ -43,8 +43,8 @@ CONTRACT = {
     "polling": "Pending>polling Ready>fetching Stored>succeeded Gone>queued Unmapped>polling Retry>polling "
     "StorageFull>polling Throttled>polling Unauthorized>polling Interrupted>polling Refused>failed Crashed>polling "
     "DeadlinePassed>expired CancelAsked>cancelled",
-    "fetching": "FetchStarted>fetching Stored>succeeded LinksExpired>polling Retry>fetching NotYet>fetching "
-    "StorageFull>fetching Throttled>fetching Unauthorized>fetching Interrupted>fetching Refused>failed "
+    "fetching": "FetchStarted>fetching Stored>succeeded LinksExpired>polling LinksLost>polling Retry>fetching "
+    "NotYet>fetching StorageFull>fetching Throttled>fetching Unauthorized>fetching Interrupted>fetching Refused>failed "
     "Crashed>fetching DeadlinePassed>expired CancelAsked>cancelled",
     "cleaning": "Cleaned>succeeded LeftAlone>succeeded Retry>cleaning Throttled>cleaning Unauthorized>cleaning "
     "Interrupted>cleaning Refused>succeeded Crashed>cleaning DeadlinePassed>succeeded CancelAsked>succeeded",
@@ -65,6 +65,24 @@ def job(state: State, **changes: object) -> Job:
 def step(before: Job, outcome: o.Outcome, policy: Policy = PLAIN, now: float = NOW) -> Job:
     """The job after one outcome."""
     return advance(before, outcome, policy, now, Random(1)).job
+
+
+def test_lost_links_without_a_handle_are_a_matter_for_a_person() -> None:
+    """A submit would bring others, and perhaps a second remote job; a person who wants it starts without them."""
+    links = SealedLinks("sealed:1:x")
+    parked = step(job(State.FETCHING, handle=None, fetches=1, links=links), o.LinksLost("no key"))
+    assert (parked.state, parked.due_at, parked.fetches, parked.reason) == (State.PARKED, None, 0, "no key")
+    assert parked.links == links
+    again = step(parked, o.RetryDecided())
+    assert (again.state, again.links, again.ready_at) == (State.QUEUED, (), None)
+
+
+def test_lost_links_with_a_handle_are_polled_for() -> None:
+    """As links that have expired."""
+    before = job(State.FETCHING, fetches=1, links=SealedLinks("sealed:1:x"))
+    lost = step(before, o.LinksLost("no key"))
+    assert lost == step(before, o.LinksExpired("no key"))
+    assert (lost.state, lost.links) == (State.POLLING, ())
 
 
 def test_samples_cover_every_outcome() -> None:

@@ -9,8 +9,10 @@ import pytest
 from app.domain import outcome as o
 from app.domain.job import Job
 from app.domain.wire import Link
-from app.store.codec import jobs_of, links_text
-from app.store.group import encoded
+from app.store.codec import jobs_of
+from app.store.group import GroupCommit
+from app.store.outbox import Outbox
+from app.store.sealing import Seal
 from tests.store.scene import Scene
 
 LINKS = tuple(Link(f"https://files.example.com/{number}", f"{number}.ndjson") for number in range(5_000))
@@ -19,12 +21,13 @@ LINKS = tuple(Link(f"https://files.example.com/{number}", f"{number}.ndjson") fo
 def row_of(job: Job) -> list[object]:
     """The row that is read for a job."""
     row = {field.name: getattr(job, field.name) for field in fields(Job)}
-    return list((row | {"params": "{}", "state": job.state.value, "links": links_text(job.links)}).values())
+    return list((row | {"params": "{}", "state": job.state.value, "links": Seal().stored(job.links)}).values())
 
 
 @pytest.mark.parametrize(("links", "at_once"), [(LINKS, False), (LINKS[:5], True)])
 async def test_many_links_leave_the_event_loop_free(scene: Scene, links: tuple[Link, ...], at_once: bool) -> None:
     """Both ways; a few links are not worth a thread."""
+    group = GroupCommit("sqlite", Outbox("sqlite", ()), Seal())
     job = await scene.polling("h-1")
     update = scene.update(job, o.Ready(links))
 
@@ -35,7 +38,7 @@ async def test_many_links_leave_the_event_loop_free(scene: Scene, links: tuple[L
         await task
         return ended
 
-    assert await has_ended_at_once(lambda: encoded([update])) is at_once
+    assert await has_ended_at_once(lambda: group.encoded([update])) is at_once
     assert await has_ended_at_once(lambda: jobs_of([row_of(update.update.job)])) is at_once
     fetching = await scene.accepted(job, o.Ready(links))
     assert fetching.links == links

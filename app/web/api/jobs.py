@@ -1,5 +1,6 @@
 """Jobs through the API: making one, looking at one, and what a person may decide about it."""
 
+import asyncio
 import math
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -20,7 +21,7 @@ from app.web.api.preferences import (
     known_tags,
     wait_of,
 )
-from app.web.api.reading import job_number, read_body
+from app.web.api.reading import LARGE, job_number, read_body
 from app.web.api.rendering import answer, artifact_json, entity_tag, entry_json, job_json
 from app.web.api.routes import Answer, Parameter, Query, Route
 from app.web.problems import FieldFault, ProblemError
@@ -108,7 +109,9 @@ class Jobs:
         body = await read_body(request, shapes.NewJob)
         key, wait_s = idempotency_key(request), None if self._office.watch.is_full else wait_of(request)
         wish = Wish(body.account, body.operation, body.params, _one_key(key, body.unique_key))
-        new = self._draft(wish)
+        # Where the body is long, looking at every value would hold up the event loop.
+        is_long = request.content_length is None or request.content_length > LARGE
+        new = await asyncio.to_thread(self._draft, wish) if is_long else self._draft(wish)
         ((job, created),) = await self._office.desk().store([new])
         if key is not None and not created:
             check_same(job, new)

@@ -23,7 +23,8 @@ LARGEST_NUMBER: Final = LARGEST_ID
 LARGEST_BODY: Final = 1_048_576
 _DEEPEST: Final = 64
 _MOST_MEMBERS: Final = 500_000
-_LARGE: Final = 65_536
+LARGE: Final = 65_536
+"""A body of more bytes is read in a thread."""
 LONGEST_VALUE: Final = 255
 _TOO_MANY_DIGITS: Final = 20
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
@@ -49,7 +50,7 @@ async def read_body(request: web.Request, shape: type[Shape], largest: int = LAR
     raw = await read_bytes(request, largest)
     if not raw.strip() and not any(field.is_required() for field in shape.model_fields.values()):
         return shape()
-    return fit(await asyncio.to_thread(parse, raw) if len(raw) > _LARGE else parse(raw), shape)
+    return fit(await asyncio.to_thread(parse, raw) if len(raw) > LARGE else parse(raw), shape)
 
 
 def fit(document: Json, shape: type[Shape], *where: str | int) -> Shape:

@@ -24,8 +24,9 @@ def moment(at: float | None) -> str | None:
 
 
 def job_json(job: Job) -> dict[str, Any]:
-    """A job, without what is secret: its links, intent and callback address."""
-    return {name: moment(getattr(job, name)) if is_time else getattr(job, name) for name, is_time in _JOB}
+    """A job, without what is secret: its links, intent and callback address, and the query of a handle."""
+    shown = {name: moment(getattr(job, name)) if is_time else getattr(job, name) for name, is_time in _JOB}
+    return {**shown, "handle": job.shown_handle}
 
 
 def entry_json(entry: Entry) -> dict[str, Any]:

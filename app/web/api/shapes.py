@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SkipValidation, StringConstraints
 
 from app.domain.job import State
 
@@ -32,7 +32,7 @@ class NewJob(Incoming):
     account: Annotated[Name, Field(description="a configured account")]
     operation: Annotated[Name, Field(description="one that the account's provider has")]
     params: Annotated[
-        dict[str, JsonValue],
+        dict[str, SkipValidation[JsonValue]],  # it has been read as JSON; to look at each value again takes long
         Field(max_length=1000, description="what the operation takes: GET /v1/providers/{name} tells"),
     ] = {}
     unique_key: Annotated[
@@ -87,7 +87,9 @@ class JobShape(Outgoing):
     unique_key: str | None
     retry_of: Annotated[JobNumber | None, Field(description="the job that this one repeats")]
     cancel_requested: bool
-    handle: Annotated[str | None, Field(description="the provider's name for the remote job")]
+    handle: Annotated[
+        str | None, Field(description="the provider's name for the remote job; of an address without its query")
+    ]
     shared: Annotated[bool, Field(description="whether it follows a remote job together with other jobs")]
     remote_status: Annotated[str | None, Field(description="the provider's last word for its state")]
     progress: Annotated[str | None, Field(description="as the provider tells it")]

@@ -159,6 +159,8 @@ async def test_a_parked_job_adopts(site: Site) -> None:
     (await site.post(f"/v1/jobs/{number}/poll")).problem(409)
     missing = await site.post(f"/v1/jobs/{number}/adopt", {})
     assert missing.problem(422)["errors"][0]["pointer"] == "/handle"
+    hidden = await site.post(f"/v1/jobs/{number}/adopt", {"handle": "https://x.example/1?[redacted]"})
+    assert "is not whole" in hidden.problem(422)["detail"]
     adopted = await site.post(f"/v1/jobs/{number}/adopt", {"handle": "r-77"})
     assert (adopted.status, adopted.json["state"], adopted.json["handle"]) == (202, "polling", "r-77")
 

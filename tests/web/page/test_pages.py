@@ -95,6 +95,20 @@ async def test_jobs_are_found_by_what_names_them(rig: Rig) -> None:
     assert "No job has the number, the handle" in page
 
 
+async def test_a_signed_handle_is_not_shown_whole(rig: Rig) -> None:
+    """Neither on the page of its job nor in its history; it is found by the whole of it all the same."""
+    job = await rig.stage.add("shop", "profiles")
+    handle = "https://me:canary-user@api.example.com/jobs/1?sig=canary-signature"
+    job = await rig.stage.learn(job, o.Intended("intent"), o.Accepted(handle))
+    _, text = await rig.get(f"/jobs/{job.id}")
+    assert "https://[redacted]@api.example.com/jobs/1?[redacted]" in text
+    assert "canary" not in text
+    _, page = await rig.get(
+        "/jobs?q=https%3A%2F%2Fme%3Acanary-user%40api.example.com%2Fjobs%2F1%3Fsig%3Dcanary-signature"
+    )
+    assert re.findall(r'data-key="job-(\d+)"', page) == [str(job.id)]
+
+
 async def test_a_job_tells_why_it_waits(rig: Rig) -> None:
     """The next poll, a throttle, a pause: whatever holds it up, and until when."""
     job = await rig.stage.polling("shop", "profiles", "40 %", 600.0)

@@ -6,11 +6,15 @@ from urllib.parse import urlsplit
 from app.clock import Clock
 from app.config import Config, Source, host_and_port
 from app.config.faults import Fault
+from app.config.tables import TokenTable
+from app.config.values import epoch_of
+from app.domain.scope import EVERY_ACCOUNT, Scope
 from app.log import EventLog
-from app.web.access import Access, Role, Token
+from app.web.access import Access
+from app.web.callers import Role, Token
 
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
-_ROLES = {"read": Role.READ, "admin": Role.ADMIN}
+_ROLES = {"read": Role.READ, "submit": Role.SUBMIT, "admin": Role.ADMIN}
 
 
 def bind_access(config: Config, clock: Clock, log: EventLog) -> Access:
@@ -24,7 +28,18 @@ def rebind_access(access: Access, config: Config) -> None:
 
 
 def _tokens(config: Config) -> list[Token]:
-    return [Token.of(name, _ROLES[one.role], one.token) for name, one in config.tokens.items()]
+    return [
+        Token.of(
+            name, _ROLES[one.role], text, _scope(one), None if one.expires_at is None else epoch_of(one.expires_at)
+        )
+        for name, one in config.tokens.items()
+        for text in (one.token, one.next_token)
+        if text is not None
+    ]
+
+
+def _scope(token: TokenTable) -> Scope:
+    return EVERY_ACCOUNT if token.accounts is None else Scope(frozenset(token.accounts))
 
 
 def faults_of_access(config: Config) -> tuple[Fault, ...]:
@@ -51,13 +66,21 @@ def _faults_of_tokens(config: Config) -> list[Fault]:
     faults: list[Fault] = []
     seen: dict[str, str] = {}
     for name, one in config.tokens.items():
-        if config.origin_of("tokens", name, "token").source is not Source.SECRET_FILE:
-            reason = 'is read from a file only: write token_file = "/path/of/it"'
-            faults.append(config.fault_at("tokens", name, "token", reason=reason))
-        if one.token in seen:
-            reason = f"is the same as that of {seen[one.token]}; each has its own"
-            faults.append(config.fault_at("tokens", name, "token", reason=reason))
-        seen[one.token] = name
+        for key, text in (("token", one.token), ("next_token", one.next_token)):
+            if text is None:
+                continue
+            if config.origin_of("tokens", name, key).source is not Source.SECRET_FILE:
+                reason = f'is read from a file only: write {key}_file = "/path/of/it"'
+                faults.append(config.fault_at("tokens", name, key, reason=reason))
+            if text in seen:
+                reason = f"is the same as that of {seen[text]}; each has its own"
+                faults.append(config.fault_at("tokens", name, key, reason=reason))
+            seen[text] = name
+        for account in one.accounts or ():
+            if account not in config.accounts:
+                known = ", ".join(sorted(config.accounts)) or "none is configured"
+                reason = f"names the account {account!r}, which is not configured; configured: {known}"
+                faults.append(config.fault_at("tokens", name, "accounts", reason=reason))
     return faults
 
 

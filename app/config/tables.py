@@ -18,12 +18,14 @@ from app.config.origin import Origin, Source
 from app.config.storage import StorageTable
 from app.config.values import (
     AccountName,
+    AccountNames,
     BearerToken,
     Count,
     DatabaseUrl,
     FromOne,
     FromZero,
     ListenAddress,
+    Moment,
     NotificationName,
     Paths,
     Positive,
@@ -126,8 +128,26 @@ class HttpTable(Table):
 class TokenTable(Table):
     """``[tokens.NAME]``: who may use the HTTP API."""
 
-    role: Literal["read", "admin"] = Field(default="read", description="what its bearer may do: read, or admin")
+    role: Literal["read", "submit", "admin"] = Field(
+        default="read",
+        description="what its bearer may do: read; submit, which is to read and to make jobs; or admin, which is all",
+    )
+    accounts: AccountNames | None = Field(
+        default=None,
+        description="the only accounts that exist for its bearer; all of them where it is left out",
+        examples=[["newsletter"]],
+    )
+    expires_at: Moment | None = Field(
+        default=None,
+        description="from this time on it opens nothing, and its sessions have ended; with an offset from UTC",
+        examples=["2027-01-31T00:00:00Z"],
+    )
     token: BearerToken = Field(repr=False, description="24 characters or more, out of a file only: token_file")
+    next_token: BearerToken | None = Field(
+        default=None,
+        repr=False,
+        description="the one that replaces it, out of a file only: next_token_file; until then both are good",
+    )
 
 
 class ProvidersTable(Table):

@@ -4,6 +4,8 @@ import math
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeAlias
 from urllib.parse import urlsplit
@@ -20,6 +22,9 @@ _SHORTEST_TOKEN: Final = 24
 _BEARER_TOKEN: Final = rf"[A-Za-z0-9._~+/-]{{{_SHORTEST_TOKEN},512}}=*"
 _LISTEN: Final = r"^(\[[^\[\]/@ ]+\]|[^:/@ ]+):[0-9]{1,5}$"
 _WEB_URL: Final = "^[Hh][Tt][Tt][Pp][Ss]?://[^?#@ ]+$"
+_MOMENT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 _DATABASE_URL: Final = r"^(sqlite:///|postgresql(\+psycopg)?://)"
 
 
@@ -107,6 +112,33 @@ def _public_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _account_names(value: object) -> object:
+    """Names of accounts; one text, as in an environment variable, may name several, parted by commas."""
+    names = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not names or not all(isinstance(one, str) and one for one in names):
+        raise ValueError('must be an array of names of accounts, such as ["newsletter"]; leave it out for all accounts')
+    return tuple(names)
+
+
+def _moment(value: object) -> object:
+    """A time with its offset from UTC, as a text or as TOML writes it."""
+    text = value.isoformat() if isinstance(value, datetime) else value
+    if isinstance(text, str) and _MOMENT.fullmatch(text):
+        with suppress(ValueError, OverflowError):
+            epoch_of(text)
+            return text
+    raise ValueError("must be a time with its offset from UTC (RFC 3339), such as 2027-01-31T00:00:00Z")
+
+
+def epoch_of(moment: str) -> float:
+    """The epoch seconds of a :data:`Moment`.
+
+    Raises:
+        ValueError, OverflowError: it is none.
+    """
+    return datetime.fromisoformat(moment.upper()).astimezone(UTC).timestamp()
+
+
 def _plain(value: object) -> object:
     """A setting, which is JSON: TOML's dates are refused, and the numbers that JSON lacks."""
     match value:
@@ -152,6 +184,10 @@ ListenAddress: TypeAlias = Annotated[
 PublicUrl: TypeAlias = Annotated[
     str, AfterValidator(_public_url), WithJsonSchema({"type": "string", "pattern": _WEB_URL})
 ]
+AccountNames: TypeAlias = Annotated[
+    tuple[str, ...], BeforeValidator(_account_names, json_schema_input_type=tuple[str, ...] | str)
+]
+Moment: TypeAlias = Annotated[str, BeforeValidator(_moment, json_schema_input_type=str)]
 DatabaseUrl: TypeAlias = Annotated[
     str, AfterValidator(_database_url), WithJsonSchema({"type": "string", "pattern": _DATABASE_URL})
 ]

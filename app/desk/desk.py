@@ -1,6 +1,7 @@
 """Requests for jobs, about jobs and about accounts."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from random import Random
 from typing import Final
@@ -15,6 +16,7 @@ from app.domain.jsonvalue import Json
 from app.domain.machine import advance
 from app.domain.manifest import Artifact
 from app.domain.schedule import Policy
+from app.domain.scope import EVERY_ACCOUNT, Scope
 from app.log import EventLog
 from app.providers.extract import as_handle
 from app.providers.faults import UnsendableError
@@ -78,6 +80,14 @@ class Desk:
         self._log = log
         self._tell = tell
         self._hints = HintStore(jobs.database)
+        self._scope = EVERY_ACCOUNT
+
+    def limited_to(self, scope: Scope) -> "Desk":
+        """The desk for somebody who may know of these accounts only: of others there is neither account nor job."""
+        limited = copy(self)
+        limited.accounts = {name: account for name, account in self.accounts.items() if name in scope}
+        limited._scope = scope
+        return limited
 
     @property
     def offered(self) -> dict[str, list[str]]:
@@ -255,11 +265,12 @@ class Desk:
     async def orphans(self) -> dict[str, Mapping[State, int]]:
         """How many live jobs each account has that is not configured any more, by state: nobody sees to them."""
         found = await self._pauses.live_jobs()
-        return {name: jobs for name, jobs in sorted(found.items()) if name not in self.accounts}
+        gone = (name for name in sorted(found) if name not in self.accounts and name in self._scope)
+        return {name: found[name] for name in gone}
 
     async def paused(self, account: str) -> Pause | None:
         """Why an account's jobs wait, where it is paused."""
-        return (await self._pauses.paused()).get(account)
+        return (await self._pauses.paused()).get(account) if account in self._scope else None
 
     async def _standing(self, account: str) -> Standing:
         return next(one for one in await self.standings() if one.account == account)
@@ -311,7 +322,7 @@ class Desk:
 
     async def _job(self, job_id: int) -> Job:
         job = await self.jobs.get(job_id)
-        if job is None:
+        if job is None or job.account not in self._scope:
             raise NotFoundError(f"there is no job {job_id}")
         return job
 

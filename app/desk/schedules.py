@@ -7,6 +7,7 @@ from app.clock import Clock
 from app.desk.desk import Desk
 from app.desk.errors import NotFoundError
 from app.domain.job import Job
+from app.domain.scope import Scope
 from app.recurrence import Schedule
 from app.store.schedules import ScheduleStore
 
@@ -36,6 +37,11 @@ class ScheduleDesk:
         self._store = store
         self._desk = desk
         self._clock = clock
+
+    def limited_to(self, scope: Scope) -> "ScheduleDesk":
+        """The same for somebody who may know of these accounts only."""
+        schedules = {name: one for name, one in self._schedules.items() if one.account in scope}
+        return ScheduleDesk(schedules, self._store, self._desk.limited_to(scope), self._clock)
 
     async def standings(self) -> list[ScheduleStanding]:
         """How every configured schedule stands, by name.

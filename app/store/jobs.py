@@ -262,9 +262,10 @@ class JobStore:
             found[number] = Follower(number, State(state), bool(shared), deadline_at, known)
         return list(found.values())
 
-    async def counts(self) -> dict[State, int]:
-        """How many jobs are in each state."""
-        found = {State(state): number for state, number in await self._rows(_COUNTS)}
+    async def counts(self, accounts: Collection[str] | None = None) -> dict[State, int]:
+        """How many jobs are in each state, of all accounts or of these."""
+        statement = _COUNTS if accounts is None else _COUNTS.where(jobs.c.account.in_(sorted(accounts)))
+        found = {State(state): number for state, number in await self._rows(statement)}
         return {state: found.get(state, 0) for state in State}
 
     async def delete_finished(self, before: float, limit: int) -> int:

@@ -1,17 +1,14 @@
-"""Who may do what on the HTTP listener: bearer tokens, sessions of browsers, and one rule for every route.
+"""Who may do what on the HTTP listener: bearer tokens, sessions of browsers, and the rule of every route.
 
-Reading takes the role ``read``, anything else ``admin``; nothing has to be said at a route, so nothing can be forgotten
-there. Where tokens are configured everybody shows one. Where none are, the listener is on loopback only (the
+Where tokens are configured everybody shows one. Where none are, the listener is on loopback only (the
 configuration sees to that), everybody there is an admin, and two doors stay shut that a browser on the same machine
 would open: requests that another site makes it send, and names that were made to point at loopback.
 """
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from enum import IntEnum
+from datetime import UTC, datetime
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -20,7 +17,9 @@ from yarl import URL
 
 from app.clock import Clock
 from app.log import EventLog
+from app.web.callers import CALLER, Caller, Role, Token, digest_of
 from app.web.problems import ProblemError, problem_of
+from app.web.rules import SAFE, Rule, Rules, rule_for
 
 SESSION_S: Final = 12 * 3600.0
 """How long a browser stays signed in, in seconds."""
@@ -32,43 +31,8 @@ SIGN_OUT: Final = "/logout"
 STATIC: Final = "/static/"
 """Below it is what pages look like: open to everybody, and the same for everybody."""
 _LONGEST_EPOCH: Final = 12
-_SAFE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 _SAME_SITE: Final = frozenset({"same-origin", "none"})
 
-
-class Role(IntEnum):
-    """What a caller may do; each may do what those below it may."""
-
-    NOBODY = 0
-    READ = 1
-    ADMIN = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A bearer token (RFC 6750) as it is kept: by its SHA-256."""
-
-    name: str
-    role: Role
-    digest: bytes
-
-    @classmethod
-    def of(cls, name: str, role: Role, token: str) -> "Token":
-        """The token whose text this is."""
-        return cls(name, role, _digest(token))
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks: the name of the token, or what stands for it; and whether that came in a browser's session."""
-
-    name: str
-    role: Role
-    in_session: bool = False
-
-
-CALLER: Final = web.RequestKey("caller", Caller)
-"""Where a request has its caller."""
 
 _ANYBODY: Final = Caller("anybody", Role.NOBODY)
 _LOCAL: Final = Caller("loopback", Role.ADMIN)
@@ -110,17 +74,16 @@ class Access:
         """Whether callers have to show a token."""
         return bool(self._tokens)
 
-    def middleware(self) -> Middleware:
-        """What stands before every route."""
+    def middleware(self, rules: Rules) -> Middleware:
+        """What stands before every route; ``rules`` are those of the routes that have one."""
 
         @web.middleware
         async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
             caller = self._caller(request)
             request[CALLER] = caller
-            is_safe = request.method in _SAFE
-            needed = self._needed(request, is_safe=is_safe)
-            self._check(request, caller, needed)
-            if needed < Role.ADMIN:  # nothing is changed there; signing in has a line of its own
+            rule = self._rule(request, rules)
+            self._check(request, caller, rule)
+            if rule.role < Role.SUBMIT:  # nothing is changed there; signing in has a line of its own
                 return await handler(request)
             return await self._audited(request, caller, handler)
 
@@ -133,37 +96,43 @@ class Access:
         token, and ends when the token is changed. ``remote`` is the address it came from, for the log.
         """
         token = self._find(text)
-        if token is None:
-            self._log.emit(
-                "access.refused", status=401, reason="no token is like the one that was typed", remote=remote
-            )
+        fault = "no token is like the one that was typed" if token is None else self._expired(token)
+        if token is None or fault is not None:
+            self._log.emit("access.refused", status=401, reason=fault, remote=remote)
             return None
         self._log.emit("browser.signed_in", caller=token.name, remote=remote)
         until = int(self._clock.now() + SESSION_S)
         return f"{token.name}.{until}.{_signature(token, until)}"
 
-    def _needed(self, request: web.Request, *, is_safe: bool) -> Role:
-        if request.path in (SIGN_IN, SIGN_OUT):
-            return Role.NOBODY
-        if is_safe and (request.path in self._open_paths or request.path.startswith(STATIC)):
-            return Role.NOBODY
-        return Role.READ if is_safe else Role.ADMIN
+    def _rule(self, request: web.Request, rules: Rules) -> Rule:
+        is_open = request.path in self._open_paths or request.path.startswith(STATIC)
+        if request.path in (SIGN_IN, SIGN_OUT) or (is_open and request.method in SAFE):
+            return Rule(Role.NOBODY, limited=True)
+        return rule_for(request, rules)
 
-    def _check(self, request: web.Request, caller: Caller, needed: Role) -> None:
+    def _check(self, request: web.Request, caller: Caller, rule: Rule) -> None:
         host = _host(request)
         if not self._tokens and host is not None and host.lower() not in self._hosts:
             raise self._refusal(request, 421, "this address answers to its own name only; [http] public_url adds one")
-        if request.method not in _SAFE and not _is_same_site(request):
+        if request.method not in SAFE and not _is_same_site(request):
             raise self._refusal(request, 403, "another site made your browser send this; nothing was done")
-        if caller.role >= needed:
+        if caller.role >= rule.role:
+            if caller.scope.is_limited and not rule.limited:
+                detail = f"the token {caller.name} is limited to some accounts; what is at this address is not"
+                raise self._refusal(request, 403, detail)
             return
-        if caller.role is Role.NOBODY and request.method in _SAFE and _wants_page(request):
+        if caller.role is Role.NOBODY and request.method in SAFE and _wants_page(request):
             raise web.HTTPSeeOther(str(URL(SIGN_IN).with_query(next=request.path_qs)))
         if caller.role is Role.NOBODY:
-            refusal = self._refusal(request, 401, "a token is needed: Authorization: Bearer TOKEN")
+            refusal = self._refusal(request, 401, caller.fault or "a token is needed: Authorization: Bearer TOKEN")
             refusal.headers[hdrs.WWW_AUTHENTICATE] = 'Bearer realm="tidewaiter"'
             raise refusal
-        raise self._refusal(request, 403, f"the token {caller.name} may read; this takes the role admin")
+        raise self._refusal(
+            request,
+            403,
+            f"the token {caller.name} has the role {caller.role.name.lower()}; "
+            f"this takes the role {rule.role.name.lower()}",
+        )
 
     def _refusal(self, request: web.Request, status: int, detail: str) -> ProblemError:
         self._log.emit("access.refused", status=status, reason=detail, remote=request.remote)
@@ -199,12 +168,12 @@ class Access:
         scheme, _, text = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         if text and scheme.lower() == "bearer":  # another scheme is for a proxy before us
             token = self._find(text.strip())
-            return _ANYBODY if token is None else Caller(token.name, token.role)
+            return _ANYBODY if token is None else self._bearer_of(token)
         return self._in_session(request.cookies.get(SESSION_COOKIE, ""))
 
     def _find(self, text: str) -> Token | None:
         """The token of that text; every one is compared, in a time that tells nothing."""
-        digest = _digest(text)
+        digest = digest_of(text)
         found = [token for token in self._tokens if hmac.compare_digest(token.digest, digest)]
         return found[0] if found else None
 
@@ -216,12 +185,20 @@ class Access:
             return _ANYBODY
         for token in self._tokens:
             if token.name == name and hmac.compare_digest(_signature(token, int(until)), _ascii(signature)):
-                return Caller(token.name, token.role, in_session=True)
+                return self._bearer_of(token, in_session=True)
         return _ANYBODY
 
+    def _bearer_of(self, token: Token, *, in_session: bool = False) -> Caller:
+        if (expired := self._expired(token)) is not None:
+            return Caller(token.name, Role.NOBODY, fault=expired)
+        return Caller(token.name, token.role, in_session=in_session, scope=token.scope)
 
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+    def _expired(self, token: Token) -> str | None:
+        """What is wrong with a token that has expired. That goes by the time of day, which its date was written in."""
+        if token.expires_at is None or self._clock.now() + self._clock.skew() < token.expires_at:
+            return None
+        at = datetime.fromtimestamp(token.expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return f"the token {token.name} has expired at {at}"
 
 
 def _signature(token: Token, until: int) -> str:

@@ -1,7 +1,7 @@
 """The HTTP listener: one application of several rooms, each of which brings its routes."""
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import web
@@ -12,6 +12,7 @@ from app.web import problems
 from app.web.access import Access
 from app.web.crowd import Crowd
 from app.web.listener import listen, quiet_logger
+from app.web.rules import rules_of
 
 _MOST_CONNECTIONS: Final = 512
 _LARGEST_BODY: Final = 16 * 1_048_576
@@ -31,7 +32,7 @@ _HEADERS: Final = {
 
 
 def make_application(
-    routes: Iterable[web.AbstractRouteDef],
+    routes: Sequence[web.AbstractRouteDef],
     access: Access,
     log: EventLog,
     *,
@@ -43,7 +44,7 @@ def make_application(
     """
     crowd = Crowd()
     application = web.Application(
-        middlewares=[crowd.middleware(), problems.middleware(log, error_page), access.middleware()],
+        middlewares=[crowd.middleware(), problems.middleware(log, error_page), access.middleware(rules_of(routes))],
         client_max_size=_LARGEST_BODY,
     )
     application[_CROWD] = crowd

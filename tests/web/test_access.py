@@ -14,7 +14,8 @@ from aiohttp.test_utils import TestServer
 
 from app.desk import ConflictError, NotFoundError, RequestError
 from app.log import configure
-from app.web.access import CALLER, SESSION_COOKIE, SESSION_S, Access, Role, Token
+from app.web.access import SESSION_COOKIE, SESSION_S, Access
+from app.web.callers import CALLER, Role, Token
 from app.web.server import make_application
 from tests.store.scene import StandingClock
 
@@ -190,6 +191,38 @@ async def test_a_session_ends_with_its_token(door: Door) -> None:
         )  # fmt: skip
     assert cookie is not None
     assert renewed._in_session(cookie).role is Role.NOBODY
+
+
+async def test_an_expired_token_opens_nothing(door: Door) -> None:
+    """From its time on a token is refused with its reason, in the log too; its sessions have ended with it."""
+    until = door.clock.now() + 60.0
+    door.access.adopt([Token.of("boss", Role.ADMIN, ADMIN, expires_at=until)], hosts=())
+    cookie = f"{SESSION_COOKIE}={door.access.sign_in(ADMIN)}"
+    for headers in ({"Authorization": f"Bearer {ADMIN}"}, {"Cookie": cookie}):
+        door.clock.at = until - 2.0
+        assert (await door.knock(**headers))[0] == 200
+        door.clock.at = until
+        status, sent, text = await door.knock(**headers)
+        assert (status, sent["WWW-Authenticate"]) == (401, 'Bearer realm="tidewaiter"')
+        assert json.loads(text)["detail"].startswith("the token boss has expired at 2")
+    assert door.access.sign_in(ADMIN) is None
+    reasons = [str(one["reason"]) for one in door.logged("access.refused")]
+    assert any("boss has expired at" in one for one in reasons)
+
+
+async def test_two_tokens_overlap_under_one_name(door: Door) -> None:
+    """While a token is replaced both are good, and so are the sessions of both; then the old one's end."""
+    old, new = Token.of("boss", Role.ADMIN, ADMIN), Token.of("boss", Role.ADMIN, ADMIN[::-1])
+    door.access.adopt([old, new], hosts=())
+    first, second = door.access.sign_in(ADMIN), door.access.sign_in(ADMIN[::-1])
+    for one in (ADMIN, ADMIN[::-1]):
+        assert (await door.knock(Authorization=f"Bearer {one}"))[0] == 200
+    for cookie in (first, second):
+        assert (await door.knock(Cookie=f"{SESSION_COOKIE}={cookie}"))[0] == 200
+    door.access.adopt([new], hosts=())
+    assert (await door.knock(Authorization=f"Bearer {ADMIN}"))[0] == 401
+    assert (await door.knock(Cookie=f"{SESSION_COOKIE}={first}"))[0] == 401
+    assert (await door.knock(Cookie=f"{SESSION_COOKIE}={second}"))[0] == 200
 
 
 @pytest.mark.parametrize(

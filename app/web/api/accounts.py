@@ -26,32 +26,33 @@ class Accounts:
         return [
             Route(
                 "GET", "/v1/accounts", "listAccounts", "List the configured accounts", self.every,
-                {200: Answer("how they stand", shapes.AccountsShape)},
+                {200: Answer("how they stand", shapes.AccountsShape)}, limited=True,
             ),
             Route(
                 "GET", "/v1/accounts/{name}", "showAccount", "Show how an account stands", self.show,
-                {200: stands}, problems=(404,),
+                {200: stands}, problems=(404,), limited=True,
             ),
             Route(
                 "POST", "/v1/accounts/{name}/pause", "pauseAccount", "Pause an account", self.pause, {200: stands},
                 body=shapes.PauseReason, problems=(404,),
                 detail="Nobody asks its provider for anything until somebody resumes it; its jobs wait unharmed.",
+                limited=True,
             ),
             Route(
                 "POST", "/v1/accounts/{name}/resume", "resumeAccount", "End the pause of an account", self.resume,
                 {200: Answer("how it stands", shapes.ResumedShape)}, problems=(404,),
-                detail="The deadlines of its jobs move by as long as they have waited.",
+                detail="The deadlines of its jobs move by as long as they have waited.", limited=True,
             ),
         ]  # fmt: skip
 
-    async def every(self, _request: web.Request, _: Query) -> web.Response:
+    async def every(self, request: web.Request, _: Query) -> web.Response:
         """How every account stands."""
-        return answer({"accounts": [_account(one) for one in await self._office.desk().standings()]})
+        return answer({"accounts": [_account(one) for one in await self._office.desk(request).standings()]})
 
     async def show(self, request: web.Request, _: Query) -> web.Response:
         """How an account stands."""
         name = request.match_info["name"]
-        for one in await self._office.desk().standings():
+        for one in await self._office.desk(request).standings():
             if one.account == name:
                 return answer(_account(one))
         raise ProblemError(404, f"there is no account {name[:100]!r} in the configuration")
@@ -59,11 +60,11 @@ class Accounts:
     async def pause(self, request: web.Request, _: Query) -> web.Response:
         """Pause an account."""
         body = await read_body(request, shapes.PauseReason)
-        return answer(_account(await self._office.desk().pause(request.match_info["name"], body.reason)))
+        return answer(_account(await self._office.desk(request).pause(request.match_info["name"], body.reason)))
 
     async def resume(self, request: web.Request, _: Query) -> web.Response:
         """End the pause of an account."""
-        standing, paused_s = await self._office.desk().resume(request.match_info["name"])
+        standing, paused_s = await self._office.desk(request).resume(request.match_info["name"])
         return answer({**_account(standing), "paused_s": paused_s})
 
 

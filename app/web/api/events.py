@@ -10,12 +10,14 @@ from typing import Final
 
 from aiohttp import web
 
+from app.domain.scope import Scope
 from app.web.api.feed import Feed, Numbered, Reader
 from app.web.api.listing import ACCOUNT, STATES, states_of
 from app.web.api.office import Office
 from app.web.api.reading import LARGEST_NUMBER, number_in, refuse_query
 from app.web.api.rendering import moment
 from app.web.api.routes import Answer, Parameter, Query, Route
+from app.web.callers import scope_of
 from app.web.problems import FieldFault, ProblemError
 
 MEDIA_TYPE: Final = "text/event-stream"
@@ -46,13 +48,13 @@ class Events:
                 detail="Each event is named as the log names it (`job.submitted`, `job.advanced`, `job.troubled`, "
                 "`job.unmapped`, `job.parked`, `job.finished`, `job.failed`); its data is an object with `job`, "
                 "`account`, `operation`, `state`, `state_from`, `outcome` and `at`. The event `reset` says that events "
-                "may be missing, and `dropped` that the reader was too slow.",
+                "may be missing, and `dropped` that the reader was too slow.", limited=True,
             )
         ]  # fmt: skip
 
     async def stream(self, request: web.Request, query: Query) -> web.StreamResponse:
         """Stream events until somebody hangs up."""
-        wanted, feed = _filter(query), self._office.feed
+        wanted, feed = _filter(query, scope_of(request)), self._office.feed
         if feed.is_full:
             raise ProblemError(429, "as many readers follow the events as are served", retry_after_s=HEARTBEAT_S)
         response = web.StreamResponse(headers={"Content-Type": MEDIA_TYPE, "X-Accel-Buffering": "no"})
@@ -96,7 +98,7 @@ class Events:
             await self._office.clock.sleep(0)
 
 
-def _filter(query: Query) -> Callable[[Numbered], bool]:
+def _filter(query: Query, scope: Scope) -> Callable[[Numbered], bool]:
     faults: list[FieldFault] = []
     states, account = states_of(query, faults), query.get("account", [None])[0]
     job = number_in(query, "job", faults)
@@ -104,7 +106,8 @@ def _filter(query: Query) -> Callable[[Numbered], bool]:
 
     def wanted(told: Numbered) -> bool:
         return (
-            (account is None or told.account == account)
+            told.account in scope
+            and (account is None or told.account == account)
             and (not states or told.state in states)
             and (job is None or told.job == job)
         )

@@ -25,8 +25,8 @@ _EVERYWHERE: Final = (400, 401, 403, 421, 500, 503)
 _WITH_BODY: Final = (408, 413, 415, 422)
 _MEANINGS: Final = {
     400: "the request cannot be read",
-    401: "a token is needed, or this one is not known",
-    403: "this takes the role admin",
+    401: "a token is needed, or this one is not known, or has expired",
+    403: "this takes another role, or a token that is not limited to accounts",
     404: "there is no such thing",
     408: "the body did not come whole in time",
     409: "it cannot be done as things stand",
@@ -43,7 +43,8 @@ _MEANINGS: Final = {
 }
 _ABOUT: Final = (
     "Ask for slow exports, wait for them, and fetch their files. Every error is a problem document (RFC 9457). "
-    "Reading takes a token of the role `read`, anything else one of the role `admin`."
+    "Reading takes a token of the role `read`, making jobs one of the role `submit`, anything else one of the role "
+    "`admin`. To a token that is limited to accounts, nothing of other accounts exists."
 )
 
 
@@ -61,7 +62,13 @@ class Document:
     def route(self) -> Route:
         """Where it is served."""
         return Route(
-            "GET", "/openapi.json", "openapi", "Show this document", self.show, {200: Answer("the document", None)}
+            "GET",
+            "/openapi.json",
+            "openapi",
+            "Show this document",
+            self.show,
+            {200: Answer("the document", None)},
+            limited=True,
         )
 
     async def show(self, _request: web.Request, _query: Query) -> web.Response:

@@ -5,7 +5,8 @@ from typing import Final
 
 from aiohttp import web
 
-from app.web.access import CALLER, SESSION_COOKIE, SESSION_S, SIGN_IN, SIGN_OUT, Role
+from app.web.access import SESSION_COOKIE, SESSION_S, SIGN_IN, SIGN_OUT
+from app.web.callers import CALLER, Role
 from app.web.page.frame import Frame, read_form
 from app.web.page.notices import to
 from app.web.page.texts import visible
@@ -40,7 +41,7 @@ class LoginRoom:
         onward = own_path(form.get("next", ""))
         cookie = self._frame.access.sign_in(form.get("token", ""), request.remote)
         if cookie is None:
-            return self._page(request, onward, status=401, fault="No token is like that one.")
+            return self._page(request, onward, status=401, fault="No token is like that one. It may have expired.")
         answer = web.HTTPSeeOther(onward)
         answer.set_cookie(
             SESSION_COOKIE,

@@ -108,6 +108,9 @@ _EVENTS = (
     Event("browser.signed_in", "info", "Somebody has shown a token at the page, and is known by a cookie now.", {
         "caller": "name of the token", "remote": "address of the caller",
     }),
+    Event("browser.signed_out", "info", "Somebody has ended the session of a browser, in every process.", {
+        "caller": "name of the token",
+    }),
     Event("access.refused", "warning", "A request at the HTTP listener was turned away.", {
         **_REASON, "status": "HTTP status of the answer", "remote": "address of the caller",
     }),

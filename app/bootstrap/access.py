@@ -10,6 +10,8 @@ from app.config.tables import TokenTable
 from app.config.values import epoch_of
 from app.domain.scope import EVERY_ACCOUNT, Scope
 from app.log import EventLog
+from app.store.engine import Database
+from app.store.sessions import SessionStore
 from app.web.access import Access
 from app.web.callers import Role, Token
 
@@ -17,9 +19,16 @@ _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _ROLES = {"read": Role.READ, "submit": Role.SUBMIT, "admin": Role.ADMIN}
 
 
-def bind_access(config: Config, clock: Clock, log: EventLog) -> Access:
+def bind_access(config: Config, clock: Clock, log: EventLog, database: Database) -> Access:
     """The rule of access; the configuration was looked over by :func:`faults_of_access`."""
-    return Access(_tokens(config), hosts=_own_names(config), open_paths=_OPEN_PATHS, clock=clock, log=log)
+    return Access(
+        _tokens(config),
+        hosts=_own_names(config),
+        open_paths=_OPEN_PATHS,
+        clock=clock,
+        log=log,
+        sessions=SessionStore(database.for_lookers),
+    )
 
 
 def rebind_access(access: Access, config: Config) -> None:

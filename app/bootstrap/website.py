@@ -61,7 +61,7 @@ async def website(
     if listening is None:
         yield None
         return
-    access = bind_access(running.bound.config, seams.clock, log)
+    access = bind_access(running.bound.config, seams.clock, log, seams.database)
     running.follow(lambda bound: rebind_access(access, bound.config))
     present = Present(running, seams, log)
     office = _office(present, seams, log)

@@ -288,3 +288,12 @@ Index(
     **_partial(notifications.c.ended_at.is_not(None)),
 )
 Index("notifications_job", notifications.c.job_id)
+
+ended_sessions = Table(
+    "ended_sessions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("until", Double, nullable=False),
+)
+
+Index("ended_sessions_until", ended_sessions.c.until)

@@ -7,8 +7,11 @@ would open: requests that another site makes it send, and names that were made t
 
 import base64
 import hmac
+import secrets
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -17,7 +20,9 @@ from yarl import URL
 
 from app.clock import Clock
 from app.log import EventLog
-from app.web.callers import CALLER, Caller, Role, Token, digest_of
+from app.store.errors import StoreUnavailableError
+from app.store.sessions import SessionStore
+from app.web.callers import CALLER, RECHECK, Caller, Recheck, Role, Token, digest_of
 from app.web.problems import ProblemError, problem_of
 from app.web.rules import SAFE, Rule, Rules, rule_for
 
@@ -31,6 +36,7 @@ SIGN_OUT: Final = "/logout"
 STATIC: Final = "/static/"
 """Below it is what pages look like: open to everybody, and the same for everybody."""
 _LONGEST_EPOCH: Final = 12
+_ID_BYTES: Final = 8
 _SAME_SITE: Final = frozenset({"same-origin", "none"})
 
 
@@ -47,6 +53,7 @@ class Access:
         open_paths: what anybody may read, such as the health of the process.
         clock: the time.
         log: told of what admins do, and of who is turned away.
+        sessions: the sessions that were ended before their time, by whatever process.
     """
 
     def __init__(
@@ -57,12 +64,14 @@ class Access:
         open_paths: Collection[str],
         clock: Clock,
         log: EventLog,
+        sessions: SessionStore,
     ) -> None:
         self._tokens = tuple(tokens)
         self._hosts = frozenset(hosts)
         self._open_paths = frozenset(open_paths)
         self._clock = clock
         self._log = log
+        self._sessions = sessions
 
     def adopt(self, tokens: Sequence[Token], *, hosts: Collection[str]) -> None:
         """Know these from now on. Whoever shows a token that is gone is turned away, sessions of it included."""
@@ -79,8 +88,8 @@ class Access:
 
         @web.middleware
         async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-            caller = self._caller(request)
-            request[CALLER] = caller
+            caller = await self._caller(request)
+            request[CALLER], request[RECHECK] = caller, Recheck(partial(self._stands, request, caller))
             rule = self._rule(request, rules)
             self._check(request, caller, rule)
             if rule.role < Role.SUBMIT:  # nothing is changed there; signing in has a line of its own
@@ -92,8 +101,9 @@ class Access:
     def sign_in(self, text: str, remote: str | None = None) -> str | None:
         """What a browser keeps in :data:`SESSION_COOKIE` for a token that was typed; ``None`` if there is none such.
 
-        The session needs no memory of ours: it is signed with the token, so it holds in every process that knows the
-        token, and ends when the token is changed. ``remote`` is the address it came from, for the log.
+        The session is signed with the token, so it holds in every process that knows the token, and ends when the token
+        is changed. Only one that is ended before its time is noted in the database, under the id that is in it.
+        ``remote`` is the address it came from, for the log.
         """
         token = self._find(text)
         fault = "no token is like the one that was typed" if token is None else self._expired(token)
@@ -101,8 +111,24 @@ class Access:
             self._log.emit("access.refused", status=401, reason=fault, remote=remote)
             return None
         self._log.emit("browser.signed_in", caller=token.name, remote=remote)
-        until = int(self._clock.now() + SESSION_S)
-        return f"{token.name}.{until}.{_signature(token, until)}"
+        session = _Session(token.name, str(int(self._clock.now() + SESSION_S)), secrets.token_hex(_ID_BYTES))
+        return session.signed(token)
+
+    async def sign_out(self, cookie: str) -> None:
+        """End the session of a cookie, in every process that uses this database; of another cookie nothing is noted.
+
+        Raises:
+            StoreUnavailableError: the database cannot be reached, so the session goes on.
+        """
+        found = self._signed(cookie)
+        if found is not None:
+            session, token = found
+            await self._sessions.end(session.id, float(session.until))
+            self._log.emit("browser.signed_out", caller=token.name)
+
+    async def _stands(self, request: web.Request, caller: Caller) -> bool:
+        """Whether a request that was let in would be let in now: its token may be gone, and its session ended."""
+        return await self._caller(request) == caller
 
     def _rule(self, request: web.Request, rules: Rules) -> Rule:
         is_open = request.path in self._open_paths or request.path.startswith(STATIC)
@@ -121,6 +147,8 @@ class Access:
                 detail = f"the token {caller.name} is limited to some accounts; what is at this address is not"
                 raise self._refusal(request, 403, detail)
             return
+        if caller.unavailable is not None:
+            raise StoreUnavailableError(caller.unavailable)
         if caller.role is Role.NOBODY and request.method in SAFE and _wants_page(request):
             raise web.HTTPSeeOther(str(URL(SIGN_IN).with_query(next=request.path_qs)))
         if caller.role is Role.NOBODY:
@@ -162,14 +190,14 @@ class Access:
                 remote=request.remote,
             )
 
-    def _caller(self, request: web.Request) -> Caller:
+    async def _caller(self, request: web.Request) -> Caller:
         if not self._tokens:
             return _LOCAL
         scheme, _, text = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         if text and scheme.lower() == "bearer":  # another scheme is for a proxy before us
             token = self._find(text.strip())
             return _ANYBODY if token is None else self._bearer_of(token)
-        return self._in_session(request.cookies.get(SESSION_COOKIE, ""))
+        return await self._in_session(request.cookies.get(SESSION_COOKIE, ""))
 
     def _find(self, text: str) -> Token | None:
         """The token of that text; every one is compared, in a time that tells nothing."""
@@ -177,16 +205,30 @@ class Access:
         found = [token for token in self._tokens if hmac.compare_digest(token.digest, digest)]
         return found[0] if found else None
 
-    def _in_session(self, cookie: str) -> Caller:
-        name, _, rest = cookie.partition(".")
-        until, _, signature = rest.partition(".")
+    async def _in_session(self, cookie: str) -> Caller:
+        """Who has a session. Where the database cannot say whether it was ended, it opens nothing: it may have been."""
+        found = self._signed(cookie)
+        if found is None:
+            return _ANYBODY
+        session, token = found
+        try:
+            has_ended = await self._sessions.has_ended(session.id)
+        except StoreUnavailableError as error:
+            return replace(_ANYBODY, unavailable=str(error))
+        return _ANYBODY if has_ended else self._bearer_of(token, in_session=True)
+
+    def _signed(self, cookie: str) -> tuple["_Session", Token] | None:
+        """The session of a cookie that is not over, and the token with which it is signed."""
+        session, _, _ = cookie.rpartition(".")
+        name, until, identity = (*session.split("."), "", "")[:3]
         is_number = until.isascii() and until.isdigit() and len(until) <= _LONGEST_EPOCH
         if not is_number or int(until) < self._clock.now():
-            return _ANYBODY
+            return None
+        made = _Session(name, until, identity)
         for token in self._tokens:
-            if token.name == name and hmac.compare_digest(_signature(token, int(until)), _ascii(signature)):
-                return self._bearer_of(token, in_session=True)
-        return _ANYBODY
+            if token.name == name and hmac.compare_digest(made.signed(token), _ascii(cookie)):
+                return made, token
+        return None
 
     def _bearer_of(self, token: Token, *, in_session: bool = False) -> Caller:
         if (expired := self._expired(token)) is not None:
@@ -201,9 +243,19 @@ class Access:
         return f"the token {token.name} has expired at {at}"
 
 
-def _signature(token: Token, until: int) -> str:
-    said = hmac.digest(token.digest, f"session {token.name} {until}".encode(), "sha256")
-    return base64.urlsafe_b64encode(said).decode().rstrip("=")
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """What a cookie says: the token's name, the epoch second of its end, and what tells it from others."""
+
+    name: str
+    until: str
+    id: str
+
+    def signed(self, token: Token) -> str:
+        """The whole cookie."""
+        said = f"{self.name}.{self.until}.{self.id}"
+        signature = hmac.digest(token.digest, f"session {said}".encode(), "sha256")
+        return f"{said}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
 
 
 def _ascii(text: str) -> str:

@@ -1,6 +1,7 @@
 """Who calls the HTTP listener: tokens, the roles that they have, and the accounts that they are limited to."""
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -46,7 +47,7 @@ class Token:
 class Caller:
     """Who asks: the name of the token, or what stands for it; and whether that came in a browser's session.
 
-    ``fault`` is why a token that was sent does not count.
+    ``fault`` is why a token that was sent does not count; ``unavailable`` why nobody can tell who it is.
     """
 
     name: str
@@ -54,10 +55,21 @@ class Caller:
     in_session: bool = False
     scope: Scope = EVERY_ACCOUNT
     fault: str | None = None
+    unavailable: str | None = None
 
 
 CALLER: Final = web.RequestKey("caller", Caller)
 """Where a request has its caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """Asks whether a request that goes on for long would still be let in."""
+
+    stands: Callable[[], Awaitable[bool]]
+
+
+RECHECK: Final = web.RequestKey("recheck", Recheck)
 
 
 def scope_of(request: web.Request) -> Scope:

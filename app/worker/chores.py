@@ -12,6 +12,7 @@ from app.storage.base import Storage, StorageError
 from app.store.deliveries import DeliveryStore
 from app.store.engine import StoreUnavailableError
 from app.store.jobs import JobStore
+from app.store.sessions import SessionStore
 from app.worker.lane import Lane
 from app.worker.nap import Nap
 from app.worker.narrator import Narrator
@@ -162,6 +163,7 @@ class Janitor:
     ) -> None:
         self._jobs = jobs
         self._deliveries = deliveries
+        self._sessions = SessionStore(jobs.database)
         self._storage = storage
         self._clock = clock
         self._log = log
@@ -181,6 +183,7 @@ class Janitor:
             try:
                 await self._purge()
                 await self._purge_notifications()
+                await self._sessions.forget(self._clock.now())
                 await self._sweep()
             except StoreUnavailableError as error:
                 self._log.emit("store.unavailable", reason=str(error), waiting=0)

@@ -14,6 +14,8 @@ from aiohttp.test_utils import TestServer
 
 from app.desk import ConflictError, NotFoundError, RequestError
 from app.log import configure
+from app.store.engine import Database, StoreUnavailableError
+from app.store.sessions import SessionStore
 from app.web.access import SESSION_COOKIE, SESSION_S, Access
 from app.web.callers import CALLER, Role, Token
 from app.web.server import make_application
@@ -33,6 +35,7 @@ class Door:
     session: ClientSession
     output: io.StringIO
     errors: list[Exception]
+    database: Database
 
     async def knock(self, method: str = "GET", path: str = "/thing", **headers: str) -> tuple[int, dict[str, str], str]:
         """A request with these headers: ``_`` stands for ``-``."""
@@ -53,11 +56,13 @@ async def _who(request: web.Request) -> web.Response:
 
 
 @asynccontextmanager
-async def _door(*, with_tokens: bool) -> AsyncIterator[Door]:
+async def _door(url: str, *, with_tokens: bool) -> AsyncIterator[Door]:
     clock, output = StandingClock(), io.StringIO()
+    database = Database.open(url, clock)
     log = configure("json", "debug", (), clock=clock, stream=output, strict=True)
     tokens = [Token.of("page", Role.READ, READ), Token.of("boss", Role.ADMIN, ADMIN)] if with_tokens else []
-    access = Access(tokens, hosts={"127.0.0.1", "tide.example"}, open_paths={"/healthz"}, clock=clock, log=log)
+    access = Access(tokens, hosts={"127.0.0.1", "tide.example"}, open_paths={"/healthz"}, clock=clock, log=log,
+                    sessions=SessionStore(database))  # fmt: skip
     routes = [web.get("/thing", _who), web.post("/thing", _who), web.get("/healthz", _who), web.get("/static/x", _who)]
     errors: list[Exception] = []
 
@@ -67,21 +72,22 @@ async def _door(*, with_tokens: bool) -> AsyncIterator[Door]:
     routes.append(web.post("/fail", fail))
     application = make_application([*routes, web.get("/login", _who), web.post("/login", _who)], access, log)
     async with TestServer(application, host="127.0.0.1") as server, ClientSession() as session:
-        yield Door(str(server.make_url("")).rstrip("/"), access, clock, session, output, errors)
+        yield Door(str(server.make_url("")).rstrip("/"), access, clock, session, output, errors, database)
     log.close()
+    await database.close()
 
 
 @pytest.fixture
-async def door() -> AsyncIterator[Door]:
+async def door(sqlite_url: str) -> AsyncIterator[Door]:
     """With tokens."""
-    async with _door(with_tokens=True) as made:
+    async with _door(sqlite_url, with_tokens=True) as made:
         yield made
 
 
 @pytest.fixture
-async def loopback() -> AsyncIterator[Door]:
+async def loopback(sqlite_url: str) -> AsyncIterator[Door]:
     """Without any."""
-    async with _door(with_tokens=False) as made:
+    async with _door(sqlite_url, with_tokens=False) as made:
         yield made
 
 
@@ -143,8 +149,8 @@ async def test_a_session(door: Door) -> None:
 
 
 def _later(cookie: str) -> str:
-    name, until, signature = cookie.split(".")
-    return f"{name}.{int(until) + 1}.{signature}"
+    name, until, rest = cookie.split(".", 2)
+    return f"{name}.{int(until) + 1}.{rest}"
 
 
 @pytest.mark.parametrize(
@@ -183,14 +189,50 @@ async def test_a_proxy_has_its_own_way(door: Door) -> None:
 
 async def test_a_session_ends_with_its_token(door: Door) -> None:
     """Another secret under the same name makes the sessions of the old one void."""
+    cookie = f"{SESSION_COOKIE}={door.access.sign_in(ADMIN)}"
+    door.access.adopt([Token.of("boss", Role.ADMIN, ADMIN[::-1])], hosts=())
+    assert (await door.knock(Cookie=cookie))[0] == 401
+
+
+async def test_signing_out_ends_the_session_in_every_process(database_url: str) -> None:
+    """A cookie that somebody kept opens nothing after the sign-out, in another process either; other sessions go on."""
+    async with _door(database_url, with_tokens=True) as door, _door(database_url, with_tokens=True) as second:
+        cookie, other = door.access.sign_in(ADMIN), door.access.sign_in(ADMIN)
+        assert cookie is not None
+        for one in (door, second):
+            assert (await one.knock(Cookie=f"{SESSION_COOKIE}={cookie}"))[0] == 200
+        await door.access.sign_out(cookie)
+        await second.access.sign_out(cookie)
+        for one in (door, second):
+            assert (await one.knock(Cookie=f"{SESSION_COOKIE}={cookie}"))[0] == 401
+            assert (await one.knock(Cookie=f"{SESSION_COOKIE}={other}"))[0] == 200
+        assert [one["caller"] for one in door.logged("browser.signed_out")] == ["boss"]
+
+
+async def test_only_real_sessions_are_noted_as_ended(door: Door) -> None:
+    """Nobody without a session fills the table; what has ended by itself is forgotten."""
     cookie = door.access.sign_in(ADMIN)
-    async with _door(with_tokens=False) as other:
-        renewed = Access(
-            [Token.of("boss", Role.ADMIN, ADMIN[::-1])], hosts=(), open_paths=(), clock=other.clock,
-            log=configure("json", "error", (), stream=io.StringIO()),
-        )  # fmt: skip
     assert cookie is not None
-    assert renewed._in_session(cookie).role is Role.NOBODY
+    for made_up in ("", "boss.99999999999.id.signature", cookie[:-2], "x" * 5000):
+        await door.access.sign_out(made_up)
+    store = SessionStore(door.database)
+    assert await store.forget(1e12) == 0
+    await door.access.sign_out(cookie)
+    assert await store.forget(door.clock.now()) == 0
+    assert await store.forget(door.clock.now() + SESSION_S + 1) == 1
+
+
+async def test_without_the_database_a_session_opens_nothing() -> None:
+    """Nobody can tell whether a session was ended, so it is 503; a token in the header goes on, and so does /login."""
+    async with _door("postgresql://nobody@127.0.0.1:9/nowhere", with_tokens=True) as door:
+        cookie = door.access.sign_in(ADMIN)
+        assert cookie is not None
+        status, sent, _ = await door.knock(Cookie=f"{SESSION_COOKIE}={cookie}", Accept="text/html")
+        assert (status, sent["Retry-After"]) == (503, "5")
+        assert (await door.knock(path="/login", Cookie=f"{SESSION_COOKIE}={cookie}"))[0] == 200
+        assert (await door.knock(Authorization=f"Bearer {ADMIN}"))[0] == 200
+        with pytest.raises(StoreUnavailableError):
+            await door.access.sign_out(cookie)
 
 
 async def test_an_expired_token_opens_nothing(door: Door) -> None:

@@ -17,7 +17,7 @@ from app.web.api.office import Office
 from app.web.api.reading import LARGEST_NUMBER, number_in, refuse_query
 from app.web.api.rendering import moment
 from app.web.api.routes import Answer, Parameter, Query, Route
-from app.web.callers import scope_of
+from app.web.callers import RECHECK, scope_of
 from app.web.problems import FieldFault, ProblemError
 
 MEDIA_TYPE: Final = "text/event-stream"
@@ -62,7 +62,7 @@ class Events:
         try:
             await response.prepare(request)
             if request.method != "HEAD":
-                await self._tell(response, reader, wanted, request.headers.get(_LAST_ID))
+                await self._tell(request, response, reader, wanted)
         except (ConnectionError, TimeoutError):
             pass  # the reader has gone, or takes nothing any more
         finally:
@@ -70,23 +70,24 @@ class Events:
         return response
 
     async def _tell(
-        self, response: web.StreamResponse, reader: Reader, wanted: Callable[[Numbered], bool], last_id: str | None
+        self, request: web.Request, response: web.StreamResponse, reader: Reader, wanted: Callable[[Numbered], bool]
     ) -> None:
-        feed = self._office.feed
+        feed, last_id = self._office.feed, request.headers.get(_LAST_ID)
         await _write(response, f"retry: {_AGAIN_MS}\n\n")
         missed = [] if last_id is None else feed.since(last_id)
         if missed is None:
             await _write(response, _event("reset", feed.last_id, {"reason": "events before this one are not held"}))
         else:
             await self._pass_on(response, missed, wanted)
-        while not (reader.is_behind or reader.has_ended):
+        while not (reader.is_behind or reader.has_ended) and await request[RECHECK].stands():
             try:
                 async with asyncio.timeout(HEARTBEAT_S):
                     came = await reader.next()
             except TimeoutError:
                 await _write(response, ": still here\n\n")
                 continue
-            await self._pass_on(response, came, wanted)
+            if await request[RECHECK].stands():
+                await self._pass_on(response, came, wanted)
         if reader.is_behind:
             await _write(response, _event("dropped", None, {"reason": "more has happened than this reader has taken"}))
 

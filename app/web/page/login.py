@@ -54,7 +54,8 @@ class LoginRoom:
         )
         raise answer
 
-    async def _sign_out(self, _request: web.Request) -> web.Response:
+    async def _sign_out(self, request: web.Request) -> web.Response:
+        await self._frame.access.sign_out(request.cookies.get(SESSION_COOKIE, ""))
         answer = to(SIGN_IN, "signed-out")
         answer.del_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="Strict")
         raise answer

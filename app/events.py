@@ -114,6 +114,9 @@ _EVENTS = (
     Event("access.refused", "warning", "A request at the HTTP listener was turned away.", {
         **_REASON, "status": "HTTP status of the answer", "remote": "address of the caller",
     }),
+    Event("access.slowed", "warning", "Too many wrong tokens came from an address; its tokens are not looked at.", {
+        **_REASON, "remote": "address of the caller",
+    }),
     Event("http.failed", "error", "A request met a fault of ours; the caller was told that it did.", {
         **_REASON, "method": "HTTP method", "path": "path of the request",
     }),

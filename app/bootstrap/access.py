@@ -1,6 +1,7 @@
 """Who may use the HTTP listener, out of the configuration."""
 
 import ipaddress
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 from app.clock import Clock
@@ -14,6 +15,7 @@ from app.store.engine import Database
 from app.store.sessions import SessionStore
 from app.web.access import Access
 from app.web.callers import Role, Token
+from app.web.proxies import Network
 
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _ROLES = {"read": Role.READ, "submit": Role.SUBMIT, "admin": Role.ADMIN}
@@ -28,12 +30,17 @@ def bind_access(config: Config, clock: Clock, log: EventLog, database: Database)
         clock=clock,
         log=log,
         sessions=SessionStore(database.for_lookers),
+        proxies=_proxies(config),
     )
 
 
 def rebind_access(access: Access, config: Config) -> None:
     """Let the rule of access go by another configuration, looked over as well."""
-    access.adopt(_tokens(config), hosts=_own_names(config))
+    access.adopt(_tokens(config), hosts=_own_names(config), proxies=_proxies(config))
+
+
+def _proxies(config: Config) -> list[Network]:
+    return [ip_network(one) for one in config.http.trusted_proxies]
 
 
 def _tokens(config: Config) -> list[Token]:

@@ -26,6 +26,7 @@ from app.config.values import (
     FromZero,
     ListenAddress,
     Moment,
+    Networks,
     NotificationName,
     Paths,
     Positive,
@@ -122,6 +123,11 @@ class HttpTable(Table):
         default=None,
         description="how people and programs get there, where that is not the address itself: most often a proxy's",
         examples=["https://tide.example.com"],
+    )
+    trusted_proxies: Networks = Field(
+        default=(),
+        description="networks of proxies whose X-Forwarded-For or Forwarded names the caller; others may make them up",
+        examples=[["10.0.0.0/8"]],
     )
 
 

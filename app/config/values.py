@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeAlias
 from urllib.parse import urlsplit
@@ -120,6 +121,20 @@ def _account_names(value: object) -> object:
     return tuple(names)
 
 
+def _networks(value: object) -> object:
+    """Networks in CIDR notation; one text, as in an environment variable, may name several, parted by commas."""
+    given = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    if not isinstance(given, list | tuple):
+        raise ValueError('must be an array of networks, such as ["10.0.0.0/8"]')  # noqa: TRY004  # pydantic collects these
+    for one in given:
+        try:
+            ip_network(one if isinstance(one, str) else "")
+        except ValueError as error:
+            fault = str(error) if isinstance(one, str) and "host bits" in str(error) else f"{one!r} is no network"
+            raise ValueError(f"{fault}; networks are such as 10.0.0.0/8, fd00::/8 or 127.0.0.1/32") from None
+    return tuple(given)
+
+
 def _moment(value: object) -> object:
     """A time with its offset from UTC, as a text or as TOML writes it."""
     text = value.isoformat() if isinstance(value, datetime) else value
@@ -186,6 +201,9 @@ PublicUrl: TypeAlias = Annotated[
 ]
 AccountNames: TypeAlias = Annotated[
     tuple[str, ...], BeforeValidator(_account_names, json_schema_input_type=tuple[str, ...] | str)
+]
+Networks: TypeAlias = Annotated[
+    tuple[str, ...], BeforeValidator(_networks, json_schema_input_type=tuple[str, ...] | str)
 ]
 Moment: TypeAlias = Annotated[str, BeforeValidator(_moment, json_schema_input_type=str)]
 DatabaseUrl: TypeAlias = Annotated[

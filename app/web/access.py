@@ -22,8 +22,10 @@ from app.clock import Clock
 from app.log import EventLog
 from app.store.errors import StoreUnavailableError
 from app.store.sessions import SessionStore
-from app.web.callers import CALLER, RECHECK, Caller, Recheck, Role, Token, digest_of
+from app.web.callers import CALLER, RECHECK, REMOTE, Caller, Recheck, Role, Token, digest_of
+from app.web.guesses import Guesses
 from app.web.problems import ProblemError, problem_of
+from app.web.proxies import UNKNOWN, Network, address_of, place_of
 from app.web.rules import SAFE, Rule, Rules, rule_for
 
 SESSION_S: Final = 12 * 3600.0
@@ -54,6 +56,7 @@ class Access:
         clock: the time.
         log: told of what admins do, and of who is turned away.
         sessions: the sessions that were ended before their time, by whatever process.
+        proxies: networks of proxies that are trusted to say for whom they ask.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Access:
         clock: Clock,
         log: EventLog,
         sessions: SessionStore,
+        proxies: Sequence[Network] = (),
     ) -> None:
         self._tokens = tuple(tokens)
         self._hosts = frozenset(hosts)
@@ -72,11 +76,14 @@ class Access:
         self._clock = clock
         self._log = log
         self._sessions = sessions
+        self._proxies = tuple(proxies)
+        self._guesses = Guesses(clock)
 
-    def adopt(self, tokens: Sequence[Token], *, hosts: Collection[str]) -> None:
+    def adopt(self, tokens: Sequence[Token], *, hosts: Collection[str], proxies: Sequence[Network] = ()) -> None:
         """Know these from now on. Whoever shows a token that is gone is turned away, sessions of it included."""
         self._tokens = tuple(tokens)
         self._hosts = frozenset(hosts)
+        self._proxies = tuple(proxies)
 
     @property
     def needs_token(self) -> bool:
@@ -88,6 +95,7 @@ class Access:
 
         @web.middleware
         async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+            request[REMOTE] = address_of(request, self._proxies)
             caller = await self._caller(request)
             request[CALLER], request[RECHECK] = caller, Recheck(partial(self._stands, request, caller))
             rule = self._rule(request, rules)
@@ -98,14 +106,21 @@ class Access:
 
         return guarded
 
-    def sign_in(self, text: str, remote: str | None = None) -> str | None:
+    def sign_in(self, text: str, remote: str = UNKNOWN) -> str | None:
         """What a browser keeps in :data:`SESSION_COOKIE` for a token that was typed; ``None`` if there is none such.
 
         The session is signed with the token, so it holds in every process that knows the token, and ends when the token
         is changed. Only one that is ended before its time is noted in the database, under the id that is in it.
-        ``remote`` is the address it came from, for the log.
+        ``remote`` is the address it came from.
+
+        Raises:
+            ProblemError: 429 where too many wrong tokens came from there.
         """
+        if (wait_s := self._guesses.wait_s(place_of(remote))) > 0:
+            raise self._slowed(remote, wait_s)
         token = self._find(text)
+        if token is None:
+            self._guesses.wrong(place_of(remote))
         fault = "no token is like the one that was typed" if token is None else self._expired(token)
         if token is None or fault is not None:
             self._log.emit("access.refused", status=401, reason=fault, remote=remote)
@@ -147,6 +162,8 @@ class Access:
                 detail = f"the token {caller.name} is limited to some accounts; what is at this address is not"
                 raise self._refusal(request, 403, detail)
             return
+        if caller.slowed_s > 0:
+            raise self._slowed(request[REMOTE], caller.slowed_s)
         if caller.unavailable is not None:
             raise StoreUnavailableError(caller.unavailable)
         if caller.role is Role.NOBODY and request.method in SAFE and _wants_page(request):
@@ -163,7 +180,7 @@ class Access:
         )
 
     def _refusal(self, request: web.Request, status: int, detail: str) -> ProblemError:
-        self._log.emit("access.refused", status=status, reason=detail, remote=request.remote)
+        self._log.emit("access.refused", status=status, reason=detail, remote=request[REMOTE])
         return ProblemError(status, detail)
 
     async def _audited(self, request: web.Request, caller: Caller, handler: Handler) -> web.StreamResponse:
@@ -187,7 +204,7 @@ class Access:
                 caller=caller.name,
                 action=f"{request.method} {request.path}",
                 status=status,
-                remote=request.remote,
+                remote=request[REMOTE],
             )
 
     async def _caller(self, request: web.Request) -> Caller:
@@ -195,9 +212,22 @@ class Access:
             return _LOCAL
         scheme, _, text = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         if text and scheme.lower() == "bearer":  # another scheme is for a proxy before us
-            token = self._find(text.strip())
-            return _ANYBODY if token is None else self._bearer_of(token)
+            return self._by_token(text.strip(), place_of(request[REMOTE]))
         return await self._in_session(request.cookies.get(SESSION_COOKIE, ""))
+
+    def _by_token(self, text: str, place: str) -> Caller:
+        if (wait_s := self._guesses.wait_s(place)) > 0:
+            return replace(_ANYBODY, slowed_s=wait_s)
+        token = self._find(text)
+        if token is None:
+            self._guesses.wrong(place)
+            return _ANYBODY
+        return self._bearer_of(token)
+
+    def _slowed(self, remote: str, wait_s: float) -> ProblemError:
+        reason = "too many wrong tokens came from this address; no token of it is looked at for a while"
+        self._log.emit("access.slowed", reason=reason, remote=remote)
+        return ProblemError(429, reason, retry_after_s=wait_s)
 
     def _find(self, text: str) -> Token | None:
         """The token of that text; every one is compared, in a time that tells nothing."""

@@ -47,7 +47,8 @@ class Token:
 class Caller:
     """Who asks: the name of the token, or what stands for it; and whether that came in a browser's session.
 
-    ``fault`` is why a token that was sent does not count; ``unavailable`` why nobody can tell who it is.
+    ``fault`` is why a token that was sent does not count; ``unavailable`` why nobody can tell who it is;
+    ``slowed_s`` for how many seconds no token of its address is looked at.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Caller:
     scope: Scope = EVERY_ACCOUNT
     fault: str | None = None
     unavailable: str | None = None
+    slowed_s: float = 0.0
 
 
 CALLER: Final = web.RequestKey("caller", Caller)
@@ -69,6 +71,8 @@ class Recheck:
     stands: Callable[[], Awaitable[bool]]
 
 
+REMOTE: Final = web.RequestKey("remote", str)
+"""Where a request has the address of its caller, behind trusted proxies too."""
 RECHECK: Final = web.RequestKey("recheck", Recheck)
 
 

@@ -214,6 +214,7 @@ async def _say_what_cannot_be_brought_about(world: World) -> None:
         ("job.crashed", {**work, "state": "polling", "reason": "KeyError: 'status'"}),
         ("daemon.failed", {"reason": "ListenerDiedError: the socket takes no connections any more"}),
         ("http.failed", {"reason": "KeyError: 'page'", "method": "GET", "path": "/"}),
+        ("access.slowed", {"reason": "too many wrong tokens came from this address", "remote": "192.0.2.7"}),
         ("log.dropped", {"lines": 212}),
         ("schedule.refused", {"schedule": "daily", "account": "by-url", "reason": "export_type is no known type"}),
         ("notification.died", {"notification": 7, "endpoint": "crm", "job": 3, "reason": "HTTP 410: Gone"}),

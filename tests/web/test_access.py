@@ -1,94 +1,18 @@
 """Who may do what at the HTTP listener: tokens, roles, browsers' sessions, and the doors that stay shut on loopback."""
 
 import hmac
-import io
 import json
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import pytest
-from aiohttp import ClientSession, web
-from aiohttp.test_utils import TestServer
 
 from app.desk import ConflictError, NotFoundError, RequestError
-from app.log import configure
-from app.store.engine import Database, StoreUnavailableError
+from app.store.engine import StoreUnavailableError
 from app.store.sessions import SessionStore
-from app.web.access import SESSION_COOKIE, SESSION_S, Access
-from app.web.callers import CALLER, Role, Token
-from app.web.server import make_application
-from tests.store.scene import StandingClock
-
-READ = "read-token-read-token-read-token"
-ADMIN = "admin-token-admin-token-admin"
-
-
-@dataclass(slots=True)
-class Door:
-    """An application behind the rule of access, its clock, and its log."""
-
-    base: str
-    access: Access
-    clock: StandingClock
-    session: ClientSession
-    output: io.StringIO
-    errors: list[Exception]
-    database: Database
-
-    async def knock(self, method: str = "GET", path: str = "/thing", **headers: str) -> tuple[int, dict[str, str], str]:
-        """A request with these headers: ``_`` stands for ``-``."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        reply = self.session.request(method, f"{self.base}{path}", headers=named, allow_redirects=False)
-        async with reply as answer:
-            return answer.status, dict(answer.headers), await answer.text()
-
-    def logged(self, name: str) -> list[dict[str, object]]:
-        """The lines of one event."""
-        lines = [json.loads(line) for line in self.output.getvalue().splitlines()]
-        return [line for line in lines if line["event"] == name]
-
-
-async def _who(request: web.Request) -> web.Response:
-    caller = request[CALLER]
-    return web.json_response([caller.name, caller.role.name, caller.in_session])
-
-
-@asynccontextmanager
-async def _door(url: str, *, with_tokens: bool) -> AsyncIterator[Door]:
-    clock, output = StandingClock(), io.StringIO()
-    database = Database.open(url, clock)
-    log = configure("json", "debug", (), clock=clock, stream=output, strict=True)
-    tokens = [Token.of("page", Role.READ, READ), Token.of("boss", Role.ADMIN, ADMIN)] if with_tokens else []
-    access = Access(tokens, hosts={"127.0.0.1", "tide.example"}, open_paths={"/healthz"}, clock=clock, log=log,
-                    sessions=SessionStore(database))  # fmt: skip
-    routes = [web.get("/thing", _who), web.post("/thing", _who), web.get("/healthz", _who), web.get("/static/x", _who)]
-    errors: list[Exception] = []
-
-    async def fail(_: web.Request) -> web.Response:
-        raise errors[0]
-
-    routes.append(web.post("/fail", fail))
-    application = make_application([*routes, web.get("/login", _who), web.post("/login", _who)], access, log)
-    async with TestServer(application, host="127.0.0.1") as server, ClientSession() as session:
-        yield Door(str(server.make_url("")).rstrip("/"), access, clock, session, output, errors, database)
-    log.close()
-    await database.close()
-
-
-@pytest.fixture
-async def door(sqlite_url: str) -> AsyncIterator[Door]:
-    """With tokens."""
-    async with _door(sqlite_url, with_tokens=True) as made:
-        yield made
-
-
-@pytest.fixture
-async def loopback(sqlite_url: str) -> AsyncIterator[Door]:
-    """Without any."""
-    async with _door(sqlite_url, with_tokens=False) as made:
-        yield made
+from app.web.access import SESSION_COOKIE, SESSION_S
+from app.web.callers import Role, Token
+from tests.web.door import ADMIN, READ, Door, open_door
 
 
 async def test_roles(door: Door) -> None:
@@ -111,6 +35,7 @@ async def test_nobody_gets_in_without_a_token(door: Door, given: str | None) -> 
     headers = {} if given is None else {"Authorization": given}
     for method in ("GET", "POST", "PUT", "DELETE"):
         for path in ("/thing", "/nothing", "/healthz/x", "/staticx"):
+            door.clock.at += 7.0  # so that it is not slowed
             status, sent, text = await door.knock(method, path, **headers)
             assert (status, sent["WWW-Authenticate"]) == (401, 'Bearer realm="tidewaiter"')
             assert json.loads(text)["status"] == 401
@@ -196,7 +121,7 @@ async def test_a_session_ends_with_its_token(door: Door) -> None:
 
 async def test_signing_out_ends_the_session_in_every_process(database_url: str) -> None:
     """A cookie that somebody kept opens nothing after the sign-out, in another process either; other sessions go on."""
-    async with _door(database_url, with_tokens=True) as door, _door(database_url, with_tokens=True) as second:
+    async with open_door(database_url, with_tokens=True) as door, open_door(database_url, with_tokens=True) as second:
         cookie, other = door.access.sign_in(ADMIN), door.access.sign_in(ADMIN)
         assert cookie is not None
         for one in (door, second):
@@ -224,7 +149,7 @@ async def test_only_real_sessions_are_noted_as_ended(door: Door) -> None:
 
 async def test_without_the_database_a_session_opens_nothing() -> None:
     """Nobody can tell whether a session was ended, so it is 503; a token in the header goes on, and so does /login."""
-    async with _door("postgresql://nobody@127.0.0.1:9/nowhere", with_tokens=True) as door:
+    async with open_door("postgresql://nobody@127.0.0.1:9/nowhere", with_tokens=True) as door:
         cookie = door.access.sign_in(ADMIN)
         assert cookie is not None
         status, sent, _ = await door.knock(Cookie=f"{SESSION_COOKIE}={cookie}", Accept="text/html")

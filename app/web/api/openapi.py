@@ -21,7 +21,7 @@ _IN_PATH: Final[Mapping[str, Mapping[str, Any]]] = {
     "number": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
     "name": {"type": "string", "minLength": 1, "maxLength": 64},
 }
-_EVERYWHERE: Final = (400, 401, 403, 421, 500, 503)
+_EVERYWHERE: Final = (400, 401, 403, 421, 429, 500, 503)
 _WITH_BODY: Final = (408, 413, 415, 422)
 _MEANINGS: Final = {
     400: "the request cannot be read",
@@ -36,7 +36,7 @@ _MEANINGS: Final = {
     415: "the body is not JSON",
     416: "the file has no such range",
     421: "the address answers to its own name only",
-    429: "as many callers wait or read as are served; `Retry-After` says when to try again",
+    429: "too many wrong tokens, or as many callers wait or read as are served; `Retry-After` says when to try again",
     422: "the body has faults, each with a pointer to it",
     500: "a fault of Tidewaiter",
     503: "the database cannot be reached; `Retry-After` says when to try again",

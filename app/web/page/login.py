@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from app.web.access import SESSION_COOKIE, SESSION_S, SIGN_IN, SIGN_OUT
-from app.web.callers import CALLER, Role
+from app.web.callers import CALLER, REMOTE, Role
 from app.web.page.frame import Frame, read_form
 from app.web.page.notices import to
 from app.web.page.texts import visible
@@ -39,7 +39,7 @@ class LoginRoom:
     async def _sign_in(self, request: web.Request) -> web.Response:
         form = await read_form(request)
         onward = own_path(form.get("next", ""))
-        cookie = self._frame.access.sign_in(form.get("token", ""), request.remote)
+        cookie = self._frame.access.sign_in(form.get("token", ""), request[REMOTE])
         if cookie is None:
             return self._page(request, onward, status=401, fault="No token is like that one. It may have expired.")
         answer = web.HTTPSeeOther(onward)

@@ -16,6 +16,7 @@ from app.store.sessions import SessionStore
 from app.web.access import Access
 from app.web.callers import Role, Token
 from app.web.proxies import Network
+from app.web.tls import Certificate, CertificateError, server_context
 
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _ROLES = {"read": Role.READ, "submit": Role.SUBMIT, "admin": Role.ADMIN}
@@ -60,7 +61,7 @@ def _scope(token: TokenTable) -> Scope:
 
 def faults_of_access(config: Config) -> tuple[Fault, ...]:
     """What is wrong with the listener's address and its tokens."""
-    return (*_faults_of_address(config), *_faults_of_tokens(config))
+    return (*_faults_of_address(config), *_faults_of_certificate(config), *_faults_of_tokens(config))
 
 
 def _faults_of_address(config: Config) -> list[Fault]:
@@ -76,6 +77,36 @@ def _faults_of_address(config: Config) -> list[Fault]:
         return []
     reason = "can be reached from other machines, so a token is needed: add [tokens.NAME] with a token_file"
     return [config.fault_at("http", "listen", reason=reason)]
+
+
+def _faults_of_certificate(config: Config) -> list[Fault]:
+    certificate, key = config.http.tls_certificate, config.http.tls_key
+    if certificate is None and key is None:
+        return []
+    if certificate is None or key is None:
+        there, lacking = ("tls_key", "tls_certificate") if certificate is None else ("tls_certificate", "tls_key")
+        return [config.fault_at("http", there, reason=f"wants http.{lacking} beside it: the path of its other half")]
+    try:
+        server_context(certificate, key)
+    except CertificateError as error:
+        return [config.fault_at("http", "tls_key" if error.is_key else "tls_certificate", reason=str(error))]
+    return []
+
+
+def certificate_of(config: Config) -> Certificate | None:
+    """What the listener shows, where it speaks TLS; the configuration was looked over by :func:`faults_of_access`.
+
+    Raises:
+        CertificateError: a file has changed since, and cannot be used any more.
+    """
+    if config.http.tls_certificate is None or config.http.tls_key is None:
+        return None
+    return Certificate(config.http.tls_certificate, config.http.tls_key)
+
+
+def is_secure(config: Config) -> bool:
+    """Whether browsers come by https."""
+    return config.http.tls_certificate is not None or (config.http.public_url or "").startswith("https:")
 
 
 def _faults_of_tokens(config: Config) -> list[Fault]:

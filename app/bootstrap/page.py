@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from app.bootstrap.access import is_secure
 from app.bootstrap.bound import Running
 from app.bootstrap.present import Present
 from app.web.api.office import Office
@@ -36,5 +37,5 @@ def bind_page(
         office.overview,
         shards=present.shards,
         storage_trouble=storage_trouble,
-        is_secure=lambda: (running.bound.config.http.public_url or "").startswith("https:"),
+        is_secure=lambda: is_secure(running.bound.config),
     )

@@ -4,11 +4,12 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from aiohttp import web
 
-from app.bootstrap.access import bind_access, rebind_access
-from app.bootstrap.bound import Running
+from app.bootstrap.access import bind_access, certificate_of, rebind_access
+from app.bootstrap.bound import Bound, Running
 from app.bootstrap.page import bind_page
 from app.bootstrap.present import Present
 from app.bootstrap.seams import Seams
@@ -28,6 +29,7 @@ from app.web.callers import scope_of
 from app.web.health import Health
 from app.web.page.frame import Frame
 from app.web.server import HttpServer, make_application
+from app.web.tls import Certificate
 from app.web.vitals import Vitals
 
 
@@ -71,7 +73,11 @@ async def website(
     page = bind_page(running, present, office, frame, storage_trouble=health.storage_trouble)
     routes: list[web.AbstractRouteDef] = [*health.routes(), *serve_routes(api_routes(office)), *page]
     application = make_application(routes, access, log, error_page=frame.error_page)
-    task = asyncio.create_task(HttpServer(listening, application, seams.clock).run())
+    certificate = certificate_of(running.bound.config)
+    if certificate is not None:
+        running.follow(partial(_show, certificate))
+    tls = None if certificate is None else certificate.context
+    task = asyncio.create_task(HttpServer(listening, application, seams.clock, tls).run())
     task.add_done_callback(lambda _: stop.set())
     try:
         yield task
@@ -80,6 +86,13 @@ async def website(
         office.feed.close()
         task.cancel()
         await asyncio.wait([task])
+
+
+def _show(certificate: Certificate, bound: Bound) -> None:
+    """Show the certificate of another configuration."""
+    http = bound.config.http
+    if http.tls_certificate is not None and http.tls_key is not None:
+        certificate.replace(http.tls_certificate, http.tls_key)
 
 
 def _office(present: Present, seams: Seams, log: EventLog) -> Office:

@@ -31,6 +31,7 @@ from app.config.values import (
     Paths,
     Positive,
     PublicUrl,
+    ResolvedPath,
     ScheduleName,
     TokenName,
 )
@@ -123,6 +124,16 @@ class HttpTable(Table):
         default=None,
         description="how people and programs get there, where that is not the address itself: most often a proxy's",
         examples=["https://tide.example.com"],
+    )
+    tls_certificate: ResolvedPath | None = Field(
+        default=None,
+        description="path of the certificate, in PEM form, those up to its root after it; without it there is no TLS",
+        examples=["/etc/tidewaiter/tls/tls.crt"],
+    )
+    tls_key: ResolvedPath | None = Field(
+        default=None,
+        description="path of the certificate's private key, in PEM form, without a passphrase",
+        examples=["/etc/tidewaiter/tls/tls.key"],
     )
     trusted_proxies: Networks = Field(
         default=(),

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
 
@@ -13,6 +14,7 @@ from aiohttp.web_protocol import RequestPayloadError
 from app.clock import Clock
 
 _LOOK_S: Final = 1.0
+_HANDSHAKE_S: Final = 10.0
 
 MakeRoom: TypeAlias = Callable[[Iterable[web.RequestHandler]], bool]
 """Hangs up on one of these connections; whether there was one that could be spared."""
@@ -30,6 +32,7 @@ async def listen(
     most: int,
     shutdown_s: float,
     make_room: MakeRoom = lambda _: False,
+    tls: ssl.SSLContext | None = None,
 ) -> None:
     """Serve until cancelled, then close the socket.
 
@@ -39,6 +42,7 @@ async def listen(
         clock: paces the look at whether the socket still listens.
         most: connections at once.
         shutdown_s: how long requests under way are given in the end, in seconds.
+        tls: what TLS is spoken with; without it none is.
         make_room: asked when somebody comes beyond ``most``; who comes is hung up on where nobody can be spared.
 
     Raises:
@@ -49,7 +53,9 @@ async def listen(
         is_room = len(server.connections) < most or make_room(server.connections)
         return server() if is_room else _Crowded()
 
-    listener = await asyncio.get_running_loop().create_server(connected, sock=listening)
+    listener = await asyncio.get_running_loop().create_server(
+        connected, sock=listening, ssl=tls, ssl_handshake_timeout=None if tls is None else _HANDSHAKE_S
+    )
     try:
         while listener.is_serving() and listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             await clock.sleep(_LOOK_S)

@@ -1,6 +1,7 @@
 """The HTTP listener: one application of several rooms, each of which brings its routes."""
 
 import socket
+import ssl
 from collections.abc import Sequence
 from typing import Final
 
@@ -25,6 +26,7 @@ _CROWD: Final = web.AppKey("crowd", Crowd)
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex",
@@ -60,12 +62,16 @@ class HttpServer:
         listening: the socket, bound already; it is closed in the end.
         application: what answers.
         clock: the time.
+        tls: what TLS is spoken with; without it none is.
     """
 
-    def __init__(self, listening: socket.socket, application: web.Application, clock: Clock) -> None:
+    def __init__(
+        self, listening: socket.socket, application: web.Application, clock: Clock, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._socket = listening
         self._application = application
         self._clock = clock
+        self._tls = tls
 
     async def run(self) -> None:
         """Serve until cancelled.
@@ -95,6 +101,7 @@ class HttpServer:
                 most=_MOST_CONNECTIONS,
                 shutdown_s=_SHUTDOWN_S,
                 make_room=self._application[_CROWD].make_room,
+                tls=self._tls,
             )
         finally:
             await runner.cleanup()

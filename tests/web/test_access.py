@@ -287,4 +287,5 @@ async def test_every_answer_keeps_to_itself(door: Door) -> None:
         assert sent["X-Content-Type-Options"] == "nosniff"
         assert "frame-ancestors 'none'" in sent["Content-Security-Policy"]
         assert sent["Cache-Control"] == "no-store"
+        assert sent["Cross-Origin-Resource-Policy"] == "same-origin"
         assert re.fullmatch("[a-z]+", sent["Server"])

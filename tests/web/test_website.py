@@ -132,6 +132,8 @@ async def test_a_listener_that_dies_ends_the_daemon(site: Site, monkeypatch: pyt
         ('[tokens.Me]\ntoken_file = "a"\n', "tokens.Me", "lower-case"),
         ('[tokens.me]\ntoken_file = "a"\nrole = "root"\n', "tokens.me.role", "'read', 'submit' or 'admin'"),
         ('[tokens.me]\nrole = "read"\n', "tokens.me.token", "is required"),
+        ('[http]\ntls_key = "a"\n', "http.tls_key", "wants http.tls_certificate beside it"),
+        ('[http]\ntls_certificate = "a"\ntls_key = "a"\n', "http.tls_certificate", "holds no certificate in PEM form"),
         ('[http]\ntrusted_proxies = ["10.0.0.1/8"]\n', "http.trusted_proxies", "host bits"),
         ('[http]\ntrusted_proxies = ["proxy"]\n', "http.trusted_proxies", "'proxy' is no network"),
         ('[tokens.me]\ntoken_file = "a"\naccounts = []\n', "tokens.me.accounts", "leave it out for all accounts"),

@@ -174,6 +174,8 @@ def _described(response: web.StreamResponse, artifact: Artifact) -> web.StreamRe
             hdrs.CONTENT_DISPOSITION: disposition(artifact.name),
             hdrs.ACCEPT_RANGES: "bytes",
             hdrs.CACHE_CONTROL: "private, no-cache",
+            # Should a browser show it all the same, it is a page of its own, without scripts.
+            "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
         }
     )
     if response.status != 304:

@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check fmt lint types arch bench docs docs-events docs-config docs-metrics man lock build audit image clean
+.PHONY: help demo test chaos check fmt lint types arch bench docs docs-events docs-config docs-metrics man lock build audit image clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ demo: .venv/runtime.stamp ## Run Tidewaiter against emulated providers; KEEP=1 l
 
 test: .venv/dev.stamp ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+chaos: .venv/dev.stamp ## Run the attacks that take minutes
+	$(BIN)/python -m pytest -m chaos
 
 check: lint types arch docs test ## Run all that must pass before a change lands
 

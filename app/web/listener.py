@@ -12,6 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestPayloadError
 
 from app.clock import Clock
+from app.web.connections import Connection
 
 _LOOK_S: Final = 1.0
 _HANDSHAKE_S: Final = 10.0
@@ -51,7 +52,7 @@ async def listen(
 
     def connected() -> asyncio.Protocol:
         is_room = len(server.connections) < most or make_room(server.connections)
-        return server() if is_room else _Crowded()
+        return Connection(server) if is_room else _Crowded()
 
     listener = await asyncio.get_running_loop().create_server(
         connected, sock=listening, ssl=tls, ssl_handshake_timeout=None if tls is None else _HANDSHAKE_S

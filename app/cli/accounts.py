@@ -8,7 +8,7 @@ import click
 from rich.text import Text
 
 from app.cli import offers
-from app.cli.desk import at_desk
+from app.cli.desk import at_desk, me
 from app.cli.errors import ExitCode
 from app.cli.output import duration, moment, printable, show_json, show_table, table
 from app.cli.session import Session, config_option, debug_option, example, pass_session
@@ -77,7 +77,7 @@ def pause(session: Session, /, *, name: str, reason: str | None, as_json: bool) 
     Within a look-out round every daemon stops asking its provider; steps under way come to their end. Cancelling works
     all the same. The exit code is 2 where there is no such account, and 0 where it is paused already.
     """
-    standing = asyncio.run(_ask(session, lambda desk: desk.pause(name, reason)))
+    standing = asyncio.run(_ask(session, lambda desk: desk.pause(name, reason, actor=me())))
     if as_json:
         show_json(_as_json(standing))
     else:
@@ -95,7 +95,7 @@ def resume(session: Session, /, *, name: str, as_json: bool) -> None:
     The deadlines of its live jobs move by as long as they have waited in it. The provider is tried with one request
     before the others follow. The exit code is 2 where there is no such account, and 0 where it is not paused.
     """
-    standing, paused_s = asyncio.run(_ask(session, lambda desk: desk.resume(name)))
+    standing, paused_s = asyncio.run(_ask(session, lambda desk: desk.resume(name, actor=me())))
     if as_json:
         show_json({**_as_json(standing), "paused_s": paused_s})
     elif paused_s is None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.clock import Clock
+from app.desk.actors import Actor
 from app.desk.desk import Desk
 from app.desk.errors import NotFoundError
 from app.domain.job import Job
@@ -57,7 +58,7 @@ class ScheduleDesk:
             found.append(ScheduleStanding(one, one.next_tick(now), at, job))
         return found
 
-    async def run(self, name: str) -> Job:
+    async def run(self, name: str, *, actor: Actor) -> Job:
         """Ask for a schedule's job now, beside its ticks.
 
         Raises:
@@ -66,7 +67,9 @@ class ScheduleDesk:
             StoreUnavailableError: the database cannot be reached.
         """
         schedule = self.named(name)
-        job, _ = await self._desk.submit(schedule.account, schedule.operation, schedule.params_at(self._now()))
+        job, _ = await self._desk.submit(
+            schedule.account, schedule.operation, schedule.params_at(self._now()), actor=actor
+        )
         return job
 
     def named(self, name: str) -> Schedule:

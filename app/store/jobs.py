@@ -94,18 +94,23 @@ class JobStore:
         (added,) = await self.add_many([(new, lane)], now)
         return added
 
-    async def add_many(self, news: Sequence[tuple[NewJob, int]], now: float) -> list[tuple[Job, bool]]:
-        """Store many jobs in one transaction; each as :meth:`add` does, in the order of ``news``."""
-        async with self.database.writing() as connection:
-            return await self._adding.add(connection, news, now)
+    async def add_many(
+        self, news: Sequence[tuple[NewJob, int]], now: float, detail: str | None = None
+    ) -> list[tuple[Job, bool]]:
+        """Store many jobs in one transaction; each as :meth:`add` does, in the order of ``news``.
 
-    async def add_again(self, new: NewJob, lane: int, now: float) -> tuple[Job, bool]:
+        ``detail`` stands in the first row of their history: by whom they were asked for.
+        """
+        async with self.database.writing() as connection:
+            return await self._adding.add(connection, news, now, detail)
+
+    async def add_again(self, new: NewJob, lane: int, now: float, detail: str | None = None) -> tuple[Job, bool]:
         """Store a job that repeats another, as :meth:`add` does, unless one that repeats it is under way: then that."""
         async with self.database.writing() as connection:
             await connection.execute(_HOLD, {"id": new.retry_of})  # two at once, in whatever process, would both add
             if (row := (await connection.execute(_AGAIN, {"id": new.retry_of})).first()) is not None:
                 return job_of(row), False
-            (added,) = await self._adding.add(connection, [(new, lane)], now)
+            (added,) = await self._adding.add(connection, [(new, lane)], now, detail)
             return added
 
     async def get(self, number: int) -> Job | None:

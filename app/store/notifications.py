@@ -56,12 +56,12 @@ class NotificationStore:
     """
 
     def __init__(self, database: Database, scope: Scope = EVERY_ACCOUNT) -> None:
-        self._database = database
+        self.database = database
         self._within = () if scope.accounts is None else (notifications.c.account.in_(sorted(scope.accounts)),)
 
     def limited_to(self, scope: Scope) -> "NotificationStore":
         """The same, for these accounts."""
-        return NotificationStore(self._database, scope)
+        return NotificationStore(self.database, scope)
 
     async def find(
         self,
@@ -97,7 +97,7 @@ class NotificationStore:
         Returns:
             Which of them there are.
         """
-        async with self._database.writing() as connection:
+        async with self.database.writing() as connection:
             statement = _RETRY.where(notifications.c.id.in_(sorted(numbers)), *self._within).returning(
                 notifications.c.id
             )
@@ -112,11 +112,11 @@ class NotificationStore:
         statement = _RETRY.where(notifications.c.status == Status.DEAD.value, *self._within)
         if endpoint is not None:
             statement = statement.where(notifications.c.endpoint == endpoint)
-        async with self._database.writing() as connection:
+        async with self.database.writing() as connection:
             return (await connection.execute(statement)).rowcount
 
     async def _rows(self, statement: Executable) -> Sequence[Sequence[Any]]:
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             return (await connection.execute(statement)).all()
 
 

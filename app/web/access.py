@@ -19,10 +19,11 @@ from aiohttp.typedefs import Handler, Middleware
 from yarl import URL
 
 from app.clock import Clock
+from app.desk.actors import plain
 from app.log import EventLog
 from app.store.errors import StoreUnavailableError
 from app.store.sessions import SessionStore
-from app.web.callers import CALLER, RECHECK, REMOTE, Caller, Recheck, Role, Token, digest_of
+from app.web.callers import CALLER, REASON, RECHECK, REMOTE, Caller, Recheck, Role, Token, actor_of, digest_of
 from app.web.guesses import Guesses
 from app.web.problems import ProblemError, problem_of
 from app.web.proxies import UNKNOWN, Network, address_of, place_of
@@ -39,6 +40,10 @@ STATIC: Final = "/static/"
 """Below it is what pages look like: open to everybody, and the same for everybody."""
 _LONGEST_EPOCH: Final = 12
 _ID_BYTES: Final = 8
+_LONGEST_REASON: Final = 500
+_LONGEST_TARGET: Final = 100
+_CLIENT_ERROR: Final = 400
+_SERVER_ERROR: Final = 500
 _SAME_SITE: Final = frozenset({"same-origin", "none"})
 
 
@@ -202,7 +207,11 @@ class Access:
             self._log.emit(
                 "admin.acted",
                 caller=caller.name,
+                way=actor_of(request).way.value,
                 action=f"{request.method} {request.path}",
+                target=_target(request),
+                reason=plain(request.get(REASON, ""), _LONGEST_REASON) or None,
+                outcome="done" if status < _CLIENT_ERROR else "refused" if status < _SERVER_ERROR else "failed",
                 status=status,
                 remote=request[REMOTE],
             )
@@ -286,6 +295,16 @@ class _Session:
         said = f"{self.name}.{self.until}.{self.id}"
         signature = hmac.digest(token.digest, f"session {said}".encode(), "sha256")
         return f"{said}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
+
+
+def _target(request: web.Request) -> str | None:
+    """What a request is about, such as ``job 12``: the part of its address that has a name or a number."""
+    for member in ("id", "name"):
+        if (given := request.match_info.get(member)) is not None:
+            parts = request.match_info.route.resource.canonical.split("/") if request.match_info.route.resource else []
+            kind = parts[parts.index(f"{{{member}}}") - 1].removesuffix("s")
+            return plain(f"{kind} {given}", _LONGEST_TARGET)
+    return None
 
 
 def _ascii(text: str) -> str:

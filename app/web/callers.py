@@ -8,7 +8,11 @@ from typing import Final
 
 from aiohttp import web
 
+from app.desk import Actor, Way
 from app.domain.scope import EVERY_ACCOUNT, Scope
+
+API: Final = "/v1/"
+"""Below it is the API; whatever else changes something is a form of a page."""
 
 
 class Role(IntEnum):
@@ -64,6 +68,10 @@ CALLER: Final = web.RequestKey("caller", Caller)
 """Where a request has its caller."""
 
 
+REASON: Final = web.RequestKey("reason", str)
+"""Why somebody does what a request asks for, where that is said."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recheck:
     """Asks whether a request that goes on for long would still be let in."""
@@ -79,6 +87,12 @@ RECHECK: Final = web.RequestKey("recheck", Recheck)
 def scope_of(request: web.Request) -> Scope:
     """The accounts that the caller of a request may know of."""
     return request[CALLER].scope
+
+
+def actor_of(request: web.Request) -> Actor:
+    """Who acts by a request; on a page where it is no request of the API."""
+    way = Way.API if request.path.startswith(API) else Way.PAGE
+    return Actor(request[CALLER].name, way, request[REMOTE])
 
 
 def digest_of(token: str) -> bytes:

@@ -16,6 +16,8 @@ from app.web.connections import Connection
 
 _LOOK_S: Final = 1.0
 _HANDSHAKE_S: Final = 10.0
+_BACKLOG: Final = 2048
+"""Connections that wait to be taken. One that finds no room there comes again only seconds later."""
 
 MakeRoom: TypeAlias = Callable[[Iterable[web.RequestHandler]], bool]
 """Hangs up on one of these connections; whether there was one that could be spared."""
@@ -55,7 +57,11 @@ async def listen(
         return Connection(server) if is_room else _Crowded()
 
     listener = await asyncio.get_running_loop().create_server(
-        connected, sock=listening, ssl=tls, ssl_handshake_timeout=None if tls is None else _HANDSHAKE_S
+        connected,
+        sock=listening,
+        backlog=_BACKLOG,
+        ssl=tls,
+        ssl_handshake_timeout=None if tls is None else _HANDSHAKE_S,
     )
     try:
         while listener.is_serving() and listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):

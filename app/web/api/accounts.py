@@ -11,6 +11,7 @@ from app.web.api.office import Office
 from app.web.api.reading import read_body
 from app.web.api.rendering import answer, moment
 from app.web.api.routes import Answer, Query, Route
+from app.web.callers import REASON, actor_of
 from app.web.problems import ProblemError
 
 
@@ -60,11 +61,15 @@ class Accounts:
     async def pause(self, request: web.Request, _: Query) -> web.Response:
         """Pause an account."""
         body = await read_body(request, shapes.PauseReason)
-        return answer(_account(await self._office.desk(request).pause(request.match_info["name"], body.reason)))
+        request[REASON] = body.reason or ""
+        name, actor = request.match_info["name"], actor_of(request)
+        return answer(_account(await self._office.desk(request).pause(name, body.reason, actor=actor)))
 
     async def resume(self, request: web.Request, _: Query) -> web.Response:
         """End the pause of an account."""
-        standing, paused_s = await self._office.desk(request).resume(request.match_info["name"])
+        standing, paused_s = await self._office.desk(request).resume(
+            request.match_info["name"], actor=actor_of(request)
+        )
         return answer({**_account(standing), "paused_s": paused_s})
 
 

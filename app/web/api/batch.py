@@ -17,7 +17,7 @@ from app.web.api.preferences import IDEMPOTENCY_KEY, REPLAYED, idempotency_key
 from app.web.api.reading import MOST_FAULTS, fit, read_body, unfit
 from app.web.api.rendering import answer
 from app.web.api.routes import Answer, Query, Route
-from app.web.callers import Role
+from app.web.callers import Role, actor_of
 from app.web.problems import FieldFault, ProblemError
 
 _LARGEST_BODY: Final = 16 * 1_048_576
@@ -55,10 +55,10 @@ class Batch:
 
     async def _stored(self, request: web.Request, news: Sequence[NewJob], key: str | None) -> list[tuple[Job, bool]]:
         if key is None:
-            return await self._office.desk(request).store(news)
+            return await self._office.desk(request).store(news, actor=actor_of(request))
         async with self._keyed:  # another batch with the key must not come between the look and the commit
             await self._check_key(request, key, news)
-            return await self._office.desk(request).store(news)
+            return await self._office.desk(request).store(news, actor=actor_of(request))
 
     async def _check_key(self, request: web.Request, key: str, news: Sequence[NewJob]) -> None:
         """Make sure that a key comes for the first time, or with the very batch that it came with before.

@@ -23,7 +23,7 @@ from app.web.api.preferences import (
 from app.web.api.reading import job_number, read_body
 from app.web.api.rendering import answer, artifact_json, entity_tag, entry_json, job_json
 from app.web.api.routes import Answer, Parameter, Query, Route
-from app.web.callers import Role, scope_of
+from app.web.callers import Role, actor_of, scope_of
 from app.web.problems import FieldFault, ProblemError
 
 _LONGEST_AGAIN_S: Final = 3600.0
@@ -111,7 +111,7 @@ class Jobs:
         key, wait_s = idempotency_key(request), None if self._office.watch.is_full else wait_of(request)
         wish = Wish(body.account, body.operation, body.params, _one_key(key, body.unique_key))
         new = self._draft(request, wish)
-        ((job, created),) = await self._office.desk(request).store([new])
+        ((job, created),) = await self._office.desk(request).store([new], actor=actor_of(request))
         if key is not None and not created:
             check_same(job, new)
         if wait_s is not None:
@@ -153,22 +153,22 @@ class Jobs:
 
     async def cancel(self, request: web.Request, _: Query) -> web.Response:
         """Stop a job."""
-        return self._about(await self._office.desk(request).cancel(job_number(request)), 202)
+        return self._about(await self._office.desk(request).cancel(job_number(request), actor=actor_of(request)), 202)
 
     async def retry(self, request: web.Request, _: Query) -> web.Response:
         """Submit a job again."""
-        job = await self._office.desk(request).retry(job_number(request))
+        job = await self._office.desk(request).retry(job_number(request), actor=actor_of(request))
         return self._about(job, 202, {hdrs.LOCATION: f"/v1/jobs/{job.id}"})
 
     async def adopt(self, request: web.Request, _: Query) -> web.Response:
         """Let a parked job follow a remote job."""
         number = job_number(request)
         body = await read_body(request, shapes.Adoption)
-        return self._about(await self._office.desk(request).adopt(number, body.handle), 202)
+        return self._about(await self._office.desk(request).adopt(number, body.handle, actor=actor_of(request)), 202)
 
     async def poll(self, request: web.Request, _: Query) -> web.Response:
         """Make a job's next step due now."""
-        return self._about(await self._office.desk(request).poll_now(job_number(request)), 202)
+        return self._about(await self._office.desk(request).poll_now(job_number(request), actor=actor_of(request)), 202)
 
     def _draft(self, request: web.Request, wish: Wish) -> NewJob:
         try:

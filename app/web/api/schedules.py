@@ -9,7 +9,7 @@ from app.web.api import shapes
 from app.web.api.office import Office
 from app.web.api.rendering import answer, job_json, moment
 from app.web.api.routes import Answer, Query, Route
-from app.web.callers import Role
+from app.web.callers import Role, actor_of
 
 _AGAIN: Final = "1"
 
@@ -45,7 +45,7 @@ class Schedules:
 
     async def run(self, request: web.Request, _: Query) -> web.Response:
         """Ask for a schedule's job now."""
-        job = await self._office.schedules(request).run(request.match_info["name"])
+        job = await self._office.schedules(request).run(request.match_info["name"], actor=actor_of(request))
         headers: dict[str, str] = {hdrs.LOCATION: f"/v1/jobs/{job.id}", hdrs.RETRY_AFTER: _AGAIN}
         return answer(job_json(job), 202, headers)
 

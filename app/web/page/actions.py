@@ -6,7 +6,7 @@ from aiohttp import web
 
 from app.desk import Desk, RequestError, ScheduleDesk
 from app.domain.job import State
-from app.web.callers import Role
+from app.web.callers import REASON, Role, actor_of
 from app.web.page.frame import read_form
 from app.web.page.job import job_number
 from app.web.page.notices import to
@@ -40,16 +40,16 @@ class ActionsRoom:
         ]
 
     async def _cancel(self, request: web.Request) -> web.Response:
-        job = await self._desk(request).cancel(job_number(request))
+        job = await self._desk(request).cancel(job_number(request), actor=actor_of(request))
         raise to(f"/jobs/{job.id}", "cancelled" if job.state is State.CANCELLED else "cancelling")
 
     async def _retry(self, request: web.Request) -> web.Response:
         number = job_number(request)
-        again = await self._desk(request).retry(number)
+        again = await self._desk(request).retry(number, actor=actor_of(request))
         raise to(f"/jobs/{again.id}", "requeued" if again.id == number else "retried")
 
     async def _poll(self, request: web.Request) -> web.Response:
-        job = await self._desk(request).poll_now(job_number(request))
+        job = await self._desk(request).poll_now(job_number(request), actor=actor_of(request))
         raise to(f"/jobs/{job.id}", "hurried")
 
     async def _adopt(self, request: web.Request) -> web.Response:
@@ -57,20 +57,21 @@ class ActionsRoom:
         handle = (await read_form(request)).get("handle")
         if not handle:
             raise RequestError("adopting takes the provider's name for the remote job; the field was empty")
-        await self._desk(request).adopt(number, handle)
+        await self._desk(request).adopt(number, handle, actor=actor_of(request))
         raise to(f"/jobs/{number}", "adopted")
 
     async def _pause(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         reason = (await read_form(request)).get("reason", "")[:_LONGEST_REASON]
-        await self._desk(request).pause(name, reason or None)
+        request[REASON] = reason
+        await self._desk(request).pause(name, reason or None, actor=actor_of(request))
         raise to(f"/accounts/{name}", "paused")
 
     async def _resume(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        await self._desk(request).resume(name)
+        await self._desk(request).resume(name, actor=actor_of(request))
         raise to(f"/accounts/{name}", "resumed")
 
     async def _run(self, request: web.Request) -> web.Response:
-        job = await self._schedules(request).run(request.match_info["name"])
+        job = await self._schedules(request).run(request.match_info["name"], actor=actor_of(request))
         raise to(f"/jobs/{job.id}", "ran")

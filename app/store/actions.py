@@ -62,11 +62,11 @@ class ActionStore:
 
 
 def merged(history: Sequence[Entry], asked: Sequence[Entry]) -> list[Entry]:
-    """A job's history with what people have asked of it, in the order of time; the history keeps its own."""
+    """A job's history with what people have asked of it, each before the next version; whose clocks differ is no matter."""
     found: list[Entry] = []
     left = list(asked)
     for entry in history:
-        while left and left[0].version < entry.version and left[0].at <= entry.at:
+        while left and left[0].version < entry.version:
             found.append(left.pop(0))
         found.append(entry)
     return found + left

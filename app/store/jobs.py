@@ -97,10 +97,7 @@ class JobStore:
     async def add_many(
         self, news: Sequence[tuple[NewJob, int]], now: float, detail: str | None = None
     ) -> list[tuple[Job, bool]]:
-        """Store many jobs in one transaction; each as :meth:`add` does, in the order of ``news``.
-
-        ``detail`` stands in the first row of their history: by whom they were asked for.
-        """
+        """Store many jobs in one transaction, each as :meth:`add` does; ``detail`` is that of their first rows."""
         async with self.database.writing() as connection:
             return await self._adding.add(connection, news, now, detail)
 

@@ -62,7 +62,7 @@ class ActionStore:
 
 
 def merged(history: Sequence[Entry], asked: Sequence[Entry]) -> list[Entry]:
-    """A job's history with what people have asked of it, each before the next version; whose clocks differ is no matter."""
+    """A job's history with what people have asked of it, each before the next version of the job."""
     found: list[Entry] = []
     left = list(asked)
     for entry in history:

@@ -8,8 +8,8 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lies check fmt lint types arch bench docs docs-events docs-config docs-metrics man lock build audit \
-	image clean
+.PHONY: help demo test chaos lies check fmt lint types arch bench docs docs-events docs-config docs-metrics man lock build \
+	audit image clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ test: .venv/dev.stamp ## Run the tests
 
 lies: .venv/dev.stamp ## Run more mixes against a server that lies than the tests do: FIRST=100000 COUNT=20000
 	$(BIN)/python -m tests.lying $(or $(FIRST),100000) $(or $(COUNT),20000)
+
+chaos: .venv/dev.stamp ## Run the attacks that take minutes
+	$(BIN)/python -m pytest -m chaos
 
 check: lint types arch docs test ## Run all that must pass before a change lands
 

@@ -104,15 +104,24 @@ _EVENTS = (
     Event("callback.refused", "warning", "A request at the address for callbacks was no callback of a live job.", {
         **_REASON, "status": "HTTP status of the answer",
     }),
-    Event("admin.acted", "info", "Somebody has changed something, or tried to, through the HTTP listener.", {
-        "caller": "name of the token, or loopback", "action": "method and path", "status": "HTTP status of the answer",
-        "remote": "address of the caller",
+    Event("admin.acted", "info", "Somebody has changed something, or tried to: on a page, by the API or a command.", {
+        "caller": "name of the token, or loopback; for a command the user of the system", "way": "page, api or cli",
+        "action": "method and path, or the name of the action", "target": "what it is about, such as job 12",
+        "outcome": "done, refused or failed", "status": "HTTP status of the answer",
+        "remote": "address of the caller, behind trusted proxies too", "reason": "why, as the person says it",
+        "acted_at": "when, in UTC; for a command, which a daemon logs within a second or so",
     }),
     Event("browser.signed_in", "info", "Somebody has shown a token at the page, and is known by a cookie now.", {
         "caller": "name of the token", "remote": "address of the caller",
     }),
+    Event("browser.signed_out", "info", "Somebody has ended the session of a browser, in every process.", {
+        "caller": "name of the token",
+    }),
     Event("access.refused", "warning", "A request at the HTTP listener was turned away.", {
         **_REASON, "status": "HTTP status of the answer", "remote": "address of the caller",
+    }),
+    Event("access.slowed", "warning", "Too many wrong tokens came from an address; its tokens are not looked at.", {
+        **_REASON, "remote": "address of the caller",
     }),
     Event("http.failed", "error", "A request met a fault of ours; the caller was told that it did.", {
         **_REASON, "method": "HTTP method", "path": "path of the request",

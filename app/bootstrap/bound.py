@@ -1,6 +1,7 @@
 """A configuration with its accounts bound: what a daemon is built from, and what replaces it as a whole."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -10,15 +11,20 @@ from app.bootstrap.notifications import faults_of_notifications
 from app.config import Config, ConfigError
 from app.providers.provider import BoundAccount
 from app.providers.registry import Registry
+from app.web.tls import identity_of
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A configuration, its accounts bound to their providers, and every provider that there is."""
+    """A configuration, its accounts bound to their providers, and every provider that there is.
+
+    ``certificate`` changes with what is in the files of the listener's certificate and key.
+    """
 
     config: Config
     accounts: Mapping[str, BoundAccount]
     providers: Registry = field(default_factory=lambda: Registry({}))
+    certificate: bytes = b""
 
     @property
     def operations(self) -> dict[str, Collection[str]]:
@@ -62,7 +68,12 @@ def bind(config: Config) -> Bound:
         raise error.joined_by(faults) from None
     if faults:
         raise ConfigError.of(faults)
-    return Bound(config, accounts, providers)
+    return Bound(config, accounts, providers, _certificate_in(config))
+
+
+def _certificate_in(config: Config) -> bytes:
+    certificate, key = config.http.tls_certificate, config.http.tls_key
+    return b"" if certificate is None or key is None else hashlib.sha256(identity_of(certificate, key)).digest()
 
 
 def _of_every_lane(config: Config) -> tuple[object, ...]:

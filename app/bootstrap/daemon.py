@@ -4,6 +4,7 @@ import os
 import platform
 import socket
 from collections.abc import Collection, Mapping
+from functools import partial
 
 from app import __version__
 from app.bootstrap.accounts import read_schedules
@@ -14,6 +15,7 @@ from app.bootstrap.measured import measured
 from app.bootstrap.notifications import endpoints_of, subscriptions_of
 from app.bootstrap.seams import Seams
 from app.config import Config
+from app.desk import DAEMON
 from app.log import EventLog
 from app.providers.provider import BoundAccount
 from app.store.accounts import AccountStore
@@ -77,9 +79,10 @@ def setup_of(bound: Bound, shared: Shared) -> Setup:
         settings={name: config.accounts[name].settings for name in bound.accounts},
         make_lane=lane_maker(bound, shared),
         schedules=list(read_schedules(config, bound.accounts).values()),
-        submit=desk_of(
-            config, bound.accounts, seams.database, seams.clock, log, rand=seams.rand, tell=seams.tell
-        ).submit,
+        submit=partial(
+            desk_of(config, bound.accounts, seams.database, seams.clock, log, rand=seams.rand, tell=seams.tell).submit,
+            actor=DAEMON,
+        ),
         drain_s=config.worker.drain_s,
         lookout_s=config.worker.lookout_s,
         heartbeat_s=config.worker.heartbeat_s,
@@ -153,7 +156,7 @@ async def assemble(bound: Bound, seams: Seams, log: EventLog, listening: socket.
         recorder,
         leases,
         pauses,
-        LookOut(jobs, pauses, leases.lanes, clock, setup.lookout_s),
+        LookOut(jobs, pauses, leases.lanes, clock=clock, log=log, every_s=setup.lookout_s),
         Heartbeat(
             jobs,
             leases.lanes,

@@ -9,6 +9,7 @@ from app.bootstrap.desk import open_desk, prepare
 from app.bootstrap.serving import EXIT_FAILED, serve
 from app.clock import SystemClock
 from app.config import CallbacksTable, Config, HttpTable
+from app.desk import DAEMON
 from app.domain.job import TERMINAL, Job, State
 from app.domain.jsonvalue import Json
 from app.domain.manifest import Artifact
@@ -70,7 +71,7 @@ async def run_once(
         await prepare(alone)
         number_jobs_from(Path(scratch, "run.db"), int(clock.now() * 1000))
         async with open_desk(alone, log, clock) as desk:
-            job, _ = await desk.submit(account, operation, params)
+            job, _ = await desk.submit(account, operation, params, actor=DAEMON)
             stop = asyncio.Event()
             async with asyncio.TaskGroup() as group:
                 daemon = group.create_task(serve(alone, log, stop=stop))

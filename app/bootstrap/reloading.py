@@ -120,10 +120,13 @@ class Reloading:
         if changes.kept:
             self._log.emit("config.kept", keys=list(changes.kept))
         specs = old.respecified_in(new)
-        lanes = await self._exchange(old, new) if changes.changed or specs else 0
+        changed = list(changes.changed)
+        if new.certificate != old.certificate and "http.tls_certificate" not in changed:
+            changed.append("http.tls_certificate")  # another one in the same file
+        lanes = await self._exchange(old, new) if changed or specs else 0
         self._log.emit(
             "config.reloaded",
-            changed=list(changes.changed),
+            changed=changed,
             origins=list(changes.origins) or None,
             specs=list(specs) or None,
             lanes=lanes,

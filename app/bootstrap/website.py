@@ -4,26 +4,32 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
-from app.bootstrap.access import bind_access, rebind_access
-from app.bootstrap.bound import Running
+from aiohttp import web
+
+from app.bootstrap.access import bind_access, certificate_of, rebind_access
+from app.bootstrap.bound import Bound, Running
 from app.bootstrap.page import bind_page
 from app.bootstrap.present import Present
 from app.bootstrap.seams import Seams
 from app.domain.change import News
 from app.log import EventLog
 from app.store.jobs import JobStore
+from app.store.limited import Overviews
 from app.store.listing import JobList
 from app.store.notifications import NotificationStore
-from app.store.overview import Overview, OverviewStore
+from app.store.overview import OverviewStore
 from app.web.api.application import api_routes
 from app.web.api.feed import Feed
 from app.web.api.office import Office
 from app.web.api.routes import serve_routes
 from app.web.api.watch import Watch
+from app.web.callers import scope_of
 from app.web.health import Health
 from app.web.page.frame import Frame
 from app.web.server import HttpServer, make_application
+from app.web.tls import Certificate
 from app.web.vitals import Vitals
 
 
@@ -57,18 +63,21 @@ async def website(
     if listening is None:
         yield None
         return
-    access = bind_access(running.bound.config, seams.clock, log)
+    access = bind_access(running.bound.config, seams.clock, log, seams.database)
     running.follow(lambda bound: rebind_access(access, bound.config))
     present = Present(running, seams, log)
-    overview = Overview(OverviewStore(JobStore(seams.database.for_lookers)), seams.clock)
-    office = _office(present, overview, seams, log)
+    office = _office(present, seams, log)
     news.follow(office.watch.heard)
     news.follow(office.feed.take)
     frame = Frame(access, vitals, seams.clock)
-    page = bind_page(running, present, office.lists, overview, frame, storage_trouble=health.storage_trouble)
-    routes = [*health.routes(), *serve_routes(api_routes(office)), *page]
+    page = bind_page(running, present, office, frame, storage_trouble=health.storage_trouble)
+    routes: list[web.AbstractRouteDef] = [*health.routes(), *serve_routes(api_routes(office)), *page]
     application = make_application(routes, access, log, error_page=frame.error_page)
-    task = asyncio.create_task(HttpServer(listening, application, seams.clock).run())
+    certificate = certificate_of(running.bound.config)
+    if certificate is not None:
+        running.follow(partial(_show, certificate))
+    tls = None if certificate is None else certificate.context
+    task = asyncio.create_task(HttpServer(listening, application, seams.clock, tls).run())
     task.add_done_callback(lambda _: stop.set())
     try:
         yield task
@@ -79,17 +88,25 @@ async def website(
         await asyncio.wait([task])
 
 
-def _office(present: Present, overview: Overview, seams: Seams, log: EventLog) -> Office:
+def _show(certificate: Certificate, bound: Bound) -> None:
+    """Show the certificate of another configuration."""
+    http = bound.config.http
+    if http.tls_certificate is not None and http.tls_key is not None:
+        certificate.replace(http.tls_certificate, http.tls_key)
+
+
+def _office(present: Present, seams: Seams, log: EventLog) -> Office:
     lent = seams.database.for_lookers
-    lists = JobList(JobStore(lent))
+    lists, notifications = JobList(JobStore(lent)), NotificationStore(lent)
+    overviews = Overviews(OverviewStore(JobStore(lent)), seams.clock)
     return Office(
-        desk=present.desk,
-        schedules=present.schedules,
+        desk=lambda request: present.desk().limited_to(scope_of(request)),
+        schedules=lambda request: present.schedules().limited_to(scope_of(request)),
         providers=present.providers,
-        lists=lists,
-        overview=overview,
+        lists=lambda request: lists.limited_to(scope_of(request)),
+        overview=lambda request: overviews.of(scope_of(request)),
         storage=seams.storage,
-        notifications=NotificationStore(lent),
+        notifications=lambda request: notifications.limited_to(scope_of(request)),
         watch=Watch(lists, seams.clock),
         feed=Feed(f"{seams.rand.getrandbits(32):08x}"),
         clock=seams.clock,

@@ -8,7 +8,7 @@ import click
 from rich.text import Text
 
 from app.cli import offers
-from app.cli.desk import at_desk
+from app.cli.desk import at_desk, me
 from app.cli.errors import ExitCode
 from app.cli.output import duration, moment, printable, show_json, show_table, table
 from app.cli.session import Session, config_option, debug_option, example, pass_session
@@ -78,7 +78,7 @@ def pause(session: Session, /, *, name: str, reason: str | None, as_json: bool) 
     Within a look-out round every daemon stops asking its provider; steps under way come to their end. Cancelling works
     all the same. The exit code is 2 where there is no such account, and 0 where it is paused already.
     """
-    standing = asyncio.run(_ask(session, lambda desk: desk.pause(name, reason)))
+    standing = asyncio.run(_ask(session, lambda desk: desk.pause(name, reason, actor=me())))
     if as_json:
         show_json(_as_json(standing))
     else:
@@ -100,7 +100,7 @@ def resume(session: Session, /, *, name: str, as_json: bool) -> None:
 
     async def act(desk: "Desk") -> tuple[list["LaneStatus"], "Standing", float | None]:
         closed = [lane for one in await desk.standings() if one.account == name for lane in one.closed]
-        return closed, *await desk.resume(name)
+        return closed, *await desk.resume(name, actor=me())
 
     closed, standing, paused_s = asyncio.run(_ask(session, act))
     if as_json:

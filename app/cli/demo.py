@@ -14,6 +14,7 @@ import click
 from app.bootstrap import open_desk
 from app.cli.demo_stage import Daemon, stage
 from app.cli.demo_view import Row, following, summary
+from app.cli.desk import me
 from app.cli.errors import CommandError, ExitCode
 from app.cli.output import console, show_table
 from app.cli.session import Session, debug_option, example, pass_session
@@ -127,7 +128,7 @@ async def _watched(desk: Desk, scene: Scene, daemon: Daemon, clock: Clock, page:
 
 
 async def _submitted(desk: Desk, part: Part) -> Job:
-    job, _ = await desk.submit(part.account, part.wish.operation, part.wish.params)
+    job, _ = await desk.submit(part.account, part.wish.operation, part.wish.params, actor=me())
     return job
 
 

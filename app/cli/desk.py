@@ -1,5 +1,6 @@
 """The desk as a command uses it: opened on the configuration of the invocation, quiet, and closed again."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from app.cli.session import Session
 
 if TYPE_CHECKING:
     from app.config import Config
-    from app.desk import Desk
+    from app.desk import Actor, Desk
     from app.recurrence import Schedule
     from app.store.notifications import NotificationStore
     from app.store.schedules import ScheduleStore
@@ -30,6 +31,29 @@ async def at_desk(
         async with open_desk(config, log) as desk:
             with _refusing(refusal):
                 yield desk, config
+
+
+def me() -> "Actor":
+    """The user of the system who runs the command."""
+    import getpass  # noqa: PLC0415
+
+    from app.desk import Actor, Way  # noqa: PLC0415
+
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a number without a name, as in a container
+        name = f"uid {os.getuid()}"
+    return Actor(name, Way.CLI)
+
+
+async def note_action(store: "NotificationStore", action: str, target: str) -> None:
+    """Have a daemon log what was done about notifications."""
+    from app.clock import SystemClock  # noqa: PLC0415
+    from app.desk import line_of  # noqa: PLC0415
+    from app.store.actions import ActionStore  # noqa: PLC0415
+
+    now = SystemClock().now()
+    await ActionStore(store.database).leave(line_of(me(), action, target, "done", now), now)
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from app.cli.session import Session, config_option, example, pass_session
 from app.toml_file import TomlError, parse, read_text
 
 _VARIABLE: Final = "TIDEWAITER__HTTP__LISTEN"
+_CERTIFICATE: Final = "TIDEWAITER__HTTP__TLS_CERTIFICATE"
 _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # where one listens, and where one asks
 _LARGEST_BODY: Final = 65_536
 _NO_ADDRESS: Final = (
@@ -45,7 +46,8 @@ def healthcheck(session: Session, /, *, ready: bool, timeout_s: float, as_json: 
     is not, or nobody answers; 78 when [http] names no address.
     """
     host, port = _address(session)
-    status, told = _ask(host, port, "/readyz" if ready else "/healthz", timeout_s)
+    connection = _connection(host, port, timeout_s, is_tls=_has_certificate(session))
+    status, told = _ask(connection, "/readyz" if ready else "/healthz", timeout_s)
     if as_json:
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
     elif status == http.HTTPStatus.OK:
@@ -87,8 +89,31 @@ def _plainly_written(session: Session) -> str | None:
     return listen if isinstance(listen, str) else None
 
 
-def _ask(host: str, port: int, path: str, timeout_s: float) -> tuple[int, dict[str, Any]]:
-    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+def _has_certificate(session: Session) -> bool:
+    """Whether the daemon of this configuration speaks TLS there."""
+    if any(name.upper() == _CERTIFICATE and value for name, value in os.environ.items()):
+        return True
+    path = session.find_config()
+    try:
+        table = {} if path is None else parse(read_text(path)).get("http", {})
+    except TomlError:
+        return False
+    return isinstance(table, dict) and "tls_certificate" in table
+
+
+def _connection(host: str, port: int, timeout_s: float, *, is_tls: bool) -> http.client.HTTPConnection:
+    if not is_tls:
+        return http.client.HTTPConnection(host, port, timeout=timeout_s)
+    import ssl  # noqa: PLC0415  # few need it
+
+    # It is our own socket on this machine, nothing secret is sent, and the certificate is for another name.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)
+
+
+def _ask(connection: http.client.HTTPConnection, path: str, timeout_s: float) -> tuple[int, dict[str, Any]]:
+    host, port = connection.host, connection.port
     try:
         connection.request("GET", path, headers={"Connection": "close", "User-Agent": "tidewaiter-healthcheck"})
         with connection.getresponse() as response:

@@ -8,7 +8,7 @@ import click
 from rich.text import Text
 
 from app.cli import offers
-from app.cli.desk import at_desk
+from app.cli.desk import at_desk, me
 from app.cli.errors import CommandError, ExitCode
 from app.cli.output import (
     artifact_as_json,
@@ -136,7 +136,7 @@ async def _cancelled(desk: "Desk", number: int, refusals: list[str]) -> Job | No
     from app.desk import RequestError  # noqa: PLC0415  # help and completion do without
 
     try:
-        return await desk.cancel(number)
+        return await desk.cancel(number, actor=me())
     except RequestError as error:
         refusals.append(str(error))
         return None
@@ -152,7 +152,7 @@ def retry(session: Session, /, *, job: int, as_json: bool) -> None:
 
     async def again() -> Job:
         async with at_desk(session) as (desk, _):
-            return await desk.retry(job)
+            return await desk.retry(job, actor=me())
 
     _tell([asyncio.run(again())], as_json)
 
@@ -171,7 +171,7 @@ def poll(session: Session, /, *, job: int, as_json: bool) -> None:
 
     async def hurry() -> Job:
         async with at_desk(session) as (desk, _):
-            return await desk.poll_now(job)
+            return await desk.poll_now(job, actor=me())
 
     _tell([asyncio.run(hurry())], as_json)
 
@@ -192,7 +192,7 @@ def adopt(session: Session, /, *, job: int, handle: str, as_json: bool) -> None:
 
     async def follow() -> Job:
         async with at_desk(session) as (desk, _):
-            return await desk.adopt(job, handle)
+            return await desk.adopt(job, handle, actor=me())
 
     _tell([asyncio.run(follow())], as_json)
 

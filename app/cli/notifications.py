@@ -9,7 +9,7 @@ import click
 from rich.text import Text
 
 from app.cli import offers
-from app.cli.desk import at_notifications
+from app.cli.desk import at_notifications, note_action
 from app.cli.errors import CommandError, ExitCode
 from app.cli.output import moment, printable, show_json, show_table, table
 from app.cli.session import Session, config_option, debug_option, example, pass_session
@@ -105,8 +105,12 @@ def retry(session: Session, /, *, number: tuple[int, ...], dead: bool, endpoint:
 
     async def send_again(store: "NotificationStore") -> tuple[int, list[int]]:
         if dead:
-            return await store.retry_dead(endpoint), []
+            revived = await store.retry_dead(endpoint)
+            await note_action(store, "retry", f"{revived} notifications")
+            return revived, []
         known = await store.retry(number)
+        for one in known:
+            await note_action(store, "retry", f"notification {one}")
         return len(known), sorted(set(number) - set(known))
 
     sent, unknown = _ask(session, send_again)

@@ -7,7 +7,7 @@ from itertools import islice
 import click
 
 from app.cli import offers
-from app.cli.desk import at_schedules
+from app.cli.desk import at_schedules, me
 from app.cli.errors import CommandError, ExitCode
 from app.cli.output import job_as_json, moment, show_json, show_table, table
 from app.cli.session import Session, config_option, debug_option, example, pass_session
@@ -101,7 +101,7 @@ def run(session: Session, /, *, name: str, as_json: bool) -> None:
         async with at_schedules(session) as (found, _, desk):
             schedule = _named(found, name)
             job, _created = await desk.submit(
-                schedule.account, schedule.operation, schedule.params_at(SystemClock().now())
+                schedule.account, schedule.operation, schedule.params_at(SystemClock().now()), actor=me()
             )
             if as_json:
                 show_json(job_as_json(job))

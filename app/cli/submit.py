@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from app.cli import offers
-from app.cli.desk import at_desk
+from app.cli.desk import at_desk, me
 from app.cli.errors import ExitCode
 from app.cli.output import artifact_as_json, job_as_json, show_files, show_json
 from app.cli.session import Session, config_option, example, pass_session
@@ -76,7 +76,7 @@ def submit(
 
     async def ask() -> ExitCode:
         async with at_desk(session, refusal=ExitCode.USAGE, level="warning") as (desk, config):
-            job, created = await desk.submit(account, operation, params, key)
+            job, created = await desk.submit(account, operation, params, key, actor=me())
             if not wait:
                 _tell(job, created, as_json)
                 return ExitCode.OK

@@ -25,6 +25,7 @@ def cautions(config: Config, specs: Mapping[str, Mapping[str, Setting]]) -> tupl
     return (
         *_nothing_to_do(config),
         *_readable_secrets(config, list(effective(config, specs, str))),
+        *_readable_key(config),
         *_database_over_network(config),
         *_unencrypted(config),
         *_private_addresses(config),
@@ -47,6 +48,13 @@ def _readable_secrets(config: Config, values: list[Shown]) -> Iterator[Fault]:
             told.add(shown.origin.name)
             reason = f"the file holds a secret, and every user of this machine may read it; chmod o-r {path}"
             yield config.fault_at(*shown.key, reason=reason)
+
+
+def _readable_key(config: Config) -> Iterator[Fault]:
+    key = config.http.tls_key
+    if key is not None and _all_may_read(key):
+        reason = f"every user of this machine may read the private key; chmod o-r {key}"
+        yield config.fault_at("http", "tls_key", reason=reason)
 
 
 def _all_may_read(path: Path) -> bool:

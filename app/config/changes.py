@@ -53,6 +53,9 @@ class _Comparison:
         self.kept: list[_Key] = []
         # Without its listener a public address leads nowhere, so the two are taken over together or not at all.
         self._moved = {name for name in ("callbacks", "http") if getattr(old, name).listen != getattr(new, name).listen}
+        # Nor does a socket begin or cease to speak TLS while it listens; another certificate is taken over.
+        if (old.http.tls_certificate is None) is not (new.http.tls_certificate is None):
+            self._moved.add("http")
         self.merged: Config = self._model(old, new, ())
 
     def _model(self, old: Any, new: Any, key: _Key) -> Any:

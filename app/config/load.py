@@ -105,7 +105,7 @@ def _secrets_in(config: Config, leaves: _Layer) -> Iterator[str]:
         yield unquote(password)
     yield from config.database.keys
     yield from config.storage.options.secrets
-    yield from (token.token for token in config.tokens.values())
+    yield from (text for one in config.tokens.values() for text in (one.token, one.next_token) if text is not None)
     yield from (secret for one in config.notifications.values() for secret in one.secrets)
 
 

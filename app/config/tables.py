@@ -18,16 +18,20 @@ from app.config.origin import Origin, Source
 from app.config.storage import StorageTable
 from app.config.values import (
     AccountName,
+    AccountNames,
     BearerToken,
     Count,
     DatabaseUrl,
     FromOne,
     FromZero,
     ListenAddress,
+    Moment,
+    Networks,
     NotificationName,
     Paths,
     Positive,
     PublicUrl,
+    ResolvedPath,
     ScheduleName,
     SealingKeys,
     TokenName,
@@ -133,13 +137,46 @@ class HttpTable(Table):
         description="how people and programs get there, where that is not the address itself: most often a proxy's",
         examples=["https://tide.example.com"],
     )
+    tls_certificate: ResolvedPath | None = Field(
+        default=None,
+        description="path of the certificate, in PEM form, those up to its root after it; without it there is no TLS",
+        examples=["/etc/tidewaiter/tls/tls.crt"],
+    )
+    tls_key: ResolvedPath | None = Field(
+        default=None,
+        description="path of the certificate's private key, in PEM form, without a passphrase",
+        examples=["/etc/tidewaiter/tls/tls.key"],
+    )
+    trusted_proxies: Networks = Field(
+        default=(),
+        description="networks of proxies whose X-Forwarded-For or Forwarded names the caller; others may make them up",
+        examples=[["10.0.0.0/8"]],
+    )
 
 
 class TokenTable(Table):
     """``[tokens.NAME]``: who may use the HTTP API."""
 
-    role: Literal["read", "admin"] = Field(default="read", description="what its bearer may do: read, or admin")
+    role: Literal["read", "submit", "admin"] = Field(
+        default="read",
+        description="what its bearer may do: read; submit, which is to read and to make jobs; or admin, which is all",
+    )
+    accounts: AccountNames | None = Field(
+        default=None,
+        description="the only accounts that exist for its bearer; all of them where it is left out",
+        examples=[["newsletter"]],
+    )
+    expires_at: Moment | None = Field(
+        default=None,
+        description="from this time on it opens nothing, and its sessions have ended; with an offset from UTC",
+        examples=["2027-01-31T00:00:00Z"],
+    )
     token: BearerToken = Field(repr=False, description="24 characters or more, out of a file only: token_file")
+    next_token: BearerToken | None = Field(
+        default=None,
+        repr=False,
+        description="the one that replaces it, out of a file only: next_token_file; until then both are good",
+    )
 
 
 class ProvidersTable(Table):

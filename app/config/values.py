@@ -4,6 +4,9 @@ import math
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeAlias
 from urllib.parse import urlsplit
@@ -26,6 +29,9 @@ _SEPARATORS: Final = re.compile(r"[,\s]+")
 _TRUTH_VALUES: Final = {"true": True, "1": True, "yes": True, "on": True,
                         "false": False, "0": False, "no": False, "off": False}  # fmt: skip
 _NETWORK: Final = r"^[0-9A-Fa-f:.]+/[0-9]{1,3}$"
+_MOMENT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 _DATABASE_URL: Final = r"^(sqlite:///|postgresql(\+psycopg)?://)"
 
 
@@ -139,6 +145,47 @@ def _public_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _account_names(value: object) -> object:
+    """Names of accounts; one text, as in an environment variable, may name several, parted by commas."""
+    names = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not names or not all(isinstance(one, str) and one for one in names):
+        raise ValueError('must be an array of names of accounts, such as ["newsletter"]; leave it out for all accounts')
+    return tuple(names)
+
+
+def _networks(value: object) -> object:
+    """Networks in CIDR notation; one text, as in an environment variable, may name several, parted by commas."""
+    given = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    if not isinstance(given, list | tuple):
+        raise ValueError('must be an array of networks, such as ["10.0.0.0/8"]')  # noqa: TRY004  # pydantic collects these
+    for one in given:
+        try:
+            ip_network(one if isinstance(one, str) else "")
+        except ValueError as error:
+            fault = str(error) if isinstance(one, str) and "host bits" in str(error) else f"{one!r} is no network"
+            raise ValueError(f"{fault}; networks are such as 10.0.0.0/8, fd00::/8 or 127.0.0.1/32") from None
+    return tuple(given)
+
+
+def _moment(value: object) -> object:
+    """A time with its offset from UTC, as a text or as TOML writes it."""
+    text = value.isoformat() if isinstance(value, datetime) else value
+    if isinstance(text, str) and _MOMENT.fullmatch(text):
+        with suppress(ValueError, OverflowError):
+            epoch_of(text)
+            return text
+    raise ValueError("must be a time with its offset from UTC (RFC 3339), such as 2027-01-31T00:00:00Z")
+
+
+def epoch_of(moment: str) -> float:
+    """The epoch seconds of a :data:`Moment`.
+
+    Raises:
+        ValueError, OverflowError: it is none.
+    """
+    return datetime.fromisoformat(moment.upper()).astimezone(UTC).timestamp()
+
+
 def _plain(value: object) -> object:
     """A setting, which is JSON: TOML's dates are refused, and the numbers that JSON lacks."""
     match value:
@@ -202,6 +249,13 @@ ListenAddress: TypeAlias = Annotated[
 PublicUrl: TypeAlias = Annotated[
     str, AfterValidator(_public_url), WithJsonSchema({"type": "string", "pattern": _WEB_URL})
 ]
+AccountNames: TypeAlias = Annotated[
+    tuple[str, ...], BeforeValidator(_account_names, json_schema_input_type=tuple[str, ...] | str)
+]
+Networks: TypeAlias = Annotated[
+    tuple[str, ...], BeforeValidator(_networks, json_schema_input_type=tuple[str, ...] | str)
+]
+Moment: TypeAlias = Annotated[str, BeforeValidator(_moment, json_schema_input_type=str)]
 DatabaseUrl: TypeAlias = Annotated[
     str, AfterValidator(_database_url), WithJsonSchema({"type": "string", "pattern": _DATABASE_URL})
 ]

@@ -1,11 +1,14 @@
 """The desk: what people and programs may ask of Tidewaiter, checked before anything is stored."""
 
+from app.desk.actors import DAEMON, Actor, Way, line_of
 from app.desk.desk import Desk, Standing
 from app.desk.drafts import Wish
 from app.desk.errors import ConflictError, NotFoundError, RefusedError, RequestError, WishFault
 from app.desk.schedules import ScheduleDesk, ScheduleStanding
 
 __all__ = [
+    "DAEMON",
+    "Actor",
     "ConflictError",
     "Desk",
     "NotFoundError",
@@ -14,6 +17,8 @@ __all__ = [
     "ScheduleDesk",
     "ScheduleStanding",
     "Standing",
+    "Way",
     "Wish",
     "WishFault",
+    "line_of",
 ]

@@ -1,11 +1,14 @@
 """Requests for jobs, about jobs and about accounts."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from copy import copy
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
 from app.clock import Clock
+from app.desk.actors import Actor, Way, line_of
 from app.desk.drafts import Wish, draft, new_job
 from app.desk.errors import ConflictError, NotFoundError, RequestError
 from app.domain import outcome as o
@@ -16,12 +19,14 @@ from app.domain.jsonvalue import Json
 from app.domain.machine import advance
 from app.domain.manifest import Artifact
 from app.domain.schedule import Policy
+from app.domain.scope import EVERY_ACCOUNT, Scope
 from app.log import EventLog
 from app.providers.extract import as_handle
 from app.providers.faults import UnsendableError
 from app.providers.interpreter import BoundOperation
 from app.providers.provider import BoundAccount
 from app.store.accounts import AccountStore, Pause
+from app.store.actions import ActionStore, merged
 from app.store.errors import HandleTakenError
 from app.store.hints import HintStore
 from app.store.jobs import JobStore
@@ -79,6 +84,15 @@ class Desk:
         self._log = log
         self._tell = tell
         self._hints = HintStore(jobs.database)
+        self._actions = ActionStore(jobs.database)
+        self._scope = EVERY_ACCOUNT
+
+    def limited_to(self, scope: Scope) -> "Desk":
+        """The desk for somebody who may know of these accounts only: of others there is neither account nor job."""
+        limited = copy(self)
+        limited.accounts = {name: account for name, account in self.accounts.items() if name in scope}
+        limited._scope = scope
+        return limited
 
     @property
     def offered(self) -> dict[str, list[str]]:
@@ -86,7 +100,7 @@ class Desk:
         return {name: list(account.operations) for name, account in self.accounts.items()}
 
     async def submit(
-        self, account: str, operation: str, raw: Mapping[str, Json], unique_key: str | None = None
+        self, account: str, operation: str, raw: Mapping[str, Json], unique_key: str | None = None, *, actor: Actor
     ) -> tuple[Job, bool]:
         """Store a new job, once for each unique key of the account.
 
@@ -95,6 +109,7 @@ class Desk:
             operation: one that the account's provider has.
             raw: the parameters as they were given.
             unique_key: names this wish; asked again with the same key, the job of the first time is returned.
+            actor: who asks.
 
         Returns:
             The job, and whether it is new.
@@ -103,8 +118,8 @@ class Desk:
             RefusedError: unknown account, operation or parameter, or a value that is not permitted.
             StoreUnavailableError: the database cannot be reached.
         """
-        new = self.draft(Wish(account, operation, raw, unique_key))
-        (added,) = await self.store([new])
+        async with self._audited(actor, "submit", f"account {account}"):
+            (added,) = await self._store([self.draft(Wish(account, operation, raw, unique_key))], actor)
         return added
 
     def draft(self, wish: Wish, place: int = 0) -> NewJob:
@@ -115,7 +130,7 @@ class Desk:
         """
         return draft(self.accounts, wish, place)
 
-    async def store(self, news: Sequence[NewJob]) -> list[tuple[Job, bool]]:
+    async def store(self, news: Sequence[NewJob], *, actor: Actor) -> list[tuple[Job, bool]]:
         """Store jobs, all of them or none.
 
         Returns:
@@ -124,9 +139,14 @@ class Desk:
         Raises:
             StoreUnavailableError: the database cannot be reached.
         """
+        accounts = ", ".join(sorted({new.account for new in news}))
+        async with self._audited(actor, "submit", f"{len(news)} jobs of {accounts}"):
+            return await self._store(news, actor)
+
+    async def _store(self, news: Sequence[NewJob], actor: Actor) -> list[tuple[Job, bool]]:
         lanes = {account: await self._lanes_of(account) for account in {new.account for new in news}}
         stored = await self.jobs.add_many(
-            [(new, self._lane(new, lanes[new.account])) for new in news], self._clock.now()
+            [(new, self._lane(new, lanes[new.account])) for new in news], self._clock.now(), actor.words
         )
         for number, (job, created) in enumerate(stored):
             if created:
@@ -135,22 +155,24 @@ class Desk:
                 await self._clock.sleep(0)
         return stored
 
-    async def cancel(self, job_id: int) -> Job:
+    async def cancel(self, job_id: int, *, actor: Actor) -> Job:
         """Ask a job to stop; the daemon tells the remote where that can be done.
 
         Raises:
             NotFoundError: there is no such job.
             ConflictError: it has ended.
         """
-        job = await self._job(job_id)
-        now = self._clock.now()
-        if job.state is State.PARKED:
-            return await self._decide(job, o.CancelAsked())
-        if job.state in TERMINAL or not await self.jobs.ask_cancel(job_id, now):
-            raise ConflictError(f"job {job_id} has ended already: it is {job.state}")
-        return await self._job(job_id)
+        async with self._audited(actor, "cancel", f"job {job_id}"):
+            job = await self._job(job_id)
+            if job.state is State.PARKED:
+                return await self._decide(job, o.CancelAsked(), actor)
+            if job.state not in TERMINAL:
+                await self._note(job, "CancelRequested", actor)
+            if job.state in TERMINAL or not await self.jobs.ask_cancel(job_id, self._clock.now()):
+                raise ConflictError(f"job {job_id} has ended already: it is {job.state}")
+            return await self._job(job_id)
 
-    async def retry(self, job_id: int) -> Job:
+    async def retry(self, job_id: int, *, actor: Actor) -> Job:
         """Submit a job again: a parked one as itself, one that has ended as a new job that points to it.
 
         While a job that repeats it is under way, that is the answer: asking twice repeats it once.
@@ -159,20 +181,25 @@ class Desk:
             NotFoundError: there is no such job.
             ConflictError: it is still under way.
         """
+        async with self._audited(actor, "retry", f"job {job_id}"):
+            return await self._retry(job_id, actor)
+
+    async def _retry(self, job_id: int, actor: Actor) -> Job:
         job = await self._job(job_id)
         if job.state is State.PARKED:
-            return await self._decide(job, o.RetryDecided())
+            return await self._decide(job, o.RetryDecided(), actor)
         if job.state not in TERMINAL:
             raise ConflictError(f"job {job_id} is still under way: it is {job.state}; cancel it first")
         bound = self._operation(job.account, job.operation)
         new = new_job(job.account, bound, job.params, retry_of=job.id)
         lane = self._lane(new, await self._lanes_of(job.account))
-        again, created = await self.jobs.add_again(new, lane, self._clock.now())
+        await self._note(job, "RetryRequested", actor)
+        again, created = await self.jobs.add_again(new, lane, self._clock.now(), actor.words)
         if created:
             self._say_added(again)
         return again
 
-    async def poll_now(self, job_id: int) -> Job:
+    async def poll_now(self, job_id: int, *, actor: Actor) -> Job:
         """Make a job's next step due now: a poll, where its remote job is under way. No step under way is disturbed.
 
         While the account is paused, or its limit is spent, the step waits all the same.
@@ -181,23 +208,31 @@ class Desk:
             NotFoundError: there is no such job.
             ConflictError: it has ended, or waits for a person.
         """
-        job = await self._job(job_id)
-        if job.state is State.PARKED:
-            raise ConflictError(f"job {job_id} is parked: retry it, let it adopt a remote job, or cancel it")
-        if job.state in TERMINAL or not await self._hints.hurry(job_id, self._clock.now()):
-            raise ConflictError(f"job {job_id} has ended already: it is {job.state}")
-        return await self._job(job_id)
+        async with self._audited(actor, "poll", f"job {job_id}"):
+            job = await self._job(job_id)
+            if job.state is State.PARKED:
+                raise ConflictError(f"job {job_id} is parked: retry it, let it adopt a remote job, or cancel it")
+            if job.state not in TERMINAL:
+                await self._note(job, "PollRequested", actor)
+            if job.state in TERMINAL or not await self._hints.hurry(job_id, self._clock.now()):
+                raise ConflictError(f"job {job_id} has ended already: it is {job.state}")
+            return await self._job(job_id)
 
-    async def adopt(self, job_id: int, handle: str) -> Job:
+    async def adopt(self, job_id: int, handle: str, *, actor: Actor) -> Job:
         """Let a parked job follow a remote job that a person has found.
 
         Args:
             job_id: the parked job.
             handle: the provider's name for the remote job.
+            actor: who has found it.
 
         Raises:
             RequestError: the job is not parked, the handle cannot be asked after, or another job follows it.
         """
+        async with self._audited(actor, "adopt", f"job {job_id}"):
+            return await self._adopt(job_id, handle, actor)
+
+    async def _adopt(self, job_id: int, handle: str, actor: Actor) -> Job:
         job = await self._job(job_id)
         if job.state is not State.PARKED:
             raise ConflictError(f"job {job_id} is not parked: it is {job.state}")
@@ -213,11 +248,11 @@ class Desk:
         except UnsendableError as error:
             raise RequestError(f"job {job_id} cannot follow {shown_handle(named)!r}: {error}") from error
         try:
-            return await self._decide(job, o.AdoptDecided(named))
+            return await self._decide(job, o.AdoptDecided(named), actor)
         except HandleTakenError as error:
             raise ConflictError(f"job {job_id} cannot adopt it: {error}") from error
 
-    async def pause(self, account: str, reason: str | None = None) -> Standing:
+    async def pause(self, account: str, reason: str | None = None, *, actor: Actor) -> Standing:
         """Pause an account: within a look-out round no daemon asks its provider for anything. Jobs wait unharmed.
 
         Without a reason one that is paused already keeps the one that it has.
@@ -225,11 +260,12 @@ class Desk:
         Raises:
             NotFoundError: there is no such account.
         """
-        self._account(account)
-        await self._pauses.pause(account, reason)
+        async with self._audited(replace(actor, reason=reason), "pause", f"account {account}"):
+            self._account(account)
+            await self._pauses.pause(account, reason)
         return await self._standing(account)
 
-    async def resume(self, account: str) -> tuple[Standing, float | None]:
+    async def resume(self, account: str, *, actor: Actor) -> tuple[Standing, float | None]:
         """End the pause of an account, whosever it is; its live jobs get the time back that they have waited.
 
         What its provider or its breaker has closed for a while is opened too, by the owners of its lanes in their next
@@ -241,9 +277,10 @@ class Desk:
         Raises:
             NotFoundError: there is no such account.
         """
-        self._account(account)
-        paused_s = await self._pauses.resume(account)
-        await self._pauses.reopen(account)
+        async with self._audited(actor, "resume", f"account {account}"):
+            self._account(account)
+            paused_s = await self._pauses.resume(account)
+            await self._pauses.reopen(account)
         return await self._standing(account), paused_s
 
     async def standings(self) -> list[Standing]:
@@ -264,11 +301,12 @@ class Desk:
     async def orphans(self) -> dict[str, Mapping[State, int]]:
         """How many live jobs each account has that is not configured any more, by state: nobody sees to them."""
         found = await self._pauses.live_jobs()
-        return {name: jobs for name, jobs in sorted(found.items()) if name not in self.accounts}
+        gone = (name for name in sorted(found) if name not in self.accounts and name in self._scope)
+        return {name: found[name] for name in gone}
 
     async def paused(self, account: str) -> Pause | None:
         """Why an account's jobs wait, where it is paused."""
-        return (await self._pauses.paused()).get(account)
+        return (await self._pauses.paused()).get(account) if account in self._scope else None
 
     async def _standing(self, account: str) -> Standing:
         return next(one for one in await self.standings() if one.account == account)
@@ -280,7 +318,8 @@ class Desk:
             NotFoundError: there is no such job.
         """
         job = await self._job(job_id)
-        return job, await self.jobs.history(job_id), await self.jobs.artifacts(job_id)
+        history = merged(await self.jobs.history(job_id), await self._actions.of_job(job_id))
+        return job, history, await self.jobs.artifacts(job_id)
 
     async def _lanes_of(self, account: str) -> Sequence[int]:
         """Where its new jobs go: lanes beyond the configured number only come to the end of their own."""
@@ -310,12 +349,37 @@ class Desk:
             )
         self._tell(added(job))
 
-    async def _decide(self, job: Job, outcome: o.Outcome) -> Job:
+    async def _note(self, job: Job, what: str, actor: Actor) -> None:
+        """Write what is asked of a job beside its history, before it is done: what is done never lacks its row."""
+        if (words := actor.words) is not None:
+            await self._actions.note(job.id, what, words, self._clock.now())
+
+    @asynccontextmanager
+    async def _audited(self, actor: Actor, action: str, target: str) -> AsyncIterator[None]:
+        """Audit what comes by the command line, whose process keeps no log: a daemon logs it.
+
+        What comes by HTTP is audited there, whatever becomes of it.
+        """
+        outcome = "failed"
+        try:
+            yield
+            outcome = "done"
+        except RequestError:
+            outcome = "refused"
+            raise
+        finally:
+            if actor.way is Way.CLI:
+                await self._actions.leave(line_of(actor, action, target, outcome, self._clock.now()), self._clock.now())
+
+    async def _decide(self, job: Job, outcome: o.Outcome, actor: Actor) -> Job:
         """Apply a person's decision to a parked job."""
         gone = isinstance(outcome, o.CancelAsked) and job.operation not in self.offered.get(job.account, ())
         # What has no account any more can still be let go: that needs nothing of its operation.
         policy = Policy() if gone else self._operation(job.account, job.operation).policy
         update = advance(job, outcome, policy, self._clock.now(), self._rand)
+        if update.entry is not None:
+            said = "; ".join(filter(None, (update.entry.detail, actor.words)))
+            update = replace(update, entry=replace(update.entry, detail=said or None))
         if not await self.jobs.decide(update):
             raise ConflictError(f"job {job.id} has changed meanwhile; look at it again")
         if (change := change_of(update)) is not None:
@@ -324,7 +388,7 @@ class Desk:
 
     async def _job(self, job_id: int) -> Job:
         job = await self.jobs.get(job_id)
-        if job is None:
+        if job is None or job.account not in self._scope:
             raise NotFoundError(f"there is no job {job_id}")
         return job
 

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.clock import Clock
+from app.desk.actors import Actor
 from app.desk.desk import Desk
 from app.desk.errors import NotFoundError
 from app.domain.job import Job
+from app.domain.scope import Scope
 from app.recurrence import Schedule
 from app.store.schedules import ScheduleStore
 
@@ -37,6 +39,11 @@ class ScheduleDesk:
         self._desk = desk
         self._clock = clock
 
+    def limited_to(self, scope: Scope) -> "ScheduleDesk":
+        """The same for somebody who may know of these accounts only."""
+        schedules = {name: one for name, one in self._schedules.items() if one.account in scope}
+        return ScheduleDesk(schedules, self._store, self._desk.limited_to(scope), self._clock)
+
     async def standings(self) -> list[ScheduleStanding]:
         """How every configured schedule stands, by name.
 
@@ -51,7 +58,7 @@ class ScheduleDesk:
             found.append(ScheduleStanding(one, one.next_tick(now), at, job))
         return found
 
-    async def run(self, name: str) -> Job:
+    async def run(self, name: str, *, actor: Actor) -> Job:
         """Ask for a schedule's job now, beside its ticks.
 
         Raises:
@@ -60,7 +67,9 @@ class ScheduleDesk:
             StoreUnavailableError: the database cannot be reached.
         """
         schedule = self.named(name)
-        job, _ = await self._desk.submit(schedule.account, schedule.operation, schedule.params_at(self._now()))
+        job, _ = await self._desk.submit(
+            schedule.account, schedule.operation, schedule.params_at(self._now()), actor=actor
+        )
         return job
 
     def named(self, name: str) -> Schedule:

@@ -3,13 +3,14 @@
 import platform
 from collections import Counter as Tally
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
+from app.domain.scope import EVERY_ACCOUNT, Scope
 from app.metrics import collect
 from app.metrics.instruments import gauge, histogram
 from app.metrics.live import DaemonNow, ProcessNow
@@ -88,6 +89,11 @@ class Scrape(Collector):
     daemon: DaemonNow
     polls: Mapping[str, int]
     requests: Mapping[tuple[str, str], RequestTally]
+    scope: Scope = EVERY_ACCOUNT
+
+    def limited_to(self, scope: Scope) -> "Scrape":
+        """The same without what concerns more than one of these accounts: only series of one of them are left."""
+        return replace(self, scope=scope)
 
     def written(self, accept: str) -> tuple[bytes, str]:
         """All metrics, as text or as OpenMetrics by the request's ``Accept``, and the content type.
@@ -104,6 +110,13 @@ class Scrape(Collector):
 
         That would be every counter twice.
         """
+        for family in self._collected():
+            if self.scope.accounts is not None:
+                family.samples = [one for one in family.samples if one.labels.get("account") in self.scope.accounts]
+            if family.samples or not self.scope.is_limited:
+                yield family
+
+    def _collected(self) -> Iterator[Family]:
         for family in self.counted.collect():
             family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
             yield family

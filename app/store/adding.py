@@ -51,7 +51,7 @@ class Adding:
         self._existing = _existing_jobs(dialect)
 
     async def add(
-        self, connection: AsyncConnection, news: Sequence[tuple[NewJob, int]], now: float
+        self, connection: AsyncConnection, news: Sequence[tuple[NewJob, int]], now: float, detail: str | None = None
     ) -> list[tuple[Job, bool]]:
         """Add jobs with their lanes; the answers stand in the order of ``news``."""
         # Every batch meets the unique keys in one order, so that two of them never wait for each other in a circle.
@@ -61,14 +61,14 @@ class Adding:
             left = asked[start : start + _CHUNK]
             # A round that adds nothing and finds nothing met a job that was deleted in between: ask again.
             while left:
-                answers |= await self._insert_new(connection, left, now)
+                answers |= await self._insert_new(connection, left, now, detail)
                 left = [one for one in left if one[0] not in answers]
                 answers |= await self._find_existing(connection, left)
                 left = [one for one in left if one[0] not in answers]
         return [answers[place] for place in range(len(asked))]
 
     async def _insert_new(
-        self, connection: AsyncConnection, asked: Sequence[_Asked], now: float
+        self, connection: AsyncConnection, asked: Sequence[_Asked], now: float, detail: str | None
     ) -> dict[int, tuple[Job, bool]]:
         numbers = await self._next_ids(connection, len(asked))
         fresh = {
@@ -79,7 +79,7 @@ class Adding:
         added = list((await connection.execute(self._insert, {PARAMETER: encode(rows)})).scalars())
         await self._group.tell(
             connection,
-            [(number, _FIRST_VERSION, now, None, State.QUEUED.value, "Submitted", None, None) for number in added],
+            [(number, _FIRST_VERSION, now, None, State.QUEUED.value, "Submitted", detail, None) for number in added],
         )
         return {fresh[number][0]: (fresh[number][1], True) for number in added}
 

@@ -99,18 +99,20 @@ class JobStore:
         (added,) = await self.add_many([(new, lane)], now)
         return added
 
-    async def add_many(self, news: Sequence[tuple[NewJob, int]], now: float) -> list[tuple[Job, bool]]:
-        """Store many jobs in one transaction; each as :meth:`add` does, in the order of ``news``."""
+    async def add_many(
+        self, news: Sequence[tuple[NewJob, int]], now: float, detail: str | None = None
+    ) -> list[tuple[Job, bool]]:
+        """Store many jobs in one transaction, each as :meth:`add` does; ``detail`` is that of their first rows."""
         async with self.database.writing() as connection:
-            return await self._adding.add(connection, news, now)
+            return await self._adding.add(connection, news, now, detail)
 
-    async def add_again(self, new: NewJob, lane: int, now: float) -> tuple[Job, bool]:
+    async def add_again(self, new: NewJob, lane: int, now: float, detail: str | None = None) -> tuple[Job, bool]:
         """Store a job that repeats another, as :meth:`add` does, unless one that repeats it is under way: then that."""
         async with self.database.writing() as connection:
             await connection.execute(_HOLD, {"id": new.retry_of})  # two at once, in whatever process, would both add
             if (row := (await connection.execute(_AGAIN, {"id": new.retry_of})).first()) is not None:
                 return job_of(row), False
-            (added,) = await self._adding.add(connection, [(new, lane)], now)
+            (added,) = await self._adding.add(connection, [(new, lane)], now, detail)
             return added
 
     async def get(self, number: int) -> Job | None:
@@ -267,9 +269,10 @@ class JobStore:
             found[number] = Follower(number, State(state), bool(shared), deadline_at, known)
         return list(found.values())
 
-    async def counts(self) -> dict[State, int]:
-        """How many jobs are in each state."""
-        found = {State(state): number for state, number in await self._rows(_COUNTS)}
+    async def counts(self, accounts: Collection[str] | None = None) -> dict[State, int]:
+        """How many jobs are in each state, of all accounts or of these."""
+        statement = _COUNTS if accounts is None else _COUNTS.where(jobs.c.account.in_(sorted(accounts)))
+        found = {State(state): number for state, number in await self._rows(statement)}
         return {state: found.get(state, 0) for state in State}
 
     async def delete_finished(self, before: float, limit: int) -> int:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, bindparam, func, literal, select, union, union_all
 
 from app.domain.job import Job, State
+from app.domain.scope import EVERY_ACCOUNT, Scope
 from app.store.codec import JOB_COLUMNS, jobs_of
 from app.store.jobs import JobStore
 from app.store.tables import HandleKey, jobs, lanes
@@ -46,10 +47,17 @@ class JobList:
 
     Args:
         jobs: the jobs table.
+        scope: the accounts whose jobs there are; others are not found.
     """
 
-    def __init__(self, jobs: JobStore) -> None:
+    def __init__(self, jobs: JobStore, scope: Scope = EVERY_ACCOUNT) -> None:
+        self._jobs_table = jobs
         self._database = jobs.database
+        self._scope = scope
+
+    def limited_to(self, scope: Scope) -> "JobList":
+        """The same, for these accounts."""
+        return JobList(self._jobs_table, scope)
 
     async def page(
         self,
@@ -76,7 +84,9 @@ class JobList:
             found = _page(_ids(*fits), limit)
         elif wanted.account is None and wanted.operation is not None:
             having = [name for name, operations in offered.items() if wanted.operation in operations]
-            found = await self._newest_of(having, wanted, fits, limit)
+            found = await self._newest_of([name for name in having if name in self._scope], wanted, fits, limit)
+        elif wanted.account is None and self._scope.accounts is not None:
+            found = await self._newest_of(sorted(self._scope.accounts), wanted, fits, limit)
         elif wanted.account is not None or wanted.states:
             found = _by_state(wanted, fits, limit)
         else:
@@ -88,12 +98,17 @@ class JobList:
         found: list[Job] = []
         for start in range(0, len(unique_keys), _KEYS_AT_ONCE):
             some = jobs.c.unique_key.in_(unique_keys[start : start + _KEYS_AT_ONCE])
-            found += await self._jobs(select(*JOB_COLUMNS).where(some))
+            found += await self._jobs(select(*JOB_COLUMNS).where(some, *self._within()))
         return {(job.account, job.unique_key): job for job in found if job.unique_key is not None}
 
     async def numbered(self, numbers: Collection[int]) -> dict[int, Job]:
         """The jobs with these numbers."""
-        return {job.id: job for job in await self._jobs(select(*JOB_COLUMNS).where(jobs.c.id.in_(numbers)))}
+        return {
+            job.id: job for job in await self._jobs(select(*JOB_COLUMNS).where(jobs.c.id.in_(numbers), *self._within()))
+        }
+
+    def _within(self) -> list[ColumnElement[bool]]:
+        return [] if self._scope.accounts is None else [jobs.c.account.in_(sorted(self._scope.accounts))]
 
     async def _newest_of(
         self, accounts: Sequence[str], wanted: Wanted, fits: Sequence[ColumnElement[bool]], limit: int
@@ -107,7 +122,7 @@ class JobList:
         return newest
 
     async def _fitting(self, wanted: Wanted, before_id: int | None) -> list[ColumnElement[bool]]:
-        fits: list[ColumnElement[bool]] = []
+        fits: list[ColumnElement[bool]] = self._within()
         if before_id is not None:
             fits.append(jobs.c.id < before_id)
         if wanted.account is not None:

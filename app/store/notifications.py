@@ -8,6 +8,7 @@ from sqlalchemy import Executable, func, null, select, update
 
 from app.domain.job import State
 from app.domain.notification import Status
+from app.domain.scope import EVERY_ACCOUNT, Scope
 from app.store.engine import Database
 from app.store.tables import DatabaseNow, notifications
 
@@ -51,10 +52,16 @@ class NotificationStore:
 
     Args:
         database: where it is.
+        scope: the accounts whose notifications there are; others are neither found nor changed.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, scope: Scope = EVERY_ACCOUNT) -> None:
+        self.database = database
+        self._within = () if scope.accounts is None else (notifications.c.account.in_(sorted(scope.accounts)),)
+
+    def limited_to(self, scope: Scope) -> "NotificationStore":
+        """The same, for these accounts."""
+        return NotificationStore(self.database, scope)
 
     async def find(
         self,
@@ -66,7 +73,7 @@ class NotificationStore:
         limit: int = 50,
     ) -> list[Notification]:
         """Notifications that match whatever is given, newest first; ``before_id`` begins after the last one seen."""
-        statement = select(*NOTIFICATION_COLUMNS).order_by(notifications.c.id.desc()).limit(limit)
+        statement = select(*NOTIFICATION_COLUMNS).where(*self._within).order_by(notifications.c.id.desc()).limit(limit)
         if status is not None:
             statement = statement.where(notifications.c.status == status.value)
         if endpoint is not None:
@@ -79,8 +86,8 @@ class NotificationStore:
 
     async def backlogs(self) -> dict[str, Backlog]:
         """What has not been taken, by endpoint; an endpoint that has taken everything is left out."""
-        waiting = {name: (number, due_at) for name, number, due_at in await self._rows(_WAITING)}
-        dead: dict[str, int] = {name: number for name, number in await self._rows(_DEAD)}  # noqa: C416  # rows, no pairs
+        waiting = {name: (number, due_at) for name, number, due_at in await self._rows(_WAITING.where(*self._within))}
+        dead: dict[str, int] = {name: number for name, number in await self._rows(_DEAD.where(*self._within))}  # noqa: C416  # rows, no pairs
         names = sorted({*waiting, *dead})
         return {name: Backlog(*waiting.get(name, (0, None)), dead.get(name, 0)) for name in names}
 
@@ -90,8 +97,10 @@ class NotificationStore:
         Returns:
             Which of them there are.
         """
-        async with self._database.writing() as connection:
-            statement = _RETRY.where(notifications.c.id.in_(sorted(numbers))).returning(notifications.c.id)
+        async with self.database.writing() as connection:
+            statement = _RETRY.where(notifications.c.id.in_(sorted(numbers)), *self._within).returning(
+                notifications.c.id
+            )
             return sorted((await connection.execute(statement)).scalars())
 
     async def retry_dead(self, endpoint: str | None = None) -> int:
@@ -100,14 +109,14 @@ class NotificationStore:
         Returns:
             How many they are.
         """
-        statement = _RETRY.where(notifications.c.status == Status.DEAD.value)
+        statement = _RETRY.where(notifications.c.status == Status.DEAD.value, *self._within)
         if endpoint is not None:
             statement = statement.where(notifications.c.endpoint == endpoint)
-        async with self._database.writing() as connection:
+        async with self.database.writing() as connection:
             return (await connection.execute(statement)).rowcount
 
     async def _rows(self, statement: Executable) -> Sequence[Sequence[Any]]:
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             return (await connection.execute(statement)).all()
 
 

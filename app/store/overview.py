@@ -6,7 +6,7 @@ the time.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -41,8 +41,8 @@ MOST_DUE: Final = 10_000
 WINDOW_S: Final = 3600.0
 STEP_S: Final = 60.0
 _MOST_DELAYS: Final = 5_000
-_MOST_RECENT: Final = 20
-_MOST_TROUBLES: Final = 5
+MOST_RECENT: Final = 20
+MOST_TROUBLES: Final = 5
 _DAY_S: Final = 86_400.0
 _FRESH_S: Final = 1.0
 _STALE_S_PER_JOB: Final = 1e-5  # ten seconds for a million
@@ -128,11 +128,11 @@ class OverviewStore:
 
     def __init__(self, jobs: JobStore) -> None:
         self._database = jobs.database
-        self._jobs = jobs
-        self._lanes = LaneStore(jobs.database)
-        self._accounts = AccountStore(jobs.database)
+        self.jobs = jobs
+        self.lanes = LaneStore(jobs.database)
+        self.accounts = AccountStore(jobs.database)
         self._counted = _Census(0.0, {}, {})
-        self._notifications = notifications.NotificationStore(jobs.database)
+        self.notifications = notifications.NotificationStore(jobs.database)
 
     async def picture(self, now: float, account: str | None = None) -> Picture:
         """Everything, as of ``now`` (epoch seconds).
@@ -142,20 +142,20 @@ class OverviewStore:
         return Picture(
             now,
             (await self._census(now)).states,
-            await self._lanes.every(),
-            await self._lanes.workers(),
-            await self._accounts.paused(),
+            await self.lanes.every(),
+            await self.lanes.workers(),
+            await self.accounts.paused(),
             await self.backlogs(now),
             await self.minutes(now, account),
             await self.arrivals(account=account, since=0.0 if account is None else now - _DAY_S),
-            await self._jobs.find(account=account, states=[State.PARKED], limit=_MOST_TROUBLES),
+            await self.jobs.find(account=account, states=[State.PARKED], limit=MOST_TROUBLES),
             await self.failures(now, account),
-            await self._notifications.backlogs(),
+            await self.notifications.backlogs(),
         )
 
-    async def counts(self) -> dict[State, int]:
-        """How many jobs are in each state."""
-        return await self._jobs.counts()
+    async def counts(self, accounts: Sequence[str] | None = None) -> dict[State, int]:
+        """How many jobs are in each state, of all accounts or of these."""
+        return await self.jobs.counts(accounts)
 
     async def _census(self, now: float) -> "_Census":
         """Both counts of all jobs, as they were a moment ago where there are so many that counting takes its time."""
@@ -185,16 +185,14 @@ class OverviewStore:
             delays[min(int((at - since) / STEP_S), len(delays) - 1)].append(max(0.0, delay_s))
         return [Minute(since + i * STEP_S, ended[i], sorted(delays[i])) for i in range(len(ended))]
 
-    async def arrivals(
-        self, limit: int = _MOST_RECENT, account: str | None = None, since: float = 0.0
-    ) -> list[Arrival]:
+    async def arrivals(self, limit: int = MOST_RECENT, account: str | None = None, since: float = 0.0) -> list[Arrival]:
         """The jobs that have succeeded last, newest first, of all accounts or of one since then (epoch seconds)."""
         rows = await self._rows(_ARRIVALS, since=since, limit=limit, account=account)
         return [Arrival(job_of(row[:-3]), *row[-3:]) for row in rows]
 
     async def failures(self, now: float, account: str | None = None) -> list[Job]:
         """The jobs that have failed or expired last within the hour before ``now``, newest first."""
-        rows = await self._rows(_FAILURES, since=now - WINDOW_S, limit=_MOST_TROUBLES, account=account)
+        rows = await self._rows(_FAILURES, since=now - WINDOW_S, limit=MOST_TROUBLES, account=account)
         return [job_of(row) for row in rows]
 
     async def _rows(self, statement: Any, **parameters: object) -> Sequence[Sequence[Any]]:
@@ -206,12 +204,12 @@ class Overview:
     """The picture, looked at by many and drawn for all of them at once.
 
     Args:
-        store: what draws it.
+        draw: draws it, as of a moment in epoch seconds.
         clock: the time.
     """
 
-    def __init__(self, store: OverviewStore, clock: Clock) -> None:
-        self._store = store
+    def __init__(self, draw: Callable[[float], Awaitable[Picture]], clock: Clock) -> None:
+        self._draw = draw
         self._clock = clock
         self._turn = asyncio.Lock()
         self._picture: Picture | None = None
@@ -236,7 +234,7 @@ class Overview:
             if began < self._good_until and self._picture is not None:
                 return self._picture
             try:
-                self._picture = await self._store.picture(self._clock.now())
+                self._picture = await self._draw(self._clock.now())
             except StoreUnavailableError as error:
                 # A database that does not answer takes seconds to say so, and many may be waiting in line here.
                 self._fault, self._good_until = str(error), self._clock.monotonic() + _FAULTY_S
@@ -281,7 +279,8 @@ _DELAYS: Final = (
     .order_by(jobs.c.finished_at.desc())
     .limit(_LIMIT)
 )
-_SIZE: Final = func.coalesce(func.sum(artifacts.c.size), 0)
+# PostgreSQL adds whole numbers up to a decimal, which JSON does not have.
+_SIZE: Final = cast(func.coalesce(func.sum(artifacts.c.size), 0), BigInteger)
 _OF_JOB: Final = artifacts.c.job_id == jobs.c.id
 # Jobs are not to be found by their state here: of all that ever succeeded only the index over ends knows the latest.
 _KEPT_STATE: Final = func.coalesce(jobs.c.state, "")

@@ -288,3 +288,29 @@ Index(
     **_partial(notifications.c.ended_at.is_not(None)),
 )
 Index("notifications_job", notifications.c.job_id)
+
+ended_sessions = Table(
+    "ended_sessions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("until", Double, nullable=False),
+)
+
+Index("ended_sessions_until", ended_sessions.c.until)
+
+actions = Table(
+    "actions",
+    metadata,
+    Column("id", _ROW_ID, Identity(), primary_key=True),
+    Column("job_id", _ROW_ID, ForeignKey("jobs.id", name="actions_job", ondelete="CASCADE")),
+    Column("version", Integer, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("logged", Boolean, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+Index("actions_job", actions.c.job_id, **_partial(actions.c.job_id.is_not(None)))
+Index("actions_unlogged", actions.c.id, **_partial(actions.c.logged == false()))

@@ -10,6 +10,8 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from app.web.connections import Connection
+
 AWAITED: Final = web.RequestKey("awaited", bool)
 """Whether a request that came waits for more from its caller: for the rest of its body."""
 
@@ -34,15 +36,25 @@ class Crowd:
         return counted
 
     def make_room(self, connections: Iterable[web.RequestHandler]) -> bool:
-        """Hang up on the oldest connection that waits for its caller; whether there was one.
+        """Hang up on the oldest connection that waits for its caller, or else on one that pipelines.
+
+        One that sends requests before it has its answers may keep its place for ever, and nobody who means well does.
 
         Args:
             connections: all that there are, the oldest first.
+
+        Returns:
+            Whether there was one.
         """
-        for one in connections:
-            request = self._served.get(one)
-            is_waiting = request is None or request.get(AWAITED, False)
-            if is_waiting and one.transport is not None and not one.transport.is_closing():
-                one.transport.abort()
-                return True
-        return False
+        there = [one for one in connections if one.transport is not None and not one.transport.is_closing()]
+        waiting = (one for one in there if self._is_waiting(one))
+        pipelining = (one for one in there if isinstance(one, Connection) and one.is_pipelining)
+        spared = next(waiting, None) or next(pipelining, None)
+        if spared is None or spared.transport is None:
+            return False
+        spared.transport.abort()
+        return True
+
+    def _is_waiting(self, connection: web.RequestHandler) -> bool:
+        request = self._served.get(connection)
+        return request is None or request.get(AWAITED, False)

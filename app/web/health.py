@@ -9,6 +9,8 @@ from aiohttp import web
 from app.clock import Clock
 from app.metrics.live import ProcessNow
 from app.metrics.registry import Metrics
+from app.web.callers import scope_of
+from app.web.rules import reading
 from app.web.soundings import Soundings
 from app.web.vitals import Phase, Vitals
 
@@ -46,12 +48,12 @@ class Health:
         self._clock = clock
         self._started_at = clock.monotonic()
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[web.AbstractRouteDef]:
         """The three addresses."""
         return [
             web.get("/healthz", self.healthz),
             web.get("/readyz", self.readyz),
-            web.get("/metrics", self.metrics),
+            reading("/metrics", self.metrics),
         ]
 
     async def healthz(self, _request: web.Request) -> web.Response:
@@ -72,7 +74,7 @@ class Health:
         return web.json_response(told | self._about() | {"lanes": lanes}, status=_UNREADY if failing else 200)
 
     async def metrics(self, request: web.Request) -> web.Response:
-        """Every metric, as text or as OpenMetrics by ``Accept``."""
+        """Every metric that the caller may see, as text or as OpenMetrics by ``Accept``."""
         failing = await self._failing()
         now = ProcessNow(
             phase=self._vitals.phase.value,
@@ -82,7 +84,7 @@ class Health:
             lines_lost=self._lines_lost(),
             database=None if "database" in failing else await self._soundings.look(),
         )
-        scrape = self._metrics.scrape(now)
+        scrape = self._metrics.scrape(now).limited_to(scope_of(request))
         body, content_type = await asyncio.to_thread(scrape.written, request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
 

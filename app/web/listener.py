@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
 
@@ -11,8 +12,12 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestPayloadError
 
 from app.clock import Clock
+from app.web.connections import Connection
 
 _LOOK_S: Final = 1.0
+_HANDSHAKE_S: Final = 10.0
+_BACKLOG: Final = 2048
+"""Connections that wait to be taken. One that finds no room there comes again only seconds later."""
 
 MakeRoom: TypeAlias = Callable[[Iterable[web.RequestHandler]], bool]
 """Hangs up on one of these connections; whether there was one that could be spared."""
@@ -30,6 +35,7 @@ async def listen(
     most: int,
     shutdown_s: float,
     make_room: MakeRoom = lambda _: False,
+    tls: ssl.SSLContext | None = None,
 ) -> None:
     """Serve until cancelled, then close the socket.
 
@@ -39,6 +45,7 @@ async def listen(
         clock: paces the look at whether the socket still listens.
         most: connections at once.
         shutdown_s: how long requests under way are given in the end, in seconds.
+        tls: what TLS is spoken with; without it none is.
         make_room: asked when somebody comes beyond ``most``; who comes is hung up on where nobody can be spared.
 
     Raises:
@@ -47,9 +54,15 @@ async def listen(
 
     def connected() -> asyncio.Protocol:
         is_room = len(server.connections) < most or make_room(server.connections)
-        return server() if is_room else _Crowded()
+        return Connection(server) if is_room else _Crowded()
 
-    listener = await asyncio.get_running_loop().create_server(connected, sock=listening)
+    listener = await asyncio.get_running_loop().create_server(
+        connected,
+        sock=listening,
+        backlog=_BACKLOG,
+        ssl=tls,
+        ssl_handshake_timeout=None if tls is None else _HANDSHAKE_S,
+    )
     try:
         while listener.is_serving() and listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             await clock.sleep(_LOOK_S)

@@ -1,7 +1,8 @@
 """The HTTP listener: one application of several rooms, each of which brings its routes."""
 
 import socket
-from collections.abc import Iterable
+import ssl
+from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import web
@@ -12,6 +13,7 @@ from app.web import problems
 from app.web.access import Access
 from app.web.crowd import Crowd
 from app.web.listener import listen, quiet_logger
+from app.web.rules import rules_of
 
 _MOST_CONNECTIONS: Final = 512
 _LARGEST_BODY: Final = 16 * 1_048_576
@@ -24,6 +26,7 @@ _CROWD: Final = web.AppKey("crowd", Crowd)
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex",
@@ -31,7 +34,7 @@ _HEADERS: Final = {
 
 
 def make_application(
-    routes: Iterable[web.AbstractRouteDef],
+    routes: Sequence[web.AbstractRouteDef],
     access: Access,
     log: EventLog,
     *,
@@ -43,7 +46,7 @@ def make_application(
     """
     crowd = Crowd()
     application = web.Application(
-        middlewares=[crowd.middleware(), problems.middleware(log, error_page), access.middleware()],
+        middlewares=[crowd.middleware(), problems.middleware(log, error_page), access.middleware(rules_of(routes))],
         client_max_size=_LARGEST_BODY,
     )
     application[_CROWD] = crowd
@@ -59,12 +62,16 @@ class HttpServer:
         listening: the socket, bound already; it is closed in the end.
         application: what answers.
         clock: the time.
+        tls: what TLS is spoken with; without it none is.
     """
 
-    def __init__(self, listening: socket.socket, application: web.Application, clock: Clock) -> None:
+    def __init__(
+        self, listening: socket.socket, application: web.Application, clock: Clock, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._socket = listening
         self._application = application
         self._clock = clock
+        self._tls = tls
 
     async def run(self) -> None:
         """Serve until cancelled.
@@ -94,6 +101,7 @@ class HttpServer:
                 most=_MOST_CONNECTIONS,
                 shutdown_s=_SHUTDOWN_S,
                 make_room=self._application[_CROWD].make_room,
+                tls=self._tls,
             )
         finally:
             await runner.cleanup()

@@ -9,9 +9,11 @@ from app.domain.job import State
 from app.domain.notification import Status
 from app.log import EventLog
 from app.storage.base import Storage, StorageError
+from app.store.actions import ActionStore
 from app.store.deliveries import DeliveryStore
 from app.store.engine import StoreUnavailableError
 from app.store.jobs import JobStore
+from app.store.sessions import SessionStore
 from app.worker.lane import Lane
 from app.worker.nap import Nap
 from app.worker.narrator import Narrator
@@ -28,10 +30,17 @@ def _uncounted(_seconds: float) -> None:
 
 
 class LookOut:
-    """Wakes lanes for what other processes have put into the database: new jobs, wishes to cancel, pauses."""
+    """Wakes lanes for what other processes have put into the database: new jobs, wishes to cancel, pauses.
 
-    def __init__(self, jobs: JobStore, pauses: Pauses, lanes: Mapping[int, Lane], clock: Clock, every_s: float) -> None:
+    It logs what people have done by the command line, too, whose processes keep no log.
+    """
+
+    def __init__(
+        self, jobs: JobStore, pauses: Pauses, lanes: Mapping[int, Lane], *, clock: Clock, log: EventLog, every_s: float
+    ) -> None:
         self._jobs = jobs
+        self._actions = ActionStore(jobs.database)
+        self._log = log
         self._pauses = pauses
         self._lanes = lanes
         self._clock = clock
@@ -47,6 +56,9 @@ class LookOut:
             await self._clock.sleep(self._every_s)
             with suppress(StoreUnavailableError):
                 await self._heed_pauses()
+            with suppress(StoreUnavailableError):
+                for line in await self._actions.collect():
+                    self._log.emit("admin.acted", **line)
             if not self._lanes:
                 continue
             with suppress(StoreUnavailableError):
@@ -163,6 +175,8 @@ class Janitor:
     ) -> None:
         self._jobs = jobs
         self._deliveries = deliveries
+        self._sessions = SessionStore(jobs.database)
+        self._actions = ActionStore(jobs.database)
         self._storage = storage
         self._clock = clock
         self._log = log
@@ -182,6 +196,8 @@ class Janitor:
             try:
                 await self._purge()
                 await self._purge_notifications()
+                await self._sessions.forget(self._clock.now())
+                await self._actions.forget(self._clock.now())
                 await self._sweep()
             except StoreUnavailableError as error:
                 self._log.emit("store.unavailable", reason=str(error), waiting=0)

@@ -15,6 +15,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from app import bootstrap
+from app.desk import DAEMON
 from app.emulators.faults import Fault, FaultKind, FaultRule, RetryAfter
 from app.storage.base import StorageFullError
 from app.storage.landing import LocalLanding
@@ -108,7 +109,7 @@ class Day:
     async def submit(self, account: str, export_type: str) -> int:
         """Ask for an export; the job's number."""
         params = {"export_type": export_type, "period": "LAST_DAY"}
-        job, _ = await at_desk(self.world, lambda desk: desk.submit(account, "statistics", params))
+        job, _ = await at_desk(self.world, lambda desk: desk.submit(account, "statistics", params, actor=DAEMON))
         return job.id
 
     def fault(self, route: str, kind: FaultKind, times: int | None = 1, **more: object) -> None:
@@ -125,7 +126,7 @@ class Day:
         self.fault("status", FaultKind.UNAUTHORIZED, None)
         await self.pass_(20)
         self.world.emulator.faults.clear()
-        await at_desk(self.world, lambda desk: desk.resume("by-redirect"))
+        await at_desk(self.world, lambda desk: desk.resume("by-redirect", actor=DAEMON))
         await self.pass_(10)
 
     async def the_provider_asks_for_rest(self) -> None:
@@ -139,7 +140,7 @@ class Day:
         self.fault("create", FaultKind.UNKNOWN_WORD, text="perhaps")
         number = await self.submit("by-url", "CLICKS")
         await self.pass_(10)
-        await at_desk(self.world, lambda desk: desk.cancel(number))
+        await at_desk(self.world, lambda desk: desk.cancel(number, actor=DAEMON))
         await self.pass_(5)
 
     async def jobs_fail(self) -> None:
@@ -214,6 +215,7 @@ async def _say_what_cannot_be_brought_about(world: World) -> None:
         ("job.crashed", {**work, "state": "polling", "reason": "KeyError: 'status'"}),
         ("daemon.failed", {"reason": "ListenerDiedError: the socket takes no connections any more"}),
         ("http.failed", {"reason": "KeyError: 'page'", "method": "GET", "path": "/"}),
+        ("access.slowed", {"reason": "too many wrong tokens came from this address", "remote": "192.0.2.7"}),
         ("log.dropped", {"lines": 212}),
         ("schedule.refused", {"schedule": "daily", "account": "by-url", "reason": "export_type is no known type"}),
         ("notification.died", {"notification": 7, "endpoint": "crm", "job": 3, "reason": "HTTP 410: Gone"}),

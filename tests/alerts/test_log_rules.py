@@ -55,6 +55,7 @@ EXPECTED: Mapping[str, tuple[str, str | None]] = {
     "TidewaiterEventLoopLate": ("heartbeat", None),
     "TidewaiterLogLinesLost": ("log.dropped", None),
     "TidewaiterRequestFailed": ("http.failed", None),
+    "TidewaiterTokensGuessed": ("access.slowed", None),
     "TidewaiterDatabaseUnavailable": ("store.unavailable", None),
     "TidewaiterLanesLost": ("lane.lost", None),
     "TidewaiterJobsLate": ("heartbeat", None),

@@ -18,7 +18,7 @@ import aiosqlite
 from app import bootstrap
 from app.clock import Clock
 from app.config import Config
-from app.desk import Desk
+from app.desk import DAEMON, Desk
 from app.domain.job import TERMINAL, Entry, Job, State
 from app.domain.jsonvalue import Json
 from app.emulators.catalogue.entry import Account
@@ -54,7 +54,7 @@ class Stage:
 
     async def submit(self, operation: str, params: Mapping[str, Json] | None = None) -> Job:
         """Ask for a job."""
-        job, _ = await self.desk.submit(ACCOUNT, operation, params or {})
+        job, _ = await self.desk.submit(ACCOUNT, operation, params or {}, actor=DAEMON)
         return job
 
     async def job(self, job: Job) -> Job:
@@ -76,7 +76,7 @@ class Stage:
 
     async def resume(self) -> None:
         """A person says that the account works again."""
-        await self.desk.resume(ACCOUNT)
+        await self.desk.resume(ACCOUNT, actor=DAEMON)
 
     async def file_of(self, job: Job) -> bytes:
         """What the only file of a job holds."""

@@ -18,7 +18,7 @@ from app import bootstrap
 from app.cli.account_table import account_table
 from app.clock import SystemClock
 from app.config import load
-from app.desk import Desk
+from app.desk import DAEMON, Desk
 from app.domain.job import TERMINAL, Job, State
 from app.emulators.catalogue import copernica as copernica_entry
 from app.emulators.catalogue import oneall as oneall_entry
@@ -72,7 +72,7 @@ class Place:
             "copernica": ("subprofile_data", {"id": "17"}),
         }
         operation, params = wanted[self.provider]
-        job, _ = await desk.submit("own", operation, dict(params))
+        job, _ = await desk.submit("own", operation, dict(params), actor=DAEMON)
         return job
 
     async def ended(self, desk: Desk, job: Job) -> Job:

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 import pytest
 
 from app.clock import Clock
-from app.desk import RequestError
+from app.desk import DAEMON, RequestError
 from app.domain.job import Job, State
 from app.domain.jsonvalue import Json
 from app.emulators.catalogue.copernica import account_of
@@ -219,7 +219,7 @@ def test_a_refused_login(template: Path, refusal: int) -> None:
             assert told.api.asked == []
             assert told.stage.events("account.refused")
             told.login.access_token = _ACCESS_TOKEN
-            await told.stage.desk.resume(ACCOUNT)
+            await told.stage.desk.resume(ACCOUNT, actor=DAEMON)
             assert await told.landed_whole(await told.stage.ended(job))
         assert len(told.api.requests) == 1
 

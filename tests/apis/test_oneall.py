@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 import pytest
 
 from app.clock import Clock
+from app.desk import DAEMON
 from app.domain.job import Job, State
 from app.emulators.catalogue.entry import Account
 from app.emulators.catalogue.oneall import account_of
@@ -418,7 +419,7 @@ def test_a_job_that_is_cancelled(template: Path) -> None:
         async with told.stage.daemon():
             job = await told.submit()
             await told.stage.clock.sleep(60)
-            await told.stage.desk.cancel(job.id)
+            await told.stage.desk.cancel(job.id, actor=DAEMON)
             assert (await told.stage.ended(job)).state is State.CANCELLED
         assert told.api.snapshots[0].deleted
 
@@ -438,7 +439,7 @@ def test_refused_keys(template: Path, statuses: dict[int, int]) -> None:
             job = await told.submit()
             await told.stage.clock.sleep(60)
             told.api.private_key = _PRIVATE_KEY
-            await told.stage.desk.resume(ACCOUNT)
+            await told.stage.desk.resume(ACCOUNT, actor=DAEMON)
             assert await told.landed_whole(await told.stage.ended(job))
         assert [line["level"] for line in told.stage.events("account.refused")] == ["error"]
 

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from aiohttp import web
 
 from app.bootstrap.health import health_of, metrics_of_process
 from app.clock import SystemClock
 from app.config import Config, host_and_port, load
 from app.log import configure
 from app.store.engine import Database
+from app.web.rules import GuardedRoute
 from app.web.vitals import Vitals
 from tests.command_lines import fault_of
 from tests.deploy.files import DEPLOY, UID, documents, loaded, secrets_in
@@ -164,7 +166,7 @@ def _paths_of_health(config: Config) -> set[str]:
     vitals = Vitals(asyncio.Event())
     database = Database.open(config.database.url, clock)
     health = health_of(config, vitals, metrics, database, clock=clock, log=log)
-    return {route.path for route in health.routes()}
+    return {route.path for route in health.routes() if isinstance(route, web.RouteDef | GuardedRoute)}
 
 
 @pytest.mark.parametrize("folder", _VARIANTS, ids=lambda folder: folder.name)

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from app import bootstrap
 from app.config import Config
-from app.desk import Desk, RefusedError
+from app.desk import DAEMON, Desk, RefusedError
 from app.domain.job import TERMINAL, Entry, Job, State
 from app.domain.manifest import Artifact
 from app.log import EventLog, configure
@@ -218,13 +218,13 @@ async def _resume(desk: Desk, pauses: AccountStore, clock: LoopbackClock) -> Non
     while True:
         await clock.sleep(_PERSON_S)
         for account in await pauses.paused():
-            _ = await desk.resume(account)
+            _ = await desk.resume(account, actor=DAEMON)
 
 
 async def _cancel(desk: Desk, clock: LoopbackClock, number: int, after_s: float) -> None:
     await clock.sleep(after_s)
     try:
-        _ = await desk.cancel(number)
+        _ = await desk.cancel(number, actor=DAEMON)
     except RefusedError:
         return  # it has ended by then
 

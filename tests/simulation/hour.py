@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
-from app.desk import Desk
+from app.desk import DAEMON, Desk
 from app.domain.job import TERMINAL
 from app.emulators.exports import EXPORT_TYPES, PERIODS
 from app.emulators.faults import Fault, FaultKind, FaultRule, RetryAfter
@@ -102,11 +102,11 @@ def _random_faults(rand: Random, number: int) -> Iterator[FaultRule]:
 async def _submit(world: World, desk: Desk) -> None:
     rand = world.rand
     params = {"export_type": rand.choice(sorted(EXPORT_TYPES)), "period": rand.choice(sorted(PERIODS))}
-    job, _ = await desk.submit(rand.choice(ACCOUNTS), "statistics", params)
+    job, _ = await desk.submit(rand.choice(ACCOUNTS), "statistics", params, actor=DAEMON)
     world.asked_for.append(job.id)
 
 
 async def _cancel_one(world: World, desk: Desk) -> None:
     job = await desk.jobs.get(world.rand.choice(world.asked_for))
     if job is not None and job.state not in TERMINAL:
-        await desk.cancel(job.id)
+        await desk.cancel(job.id, actor=DAEMON)

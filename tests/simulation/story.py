@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.desk import Desk
+from app.desk import DAEMON, Desk
 from app.domain.job import Entry, Job
 from app.domain.manifest import Artifact
 from app.emulators.faults import Fault, FaultKind, FaultRule, RetryAfter
@@ -88,7 +88,7 @@ def tell(
 
         async def submit(desk: Desk) -> int:
             params = {"export_type": export_type, "period": "LAST_DAY"}
-            job, _ = await desk.submit(account, "statistics", params)
+            job, _ = await desk.submit(account, "statistics", params, actor=DAEMON)
             return job.id
 
         number = await at_desk(world, submit)
@@ -97,7 +97,7 @@ def tell(
             await one_daemon(world, seconds, is_cut=True)
         if cancel_after_s is not None:
             await one_daemon(world, cancel_after_s, is_cut=False)
-            await at_desk(world, lambda desk: desk.cancel(number))
+            await at_desk(world, lambda desk: desk.cancel(number, actor=DAEMON))
         async with asyncio.TaskGroup() as people:
             people.create_task(_pause_and_resume(world, account, pause_after_s, resume_after_s))
             await one_daemon(world, patience_s + (resume_after_s or 0.0), is_cut=False, until_done=True)
@@ -114,7 +114,7 @@ async def _pause_and_resume(
     """What somebody does at the command line while the last daemon lives."""
     if pause_after_s is not None:
         await world.clock.sleep(pause_after_s)
-        await at_desk(world, lambda desk: desk.pause(account, "maintenance"))
+        await at_desk(world, lambda desk: desk.pause(account, "maintenance", actor=DAEMON))
     if resume_after_s is not None:
         await world.clock.sleep(resume_after_s)
-        await at_desk(world, lambda desk: desk.resume(account))
+        await at_desk(world, lambda desk: desk.resume(account, actor=DAEMON))

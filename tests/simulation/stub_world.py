@@ -18,7 +18,7 @@ import aiosqlite
 from app import bootstrap
 from app.clock import Clock
 from app.config import Config
-from app.desk import Desk
+from app.desk import DAEMON, Desk
 from app.domain.job import TERMINAL, Job, State
 from app.domain.networks import Private
 from app.domain.wire import WireRequest
@@ -133,7 +133,7 @@ class StubWorld:
 
     async def submit(self, params: Mapping[str, object] | None = None, operation: str = "report") -> Job:
         """Ask for a job."""
-        job, _ = await self.desk.submit(ACCOUNT, operation, params or {})  # type: ignore[arg-type]  # is JSON
+        job, _ = await self.desk.submit(ACCOUNT, operation, params or {}, actor=DAEMON)  # type: ignore[arg-type]  # is JSON
         return job
 
     async def ended(self, job: Job, within_s: float = 86_400.0) -> Job:

@@ -5,6 +5,7 @@ import json
 from itertools import count
 from pathlib import Path
 
+from app.desk import DAEMON
 from app.domain.job import State
 from tests.simulation.stub_world import Answer, Said, Sent, StubWorld, in_stub_world
 
@@ -200,7 +201,7 @@ def test_a_wish_to_cancel_is_granted_while_a_job_waits_for_newer_data(template: 
     async def story(world: StubWorld) -> None:
         job = await world.submit({"page": 7, "fresh": True})
         await world.clock.sleep(10.0)
-        await world.desk.cancel(job.id)
+        await world.desk.cancel(job.id, actor=DAEMON)
         assert (await world.ended(job, 60.0)).state is State.CANCELLED
         assert world.paths() == []
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.desk import DAEMON
 from app.domain.job import Job, State
 from tests.simulation.stub_world import ACCOUNT, ORIGIN, Answer, Said, Sent, StubWorld, in_stub_world
 
@@ -71,7 +72,7 @@ def test_an_unclear_submit_is_repeated_five_times_at_most(template: Path, said: 
         assert [line["unknowns"] for line in world.events("job.repeated")] == [1, 2, 3, 4]
         (line,) = world.events("job.parked")
         assert "5 submits in a row had no clear outcome" in str(line["reason"])
-        await world.desk.retry(job.id)
+        await world.desk.retry(job.id, actor=DAEMON)
         await world.clock.sleep(5.0)
         assert (await world.job(job)).unknowns == 1
 
@@ -223,7 +224,7 @@ def test_a_person_opens_a_closed_account(template: Path) -> None:
         assert lane.closed_reason == "HTTP 429"
         assert lane.closed_until is not None
         assert 3500.0 < lane.closed_until - world.clock.now() < 3600.0
-        standing, paused_s = await world.desk.resume(ACCOUNT)
+        standing, paused_s = await world.desk.resume(ACCOUNT, actor=DAEMON)
         assert (standing.closed, paused_s) == ((), None)
         ended = await world.ended(job, within_s=30.0)
         assert ended.state is State.SUCCEEDED
@@ -247,7 +248,7 @@ def test_a_closing_ends_for_the_next_owner_too(template: Path) -> None:
         await world.restart()
         await world.clock.sleep(60.0)
         assert len(polls) == 1
-        await world.desk.resume(ACCOUNT)
+        await world.desk.resume(ACCOUNT, actor=DAEMON)
         await world.restart()
         assert (await world.ended(job, within_s=60.0)).state is State.SUCCEEDED
 

@@ -17,7 +17,7 @@ from tests.store.scene import NOW, OWNER, Scene, StandingClock, artifact
 
 async def test_an_empty_database_makes_an_empty_picture(scene: Scene, clock: StandingClock) -> None:
     """Every state has a number, every minute of the hour is there, and nothing is due."""
-    picture = await Overview(OverviewStore(scene.jobs), clock).look()
+    picture = await Overview(OverviewStore(scene.jobs).picture, clock).look()
     assert set(picture.counts.values()) == {0}
     assert len(picture.minutes) == 60
     assert not any(minute.ended or minute.delays_s for minute in picture.minutes)
@@ -52,7 +52,7 @@ async def test_what_has_landed_is_told_by_the_minute(scene: Scene, clock: Standi
     files = (artifact(1), replace(artifact(2), key="acme/two.csv", size=24))
     job = await scene.accepted(job, o.Stored(files), now=NOW + 72.5)
     clock.at = NOW + 75.0
-    picture = await Overview(OverviewStore(scene.jobs), clock).look()
+    picture = await Overview(OverviewStore(scene.jobs).picture, clock).look()
     minute = picture.minutes[-1]
     assert minute.ended == {State.SUCCEEDED: 1}
     assert minute.delays_s == [12.5]
@@ -62,7 +62,7 @@ async def test_what_has_landed_is_told_by_the_minute(scene: Scene, clock: Standi
 
 async def test_a_picture_is_drawn_once_for_all_who_look(scene: Scene, clock: StandingClock) -> None:
     """Within a second everybody gets the same picture; after that it is drawn anew."""
-    view = Overview(OverviewStore(scene.jobs), clock)
+    view = Overview(OverviewStore(scene.jobs).picture, clock)
     first = await view.look()
     await scene.add()
     assert await view.look() is first
@@ -114,7 +114,7 @@ async def test_a_database_that_is_gone_is_not_asked_by_everybody(clock: Standing
     """One look finds out that it cannot be reached; for two seconds the others are told so at once."""
     (tmp_path / "gone.db").mkdir()
     database = Database.open(f"sqlite:///{tmp_path / 'gone.db'}", clock)
-    overview = Overview(OverviewStore(JobStore(database)), clock)
+    overview = Overview(OverviewStore(JobStore(database)).picture, clock)
     with pytest.raises(StoreUnavailableError):
         await overview.look()
     (tmp_path / "gone.db").rmdir()

@@ -19,6 +19,7 @@ from app.store.hints import Hint, HintStore
 from app.web.bucket import Bucket
 from app.web.callbacks import CallbackListener
 from tests.store.scene import Scene, StandingClock
+from tests.web.door import Door, open_door
 
 TOKEN = "T" * 43
 OTHER = "o" * 43
@@ -104,3 +105,24 @@ async def place(sqlite_url: str, clock: LoopClock) -> AsyncIterator[Place]:
     await database.close()
     bound.close()
     log.close()
+
+
+@pytest.fixture
+async def door(sqlite_url: str) -> AsyncIterator[Door]:
+    """With tokens."""
+    async with open_door(sqlite_url, with_tokens=True) as made:
+        yield made
+
+
+@pytest.fixture
+async def loopback(sqlite_url: str) -> AsyncIterator[Door]:
+    """Without any."""
+    async with open_door(sqlite_url, with_tokens=False) as made:
+        yield made
+
+
+@pytest.fixture
+async def proxied(sqlite_url: str) -> AsyncIterator[Door]:
+    """With tokens, behind a proxy on this machine."""
+    async with open_door(sqlite_url, with_tokens=True, proxies=("127.0.0.0/8",)) as made:
+        yield made

@@ -1,87 +1,18 @@
 """Who may do what at the HTTP listener: tokens, roles, browsers' sessions, and the doors that stay shut on loopback."""
 
 import hmac
-import io
 import json
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import pytest
-from aiohttp import ClientSession, web
-from aiohttp.test_utils import TestServer
 
 from app.desk import ConflictError, NotFoundError, RequestError
-from app.log import configure
-from app.web.access import CALLER, SESSION_COOKIE, SESSION_S, Access, Role, Token
-from app.web.server import make_application
-from tests.store.scene import StandingClock
-
-READ = "read-token-read-token-read-token"
-ADMIN = "admin-token-admin-token-admin"
-
-
-@dataclass(slots=True)
-class Door:
-    """An application behind the rule of access, its clock, and its log."""
-
-    base: str
-    access: Access
-    clock: StandingClock
-    session: ClientSession
-    output: io.StringIO
-    errors: list[Exception]
-
-    async def knock(self, method: str = "GET", path: str = "/thing", **headers: str) -> tuple[int, dict[str, str], str]:
-        """A request with these headers: ``_`` stands for ``-``."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        reply = self.session.request(method, f"{self.base}{path}", headers=named, allow_redirects=False)
-        async with reply as answer:
-            return answer.status, dict(answer.headers), await answer.text()
-
-    def logged(self, name: str) -> list[dict[str, object]]:
-        """The lines of one event."""
-        lines = [json.loads(line) for line in self.output.getvalue().splitlines()]
-        return [line for line in lines if line["event"] == name]
-
-
-async def _who(request: web.Request) -> web.Response:
-    caller = request[CALLER]
-    return web.json_response([caller.name, caller.role.name, caller.in_session])
-
-
-@asynccontextmanager
-async def _door(*, with_tokens: bool) -> AsyncIterator[Door]:
-    clock, output = StandingClock(), io.StringIO()
-    log = configure("json", "debug", (), clock=clock, stream=output, strict=True)
-    tokens = [Token.of("page", Role.READ, READ), Token.of("boss", Role.ADMIN, ADMIN)] if with_tokens else []
-    access = Access(tokens, hosts={"127.0.0.1", "tide.example"}, open_paths={"/healthz"}, clock=clock, log=log)
-    routes = [web.get("/thing", _who), web.post("/thing", _who), web.get("/healthz", _who), web.get("/static/x", _who)]
-    errors: list[Exception] = []
-
-    async def fail(_: web.Request) -> web.Response:
-        raise errors[0]
-
-    routes.append(web.post("/fail", fail))
-    application = make_application([*routes, web.get("/login", _who), web.post("/login", _who)], access, log)
-    async with TestServer(application, host="127.0.0.1") as server, ClientSession() as session:
-        yield Door(str(server.make_url("")).rstrip("/"), access, clock, session, output, errors)
-    log.close()
-
-
-@pytest.fixture
-async def door() -> AsyncIterator[Door]:
-    """With tokens."""
-    async with _door(with_tokens=True) as made:
-        yield made
-
-
-@pytest.fixture
-async def loopback() -> AsyncIterator[Door]:
-    """Without any."""
-    async with _door(with_tokens=False) as made:
-        yield made
+from app.store.engine import StoreUnavailableError
+from app.store.sessions import SessionStore
+from app.web.access import SESSION_COOKIE, SESSION_S
+from app.web.callers import Role, Token
+from tests.web.door import ADMIN, READ, Door, open_door
 
 
 async def test_roles(door: Door) -> None:
@@ -104,6 +35,7 @@ async def test_nobody_gets_in_without_a_token(door: Door, given: str | None) -> 
     headers = {} if given is None else {"Authorization": given}
     for method in ("GET", "POST", "PUT", "DELETE"):
         for path in ("/thing", "/nothing", "/healthz/x", "/staticx"):
+            door.clock.at += 7.0  # so that it is not slowed
             status, sent, text = await door.knock(method, path, **headers)
             assert (status, sent["WWW-Authenticate"]) == (401, 'Bearer realm="tidewaiter"')
             assert json.loads(text)["status"] == 401
@@ -142,8 +74,8 @@ async def test_a_session(door: Door) -> None:
 
 
 def _later(cookie: str) -> str:
-    name, until, signature = cookie.split(".")
-    return f"{name}.{int(until) + 1}.{signature}"
+    name, until, rest = cookie.split(".", 2)
+    return f"{name}.{int(until) + 1}.{rest}"
 
 
 @pytest.mark.parametrize(
@@ -182,14 +114,82 @@ async def test_a_proxy_has_its_own_way(door: Door) -> None:
 
 async def test_a_session_ends_with_its_token(door: Door) -> None:
     """Another secret under the same name makes the sessions of the old one void."""
+    cookie = f"{SESSION_COOKIE}={door.access.sign_in(ADMIN)}"
+    door.access.adopt([Token.of("boss", Role.ADMIN, ADMIN[::-1])], hosts=())
+    assert (await door.knock(Cookie=cookie))[0] == 401
+
+
+async def test_signing_out_ends_the_session_in_every_process(database_url: str) -> None:
+    """A cookie that somebody kept opens nothing after the sign-out, in another process either; other sessions go on."""
+    async with open_door(database_url, with_tokens=True) as door, open_door(database_url, with_tokens=True) as second:
+        cookie, other = door.access.sign_in(ADMIN), door.access.sign_in(ADMIN)
+        assert cookie is not None
+        for one in (door, second):
+            assert (await one.knock(Cookie=f"{SESSION_COOKIE}={cookie}"))[0] == 200
+        await door.access.sign_out(cookie)
+        await second.access.sign_out(cookie)
+        for one in (door, second):
+            assert (await one.knock(Cookie=f"{SESSION_COOKIE}={cookie}"))[0] == 401
+            assert (await one.knock(Cookie=f"{SESSION_COOKIE}={other}"))[0] == 200
+        assert [one["caller"] for one in door.logged("browser.signed_out")] == ["boss"]
+
+
+async def test_only_real_sessions_are_noted_as_ended(door: Door) -> None:
+    """Nobody without a session fills the table; what has ended by itself is forgotten."""
     cookie = door.access.sign_in(ADMIN)
-    async with _door(with_tokens=False) as other:
-        renewed = Access(
-            [Token.of("boss", Role.ADMIN, ADMIN[::-1])], hosts=(), open_paths=(), clock=other.clock,
-            log=configure("json", "error", (), stream=io.StringIO()),
-        )  # fmt: skip
     assert cookie is not None
-    assert renewed._in_session(cookie).role is Role.NOBODY
+    for made_up in ("", "boss.99999999999.id.signature", cookie[:-2], "x" * 5000):
+        await door.access.sign_out(made_up)
+    store = SessionStore(door.database)
+    assert await store.forget(1e12) == 0
+    await door.access.sign_out(cookie)
+    assert await store.forget(door.clock.now()) == 0
+    assert await store.forget(door.clock.now() + SESSION_S + 1) == 1
+
+
+async def test_without_the_database_a_session_opens_nothing() -> None:
+    """Nobody can tell whether a session was ended, so it is 503; a token in the header goes on, and so does /login."""
+    async with open_door("postgresql://nobody@127.0.0.1:9/nowhere", with_tokens=True) as door:
+        cookie = door.access.sign_in(ADMIN)
+        assert cookie is not None
+        status, sent, _ = await door.knock(Cookie=f"{SESSION_COOKIE}={cookie}", Accept="text/html")
+        assert (status, sent["Retry-After"]) == (503, "5")
+        assert (await door.knock(path="/login", Cookie=f"{SESSION_COOKIE}={cookie}"))[0] == 200
+        assert (await door.knock(Authorization=f"Bearer {ADMIN}"))[0] == 200
+        with pytest.raises(StoreUnavailableError):
+            await door.access.sign_out(cookie)
+
+
+async def test_an_expired_token_opens_nothing(door: Door) -> None:
+    """From its time on a token is refused with its reason, in the log too; its sessions have ended with it."""
+    until = door.clock.now() + 60.0
+    door.access.adopt([Token.of("boss", Role.ADMIN, ADMIN, expires_at=until)], hosts=())
+    cookie = f"{SESSION_COOKIE}={door.access.sign_in(ADMIN)}"
+    for headers in ({"Authorization": f"Bearer {ADMIN}"}, {"Cookie": cookie}):
+        door.clock.at = until - 2.0
+        assert (await door.knock(**headers))[0] == 200
+        door.clock.at = until
+        status, sent, text = await door.knock(**headers)
+        assert (status, sent["WWW-Authenticate"]) == (401, 'Bearer realm="tidewaiter"')
+        assert json.loads(text)["detail"].startswith("the token boss has expired at 2")
+    assert door.access.sign_in(ADMIN) is None
+    reasons = [str(one["reason"]) for one in door.logged("access.refused")]
+    assert any("boss has expired at" in one for one in reasons)
+
+
+async def test_two_tokens_overlap_under_one_name(door: Door) -> None:
+    """While a token is replaced both are good, and so are the sessions of both; then the old one's end."""
+    old, new = Token.of("boss", Role.ADMIN, ADMIN), Token.of("boss", Role.ADMIN, ADMIN[::-1])
+    door.access.adopt([old, new], hosts=())
+    first, second = door.access.sign_in(ADMIN), door.access.sign_in(ADMIN[::-1])
+    for one in (ADMIN, ADMIN[::-1]):
+        assert (await door.knock(Authorization=f"Bearer {one}"))[0] == 200
+    for cookie in (first, second):
+        assert (await door.knock(Cookie=f"{SESSION_COOKIE}={cookie}"))[0] == 200
+    door.access.adopt([new], hosts=())
+    assert (await door.knock(Authorization=f"Bearer {ADMIN}"))[0] == 401
+    assert (await door.knock(Cookie=f"{SESSION_COOKIE}={first}"))[0] == 401
+    assert (await door.knock(Cookie=f"{SESSION_COOKIE}={second}"))[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -287,4 +287,5 @@ async def test_every_answer_keeps_to_itself(door: Door) -> None:
         assert sent["X-Content-Type-Options"] == "nosniff"
         assert "frame-ancestors 'none'" in sent["Content-Security-Policy"]
         assert sent["Cache-Control"] == "no-store"
+        assert sent["Cross-Origin-Resource-Policy"] == "same-origin"
         assert re.fullmatch("[a-z]+", sent["Server"])

@@ -20,7 +20,7 @@ from aiohttp.test_utils import TestServer
 from app import bootstrap
 from app.cli.errors import ExitCode, ended_by
 from app.config import Config, load
-from app.desk import Desk
+from app.desk import DAEMON, Desk
 from app.domain.job import TERMINAL, Job, State
 from app.log import configure
 
@@ -164,7 +164,7 @@ async def test_a_callback_saves_the_wait(stage: Prepare) -> None:
     """A job whose next poll is an hour away lands its file within moments of the call: the lane was woken."""
     place = await stage(3600.0)
     async with place.daemon() as desk:
-        job, _ = await desk.submit("shop", "report", {})
+        job, _ = await desk.submit("shop", "report", {}, actor=DAEMON)
         await place.caller.submitted.wait()
         place.caller.state = "done"
         assert await place.caller.call() == 204
@@ -182,7 +182,7 @@ async def test_48_a_forged_body_is_one_poll(stage: Prepare) -> None:
     """A call that says that all is done, while it is not, has the provider asked once; the job goes on waiting."""
     place = await stage(3600.0)
     async with place.daemon() as desk:
-        job, _ = await desk.submit("shop", "report", {})
+        job, _ = await desk.submit("shop", "report", {}, actor=DAEMON)
         await place.caller.submitted.wait()
         assert await place.caller.call(b'{"state": "done", "file": "http://evil.example/"}') == 204
         await asyncio.wait_for(place.caller.polled.wait(), 20)
@@ -199,7 +199,7 @@ async def test_49_a_callback_before_the_submits_answer_helps(stage: Prepare) -> 
     place = await stage(3600.0)
     place.caller.early, place.caller.state = True, "done"
     async with place.daemon() as desk:
-        job, _ = await desk.submit("shop", "report", {})
+        job, _ = await desk.submit("shop", "report", {}, actor=DAEMON)
         await place.caller.submitted.wait()
         ended = await place.ended(desk, job.id)
     assert (ended.state, place.caller.polls) == (State.SUCCEEDED, 1)
@@ -210,7 +210,7 @@ async def test_52_polling_suffices(stage: Prepare) -> None:
     place = await stage(0.1)
     place.caller.state = "done"
     async with place.daemon() as desk:
-        job, _ = await desk.submit("shop", "report", {})
+        job, _ = await desk.submit("shop", "report", {}, actor=DAEMON)
         assert (await place.ended(desk, job.id)).state is State.SUCCEEDED
     assert place.caller.notify[0] is not None
 
@@ -220,7 +220,7 @@ async def test_each_submit_has_its_own_address(stage: Prepare) -> None:
     place = await stage(3600.0, lookout_s=0.05)
     async with place.daemon() as desk:
         for _ in range(2):
-            await desk.submit("shop", "report", {})
+            await desk.submit("shop", "report", {}, actor=DAEMON)
             await asyncio.wait_for(place.caller.submitted.wait(), 20)
             place.caller.submitted.clear()
     assert len(set(place.caller.notify)) == 2
@@ -236,7 +236,7 @@ async def test_without_a_listener_no_address_is_named(stage: Prepare) -> None:
     plain = place.config.model_copy(update={"callbacks": type(place.config.callbacks)()})
     place.config = plain
     async with place.daemon() as desk:
-        job, _ = await desk.submit("shop", "report", {})
+        job, _ = await desk.submit("shop", "report", {}, actor=DAEMON)
         assert (await place.ended(desk, job.id)).state is State.SUCCEEDED
     assert place.caller.notify == [None]
 

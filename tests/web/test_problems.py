@@ -10,7 +10,9 @@ from aiohttp.test_utils import TestServer
 
 from app.desk import ConflictError, NotFoundError, RequestError
 from app.log import configure
+from app.store.engine import Database
 from app.store.errors import StoreUnavailableError
+from app.store.sessions import SessionStore
 from app.web.access import Access
 from app.web.problems import FieldFault, ProblemError
 from app.web.server import make_application
@@ -35,7 +37,7 @@ ERRORS: dict[str, Exception] = {
 
 
 @pytest.fixture
-async def place() -> AsyncIterator[tuple[str, ClientSession, io.StringIO]]:
+async def place(sqlite_url: str) -> AsyncIterator[tuple[str, ClientSession, io.StringIO]]:
     """An application that raises what its path says: its address, a caller, and its log."""
     clock, output = StandingClock(), io.StringIO()
     log = configure("json", "debug", (), clock=clock, stream=output, strict=True)
@@ -43,11 +45,14 @@ async def place() -> AsyncIterator[tuple[str, ClientSession, io.StringIO]]:
     async def fail(request: web.Request) -> web.Response:
         raise ERRORS[request.match_info["what"]]
 
-    access = Access([], hosts={"127.0.0.1"}, open_paths=(), clock=clock, log=log)
+    database = Database.open(sqlite_url, clock)
+    sessions = SessionStore(database)
+    access = Access([], hosts={"127.0.0.1"}, open_paths=(), clock=clock, log=log, sessions=sessions)
     application = make_application([web.get("/fail/{what}", fail)], access, log)
     async with TestServer(application, host="127.0.0.1") as server, ClientSession() as session:
         yield str(server.make_url("")).rstrip("/"), session, output
     log.close()
+    await database.close()
 
 
 @pytest.mark.parametrize(

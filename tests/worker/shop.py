@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestServer
 from app import bootstrap
 from app.clock import SystemClock
 from app.config import Config, load
-from app.desk import Desk
+from app.desk import DAEMON, Desk
 from app.domain.job import TERMINAL, Job, State
 from app.log import EventLog, configure
 from app.storage.local import LocalStorage
@@ -100,7 +100,7 @@ class Running:
 
     async def submit(self, **params: str | int | bool) -> Job:
         """A new job."""
-        job, _ = await self.desk.submit("shop", "report", params)
+        job, _ = await self.desk.submit("shop", "report", params, actor=DAEMON)
         return job
 
     async def until(self, job_id: int, *states: State, within_s: float = 30) -> Job:

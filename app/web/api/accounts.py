@@ -11,6 +11,7 @@ from app.web.api.office import Office
 from app.web.api.reading import read_body
 from app.web.api.rendering import answer, moment
 from app.web.api.routes import Answer, Query, Route
+from app.web.callers import REASON, actor_of
 from app.web.problems import ProblemError
 
 
@@ -26,33 +27,34 @@ class Accounts:
         return [
             Route(
                 "GET", "/v1/accounts", "listAccounts", "List the configured accounts", self.every,
-                {200: Answer("how they stand", shapes.AccountsShape)},
+                {200: Answer("how they stand", shapes.AccountsShape)}, limited=True,
             ),
             Route(
                 "GET", "/v1/accounts/{name}", "showAccount", "Show how an account stands", self.show,
-                {200: stands}, problems=(404,),
+                {200: stands}, problems=(404,), limited=True,
             ),
             Route(
                 "POST", "/v1/accounts/{name}/pause", "pauseAccount", "Pause an account", self.pause, {200: stands},
                 body=shapes.PauseReason, problems=(404,),
                 detail="Nobody asks its provider for anything until somebody resumes it; its jobs wait unharmed.",
+                limited=True,
             ),
             Route(
                 "POST", "/v1/accounts/{name}/resume", "resumeAccount", "End the pause of an account", self.resume,
                 {200: Answer("how it stands", shapes.ResumedShape)}, problems=(404,),
                 detail="The deadlines of its jobs move by as long as they have waited. An account that its provider or "
-                "its breaker has closed for a while is opened, too.",
+                "its breaker has closed for a while is opened, too.", limited=True,
             ),
         ]  # fmt: skip
 
-    async def every(self, _request: web.Request, _: Query) -> web.Response:
+    async def every(self, request: web.Request, _: Query) -> web.Response:
         """How every account stands."""
-        return answer({"accounts": [_account(one) for one in await self._office.desk().standings()]})
+        return answer({"accounts": [_account(one) for one in await self._office.desk(request).standings()]})
 
     async def show(self, request: web.Request, _: Query) -> web.Response:
         """How an account stands."""
         name = request.match_info["name"]
-        for one in await self._office.desk().standings():
+        for one in await self._office.desk(request).standings():
             if one.account == name:
                 return answer(_account(one))
         raise ProblemError(404, f"there is no account {name[:100]!r} in the configuration")
@@ -60,11 +62,15 @@ class Accounts:
     async def pause(self, request: web.Request, _: Query) -> web.Response:
         """Pause an account."""
         body = await read_body(request, shapes.PauseReason)
-        return answer(_account(await self._office.desk().pause(request.match_info["name"], body.reason)))
+        request[REASON] = body.reason or ""
+        name, actor = request.match_info["name"], actor_of(request)
+        return answer(_account(await self._office.desk(request).pause(name, body.reason, actor=actor)))
 
     async def resume(self, request: web.Request, _: Query) -> web.Response:
         """End the pause of an account."""
-        standing, paused_s = await self._office.desk().resume(request.match_info["name"])
+        standing, paused_s = await self._office.desk(request).resume(
+            request.match_info["name"], actor=actor_of(request)
+        )
         return answer({**_account(standing), "paused_s": paused_s})
 
 

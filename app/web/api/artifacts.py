@@ -65,13 +65,14 @@ class Artifacts:
                 ),
                 problems=(404, 410, 412, 416),
                 detail="The entity tag is strong, so that a download can be resumed with `Range` and `If-Range`.",
+                limited=True,
             )
         ]  # fmt: skip
 
     async def fetch(self, request: web.Request, _: Query) -> web.StreamResponse:
         """Fetch a landed file, or a range of it."""
         job_id, number = job_number(request), artifact_number(request)
-        _job, _history, artifacts = await self._office.desk().show(job_id)
+        _job, _history, artifacts = await self._office.desk(request).show(job_id)
         artifact = next((one for one in artifacts if one.number == number), None)
         if artifact is None:
             raise ProblemError(404, f"job {job_id} has no artifact {number}; it has {len(artifacts)}")
@@ -173,6 +174,8 @@ def _described(response: web.StreamResponse, artifact: Artifact) -> web.StreamRe
             hdrs.CONTENT_DISPOSITION: disposition(artifact.name),
             hdrs.ACCEPT_RANGES: "bytes",
             hdrs.CACHE_CONTROL: "private, no-cache",
+            # Should a browser show it all the same, it is a page of its own, without scripts.
+            "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
         }
     )
     if response.status != 304:

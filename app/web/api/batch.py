@@ -17,6 +17,7 @@ from app.web.api.preferences import IDEMPOTENCY_KEY, REPLAYED, idempotency_key
 from app.web.api.reading import MOST_FAULTS, fit, read_body, unfit
 from app.web.api.rendering import answer
 from app.web.api.routes import Answer, Query, Route
+from app.web.callers import Role, actor_of
 from app.web.problems import FieldFault, ProblemError
 
 _LARGEST_BODY: Final = 16 * 1_048_576
@@ -36,7 +37,7 @@ class Batch:
             Route(
                 "POST", "/v1/jobs/batch", "submitBatch", "Make many jobs, all of them or none", self.submit,
                 {202: Answer("the jobs, in the order of the request", shapes.Receipts, headers=headers)},
-                headers=(KEY,), body=shapes.NewJobs,
+                headers=(KEY,), body=shapes.NewJobs, role=Role.SUBMIT, limited=True,
             )
         ]  # fmt: skip
 
@@ -44,29 +45,29 @@ class Batch:
         """Make the jobs of a batch."""
         body = await read_body(request, shapes.AnyJobs, _LARGEST_BODY)
         key = idempotency_key(request)
-        news = await asyncio.to_thread(_drafts, self._office.desk(), body.jobs, key)
-        stored = await self._stored(news, key)
+        news = await asyncio.to_thread(_drafts, self._office.desk(request), body.jobs, key)
+        stored = await self._stored(request, news, key)
         receipts = [{"id": job.id, "created": created, "location": f"/v1/jobs/{job.id}"} for job, created in stored]
         headers: dict[str, str] = {hdrs.RETRY_AFTER: str(again_in(stored[0][0], self._office.clock.now()))}
         if not any(created for _, created in stored):
             headers[REPLAYED] = "true"
         return answer({"jobs": receipts}, 202, headers)
 
-    async def _stored(self, news: Sequence[NewJob], key: str | None) -> list[tuple[Job, bool]]:
+    async def _stored(self, request: web.Request, news: Sequence[NewJob], key: str | None) -> list[tuple[Job, bool]]:
         if key is None:
-            return await self._office.desk().store(news)
+            return await self._office.desk(request).store(news, actor=actor_of(request))
         async with self._keyed:  # another batch with the key must not come between the look and the commit
-            await self._check_key(key, news)
-            return await self._office.desk().store(news)
+            await self._check_key(request, key, news)
+            return await self._office.desk(request).store(news, actor=actor_of(request))
 
-    async def _check_key(self, key: str, news: Sequence[NewJob]) -> None:
+    async def _check_key(self, request: web.Request, key: str, news: Sequence[NewJob]) -> None:
         """Make sure that a key comes for the first time, or with the very batch that it came with before.
 
         Raises:
             ProblemError: 422 otherwise.
         """
         keys = [_key_at(key, place) for place in range(len(news) + 1)]
-        there = await self._office.lists.keyed(keys)
+        there = await self._office.lists(request).keyed(keys)
         if not there:
             return
         known = [there.get((new.account, one)) for new, one in zip(news, keys, strict=False)]

@@ -10,12 +10,14 @@ from typing import Final
 
 from aiohttp import web
 
+from app.domain.scope import Scope
 from app.web.api.feed import Feed, Numbered, Reader
 from app.web.api.listing import ACCOUNT, STATES, states_of
 from app.web.api.office import Office
 from app.web.api.reading import LARGEST_NUMBER, number_in, refuse_query
 from app.web.api.rendering import moment
 from app.web.api.routes import Answer, Parameter, Query, Route
+from app.web.callers import RECHECK, scope_of
 from app.web.problems import FieldFault, ProblemError
 
 MEDIA_TYPE: Final = "text/event-stream"
@@ -46,13 +48,13 @@ class Events:
                 detail="Each event is named as the log names it (`job.submitted`, `job.advanced`, `job.troubled`, "
                 "`job.unmapped`, `job.stalled`, `job.repeated`, `job.parked`, `job.finished`, `job.failed`); its data "
                 "is an object with `job`, `account`, `operation`, `state`, `state_from`, `outcome` and `at`. The event "
-                "`reset` says that events may be missing, and `dropped` that the reader was too slow.",
+                "`reset` says that events may be missing, and `dropped` that the reader was too slow.", limited=True,
             )
         ]  # fmt: skip
 
     async def stream(self, request: web.Request, query: Query) -> web.StreamResponse:
         """Stream events until somebody hangs up."""
-        wanted, feed = _filter(query), self._office.feed
+        wanted, feed = _filter(query, scope_of(request)), self._office.feed
         if feed.is_full:
             raise ProblemError(429, "as many readers follow the events as are served", retry_after_s=HEARTBEAT_S)
         response = web.StreamResponse(headers={"Content-Type": MEDIA_TYPE, "X-Accel-Buffering": "no"})
@@ -60,7 +62,7 @@ class Events:
         try:
             await response.prepare(request)
             if request.method != "HEAD":
-                await self._tell(response, reader, wanted, request.headers.get(_LAST_ID))
+                await self._tell(request, response, reader, wanted)
         except (ConnectionError, TimeoutError):
             pass  # the reader has gone, or takes nothing any more
         finally:
@@ -68,23 +70,24 @@ class Events:
         return response
 
     async def _tell(
-        self, response: web.StreamResponse, reader: Reader, wanted: Callable[[Numbered], bool], last_id: str | None
+        self, request: web.Request, response: web.StreamResponse, reader: Reader, wanted: Callable[[Numbered], bool]
     ) -> None:
-        feed = self._office.feed
+        feed, last_id = self._office.feed, request.headers.get(_LAST_ID)
         await _write(response, f"retry: {_AGAIN_MS}\n\n")
         missed = [] if last_id is None else feed.since(last_id)
         if missed is None:
             await _write(response, _event("reset", feed.last_id, {"reason": "events before this one are not held"}))
         else:
             await self._pass_on(response, missed, wanted)
-        while not (reader.is_behind or reader.has_ended):
+        while not (reader.is_behind or reader.has_ended) and await request[RECHECK].stands():
             try:
                 async with asyncio.timeout(HEARTBEAT_S):
                     came = await reader.next()
             except TimeoutError:
                 await _write(response, ": still here\n\n")
                 continue
-            await self._pass_on(response, came, wanted)
+            if await request[RECHECK].stands():
+                await self._pass_on(response, came, wanted)
         if reader.is_behind:
             await _write(response, _event("dropped", None, {"reason": "more has happened than this reader has taken"}))
 
@@ -96,7 +99,7 @@ class Events:
             await self._office.clock.sleep(0)
 
 
-def _filter(query: Query) -> Callable[[Numbered], bool]:
+def _filter(query: Query, scope: Scope) -> Callable[[Numbered], bool]:
     faults: list[FieldFault] = []
     states, account = states_of(query, faults), query.get("account", [None])[0]
     job = number_in(query, "job", faults)
@@ -104,7 +107,8 @@ def _filter(query: Query) -> Callable[[Numbered], bool]:
 
     def wanted(told: Numbered) -> bool:
         return (
-            (account is None or told.account == account)
+            told.account in scope
+            and (account is None or told.account == account)
             and (not states or told.state in states)
             and (job is None or told.job == job)
         )

@@ -24,6 +24,7 @@ from app.web.api.preferences import (
 from app.web.api.reading import LARGE, job_number, read_body
 from app.web.api.rendering import answer, artifact_json, entity_tag, entry_json, job_json
 from app.web.api.routes import Answer, Parameter, Query, Route
+from app.web.callers import Role, actor_of, scope_of
 from app.web.problems import FieldFault, ProblemError
 
 _LONGEST_AGAIN_S: Final = 3600.0
@@ -60,7 +61,7 @@ class Jobs:
                     201: Answer("a new job, at its end already", job, headers=_LOCATION),
                     200: Answer("the job of an earlier request, at its end", job, headers=_LOCATION | _REPLAYED),
                 },
-                headers=(KEY, PREFER), body=shapes.NewJob,
+                headers=(KEY, PREFER), body=shapes.NewJob, role=Role.SUBMIT, limited=True,
             ),
             Route(
                 "GET", "/v1/jobs/{id}", "showJob", "Show a job", self.show,
@@ -74,33 +75,34 @@ class Jobs:
                 ),
                 problems=(404, 429),
                 detail="With `Prefer: wait=N` it is answered when the job changes from the entity tag in "
-                "`If-None-Match`; without one, when the job reaches its end or waits for a person.",
+                "`If-None-Match`; without one, when the job reaches its end or waits for a person.", limited=True,
             ),
             Route(
                 "GET", "/v1/jobs/{id}/history", "showHistory", "Show how a job came about", self.history,
-                {200: Answer("its history", shapes.HistoryShape)}, problems=(404,),
+                {200: Answer("its history", shapes.HistoryShape)}, problems=(404,), limited=True,
             ),
             Route(
                 "GET", "/v1/jobs/{id}/artifacts", "listArtifacts", "List the files that a job has landed",
-                self.artifacts, {200: Answer("its files", shapes.ArtifactsShape)}, problems=(404,),
+                self.artifacts, {200: Answer("its files", shapes.ArtifactsShape)}, problems=(404,), limited=True,
             ),
             Route(
                 "POST", "/v1/jobs/{id}/cancel", "cancelJob", "Stop a job", self.cancel, {202: asked},
-                problems=(404, 409), detail="The provider is told, where it can be.",
+                problems=(404, 409), detail="The provider is told, where it can be.", limited=True,
             ),
             Route(
                 "POST", "/v1/jobs/{id}/retry", "retryJob", "Submit a job again", self.retry,
                 {202: Answer("the job that goes on", job, headers=_LOCATION | _AGAIN)}, problems=(404, 409),
                 detail="A parked job goes on as itself, one that has ended as a new job that points to it; asked for "
-                "again while that is under way, it is that job.",
+                "again while that is under way, it is that job.", limited=True,
             ),
             Route(
                 "POST", "/v1/jobs/{id}/adopt", "adoptRemoteJob", "Let a parked job follow a remote job", self.adopt,
                 {202: Answer("the job that goes on", job, headers=_AGAIN)}, body=shapes.Adoption, problems=(404, 409),
+                limited=True,
             ),
             Route(
                 "POST", "/v1/jobs/{id}/poll", "pollJob", "Make a job's next step due now", self.poll, {202: asked},
-                problems=(404, 409),
+                problems=(404, 409), limited=True,
             ),
         ]  # fmt: skip
 
@@ -111,12 +113,12 @@ class Jobs:
         wish = Wish(body.account, body.operation, body.params, _one_key(key, body.unique_key))
         # Where the body is long, looking at every value would hold up the event loop.
         is_long = request.content_length is None or request.content_length > LARGE
-        new = await asyncio.to_thread(self._draft, wish) if is_long else self._draft(wish)
-        ((job, created),) = await self._office.desk().store([new])
+        new = await asyncio.to_thread(self._draft, request, wish) if is_long else self._draft(request, wish)
+        ((job, created),) = await self._office.desk(request).store([new], actor=actor_of(request))
         if key is not None and not created:
             check_same(job, new)
         if wait_s is not None:
-            job = await self._office.watch.until(job.id, _has_ended, wait_s, _gone(request)) or job
+            job = await self._office.watch.until(job.id, _has_ended, wait_s, scope_of(request), _gone(request)) or job
         status = 202 if job.state not in _ENDS else 201 if created else 200
         headers = {hdrs.LOCATION: f"/v1/jobs/{job.id}", **applied(wait_s), **({} if created else {REPLAYED: "true"})}
         return self._about(job, status, headers)
@@ -130,7 +132,7 @@ class Jobs:
 
         if wait_s and self._office.watch.is_full:
             raise ProblemError(429, "as many callers wait for jobs as can", retry_after_s=_FULL_AGAIN_S)
-        job = await self._office.watch.until(number, is_news, wait_s or 0.0, _gone(request))
+        job = await self._office.watch.until(number, is_news, wait_s or 0.0, scope_of(request), _gone(request))
         if job is None:
             raise ProblemError(404, f"there is no job {number}")
         tag = entity_tag(job)
@@ -143,39 +145,37 @@ class Jobs:
     async def history(self, request: web.Request, _: Query) -> web.Response:
         """How a job came about."""
         number = job_number(request)
-        entries = await self._office.desk().jobs.history(number)
-        if not entries:
-            raise ProblemError(404, f"there is no job {number}")
+        _job, entries, _artifacts = await self._office.desk(request).show(number)
         return answer({"history": [entry_json(entry) for entry in entries]})
 
     async def artifacts(self, request: web.Request, _: Query) -> web.Response:
         """The files of a job."""
         number = job_number(request)
-        _job, _history, artifacts = await self._office.desk().show(number)
+        _job, _history, artifacts = await self._office.desk(request).show(number)
         return answer({"artifacts": [artifact_json(number, one) for one in artifacts]})
 
     async def cancel(self, request: web.Request, _: Query) -> web.Response:
         """Stop a job."""
-        return self._about(await self._office.desk().cancel(job_number(request)), 202)
+        return self._about(await self._office.desk(request).cancel(job_number(request), actor=actor_of(request)), 202)
 
     async def retry(self, request: web.Request, _: Query) -> web.Response:
         """Submit a job again."""
-        job = await self._office.desk().retry(job_number(request))
+        job = await self._office.desk(request).retry(job_number(request), actor=actor_of(request))
         return self._about(job, 202, {hdrs.LOCATION: f"/v1/jobs/{job.id}"})
 
     async def adopt(self, request: web.Request, _: Query) -> web.Response:
         """Let a parked job follow a remote job."""
         number = job_number(request)
         body = await read_body(request, shapes.Adoption)
-        return self._about(await self._office.desk().adopt(number, body.handle), 202)
+        return self._about(await self._office.desk(request).adopt(number, body.handle, actor=actor_of(request)), 202)
 
     async def poll(self, request: web.Request, _: Query) -> web.Response:
         """Make a job's next step due now."""
-        return self._about(await self._office.desk().poll_now(job_number(request)), 202)
+        return self._about(await self._office.desk(request).poll_now(job_number(request), actor=actor_of(request)), 202)
 
-    def _draft(self, wish: Wish) -> NewJob:
+    def _draft(self, request: web.Request, wish: Wish) -> NewJob:
         try:
-            return self._office.desk().draft(wish)
+            return self._office.desk(request).draft(wish)
         except RefusedError as error:
             raise refused_one(error, wish) from error
 

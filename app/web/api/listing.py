@@ -59,18 +59,18 @@ class Listing:
                     ),
                     LIMIT,
                     CURSOR,
-                ),
+                ), limited=True,
             )
         ]  # fmt: skip
 
-    async def jobs(self, _: web.Request, query: Query) -> web.Response:
+    async def jobs(self, request: web.Request, query: Query) -> web.Response:
         """A page of jobs."""
         faults: list[FieldFault] = []
         wanted, limit = _wanted(query, faults), limit_of(query, faults)
         page = Page("/v1/jobs", query)
         before = page.begin(faults)
         refuse_query(faults)
-        found = await self._office.lists.page(wanted, limit + 1, before, self._office.desk().offered)
+        found = await self._office.lists(request).page(wanted, limit + 1, before, self._office.desk(request).offered)
         shown = jobs_json(found[:limit])
         if len(found) <= limit:
             return answer({"jobs": shown, "next": None})

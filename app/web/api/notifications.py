@@ -37,15 +37,15 @@ class Notifications:
                     Parameter("job", "only about this job", number),
                     LIMIT,
                     CURSOR,
-                ),
+                ), limited=True,
             ),
             Route(
                 "POST", f"{_PATH}/{{id}}/retry", "retryNotification", "Deliver a notification again", self.retry,
-                {202: Answer("it is due now", shapes.RetriedShape)}, problems=(404,),
+                {202: Answer("it is due now", shapes.RetriedShape)}, problems=(404,), limited=True,
             ),
         ]  # fmt: skip
 
-    async def every(self, _request: web.Request, query: Query) -> web.Response:
+    async def every(self, request: web.Request, query: Query) -> web.Response:
         """A page of notifications."""
         faults: list[FieldFault] = []
         status, job, limit = query.get("status", [None])[0], number_in(query, "job", faults), limit_of(query, faults)
@@ -54,7 +54,7 @@ class Notifications:
         page = Page(_PATH, query)
         before = page.begin(faults)
         refuse_query(faults)
-        found = await self._office.notifications.find(
+        found = await self._office.notifications(request).find(
             status=None if status is None else Status(status),
             endpoint=query.get("endpoint", [None])[0],
             job_id=job,
@@ -70,7 +70,7 @@ class Notifications:
     async def retry(self, request: web.Request, _: Query) -> web.Response:
         """Deliver a notification again."""
         number = job_number(request, "notification")
-        if not await self._office.notifications.retry([number]):
+        if not await self._office.notifications(request).retry([number]):
             raise ProblemError(404, f"there is no notification {number}")
         return answer({"id": number}, 202)
 

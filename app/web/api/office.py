@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from aiohttp import web
+
 from app.clock import Clock
 from app.desk import Desk, ScheduleDesk
 from app.log import EventLog
@@ -19,16 +21,18 @@ from app.web.api.watch import Watch
 class Office:
     """Everything that the API is made of.
 
-    What the configuration decides is asked for anew by every request, for a reload may have replaced it.
+    What the configuration decides is asked for anew by every request, for a reload may have replaced it. What takes the
+    request is limited to the accounts that its caller may know of: there is no other way to jobs but ``watch`` and
+    ``feed``, which are limited where they are read.
     """
 
-    desk: Callable[[], Desk]
-    schedules: Callable[[], ScheduleDesk]
+    desk: Callable[[web.Request], Desk]
+    schedules: Callable[[web.Request], ScheduleDesk]
     providers: Callable[[], Registry]
-    lists: JobList
-    overview: Overview
+    lists: Callable[[web.Request], JobList]
+    overview: Callable[[web.Request], Overview]
     storage: Storage
-    notifications: NotificationStore
+    notifications: Callable[[web.Request], NotificationStore]
     watch: Watch
     feed: Feed
     clock: Clock

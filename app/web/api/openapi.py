@@ -21,12 +21,12 @@ _IN_PATH: Final[Mapping[str, Mapping[str, Any]]] = {
     "number": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
     "name": {"type": "string", "minLength": 1, "maxLength": 64},
 }
-_EVERYWHERE: Final = (400, 401, 403, 421, 500, 503)
+_EVERYWHERE: Final = (400, 401, 403, 421, 429, 500, 503)
 _WITH_BODY: Final = (408, 413, 415, 422)
 _MEANINGS: Final = {
     400: "the request cannot be read",
-    401: "a token is needed, or this one is not known",
-    403: "this takes the role admin",
+    401: "a token is needed, or this one is not known, or has expired",
+    403: "this takes another role, or a token that is not limited to accounts",
     404: "there is no such thing",
     408: "the body did not come whole in time",
     409: "it cannot be done as things stand",
@@ -36,14 +36,15 @@ _MEANINGS: Final = {
     415: "the body is not JSON",
     416: "the file has no such range",
     421: "the address answers to its own name only",
-    429: "as many callers wait or read as are served; `Retry-After` says when to try again",
+    429: "too many wrong tokens, or as many callers wait or read as are served; `Retry-After` says when to try again",
     422: "the body has faults, each with a pointer to it",
     500: "a fault of Tidewaiter",
     503: "the database cannot be reached; `Retry-After` says when to try again",
 }
 _ABOUT: Final = (
     "Ask for slow exports, wait for them, and fetch their files. Every error is a problem document (RFC 9457). "
-    "Reading takes a token of the role `read`, anything else one of the role `admin`."
+    "Reading takes a token of the role `read`, making jobs one of the role `submit`, anything else one of the role "
+    "`admin`. To a token that is limited to accounts, nothing of other accounts exists."
 )
 
 
@@ -61,7 +62,13 @@ class Document:
     def route(self) -> Route:
         """Where it is served."""
         return Route(
-            "GET", "/openapi.json", "openapi", "Show this document", self.show, {200: Answer("the document", None)}
+            "GET",
+            "/openapi.json",
+            "openapi",
+            "Show this document",
+            self.show,
+            {200: Answer("the document", None)},
+            limited=True,
         )
 
     async def show(self, _request: web.Request, _query: Query) -> web.Response:

@@ -22,13 +22,13 @@ class OverviewRoom:
         return [
             Route(
                 "GET", "/v1/overview", "showOverview", "Show how everything stands", self.show,
-                {200: Answer("the overview", shapes.OverviewShape)},
+                {200: Answer("the overview", shapes.OverviewShape)}, limited=True,
             )
         ]  # fmt: skip
 
-    async def show(self, _request: web.Request, _: Query) -> web.Response:
+    async def show(self, request: web.Request, _: Query) -> web.Response:
         """How everything stands."""
-        picture = await self._office.overview.look()
+        picture = await self._office.overview(request).look()
         return answer(
             {
                 "at": moment(picture.at),

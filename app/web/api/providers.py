@@ -22,17 +22,17 @@ class Providers:
         return [
             Route(
                 "GET", "/v1/providers", "listProviders", "List the remote APIs that there are", self.every,
-                {200: Answer("the providers", shapes.ProvidersShape)},
+                {200: Answer("the providers", shapes.ProvidersShape)}, limited=True,
             ),
             Route(
                 "GET", "/v1/providers/{name}", "showProvider", "Show what a remote API can be asked for", self.show,
-                {200: Answer("the provider", shapes.ProviderShape)}, problems=(404,),
+                {200: Answer("the provider", shapes.ProviderShape)}, problems=(404,), limited=True,
             ),
         ]  # fmt: skip
 
-    async def every(self, _request: web.Request, _: Query) -> web.Response:
+    async def every(self, request: web.Request, _: Query) -> web.Response:
         """The remote APIs that there are."""
-        registry, accounts = self._office.providers(), self._office.desk().accounts
+        registry, accounts = self._office.providers(), self._office.desk(request).accounts
         lines = [
             {
                 "name": name,

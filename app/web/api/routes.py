@@ -8,6 +8,8 @@ from aiohttp import web
 
 from app.web.api.reading import read_query
 from app.web.api.shapes import Incoming, Outgoing
+from app.web.callers import Role
+from app.web.rules import SAFE, GuardedRoute, Rule
 
 Query: TypeAlias = Mapping[str, Sequence[str]]
 """The parameters of a query, each with its values."""
@@ -40,7 +42,9 @@ class Answer:
 class Route:
     """One method of one path.
 
-    ``problems`` are the statuses of problem documents that the route has beside those that every route has.
+    ``problems`` are the statuses of problem documents that the route has beside those that every route has. ``role`` is
+    the role that it takes, where that is not the usual one of its method. ``limited`` says that callers who are limited
+    to accounts may come: the route shows and changes nothing of other accounts.
     """
 
     method: str
@@ -54,11 +58,19 @@ class Route:
     body: type[Incoming] | None = None
     problems: Sequence[int] = ()
     detail: str = ""
+    role: Role | None = None
+    limited: bool = False
+
+    @property
+    def rule(self) -> Rule:
+        """What it takes of its caller."""
+        default = Role.READ if self.method in SAFE else Role.ADMIN
+        return Rule(self.role or default, self.limited)
 
 
-def serve_routes(routes: Iterable[Route]) -> list[web.RouteDef]:
+def serve_routes(routes: Iterable[Route]) -> list[GuardedRoute]:
     """The routes as aiohttp takes them; each refuses parameters of the query that it does not have."""
-    return [web.RouteDef(one.method, one.path, _served(one), {"name": one.name}) for one in routes]
+    return [GuardedRoute(one.method, one.path, _served(one), one.rule, one.name) for one in routes]
 
 
 def _served(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

@@ -9,6 +9,7 @@ from app.web.api import shapes
 from app.web.api.office import Office
 from app.web.api.rendering import answer, job_json, moment
 from app.web.api.routes import Answer, Query, Route
+from app.web.callers import Role, actor_of
 
 _AGAIN: Final = "1"
 
@@ -28,22 +29,23 @@ class Schedules:
         return [
             Route(
                 "GET", "/v1/schedules", "listSchedules", "List the recurring jobs", self.every,
-                {200: Answer("the schedules", shapes.SchedulesShape)},
+                {200: Answer("the schedules", shapes.SchedulesShape)}, limited=True,
             ),
             Route(
                 "POST", "/v1/schedules/{name}/run", "runSchedule", "Ask for a schedule's job now", self.run,
                 {202: Answer("the job, on its way", shapes.JobShape, headers=headers)}, problems=(404, 422),
                 detail="It comes beside the ticks, with the dates of today.",
+                role=Role.SUBMIT, limited=True,
             ),
         ]  # fmt: skip
 
-    async def every(self, _request: web.Request, _: Query) -> web.Response:
+    async def every(self, request: web.Request, _: Query) -> web.Response:
         """How every schedule stands."""
-        return answer({"schedules": [_schedule(one) for one in await self._office.schedules().standings()]})
+        return answer({"schedules": [_schedule(one) for one in await self._office.schedules(request).standings()]})
 
     async def run(self, request: web.Request, _: Query) -> web.Response:
         """Ask for a schedule's job now."""
-        job = await self._office.schedules().run(request.match_info["name"])
+        job = await self._office.schedules(request).run(request.match_info["name"], actor=actor_of(request))
         headers: dict[str, str] = {hdrs.LOCATION: f"/v1/jobs/{job.id}", hdrs.RETRY_AFTER: _AGAIN}
         return answer(job_json(job), 202, headers)
 

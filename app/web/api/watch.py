@@ -12,6 +12,7 @@ from typing import Final
 from app.clock import Clock
 from app.domain.change import Change
 from app.domain.job import Job
+from app.domain.scope import Scope
 from app.store.listing import JobList
 
 MOST_WAITING: Final = 256
@@ -58,7 +59,12 @@ class Watch:
         return sum(map(len, self._waiters.values())) >= MOST_WAITING
 
     async def until(
-        self, number: int, is_enough: Callable[[Job], bool], wait_s: float, is_gone: Callable[[], bool] = lambda: False
+        self,
+        number: int,
+        is_enough: Callable[[Job], bool],
+        wait_s: float,
+        scope: Scope,
+        is_gone: Callable[[], bool] = lambda: False,
     ) -> Job | None:
         """The job as soon as it is enough, or as it stands when the time is over; ``None`` where there is none.
 
@@ -66,6 +72,7 @@ class Watch:
             number: which job.
             is_enough: whether the caller is content.
             wait_s: how long to wait, in seconds.
+            scope: the accounts that the caller may know of; of others there is no job.
             is_gone: whether nobody waits any more; that shows within about a second.
 
         Raises:
@@ -76,6 +83,8 @@ class Watch:
         ends_at = self._clock.monotonic() + wait_s
         try:
             job = (await self._jobs.numbered([number])).get(number)
+            if job is None or job.account not in scope:
+                return None
             while job is not None and not is_enough(job) and not self._closed and not is_gone():
                 left_s = ends_at - self._clock.monotonic()
                 if left_s <= 0:

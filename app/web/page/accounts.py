@@ -9,6 +9,7 @@ from app.store.listing import JobList, Wanted
 from app.web.page.frame import Frame
 from app.web.page.lanes import LaneView
 from app.web.page.sight import Sight, View
+from app.web.rules import GuardedRoute, reading
 
 _LIMIT = 20
 
@@ -23,30 +24,32 @@ class AccountsRoom:
         lists: finds an account's newest jobs.
     """
 
-    def __init__(self, frame: Frame, sight: Sight, desk: Callable[[], Desk], lists: JobList) -> None:
+    def __init__(
+        self, frame: Frame, sight: Sight, desk: Callable[[web.Request], Desk], lists: Callable[[web.Request], JobList]
+    ) -> None:
         self._frame = frame
         self._sight = sight
         self._desk = desk
         self._lists = lists
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[GuardedRoute]:
         """Where they are."""
-        return [web.get("/accounts", self._list), web.get("/accounts/{name}", self._show)]
+        return [reading("/accounts", self._list), reading("/accounts/{name}", self._show)]
 
     async def _list(self, request: web.Request) -> web.Response:
-        view = await self._sight.look()
-        accounts = self._desk().accounts
+        view = await self._sight.look(request)
+        accounts = self._desk(request).accounts
         served = {lane.account for lane in view.lanes}
         idle = [account for name, account in sorted(accounts.items()) if name not in served]
         return self._frame.page(request, "accounts.html", title="Accounts", view=view, accounts=accounts, idle=idle)
 
     async def _show(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        account = self._desk().accounts.get(name)
+        account = self._desk(request).accounts.get(name)
         if account is None:
             raise NotFoundError(f"there is no account {name[:64]!r} in the configuration")
-        view = await self._sight.look()
-        newest = await self._lists.page(Wanted(account=name), _LIMIT)
+        view = await self._sight.look(request)
+        newest = await self._lists(request).page(Wanted(account=name), _LIMIT)
         return self._frame.page(
             request,
             "account.html",
@@ -54,7 +57,7 @@ class AccountsRoom:
             view=view,
             account=account,
             lanes=_lanes_of(view, name),
-            pause=await self._desk().paused(name),
+            pause=await self._desk(request).paused(name),
             newest=newest,
         )
 

@@ -6,9 +6,11 @@ from aiohttp import web
 
 from app.desk import Desk, RequestError, ScheduleDesk
 from app.domain.job import State
+from app.web.callers import REASON, Role, actor_of
 from app.web.page.frame import read_form
 from app.web.page.job import job_number
 from app.web.page.notices import to
+from app.web.rules import GuardedRoute, acting
 
 _LONGEST_REASON = 500
 
@@ -21,33 +23,33 @@ class ActionsRoom:
         schedules: asks for the jobs of schedules.
     """
 
-    def __init__(self, desk: Callable[[], Desk], schedules: Callable[[], ScheduleDesk]) -> None:
+    def __init__(self, desk: Callable[[web.Request], Desk], schedules: Callable[[web.Request], ScheduleDesk]) -> None:
         self._desk = desk
         self._schedules = schedules
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[GuardedRoute]:
         """Where the forms lead."""
         return [
-            web.post("/jobs/{id}/cancel", self._cancel),
-            web.post("/jobs/{id}/retry", self._retry),
-            web.post("/jobs/{id}/poll", self._poll),
-            web.post("/jobs/{id}/adopt", self._adopt),
-            web.post("/accounts/{name}/pause", self._pause),
-            web.post("/accounts/{name}/resume", self._resume),
-            web.post("/schedules/{name}/run", self._run),
+            acting("/jobs/{id}/cancel", self._cancel),
+            acting("/jobs/{id}/retry", self._retry),
+            acting("/jobs/{id}/poll", self._poll),
+            acting("/jobs/{id}/adopt", self._adopt),
+            acting("/accounts/{name}/pause", self._pause),
+            acting("/accounts/{name}/resume", self._resume),
+            acting("/schedules/{name}/run", self._run, Role.SUBMIT),
         ]
 
     async def _cancel(self, request: web.Request) -> web.Response:
-        job = await self._desk().cancel(job_number(request))
+        job = await self._desk(request).cancel(job_number(request), actor=actor_of(request))
         raise to(f"/jobs/{job.id}", "cancelled" if job.state is State.CANCELLED else "cancelling")
 
     async def _retry(self, request: web.Request) -> web.Response:
         number = job_number(request)
-        again = await self._desk().retry(number)
+        again = await self._desk(request).retry(number, actor=actor_of(request))
         raise to(f"/jobs/{again.id}", "requeued" if again.id == number else "retried")
 
     async def _poll(self, request: web.Request) -> web.Response:
-        job = await self._desk().poll_now(job_number(request))
+        job = await self._desk(request).poll_now(job_number(request), actor=actor_of(request))
         raise to(f"/jobs/{job.id}", "hurried")
 
     async def _adopt(self, request: web.Request) -> web.Response:
@@ -55,20 +57,21 @@ class ActionsRoom:
         handle = (await read_form(request)).get("handle")
         if not handle:
             raise RequestError("adopting takes the provider's name for the remote job; the field was empty")
-        await self._desk().adopt(number, handle)
+        await self._desk(request).adopt(number, handle, actor=actor_of(request))
         raise to(f"/jobs/{number}", "adopted")
 
     async def _pause(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         reason = (await read_form(request)).get("reason", "")[:_LONGEST_REASON]
-        await self._desk().pause(name, reason or None)
+        request[REASON] = reason
+        await self._desk(request).pause(name, reason or None, actor=actor_of(request))
         raise to(f"/accounts/{name}", "paused")
 
     async def _resume(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        await self._desk().resume(name)
+        await self._desk(request).resume(name, actor=actor_of(request))
         raise to(f"/accounts/{name}", "resumed")
 
     async def _run(self, request: web.Request) -> web.Response:
-        job = await self._schedules().run(request.match_info["name"])
+        job = await self._schedules(request).run(request.match_info["name"], actor=actor_of(request))
         raise to(f"/jobs/{job.id}", "ran")

@@ -13,8 +13,9 @@ from app import __version__
 from app.clock import Clock
 from app.domain.job import LIVE, TERMINAL, State
 from app.domain.progress import fraction_of
-from app.web.access import CALLER, Access, Role
+from app.web.access import Access
 from app.web.bodies import read_bytes
+from app.web.callers import CALLER, Role
 from app.web.page import texts
 from app.web.page.assets import Assets
 from app.web.page.notices import notice_of
@@ -88,6 +89,7 @@ class Frame:
                 "phase": self.phase,
                 "version": __version__,
                 "may_act": caller is not None and caller.role >= Role.ADMIN,
+                "may_submit": caller is not None and caller.role >= Role.SUBMIT,
                 "who": caller.name if caller is not None and caller.in_session else None,
                 "has_role": caller is not None and caller.role > Role.NOBODY,
                 "notice": notice_of(request),

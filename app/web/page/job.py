@@ -14,6 +14,7 @@ from app.web.page.jobs import as_number
 from app.web.page.sight import Sight
 from app.web.page.timeline import time_in, timeline
 from app.web.page.waiting import wait_of
+from app.web.rules import GuardedRoute, reading
 
 _MOST_FILES: Final = 500
 
@@ -48,18 +49,18 @@ class JobRoom:
         desk: knows the job.
     """
 
-    def __init__(self, frame: Frame, sight: Sight, desk: Callable[[], Desk]) -> None:
+    def __init__(self, frame: Frame, sight: Sight, desk: Callable[[web.Request], Desk]) -> None:
         self._frame = frame
         self._sight = sight
         self._desk = desk
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[GuardedRoute]:
         """Where it is."""
-        return [web.get("/jobs/{id}", self._show)]
+        return [reading("/jobs/{id}", self._show)]
 
     async def _show(self, request: web.Request) -> web.Response:
-        job, history, files = await self._desk().show(job_number(request))
-        view, now = await self._sight.look(), self._frame.clock.now()
+        job, history, files = await self._desk(request).show(job_number(request))
+        view, now = await self._sight.look(request), self._frame.clock.now()
         lane = next((one for one in view.lanes if one.id == job.lane), None)
         spent = time_in(history, now)
         return self._frame.page(

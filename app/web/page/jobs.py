@@ -14,6 +14,7 @@ from app.web.page.frame import Frame
 from app.web.page.sight import Sight
 from app.web.page.texts import visible
 from app.web.problems import FieldFault, ProblemError
+from app.web.rules import GuardedRoute, reading
 
 _LIMIT: Final = 50
 _LONGEST_SEARCH: Final = 4096
@@ -59,21 +60,23 @@ class JobsRoom:
         lists: finds the jobs.
     """
 
-    def __init__(self, frame: Frame, sight: Sight, desk: Callable[[], Desk], lists: JobList) -> None:
+    def __init__(
+        self, frame: Frame, sight: Sight, desk: Callable[[web.Request], Desk], lists: Callable[[web.Request], JobList]
+    ) -> None:
         self._frame = frame
         self._sight = sight
         self._desk = desk
         self._lists = lists
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[GuardedRoute]:
         """Where it is."""
-        return [web.get("/jobs", self._show)]
+        return [reading("/jobs", self._show)]
 
     async def _show(self, request: web.Request) -> web.Response:
         asked = read(request.query)
-        view = await self._sight.look()
-        offered = self._desk().offered
-        found = await self._lists.page(asked.wanted, _LIMIT + 1, asked.before_id, offered)
+        view = await self._sight.look(request)
+        offered = self._desk(request).offered
+        found = await self._lists(request).page(asked.wanted, _LIMIT + 1, asked.before_id, offered)
         shown = found[:_LIMIT]
         return self._frame.page(
             request,

@@ -5,7 +5,8 @@ from typing import Final
 
 from aiohttp import web
 
-from app.web.access import CALLER, SESSION_COOKIE, SESSION_S, SIGN_IN, SIGN_OUT, Role
+from app.web.access import SESSION_COOKIE, SESSION_S, SIGN_IN, SIGN_OUT
+from app.web.callers import CALLER, REMOTE, Role
 from app.web.page.frame import Frame, read_form
 from app.web.page.notices import to
 from app.web.page.texts import visible
@@ -38,9 +39,9 @@ class LoginRoom:
     async def _sign_in(self, request: web.Request) -> web.Response:
         form = await read_form(request)
         onward = own_path(form.get("next", ""))
-        cookie = self._frame.access.sign_in(form.get("token", ""), request.remote)
+        cookie = self._frame.access.sign_in(form.get("token", ""), request[REMOTE])
         if cookie is None:
-            return self._page(request, onward, status=401, fault="No token is like that one.")
+            return self._page(request, onward, status=401, fault="No token is like that one. It may have expired.")
         answer = web.HTTPSeeOther(onward)
         answer.set_cookie(
             SESSION_COOKIE,
@@ -53,7 +54,8 @@ class LoginRoom:
         )
         raise answer
 
-    async def _sign_out(self, _request: web.Request) -> web.Response:
+    async def _sign_out(self, request: web.Request) -> web.Response:
+        await self._frame.access.sign_out(request.cookies.get(SESSION_COOKIE, ""))
         answer = to(SIGN_IN, "signed-out")
         answer.del_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="Strict")
         raise answer

@@ -14,6 +14,7 @@ from app.web.page.attention import Level, matters_of
 from app.web.page.frame import Frame
 from app.web.page.sight import Sight
 from app.web.page.texts import counted, rough
+from app.web.rules import GuardedRoute, reading
 
 _UNDER_WAY: Final = tuple(state for state in State if state in LIVE or state is State.PARKED)
 _ENDED: Final = tuple(state for state in State if state in TERMINAL)
@@ -39,17 +40,17 @@ class OverviewRoom:
         desk: knows the accounts.
     """
 
-    def __init__(self, frame: Frame, sight: Sight, desk: Callable[[], Desk]) -> None:
+    def __init__(self, frame: Frame, sight: Sight, desk: Callable[[web.Request], Desk]) -> None:
         self._frame = frame
         self._sight = sight
         self._desk = desk
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[GuardedRoute]:
         """Where it is."""
-        return [web.get("/", self._show)]
+        return [reading("/", self._show)]
 
     async def _show(self, request: web.Request) -> web.Response:
-        view = await self._sight.look()
+        view = await self._sight.look(request)
         picture = view.picture
         matters = matters_of(picture, view.lanes, self._frame.phase, self._sight.storage_trouble())
         return self._frame.page(
@@ -68,12 +69,12 @@ class OverviewRoom:
             delays=charts.curves(picture.minutes),
             arrivals=picture.arrivals[:_SHOWN],
             late_s=max((lane.late_s for lane in view.lanes), default=0.0),
-            example=self._example(),
+            example=self._example(request),
         )
 
-    def _example(self) -> str:
+    def _example(self, request: web.Request) -> str:
         """A first submission for a page that has nothing to show."""
-        for name, account in sorted(self._desk().accounts.items()):
+        for name, account in sorted(self._desk(request).accounts.items()):
             for operation in sorted(account.operations):
                 return f"tidewaiter submit {name} {operation}"
         return "tidewaiter submit ACCOUNT OPERATION"

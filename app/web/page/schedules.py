@@ -9,6 +9,7 @@ from aiohttp import web
 
 from app.desk import ScheduleDesk, ScheduleStanding
 from app.web.page.frame import Frame
+from app.web.rules import GuardedRoute, reading
 
 _TICKS: Final = 3
 
@@ -29,19 +30,19 @@ class SchedulesRoom:
         schedules: answers for them.
     """
 
-    def __init__(self, frame: Frame, schedules: Callable[[], ScheduleDesk]) -> None:
+    def __init__(self, frame: Frame, schedules: Callable[[web.Request], ScheduleDesk]) -> None:
         self._frame = frame
         self._schedules = schedules
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[GuardedRoute]:
         """Where it is."""
-        return [web.get("/schedules", self._show)]
+        return [reading("/schedules", self._show)]
 
     async def _show(self, request: web.Request) -> web.Response:
         now = self._frame.clock.now()
         recurring = [
             Recurring(one, list(islice(one.schedule.ticks_after(now), _TICKS)))
-            for one in await self._schedules().standings()
+            for one in await self._schedules(request).standings()
         ]
         recurring.sort(key=lambda one: one.ticks[0] if one.ticks else float("inf"))
         return self._frame.page(request, "schedules.html", title="Schedules", recurring=recurring)

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from aiohttp import web
+
 from app.clock import Clock
 from app.desk import Desk
 from app.store.engine import StoreUnavailableError
@@ -32,8 +34,8 @@ class Sight:
 
     def __init__(
         self,
-        desk: Callable[[], Desk],
-        overview: Overview,
+        desk: Callable[[web.Request], Desk],
+        overview: Callable[[web.Request], Overview],
         shards: Callable[[], Mapping[str, int]],
         storage_trouble: Callable[[], str | None],
         clock: Clock,
@@ -44,17 +46,19 @@ class Sight:
         self._shards = shards
         self._clock = clock
 
-    async def look(self) -> View:
-        """The picture, or the last one while the database cannot be reached.
+    async def look(self, request: web.Request) -> View:
+        """The picture that the caller may see, or the last one while the database cannot be reached.
 
         Raises:
             StoreUnavailableError: it cannot, and never could.
         """
-        trouble = None
+        overview, trouble = self._overview(request), None
         try:
-            picture = await self._overview.look()
+            picture = await overview.look()
         except StoreUnavailableError as error:
-            if self._overview.last is None:
+            if overview.last is None:
                 raise
-            picture, trouble = self._overview.last, str(error)
-        return View(picture, lanes_of(picture, self._desk().accounts, self._shards(), self._clock.now()), trouble)
+            picture, trouble = overview.last, str(error)
+        return View(
+            picture, lanes_of(picture, self._desk(request).accounts, self._shards(), self._clock.now()), trouble
+        )

@@ -20,16 +20,18 @@ from app.web.page.sight import Sight
 
 def page_routes(
     frame: Frame,
-    desk: Callable[[], Desk],
-    schedules: Callable[[], ScheduleDesk],
-    lists: JobList,
-    overview: Overview,
+    desk: Callable[[web.Request], Desk],
+    schedules: Callable[[web.Request], ScheduleDesk],
+    lists: Callable[[web.Request], JobList],
+    overview: Callable[[web.Request], Overview],
     *,
     shards: Callable[[], Mapping[str, int]],
     storage_trouble: Callable[[], str | None],
     is_secure: Callable[[], bool],
-) -> list[web.RouteDef]:
+) -> list[web.AbstractRouteDef]:
     """The routes of every page. What the configuration decides is asked for anew by every request.
+
+    What takes the request is limited to the accounts that its caller may know of.
 
     Args:
         frame: makes the pages.

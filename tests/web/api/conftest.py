@@ -238,14 +238,16 @@ def new_job(**changes: object) -> dict[str, Any]:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, database_url: str, *, tokens: bool = False, clock: Clock | None = None
+    folder: Path, database_url: str, *, tokens: bool = False, clock: Clock | None = None, more: str = ""
 ) -> AsyncIterator[Site]:
-    """The listener, on a free port of the loopback interface."""
+    """The listener, on a free port of the loopback interface; ``more`` is added to its configuration."""
     (folder / "specs").mkdir(exist_ok=True)
     (folder / "specs" / "harbour.toml").write_text(SPEC)
     (folder / "boss.token").write_text(ADMIN)
     (folder / "page.token").write_text(READ)
-    (folder / "tidewaiter.toml").write_text(CONFIG.replace("DATABASE", database_url) + (TOKENS if tokens else ""))
+    (folder / "tidewaiter.toml").write_text(
+        CONFIG.replace("DATABASE", database_url) + (TOKENS if tokens else "") + more
+    )
     config = load(folder / "tidewaiter.toml", {})
     output = Paper()
     log = configure("json", "debug", (), stream=output, strict=True)

@@ -150,7 +150,8 @@ async def test_a_hostile_type_and_name(site: Site) -> None:
     assert reply.headers["Content-Type"] == "application/octet-stream"
     assert "X-Bad" not in reply.headers
     assert reply.headers["Content-Disposition"].startswith("attachment;")
-    assert reply.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert reply.headers["Content-Security-Policy"].startswith("default-src 'none'; sandbox;")
+    assert reply.headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert disposition("ä b.csv") == "attachment; filename=\"__b.csv\"; filename*=UTF-8''%C3%A4%20b.csv"
 
 

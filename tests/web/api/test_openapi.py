@@ -18,6 +18,7 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi import checks
 
 from app.store import migrate
+from app.web import guesses
 from tests.web.api.conftest import ADMIN, READ, new_job, serving
 
 CHECKS = [
@@ -73,7 +74,14 @@ async def _serve(folder: Path, ready: threading.Event, made: list[Running], stop
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A server with tokens that has a few jobs."""
+    """A server with tokens that has a few jobs. Wrong tokens, of which schemathesis sends many, do not slow it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(guesses, "BURST", 10**9)
+        patch.setattr(guesses, "TOTAL_BURST", 10**9)
+        yield from _running(tmp_path_factory)
+
+
+def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("openapi")
     migrate.upgrade(f"sqlite:///{folder / 'tide.db'}")
     ready, made, stop = threading.Event(), list[Running](), list[Any]()

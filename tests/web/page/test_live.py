@@ -13,6 +13,7 @@ from app import bootstrap
 from app.cli.account_table import account_table
 from app.clock import SystemClock
 from app.config import load
+from app.desk import DAEMON
 from app.emulators.catalogue import symplify
 from app.log import configure
 from tests.web.page.chromium import INSTALL_S
@@ -38,7 +39,7 @@ async def test_a_job_is_watched_to_its_end(browser: Browser, tmp_path: Path) -> 
     async with bootstrap.open_desk(config, log) as desk:
         running = asyncio.ensure_future(bootstrap.serve(config, log, stop=stop))
         wish = served.wishes[0]
-        job, _ = await desk.submit("newsletter", wish.operation, wish.params)
+        job, _ = await desk.submit("newsletter", wish.operation, wish.params, actor=DAEMON)
         profile = await browser.new_context(base_url=f"http://127.0.0.1:{port}", accept_downloads=True)
         page = await profile.new_page()
         for _ in range(200):

@@ -30,6 +30,7 @@ async def test_every_page_has_its_headers(busy: Rig) -> None:
                 assert reply.headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self'")
                 assert "unsafe" not in reply.headers["Content-Security-Policy"]
                 assert reply.headers["Cache-Control"] == "no-store"
+                assert reply.headers["Cross-Origin-Resource-Policy"] == "same-origin"
                 assert reply.headers["Content-Encoding"] in ("deflate", "gzip"), "and it is sent packed"
             assert len(text) < 80_000, path
             assert " style=" not in text

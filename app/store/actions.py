@@ -1,0 +1,96 @@
+"""What people have done: rows beside a job's history, and lines that a daemon has still to log.
+
+A request to cancel or to poll makes no new version of its job, for it must not undo a step under way; so it cannot be
+a row of the history itself, which is keyed by version.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Double, Text, bindparam, delete, false, insert, literal, null, select, true, update
+
+from app.domain.job import Entry, State
+from app.store.engine import Database
+from app.store.tables import actions, jobs
+
+_KEPT_S: Final = 7 * 86_400.0
+
+
+class ActionStore:
+    """The actions table. Every method raises ``StoreUnavailableError`` where the database does.
+
+    Args:
+        database: where it is.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def note(self, job: int, outcome: str, detail: str, now: float) -> None:
+        """Note what somebody asked of a job, as the job stands, at that epoch second."""
+        async with self._database.writing() as connection:
+            await connection.execute(_NOTE, {"job": job, "noted": outcome, "said": detail, "now": now})
+
+    async def of_job(self, job: int) -> list[Entry]:
+        """What people have asked of a job, oldest first, as entries of its history."""
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(_OF_JOB, {"job": job})).all()
+        return [
+            Entry(number, version, at, State(state), State(state), outcome, detail)
+            for number, version, at, state, outcome, detail in rows
+        ]
+
+    async def leave(self, line: Mapping[str, object], now: float) -> None:
+        """Leave a line for a daemon to log: this process has no log that anybody keeps."""
+        async with self._database.writing() as connection:
+            await connection.execute(_LEAVE, {"said": json.dumps(line), "now": now})
+
+    async def collect(self) -> list[dict[str, Any]]:
+        """The lines that nobody has logged yet; whoever gets them logs them."""
+        async with self._database.reading() as connection:
+            if (await connection.execute(_ANY)).first() is None:
+                return []
+        async with self._database.writing() as connection:
+            rows = (await connection.execute(_COLLECT)).all()
+        return [json.loads(text) for _, text in sorted(rows)]
+
+    async def forget(self, now: float) -> int:
+        """Forget lines that were logged a week ago; what belongs to a job goes with the job."""
+        async with self._database.writing() as connection:
+            return (await connection.execute(_FORGET, {"now": now - _KEPT_S})).rowcount
+
+
+def merged(history: Sequence[Entry], asked: Sequence[Entry]) -> list[Entry]:
+    """A job's history with what people have asked of it, each before the next version of the job."""
+    found: list[Entry] = []
+    left = list(asked)
+    for entry in history:
+        while left and left[0].version < entry.version:
+            found.append(left.pop(0))
+        found.append(entry)
+    return found + left
+
+
+_JOB: Final = bindparam("job", type_=BigInteger())
+_NOW: Final[Any] = bindparam("now", type_=Double())
+_SAID: Final = bindparam("said", type_=Text())
+_NOTE: Final = insert(actions).from_select(
+    ["job_id", "version", "at", "state", "outcome", "detail", "logged"],
+    select(jobs.c.id, jobs.c.version, _NOW, jobs.c.state, bindparam("noted", type_=Text()), _SAID, true()).where(
+        jobs.c.id == _JOB
+    ),
+)
+_OF_JOB: Final = (
+    select(actions.c.job_id, actions.c.version, actions.c.at, actions.c.state, actions.c.outcome, actions.c.detail)
+    .where(actions.c.job_id == _JOB)
+    .order_by(actions.c.id)
+)
+_LEAVE: Final = insert(actions).values(
+    job_id=null(), version=0, at=_NOW, state=literal(""), outcome=literal("line"), detail=_SAID, logged=false()
+)
+_ANY: Final = select(actions.c.id).where(actions.c.logged == false()).limit(1)
+_COLLECT: Final = (
+    update(actions).where(actions.c.logged == false()).values(logged=true()).returning(actions.c.id, actions.c.detail)
+)
+_FORGET: Final = delete(actions).where(actions.c.job_id.is_(None), actions.c.logged, actions.c.at < _NOW)

@@ -1,0 +1,74 @@
+"""What each route takes of its caller. A route that says nothing takes the most.
+
+Reading takes the role ``read``, anything else ``admin``, and a caller who is limited to accounts is refused. A route
+names a lower role itself, and it says itself that it shows a limited caller nothing of other accounts.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from aiohttp import hdrs, web
+
+from app.web.callers import Role
+
+SAFE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
+"""Methods that change nothing."""
+
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The role that a route takes, and whether callers who are limited to accounts may come."""
+
+    role: Role
+    limited: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedRoute(web.AbstractRouteDef):
+    """A route with its rule. A GET serves HEAD as well, under the same rule."""
+
+    method: str
+    path: str
+    handler: Handler
+    rule: Rule
+    name: str | None = None
+
+    def register(self, router: web.UrlDispatcher) -> list[web.AbstractRoute]:
+        """Add it to the routes of an application."""
+        named = {} if self.name is None else {"name": self.name}
+        return web.RouteDef(self.method, self.path, self.handler, named).register(router)
+
+
+def reading(path: str, handler: Handler) -> GuardedRoute:
+    """A page that shows callers what their accounts have."""
+    return GuardedRoute(hdrs.METH_GET, path, handler, Rule(Role.READ, limited=True))
+
+
+def acting(path: str, handler: Handler, role: Role = Role.ADMIN) -> GuardedRoute:
+    """A form that does something about the caller's accounts."""
+    return GuardedRoute(hdrs.METH_POST, path, handler, Rule(role, limited=True))
+
+
+Rules: TypeAlias = Mapping[tuple[str, str], Rule]
+"""The rules of routes, by method and path."""
+
+
+def rules_of(routes: Iterable[web.AbstractRouteDef]) -> dict[tuple[str, str], Rule]:
+    """The rules of those routes that have one."""
+    return {(one.method, one.path): one.rule for one in routes if isinstance(one, GuardedRoute)}
+
+
+def rule_for(request: web.Request, rules: Rules) -> Rule:
+    """The rule of the route that serves a request.
+
+    Where no route does, only the answer that there is none can follow: no limit of accounts matters to it.
+    """
+    resource = request.match_info.route.resource
+    default = Role.READ if request.method in SAFE else Role.ADMIN
+    if resource is None:
+        return Rule(default, limited=True)
+    method = hdrs.METH_GET if request.method == hdrs.METH_HEAD else request.method
+    return rules.get((method, resource.canonical)) or Rule(default, limited=False)

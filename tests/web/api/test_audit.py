@@ -1,0 +1,166 @@
+"""Who did it: what people do on the page, by the API and by a command is in the log and in the history of the job."""
+
+import asyncio
+import getpass
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.clock import SystemClock
+from app.desk.actors import Actor, Way
+from app.domain import outcome as o
+from app.domain.job import State
+from app.store.actions import ActionStore
+from tests.web.api import conftest
+from tests.web.api.conftest import ADMIN, Site, serving
+
+BEARER = {"Authorization": f"Bearer {ADMIN}"}
+PROXY = '[http]\nlisten = "127.0.0.1:0"\ntrusted_proxies = ["127.0.0.1/32"]\n'
+
+
+@pytest.fixture
+async def audited(tmp_path: Path, database_url: str) -> AsyncIterator[Site]:
+    """A listener with tokens, on each of the databases."""
+    async with serving(tmp_path, database_url, tokens=True) as site:
+        yield site
+
+
+async def _history(site: Site, number: int) -> list[tuple[str, str | None]]:
+    entries = (await site.get(f"/v1/jobs/{number}/history", headers=BEARER)).json["history"]
+    return [(one["outcome"], one["detail"]) for one in entries]
+
+
+async def _parked(site: Site) -> int:
+    """A job that waits for a decision."""
+    number = int((await site.submitted(BEARER))["id"])
+    await site.step(number, o.Intended(f"i-{number}"), o.Unknown("it broke off"))
+    job = await site.stored(number)
+    if job.state is State.RECONCILING:
+        job = await site.step(number, o.Undecidable("nobody can find out"))
+    assert job.state is State.PARKED
+    return number
+
+
+async def test_a_new_job_says_by_whom(audited: Site) -> None:
+    """The first row of the history names the token, the way and the address."""
+    number = (await audited.submitted(BEARER))["id"]
+    assert await _history(audited, number) == [("Submitted", "by boss (api, 127.0.0.1)")]
+
+
+async def test_asking_to_cancel_is_a_row_and_undoes_no_step(audited: Site) -> None:
+    """The row stands beside the history and makes no new version, so a step under way can still be written."""
+    number = int((await audited.submitted(BEARER))["id"])
+    await audited.step(number, o.Intended("i"))
+    before = await audited.stored(number)
+    for action in ("poll", "cancel"):
+        assert (await audited.post(f"/v1/jobs/{number}/{action}", headers=BEARER)).status == 202
+    assert (await audited.stored(number)).version == before.version
+    await audited.step(number, o.Accepted("r-1"))
+    by = "by boss (api, 127.0.0.1)"
+    outcomes = await _history(audited, number)
+    assert outcomes[:4] == [("Submitted", by), ("Intended", None), ("PollRequested", by), ("CancelRequested", by)]
+    assert [outcome for outcome, _ in outcomes[4:]] == ["Accepted"]
+    line = audited.logged("admin.acted")[-1]
+    assert (line["caller"], line["way"], line["target"], line["outcome"], line["remote"]) == (
+        "boss", "api", f"job {number}", "done", "127.0.0.1",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("action", "outcome"), [("cancel", "CancelAsked"), ("retry", "RetryDecided"), ("adopt", "AdoptDecided")]
+)
+async def test_a_decision_about_a_parked_job_says_by_whom(audited: Site, action: str, outcome: str) -> None:
+    """The row of the decision itself names the person."""
+    number = await _parked(audited)
+    body: Any = {"handle": "r-9"} if action == "adopt" else None
+    assert (await audited.post(f"/v1/jobs/{number}/{action}", body, headers=BEARER)).status == 202
+    found = [detail for name, detail in await _history(audited, number) if name == outcome]
+    assert len(found) == 1
+    assert str(found[0]).endswith("by boss (api, 127.0.0.1)")
+
+
+async def test_a_job_that_is_repeated_says_so(audited: Site) -> None:
+    """The job that had ended has a row, and the new one names the person."""
+    number, _ = await audited.landed(b"a", BEARER)
+    again = (await audited.post(f"/v1/jobs/{number}/retry", headers=BEARER)).json["id"]
+    by = "by boss (api, 127.0.0.1)"
+    assert (await _history(audited, number))[-1] == ("RetryRequested", by)
+    assert await _history(audited, again) == [("Submitted", by)]
+
+
+async def test_what_is_refused_is_audited_too(audited: Site) -> None:
+    """An action that could not be done is a line with its outcome."""
+    number, _ = await audited.landed(b"a", BEARER)
+    assert (await audited.post(f"/v1/jobs/{number}/cancel", headers=BEARER)).status == 409
+    line = audited.logged("admin.acted")[-1]
+    assert (line["outcome"], line["status"], line["target"]) == ("refused", 409, f"job {number}")
+    assert ("CancelRequested", "by boss (api, 127.0.0.1)") not in await _history(audited, number)
+
+
+async def test_forms_of_the_page(audited: Site) -> None:
+    """A form says that it came from the page; the reason of a pause is in the line, without control characters."""
+    number = int((await audited.submitted(BEARER))["id"])
+    await audited.post(f"/jobs/{number}/cancel", headers=BEARER)
+    assert (await _history(audited, number))[-1] == ("CancelRequested", "by boss (page, 127.0.0.1)")
+    await audited.post("/accounts/quay/pause", headers=BEARER, data={"reason": "their\x1b[31m night"})
+    line = audited.logged("admin.acted")[-1]
+    assert (line["way"], line["target"], line["outcome"]) == ("page", "account quay", "done")
+    assert "their" in line["reason"]
+    assert "\x1b" not in line["reason"]
+
+
+async def test_the_address_behind_a_trusted_proxy(
+    tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row and the line name the caller, not the proxy."""
+    monkeypatch.setattr(conftest, "CONFIG", conftest.CONFIG.replace('[http]\nlisten = "127.0.0.1:0"\n', PROXY))
+    async with serving(tmp_path, sqlite_url, tokens=True) as site:
+        number = (await site.submitted({**BEARER, "X-Forwarded-For": "198.51.100.7"}))["id"]
+        assert await _history(site, number) == [("Submitted", "by boss (api, 198.51.100.7)")]
+        assert site.logged("admin.acted")[-1]["remote"] == "198.51.100.7"
+
+
+async def test_commands(tmp_path: Path, sqlite_url: str) -> None:
+    """`jobs cancel` leaves a row with the user of the system, and a line that a daemon logs; a refusal does, too."""
+    async with serving(tmp_path, sqlite_url, tokens=True) as site:
+        number = int((await site.submitted(BEARER))["id"])
+        for code in (0, 0):
+            assert await _command(tmp_path, "jobs", "cancel", str(number)) == code
+        assert await _command(tmp_path, "jobs", "cancel", "999") == 1
+        assert await _command(tmp_path, "accounts", "pause", "quay", "--reason", "a night") == 0
+        user = getpass.getuser()
+        assert (await _history(site, number))[-1] == ("CancelRequested", f"by {user} (cli)")
+        lines = await ActionStore(site.database).collect()
+        found = [(one["caller"], one["way"], one["action"], one["target"], one["outcome"]) for one in lines]
+        assert found == [
+            (user, "cli", "cancel", f"job {number}", "done"),
+            (user, "cli", "cancel", f"job {number}", "done"),
+            (user, "cli", "cancel", "job 999", "refused"),
+            (user, "cli", "pause", "account quay", "done"),
+        ]
+        assert lines[-1]["reason"] == "a night"
+        assert await ActionStore(site.database).collect() == []
+        assert await ActionStore(site.database).forget(SystemClock().now() + 8 * 86_400.0) == 4
+
+
+async def _command(folder: Path, *words: str) -> int:
+    command = Path(sys.executable).with_name("tidewaiter")
+    asked = await asyncio.create_subprocess_exec(
+        command, "--config", folder / "tidewaiter.toml", *words,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    await asked.communicate()
+    return asked.returncode or 0
+
+
+def test_a_persons_text_breaks_nothing() -> None:
+    """Names and reasons are bounded, on one line, and without what steers a terminal."""
+    words = Actor("na\nme\x1b[2J" + "x" * 500, Way.CLI, reason="why\u202e\r\n" + "y" * 5000).words
+    assert words is not None
+    assert len(words) < 600
+    assert words.isprintable()
+    assert json.loads(json.dumps(words)) == words

@@ -1,0 +1,224 @@
+"""Every route under tokens of every role and of limited accounts: the rule comes from the route table itself."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from sqlalchemy import insert
+
+import app.bootstrap.website as bootstrap
+from app.domain import outcome as o
+from app.domain.manifest import Artifact
+from app.store.tables import notifications
+from app.web.callers import Role
+from app.web.rules import Rule, rules_of
+from app.web.server import make_application
+from tests.web.api.conftest import Site, serving
+
+NAMES = [(role, limited) for role in ("read", "submit", "admin") for limited in (False, True)]
+OPEN = {"/healthz", "/readyz", "/login", "/logout", "/static/{name}"}
+HIDDEN = re.compile(r"\b(pier|hidden-|hidden reason)")
+PAGES = ("/", "/jobs", "/jobs/{id}", "/accounts", "/accounts/{name}", "/schedules")
+
+
+def _token(role: str, *, limited: bool) -> str:
+    return f"{role}-{'limited' if limited else 'full'}-token-of-some-length"
+
+
+@dataclass(slots=True)
+class Guarded:
+    """A site with its routes and a job of the hidden account."""
+
+    site: Site
+    routes: Sequence[Any]
+    rules: dict[tuple[str, str], Rule]
+    hidden: int
+    own: int
+
+    def rule(self, route: Any) -> Rule:
+        """What the table says of a route."""
+        default = Role.READ if route.method == "GET" else Role.ADMIN
+        return self.rules.get((route.method, route.path)) or Rule(default, limited=False)
+
+    async def call(self, route: Any, token: str | None) -> tuple[int, str]:
+        """The status and the text of a route, asked about the hidden account."""
+        name = "hidden-weekly" if "schedules" in route.path else "harbour" if "providers" in route.path else "pier"
+        path = route.path.replace("{id}", str(self.hidden)).replace("{number}", "0").replace("{name}", name)
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        if route.path in PAGES and token is not None:
+            headers["Accept"] = "text/html"
+        body: Any = {"account": "pier", "operation": "report", "params": {"period": "LAST_DAY"}}
+        if route.path == "/v1/jobs/batch":
+            body = {"jobs": [body]}
+        sent = {}
+        if route.method == "POST" and route.path.startswith("/v1/"):
+            is_new = route.path in ("/v1/jobs", "/v1/jobs/batch")
+            sent = {"json": body if is_new else {"handle": "r-9"} if "adopt" in route.path else {}}
+        elif route.method == "POST":
+            sent = {"data": {"handle": "r-9"}}
+        method = "HEAD" if route.path == "/v1/events" else route.method  # a stream has no end
+        reply = await self.site.call(method, path, headers=headers, **sent)
+        return reply.status, reply.body.decode()
+
+
+@pytest.fixture
+async def guarded(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Guarded]:
+    """A listener with a token of each kind, and two accounts with jobs, files, schedules and notifications."""
+    caught: list[Sequence[web.AbstractRouteDef]] = []
+
+    def make(routes: Sequence[web.AbstractRouteDef], *args: Any, **options: Any) -> web.Application:
+        caught.append(routes)
+        return make_application(routes, *args, **options)
+
+    monkeypatch.setattr(bootstrap, "make_application", make)
+    more = '[schedules.hidden-weekly]\naccount = "pier"\noperation = "listing"\ncron = "0 1 * * 1"\n'
+    for role, limited in NAMES:
+        name = f"{role}-{'limited' if limited else 'full'}"
+        (tmp_path / f"{name}.token").write_text(_token(role, limited=limited))
+        accounts = 'accounts = ["quay"]\n' if limited else ""
+        more += f'[tokens.{name}]\nrole = "{role}"\ntoken_file = "{name}.token"\n{accounts}'
+    async with serving(tmp_path, database_url, more=more) as site:
+        admin = {"Authorization": f"Bearer {_token('admin', limited=False)}"}
+        params = {"period": "LAST_DAY", "note": "hidden-note"}
+        wish = {"account": "pier", "params": params, "unique_key": "hidden-key"}
+        hidden = int((await site.submitted(admin, **wish))["id"])
+        landed = await site.storage.put("pier/hidden.csv", b"hidden")
+        file = Artifact(0, "hidden.csv", "hidden", "pier/hidden.csv", landed.size, landed.sha256, "text/csv", 1.0)
+        await site.step(hidden, o.Intended("i"), o.Accepted(f"r-{hidden}"), o.Ready(), o.Stored((file,)))
+        own, _ = await site.landed(b"own", admin)
+        for account in ("pier", "quay"):
+            parked = int((await site.submitted(admin, account=account))["id"])
+            await site.step(parked, o.Intended(f"i-{account}"), o.Unknown("hidden reason" if account == "pier" else ""))
+        row = {
+            "endpoint": "hidden-hook", "message_id": "hidden-message", "job_id": hidden, "account": "pier",
+            "state": "succeeded", "at": 1.0, "status": "dead", "attempts": 1, "body": "{}",
+        }  # fmt: skip
+        async with site.database.writing() as connection:
+            await connection.execute(insert(notifications), [row])
+        yield Guarded(site, caught[0], rules_of(caught[0]), hidden, own)
+
+
+async def test_every_route_takes_the_role_of_its_rule(guarded: Guarded) -> None:
+    """Without a token 401, with too low a role 403, with the role neither; the same for a route that is added later."""
+    assert len(guarded.routes) > 35
+    for route in guarded.routes:
+        if route.path in OPEN:
+            continue
+        rule = guarded.rule(route)
+        assert (await guarded.call(route, None))[0] == 401, route
+        for role in ("read", "submit", "admin"):
+            status, text = await guarded.call(route, _token(role, limited=False))
+            enough = Role[role.upper()] >= rule.role
+            assert (status == 403) is not enough, (route, role, text)
+            assert status not in (401, 500), (route, role, text)
+
+
+async def test_no_route_shows_a_limited_token_another_account(guarded: Guarded) -> None:
+    """A route that names the other account is 404 (422 for a new job); no list and no page has anything of it."""
+    for route in guarded.routes:
+        rule = guarded.rule(route)
+        if route.path in OPEN:
+            continue
+        for role in ("read", "submit", "admin"):
+            status, text = await guarded.call(route, _token(role, limited=True))
+            if Role[role.upper()] < rule.role or not rule.limited:
+                assert status == 403, (route, role)
+            elif "{" in route.path and "providers" not in route.path:
+                assert status == 404, (route, role, text)
+            elif route.method == "POST":
+                assert status == 422, (route, role, text)
+            else:
+                assert status == 200, (route, role, text)
+                assert not HIDDEN.search(text), (route, role, HIDDEN.search(text))
+
+
+async def test_a_route_that_says_nothing_refuses_limited_tokens(guarded: Guarded) -> None:
+    """Whoever adds a route and forgets its rule has made one for admins of all accounts, or readers of all accounts."""
+    forgotten = web.get("/forgotten", lambda _: web.Response())  # type: ignore[arg-type,return-value]
+    assert rules_of([forgotten]) == {}
+    assert guarded.rule(forgotten) == Rule(Role.READ, limited=False)
+
+
+@pytest.mark.parametrize(
+    "query", ["", "?account=pier", "?q=hidden-key", "?unique_key=hidden-key", "?operation=report", "?state=succeeded"]
+)
+async def test_lists_and_searches(guarded: Guarded, query: str) -> None:
+    """No filter and no search leads out of the token's accounts, on the API and on the page."""
+    headers = {"Authorization": f"Bearer {_token('read', limited=True)}"}
+    reply = await guarded.site.get(f"/v1/jobs{query}", headers=headers)
+    accounts = [job["account"] for job in reply.json["jobs"]]
+    assert set(accounts) <= {"quay"}
+    is_own = "pier" not in query and "hidden" not in query
+    assert bool(accounts) is is_own
+    page = await guarded.site.get(f"/jobs{query}", headers={**headers, "Accept": "text/html"})
+    assert page.status == 200
+    assert f'/jobs/{guarded.hidden}"' not in page.body.decode()
+
+
+async def test_search_by_number_and_handle(guarded: Guarded) -> None:
+    """The number and the handle of another account's job find nothing."""
+    headers = {"Authorization": f"Bearer {_token('read', limited=True)}"}
+    for text in (str(guarded.hidden), f"r-{guarded.hidden}"):
+        assert (await guarded.site.get(f"/v1/jobs?q={text}", headers=headers)).json["jobs"] == []
+    assert (await guarded.site.get(f"/v1/jobs?q={guarded.own}", headers=headers)).json["jobs"] != []
+
+
+async def test_counts_are_those_of_the_accounts(guarded: Guarded) -> None:
+    """The overview counts the own jobs only, and the metrics hold the own series only."""
+    headers = {"Authorization": f"Bearer {_token('read', limited=True)}"}
+    overview = (await guarded.site.get("/v1/overview", headers=headers)).json
+    assert sum(overview["jobs"].values()) == 2
+    assert [one["account"] for one in overview["landed"]] == ["quay"]
+    text = (await guarded.site.get("/metrics", headers=headers)).body.decode()
+    series = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert series
+    assert all('account="quay"' in line for line in series)
+
+
+async def test_waiting_for_a_hidden_job_ends_at_once(guarded: Guarded) -> None:
+    """A wait for a job of another account is 404 as one for a job that there is not, without waiting."""
+    headers = {"Authorization": f"Bearer {_token('read', limited=True)}", "Prefer": "wait=60"}
+    async with asyncio.timeout(10):
+        for number in (guarded.hidden, 999_999):
+            reply = await guarded.site.get(f"/v1/jobs/{number}", headers=headers)
+            assert reply.problem(404)["detail"] == f"there is no job {number}"
+
+
+async def test_events_are_those_of_the_accounts(guarded: Guarded) -> None:
+    """A stream has what happens to the own jobs, and passes over the others."""
+    site = guarded.site
+    admin = {"Authorization": f"Bearer {_token('admin', limited=False)}"}
+    limited = {"Authorization": f"Bearer {_token('read', limited=True)}"}
+    async with site.session.get(f"{site.base}/v1/events", headers=limited) as stream, asyncio.timeout(20):
+        assert (await stream.content.readline()).startswith(b"retry")
+        await site.submitted(admin, account="pier")
+        own = (await site.submitted(admin))["id"]
+        text = ""
+        while f'"job": {own}' not in text:
+            text += (await stream.content.readline()).decode()
+    assert "pier" not in text
+
+
+async def test_keys_of_other_accounts_are_not_seen(guarded: Guarded) -> None:
+    """A batch with the key of another account's batch is made, and says nothing of the other."""
+    site = guarded.site
+    key = {"Idempotency-Key": "shared-key"}
+    for account, limited in (("pier", False), ("quay", True)):
+        job = {"account": account, "operation": "report", "params": {"period": "LAST_DAY"}}
+        headers = {"Authorization": f"Bearer {_token('submit', limited=limited)}", **key}
+        reply = await site.post("/v1/jobs/batch", {"jobs": [job]}, headers=headers)
+        assert reply.status == 202, reply.body
+        assert reply.json["jobs"][0]["created"]
+
+
+async def test_a_limited_admin_decides_about_the_own_jobs(guarded: Guarded) -> None:
+    """What is not hidden works as ever."""
+    headers = {"Authorization": f"Bearer {_token('admin', limited=True)}"}
+    assert (await guarded.site.post(f"/v1/jobs/{guarded.own}/retry", headers=headers)).status == 202
+    assert (await guarded.site.post("/v1/accounts/quay/pause", {}, headers=headers)).status == 200
+    assert (await guarded.site.get(f"/v1/jobs/{guarded.own}/artifacts/0", headers=headers)).body == b"own"

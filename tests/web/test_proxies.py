@@ -1,0 +1,56 @@
+"""The address of a caller behind proxies: only what a trusted proxy has added counts."""
+
+from ipaddress import ip_network
+
+import pytest
+from aiohttp.test_utils import make_mocked_request
+from multidict import CIMultiDict
+
+from app.web.proxies import address_of, place_of
+
+TRUSTED = [ip_network("127.0.0.0/8"), ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
+XFF, FORWARDED = "X-Forwarded-For", "Forwarded"
+
+
+def _address(peer: str, *headers: tuple[str, str]) -> str:
+    request = make_mocked_request("GET", "/", CIMultiDict(headers)).clone(remote=peer)
+    return address_of(request, TRUSTED)
+
+
+@pytest.mark.parametrize(
+    ("peer", "headers", "address"),
+    [
+        ("192.0.2.1", [(XFF, "198.51.100.7")], "192.0.2.1"),  # no trusted proxy: it may say what it likes
+        ("10.0.0.1", [], "10.0.0.1"),
+        ("10.0.0.1", [(XFF, "198.51.100.7")], "198.51.100.7"),
+        ("10.0.0.1", [(XFF, "1.1.1.1, 198.51.100.7")], "198.51.100.7"),  # the left one came with the request
+        ("10.0.0.1", [(XFF, "1.1.1.1"), (XFF, "198.51.100.7")], "198.51.100.7"),  # the field in two lines
+        ("10.0.0.1", [(XFF, "198.51.100.7, 10.0.0.2")], "198.51.100.7"),  # through two proxies
+        ("10.0.0.1", [(XFF, "10.0.0.3, 10.0.0.2")], "10.0.0.3"),
+        ("10.0.0.1", [(XFF, "198.51.100.7, nonsense")], "10.0.0.1"),  # what cannot be read ends the chain
+        ("10.0.0.1", [(XFF, "nonsense, 10.0.0.2")], "10.0.0.2"),
+        ("10.0.0.1", [(XFF, "198.51.100.7:4711")], "198.51.100.7"),
+        ("10.0.0.1", [(XFF, "[2001:db8::1]:4711")], "2001:db8::1"),
+        ("10.0.0.1", [(XFF, "::ffff:198.51.100.7")], "198.51.100.7"),
+        ("::ffff:10.0.0.1", [(XFF, "198.51.100.7")], "198.51.100.7"),
+        ("10.0.0.1", [(XFF, ""), (XFF, " , ")], "10.0.0.1"),
+        ("10.0.0.1", [(FORWARDED, "for=198.51.100.7;proto=https")], "198.51.100.7"),
+        ("10.0.0.1", [(FORWARDED, 'for=1.1.1.1, proto=http;For="[2001:db8::1]:4711"')], "2001:db8::1"),
+        ("10.0.0.1", [(FORWARDED, "for=198.51.100.7, for=_hidden")], "10.0.0.1"),
+        ("10.0.0.1", [(FORWARDED, "by=198.51.100.7")], "10.0.0.1"),
+        # One of the two was passed on as the caller made it up.
+        ("10.0.0.1", [(XFF, "1.1.1.1"), (FORWARDED, "for=198.51.100.7")], "10.0.0.1"),
+        ("10.0.0.1", [(XFF, "198.51.100.7"), (FORWARDED, "for=198.51.100.7")], "198.51.100.7"),
+    ],
+)
+def test_the_address_of_a_caller(peer: str, headers: list[tuple[str, str]], address: str) -> None:
+    """The right-most address that is no trusted proxy, or the proxy itself where it does not say."""
+    assert _address(peer, *headers) == address
+
+
+def test_one_subscriber_counts_once() -> None:
+    """An IPv6 caller counts as its /64, for it has all of that; an IPv4 caller as itself."""
+    assert place_of("2001:db8::1") == place_of("2001:db8::ffff:1") == "2001:db8::/64"
+    assert place_of("2001:db8:0:1::1") != place_of("2001:db8::1")
+    assert place_of("192.0.2.1") == "192.0.2.1"
+    assert place_of("unknown") == "unknown"

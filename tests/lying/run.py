@@ -183,7 +183,7 @@ async def _serve(
         storage = LocalStorage(folder / "landed", _inline)
         seams = bootstrap.Seams(clock, Random(1), wire, database, storage)
         daemon = await bootstrap.build_daemon(config, accounts, seams, log)
-        numbers = {name: (await desk.submit(name, "report", {}))[0].id for name in remotes}
+        numbers = {name: (await desk.submit(name, "report", {}, actor=DAEMON))[0].id for name in remotes}
         stop = asyncio.Event()
         life = asyncio.ensure_future(daemon.run(stop))
         people = [asyncio.ensure_future(_resume(desk, pauses, clock))]

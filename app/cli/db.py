@@ -16,7 +16,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.
 @click.group
 @debug_option
 def db() -> None:
-    """Bring the database's tables up to date; change the keys that encrypt what is in them."""
+    """Bring the database up to date, and manage its keys."""
 
 
 @db.command(epilog=example("tidewaiter db upgrade"))

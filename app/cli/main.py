@@ -29,7 +29,7 @@ COMMANDS: Final = {
     "check-config": ("app.cli.check_config", "Say what is wrong with the configuration, offline."),
     "config": ("app.cli.config", "Show the configuration, begin one, describe it to an editor."),
     "doctor": ("app.cli.doctor", "Try what the configuration names, and say what mends it."),
-    "db": ("app.cli.db", "Bring the database's tables up to date; change the keys that encrypt what is in them."),
+    "db": ("app.cli.db", "Bring the database up to date, and manage its keys."),
     "demo": ("app.cli.demo", "Watch exports of five emulated APIs, from beginning to end."),
     "emulate": ("app.cli.emulate", "Serve an emulated API to try a configuration on."),
     "completion": ("app.cli.completion", "Print the script that lets a shell complete commands and names."),

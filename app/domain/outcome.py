@@ -99,7 +99,8 @@ class Ready:
 class Inline:
     """The reply just read is the file itself. The step lands it and reports ``Stored``; the table never sees this.
 
-    ``content`` is what lands in place of the reply's body, where that is not the file.
+    ``content`` is what lands in place of the reply's body, where that is not the file. ``certain`` says that a rule has
+    called it the file which named the status, or looked into the reply: a 2xx of another meaning then says no more.
     """
 
     label: str
@@ -107,6 +108,7 @@ class Inline:
     status: str | None = None
     handle: str | None = None
     content: bytes | None = None
+    certain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ from app.providers.operation import Choice, Ending, Poll, Steps, Submit
 from app.providers.own import OwnCredentials
 from app.providers.pages import PageReader
 from app.providers.reading import Reading, is_own
-from app.providers.replies import ended, file_reply, said, trouble_of
+from app.providers.replies import ended, file_reply, polled_by_default, said, trouble_of, unreadable
 from app.providers.results import Results, TooMany
 from app.providers.rules import READY, Rules, Verdict
 from app.providers.sharing import Sharing
@@ -149,7 +149,7 @@ class BoundOperation:
         if verdict is not None and effect == "empty":
             return Empty(verdict.word)
         if effect == "ready" or (effect is None and is_success(reading.status) and self._is_large_answer(job, reading)):
-            return self._answered_at_once(job, step, reading, verdict.word if verdict is not None else None)
+            return self._answered_at_once(job, step, reading, verdict)
         if effect is None and not is_success(reading.status):
             return unaccepted_submit(reading.status, self.messages.of_submit(reading), wait_s)
         handle = self._handle(job, step, reading)
@@ -185,7 +185,7 @@ class BoundOperation:
             return Unmapped(self.messages.unmapped(reading))
         verdict = self._judged(step.rules, reading)
         if verdict is None or verdict.effect is None:
-            return self._polled_by_default(reading, verdict, now)
+            return polled_by_default(reading, verdict, self.messages, own=self.origin, now=now)
         if verdict.effect in POLL_ENDS:
             reason = verdict.tell(self.messages.says(reading, verdict.word))
             return POLL_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
@@ -344,11 +344,14 @@ class BoundOperation:
         results = self.steps.results.of(job)
         return reading.truncated and results is not None and results.inline and not results.head
 
-    def _answered_at_once(self, job: Job, step: Submit, reading: Reading, word: str | None) -> Submitted:
+    def _answered_at_once(self, job: Job, step: Submit, reading: Reading, verdict: Verdict | None) -> Submitted:
         results = self.steps.results.of(job)
         if results is None:
             return Unknown(self.messages.unmapped(reading))
-        return self._inline(job, results, reading, word, self._handle(job, step, reading))
+        handle = self._handle(job, step, reading)
+        if verdict is None:
+            return self._inline(job, results, reading, None, handle)
+        return replace(self._inline(job, results, reading, verdict.word, handle), certain=verdict.certain)
 
     def _inline(self, job: Job, results: Results, reading: Reading, word: str | None, handle: str | None) -> Inline:
         label = results.label(job) or self.name
@@ -356,15 +359,6 @@ class BoundOperation:
             return Inline(label, "application/json", word, handle, head_of(reading))
         media_type = reading.headers.get("content-type") or self.media_type
         return Inline(label, media_type, word, handle)
-
-    def _polled_by_default(self, reading: Reading, verdict: Verdict | None, now: float) -> Polled:
-        if reading.malformed and is_success(reading.status):
-            return self._unreadable(reading)
-        if reading.status in (404, 410):
-            return Gone(self.messages.reason(reading))
-        if 400 <= reading.status < 600:
-            return trouble_of(reading, self.messages, own=self.origin, now=now)
-        return Unmapped(self.messages.unmapped(reading, verdict.word if verdict is not None else None))
 
     def _pending(self, job: Job, step: Poll, reading: Reading, verdict: Verdict, now: float) -> Pending:
         wait = step.waits.of(reading, now)
@@ -381,9 +375,9 @@ class BoundOperation:
         in_full = is_body and not reading.truncated and "json" in (self.media_type or "")
         if in_full and reading.document() is None and reading.malformed:
             # What was promised as JSON and is none is a broken reply, whatever a rule has found in its text.
-            return self._unreadable(reading)
+            return unreadable(reading, self.messages)
         if results.inline:
-            return self._inline(job, results, reading, status, handle)
+            return replace(self._inline(job, results, reading, status, handle), certain=verdict.certain)
         if results.listed is None:
             return Ready(status=status, handle=handle)
         links = results.listed(reading, self.bounds.most_files)
@@ -395,13 +389,8 @@ class BoundOperation:
         if isinstance(links, tuple):
             return Ready(self.messages.labelled(tuple(map(self.own.link, links))), status, handle)
         if links is None:
-            return self._unreadable(reading)
+            return unreadable(reading, self.messages)
         return Unmapped(f"{links}: {self.messages.unmapped(reading, verdict.word)}")
-
-    def _unreadable(self, reading: Reading) -> Retry | Refused:
-        """JSON that is none may come from a proxy; what is too much, or too large, comes again."""
-        reason = self.messages.unread(reading)
-        return Retry(reason, unreadable=True) if reading.why is None else Refused(reason)
 
 
 def _ending_request(choice: Choice[Ending], job: Job) -> WireRequest | None:

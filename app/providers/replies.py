@@ -5,7 +5,7 @@ No other host can throttle or refuse the account, or say that the remote job is 
 
 from typing import TypeVar
 
-from app.domain.outcome import LinksExpired, NotYet, Retry
+from app.domain.outcome import Gone, LinksExpired, NotYet, Refused, Retry, Unmapped
 from app.domain.wire import Link, WireReply
 from app.providers.defaults import (
     BUSY,
@@ -23,7 +23,7 @@ from app.providers.headers import retry_after
 from app.providers.messages import Messages
 from app.providers.operation import Ending
 from app.providers.reading import Reading, host_of, is_own
-from app.providers.rules import Rules
+from app.providers.rules import Rules, Verdict
 from app.providers.storage_errors import storage_trouble
 from app.providers.urls import origin_of
 
@@ -44,6 +44,25 @@ def trouble_of(reading: Reading, messages: Messages, *, own: str, now: float) ->
     told = stored or file_trouble(reading.status, reason, wait_s, own=False, proved=False, named=True)
     # That it wants other credentials than we have says nothing of the remote job either.
     return Retry(reason, wait_s) if reading.status == 401 or isinstance(told, LinksExpired | NotYet) else told
+
+
+def polled_by_default(
+    reading: Reading, verdict: Verdict | None, messages: Messages, *, own: str, now: float
+) -> Gone | Unmapped | Trouble:
+    """What a poll learned where no rule speaks of its reply; ``verdict`` has a word that no rule knows, if any."""
+    if reading.malformed and is_success(reading.status):
+        return unreadable(reading, messages)
+    if reading.status in (404, 410):
+        return Gone(messages.reason(reading))
+    if 400 <= reading.status < 600:
+        return trouble_of(reading, messages, own=own, now=now)
+    return Unmapped(messages.unmapped(reading, verdict.word if verdict is not None else None))
+
+
+def unreadable(reading: Reading, messages: Messages) -> Retry | Refused:
+    """JSON that is none may come from a proxy; what is too much, or too large, comes again."""
+    reason = messages.unread(reading)
+    return Retry(reason, unreadable=True) if reading.why is None else Refused(reason)
 
 
 def ended(step: Ending | None, reading: Reading, messages: Messages, *, own: str, now: float) -> Trouble | None:

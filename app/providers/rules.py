@@ -23,13 +23,15 @@ class Verdict:
     """What a reply means: the effect, the provider's own word where a word decided, and the key of the rule.
 
     The word is as it was sent, secrets included. ``effect`` is ``None`` where a word was read that no rule knows.
-    ``reason`` is what the rule itself says.
+    ``reason`` is what the rule itself says. ``certain`` says that the rule named the very status, or looked into the
+    reply: it was not a class of statuses alone.
     """
 
     effect: str | None
     word: str | None
     key: str
     reason: str | None = None
+    certain: bool = False
 
     def tell(self, message: str) -> str:
         """What a person reads: the rule's own reason, where it has one, before the message of the reply."""
@@ -40,6 +42,7 @@ class Verdict:
 class _Rule:
     key: str
     codes: frozenset[int]
+    named: frozenset[int]
     conditions: tuple[Condition, ...]
     then: str | None
     word: Pick | None
@@ -69,14 +72,15 @@ class Rules:
             if not rule.holds(reading):
                 continue
             if rule.word is None:
-                return Verdict(rule.then, None, rule.key, rule.reason)
+                certain = bool(rule.conditions) or reading.status in rule.named
+                return Verdict(rule.then, None, rule.key, rule.reason, certain)
             said = rule.word(reading)
             text = as_text(said)
             if text is None:
                 continue
             meaning = rule.words.get(fold(text))
             if meaning is not None:
-                return Verdict(meaning[0], as_word(said), meaning[1], rule.reason)
+                return Verdict(meaning[0], as_word(said), meaning[1], rule.reason, certain=True)
             unknown = unknown or Verdict(None, as_word(said), rule.key)
         return unknown
 
@@ -113,7 +117,8 @@ def expand(codes: Codes) -> frozenset[int]:
 def _compile(spec: RuleSpec, key: str) -> _Rule:
     words = {fold(word): (effect, f"{key}.words.{word}") for word, effect in spec.words.items()}
     word = compile_pick(spec.word) if spec.word else None
-    return _Rule(key, expand(spec.status), tuple(_conditions(spec)), spec.then, word, words, spec.reason)
+    named = frozenset(code for code in spec.status if isinstance(code, int))
+    return _Rule(key, expand(spec.status), named, tuple(_conditions(spec)), spec.then, word, words, spec.reason)
 
 
 def compile_conditions(spec: ConditionsSpec) -> Condition:

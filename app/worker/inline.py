@@ -49,7 +49,8 @@ async def land_answer(
     repeatable = request.method == "GET"
     # A GET only asks: what is stopped from here on may be asked again.
     visit.sent = visit.sent and not repeatable
-    landed = await fetcher.land_reply(visit.job, visit.operation, inline, InlineSource(begun), begun.reply.url)
+    source = InlineSource(begun, certain=inline.certain)
+    landed = await fetcher.land_reply(visit.job, visit.operation, inline, source, begun.reply.url)
     if isinstance(landed, o.Stored):
         return landed
     reason = f"the answer could not be kept: {getattr(landed, 'reason', '')}"
@@ -64,7 +65,8 @@ async def land_polled(fetcher: Fetcher, visit: Visit, seen: o.Inline | o.Empty, 
     """
     named = visit.job.but(handle=seen.handle or visit.job.handle)
     if isinstance(seen, o.Inline):
-        landed = await fetcher.land_reply(named, visit.operation, seen, InlineSource(begun), begun.reply.url)
+        source = InlineSource(begun, certain=seen.certain)
+        landed = await fetcher.land_reply(named, visit.operation, seen, source, begun.reply.url)
     else:
         landed = await fetcher.land_nothing(named, seen)
     match landed:

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
 from typing import Protocol
 
 from app.domain.wire import WireRequest
 from app.transport.client import Begun, StreamReply
 from app.transport.errors import LostReplyError
 from app.worker.session import SignedClient
+
+_WHOLE = frozenset({201, 202, 203, 207, 208, 226})
+"""What may have the whole file as its body, though it does not say so (RFC 9110, section 15.3)."""
 
 
 class Source(Protocol):
@@ -45,14 +49,18 @@ class InlineSource:
 
     Args:
         begun: the reply, of which only the beginning has been read.
+        certain: whether a rule has looked into the reply and called it the file: then its status, where it is a 2xx
+            that has a body of some other meaning, counts as 200.
     """
 
-    def __init__(self, begun: Begun) -> None:
+    def __init__(self, begun: Begun, *, certain: bool = False) -> None:
         self._begun: Begun | None = begun
+        self._certain = certain
 
     def stream(self, request: WireRequest, *, send_auth: bool) -> AbstractAsyncContextManager[StreamReply]:  # noqa: ARG002  # the request has been sent already
         """The reply at hand; see :class:`Source`."""
         begun, self._begun = self._begun, None
         if begun is None:
             raise LostReplyError("The reply is not the whole file, and the file is asked for anew.")
-        return nullcontext(begun.stream)
+        is_whole = self._certain and begun.stream.status in _WHOLE
+        return nullcontext(replace(begun.stream, status=200) if is_whole else begun.stream)

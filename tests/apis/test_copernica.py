@@ -348,13 +348,14 @@ def test_an_outage_of_minutes(template: Path, form: str, code: int) -> None:
             await told.stage.clock.sleep(600)
             assert len(told.api.asked) < 60
             told.api.faults.clear()
-            await told.stage.clock.sleep(400)
+            # Submits of unknown outcome come ever more slowly; the fourth at least is after the outage.
+            await told.stage.clock.sleep(1500)
             told.api.faults.add("*", down, times=None)
             await told.stage.clock.sleep(600)
             told.api.faults.clear()
             assert await told.landed_whole(await told.stage.ended(job))
 
-    _tell(template, story, settings={"form": form}, build_s=500)
+    _tell(template, story, settings={"form": form}, build_s=1500)
 
 
 def test_asked_too_often(template: Path) -> None:

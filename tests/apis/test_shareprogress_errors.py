@@ -157,7 +157,6 @@ def _variant(channel: str, **fields: str) -> dict[str, Any]:
         ("page_create", _variant("fax", number="1"), "variants.fax"),
         ("page_create", {**NEW_PAGE, "advanced_options": {"prompt": "x" * 121}}, "advanced_options.prompt"),
         ("button_create", {**NEW_PAGE}, "button_template"),
-        ("button_create", {**NEW_PAGE, "button_template": "sp_xx_large"}, "button_template"),
         (
             "button_create",
             {**NEW_PAGE, "button_template": "sp_em_large", "advanced_options": {"prompt": "x"}},

@@ -21,7 +21,7 @@ def test_submitting(place: Place) -> None:
     result = place("submit", "shop", "statistics", "-p", "export_type=opened")
     assert result.stdout == "job 1 is queued\n"
     (job,) = place.json("jobs", "list")
-    assert job["params"] == {"export_type": "OPENS", "period": "LAST_DAY"}
+    assert job["params"] == {"export_type": "OPENED", "period": "LAST_DAY"}
     assert "links" not in job
 
 

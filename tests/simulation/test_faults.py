@@ -194,11 +194,11 @@ def test_29_gone_is_submitted_afresh_once(template: Path) -> None:
 
 
 def test_30_a_job_that_never_ends_expires(template: Path) -> None:
-    """A remote job that never ends is given up at the deadline, with what it was waiting for."""
+    """A remote job that never ends is given up when it has shown no sign of life for as long as its spec says."""
     told = tell(template, fault("create", FaultKind.NEVER_ENDS))
     assert told.job.state is State.EXPIRED
     assert told.job.finished_at is not None
-    assert told.job.finished_at - told.job.created_at == pytest.approx(6 * 3600, rel=0.1)
+    assert told.job.finished_at - told.job.created_at == pytest.approx(4 * 3600, rel=0.1)
     assert told.events("job.failed")[0]["level"] == "error"
 
 
@@ -213,7 +213,8 @@ def test_33_zero_rows_succeed(template: Path) -> None:
 def test_37_an_expired_link_is_asked_for_again(template: Path, account: str) -> None:
     """403 for an expired signature leads to a fresh URL, a bounded number of times."""
     told = tell(template, fault("file", FaultKind.LINK_EXPIRED, 2), account=account)
-    assert (told.job.state, told.job.fetches) == (State.SUCCEEDED, 3)
+    # Links that expire are bounded by time, and are no downloads that failed.
+    assert (told.job.state, told.job.fetches) == (State.SUCCEEDED, 1)
     assert told.outcomes.count("LinksExpired") == 2
     always = tell(template, fault("file", FaultKind.LINK_EXPIRED, None), account=account)
     assert always.job.state is State.FAILED

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Final, TypeAlias
 from urllib.parse import quote, unquote, unquote_plus
@@ -11,12 +11,12 @@ from urllib.parse import quote, unquote, unquote_plus
 from app.clock import Clock, SystemClock
 from app.domain.networks import Private
 from app.domain.wire import Credentials, WireReply, WireRequest
-from app.transport.beginning import BegunReply, beginning_of
 from app.transport.budget import Budget, Permit
 from app.transport.cookies import Cookies
 from app.transport.errors import BrokenBodyError, LeaseOverError, RedirectRefusedError
 from app.transport.members import with_members
 from app.transport.redirects import MOST_HOPS, Origin, harmless, leads_on, location_of, next_address
+from app.transport.stream_replies import Begun, BegunReply, StreamReply, beginning_of
 from app.transport.wire import OnSend, RawReply, Timeouts, Wire, at_departure
 
 OnReply: TypeAlias = Callable[[int, Mapping[str, str]], None]
@@ -36,74 +36,6 @@ def untold(_sent: bool) -> None:
 
 def anywhere(_url: str) -> None:
     """For requests that may go to any host."""
-
-
-@dataclass(frozen=True, slots=True)
-class StreamReply:
-    """A reply whose headers are here and whose body is still to be read, once.
-
-    ``url`` is where the last redirect led, without credentials. ``own`` says whether that is the provider's origin, at
-    an address that no other host chose.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    url: str
-    own: bool
-    _raw: RawReply
-
-    @property
-    def phrase(self) -> str:
-        """The reason phrase of the status line."""
-        return self._raw.phrase
-
-    async def read(self, limit: int) -> tuple[bytes, bool]:
-        """The body up to ``limit`` bytes, and whether there was more of it; raises ``BrokenBodyError``."""
-        return await self._raw.read(limit)
-
-    def chunks(self) -> AsyncIterator[bytes]:
-        """The body piece by piece, as it is stored; raises ``BrokenBodyError``."""
-        return self._raw.chunks()
-
-    def already_read(self, body: bytes, truncated: bool) -> "StreamReply":
-        """The same reply for whoever has not read the body that was just read."""
-        return replace(self, _raw=_ReadReply(self.status, self.headers, self.url, self._raw.phrase, body, truncated))
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """A reply of which the beginning has been read.
-
-    ``reply`` holds the beginning, with its content coding undone, as :meth:`AccountClient.exchange` would give it.
-    ``stream`` gives the whole body from its first byte, as it came.
-    """
-
-    reply: WireReply
-    stream: StreamReply
-
-    @classmethod
-    def whole(cls, reply: WireReply) -> "Begun":
-        """A reply that was read as far as it ever will be."""
-        body = _ReadReply(reply.status, reply.headers, reply.url, reply.phrase, reply.body, reply.truncated)
-        return cls(reply, StreamReply(reply.status, reply.headers, reply.url, not reply.foreign, body))
-
-
-@dataclass(frozen=True, slots=True)
-class _ReadReply:
-    """A reply whose body has been read already."""
-
-    status: int
-    headers: Mapping[str, str]
-    url: str
-    phrase: str
-    body: bytes
-    truncated: bool
-
-    async def read(self, limit: int) -> tuple[bytes, bool]:
-        return self.body[:limit], self.truncated or len(self.body) > limit
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        yield self.body
 
 
 class AccountClient:

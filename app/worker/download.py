@@ -18,8 +18,8 @@ from app.providers.download_plan import Again, Asked, Body, Complete, after, cod
 from app.providers.interpreter import BoundOperation
 from app.providers.sniff import SNIFFED_BYTES, blanks_before
 from app.storage.base import ChecksumError, Landed, Landing, Storage, StorageError, StorageUnavailableError
-from app.transport.client import StreamReply
 from app.transport.errors import BrokenBodyError, LostReplyError, NotSentError, RedirectRefusedError, TlsError
+from app.transport.stream_replies import StreamReply
 from app.transport.unpack import BombError, UnpackError
 from app.worker.packed import PackedFile
 from app.worker.source import Source

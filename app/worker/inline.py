@@ -6,7 +6,8 @@ from dataclasses import replace
 from app.domain import outcome as o
 from app.domain.wire import WireRequest
 from app.transport.budget import Permit
-from app.transport.client import Begun, untold
+from app.transport.client import untold
+from app.transport.stream_replies import Begun
 from app.transport.wire import OnSend
 from app.worker.fetch import Fetcher
 from app.worker.session import SignedClient

@@ -20,8 +20,8 @@ from app.providers.joining import Csv, CsvPage, JoinError, json_items
 from app.providers.pages import Listed, Page, PageReader
 from app.providers.sniff import SNIFFED_BYTES
 from app.storage.base import Landing
-from app.transport.client import StreamReply
 from app.transport.errors import BrokenBodyError, LostReplyError, NotSentError, RedirectRefusedError, TlsError
+from app.transport.stream_replies import StreamReply
 from app.transport.unpack import BombError, UnpackError, unpacking_of
 from app.worker.reading import in_time
 from app.worker.session import SignedClient

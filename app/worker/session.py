@@ -18,8 +18,9 @@ from app.domain.wire import WireReply, WireRequest
 from app.log import EventLog
 from app.providers.session import NotSignedIn, Session, Token
 from app.transport.budget import Budget, Permit
-from app.transport.client import AccountClient, Begun, StreamReply, anywhere, untold
+from app.transport.client import AccountClient, anywhere, untold
 from app.transport.errors import TlsError, TransportError
+from app.transport.stream_replies import Begun, StreamReply
 from app.transport.wire import OnSend
 from app.worker.reading import in_time
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Protocol
 
 from app.domain.wire import WireRequest
-from app.transport.client import Begun, StreamReply
 from app.transport.errors import LostReplyError
+from app.transport.stream_replies import Begun, StreamReply
 from app.worker.session import SignedClient
 
 _WHOLE = frozenset({201, 202, 203, 207, 208, 226})

@@ -26,7 +26,6 @@ from app.providers.interpreter import BoundOperation
 from app.store.engine import StoreUnavailableError
 from app.store.jobs import Answer, JobStore
 from app.transport.budget import Permit
-from app.transport.client import Begun
 from app.transport.errors import (
     AccountClosedError,
     AccountPausedError,
@@ -37,6 +36,7 @@ from app.transport.errors import (
     RedirectRefusedError,
     TlsError,
 )
+from app.transport.stream_replies import Begun
 from app.transport.wire import OnSend
 from app.worker.account_effects import AccountEffects
 from app.worker.cleaning import cleaned

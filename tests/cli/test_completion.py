@@ -86,7 +86,10 @@ def offered(line: str) -> list[str]:
         ("tidewaiter submit networks other -p ", ["since=", "raw=", "until="]),
         ("tidewaiter submit networks base -p since=today -p ", ["raw="]),
         ("tidewaiter submit networks base -p raw=", ["raw=true", "raw=false"]),
-        ("tidewaiter submit newsletter statistics -p export_type=OP", ["export_type=OPENED", "export_type=OPENS", "export_type=OPTOUTS"]),
+        (
+            "tidewaiter submit newsletter statistics -p export_type=OP",
+            ["export_type=OPENED", "export_type=OPENS", "export_type=OPTOUTS"],
+        ),
         ("tidewaiter submit nobody statistics -p ", []),
         ("tidewaiter jobs list --state par", ["parked"]),
         ("tidewaiter jobs list --account=new", ["--account=newsletter"]),

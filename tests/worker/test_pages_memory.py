@@ -16,7 +16,7 @@ from app.domain.wire import WireReply, WireRequest
 from app.providers.pages import PageReader
 from app.storage.local import LocalStorage
 from app.storage.threads import StorageThreads
-from app.transport.client import StreamReply
+from app.transport.stream_replies import StreamReply
 from app.worker.pages import T, Walk, Way
 from app.worker.session import SignedClient
 from tests.providers.samples import HEAD, NOW, operation_of

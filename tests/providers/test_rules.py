@@ -18,7 +18,7 @@ def _judge(rules: Sequence[object], reply: WireReply) -> Verdict | None:
 
 
 def test_the_first_rule_that_holds_decides() -> None:
-    """Order is meaning: a later rule that would hold too is not asked. One by a class of statuses alone is not certain."""
+    """Order is meaning: a later rule is not asked. One that looks at a class of statuses alone is not certain."""
     rules = [{"status": 202, "then": "pending"}, {"json": "ok", "then": "ready"}, {"then": "failed"}]
     assert _judge(rules, reply_of(202, {"ok": True})) == Verdict("pending", None, "poll.rules[0]", certain=True)
     assert _judge(rules, reply_of(200, {"ok": True})) == Verdict("ready", None, "poll.rules[1]", certain=True)

@@ -1,10 +1,11 @@
 """The desk: what people and programs may ask of Tidewaiter, checked before anything is stored."""
 
 from app.desk.actors import DAEMON, Actor, Way, line_of
-from app.desk.desk import Desk, Standing
+from app.desk.desk import Desk
 from app.desk.drafts import Wish
 from app.desk.errors import ConflictError, NotFoundError, RefusedError, RequestError, WishFault
 from app.desk.schedules import ScheduleDesk, ScheduleStanding
+from app.desk.standing import Standing
 
 __all__ = [
     "DAEMON",

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 from typing import Final
 
@@ -11,6 +11,7 @@ from app.clock import Clock
 from app.desk.actors import Actor, Way, line_of
 from app.desk.drafts import Wish, draft, new_job
 from app.desk.errors import ConflictError, NotFoundError, RequestError
+from app.desk.standing import Standing, is_closed
 from app.domain import outcome as o
 from app.domain.address import HIDDEN, shown_handle
 from app.domain.change import Tell, added, change_of, tell_nobody
@@ -30,20 +31,9 @@ from app.store.actions import ActionStore, merged
 from app.store.errors import HandleTakenError
 from app.store.hints import HintStore
 from app.store.jobs import JobStore
-from app.store.lanes import LaneStatus, LaneStore
+from app.store.lanes import LaneStore
 
 _AT_ONCE: Final = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How an account stands: its pause if it has one, the lanes that are closed for a while, its live jobs by state."""
-
-    account: str
-    provider: str
-    pause: Pause | None
-    closed: tuple[LaneStatus, ...]
-    jobs: Mapping[State, int]
 
 
 class Desk:
@@ -292,7 +282,7 @@ class Desk:
                 name,
                 bound.provider,
                 pauses.get(name),
-                tuple(lane for lane in lanes if lane.account == name and _is_closed(lane, now)),
+                tuple(lane for lane in lanes if lane.account == name and is_closed(lane, now)),
                 jobs.get(name, {}),
             )
             for name, bound in sorted(self.accounts.items())
@@ -405,8 +395,3 @@ class Desk:
         if bound is None or operation not in bound.operations:
             raise ConflictError(f"account {account!r} with operation {operation!r} is not configured any more")
         return bound.operations[operation]
-
-
-def _is_closed(lane: LaneStatus, now: float) -> bool:
-    """Whether a lane asks nothing for a while: throttled until a moment, or by its breaker, which tells of none."""
-    return lane.closed_reason is not None and (not lane.closed_until or lane.closed_until > now)

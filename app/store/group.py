@@ -116,6 +116,20 @@ class FencedUpdate:
         return self.epoch << _SERIAL_BITS | self.serial
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of a group of updates, by job.
+
+    ``accepted`` are durable. ``conflicts`` were refused because another job follows the same remote job already, each
+    with the reason. ``unwritable`` are those whose values the database will never take, with the reason. Whatever is in
+    none of them is stale: its lane or its version has moved on, and nothing was written.
+    """
+
+    accepted: frozenset[int]
+    conflicts: tuple[tuple[int, str], ...] = ()
+    unwritable: tuple[tuple[int, str], ...] = ()
+
+
 class GroupCommit:
     """The statements that write updates; each runs in a transaction of the caller.
 

@@ -32,26 +32,12 @@ from app.store.adding import Adding
 from app.store.codec import ARTIFACT_COLUMNS, ENTRY_COLUMNS, JOB_COLUMNS, artifact_of, entry_of, job_of, jobs_of
 from app.store.engine import Database, HandleTakenError
 from app.store.errors import unwritable
-from app.store.group import FencedUpdate, GroupCommit
+from app.store.group import FencedUpdate, GroupCommit, Recorded
 from app.store.outbox import Outbox
 from app.store.sealing import Seal
 from app.store.tables import HANDLE_INDEX, HandleKey, artifacts, history, jobs, lanes
 
 __all__ = ["FencedUpdate", "JobStore", "Recorded"]
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What became of a group of updates, by job.
-
-    ``accepted`` are durable. ``conflicts`` were refused because another job follows the same remote job already, each
-    with the reason. ``unwritable`` are those whose values the database will never take, with the reason. Whatever is in
-    none of them is stale: its lane or its version has moved on, and nothing was written.
-    """
-
-    accepted: frozenset[int]
-    conflicts: tuple[tuple[int, str], ...] = ()
-    unwritable: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

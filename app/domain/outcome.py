@@ -108,7 +108,7 @@ class Inline:
     status: str | None = None
     handle: str | None = None
     content: bytes | None = None
-    certain: bool = False
+    certain: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from app.domain.outcome import (
 )
 from app.domain.wire import Link, WireReply
 from app.providers.faults import UnsendableError
-from tests.providers.samples import BASE, HEAD, NOW, POLL, SUBMIT, job_with, operation_of, reply_of
+from tests.providers.samples import BASE, HEAD, NOW, POLL, POLL_URL, SUBMIT, job_with, operation_of, reply_of
 
 HTML = b"<html><body>502 Bad Gateway</body></html>"
 FOREIGN = "https://files.example.org/x?Signature=abc"
@@ -45,6 +45,17 @@ def test_the_body_just_read_may_be_the_file() -> None:
     )
     assert named.read_poll(job_with(), reply_of(200, {"status": "done"}), NOW) == Inline("r7", "text/csv", "done", None)
     assert operation.resolve(job_with()) is None
+
+
+def test_only_a_rule_that_looked_is_certain() -> None:
+    """One that knows a class of statuses alone cannot tell a file from a 202 that says "later"."""
+    looked = operation_of(INLINE).read_poll(job_with(), reply_of(202, {"status": "done"}), NOW)
+    assert isinstance(looked, Inline)
+    assert looked.certain
+    by_class = INLINE.replace(POLL, f'[operations.report.poll]\n{POLL_URL}rules = [{{ then = "ready" }}]\n')
+    seen = operation_of(by_class).read_poll(job_with(), reply_of(202, {"status": "done"}), NOW)
+    assert isinstance(seen, Inline)
+    assert not seen.certain
 
 
 def test_json_that_is_cut_short_is_no_file() -> None:

@@ -86,7 +86,7 @@ async def website(
 
 
 def _tls(running: Running) -> ssl.SSLContext | None:
-    """What the listener speaks TLS with, if it does. A reload may bring another certificate, but not end or begin TLS."""
+    """The TLS context of the listener; a reload may bring another certificate, but neither begins nor ends TLS."""
     shown = certificate_settings(running.bound.config)
     if shown is None:
         return None

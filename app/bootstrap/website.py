@@ -8,9 +8,8 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from app.bootstrap.access import access_settings, bind_access, certificate_settings
+from app.bootstrap.access import access_settings, bind_access, certificate_settings, is_secure
 from app.bootstrap.bound import Reloadable, Running
-from app.bootstrap.page import bind_page
 from app.bootstrap.present import Present
 from app.bootstrap.seams import Seams
 from app.domain.change import News
@@ -28,6 +27,7 @@ from app.web.api.watch import Watch
 from app.web.callers import scope_of
 from app.web.health import Health
 from app.web.page.frame import Frame
+from app.web.page.site import page_routes
 from app.web.server import HttpServer, make_application
 from app.web.tls import Certificate
 from app.web.vitals import Vitals
@@ -70,7 +70,16 @@ async def website(
     news.follow(office.watch.heard)
     news.follow(office.feed.take)
     frame = Frame(access, vitals, seams.clock)
-    page = bind_page(running, present, office, frame, storage_trouble=health.storage_trouble)
+    page = page_routes(
+        frame,
+        office.desk,
+        office.schedules,
+        office.lists,
+        office.overview,
+        shards=present.shards,
+        storage_trouble=health.storage_trouble,
+        is_secure=lambda: is_secure(running.bound.config),
+    )
     routes: list[web.AbstractRouteDef] = [*health.routes(), *serve_routes(api_routes(office)), *page]
     application = make_application(routes, access, log, error_page=frame.error_page)
     tls = _tls(running)

@@ -1,4 +1,4 @@
-"""``[accounts.NAME]`` and ``[schedules.NAME]``: credentials on a provider, and the jobs that recur with them."""
+"""``[accounts.NAME]`` and ``[schedules.NAME]``: an account on a provider, and its recurring jobs."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -14,47 +14,45 @@ from app.toml_file import Count, TomlTable
 
 
 class BoundsTable(TomlTable):
-    """``[accounts.NAME.bounds]``: how much of what the provider sends is taken at most; a job that meets more fails."""
+    """``[accounts.NAME.bounds]``: how much of a provider's replies is accepted; a job that meets more fails."""
 
     most_files: Annotated[Count, Field(le=100_000)] = Field(
-        default=USUAL.most_files, description="files that one reply may list; up to 100,000"
+        default=USUAL.most_files, description="most files that one reply may list; up to 100,000"
     )
-    most_pages: Count = Field(default=USUAL.most_pages, description="pages of one list")
+    most_pages: Count = Field(default=USUAL.most_pages, description="most pages of one list")
     most_values: Count = Field(
         default=USUAL.most_values,
-        description="values in the JSON of one reply, counted by its commas and opening brackets",
+        description="most values in the JSON of one reply, counted by its commas and opening brackets",
     )
     largest_file_bytes: Count = Field(
-        default=USUAL.largest_file_bytes, description="bytes of one file, unpacked; by default 1 TiB"
+        default=USUAL.largest_file_bytes, description="most bytes of one file, unpacked; by default 1 TiB"
     )
 
 
 class AccountTable(TomlTable):
-    """``[accounts.NAME]``: one set of credentials on a provider, which is who checks the ``settings``."""
+    """``[accounts.NAME]``: one set of credentials on a provider, whose spec checks the ``settings``."""
 
-    provider: Text = Field(description="which kind of remote API it is; `tidewaiter providers list` names them")
+    provider: Text = Field(description="the kind of remote API; `tidewaiter providers list` names them")
     allow_private: AllowPrivate = Field(
         default=False,
-        description='private networks that may be reached, such as ["10.0.0.0/8", "127.0.0.1/32"]; true: every private '
-        "and loopback address, but none that is link-local or of a cloud's metadata",
+        description='private networks that requests may reach, such as ["10.0.0.0/8", "127.0.0.1/32"]; true: every '
+        "private and loopback address, but no link-local one and no cloud's metadata service",
     )
     clean: bool | None = Field(
         default=None,
-        description="whether the remote job is deleted once its files have landed; left out: as the spec says",
+        description="whether the remote job is deleted once its files have landed; without it as the spec says",
         examples=[False],
     )
     shards: Annotated[Count, Field(le=64)] = Field(
-        default=1, description="lanes of the account, when more than one daemon shall share its work"
+        default=1, description="lanes of the account, so that several daemons can share its work"
     )
     settings: Mapping[str, Plain] = Field(
-        default={}, repr=False, description="what the provider needs; `tidewaiter providers show NAME` lists it"
+        default={}, repr=False, description="what the provider needs; `tidewaiter providers show NAME` lists them"
     )
-    limits: LimitsOverride = Field(default=LimitsOverride(), description="what replaces the provider's own limits")
-    bounds: BoundsTable = Field(
-        default=BoundsTable(), description="how much of what the provider sends is taken at most"
-    )
+    limits: LimitsOverride = Field(default=LimitsOverride(), description="replaces the limits of the provider's spec")
+    bounds: BoundsTable = Field(default=BoundsTable(), description="how much of a provider's replies is accepted")
     schedule: ScheduleOverride = Field(
-        default=ScheduleOverride(), description="what replaces the provider's own polling times and limits of patience"
+        default=ScheduleOverride(), description="replaces the polling times and time limits of the provider's spec"
     )
 
     @property
@@ -64,20 +62,22 @@ class AccountTable(TomlTable):
 
 
 class RecurringTable(TomlTable):
-    """``[schedules.NAME]``: a job that recurs: exactly one for each tick, however many daemons run."""
+    """``[schedules.NAME]``: a recurring job: exactly one for each tick, however many daemons run."""
 
     account: Text = Field(description="the name of a configured account", examples=["newsletter"])
     operation: Text = Field(
-        description="what to ask for; `tidewaiter providers show PROVIDER` lists it", examples=["statistics"]
+        description="what the job requests; `tidewaiter providers show PROVIDER` lists the operations",
+        examples=["statistics"],
     )
     cron: Annotated[str, AfterValidator(check_cron)] = Field(
         description="minute, hour, day of the month, month, day of the week", examples=["15 4 * * *"]
     )
     timezone: ZoneName = Field(
-        default="UTC", description="in which the cron expression is meant", examples=["Europe/Amsterdam"]
+        default="UTC", description="time zone of the cron expression", examples=["Europe/Amsterdam"]
     )
     catch_up: Literal["skip", "last", "all"] = Field(
-        default="last", description="ticks that passed while no daemon ran: skip, last (the latest of them), or all"
+        default="last",
+        description="which ticks that passed while no daemon ran are served: skip (none), last (the latest), or all",
     )
     params: Mapping[str, Annotated[Plain, AfterValidator(check_templates)]] = Field(
         default={},

@@ -11,45 +11,47 @@ from app.toml_file import Count, FromOne, FromZero, Positive, TomlTable
 
 
 class LimitsOverride(TomlTable):
-    """``[accounts.NAME.limits]``: what replaces the provider's own limits; what is left out stays as it is."""
+    """``[accounts.NAME.limits]``: replaces limits of the provider's spec; a key that is left out keeps the spec's value."""
 
-    requests: Count | None = Field(default=None, description="at most so many requests …", examples=[30])
-    period_s: Positive | None = Field(default=None, description="… in any period of so many seconds", examples=[60.0])
-    spacing_s: FromZero | None = Field(
-        default=None, description="and two of them at least so many seconds apart", examples=[1.0]
-    )
-    concurrency: Count | None = Field(default=None, description="and at most so many at once", examples=[4])
+    requests: Count | None = Field(default=None, description="most requests …", examples=[30])
+    period_s: Positive | None = Field(default=None, description="… in any period of this many seconds", examples=[60.0])
+    spacing_s: FromZero | None = Field(default=None, description="least seconds between two requests", examples=[1.0])
+    concurrency: Count | None = Field(default=None, description="most requests in flight at once", examples=[4])
     remote_jobs: Count | None = Field(
-        default=None, description="at most so many jobs under way at the provider; others wait", examples=[10]
+        default=None, description="most remote jobs in progress at the provider; other jobs wait", examples=[10]
     )
 
 
 class ScheduleOverride(TomlTable):
-    """``[accounts.NAME.schedule]``: what replaces the provider's own schedule; what is left out stays as it is."""
+    """``[accounts.NAME.schedule]``: replaces polling times of the provider's spec; a key that is left out keeps the spec's value."""
 
     first_delay_s: FromZero | None = Field(
-        default=None, description="seconds from the provider's acceptance to the first question", examples=[30.0]
+        default=None, description="seconds from the provider's acceptance to the first poll", examples=[30.0]
     )
-    interval_s: Positive | None = Field(default=None, description="seconds between questions …", examples=[60.0])
+    interval_s: Positive | None = Field(default=None, description="seconds between polls …", examples=[60.0])
     factor: FromOne | None = Field(
-        default=None, description="… each interval so many times as long as the last", examples=[1.5]
+        default=None, description="… each interval this many times as long as the last", examples=[1.5]
     )
-    cap_s: Positive | None = Field(default=None, description="… up to so many seconds", examples=[600.0])
+    cap_s: Positive | None = Field(default=None, description="… up to this many seconds", examples=[600.0])
     deadline_s: Positive | None = Field(
-        default=None, description="a job that takes more seconds has failed", examples=[86_400.0]
+        default=None, description="seconds after which a job that has not ended expires", examples=[86_400.0]
     )
     stall_s: Positive | None = Field(
-        default=None, description="and so has one that shows no progress for so many", examples=[14_400.0]
+        default=None, description="seconds without progress after which a job expires", examples=[14_400.0]
     )
     links_expire_s: Positive | None = Field(
-        default=None, description="and one whose links to the files do not serve for so many", examples=[3600.0]
+        default=None,
+        description="seconds for which links to files may be refused before the job fails",
+        examples=[3600.0],
     )
     retry_after_floor_s: FromZero | None = Field(
-        default=None, description="a provider's Retry-After is never taken for fewer seconds …", examples=[1.0]
+        default=None, description="a provider's Retry-After counts as at least this many seconds …", examples=[1.0]
     )
-    retry_after_cap_s: Positive | None = Field(default=None, description="… and never for more", examples=[3600.0])
+    retry_after_cap_s: Positive | None = Field(default=None, description="… and at most this many", examples=[3600.0])
     most_unknown: Count | None = Field(
-        default=None, description="submits in a row with an unknown outcome before a person must decide", examples=[5]
+        default=None,
+        description="submits in a row with an unknown outcome, after which a person must decide",
+        examples=[5],
     )
 
     @model_validator(mode="after")

@@ -32,10 +32,10 @@ def _faults_of_address(config: Config) -> list[Fault]:
     if config.http.listen is None:
         if config.http.public_url is None:
             return []
-        reason = "wants http.listen beside it: an address to listen on, such as 127.0.0.1:8090"
+        reason = "needs http.listen as well: an address to listen on, such as 127.0.0.1:8090"
         return [config.fault_at("http", "public_url", reason=reason)]
     if config.http.listen == config.callbacks.listen:
-        reason = "is the address for callbacks already; the two are kept apart"
+        reason = "is already the address for callbacks; use another port"
         return [config.fault_at("http", "listen", reason=reason)]
     if config.tokens or is_loopback(host_and_port(config.http.listen)[0]):
         return []
@@ -49,7 +49,7 @@ def _faults_of_certificate(config: Config) -> list[Fault]:
         return []
     if certificate is None or key is None:
         there, lacking = ("tls_key", "tls_certificate") if certificate is None else ("tls_certificate", "tls_key")
-        return [config.fault_at("http", there, reason=f"wants http.{lacking} beside it: the path of its other half")]
+        return [config.fault_at("http", there, reason=f"needs http.{lacking} as well: the path of its other half")]
     try:
         server_context(certificate, key)
     except CertificateError as error:
@@ -80,7 +80,7 @@ def _faults_of_tokens(config: Config) -> list[Fault]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address to listen on is reached from this machine only."""
+    """Whether only this machine can reach an address to listen on."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -23,7 +23,7 @@ _SECRETS: Final = "/run/secrets"
 _HEAD: Final = """\
 #:schema ./tidewaiter.schema.json
 
-# Tidewaiter's configuration. `tidewaiter check-config` prints what is wrong with it, `tidewaiter config show` prints the
+# Tidewaiter's configuration. `tidewaiter check-config` prints what is wrong with it, `tidewaiter config show` the
 # values in use, and `tidewaiter config schema > tidewaiter.schema.json` makes a schema for editors.
 #
 # A line such as "#key = value" shows a default, or an example if there is none: remove the # to change it.

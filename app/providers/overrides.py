@@ -11,7 +11,7 @@ from app.toml_file import Count, FromOne, FromZero, Positive, TomlTable
 
 
 class LimitsOverride(TomlTable):
-    """``[accounts.NAME.limits]``: replaces limits of the provider's spec; a key that is left out keeps the spec's value."""
+    """``[accounts.NAME.limits]``: replaces limits of the provider's spec; other keys keep the spec's value."""
 
     requests: Count | None = Field(default=None, description="most requests …", examples=[30])
     period_s: Positive | None = Field(default=None, description="… in any period of this many seconds", examples=[60.0])
@@ -23,7 +23,7 @@ class LimitsOverride(TomlTable):
 
 
 class ScheduleOverride(TomlTable):
-    """``[accounts.NAME.schedule]``: replaces polling times of the provider's spec; a key that is left out keeps the spec's value."""
+    """``[accounts.NAME.schedule]``: replaces times of the provider's spec; other keys keep the spec's value."""
 
     first_delay_s: FromZero | None = Field(
         default=None, description="seconds from the provider's acceptance to the first poll", examples=[30.0]

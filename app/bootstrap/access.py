@@ -1,4 +1,4 @@
-"""Who may use the HTTP listener, out of the configuration."""
+"""Who may use the HTTP listener, and its certificate, from the configuration."""
 
 import ssl
 from ipaddress import ip_network
@@ -21,7 +21,7 @@ _ROLES = {"read": Role.READ, "submit": Role.SUBMIT, "admin": Role.ADMIN}
 
 
 def bind_access(config: Config, clock: Clock, log: EventLog, database: Database) -> Access:
-    """The rule of access; the configuration was looked over by :func:`faults_of_access`."""
+    """The access rules; :func:`faults_of_access` has found nothing wrong with the configuration."""
     return Access(
         access_settings(config),
         open_paths=_OPEN_PATHS,
@@ -32,7 +32,7 @@ def bind_access(config: Config, clock: Clock, log: EventLog, database: Database)
 
 
 def access_settings(config: Config) -> AccessSettings:
-    """Who may use the listener, by a configuration that :func:`faults_of_access` found nothing wrong with."""
+    """Tokens, names and proxies of a configuration that :func:`faults_of_access` found nothing wrong with."""
     return AccessSettings(
         _tokens(config), _own_names(config), tuple(ip_network(one) for one in config.http.trusted_proxies)
     )
@@ -65,7 +65,7 @@ def certificate_settings(config: Config) -> ssl.SSLContext | None:
 
 
 def is_secure(config: Config) -> bool:
-    """Whether browsers come by https."""
+    """Whether browsers use https."""
     return config.http.tls_certificate is not None or (config.http.public_url or "").startswith("https:")
 
 

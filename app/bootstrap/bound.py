@@ -25,9 +25,9 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A configuration, its accounts bound to their providers, and every provider that there is.
+    """A configuration, its accounts bound to their providers, and every known provider.
 
-    ``certificate`` changes with what is in the files of the listener's certificate and key.
+    ``certificate`` is a hash of the files of the listener's certificate and key.
     """
 
     config: Config
@@ -41,14 +41,14 @@ class Bound:
         return {name: account.operations.keys() for name, account in self.accounts.items()}
 
     def differs_for(self, other: "Bound") -> frozenset[str]:
-        """The accounts whose lanes would be built otherwise, those that only one of the two has included."""
+        """The accounts whose lanes have to be built anew, including those that only one of the two has."""
         every = {*self.accounts, *other.accounts}
         if _of_every_lane(self.config) != _of_every_lane(other.config):
             return frozenset(every)
         return frozenset(name for name in every if self._of_lane(name) != other._of_lane(name))
 
     def respecified_in(self, other: "Bound") -> tuple[str, ...]:
-        """The providers whose spec is another one there, as far as accounts of both use them."""
+        """The providers with another spec there, as far as accounts of both configurations use them."""
         both = [name for name in self.accounts if name in other.accounts]
         pairs = [(self.accounts[name], other.accounts[name]) for name in both]
         return tuple(
@@ -62,11 +62,10 @@ class Bound:
 
 
 def bind(config: Config) -> Bound:
-    """A configuration with its accounts bound, once it is known that a daemon can work with all of it.
+    """A configuration with its accounts bound, after a check that a daemon can use all of it.
 
     Raises:
-        ConfigError: what is wrong with accounts, their specs, the schedules, the listeners, the tokens and the
-            notifications, all at once.
+        ConfigError: every fault of accounts, specs, schedules, listeners, tokens and notifications.
     """
     faults = (*faults_of_access(config), *faults_of_notifications(config))
     try:

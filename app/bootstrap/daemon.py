@@ -1,4 +1,4 @@
-"""A daemon put together: the one place that names every concrete class of it."""
+"""Builds a daemon: the only place that names every concrete class of it."""
 
 import os
 import platform
@@ -81,7 +81,7 @@ def calendar_settings(bound: Bound, seams: Seams, log: EventLog) -> CalendarSett
 
 
 def notifier_settings(bound: Bound) -> NotifierSettings:
-    """The endpoints of a configuration, and how often it is looked for what is due to them."""
+    """The endpoints of a configuration, and how often due notifications are looked for."""
     return NotifierSettings(endpoints_of(bound.config), bound.config.worker.lookout_s)
 
 
@@ -97,12 +97,12 @@ async def build_daemon(
     log: EventLog,
     listening: socket.socket | None = None,
 ) -> Daemon:
-    """Put a daemon together that is never given another configuration; see :func:`assemble`."""
+    """Build a daemon whose configuration is never reloaded; see :func:`assemble`."""
     return (await assemble(Bound(config, accounts), seams, log, listening)).daemon
 
 
 async def assemble(bound: Bound, seams: Seams, log: EventLog, listening: socket.socket | None = None) -> Assembled:
-    """Put a daemon together; the lanes of every account exist afterwards. Callbacks come in on ``listening``."""
+    """Build a daemon; the lanes of every account exist afterwards. Callbacks come in on ``listening``."""
     config, clock, database, metrics = bound.config, seams.clock, seams.database, seams.metrics
     jobs, lanes = jobs_of(config, database), LaneStore(database)
     await lanes.ensure(shards_of(bound))

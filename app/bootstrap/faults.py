@@ -1,4 +1,4 @@
-"""Everything that is wrong with a configuration beyond its own tables: what a daemon would refuse to start with."""
+"""Faults of a configuration that its tables cannot see: why a daemon would refuse to start."""
 
 import ipaddress
 
@@ -9,7 +9,7 @@ from app.web.tls import CertificateError, server_context
 
 
 def faults_of(config: Config) -> tuple[Fault, ...]:
-    """What is wrong with accounts, specs, schedules, listeners and notifications; empty when a daemon could start."""
+    """The faults of accounts, specs, schedules, listeners and notifications; empty when a daemon could start."""
     return (*_faults_of_accounts(config), *faults_of_access(config), *faults_of_notifications(config))
 
 
@@ -24,7 +24,7 @@ def _faults_of_accounts(config: Config) -> tuple[Fault, ...]:
 
 
 def faults_of_access(config: Config) -> tuple[Fault, ...]:
-    """What is wrong with the listener's address and its tokens."""
+    """The faults of the listener's address, its certificate and its tokens."""
     return (*_faults_of_address(config), *_faults_of_certificate(config), *_faults_of_tokens(config))
 
 
@@ -88,11 +88,11 @@ def is_loopback(host: str) -> bool:
 
 
 def faults_of_notifications(config: Config) -> tuple[Fault, ...]:
-    """Where an endpoint names an account that there is not."""
+    """Endpoints that name an unknown account."""
     known = ", ".join(sorted(config.accounts)) or "none"
     return tuple(
         config.fault_at(
-            "notifications", name, "accounts", reason=f"{account!r} is no configured account (there are: {known})"
+            "notifications", name, "accounts", reason=f"{account!r} is no configured account (configured: {known})"
         )
         for name, one in config.notifications.items()
         for account in one.accounts or ()

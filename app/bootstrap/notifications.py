@@ -1,4 +1,4 @@
-"""Notifications as the configuration has them, made real: who wants what, where it goes, and one sent for a test."""
+"""Webhook endpoints of the configuration, which jobs they are notified about, and one webhook sent as a test."""
 
 from random import SystemRandom
 from typing import Final
@@ -16,7 +16,7 @@ TEST_TYPE: Final = "tidewaiter.test"
 
 
 def subscriptions_of(config: Config) -> list[Subscription]:
-    """What every configured endpoint wants to hear."""
+    """Which jobs and states every configured endpoint is notified about."""
     return [
         Subscription(
             name,
@@ -28,18 +28,18 @@ def subscriptions_of(config: Config) -> list[Subscription]:
 
 
 def endpoints_of(config: Config) -> dict[str, Endpoint]:
-    """Where notifications go, by the name of the endpoint."""
+    """The endpoints that notifications are sent to, by name."""
     return {
         name: Endpoint(name, one.url, keys_of(one.secret), one.private_ok) for name, one in config.notifications.items()
     }
 
 
 async def send_test(config: Config, endpoint: str) -> Answer:
-    """Send one notification of the type ``tidewaiter.test`` now, once, past the database.
+    """Send one notification of the type ``tidewaiter.test`` now, once, without the database.
 
     Raises:
         KeyError: there is no endpoint of that name.
-        TransportError: nothing was answered.
+        TransportError: there was no reply.
     """
     clock = SystemClock()
     where = endpoints_of(config)[endpoint]

@@ -27,7 +27,7 @@ _STORE_RETRY_S = 1.0
 
 
 class HalfSwappedError(Exception):
-    """Neither the new configuration nor the old one could be put in force: the daemon must end, to be restarted."""
+    """Neither the new configuration nor the old one could be applied: the daemon must end, to be restarted."""
 
 
 class Reloading:

@@ -1,4 +1,4 @@
-"""The HTTP listener beside the daemon: up before it, in standby too, and down after it."""
+"""The HTTP listener beside the daemon: it starts before the daemon, also in standby, and ends after it."""
 
 import asyncio
 import socket
@@ -48,17 +48,17 @@ async def website(
     """Serve HTTP while the block runs, where an address is configured. A listener that dies sets ``stop``.
 
     Args:
-        running: the configuration; what replaces it is served from then on.
-        health: answers for the health of the process.
+        running: the configuration; a new one is used as soon as it replaces it.
+        health: the routes about the health of the process.
         vitals: what the process does.
         seams: time, chance, database and storage.
-        log: told of who does what.
-        news: what changes of jobs, in this process.
-        listening: the socket; ``None`` where none is wanted.
+        log: takes requests that change something, and refused ones.
+        news: changes of jobs in this process.
+        listening: the socket; ``None`` if none is configured.
         stop: asks the process to end.
 
     Yields:
-        The task that serves: it tells in the end whether it died.
+        The task that serves; in the end its result says whether it died.
     """
     if listening is None:
         yield None

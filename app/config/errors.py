@@ -21,10 +21,10 @@ class ConfigError(Exception):
 
     @classmethod
     def of(cls, faults: Iterable[Fault]) -> Self:
-        """The error for faults that another floor found in this configuration, such as a provider in its settings."""
+        """The error for faults that were found outside ``load``, such as a provider's in its settings."""
         return cls(faults)
 
     def joined_by(self, others: Iterable[Fault]) -> Self:
-        """The error with the faults that another floor found in the rest; of one key only the first fault counts."""
+        """The error with more faults that were found in ``rest``; for each key only the first fault counts."""
         known = {fault.key.removesuffix("_file") for fault in self.faults}
         return type(self)([*self.faults, *(fault for fault in others if fault.key not in known)])

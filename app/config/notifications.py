@@ -22,7 +22,7 @@ _STATES: Final = ", ".join(state.value for state in State if state in NOTIFIABLE
 
 
 def _split_names(value: object) -> object:
-    """Names out of an array; one text, as a variable of the environment is, may name several."""
+    """Names in an array; one text, as in an environment variable, may name several."""
     if isinstance(value, str):
         return [name for name in _SEPARATORS.split(value) if name]
     if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
@@ -117,7 +117,7 @@ class NotificationTable(TomlTable):
 
     @property
     def secrets(self) -> Iterator[str]:
-        """What must never be shown: each secret, with its prefix and without."""
+        """Values that must never be shown: each secret, with its prefix and without."""
         for secret in self.secret.split():
             yield secret
             yield secret.removeprefix(PREFIX)

@@ -120,7 +120,7 @@ def _properties(path: tuple[str, ...], schema: dict[str, Any]) -> dict[str, Any]
 
 
 def _held(node: dict[str, Any]) -> str:
-    """What a key may hold, in a few words."""
+    """The type of a key's value, in a few words."""
     if "enum" in node:
         return ", ".join(f"`{toml_value(one)}`" for one in node["enum"])
     match node.get("type"):

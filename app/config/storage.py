@@ -164,7 +164,7 @@ class StorageTable(TomlTable):
     def _root_or_url(cls, root: Path | None, info: ValidationInfo) -> Path | None:
         in_a_bucket = info.data.get("url", "faulty") is not None
         if root is not None and in_a_bucket:
-            raise ValueError("is given beside url; give one of them")
+            raise ValueError("is given together with url; give one of them")
         return None if in_a_bucket else from_folder(root or Path("exports"), info)
 
     @property

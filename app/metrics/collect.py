@@ -1,4 +1,4 @@
-"""From readings to samples: the families that are made anew for each scrape."""
+"""Metric families made from readings, for each scrape."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +12,7 @@ from app.metrics.tallies import RequestTally
 
 
 def of_process(now: ProcessNow) -> Iterator[Family]:
-    """How the process and its database stand."""
+    """The state of the process and its database."""
     yield gauge_family("tidewaiter_phase", {(phase,): phase == now.phase for phase in now.phases})
     yield gauge_family("tidewaiter_ready", {(): now.ready})
     yield gauge_family("tidewaiter_clock_skew_seconds", {(): now.clock_skew_s})
@@ -30,7 +30,7 @@ def of_process(now: ProcessNow) -> Iterator[Family]:
 
 
 def of_daemon(now: DaemonNow) -> Iterator[Family]:
-    """How the daemon's parts stand."""
+    """The state of the daemon's parts."""
     yield gauge_family("tidewaiter_account_paused", dict.fromkeys(now.paused.items(), 1))
     owned = Counter(lane.account for lane in now.lanes)
     yield gauge_family("tidewaiter_lanes_owned", {(account,): lanes for account, lanes in owned.items()})
@@ -44,7 +44,7 @@ def of_daemon(now: DaemonNow) -> Iterator[Family]:
 
 
 def of_requests(tallies: Mapping[tuple[str, str], RequestTally]) -> Iterator[Family]:
-    """What was counted of requests, by account and by where they went."""
+    """Counted requests, by account and destination."""
     yield counter_family(
         "tidewaiter_requests_total",
         {(*whose, status): count for whose, one in tallies.items() for status, count in one.statuses.items()},

@@ -40,14 +40,14 @@ class Bound:
         """The operations of each account."""
         return {name: account.operations.keys() for name, account in self.accounts.items()}
 
-    def differs_for(self, other: "Bound") -> frozenset[str]:
+    def accounts_with_changed_lanes(self, other: "Bound") -> frozenset[str]:
         """The accounts whose lanes have to be built anew, including those that only one of the two has."""
         every = {*self.accounts, *other.accounts}
-        if _of_every_lane(self.config) != _of_every_lane(other.config):
+        if _settings_of_every_lane(self.config) != _settings_of_every_lane(other.config):
             return frozenset(every)
-        return frozenset(name for name in every if self._of_lane(name) != other._of_lane(name))
+        return frozenset(name for name in every if self._settings_of_lane(name) != other._settings_of_lane(name))
 
-    def respecified_in(self, other: "Bound") -> tuple[str, ...]:
+    def providers_with_changed_specs(self, other: "Bound") -> tuple[str, ...]:
         """The providers with another spec there, as far as accounts of both configurations use them."""
         both = [name for name in self.accounts if name in other.accounts]
         pairs = [(self.accounts[name], other.accounts[name]) for name in both]
@@ -55,7 +55,7 @@ class Bound:
             sorted({new.provider for old, new in pairs if old.provider == new.provider and old.source != new.source})
         )
 
-    def _of_lane(self, name: str) -> tuple[object, ...] | None:
+    def _settings_of_lane(self, name: str) -> tuple[object, ...] | None:
         if name not in self.accounts:
             return None
         return self.config.accounts[name], self.accounts[name].source
@@ -84,7 +84,7 @@ def _certificate_in(config: Config) -> bytes:
     return b"" if certificate is None or key is None else hashlib.sha256(identity_of(certificate, key)).digest()
 
 
-def _of_every_lane(config: Config) -> tuple[object, ...]:
+def _settings_of_every_lane(config: Config) -> tuple[object, ...]:
     return config.worker.polls, config.worker.downloads, config.callbacks.public_url
 
 

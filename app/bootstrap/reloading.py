@@ -121,7 +121,7 @@ class Reloading:
         self._log.add_secrets(secrets_of(new.accounts))
         if changes.kept:
             self._log.emit("config.kept", keys=list(changes.kept))
-        specs = old.respecified_in(new)
+        specs = old.providers_with_changed_specs(new)
         changed = list(changes.changed)
         if new.certificate != old.certificate and "http.tls_certificate" not in changed:
             changed.append("http.tls_certificate")  # another one in the same file
@@ -141,7 +141,7 @@ class Reloading:
         if self._assembled is None:
             self._running.replace(new)
             return 0
-        concerned = old.differs_for(new)
+        concerned = old.accounts_with_changed_lanes(new)
         before = await self._prepared(self._assembled, old, ())
         plan = await self._prepared(self._assembled, new, concerned)
         try:

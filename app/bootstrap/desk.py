@@ -50,7 +50,7 @@ async def open_desk(config: Config, log: EventLog, clock: Clock | None = None) -
 async def open_schedules(
     config: Config, log: EventLog
 ) -> AsyncIterator[tuple[dict[str, Schedule], ScheduleStore, Desk]]:
-    """The schedules, their last ticks, and the desk that takes their jobs; raises as :func:`open_desk` does."""
+    """The schedules, how far they are, and the desk that takes their jobs; raises as :func:`open_desk` does."""
     async with open_desk(config, log) as desk:
         yield read_schedules(config, desk.accounts), ScheduleStore(desk.jobs.database), desk
 

@@ -1,4 +1,4 @@
-"""Time as a seam: the only module that reads a clock or sleeps, so that a simulation can drive both."""
+"""Time: the only module that reads a clock or sleeps, so that a simulation can replace both."""
 
 import asyncio
 import time
@@ -22,11 +22,11 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock, steadied.
+    """The machine's clock, made steady.
 
     ``now()`` is the wall clock as it stood when the process started plus the monotonic time since. A wall clock that
-    is set a day forward or back therefore neither expires every job at once nor stops the daemon; ``skew()`` tells how
-    far the two have drifted apart, and the heartbeat reports it.
+    is set a day forward or back therefore neither expires every job at once nor stops the daemon; ``skew()`` is the
+    difference of the two, and the heartbeat logs it.
     """
 
     def __init__(self) -> None:

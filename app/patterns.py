@@ -1,13 +1,13 @@
-r"""Regular expressions on text from outside: every one is run by RE2, in time linear in the text.
+r"""Regular expressions on text from outside: RE2 runs each of them, in time linear in the text.
 
-Python's own engine tries alternatives one after the other. On a text that was made for it, or that is merely long, a
-harmless expression can take minutes. RE2 (https://github.com/google/re2) runs an automaton instead, so it has no
-look-around and no backreferences. Its syntax is Python's else, with these differences:
+Python's own engine tries alternatives one after the other. On a hostile text, or on a long one, a harmless expression
+can take minutes. RE2 (https://github.com/google/re2) runs an automaton instead, so it has no look-around and no
+backreferences. Otherwise its syntax is Python's, with these differences:
 
 * ``\d``, ``\w``, ``\s`` and ``\b`` know ASCII only; ``\p{L}`` is a letter of any script, ``\p{N}`` a number;
 * ``$`` is the end of the text, and never the place before a last line feed.
 
-What Python writes otherwise (``\Z``, ``\u00e9``, ``{,3}``) is rewritten here.
+Syntax that only Python has (``\Z``, ``\u00e9``, ``{,3}``) is rewritten here.
 """
 
 import re
@@ -98,7 +98,7 @@ class BytesPattern:
         return self._compiled.search(data) is not None
 
     def replaced(self, data: bytes, replacement: Callable[[Sequence[bytes]], bytes]) -> bytes:
-        """The data with every match replaced by what is made of the whole match and its groups, in this order."""
+        """The data with every match replaced; ``replacement`` gets the whole match and its groups, in this order."""
         pieces: list[bytes] = []
         end = 0
         for found in self._compiled.finditer(data):
@@ -113,13 +113,13 @@ def compile_pattern(source: str) -> Pattern:
     """The compiled form of an expression that a person wrote.
 
     Raises:
-        PatternError: it is none, needs what RE2 does not have, or is too large.
+        PatternError: it is no expression, needs a feature that RE2 does not have, or is too large.
     """
     return Pattern(source, _compiled(source, _rewritten(source), source))
 
 
 def compile_bytes(source: str) -> BytesPattern:
-    """The compiled form of an expression of the program's own, in any case of letters, on UTF-8."""
+    """The compiled form of one of our own expressions, on UTF-8, ignoring case."""
     return BytesPattern(_compiled(source, f"(?i){source}".encode(), ""))
 
 
@@ -156,7 +156,7 @@ def _why(source: str, error: Exception) -> str:
     if hint is not None:
         return f"not a regular expression that can be used: {hint}"
     try:
-        re.compile(source)  # which says at which place
+        re.compile(source)  # its message has the position
     except (re.error, RecursionError, OverflowError) as python:
         told = str(python)
     return f"not a regular expression: {told}"

@@ -1,7 +1,7 @@
-"""Recurring jobs as values: when a schedule ticks, and the parameters of the job that a tick asks for.
+"""Recurring jobs as values: when a schedule ticks, and the parameters of a tick's job.
 
-A cron expression has five fields and means what Debian's cron makes of it, changes of the clock for summer time
-included: a job at a fixed hour that the change skips runs right after it, one in the hour that comes twice runs once.
+A cron expression has five fields and means the same as in Debian's cron, also when the clock changes for summer time: a
+job at an hour that is skipped runs right after it, one in the hour that comes twice runs once.
 """
 
 import re
@@ -17,7 +17,7 @@ from cronsim import CronSim, CronSimError
 from app.domain.jsonvalue import Json
 
 MOST_CAUGHT_UP: Final = 1000
-"""However long the downtime was, no more ticks than this are caught up, the latest of them."""
+"""After a downtime at most this many ticks are caught up: the latest ones."""
 
 _FIELDS: Final = 5
 _TEMPLATE: Final = re.compile(r"\$\{([^{}]*)\}")
@@ -32,7 +32,7 @@ _MONTHS_PER_YEAR: Final = 12
 
 
 class CatchUp(StrEnum):
-    """What becomes of ticks that passed while no daemon ran."""
+    """Which ticks that passed while no daemon ran are served."""
 
     SKIP = "skip"
     LAST = "last"
@@ -45,7 +45,7 @@ class RecurrenceError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A job that is asked for again and again.
+    """A recurring job.
 
     ``params`` may hold date templates, which :meth:`params_at` fills in.
     """
@@ -59,10 +59,10 @@ class Schedule:
     catch_up: CatchUp
 
     def ticks_after(self, at: float) -> Iterator[float]:
-        """The ticks after an epoch second, in order, without end; none where the expression never comes true again."""
+        """The ticks after an epoch second, in order, without end; none if the expression never matches again."""
         for moment in CronSim(self.cron, datetime.fromtimestamp(at, self.zone)):
             tick_at = moment.timestamp()
-            # Where a clock is set back CronSim may give a moment twice.
+            # When the clock is set back, CronSim may return a moment twice.
             if tick_at > at:
                 at = tick_at
                 yield tick_at
@@ -72,7 +72,7 @@ class Schedule:
         return next(self.ticks_after(at), None)
 
     def due(self, since: float, now: float, late_s: float) -> "Due":
-        """The ticks after ``since`` and up to ``now`` that are to be served, by the policy for those that came late.
+        """The ticks after ``since`` and up to ``now`` that are to be served, by the policy for late ones.
 
         Args:
             since: the last tick that was served, or when the schedule was first seen; epoch seconds.
@@ -105,7 +105,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What a schedule has to do: the ticks to serve, how many others are let go, and the last tick that has passed."""
+    """What a schedule has to do: the ticks to serve, how many others are skipped, and the last tick that has passed."""
 
     ticks: tuple[float, ...]
     missed: int
@@ -113,10 +113,10 @@ class Due:
 
 
 def check_cron(expression: str) -> str:
-    """A cron expression that can be used.
+    """The expression, if it is a valid one.
 
     Raises:
-        RecurrenceError: it cannot.
+        RecurrenceError: it is not.
     """
     fields = expression.split()
     if len(fields) != _FIELDS:
@@ -133,10 +133,10 @@ def check_cron(expression: str) -> str:
 
 
 def check_templates(value: Json) -> Json:
-    """A parameter whose templates can be filled in.
+    """The parameter, if its templates can be filled in.
 
     Raises:
-        RecurrenceError: one cannot.
+        RecurrenceError: a template cannot.
     """
     _filled(value, datetime(2026, 1, 31, tzinfo=UTC))
     return value
@@ -172,8 +172,10 @@ def _base(name: str, today: date) -> date:
             return today.replace(day=1)
         case "year":
             return today.replace(month=1, day=1)
-        case _:
+        case "today":
             return today
+        case _:
+            raise ValueError(f"{name!r} is no date")
 
 
 def _moved(day: date, offset: str, inner: str) -> date:

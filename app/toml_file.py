@@ -1,7 +1,9 @@
-"""TOML files that people write: read within bounds, so that a hostile or broken one ends in a sentence at once.
+"""TOML files that people write: read within bounds, so that a hostile or broken file gives an error at once.
+
+Also what the tables of the configuration have in common: :class:`TomlTable`, and the numbers in them.
 
 The parser of the standard library recurses for each nested array or table and takes quadratic time for a long dotted
-key. So the text is looked over first, in linear time, and what no person writes is refused by line.
+key. So the text is scanned first, in linear time, and what no person would write is refused with its line.
 """
 
 import os
@@ -9,7 +11,9 @@ import re
 import stat
 import tomllib
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 LARGEST_FILE: Final = 1_048_576
 """The most bytes of a configuration or a spec."""
@@ -17,8 +21,8 @@ _DEEPEST: Final = 32
 _MOST_PARTS: Final = 32
 _MOST_DIGITS: Final = 400
 _AT_LINE: Final = re.compile(r" \(at (line \d+, column \d+)\)$")
-# What stands between quotes or behind a hash counts for nothing; the rest is what nests, joins and separates. A text
-# that is not closed is a token as well, and nothing is given back (`*+`), so the time is linear.
+# Strings and comments are skipped; the other tokens nest, join or separate. A string that is not closed is a token as
+# well, and nothing backtracks (`*+`), so the time is linear.
 _TOKENS: Final = re.compile(
     r"""
     \"{3} (?: [^"\\] | \\. | "(?!"") )*+ "{0,5}
@@ -33,11 +37,32 @@ _TOKENS: Final = re.compile(
 )
 
 
+class TomlTable(BaseModel):
+    """A table: it has no unknown key, nothing changes later, and no message shows what was written."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True, defer_build=True
+    )
+
+
+def _no_truth_value(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a number")  # noqa: TRY004  # pydantic collects ValueErrors
+    return value
+
+
+Number: TypeAlias = Annotated[float, BeforeValidator(_no_truth_value), Field(allow_inf_nan=False)]
+Positive: TypeAlias = Annotated[Number, Field(gt=0)]
+FromZero: TypeAlias = Annotated[Number, Field(ge=0)]
+FromOne: TypeAlias = Annotated[Number, Field(ge=1)]
+Count: TypeAlias = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1)]
+
+
 class TomlError(ValueError):
-    """A file or a text is no TOML that is read here.
+    """A file or text is no TOML, or is refused.
 
     Args:
-        reason: what is wrong, to be read behind the file's name.
+        reason: what is wrong, to be printed after the file's name.
         place: the line, and the column where it is known; may be empty.
     """
 
@@ -56,10 +81,10 @@ def read_regular(path: Path, largest: int) -> bytes:
 
     Raises:
         ValueError: it cannot be read, is larger, or is a device, a pipe or a socket, which might never end. The message
-            is to be read behind the file's name, and says nothing of what is in it.
+            is to be printed after the file's name, and does not quote the content.
     """
     try:
-        # A pipe that nobody writes to would hold up whoever opens it.
+        # Without O_NONBLOCK, opening a pipe without a writer would wait for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             kind = os.fstat(descriptor).st_mode
@@ -93,7 +118,7 @@ def parse(text: str) -> dict[str, Any]:
     """The document of a TOML text (https://toml.io/en/v1.0.0).
 
     Raises:
-        TomlError: it is not TOML, or it is nested deeper, or has longer keys or numbers, than anybody writes.
+        TomlError: it is not TOML, is nested too deep, or has keys or numbers that are too long.
     """
     if len(text) > LARGEST_FILE:
         raise TomlError(f"is larger than {LARGEST_FILE // 1024} KiB")
@@ -108,7 +133,7 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def _look_over(text: str) -> None:
-    """Refuse what the parser would take too long over, or break on."""
+    """Refuse text that the parser would take too long for, or fail on."""
     depth = parts = 0
     for token in _TOKENS.finditer(text):
         sign = token["sign"]

@@ -194,7 +194,7 @@ def test_faults_of_secret_files(tmp_path: Path) -> None:
         "b_file": f"{tmp_path}/empty is empty",
         "c_file": f"{tmp_path}/large is larger than 64 KiB",
         "d_file": f"{tmp_path}/binary is not UTF-8 text",
-        "e_file": "is given beside e; give one of them",
+        "e_file": "is given together with e; give one of them",
         "f_file": "must be the path of a file",
     }
 
@@ -311,15 +311,15 @@ def test_addresses_that_cannot_be_called(tmp_path: Path, url: str) -> None:
 def test_half_of_the_callbacks(tmp_path: Path) -> None:
     """One key without the other is a fault that names the one that is missing."""
     fault = faults_of(write(tmp_path, '[callbacks]\nlisten = "127.0.0.1:8091"'))["callbacks.public_url"]
-    assert fault.reason == "is required where listen is given: providers are told this address"
+    assert fault.reason == "is required where listen is given: it is the address that providers call"
     fault = faults_of(write(tmp_path, '[callbacks]\npublic_url = "https://x"'))["callbacks.public_url"]
-    assert fault.reason == "wants callbacks.listen beside it: an address to listen on, such as 127.0.0.1:8091"
+    assert fault.reason == "needs callbacks.listen as well: an address to listen on, such as 127.0.0.1:8091"
 
 
 def test_two_variables_for_one_key(tmp_path: Path) -> None:
     """Variables that differ only in case contradict each other; neither wins silently."""
     faults = faults_of(write(tmp_path, ""), TIDEWAITER__WORKER__POLLS="1", tidewaiter__worker__polls="2")
-    assert faults["worker.polls"].reason == "is given by TIDEWAITER__WORKER__POLLS as well"
+    assert faults["worker.polls"].reason == "is given by TIDEWAITER__WORKER__POLLS, too"
 
 
 @pytest.mark.parametrize(
@@ -413,7 +413,7 @@ def test_a_folder_is_the_place(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "key", "reason"),
     [
-        ('url = "s3://a-b"\nroot = "here"', "storage.root", "is given beside url; give one of them"),
+        ('url = "s3://a-b"\nroot = "here"', "storage.root", "is given together with url; give one of them"),
         ('url = "ftp://canary"', "storage.url", "must begin with s3://, gs:// or az://"),
         ('url = "canary"', "storage.url", "must begin with s3://, gs:// or az://"),
         ('url = "s3://"', "storage.url", "must name a bucket, such as s3://bucket or s3://bucket/prefix"),

@@ -1,4 +1,4 @@
-"""What the configuration names, made real: accounts bound to their providers, and schedules."""
+"""Accounts of the configuration bound to their providers, and its recurring schedules."""
 
 from collections.abc import Iterator, Mapping
 from zoneinfo import ZoneInfo
@@ -7,7 +7,6 @@ from app.config import Config, ConfigError
 from app.config.faults import Fault
 from app.domain.bounds import Bounds
 from app.providers.faults import ParameterError, SettingsError, SpecError, UnknownProviderError
-from app.providers.overrides import LimitsOverride, ScheduleOverride
 from app.providers.provider import BoundAccount
 from app.providers.registry import Registry
 from app.providers.spec.values import Setting
@@ -15,7 +14,7 @@ from app.recurrence import CatchUp, Schedule
 
 
 def load_providers(config: Config) -> Registry:
-    """Every provider there is: the built-in ones and those of the configuration's folders.
+    """Every known provider: the built-in ones and those of the configuration's folders.
 
     Raises:
         ConfigError: broken specs, all of them at once.
@@ -27,7 +26,7 @@ def load_providers(config: Config) -> Registry:
 
 
 def bind_accounts(config: Config, registry: Registry | None = None) -> dict[str, BoundAccount]:
-    """Every configured account, bound to its provider's spec; the registry is loaded where there is none yet.
+    """Every configured account, bound to its provider's spec; the registry is loaded if none is given.
 
     Raises:
         ConfigError: broken specs, unknown providers, bad settings: all of them at once.
@@ -41,7 +40,7 @@ def bind_accounts(config: Config, registry: Registry | None = None) -> dict[str,
 def bind_sound_accounts(
     config: Config, registry: Registry | None = None
 ) -> tuple[dict[str, BoundAccount], list[Fault]]:
-    """Every account that nothing is wrong with, bound to its provider's spec, and what is wrong with the others.
+    """Every valid account, bound to its provider's spec, and the faults of the others.
 
     Raises:
         ConfigError: broken specs.
@@ -55,8 +54,8 @@ def bind_sound_accounts(
             bound[name] = provider.bind(
                 name,
                 account.settings,
-                limits=LimitsOverride(**account.limits.model_dump()),
-                schedule=ScheduleOverride(**account.schedule.model_dump()),
+                limits=account.limits,
+                schedule=account.schedule,
                 clean=account.clean,
                 bounds=Bounds(**account.bounds.model_dump()),
             )
@@ -71,16 +70,16 @@ def bind_sound_accounts(
 
 
 def read_schedules(config: Config, accounts: Mapping[str, BoundAccount]) -> dict[str, Schedule]:
-    """Every configured schedule, by name, but for those of accounts that are configured and not in ``accounts``.
+    """Every configured schedule, by name, except those of configured accounts that are not in ``accounts``.
 
     Raises:
-        ConfigError: an account or an operation that there is not, or parameters that it refuses; all of them at once.
+        ConfigError: unknown accounts or operations, or bad parameters; all of them at once.
     """
     found: dict[str, Schedule] = {}
     faults: list[Fault] = []
     for name, one in config.schedules.items():
         if one.account in config.accounts and one.account not in accounts:
-            continue  # what can be asked of it is not known until it is sound
+            continue  # its operations are not known until its faults are corrected
         schedule = Schedule(
             name, one.account, one.operation, one.cron, ZoneInfo(one.timezone), one.params, CatchUp(one.catch_up)
         )
@@ -95,13 +94,13 @@ def _faults_of_schedule(config: Config, accounts: Mapping[str, BoundAccount], sc
     account = accounts.get(schedule.account)
     if account is None:
         known = ", ".join(sorted(config.accounts)) or "none"
-        reason = f"{schedule.account!r} is no configured account (there are: {known})"
+        reason = f"{schedule.account!r} is no configured account (configured: {known})"
         yield config.fault_at("schedules", schedule.name, "account", reason=reason)
         return
     operation = account.operations.get(schedule.operation)
     if operation is None:
         known = ", ".join(sorted(account.operations))
-        reason = f"{schedule.operation!r} is no operation of account {schedule.account} (there are: {known})"
+        reason = f"{schedule.operation!r} is no operation of account {schedule.account} (known: {known})"
         yield config.fault_at("schedules", schedule.name, "operation", reason=reason)
         return
     try:
@@ -113,7 +112,7 @@ def _faults_of_schedule(config: Config, accounts: Mapping[str, BoundAccount], sc
 
 
 def known_settings(config: Config) -> dict[str, Mapping[str, Setting]]:
-    """The settings that each provider knows, by its name; built-in ones alone where the operator's are broken."""
+    """The settings that each provider knows, by its name; only built-in providers if a custom spec is broken."""
     try:
         registry = Registry.load(config.providers.folders)
     except SpecError:

@@ -72,7 +72,7 @@ def desk_of(
     rand: Random | None = None,
     tell: Tell = tell_nobody,
 ) -> Desk:
-    """The desk on an open database; ``rand`` spreads jobs over an account's lanes, ``tell`` is told of new jobs."""
+    """The desk on an open database; ``rand`` spreads jobs over an account's lanes, ``tell`` is called with new jobs."""
     return Desk(
         accounts,
         jobs_of(config, database),
@@ -87,7 +87,7 @@ def desk_of(
 
 
 def jobs_of(config: Config, database: Database) -> JobStore:
-    """The jobs of an open database, with who is to be notified and the keys that encrypt."""
+    """The jobs of an open database, with the endpoints to notify and the encryption keys."""
     return JobStore(database, subscriptions_of(config), Seal(config.database.keys))
 
 

@@ -1,4 +1,4 @@
-"""The doctor put together: from a configuration to the checks of everything that it names."""
+"""Builds and runs the checks of everything that a configuration names, for ``tidewaiter doctor``."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
@@ -46,7 +46,7 @@ _TIMEOUTS = Timeouts(connect_s=10.0, overall_s=25.0)
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the database says of an account."""
+    """What the database knows about an account."""
 
     pause: Pause | None
     closed: str | None
@@ -55,7 +55,7 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class _Tools:
-    """What every check over the network is made with; only ``own`` reaches the daemon's own listeners."""
+    """What every check over the network uses; only ``own`` may reach the daemon's own listeners."""
 
     wire: Wire
     own: Wire
@@ -66,14 +66,14 @@ class _Tools:
 async def consult(
     config: Config, log: EventLog, tell: Tell, *, accounts: Collection[str] = (), offline: bool = False
 ) -> None:
-    """Try what the configuration names, check by check.
+    """Check what the configuration names.
 
     Args:
-        config: a configuration that has no faults.
-        log: told of logins; it learns their tokens, to keep them out of what is said.
-        tell: hears what is found, check by check.
-        accounts: only these, where there are any; others are not looked at.
-        offline: nothing is asked over the network.
+        config: a configuration without faults.
+        log: takes lines about logins; it learns their tokens, to redact them.
+        tell: gets the findings, check by check.
+        accounts: check only these; if empty, all of them.
+        offline: use no network.
     """
     clock = SystemClock()
     address = Address.parse(config.database.url)
@@ -81,7 +81,7 @@ async def consult(
         database = await _opened(config, address, clock)
         if database is not None:
             stack.push_async_callback(database.close)
-        # What follows asks the database about the accounts, so it comes first and by itself.
+        # The other checks read accounts from the database, so it is checked first and alone.
         await examine(_of_this_machine(config, address, database, clock, offline=offline), clock, tell)
         if offline:
             return
@@ -97,7 +97,7 @@ async def consult(
 
 
 async def _opened(config: Config, address: Address, clock: Clock) -> Database | None:
-    """The database; ``None`` where it is a file that is not there yet, for opening would make it."""
+    """The database; ``None`` for a file that does not exist yet, because opening would create it."""
     if address.file is not None and not await asyncio.to_thread(address.file.exists):
         return None
     return Database.open(config.database.url, clock)
@@ -139,11 +139,11 @@ async def _look_at_storage(notes: Notes, config: Config) -> None:
                 )
                 await look_at_storage(notes, storage, config.storage.place, mend)
     except StorageSetupError as error:
-        notes.add("storage", failure(str(error), "mend what it names in [storage]"))
+        notes.add("storage", failure(str(error), "correct what it names in [storage]"))
 
 
 async def _known(database: Database, accounts: Collection[str]) -> Mapping[str, _Known]:
-    """What is known of each account; nothing where the database cannot tell, which was said already."""
+    """What is known about each account; nothing if the database cannot be used, which was reported already."""
     try:
         await database.check_schema()
         paused = await AccountStore(database).paused()
@@ -181,7 +181,7 @@ def _of_account(config: Config, account: BoundAccount, known: _Known | None, too
 
 
 def _asker(account: BoundAccount, requests: Sequence[float], tools: _Tools, *, private_ok: Private) -> Ask:
-    """A way to ask as the account's daemon would: signed in, and within the limits that it keeps."""
+    """Sends requests as the account's daemon would: authenticated, and within its limits."""
     clock, rand = tools.clock, SystemRandom()
     budget = Budget(clock, rand, account.limits, requests)
     client = AccountClient(
@@ -213,7 +213,7 @@ def _asker(account: BoundAccount, requests: Sequence[float], tools: _Tools, *, p
 
 
 def _of_addresses(config: Config, tools: _Tools) -> list[Check]:
-    """The addresses by which others come, and those that are told how jobs ended."""
+    """The daemon's own addresses, and the endpoints of notifications."""
     wire, clock = tools.own, tools.clock
     checks: list[Check] = []
     callbacks, http = config.callbacks, config.http
@@ -228,7 +228,7 @@ def _of_addresses(config: Config, tools: _Tools) -> list[Check]:
 
 
 async def _of_receiver(name: str, receiver: NotificationTable, clock: Clock, notes: Notes) -> None:
-    """Nothing is sent: a receiver would take it for news."""
+    """Nothing is sent: the endpoint would take it for a notification."""
     key, permit = f"notifications.{name}.url", f"set notifications.{name}.allow_private = true"
     endpoint, private_ok = Endpoint.of(receiver.url), receiver.private_ok
     await look_at_endpoint(notes, endpoint, clock, private_ok=private_ok, key=key, permit=permit)

@@ -26,7 +26,7 @@ def metrics_of_process(clock: Clock, log: EventLog) -> Metrics:
 def health_of(
     config: Config, vitals: Vitals, metrics: Metrics, database: Database, *, clock: Clock, log: EventLog
 ) -> Health:
-    """What answers at ``/healthz``, ``/readyz`` and ``/metrics``."""
+    """The routes ``/healthz``, ``/readyz`` and ``/metrics``."""
     lent = database.for_lookers
     jobs = JobStore(lent)
     soundings = Soundings(

@@ -1,4 +1,4 @@
-"""Where a daemon of a configuration listens, for other processes that reach only what the daemon reaches."""
+"""The addresses on which a daemon of a configuration listens, so that other processes refuse them as it does."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager

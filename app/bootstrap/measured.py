@@ -1,4 +1,4 @@
-"""What there is to measure of a daemon that has been put together."""
+"""Reads the state of a daemon's parts for the metrics."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from app.worker.storage_gate import StorageGate
 def measured(
     leases: Leases, pauses: Pauses, recorder: Recorder, gate: StorageGate, clock: Clock
 ) -> Callable[[], DaemonNow]:
-    """Tells how these parts stand, each time that it is called."""
+    """Returns what reads the state of these parts, each time that it is called."""
 
     def now() -> DaemonNow:
         return DaemonNow(

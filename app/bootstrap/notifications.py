@@ -1,4 +1,4 @@
-"""Notifications as the configuration has them, made real: who wants what, where it goes, and one sent for a test."""
+"""Webhook endpoints of the configuration, which jobs they are notified about, and one webhook sent as a test."""
 
 from random import SystemRandom
 from typing import Final
@@ -6,7 +6,6 @@ from typing import Final
 from app.bootstrap.listeners import configured_listeners
 from app.clock import SystemClock
 from app.config import Config
-from app.config.faults import Fault
 from app.domain.job import State
 from app.domain.notification import Subscription, render
 from app.domain.signing import keys_of
@@ -16,21 +15,8 @@ from app.transport.webhook import Answer, Endpoint, WebhookSender
 TEST_TYPE: Final = "tidewaiter.test"
 
 
-def faults_of_notifications(config: Config) -> tuple[Fault, ...]:
-    """Where an endpoint names an account that there is not."""
-    known = ", ".join(sorted(config.accounts)) or "none"
-    return tuple(
-        config.fault_at(
-            "notifications", name, "accounts", reason=f"{account!r} is no configured account (there are: {known})"
-        )
-        for name, one in config.notifications.items()
-        for account in one.accounts or ()
-        if account not in config.accounts
-    )
-
-
 def subscriptions_of(config: Config) -> list[Subscription]:
-    """What every configured endpoint wants to hear."""
+    """Which jobs and states every configured endpoint is notified about."""
     return [
         Subscription(
             name,
@@ -42,18 +28,18 @@ def subscriptions_of(config: Config) -> list[Subscription]:
 
 
 def endpoints_of(config: Config) -> dict[str, Endpoint]:
-    """Where notifications go, by the name of the endpoint."""
+    """The endpoints that notifications are sent to, by name."""
     return {
         name: Endpoint(name, one.url, keys_of(one.secret), one.private_ok) for name, one in config.notifications.items()
     }
 
 
 async def send_test(config: Config, endpoint: str) -> Answer:
-    """Send one notification of the type ``tidewaiter.test`` now, once, past the database.
+    """Send one notification of the type ``tidewaiter.test`` now, once, without the database.
 
     Raises:
         KeyError: there is no endpoint of that name.
-        TransportError: nothing was answered.
+        TransportError: there was no reply.
     """
     clock = SystemClock()
     where = endpoints_of(config)[endpoint]

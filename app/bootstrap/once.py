@@ -20,7 +20,7 @@ _ENDS = TERMINAL | {State.PARKED}
 
 
 class RunBrokenError(Exception):
-    """A part of the daemon died in the middle of :func:`run_once`, or nobody is there to mend what is wrong."""
+    """A part of the daemon died during :func:`run_once`, or the job would wait for a person who is not there."""
 
 
 async def run_once(
@@ -35,8 +35,8 @@ async def run_once(
 ) -> tuple[Job, list[Artifact]]:
     """One export without a standing daemon: on a scratch database, into ``out``.
 
-    Files land in folders that bear the job's number. It is taken from the clock, so that neither an earlier run nor a
-    daemon has had it: files that lie in ``out`` already stay as they are.
+    Files land in a folder with the job's number. The number is taken from the clock, so no earlier run and no
+    daemon has used it, and files that are in ``out`` already stay as they are.
 
     Args:
         config: where the account is configured.
@@ -44,7 +44,7 @@ async def run_once(
         operation: what to ask for.
         params: the parameters as they were given.
         out: the folder that takes the files.
-        on_change: called whenever the job has changed.
+        on_change: called after each change of the job.
         log: takes the daemon's lines.
 
     Returns:
@@ -60,10 +60,10 @@ async def run_once(
             update={
                 "database": config.database.model_copy(update={"url": f"sqlite:///{scratch}/run.db"}),
                 "storage": config.storage.model_copy(update={"root": out, "url": None}),
-                # A daemon may be listening there already, and one job can well be polled.
+                # A daemon may listen there already, and polling is enough for one job.
                 "callbacks": CallbacksTable(),
                 "http": HttpTable(),
-                # Whoever runs it sees how it ends; nobody would be left to send it again.
+                # The person who runs it sees the result; no process would be left to retry a notification.
                 "notifications": {},
             }
         )

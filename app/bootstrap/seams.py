@@ -1,4 +1,4 @@
-"""The seams of a daemon: what a simulation brings its own of."""
+"""What a daemon gets from outside and a simulation replaces: time, chance, network, database and storage."""
 
 from dataclasses import dataclass, field
 from random import Random
@@ -13,9 +13,9 @@ from app.transport.wire import Wire
 
 @dataclass(frozen=True, slots=True)
 class Seams:
-    """Where time, chance and the outside come in; a simulation brings its own.
+    """Time, chance, network, database and storage of a daemon.
 
-    ``metrics`` outlive the daemon; ``tell`` is told of what has changed of jobs.
+    ``metrics`` outlive the daemon; ``tell`` is called with every change of a job.
     """
 
     clock: Clock

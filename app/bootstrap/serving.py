@@ -1,4 +1,4 @@
-"""Serving: a daemon on the real seams, from its signals to its exit code."""
+"""Runs a daemon with real time, network, database and storage, from its signals to its exit code."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from random import SystemRandom
 from typing import Literal
 
 from app.bootstrap.accounts import secrets_of
-from app.bootstrap.bound import Running, bind
+from app.bootstrap.bound import Reloadable, Running, bind
 from app.bootstrap.daemon import assemble
 from app.bootstrap.desk import prepare
 from app.bootstrap.health import health_of, metrics_of_process
@@ -34,8 +34,8 @@ from app.transport.own import OwnListeners
 from app.web.vitals import Phase, Vitals
 
 _STANDBY_S = 1.0
-# After that a thread of the database gets its turn beside an event loop that is busy with polls. A query takes several
-# turns, and Python's own 5 ms are long for that.
+# After this time a database thread gets its turn beside an event loop that is busy with polls. A query needs several
+# turns, and Python's own 5 ms would be long for that.
 _SWITCH_S = 0.001
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -51,11 +51,11 @@ async def serve(
     """Run the daemon until a signal, or ``stop``, asks it to end.
 
     Args:
-        config: what it begins with.
+        config: the configuration at the start.
         log: takes its lines.
         stop: asks it to end.
-        environ: on SIGHUP the configuration is read anew, from its file and this environment. Without it SIGHUP asks
-            the daemon to end.
+        environ: on SIGHUP the configuration is read again, from its file and this environment. Without it SIGHUP ends
+            the daemon.
 
     Returns:
         The exit code: 0 after a drain, 1 when a part of the daemon died.
@@ -81,15 +81,17 @@ async def serve(
             with listening_socket(config, "http") as web_socket, own.listening(web_socket):
                 vitals = Vitals(stop)
                 metrics = metrics_of_process(clock, log)
-                running.follow(lambda bound: metrics.expect(bound.operations))
+                running.join(
+                    Reloadable(log, lambda bound: bound.config.log), Reloadable(metrics, lambda bound: bound.operations)
+                )
                 health = health_of(config, vitals, metrics, database, clock=clock, log=log)
                 news = News(log.follower_failed)
                 async with AiohttpWire(own) as wire:
                     seams = Seams(clock, SystemRandom(), wire, database, storage, metrics, news.tell)
                     site = website(running, health, vitals, seams, log, news=news, listening=web_socket, stop=stop)
-                    async with site as serving, reloading.heeding(reload, stop) as heeding:
+                    async with site as serving, reloading.on_request(reload, stop) as reloads:
                         code = await _take_over(running, reloading, seams, log, stop=stop, vitals=vitals, own=own)
-                        has_died = [_has_died(task, log) for task in (serving, heeding)]
+                        has_died = [_has_died(task, log) for task in (serving, reloads)]
                         return EXIT_FAILED if any(has_died) else code
         finally:
             await database.close()
@@ -97,11 +99,11 @@ async def serve(
 
 @contextlib.contextmanager
 def listening_socket(config: Config, table: Literal["callbacks", "http"]) -> Iterator[socket.socket | None]:
-    """The socket of a listener, bound before anything is started; ``None`` where none is wanted.
+    """The socket of a listener, bound before anything is started; ``None`` if none is configured.
 
     Raises:
         ConfigError: nothing can listen at the address.
-        OSError: somebody else listens there, who may be gone in a while.
+        OSError: another process listens there, perhaps not for long.
     """
     listen = config.callbacks.listen if table == "callbacks" else config.http.listen
     if listen is None:
@@ -112,7 +114,9 @@ def listening_socket(config: Config, table: Literal["callbacks", "http"]) -> Ite
     try:
         bound = socket.create_server((host, port), family=family)
     except OSError as error:
-        reason = f"cannot be listened on: {error.strerror or error}; name another address, or stop what holds this one"
+        reason = (
+            f"cannot be listened on: {error.strerror or error}; use another address, or stop the program that uses it"
+        )
         if error.errno == errno.EADDRINUSE:
             raise OSError(error.errno, f"{listen} {reason}", f"{table}.listen") from error
         raise ConfigError.of([config.fault_at(table, "listen", reason=reason)]) from error
@@ -130,7 +134,7 @@ async def _take_over(
     vitals: Vitals,
     own: OwnListeners,
 ) -> int:
-    """Serve once no other daemon has the database."""
+    """Serve when no other daemon uses the database."""
     config = running.bound.config
     async with _daemon_lock(config, seams.database, seams.clock, log, stop=stop, vitals=vitals) as locked:
         if not locked:
@@ -140,7 +144,7 @@ async def _take_over(
 
 
 def _has_died(serving: asyncio.Task[None] | None, log: EventLog) -> bool:
-    """Whether what should have gone on ended by itself; said in the log."""
+    """Whether a task that should run on has died; if so, it is logged."""
     if serving is None or not serving.done() or serving.cancelled():
         return False
     error = serving.exception()
@@ -176,9 +180,9 @@ async def _serve(
 
 
 def _spare_the_collector() -> None:
-    """Take what was loaded out of the garbage collector's sight: walking over it costs more than a poll does.
+    """Exclude what is loaded from garbage collection: walking over it costs more than a poll does.
 
-    What a step leaves behind is freed by its reference counts; the collector is for the rare cycle, and may be lazy.
+    Reference counts free what a step leaves behind; the collector is only for rare cycles, and may run seldom.
     """
     gc.collect()
     gc.freeze()
@@ -189,7 +193,7 @@ def _spare_the_collector() -> None:
 async def _daemon_lock(
     config: Config, database: Database, clock: Clock, log: EventLog, *, stop: asyncio.Event, vitals: Vitals
 ) -> AsyncIterator[bool]:
-    """Hold the database's daemon lock, standing by while another daemon has it; ``False`` when asked to stop first."""
+    """Hold the database's daemon lock, waiting while another daemon holds it; ``False`` if asked to stop first."""
     lock = DaemonLock.of(config.database.url)
     if lock is None:
         yield True

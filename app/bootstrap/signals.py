@@ -1,4 +1,4 @@
-"""What signals ask of the process: to end, to end now, to read its configuration anew."""
+"""Signals: they end the process after a drain or at once, or make it read its configuration again."""
 
 import asyncio
 import contextlib
@@ -13,13 +13,13 @@ _STOPPING = (signal.SIGTERM, signal.SIGINT)
 def signals(
     stop: asyncio.Event, reload: asyncio.Event | None, on_stop: Callable[[signal.Signals], None]
 ) -> Iterator[None]:
-    """Heed signals while the block runs.
+    """Handle signals while the block runs.
 
     Args:
-        stop: set by SIGTERM and SIGINT; the second of them ends the process at once. Others may set it,
-            too: they are no first signal.
-        reload: set by SIGHUP, which asks to end like the others where there is none.
-        on_stop: told of the first signal that asks to end.
+        stop: set by SIGTERM and SIGINT; the second of them ends the process at once. If other code sets it, that does
+            not count as a first signal.
+        reload: set by SIGHUP; without it SIGHUP works as SIGTERM does.
+        on_stop: called with the first signal that asks the process to end.
     """
     loop = asyncio.get_running_loop()
     has_asked = False
@@ -29,7 +29,7 @@ def signals(
         if has_asked:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-            # Still here: as the first process of a container, whom the kernel spares the default of any signal.
+            # Still running: the kernel applies no default action to the first process of a container.
             os._exit(128 + number)
         has_asked = True
         on_stop(number)

@@ -1,16 +1,15 @@
-"""The HTTP listener beside the daemon: up before it, in standby too, and down after it."""
+"""The HTTP listener beside the daemon: it starts before the daemon, also in standby, and ends after it."""
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 
 from aiohttp import web
 
-from app.bootstrap.access import bind_access, certificate_of, rebind_access
-from app.bootstrap.bound import Bound, Running
-from app.bootstrap.page import bind_page
+from app.bootstrap.access import access_settings, bind_access, certificate_settings, is_secure
+from app.bootstrap.bound import Reloadable, Running
 from app.bootstrap.present import Present
 from app.bootstrap.seams import Seams
 from app.domain.change import News
@@ -28,6 +27,7 @@ from app.web.api.watch import Watch
 from app.web.callers import scope_of
 from app.web.health import Health
 from app.web.page.frame import Frame
+from app.web.page.site import page_routes
 from app.web.server import HttpServer, make_application
 from app.web.tls import Certificate
 from app.web.vitals import Vitals
@@ -48,35 +48,41 @@ async def website(
     """Serve HTTP while the block runs, where an address is configured. A listener that dies sets ``stop``.
 
     Args:
-        running: the configuration; what replaces it is served from then on.
-        health: answers for the health of the process.
+        running: the configuration; a new one is used as soon as it replaces it.
+        health: the routes about the health of the process.
         vitals: what the process does.
         seams: time, chance, database and storage.
-        log: told of who does what.
-        news: what changes of jobs, in this process.
-        listening: the socket; ``None`` where none is wanted.
+        log: takes requests that change something, and refused ones.
+        news: changes of jobs in this process.
+        listening: the socket; ``None`` if none is configured.
         stop: asks the process to end.
 
     Yields:
-        The task that serves: it tells in the end whether it died.
+        The task that serves; in the end its result says whether it died.
     """
     if listening is None:
         yield None
         return
     access = bind_access(running.bound.config, seams.clock, log, seams.database)
-    running.follow(lambda bound: rebind_access(access, bound.config))
+    running.join(Reloadable(access, lambda bound: access_settings(bound.config)))
     present = Present(running, seams, log)
     office = _office(present, seams, log)
     news.follow(office.watch.heard)
     news.follow(office.feed.take)
     frame = Frame(access, vitals, seams.clock)
-    page = bind_page(running, present, office, frame, storage_trouble=health.storage_trouble)
+    page = page_routes(
+        frame,
+        office.desk,
+        office.schedules,
+        office.lists,
+        office.overview,
+        shards=present.shards,
+        storage_trouble=health.storage_trouble,
+        is_secure=lambda: is_secure(running.bound.config),
+    )
     routes: list[web.AbstractRouteDef] = [*health.routes(), *serve_routes(api_routes(office)), *page]
     application = make_application(routes, access, log, error_page=frame.error_page)
-    certificate = certificate_of(running.bound.config)
-    if certificate is not None:
-        running.follow(partial(_show, certificate))
-    tls = None if certificate is None else certificate.context
+    tls = _tls(running)
     task = asyncio.create_task(HttpServer(listening, application, seams.clock, tls).run())
     task.add_done_callback(lambda _: stop.set())
     try:
@@ -88,11 +94,14 @@ async def website(
         await asyncio.wait([task])
 
 
-def _show(certificate: Certificate, bound: Bound) -> None:
-    """Show the certificate of another configuration."""
-    http = bound.config.http
-    if http.tls_certificate is not None and http.tls_key is not None:
-        certificate.replace(http.tls_certificate, http.tls_key)
+def _tls(running: Running) -> ssl.SSLContext | None:
+    """The TLS context of the listener; a reload may bring another certificate, but neither begins nor ends TLS."""
+    shown = certificate_settings(running.bound.config)
+    if shown is None:
+        return None
+    certificate = Certificate(shown)
+    running.join(Reloadable(certificate, lambda bound: certificate_settings(bound.config) or shown))
+    return certificate.context
 
 
 def _office(present: Present, seams: Seams, log: EventLog) -> Office:

@@ -1,4 +1,4 @@
-"""What differs between two configurations, and how much of it a running daemon can take over."""
+"""What differs between two configurations, and which of it a running daemon can apply."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,21 +10,21 @@ from app.config.tables import Config
 
 _Key: TypeAlias = tuple[str, ...]
 
-_TAKEN_OVER: Final = frozenset({"accounts", "callbacks", "http", "log", "notifications", "providers", "retention",
+_APPLIED: Final = frozenset({"accounts", "callbacks", "http", "log", "notifications", "providers", "retention",
                                 "schedules", "tokens", "worker"})  # fmt: skip
-"""Tables that a running daemon takes over. One that is not named here waits for a restart, whoever adds it."""
+"""Tables that a running daemon applies. A table that is not named here, a new one too, waits for a restart."""
 
 _KEPT: Final = frozenset({("callbacks", "listen"), ("http", "listen"), ("log", "format"), ("worker", "lease_s")})
-"""What is kept of them: sockets are bound at the start, and other daemons count on the length of a lease."""
+"""Keys of them that wait for a restart: sockets are bound at the start, other daemons rely on the lease time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
     """How a new configuration differs from the one that is in use.
 
-    ``config`` is the new one as far as it can be taken over: what needs a restart is in it as it was. ``changed`` are
-    the keys that are taken over and ``kept`` those that are not, dotted and sorted; a table that came or went is named
-    as a whole. ``origins`` are the files and variables in which the changed values stand.
+    ``config`` is the new one, but with the old values of keys that need a restart. ``changed`` are the keys that are
+    applied and ``kept`` those that are not, dotted and sorted; a table that was added or removed is named as a whole.
+    ``origins`` are the files and variables with the changed values.
     """
 
     config: Config
@@ -34,7 +34,7 @@ class Changes:
 
 
 def changes_between(old: Config, new: Config) -> Changes:
-    """Compare the values that count, however they are written; keys are named, values never."""
+    """Compare the values, however they are written; keys are named, values never."""
     comparison = _Comparison(old, new)
     changed, kept = sorted(comparison.changed), sorted(comparison.kept)
     return Changes(
@@ -51,9 +51,9 @@ class _Comparison:
     def __init__(self, old: Config, new: Config) -> None:
         self.changed: list[_Key] = []
         self.kept: list[_Key] = []
-        # Without its listener a public address leads nowhere, so the two are taken over together or not at all.
+        # A public address is useless without its listener, so both are applied or neither is.
         self._moved = {name for name in ("callbacks", "http") if getattr(old, name).listen != getattr(new, name).listen}
-        # Nor does a socket begin or cease to speak TLS while it listens; another certificate is taken over.
+        # A socket cannot begin or end TLS while it listens; another certificate is applied.
         if (old.http.tls_certificate is None) is not (new.http.tls_certificate is None):
             self._moved.add("http")
         self.merged: Config = self._model(old, new, ())
@@ -71,7 +71,7 @@ class _Comparison:
         elif isinstance(old, Mapping) and isinstance(new, Mapping):
             merged = self._mapping(old, new, key)
         else:
-            merged = new if self._takes_over(key) else old
+            merged = new if self._is_applied(key) else old
         # The very object: pydantic remembers in it which keys were written.
         return old if merged == old else merged
 
@@ -81,13 +81,13 @@ class _Comparison:
             below = (*key, name)
             if name in old and name in new:
                 merged[name] = self._value(old[name], new[name], below)
-            elif self._takes_over(below) is (name in new):
+            elif self._is_applied(below) is (name in new):
                 merged[name] = (new if name in new else old)[name]
         return merged
 
-    def _takes_over(self, key: _Key) -> bool:
-        """Note a difference; whether the new value counts."""
+    def _is_applied(self, key: _Key) -> bool:
+        """Note a difference; whether the new value is applied."""
         is_shards = key[0] == "accounts" and key[2:] == ("shards",)
-        is_kept = key[0] not in _TAKEN_OVER or key in _KEPT or key[0] in self._moved or is_shards
+        is_kept = key[0] not in _APPLIED or key in _KEPT or key[0] in self._moved or is_shards
         (self.kept if is_kept else self.changed).append(key)
         return not is_kept

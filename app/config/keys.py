@@ -32,7 +32,7 @@ class TableKeys:
 
 
 def every_table(model: type[BaseModel] = Config, path: tuple[str, ...] = ()) -> Iterator[TableKeys]:
-    """The tables of the configuration, in the order in which a file would have them."""
+    """The tables of the configuration, in the order of the sample file."""
     inner = {name: found for name, key in model.model_fields.items() if (found := table_in(key)) is not None}
     keys = {name: key for name, key in model.model_fields.items() if name not in inner}
     if path:
@@ -42,7 +42,7 @@ def every_table(model: type[BaseModel] = Config, path: tuple[str, ...] = ()) -> 
 
 
 def table_in(key: FieldInfo) -> tuple[type[BaseModel], bool] | None:
-    """The table that stands under a key, and whether there is one for each of several names; ``None`` for a value."""
+    """The table under a key, and whether it is one of several that an operator names; ``None`` for a value."""
     is_union = get_origin(key.annotation) in (Union, UnionType)
     for annotation in get_args(key.annotation) if is_union else (key.annotation,):
         if _is_table(annotation):

@@ -1,4 +1,4 @@
-"""Reads the configuration: file, environment and secret files into one document, and every fault at once.
+"""Reads the configuration: file, environment and secret files become one document, and every fault is found at once.
 
 Any key may be written as ``KEY_file``: the content of that file, stripped, is then the value of ``KEY``. A variable
 such as ``TIDEWAITER__WORKER__LEASE_S`` overrides ``[worker] lease_s``. Relative paths, wherever they are written, start
@@ -15,7 +15,8 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from app.config.faults import ConfigError, Fault
+from app.config.errors import ConfigError
+from app.config.faults import Fault
 from app.config.keys import table_in
 from app.config.origin import Origin, Source
 from app.config.tables import Config
@@ -28,17 +29,17 @@ _LARGEST_SECRET: Final = 65_536
 _NAMED: Final[Mapping[str, type[BaseModel]]] = {
     name: found[0] for name, key in Config.model_fields.items() if (found := table_in(key)) is not None and found[1]
 }
-"""Tables of tables, whose second level is named by whoever writes them."""
+"""Tables of tables: the keys of their second level are names that the operator gives."""
 
 _IN_PART: Final = "accounts"
-"""Those of them that make sense in part: of others that are at fault nothing is left to look at."""
+"""The one of them that is checked further without its faulty keys; a faulty entry of the others is left out."""
 
 _Key: TypeAlias = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Leaf:
-    """A value as it was written; ``None`` stands for one whose fault has been told already."""
+    """A value as it was written; ``None`` for a value whose fault is reported already."""
 
     value: object
     origin: Origin
@@ -67,7 +68,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     except ValidationError as error:
         faults += _faults_of(error, leaves, path)
         rest = _rest_of(document, error, path.absolute().parent)
-        # Without its own text, which would be noise, and without a context, which would keep the values alive.
+        # `from None`: the text would only repeat the faults, and the context would keep the values in memory.
         raise ConfigError(faults, rest and _remembering(rest, path, leaves)) from None
     config = _remembering(config, path, leaves)
     if faults:
@@ -81,7 +82,7 @@ def _remembering(config: Config, path: Path, leaves: _Layer) -> Config:
 
 
 def _rest_of(document: dict[str, Any], error: ValidationError, folder: Path) -> Config | None:
-    """The configuration without what is at fault: values, schedules, and accounts that lack a key."""
+    """The configuration without its faulty parts: values, schedules, and accounts that lack a key."""
     for one in error.errors(include_url=False, include_input=False, include_context=False):
         key = [str(name) for name in one["loc"] if name != "[key]"]
         is_whole = key[0] in _NAMED and key[0] != _IN_PART
@@ -142,13 +143,13 @@ def _environment_layer(environ: Mapping[str, str], file: _Layer, faults: list[Fa
             continue
         key = _as_spelled(names, spelled)
         if key in layer:
-            faults.append(Fault(variable, ".".join(key), f"is given by {layer[key].origin.name} as well"))
+            faults.append(Fault(variable, ".".join(key), f"is given by {layer[key].origin.name}, too"))
         layer[key] = _Leaf(value, Origin(Source.ENVIRONMENT, variable))
     return layer
 
 
 def _spellings(file: _Layer) -> dict[_Key, _Key]:
-    """Every key of the file, tables included, by the way in which a variable can spell it: no case, no hyphens."""
+    """Every key of the file, tables included, by its spelling in a variable: no case, no hyphens."""
     keys = {key[:depth] for key in file for depth in range(1, len(key) + 1)}
     folded = {tuple(name.lower().replace("-", "_") for name in key): key for key in keys}
     return folded | {key: key for key in keys}
@@ -167,14 +168,16 @@ def _as_spelled(names: _Key, spelled: Mapping[_Key, _Key]) -> _Key:
 
 
 def _resolve(file: _Layer, environment: _Layer, folder: Path, faults: list[Fault]) -> _Layer:
-    """The values that count: the environment's over the file's, and secret files read."""
+    """The values that count: the environment overrides the file, and secret files are read."""
     leaves: _Layer = {}
     # A secret file that is overridden is never opened: it need not exist where the environment gives another value.
     for layer in (environment, file):
         for key, leaf in layer.items():
             plain = _without_file(key)
             if plain != key and plain in layer:
-                faults.append(Fault(leaf.origin.name, ".".join(key), f"is given beside {plain[-1]}; give one of them"))
+                faults.append(
+                    Fault(leaf.origin.name, ".".join(key), f"is given together with {plain[-1]}; give one of them")
+                )
             elif plain not in leaves:
                 leaves[plain] = leaf if plain == key else _read_secret(key, leaf, folder, faults)
     return leaves
@@ -200,7 +203,7 @@ def _read_secret(key: _Key, leaf: _Leaf, folder: Path, faults: list[Fault]) -> _
 
 
 def _content(path: Path) -> str:
-    """The stripped text of a file; a ValueError says what is wrong with it, and nothing of what is in it."""
+    """The stripped text of a file; a ValueError says what is wrong with it, but never quotes its content."""
     content = read_regular(path, _LARGEST_SECRET)
     try:
         text = content.decode().strip()
@@ -212,7 +215,7 @@ def _content(path: Path) -> str:
 
 
 def _grow(leaves: _Layer, faults: list[Fault]) -> dict[str, Any]:
-    """The document that the values make; every table of the first level is there, so that its defaults apply."""
+    """The document made of the values; it has every table of the first level, so that their defaults apply."""
     document: dict[str, Any] = {name: {} for name in Config.model_fields}
     for key, leaf in sorted(leaves.items()):
         table: Any = document
@@ -225,7 +228,7 @@ def _grow(leaves: _Layer, faults: list[Fault]) -> dict[str, Any]:
     return document
 
 
-# --- telling what is wrong --------------------------------------------------------------------------------------------
+# --- what is wrong ----------------------------------------------------------------------------------------------------
 
 _REASONS: Final[Mapping[str, str]] = {
     "missing": "is required",
@@ -251,15 +254,15 @@ _REASONS: Final[Mapping[str, str]] = {
 
 
 def _faults_of(error: ValidationError, leaves: _Layer, path: Path) -> Iterator[Fault]:
-    told = {key for key, leaf in leaves.items() if leaf.value is None}
+    reported = {key for key, leaf in leaves.items() if leaf.value is None}
     for one in error.errors(include_url=False, include_input=False):
         key = tuple(str(name) for name in one["loc"] if name != "[key]")
-        if key not in told:
+        if key not in reported:
             yield Fault(_written_at(key, leaves, path), ".".join(key), _reason(one, key))
 
 
 def _reason(error: ErrorDetails, key: _Key) -> str:
-    """Why a value is wrong, in the words of whoever writes the file."""
+    """Why a value is wrong, in the words of a configuration file."""
     context = error.get("ctx", {})
     match error["type"]:
         case "extra_forbidden":
@@ -274,7 +277,7 @@ def _reason(error: ErrorDetails, key: _Key) -> str:
 
 
 def _keys_beside(key: _Key) -> list[str]:
-    """The keys that there are in the table in which an unknown key stands."""
+    """The known keys of the table that has an unknown one."""
     table: type[BaseModel] = Config
     path = [key[0], *key[2:-1]] if key[0] in _NAMED else list(key[:-1])
     for name in path:
@@ -284,7 +287,7 @@ def _keys_beside(key: _Key) -> list[str]:
 
 
 def _written_at(key: _Key, leaves: _Layer, path: Path) -> str:
-    """The file or variable that a fault points at: where the value was written, or else anything in its table."""
+    """The file or variable that a fault points at: where the value, or else something of its table, was written."""
     inside = (leaf for written, leaf in sorted(leaves.items()) if written[: len(key)] == key)
     leaf = leaves.get(key) or next(inside, None)
     return str(path) if leaf is None else leaf.origin.name

@@ -1,7 +1,7 @@
 """The JSON Schema of the configuration, for editors: https://json-schema.org/draft/2020-12/schema.
 
-It knows what the validation of single values knows, ``KEY_file`` in place of any key, and the settings of each provider
-that is named. What several keys must agree on is left to ``tidewaiter check-config``.
+It covers the validation of single values, ``KEY_file`` instead of any key, and the settings of the given providers.
+Rules that concern several keys are left to ``tidewaiter check-config``.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ _CONSTRAINTS: Final = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum
 
 
 def config_schema(providers: Iterable[Provider] = ()) -> Schema:
-    """The schema of a configuration file; accounts on these providers are held to the settings of their specs."""
+    """The schema of a configuration file; accounts on these providers must fit the settings of their specs."""
     made: Schema = Config.model_json_schema()
     definitions = {name: _plain(one) for name, one in made.pop("$defs").items()}
     for one in definitions.values():
@@ -44,7 +44,7 @@ def config_schema(providers: Iterable[Provider] = ()) -> Schema:
 
 
 def _plain(node: Any) -> Any:
-    """A node without what TOML cannot have, which is null, and without titles that only repeat a name."""
+    """A node without null, which TOML does not have, and without titles that only repeat a name."""
     if isinstance(node, list):
         return [_plain(one) for one in node]
     if not isinstance(node, dict):
@@ -118,7 +118,7 @@ def _settings(title: str, settings: Mapping[str, Setting]) -> Schema:
 
 
 def _setting(setting: Setting) -> Schema:
-    """One setting; looser than its check where that is looser than a schema can say, as with the case of a word."""
+    """One setting; looser than its check where a schema cannot express the check, as with the case of a word."""
     made: Schema = {"description": _described(setting)}
     match setting.type:
         case "boolean":
@@ -127,9 +127,9 @@ def _setting(setting: Setting) -> Schema:
             made["type"] = ["integer", "string"]
         case "url":
             made |= {"type": "string", "pattern": _WEB}
-        case _ if setting.enum:
+        case "string" if setting.enum:
             made["anyOf"] = [{"enum": list(setting.enum)}, {"type": "string"}]
-        case _:
+        case "string" | "private_key" | "object" | "array":
             made["type"] = ["string", "integer"]
     if setting.default is not None:
         made["default"] = setting.default

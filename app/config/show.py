@@ -1,4 +1,4 @@
-"""The configuration as it comes out of file, environment, secret files and defaults, without what is secret."""
+"""The values in use, from file, environment, secret files and defaults, without secrets."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _WIDTH: Final = 120
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A value as it holds: ``None`` where none does, :data:`HIDDEN` where it is secret."""
+    """A value in use: ``None`` where there is none, :data:`HIDDEN` where it is secret."""
 
     key: tuple[str, ...]
     value: object
@@ -37,12 +37,12 @@ def effective(
 ) -> Iterator[Shown]:
     """Every value of a configuration, table by table.
 
-    What came out of a secret file is hidden, and so is every setting that its provider calls a secret or does not know.
+    Values from secret files are hidden, and so is every setting that its provider calls a secret or does not know.
 
     Args:
         config: the configuration.
         specs: the settings that each provider knows, by its name.
-        clean: takes out of a text what is known, or looks, to be a secret.
+        clean: removes from a text what is known to be a secret, or looks like one.
     """
     for shown in _of_table(config, config, (), specs):
         if isinstance(shown.value, str) and not shown.hidden and shown.key != _DATABASE:
@@ -84,7 +84,7 @@ def _of_key(
         case ("database", "url"):
             yield _unless(origin.source is Source.SECRET_FILE, key, _without_password(str(value)), origin)
         case ("notifications", _, "url"):
-            # Receivers are often told apart by a key in the query, whatever they call it.
+            # The query often holds a key of the endpoint, under any name.
             address, mark, _query = str(value).partition("?")
             yield _unless(is_secret(info), key, f"{address}?{HIDDEN}" if mark else value, origin)
         case _ if isinstance(value, Mapping):
@@ -107,7 +107,7 @@ def _without_password(url: str) -> str:
 
 
 def as_toml(values: Iterator[Shown], *, with_origin: bool) -> str:
-    """The values as a configuration file, each with where it came from if that is asked for."""
+    """The values as a configuration file, on request each with its origin."""
     lines: list[str] = []
     for table, inside in groupby(values, key=lambda shown: shown.key[:-1]):
         lines += ["", f"[{toml_key(*table)}]"]

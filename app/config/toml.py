@@ -19,7 +19,7 @@ def toml_value(value: object) -> str:
     """A value on one line.
 
     Raises:
-        TypeError: TOML has nothing like it; ``None`` is an example.
+        TypeError: TOML has no such value; ``None`` is an example.
     """
     match value:
         case bool():
@@ -37,4 +37,4 @@ def toml_value(value: object) -> str:
             pairs = ", ".join(f"{toml_key(str(name))} = {toml_value(one)}" for name, one in value.items())
             return f"{{ {pairs} }}" if pairs else "{}"
         case _:
-            raise TypeError(f"{type(value).__name__} is nothing that TOML has")
+            raise TypeError(f"{type(value).__name__} cannot be written in TOML")

@@ -1,4 +1,4 @@
-"""What single values may hold: numbers, names, addresses, paths, and what is JSON."""
+"""Types of single values: names, addresses, paths, times, and JSON."""
 
 import math
 import os
@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
-from app.config.base import from_folder
 from app.domain.networks import network_of
 from app.store.address import Address
 
@@ -35,10 +34,10 @@ _MOMENT: Final = re.compile(
 _DATABASE_URL: Final = r"^(sqlite:///|postgresql(\+psycopg)?://)"
 
 
-def _no_truth_value(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("must be a number")  # noqa: TRY004  # pydantic collects ValueErrors
-    return value
+def from_folder(path: Path, info: ValidationInfo) -> Path:
+    """The path, resolved from the configuration file's folder, which ``load`` passes as context."""
+    folder: Path = info.context["folder"] if info.context else Path.cwd()
+    return folder / path
 
 
 def _split_paths(value: object) -> object:
@@ -46,7 +45,7 @@ def _split_paths(value: object) -> object:
 
 
 def _allow_private(value: object) -> bool | tuple[str, ...]:
-    """``true``, ``false``, or networks; one text, as a variable of the environment is, may name several."""
+    """``true``, ``false``, or networks; one text, as in an environment variable, may name several."""
     match value:
         case bool():
             return value
@@ -75,7 +74,7 @@ def named(what: str) -> Callable[[str], str]:
 
 
 def _bearer_token(token: str) -> str:
-    """What RFC 6750 permits, and long enough that nobody guesses it."""
+    """A token as RFC 6750 permits, and too long to be guessed."""
     if not re.fullmatch(_BEARER_TOKEN, token):
         raise ValueError(
             f"must have {_SHORTEST_TOKEN} to 512 letters, digits and -._~+/= signs; make one with: openssl rand -hex 32"
@@ -88,7 +87,7 @@ def _sealing_keys(text: str) -> str:
     keys = text.split()
     if not keys or not all(re.fullmatch(_SEALING_KEY, key) for key in keys):
         raise ValueError(
-            "must hold one key or several, one a line, of 32 bytes in URL-safe Base64 each; "
+            "must hold one or more keys, one per line, each 32 bytes in URL-safe Base64; "
             "make one with: tidewaiter db new-key"
         )
     return text
@@ -105,7 +104,7 @@ def _zone_name(name: str) -> str:
 def _database_url(url: str, info: ValidationInfo) -> str:
     try:
         address = Address.parse(url)
-    except ValueError:  # whose text may quote a piece of the password
+    except ValueError:  # its text may quote a part of the password
         raise ValueError(
             "must be a URL such as sqlite:///tidewaiter.db, which names a file, or postgresql://user@host/name"
         ) from None
@@ -121,7 +120,7 @@ def host_and_port(listen: str) -> tuple[str, int]:
     """The host and the port of an address to listen on.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is no such address.
     """
     host, colon, port = listen.rpartition(":")
     bare = host.removeprefix("[").removesuffix("]") if host.startswith("[") and host.endswith("]") else host
@@ -132,7 +131,7 @@ def host_and_port(listen: str) -> tuple[str, int]:
 
 
 def _public_url(text: str) -> str:
-    """The address that others call, without the slash at its end."""
+    """The address that others call, without a slash at its end."""
     try:
         parts = urlsplit(text)
         sound = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
@@ -181,13 +180,13 @@ def epoch_of(moment: str) -> float:
     """The epoch seconds of a :data:`Moment`.
 
     Raises:
-        ValueError, OverflowError: it is none.
+        ValueError, OverflowError: it is no time.
     """
     return datetime.fromisoformat(moment.upper()).astimezone(UTC).timestamp()
 
 
 def _plain(value: object) -> object:
-    """A setting, which is JSON: TOML's dates are refused, and the numbers that JSON lacks."""
+    """A setting as JSON: dates and non-finite numbers of TOML are refused."""
     match value:
         case str() | bool() | int():
             return value
@@ -208,11 +207,6 @@ Paths: TypeAlias = Annotated[
     tuple[ResolvedPath, ...], BeforeValidator(_split_paths, json_schema_input_type=tuple[Path, ...] | str)
 ]
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
-Number: TypeAlias = Annotated[float, BeforeValidator(_no_truth_value), Field(allow_inf_nan=False)]
-Positive: TypeAlias = Annotated[Number, Field(gt=0)]
-FromZero: TypeAlias = Annotated[Number, Field(ge=0)]
-FromOne: TypeAlias = Annotated[Number, Field(ge=1)]
-Count: TypeAlias = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1)]
 Plain: TypeAlias = Annotated[Any, AfterValidator(_plain)]
 ZoneName: TypeAlias = Annotated[str, AfterValidator(_zone_name)]
 

@@ -1,1 +1,1 @@
-"""The doctor: tries what a configuration names, and says of each thing whether it works, and what mends it if not."""
+"""Checks that try what a configuration names, and say for each thing whether it works and how to repair it."""

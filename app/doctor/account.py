@@ -1,4 +1,4 @@
-"""An account: whether it is paused, whether its provider can be reached, and whether the provider knows it."""
+"""Checks of an account: is it paused, can its provider be reached, and does the provider accept it."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from app.store.accounts import Pause, PausedBy
 from app.transport.errors import TlsError, TransportError
 
 Ask: TypeAlias = Callable[[WireRequest], Awaitable[WireReply | Trouble]]
-"""Sends a request as the account's daemon would, signed in and within its limits; what kept it from that otherwise.
+"""Sends a request as the account's daemon would, authenticated and within its limits; returns a trouble if it cannot.
 
-Raises ``TransportError`` where the network fails.
+Raises ``TransportError`` if the network fails.
 """
 
 _MOST_SKEW_S: Final = 30.0
@@ -27,10 +27,10 @@ _MOST_SKEW_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """An account to look at.
+    """An account to check.
 
-    ``private_ok`` is the account's ``allow_private``. ``standing`` says that the database could be asked for the rest:
-    ``pause``, and ``closed``, which is why nothing may be asked for now.
+    ``private_ok`` is the account's ``allow_private``. ``standing`` says that the database could be read. It gives
+    ``pause``, and ``closed``: why no request may be sent now.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Examined:
 
 
 async def look_at_account(notes: Notes, account: Examined, clock: Clock) -> None:
-    """Note how an account stands, and whether it works."""
+    """Note whether an account is paused, and whether it works."""
     if account.standing:
         notes.add("account", standing(account.name, account.pause))
     key = f"accounts.{account.name}.settings"
@@ -53,9 +53,9 @@ async def look_at_account(notes: Notes, account: Examined, clock: Clock) -> None
     if not await look_at_endpoint(notes, endpoint, clock, private_ok=account.private_ok, key=key, permit=permit):
         return
     if account.probe is None:
-        notes.add("login", info("its provider's spec has no probe, so nothing was asked"))
+        notes.add("login", info("its provider's spec has no probe, so no request was sent"))
     elif account.closed is not None:
-        notes.add("login", warning(f"nothing was asked: {account.closed}", "try again later"))
+        notes.add("login", warning(f"no request was sent: {account.closed}", "try again later"))
     else:
         await _look_at_login(notes, account, account.probe, clock)
 
@@ -77,17 +77,17 @@ async def _look_at_login(notes: Notes, account: Examined, probe: Probe, clock: C
         notes.add("clock", skew(theirs - now))
 
 
-# --- verdicts ---------------------------------------------------------------------------------------------------------
+# --- results ----------------------------------------------------------------------------------------------------------
 
 
 def standing(name: str, pause: Pause | None) -> Verdict:
-    """Of an account's pause, what it means."""
+    """What an account's pause means."""
     if pause is None:
         return ok("is open")
     by = "a person" if pause.by is PausedBy.PERSON else f"its daemon ({pause.by.value})"
     told = f"is paused by {by}, so its jobs wait: {pause.reason}"
     if pause.by is PausedBy.TLS:
-        return warning(told, "mend what is said below of tls; the daemon tries again every five minutes")
+        return warning(told, "repair what the check tls below reports; the daemon tries again every five minutes")
     mend = f"tidewaiter accounts resume {name}"
     if pause.by is PausedBy.CREDENTIALS:
         return failure(told, f"correct the credentials in accounts.{name}.settings, then: {mend}")
@@ -95,7 +95,7 @@ def standing(name: str, pause: Pause | None) -> Verdict:
 
 
 def answered(told: Probed, name: str, pause: Pause | None = None) -> Verdict:
-    """Of what a provider answered to the probe, whether the account works."""
+    """Whether the account works, by the provider's reply to the probe."""
     resume = "" if pause is None else f", then: tidewaiter accounts resume {name}"
     match told:
         case Healthy():
@@ -104,22 +104,22 @@ def answered(told: Probed, name: str, pause: Pause | None = None) -> Verdict:
             mend = f"correct the credentials in accounts.{name}.settings, or have the provider permit them{resume}"
             return failure(f"the provider refuses the credentials: {reason}", mend)
         case Throttled(reason):
-            return warning(f"nothing is to be learned for now: {reason}", "try again later")
+            return warning(f"the provider cannot be asked now: {reason}", "try again later")
         case Retry(reason):
-            return failure(f"the provider is in trouble: {reason}", "wait, or ask the provider how it is")
+            return failure(f"the provider is in trouble: {reason}", "wait, or contact the provider")
         case Refused(reason):
             mend = f"see that accounts.{name}.settings name the right server and account"
             return failure(f"the provider refuses the probe: {reason}", mend)
 
 
 def unanswered(error: TransportError) -> Verdict:
-    """Of an exchange that broke off, what to look at; its text holds no secret."""
+    """What to look at after a request without a reply; the text holds no secret."""
     mend = "look at the certificate" if isinstance(error, TlsError) else "look at the network, and at any proxy in it"
     return failure(str(error).rstrip("."), mend)
 
 
 def skew(seconds: float) -> Verdict:
-    """Of a provider's clock that is so far ahead of ours, whether that does harm to signatures and expiries."""
+    """Whether a difference of the provider's clock from ours would break signatures and expiries."""
     if abs(seconds) <= _MOST_SKEW_S:
         return ok("the provider's clock and this machine's agree")
     told = f"the provider's clock is {abs(seconds):,.0f} s {'ahead of' if seconds > 0 else 'behind'} this machine's"

@@ -1,4 +1,4 @@
-"""The database: whether it answers, has the tables of this program, and keeps the same time."""
+"""Checks of the database: does it answer, has it the schema of this program, and the same time."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ _MOST_SKEW_S: Final = 5.0
 
 
 async def look_at_sqlite(notes: Notes, file: Path, lock: DaemonLock) -> None:
-    """Note what is to be known of an SQLite file without opening it; nothing is made."""
+    """Note what can be learned about an SQLite file without opening it; nothing is created."""
     notes.add("sqlite", library(sqlite3.sqlite_version_info))
     await look_at_file_system(notes, file)
     await look_at_room(notes, file)
@@ -35,23 +35,23 @@ async def look_at_sqlite(notes: Notes, file: Path, lock: DaemonLock) -> None:
 
 
 def _open_to_others(file: Path) -> list[Path]:
-    """Of a database's files, those that other users may read or write."""
+    """The files of a database that other users may read or write."""
     return [one for one in files_of(Path(os.path.realpath(file))) if one.exists() and one.stat().st_mode & OTHERS]
 
 
 def _permissions(open_to_others: list[Path]) -> Verdict:
     names = " ".join(map(str, open_to_others))
     told = f"other users may use {names}, and a database holds parameters and links"
-    return warning(told, f"let the owner take that away: chmod 600 {names}")
+    return warning(told, f"as the owner: chmod 600 {names}")
 
 
 async def look_at_missing_file(notes: Notes, file: Path) -> None:
-    """Note of an SQLite file that is not there yet whether it can be made."""
+    """Note whether an SQLite file that does not exist yet can be created."""
     notes.add("database", await asyncio.to_thread(may_be_made, file))
 
 
 async def look_at_database(notes: Notes, database: Database, clock: Clock) -> None:
-    """Note whether the database can be worked with."""
+    """Note whether the database can be used."""
     try:
         await database.check_schema()
     except SchemaError as error:
@@ -59,7 +59,7 @@ async def look_at_database(notes: Notes, database: Database, clock: Clock) -> No
         notes.add("database", failure(told, mend.rstrip(".")))
         return
     except StoreUnavailableError as error:
-        mend = f"see that {database.name} is up, may be used by this user, and is spelled as database.url has it"
+        mend = f"see that {database.name} is up, that this user may use it, and that database.url is right"
         notes.add("database", failure(str(error).rstrip("."), mend))
         return
     notes.add("database", ok(f"{database.name} is at revision {await database.schema_version()}"))
@@ -70,7 +70,7 @@ async def look_at_database(notes: Notes, database: Database, clock: Clock) -> No
 
 
 def skew(seconds: float) -> Verdict:
-    """Of a database's clock that is so far ahead of this machine's, whether that is bearable."""
+    """Whether the difference of a database's clock from this machine's is acceptable."""
     if abs(seconds) <= _MOST_SKEW_S:
         return ok(f"{abs(seconds):.1f} s from this machine's")
     told = f"{abs(seconds):,.0f} s {'ahead of' if seconds > 0 else 'behind'} this machine's"

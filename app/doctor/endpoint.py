@@ -1,4 +1,4 @@
-"""The way to an address: its name, its addresses, and a connection with a certificate that holds."""
+"""Checks of an address: its name, its addresses, and a connection with a valid certificate."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ _OTHER_NAME: Final = frozenset({62, 64})
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where an address leads: a host, a port, and whether TLS is spoken there."""
+    """The host and port of an address, and whether it uses TLS."""
 
     host: str
     port: int
@@ -50,15 +50,15 @@ class Endpoint:
 async def look_at_endpoint(
     notes: Notes, endpoint: Endpoint, clock: Clock, *, private_ok: Private, key: str, permit: str = ""
 ) -> bool:
-    """Note whether an endpoint can be reached, and whether it can be trusted; gives back whether it can.
+    """Note whether an endpoint can be reached and its certificate is valid; returns whether it is usable.
 
     Args:
-        notes: take what is found.
-        endpoint: what is looked at.
-        clock: by which certificates run out.
-        private_ok: which addresses that are not of the public internet it may have.
-        key: of the configuration, where the address stands.
-        permit: what permits a private address, where something does.
+        notes: take the results.
+        endpoint: what is checked.
+        clock: for the expiry of certificates.
+        private_ok: which private addresses it may have.
+        key: the configuration key of the address.
+        permit: how the configuration can permit a private address, if it can.
     """
     addresses = await look_at_name(notes, endpoint, private_ok=private_ok, key=key, permit=permit)
     if not addresses:
@@ -69,7 +69,7 @@ async def look_at_endpoint(
 async def look_at_name(
     notes: Notes, endpoint: Endpoint, *, private_ok: Private, key: str, permit: str = ""
 ) -> Sequence[str]:
-    """Note whether a name leads to addresses that may be reached; gives them back, or none. Arguments as above."""
+    """Note whether a name has addresses that may be reached; returns them, or none. Arguments as above."""
     try:
         addresses = await resolve(endpoint)
     except OSError as error:
@@ -78,18 +78,18 @@ async def look_at_name(
         return ()
     verdict = addresses_verdict(endpoint.host, addresses, private_ok=private_ok, permit=permit)
     if verdict.status is Status.OK and addresses == [endpoint.host]:
-        return addresses  # an address itself: there is no name to tell anything of
+        return addresses  # already an address: there is no name to report
     return () if notes.add("dns", verdict) is Status.FAILURE else addresses
 
 
 async def resolve(endpoint: Endpoint) -> list[str]:
-    """The numeric addresses of an endpoint's host, each once; raises ``OSError`` where there are none."""
+    """The numeric addresses of an endpoint's host, each once; raises ``OSError`` if there are none."""
     found = await asyncio.get_running_loop().getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(one[4][0]) for one in found))
 
 
 def addresses_verdict(host: str, addresses: Sequence[str], *, private_ok: Private, permit: str) -> Verdict:
-    """Of a host's addresses, whether each may be reached."""
+    """Whether each of a host's addresses may be reached."""
     guard = Guard(private_ok)
     refused = next((told for one in addresses if (told := guard.refusal(one, 0)) is not None), None)
     if refused is None:
@@ -114,8 +114,8 @@ async def _connected(endpoint: Endpoint, addresses: Sequence[str], clock: Clock,
             return tls_verdict(refused, endpoint.host, key)
         except ConnectionAbortedError:
             told = f"{endpoint} does not answer the TLS handshake"
-            return failure(told, f"see that {key} is https where it should be, and that the server is well")
-        except OSError as failed:  # a time limit that has passed is one too
+            return failure(told, f"see that {key} is https where it should be, and that the server works")
+        except OSError as failed:  # TimeoutError is one, too
             error = failed
     if isinstance(error, TimeoutError):
         told = f"{endpoint} takes no connection within {_CONNECT_S:g} s"
@@ -142,38 +142,36 @@ async def _shaken_hands(endpoint: Endpoint, address: str, clock: Clock) -> Verdi
 
 
 def _trust() -> ssl.SSLContext:
-    """As the wire trusts: the system's authorities, and ``SSL_CERT_FILE``."""
+    """The authorities that the daemon trusts: those of the system and of ``SSL_CERT_FILE``."""
     trust = ssl.create_default_context()
     trust.minimum_version = ssl.TLSVersion.TLSv1_2
     return trust
 
 
 def certificate_verdict(not_after: str, now: float, version: str) -> Verdict:
-    """Of a certificate that holds, how long it still does; ``now`` is epoch seconds."""
+    """For how long a valid certificate stays valid; ``now`` is epoch seconds."""
     days = int((ssl.cert_time_to_seconds(not_after) - now) // _DAY_S)
-    told = f"{version}; the certificate holds for {days:,} more day{'s' * (days != 1)}"
+    told = f"{version}; the certificate is valid for {days:,} more day{'s' * (days != 1)}"
     if days < _FEW_DAYS:
-        return warning(told, "see that whoever runs the server renews it in time")
+        return warning(told, "see that the server's operator renews it in time")
     return ok(told)
 
 
 def tls_verdict(error: ssl.SSLError, host: str, key: str) -> Verdict:
-    """Of a handshake that failed, what is wrong with the certificate, or with what the two speak."""
+    """What is wrong with the certificate or the protocol, after a handshake that failed."""
     if not isinstance(error, ssl.SSLCertVerificationError):
         reason = (error.reason or "unknown").replace("_", " ").lower()
         mend = f"see that {key} is https where it should be, and that the server speaks TLS 1.2 or newer"
         return failure(f"the TLS handshake failed: {reason}", mend)
     code = error.verify_code
     if code == _EXPIRED:
-        return failure("its certificate has expired", "whoever runs the server must renew it")
+        return failure("its certificate has expired", "the server's operator must renew it")
     if code == _NOT_YET_VALID:
-        return failure("its certificate is not valid yet", "look at this machine's clock; else at the server's")
+        return failure("its certificate is not valid yet", "check this machine's clock, then the server's")
     if code in _OTHER_NAME:
-        mend = f"write the name into {key} that the certificate was made for, or have it made for this one"
+        mend = f"write the name of the certificate into {key}, or get a certificate for this name"
         return failure(f"its certificate is not for {host}", mend)
     if code in _UNKNOWN_AUTHORITY:
-        mend = (
-            "if it is meant to be, add its authority to those of this machine, or name a file of them in SSL_CERT_FILE"
-        )
-        return failure(f"its certificate is by an authority unknown here ({error.verify_message})", mend)
-    return failure(f"its certificate was refused: {error.verify_message}", "whoever runs the server must mend it")
+        mend = "if that is right, add it to the authorities of this machine, or to a file that SSL_CERT_FILE names"
+        return failure(f"its certificate is from an unknown authority ({error.verify_message})", mend)
+    return failure(f"its certificate was refused: {error.verify_message}", "the server's operator must repair it")

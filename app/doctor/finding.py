@@ -1,4 +1,4 @@
-"""What the doctor finds, and how findings are noted while a check goes on."""
+"""Findings, and how a check notes them."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,7 +17,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is said of one thing: how it is, a sentence, and what mends it, which is empty where nothing must be."""
+    """The result for one thing: its status, a sentence, and how to repair it, which may be empty."""
 
     status: Status
     message: str
@@ -26,7 +26,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A verdict with what was looked at: the kind of check, whose it is, and how many seconds it took."""
+    """A result with its check, its subject, and how many seconds it took."""
 
     check: str
     subject: str
@@ -40,8 +40,8 @@ class Notes:
     """The findings about one subject, each timed from the one before.
 
     Args:
-        subject: whose they are, such as an account's name.
-        clock: measures.
+        subject: what is checked, such as an account's name.
+        clock: measures the time.
     """
 
     def __init__(self, subject: str, clock: Clock) -> None:
@@ -51,11 +51,11 @@ class Notes:
         self._since = clock.monotonic()
 
     def start(self) -> None:
-        """Measure from now on: what was noted first has waited for its turn."""
+        """Measure from now on, without the time that the check has waited."""
         self._since = self._clock.monotonic()
 
     def add(self, check: str, verdict: Verdict) -> Status:
-        """Note a verdict; gives its status back."""
+        """Note a result; returns its status."""
         now = self._clock.monotonic()
         seconds, self._since = round(now - self._since, 3), now
         self.findings.append(
@@ -65,17 +65,17 @@ class Notes:
 
 
 def ok(message: str) -> Verdict:
-    """All is well."""
+    """It works."""
     return Verdict(Status.OK, message)
 
 
 def info(message: str) -> Verdict:
-    """Nothing is wrong, and yet it is good to know."""
+    """Nothing is wrong, but it is worth knowing."""
     return Verdict(Status.INFO, message)
 
 
 def warning(message: str, mend: str) -> Verdict:
-    """It works, but it might not for ever."""
+    """It works, but there is a risk."""
     return Verdict(Status.WARNING, message, mend)
 
 

@@ -1,4 +1,4 @@
-"""What is to be known of this machine: its SQLite, the file system of a path, and how much room is left."""
+"""Checks of this machine: its SQLite, the file system of a path, and free space."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from app.store.filesystem import is_over_network, kind_of
 Version: TypeAlias = tuple[int, ...]
 
 # https://www.sqlite.org/wal.html#walresetbug: from 3.7.0 on, where two connections write or checkpoint at the same
-# moment, a database in WAL mode can be damaged. Mended in 3.51.3, and in two older branches.
+# moment, a database in WAL mode can be damaged. Fixed in 3.51.3, and in two older branches.
 _FAULT_SINCE: Final = (3, 7, 0)
 _MENDED_SINCE: Final = (3, 51, 3)
 _MENDED_BRANCHES: Final = ((3, 44, 6), (3, 50, 7))
@@ -22,7 +22,7 @@ _NO_ROOM: Final = 100_000_000
 
 
 def library(version: Version) -> Verdict:
-    """Of an SQLite library's version, whether it has the WAL-reset fault."""
+    """Whether a version of the SQLite library has the WAL-reset bug."""
     told = ".".join(map(str, version))
     is_mended = version >= _MENDED_SINCE or any(
         version >= mend and version[:2] == mend[:2] for mend in _MENDED_BRANCHES
@@ -30,9 +30,9 @@ def library(version: Version) -> Verdict:
     if is_mended or version < _FAULT_SINCE:
         return ok(f"SQLite {told}")
     return warning(
-        f"SQLite {told} has the WAL-reset fault, by which two programs that write at the same moment can, very rarely, "
+        f"SQLite {told} has the WAL-reset bug: two programs that write at the same moment can, very rarely, "
         "damage the database",
-        f"{_mend_of(version)} (unless your distribution has mended {told} itself), or use PostgreSQL",
+        f"{_mend_of(version)} (unless your distribution has fixed {told} itself), or use PostgreSQL",
     )
 
 
@@ -45,9 +45,9 @@ def _mend_of(version: Version) -> str:
 
 
 def file_system(kind: str | None, file: Path) -> Verdict:
-    """Of a kind of file system, whether SQLite's locks work on it."""
+    """Whether SQLite's locks work on this kind of file system."""
     if kind is None:
-        return info(f"nobody tells which kind of file system {file} lies on")
+        return info(f"the kind of file system of {file} is not known")
     if is_over_network(kind):
         return warning(
             f"{file} lies on a network file system ({kind}), where SQLite's locks cannot be relied on",
@@ -57,20 +57,20 @@ def file_system(kind: str | None, file: Path) -> Verdict:
 
 
 def room(free: int, place: Path) -> Verdict:
-    """Of so many free bytes, whether they are enough to go on."""
+    """Whether this many free bytes are enough."""
     told = f"{free / 1e9:,.1f} GB are free at {place}"
     if free < _NO_ROOM:
-        return failure(f"only {free / 1e6:,.0f} MB are free at {place}", "make room, or move it to a larger disk")
-    return warning(told, "make room before it is full") if free < _LITTLE_ROOM else ok(told)
+        return failure(f"only {free / 1e6:,.0f} MB are free at {place}", "free some space, or move it to a larger disk")
+    return warning(told, "free some space before it is full") if free < _LITTLE_ROOM else ok(told)
 
 
 async def look_at_room(notes: Notes, place: Path) -> None:
-    """Note how much room is left where a path is, or will be."""
+    """Note how much space is free where a path is, or will be."""
     notes.add("free space", await asyncio.to_thread(_room_at, place))
 
 
 async def look_at_file_system(notes: Notes, file: Path) -> None:
-    """Note what kind of file system a database's file lies on."""
+    """Note the kind of file system of a database's file."""
     notes.add("file system", file_system(await asyncio.to_thread(kind_of, file), file))
 
 
@@ -80,18 +80,18 @@ def _room_at(place: Path) -> Verdict:
 
 
 def nearest(path: Path) -> Path:
-    """The path, or the first folder above it that there is."""
+    """The path, or the first folder above it that exists."""
     return next(one for one in (path, *path.parents) if one.exists())
 
 
 def may_be_made(path: Path) -> Verdict:
-    """Of a path at which nothing is yet, whether this user can make it there."""
+    """Whether this user can create a path that does not exist yet."""
     above = nearest(path)
     if not above.is_dir():
         return failure(f"{above} is no folder", f"name another place than {path}, or move that file away")
     if not os.access(above, os.W_OK | os.X_OK):
         return failure(
-            f"{path} is not there, and {above} may not be written",
-            f"make {path} and give it to the user that runs the daemon (chown)",
+            f"{path} does not exist, and this user may not write to {above}",
+            f"create {path} and give it to the user that runs the daemon (chown)",
         )
-    return info(f"{path} is not there yet; it is made when it is needed first")
+    return info(f"{path} does not exist yet; it is created when it is first needed")

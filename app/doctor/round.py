@@ -1,4 +1,4 @@
-"""A round of checks: several at once, each with a time limit, their findings in the order of the checks."""
+"""Runs checks: several at once, each with a time limit, their findings in the order of the checks."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,7 +15,7 @@ Tell: TypeAlias = Callable[[list[Finding]], None]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: its name where it does not end, whose it is, what it does, and how many seconds it may take."""
+    """One check: a name, used if it breaks off, its subject, what it does, and how many seconds it may take."""
 
     name: str
     subject: str
@@ -24,7 +24,7 @@ class Check:
 
 
 async def examine(checks: Sequence[Check], clock: Clock, tell: Tell, *, at_once: int = AT_ONCE) -> None:
-    """Make the checks, so many at once; ``tell`` hears the findings of each, in their order, as they become known."""
+    """Run the checks, ``at_once`` at a time; ``tell`` gets the findings of each check, in their order."""
     places = asyncio.Semaphore(at_once)
 
     async def made(check: Check) -> list[Finding]:
@@ -36,7 +36,7 @@ async def examine(checks: Sequence[Check], clock: Clock, tell: Tell, *, at_once:
         for task in tasks:
             tell(await task)
     finally:
-        # Whoever is told may have had enough; a group of tasks would hide what ended it in a group of exceptions.
+        # `tell` may have raised; a task group would hide its exception in a group.
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -48,8 +48,8 @@ async def _make(check: Check, clock: Clock) -> list[Finding]:
         async with asyncio.timeout(check.limit_s):
             await check.look(notes)
     except TimeoutError:
-        told = f"did not come to an end within {check.limit_s:g} s"
-        notes.add(check.name, failure(told, "look at the network between this machine and it; then try again"))
+        told = f"did not end within {check.limit_s:g} s"
+        notes.add(check.name, failure(told, "check the network to it, then try again"))
     except Exception as error:  # noqa: BLE001  # one check that breaks must not hide what the others find
         told = f"broke off: {type(error).__name__}: {error}"
         notes.add(check.name, failure(told, "this is a fault of the program; please report it"))

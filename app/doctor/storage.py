@@ -1,4 +1,4 @@
-"""The storage: a trial write, without leaving anything behind."""
+"""Checks of the storage: a trial write that leaves nothing behind."""
 
 import asyncio
 from contextlib import suppress
@@ -10,10 +10,10 @@ from app.storage.base import Storage, StorageError, StorageFullError
 
 
 async def look_at_folder(notes: Notes, storage: Storage, root: Path) -> None:
-    """Note how much room is left in the folder of finished files, and whether a small one can be written there."""
+    """Note how much space is free in the storage folder, and whether a small file can be written there."""
     await look_at_room(notes, root)
     if not await asyncio.to_thread(root.exists):
-        # Not made here: whoever runs the doctor may be another user than the daemon's.
+        # Not created here: the doctor may run as another user than the daemon.
         notes.add("storage", await asyncio.to_thread(may_be_made, root))
         return
     if not await asyncio.to_thread(root.is_dir):
@@ -33,15 +33,15 @@ async def look_at_storage(notes: Notes, storage: Storage, place: str, mend: str)
     """Note whether a small file can be written, synced and deleted.
 
     Args:
-        notes: take what is found.
-        storage: what is tried.
-        place: what it is called.
-        mend: what is to be done where it cannot.
+        notes: take the results.
+        storage: what is checked.
+        place: its name.
+        mend: how to repair it if it does not work.
     """
     try:
         await storage.check()
     except StorageFullError as error:
-        notes.add("storage", failure(_told(error), "make room, or raise the quota"))
+        notes.add("storage", failure(_told(error), "free some space, or raise the quota"))
     except StorageError as error:
         notes.add("storage", failure(_told(error), mend))
     else:
@@ -49,7 +49,7 @@ async def look_at_storage(notes: Notes, storage: Storage, place: str, mend: str)
 
 
 def _remove_empty(folder: Path) -> None:
-    with suppress(OSError):  # it was not made after all, or a daemon uses it by now
+    with suppress(OSError):  # it was not created, or a daemon uses it by now
         folder.rmdir()
 
 

@@ -1,4 +1,4 @@
-"""The ways in: from a public address, through whatever proxy, to a Tidewaiter that listens."""
+"""Checks of the daemon's own addresses: does a public address, through any proxy, lead to a Tidewaiter."""
 
 import asyncio
 import json
@@ -15,14 +15,14 @@ from app.transport.wire import Timeouts, Wire
 
 _TIMEOUTS: Final = Timeouts(connect_s=10.0, overall_s=20.0)
 _MOST_READ: Final = 1024
-_ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # where such a listener is reached from here
+_ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # its address on this machine
 _ELSEWHERE: Final = "set another port in http.listen, or end that program"
 _OURS: Final = "tidewaiter"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back from the public address."""
+    """The reply of a public address."""
 
     status: int
     server: str
@@ -30,11 +30,11 @@ class Answer:
 
 
 async def look_at_http(notes: Notes, listen: tuple[str, int], wire: Wire) -> bool:
-    """Note what answers where the daemon listens for people and programs; gives back whether anything does."""
+    """Note what answers on the daemon's HTTP address; returns whether anything does."""
     host, port = listen
     own = Endpoint(_ANY.get(host, host), port, tls=False)
     if not await _listens(host, port):
-        notes.add("http", info(f"nothing listens on {own} now: start the daemon to have it tried"))
+        notes.add("http", info(f"nothing listens on {own} now: start the daemon to check it"))
         return False
     request = WireRequest("GET", f"http://{own}/healthz", fresh=True)
     try:
@@ -48,7 +48,7 @@ async def look_at_http(notes: Notes, listen: tuple[str, int], wire: Wire) -> boo
 
 
 async def look_at_callbacks(notes: Notes, public_url: str, listen: tuple[str, int], wire: Wire, clock: Clock) -> None:
-    """Note whether a request to the public address arrives at a Tidewaiter; it is none that could make a job due."""
+    """Note whether a request to the public address arrives at a Tidewaiter; it cannot make a job due."""
     if not await look_at_way_in(notes, "callbacks", public_url, listen, clock):
         return
     try:
@@ -60,21 +60,21 @@ async def look_at_callbacks(notes: Notes, public_url: str, listen: tuple[str, in
 
 
 async def look_at_way_in(notes: Notes, table: str, public_url: str, listen: tuple[str, int], clock: Clock) -> bool:
-    """Note whether a public address of ours can be reached, if there is anything to reach; gives back whether it can.
+    """Note whether a public address of ours can be reached, if the daemon listens; returns whether it can.
 
     Args:
-        notes: take what is found.
-        table: of the configuration, which names both addresses.
-        public_url: by which others come.
+        notes: take the results.
+        table: the configuration table with both addresses.
+        public_url: the address that others use.
         listen: where the daemon listens.
-        clock: by which certificates run out.
+        clock: for the expiry of certificates.
     """
-    # Within one's own network the public name may well lead to a private address.
+    # Inside one's own network the public name may resolve to a private address.
     endpoint, key = Endpoint.of(public_url), f"{table}.public_url"
     if await _listens(*listen):
         return await look_at_endpoint(notes, endpoint, clock, private_ok=True, key=key)
     await look_at_name(notes, endpoint, private_ok=True, key=key)
-    notes.add(table, info(f"nothing listens on {table}.listen now: start the daemon to have {public_url} tried"))
+    notes.add(table, info(f"nothing listens on {table}.listen now: start the daemon to check {public_url}"))
     return False
 
 
@@ -96,7 +96,7 @@ async def _asked(url: str, wire: Wire) -> Answer:
 
 
 def healthy(body: bytes, own: str) -> Verdict:
-    """Of an answer from the daemon's own address, whether a Tidewaiter gave it, and how that one is."""
+    """Whether the reply of the daemon's own address is a Tidewaiter's, and its status."""
     try:
         told = json.loads(body)
     except ValueError:
@@ -109,7 +109,7 @@ def healthy(body: bytes, own: str) -> Verdict:
 
 
 def arrived(answer: Answer, public_url: str, listen: tuple[str, int]) -> Verdict:
-    """Of an answer from the public address, whether a Tidewaiter gave it: that knows no such callback."""
+    """Whether the reply of the public address is a Tidewaiter's, which does not know such a callback."""
     if answer.status == 404 and answer.server == _OURS:
         return ok(f"a request to {public_url} arrives at a Tidewaiter")
     if answer.status == 404 and answer.is_empty:
@@ -120,4 +120,4 @@ def arrived(answer: Answer, public_url: str, listen: tuple[str, int]) -> Verdict
 
 def _mend(listen: tuple[str, int]) -> str:
     host, port = listen
-    return f"let the proxy pass POST {PATH}... on to {Endpoint(host, port, tls=False)}"
+    return f"let the proxy forward POST {PATH}... to {Endpoint(host, port, tls=False)}"

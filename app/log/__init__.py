@@ -1,4 +1,4 @@
-"""Log lines: catalogued events on stdout as JSON or for a terminal, redacted, and folded where they repeat."""
+"""Log lines: catalogued events on stdout as JSON or for a terminal, redacted; repeated lines are folded."""
 
 from app.log import lean  # before the others, and for its effect
 from app.log.eventlog import EventLog, Observer, UncataloguedError, configure

@@ -1,8 +1,8 @@
-"""Text as it reads without its encodings, and where each piece of it stood.
+"""Decodes a text, and maps each position back to the original.
 
 Percent-encoding (RFC 3986), HTML entities (named, decimal and hexadecimal), the escapes of JSON strings (RFC 8259) and
-blanks are undone, again and again, so that a text that was encoded twice, or in part, reads as the plain one does.
-Each round takes time linear in its text, and there are at most six.
+blanks are removed in rounds, so that a text that was encoded twice, or in part, becomes plain. Each round takes time
+linear in its text, and there are at most six.
 """
 
 import re
@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 Span: TypeAlias = tuple[int, int]
 
 _MOST_ROUNDS: Final = 6
-# Every alternative but the blanks has a bound, so the search is linear.
+# Every alternative except the blanks has a bound, so the search is linear.
 _ENCODED: Final = re.compile(
     rb"%[0-9A-Fa-f]{2}"
     rb"|&(?:#[0-9]{1,10}|#[xX][0-9A-Fa-f]{1,8}|[A-Za-z][A-Za-z0-9]{1,31});"
@@ -28,16 +28,16 @@ _CONTROLS: Final = {b"\\n": b"\n", b"\\r": b"\r", b"\\t": b"\t"}
 
 @dataclass(slots=True)
 class _Round:
-    """One round of decoding, as segments: where each begins, and what it was made of."""
+    """One round of decoding, as segments: where each begins, and where it was before."""
 
     data: bytes = b""
     starts: list[int] = field(default_factory=list)
     origins: list[int] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
-    """Where what a segment was decoded from ends; -1 for a segment that was copied as it is."""
+    """The end of the original of a decoded segment; -1 for a segment that was copied."""
 
     def origin(self, span: Span) -> Span:
-        """Where a span of ``data`` stood before this round."""
+        """Where a span of ``data`` was before this round."""
         first, last = span[0], span[1] - 1
         at = bisect_right(self.starts, first) - 1
         start = self.origins[at] + (first - self.starts[at] if self.ends[at] < 0 else 0)
@@ -47,7 +47,7 @@ class _Round:
 
 
 class Layers:
-    """A text and what it decodes to, round by round.
+    """A text, and the text after each round of decoding.
 
     Args:
         data: the text as UTF-8.
@@ -58,7 +58,7 @@ class Layers:
         self._rounds: list[_Round] = []
 
     def __iter__(self) -> Iterator[bytes]:
-        """The text as it is, then as each round of decoding leaves it, until there is nothing to decode."""
+        """The text as it is, then after each round, until there is nothing to decode."""
         data = self._data
         yield data
         while len(self._rounds) < _MOST_ROUNDS and (decoded := _decode(data)) is not None:
@@ -67,14 +67,14 @@ class Layers:
             yield data
 
     def origin(self, span: Span) -> Span:
-        """Where a span of the layer that was given last stands in the text as it is."""
+        """Where a span of the last layer is in the original text."""
         for one in reversed(self._rounds):
             span = one.origin(span)
         return span
 
 
 def decoded(data: bytes) -> bytes:
-    """What is left when nothing is encoded any more, and no blank is left."""
+    """The text after all rounds of decoding, without blanks."""
     layer = data
     for layer in Layers(data):  # noqa: B007  # the last one is meant
         pass
@@ -82,7 +82,7 @@ def decoded(data: bytes) -> bytes:
 
 
 def _decode(data: bytes) -> _Round | None:
-    """One round; ``None`` where nothing in the data is encoded."""
+    """One round; ``None`` if nothing in the data is encoded."""
     made, pieces = _Round(), list[bytes]()
     done = length = 0
     for found in _ENCODED.finditer(data):
@@ -116,7 +116,7 @@ def _decode(data: bytes) -> _Round | None:
 
 @lru_cache(maxsize=4096)
 def _value_of(encoded: bytes) -> bytes | None:
-    """What an encoded character stands for, nothing for a blank; ``None`` where it stands for itself."""
+    """The character that is encoded, empty for a blank; ``None`` if it is no encoding."""
     value = _character(encoded)
     return b"" if value is not None and value.isspace() else value
 

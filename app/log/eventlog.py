@@ -1,4 +1,4 @@
-"""The event log: what the daemon says of itself, held to the catalogue, through structlog onto one output."""
+"""The event log: the events of the catalogue, written by structlog to one output."""
 
 import logging
 import os
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import RLock
-from typing import Any, Final, Self, TextIO, TypeAlias
+from typing import Any, Final, Protocol, Self, TextIO, TypeAlias
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -32,7 +32,15 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 Observer: TypeAlias = Callable[[str, Mapping[str, object]], None]
-"""Told the name and the fields of every event, from whichever thread it is logged; it must not log itself."""
+"""Called with the name and fields of every event, in the thread that logs it; it must not log itself."""
+
+
+class LogSettings(Protocol):
+    """What can change while the process runs: the least level that is printed."""
+
+    @property
+    def level(self) -> str:
+        """``debug``, ``info``, ``warning`` or ``error``."""
 
 
 class UncataloguedError(Exception):
@@ -41,7 +49,7 @@ class UncataloguedError(Exception):
 
 @dataclass(slots=True)
 class _Fold:
-    """A line that was printed, and how often it came again since."""
+    """A line that was printed, and how often it was repeated since."""
 
     until: float
     name: str
@@ -50,7 +58,7 @@ class _Fold:
 
 
 class _Press:
-    """The one printing place that every bound log shares: folds repeats, renders, writes."""
+    """Prints lines for every bound log: folds repeats, renders, writes."""
 
     def __init__(self, logger: Any, output: Output, clock: Clock, least: int) -> None:
         self.least = least
@@ -105,20 +113,20 @@ class _Press:
             self.tell("log.dropped", {"lines": lost})
 
     def tell(self, name: str, fields: Mapping[str, object]) -> None:
-        """Let the observers know of an event.
+        """Call the observers with an event.
 
-        That one of them has failed is printed, and told to none: it would fail again.
+        If one fails, that is printed but not passed to observers: it would fail again.
         """
         for observer in self.observers:
             try:
                 observer(name, fields)
-            except Exception as error:  # noqa: BLE001  # whoever logs goes on, whatever it is
+            except Exception as error:  # noqa: BLE001  # logging never fails its caller
                 fault = _fault_of(observer, error)
                 self.put(_FAILED, _LEVELS[_FAILED], fault, _fold_key(_FAILED, fault))
 
 
 class EventLog:
-    """Emits the events of the catalogue, each at the level that stands there."""
+    """Emits the events of the catalogue, each at its level there."""
 
     def __init__(self, press: _Press, redactor: Redactor, strict: bool, bound: Mapping[str, object]) -> None:
         self.redactor = redactor
@@ -150,33 +158,33 @@ class EventLog:
             self._press.put(name, level, said, _fold_key(name, said) if event else None)
 
     def follower_failed(self, follower: object, error: Exception) -> None:
-        """Tell that somebody who follows what is done has raised."""
+        """Log that a follower of changes has raised."""
         self.emit(_FAILED, **_fault_of(follower, error))
 
     def says(self, name: str) -> bool:
-        """Whether an event of that name is printed at all: ask before fields are made that cost something."""
+        """Whether an event of that name is printed at all: ask before computing expensive fields."""
         level: int = _LEVELS[name]
         return level >= self._press.least
 
     def observe(self, observer: Observer) -> None:
-        """Tell ``observer`` of every later event, those too that are below the level that is printed, or folded."""
+        """Call ``observer`` with every later event, also with those that are folded or below the printed level."""
         self._press.observers.append(observer)
 
     @property
     def lost(self) -> int:
-        """Lines that were lost since the start because the reader stalled."""
+        """Lines lost since the start because the reader stalled."""
         return self._press.lost
 
     def bind(self, **fields: object) -> Self:
-        """A log whose every event carries these fields, where the event has them in the catalogue."""
+        """A log that adds these fields to each event that has them in the catalogue."""
         foreign = [field for field in fields if field not in _BOUND]
         if foreign and self._strict:
             raise UncataloguedError(f"no event in the catalogue has {', '.join(foreign)}")
         return type(self)(self._press, self.redactor, self._strict, {**self._bound, **fields})
 
-    def set_level(self, level: str) -> None:
-        """Print events from this level on, here and in every bound log: ``debug``, ``info``, ``warning``, ``error``."""
-        self._press.least = _level_of(level)
+    def reconfigure(self, settings: LogSettings) -> None:
+        """Print events from the level of these settings on, here and in every bound log."""
+        self._press.least = _level_of(settings.level)
 
     def add_secrets(self, secrets: Iterable[str]) -> None:
         """Keep these values out of every later line."""
@@ -187,7 +195,7 @@ class EventLog:
         self.redactor.add_passing(owner, secrets)
 
     def close(self) -> None:
-        """Print what was folded, and let the libraries log as they did before."""
+        """Print folded lines, and let libraries log as before."""
         self._press.flush()
         _detach_libraries()
 
@@ -219,8 +227,8 @@ def configure(
         level: ``debug``, ``info``, ``warning`` or ``error``: the least level that is printed.
         secrets: values that no line may show.
         clock: gives the timestamps.
-        stream: where lines go, stdout unless told.
-        strict: raise on what the catalogue does not have; for tests.
+        stream: where lines go; stdout by default.
+        strict: raise on events and fields that are not in the catalogue; for tests.
     """
     clock = clock or SystemClock()
     output = Output(sys.stdout if stream is None else stream)
@@ -277,11 +285,11 @@ def _renderers(*, on_console: bool, in_color: bool) -> list[Processor]:
 
 
 def _printable(_logger: WrappedLogger, _method: str, said: EventDict) -> EventDict:
-    """What a provider says must not steer the operator's terminal."""
+    """Text from a provider must not control the operator's terminal."""
     return {field: _CONTROL.sub("�", value) if isinstance(value, str) else value for field, value in said.items()}
 
 
-# --- other people's logging -------------------------------------------------------------------------------------------
+# --- logging of libraries ---------------------------------------------------------------------------------------------
 
 
 class _Libraries(logging.Handler):
@@ -292,7 +300,7 @@ class _Libraries(logging.Handler):
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log one record; a fault of the record itself is logging's to report."""
+        """Log one record; a broken record is reported by ``logging``."""
         try:
             trace = self._traceback(record)
             self._log.emit("library.logged", logger=record.name, message=record.getMessage(), traceback=trace)

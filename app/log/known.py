@@ -1,4 +1,4 @@
-"""Known secrets, found wherever they stand in a text, in time that grows with the text and hardly with their number."""
+"""Finds known secrets in a text, in time linear in the text and almost independent of their number."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
@@ -8,21 +8,21 @@ from app.log.decoding import Span
 
 _FEW: Final = 8
 _LONGEST: Final = 4096
-"""No string that is looked for has more bytes."""
+"""No searched string has more bytes."""
 _BITTEN: Final = 5
-"""So many characters at an end of a secret may be lost to an escape that text beside it seems to begin or end."""
+"""Characters at either end of a secret that decoding may join with the text beside it."""
 
 
 class Known:
     """Finds byte strings by their first bytes.
 
     Args:
-        key_length: how many bytes; strings that are shorter are never found.
+        key_length: how many bytes; shorter strings are never found.
     """
 
     def __init__(self, key_length: int) -> None:
         self._key_length = key_length
-        # Replaced as a whole when they change: other threads may be reading them.
+        # Values are replaced as a whole: other threads may be reading them.
         self._forms: dict[bytes, tuple[bytes, ...]] = {}
 
     def __bool__(self) -> bool:
@@ -38,7 +38,7 @@ class Known:
             self._forms[key] = tuple(sorted((*forms, form)))
 
     def remove(self, form: bytes) -> None:
-        """Find this string no more."""
+        """Stop finding this string."""
         key = form[: self._key_length]
         left = tuple(one for one in self._forms.get(key, ()) if one != form)
         if left:
@@ -47,7 +47,7 @@ class Known:
             self._forms.pop(key, None)
 
     def spans(self, data: bytes, *, cut: bool) -> Iterator[Span]:
-        """Where the strings stand in the data; where it was cut, also the beginning of one at its end."""
+        """Where the strings are in the data; if it was cut, also the beginning of a string at its end."""
         length, forms = self._key_length, self._forms
         for at in [at for at in range(len(data) - length + 1) if data[at : at + length] in forms]:
             size = _length_at(forms.get(data[at : at + length], ()), data, at, cut=cut)
@@ -56,13 +56,13 @@ class Known:
 
 
 def _length_at(forms: tuple[bytes, ...], data: bytes, at: int, *, cut: bool) -> int:
-    """How long the longest of the sorted forms is that stands in the data at this place; 0 where none does."""
+    """The length of the longest of the sorted forms at this place of the data; 0 if there is none."""
     text = data[at : at + max(map(len, forms), default=0)] if len(forms) < _FEW else data[at : at + _LONGEST]
     if cut and at + len(text) == len(data):
         after = bisect_left(forms, text)
         if after < len(forms) and forms[after].startswith(text):
             return len(text)
-    # A form that the text begins with is not behind the text, and all between the two begin with it as well.
+    # A form that is a prefix of the text sorts before the text, and everything between them has the same prefix.
     while (before := bisect_right(forms, text)) > 0:
         nearest = forms[before - 1]
         if text.startswith(nearest):
@@ -72,13 +72,13 @@ def _length_at(forms: tuple[bytes, ...], data: bytes, at: int, *, cut: bool) -> 
 
 
 def _in_common(one: bytes, other: bytes) -> int:
-    """How many bytes two strings have in common from their beginning on."""
+    """The length of the common prefix of two strings."""
     sizes = range(1, min(len(one), len(other)) + 1)
     return bisect_left(sizes, 1, key=lambda size: one[:size] != other[:size])
 
 
 def bitten(form: bytes, shortest: int) -> Iterator[bytes]:
-    """A form, and what is left of it where text before it, or after it, takes a few of its characters."""
+    """A form, and what is left of it when decoding joins some characters of either end with other text."""
     for lost in range(_BITTEN + 1):
         if len(form) - lost >= shortest:
             yield form[lost:]

@@ -1,6 +1,6 @@
-"""Loads structlog without rich, which it would take for tracebacks that we never print: 10 MB of a daemon.
+"""Imports structlog without rich, which it would load for tracebacks that we never print: 10 MB of memory.
 
-The package imports this first. Whoever prints tables by rich loads it all the same, sooner or later.
+The package imports this module first. Commands that print tables with rich still import it themselves.
 """
 
 import sys
@@ -9,7 +9,7 @@ from importlib import import_module
 _RICH = "rich"
 
 if _RICH not in sys.modules:
-    # None makes the import fail: https://docs.python.org/3/reference/import.html#the-module-cache
+    # `None` makes the import fail: https://docs.python.org/3/reference/import.html#the-module-cache
     sys.modules[_RICH] = None  # type: ignore[assignment]  # typeshed knows of modules only
     try:
         import_module("structlog.dev")

@@ -1,4 +1,4 @@
-"""Where log lines go: a stream that may be slow, full or gone, none of which is a reason for the daemon to die."""
+"""Writes log lines to a stream that may be slow, full or closed, without ever stopping the daemon."""
 
 import os
 import select
@@ -9,11 +9,11 @@ _PATIENCE_S: Final = 1.0
 
 
 class Output:
-    """Writes whole lines, and loses them rather than wait for ever on a reader that has stalled.
+    """Writes whole lines, and drops them instead of waiting for ever on a stalled reader.
 
-    A blocked log must not hold up the event loop until the leases are gone. So a line waits for its reader once, for a
-    second; after that, lines are lost at once until the reader takes some again. ``lost`` counts them until they were
-    told of, ``lost_in_all`` since the start.
+    A blocked log must not hold up the event loop until the leases expire. So one line waits for a second; after that,
+    lines are dropped at once until the reader reads again. ``lost`` counts them until they are reported,
+    ``lost_in_all`` since the start.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -26,7 +26,7 @@ class Output:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether somebody reads along."""
+        """Whether the stream is a terminal."""
         return self._stream is not None and not self._stream.closed and self._stream.isatty()
 
     def write(self, line: str) -> bool:
@@ -35,7 +35,7 @@ class Output:
             return False
         try:
             written = _print(line, self._stream) if self._descriptor is None else self._send(line, self._descriptor)
-        except (OSError, ValueError):  # no room, no reader, closed: the next line may fare better
+        except (OSError, ValueError):  # disk full, no reader, closed: the next line may succeed
             written = False
         self.lost += not written
         self.lost_in_all += not written
@@ -56,7 +56,7 @@ class Output:
         self._torn = False
         return True
 
-    # Names by which structlog calls its last link.
+    # Names that structlog calls.
     debug = info = warning = error = write
 
 

@@ -1,8 +1,8 @@
-"""Takes secrets out of text: every value that is known to be one, and whatever has the shape of one.
+"""Removes secrets from text: every value that is known to be one, and everything that looks like one.
 
-A known secret is found as it is, and, where it has eight characters or more, also percent-encoded (in part, or twice),
-with HTML entities, with the escapes of JSON, in hexadecimal, in Base64 of either alphabet wherever in it the secret
-begins, and wrapped over lines. All of it takes time linear in the text.
+A known secret is found as it is. If it has eight characters or more, it is also found percent-encoded (in part, or
+twice), with HTML entities, with the escapes of JSON, in hexadecimal, in Base64 of either alphabet at any offset, and
+wrapped over lines. All of it takes time linear in the text.
 """
 
 import base64
@@ -21,26 +21,26 @@ from app.log.shapes import REDACTED, without_queries, without_shapes
 __all__ = ["LONGEST_TEXT", "REDACTED", "Redactor"]
 
 LONGEST_TEXT: Final = 65_536
-"""A text is cut to so many characters before anything is looked for in it."""
+"""A text is cut to this many characters before it is searched."""
 _SHORTEST_SECRET: Final = 4
 _SHORTEST_ENCODED: Final = 8
 _SHORTEST_BASE64: Final = 8
 _UNSURE: Final = 64
-"""Of a text that was cut so many bytes are left out at its end: they may begin a secret, too few of it to be known."""
+"""Bytes removed at the end of a text that was cut: a secret may begin there, too short to be recognised."""
 _DEEPEST: Final = 8
 _MOST_RECENT: Final = 4096
 _PIECE: Final = 256
 _OVERLAP: Final = 16
-# Base64 has two alphabets and hexadecimal two cases; where letters are compared in one case, both have one form.
+# Base64 has two alphabets and hexadecimal two cases; folded to one case, both have one form.
 _FOLDED: Final = bytes(range(256)).lower().translate(bytes.maketrans(b"-_", b"+/"))
 _BLANKS: Final = b" \t\n\r\f\v"
 _ESCAPE: Final = re.compile(rb"[%&\\]")
 
 
 class Redactor:
-    """Knows the secrets that are in force. Clean a text before it is shortened: half a secret is not recognised.
+    """Knows the current secrets. Clean a text before you shorten it: half a secret is not recognised.
 
-    One thread teaches it; any thread may clean with it at the same time.
+    One thread adds secrets; any thread may clean at the same time.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -54,7 +54,7 @@ class Redactor:
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Know these values from now on; those shorter than four characters are left out, they are everywhere."""
+        """Remove these values from now on, except values of less than four characters, which occur everywhere."""
         new = frozenset(secrets) - self._standing
         self._standing |= new
         self._learn(new)
@@ -62,14 +62,14 @@ class Redactor:
             self._shared.add(new)
 
     def add_passing(self, owner: str, secrets: Iterable[str]) -> None:
-        """Know these values until the same owner brings others: the tokens of a session, which come without end."""
+        """Remove these values until the same owner adds others: session tokens, which change again and again."""
         new, old = frozenset(secrets), self._passing.get(owner, frozenset())
         self._passing[owner] = new
         self._learn(new)
         self._forget(old)
 
     def add_recent(self, secret: str) -> None:
-        """Know a value until some thousands of others have come: the token of a callback."""
+        """Remove a value until some thousands of others were added: the token of a callback."""
         if secret not in self._recent:
             self._recent[secret] = None
             self._learn((secret,))
@@ -77,32 +77,32 @@ class Redactor:
             self._forget((self._recent.popitem(last=False)[0],))
 
     def is_passing(self, value: str) -> bool:
-        """Whether a text is exactly a token of a session, of those that are known now."""
+        """Whether a text is exactly one of the session tokens known now."""
         if self._shared is not None:
             return self._shared.is_passing(value)
         return bool(value) and any(value in tokens for tokens in list(self._passing.values()))
 
     def join(self, shared: "Redactor") -> None:
-        """Know what ``shared`` knows, now and later, and let it know what is known here: one account joins all."""
+        """Share secrets with ``shared`` in both directions: an account's redactor joins the one of the process."""
         if shared is not self:
             shared.add(self._standing)
             self._shared = shared
 
     def clean(self, text: str, *, cut: bool = False) -> str:
-        """The text with every secret replaced by ``[redacted]``; a clean text comes back as it is.
+        """The text with every secret replaced by ``[redacted]``; a text without secrets is returned as it is.
 
         Args:
-            text: of any length; what is longer than ``LONGEST_TEXT`` is cut first.
-            cut: whether it is the beginning of a longer text, so that a secret may end behind its end.
+            text: of any length; a text longer than ``LONGEST_TEXT`` is cut first.
+            cut: whether it is the beginning of a longer text, so that a secret may be cut at its end.
         """
         return self._cleaned(text, cut=cut, queries=False)
 
     def clean_quote(self, text: str, *, cut: bool = False) -> str:
-        """The same of what a provider said: there the query of every URL is taken out as well."""
+        """The same for text from a provider, in which the query of every URL is removed as well."""
         return self._cleaned(text, cut=cut, queries=True)
 
     def clean_value(self, value: object, depth: int = 0) -> object:
-        """A log field with every text in it cleaned; what JSON does not know becomes text first."""
+        """A log field with every text in it cleaned; values that JSON does not have become text first."""
         match value:
             case None | bool() | int() | float():
                 return value
@@ -134,12 +134,12 @@ class Redactor:
         return text if clean == data else clean.decode("utf-8", "replace")
 
     def _spans(self, data: bytes, *, cut: bool) -> list[Span]:
-        """Where secrets stand, in whatever encoding."""
+        """Where secrets are, in any encoding."""
         found = list(self._short.spans(data, cut=cut)) if self._short else []
         if not self._known or len(data) < _SHORTEST_ENCODED:
             return found
         if not _ESCAPE.search(data) and not self._stands_in(data.translate(_FOLDED, _BLANKS), cut=cut):
-            # Most texts have nothing but blanks to decode, and no secret: a fifth of the work tells.
+            # Most texts have only blanks to decode, and no secret: this needs a fifth of the work.
             return [*found, *self._known.spans(data.translate(_FOLDED), cut=cut)]
         layers = Layers(data)
         for layer in layers:
@@ -168,7 +168,7 @@ class Redactor:
         for secret in gone:
             for index, form in self._forms(secret):
                 index.remove(form)
-        # Two secrets may have a form in common, as where one is the end of the other.
+        # Two secrets may have a common form, for example if one is the end of the other.
         for secret in self._counts:
             for index, form in self._forms(secret) if any(secret in one or one in secret for one in gone) else ():
                 index.add(form)
@@ -185,7 +185,7 @@ class Redactor:
 
 
 def _pieces(secret: str) -> Iterator[str]:
-    """A secret, or pieces of one so long that comparing all of it in every place would take its time; they overlap."""
+    """A secret, or overlapping pieces of a secret that is too long to be compared at every place."""
     if len(secret) <= 2 * _PIECE:
         yield secret
         return
@@ -195,7 +195,7 @@ def _pieces(secret: str) -> Iterator[str]:
 
 
 def _written(secret: str) -> set[bytes]:
-    """A secret as it is, and as programs write all of it into URLs, JSON, Python and HTML."""
+    """A secret as it is, and as programs write it in URLs, JSON, Python and HTML."""
     quoted = (quote(secret, safe=""), quote(secret), quote_plus(secret))
     lower = (re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), one) for one in quoted)
     in_json = (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
@@ -204,7 +204,7 @@ def _written(secret: str) -> set[bytes]:
 
 
 def _forms(secret: bytes) -> Iterator[bytes]:
-    """What stands for a secret in a text that has been decoded."""
+    """The forms of a secret in a text that was decoded."""
     for plain in {decoded(secret), decoded(secret.replace(b" ", b"+"))}:
         yield from bitten(plain, _SHORTEST_ENCODED)
     text = secret.decode()
@@ -214,7 +214,7 @@ def _forms(secret: bytes) -> Iterator[bytes]:
 
 
 def _inside_base64(secret: bytes) -> Iterator[bytes]:
-    """What the Base64 of any text that holds the secret must contain, wherever in it the secret begins."""
+    """What the Base64 of any text with the secret contains, at any offset of the secret."""
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + secret).rstrip(b"=")
         first = (0, 2, 3)[before]

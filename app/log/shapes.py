@@ -1,4 +1,4 @@
-"""What has the shape of a credential, whoever's it is: in URLs, in header lines, in JSON."""
+"""Finds what looks like a credential, known or not: in URLs, in header lines, in JSON."""
 
 import base64
 import binascii
@@ -11,7 +11,7 @@ from app.patterns import compile_bytes
 REDACTED: Final = "[redacted]"
 _HIDDEN: Final = REDACTED.encode()
 
-# Names that mean a credential wherever they are followed by a value.
+# Names that mean a credential wherever a value follows.
 _ALWAYS: Final = (
     r"signature|x-amz-signature|x-amz-credential|x-amz-security-token|x-goog-signature|x-goog-credential|"
     r"awsaccesskeyid|access_token|refresh_token|id_token|api_?key|client_secret|client_assertion|password"
@@ -30,7 +30,7 @@ def _after_name(found: Sequence[bytes]) -> bytes:
 
 
 def _without_header(found: Sequence[bytes]) -> bytes:
-    """What parsers say of a token that they did not expect is no header."""
+    """A parser's message about an unexpected token is no header."""
     return found[0] if found[2] else found[1] + _HIDDEN
 
 
@@ -47,7 +47,7 @@ def _without_basic(found: Sequence[bytes]) -> bytes:
     return found[1] + _HIDDEN if is_credential else found[0]
 
 
-# The order matters: a quoted value is known by its quotes, a header by its line, before a query is looked for in them.
+# The order matters: quoted values and header lines are replaced before queries are searched in them.
 _SHAPES: Final[tuple[tuple[str, Callable[[Sequence[bytes]], bytes]], ...]] = (
     (r"""\b([a-z][a-z0-9+.-]{0,20}://)[^/?#\s"'<>]*@""", lambda found: found[1] + _HIDDEN + b"@"),
     (
@@ -58,12 +58,12 @@ _SHAPES: Final[tuple[tuple[str, Callable[[Sequence[bytes]], bytes]], ...]] = (
     (rf"((?:^|[^a-z0-9_.-])(?:{_ALWAYS})(?:=|%3D)){_QUERY_VALUE}", _after_name),
     (rf"((?:[?&;#]|%3F|%26)(?:{_ALWAYS}|{_IN_QUERY})(?:=|%3D)){_QUERY_VALUE}", _after_name),
     (r"\b(bearer\s+)([\w.~+/=-]+)", _without_bearer),
-    (r"(/callbacks/)[\w-]{8,}", _after_name),  # quoted by a provider that was given it
+    (r"(/callbacks/)[\w-]{8,}", _after_name),  # a provider may quote the address it was given
     (r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]+", lambda _found: _HIDDEN),  # a JSON Web Token, RFC 7519
     (r"\b(basic\s+)([A-Za-z0-9+/]{4,}={0,2})", _without_basic),
 )
 _COMPILED: Final = tuple((compile_bytes(source), replacement) for source, replacement in _SHAPES)
-# Most fields are names, states, numbers and sentences, and need not be tried against each of them.
+# Most fields are names, states, numbers and sentences: this one expression rules them out.
 _SUSPECT: Final = compile_bytes(
     rf"://|{_ALWAYS}|token|secret|cookie|authorization|api-?key|[?&;#](?:{_IN_QUERY})(?:=|%3D)|%3F|%26"
     r"|bearer\s|/callbacks/|eyJ|basic\s"
@@ -72,7 +72,7 @@ _URL_QUERY: Final = compile_bytes(r"""(https?:(?:\\?/){2}[^\s"'<>?]+)\?[^\s"'<>]
 
 
 def without_shapes(data: bytes) -> bytes:
-    """UTF-8 without what has the shape of a credential."""
+    """UTF-8 text without what looks like a credential."""
     if _SUSPECT.found_in(data):
         for shape, replacement in _COMPILED:
             data = shape.replaced(data, replacement)
@@ -80,5 +80,5 @@ def without_shapes(data: bytes) -> bytes:
 
 
 def without_queries(data: bytes) -> bytes:
-    """UTF-8 without the query of any URL: what a provider quotes may be signed in ways that nobody here knows."""
+    """UTF-8 text without the query of any URL: a quoted URL may be signed in a way that we do not know."""
     return _URL_QUERY.replaced(data, lambda found: found[1] + b"?" + _HIDDEN)

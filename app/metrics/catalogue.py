@@ -1,7 +1,7 @@
 """The catalogue of metrics: every name, label and bucket that ``/metrics`` may show.
 
 ``docs/metrics.md`` is made from it (``python -m app.metrics``), and the alert rules are held to it. Labels stay few:
-what grows with the number of jobs (numbers, handles, addresses) belongs into the log.
+values that grow with the number of jobs (numbers, handles, addresses) belong in the log.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ _JOB_S: Final = (1.0, 10.0, _MINUTE, 300.0, 900.0, 1800.0, _HOUR, 3 * _HOUR, 8 *
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One thing that is measured: what it means, the labels that tell its series apart, its unit in its name."""
+    """One metric: what it means, the labels of its series, its unit in its name."""
 
     name: str
     kind: Kind
@@ -38,7 +38,7 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """Metrics that belong together, and where they come from."""
+    """Metrics that belong together, and their source."""
 
     title: str
     source: str
@@ -46,49 +46,48 @@ class Chapter:
 
 
 CHAPTERS: Final = (
-    Chapter("The process", "Of the process that is asked.", (
+    Chapter("The process", "Of the process that is scraped.", (
         Metric("tidewaiter_build_info", "gauge", "1, with the version of the program and of Python",
                ("version", "python")),
         Metric("tidewaiter_start_time_seconds", "gauge", "When the process started, in epoch seconds"),
         Metric("tidewaiter_phase", "gauge",
                "1 for what the process does now, 0 for the rest: starting, standby, serving, draining", ("phase",)),
-        Metric("tidewaiter_ready", "gauge", "1 where /readyz says yes"),
+        Metric("tidewaiter_ready", "gauge", "1 if /readyz answers 200"),
         Metric("tidewaiter_event_loop_lag_seconds", "histogram",
                "How late the event loop ran, measured once a second", (), _LAG_S),
         Metric("tidewaiter_clock_skew_seconds", "gauge", "By how much the wall clock was moved since the start"),
     )),
-    Chapter("The database", "Read from the database, at most every ten seconds and never for more than a twentieth of "
-            "the time; every daemon on one database shows the same, so take the `max`. Missing while the database does "
-            "not answer.", (
-        Metric("tidewaiter_database_up", "gauge", "1 where the database answered the last time"),
+    Chapter("The database", "Read from the database, at most every ten seconds and in at most a twentieth of the time; "
+            "every daemon on one database shows the same, so take the `max`. Missing while the database does not "
+            "answer.", (
+        Metric("tidewaiter_database_up", "gauge", "1 if the database answered the last time"),
         Metric("tidewaiter_jobs", "gauge", "Jobs in the database", ("state",)),
-        Metric("tidewaiter_jobs_due", "gauge", "Jobs whose time has come; 10001 in a lane stands for more", _ACCOUNT),
-        Metric("tidewaiter_overdue_seconds", "gauge", "How late the account's most overdue job is; 0 where none is",
+        Metric("tidewaiter_jobs_due", "gauge", "Jobs that are due; 10001 in a lane stands for more", _ACCOUNT),
+        Metric("tidewaiter_overdue_seconds", "gauge", "How late the account's most overdue job is; 0 if none is",
                _ACCOUNT),
     )),
-    Chapter("Jobs", "Counted by the daemon that did the work since it started: take the `sum` of `rate` or "
-            "`increase`.", (
+    Chapter("Jobs", "Counted by each daemon since it started: take the `sum` of `rate` or `increase`.", (
         Metric("tidewaiter_jobs_ended_total", "counter",
                "Jobs that have ended: succeeded, failed, expired or cancelled", (*_WORK, "state")),
         Metric("tidewaiter_job_duration_seconds", "histogram", "From submission to the end", _WORK, _JOB_S),
         Metric("tidewaiter_landing_delay_seconds", "histogram",
                "From the reply that says ready to the landed files", _WORK, _LANDING_S),
         Metric("tidewaiter_job_troubles_total", "counter",
-               "Steps that did not bring their job on. `outcome` is Retry, Unsent, StorageFull, Unmapped, Crashed, "
+               "Steps without progress. `outcome` is Retry, Unsent, StorageFull, Unmapped, Crashed, "
                "Conflicted or Parked",
                (*_WORK, "outcome")),
         Metric("tidewaiter_polls_total", "counter", "Polls that were answered", _ACCOUNT),
-        Metric("tidewaiter_files_landed_total", "counter", "Files that are durable under their final name", _WORK),
+        Metric("tidewaiter_files_landed_total", "counter", "Files that have landed", _WORK),
         Metric("tidewaiter_landed_bytes_total", "counter", "Their sizes", _WORK),
     )),
     Chapter("Providers", "Of the daemon's own requests.", (
         Metric("tidewaiter_requests_total", "counter",
                "Requests, logins and redirects included. `to` is provider, or elsewhere for files on other hosts. "
-               "`status` is 1xx to 5xx, unsent where the remote has seen nothing, lost where no reply came",
+               "`status` is 1xx to 5xx, unsent if the remote has seen nothing, lost if no reply came",
                (*_ACCOUNT, "to", "status")),
         Metric("tidewaiter_reply_seconds", "histogram", "From a request to the headers of its reply",
                (*_ACCOUNT, "to"), _REPLY_S),
-        Metric("tidewaiter_throttles_total", "counter", "How often the provider, or its limit, asked for rest",
+        Metric("tidewaiter_throttles_total", "counter", "How often the provider, or its limit, asked for a delay",
                _ACCOUNT),
         Metric("tidewaiter_account_paused", "gauge",
                "1 while the account is paused; `by` is credentials, tls or person", (*_ACCOUNT, "by")),
@@ -96,26 +95,26 @@ CHAPTERS: Final = (
     Chapter("Lanes", "Of the lanes that this daemon serves now.", (
         Metric("tidewaiter_lanes_owned", "gauge", "Lanes", _ACCOUNT),
         Metric("tidewaiter_steps_in_flight", "gauge", "Steps under way", _LANE),
-        Metric("tidewaiter_lane_closed_seconds", "gauge", "Until the provider is asked again; 0 where it may be now",
+        Metric("tidewaiter_lane_closed_seconds", "gauge", "Until the next request may be sent; 0 if it may be sent now",
                _LANE),
-        Metric("tidewaiter_breaker_open", "gauge", "1 while the circuit breaker keeps requests back", _LANE),
+        Metric("tidewaiter_breaker_open", "gauge", "1 while the circuit breaker holds requests back", _LANE),
         Metric("tidewaiter_budget_left", "gauge", "Requests that may be sent at once; missing without a limit", _LANE),
     )),
     Chapter("Commits and storage", "Of this daemon's own writing.", (
         Metric("tidewaiter_commit_updates", "histogram", "Updates in one group commit", (), _GROUP),
         Metric("tidewaiter_commit_seconds", "histogram", "Duration of a group commit", (), _COMMIT_S),
         Metric("tidewaiter_updates_waiting", "gauge", "Updates that are not committed yet"),
-        Metric("tidewaiter_storage_open", "gauge", "0 while the storage takes nothing and downloads wait"),
+        Metric("tidewaiter_storage_open", "gauge", "0 while the storage does not work and downloads wait"),
         Metric("tidewaiter_storage_free_bytes", "gauge",
-               "Room in the folder of the landed files; missing where they go to a bucket"),
+               "Free space in the storage folder; missing for a bucket"),
     )),
     Chapter("Log and notifications", "Of this process.", (
         Metric("tidewaiter_log_events_total", "counter",
-               "Events, printed or not; job.waited only where debug is logged",
+               "Events, printed or not; job.waited only if debug is logged",
                ("event", "level")),
         Metric("tidewaiter_log_lines_dropped_total", "counter", "Lines lost because the reader of the log stalled"),
         Metric("tidewaiter_notifications_total", "counter",
-               "Outbound notifications by what became of them, named as the events notification.* are", ("outcome",)),
+               "Outbound notifications by result, named as the events notification.*", ("outcome",)),
     )),
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What is true at the moment of a scrape: read from the daemon's parts, not counted."""
+"""The state at the moment of a scrape: read from the daemon's parts, not counted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class LaneNow:
-    """A lane that is served: steps under way, seconds until its provider is asked again, what its budget permits.
+    """A lane that is served: running steps, seconds until the next request, requests that its budget permits now.
 
-    ``left`` is ``None`` where the account has no limit.
+    ``left`` is ``None`` if the account has no limit.
     """
 
     lane: int
@@ -23,7 +23,7 @@ class LaneNow:
 class DaemonNow:
     """The parts of a daemon: its lanes, who paused which account, updates not yet committed, the storage gate.
 
-    ``in_touch`` says that the last renewal of the leases could be made, ``stalled`` that none was tried for too long.
+    ``in_touch``: the last renewal of leases succeeded. ``stalled``: none was tried for too long.
     """
 
     lanes: Sequence[LaneNow] = ()
@@ -36,9 +36,9 @@ class DaemonNow:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseNow:
-    """What a look into the database brought: jobs by state, and by account the jobs due and the seconds it is late.
+    """What was read from the database: jobs by state, and by account the jobs due and the seconds it is late.
 
-    ``free_bytes`` is the room in the storage's folder, ``None`` where there is no folder.
+    ``free_bytes`` is the free space in the storage folder, ``None`` for a bucket.
     """
 
     jobs: Mapping[str, int]
@@ -49,9 +49,9 @@ class DatabaseNow:
 
 @dataclass(frozen=True, slots=True)
 class ProcessNow:
-    """How the process stands: its phase, whether it is ready, how far the wall clock was moved, log lines lost.
+    """The process: its phase, whether it is ready, how far the wall clock was moved, log lines lost.
 
-    ``database`` is ``None`` where the database did not answer.
+    ``database`` is ``None`` if the database did not answer.
     """
 
     phase: str

@@ -1,4 +1,4 @@
-"""What the event log tells of the daemon's work: each event is counted, and some are read more closely.
+"""Counts events of the log; some events also count what they report, such as bytes.
 
 The catalogue of events is the contract: a name or a field that changes there changes here.
 """
@@ -13,20 +13,20 @@ from app.events import CATALOGUE
 from app.metrics.instruments import counter, histogram
 
 _NOTIFICATION: Final = "notification."
-# Outcomes of job.troubled, and what else keeps a job from going on.
+# Events, other than job.troubled, that keep a job from making progress.
 _TROUBLES: Final[Mapping[str, str]] = {
     "job.unmapped": "Unmapped",
     "job.crashed": "Crashed",
     "job.conflicted": "Conflicted",
     "job.parked": "Parked",
 }
-# The others of job.troubled are the account's or the daemon's trouble, or are counted by a line of their own.
+# Other outcomes of job.troubled concern the account or the daemon, or are counted by an event of their own.
 _COUNTED: Final = ("Retry", "Unsent", "StorageFull")
 _FIRST_TROUBLES: Final = (*_COUNTED, *_TROUBLES.values())
 
 
 class Observer:
-    """Counts what is logged; may be called from any thread, because libraries log from theirs.
+    """Counts logged events; may be called from any thread, because libraries log from theirs.
 
     Args:
         registry: where the counters are made.

@@ -9,7 +9,7 @@ _HEAD: Final = """# Metrics
 Made from `app/metrics/catalogue.py` by `make docs-metrics`; do not edit.
 
 The daemon shows its metrics at `/metrics` of the address that `[http] listen` names, in Prometheus' text format, or as
-OpenMetrics where the request's `Accept` asks for that. Where `[tokens]` are configured, one of the role `read` is
+OpenMetrics if the request's `Accept` asks for that. If `[tokens]` are configured, a token with the role `read` is
 needed.
 
 ```yaml
@@ -24,26 +24,26 @@ rule_files:
   - prometheus.rules.yaml
 ```
 
-`/healthz` and `/readyz` of the same address need no token. The first says 200 while the event loop and the daemon's
-parts go round, in standby and while draining, too: what answers otherwise should be started anew. The second says 200
-where new work is done: the database answers, its schema fits, and this process serves its lanes or stands by for the
-one that does; otherwise 503, and each thing that fails. `tidewaiter healthcheck` asks for a container.
+`/healthz` and `/readyz` of the same address need no token. The first answers 200 while the event loop and the daemon's
+parts work, also in standby and while draining: restart a process that answers otherwise. The second answers 200 if new
+work can be done: the database answers, its schema fits, and this process serves its lanes or stands by for the one that
+does; otherwise 503 with each failure. `tidewaiter healthcheck` is the check for a container.
 
 ## Alerts
 
-`config/alerts/` holds ready-made rules. Each alert names the paragraph of the [handbook](operate.md) that says what to
+`config/alerts/` holds ready-made rules. Each alert names the section of the [handbook](operate.md) that says what to
 do.
 
 | file | for | how |
 |---|---|---|
 | `prometheus.rules.yaml` | Prometheus | name it in `rule_files`; the scrape's `job_name` begins with `tidewaiter` |
-| `prometheus.test.yaml` | whoever changes them | `promtool test rules prometheus.test.yaml` |
+| `prometheus.test.yaml` | tests of these rules | `promtool test rules prometheus.test.yaml` |
 | `loki.rules.yaml` | Loki's ruler, on the log | copy it to the ruler; label the log `app="tidewaiter"` |
 | `elastic.rules.json` | Kibana, on the log | send each one to `/api/alerting/rule`, see below |
 | `elastic.template.json` | Elasticsearch | the fields that those ask for, as an index template |
 | `grafana.json` | Grafana | import it as a dashboard; it asks for the Prometheus data source |
 
-Choose metrics or the log: both tell of the same troubles, and metrics know more of how bad they are. For Elasticsearch
+Choose metrics or the log: both report the same problems, and metrics show better how bad they are. For Elasticsearch
 the shipper decodes each JSON line below `tidewaiter` (Filebeat: the `ndjson` parser with `target: tidewaiter`), because
 `event` is a table in Elastic's own schema, and takes `@timestamp` from `tidewaiter.timestamp`:
 
@@ -56,8 +56,8 @@ done
 
 ## What is measured
 
-An account with one operation has about a hundred series, buckets included. No label holds a job's number, a handle or
-an address. The process's own use of memory, processor and files stands in the usual `process_*` metrics (on Linux).
+An account with one operation has about a hundred series, with buckets. No label holds a job's number, a handle or an
+address. The process's use of memory, processor and files is in the usual `process_*` metrics (on Linux).
 """
 
 

@@ -1,4 +1,4 @@
-"""The metrics of this process: what is counted, by whom, and how it is written down for whoever scrapes."""
+"""The metrics of this process: what is counted, and how a scrape is written."""
 
 import platform
 from collections import Counter as Tally
@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from app.domain.scope import EVERY_ACCOUNT, Scope
-from app.metrics import collect
+from app.metrics.collect import counter_family, of_daemon, of_process, of_requests
 from app.metrics.instruments import gauge, histogram
 from app.metrics.live import DaemonNow, ProcessNow
 from app.metrics.observer import Observer
@@ -22,10 +22,10 @@ ELSEWHERE = "elsewhere"
 
 
 class Metrics:
-    """Counts for as long as the process lives; a daemon that is put together anew goes on with the same ones.
+    """Counts for as long as the process lives; a daemon that is built again uses the same counters.
 
-    ``observe`` is for the event log, which most is counted from. ``lagged`` takes seconds. ``daemon`` tells how the
-    daemon's parts stand now.
+    ``observe`` is for the event log, from which most is counted. ``lagged`` takes seconds. ``daemon`` reads the state
+    of the daemon's parts.
     """
 
     def __init__(self) -> None:
@@ -48,15 +48,15 @@ class Metrics:
         gauge("tidewaiter_start_time_seconds", self._registry).set(started_at)
 
     def serve(self, operations: Mapping[str, Collection[str]], now: Callable[[], DaemonNow]) -> None:
-        """A daemon works from now on, on these accounts and their operations; ``now`` tells how its parts stand.
+        """A daemon serves these accounts and their operations from now on; ``now`` reads the state of its parts.
 
-        Series of what may happen begin at 0, or their first increase would not be seen.
+        Series begin at 0, because the first increase of a series that begins at 1 would not be seen.
         """
-        self.expect(operations)
+        self.reconfigure(operations)
         self.daemon = now
 
-    def expect(self, operations: Mapping[str, Collection[str]]) -> None:
-        """These accounts and their operations are there from now on."""
+    def reconfigure(self, operations: Mapping[str, Collection[str]]) -> None:
+        """Let the series of these accounts and their operations begin at 0; those of other accounts stay."""
         self._expect(operations)
         for account in operations:
             self._polls[account] += 0
@@ -76,13 +76,13 @@ class Metrics:
         self._commit_seconds.observe(seconds)
 
     def scrape(self, now: ProcessNow) -> "Scrape":
-        """Look at everything; to be called from the event loop, and quick."""
+        """Read everything; quick, and to be called from the event loop."""
         return Scrape(self._registry, now, self.daemon(), dict(self._polls), dict(self._requests))
 
 
 @dataclass(frozen=True, slots=True)
 class Scrape(Collector):
-    """One look at everything, to be written down. What was read is as it was; what is counted goes on."""
+    """Everything that was read at one moment; the counters in it continue to count."""
 
     counted: Collector
     process: ProcessNow
@@ -92,7 +92,7 @@ class Scrape(Collector):
     scope: Scope = EVERY_ACCOUNT
 
     def limited_to(self, scope: Scope) -> "Scrape":
-        """The same without what concerns more than one of these accounts: only series of one of them are left."""
+        """The same with only the series of single accounts in this scope."""
         return replace(self, scope=scope)
 
     def written(self, accept: str) -> tuple[bytes, str]:
@@ -106,10 +106,7 @@ class Scrape(Collector):
         return encode(self), content_type
 
     def collect(self) -> Iterator[Family]:
-        """Every family: the library's way to ask. The time at which each series was made is left out.
-
-        That would be every counter twice.
-        """
+        """Every family, as the library calls it; without the creation times, which would double every counter."""
         for family in self._collected():
             if self.scope.accounts is not None:
                 family.samples = [one for one in family.samples if one.labels.get("account") in self.scope.accounts]
@@ -120,7 +117,7 @@ class Scrape(Collector):
         for family in self.counted.collect():
             family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
             yield family
-        yield from collect.of_process(self.process)
-        yield from collect.of_daemon(self.daemon)
-        yield collect.counter("tidewaiter_polls_total", {(account,): count for account, count in self.polls.items()})
-        yield from collect.of_requests(self.requests)
+        yield from of_process(self.process)
+        yield from of_daemon(self.daemon)
+        yield counter_family("tidewaiter_polls_total", {(account,): count for account, count in self.polls.items()})
+        yield from of_requests(self.requests)

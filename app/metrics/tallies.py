@@ -1,4 +1,4 @@
-"""What the hot path counts with: plain numbers, written from the event loop only, read when somebody scrapes.
+"""Counters of the hot path: plain numbers, written from the event loop only, read at a scrape.
 
 A counter of the client library takes a lock and costs about a microsecond; a poll passes three of them, and thousands
 of polls are made in a second.
@@ -17,7 +17,7 @@ _BOUNDS: Final = CATALOGUE["tidewaiter_reply_seconds"].buckets
 
 
 class Spread:
-    """How values are spread over buckets; a value on a bound belongs to the bucket that ends there."""
+    """Counts values in buckets; a value on a bound belongs to the bucket that ends there."""
 
     __slots__ = ("_bounds", "_counts", "total")
 
@@ -32,13 +32,13 @@ class Spread:
         self.total += value
 
     def cumulative(self) -> list[tuple[str, float]]:
-        """For each bound how many values did not exceed it, as the exposition wants it."""
+        """For each bound how many values did not exceed it, in the form of the exposition format."""
         names = [*map(str, self._bounds), "+Inf"]
         return [(name, float(count)) for name, count in zip(names, accumulate(self._counts), strict=True)]
 
 
 class RequestTally:
-    """The requests of one account to one kind of host."""
+    """Counts the requests of one account to one kind of host."""
 
     __slots__ = ("latency", "statuses")
 
@@ -47,11 +47,11 @@ class RequestTally:
         self.latency = Spread(_BOUNDS)
 
     def replied(self, status: int, seconds: float) -> None:
-        """A reply's headers have come; ``seconds`` after its request."""
+        """Count a reply whose headers came ``seconds`` after its request."""
         place = min(max(status, _LEAST_STATUS), 599) // 100 - 1
         self.statuses[_CLASSES[place]] += 1
         self.latency.add(seconds)
 
     def failed(self, *, sent: bool) -> None:
-        """No reply has come; ``sent`` where the remote may have seen the request."""
+        """Count a request without a reply; ``sent`` if the remote may have seen it."""
         self.statuses["lost" if sent else "unsent"] += 1

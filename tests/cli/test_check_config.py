@@ -62,7 +62,7 @@ def test_one_account_hides_no_fault_of_another(place: Place) -> None:
     assert "accounts.bare.settings.server: is missing" in told
     assert "schedules.nightly.params.perod: unknown parameter (did you mean period?" in told
     assert "schedules.nightly.params.export_type: 'NO' is not permitted" in told
-    assert "schedules.of-nobody.account: 'nobody' is no configured account (there are: bare, mistyped, shop)" in told
+    assert "schedules.of-nobody.account: 'nobody' is no configured account (configured: bare, mistyped, shop)" in told
     assert "of-the-bare" not in told
 
 

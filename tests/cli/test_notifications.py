@@ -143,7 +143,7 @@ def test_an_account_that_there_is_not(place: Place) -> None:
     """It is a fault of the configuration, told with its key and beside all others."""
     place.config.write_text(CONFIG + hook("https://ops.example.com/hook", accounts='["shop", "shopp"]'))
     said = place("serve", code=ExitCode.CONFIG).stderr
-    assert "notifications.ops.accounts: 'shopp' is no configured account (there are: shop)" in said
+    assert "notifications.ops.accounts: 'shopp' is no configured account (configured: shop)" in said
     place.config.write_text(place.config.read_text() + "\n[worker2]\n")
     said = place("jobs", "list", code=ExitCode.CONFIG).stderr
     assert "worker2" in said

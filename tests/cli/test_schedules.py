@@ -70,8 +70,8 @@ params = { export_type = "OPENS", periode = "LAST_DAY" }
         "schedules.a.timezone: 'Europe/Atlantis' is no time zone; names are such as Europe/Amsterdam",
         "schedules.a.catch_up: must be 'skip', 'last' or 'all'",
         "schedules.a.params.export_type: holds ${tomorrow}, which there is not",
-        "schedules.b.account: 'nobody' is no configured account (there are: shop)",
-        "schedules.c.operation: 'statisticks' is no operation of account shop (there are: statistics)",
+        "schedules.b.account: 'nobody' is no configured account (configured: shop)",
+        "schedules.c.operation: 'statisticks' is no operation of account shop (known: statistics)",
         "schedules.d.params.periode: unknown parameter (did you mean period? ",
     ):
         assert fault in said, said

@@ -23,5 +23,5 @@ def test_it_reads_back(key: str, value: object) -> None:
 
 def test_what_toml_has_not() -> None:
     """Nothing is written for what cannot be read back."""
-    with pytest.raises(TypeError, match="NoneType is nothing that TOML has"):
+    with pytest.raises(TypeError, match="NoneType cannot be written in TOML"):
         toml_value([None])

@@ -19,7 +19,7 @@ PAUSE = Pause("shop", PausedBy.CREDENTIALS, "HTTP 401", 0.0, 60.0, None)
         (Unauthorized("HTTP 401"), Status.FAILURE, "the provider refuses the credentials: HTTP 401"),
         (Refused("HTTP 404"), Status.FAILURE, "the provider refuses the probe: HTTP 404"),
         (Retry("HTTP 500"), Status.FAILURE, "the provider is in trouble: HTTP 500"),
-        (Throttled("HTTP 429"), Status.WARNING, "nothing is to be learned for now: HTTP 429"),
+        (Throttled("HTTP 429"), Status.WARNING, "the provider cannot be asked now: HTTP 429"),
     ],
 )
 def test_answers(told: Probed, status: Status, message: str) -> None:

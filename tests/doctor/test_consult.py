@@ -123,7 +123,7 @@ async def test_a_provider_in_trouble(tmp_path: Path) -> None:
     """A provider that fails, throttles, or hangs up is told apart from credentials that are refused."""
     for answer, status, told in (
         (reply(500), Status.FAILURE, "the provider is in trouble"),
-        (reply(429, b"", "Retry-After: 60"), Status.WARNING, "nothing is to be learned for now"),
+        (reply(429, b"", "Retry-After: 60"), Status.WARNING, "the provider cannot be asked now"),
         (reply(404), Status.FAILURE, "the provider refuses the probe"),
         (b"nonsense\r\n\r\n", Status.FAILURE, "not an HTTP reply"),
     ):

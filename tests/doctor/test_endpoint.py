@@ -139,7 +139,7 @@ async def test_a_good_certificate(authority: Authority) -> None:
     async with serving(answering(reply()), authority.server(days=90.5)) as server:
         found = await looked_at(server.origin)
     assert found["tls"].status is Status.OK
-    assert found["tls"].message == "TLSv1.3; the certificate holds for 90 more days"
+    assert found["tls"].message == "TLSv1.3; the certificate is valid for 90 more days"
 
 
 async def test_a_certificate_that_ends_soon(authority: Authority) -> None:
@@ -179,7 +179,7 @@ async def test_an_unknown_authority(tmp_path: Path) -> None:
         async with serving(answering(reply()), tls) as server:
             found = await looked_at(server.origin)
         assert found["tls"].status is Status.FAILURE
-        assert found["tls"].message.startswith("its certificate is by an authority unknown here (")
+        assert found["tls"].message.startswith("its certificate is from an unknown authority (")
         assert "SSL_CERT_FILE" in found["tls"].mend
 
 

@@ -33,7 +33,7 @@ def test_libraries_with_the_fault(version: tuple[int, ...], mend: str) -> None:
     """A library older than the mend of its branch is told with the version that mends it."""
     verdict = library(version)
     assert verdict.status is Status.WARNING
-    assert "WAL-reset fault" in verdict.message
+    assert "WAL-reset bug" in verdict.message
     assert verdict.mend.startswith(f"run Tidewaiter with {mend}")
 
 

@@ -46,7 +46,7 @@ async def test_a_check_without_an_end() -> None:
         ("first", "shop", "ok"),
         ("second", "shop", "failure"),
     ]
-    assert found[1].message == "did not come to an end within 0.01 s"
+    assert found[1].message == "did not end within 0.01 s"
     assert found[1].mend
 
 

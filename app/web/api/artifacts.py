@@ -1,7 +1,8 @@
-"""The content of landed files: whole or a range of it, from a folder or a bucket, a piece at a time.
+"""Downloads of landed files: whole or a range, from a folder or a bucket, piece by piece.
 
-A file that is not what it was when it landed is never sent as if it were. Where the storage fails in the middle the
-connection is cut, so that nobody takes a part for the whole.
+A file that has changed since it landed is never sent. If the storage fails in the middle, the connection is aborted, so
+that nobody takes a part for the whole. aiohttp's ``FileResponse`` reads a local file by its path and makes its entity
+tag of time and size; here the storage reads the file, and the entity tag is the SHA-256.
 """
 
 import base64
@@ -16,8 +17,7 @@ from aiohttp import ETag, hdrs, web
 from app.domain.manifest import Artifact
 from app.storage.base import Content, StorageError, StorageUnavailableError
 from app.web.api.office import Office
-from app.web.api.preferences import known_tags, matched_tags
-from app.web.api.ranges import UnsatisfiableError, range_of
+from app.web.api.preferences import known_tags, matched_tags, range_of
 from app.web.api.reading import artifact_number, job_number
 from app.web.api.routes import Answer, Parameter, Query, Route
 from app.web.problems import ProblemError
@@ -148,19 +148,20 @@ def _is_known(request: web.Request, artifact: Artifact) -> bool:
 
 
 def _asked(request: web.Request, artifact: Artifact) -> tuple[int, int, bool]:
-    """The first byte that is wanted, the one after the last, and whether that is a part only."""
-    named = request.headers.get(hdrs.IF_RANGE)
-    if request.method != hdrs.METH_GET:  # a range has no meaning elsewhere
-        return 0, artifact.size, False
-    if named is None or named.strip() in (f'"{artifact.sha256}"', _landed(artifact)):
-        try:
-            found = range_of(request.headers.get(hdrs.RANGE), artifact.size)
-        except UnsatisfiableError:
-            headers: dict[str, str] = {hdrs.CONTENT_RANGE: f"bytes */{artifact.size}"}
-            raise ProblemError(416, f"the file has {artifact.size} bytes", headers=headers) from None
-        if found is not None:
-            return *found, True
-    return 0, artifact.size, False
+    """The first byte to send, the one after the last, and whether this is only a part of the file."""
+    found = range_of(request, artifact.size) if _may_send_range(request, artifact) else None
+    return (0, artifact.size, False) if found is None else (*found, True)
+
+
+def _may_send_range(request: web.Request, artifact: Artifact) -> bool:
+    """Whether the method and ``If-Range`` permit a range.
+
+    aiohttp's ``if_range`` reads dates only. An entity tag would look like no condition at all.
+    """
+    if request.method != hdrs.METH_GET:
+        return False
+    condition = request.headers.get(hdrs.IF_RANGE)
+    return condition is None or condition.strip() in (f'"{artifact.sha256}"', _landed(artifact))
 
 
 def _described(response: web.StreamResponse, artifact: Artifact) -> web.StreamResponse:

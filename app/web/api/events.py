@@ -11,8 +11,8 @@ from typing import Final
 from aiohttp import web
 
 from app.domain.scope import Scope
+from app.web.api.cursors import ACCOUNT, STATES, states_of
 from app.web.api.feed import Feed, Numbered, Reader
-from app.web.api.listing import ACCOUNT, STATES, states_of
 from app.web.api.office import Office
 from app.web.api.reading import LARGEST_NUMBER, number_in, refuse_query
 from app.web.api.rendering import moment

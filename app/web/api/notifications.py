@@ -7,8 +7,7 @@ from aiohttp import hdrs, web
 from app.domain.notification import Status
 from app.store.notifications import Notification
 from app.web.api import shapes
-from app.web.api.cursors import Page
-from app.web.api.listing import CURSOR, LIMIT, TEXT, limit_of
+from app.web.api.cursors import CURSOR, LIMIT, TEXT, PageRequest
 from app.web.api.office import Office
 from app.web.api.reading import LARGEST_NUMBER, job_number, number_in, refuse_query
 from app.web.api.rendering import answer, moment
@@ -48,24 +47,19 @@ class Notifications:
     async def every(self, request: web.Request, query: Query) -> web.Response:
         """A page of notifications."""
         faults: list[FieldFault] = []
-        status, job, limit = query.get("status", [None])[0], number_in(query, "job", faults), limit_of(query, faults)
+        status, job = query.get("status", [None])[0], number_in(query, "job", faults)
         if status is not None and status not in set(Status):
             faults.append(FieldFault(f"must be one of {', '.join(Status)}", parameter="status"))
-        page = Page(_PATH, query)
-        before = page.begin(faults)
+        page = PageRequest.read(_PATH, query, faults)
         refuse_query(faults)
         found = await self._office.notifications(request).find(
             status=None if status is None else Status(status),
             endpoint=query.get("endpoint", [None])[0],
             job_id=job,
-            before_id=before,
-            limit=limit + 1,
+            before_id=page.before_id,
+            limit=page.lookup,
         )
-        shown = [_notification(one) for one in found[:limit]]
-        if len(found) <= limit:
-            return answer({"notifications": shown, "next": None})
-        after = page.following(found[limit - 1].id)
-        return answer({"notifications": shown, "next": after}, headers={hdrs.LINK: f'<{after}>; rel="next"'})
+        return page.response("notifications", found, _notification)
 
     async def retry(self, request: web.Request, _: Query) -> web.Response:
         """Deliver a notification again."""

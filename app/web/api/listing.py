@@ -5,12 +5,13 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from app.domain.job import State
+from app.domain.job_view import jobs_json
 from app.store.listing import Wanted
 from app.web.api import shapes
 from app.web.api.cursors import Page
 from app.web.api.office import Office
 from app.web.api.reading import LONGEST_VALUE, moment_of, refuse_query
-from app.web.api.rendering import answer, jobs_json
+from app.web.api.rendering import answer
 from app.web.api.routes import Answer, Parameter, Query, Route
 from app.web.problems import FieldFault
 

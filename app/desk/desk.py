@@ -11,7 +11,7 @@ from app.clock import Clock
 from app.desk.actors import Actor, Way, line_of
 from app.desk.drafts import Wish, draft, new_job
 from app.desk.errors import ConflictError, NotFoundError, RequestError
-from app.desk.standing import Standing, is_closed
+from app.desk.standing import Resumed, Standing, is_closed
 from app.domain import outcome as o
 from app.domain.address import HIDDEN, shown_handle
 from app.domain.change import Tell, added, change_of, tell_nobody
@@ -255,23 +255,20 @@ class Desk:
             await self._pauses.pause(account, reason)
         return await self._standing(account)
 
-    async def resume(self, account: str, *, actor: Actor) -> tuple[Standing, float | None]:
-        """End the pause of an account, whosever it is; its live jobs get the time back that they have waited.
+    async def resume(self, account: str, *, actor: Actor) -> Resumed:
+        """End the pause of an account, whoever paused it. Its live jobs get the time back that they have waited.
 
-        What its provider or its breaker has closed for a while is opened too, by the owners of its lanes in their next
-        look-out round.
-
-        Returns:
-            How the account stands, and for how many seconds it was paused: ``None`` where it was not.
+        Lanes that the provider or the breaker has closed are opened, too, by their owners in the next lookout round.
 
         Raises:
             NotFoundError: there is no such account.
         """
         async with self._audited(actor, "resume", f"account {account}"):
             self._account(account)
+            before = await self._standing(account)
             paused_s = await self._pauses.resume(account)
             await self._pauses.reopen(account)
-        return await self._standing(account), paused_s
+        return Resumed(await self._standing(account), paused_s, before.closed)
 
     async def standings(self) -> list[Standing]:
         """How every configured account stands, by name."""

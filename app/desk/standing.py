@@ -19,6 +19,18 @@ class Standing:
     jobs: Mapping[State, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """How an account stands after its pause has ended.
+
+    ``paused_s`` is how long it was paused, ``None`` if it was not; ``opened`` are the lanes that were closed before.
+    """
+
+    standing: Standing
+    paused_s: float | None
+    opened: tuple[LaneStatus, ...]
+
+
 def is_closed(lane: LaneStatus, now: float) -> bool:
     """Whether a lane asks nothing for a while: throttled until a moment, or by its breaker, which tells of none."""
     return lane.closed_reason is not None and (not lane.closed_until or lane.closed_until > now)

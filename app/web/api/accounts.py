@@ -1,15 +1,12 @@
 """Accounts through the API: how they stand, and a person's say in it."""
 
-from typing import Any
-
 from aiohttp import web
 
-from app.desk import Standing
-from app.store.lanes import LaneStatus
+from app.desk.views import account_json, resumed_json
 from app.web.api import shapes
 from app.web.api.office import Office
 from app.web.api.reading import read_body
-from app.web.api.rendering import answer, moment
+from app.web.api.rendering import answer
 from app.web.api.routes import Answer, Query, Route
 from app.web.callers import REASON, actor_of
 from app.web.problems import ProblemError
@@ -49,14 +46,14 @@ class Accounts:
 
     async def every(self, request: web.Request, _: Query) -> web.Response:
         """How every account stands."""
-        return answer({"accounts": [_account(one) for one in await self._office.desk(request).standings()]})
+        return answer({"accounts": [account_json(one) for one in await self._office.desk(request).standings()]})
 
     async def show(self, request: web.Request, _: Query) -> web.Response:
         """How an account stands."""
         name = request.match_info["name"]
         for one in await self._office.desk(request).standings():
             if one.account == name:
-                return answer(_account(one))
+                return answer(account_json(one))
         raise ProblemError(404, f"there is no account {name[:100]!r} in the configuration")
 
     async def pause(self, request: web.Request, _: Query) -> web.Response:
@@ -64,26 +61,9 @@ class Accounts:
         body = await read_body(request, shapes.PauseReason)
         request[REASON] = body.reason or ""
         name, actor = request.match_info["name"], actor_of(request)
-        return answer(_account(await self._office.desk(request).pause(name, body.reason, actor=actor)))
+        return answer(account_json(await self._office.desk(request).pause(name, body.reason, actor=actor)))
 
     async def resume(self, request: web.Request, _: Query) -> web.Response:
         """End the pause of an account."""
-        standing, paused_s = await self._office.desk(request).resume(
-            request.match_info["name"], actor=actor_of(request)
-        )
-        return answer({**_account(standing), "paused_s": paused_s})
-
-
-def _account(standing: Standing) -> dict[str, Any]:
-    pause = standing.pause
-    return {
-        "account": standing.account,
-        "provider": standing.provider,
-        "pause": pause and {"by": pause.by, "reason": pause.reason, "at": moment(pause.at)},
-        "closed": [_closed(lane) for lane in standing.closed],
-        "jobs": {state.value: number for state, number in standing.jobs.items()},
-    }
-
-
-def _closed(lane: LaneStatus) -> dict[str, Any]:
-    return {"shard": lane.shard, "reason": lane.closed_reason, "until": moment(lane.closed_until or None)}
+        resumed = await self._office.desk(request).resume(request.match_info["name"], actor=actor_of(request))
+        return answer(resumed_json(resumed))

@@ -10,12 +10,12 @@ from typing import Final
 
 from aiohttp import web
 
+from app.domain.formatting import rfc3339
 from app.domain.scope import Scope
 from app.web.api.cursors import ACCOUNT, STATES, states_of
 from app.web.api.feed import Feed, Numbered, Reader
 from app.web.api.office import Office
 from app.web.api.reading import LARGEST_NUMBER, number_in, refuse_query
-from app.web.api.rendering import moment
 from app.web.api.routes import Answer, Parameter, Query, Route
 from app.web.callers import RECHECK, scope_of
 from app.web.problems import FieldFault, ProblemError
@@ -128,7 +128,7 @@ def _data(told: Numbered) -> dict[str, object]:
         "state": told.state,
         "state_from": told.state_from,
         "outcome": told.outcome,
-        "at": moment(told.at),
+        "at": rfc3339(told.at),
     }
 
 

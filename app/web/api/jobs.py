@@ -9,6 +9,7 @@ from aiohttp import ETag, hdrs, web
 
 from app.desk import RefusedError, Wish
 from app.domain.job import TERMINAL, Job, NewJob, State
+from app.domain.job_view import artifact_json, entry_json, job_json
 from app.web.api import shapes
 from app.web.api.office import Office
 from app.web.api.pointers import refused_one
@@ -22,7 +23,7 @@ from app.web.api.preferences import (
     wait_of,
 )
 from app.web.api.reading import LARGE, job_number, read_body
-from app.web.api.rendering import answer, artifact_json, entity_tag, entry_json, job_json
+from app.web.api.rendering import answer, entity_tag
 from app.web.api.routes import Answer, Parameter, Query, Route
 from app.web.callers import Role, actor_of, scope_of
 from app.web.problems import FieldFault, ProblemError

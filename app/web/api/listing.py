@@ -4,12 +4,12 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from app.domain.job_view import job_json
 from app.store.listing import Wanted
 from app.web.api import shapes
 from app.web.api.cursors import ACCOUNT, CURSOR, LIMIT, STATES, TEXT, PageRequest, states_of
 from app.web.api.office import Office
 from app.web.api.reading import moment_of, refuse_query
-from app.web.api.rendering import job_json
 from app.web.api.routes import Answer, Parameter, Query, Route
 from app.web.problems import FieldFault
 

@@ -1,16 +1,16 @@
 """Notifications through the API: what endpoints were told or have still to be, and trying one again."""
 
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import hdrs, web
 
+from app.desk.views import notification_json
 from app.domain.notification import Status
-from app.store.notifications import Notification
 from app.web.api import shapes
 from app.web.api.cursors import CURSOR, LIMIT, TEXT, PageRequest
 from app.web.api.office import Office
 from app.web.api.reading import LARGEST_NUMBER, job_number, number_in, refuse_query
-from app.web.api.rendering import answer, moment
+from app.web.api.rendering import answer
 from app.web.api.routes import Answer, Parameter, Query, Route
 from app.web.problems import FieldFault, ProblemError
 
@@ -59,7 +59,7 @@ class Notifications:
             before_id=page.before_id,
             limit=page.lookup,
         )
-        return page.response("notifications", found, _notification)
+        return page.response("notifications", found, notification_json)
 
     async def retry(self, request: web.Request, _: Query) -> web.Response:
         """Deliver a notification again."""
@@ -67,21 +67,3 @@ class Notifications:
         if not await self._office.notifications(request).retry([number]):
             raise ProblemError(404, f"there is no notification {number}")
         return answer({"id": number}, 202)
-
-
-def _notification(one: Notification) -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "endpoint": one.endpoint,
-        "message_id": one.message_id,
-        "job": one.job_id,
-        "account": one.account,
-        "state": one.state,
-        "at": moment(one.at),
-        "status": one.status,
-        "due_at": moment(one.due_at),
-        "attempts": one.attempts,
-        "attempted_at": moment(one.attempted_at),
-        "last_error": one.last_error,
-        "ended_at": moment(one.ended_at),
-    }

@@ -1,13 +1,14 @@
 """Schedules through the API: when they tick, and one of them right now."""
 
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import hdrs, web
 
-from app.desk import ScheduleStanding
+from app.desk.views import schedule_json
+from app.domain.job_view import job_json
 from app.web.api import shapes
 from app.web.api.office import Office
-from app.web.api.rendering import answer, job_json, moment
+from app.web.api.rendering import answer
 from app.web.api.routes import Answer, Query, Route
 from app.web.callers import Role, actor_of
 
@@ -41,26 +42,10 @@ class Schedules:
 
     async def every(self, request: web.Request, _: Query) -> web.Response:
         """How every schedule stands."""
-        return answer({"schedules": [_schedule(one) for one in await self._office.schedules(request).standings()]})
+        return answer({"schedules": [schedule_json(one) for one in await self._office.schedules(request).standings()]})
 
     async def run(self, request: web.Request, _: Query) -> web.Response:
         """Ask for a schedule's job now."""
         job = await self._office.schedules(request).run(request.match_info["name"], actor=actor_of(request))
         headers: dict[str, str] = {hdrs.LOCATION: f"/v1/jobs/{job.id}", hdrs.RETRY_AFTER: _AGAIN}
         return answer(job_json(job), 202, headers)
-
-
-def _schedule(standing: ScheduleStanding) -> dict[str, Any]:
-    one = standing.schedule
-    return {
-        "name": one.name,
-        "account": one.account,
-        "operation": one.operation,
-        "cron": one.cron,
-        "timezone": str(one.zone),
-        "catch_up": one.catch_up.value,
-        "params": dict(one.params),
-        "next_at": moment(standing.next_at),
-        "ticked_at": moment(standing.ticked_at),
-        "job": standing.job,
-    }

@@ -84,6 +84,7 @@ class JobShape(Outgoing):
     params: dict[str, JsonValue]
     state: State
     version: Annotated[int, Field(description="rises with every change")]
+    lane: Annotated[int, Field(description="the lane that serves it: see the overview")]
     unique_key: str | None
     retry_of: Annotated[JobNumber | None, Field(description="the job that this one repeats")]
     cancel_requested: bool
@@ -91,9 +92,9 @@ class JobShape(Outgoing):
         str | None, Field(description="the provider's name for the remote job; of an address without its query")
     ]
     shared: Annotated[bool, Field(description="whether it follows a remote job together with other jobs")]
-    remote_status: Annotated[str | None, Field(description="the provider's last word for its state")]
-    progress: Annotated[str | None, Field(description="as the provider tells it")]
-    reason: Annotated[str | None, Field(description="why it stands as it does, where there is something to say")]
+    remote_status: Annotated[str | None, Field(description="the provider's last word for its status")]
+    progress: Annotated[str | None, Field(description="as the provider reports it")]
+    reason: Annotated[str | None, Field(description="why it is in this state, where a reason is known")]
     polls: int
     failures: Annotated[int, Field(description="consecutive failures in this state")]
     crashes: int
@@ -101,9 +102,11 @@ class JobShape(Outgoing):
     resubmits: int
     fetches: int
     created_at: Moment
-    due_at: Annotated[Moment | None, Field(description="when it wants its next step; null for never")]
+    due_at: Annotated[Moment | None, Field(description="when its next step is due; null for never")]
     deadline_at: Moment
+    intent_at: Annotated[Moment | None, Field(description="when its last submit was decided, just before it was sent")]
     submitted_at: Moment | None
+    moved_at: Annotated[Moment | None, Field(description="when the provider last reported something new")]
     ready_at: Moment | None
     landed_at: Moment | None
     finished_at: Moment | None
@@ -204,6 +207,7 @@ class ResumedShape(AccountShape):
     """How an account stands after a pause."""
 
     paused_s: Annotated[float | None, Field(description="how long it was paused, in seconds; null where it was not")]
+    opened: Annotated[list[ClosedLane], Field(description="the lanes that were closed until now")]
 
 
 class ScheduleShape(Outgoing):
@@ -284,6 +288,7 @@ class ArrivalShape(Outgoing):
     operation: str
     finished_at: Moment | None
     files: int
+    name: Annotated[str | None, Field(description="of the first file")]
     size: Annotated[int, Field(description="in bytes")]
 
 

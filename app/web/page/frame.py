@@ -11,14 +11,14 @@ from markupsafe import Markup
 
 from app import __version__
 from app.clock import Clock
+from app.domain.formatting import visible
 from app.domain.job import LIVE, TERMINAL, State
-from app.domain.progress import fraction_of
 from app.web.access import Access
 from app.web.bodies import read_bytes
 from app.web.callers import CALLER, Role
-from app.web.page import texts
 from app.web.page.assets import Assets
 from app.web.page.notices import notice_of
+from app.web.page.texts import FILTERS
 from app.web.problems import ProblemError
 from app.web.vitals import Phase, Vitals
 
@@ -129,11 +129,7 @@ def _environment(assets: Mapping[str, str]) -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    for shown in (
-        texts.ago, texts.clock, texts.counted, texts.duration, texts.machine, texts.moment, texts.number,
-        texts.parameters, texts.rough, fraction_of, texts.size, texts.written,
-    ):  # fmt: skip
-        environment.filters[shown.__name__] = shown
+    environment.filters.update(FILTERS)
     environment.globals.update(assets=assets, State=State, STATES=STATES, LIVE=LIVE, TERMINAL=TERMINAL)
     # Compiled now, or the first to look at each page would wait for it.
     for name in environment.list_templates():
@@ -145,7 +141,7 @@ def _seen(value: object) -> object:
     """Whatever a template shows passes here, before it is escaped: nothing may steer the text that it stands in."""
     if value is None:
         return ""
-    return texts.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _back(request: web.Request) -> str:
@@ -181,4 +177,4 @@ async def read_form(request: web.Request) -> dict[str, str]:
         )
     except (ValueError, LookupError):
         raise ProblemError(400, "this form cannot be read") from None
-    return {name: texts.visible(value.strip()) for name, value in fields}
+    return {name: visible(value.strip()) for name, value in fields}

@@ -8,11 +8,11 @@ from aiohttp import web
 from yarl import URL
 
 from app.desk import Desk
+from app.domain.formatting import visible
 from app.domain.job import State
 from app.store.listing import LARGEST_ID, JobList, Wanted
 from app.web.page.frame import Frame
 from app.web.page.sight import Sight
-from app.web.page.texts import visible
 from app.web.problems import FieldFault, ProblemError
 from app.web.rules import GuardedRoute, reading
 

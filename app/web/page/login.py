@@ -5,11 +5,11 @@ from typing import Final
 
 from aiohttp import web
 
+from app.domain.formatting import visible
 from app.web.access import SESSION_COOKIE, SESSION_S, SIGN_IN, SIGN_OUT
 from app.web.callers import CALLER, REMOTE, Role
 from app.web.page.frame import Frame, read_form
 from app.web.page.notices import to
-from app.web.page.texts import visible
 
 _LONGEST_NEXT: Final = 2048
 

@@ -23,6 +23,7 @@ from app.desk.actors import plain
 from app.log import EventLog
 from app.store.errors import StoreUnavailableError
 from app.store.sessions import SessionStore
+from app.web.bodies import accepts_html
 from app.web.callers import CALLER, REASON, RECHECK, REMOTE, Caller, Recheck, Role, Token, actor_of, digest_of
 from app.web.guesses import Guesses
 from app.web.problems import ProblemError, problem_of
@@ -176,7 +177,7 @@ class Access:
             raise self._slowed(request[REMOTE], caller.slowed_s)
         if caller.unavailable is not None:
             raise StoreUnavailableError(caller.unavailable)
-        if caller.role is Role.NOBODY and request.method in SAFE and _wants_page(request):
+        if caller.role is Role.NOBODY and request.method in SAFE and accepts_html(request):
             raise web.HTTPSeeOther(str(URL(SIGN_IN).with_query(next=request.path_qs)))
         if caller.role is Role.NOBODY:
             refusal = self._refusal(request, 401, caller.fault or "a token is needed: Authorization: Bearer TOKEN")
@@ -323,10 +324,6 @@ def _host(request: web.Request) -> str | None:
         return request.url.host
     except ValueError:
         raise ProblemError(400, "the header Host names no host") from None
-
-
-def _wants_page(request: web.Request) -> bool:
-    return "text/html" in request.headers.get(hdrs.ACCEPT, "")
 
 
 def _is_same_site(request: web.Request) -> bool:

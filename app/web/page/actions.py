@@ -7,7 +7,7 @@ from aiohttp import web
 from app.desk import Desk, RequestError, ScheduleDesk
 from app.domain.job import State
 from app.web.callers import REASON, Role, actor_of
-from app.web.page.frame import read_form
+from app.web.page.forms import read_form
 from app.web.page.job import job_number
 from app.web.page.notices import to
 from app.web.rules import GuardedRoute, acting

@@ -98,9 +98,10 @@ def _of_lanes(lanes: Sequence[LaneView]) -> Iterator[Matter]:
                 yield Matter(Level.WATCH, what, lane.reason or "", address)
             case Standing.UNKNOWN:
                 yield Matter(Level.URGENT, f"Account {lane.account} has jobs and is not configured", lane.reason or "")
-            case Standing.OPEN if lane.late_s > _LATE_S:
-                late = counted(round(lane.late_s / 60), "minute")
-                what = f"{lane.account} is {late} behind"
-                yield Matter(Level.WATCH, what, f"{lane.due_text} of its jobs are due.", address)
-            case _:
-                pass
+            case Standing.OPEN:
+                if lane.late_s > _LATE_S:
+                    late = counted(round(lane.late_s / 60), "minute")
+                    what = f"{lane.account} is {late} behind"
+                    yield Matter(Level.WATCH, what, f"{lane.due_text} of its jobs are due.", address)
+            case Standing.PAUSED | Standing.THROTTLED | Standing.UNSERVED:
+                pass  # a pause is an item of its own, a throttle ends by itself, and another daemon may take the lane

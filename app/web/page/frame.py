@@ -1,7 +1,5 @@
 """The frame of every page: templates that escape whatever they show, the headers of a page, and who is looking."""
 
-import http
-import urllib.parse
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -14,21 +12,18 @@ from app.clock import Clock
 from app.domain.formatting import visible
 from app.domain.job import LIVE, TERMINAL, State
 from app.web.access import Access
-from app.web.bodies import read_bytes
+from app.web.bodies import accepts_html
 from app.web.callers import CALLER, Role
 from app.web.page.assets import Assets
 from app.web.page.notices import notice_of
 from app.web.page.texts import FILTERS
-from app.web.problems import ProblemError
+from app.web.problems import ProblemError, phrase_of
+from app.web.rules import SAFE
 from app.web.vitals import Phase, Vitals
 
 STATES: Final = tuple(State)
 _ROOMS: Final = frozenset({"jobs", "accounts", "schedules"})
-_SAFE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 _SECONDS: Final = 3
-_FORM: Final = "application/x-www-form-urlencoded"
-_LARGEST_FORM: Final = 16_384
-_MOST_FIELDS: Final = 20
 # Nothing but what this listener serves itself; no style or script stands in a page.
 _POLICY: Final = "; ".join(
     (
@@ -104,13 +99,13 @@ class Frame:
 
     def error_page(self, request: web.Request, problem: ProblemError) -> web.Response | None:
         """The page that tells a person of a problem; ``None`` where no person asks."""
-        if "text/html" not in request.headers.get(hdrs.ACCEPT, ""):
+        if not accepts_html(request):
             return None
         response = self.page(
             request,
             "error.html",
             status=problem.status,
-            title=_phrase(problem.status),
+            title=phrase_of(problem.status),
             problem=problem,
             notice=None,
             back=_back(request),
@@ -149,32 +144,6 @@ def _back(request: web.Request) -> str:
     parts = request.path.split("/")
     if parts[1] not in _ROOMS:  # "//another.example" would lead out of here
         return "/"
-    if request.method in _SAFE:
+    if request.method in SAFE:
         return f"/{parts[1]}" if len(parts) > 2 else "/"
     return "/schedules" if parts[1] == "schedules" else "/".join(parts[:-1]) if len(parts) == 4 else "/"
-
-
-def _phrase(status: int) -> str:
-    try:
-        return http.HTTPStatus(status).phrase
-    except ValueError:
-        return "Error"
-
-
-async def read_form(request: web.Request) -> dict[str, str]:
-    """The fields of a form, without the blanks around them.
-
-    Raises:
-        ProblemError: it is no form, too large, or does not come in time.
-    """
-    if request.can_read_body and request.content_type != _FORM:
-        raise ProblemError(415, f"a form comes as {_FORM}")
-    raw = await read_bytes(request, _LARGEST_FORM)
-    charset = request.charset or "utf-8"
-    try:
-        fields = urllib.parse.parse_qsl(
-            raw.decode(charset), keep_blank_values=True, encoding=charset, max_num_fields=_MOST_FIELDS
-        )
-    except (ValueError, LookupError):
-        raise ProblemError(400, "this form cannot be read") from None
-    return {name: visible(value.strip()) for name, value in fields}

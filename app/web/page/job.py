@@ -8,9 +8,9 @@ from aiohttp import web
 
 from app.desk import Desk, NotFoundError
 from app.domain.job import LIVE, TERMINAL, Job, State
+from app.web.bodies import number_of
 from app.web.page.charts import bar
 from app.web.page.frame import Frame
-from app.web.page.jobs import as_number
 from app.web.page.sight import Sight
 from app.web.page.timeline import time_in, timeline
 from app.web.page.waiting import wait_of
@@ -89,7 +89,7 @@ def job_number(request: web.Request) -> int:
         NotFoundError: no job has such a number.
     """
     given = request.match_info["id"]
-    number = as_number(given)
+    number = number_of(given)
     if number is None:
         raise NotFoundError(f"{given[:64]!r} is no job; jobs are known by their numbers")
     return number

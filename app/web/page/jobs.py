@@ -10,7 +10,8 @@ from yarl import URL
 from app.desk import Desk
 from app.domain.formatting import visible
 from app.domain.job import State
-from app.store.listing import LARGEST_ID, JobList, Wanted
+from app.store.listing import JobList, Wanted
+from app.web.bodies import number_of
 from app.web.page.frame import Frame
 from app.web.page.sight import Sight
 from app.web.problems import FieldFault, ProblemError
@@ -112,7 +113,7 @@ def read(query: Mapping[str, str]) -> Asked:
             known = ", ".join(one.value for one in State)
             faults.append(FieldFault(f"there is no state {given[:64]!r}; there are: {known}", parameter="state"))
     if given := query.get("before"):
-        before_id = as_number(given)
+        before_id = number_of(given)
         if before_id is None:
             faults.append(FieldFault("is the number of a job, from which on older ones are listed", parameter="before"))
     text = query.get("q", "").strip().removeprefix("#")
@@ -127,9 +128,3 @@ def read(query: Mapping[str, str]) -> Asked:
         search=text or None,
     )
     return Asked(wanted, state, before_id)
-
-
-def as_number(given: str) -> int | None:
-    """The number of a job as it stands in an address; ``None`` where it is none."""
-    is_number = given.isascii() and given.isdigit() and len(given) <= len(str(LARGEST_ID))
-    return int(given) if is_number and 0 < int(given) <= LARGEST_ID else None

@@ -8,7 +8,8 @@ from aiohttp import web
 from app.domain.formatting import visible
 from app.web.access import SESSION_COOKIE, SESSION_S, SIGN_IN, SIGN_OUT
 from app.web.callers import CALLER, REMOTE, Role
-from app.web.page.frame import Frame, read_form
+from app.web.page.forms import read_form
+from app.web.page.frame import Frame
 from app.web.page.notices import to
 
 _LONGEST_NEXT: Final = 2048

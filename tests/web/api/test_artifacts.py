@@ -237,14 +237,14 @@ def test_what_aiohttp_reads_wrongly_in_a_range() -> None:
 @pytest.mark.parametrize(
     ("lines", "tags", "by_aiohttp"),
     [
-        (['"a"', '"b"'], {"a", "b"}, (ETag("a"),)),  # it reads the first line only
-        (['"*"'], set(), (ETag("*"),)),  # it takes a quoted star for the wildcard
-        (['"", "a"'], {"", "a"}, ()),  # it stops at the empty tag, which is valid
-        (['"a", , "b"'], {"a", "b"}, (ETag("a"),)),  # it stops at an empty member, which is permitted
+        (['"a"', '"b"'], frozenset({"a", "b"}), (ETag("a"),)),  # it reads the first line only
+        (['"*"'], frozenset(), (ETag("*"),)),  # it takes a quoted star for the wildcard
+        (['"", "a"'], frozenset({"", "a"}), ()),  # it stops at the empty tag, which is valid
+        (['"a", , "b"'], frozenset({"a", "b"}), (ETag("a"),)),  # it stops at an empty member, which is permitted
     ],
 )
 def test_what_aiohttp_reads_wrongly_in_entity_tags(
-    lines: list[str], tags: set[str], by_aiohttp: tuple[ETag, ...]
+    lines: list[str], tags: frozenset[str], by_aiohttp: tuple[ETag, ...]
 ) -> None:
     """The four differences for which entity tags are read here (RFC 9110, sections 5.3, 5.6.1 and 8.8.3).
 

@@ -6,8 +6,7 @@ from app.desk.views import account_json, resumed_json
 from app.web.api import shapes
 from app.web.api.office import Office
 from app.web.api.reading import read_body
-from app.web.api.rendering import answer
-from app.web.api.routes import Answer, Query, Route
+from app.web.api.routes import Answer, Query, Route, answer
 from app.web.callers import REASON, actor_of
 from app.web.problems import ProblemError
 

@@ -15,8 +15,7 @@ from app.web.api.office import Office
 from app.web.api.pointers import refused
 from app.web.api.preferences import IDEMPOTENCY_KEY, REPLAYED, idempotency_key
 from app.web.api.reading import MOST_FAULTS, fit, read_body, unfit
-from app.web.api.rendering import answer
-from app.web.api.routes import Answer, Query, Route
+from app.web.api.routes import Answer, Query, Route, answer
 from app.web.callers import Role, actor_of
 from app.web.problems import FieldFault, ProblemError
 

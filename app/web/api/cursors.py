@@ -18,8 +18,7 @@ from aiohttp import hdrs, web
 from app.domain.job import State
 from app.store.listing import LARGEST_ID
 from app.web.api.reading import LONGEST_VALUE
-from app.web.api.rendering import answer
-from app.web.api.routes import Parameter, Query
+from app.web.api.routes import Parameter, Query, answer
 from app.web.problems import FieldFault
 
 _MOST: Final = 1000

@@ -18,13 +18,13 @@ from app.web.api.preferences import (
     KEY_PATTERN,
     REPLAYED,
     applied,
+    entity_tag,
     idempotency_key,
     known_tags,
     wait_of,
 )
 from app.web.api.reading import LARGE, job_number, read_body
-from app.web.api.rendering import answer, entity_tag
-from app.web.api.routes import Answer, Parameter, Query, Route
+from app.web.api.routes import Answer, Parameter, Query, Route, answer
 from app.web.callers import Role, actor_of, scope_of
 from app.web.problems import FieldFault, ProblemError
 

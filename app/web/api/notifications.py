@@ -10,8 +10,7 @@ from app.web.api import shapes
 from app.web.api.cursors import CURSOR, LIMIT, TEXT, PageRequest
 from app.web.api.office import Office
 from app.web.api.reading import LARGEST_NUMBER, job_number, number_in, refuse_query
-from app.web.api.rendering import answer
-from app.web.api.routes import Answer, Parameter, Query, Route
+from app.web.api.routes import Answer, Parameter, Query, Route, answer
 from app.web.problems import FieldFault, ProblemError
 
 _PATH: Final = "/v1/notifications"

@@ -5,8 +5,7 @@ from aiohttp import web
 from app.desk.views import overview_json
 from app.web.api import shapes
 from app.web.api.office import Office
-from app.web.api.rendering import answer
-from app.web.api.routes import Answer, Query, Route
+from app.web.api.routes import Answer, Query, Route, answer
 
 
 class OverviewRoom:

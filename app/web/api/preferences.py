@@ -1,10 +1,12 @@
-"""The request headers that the API reads: Prefer, Idempotency-Key, entity tags and Range."""
+"""The headers of the API: Prefer, Idempotency-Key, entity tags and Range."""
 
 import re
 from typing import Final
+from zlib import crc32
 
 from aiohttp import hdrs, web
 
+from app.domain.job import Job
 from app.web.problems import FieldFault, ProblemError
 
 MOST_WAIT_S: Final = 60
@@ -16,6 +18,15 @@ _WAIT: Final = re.compile(r"wait\s*=\s*\"?([0-9]{1,6})\"?", re.IGNORECASE)
 _ENTITY_TAG: Final = re.compile(r'(?P<weak>W/)?"(?P<tag>[\x21\x23-\x7e\x80-\xff]*)"')
 _KEY: Final = re.compile(KEY_PATTERN)
 _LAST_ZERO_BYTES: Final = re.compile("bytes=-0+", re.IGNORECASE)
+
+
+def entity_tag(job: Job) -> str:
+    """The strong entity tag of a job's representation, without quotes.
+
+    A cancel request, a wake-up and a moved deadline change the job without a new version.
+    """
+    beside = (job.due_at, job.deadline_at, job.cancel_requested, job.id)
+    return f"{job.version}-{crc32(repr(beside).encode()):08x}"
 
 
 def wait_of(request: web.Request) -> int | None:

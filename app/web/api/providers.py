@@ -6,8 +6,7 @@ from app.providers.faults import UnknownProviderError
 from app.providers.parameter_schema import parameter_schema
 from app.web.api import shapes
 from app.web.api.office import Office
-from app.web.api.rendering import answer
-from app.web.api.routes import Answer, Query, Route
+from app.web.api.routes import Answer, Query, Route, answer
 from app.web.problems import ProblemError
 
 

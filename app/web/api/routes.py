@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from aiohttp import web
+from aiohttp.web_response import json_response
 
 from app.web.api.reading import read_query
 from app.web.api.shapes import Incoming, Outgoing
@@ -66,6 +67,11 @@ class Route:
         """What it takes of its caller."""
         default = Role.READ if self.method in SAFE else Role.ADMIN
         return Rule(self.role or default, self.limited)
+
+
+def answer(document: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """A reply with a JSON body."""
+    return json_response(document, status=status, headers=headers)
 
 
 def serve_routes(routes: Iterable[Route]) -> list[GuardedRoute]:

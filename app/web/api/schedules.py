@@ -8,8 +8,7 @@ from app.desk.views import schedule_json
 from app.domain.job_view import job_json
 from app.web.api import shapes
 from app.web.api.office import Office
-from app.web.api.rendering import answer
-from app.web.api.routes import Answer, Query, Route
+from app.web.api.routes import Answer, Query, Route, answer
 from app.web.callers import Role, actor_of
 
 _AGAIN: Final = "1"

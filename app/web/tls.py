@@ -1,4 +1,4 @@
-"""TLS of the HTTP listener: a certificate and its key out of files, exchanged while connections go on."""
+"""TLS of the HTTP listener: a certificate and its key from files, replaced while connections stay open."""
 
 import ssl
 from pathlib import Path

@@ -79,14 +79,14 @@ class Events:
             await _write(response, _event("reset", feed.last_id, {"reason": "events before this one are not held"}))
         else:
             await self._pass_on(response, missed, wanted)
-        while not (reader.is_behind or reader.has_ended) and await request[RECHECK].stands():
+        while not (reader.is_behind or reader.has_ended) and await request[RECHECK].is_permitted():
             try:
                 async with asyncio.timeout(HEARTBEAT_S):
                     came = await reader.next()
             except TimeoutError:
                 await _write(response, ": still here\n\n")
                 continue
-            if await request[RECHECK].stands():
+            if await request[RECHECK].is_permitted():
                 await self._pass_on(response, came, wanted)
         if reader.is_behind:
             await _write(response, _event("dropped", None, {"reason": "more has happened than this reader has taken"}))

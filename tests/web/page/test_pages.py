@@ -262,7 +262,7 @@ async def test_readers_see_no_actions_and_may_take_none(guarded: Rig) -> None:
                 assert '<form method="post" action="/' not in await reply.text(), path
         async with session.post(f"{guarded.origin}/jobs/{job.id}/cancel") as reply:
             assert reply.status == 403
-            assert "takes the role admin" in await reply.text()
+            assert "requires the role admin" in await reply.text()
     assert not (await guarded.stage.jobs.get(job.id)).cancel_requested  # type: ignore[union-attr]  # it is there
 
 

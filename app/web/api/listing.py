@@ -15,7 +15,7 @@ from app.web.api.rendering import answer
 from app.web.api.routes import Answer, Parameter, Query, Route
 from app.web.problems import FieldFault
 
-_MOST: Final = 1000
+MOST_LISTED: Final = 1000
 _USUAL: Final = 50
 TEXT: Final = {"type": "string", "minLength": 1, "maxLength": LONGEST_VALUE}
 _TIME: Final = {"type": "string", "format": "date-time"}
@@ -27,7 +27,7 @@ STATES: Final = Parameter(
 LIMIT: Final = Parameter(
     "limit",
     f"how many at most; {_USUAL} where it is not given",
-    {"type": "integer", "minimum": 1, "maximum": _MOST, "default": _USUAL},
+    {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": _USUAL},
 )
 CURSOR: Final = Parameter("cursor", "where the page before ended: see `next`", TEXT)
 
@@ -117,7 +117,7 @@ def _moment(query: Query, name: str, faults: list[FieldFault]) -> float | None:
 def limit_of(query: Query, faults: list[FieldFault]) -> int:
     """How many a page may hold; what is no such number is added to ``faults``."""
     text = query["limit"][0] if "limit" in query else str(_USUAL)
-    if text.isascii() and text.isdigit() and len(text) <= len(str(_MOST)) and 1 <= int(text) <= _MOST:
+    if text.isascii() and text.isdigit() and len(text) <= len(str(MOST_LISTED)) and 1 <= int(text) <= MOST_LISTED:
         return int(text)
-    faults.append(FieldFault(f"must be a whole number from 1 to {_MOST}", parameter="limit"))
+    faults.append(FieldFault(f"must be a whole number from 1 to {MOST_LISTED}", parameter="limit"))
     return _USUAL

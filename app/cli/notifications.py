@@ -71,7 +71,12 @@ def list_notifications(
     found = _ask(session, find)
     page = found[:limit]
     if as_json:
-        query = {"status": [status and status.value], "endpoint": [endpoint], "job": [job], "limit": [limit]}
+        query: dict[str, list[object]] = {
+            "status": [status and status.value],
+            "endpoint": [endpoint],
+            "job": [job],
+            "limit": [limit],
+        }
         after = next_page("/v1/notifications", query, page) if found[limit:] else None
         show_json({"notifications": [notification_json(one) for one in page], "next": after})
         return

@@ -26,7 +26,13 @@ def test_an_open_account(place: Place) -> None:
     """Provider, nothing wrong, and the live jobs by state."""
     for _ in range(2):
         submit(place)
-    shop = {"account": "shop", "provider": "symplify", "pause": None, "closed": [], "jobs": {"queued": 2}}
+    shop: dict[str, object] = {
+        "account": "shop",
+        "provider": "symplify",
+        "pause": None,
+        "closed": [],
+        "jobs": {"queued": 2},
+    }
     assert place.json("accounts", "list") == {"accounts": [shop]}
     text = place("accounts", "list").stdout
     assert "open" in text

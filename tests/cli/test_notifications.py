@@ -65,6 +65,11 @@ def filled(place: Place) -> Place:
     return place
 
 
+def ids(place: Place, *filters: str) -> list[int]:
+    """The ids of the listed notifications."""
+    return [one["id"] for one in place.json("notifications", "list", *filters)["notifications"]]
+
+
 def test_listing(filled: Place) -> None:
     """Newest first, by status, endpoint and job, in pages; the table says where each stands and why."""
     every = filled.json("notifications", "list")["notifications"]
@@ -84,14 +89,10 @@ def test_listing(filled: Place) -> None:
         "last_error": "HTTP 500",
         "ended_at": None,
     }
-    assert [one["id"] for one in filled.json("notifications", "list", "--dead")["notifications"]] == [3, 1]
-    assert [one["id"] for one in filled.json("notifications", "list", "--waiting")["notifications"]] == [4]
-    assert [
-        one["id"] for one in filled.json("notifications", "list", "--endpoint", "ops", "--limit", "2")["notifications"]
-    ] == [4, 2]
-    assert [
-        one["id"] for one in filled.json("notifications", "list", "--job", "1", "--before", "3")["notifications"]
-    ] == [1]
+    assert ids(filled, "--dead") == [3, 1]
+    assert ids(filled, "--waiting") == [4]
+    assert ids(filled, "--endpoint", "ops", "--limit", "2") == [4, 2]
+    assert ids(filled, "--job", "1", "--before", "3") == [1]
     text = filled("notifications", "list", "--dead").stdout
     assert "HTTP 410 Gone" in text
     assert "dead" in text
@@ -103,7 +104,7 @@ def test_retrying(filled: Place) -> None:
     assert filled.json("notifications", "retry", "--dead", "--endpoint", "ops") == {"retried": 0, "unknown": []}
     assert filled("notifications", "retry", "--dead").stdout == "1 notification is sent again\n"
     assert filled.json("notifications", "list", "--dead")["notifications"] == []
-    assert [one["id"] for one in filled.json("notifications", "list", "--waiting")["notifications"]] == [4, 3, 1]
+    assert ids(filled, "--waiting") == [4, 3, 1]
     told = filled("notifications", "retry", "2", "4711", code=ExitCode.FAILED)
     assert "there is no notification 4711; `tidewaiter notifications list` has them" in told.stderr
     assert filled.json("notifications", "list")["notifications"][2]["status"] == "waiting"

@@ -63,7 +63,7 @@ class JobRoom:
         job, history, files = await self._desk(request).show(job_number(request))
         view, now = await self._sight.look(request), self._frame.clock.now()
         lane = next((one for one in view.lanes if one.id == job.lane), None)
-        hold = lane and LaneHold(lane.standing, lane.reason, lane.until)
+        hold = None if lane is None else LaneHold(lane.standing, lane.reason, lane.until)
         phase = None if self._frame.phase is Phase.SERVING else self._frame.phase.value
         spent = time_in(history, now)
         return self._frame.page(

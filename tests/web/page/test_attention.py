@@ -81,7 +81,8 @@ def test_a_pause_that_a_person_wanted_is_no_alarm() -> None:
 )
 def test_a_job_tells_why_it_waits(job: Job, lane: LaneView | None, words: str, until: float | None) -> None:
     """What holds its account up goes before its own time."""
-    wait = wait_of(job, lane and LaneHold(lane.standing, lane.reason, lane.until), NOW)
+    hold = None if lane is None else LaneHold(lane.standing, lane.reason, lane.until)
+    wait = wait_of(job, hold, NOW)
     assert wait is not None
     assert words in wait.sentence
     assert wait.until == until

@@ -67,8 +67,8 @@ async def website(
     running.join(Reloadable(access, lambda bound: access_settings(bound.config)))
     present = Present(running, seams, log)
     office = _office(present, seams, log)
-    news.follow(office.watch.heard)
-    news.follow(office.feed.take)
+    news.follow(office.watch.on_change)
+    news.follow(office.feed.on_change)
     frame = Frame(access, vitals, seams.clock)
     page = bind_page(running, present, office, frame, storage_trouble=health.storage_trouble)
     routes: list[web.AbstractRouteDef] = [*health.routes(), *serve_routes(api_routes(office)), *page]

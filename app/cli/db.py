@@ -5,12 +5,11 @@ import asyncio
 import click
 
 from app.cli.errors import CommandError, ExitCode
-from app.cli.output import counted, show_json
+from app.cli.output import json_option, show_json
 from app.cli.session import Session, config_option, debug_option, example, pass_session
+from app.domain.formatting import counted
 from app.store import migrate
 from app.store.sealing import new_key as make_key
-
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group
@@ -20,7 +19,7 @@ def db() -> None:
 
 
 @db.command(epilog=example("tidewaiter db upgrade"))
-@_json_option
+@json_option
 @config_option
 @pass_session
 def upgrade(session: Session, /, *, as_json: bool) -> None:
@@ -36,7 +35,7 @@ def upgrade(session: Session, /, *, as_json: bool) -> None:
 
 
 @db.command(epilog=example("tidewaiter db current"))
-@_json_option
+@json_option
 @config_option
 @pass_session
 def current(session: Session, /, *, as_json: bool) -> None:
@@ -54,7 +53,7 @@ def current(session: Session, /, *, as_json: bool) -> None:
 
 
 @db.command(epilog=example("tidewaiter db check"))
-@_json_option
+@json_option
 @config_option
 @pass_session
 def check(session: Session, /, *, as_json: bool) -> None:
@@ -88,7 +87,7 @@ def new_key() -> None:
 
 @db.command(epilog=example("tidewaiter db rekey", "tidewaiter db rekey --decrypt"))
 @click.option("--decrypt", is_flag=True, help="Store the links as they are, before the key is taken away.")
-@_json_option
+@json_option
 @config_option
 @pass_session
 def rekey(session: Session, /, *, decrypt: bool, as_json: bool) -> None:

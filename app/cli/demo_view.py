@@ -15,8 +15,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.output import console, printable, remote_text, size, state_text, table
+from app.cli.output import console, remote_text, state_text, table
 from app.cli.watch import has_ended, line_of
+from app.domain.formatting import printable, size
 from app.domain.job import Job, State
 from app.domain.manifest import Artifact
 from app.domain.progress import fraction_of

@@ -1,19 +1,17 @@
 """The desk as a command uses it: opened on the configuration of the invocation, quiet, and closed again."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.cli.errors import CommandError, ExitCode
 from app.cli.session import Session
 
 if TYPE_CHECKING:
     from app.config import Config
-    from app.desk import Actor, Desk
-    from app.recurrence import Schedule
+    from app.desk import Actor, Desk, ScheduleDesk
     from app.store.notifications import NotificationStore
-    from app.store.schedules import ScheduleStore
 
 
 @asynccontextmanager
@@ -57,8 +55,8 @@ async def note_action(store: "NotificationStore", action: str, target: str) -> N
 
 
 @asynccontextmanager
-async def at_schedules(session: Session) -> "AsyncIterator[tuple[dict[str, Schedule], ScheduleStore, Desk]]":
-    """The schedules of the configuration, how far they are, and the desk that takes their jobs; as :func:`at_desk`."""
+async def at_schedules(session: Session) -> "AsyncIterator[ScheduleDesk]":
+    """The schedules of the configuration; raises as :func:`at_desk` does."""
     from app.bootstrap import open_schedules  # noqa: PLC0415
 
     config = session.load()
@@ -77,6 +75,22 @@ async def at_notifications(session: Session) -> "AsyncIterator[NotificationStore
     with session.log(config) as log:
         async with open_notifications(config, log) as store:
             yield store
+
+
+def next_page(path: str, query: Mapping[str, Sequence[object]], page: Sequence[Any]) -> str:
+    """The address at which the HTTP API has the page after this one.
+
+    Args:
+        path: of the list.
+        query: its parameters; those that are ``None`` were not given.
+        page: what this one holds; it is not empty.
+    """
+    from app.web.api.cursors import MOST_LISTED, next_address  # noqa: PLC0415
+
+    given = {name: [str(one) for one in values if one is not None] for name, values in query.items()}
+    given["limit"] = [str(min(len(page), MOST_LISTED))]
+    last_id: int = page[-1].id
+    return next_address(path, {name: values for name, values in given.items() if values}, last_id)
 
 
 @contextmanager

@@ -10,11 +10,12 @@ import click
 
 from app.bootstrap import bind_accounts, consult, faults_of, known_settings, secrets_of
 from app.cli.errors import CommandError, ExitCode
-from app.cli.output import printable, show_json
+from app.cli.output import show_json
 from app.cli.session import Session, config_option, example, pass_session
 from app.config import Config, ConfigError, Fault
 from app.config.cautions import cautions
 from app.doctor.finding import Finding, Status
+from app.domain.formatting import printable
 
 _COLOURS: Final = {Status.OK: "green", Status.INFO: "blue", Status.WARNING: "yellow", Status.FAILURE: "red"}
 _CHECK: Final = 14

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from app.cli import offers
 from app.cli.errors import CommandError, ExitCode
-from app.cli.output import show_json, show_table, table
+from app.cli.output import json_option, show_json, show_table, table
 from app.cli.session import Session, config_option, debug_option, example, pass_session
 from app.providers.examples import run_examples, uncovered_rules
 from app.providers.faults import Fault, SpecError
@@ -22,8 +22,6 @@ from app.providers.spec.provider import spec_schema
 from app.providers.spec.values import Setting, ValueSpec
 from app.toml_file import TomlError, read_text
 
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
 
 @click.group
 @debug_option
@@ -32,7 +30,7 @@ def providers() -> None:
 
 
 @providers.command("list", epilog=example("tidewaiter providers list"))
-@_json_option
+@json_option
 @config_option
 @pass_session
 def list_providers(session: Session, /, *, as_json: bool) -> None:
@@ -53,7 +51,7 @@ def list_providers(session: Session, /, *, as_json: bool) -> None:
 )
 @click.argument("name", shell_complete=offers.providers)
 @click.option("--toml", "as_toml", is_flag=True, help="Print the spec itself.")
-@_json_option
+@json_option
 @config_option
 @pass_session
 def show(session: Session, /, *, name: str, as_toml: bool, as_json: bool) -> None:
@@ -71,7 +69,7 @@ def show(session: Session, /, *, name: str, as_toml: bool, as_json: bool) -> Non
 
 @providers.command("lint", epilog=example("tidewaiter providers lint specs/*.toml"))
 @click.argument("file", nargs=-1, required=True, type=click.Path(path_type=Path))
-@_json_option
+@json_option
 @debug_option
 def lint_files(*, file: tuple[Path, ...], as_json: bool) -> None:
     """Check specs: every fault at once, with file, key and reason.
@@ -93,7 +91,7 @@ def lint_files(*, file: tuple[Path, ...], as_json: bool) -> None:
 
 @providers.command(epilog=example("tidewaiter providers test specs/mine.toml", "tidewaiter providers test my-api"))
 @click.argument("what", metavar="FILE_OR_NAME", nargs=-1, required=True, shell_complete=offers.providers)
-@_json_option
+@json_option
 @config_option
 @pass_session
 def test(session: Session, /, *, what: tuple[str, ...], as_json: bool) -> None:

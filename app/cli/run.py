@@ -15,11 +15,12 @@ from rich.table import Column
 
 from app.cli import offers
 from app.cli.errors import CommandError, ExitCode
-from app.cli.output import artifact_as_json, console, job_as_json, show_files, show_json
+from app.cli.output import console, files_json, show_files, show_json
 from app.cli.session import Session, config_option, example, pass_session
 from app.cli.submit import param_option
-from app.cli.watch import has_ended, line_of, verdict_of
+from app.cli.watch import exit_code_of, has_ended, line_of
 from app.domain.job import Job
+from app.domain.job_view import job_json
 from app.domain.manifest import Artifact
 from app.domain.progress import fraction_of
 
@@ -51,12 +52,12 @@ def run(
             _asked(run_once(config, account, operation, params, out=out, on_change=on_change, log=log))
         )
     if as_json:
-        show_json({**job_as_json(job), "artifacts": [artifact_as_json(one, str(out)) for one in artifacts]})
+        show_json({**job_json(job), "artifacts": files_json(None, artifacts, str(out))})
     elif artifacts:
         show_files(artifacts, str(out))
     if not has_ended(job):
         raise CommandError(ExitCode.INTERRUPTED, f"stopped before the end: {line_of(job)}")
-    click.get_current_context().exit(verdict_of(job))
+    click.get_current_context().exit(exit_code_of(job))
 
 
 async def _asked(once: Awaitable[tuple[Job, list[Artifact]]]) -> tuple[Job, list[Artifact]]:

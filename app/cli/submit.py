@@ -8,11 +8,12 @@ import click
 from app.cli import offers
 from app.cli.desk import at_desk, me
 from app.cli.errors import ExitCode
-from app.cli.output import artifact_as_json, job_as_json, show_files, show_json
+from app.cli.output import files_json, show_files, show_json
 from app.cli.session import Session, config_option, example, pass_session
-from app.cli.watch import line_of, until_ended, verdict_of
+from app.cli.watch import exit_code_of, line_of, until_ended
 from app.clock import SystemClock
 from app.domain.job import Job
+from app.domain.job_view import job_json
 from app.domain.manifest import Artifact
 
 
@@ -78,37 +79,37 @@ def submit(
         async with at_desk(session, refusal=ExitCode.USAGE, level="warning") as (desk, config):
             job, created = await desk.submit(account, operation, params, key, actor=me())
             if not wait:
-                _tell(job, created, as_json)
+                _show(job, created, as_json)
                 return ExitCode.OK
-            tell = _tell_nothing if as_json else _tell_line
-            ended = await until_ended(desk, job, SystemClock(), tell, timeout_s=timeout, on_hindrance=_tell_hindrance)
-            _tell_end(ended, await desk.jobs.artifacts(ended.id), config.storage.place, as_json)
-            return verdict_of(ended)
+            show = _show_nothing if as_json else _show_line
+            ended = await until_ended(desk, job, SystemClock(), show, timeout_s=timeout, on_wait=_show_wait)
+            _show_end(ended, await desk.jobs.artifacts(ended.id), config.storage.place, as_json)
+            return exit_code_of(ended)
 
     click.get_current_context().exit(asyncio.run(ask()))
 
 
-def _tell(job: Job, created: bool, as_json: bool) -> None:
+def _show(job: Job, created: bool, as_json: bool) -> None:
     if as_json:
-        show_json({**job_as_json(job), "created": created})
+        show_json({**job_json(job), "created": created})
     else:
         click.echo(line_of(job) if created else f"{line_of(job)}; it was asked for before")
 
 
-def _tell_line(job: Job) -> None:
+def _show_line(job: Job) -> None:
     click.echo(line_of(job))
 
 
-def _tell_hindrance(sentence: str) -> None:
+def _show_wait(sentence: str) -> None:
     click.echo(sentence, err=True)
 
 
-def _tell_nothing(_job: Job) -> None:
+def _show_nothing(_job: Job) -> None:
     pass
 
 
-def _tell_end(job: Job, artifacts: Sequence[Artifact], place: str, as_json: bool) -> None:
+def _show_end(job: Job, artifacts: Sequence[Artifact], place: str, as_json: bool) -> None:
     if as_json:
-        show_json({**job_as_json(job), "artifacts": [artifact_as_json(one, place) for one in artifacts]})
+        show_json({**job_json(job), "artifacts": files_json(job.id, artifacts, place)})
     elif artifacts:
         show_files(artifacts, place)

@@ -10,8 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.output import duration, printable, size, state_text
+from app.cli.output import state_text
 from app.cli.top_marks import bar, sparkline
+from app.domain.formatting import duration, printable, size
 from app.domain.job import Job, State
 
 if TYPE_CHECKING:

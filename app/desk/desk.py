@@ -12,6 +12,7 @@ from app.desk.actors import Actor, Way, line_of
 from app.desk.drafts import Wish, draft, new_job
 from app.desk.errors import ConflictError, NotFoundError, RequestError
 from app.desk.standing import Resumed, Standing, is_closed
+from app.desk.waiting import LaneHold, hold_of
 from app.domain import outcome as o
 from app.domain.address import HIDDEN, shown_handle
 from app.domain.change import Tell, added, change_of, tell_nobody
@@ -42,8 +43,6 @@ class Desk:
     Args:
         accounts: the configured accounts, bound to their providers, by name.
         jobs: the jobs table.
-        lanes: the lanes table.
-        pauses: the accounts table.
         shards: how many lanes each account has.
         clock: the time.
         rand: spreads jobs over an account's lanes.
@@ -55,9 +54,7 @@ class Desk:
         self,
         accounts: Mapping[str, BoundAccount],
         jobs: JobStore,
-        lanes: LaneStore,
         *,
-        pauses: AccountStore,
         shards: Mapping[str, int],
         clock: Clock,
         rand: Random,
@@ -66,9 +63,9 @@ class Desk:
     ) -> None:
         self.accounts = accounts
         self.jobs = jobs
-        self._pauses = pauses
+        self._pauses = AccountStore(jobs.database)
         self._shards = shards
-        self._lanes = lanes
+        self._lanes = LaneStore(jobs.database)
         self._clock = clock
         self._rand = rand
         self._log = log
@@ -294,6 +291,12 @@ class Desk:
     async def paused(self, account: str) -> Pause | None:
         """Why an account's jobs wait, where it is paused."""
         return (await self._pauses.paused()).get(account) if account in self._scope else None
+
+    async def hold(self, job: Job) -> LaneHold:
+        """How the lane of a job stands."""
+        pause = await self.paused(job.account)
+        lane = None if pause else next((one for one in await self._lanes.every() if one.id == job.lane), None)
+        return hold_of(lane, is_configured=job.account in self.accounts, pause=pause, now=self._clock.now())
 
     async def _standing(self, account: str) -> Standing:
         return next(one for one in await self.standings() if one.account == account)

@@ -1,10 +1,12 @@
 """Accounts, schedules, notifications and the overview for programs: the JSON of the API and of the command line."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from app.desk.schedules import ScheduleStanding
 from app.desk.standing import Resumed, Standing
 from app.domain.formatting import rfc3339
+from app.domain.job import State
 from app.store.lanes import LaneStatus
 from app.store.notifications import Notification
 from app.store.overview import Arrival, Minute, Picture
@@ -20,6 +22,12 @@ def account_json(standing: Standing) -> dict[str, Any]:
         "closed": [closed_json(lane) for lane in standing.closed],
         "jobs": {state.value: number for state, number in standing.jobs.items()},
     }
+
+
+def orphan_json(account: str, jobs: Mapping[State, int]) -> dict[str, Any]:
+    """An account that has left the configuration while jobs of it wait."""
+    counts = {state.value: number for state, number in jobs.items()}
+    return {"account": account, "provider": None, "pause": None, "closed": [], "jobs": counts}
 
 
 def closed_json(lane: LaneStatus) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Notifications of how jobs end: who subscribes to which states, the body and its id, and when a delivery is retried."""
+"""Notifications of how jobs end: who subscribes to which states, the body and its id, and the pauses of retries."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Accounts through the API: how they stand, and a person's say in it."""
+"""Accounts through the API: show their status, pause and resume them."""
 
 from aiohttp import web
 
@@ -12,43 +12,43 @@ from app.web.problems import ProblemError
 
 
 class Accounts:
-    """The rooms of accounts."""
+    """The routes of accounts."""
 
     def __init__(self, office: Office) -> None:
         self._office = office
 
     def routes(self) -> list[Route]:
-        """What they serve."""
-        stands = Answer("how it stands", shapes.AccountShape)
+        """The routes."""
+        stands = Answer("its status", shapes.AccountShape)
         return [
             Route(
                 "GET", "/v1/accounts", "listAccounts", "List the configured accounts", self.every,
-                {200: Answer("how they stand", shapes.AccountsShape)}, limited=True,
+                {200: Answer("their status", shapes.AccountsShape)}, limited=True,
             ),
             Route(
-                "GET", "/v1/accounts/{name}", "showAccount", "Show how an account stands", self.show,
+                "GET", "/v1/accounts/{name}", "showAccount", "Show the status of an account", self.show,
                 {200: stands}, problems=(404,), limited=True,
             ),
             Route(
                 "POST", "/v1/accounts/{name}/pause", "pauseAccount", "Pause an account", self.pause, {200: stands},
                 body=shapes.PauseReason, problems=(404,),
-                detail="Nobody asks its provider for anything until somebody resumes it; its jobs wait unharmed.",
+                detail="No request is sent to its provider until somebody resumes it; its jobs wait.",
                 limited=True,
             ),
             Route(
                 "POST", "/v1/accounts/{name}/resume", "resumeAccount", "End the pause of an account", self.resume,
-                {200: Answer("how it stands", shapes.ResumedShape)}, problems=(404,),
-                detail="The deadlines of its jobs move by as long as they have waited. An account that its provider or "
-                "its breaker has closed for a while is opened, too.", limited=True,
+                {200: Answer("its status", shapes.ResumedShape)}, problems=(404,),
+                detail="The deadlines of its jobs move by the time that they have waited. An account that its provider "
+                "or its circuit breaker has closed for a while is opened, too.", limited=True,
             ),
         ]  # fmt: skip
 
     async def every(self, request: web.Request, _: Query) -> web.Response:
-        """How every account stands."""
+        """The status of all accounts."""
         return answer({"accounts": [account_json(one) for one in await self._office.desk(request).standings()]})
 
     async def show(self, request: web.Request, _: Query) -> web.Response:
-        """How an account stands."""
+        """The status of an account."""
         name = request.match_info["name"]
         for one in await self._office.desk(request).standings():
             if one.account == name:

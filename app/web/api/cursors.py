@@ -21,7 +21,7 @@ from app.web.api.reading import LONGEST_VALUE
 from app.web.api.routes import Parameter, Query, answer
 from app.web.problems import FieldFault
 
-_MOST: Final = 1000
+MOST_LISTED: Final = 1000
 _USUAL: Final = 50
 _NUMBER_BYTES: Final = 8
 _DIGEST_BYTES: Final = 10
@@ -38,12 +38,12 @@ STATES: Final = Parameter(
 LIMIT: Final = Parameter(
     "limit",
     f"the maximum number on a page; {_USUAL} by default",
-    {"type": "integer", "minimum": 1, "maximum": _MOST, "default": _USUAL},
+    {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": _USUAL},
 )
 CURSOR: Final = Parameter("cursor", "where the page before ended: see `next`", TEXT)
 
 
-class Numbered(Protocol):
+class HasId(Protocol):
     """What a list holds: each item has a number."""
 
     @property
@@ -51,7 +51,7 @@ class Numbered(Protocol):
         """The number."""
 
 
-Item = TypeVar("Item", bound=Numbered)
+Item = TypeVar("Item", bound=HasId)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +91,21 @@ class PageRequest:
             render: makes JSON of an item.
         """
         shown = found[: self.limit]
-        following = self._following(shown[-1].id) if len(found) > len(shown) else None
+        following = next_address(self.path, self.query, shown[-1].id) if len(found) > len(shown) else None
         headers: dict[str, str] = {} if following is None else {hdrs.LINK: f'<{following}>; rel="next"'}
         return answer({member: [render(one) for one in shown], "next": following}, headers=headers)
 
-    def _following(self, last_id: int) -> str:
-        kept = [(name, value) for name, values in self.query.items() if name != "cursor" for value in values]
-        return f"{self.path}?{urlencode([*kept, ('cursor', _cursor_of(last_id, self.path, _filters_of(self.query)))])}"
+
+def next_address(path: str, query: Query, last_id: int) -> str:
+    """The address of the next page of a list, after a page that ended with this number.
+
+    Args:
+        path: of the list.
+        query: of the request for the page before.
+        last_id: the last number of that page.
+    """
+    kept = [(name, value) for name, values in query.items() if name != "cursor" for value in values]
+    return f"{path}?{urlencode([*kept, ('cursor', _cursor_of(last_id, path, _filters_of(query)))])}"
 
 
 def states_of(query: Query, faults: list[FieldFault]) -> frozenset[State]:
@@ -131,9 +139,9 @@ def _number_in(text: str, path: str, filters: Query) -> int | None:
 
 def _limit_of(query: Query, faults: list[FieldFault]) -> int:
     text = query["limit"][0] if "limit" in query else str(_USUAL)
-    if text.isascii() and text.isdigit() and len(text) <= len(str(_MOST)) and 1 <= int(text) <= _MOST:
+    if text.isascii() and text.isdigit() and len(text) <= len(str(MOST_LISTED)) and 1 <= int(text) <= MOST_LISTED:
         return int(text)
-    faults.append(FieldFault(f"must be a whole number from 1 to {_MOST}", parameter="limit"))
+    faults.append(FieldFault(f"must be a whole number from 1 to {MOST_LISTED}", parameter="limit"))
     return _USUAL
 
 

@@ -1,4 +1,4 @@
-"""Notifications through the API: what endpoints were told or have still to be, and trying one again."""
+"""Notifications through the API: list those that were delivered or wait, and deliver one again."""
 
 from typing import Final
 
@@ -17,20 +17,20 @@ _PATH: Final = "/v1/notifications"
 
 
 class Notifications:
-    """The rooms of notifications."""
+    """The routes of notifications."""
 
     def __init__(self, office: Office) -> None:
         self._office = office
 
     def routes(self) -> list[Route]:
-        """What they serve."""
+        """The routes."""
         number = {"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER}
         return [
             Route(
                 "GET", _PATH, "listNotifications", "List notifications, the newest first", self.every,
                 {200: Answer("a page", shapes.NotificationPage, headers={hdrs.LINK: 'the next page, rel="next"'})},
                 query=(
-                    Parameter("status", "only those that stand so", {"enum": [one.value for one in Status]}),
+                    Parameter("status", "only with this status", {"enum": [one.value for one in Status]}),
                     Parameter("endpoint", "only of this endpoint", TEXT),
                     Parameter("job", "only about this job", number),
                     LIMIT,

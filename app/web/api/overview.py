@@ -1,4 +1,4 @@
-"""The overview through the API: how everything stands, at a glance."""
+"""The overview through the API: the status of everything in one response."""
 
 from aiohttp import web
 
@@ -9,20 +9,20 @@ from app.web.api.routes import Answer, Query, Route, answer
 
 
 class OverviewRoom:
-    """The room of the overview."""
+    """The route of the overview."""
 
     def __init__(self, office: Office) -> None:
         self._office = office
 
     def routes(self) -> list[Route]:
-        """What it serves."""
+        """The routes."""
         return [
             Route(
-                "GET", "/v1/overview", "showOverview", "Show how everything stands", self.show,
+                "GET", "/v1/overview", "showOverview", "Show the status of everything", self.show,
                 {200: Answer("the overview", shapes.OverviewShape)}, limited=True,
             )
         ]  # fmt: skip
 
     async def show(self, request: web.Request, _: Query) -> web.Response:
-        """How everything stands."""
+        """The status of everything."""
         return answer(overview_json(await self._office.overview(request).look()))

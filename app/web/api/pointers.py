@@ -1,4 +1,4 @@
-"""From the desk's faults to those of a body: JSON pointers to what is wrong in it."""
+"""Turns faults of job requests into faults of a body, with JSON pointers to the members."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,12 @@ from app.web.problems import FieldFault, ProblemError
 
 
 def refused(faults: Sequence[WishFault], wishes: Sequence[Wish], *, many: bool) -> ProblemError:
-    """The problem of wishes that the desk has refused; ``many`` says that they stand in an array ``jobs``."""
+    """The problem of refused job requests; ``many`` says that the body has them in an array ``jobs``."""
     return unfit([_field_fault(one, wishes[one.place], many=many) for one in faults[:MOST_FAULTS]])
 
 
 def refused_one(error: RefusedError, wish: Wish) -> ProblemError:
-    """The problem of one wish that the desk has refused."""
+    """The problem of one refused job request."""
     return refused(error.faults, [wish], many=False)
 
 
@@ -25,9 +25,9 @@ def _field_fault(fault: WishFault, wish: Wish, *, many: bool) -> FieldFault:
 
 
 def steps_of(path: str, within: Json) -> list[str | int]:
-    """The members that a path such as ``variants.twitter[0].message`` passes through.
+    """The members on a path such as ``variants.twitter[0].message``.
 
-    Names may hold dots and brackets themselves, so the names that are there are tried before the path is cut.
+    Names may contain dots and brackets, so the existing names are tried before the path is split.
     """
     steps: list[str | int] = []
     while path:

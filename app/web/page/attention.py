@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from app.desk.waiting import LaneStanding
 from app.domain.job import State
 from app.store.accounts import PausedBy
 from app.store.overview import Picture
-from app.web.page.lanes import LaneView, Standing
+from app.web.page.lanes import LaneView
 from app.web.page.texts import counted
 from app.web.vitals import Phase
 
@@ -93,15 +94,15 @@ def _of_lanes(lanes: Sequence[LaneView]) -> Iterator[Matter]:
     for lane in lanes:
         address = f"/accounts/{lane.account}"
         match lane.standing:
-            case Standing.BROKEN:
+            case LaneStanding.BROKEN:
                 what = f"{lane.account}: its provider fails, so it is asked rarely"
                 yield Matter(Level.WATCH, what, lane.reason or "", address)
-            case Standing.UNKNOWN:
+            case LaneStanding.UNKNOWN:
                 yield Matter(Level.URGENT, f"Account {lane.account} has jobs and is not configured", lane.reason or "")
-            case Standing.OPEN:
+            case LaneStanding.OPEN:
                 if lane.late_s > _LATE_S:
                     late = counted(round(lane.late_s / 60), "minute")
                     what = f"{lane.account} is {late} behind"
                     yield Matter(Level.WATCH, what, f"{lane.due_text} of its jobs are due.", address)
-            case Standing.PAUSED | Standing.THROTTLED | Standing.UNSERVED:
+            case LaneStanding.PAUSED | LaneStanding.THROTTLED | LaneStanding.UNSERVED:
                 pass  # a pause is an item of its own, a throttle ends by itself, and another daemon may take the lane

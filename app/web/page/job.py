@@ -7,14 +7,15 @@ from typing import Final
 from aiohttp import web
 
 from app.desk import Desk, NotFoundError
+from app.desk.waiting import LaneHold, wait_of
 from app.domain.job import LIVE, TERMINAL, Job, State
 from app.web.bodies import number_of
 from app.web.page.charts import bar
 from app.web.page.frame import Frame
 from app.web.page.sight import Sight
 from app.web.page.timeline import time_in, timeline
-from app.web.page.waiting import wait_of
 from app.web.rules import GuardedRoute, reading
+from app.web.vitals import Phase
 
 _MOST_FILES: Final = 500
 
@@ -62,6 +63,8 @@ class JobRoom:
         job, history, files = await self._desk(request).show(job_number(request))
         view, now = await self._sight.look(request), self._frame.clock.now()
         lane = next((one for one in view.lanes if one.id == job.lane), None)
+        hold = None if lane is None else LaneHold(lane.standing, lane.reason, lane.until)
+        phase = None if self._frame.phase is Phase.SERVING else self._frame.phase.value
         spent = time_in(history, now)
         return self._frame.page(
             request,
@@ -70,7 +73,7 @@ class JobRoom:
             view=view,
             job=job,
             lane=lane,
-            wait=wait_of(job, lane, self._frame.phase, now),
+            wait=wait_of(job, hold, now, phase=phase),
             stretches=timeline(history),
             entries=len(history),
             spent=[(state, seconds) for state, seconds in spent.items() if seconds > 0],

@@ -2,24 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
+from app.desk.waiting import LaneStanding, hold_of
 from app.domain.schedule import Limits
 from app.providers.provider import BoundAccount
-from app.store.accounts import Pause
-from app.store.lanes import LaneStatus
 from app.store.overview import MOST_DUE, Backlog, Picture
-
-
-class Standing(StrEnum):
-    """Whether a lane asks its provider."""
-
-    OPEN = "open"
-    THROTTLED = "throttled"
-    BROKEN = "breaker open"
-    PAUSED = "paused"
-    UNSERVED = "unserved"
-    UNKNOWN = "not configured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +22,7 @@ class LaneView:
     shard: int
     provider: str | None
     host: str | None
-    standing: Standing
+    standing: LaneStanding
     reason: str | None
     until: float | None
     limits: Limits
@@ -72,7 +59,7 @@ def lanes_of(
             continue
         limits = account.limits.share(max(number, sharing.get(lane.account, 1))) if account else Limits()
         since = now - limits.period_s
-        standing, reason, until = _standing(lane, account, picture.pauses.get(lane.account), now)
+        hold = hold_of(lane, is_configured=account is not None, pause=picture.pauses.get(lane.account), now=now)
         found.append(
             LaneView(
                 lane.id,
@@ -80,9 +67,9 @@ def lanes_of(
                 lane.shard,
                 account.provider if account else None,
                 lane.host if lane.leased else None,
-                standing,
-                reason,
-                until,
+                hold.standing,
+                hold.reason,
+                hold.until,
                 limits,
                 min(sum(at > since for at in lane.request_window), limits.requests or 0),
                 backlog.live,
@@ -91,19 +78,3 @@ def lanes_of(
             )
         )
     return found
-
-
-def _standing(
-    lane: LaneStatus, account: BoundAccount | None, pause: Pause | None, now: float
-) -> tuple[Standing, str | None, float | None]:
-    if account is None:
-        return Standing.UNKNOWN, "its account is in no configuration that this daemon has read", None
-    if pause is not None:
-        return Standing.PAUSED, pause.reason, None
-    if lane.closed_until and lane.closed_until > now:
-        return Standing.THROTTLED, lane.closed_reason, lane.closed_until
-    if lane.closed_reason is not None and not lane.closed_until:
-        return Standing.BROKEN, lane.closed_reason, None
-    if not lane.leased:
-        return Standing.UNSERVED, "no daemon serves it now", None
-    return Standing.OPEN, None, None

@@ -43,7 +43,7 @@ class Events:
                 "GET", "/v1/events", "streamEvents", "Stream the changes of jobs", self.stream,
                 {200: Answer("server-sent events, until one side disconnects", media_type=MEDIA_TYPE)},
                 query=(ACCOUNT, STATES, Parameter("job", "only of this job", number)),
-                headers=(Parameter(_LAST_ID, "the id of the last received event: continue after it", {"type": "string"}),),
+                headers=(Parameter(_LAST_ID, "the id of the last event received", {"type": "string"}),),
                 problems=(429,),
                 detail="Each event has the name of its log event (`job.submitted`, `job.advanced`, `job.troubled`, "
                 "`job.unmapped`, `job.stalled`, `job.repeated`, `job.parked`, `job.finished`, `job.failed`); its data "

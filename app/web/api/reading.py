@@ -203,7 +203,7 @@ def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in members:
         if name in found:
-            raise ProblemError(400, f"an object in the body has a duplicate name: {_shown(name)!r}")
+            raise ProblemError(400, f"an object in the body has a name twice: {_shown(name)!r}")
         found[name] = value
     return found
 

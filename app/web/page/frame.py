@@ -1,4 +1,4 @@
-"""The frame of every page: templates that escape whatever they show, the headers of a page, and who is looking."""
+"""Renders pages: templates that escape all values, the headers of a page, and what depends on the caller."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -22,9 +22,9 @@ from app.web.rules import SAFE
 from app.web.vitals import Phase, Vitals
 
 STATES: Final = tuple(State)
-_ROOMS: Final = frozenset({"jobs", "accounts", "schedules"})
+_SECTIONS: Final = frozenset({"jobs", "accounts", "schedules"})
 _SECONDS: Final = 3
-# Nothing but what this listener serves itself; no style or script stands in a page.
+# Only what this listener serves itself; no inline styles or scripts.
 _POLICY: Final = "; ".join(
     (
         "default-src 'none'",
@@ -39,42 +39,42 @@ _POLICY: Final = "; ".join(
 )
 _HEADERS: Final = {
     "Content-Security-Policy": _POLICY,
-    # With "no-referrer" a browser says of its own forms that they come from nowhere ("Origin: null"), which
-    # over plain http cannot be told from another site's: https://fetch.spec.whatwg.org/#append-a-request-origin-header
+    # With "no-referrer" a browser sends its own forms with "Origin: null", which over plain http looks like a form of
+    # another site: https://fetch.spec.whatwg.org/#append-a-request-origin-header
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
 
 class Frame:
-    """Makes pages out of templates.
+    """Makes pages from templates.
 
     Args:
-        access: who may look.
-        vitals: how this process stands.
+        access: access control.
+        status: what this process does.
         clock: the time.
     """
 
-    def __init__(self, access: Access, vitals: Vitals, clock: Clock) -> None:
+    def __init__(self, access: Access, status: Vitals, clock: Clock) -> None:
         self.access = access
         self.clock = clock
         self.assets = Assets()
-        self._vitals = vitals
+        self._status = status
         self._templates = _environment(self.assets.addresses)
 
     @property
     def phase(self) -> Phase:
         """What this process does."""
-        return self._vitals.phase
+        return self._status.phase
 
     def page(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
         """A page.
 
         Args:
-            request: who asks for it.
-            template: the file among the templates.
+            request: the request.
+            template: the name of the template.
             status: the HTTP status.
-            values: what the template shows; ``title`` is the page's name.
+            values: what the template shows; ``title`` is the title of the page.
         """
         caller = request.get(CALLER)
         text = self._templates.get_template(template).render(
@@ -98,7 +98,7 @@ class Frame:
         return response
 
     def error_page(self, request: web.Request, problem: ProblemError) -> web.Response | None:
-        """The page that tells a person of a problem; ``None`` where no person asks."""
+        """The page of a problem; ``None`` if no browser asks."""
         if not accepts_html(request):
             return None
         response = self.page(
@@ -119,30 +119,30 @@ def _environment(assets: Mapping[str, str]) -> Environment:
         loader=PackageLoader("app.web.page"),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=_seen,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
     )
     environment.filters.update(FILTERS)
     environment.globals.update(assets=assets, State=State, STATES=STATES, LIVE=LIVE, TERMINAL=TERMINAL)
-    # Compiled now, or the first to look at each page would wait for it.
+    # Compiled now, so that the first request of each page does not wait.
     for name in environment.list_templates():
         environment.get_template(name)
     return environment
 
 
-def _seen(value: object) -> object:
-    """Whatever a template shows passes here, before it is escaped: nothing may steer the text that it stands in."""
+def _shown(value: object) -> object:
+    """Every value of a template, before it is escaped: without characters that control the text around it."""
     if value is None:
         return ""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _back(request: web.Request) -> str:
-    """The page from which a form was sent; else the page above the one that was asked for."""
+    """The page that sent a form; else the page above the requested one."""
     parts = request.path.split("/")
-    if parts[1] not in _ROOMS:  # "//another.example" would lead out of here
+    if parts[1] not in _SECTIONS:  # "//another.example" would lead to another site
         return "/"
     if request.method in SAFE:
         return f"/{parts[1]}" if len(parts) > 2 else "/"

@@ -1,4 +1,4 @@
-"""How lanes stand, in words: who serves them, what is left of their budget, and why they ask nothing."""
+"""Lanes as they are shown: who serves them, what is left of their budget, and why they send no requests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from app.store.overview import MOST_DUE, Backlog, Picture
 class LaneView:
     """A lane as it is shown.
 
-    ``until`` is when it opens again (epoch seconds), where that is known. ``used`` of ``limits.requests`` were spent
-    within ``limits.period_s``. ``late_s`` is how long ago the first of its ``due`` jobs was due.
+    ``until`` is when it opens again (epoch seconds), if that is known. ``used`` of ``limits.requests`` were sent within
+    ``limits.period_s``. ``late_s`` is how long ago the first of its ``due`` jobs was due.
     """
 
     id: int
@@ -33,17 +33,17 @@ class LaneView:
 
     @property
     def due_text(self) -> str:
-        """How many are due, as far as they were counted."""
+        """The number of due jobs, as far as they were counted."""
         return f"{self.due:,}" if self.due <= MOST_DUE else f"over {MOST_DUE:,}"
 
 
 def lanes_of(
     picture: Picture, accounts: Mapping[str, BoundAccount], shards: Mapping[str, int], now: float
 ) -> list[LaneView]:
-    """The lanes as they are shown, by account and shard; those that serve nothing any more are left out.
+    """The lanes by account and shard, without those that have nothing to serve any more.
 
     Args:
-        picture: how everything stands.
+        picture: the state of everything.
         accounts: the configured accounts.
         shards: how many lanes each of them has.
         now: epoch seconds.

@@ -123,7 +123,7 @@ async def test_an_admin_steers(browser: Browser, rig: Rig, scripts: bool) -> Non
         await expect(page.get_by_role("button", name="Cancel the job")).to_be_hidden()
         await page.get_by_text("Cancel…").click()
         await page.get_by_role("button", name="Cancel the job").click()
-        await expect(page.get_by_text("The job was asked to stop")).to_be_visible()
+        await expect(page.get_by_text("The cancel request is stored")).to_be_visible()
         stored = await stage.jobs.get(waiting.id)
         assert stored is not None
         assert stored.cancel_requested
@@ -162,7 +162,7 @@ async def test_an_admin_steers(browser: Browser, rig: Rig, scripts: bool) -> Non
         await page.goto("/schedules")
         await page.get_by_text("Run…").first.click()
         await page.get_by_role("button", name="Run it now").locator("visible=true").click()
-        await expect(page.get_by_text("The schedule was asked for now")).to_be_visible()
+        await expect(page.get_by_text("The schedule was run now")).to_be_visible()
 
 
 async def test_a_form_is_reached_and_left_by_keyboard(browser: Browser, rig: Rig) -> None:

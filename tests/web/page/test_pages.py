@@ -228,7 +228,7 @@ async def test_a_stranger_is_sent_to_sign_in(guarded: Rig) -> None:
             assert 'value="/jobs?state=polling"' in await reply.text()
         async with session.post(f"{guarded.origin}/login", data={"token": "wrong"}) as reply:
             assert reply.status == 401
-            assert "No token is like that one." in await reply.text()
+            assert "This token is not known." in await reply.text()
             assert not reply.cookies
         form = {"token": ADMIN, "next": "/jobs"}
         async with session.post(f"{guarded.origin}/login", data=form, allow_redirects=False) as reply:

@@ -119,7 +119,7 @@ async def test_an_admin_steers(browser: Browser, rig: Rig, scripts: bool) -> Non
     async with looking(browser, rig, java_script_enabled=scripts) as page:
         await page.goto(f"/jobs/{waiting.id}")
         await page.get_by_role("button", name="Now").click()
-        await expect(page.get_by_text("The provider is asked as soon as")).to_be_visible()
+        await expect(page.get_by_text("The provider is polled as soon as")).to_be_visible()
         await expect(page.get_by_role("button", name="Cancel the job")).to_be_hidden()
         await page.get_by_text("Cancel…").click()
         await page.get_by_role("button", name="Cancel the job").click()
@@ -127,7 +127,7 @@ async def test_an_admin_steers(browser: Browser, rig: Rig, scripts: bool) -> Non
         stored = await stage.jobs.get(waiting.id)
         assert stored is not None
         assert stored.cancel_requested
-        await expect(page.get_by_text("Somebody asked it to stop.")).to_be_visible()
+        await expect(page.get_by_text("Its cancel request will be applied.")).to_be_visible()
         await expect(page.get_by_text("Cancel…")).to_have_count(0)
 
         await page.goto(f"/jobs/{ended.id}")
@@ -150,9 +150,9 @@ async def test_an_admin_steers(browser: Browser, rig: Rig, scripts: bool) -> Non
 
         await page.goto("/accounts/social")
         await page.get_by_text("Pause…").click()
-        await page.get_by_label("Why, for others").fill("their maintenance")
+        await page.get_by_label("Reason, for others").fill("their maintenance")
         await page.get_by_role("button", name="Pause the account").click()
-        await expect(page.get_by_text("The account is paused: nothing is asked")).to_be_visible()
+        await expect(page.get_by_text("The account is paused: no request is sent")).to_be_visible()
         assert (await stage.accounts.paused())["social"].reason == "their maintenance"
         await page.get_by_text("Resume…").click()
         await page.get_by_role("button", name="Resume the account").click()

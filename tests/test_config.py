@@ -311,9 +311,9 @@ def test_addresses_that_cannot_be_called(tmp_path: Path, url: str) -> None:
 def test_half_of_the_callbacks(tmp_path: Path) -> None:
     """One key without the other is a fault that names the one that is missing."""
     fault = faults_of(write(tmp_path, '[callbacks]\nlisten = "127.0.0.1:8091"'))["callbacks.public_url"]
-    assert fault.reason == "is required where listen is given: providers are told this address"
+    assert fault.reason == "is required where listen is given: it is the address that providers call"
     fault = faults_of(write(tmp_path, '[callbacks]\npublic_url = "https://x"'))["callbacks.public_url"]
-    assert fault.reason == "wants callbacks.listen beside it: an address to listen on, such as 127.0.0.1:8091"
+    assert fault.reason == "needs callbacks.listen as well: an address to listen on, such as 127.0.0.1:8091"
 
 
 def test_two_variables_for_one_key(tmp_path: Path) -> None:

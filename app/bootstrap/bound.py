@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from app.bootstrap.access import faults_of_access
 from app.bootstrap.accounts import bind_accounts, load_providers, read_schedules
-from app.bootstrap.notifications import faults_of_notifications
+from app.bootstrap.faults import faults_of_access, faults_of_notifications
 from app.config import Config, ConfigError
 from app.domain.reconfigurable import Reconfigurable
 from app.providers.provider import BoundAccount

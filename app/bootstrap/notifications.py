@@ -6,7 +6,6 @@ from typing import Final
 from app.bootstrap.listeners import configured_listeners
 from app.clock import SystemClock
 from app.config import Config
-from app.config.faults import Fault
 from app.domain.job import State
 from app.domain.notification import Subscription, render
 from app.domain.signing import keys_of
@@ -14,19 +13,6 @@ from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.webhook import Answer, Endpoint, WebhookSender
 
 TEST_TYPE: Final = "tidewaiter.test"
-
-
-def faults_of_notifications(config: Config) -> tuple[Fault, ...]:
-    """Where an endpoint names an account that there is not."""
-    known = ", ".join(sorted(config.accounts)) or "none"
-    return tuple(
-        config.fault_at(
-            "notifications", name, "accounts", reason=f"{account!r} is no configured account (there are: {known})"
-        )
-        for name, one in config.notifications.items()
-        for account in one.accounts or ()
-        if account not in config.accounts
-    )
 
 
 def subscriptions_of(config: Config) -> list[Subscription]:

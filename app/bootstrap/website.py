@@ -8,9 +8,8 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from app.bootstrap.access import access_settings, bind_access, certificate_settings
+from app.bootstrap.access import access_settings, bind_access, certificate_settings, is_secure
 from app.bootstrap.bound import Reloadable, Running
-from app.bootstrap.page import bind_page
 from app.bootstrap.present import Present
 from app.bootstrap.seams import Seams
 from app.domain.change import News
@@ -28,6 +27,7 @@ from app.web.api.watch import Watch
 from app.web.callers import scope_of
 from app.web.health import Health
 from app.web.page.frame import Frame
+from app.web.page.site import page_routes
 from app.web.server import HttpServer, make_application
 from app.web.tls import Certificate
 from app.web.vitals import Vitals
@@ -66,12 +66,21 @@ async def website(
     access = bind_access(running.bound.config, seams.clock, log, seams.database)
     running.join(Reloadable(access, lambda bound: access_settings(bound.config)))
     present = Present(running, seams, log)
-    office = _office(present, seams, log)
-    news.follow(office.watch.on_change)
-    news.follow(office.feed.on_change)
+    context = _api_context(present, seams, log)
+    news.follow(context.watch.on_change)
+    news.follow(context.feed.on_change)
     frame = Frame(access, vitals, seams.clock)
-    page = bind_page(running, present, office, frame, storage_trouble=health.storage_trouble)
-    routes: list[web.AbstractRouteDef] = [*health.routes(), *serve_routes(api_routes(office)), *page]
+    page = page_routes(
+        frame,
+        context.desk,
+        context.schedules,
+        context.lists,
+        context.overview,
+        shards=present.shards,
+        storage_trouble=health.storage_trouble,
+        is_secure=lambda: is_secure(running.bound.config),
+    )
+    routes: list[web.AbstractRouteDef] = [*health.routes(), *serve_routes(api_routes(context)), *page]
     application = make_application(routes, access, log, error_page=frame.error_page)
     tls = _tls(running)
     task = asyncio.create_task(HttpServer(listening, application, seams.clock, tls).run())
@@ -79,14 +88,14 @@ async def website(
     try:
         yield task
     finally:
-        office.watch.close()
-        office.feed.close()
+        context.watch.close()
+        context.feed.close()
         task.cancel()
         await asyncio.wait([task])
 
 
 def _tls(running: Running) -> ssl.SSLContext | None:
-    """What the listener speaks TLS with, if it does. A reload may bring another certificate, but not end or begin TLS."""
+    """The TLS context of the listener; a reload may bring another certificate, but neither begins nor ends TLS."""
     shown = certificate_settings(running.bound.config)
     if shown is None:
         return None
@@ -95,7 +104,7 @@ def _tls(running: Running) -> ssl.SSLContext | None:
     return certificate.context
 
 
-def _office(present: Present, seams: Seams, log: EventLog) -> Office:
+def _api_context(present: Present, seams: Seams, log: EventLog) -> Office:
     lent = seams.database.for_lookers
     lists, notifications = JobList(JobStore(lent)), NotificationStore(lent)
     overviews = Overviews(OverviewStore(JobStore(lent)), seams.clock)

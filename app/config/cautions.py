@@ -1,4 +1,4 @@
-"""What is not wrong with a configuration and yet worth a second look; nothing but this machine's files is looked at."""
+"""Warnings about a configuration that is valid but risky; only this machine's files are looked at."""
 
 import stat
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ _OF_CONTAINERS: Final = (Path("/run/secrets"), Path("/var/run/secrets"))
 
 
 def cautions(config: Config, specs: Mapping[str, Mapping[str, Setting]]) -> tuple[Fault, ...]:
-    """Every caution; ``specs`` are the settings that each provider knows, by its name."""
+    """Every warning; ``specs`` are the settings that each provider knows, by its name."""
     return (
         *_nothing_to_do(config),
         *_readable_secrets(config, list(effective(config, specs, str))),
@@ -34,7 +34,9 @@ def cautions(config: Config, specs: Mapping[str, Mapping[str, Setting]]) -> tupl
 
 def _nothing_to_do(config: Config) -> Iterator[Fault]:
     if not config.accounts:
-        yield config.fault_at("accounts", reason="there are none: a daemon has nothing to do; `tidewaiter config init`")
+        yield config.fault_at(
+            "accounts", reason="there are none, so a daemon has nothing to do; `tidewaiter config init`"
+        )
 
 
 def _readable_secrets(config: Config, values: list[Shown]) -> Iterator[Fault]:
@@ -79,10 +81,10 @@ def _database_over_network(config: Config) -> Iterator[Fault]:
 
 def _unencrypted(config: Config) -> Iterator[Fault]:
     if _is_plain(config.callbacks.public_url):
-        reason = "is plain http: whoever listens in can make jobs due; let a proxy with TLS stand before it"
+        reason = "is plain http: anyone on the network can make jobs due; put a proxy with TLS in front of it"
         yield config.fault_at("callbacks", "public_url", reason=reason)
     if config.storage.options.allow_http:
-        reason = "lets files travel unencrypted; leave it out once the endpoint has TLS"
+        reason = "lets files travel unencrypted; remove it once the endpoint has TLS"
         yield config.fault_at("storage", "options", "allow_http", reason=reason)
     for name, account in config.accounts.items():
         for key, value in account.settings.items():
@@ -91,12 +93,12 @@ def _unencrypted(config: Config) -> Iterator[Fault]:
                 yield config.fault_at("accounts", name, "settings", key, reason=reason)
     for name, notification in config.notifications.items():
         if _is_plain(notification.url):
-            reason = "is plain http: whoever listens in can read what is told, though not change it; use https"
+            reason = "is plain http: anyone on the network can read notifications, but not change them; use https"
             yield config.fault_at("notifications", name, "url", reason=reason)
 
 
 def _is_plain(url: str | None) -> bool:
-    """Whether an address is http and not of this machine."""
+    """Whether an address is http and on another machine."""
     if url is None or not url.lower().startswith("http://"):
         return False
     host = urlsplit(url).hostname or ""
@@ -110,11 +112,11 @@ def _private_addresses(config: Config) -> Iterator[Fault]:
     for name, account in config.accounts.items():
         if account.allow_private is True:
             reason = (
-                "lets this provider's answers lead anywhere in your network; name the provider's networks instead, "
-                "or leave it out where the provider is public"
+                "lets this provider's replies send requests anywhere in your network; name the provider's networks "
+                "instead, or remove it if the provider is public"
             )
             yield config.fault_at("accounts", name, "allow_private", reason=reason)
         for network in account.private_ok if isinstance(account.private_ok, tuple) else ():
             if metadata_around(network) is not None:
-                reason = f"permits {network}, where a cloud gives this machine its credentials; take it out"
+                reason = f"permits {network}, where a cloud gives this machine its credentials; remove it"
                 yield config.fault_at("accounts", name, "allow_private", reason=reason)

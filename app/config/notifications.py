@@ -1,4 +1,4 @@
-"""``[notifications.NAME]``: a receiver that is told when jobs end."""
+"""``[notifications.NAME]``: an endpoint that receives a webhook when a job ends."""
 
 import re
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
-from app.config.base import Table
 from app.config.values import AllowPrivate
 from app.domain.job import TERMINAL, State
 from app.domain.networks import Private, private_of
 from app.domain.notification import NOTIFIABLE
 from app.domain.signing import PREFIX, keys_of
+from app.toml_file import TomlTable
 
 _SENDABLE: Final = re.compile(r"[\x21-\x7e]+")
 _WEB: Final = r"^[Hh][Tt][Tt][Pp][Ss]?://[^@#\\ ]+$"
@@ -33,13 +33,13 @@ def _split_names(value: object) -> object:
 def _known_states(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if name not in NOTIFIABLE:
-            raise ValueError(f"{name!r} is no state that can be told; there are {_STATES}")
+            raise ValueError(f"{name!r} is no state that can be notified; there are {_STATES}")
     return names
 
 
 def _some(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names:
-        raise ValueError("names none, so nothing would ever be told; leave it out for the default")
+        raise ValueError("names none, so nothing would ever be sent; leave it out for the default")
     return names
 
 
@@ -69,27 +69,29 @@ _Secret: TypeAlias = Annotated[
 ]
 
 
-class NotificationTable(Table):
-    """``[notifications.NAME]``: a receiver that is told when jobs end, by webhooks that are signed."""
+class NotificationTable(TomlTable):
+    """``[notifications.NAME]``: an endpoint that receives a signed webhook when a job ends."""
 
     allow_private: AllowPrivate = Field(
         default=False,
-        description="private networks in which it may stand, then without TLS as well; written as for an account",
+        description="private networks in which it may be, then also without TLS; written as for an account",
     )
     url: _Url = Field(
-        description="where it is told; best in url_file where the address itself is secret",
+        description="address that webhooks are sent to; keep it in url_file if the address itself is secret",
         examples=["https://ops.example.com/tidewaiter"],
     )
     secret: _Secret = Field(
         repr=False,
-        description="signs what is sent: whsec_ and 24 to 64 bytes in base64; while it is changed the new and the old",
+        description="signs webhooks: whsec_ and 24 to 64 bytes in Base64; during a change the new one and the old one",
     )
     accounts: _Names | None = Field(
-        default=None, description="of whose jobs it is told; left out: of all", examples=[["newsletter"]]
+        default=None,
+        description="accounts whose jobs it is notified about; without it all accounts",
+        examples=[["newsletter"]],
     )
     states: _StateNames = Field(
         default=tuple(state.value for state in State if state in TERMINAL),
-        description=f"of which states: {_STATES}",
+        description=f"states that it is notified about: {_STATES}",
     )
 
     @field_validator("url")
@@ -108,7 +110,7 @@ class NotificationTable(Table):
 
     @property
     def private_ok(self) -> Private:
-        """Which private addresses it may have: an address of this very machine's loopback interface is meant."""
+        """Which private addresses it may have; an address of this machine's loopback interface is always permitted."""
         if _is_loopback(urlsplit(self.url).hostname or ""):
             return True
         return private_of(self.allow_private)

@@ -15,66 +15,65 @@ _HEAD: Final = """\
 Made from `app/config` by `make docs-config`; do not edit.
 
 Tidewaiter reads one TOML file: the one that `--config` or `TIDEWAITER_CONFIG` names, else `./tidewaiter.toml`, else
-`/etc/tidewaiter/tidewaiter.toml`. Every key has a default but those that are required.
+`/etc/tidewaiter/tidewaiter.toml`. Every key has a default, except those that are required.
 
 ```sh
 tidewaiter config init --provider NAME       # write a sample, with an account to fill in
-tidewaiter check-config                      # say what is wrong, all at once and offline
-tidewaiter config show --origin              # what holds, and where each value comes from; secrets are left out
+tidewaiter check-config                      # print everything that is wrong, offline
+tidewaiter config show --origin              # the values in use and where each comes from, without secrets
 tidewaiter config schema > tidewaiter.schema.json    # for editors: #:schema ./tidewaiter.schema.json
-tidewaiter doctor                            # try it all: database, storage, every account, callbacks
+tidewaiter doctor                            # test everything: database, storage, every account, callbacks
 ```
 
 ## Where a value comes from
 
 1. **The environment** overrides the file: `TIDEWAITER__` and the key's path in capitals, with two underscores between
-   its parts and one in place of each hyphen: `TIDEWAITER__WORKER__LEASE_S=5`,
+   its parts and one instead of each hyphen: `TIDEWAITER__WORKER__LEASE_S=5`,
    `TIDEWAITER__ACCOUNTS__MY_SHOP__CLEAN=false`.
 2. **A secret file.** Any key may be written as `KEY_file`, in the file and in the environment: the content of the
-   file that it names, stripped, is the value of `KEY`. `config show` shows no such value.
+   file that it names, stripped, is the value of `KEY`. `config show` hides such values.
 3. **The file**, and then **the default**.
 
-Relative paths start at the folder of the configuration file, wherever they are written. A key that there is not, a
-value of a wrong kind, a secret file that is missing: nothing starts, every fault is told with where it stands, and
-the exit code is 78. A running daemon reads its configuration again on SIGHUP.
+Relative paths start at the folder of the configuration file, wherever they are written. After an unknown key, a value
+of a wrong type or a missing secret file nothing starts: every fault is printed with its place, and the exit code is
+78. A running daemon reads its configuration again on SIGHUP.
 """
 _TAIL: Final = """
 ## check-config
 
-`tidewaiter check-config [FILE]` says what is wrong, and asks nobody: no network, no database, no storage. The exit
-code is 0, or 78 where something is wrong. Warnings do not fail it, but for `--strict`: secrets that every user of the
-machine may read, SQLite on a network file system, addresses without TLS, accounts that may reach private addresses.
+`tidewaiter check-config [FILE]` prints what is wrong, without network, database and storage. The exit code is 0, or 78
+if something is wrong. Warnings fail it only with `--strict`: secrets that every user of the machine may read, SQLite on
+a network file system, addresses without TLS, accounts that may reach private addresses.
 `--json` prints an object with `ok`, `faults` and `warnings` (each with `origin`, `key` and `reason`) and a `summary`.
 
 ## doctor
 
-`tidewaiter doctor` tries what the configuration names, and says of each failure what mends it. It may run beside a
-daemon, and needs none. The exit code is 0, 1 where a check failed, and 78 where the configuration is at fault.
-`--account NAME` looks at one account (it may be repeated), `--offline` asks nothing over the network, and `--json`
+`tidewaiter doctor` tests what the configuration names, and says how to repair each failure. It needs no daemon, and may
+run beside one. The exit code is 0, 1 if a check failed, or 78 if the configuration is wrong.
+`--account NAME` checks one account (it may be repeated), `--offline` uses no network, and `--json`
 prints an array of objects with `check`, `subject`, `status` (`ok`, `info`, `warning` or `failure`), `message`, `mend`
 and `seconds`.
 
-| check | what it looks at |
+| check | what it tests |
 |---|---|
-| `configuration` | what `check-config` does |
-| `sqlite` | the library's version: some have a fault by which a database in WAL mode can be damaged |
-| `file system` | that the SQLite file lies on a disk of this machine |
-| `free space` | where the database and the files are: below 1 GB is a warning, below 100 MB a failure |
-| `daemon` | whether one holds the SQLite file; no fault either way |
-| `database` | that it answers, and that its tables are those of this program |
-| `database clock` | how far the database's clock is from this machine's; more than 5 s is a warning |
+| `configuration` | the same as `check-config` |
+| `sqlite` | the library's version: some have a bug that can damage a database in WAL mode |
+| `file system` | that the SQLite file is on a disk of this machine |
+| `free space` | for database and files: less than 1 GB is a warning, less than 100 MB a failure |
+| `daemon` | whether a daemon uses the SQLite file; for information only |
+| `database` | that it answers, and that its schema fits this program |
+| `database clock` | the difference between the database's clock and this machine's; more than 5 s is a warning |
 | `storage` | that a file of 64 KiB can be written, synced and deleted, in a folder or a bucket |
-| `account` | whether it is paused, as the database has it |
-| `dns` | that the name resolves, and to addresses that may be reached: of every account, receiver and public address |
-| `tls` | that a connection comes about: the certificate's authority, name, and days left; fewer than 14 are a warning |
-| `login` | the provider's own probe, signed in as the daemon would, within the account's limits |
-| `clock` | the provider's clock against ours, by the Date of its reply; more than 30 s is a warning |
+| `account` | whether it is paused, according to the database |
+| `dns` | that the name of every account, endpoint and public address resolves to addresses that may be reached |
+| `tls` | that a connection can be made: the certificate's authority, name, and days left; fewer than 14 are a warning |
+| `login` | the probe of the provider's spec, authenticated as the daemon would be, within the account's limits |
+| `clock` | the difference between the provider's Date and our clock; more than 30 s is a warning |
 | `callbacks` | that a request to the public address arrives at a Tidewaiter |
-| `http` | whether the HTTP listener is up; its public address has `dns` and `tls` looked at |
+| `http` | whether the HTTP listener answers; `dns` and `tls` check its public address |
 
-Checks of accounts run side by side, each with a time limit of its own. The probe spends the account's rate limit as
-any other request does; of a daemon's requests the doctor knows those that the database knows, which is some seconds
-behind.
+Checks of accounts run at the same time, each with its own time limit. The probe counts against the account's rate limit
+like any other request. The doctor knows a daemon's requests from the database, which is some seconds behind.
 """
 
 
@@ -100,7 +99,7 @@ def _table(table: TableKeys, schema: dict[str, Any]) -> Iterator[str]:
     yield "|---|---|---|---|"
     described = _properties(table.path, schema)
     for name, key in table.keys.items():
-        secret = "; what is secret of it is never shown" if is_secret(key) else ""
+        secret = "; secret parts are never shown" if is_secret(key) else ""
         said = (key.description or "").replace("|", "\\|")
         yield f"| `{name}` | {_held(described[name])} | {_default(key)} | {said}{secret} |"
     yield ""

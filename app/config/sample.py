@@ -1,7 +1,7 @@
-"""A configuration to begin with: every table and key with what it is for, and accounts ready to be filled in.
+"""A sample configuration: every table and key with its purpose, and accounts ready to be filled in.
 
-What begins with ``# `` explains; what begins with ``#`` and a key is that key with its default, or with an example
-where it has none. So a default is written down nowhere but in the tables, and moves with them.
+A line that begins with ``# `` is an explanation. A line that begins with ``#`` and a key shows that key with its
+default, or with an example if it has none. Defaults are taken from the tables, so they are never out of date.
 """
 
 import textwrap
@@ -23,10 +23,10 @@ _SECRETS: Final = "/run/secrets"
 _HEAD: Final = """\
 #:schema ./tidewaiter.schema.json
 
-# Tidewaiter's configuration. `tidewaiter check-config` says what is wrong with it, `tidewaiter config show` what comes
-# of it, and `tidewaiter config schema > tidewaiter.schema.json` helps an editor to complete it.
+# Tidewaiter's configuration. `tidewaiter check-config` prints what is wrong with it, `tidewaiter config show` the
+# values in use, and `tidewaiter config schema > tidewaiter.schema.json` makes a schema for editors.
 #
-# A line such as "#key = value" shows a default, or an example where there is none: remove the # to change it.
+# A line such as "#key = value" shows a default, or an example if there is none: remove the # to change it.
 # Any key may be written as KEY_file instead: the content of that file, stripped, is then the value.
 # An environment variable overrides a key: TIDEWAITER__WORKER__LEASE_S=5, TIDEWAITER__LOG__LEVEL=debug.
 # Relative paths start at the folder of this file.
@@ -49,20 +49,20 @@ def sample(providers: Sequence[Provider] = ()) -> str:
 
 
 def _table(table: TableKeys) -> Iterator[str]:
-    """A table with all that it may hold; one whose name nobody has chosen yet is shown as an example."""
+    """A table with all its keys; a table that an operator names is shown as an example."""
     path = tuple("example" if name == NAME else name for name in table.path)
     yield from _explained(table.purpose)
-    # A header alone changes nothing, but for that of a name, which would ask for what is required of it.
+    # A header alone changes nothing, except that of a named table: its required keys would be missing.
     yield f"{'#' if NAME in table.path else ''}[{toml_key(*path)}]"
     yield from _beside([_key(name, key) for name, key in table.keys.items()])
     yield ""
 
 
 def _account(provider: Provider, tables: Sequence[TableKeys]) -> Iterator[str]:
-    """An account to be filled in: what it requires is there with an example in its place."""
+    """An account to be filled in: required keys are there, with examples as values."""
     own, *inner = tables
     name, settings = provider.name, provider.spec.account
-    yield from _explained(f"{provider.title}; `tidewaiter providers show {name}` lists what can be asked for")
+    yield from _explained(f"{provider.title}; `tidewaiter providers show {name}` lists its operations")
     yield f"[{toml_key('accounts', name)}]"
     yield f"provider = {toml_value(name)}"
     yield from _beside([_key(key, info) for key, info in own.keys.items() if key not in ("provider", "settings")])
@@ -83,7 +83,7 @@ def _account(provider: Provider, tables: Sequence[TableKeys]) -> Iterator[str]:
 
 
 def _key(name: str, key: FieldInfo) -> tuple[str, str]:
-    """The line of a key, and what is said of it."""
+    """The line of a key, and its explanation."""
     said = f"{key.description}{'; required' if key.is_required() else ''}"
     shown = _shown(key)
     if shown is None:
@@ -92,7 +92,7 @@ def _key(name: str, key: FieldInfo) -> tuple[str, str]:
 
 
 def _shown(key: FieldInfo) -> object:
-    """What a key's line shows; ``None`` for what is best kept in a file."""
+    """The value that a key's line shows; ``None`` for a secret, which belongs in a file."""
     default = None if key.is_required() else key.get_default()
     if default not in (None, (), {}):
         return default
@@ -128,7 +128,7 @@ def _word(value: object) -> str:
 
 
 def _beside(lines: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """Lines with what is said of each behind it, in a column; above it where it is too long for that."""
+    """Lines with their explanations behind them, in a column; an explanation that is too long stands above its line."""
     column = max((len(line) for line, _ in lines if len(line) <= _COLUMN), default=0) + 2
     for line, said in lines:
         if max(column, len(line) + 2) + len(said) + 2 <= _WIDTH:

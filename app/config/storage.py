@@ -7,68 +7,70 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
-from app.config.base import Table, from_folder
-from app.config.values import Text
+from app.config.values import Text, from_folder
+from app.toml_file import TomlTable
 
 
-class StorageOptionsTable(Table):
-    """``[storage.options]``: how a bucket is reached; what is left out comes from the environment or the machine."""
+class StorageOptionsTable(TomlTable):
+    """``[storage.options]``: how a bucket is reached; other values come from the environment or the machine."""
 
-    allow_http: bool = Field(default=False, description="whether an endpoint without TLS is permitted; of any bucket")
+    allow_http: bool = Field(default=False, description="whether an endpoint without TLS is permitted; for any bucket")
     proxy_url: Text | None = Field(
         default=None,
-        description="an HTTP proxy, for the environment's proxy variables are ignored; of any bucket",
+        description="an HTTP proxy; the environment's proxy variables are ignored; for any bucket",
         examples=["http://proxy.example:3128"],
     )
     root_certificate: Text | None = Field(
-        default=None, description="a certificate authority of your own, as PEM; best as root_certificate_file"
+        default=None, description="your own certificate authority, as PEM; best as root_certificate_file"
     )
 
     endpoint: Text | None = Field(
         default=None,
-        description="another server than Amazon's or Microsoft's; of s3 and az",
+        description="a server other than Amazon's or Microsoft's; for s3 and az",
         examples=["https://s3.example.com"],
     )
-    region: Text | None = Field(default=None, description="where the bucket is; of s3", examples=["eu-central-1"])
-    access_key_id: Text | None = Field(default=None, description="with secret_access_key; of s3", examples=["AKIA..."])
-    secret_access_key: Text | None = Field(default=None, repr=False, description="with access_key_id; of s3")
-    session_token: Text | None = Field(default=None, repr=False, description="of temporary credentials; of s3")
+    region: Text | None = Field(default=None, description="where the bucket is; for s3", examples=["eu-central-1"])
+    access_key_id: Text | None = Field(
+        default=None, description="used with secret_access_key; for s3", examples=["AKIA..."]
+    )
+    secret_access_key: Text | None = Field(default=None, repr=False, description="used with access_key_id; for s3")
+    session_token: Text | None = Field(default=None, repr=False, description="for temporary credentials; for s3")
     virtual_hosted_style_request: bool | None = Field(
         default=None,
-        description="true where the bucket's name is part of the endpoint's host name; of s3",
+        description="true if the bucket's name is part of the endpoint's host name; for s3",
         examples=[True],
     )
     conditional_put: bool | None = Field(
-        default=None, description="false for a server that answers 501 to If-None-Match; of s3", examples=[False]
+        default=None, description="false for a server that answers 501 to If-None-Match; for s3", examples=[False]
     )
     checksum_algorithm: Literal["sha256", "crc64nvme"] | None = Field(
-        default=None, description="kept by the server with each object; of s3", examples=["sha256"]
+        default=None, description="checksum that the server keeps with each object; for s3", examples=["sha256"]
     )
     server_side_encryption: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = Field(
-        default=None, description="how the server encrypts objects; of s3", examples=["aws:kms"]
+        default=None, description="how the server encrypts objects; for s3", examples=["aws:kms"]
     )
     sse_kms_key_id: Text | None = Field(
-        default=None, description="the key of that encryption; of s3", examples=["alias/exports"]
+        default=None, description="the key for that encryption; for s3", examples=["alias/exports"]
     )
 
     service_account_key: Text | None = Field(
-        default=None, repr=False, description="a service account's JSON, best as service_account_key_file; of gs"
+        default=None, repr=False, description="a service account's JSON, best as service_account_key_file; for gs"
     )
 
-    account_name: Text | None = Field(default=None, description="the storage account; of az", examples=["mycompany"])
-    account_key: Text | None = Field(default=None, repr=False, description="its key; of az")
-    sas_key: Text | None = Field(default=None, repr=False, description="a shared access signature; of az")
+    account_name: Text | None = Field(default=None, description="the storage account; for az", examples=["mycompany"])
+    account_key: Text | None = Field(default=None, repr=False, description="its key; for az")
+    sas_key: Text | None = Field(default=None, repr=False, description="a shared access signature; for az")
     tenant_id: Text | None = Field(
         default=None,
-        description="of an application that may use it; of az",
+        description="tenant of an application that may use it; for az",
         examples=["0a1b2c3d-..."],
     )
     client_id: Text | None = Field(
         default=None,
-        description="of an application that may use it; of az",
+        description="client of an application that may use it; for az",
         examples=["0a1b2c3d-..."],
     )
-    client_secret: Text | None = Field(default=None, repr=False, description="of that application; of az")
+    client_secret: Text | None = Field(default=None, repr=False, description="secret of that application; for az")
 
     @property
     def given(self) -> Mapping[str, str | bool]:
@@ -117,24 +119,24 @@ def _bucket_url(url: str) -> str:
     return url.rstrip("/")
 
 
-class StorageTable(Table):
-    """``[storage]``: where finished files land: below a folder or in a bucket.
+class StorageTable(TomlTable):
+    """``[storage]``: where files land: below a folder or in a bucket.
 
     One of ``root`` and ``url`` is ``None``.
     """
 
     url: Annotated[str, AfterValidator(_bucket_url), WithJsonSchema(_BUCKET_SCHEMA)] | None = Field(
         default=None,
-        description="a bucket in place of the folder: s3://, gs:// or az://; needs tidewaiter[object]",
+        description="a bucket instead of a folder: s3://, gs:// or az://; needs tidewaiter[object]",
         examples=["s3://bucket/prefix"],
     )
     options: StorageOptionsTable = Field(
         default=StorageOptionsTable(),
-        description="how a bucket is reached; what is left out comes from the environment or the machine",
+        description="how a bucket is reached; other values come from the environment or the machine",
     )
     root: Path | None = Field(
         default=None,
-        description='the folder of finished files; where neither is given it is "exports" beside this file',
+        description='the folder for landed files; without url and root it is "exports" beside this file',
         examples=["exports"],
     )
 

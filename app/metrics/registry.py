@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from app.domain.scope import EVERY_ACCOUNT, Scope
-from app.metrics import collect
+from app.metrics.collect import counter_family, of_daemon, of_process, of_requests
 from app.metrics.instruments import gauge, histogram
 from app.metrics.live import DaemonNow, ProcessNow
 from app.metrics.observer import Observer
@@ -120,7 +120,7 @@ class Scrape(Collector):
         for family in self.counted.collect():
             family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
             yield family
-        yield from collect.of_process(self.process)
-        yield from collect.of_daemon(self.daemon)
-        yield collect.counter("tidewaiter_polls_total", {(account,): count for account, count in self.polls.items()})
-        yield from collect.of_requests(self.requests)
+        yield from of_process(self.process)
+        yield from of_daemon(self.daemon)
+        yield counter_family("tidewaiter_polls_total", {(account,): count for account, count in self.polls.items()})
+        yield from of_requests(self.requests)

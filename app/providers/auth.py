@@ -24,6 +24,7 @@ from app.providers.spec.auth import (
     BodyAuth,
     HeaderAuth,
     LoginSpec,
+    NoAuth,
     OAuth2Auth,
     PlaceSpec,
     QueryAuth,
@@ -85,7 +86,7 @@ def compile_proof(
         case SessionAuth() | OAuth2Auth():
             key = f"auth[{number}]" if len(spec.auth) > 1 else "auth"
             return _compile_session(chosen, key, text, redactor, faults)
-        case _:
+        case NoAuth() | None:
             return Proof()
 
 

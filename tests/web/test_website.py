@@ -120,11 +120,11 @@ async def test_a_listener_that_dies_ends_the_daemon(site: Site, monkeypatch: pyt
     [
         ('[http]\nlisten = "0.0.0.0:8090"\n', "http.listen", "token is needed"),
         ('[http]\nlisten = "[::]:8090"\n', "http.listen", "token is needed"),
-        ('[http]\npublic_url = "https://tide.example"\n', "http.public_url", "wants http.listen"),
+        ('[http]\npublic_url = "https://tide.example"\n', "http.public_url", "needs http.listen"),
         (
             '[http]\nlisten = "127.0.0.1:8091"\n[callbacks]\nlisten = "127.0.0.1:8091"\npublic_url = "http://tide"\n',
             "http.listen",
-            "kept apart",
+            "already the address for callbacks",
         ),
         ('[tokens.me]\ntoken = "abcdefghijklmnopqrstuvwxyz"\n', "tokens.me.token", "from a file only"),
         ('[tokens.me]\ntoken_file = "a"\n[tokens.you]\ntoken_file = "a"\n', "tokens.you.token", "each has its own"),
@@ -132,7 +132,7 @@ async def test_a_listener_that_dies_ends_the_daemon(site: Site, monkeypatch: pyt
         ('[tokens.Me]\ntoken_file = "a"\n', "tokens.Me", "lower-case"),
         ('[tokens.me]\ntoken_file = "a"\nrole = "root"\n', "tokens.me.role", "'read', 'submit' or 'admin'"),
         ('[tokens.me]\nrole = "read"\n', "tokens.me.token", "is required"),
-        ('[http]\ntls_key = "a"\n', "http.tls_key", "wants http.tls_certificate beside it"),
+        ('[http]\ntls_key = "a"\n', "http.tls_key", "needs http.tls_certificate as well"),
         ('[http]\ntls_certificate = "a"\ntls_key = "a"\n', "http.tls_certificate", "holds no certificate in PEM form"),
         ('[http]\ntrusted_proxies = ["10.0.0.1/8"]\n', "http.trusted_proxies", "host bits"),
         ('[http]\ntrusted_proxies = ["proxy"]\n', "http.trusted_proxies", "'proxy' is no network"),

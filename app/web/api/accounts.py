@@ -14,8 +14,8 @@ from app.web.problems import ProblemError
 class Accounts:
     """The routes of accounts."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, context: Office) -> None:
+        self._context = context
 
     def routes(self) -> list[Route]:
         """The routes."""
@@ -45,12 +45,12 @@ class Accounts:
 
     async def every(self, request: web.Request, _: Query) -> web.Response:
         """The status of all accounts."""
-        return answer({"accounts": [account_json(one) for one in await self._office.desk(request).standings()]})
+        return answer({"accounts": [account_json(one) for one in await self._context.desk(request).standings()]})
 
     async def show(self, request: web.Request, _: Query) -> web.Response:
         """The status of an account."""
         name = request.match_info["name"]
-        for one in await self._office.desk(request).standings():
+        for one in await self._context.desk(request).standings():
             if one.account == name:
                 return answer(account_json(one))
         raise ProblemError(404, f"there is no account {name[:100]!r} in the configuration")
@@ -60,9 +60,9 @@ class Accounts:
         body = await read_body(request, shapes.PauseReason)
         request[REASON] = body.reason or ""
         name, actor = request.match_info["name"], actor_of(request)
-        return answer(account_json(await self._office.desk(request).pause(name, body.reason, actor=actor)))
+        return answer(account_json(await self._context.desk(request).pause(name, body.reason, actor=actor)))
 
     async def resume(self, request: web.Request, _: Query) -> web.Response:
         """End the pause of an account."""
-        resumed = await self._office.desk(request).resume(request.match_info["name"], actor=actor_of(request))
+        resumed = await self._context.desk(request).resume(request.match_info["name"], actor=actor_of(request))
         return answer(resumed_json(resumed))

@@ -15,19 +15,19 @@ from app.web.api.routes import Route
 from app.web.api.schedules import Schedules
 
 
-def api_routes(office: Office) -> list[Route]:
+def api_routes(context: Office) -> list[Route]:
     """All routes of the API. The more specific path comes first: ``/v1/jobs/batch`` before ``/v1/jobs/{id}``."""
     groups = (
-        Batch(office),
-        Listing(office),
-        Jobs(office),
-        Artifacts(office),
-        Accounts(office),
-        Schedules(office),
-        Providers(office),
-        OverviewRoom(office),
-        Notifications(office),
-        Events(office),
+        Batch(context),
+        Listing(context),
+        Jobs(context),
+        Artifacts(context),
+        Accounts(context),
+        Schedules(context),
+        Providers(context),
+        OverviewRoom(context),
+        Notifications(context),
+        Events(context),
     )
     routes = [route for group in groups for route in group.routes()]
     return [*routes, Document(routes).route]

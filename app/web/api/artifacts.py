@@ -40,8 +40,8 @@ _ABOUT: Final[dict[str, str]] = {
 class Artifacts:
     """The route of landed files."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, context: Office) -> None:
+        self._context = context
 
     def routes(self) -> list[Route]:
         """The routes."""
@@ -72,7 +72,7 @@ class Artifacts:
     async def fetch(self, request: web.Request, _: Query) -> web.StreamResponse:
         """Send a landed file, or a range of it."""
         job_id, number = job_number(request), artifact_number(request)
-        _job, _history, artifacts = await self._office.desk(request).show(job_id)
+        _job, _history, artifacts = await self._context.desk(request).show(job_id)
         artifact = next((one for one in artifacts if one.number == number), None)
         if artifact is None:
             raise ProblemError(404, f"job {job_id} has no artifact {number}; it has {len(artifacts)}")
@@ -80,7 +80,7 @@ class Artifacts:
         if _is_known(request, artifact):
             return _described(web.Response(status=304), artifact)
         try:
-            async with self._office.storage.reading(artifact.key) as content:
+            async with self._context.storage.reading(artifact.key) as content:
                 return await self._send(request, job_id, artifact, self._checked(content, job_id, artifact))
         except StorageUnavailableError as error:
             raise ProblemError(503, str(error), retry_after_s=_AGAIN_S) from error
@@ -125,7 +125,7 @@ class Artifacts:
         return response
 
     def _log_unreadable(self, job_id: int, artifact: Artifact, reason: str) -> None:
-        self._office.log.emit("artifact.unreadable", job=job_id, key=artifact.key, reason=reason)
+        self._context.log.emit("artifact.unreadable", job=job_id, key=artifact.key, reason=reason)
 
 
 def _check_conditions(request: web.Request, artifact: Artifact) -> None:

@@ -25,8 +25,8 @@ _LARGEST_BODY: Final = 16 * 1_048_576
 class Batch:
     """The route of batches."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, context: Office) -> None:
+        self._context = context
         self._keyed = asyncio.Lock()
 
     def routes(self) -> list[Route]:
@@ -44,20 +44,20 @@ class Batch:
         """Submit the jobs of a batch."""
         body = await read_body(request, shapes.AnyJobs, _LARGEST_BODY)
         key = idempotency_key(request)
-        news = await asyncio.to_thread(_drafts, self._office.desk(request), body.jobs, key)
+        news = await asyncio.to_thread(_drafts, self._context.desk(request), body.jobs, key)
         stored = await self._stored(request, news, key)
         receipts = [{"id": job.id, "created": created, "location": f"/v1/jobs/{job.id}"} for job, created in stored]
-        headers: dict[str, str] = {hdrs.RETRY_AFTER: str(again_in(stored[0][0], self._office.clock.now()))}
+        headers: dict[str, str] = {hdrs.RETRY_AFTER: str(again_in(stored[0][0], self._context.clock.now()))}
         if not any(created for _, created in stored):
             headers[REPLAYED] = "true"
         return answer({"jobs": receipts}, 202, headers)
 
     async def _stored(self, request: web.Request, news: Sequence[NewJob], key: str | None) -> list[tuple[Job, bool]]:
         if key is None:
-            return await self._office.desk(request).store(news, actor=actor_of(request))
+            return await self._context.desk(request).store(news, actor=actor_of(request))
         async with self._keyed:  # no other batch with the key may come between the check and the commit
             await self._check_key(request, key, news)
-            return await self._office.desk(request).store(news, actor=actor_of(request))
+            return await self._context.desk(request).store(news, actor=actor_of(request))
 
     async def _check_key(self, request: web.Request, key: str, news: Sequence[NewJob]) -> None:
         """Make sure that a key is new, or comes with the same batch as before.
@@ -66,7 +66,7 @@ class Batch:
             ProblemError: 422 otherwise.
         """
         keys = [_key_at(key, place) for place in range(len(news) + 1)]
-        known_jobs = await self._office.lists(request).keyed(keys)
+        known_jobs = await self._context.lists(request).keyed(keys)
         if not known_jobs:
             return
         known = [known_jobs.get((new.account, one)) for new, one in zip(news, keys, strict=False)]

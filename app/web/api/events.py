@@ -32,8 +32,8 @@ _LAST_ID: Final = "Last-Event-ID"
 class Events:
     """The route of events."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, context: Office) -> None:
+        self._context = context
 
     def routes(self) -> list[Route]:
         """The routes."""
@@ -54,7 +54,7 @@ class Events:
 
     async def stream(self, request: web.Request, query: Query) -> web.StreamResponse:
         """Stream events until one side disconnects."""
-        wanted, feed = _filter(query, scope_of(request)), self._office.feed
+        wanted, feed = _filter(query, scope_of(request)), self._context.feed
         if feed.is_full:
             raise ProblemError(429, "too many readers follow the events", retry_after_s=HEARTBEAT_S)
         response = web.StreamResponse(headers={"Content-Type": MEDIA_TYPE, "X-Accel-Buffering": "no"})
@@ -72,7 +72,7 @@ class Events:
     async def _send(
         self, request: web.Request, response: web.StreamResponse, reader: Reader, wanted: Callable[[Numbered], bool]
     ) -> None:
-        feed, last_id = self._office.feed, request.headers.get(_LAST_ID)
+        feed, last_id = self._context.feed, request.headers.get(_LAST_ID)
         await _write(response, f"retry: {_AGAIN_MS}\n\n")
         missed = [] if last_id is None else feed.since(last_id)
         if missed is None:
@@ -95,8 +95,8 @@ class Events:
         self, response: web.StreamResponse, events: Sequence[Numbered], wanted: Callable[[Numbered], bool]
     ) -> None:
         for start in range(0, len(events), _AT_ONCE):
-            await _write(response, _events(self._office.feed, events[start : start + _AT_ONCE], wanted))
-            await self._office.clock.sleep(0)
+            await _write(response, _events(self._context.feed, events[start : start + _AT_ONCE], wanted))
+            await self._context.clock.sleep(0)
 
 
 def _filter(query: Query, scope: Scope) -> Callable[[Numbered], bool]:

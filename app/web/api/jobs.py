@@ -47,8 +47,8 @@ _TAG: Final[dict[str, str]] = {hdrs.ETAG: "changes with the job"}
 class Jobs:
     """The routes of single jobs."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, context: Office) -> None:
+        self._context = context
 
     def routes(self) -> list[Route]:
         """The routes."""
@@ -110,17 +110,17 @@ class Jobs:
     async def submit(self, request: web.Request, _: Query) -> web.Response:
         """Submit a job, once for each key."""
         body = await read_body(request, shapes.NewJob)
-        key, wait_s = idempotency_key(request), None if self._office.watch.is_full else wait_of(request)
+        key, wait_s = idempotency_key(request), None if self._context.watch.is_full else wait_of(request)
         wish = Wish(body.account, body.operation, body.params, _one_key(key, body.unique_key))
         # Checking every value of a long body would block the event loop.
         is_long = request.content_length is None or request.content_length > LARGE
         new = await asyncio.to_thread(self._draft, request, wish) if is_long else self._draft(request, wish)
-        ((job, created),) = await self._office.desk(request).store([new], actor=actor_of(request))
+        ((job, created),) = await self._context.desk(request).store([new], actor=actor_of(request))
         if key is not None and not created:
             check_same(job, new)
         if wait_s is not None:
             job = (
-                await self._office.watch.wait_for(job.id, _has_ended, wait_s, scope_of(request), _gone(request)) or job
+                await self._context.watch.wait_for(job.id, _has_ended, wait_s, scope_of(request), _gone(request)) or job
             )
         status = 202 if job.state not in _ENDS else 201 if created else 200
         headers = {hdrs.LOCATION: f"/v1/jobs/{job.id}", **applied(wait_s), **({} if created else {REPLAYED: "true"})}
@@ -133,9 +133,9 @@ class Jobs:
         def is_changed(job: Job) -> bool:
             return entity_tag(job) not in known if known else job.state in _ENDS
 
-        if wait_s and self._office.watch.is_full:
+        if wait_s and self._context.watch.is_full:
             raise ProblemError(429, "too many callers wait for jobs", retry_after_s=_FULL_AGAIN_S)
-        job = await self._office.watch.wait_for(number, is_changed, wait_s or 0.0, scope_of(request), _gone(request))
+        job = await self._context.watch.wait_for(number, is_changed, wait_s or 0.0, scope_of(request), _gone(request))
         if job is None:
             raise ProblemError(404, f"there is no job {number}")
         tag = entity_tag(job)
@@ -148,37 +148,39 @@ class Jobs:
     async def history(self, request: web.Request, _: Query) -> web.Response:
         """The history of a job."""
         number = job_number(request)
-        _job, entries, _artifacts = await self._office.desk(request).show(number)
+        _job, entries, _artifacts = await self._context.desk(request).show(number)
         return answer({"history": [entry_json(entry) for entry in entries]})
 
     async def artifacts(self, request: web.Request, _: Query) -> web.Response:
         """The files of a job."""
         number = job_number(request)
-        _job, _history, artifacts = await self._office.desk(request).show(number)
+        _job, _history, artifacts = await self._context.desk(request).show(number)
         return answer({"artifacts": [artifact_json(number, one) for one in artifacts]})
 
     async def cancel(self, request: web.Request, _: Query) -> web.Response:
         """Stop a job."""
-        return self._reply(await self._office.desk(request).cancel(job_number(request), actor=actor_of(request)), 202)
+        return self._reply(await self._context.desk(request).cancel(job_number(request), actor=actor_of(request)), 202)
 
     async def retry(self, request: web.Request, _: Query) -> web.Response:
         """Submit a job again."""
-        job = await self._office.desk(request).retry(job_number(request), actor=actor_of(request))
+        job = await self._context.desk(request).retry(job_number(request), actor=actor_of(request))
         return self._reply(job, 202, {hdrs.LOCATION: f"/v1/jobs/{job.id}"})
 
     async def adopt(self, request: web.Request, _: Query) -> web.Response:
         """Let a parked job follow a remote job."""
         number = job_number(request)
         body = await read_body(request, shapes.Adoption)
-        return self._reply(await self._office.desk(request).adopt(number, body.handle, actor=actor_of(request)), 202)
+        return self._reply(await self._context.desk(request).adopt(number, body.handle, actor=actor_of(request)), 202)
 
     async def poll(self, request: web.Request, _: Query) -> web.Response:
         """Make a job's next step due now."""
-        return self._reply(await self._office.desk(request).poll_now(job_number(request), actor=actor_of(request)), 202)
+        return self._reply(
+            await self._context.desk(request).poll_now(job_number(request), actor=actor_of(request)), 202
+        )
 
     def _draft(self, request: web.Request, wish: Wish) -> NewJob:
         try:
-            return self._office.desk(request).draft(wish)
+            return self._context.desk(request).draft(wish)
         except RefusedError as error:
             raise refused_one(error, wish) from error
 
@@ -186,7 +188,7 @@ class Jobs:
         response = answer(job_json(job), status, headers)
         response.etag = ETag(entity_tag(job))
         if status == 202:
-            response.headers[hdrs.RETRY_AFTER] = str(again_in(job, self._office.clock.now()))
+            response.headers[hdrs.RETRY_AFTER] = str(again_in(job, self._context.clock.now()))
         return response
 
 

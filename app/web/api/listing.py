@@ -19,8 +19,8 @@ _TIME: Final = {"type": "string", "format": "date-time"}
 class Listing:
     """The route of the list of jobs."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, context: Office) -> None:
+        self._context = context
 
     def routes(self) -> list[Route]:
         """The routes."""
@@ -53,8 +53,8 @@ class Listing:
         faults: list[FieldFault] = []
         wanted, page = _wanted(query, faults), PageRequest.read("/v1/jobs", query, faults)
         refuse_query(faults)
-        offered = self._office.desk(request).offered
-        found = await self._office.lists(request).page(wanted, page.lookup, page.before_id, offered)
+        offered = self._context.desk(request).offered
+        found = await self._context.lists(request).page(wanted, page.lookup, page.before_id, offered)
         return page.response("jobs", found, job_json)
 
 

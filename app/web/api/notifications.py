@@ -19,8 +19,8 @@ _PATH: Final = "/v1/notifications"
 class Notifications:
     """The routes of notifications."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, context: Office) -> None:
+        self._context = context
 
     def routes(self) -> list[Route]:
         """The routes."""
@@ -51,7 +51,7 @@ class Notifications:
             faults.append(FieldFault(f"must be one of {', '.join(Status)}", parameter="status"))
         page = PageRequest.read(_PATH, query, faults)
         refuse_query(faults)
-        found = await self._office.notifications(request).find(
+        found = await self._context.notifications(request).find(
             status=None if status is None else Status(status),
             endpoint=query.get("endpoint", [None])[0],
             job_id=job,
@@ -63,6 +63,6 @@ class Notifications:
     async def retry(self, request: web.Request, _: Query) -> web.Response:
         """Deliver a notification again."""
         number = job_number(request, "notification")
-        if not await self._office.notifications(request).retry([number]):
+        if not await self._context.notifications(request).retry([number]):
             raise ProblemError(404, f"there is no notification {number}")
         return answer({"id": number}, 202)

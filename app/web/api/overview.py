@@ -11,8 +11,8 @@ from app.web.api.routes import Answer, Query, Route, answer
 class OverviewRoom:
     """The route of the overview."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, context: Office) -> None:
+        self._context = context
 
     def routes(self) -> list[Route]:
         """The routes."""
@@ -25,4 +25,4 @@ class OverviewRoom:
 
     async def show(self, request: web.Request, _: Query) -> web.Response:
         """The status of everything."""
-        return answer(overview_json(await self._office.overview(request).look()))
+        return answer(overview_json(await self._context.overview(request).look()))

@@ -13,8 +13,8 @@ from app.web.problems import ProblemError
 class Providers:
     """The routes of providers."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, context: Office) -> None:
+        self._context = context
 
     def routes(self) -> list[Route]:
         """The routes."""
@@ -31,7 +31,7 @@ class Providers:
 
     async def every(self, request: web.Request, _: Query) -> web.Response:
         """The known remote APIs."""
-        registry, accounts = self._office.providers(), self._office.desk(request).accounts
+        registry, accounts = self._context.providers(), self._context.desk(request).accounts
         lines = [
             {
                 "name": name,
@@ -47,7 +47,7 @@ class Providers:
     async def show(self, request: web.Request, _: Query) -> web.Response:
         """The operations of a remote API."""
         try:
-            provider = self._office.providers().get(request.match_info["name"])
+            provider = self._context.providers().get(request.match_info["name"])
         except UnknownProviderError as error:
             raise ProblemError(404, str(error)) from error
         operations = {

@@ -17,8 +17,8 @@ _AGAIN: Final = "1"
 class Schedules:
     """The routes of schedules."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, context: Office) -> None:
+        self._context = context
 
     def routes(self) -> list[Route]:
         """The routes."""
@@ -41,10 +41,10 @@ class Schedules:
 
     async def every(self, request: web.Request, _: Query) -> web.Response:
         """The status of all schedules."""
-        return answer({"schedules": [schedule_json(one) for one in await self._office.schedules(request).standings()]})
+        return answer({"schedules": [schedule_json(one) for one in await self._context.schedules(request).standings()]})
 
     async def run(self, request: web.Request, _: Query) -> web.Response:
         """Submit the job of a schedule now."""
-        job = await self._office.schedules(request).run(request.match_info["name"], actor=actor_of(request))
+        job = await self._context.schedules(request).run(request.match_info["name"], actor=actor_of(request))
         headers: dict[str, str] = {hdrs.LOCATION: f"/v1/jobs/{job.id}", hdrs.RETRY_AFTER: _AGAIN}
         return answer(job_json(job), 202, headers)

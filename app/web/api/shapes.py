@@ -349,8 +349,3 @@ class ProblemShape(Outgoing):
     status: Annotated[int, Field(ge=400, le=599)]
     detail: Annotated[str, Field(description="one sentence for the caller")]
     errors: Annotated[list[FaultShape] | None, Field(description="the faults of single fields, up to 100")] = None
-
-
-def body_schema(shape: type[BaseModel]) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of one shape."""
-    return shape.model_json_schema(mode="serialization" if issubclass(shape, Outgoing) else "validation")

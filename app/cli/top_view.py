@@ -173,7 +173,7 @@ def _landings(picture: "Picture", width: int | None) -> Text:
 
 
 def _undelivered(picture: "Picture") -> Text:
-    """What receivers have not been line: it waits for its next try, or was given up."""
+    """Notifications that are not delivered: they wait for their next attempt, or were given up."""
     line = Text("untold")
     for name, backlog in sorted(picture.undelivered.items()):
         if backlog.waiting or backlog.dead:

@@ -42,7 +42,7 @@ def accounts() -> None:
 @json_option
 @config_option
 @pass_session
-def list_accounts(session: Session, /, *, as_json: bool) -> None:
+def list_accounts(invocation: Session, /, *, as_json: bool) -> None:
     """List the configured accounts: provider, whether and why they are paused or closed for a while, and live jobs.
 
     An account that has left the configuration is listed while jobs of it wait. It has no provider, and no daemon
@@ -50,10 +50,10 @@ def list_accounts(session: Session, /, *, as_json: bool) -> None:
     """
     from app.desk.views import account_json, orphan_json  # noqa: PLC0415  # help and completion do without
 
-    async def look(desk: "Desk") -> tuple[list["Standing"], dict[str, Mapping[State, int]]]:
-        return await desk.standings(), await desk.orphans()
+    async def look(service: "Desk") -> tuple[list["Standing"], dict[str, Mapping[State, int]]]:
+        return await service.standings(), await service.orphans()
 
-    found, orphans = asyncio.run(_ask(session, look))
+    found, orphans = asyncio.run(_ask(invocation, look))
     if as_json:
         left = [orphan_json(name, jobs) for name, jobs in orphans.items()]
         show_json({"accounts": [*map(account_json, found), *left]})
@@ -70,19 +70,19 @@ def list_accounts(session: Session, /, *, as_json: bool) -> None:
 
 @accounts.command(epilog=example('tidewaiter accounts pause newsletter --reason "their maintenance on Sunday"'))
 @click.argument("name", shell_complete=offers.accounts)
-@click.option("--reason", metavar="TEXT", help="Why, for others; left out: the reason of a pause that there is stays.")
+@click.option("--reason", metavar="TEXT", help="Why, for others; without it, an existing pause keeps its reason.")
 @json_option
 @config_option
 @pass_session
-def pause(session: Session, /, *, name: str, reason: str | None, as_json: bool) -> None:
-    """Pause an account until somebody resumes it.
+def pause(invocation: Session, /, *, name: str, reason: str | None, as_json: bool) -> None:
+    """Pause an account until a person resumes it.
 
-    Within a look-out round every daemon stops asking its provider; steps under way come to their end. Cancelling works
-    all the same. The exit code is 2 where there is no such account, and 0 where it is paused already.
+    Within a lookout round every daemon stops sending requests to its provider; running steps finish. Cancelling still
+    works. The exit code is 2 if there is no such account, and 0 if it is paused already.
     """
     from app.desk.views import account_json  # noqa: PLC0415  # help and completion do without
 
-    standing = asyncio.run(_ask(session, lambda desk: desk.pause(name, reason, actor=me())))
+    standing = asyncio.run(_ask(invocation, lambda service: service.pause(name, reason, actor=me())))
     if as_json:
         show_json(account_json(standing))
     else:
@@ -94,16 +94,16 @@ def pause(session: Session, /, *, name: str, reason: str | None, as_json: bool) 
 @json_option
 @config_option
 @pass_session
-def resume(session: Session, /, *, name: str, as_json: bool) -> None:
-    """End the pause of an account, whosever it is, and open it where it is closed for a while.
+def resume(invocation: Session, /, *, name: str, as_json: bool) -> None:
+    """End the pause of an account, whoever paused it, and open it if it is closed for a while.
 
-    The deadlines of its live jobs move by as long as they have waited in a pause. The provider is tried with one
-    request before the others follow, within a look-out round. The exit code is 2 where there is no such account, and 0
-    where it is neither paused nor closed.
+    The deadlines of its live jobs move by as long as they have waited in a pause. Within a lookout round one request
+    tests the provider before the others follow. The exit code is 2 if there is no such account, and 0 if it is neither
+    paused nor closed.
     """
     from app.desk.views import resumed_json  # noqa: PLC0415  # help and completion do without
 
-    resumed = asyncio.run(_ask(session, lambda desk: desk.resume(name, actor=me())))
+    resumed = asyncio.run(_ask(invocation, lambda service: service.resume(name, actor=me())))
     if as_json:
         show_json(resumed_json(resumed))
     elif resumed.paused_s is not None:
@@ -115,9 +115,9 @@ def resume(session: Session, /, *, name: str, as_json: bool) -> None:
         click.echo(f"account {name} was not paused")
 
 
-async def _ask(session: Session, request: "Callable[[Desk], Awaitable[T]]") -> T:
-    async with at_desk(session, refusal=ExitCode.USAGE) as (desk, _):
-        return await request(desk)
+async def _ask(invocation: Session, request: "Callable[[Desk], Awaitable[T]]") -> T:
+    async with at_desk(invocation, refusal=ExitCode.USAGE) as (service, _):
+        return await request(service)
 
 
 def _rows(standing: "Standing") -> Iterator[tuple[str, str, Text, str, str, str]]:

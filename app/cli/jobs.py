@@ -47,10 +47,10 @@ def jobs() -> None:
         "tidewaiter jobs list --account newsletter --state polling --state fetching", "tidewaiter jobs list --json"
     ),
 )
-@click.option("--account", metavar="NAME", shell_complete=offers.accounts, help="Only of this account.")
-@click.option("--operation", metavar="NAME", shell_complete=offers.operations, help="Only of this operation.")
+@click.option("--account", metavar="NAME", shell_complete=offers.accounts, help="Only jobs of this account.")
+@click.option("--operation", metavar="NAME", shell_complete=offers.operations, help="Only jobs of this operation.")
 @click.option(
-    "--state", "states", multiple=True, type=click.Choice([state.value for state in State]), help="Only in this state."
+    "--state", "states", multiple=True, type=click.Choice([one.value for one in State]), help="Only jobs in this state."
 )
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at most.")
 @click.option("--before", type=int, metavar="JOB", help="Only jobs before this one: the next page.")
@@ -58,7 +58,7 @@ def jobs() -> None:
 @config_option
 @pass_session
 def list_jobs(
-    session: Session,
+    invocation: Session,
     /,
     *,
     account: str | None,
@@ -71,9 +71,9 @@ def list_jobs(
     """List jobs, the newest first."""
 
     async def find() -> list[Job]:
-        async with at_desk(session) as (desk, _):
+        async with at_desk(invocation) as (service, _):
             wanted = [State(state) for state in states]
-            return await desk.jobs.find(
+            return await service.jobs.find(
                 account=account, operation=operation, states=wanted, before_id=before, limit=limit + 1
             )
 
@@ -93,14 +93,14 @@ def list_jobs(
 @json_option
 @config_option
 @pass_session
-def show(session: Session, /, *, job: int, as_json: bool) -> None:
+def show(invocation: Session, /, *, job: int, as_json: bool) -> None:
     """Show a job with its history and its files."""
 
     async def look() -> tuple[Job, list[Entry], list[Artifact], str, str]:
         now = SystemClock().now()
-        async with at_desk(session) as (desk, config):
-            found, history, artifacts = await desk.show(job)
-            wait = await wait_for(desk, found, now)
+        async with at_desk(invocation) as (service, config):
+            found, history, artifacts = await service.show(job)
+            wait = await wait_for(service, found, now)
             return found, history, artifacts, config.storage.place, "" if wait is None else wait_text(wait, now)
 
     found, history, artifacts, place, wait = asyncio.run(look())
@@ -116,13 +116,13 @@ def show(session: Session, /, *, job: int, as_json: bool) -> None:
 @json_option
 @config_option
 @pass_session
-def cancel(session: Session, /, *, job: tuple[int, ...], as_json: bool) -> None:
-    """Stop jobs; the provider is told, where it can be."""
+def cancel(invocation: Session, /, *, job: tuple[int, ...], as_json: bool) -> None:
+    """Cancel jobs; the remote job is cancelled, too, where the provider can."""
     refusals: list[str] = []
 
     async def stop() -> list[Job]:
-        async with at_desk(session) as (desk, _):
-            return [one for number in dict.fromkeys(job) if (one := await _cancelled(desk, number, refusals))]
+        async with at_desk(invocation) as (service, _):
+            return [one for number in dict.fromkeys(job) if (one := await _cancelled(service, number, refusals))]
 
     stopped = asyncio.run(stop())
     if as_json:
@@ -134,12 +134,12 @@ def cancel(session: Session, /, *, job: tuple[int, ...], as_json: bool) -> None:
         raise CommandError(ExitCode.FAILED, "\n".join(refusals))
 
 
-async def _cancelled(desk: "Desk", number: int, refusals: list[str]) -> Job | None:
-    """The job, asked to stop; where it cannot be, the reason is added to ``refusals`` and the others go on."""
+async def _cancelled(service: "Desk", number: int, refusals: list[str]) -> Job | None:
+    """The job after its cancel request; if it is refused, the reason is added to ``refusals``."""
     from app.desk import RequestError  # noqa: PLC0415  # help and completion do without
 
     try:
-        return await desk.cancel(number, actor=me())
+        return await service.cancel(number, actor=me())
     except RequestError as error:
         refusals.append(str(error))
         return None
@@ -150,12 +150,12 @@ async def _cancelled(desk: "Desk", number: int, refusals: list[str]) -> Job | No
 @json_option
 @config_option
 @pass_session
-def retry(session: Session, /, *, job: int, as_json: bool) -> None:
-    """Submit a job again: a parked one as itself, one that has ended as a new job."""
+def retry(invocation: Session, /, *, job: int, as_json: bool) -> None:
+    """Submit a job again: a parked job continues itself, an ended one is repeated by a new job."""
 
     async def again() -> Job:
-        async with at_desk(session) as (desk, _):
-            return await desk.retry(job, actor=me())
+        async with at_desk(invocation) as (service, _):
+            return await service.retry(job, actor=me())
 
     _show_changed(asyncio.run(again()), as_json)
 
@@ -165,16 +165,16 @@ def retry(session: Session, /, *, job: int, as_json: bool) -> None:
 @json_option
 @config_option
 @pass_session
-def poll(session: Session, /, *, job: int, as_json: bool) -> None:
+def poll(invocation: Session, /, *, job: int, as_json: bool) -> None:
     """Make a job's next step due now: a poll, where its remote job is under way.
 
-    The daemon takes it up within its look-out round. While the account is paused, or its limit is spent, the job waits
-    all the same. The exit code is 1 where the job has ended or is parked.
+    The daemon does it within its lookout round. While the account is paused, or its limit is used up, the job still
+    waits. The exit code is 1 if the job has ended or is parked.
     """
 
     async def poll_now() -> Job:
-        async with at_desk(session) as (desk, _):
-            return await desk.poll_now(job, actor=me())
+        async with at_desk(invocation) as (service, _):
+            return await service.poll_now(job, actor=me())
 
     _show_changed(asyncio.run(poll_now()), as_json)
 
@@ -185,17 +185,17 @@ def poll(session: Session, /, *, job: int, as_json: bool) -> None:
 @json_option
 @config_option
 @pass_session
-def adopt(session: Session, /, *, job: int, handle: str, as_json: bool) -> None:
-    """Let a parked job follow the remote job HANDLE, which somebody has found at the provider.
+def adopt(invocation: Session, /, *, job: int, handle: str, as_json: bool) -> None:
+    """Let a parked job follow the remote job HANDLE, which a person has found at the provider.
 
-    A job is parked when nobody can tell what became of its submit. HANDLE is the provider's name for the remote job: an
-    id, a token or a URL, as its replies give it. The exit code is 1 where the job is not parked, or another job follows
+    A job is parked when the outcome of its submit stays unknown. HANDLE is the provider's name for the remote job: an
+    id, a token or a URL, as its replies give it. The exit code is 1 if the job is not parked, or another job follows
     that remote job already.
     """
 
     async def follow() -> Job:
-        async with at_desk(session) as (desk, _):
-            return await desk.adopt(job, handle, actor=me())
+        async with at_desk(invocation) as (service, _):
+            return await service.adopt(job, handle, actor=me())
 
     _show_changed(asyncio.run(follow()), as_json)
 

@@ -52,7 +52,7 @@ def notifications() -> None:
 @config_option
 @pass_session
 def list_notifications(
-    session: Session,
+    invocation: Session,
     /,
     *,
     status: Status | None,
@@ -68,7 +68,7 @@ def list_notifications(
     async def find(store: "NotificationStore") -> "list[Notification]":
         return await store.find(status=status, endpoint=endpoint, job_id=job, before_id=before, limit=limit + 1)
 
-    found = _ask(session, find)
+    found = _ask(invocation, find)
     page = found[:limit]
     if as_json:
         query: dict[str, list[object]] = {
@@ -102,7 +102,7 @@ def list_notifications(
 @json_option
 @config_option
 @pass_session
-def retry(session: Session, /, *, number: tuple[int, ...], dead: bool, endpoint: str | None, as_json: bool) -> None:
+def retry(invocation: Session, /, *, number: tuple[int, ...], dead: bool, endpoint: str | None, as_json: bool) -> None:
     """Send notifications again, under their old ids; a daemon does it within seconds.
 
     Delivered ones may be named, too. The exit code is 1 if there is no notification with one of the ids.
@@ -120,7 +120,7 @@ def retry(session: Session, /, *, number: tuple[int, ...], dead: bool, endpoint:
             await note_action(store, "retry", f"notification {one}")
         return len(known), sorted(set(number) - set(known))
 
-    sent, unknown = _ask(session, send_again)
+    sent, unknown = _ask(invocation, send_again)
     if as_json:
         show_json({"retried": sent, "unknown": unknown})
     else:
@@ -137,7 +137,7 @@ def retry(session: Session, /, *, number: tuple[int, ...], dead: bool, endpoint:
 @json_option
 @config_option
 @pass_session
-def test(session: Session, /, *, name: str, as_json: bool) -> None:
+def test(invocation: Session, /, *, name: str, as_json: bool) -> None:
     """Send one signed notification to an endpoint now, and show its reply.
 
     Its type is tidewaiter.test, it has an id of its own, and it is tried once. The exit code is 1 if the endpoint did
@@ -146,18 +146,18 @@ def test(session: Session, /, *, name: str, as_json: bool) -> None:
     from app.bootstrap import TEST_TYPE, send_test  # noqa: PLC0415  # help and completion do without
     from app.transport.errors import TransportError  # noqa: PLC0415
 
-    config = session.load()
+    config = invocation.load()
     if name not in config.notifications:
         known = ", ".join(sorted(config.notifications)) or "none is configured"
         raise CommandError(ExitCode.USAGE, f"unknown endpoint {name!r}; configured: {known}")
-    with session.log(config):
+    with invocation.log(config):
         try:
             answer = asyncio.run(send_test(config, name))
         except TransportError as error:
             if as_json:
                 show_json({"endpoint": name, "taken": False, "status": None, "said": None})
             raise CommandError(ExitCode.FAILED, f"{name}: {error}") from error
-        said = session.clean(answer.body.decode(errors="replace"))[:_SHOWN]
+        said = invocation.clean(answer.body.decode(errors="replace"))[:_SHOWN]
     line = printable(f"HTTP {answer.status} {answer.phrase}".strip())
     if as_json:
         show_json({"endpoint": name, "taken": answer.taken, "status": answer.status, "said": said})
@@ -169,9 +169,9 @@ def test(session: Session, /, *, name: str, as_json: bool) -> None:
         raise CommandError(ExitCode.FAILED, f"{name} has not taken it: only an answer from 200 to 299 counts")
 
 
-def _ask(session: Session, request: "Callable[[NotificationStore], Awaitable[T]]") -> T:
+def _ask(invocation: Session, request: "Callable[[NotificationStore], Awaitable[T]]") -> T:
     async def ask() -> T:
-        async with at_notifications(session) as store:
+        async with at_notifications(invocation) as store:
             return await request(store)
 
     return asyncio.run(ask())

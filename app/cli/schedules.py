@@ -32,12 +32,12 @@ def schedules() -> None:
 @json_option
 @config_option
 @pass_session
-def list_schedules(session: Session, /, *, as_json: bool) -> None:
+def list_schedules(invocation: Session, /, *, as_json: bool) -> None:
     """List the schedules of the configuration, with the last tick and the next."""
     from app.desk.views import schedule_json  # noqa: PLC0415  # help and completion do without
 
     async def look() -> "list[ScheduleStanding]":
-        async with at_schedules(session) as found:
+        async with at_schedules(invocation) as found:
             return await found.standings()
 
     found = asyncio.run(look())
@@ -60,11 +60,11 @@ def list_schedules(session: Session, /, *, as_json: bool) -> None:
 @json_option
 @config_option
 @pass_session
-def next(session: Session, /, *, name: str, number: int, as_json: bool) -> None:  # noqa: A001  # the command's name
-    """Show the next ticks of a schedule, with the parameters that their jobs will have."""
+def next(invocation: Session, /, *, name: str, number: int, as_json: bool) -> None:  # noqa: A001  # the command's name
+    """Show the next ticks of a schedule, with the parameters of their jobs."""
 
     async def find() -> Schedule:
-        async with at_schedules(session) as found:
+        async with at_schedules(invocation) as found:
             return found.named(name)
 
     schedule = asyncio.run(find())
@@ -84,11 +84,11 @@ def next(session: Session, /, *, name: str, number: int, as_json: bool) -> None:
 @json_option
 @config_option
 @pass_session
-def run(session: Session, /, *, name: str, as_json: bool) -> None:
+def run(invocation: Session, /, *, name: str, as_json: bool) -> None:
     """Submit a schedule's job now, in addition to its ticks."""
 
     async def submit() -> Job:
-        async with at_schedules(session) as found:
+        async with at_schedules(invocation) as found:
             return await found.run(name, actor=me())
 
     job = asyncio.run(submit())

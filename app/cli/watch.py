@@ -22,7 +22,7 @@ def has_ended(job: Job) -> bool:
 
 
 async def until_ended(
-    desk: "Desk",
+    service: "Desk",
     job: Job,
     clock: Clock,
     on_change: Callable[[Job], None],
@@ -33,7 +33,7 @@ async def until_ended(
     """Wait until a job has ended.
 
     Args:
-        desk: where the job is read.
+        service: where the job is read.
         job: the job.
         clock: the time.
         on_change: called with the job at once, and then whenever it has changed.
@@ -47,7 +47,7 @@ async def until_ended(
     said = ""
     on_change(job)
     while not has_ended(job):
-        wait = await wait_for(desk, job, clock.now())
+        wait = await wait_for(service, job, clock.now())
         cause = wait_text(wait, clock.now()) if wait is not None and wait.remedy else ""
         if cause != said:
             said = cause
@@ -58,17 +58,17 @@ async def until_ended(
                 ExitCode.TIMED_OUT, f"job {job.id} is still {job.state} after {timeout_s:g} s; it goes on"
             )
         await clock.sleep(_LOOK_S)
-        seen, job = job, await desk.jobs.get(job.id) or job
+        seen, job = job, await service.jobs.get(job.id) or job
         if job.version != seen.version:
             on_change(job)
     return job
 
 
-async def wait_for(desk: "Desk", job: Job, now: float) -> "Wait | None":
+async def wait_for(service: "Desk", job: Job, now: float) -> "Wait | None":
     """Why a job waits; ``None`` if it has ended."""
     from app.desk.waiting import wait_of  # noqa: PLC0415  # help and completion do without
 
-    return wait_of(job, None if job.state in TERMINAL else await desk.hold(job), now)
+    return wait_of(job, None if job.state in TERMINAL else await service.hold(job), now)
 
 
 def wait_text(wait: "Wait", now: float) -> str:

@@ -34,7 +34,7 @@ def test_a_unique_key_makes_one_job(place: Place) -> None:
     assert (first["created"], again["created"]) == (True, False)
     assert first["id"] == again["id"]
     told = place("submit", "shop", "statistics", "-p", "export_type=SENT", "--key", "nightly").stdout
-    assert told.endswith("it was asked for before\n")
+    assert told.endswith("it was submitted before\n")
 
 
 @pytest.mark.parametrize(

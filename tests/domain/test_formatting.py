@@ -3,6 +3,7 @@
 import pytest
 
 from app.domain import formatting
+from app.domain.jsonvalue import Json
 from app.domain.progress import fraction_of
 
 
@@ -112,5 +113,5 @@ def test_what_would_steer_the_text_is_shown_instead(said: str, seen: str) -> Non
 
 def test_parameters_read_as_they_would_be_typed() -> None:
     """Text as it is, anything else as JSON."""
-    params = {"period": "LAST_DAY", "ids": [1, 2], "full": True}
+    params: dict[str, Json] = {"period": "LAST_DAY", "ids": [1, 2], "full": True}
     assert formatting.parameters(params) == "period=LAST_DAY ids=[1, 2] full=true"

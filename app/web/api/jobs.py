@@ -119,9 +119,8 @@ class Jobs:
         if key is not None and not created:
             check_same(job, new)
         if wait_s is not None:
-            job = (
-                await self._context.watch.wait_for(job.id, _has_ended, wait_s, scope_of(request), _gone(request)) or job
-            )
+            watch, scope = self._context.watch, scope_of(request)
+            job = await watch.wait_for(job.id, _has_ended, wait_s, scope, _gone(request)) or job
         status = 202 if job.state not in _ENDS else 201 if created else 200
         headers = {hdrs.LOCATION: f"/v1/jobs/{job.id}", **applied(wait_s), **({} if created else {REPLAYED: "true"})}
         return self._reply(job, status, headers)
@@ -159,7 +158,8 @@ class Jobs:
 
     async def cancel(self, request: web.Request, _: Query) -> web.Response:
         """Stop a job."""
-        return self._reply(await self._context.desk(request).cancel(job_number(request), actor=actor_of(request)), 202)
+        job = await self._context.desk(request).cancel(job_number(request), actor=actor_of(request))
+        return self._reply(job, 202)
 
     async def retry(self, request: web.Request, _: Query) -> web.Response:
         """Submit a job again."""
@@ -168,15 +168,14 @@ class Jobs:
 
     async def adopt(self, request: web.Request, _: Query) -> web.Response:
         """Let a parked job follow a remote job."""
-        number = job_number(request)
-        body = await read_body(request, shapes.Adoption)
-        return self._reply(await self._context.desk(request).adopt(number, body.handle, actor=actor_of(request)), 202)
+        number, body = job_number(request), await read_body(request, shapes.Adoption)
+        job = await self._context.desk(request).adopt(number, body.handle, actor=actor_of(request))
+        return self._reply(job, 202)
 
     async def poll(self, request: web.Request, _: Query) -> web.Response:
         """Make a job's next step due now."""
-        return self._reply(
-            await self._context.desk(request).poll_now(job_number(request), actor=actor_of(request)), 202
-        )
+        job = await self._context.desk(request).poll_now(job_number(request), actor=actor_of(request))
+        return self._reply(job, 202)
 
     def _draft(self, request: web.Request, wish: Wish) -> NewJob:
         try:

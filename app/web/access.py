@@ -46,7 +46,7 @@ _LONGEST_TARGET: Final = 100
 _CLIENT_ERROR: Final = 400
 _SERVER_ERROR: Final = 500
 _SAME_SITE: Final = frozenset({"same-origin", "none"})
-_ANYBODY: Final = Caller("anybody", Role.NOBODY)
+_ANONYMOUS: Final = Caller("anybody", Role.NOBODY)
 _LOCAL: Final = Caller("loopback", Role.ADMIN)
 
 
@@ -232,11 +232,11 @@ class Access:
 
     def _by_token(self, text: str, place: str) -> Caller:
         if (wait_s := self._guesses.wait_s(place)) > 0:
-            return replace(_ANYBODY, slowed_s=wait_s)
+            return replace(_ANONYMOUS, slowed_s=wait_s)
         token = self._find(text)
         if token is None:
             self._guesses.count_wrong(place)
-            return _ANYBODY
+            return _ANONYMOUS
         return self._bearer_of(token)
 
     def _slowed(self, remote: str, wait_s: float) -> ProblemError:
@@ -254,13 +254,13 @@ class Access:
         """The caller of a session. It is not accepted if the database cannot say whether it was ended."""
         found = self._signed(cookie)
         if found is None:
-            return _ANYBODY
+            return _ANONYMOUS
         session, token = found
         try:
             has_ended = await self._sessions.has_ended(session.id)
         except StoreUnavailableError as error:
-            return replace(_ANYBODY, unavailable=str(error))
-        return _ANYBODY if has_ended else self._bearer_of(token, in_session=True)
+            return replace(_ANONYMOUS, unavailable=str(error))
+        return _ANONYMOUS if has_ended else self._bearer_of(token, in_session=True)
 
     def _signed(self, cookie: str) -> tuple["_Session", Token] | None:
         """The session of a cookie that has not expired, and the token that signed it."""

@@ -50,7 +50,7 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     _check(certificate, _BEGIN_CERTIFICATE, "certificate", is_key=False)
     text = _check(key, _PRIVATE_KEY, "private key", is_key=True)
     if "ENCRYPTED" in text:
-        reason = f"{key} is protected by a passphrase, which nobody can type here; openssl pkey takes it off"
+        reason = f"{key} is protected by a passphrase, which cannot be entered here; openssl pkey removes it"
         raise CertificateError(reason, is_key=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -19,7 +19,7 @@ class Accounts:
 
     def routes(self) -> list[Route]:
         """The routes."""
-        stands = Answer("its status", shapes.AccountShape)
+        status = Answer("its status", shapes.AccountShape)
         return [
             Route(
                 "GET", "/v1/accounts", "listAccounts", "List the configured accounts", self.every,
@@ -27,10 +27,10 @@ class Accounts:
             ),
             Route(
                 "GET", "/v1/accounts/{name}", "showAccount", "Show the status of an account", self.show,
-                {200: stands}, problems=(404,), limited=True,
+                {200: status}, problems=(404,), limited=True,
             ),
             Route(
-                "POST", "/v1/accounts/{name}/pause", "pauseAccount", "Pause an account", self.pause, {200: stands},
+                "POST", "/v1/accounts/{name}/pause", "pauseAccount", "Pause an account", self.pause, {200: status},
                 body=shapes.PauseReason, problems=(404,),
                 detail="No request is sent to its provider until somebody resumes it; its jobs wait.",
                 limited=True,

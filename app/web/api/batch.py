@@ -86,21 +86,21 @@ def _drafts(desk: Desk, given: Sequence[Json], key: str | None) -> list[NewJob]:
     jobs = _fitted(given)
     if key is not None:
         _check_keyless(jobs)
-    wishes = [
+    job_requests = [
         Wish(one.account, one.operation, one.params, one.unique_key if key is None else _key_at(key, place))
         for place, one in enumerate(jobs)
     ]
     news: list[NewJob] = []
     faults: list[WishFault] = []
-    for place, wish in enumerate(wishes):
+    for place, job_request in enumerate(job_requests):
         try:
-            news.append(desk.draft(wish, place))
+            news.append(desk.draft(job_request, place))
         except RefusedError as error:
             faults += error.faults
         if len(faults) >= MOST_FAULTS:
             break
     if faults:
-        raise refused(faults, wishes, many=True)
+        raise refused(faults, job_requests, many=True)
     return news
 
 

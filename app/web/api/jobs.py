@@ -111,10 +111,12 @@ class Jobs:
         """Submit a job, once for each key."""
         body = await read_body(request, shapes.NewJob)
         key, wait_s = idempotency_key(request), None if self._context.watch.is_full else wait_of(request)
-        wish = Wish(body.account, body.operation, body.params, _one_key(key, body.unique_key))
+        job_request = Wish(body.account, body.operation, body.params, _one_key(key, body.unique_key))
         # Checking every value of a long body would block the event loop.
         is_long = request.content_length is None or request.content_length > LARGE
-        new = await asyncio.to_thread(self._draft, request, wish) if is_long else self._draft(request, wish)
+        new = (
+            await asyncio.to_thread(self._draft, request, job_request) if is_long else self._draft(request, job_request)
+        )
         ((job, created),) = await self._context.desk(request).store([new], actor=actor_of(request))
         if key is not None and not created:
             check_same(job, new)
@@ -177,11 +179,11 @@ class Jobs:
         job = await self._context.desk(request).poll_now(job_number(request), actor=actor_of(request))
         return self._reply(job, 202)
 
-    def _draft(self, request: web.Request, wish: Wish) -> NewJob:
+    def _draft(self, request: web.Request, job_request: Wish) -> NewJob:
         try:
-            return self._context.desk(request).draft(wish)
+            return self._context.desk(request).draft(job_request)
         except RefusedError as error:
-            raise refused_one(error, wish) from error
+            raise refused_one(error, job_request) from error
 
     def _reply(self, job: Job, status: int, headers: Mapping[str, str] | None = None) -> web.Response:
         response = answer(job_json(job), status, headers)

@@ -8,19 +8,19 @@ from app.web.api.reading import MOST_FAULTS, pointer_of, unfit
 from app.web.problems import FieldFault, ProblemError
 
 
-def refused(faults: Sequence[WishFault], wishes: Sequence[Wish], *, many: bool) -> ProblemError:
+def refused(faults: Sequence[WishFault], job_requests: Sequence[Wish], *, many: bool) -> ProblemError:
     """The problem of refused job requests; ``many`` says that the body has them in an array ``jobs``."""
-    return unfit([_field_fault(one, wishes[one.place], many=many) for one in faults[:MOST_FAULTS]])
+    return unfit([_field_fault(one, job_requests[one.place], many=many) for one in faults[:MOST_FAULTS]])
 
 
-def refused_one(error: RefusedError, wish: Wish) -> ProblemError:
+def refused_one(error: RefusedError, job_request: Wish) -> ProblemError:
     """The problem of one refused job request."""
-    return refused(error.faults, [wish], many=False)
+    return refused(error.faults, [job_request], many=False)
 
 
-def _field_fault(fault: WishFault, wish: Wish, *, many: bool) -> FieldFault:
+def _field_fault(fault: WishFault, job_request: Wish, *, many: bool) -> FieldFault:
     before: list[str | int] = ["jobs", fault.place] if many else []
-    inside = steps_of(fault.path, dict(wish.params)) if fault.path else []
+    inside = steps_of(fault.path, dict(job_request.params)) if fault.path else []
     return FieldFault(fault.reason, pointer_of([*before, fault.member, *inside]))
 
 

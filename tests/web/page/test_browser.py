@@ -259,9 +259,9 @@ async def test_a_silent_daemon_is_told(browser: Browser, rig: Rig) -> None:
             "() => { const f = fetch; window.fetch = (...all) => window.isDown ? Promise.reject(1) : f(...all); }"
         )
         await page.evaluate("window.isDown = true")
-        await expect(page.get_by_text("Tidewaiter does not answer since")).to_be_visible(timeout=30_000)
+        await expect(page.get_by_text("Tidewaiter has not responded since")).to_be_visible(timeout=30_000)
         await page.evaluate("window.isDown = false")
-        await expect(page.get_by_text("Tidewaiter does not answer since")).to_be_hidden(timeout=30_000)
+        await expect(page.get_by_text("Tidewaiter has not responded since")).to_be_hidden(timeout=30_000)
 
 
 async def test_hostile_text_breaks_nothing(browser: Browser, rig: Rig) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from aiohttp import ETag, hdrs, web

@@ -3,7 +3,6 @@
 import asyncio
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Final
 
 from aiohttp import ETag, hdrs, web
@@ -113,11 +112,10 @@ class Jobs:
         body = await read_body(request, shapes.NewJob)
         key, wait_s = idempotency_key(request), None if self._context.watch.is_full else wait_of(request)
         job_request = Wish(body.account, body.operation, body.params, _one_key(key, body.unique_key))
-        # Checking every value of a long body would block the event loop.
-        is_long = request.content_length is None or request.content_length > LARGE
-        new = (
-            await asyncio.to_thread(self._draft, request, job_request) if is_long else self._draft(request, job_request)
-        )
+        if request.content_length is None or request.content_length > LARGE:
+            new = await asyncio.to_thread(self._draft, request, job_request)  # many values would block the event loop
+        else:
+            new = self._draft(request, job_request)
         ((job, created),) = await self._context.desk(request).store([new], actor=actor_of(request))
         if key is not None and not created:
             check_same(job, new)

@@ -9,15 +9,12 @@ from app.bootstrap.accounts import bind_accounts, read_schedules, secrets_of
 from app.bootstrap.notifications import subscriptions_of
 from app.clock import Clock, SystemClock
 from app.config import Config
-from app.desk import Desk
+from app.desk import Desk, ScheduleDesk
 from app.domain.change import Tell, tell_nobody
 from app.log import EventLog
 from app.providers.provider import BoundAccount
-from app.recurrence import Schedule
-from app.store.accounts import AccountStore
 from app.store.engine import Database
 from app.store.jobs import JobStore
-from app.store.lanes import LaneStore
 from app.store.notifications import NotificationStore
 from app.store.rekey import rekey
 from app.store.revisions import is_fresh
@@ -47,12 +44,12 @@ async def open_desk(config: Config, log: EventLog, clock: Clock | None = None) -
 
 
 @asynccontextmanager
-async def open_schedules(
-    config: Config, log: EventLog
-) -> AsyncIterator[tuple[dict[str, Schedule], ScheduleStore, Desk]]:
-    """The schedules, how far they are, and the desk that takes their jobs; raises as :func:`open_desk` does."""
-    async with open_desk(config, log) as desk:
-        yield read_schedules(config, desk.accounts), ScheduleStore(desk.jobs.database), desk
+async def open_schedules(config: Config, log: EventLog) -> AsyncIterator[ScheduleDesk]:
+    """The schedules on the configured database; raises as :func:`open_desk` does."""
+    clock = SystemClock()
+    async with open_desk(config, log, clock) as desk:
+        schedules = read_schedules(config, desk.accounts)
+        yield ScheduleDesk(schedules, ScheduleStore(desk.jobs.database), desk, clock)
 
 
 @asynccontextmanager
@@ -76,8 +73,6 @@ def desk_of(
     return Desk(
         accounts,
         jobs_of(config, database),
-        LaneStore(database),
-        pauses=AccountStore(database),
         shards={name: account.shards for name, account in config.accounts.items()},
         clock=clock,
         rand=rand or SystemRandom(),

@@ -66,21 +66,21 @@ async def website(
     access = bind_access(running.bound.config, seams.clock, log, seams.database)
     running.join(Reloadable(access, lambda bound: access_settings(bound.config)))
     present = Present(running, seams, log)
-    office = _office(present, seams, log)
-    news.follow(office.watch.heard)
-    news.follow(office.feed.take)
+    context = _api_context(present, seams, log)
+    news.follow(context.watch.on_change)
+    news.follow(context.feed.on_change)
     frame = Frame(access, vitals, seams.clock)
     page = page_routes(
         frame,
-        office.desk,
-        office.schedules,
-        office.lists,
-        office.overview,
+        context.desk,
+        context.schedules,
+        context.lists,
+        context.overview,
         shards=present.shards,
         storage_trouble=health.storage_trouble,
         is_secure=lambda: is_secure(running.bound.config),
     )
-    routes: list[web.AbstractRouteDef] = [*health.routes(), *serve_routes(api_routes(office)), *page]
+    routes: list[web.AbstractRouteDef] = [*health.routes(), *serve_routes(api_routes(context)), *page]
     application = make_application(routes, access, log, error_page=frame.error_page)
     tls = _tls(running)
     task = asyncio.create_task(HttpServer(listening, application, seams.clock, tls).run())
@@ -88,8 +88,8 @@ async def website(
     try:
         yield task
     finally:
-        office.watch.close()
-        office.feed.close()
+        context.watch.close()
+        context.feed.close()
         task.cancel()
         await asyncio.wait([task])
 
@@ -104,7 +104,7 @@ def _tls(running: Running) -> ssl.SSLContext | None:
     return certificate.context
 
 
-def _office(present: Present, seams: Seams, log: EventLog) -> Office:
+def _api_context(present: Present, seams: Seams, log: EventLog) -> Office:
     lent = seams.database.for_lookers
     lists, notifications = JobList(JobStore(lent)), NotificationStore(lent)
     overviews = Overviews(OverviewStore(JobStore(lent)), seams.clock)

@@ -1,4 +1,4 @@
-"""An emulator's account as TOML: the tables that a configuration needs to reach it."""
+"""An emulator's account as TOML tables of a configuration."""
 
 import json
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ def account_table(name: str, account: Account, secret_files: Mapping[str, str] |
     """The tables of an account.
 
     Args:
-        name: what the account is called.
-        account: what leads to the emulator.
-        secret_files: settings that are read from a file, with its path.
+        name: the account's name.
+        account: the settings for the emulator.
+        secret_files: settings that are read from a file, each with its path.
     """
     settings: dict[str, Value] = dict(account.settings)
     for key, path in (secret_files or {}).items():
@@ -33,5 +33,5 @@ def _lines(values: Mapping[str, Value]) -> str:
 
 
 def _written(value: Value) -> str:
-    # What JSON writes of a text without control characters, a number or a boolean is TOML, too.
+    # JSON of a number, a boolean or a text without control characters is valid TOML.
     return json.dumps(value, ensure_ascii=False)

@@ -1,8 +1,8 @@
-"""``tidewaiter accounts``: which accounts work, which are paused by whom and why, and a person's say in it."""
+"""``tidewaiter accounts``: which accounts work, which are paused by whom and why; pauses and resumes them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 from rich.text import Text
@@ -10,18 +10,17 @@ from rich.text import Text
 from app.cli import offers
 from app.cli.desk import at_desk, me
 from app.cli.errors import ExitCode
-from app.cli.output import duration, moment, printable, show_json, show_table, table
+from app.cli.output import json_option, show_json, show_table, table
 from app.cli.session import Session, config_option, debug_option, example, pass_session
+from app.domain.formatting import date_and_time, duration, printable
 from app.domain.job import State
 
 if TYPE_CHECKING:
     from app.desk import Desk, Standing
-    from app.store.accounts import Pause
     from app.store.lanes import LaneStatus
 
 T = TypeVar("T")
 
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _BY: Final = {
     "credentials": "paused: credentials refused",
     "tls": "paused: TLS failed",
@@ -34,88 +33,91 @@ _BY: Final = {
 def accounts() -> None:
     """See how accounts stand, pause and resume them.
 
-    While an account is paused no daemon asks its provider for anything, and its jobs wait unharmed. An account whose
-    credentials are refused is paused by itself.
+    While an account is paused no daemon sends its provider a request, and its jobs wait unharmed. Tidewaiter pauses an
+    account whose credentials are refused.
     """
 
 
 @accounts.command("list", epilog=example("tidewaiter accounts list", "tidewaiter accounts list --json"))
-@_json_option
+@json_option
 @config_option
 @pass_session
-def list_accounts(session: Session, /, *, as_json: bool) -> None:
+def list_accounts(invocation: Session, /, *, as_json: bool) -> None:
     """List the configured accounts: provider, whether and why they are paused or closed for a while, and live jobs.
 
-    One that has left the configuration is listed as long as jobs of it wait: nobody sees to them. It has no provider.
+    An account that has left the configuration is listed while jobs of it wait. It has no provider, and no daemon
+    serves it.
     """
+    from app.desk.views import account_json, orphan_json  # noqa: PLC0415  # help and completion do without
 
-    async def look(desk: "Desk") -> tuple[list["Standing"], dict[str, Mapping[State, int]]]:
-        return await desk.standings(), await desk.orphans()
+    async def look(service: "Desk") -> tuple[list["Standing"], dict[str, Mapping[State, int]]]:
+        return await service.standings(), await service.orphans()
 
-    found, orphans = asyncio.run(_ask(session, look))
+    found, orphans = asyncio.run(_ask(invocation, look))
     if as_json:
-        show_json([*map(_as_json, found), *(_orphan_as_json(name, jobs) for name, jobs in orphans.items())])
+        left = [orphan_json(name, jobs) for name, jobs in orphans.items()]
+        show_json({"accounts": [*map(account_json, found), *left]})
         return
     made = table("account", "provider", "stands", "since (UTC)", "why", "live jobs")
     for one in found:
         for account, provider, stands, since, why, jobs in _rows(one):
             made.add_row(account, provider, stands, since, Text(printable(why)), jobs)
     for name, waiting in orphans.items():
-        mend = f"put [accounts.{name}] back, or cancel its jobs"
-        made.add_row(name, "", Text("not configured", style="bold red"), "", Text(mend), _counts(waiting))
+        remedy = f"put [accounts.{name}] back, or cancel its jobs"
+        made.add_row(name, "", Text("not configured", style="bold red"), "", Text(remedy), _counts(waiting))
     show_table(made)
 
 
 @accounts.command(epilog=example('tidewaiter accounts pause newsletter --reason "their maintenance on Sunday"'))
 @click.argument("name", shell_complete=offers.accounts)
-@click.option("--reason", metavar="TEXT", help="Why, for others; left out: the reason of a pause that there is stays.")
-@_json_option
+@click.option("--reason", metavar="TEXT", help="Why, for others; without it, an existing pause keeps its reason.")
+@json_option
 @config_option
 @pass_session
-def pause(session: Session, /, *, name: str, reason: str | None, as_json: bool) -> None:
-    """Pause an account until somebody resumes it.
+def pause(invocation: Session, /, *, name: str, reason: str | None, as_json: bool) -> None:
+    """Pause an account until a person resumes it.
 
-    Within a look-out round every daemon stops asking its provider; steps under way come to their end. Cancelling works
-    all the same. The exit code is 2 where there is no such account, and 0 where it is paused already.
+    Within a lookout round every daemon stops sending requests to its provider; running steps finish. Cancelling still
+    works. The exit code is 2 if there is no such account, and 0 if it is paused already.
     """
-    standing = asyncio.run(_ask(session, lambda desk: desk.pause(name, reason, actor=me())))
+    from app.desk.views import account_json  # noqa: PLC0415  # help and completion do without
+
+    standing = asyncio.run(_ask(invocation, lambda service: service.pause(name, reason, actor=me())))
     if as_json:
-        show_json(_as_json(standing))
+        show_json(account_json(standing))
     else:
         click.echo(f"account {name} is paused")
 
 
 @accounts.command(epilog=example("tidewaiter accounts resume newsletter"))
 @click.argument("name", shell_complete=offers.accounts)
-@_json_option
+@json_option
 @config_option
 @pass_session
-def resume(session: Session, /, *, name: str, as_json: bool) -> None:
-    """End the pause of an account, whosever it is, and open it where it is closed for a while.
+def resume(invocation: Session, /, *, name: str, as_json: bool) -> None:
+    """End the pause of an account, whoever paused it, and open it if it is closed for a while.
 
-    The deadlines of its live jobs move by as long as they have waited in a pause. The provider is tried with one
-    request before the others follow, within a look-out round. The exit code is 2 where there is no such account, and 0
-    where it is neither paused nor closed.
+    The deadlines of its live jobs move by as long as they have waited in a pause. Within a lookout round one request
+    tests the provider before the others follow. The exit code is 2 if there is no such account, and 0 if it is neither
+    paused nor closed.
     """
+    from app.desk.views import resumed_json  # noqa: PLC0415  # help and completion do without
 
-    async def act(desk: "Desk") -> tuple[list["LaneStatus"], "Standing", float | None]:
-        closed = [lane for one in await desk.standings() if one.account == name for lane in one.closed]
-        return closed, *await desk.resume(name, actor=me())
-
-    closed, standing, paused_s = asyncio.run(_ask(session, act))
+    resumed = asyncio.run(_ask(invocation, lambda service: service.resume(name, actor=me())))
     if as_json:
-        show_json({**_as_json(standing), "paused_s": paused_s, "opened": [_closed_as_json(lane) for lane in closed]})
-    elif paused_s is not None:
-        click.echo(f"account {name} is resumed after {duration(paused_s)}")
-    elif closed:
-        click.echo(f"account {name} is opened; it was {_until(closed[0])}: {printable(closed[0].closed_reason or '')}")
+        show_json(resumed_json(resumed))
+    elif resumed.paused_s is not None:
+        click.echo(f"account {name} is resumed after {duration(resumed.paused_s)}")
+    elif resumed.opened:
+        lane = resumed.opened[0]
+        click.echo(f"account {name} is opened; it was {_until(lane)}: {printable(lane.closed_reason or '')}")
     else:
         click.echo(f"account {name} was not paused")
 
 
-async def _ask(session: Session, wish: "Callable[[Desk], Awaitable[T]]") -> T:
-    async with at_desk(session, refusal=ExitCode.USAGE) as (desk, _):
-        return await wish(desk)
+async def _ask(invocation: Session, request: "Callable[[Desk], Awaitable[T]]") -> T:
+    async with at_desk(invocation, refusal=ExitCode.USAGE) as (service, _):
+        return await request(service)
 
 
 def _rows(standing: "Standing") -> Iterator[tuple[str, str, Text, str, str, str]]:
@@ -123,7 +125,7 @@ def _rows(standing: "Standing") -> Iterator[tuple[str, str, Text, str, str, str]
     jobs = _counts(standing.jobs)
     name, provider = standing.account, standing.provider
     if (by := standing.pause) is not None:
-        yield name, provider, Text(_BY[by.by.value], style="bold red"), moment(by.at), by.reason, jobs
+        yield name, provider, Text(_BY[by.by.value], style="bold red"), date_and_time(by.at), by.reason, jobs
     elif not standing.closed:
         yield name, provider, Text("open", style="green"), "", "", jobs
     for lane in () if standing.pause else standing.closed:
@@ -132,33 +134,8 @@ def _rows(standing: "Standing") -> Iterator[tuple[str, str, Text, str, str, str]
 
 
 def _until(lane: "LaneStatus") -> str:
-    return f"closed until {moment(lane.closed_until)}" if lane.closed_until else "closed by its breaker"
+    return f"closed until {date_and_time(lane.closed_until)}" if lane.closed_until else "closed by its breaker"
 
 
 def _counts(jobs: Mapping[State, int]) -> str:
     return ", ".join(f"{number} {state.value}" for state, number in jobs.items())
-
-
-def _orphan_as_json(name: str, jobs: Mapping[State, int]) -> dict[str, Any]:
-    counts = {state.value: number for state, number in jobs.items()}
-    return {"name": name, "provider": None, "paused": None, "closed": [], "jobs": counts}
-
-
-def _as_json(standing: "Standing") -> dict[str, Any]:
-    return {
-        "name": standing.account,
-        "provider": standing.provider,
-        "paused": _pause_as_json(standing.pause),
-        "closed": [_closed_as_json(lane) for lane in standing.closed],
-        "jobs": {state.value: number for state, number in standing.jobs.items()},
-    }
-
-
-def _closed_as_json(lane: "LaneStatus") -> dict[str, Any]:
-    return {"lane": lane.id, "until": lane.closed_until or None, "reason": lane.closed_reason}
-
-
-def _pause_as_json(found: "Pause | None") -> dict[str, Any] | None:
-    if found is None:
-        return None
-    return {"by": found.by.value, "reason": found.reason, "at": found.at, "lasts_s": round(found.lasts_s, 3)}

@@ -1,4 +1,4 @@
-"""``tidewaiter check-config``: whether a daemon could start with this configuration, without starting anything."""
+"""``tidewaiter check-config``: whether a daemon can start with this configuration; starts nothing."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,27 +19,27 @@ from app.config.keys import table_in
     epilog=example("tidewaiter check-config", "tidewaiter check-config /etc/tidewaiter/tidewaiter.toml --strict"),
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option("--strict", is_flag=True, help="Fail where there is a warning, too.")
+@click.option("--strict", is_flag=True, help="Fail on warnings, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @config_option
 @pass_session
-def check_config(session: Session, /, *, file: Path | None, strict: bool, as_json: bool) -> None:
-    """Say what is wrong with the configuration, offline.
+def check_config(invocation: Session, /, *, file: Path | None, strict: bool, as_json: bool) -> None:
+    """Check the configuration, offline.
 
-    Everything at once: the file, the environment, secret files, specs, accounts and schedules. Nothing is asked over
-    the network, and neither database nor storage is touched; `tidewaiter doctor` does that. The exit code is 78 where
+    All errors at once: the file, the environment, secret files, specs, accounts and schedules. It sends nothing over
+    the network, and opens neither database nor storage; `tidewaiter doctor` does that. The exit code is 78 if
     something is wrong.
     """
     if file is not None:
-        session.config = file
-    config, faults = _read(session)
+        invocation.config = file
+    config, faults = _read(invocation)
     warnings = () if config is None else cautions(config, known_settings(config))
     failed = bool(faults) or (strict and bool(warnings))
     if as_json:
         summary = None if config is None or faults else {**_counts(config), "listens": _listens(config)}
         show_json(
             {
-                "file": str(session.find_config()),
+                "file": str(invocation.find_config()),
                 "ok": not failed,
                 "faults": _as_json(faults),
                 "warnings": _as_json(warnings),
@@ -52,15 +52,15 @@ def check_config(session: Session, /, *, file: Path | None, strict: bool, as_jso
         for fault in faults:
             click.echo(f"tidewaiter: {fault}", err=True)
         if config is not None and not faults:
-            click.echo(_summary(session, config))
+            click.echo(_summary(invocation, config))
     if failed:
         raise CommandError(ExitCode.CONFIG)
 
 
-def _read(session: Session) -> tuple[Config | None, tuple[Fault, ...]]:
-    """The configuration as far as it can be read, and everything that is wrong with it."""
+def _read(invocation: Session) -> tuple[Config | None, tuple[Fault, ...]]:
+    """The configuration as far as it can be read, and all its errors."""
     try:
-        config = session.load()
+        config = invocation.load()
     except ConfigError as error:
         return error.rest, error.faults
     return config, faults_of(config)
@@ -71,19 +71,19 @@ def _as_json(faults: Iterable[Fault]) -> list[dict[str, str]]:
 
 
 def _counts(config: Config) -> dict[str, int]:
-    """How many there are of everything that is named."""
+    """The number of accounts, schedules and so on."""
     named = [name for name, key in Config.model_fields.items() if (found := table_in(key)) and found[1]]
     return {name: len(getattr(config, name)) for name in named}
 
 
 def _listens(config: Config) -> dict[str, str]:
-    """Where the daemon listens, by the table that says so."""
+    """The daemon's listen addresses, by table."""
     return {name: str(table.listen) for name, table in config if getattr(table, "listen", None) is not None}
 
 
-def _summary(session: Session, config: Config) -> str:
-    told = ", ".join(
+def _summary(invocation: Session, config: Config) -> str:
+    counts = ", ".join(
         f"{number} {name.removesuffix('s') if number == 1 else name}" for name, number in _counts(config).items()
     )
     places = ", ".join(f"{place} ({name})" for name, place in _listens(config).items()) or "nowhere"
-    return f"{session.find_config()}: no fault: {told}; listens: {places}"
+    return f"{invocation.find_config()}: no fault: {counts}; listens: {places}"

@@ -1,4 +1,4 @@
-"""``tidewaiter completion``: the script by which a shell completes commands, options and the names of accounts."""
+"""``tidewaiter completion``: prints the script with which a shell completes commands, options and names."""
 
 from typing import Final
 
@@ -30,11 +30,11 @@ Where the script goes:
 @click.argument("shell", type=click.Choice(list(SHELLS)))
 @debug_option
 def completion(*, shell: str) -> None:
-    """Print the script that lets a shell complete commands and names.
+    """Print the completion script for a shell.
 
-    Completed are commands, options, states and files, and what the configuration names: accounts, the operations of an
-    account, the parameters of an operation after -p with their permitted values, schedules, endpoints and providers. A
-    script need not be made anew when the configuration changes.
+    It completes commands, options, states and files, and the names of the configuration: accounts, their operations,
+    the parameters of an operation after -p with their permitted values, schedules, endpoints and providers. The script
+    stays valid when the configuration changes.
     """
     program = click.get_current_context().find_root().command
     click.echo(SHELLS[shell](program, {}, _NAME, COMPLETE).source(), nl=False)

@@ -1,4 +1,4 @@
-"""``tidewaiter config``: the configuration as it holds, a sample to begin with, and its schema for editors."""
+"""``tidewaiter config``: the effective configuration, a sample to start with, and its schema for editors."""
 
 import os
 from collections.abc import Sequence
@@ -25,20 +25,20 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
 @click.group
 @debug_option
 def config() -> None:
-    """Show the configuration, begin one, describe it to an editor."""
+    """Show the configuration, create one, print its schema."""
 
 
 @config.command(epilog=example("tidewaiter config show", "tidewaiter config show --origin"))
-@click.option("--origin", is_flag=True, help="Tell of every value where it comes from.")
+@click.option("--origin", is_flag=True, help="Show the origin of every value.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @config_option
 @pass_session
-def show(session: Session, /, *, origin: bool, as_json: bool) -> None:
-    """Show the configuration as it holds: file, environment, secret files and defaults taken together.
+def show(invocation: Session, /, *, origin: bool, as_json: bool) -> None:
+    """Show the effective configuration: file, environment, secret files and defaults together.
 
-    It is a configuration file itself, but for secrets, in whose place stands "[redacted]".
+    The output is a configuration file, with "[redacted]" in place of secrets.
     """
-    loaded = session.load()
+    loaded = invocation.load()
     clean = Redactor({*loaded.secrets, *_secrets_of_accounts(loaded)}).clean
     values = effective(loaded, known_settings(loaded), clean)
     if as_json:
@@ -55,27 +55,27 @@ def show(session: Session, /, *, origin: bool, as_json: bool) -> None:
     multiple=True,
     metavar="NAME",
     shell_complete=offers.providers,
-    help="Begin an account on it; may be repeated.",
+    help="Add an account of this provider; repeatable.",
 )
-@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @config_option
 @pass_session
-def init(session: Session, /, *, file: Path | None, providers: tuple[str, ...], force: bool) -> None:
-    """Write a configuration to begin with: every key with what it is for, and accounts ready to be filled in.
+def init(invocation: Session, /, *, file: Path | None, providers: tuple[str, ...], force: bool) -> None:
+    """Write a first configuration: every key with its explanation, and accounts ready to be filled in.
 
-    FILE is ./tidewaiter.toml unless told; - is standard output. A file that is there is left alone without --force.
+    FILE is ./tidewaiter.toml by default; - is standard output. An existing file is kept unless --force is given.
     `tidewaiter providers list` names the providers.
     """
-    text = sample(_named(session, providers))
+    text = sample(_named(invocation, providers))
     path = file or PLACES[0]
     if str(path) == "-":
         click.echo(text, nl=False)
         return
     try:
-        # Secrets may be written into it one day, so nobody else may read it from the beginning.
+        # It may hold secrets later, so only its owner may read it.
         descriptor = os.open(path, _NEW_FILE | (os.O_TRUNC if force else os.O_EXCL), 0o600)
     except FileExistsError:
-        raise CommandError(ExitCode.FAILED, f"{path} is there already; --force writes over it") from None
+        raise CommandError(ExitCode.FAILED, f"{path} exists already; --force overwrites it") from None
     with os.fdopen(descriptor, "w", encoding="utf-8") as written:
         written.write(text)
     click.echo(f"{path} is written; fill it in, then run `tidewaiter check-config {path}`")
@@ -84,37 +84,37 @@ def init(session: Session, /, *, file: Path | None, providers: tuple[str, ...], 
 @config.command(epilog=example("tidewaiter config schema > tidewaiter.schema.json"))
 @config_option
 @pass_session
-def schema(session: Session) -> None:
+def schema(invocation: Session) -> None:
     """Print the JSON Schema of configuration files, for editors.
 
-    A first line `#:schema ./tidewaiter.schema.json` in the configuration has editors that know TOML complete and check
-    it. Accounts are held to the settings of their providers, your own specs included.
+    With a first line `#:schema ./tidewaiter.schema.json` in the configuration, editors that know TOML complete and
+    check it. The schema includes the settings of all providers, your own specs included.
     """
-    registry = _registry(session)
+    registry = _registry(invocation)
     show_json(config_schema([registry.get(name) for name in registry.names()]))
 
 
-def _named(session: Session, names: Sequence[str]) -> list[Provider]:
+def _named(invocation: Session, names: Sequence[str]) -> list[Provider]:
     if not names:
         return []
     built_in = Registry.load()
-    registry = built_in if set(names) <= set(built_in.names()) else _registry(session)
+    registry = built_in if set(names) <= set(built_in.names()) else _registry(invocation)
     return [registry.get(name) for name in dict.fromkeys(names)]
 
 
-def _registry(session: Session) -> Registry:
-    """The providers of the configuration; the built-in ones where there is none that can be read."""
-    if session.find_config() is None:
+def _registry(invocation: Session) -> Registry:
+    """The providers of the configuration; the built-in ones if it cannot be read."""
+    if invocation.find_config() is None:
         return Registry.load()
     try:
-        return Registry.load(session.load().providers.folders)
+        return Registry.load(invocation.load().providers.folders)
     except ConfigError as error:
-        # A configuration at fault is what an editor with a schema is for.
+        # An editor with the schema helps most while the configuration has errors.
         return Registry.load(() if error.rest is None else error.rest.providers.folders)
 
 
 def _secrets_of_accounts(loaded: Config) -> set[str]:
-    """What the providers call secret; accounts at fault have their say in `check-config`."""
+    """The secret settings of the accounts; `check-config` reports accounts with errors."""
     try:
         return secrets_of(bind_accounts(loaded))
     except ConfigError:

@@ -5,12 +5,11 @@ import asyncio
 import click
 
 from app.cli.errors import CommandError, ExitCode
-from app.cli.output import counted, show_json
+from app.cli.output import json_option, show_json
 from app.cli.session import Session, config_option, debug_option, example, pass_session
+from app.domain.formatting import counted
 from app.store import migrate
 from app.store.sealing import new_key as make_key
-
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group
@@ -20,12 +19,12 @@ def db() -> None:
 
 
 @db.command(epilog=example("tidewaiter db upgrade"))
-@_json_option
+@json_option
 @config_option
 @pass_session
-def upgrade(session: Session, /, *, as_json: bool) -> None:
-    """Bring the tables to what this program needs; where they are, nothing happens."""
-    url = session.load().database.url
+def upgrade(invocation: Session, /, *, as_json: bool) -> None:
+    """Bring the tables to the revision that this program needs."""
+    url = invocation.load().database.url
     before = migrate.current(url)
     migrate.upgrade(url)
     after = migrate.current(url)
@@ -36,15 +35,15 @@ def upgrade(session: Session, /, *, as_json: bool) -> None:
 
 
 @db.command(epilog=example("tidewaiter db current"))
-@_json_option
+@json_option
 @config_option
 @pass_session
-def current(session: Session, /, *, as_json: bool) -> None:
-    """Print the revision that the tables are at.
+def current(invocation: Session, /, *, as_json: bool) -> None:
+    """Print the revision of the tables.
 
-    The exit code is 1 where there are no tables yet.
+    The exit code is 1 if there are no tables yet.
     """
-    revision = migrate.current(session.load().database.url)
+    revision = migrate.current(invocation.load().database.url)
     if as_json:
         show_json({"revision": revision})
     if revision is None:
@@ -54,23 +53,23 @@ def current(session: Session, /, *, as_json: bool) -> None:
 
 
 @db.command(epilog=example("tidewaiter db check"))
-@_json_option
+@json_option
 @config_option
 @pass_session
-def check(session: Session, /, *, as_json: bool) -> None:
+def check(invocation: Session, /, *, as_json: bool) -> None:
     """Compare the tables with what this program needs.
 
-    The exit code is 1 where they differ.
+    The exit code is 1 if they differ.
     """
-    differences = migrate.check(session.load().database.url)
+    differences = migrate.check(invocation.load().database.url)
     if as_json:
         show_json({"differences": differences})
     else:
         for difference in differences:
             click.echo(difference)
     if differences:
-        told = counted(len(differences), "difference")
-        raise CommandError(ExitCode.FAILED, f"{told}: run `tidewaiter db upgrade`")
+        number = counted(len(differences), "difference")
+        raise CommandError(ExitCode.FAILED, f"{number}: run `tidewaiter db upgrade`")
     if not as_json:
         click.echo("the tables are what this program needs")
 
@@ -80,26 +79,26 @@ def check(session: Session, /, *, as_json: bool) -> None:
 def new_key() -> None:
     """Print a new key for `[database] key_file`, which encrypts the stored links to files.
 
-    The file holds one key a line: the first encrypts, all of them decrypt. To change the key, put the new one on the
-    first line, restart every daemon, run `tidewaiter db rekey`, and take the old one out.
+    The file has one key per line: the first encrypts, all of them decrypt. To change the key, put the new one on the
+    first line, restart every daemon, run `tidewaiter db rekey`, and remove the old one.
     """
     click.echo(make_key())
 
 
 @db.command(epilog=example("tidewaiter db rekey", "tidewaiter db rekey --decrypt"))
-@click.option("--decrypt", is_flag=True, help="Store the links as they are, before the key is taken away.")
-@_json_option
+@click.option("--decrypt", is_flag=True, help="Store the links unencrypted, before the key is removed.")
+@json_option
 @config_option
 @pass_session
-def rekey(session: Session, /, *, decrypt: bool, as_json: bool) -> None:
+def rekey(invocation: Session, /, *, decrypt: bool, as_json: bool) -> None:
     """Encrypt the stored links to files with the first key of `[database] key_file`.
 
-    The exit code is 1 where links are left that no key decrypts. Their jobs lose nothing else: the daemon asks the
-    provider for fresh links, or parks the job where it cannot.
+    The exit code is 1 if no key decrypts some links. Their jobs lose nothing else: the daemon requests fresh links
+    from the provider, or parks the job if it cannot.
     """
     from app.bootstrap import rekeyed  # noqa: PLC0415  # help and completion do without
 
-    config = session.load()
+    config = invocation.load()
     if not config.database.keys:
         raise CommandError(
             ExitCode.CONFIG, "there is no key: make one with `tidewaiter db new-key`, and name it in database.key_file"

@@ -1,4 +1,4 @@
-"""``tidewaiter demo``: exports of five emulated APIs by the real daemon, to be watched."""
+"""``tidewaiter demo``: runs exports of five emulated APIs by the real daemon, and shows them live."""
 
 import asyncio
 import hashlib
@@ -33,19 +33,19 @@ _LONGEST_S: Final = 55.0
 @click.option(
     "--keep-files/--remove-files", default=True, show_default=True, help="Keep the files, the database and the log."
 )
-@click.option("--keep-running", is_flag=True, help="Then leave daemon, page and APIs up until Ctrl-C.")
+@click.option("--keep-running", is_flag=True, help="Keep daemon, page and APIs running until Ctrl-C.")
 @debug_option
 @pass_session
-def demo(session: Session, /, *, keep_files: bool, keep_running: bool) -> None:
-    """Watch exports of five emulated APIs, from beginning to end.
+def demo(invocation: Session, /, *, keep_files: bool, keep_running: bool) -> None:
+    """Watch exports of five emulated APIs, from start to end.
 
-    It starts emulated servers and the real daemon on this machine, asks for an export or more of each, waits until the
-    daemon has landed them, computes every checksum again, and stops it. It takes half a minute at most and leaves
-    nothing running. The status page is up meanwhile; its address is the first thing that is printed.
+    It starts emulated servers and the real daemon on this machine, submits at least one export to each, waits until
+    the daemon has landed them, computes every checksum again, and stops the daemon. It takes half a minute at most and
+    leaves nothing running. Meanwhile the status page is served; its address is printed first.
     """
     scratch = Path(tempfile.mkdtemp(prefix="tidewaiter-demo-"))
     try:
-        ended_well = asyncio.run(_unless_asked_to_stop(session, scratch, keep_running=keep_running))
+        ended_well = asyncio.run(_run_until_signal(invocation, scratch, keep_running=keep_running))
     except asyncio.CancelledError:
         raise CommandError(ExitCode.INTERRUPTED) from None
     finally:
@@ -56,35 +56,35 @@ def demo(session: Session, /, *, keep_files: bool, keep_running: bool) -> None:
     click.get_current_context().exit(ExitCode.OK if ended_well else ExitCode.FAILED)
 
 
-async def _unless_asked_to_stop(session: Session, scratch: Path, *, keep_running: bool) -> bool:
-    """Play, and come down in good order when the terminal is closed or the process is asked to end."""
-    loop, playing = asyncio.get_running_loop(), asyncio.current_task()
-    assert playing is not None  # noqa: S101  # inside a coroutine there is one
+async def _run_until_signal(invocation: Session, scratch: Path, *, keep_running: bool) -> bool:
+    """Run the demo, and stop it in order when the terminal is closed or the process is terminated."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None  # noqa: S101  # inside a coroutine there is one
     for number in (signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, playing.cancel)
-    return await _play(session, scratch, keep_running=keep_running)
+        loop.add_signal_handler(number, task.cancel)
+    return await _run(invocation, scratch, keep_running=keep_running)
 
 
-async def _play(session: Session, scratch: Path, *, keep_running: bool) -> bool:
+async def _run(invocation: Session, scratch: Path, *, keep_running: bool) -> bool:
     clock = SystemClock()
     scene = demonstration(clock)
     async with stage(scratch, scene) as path:
         config = load(path, {})
         async with Daemon(path, scratch / "daemon.log") as daemon:
-            with session.log(config) as log:
-                async with open_desk(config, log, clock) as desk:
-                    rows = await _watched(desk, scene, daemon, clock, f"http://{config.http.listen}/")
+            with invocation.log(config) as log:
+                async with open_desk(config, log, clock) as service:
+                    rows = await _watched(service, scene, daemon, clock, f"http://{config.http.listen}/")
             verified = await asyncio.to_thread(_verify, rows, config)
-            _conclude(rows, verified, scene)
+            _show_summary(rows, verified, scene)
             if keep_running:
-                await _linger(daemon, clock, f"http://{config.http.listen}/")
+                await _keep_running(daemon, clock, f"http://{config.http.listen}/")
             code = await daemon.stop()
     if code != 0:
         click.echo(f"the daemon ended with exit code {code}")
     return code == 0 and all(verified.values()) and all(row.job.state is State.SUCCEEDED for row in rows)
 
 
-def _conclude(rows: Sequence[Row], verified: Mapping[str, bool], scene: Scene) -> None:
+def _show_summary(rows: Sequence[Row], verified: Mapping[str, bool], scene: Scene) -> None:
     click.echo()
     show_table(summary(rows, verified))
     click.echo()
@@ -92,21 +92,21 @@ def _conclude(rows: Sequence[Row], verified: Mapping[str, bool], scene: Scene) -
         click.echo(f"- {remark}")
 
 
-async def _linger(daemon: Daemon, clock: Clock, page: str) -> None:
-    """Leave everything up until Ctrl-C.
+async def _keep_running(daemon: Daemon, clock: Clock, page: str) -> None:
+    """Keep everything running until Ctrl-C.
 
     Raises:
         CommandError: the daemon died.
     """
-    enough = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, enough.set)
-    click.echo(f"\nThe page stays up at {page}; Ctrl-C ends it.")
-    while not enough.is_set():
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
+    click.echo(f"\nThe page is at {page}; Ctrl-C ends the demo.")
+    while not stop.is_set():
         daemon.check()
         await clock.sleep(_LOOK_S)
 
 
-async def _watched(desk: Desk, scene: Scene, daemon: Daemon, clock: Clock, page: str) -> list[Row]:
+async def _watched(service: Desk, scene: Scene, daemon: Daemon, clock: Clock, page: str) -> list[Row]:
     """Submit every part and follow the jobs until all have ended.
 
     Raises:
@@ -114,11 +114,11 @@ async def _watched(desk: Desk, scene: Scene, daemon: Daemon, clock: Clock, page:
     """
     started_at = clock.monotonic()
     _introduce(page)
-    jobs = [await _submitted(desk, part) for part in scene.parts]
-    with following(lambda: clock.monotonic() - started_at) as tell:
+    jobs = [await _submitted(service, part) for part in scene.parts]
+    with following(lambda: clock.monotonic() - started_at) as show:
         while True:
-            rows = [await _row(desk, part, job) for part, job in zip(scene.parts, jobs, strict=True)]
-            tell(rows)
+            rows = [await _row(service, part, job) for part, job in zip(scene.parts, jobs, strict=True)]
+            show(rows)
             if all(has_ended(row.job) for row in rows):
                 return rows
             daemon.check()
@@ -127,18 +127,18 @@ async def _watched(desk: Desk, scene: Scene, daemon: Daemon, clock: Clock, page:
             await clock.sleep(_LOOK_S)
 
 
-async def _submitted(desk: Desk, part: Part) -> Job:
-    job, _ = await desk.submit(part.account, part.wish.operation, part.wish.params, actor=me())
+async def _submitted(service: Desk, part: Part) -> Job:
+    job, _ = await service.submit(part.account, part.wish.operation, part.wish.params, actor=me())
     return job
 
 
-async def _row(desk: Desk, part: Part, job: Job) -> Row:
-    now = await desk.jobs.get(job.id) or job
-    return Row(part, now, await desk.jobs.artifacts(job.id))
+async def _row(service: Desk, part: Part, job: Job) -> Row:
+    now = await service.jobs.get(job.id) or job
+    return Row(part, now, await service.jobs.artifacts(job.id))
 
 
 def _verify(rows: Sequence[Row], config: Config) -> dict[str, bool]:
-    """Whether each file on the disk has the checksum that the daemon noted, by its key."""
+    """Whether each file on the disk has the checksum that the daemon recorded, by its key."""
     return {
         artifact.key: _sha256(Path(config.storage.place) / artifact.key) == artifact.sha256
         for row in rows

@@ -1,4 +1,4 @@
-"""The demo's stage: emulated servers, a configuration with accounts on them, and the daemon as its own process."""
+"""What the demo runs: emulated servers, a configuration with accounts on them, and the daemon in its own process."""
 
 import asyncio
 import os
@@ -45,7 +45,7 @@ public_url = "http://127.0.0.1:{port}"
 
 @asynccontextmanager
 async def stage(scratch: Path, scene: Scene) -> AsyncIterator[Path]:
-    """Start the servers and write the configuration that leads to them; gives its path."""
+    """Start the servers and write a configuration with accounts on them; yields its path."""
     async with AsyncExitStack() as stack:
         for server in scene.servers:
             await stack.enter_async_context(server)
@@ -60,7 +60,7 @@ def _write_config(scratch: Path, accounts: Mapping[str, Account]) -> Path:
 
 
 def _free_port() -> int:
-    """A port on which the daemon can listen, and hardly anybody else is about to."""
+    """A free port for the daemon."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port: int = listening.getsockname()[1]
@@ -68,7 +68,7 @@ def _free_port() -> int:
 
 
 def _secret_files(scratch: Path, name: str, account: Account) -> Mapping[str, str]:
-    """Write each secret into a file of its own, which its owner alone can read."""
+    """Write each secret into a file of its own that only its owner can read."""
     files = {setting: f"{name}-{setting}" for setting in sorted(account.secrets)}
     for setting, file in files.items():
         (scratch / file).touch(mode=0o600)
@@ -77,7 +77,7 @@ def _secret_files(scratch: Path, name: str, account: Account) -> Mapping[str, st
 
 
 class Daemon:
-    """The real daemon, in a process of its own that is gone when the demo is."""
+    """The real daemon, in a process of its own that ends with the demo."""
 
     def __init__(self, config: Path, log: Path) -> None:
         self._config = config
@@ -85,11 +85,11 @@ class Daemon:
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> "Daemon":
-        # The configuration that was just written is the whole of it, whatever the environment would override.
+        # The environment must not override the configuration that was just written.
         environ = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
         arguments = ("-m", "app.cli.main", "serve", "--config", str(self._config))
         with self.log.open("wb") as log:
-            # In a session of its own: Ctrl-C is for the demo, which then stops the daemon in good order.
+            # In a terminal session of its own: Ctrl-C reaches only the demo, which then stops the daemon in order.
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *arguments,

@@ -1,4 +1,4 @@
-"""How the demo looks: a live table on a terminal, a line for every change elsewhere, and the end."""
+"""The output of the demo: a live table on a terminal, a line for every change elsewhere, and the summary."""
 
 import re
 import sys
@@ -15,8 +15,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.output import console, printable, remote_text, size, state_text, table
+from app.cli.output import console, remote_text, state_text, table
 from app.cli.watch import has_ended, line_of
+from app.domain.formatting import counted, printable, size
 from app.domain.job import Job, State
 from app.domain.manifest import Artifact
 from app.domain.progress import fraction_of
@@ -37,33 +38,33 @@ class Row:
 
 @contextmanager
 def following(elapsed: Callable[[], float]) -> Iterator[Callable[[Sequence[Row]], None]]:
-    """Gives what is to be called with the rows whenever they may have changed."""
+    """Yields a function to call with the rows whenever they may have changed."""
     if not sys.stdout.isatty():
         lines = _Lines(console(), elapsed)
-        yield lines.tell
+        yield lines.show
         return
     screen = console()
     with Live(console=screen, refresh_per_second=10, transient=False) as live:
-        yield lambda rows: live.update(_picture(rows, elapsed()))
+        yield lambda rows: live.update(_table_of(rows, elapsed()))
 
 
 class _Lines:
-    """Tells each change of each job once."""
+    """Prints each change of each job once."""
 
     def __init__(self, out: Console, elapsed: Callable[[], float]) -> None:
         self._out = out
         self._elapsed = elapsed
-        self._told: dict[int, int] = {}
+        self._shown: dict[int, int] = {}
 
-    def tell(self, rows: Sequence[Row]) -> None:
+    def show(self, rows: Sequence[Row]) -> None:
         """Print a line for every job that has changed."""
         for row in rows:
-            if self._told.get(row.job.id) != row.job.version:
-                self._told[row.job.id] = row.job.version
+            if self._shown.get(row.job.id) != row.job.version:
+                self._shown[row.job.id] = row.job.version
                 self._out.out(f"{self._elapsed():5.1f} s  {line_of(row.job)}")
 
 
-def _picture(rows: Sequence[Row], elapsed_s: float) -> RenderableType:
+def _table_of(rows: Sequence[Row], elapsed_s: float) -> RenderableType:
     made = Table(box=box.ROUNDED, border_style="dim", header_style="bold")
     made.add_column("job", justify="right", no_wrap=True)
     made.add_column("account", no_wrap=True)
@@ -74,7 +75,7 @@ def _picture(rows: Sequence[Row], elapsed_s: float) -> RenderableType:
     for row in rows:
         job = row.job
         export = Text.assemble(row.part.wish.title, (f"\n{row.part.what}", "dim"))
-        state = Text.assemble(_state(job), (f"\n{job.polls} poll{'s' * (job.polls != 1)}", "dim"))
+        state = Text.assemble(_state(job), (f"\n{counted(job.polls, 'poll')}", "dim"))
         landed = size(sum(artifact.size for artifact in row.artifacts)) if row.artifacts else ""
         made.add_row(str(job.id), row.part.account, export, state, _remote(job), landed)
     waiting = sum(not has_ended(row.job) for row in rows)

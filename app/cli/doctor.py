@@ -1,4 +1,4 @@
-"""``tidewaiter doctor``: tries what the configuration names, and says what mends what does not work."""
+"""``tidewaiter doctor``: tests everything that the configuration names, and says how to fix what does not work."""
 
 import asyncio
 import sys
@@ -10,41 +10,42 @@ import click
 
 from app.bootstrap import bind_accounts, consult, faults_of, known_settings, secrets_of
 from app.cli.errors import CommandError, ExitCode
-from app.cli.output import printable, show_json
+from app.cli.output import show_json
 from app.cli.session import Session, config_option, example, pass_session
 from app.config import Config, ConfigError, Fault
 from app.config.cautions import cautions
 from app.doctor.finding import Finding, Status
+from app.domain.formatting import counted, printable
 
 _COLOURS: Final = {Status.OK: "green", Status.INFO: "blue", Status.WARNING: "yellow", Status.FAILURE: "red"}
 _CHECK: Final = 14
 _STATUS: Final = 7
-_WAITING: Final = "looking further …"
+_WAITING: Final = "checking …"
 
 
 @click.command(epilog=example("tidewaiter doctor", "tidewaiter doctor --account newsletter --json"))
-@click.option("--account", "accounts", multiple=True, metavar="NAME", help="Look at this account only; repeatable.")
-@click.option("--offline", is_flag=True, help="Ask nothing over the network.")
+@click.option("--account", "accounts", multiple=True, metavar="NAME", help="Check this account only; repeatable.")
+@click.option("--offline", is_flag=True, help="Send nothing over the network.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @config_option
 @pass_session
-def doctor(session: Session, /, *, accounts: tuple[str, ...], offline: bool, as_json: bool) -> None:
-    """Try what the configuration names, and say what mends it.
+def doctor(invocation: Session, /, *, accounts: tuple[str, ...], offline: bool, as_json: bool) -> None:
+    """Test everything that the configuration names, and say how to fix it.
 
-    Configuration, database, storage, every account with its provider's own probe, callbacks. It may run beside a daemon
-    and needs none; jobs are left alone. The exit code is 1 where a check failed, and 78 where the configuration is
-    wrong; warnings do not fail it.
+    Configuration, database, storage, every account with its provider's own probe, callbacks. It needs no daemon, may
+    run beside one, and does not touch jobs. The exit code is 1 if a check failed, and 78 if the configuration is wrong;
+    warnings do not count.
     """
     findings: list[Finding] = []
     shown = findings.extend if as_json else _printer(findings)
-    config, faults = _configuration(session)
+    config, faults = _configuration(invocation)
     shown([one for one in faults if not _is_of_another(one, accounts)])
     if config is not None:
         strange = sorted(set(accounts) - set(config.accounts))
         if strange:
             known = ", ".join(sorted(config.accounts)) or "none"
             raise click.UsageError(f"there is no account {strange[0]!r} (there are: {known})")
-        asyncio.run(_consult(session, config, shown, accounts=accounts, offline=offline))
+        asyncio.run(_consult(invocation, config, shown, accounts=accounts, offline=offline))
     if as_json:
         show_json([asdict(one) for one in findings])
     elif config is not None:
@@ -55,10 +56,10 @@ def doctor(session: Session, /, *, accounts: tuple[str, ...], offline: bool, as_
         raise CommandError(ExitCode.FAILED)
 
 
-def _configuration(session: Session) -> tuple[Config | None, list[Finding]]:
-    """The configuration where it can be used, and what is to be said of it."""
+def _configuration(invocation: Session) -> tuple[Config | None, list[Finding]]:
+    """The configuration if it can be used, and the findings about it."""
     try:
-        config = session.load()
+        config = invocation.load()
         faults = faults_of(config)
     except ConfigError as error:
         return None, [_fault(one) for one in error.faults]
@@ -67,13 +68,13 @@ def _configuration(session: Session) -> tuple[Config | None, list[Finding]]:
     found = [_caution(one) for one in cautions(config, known_settings(config))]
     if not found:
         number = len(config.accounts)
-        told = f"{number} account{'s' * (number != 1)}, and nothing to remark"
-        found = [Finding("configuration", str(config.path), Status.OK, told, "", 0.0)]
+        summary = f"{counted(number, 'account')}, no warnings"
+        found = [Finding("configuration", str(config.path), Status.OK, summary, "", 0.0)]
     return config, found
 
 
 def _is_of_another(finding: Finding, accounts: tuple[str, ...]) -> bool:
-    """Whether it is a warning about an account that nobody asked for."""
+    """Whether it is a warning about an account that was not selected."""
     table, _, rest = finding.subject.partition(".")
     if not accounts or finding.status is not Status.WARNING or table != "accounts":
         return False
@@ -85,29 +86,29 @@ def _fault(fault: Fault) -> Finding:
 
 
 def _caution(fault: Fault) -> Finding:
-    told, _, mend = fault.reason.rpartition("; ")
-    return Finding("configuration", fault.key, Status.WARNING, told or mend, mend, 0.0)
+    reason, _, remedy = fault.reason.rpartition("; ")
+    return Finding("configuration", fault.key, Status.WARNING, reason or remedy, remedy, 0.0)
 
 
 async def _consult(
-    session: Session,
+    invocation: Session,
     config: Config,
     shown: Callable[[Iterable[Finding]], None],
     *,
     accounts: tuple[str, ...],
     offline: bool,
 ) -> None:
-    with session.log(config) as log:
+    with invocation.log(config) as log:
         log.add_secrets(secrets_of(bind_accounts(config)))
 
-        def tell(found: list[Finding]) -> None:
-            shown([_cleaned(one, session.clean) for one in found])
+        def show(found: list[Finding]) -> None:
+            shown([_cleaned(one, invocation.clean) for one in found])
 
-        await consult(config, log, tell, accounts=accounts, offline=offline)
+        await consult(config, log, show, accounts=accounts, offline=offline)
 
 
 def _cleaned(finding: Finding, clean: Callable[[str], str]) -> Finding:
-    """A finding without secrets: a provider may have quoted one."""
+    """The finding without secrets: a provider may have quoted one."""
     message, mend = clean(finding.message), clean(finding.mend)
     return Finding(finding.check, finding.subject, finding.status, message, mend, finding.seconds)
 
@@ -116,7 +117,7 @@ def _cleaned(finding: Finding, clean: Callable[[str], str]) -> Finding:
 
 
 def _printer(findings: list[Finding]) -> Callable[[Iterable[Finding]], None]:
-    """Prints findings as they come, and keeps them; on a terminal with a line that says that more will come."""
+    """Prints findings as they come, and keeps them; on a terminal a last line says that more will follow."""
     to_terminal = sys.stdout.isatty()
 
     def shown(found: Iterable[Finding]) -> None:

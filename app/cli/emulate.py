@@ -1,4 +1,4 @@
-"""``tidewaiter emulate``: an emulated remote API on this machine, to try a configuration on."""
+"""``tidewaiter emulate``: serves an emulated remote API on this machine, to test a configuration."""
 
 import asyncio
 import dataclasses
@@ -19,8 +19,8 @@ from app.emulators.catalogue.entry import Entry
 _STRUCTURES: Final = frozenset({"object", "array"})
 _EPILOG: Final = example("tidewaiter emulate {name} --port 8100")
 _UNTIL: Final = """
-Served until Ctrl-C. Faults are told to any of its servers: POST a list of rules to /_control/faults, such as
-[{"route": "status", "times": 2, "fault": {"kind": "throttle"}}]. GET /_control/variants tells what else can be changed
+It runs until Ctrl-C. To inject faults, POST a list of rules to /_control/faults of any of its servers, such as
+[{"route": "status", "times": 2, "fault": {"kind": "throttle"}}]. GET /_control/variants shows what else can be changed
 while it runs, by a PATCH with a JSON object.
 """
 
@@ -28,11 +28,11 @@ while it runs, by a PATCH with a JSON object.
 @click.group
 @debug_option
 def emulate() -> None:
-    """Serve an emulated API to try a configuration on."""
+    """Serve an emulated API to test a configuration."""
 
 
 class _Typed(click.ParamType[Any]):
-    """An option whose value a field of a dataclass describes; what is no text is given as JSON."""
+    """An option for a field of a dataclass; objects and arrays are given as JSON."""
 
     def __init__(self, annotation: Any) -> None:
         self._adapter: TypeAdapter[Any] = TypeAdapter(annotation)
@@ -43,18 +43,18 @@ class _Typed(click.ParamType[Any]):
         self._choices = schema.get("enum")
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002  # click's signature
-        """What is shown in place of the value."""
+        """The placeholder of the value in the help."""
         return f"[{'|'.join(map(str, self._choices))}]" if self._choices else self.name.upper()
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The value as the field has it."""
+        """The value of the field."""
         try:
             return self._read(value)
         except ValidationError as error:
             self.fail("; ".join(fault["msg"] for fault in error.errors()), param, ctx)
 
     def written(self, value: Any) -> Any:
-        """A value as it would stand on the command line."""
+        """A value as it is typed on the command line."""
         if self.name in _STRUCTURES:
             return self._adapter.dump_json(value).decode()
         return self._adapter.dump_python(value, mode="json")
@@ -69,12 +69,12 @@ class _Typed(click.ParamType[Any]):
 
 
 def _options(entry: Entry) -> list[click.Parameter]:
-    """One option for each field of the entry's options, besides the port."""
+    """An option for the port, and one for each field of the entry's options."""
     port = click.Option(
         ["--port"],
         type=click.IntRange(0, 65_535),
         default=0,
-        help="Where the API listens; a free port unless told.",
+        help="The port of the API; by default a free port.",
     )
     hints = get_type_hints(entry.options, include_extras=True)
     return [port, *(_option(field, hints[field.name]) for field in dataclasses.fields(entry.options))]
@@ -110,7 +110,7 @@ def _command(entry: Entry) -> click.Command:
 
 
 async def _serve(entry: Entry, port: int, chosen: dict[str, object]) -> None:
-    """Start the servers, say where they are, and wait until somebody has enough of it."""
+    """Start the servers, print their addresses, and wait for a signal."""
     served = entry.build(SystemClock(), port, entry.options(**chosen))
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

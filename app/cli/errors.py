@@ -1,11 +1,11 @@
-"""Exit codes, and how whatever goes wrong becomes one of them and a sentence on stderr."""
+"""Exit codes, and how every exception becomes one of them and a message on stderr."""
 
 from enum import IntEnum
 from typing import Final
 
 
 class ExitCode(IntEnum):
-    """What the commands end with; those of sysexits.h where it has one that fits."""
+    """Exit codes of the commands; from sysexits.h where one fits."""
 
     OK = 0
     FAILED = 1
@@ -17,18 +17,18 @@ class ExitCode(IntEnum):
 
 
 MEANINGS: Final = {
-    ExitCode.OK: "done; where a job was waited for: it succeeded",
-    ExitCode.FAILED: "failed; where a job was waited for: it did not succeed",
+    ExitCode.OK: "done; with --wait: the job succeeded",
+    ExitCode.FAILED: "failed; with --wait: the job did not succeed",
     ExitCode.USAGE: "the command, an argument or a parameter is wrong",
     ExitCode.UNAVAILABLE: "the database or the network cannot be used",
-    ExitCode.TIMED_OUT: "the time to wait is over; the job goes on",
+    ExitCode.TIMED_OUT: "the time to wait is over; the job continues",
     ExitCode.CONFIG: "the configuration or a spec is wrong",
     ExitCode.INTERRUPTED: "stopped by Ctrl-C",
 }
 
 
 class CommandError(Exception):
-    """The end of a command: its exit code, and a sentence for whoever started it, which may be empty."""
+    """Ends a command with an exit code and a message, which may be empty."""
 
     def __init__(self, code: ExitCode, sentence: str = "") -> None:
         super().__init__(sentence)
@@ -36,8 +36,8 @@ class CommandError(Exception):
 
 
 def ended_by(error: Exception) -> CommandError:
-    """The end that an exception puts to a command."""
-    # Loaded only now: nothing of this is needed to print help, and whatever raised them has loaded it already.
+    """The exit code and message for an exception."""
+    # Loaded only now: help needs none of them, and the code that raised one has loaded it already.
     from app.config import ConfigError  # noqa: PLC0415
     from app.desk import RequestError  # noqa: PLC0415
     from app.providers.faults import ParameterError, SpecError, UnknownProviderError  # noqa: PLC0415

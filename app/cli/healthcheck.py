@@ -1,7 +1,7 @@
-"""``tidewaiter healthcheck``: ask the running daemon how it is, for a container that does so every few seconds.
+"""``tidewaiter healthcheck``: checks the running daemon, for a container that does so every few seconds.
 
-It begins quickly, so it reads no more of the configuration than it needs: the address of ``[http]``, by itself where it
-is written plainly, and by the loader otherwise.
+It must start quickly, so it reads no more than the address of ``[http]`` from the configuration. It uses the loader
+only if the address is not written plainly.
 """
 
 import http.client
@@ -20,7 +20,7 @@ _CERTIFICATE: Final = "TIDEWAITER__HTTP__TLS_CERTIFICATE"
 _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # where one listens, and where one asks
 _LARGEST_BODY: Final = 65_536
 _NO_ADDRESS: Final = (
-    'there is no address to ask: add listen = "127.0.0.1:8090" to [http] of the configuration, with a port of its own'
+    'no address is configured: add listen = "127.0.0.1:8090" to [http] of the configuration, with a port of its own'
 )
 
 
@@ -31,41 +31,41 @@ _NO_ADDRESS: Final = (
         'HEALTHCHECK CMD ["tidewaiter", "healthcheck"]',
     )
 )
-@click.option("--ready", is_flag=True, help="Ask whether new work would be done, not only whether the daemon lives.")
+@click.option("--ready", is_flag=True, help="Check whether new work is done, not only whether the daemon is alive.")
 @click.option(
     "--timeout", "timeout_s", type=click.FloatRange(0.1, 60.0), default=3.0, show_default=True, metavar="SECONDS",
-    help="How long to wait for the answer.",
+    help="How long to wait for the reply.",
 )  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the reply as JSON.")
 @config_option
 @pass_session
-def healthcheck(session: Session, /, *, ready: bool, timeout_s: float, as_json: bool) -> None:
-    """Ask the running daemon how it is.
+def healthcheck(invocation: Session, /, *, ready: bool, timeout_s: float, as_json: bool) -> None:
+    """Check the health of the running daemon.
 
-    It asks the address of [http] listen on this machine, and needs no token. Exit codes: 0 when all is well; 1 when it
-    is not, or nobody answers; 78 when [http] names no address.
+    It sends a request to the address of [http] listen on this machine, and needs no token. Exit codes: 0 if the daemon
+    is healthy; 1 if it is not, or does not answer; 78 if [http] names no address.
     """
-    host, port = _address(session)
-    connection = _connection(host, port, timeout_s, is_tls=_has_certificate(session))
-    status, told = _ask(connection, "/readyz" if ready else "/healthz", timeout_s)
+    host, port = _address(invocation)
+    connection = _connection(host, port, timeout_s, is_tls=_has_certificate(invocation))
+    status, reply = _ask(connection, "/readyz" if ready else "/healthz", timeout_s)
     if as_json:
-        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(reply, indent=2, ensure_ascii=False))
     elif status == http.HTTPStatus.OK:
-        click.echo(f"{told.get('status', 'ok')}: {told.get('phase', 'unknown')}")
+        click.echo(f"{reply.get('status', 'ok')}: {reply.get('phase', 'unknown')}")
     if status != http.HTTPStatus.OK:
-        raise CommandError(ExitCode.FAILED, _reason(status, told))
+        raise CommandError(ExitCode.FAILED, _reason(status, reply))
 
 
-def _address(session: Session) -> tuple[str, int]:
-    """Where the daemon of this configuration answers.
+def _address(invocation: Session) -> tuple[str, int]:
+    """The address of the daemon of this configuration.
 
     Raises:
-        CommandError: it listens nowhere, or on a port that nobody knows.
+        CommandError: it does not listen, or its port is not known.
         ConfigError: the configuration cannot be used.
     """
-    listen = _plainly_written(session)
+    listen = _plainly_written(invocation)
     if listen is None:
-        listen = session.load().http.listen
+        listen = invocation.load().http.listen
     host, _, port = (listen or "").rpartition(":")
     if not port.isdecimal() or int(port) == 0:
         raise CommandError(ExitCode.CONFIG, _NO_ADDRESS)
@@ -73,27 +73,27 @@ def _address(session: Session) -> tuple[str, int]:
     return _EVERY_ADDRESS.get(bare, bare), int(port)
 
 
-def _plainly_written(session: Session) -> str | None:
-    """The address as the environment or the file has it, without loading the rest; ``None`` where it takes more."""
+def _plainly_written(invocation: Session) -> str | None:
+    """The address from the environment or the file, without loading the rest; ``None`` if the loader is needed."""
     for name, value in os.environ.items():
         if name.upper() == _VARIABLE:
             return value
-    path = session.find_config()
+    path = invocation.find_config()
     if path is None:
         return None
     try:
         table = parse(read_text(path)).get("http", {})
     except TomlError:
-        return None  # the loader says what is wrong
+        return None  # the loader reports the error
     listen = table.get("listen") if isinstance(table, dict) else None
     return listen if isinstance(listen, str) else None
 
 
-def _has_certificate(session: Session) -> bool:
+def _has_certificate(invocation: Session) -> bool:
     """Whether the daemon of this configuration speaks TLS there."""
     if any(name.upper() == _CERTIFICATE and value for name, value in os.environ.items()):
         return True
-    path = session.find_config()
+    path = invocation.find_config()
     try:
         table = {} if path is None else parse(read_text(path)).get("http", {})
     except TomlError:
@@ -106,7 +106,7 @@ def _connection(host: str, port: int, timeout_s: float, *, is_tls: bool) -> http
         return http.client.HTTPConnection(host, port, timeout=timeout_s)
     import ssl  # noqa: PLC0415  # few need it
 
-    # It is our own socket on this machine, nothing secret is sent, and the certificate is for another name.
+    # The socket is on this machine, nothing secret is sent, and the certificate is for another name.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)
@@ -122,22 +122,22 @@ def _ask(connection: http.client.HTTPConnection, path: str, timeout_s: float) ->
         reason = f"nobody answered at {host}:{port} within {timeout_s:g} seconds"
         raise CommandError(ExitCode.FAILED, reason) from None
     except (OSError, http.client.HTTPException) as error:
-        told = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise CommandError(ExitCode.FAILED, f"nobody answers at {host}:{port}: {told}") from None
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise CommandError(ExitCode.FAILED, f"nobody answers at {host}:{port}: {reason}") from None
     finally:
         connection.close()
     try:
-        told = json.loads(body)
+        reply = json.loads(body)
     except ValueError:
-        told = None
-    if not isinstance(told, dict):
+        reply = None
+    if not isinstance(reply, dict):
         raise CommandError(ExitCode.FAILED, f"what answers at {host}:{port} is not Tidewaiter: HTTP {status}")
-    return status, told
+    return status, reply
 
 
-def _reason(status: int, told: dict[str, Any]) -> str:
+def _reason(status: int, reply: dict[str, Any]) -> str:
     """Why the daemon is not well, in one line."""
-    failing = told.get("failing")
+    failing = reply.get("failing")
     if isinstance(failing, dict) and failing:
         return "; ".join(f"{what}: {why}" for what, why in failing.items())
-    return str(told.get("reason") or told.get("detail") or told.get("title") or f"HTTP {status}")
+    return str(reply.get("reason") or reply.get("detail") or reply.get("title") or f"HTTP {status}")

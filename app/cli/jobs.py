@@ -1,4 +1,4 @@
-"""``tidewaiter jobs``: what is there, how it came about, and what a person may decide."""
+"""``tidewaiter jobs``: lists jobs, shows one with its history, and takes a person's decisions."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,20 +8,14 @@ import click
 from rich.text import Text
 
 from app.cli import offers
-from app.cli.desk import at_desk, me
+from app.cli.desk import at_desk, me, next_page
 from app.cli.errors import CommandError, ExitCode
 from app.cli.output import (
-    artifact_as_json,
     console,
-    counted,
-    duration,
-    entry_as_json,
+    files_json,
     history_table,
-    job_as_json,
     jobs_table,
-    moment,
-    parameters,
-    printable,
+    json_option,
     remote_text,
     show_files,
     show_json,
@@ -30,15 +24,15 @@ from app.cli.output import (
     table,
 )
 from app.cli.session import Session, config_option, debug_option, example, pass_session
-from app.cli.watch import hindrance_of, line_of
+from app.cli.watch import line_of, wait_for, wait_text
 from app.clock import SystemClock
+from app.domain.formatting import counted, duration, moment, parameters, printable
 from app.domain.job import Entry, Job, State
+from app.domain.job_view import JobView, entry_json, job_json, jobs_json
 from app.domain.manifest import Artifact
 
 if TYPE_CHECKING:
     from app.desk import Desk
-
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group
@@ -53,18 +47,18 @@ def jobs() -> None:
         "tidewaiter jobs list --account newsletter --state polling --state fetching", "tidewaiter jobs list --json"
     ),
 )
-@click.option("--account", metavar="NAME", shell_complete=offers.accounts, help="Only of this account.")
-@click.option("--operation", metavar="NAME", shell_complete=offers.operations, help="Only of this operation.")
+@click.option("--account", metavar="NAME", shell_complete=offers.accounts, help="Only jobs of this account.")
+@click.option("--operation", metavar="NAME", shell_complete=offers.operations, help="Only jobs of this operation.")
 @click.option(
-    "--state", "states", multiple=True, type=click.Choice([state.value for state in State]), help="Only in this state."
+    "--state", "states", multiple=True, type=click.Choice([one.value for one in State]), help="Only jobs in this state."
 )
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="So many at most.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at most.")
 @click.option("--before", type=int, metavar="JOB", help="Only jobs before this one: the next page.")
-@_json_option
+@json_option
 @config_option
 @pass_session
 def list_jobs(
-    session: Session,
+    invocation: Session,
     /,
     *,
     account: str | None,
@@ -77,66 +71,75 @@ def list_jobs(
     """List jobs, the newest first."""
 
     async def find() -> list[Job]:
-        async with at_desk(session) as (desk, _):
+        async with at_desk(invocation) as (service, _):
             wanted = [State(state) for state in states]
-            return await desk.jobs.find(
-                account=account, operation=operation, states=wanted, before_id=before, limit=limit
+            return await service.jobs.find(
+                account=account, operation=operation, states=wanted, before_id=before, limit=limit + 1
             )
 
     found = asyncio.run(find())
+    page = found[:limit]
     if as_json:
-        show_json([job_as_json(job) for job in found])
-    elif found:
-        show_table(jobs_table(found))
+        query = {"account": [account], "operation": [operation], "state": states, "limit": [limit]}
+        show_json({"jobs": jobs_json(page), "next": next_page("/v1/jobs", query, page) if found[limit:] else None})
+    elif page:
+        show_table(jobs_table(page))
     else:
         click.echo("no jobs")
 
 
 @jobs.command(epilog=example("tidewaiter jobs show 12"))
 @click.argument("job", type=int)
-@_json_option
+@json_option
 @config_option
 @pass_session
-def show(session: Session, /, *, job: int, as_json: bool) -> None:
+def show(invocation: Session, /, *, job: int, as_json: bool) -> None:
     """Show a job with its history and its files."""
 
     async def look() -> tuple[Job, list[Entry], list[Artifact], str, str]:
-        async with at_desk(session) as (desk, config):
-            found, history, artifacts = await desk.show(job)
-            return found, history, artifacts, config.storage.place, await hindrance_of(desk, found)
+        now = SystemClock().now()
+        async with at_desk(invocation) as (service, config):
+            found, history, artifacts = await service.show(job)
+            wait = await wait_for(service, found, now)
+            return found, history, artifacts, config.storage.place, "" if wait is None else wait_text(wait, now)
 
-    seen, history, artifacts, place, hindrance = asyncio.run(look())
+    found, history, artifacts, place, wait = asyncio.run(look())
     if as_json:
-        files = [artifact_as_json(one, place) for one in artifacts]
-        show_json({**job_as_json(seen), "history": [entry_as_json(one) for one in history], "artifacts": files})
+        files = files_json(found.id, artifacts, place)
+        show_json({**job_json(found), "history": [entry_json(one) for one in history], "artifacts": files})
     else:
-        _show(seen, history, artifacts, place, hindrance)
+        _show(found, history, artifacts, place, wait)
 
 
 @jobs.command(epilog=example("tidewaiter jobs cancel 12 13"))
 @click.argument("job", type=int, nargs=-1, required=True)
-@_json_option
+@json_option
 @config_option
 @pass_session
-def cancel(session: Session, /, *, job: tuple[int, ...], as_json: bool) -> None:
-    """Stop jobs; the provider is told, where it can be."""
+def cancel(invocation: Session, /, *, job: tuple[int, ...], as_json: bool) -> None:
+    """Cancel jobs; the remote job is cancelled, too, where the provider can."""
     refusals: list[str] = []
 
     async def stop() -> list[Job]:
-        async with at_desk(session) as (desk, _):
-            return [one for number in dict.fromkeys(job) if (one := await _cancelled(desk, number, refusals))]
+        async with at_desk(invocation) as (service, _):
+            return [one for number in dict.fromkeys(job) if (one := await _cancelled(service, number, refusals))]
 
-    _tell(asyncio.run(stop()), as_json)
+    stopped = asyncio.run(stop())
+    if as_json:
+        show_json({"jobs": jobs_json(stopped)})
+    else:
+        for one in stopped:
+            click.echo(_changed_line(one))
     if refusals:
         raise CommandError(ExitCode.FAILED, "\n".join(refusals))
 
 
-async def _cancelled(desk: "Desk", number: int, refusals: list[str]) -> Job | None:
-    """The job, asked to stop; where it cannot be, the reason is added to ``refusals`` and the others go on."""
+async def _cancelled(service: "Desk", number: int, refusals: list[str]) -> Job | None:
+    """The job after its cancel request; if it is refused, the reason is added to ``refusals``."""
     from app.desk import RequestError  # noqa: PLC0415  # help and completion do without
 
     try:
-        return await desk.cancel(number, actor=me())
+        return await service.cancel(number, actor=me())
     except RequestError as error:
         refusals.append(str(error))
         return None
@@ -144,67 +147,70 @@ async def _cancelled(desk: "Desk", number: int, refusals: list[str]) -> Job | No
 
 @jobs.command(epilog=example("tidewaiter jobs retry 12"))
 @click.argument("job", type=int)
-@_json_option
+@json_option
 @config_option
 @pass_session
-def retry(session: Session, /, *, job: int, as_json: bool) -> None:
-    """Submit a job again: a parked one as itself, one that has ended as a new job."""
+def retry(invocation: Session, /, *, job: int, as_json: bool) -> None:
+    """Submit a job again: a parked job continues itself, an ended one is repeated by a new job."""
 
     async def again() -> Job:
-        async with at_desk(session) as (desk, _):
-            return await desk.retry(job, actor=me())
+        async with at_desk(invocation) as (service, _):
+            return await service.retry(job, actor=me())
 
-    _tell([asyncio.run(again())], as_json)
+    _show_changed(asyncio.run(again()), as_json)
 
 
 @jobs.command(epilog=example("tidewaiter jobs poll 12"))
 @click.argument("job", type=int)
-@_json_option
+@json_option
 @config_option
 @pass_session
-def poll(session: Session, /, *, job: int, as_json: bool) -> None:
+def poll(invocation: Session, /, *, job: int, as_json: bool) -> None:
     """Make a job's next step due now: a poll, where its remote job is under way.
 
-    The daemon takes it up within its look-out round. While the account is paused, or its limit is spent, the job waits
-    all the same. The exit code is 1 where the job has ended or is parked.
+    The daemon does it within its lookout round. While the account is paused, or its limit is used up, the job still
+    waits. The exit code is 1 if the job has ended or is parked.
     """
 
-    async def hurry() -> Job:
-        async with at_desk(session) as (desk, _):
-            return await desk.poll_now(job, actor=me())
+    async def poll_now() -> Job:
+        async with at_desk(invocation) as (service, _):
+            return await service.poll_now(job, actor=me())
 
-    _tell([asyncio.run(hurry())], as_json)
+    _show_changed(asyncio.run(poll_now()), as_json)
 
 
 @jobs.command(epilog=example("tidewaiter jobs adopt 12 r-812"))
 @click.argument("job", type=int)
 @click.argument("handle")
-@_json_option
+@json_option
 @config_option
 @pass_session
-def adopt(session: Session, /, *, job: int, handle: str, as_json: bool) -> None:
-    """Let a parked job follow the remote job HANDLE, which somebody has found at the provider.
+def adopt(invocation: Session, /, *, job: int, handle: str, as_json: bool) -> None:
+    """Let a parked job follow the remote job HANDLE, which a person has found at the provider.
 
-    A job is parked when nobody can tell what became of its submit. HANDLE is the provider's name for the remote job: an
-    id, a token or a URL, as its replies give it. The exit code is 1 where the job is not parked, or another job follows
+    A job is parked when the outcome of its submit stays unknown. HANDLE is the provider's name for the remote job: an
+    id, a token or a URL, as its replies give it. The exit code is 1 if the job is not parked, or another job follows
     that remote job already.
     """
 
     async def follow() -> Job:
-        async with at_desk(session) as (desk, _):
-            return await desk.adopt(job, handle, actor=me())
+        async with at_desk(invocation) as (service, _):
+            return await service.adopt(job, handle, actor=me())
 
-    _tell([asyncio.run(follow())], as_json)
+    _show_changed(asyncio.run(follow()), as_json)
 
 
-def _tell(changed: Sequence[Job], as_json: bool) -> None:
+def _show_changed(job: Job, as_json: bool) -> None:
     if as_json:
-        show_json([job_as_json(job) for job in changed])
-        return
-    for job in changed:
-        repeats = f"; it repeats job {job.retry_of}" if job.retry_of else ""
-        asked = "; it was asked to stop" if job.cancel_requested else ""
-        click.echo(f"{line_of(job)}{repeats}{asked}")
+        show_json(job_json(job))
+    else:
+        click.echo(_changed_line(job))
+
+
+def _changed_line(job: Job) -> str:
+    repeats = f"; it repeats job {job.retry_of}" if job.retry_of else ""
+    asked = "; it was asked to stop" if job.cancel_requested else ""
+    return f"{line_of(job)}{repeats}{asked}"
 
 
 def _counts(job: Job) -> str:
@@ -212,23 +218,23 @@ def _counts(job: Job) -> str:
     return ", ".join(counted(number, word) for word, number in counts)
 
 
-def _show(job: Job, history: Sequence[Entry], artifacts: Sequence[Artifact], place: str, hindrance: str) -> None:
+def _show(job: Job, history: Sequence[Entry], artifacts: Sequence[Artifact], place: str, wait: str) -> None:
     facts = table("job", str(job.id))
     until = job.finished_at or SystemClock().now()
     for name, value in (
         ("state", state_text(job.state)),
         ("account", job.account),
         ("operation", job.operation),
-        ("parameters", parameters(job.params)),
+        ("parameters", printable(parameters(job.params))),
         ("unique key", printable(job.unique_key or "")),
         ("repeats job", str(job.retry_of or "")),
-        ("remote job", printable(job.shown_handle or "")),
+        ("remote job", printable(JobView.of(job).handle or "")),
         ("remote says", remote_text(job)),
         ("why", printable(job.reason or "")),
-        ("waits", hindrance),
-        ("created", f"{moment(job.created_at)} UTC"),
+        ("waits", wait),
+        ("created", moment(job.created_at)),
         ("took" if job.finished_at else "since", duration(until - job.created_at)),
-        ("next step", f"{moment(job.due_at)} UTC" if job.due_at else ""),
+        ("next step", moment(job.due_at) or ""),
         ("counted", _counts(job)),
     ):
         if str(value):

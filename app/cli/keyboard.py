@@ -1,4 +1,4 @@
-"""Single keys from the terminal, as long as somebody listens for them."""
+"""Single keys from the terminal."""
 
 import asyncio
 import os
@@ -13,10 +13,10 @@ _SUSPEND = 6, termios.VSUSP
 
 @contextmanager
 def keys(on_key: Callable[[str], None]) -> Iterator[None]:
-    """Call ``on_key`` with what is typed, without waiting for the end of a line and without showing it.
+    """Call ``on_key`` with each key, without waiting for the end of a line and without showing it.
 
-    Ctrl-C remains what it is; Ctrl-Z does nothing, because it would leave the shell on a screen that is not its own.
-    Where standard input is no terminal nothing is listened for. Leaving the block sets the terminal as it was.
+    Ctrl-C keeps its meaning; Ctrl-Z is disabled, because it would leave the shell on the alternate screen. If standard
+    input is not a terminal, nothing happens. Leaving the block restores the terminal's settings.
     """
     if not sys.stdin.isatty():
         yield

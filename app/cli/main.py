@@ -1,4 +1,4 @@
-"""The command ``tidewaiter``: names every command and loads the one that is asked for."""
+"""The command ``tidewaiter``: lists every command and loads only the one that runs."""
 
 import os
 import traceback
@@ -14,34 +14,34 @@ from app.cli.session import COMPLETE, Session, config_option
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-# Where each command is, and its line in the help: so that `tidewaiter --help` need not load a single one of them.
+# The module of each command, and its line in the help, so that `tidewaiter --help` loads none of them.
 COMMANDS: Final = {
     "serve": ("app.cli.serve", "Run the daemon."),
-    "healthcheck": ("app.cli.healthcheck", "Ask the running daemon how it is."),
-    "submit": ("app.cli.submit", "Ask for an export; the daemon sees to it."),
-    "run": ("app.cli.run", "Make one export here and now, without a daemon."),
+    "healthcheck": ("app.cli.healthcheck", "Check the health of the running daemon."),
+    "submit": ("app.cli.submit", "Submit an export; the daemon does it."),
+    "run": ("app.cli.run", "Make one export now, without a daemon."),
     "top": ("app.cli.top", "Watch lanes, jobs and landings live in the terminal."),
     "jobs": ("app.cli.jobs", "List, show, cancel, retry, poll and adopt jobs."),
     "accounts": ("app.cli.accounts", "See how accounts stand, pause and resume them."),
-    "providers": ("app.cli.providers", "Show the remote APIs, and check specs of your own."),
-    "schedules": ("app.cli.schedules", "List recurring jobs, see when they are due, ask for one now."),
-    "notifications": ("app.cli.notifications", "See what receivers were told of jobs, and send it again."),
-    "check-config": ("app.cli.check_config", "Say what is wrong with the configuration, offline."),
-    "config": ("app.cli.config", "Show the configuration, begin one, describe it to an editor."),
-    "doctor": ("app.cli.doctor", "Try what the configuration names, and say what mends it."),
+    "providers": ("app.cli.providers", "Show the known remote APIs, and check your own specs."),
+    "schedules": ("app.cli.schedules", "List recurring jobs, see when they are due, submit one now."),
+    "notifications": ("app.cli.notifications", "List notifications of jobs, send them again, test a receiver."),
+    "check-config": ("app.cli.check_config", "Check the configuration, offline."),
+    "config": ("app.cli.config", "Show the configuration, create one, print its schema."),
+    "doctor": ("app.cli.doctor", "Test everything that the configuration names, and say how to fix it."),
     "db": ("app.cli.db", "Bring the database up to date, and manage its keys."),
-    "demo": ("app.cli.demo", "Watch exports of five emulated APIs, from beginning to end."),
-    "emulate": ("app.cli.emulate", "Serve an emulated API to try a configuration on."),
-    "completion": ("app.cli.completion", "Print the script that lets a shell complete commands and names."),
+    "demo": ("app.cli.demo", "Watch exports of five emulated APIs, from start to end."),
+    "emulate": ("app.cli.emulate", "Serve an emulated API to test a configuration."),
+    "completion": ("app.cli.completion", "Print the completion script for a shell."),
 }
 _CODES: Final = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in MEANINGS.items())
 
 
 class CommandLine(click.Group):
-    """A group whose commands are loaded by name, and whose errors end in an exit code and a sentence."""
+    """A group that loads commands by name, and turns exceptions into exit codes and messages."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        """The names of the commands, in the order in which they are met."""
+        """The names of the commands, in the order of the help."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
@@ -64,7 +64,7 @@ class CommandLine(click.Group):
         return [*named, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        """Run as a program: a command, or a shell's question how the line might go on."""
+        """Run a command, or answer a shell's request for completions."""
         if COMPLETE in os.environ:
             from app.cli.shells import register  # noqa: PLC0415
 
@@ -76,16 +76,16 @@ class CommandLine(click.Group):
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
-            raise  # click's own business: usage, --help, and a reader that has gone
+            raise  # click handles these: usage, --help, and a closed pipe
         except KeyboardInterrupt:
             ctx.exit(ExitCode.INTERRUPTED)
-        except Exception as error:  # noqa: BLE001  # the last stop before the exit code
-            session = ctx.ensure_object(Session)
-            if session.debug:
-                click.echo(session.clean(traceback.format_exc()), err=True)
+        except Exception as error:  # noqa: BLE001  # every exception becomes an exit code
+            invocation = ctx.ensure_object(Session)
+            if invocation.debug:
+                click.echo(invocation.clean(traceback.format_exc()), err=True)
             failure = ended_by(error)
-            # Faults of a configuration never hold a value, and "settings.token: is missing" only looks like a secret.
-            sentences = str(failure) if failure.code is ExitCode.CONFIG else session.clean(str(failure))
+            # Configuration errors never contain a value, and "settings.token: is missing" only looks like a secret.
+            sentences = str(failure) if failure.code is ExitCode.CONFIG else invocation.clean(str(failure))
             for line in sentences.splitlines():
                 click.echo(f"tidewaiter: {line}", err=True)
             ctx.exit(failure.code)
@@ -97,7 +97,7 @@ class CommandLine(click.Group):
 def main() -> None:
     """Submit slow exports to remote APIs, wait for them, and land their files whole and checksummed.
 
-    Begin with `tidewaiter demo`.
+    Start with `tidewaiter demo`.
     """
 
 

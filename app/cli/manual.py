@@ -1,6 +1,6 @@
-"""The manual page, made of the commands' own help: ``python -m app.cli.manual > docs/man/tidewaiter.1``.
+"""The manual page, generated from the commands' help: ``python -m app.cli.manual > docs/man/tidewaiter.1``.
 
-It has no date, so that the same program always makes the same page. The macros are those of man(7).
+It has no date, so that the same program always generates the same page. The macros are those of man(7).
 """
 
 import re
@@ -18,18 +18,18 @@ from app.cli.session import PLACES, VARIABLE
 _NAME: Final = "tidewaiter"
 _WIDTH: Final = 100
 _CODE: Final = re.compile(r"`([^`]+)`")
-# Words that no line holds may be broken where they list something.
+# Words that are too long for a line may be broken between the items of a list.
 _LONG: Final = re.compile(r"\S{50,}")
-# What roff would read as a command, or typeset as something that cannot be copied to a command line.
+# Characters that roff reads as commands, or typesets so that they cannot be copied to a command line.
 _SPELLED: Final = {"\\": r"\e", "-": r"\-", "'": r"\(aq", "`": r"\(ga", "^": r"\(ha", "~": r"\(ti", '"': r"\(dq"}
 _EVERYWHERE: Final = frozenset({"config", "debug", "help"})
 _ENVIRONMENT: Final = {
-    VARIABLE: "The configuration, where --config does not name one.",
+    VARIABLE: "The configuration, if --config does not name one.",
     "TIDEWAITER__TABLE__KEY": (
         "Overrides a key of the configuration: TIDEWAITER__WORKER__LEASE_S stands for lease_s in the table [worker]. "
         "With _FILE behind it, it names a file whose content is the value."
     ),
-    "NO_COLOR": "Where it is set, nothing is coloured.",
+    "NO_COLOR": "If it is set, nothing is coloured.",
 }
 _SEE_ALSO: Final = (
     "`tidewaiter COMMAND --help`, and the handbooks in the folder docs of the project: architecture, events, providers "
@@ -65,8 +65,8 @@ _COMMON: Final = "--config and --debug may stand before or after the name of a c
 def _files() -> Mapping[str, str]:
     first, second = map(str, PLACES)
     return {
-        f"./{first}": "The configuration, where neither --config nor the environment names one.",
-        second: "The configuration, where the working directory has none either.",
+        f"./{first}": "The configuration, if neither --config nor the environment names one.",
+        second: "The configuration, if the working directory has none.",
     }
 
 
@@ -76,7 +76,7 @@ def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
 
 
 def _command(above: click.Context, group: click.Group, name: str) -> Iterator[str]:
-    """A command with its options and examples, and after it those that it is the group of."""
+    """A command with its options and examples, and after a group its commands."""
     command = group.get_command(above, name)
     if command is None or command.hidden:
         return
@@ -103,7 +103,7 @@ def _options(context: click.Context, parameters: Iterable[click.Parameter]) -> I
 
 
 def _terms(terms: Mapping[str, str]) -> Iterator[str]:
-    """Each term in bold, and below it what it is."""
+    """Each term in bold, and below it its explanation."""
     for term, about in terms.items():
         yield ".TP"
         yield f".B {_spelled(term)}"
@@ -111,18 +111,18 @@ def _terms(terms: Mapping[str, str]) -> Iterator[str]:
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    """Paragraphs of help: filled, or as they are where click's mark for that stands before them."""
+    """Paragraphs of help: filled, or verbatim after click's mark for that."""
     for paragraph in re.split(r"\n\s*\n", text.strip("\n")):
         lines = paragraph.strip("\n").splitlines()
         if lines and lines[0].strip() == "\b":
-            yield from _as_it_is(lines[1:])
+            yield from _verbatim(lines[1:])
         elif lines:
             yield ".PP"
             yield from _filled(paragraph)
 
 
-def _as_it_is(lines: list[str]) -> Iterator[str]:
-    """A block whose first line is its title."""
+def _verbatim(lines: list[str]) -> Iterator[str]:
+    """A verbatim block whose first line is its title."""
     yield ".PP"
     yield from _filled(lines[0])
     yield ".RS 4"
@@ -139,14 +139,14 @@ def _filled(text: str) -> Iterator[str]:
 
 
 def _spelled(text: str) -> str:
-    """Text so that roff shows it as it is, in ASCII; what stands in backticks is bold."""
+    """Text that roff shows unchanged, in ASCII; text in backticks is bold."""
     marked = _LONG.sub(lambda word: re.sub(r"(?<=[|,])", "\x03", word[0]), _CODE.sub("\x01\\1\x02", text))
     spelled = "".join(_SPELLED.get(one, one if one.isascii() else f"\\[u{ord(one):04X}]") for one in marked)
     return spelled.replace("\x01", r"\fB").replace("\x02", r"\fR").replace("\x03", r"\:")
 
 
 def _guarded(line: str) -> str:
-    """A line that begins with a full stop would be a command."""
+    """Guard a line that begins with a full stop, which roff would read as a command."""
     return rf"\&{line}" if line.startswith(".") else line
 
 

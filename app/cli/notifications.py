@@ -1,18 +1,18 @@
-"""``tidewaiter notifications``: what receivers were told, what they did not take, and a person's say in it."""
+"""``tidewaiter notifications``: lists deliveries to webhook receivers, retries them, and tests a receiver."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 from rich.text import Text
 
 from app.cli import offers
-from app.cli.desk import at_notifications, note_action
+from app.cli.desk import at_notifications, next_page, note_action
 from app.cli.errors import CommandError, ExitCode
-from app.cli.output import moment, printable, show_json, show_table, table
+from app.cli.output import json_option, show_json, show_table, table
 from app.cli.session import Session, config_option, debug_option, example, pass_session
+from app.domain.formatting import counted, date_and_time, printable
 from app.domain.notification import Status
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ T = TypeVar("T")
 _STYLES: Final = {Status.WAITING: "cyan", Status.DELIVERED: "green", Status.DEAD: "bold red"}
 _SHOWN: Final = 300
 _LARGEST_ID: Final = 2**63 - 1
-
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def _id_of(text: str) -> int:
@@ -37,7 +35,7 @@ def _id_of(text: str) -> int:
 @click.group
 @debug_option
 def notifications() -> None:
-    """See what receivers were told of jobs, and send it again."""
+    """List notifications of jobs, send them again, test a receiver."""
 
 
 @notifications.command(
@@ -45,16 +43,16 @@ def notifications() -> None:
     epilog=example("tidewaiter notifications list --dead", "tidewaiter notifications list --endpoint ops --json"),
 )
 @click.option("--dead", "status", flag_value=Status.DEAD, type=Status, help="Only what was given up.")
-@click.option("--waiting", "status", flag_value=Status.WAITING, type=Status, help="Only what is still to be taken.")
+@click.option("--waiting", "status", flag_value=Status.WAITING, type=Status, help="Only what is not delivered yet.")
 @click.option("--endpoint", metavar="NAME", shell_complete=offers.endpoints, help="Only for this one.")
 @click.option("--job", type=_id_of, metavar="JOB", help="Only of this job.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="So many at most.")
-@click.option("--before", type=_id_of, metavar="ID", help="Only what came before this one: the next page.")
-@_json_option
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at most.")
+@click.option("--before", type=_id_of, metavar="ID", help="Only notifications before this one: the next page.")
+@json_option
 @config_option
 @pass_session
 def list_notifications(
-    session: Session,
+    invocation: Session,
     /,
     *,
     status: Status | None,
@@ -65,22 +63,31 @@ def list_notifications(
     as_json: bool,
 ) -> None:
     """List notifications, the newest first."""
+    from app.desk.views import notification_json  # noqa: PLC0415  # help and completion do without
 
     async def find(store: "NotificationStore") -> "list[Notification]":
-        return await store.find(status=status, endpoint=endpoint, job_id=job, before_id=before, limit=limit)
+        return await store.find(status=status, endpoint=endpoint, job_id=job, before_id=before, limit=limit + 1)
 
-    found = _ask(session, find)
+    found = _ask(invocation, find)
+    page = found[:limit]
     if as_json:
-        show_json([asdict(one) for one in found])
+        query: dict[str, list[object]] = {
+            "status": [status and status.value],
+            "endpoint": [endpoint],
+            "job": [job],
+            "limit": [limit],
+        }
+        after = next_page("/v1/notifications", query, page) if found[limit:] else None
+        show_json({"notifications": [notification_json(one) for one in page], "next": after})
         return
     made = table(
-        "id", "endpoint", "job", "account", "tells", "stands", "attempts", "next (UTC)", "why",
+        "id", "endpoint", "job", "account", "job state", "delivery", "attempts", "next (UTC)", "why",
         right=("id", "job", "attempts"),
     )  # fmt: skip
-    for one in found:
+    for one in page:
         made.add_row(
             str(one.id), one.endpoint, str(one.job_id), one.account, one.state.value,
-            Text(one.status.value, style=_STYLES[one.status]), str(one.attempts), moment(one.due_at),
+            Text(one.status.value, style=_STYLES[one.status]), str(one.attempts), date_and_time(one.due_at),
             "" if one.status is Status.DELIVERED else printable(one.last_error or ""),
         )  # fmt: skip
     show_table(made)
@@ -92,13 +99,13 @@ def list_notifications(
 @click.argument("number", type=_id_of, nargs=-1, metavar="[ID]...")
 @click.option("--dead", is_flag=True, help="All that were given up.")
 @click.option("--endpoint", metavar="NAME", shell_complete=offers.endpoints, help="With --dead: only for this one.")
-@_json_option
+@json_option
 @config_option
 @pass_session
-def retry(session: Session, /, *, number: tuple[int, ...], dead: bool, endpoint: str | None, as_json: bool) -> None:
+def retry(invocation: Session, /, *, number: tuple[int, ...], dead: bool, endpoint: str | None, as_json: bool) -> None:
     """Send notifications again, under their old ids; a daemon does it within seconds.
 
-    One that was delivered may be named, too. The exit code is 1 where one of the ids is none.
+    Delivered ones may be named, too. The exit code is 1 if there is no notification with one of the ids.
     """
     if bool(number) is dead or (endpoint is not None and not dead):
         raise CommandError(ExitCode.USAGE, "name the notifications by their ids, or all that died with --dead")
@@ -113,44 +120,44 @@ def retry(session: Session, /, *, number: tuple[int, ...], dead: bool, endpoint:
             await note_action(store, "retry", f"notification {one}")
         return len(known), sorted(set(number) - set(known))
 
-    sent, unknown = _ask(session, send_again)
+    sent, unknown = _ask(invocation, send_again)
     if as_json:
         show_json({"retried": sent, "unknown": unknown})
     else:
-        click.echo(f"{sent} {'notification is' if sent == 1 else 'notifications are'} sent again")
+        click.echo(f"{counted(sent, 'notification is', 'notifications are')} sent again")
     if unknown:
-        told = ", ".join(map(str, unknown))
+        missing = ", ".join(map(str, unknown))
         raise CommandError(
-            ExitCode.FAILED, f"there is no notification {told}; `tidewaiter notifications list` has them"
+            ExitCode.FAILED, f"there is no notification {missing}; `tidewaiter notifications list` has them"
         )
 
 
 @notifications.command(epilog=example("tidewaiter notifications test ops"))
 @click.argument("name", shell_complete=offers.endpoints)
-@_json_option
+@json_option
 @config_option
 @pass_session
-def test(session: Session, /, *, name: str, as_json: bool) -> None:
-    """Send one signed notification to an endpoint now, and show what it answers.
+def test(invocation: Session, /, *, name: str, as_json: bool) -> None:
+    """Send one signed notification to an endpoint now, and show its reply.
 
-    Its type is tidewaiter.test, it has an id of its own, and it is tried once. The exit code is 1 where it was not
-    taken, and 2 where the configuration has no endpoint of that name.
+    Its type is tidewaiter.test, it has an id of its own, and it is tried once. The exit code is 1 if the endpoint did
+    not accept it, and 2 if the configuration has no endpoint of that name.
     """
     from app.bootstrap import TEST_TYPE, send_test  # noqa: PLC0415  # help and completion do without
     from app.transport.errors import TransportError  # noqa: PLC0415
 
-    config = session.load()
+    config = invocation.load()
     if name not in config.notifications:
         known = ", ".join(sorted(config.notifications)) or "none is configured"
         raise CommandError(ExitCode.USAGE, f"unknown endpoint {name!r}; configured: {known}")
-    with session.log(config):
+    with invocation.log(config):
         try:
             answer = asyncio.run(send_test(config, name))
         except TransportError as error:
             if as_json:
                 show_json({"endpoint": name, "taken": False, "status": None, "said": None})
             raise CommandError(ExitCode.FAILED, f"{name}: {error}") from error
-        said = session.clean(answer.body.decode(errors="replace"))[:_SHOWN]
+        said = invocation.clean(answer.body.decode(errors="replace"))[:_SHOWN]
     line = printable(f"HTTP {answer.status} {answer.phrase}".strip())
     if as_json:
         show_json({"endpoint": name, "taken": answer.taken, "status": answer.status, "said": said})
@@ -162,9 +169,9 @@ def test(session: Session, /, *, name: str, as_json: bool) -> None:
         raise CommandError(ExitCode.FAILED, f"{name} has not taken it: only an answer from 200 to 299 counts")
 
 
-def _ask(session: Session, wish: "Callable[[NotificationStore], Awaitable[T]]") -> T:
+def _ask(invocation: Session, request: "Callable[[NotificationStore], Awaitable[T]]") -> T:
     async def ask() -> T:
-        async with at_notifications(session) as store:
-            return await wish(store)
+        async with at_notifications(invocation) as store:
+            return await request(store)
 
     return asyncio.run(ask())

@@ -1,7 +1,7 @@
-"""What a shell is offered in place of names: accounts, operations, parameters, schedules and the like.
+"""Completions of names: accounts, operations, parameters, schedules, endpoints and providers.
 
-Whoever presses the tabulator waits, and may not be allowed to read the secrets that the configuration names. So this
-reads the files as they are, without checking them and without the environment; what cannot be read offers nothing.
+They must be fast, and the user may not be allowed to read secret files. So the files are read without being checked,
+and without the environment; a file that cannot be read gives no completions.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -33,7 +33,7 @@ def schedules(context: click.Context, _parameter: click.Parameter, begun: str) -
 
 
 def endpoints(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
-    """The receivers of notifications; not with their addresses, of which some are secrets."""
+    """The receivers of notifications, without their addresses, because some are secrets."""
     return _beginning(begun, ((name, None) for name in _tables(_configuration(context), "notifications")))
 
 
@@ -44,14 +44,14 @@ def providers(context: click.Context, _parameter: click.Parameter, begun: str) -
 
 
 def operations(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
-    """The operations of the account that stands on the line, each with its title; without one those of all accounts."""
+    """The operations of the account on the line, or of all accounts, each with its title."""
     of_specs = [_tables(spec, "operations") for spec in _specs(context)]
     return _beginning(begun, {name: one.get("title") for found in of_specs for name, one in found.items()}.items())
 
 
 def parameters(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
-    """What may follow ``-p``: a parameter that has none yet, or one of the values of the one that is named."""
-    operation = _said(context, "operation", 1)
+    """After ``-p``: the parameters that are not given yet, or the permitted values of the one that is."""
+    operation = _argument(context, "operation", 1)
     of_specs = [_parameters(_tables(spec, "operations"), operation) for spec in _specs(context)]
     found = {name: one for parameters in of_specs for name, one in parameters.items()}
     named, equals, _ = begun.partition("=")
@@ -80,18 +80,18 @@ def _file(context: click.Context) -> Path | None:
     return (context.find_object(Session) or Session()).find_config()
 
 
-def _said(context: click.Context, name: str, place: int) -> str | None:
-    """An account or operation of the line. Click leaves arguments unread while an option lacks its value."""
+def _argument(context: click.Context, name: str, place: int) -> str | None:
+    """An account or operation on the line. Click leaves arguments unread while an option lacks its value."""
     found = context.params.get(name) or (context.args[place] if len(context.args) > place else None)
     return None if found is None else str(found)
 
 
 def _specs(context: click.Context) -> Iterator[Mapping[str, Any]]:
-    """The specs of the account that stands on the line, or of all accounts."""
+    """The specs of the account on the line, or of all accounts."""
     configured = _tables(_configuration(context), "accounts")
-    account = _said(context, "account", 0)
+    account = _argument(context, "account", 0)
     wanted = {one.get("provider") for name, one in configured.items() if account in (None, name)}
-    # A built-in spec has the name of its file, so that the others need not be read.
+    # A built-in spec is named like its file, so only the wanted ones are read.
     for file in _built_in():
         if file.name.removesuffix(".toml") in wanted:
             yield _content(file)
@@ -99,7 +99,7 @@ def _specs(context: click.Context) -> Iterator[Mapping[str, Any]]:
 
 
 def _parameters(operations: Mapping[str, Any], name: object) -> Mapping[str, Any]:
-    """The parameters of an operation, with those of the one that it is like."""
+    """The parameters of an operation, with those of the operation in its ``like``."""
     own = operations.get(str(name), {})
     model = operations.get(str(own.get("like")), {})
     return {**_tables(model, "params"), **_tables(own, "params")}
@@ -122,7 +122,7 @@ def _folders(context: click.Context) -> Iterator[Path]:
 
 
 def _content(file: Path | Traversable) -> Mapping[str, Any]:
-    """What a TOML file says; nothing where it cannot be read."""
+    """The content of a TOML file; empty if it cannot be read."""
     try:
         return parse(read_text(file) if isinstance(file, Path) else file.read_text("utf-8"))
     except (OSError, ValueError):
@@ -130,6 +130,6 @@ def _content(file: Path | Traversable) -> Mapping[str, Any]:
 
 
 def _tables(document: Mapping[str, Any], name: str) -> dict[str, Mapping[str, Any]]:
-    """The tables of a table; what is none is left out."""
+    """The tables inside a table, without its other values."""
     found = document.get(name)
     return {key: one for key, one in found.items() if isinstance(one, dict)} if isinstance(found, dict) else {}

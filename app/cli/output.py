@@ -1,11 +1,8 @@
-"""How jobs, files, times and sizes look: as tables for people, as JSON for programs."""
+"""What commands print: tables for people, JSON for programs."""
 
 import json
-import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
@@ -14,8 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app.domain.formatting import date_and_time, printable, size
 from app.domain.job import Entry, Job, State
-from app.domain.manifest import Artifact, described
+from app.domain.job_view import JobView, artifact_json
+from app.domain.manifest import Artifact
 
 STYLES: Final[Mapping[State, str]] = {
     State.SUCCEEDED: "green",
@@ -28,13 +27,13 @@ STYLES: Final[Mapping[State, str]] = {
 }
 _LIVE_STYLE: Final = "cyan"
 _WIDE: Final = 4096
-_BRIEF: Final = 60
-# Beside control characters: what breaks a line or turns the order of letters around.
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_LONGEST_REASON: Final = 60
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def console() -> Console:
-    """Where people read. Off a terminal lines are as long as they need to be: nothing is cut, nothing wraps."""
+    """The standard output. Off a terminal nothing is cut and nothing wraps."""
     to_terminal = sys.stdout.isatty()
     return Console(file=sys.stdout, width=None if to_terminal else _WIDE, highlight=False, emoji=False)
 
@@ -49,7 +48,7 @@ def table(*columns: str, right: Iterable[str] = ()) -> Table:
 
 
 def show_table(made: Table) -> None:
-    """Print a table; off a terminal without the blanks that fill its last column. Text in brackets is no markup."""
+    """Print a table; off a terminal without trailing blanks. Text in brackets is not read as markup."""
     if sys.stdout.isatty():
         console().print(made, markup=False)
         return
@@ -65,9 +64,9 @@ def show_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def printable(said: object) -> str:
-    """What somebody else said, in a form that cannot steer the terminal."""
-    return _CONTROL.sub("�", str(said))
+def files_json(job_id: int | None, artifacts: Iterable[Artifact], place: str) -> list[dict[str, Any]]:
+    """Landed files as the API has them, and each with its path below ``place``, the storage's folder or URL."""
+    return [{**artifact_json(job_id, one), "path": f"{place}/{one.key}"} for one in artifacts]
 
 
 def state_text(state: State) -> Text:
@@ -76,61 +75,8 @@ def state_text(state: State) -> Text:
 
 
 def remote_text(job: Job) -> str:
-    """What the provider said last of the remote job; how far it was says nothing once its files have landed."""
-    progress = None if job.state is State.SUCCEEDED else job.progress
-    return printable(" ".join(word.strip() for word in (job.remote_status, progress) if word))
-
-
-def moment(at: float | None) -> str:
-    """A time of day in UTC."""
-    return "" if at is None else f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}"
-
-
-def duration(seconds: float) -> str:
-    """A duration in the two largest units that matter."""
-    if seconds < 10:
-        return f"{max(0.0, seconds):.1f} s"
-    whole = round(seconds)
-    for size, unit, below, smaller in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= size:
-            rest = whole % size // below
-            return f"{whole // size} {unit}" + (f" {rest} {smaller}" if rest else "")
-    return f"{whole} s"
-
-
-def size(count: int) -> str:
-    """A number of bytes in the unit that people use for so many."""
-    amount = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000:
-            return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} TB"
-
-
-def counted(number: int, word: str) -> str:
-    """So many of something, by the word for one of it."""
-    return f"{number} {word}{'s' * (number != 1)}"
-
-
-def parameters(params: Mapping[str, object]) -> str:
-    """Parameters on one line, as they would be given to ``submit``."""
-    return printable(" ".join(f"{name}={value}" for name, value in params.items()))
-
-
-def job_as_json(job: Job) -> dict[str, Any]:
-    """A job by the names of its columns, without its links, which open its files to anybody, as may a handle."""
-    return {name: value for name, value in asdict(job).items() if name != "links"} | {"handle": job.shown_handle}
-
-
-def artifact_as_json(artifact: Artifact, place: str) -> dict[str, Any]:
-    """A file by the names of its columns, and where it is."""
-    return {**described(artifact), "path": f"{place}/{artifact.key}"}
-
-
-def entry_as_json(entry: Entry) -> dict[str, Any]:
-    """A row of a job's history by the names of its columns."""
-    return asdict(entry)
+    """What the provider last said of the remote job."""
+    return printable(JobView.of(job).remote_words)
 
 
 def jobs_table(jobs: Iterable[Job]) -> Table:
@@ -146,20 +92,19 @@ def jobs_table(jobs: Iterable[Job]) -> Table:
             state_text(job.state),
             str(job.polls),
             remote_text(job),
-            moment(job.created_at),
-            _brief(job.reason or ""),
+            date_and_time(job.created_at),
+            _shortened(printable(job.reason or "")),
         )
     return made
 
 
-def _brief(reason: str) -> str:
-    """A reason that does not fill the screen; off a terminal all of it."""
-    told = printable(reason)
-    return f"{told[:_BRIEF]}…" if len(told) > _BRIEF and sys.stdout.isatty() else told
+def _shortened(reason: str) -> str:
+    """A reason that leaves room for the rest of the line; off a terminal all of it."""
+    return f"{reason[:_LONGEST_REASON]}…" if len(reason) > _LONGEST_REASON and sys.stdout.isatty() else reason
 
 
 def show_files(artifacts: Iterable[Artifact], place: str) -> None:
-    """Print landed files: where each is, on a line that can be copied, and below it its size and checksum."""
+    """Print landed files: the path of each on a line of its own, to be copied, and below it size and checksum."""
     for artifact in artifacts:
         click.echo(f"{place}/{artifact.key}\n  {size(artifact.size)}, SHA-256 {artifact.sha256}")
 
@@ -168,5 +113,5 @@ def history_table(entries: Iterable[Entry]) -> Table:
     """A job's history, oldest first."""
     made = table("time (UTC)", "state", "outcome", "detail")
     for entry in entries:
-        made.add_row(moment(entry.at), state_text(entry.state), entry.outcome, printable(entry.detail or ""))
+        made.add_row(date_and_time(entry.at), state_text(entry.state), entry.outcome, printable(entry.detail or ""))
     return made

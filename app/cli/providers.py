@@ -1,4 +1,4 @@
-"""``tidewaiter providers``: the remote APIs that there are, and the specs that describe them."""
+"""``tidewaiter providers``: shows the known remote APIs, and checks the specs that describe them."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -10,8 +10,9 @@ from rich.text import Text
 
 from app.cli import offers
 from app.cli.errors import CommandError, ExitCode
-from app.cli.output import show_json, show_table, table
+from app.cli.output import json_option, show_json, show_table, table
 from app.cli.session import Session, config_option, debug_option, example, pass_session
+from app.domain.formatting import counted
 from app.providers.examples import run_examples, uncovered_rules
 from app.providers.faults import Fault, SpecError
 from app.providers.lint import lint, read_spec
@@ -22,22 +23,20 @@ from app.providers.spec.provider import spec_schema
 from app.providers.spec.values import Setting, ValueSpec
 from app.toml_file import TomlError, read_text
 
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
 
 @click.group
 @debug_option
 def providers() -> None:
-    """Show the remote APIs, and check specs of your own."""
+    """Show the known remote APIs, and check your own specs."""
 
 
 @providers.command("list", epilog=example("tidewaiter providers list"))
-@_json_option
+@json_option
 @config_option
 @pass_session
-def list_providers(session: Session, /, *, as_json: bool) -> None:
+def list_providers(invocation: Session, /, *, as_json: bool) -> None:
     """List the built-in providers, and those of the configuration's folders."""
-    registry = _registry(session)
+    registry = _registry(invocation)
     found = [registry.get(name) for name in registry.names()]
     if as_json:
         show_json([_as_json(provider) for provider in found])
@@ -53,14 +52,14 @@ def list_providers(session: Session, /, *, as_json: bool) -> None:
 )
 @click.argument("name", shell_complete=offers.providers)
 @click.option("--toml", "as_toml", is_flag=True, help="Print the spec itself.")
-@_json_option
+@json_option
 @config_option
 @pass_session
-def show(session: Session, /, *, name: str, as_toml: bool, as_json: bool) -> None:
-    """Show what a provider's accounts need, and what they can be asked for."""
+def show(invocation: Session, /, *, name: str, as_toml: bool, as_json: bool) -> None:
+    """Show the settings of a provider's accounts, and its operations with their parameters."""
     if as_toml and as_json:
         raise click.UsageError("give one of --toml and --json")
-    provider = _named(session, name)
+    provider = _named(invocation, name)
     if as_toml:
         click.echo(provider.source, nl=False)
     elif as_json:
@@ -71,12 +70,12 @@ def show(session: Session, /, *, name: str, as_toml: bool, as_json: bool) -> Non
 
 @providers.command("lint", epilog=example("tidewaiter providers lint specs/*.toml"))
 @click.argument("file", nargs=-1, required=True, type=click.Path(path_type=Path))
-@_json_option
+@json_option
 @debug_option
 def lint_files(*, file: tuple[Path, ...], as_json: bool) -> None:
     """Check specs: every fault at once, with file, key and reason.
 
-    The exit code is 78 where there is one.
+    The exit code is 78 if there is one.
     """
     faults = [fault for path in file for fault in lint(path)]
     if as_json:
@@ -87,29 +86,29 @@ def lint_files(*, file: tuple[Path, ...], as_json: bool) -> None:
     for fault in faults:
         click.echo(str(fault))
     if faults:
-        raise CommandError(ExitCode.CONFIG, f"{len(faults)} fault{'s' * (len(faults) != 1)}")
-    click.echo(f"{len(file)} spec{'s' * (len(file) != 1)}: no fault")
+        raise CommandError(ExitCode.CONFIG, counted(len(faults), "fault"))
+    click.echo(f"{counted(len(file), 'spec')}: no fault")
 
 
 @providers.command(epilog=example("tidewaiter providers test specs/mine.toml", "tidewaiter providers test my-api"))
 @click.argument("what", metavar="FILE_OR_NAME", nargs=-1, required=True, shell_complete=offers.providers)
-@_json_option
+@json_option
 @config_option
 @pass_session
-def test(session: Session, /, *, what: tuple[str, ...], as_json: bool) -> None:
-    """Run the examples inside specs: recorded replies, and what they must come to.
+def test(invocation: Session, /, *, what: tuple[str, ...], as_json: bool) -> None:
+    """Run the examples inside specs: recorded replies, and their expected outcomes.
 
-    The exit code is 1 where one comes to something else.
+    The exit code is 1 if an outcome differs.
     """
-    providers = [_provider(session, one) for one in what]
+    providers = [_provider(invocation, one) for one in what]
     if as_json:
-        told = [_run_as_json(provider) for provider in providers]
-        show_json(told)
-        failed = sum(bool(example["problems"]) for one in told for example in one["examples"])
+        results = [_run_as_json(provider) for provider in providers]
+        show_json(results)
+        failed = sum(bool(example["problems"]) for one in results for example in one["examples"])
     else:
         failed = sum(map(_run, providers))
     if failed:
-        raise CommandError(ExitCode.FAILED, f"{failed} example{'s' * (failed != 1)} failed")
+        raise CommandError(ExitCode.FAILED, f"{counted(failed, 'example')} failed")
 
 
 @providers.command(epilog=example("tidewaiter providers schema > spec.schema.json"))
@@ -119,21 +118,21 @@ def schema() -> None:
     show_json(spec_schema())
 
 
-def _registry(session: Session) -> Registry:
-    """The providers of the configuration; the built-in ones where there is none."""
-    return Registry.load(() if session.find_config() is None else session.load().providers.folders)
+def _registry(invocation: Session) -> Registry:
+    """The providers of the configuration; the built-in ones if there is no configuration."""
+    return Registry.load(() if invocation.find_config() is None else invocation.load().providers.folders)
 
 
-def _named(session: Session, name: str) -> Provider:
-    # The shell makes the file of `show NAME --toml > specs/mine.toml` first: an empty one, which is no spec.
+def _named(invocation: Session, name: str) -> Provider:
+    # `show NAME --toml > specs/mine.toml`: the shell creates the file first, and an empty file is not a spec.
     built_in = Registry.load()
-    return (built_in if name in built_in.names() else _registry(session)).get(name)
+    return (built_in if name in built_in.names() else _registry(invocation)).get(name)
 
 
-def _provider(session: Session, what: str) -> Provider:
+def _provider(invocation: Session, what: str) -> Provider:
     path = Path(what)
     if not path.is_file():
-        return _registry(session).get(what)
+        return _registry(invocation).get(what)
     try:
         source = read_text(path)
     except TomlError as error:
@@ -145,7 +144,7 @@ def _provider(session: Session, what: str) -> Provider:
 
 
 def _run(provider: Provider) -> int:
-    """Print how the examples of a provider went; returns how many failed."""
+    """Print the results of a provider's examples; returns how many failed."""
     results = run_examples(provider)
     for result in results:
         if not result.ok:
@@ -207,7 +206,7 @@ def _show_values(kind: str, values: Mapping[str, ValueSpec]) -> None:
 
 
 def _every(values: Mapping[str, ValueSpec]) -> Iterator[tuple[str, ValueSpec]]:
-    """The values of a table, and after each what may stand in it, named by its path."""
+    """The values of a table, and after each its nested values, named by their paths."""
     for name, value in values.items():
         yield name, value
         yield from _inside(name, value)
@@ -224,7 +223,7 @@ def _inside(path: str, value: ValueSpec) -> Iterator[tuple[str, ValueSpec]]:
 def _required(value: ValueSpec) -> str:
     if not value.required or value.default is not None:
         return "no"
-    where = " and ".join(f"{name} is {_told(wanted)}" for name, wanted in value.when.items())
+    where = " and ".join(f"{name} is {_spelled(wanted)}" for name, wanted in value.when.items())
     return f"where {where}" if where else "yes"
 
 
@@ -247,9 +246,9 @@ def _permitted(value: ValueSpec) -> Text:
 
 
 def _default(value: ValueSpec) -> str:
-    return "" if value.default is None else _told(value.default)
+    return "" if value.default is None else _spelled(value.default)
 
 
-def _told(value: object) -> str:
+def _spelled(value: object) -> str:
     """A value as the configuration file spells it."""
     return str(value).lower() if isinstance(value, bool) else str(value)

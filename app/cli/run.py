@@ -1,4 +1,4 @@
-"""``tidewaiter run``: one export from the request to its files, with the daemon's own parts but without a daemon."""
+"""``tidewaiter run``: one export from the request to its files, with the daemon's parts but without a daemon."""
 
 import asyncio
 import io
@@ -15,11 +15,12 @@ from rich.table import Column
 
 from app.cli import offers
 from app.cli.errors import CommandError, ExitCode
-from app.cli.output import artifact_as_json, console, job_as_json, show_files, show_json
+from app.cli.output import console, files_json, show_files, show_json
 from app.cli.session import Session, config_option, example, pass_session
 from app.cli.submit import param_option
-from app.cli.watch import has_ended, line_of, verdict_of
+from app.cli.watch import exit_code_of, has_ended, line_of
 from app.domain.job import Job
+from app.domain.job_view import job_json
 from app.domain.manifest import Artifact
 from app.domain.progress import fraction_of
 
@@ -31,32 +32,32 @@ from app.domain.progress import fraction_of
 @click.argument("operation", shell_complete=offers.operations)
 @param_option
 @click.option(
-    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The folder that takes the files."
+    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The folder for the files."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the job as JSON, and no progress.")
 @config_option
 @pass_session
 def run(
-    session: Session, /, *, account: str, operation: str, params: Mapping[str, str], out: Path, as_json: bool
+    invocation: Session, /, *, account: str, operation: str, params: Mapping[str, str], out: Path, as_json: bool
 ) -> None:
-    """Make one export here and now, without a daemon.
+    """Make one export now, without a daemon.
 
-    It leaves nothing behind but the files. Ctrl-C stops it; the remote job may then go on unattended.
+    It leaves nothing but the files. Ctrl-C stops it; the remote job may then continue unattended.
     """
     from app.bootstrap import run_once  # noqa: PLC0415  # help and completion do without
 
-    config = session.load()
-    with _following(as_json) as (on_change, stream), session.log(config, level="warning", stream=stream) as log:
+    config = invocation.load()
+    with _following(as_json) as (on_change, stream), invocation.log(config, level="warning", stream=stream) as log:
         job, artifacts = asyncio.run(
             _asked(run_once(config, account, operation, params, out=out, on_change=on_change, log=log))
         )
     if as_json:
-        show_json({**job_as_json(job), "artifacts": [artifact_as_json(one, str(out)) for one in artifacts]})
+        show_json({**job_json(job), "artifacts": files_json(None, artifacts, str(out))})
     elif artifacts:
         show_files(artifacts, str(out))
     if not has_ended(job):
         raise CommandError(ExitCode.INTERRUPTED, f"stopped before the end: {line_of(job)}")
-    click.get_current_context().exit(verdict_of(job))
+    click.get_current_context().exit(exit_code_of(job))
 
 
 async def _asked(once: Awaitable[tuple[Job, list[Artifact]]]) -> tuple[Job, list[Artifact]]:
@@ -73,7 +74,7 @@ async def _asked(once: Awaitable[tuple[Job, list[Artifact]]]) -> tuple[Job, list
 
 @contextmanager
 def _following(as_json: bool) -> Iterator[tuple[Callable[[Job], None], TextIO]]:
-    """How progress is told, and where warnings go meanwhile: a bar on a terminal, plain lines elsewhere."""
+    """How progress is shown, and where warnings go meanwhile: a bar on a terminal, plain lines elsewhere."""
     if as_json:
         yield lambda _job: None, sys.stderr
     elif sys.stdout.isatty():
@@ -85,8 +86,8 @@ def _following(as_json: bool) -> Iterator[tuple[Callable[[Job], None], TextIO]]:
 
 
 def _bar() -> Progress:
-    told = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1))
-    return Progress(SpinnerColumn(), told, BarColumn(), TimeElapsedColumn(), console=console(), expand=True)
+    description = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1))
+    return Progress(SpinnerColumn(), description, BarColumn(), TimeElapsedColumn(), console=console(), expand=True)
 
 
 def _move(bar: Progress, task: TaskID, job: Job) -> None:
@@ -97,14 +98,14 @@ def _move(bar: Progress, task: TaskID, job: Job) -> None:
 
 
 class _Above(io.StringIO):
-    """A stream that prints above the bar, so that a warning does not tear it."""
+    """A stream that prints above the bar, so that a warning does not break it."""
 
     def __init__(self, bar: Progress) -> None:
         super().__init__()
         self._bar = bar
 
     def isatty(self) -> bool:
-        """It is for people."""
+        """It is shown on a terminal."""
         return True
 
     def write(self, text: str) -> int:

@@ -13,15 +13,15 @@ from app.cli.session import Session, config_option, example, pass_session
 @click.command(epilog=example("tidewaiter serve --config /etc/tidewaiter/tidewaiter.toml"))
 @config_option
 @pass_session
-def serve(session: Session) -> None:
+def serve(invocation: Session) -> None:
     """Run the daemon.
 
-    It takes up every job that is submitted, and logs on stdout. SIGTERM and Ctrl-C let steps under way come to their
-    end; a second one ends it at once. SIGHUP reads the configuration anew: what has changed counts from then on, and
-    a faulty one is refused while the daemon goes on as it is. A new SQLite database is set up by itself; any other
-    wants `tidewaiter db upgrade` first.
+    It serves every job that is submitted, and logs on stdout. SIGTERM and Ctrl-C let running steps finish; a second
+    one ends it at once. SIGHUP reads the configuration again and applies what has changed; a wrong configuration is
+    refused, and the daemon continues unchanged. A new SQLite database is set up automatically; any other database
+    needs `tidewaiter db upgrade` first.
     """
-    config = session.load()
-    with session.log(config, level=config.log.level, stream=sys.stdout) as log:
+    config = invocation.load()
+    with invocation.log(config, level=config.log.level, stream=sys.stdout) as log:
         code = asyncio.run(bootstrap.serve(config, log, environ=os.environ))
     click.get_current_context().exit(code)

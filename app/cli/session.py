@@ -1,4 +1,4 @@
-"""What the commands of one invocation share: the options that all of them have, and the configuration."""
+"""One invocation of the command line: the common options, the configuration and the log."""
 
 import os
 import sys
@@ -25,14 +25,14 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 @dataclass
 class Session:
-    """The options of this invocation, and what keeps secrets out of its errors."""
+    """The common options of this invocation, and the redactor for its error messages."""
 
     config: Path | None = None
     debug: bool = False
     redactor: "Redactor | None" = None
 
     def find_config(self) -> Path | None:
-        """The configuration file: the one that was named, or the first that there is in the usual places."""
+        """The configuration file: the named one, or the first that exists in the usual places."""
         named = self.config or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
         return named or next((path for path in PLACES if path.is_file()), None)
 
@@ -60,7 +60,7 @@ class Session:
 
     @contextmanager
     def log(self, config: "Config", *, level: str = "error", stream: TextIO | None = None) -> "Iterator[EventLog]":
-        """The log while a command runs: on stderr unless told, so that what it prints can be piped, and only faults."""
+        """The log while a command runs: by default on stderr, so that the output can be piped, and only errors."""
         from app.log import configure  # noqa: PLC0415
 
         log = configure(config.log.format, level, config.secrets, stream=stream or sys.stderr)
@@ -71,21 +71,21 @@ class Session:
             log.close()
 
     def clean(self, text: str) -> str:
-        """The text without secrets, as far as they are known by now."""
+        """The text without the secrets that are known so far."""
         from app.log import Redactor  # noqa: PLC0415
 
         return (self.redactor or Redactor()).clean(text)
 
 
 def example(*lines: str) -> str:
-    """The end of a command's help: how it is called."""
+    """Examples for the end of a command's help."""
     return "\n".join(["\b", "Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)])
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: object) -> None:
-    session = context.ensure_object(Session)
+    invocation = context.ensure_object(Session)
     if value and parameter.name:
-        setattr(session, parameter.name, value)
+        setattr(invocation, parameter.name, value)
 
 
 def debug_option(command: _Command) -> _Command:

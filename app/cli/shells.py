@@ -1,7 +1,7 @@
-"""How bash, zsh and fish ask for completions: their scripts, and what they need beyond click's own protocol.
+"""Completion in bash, zsh and fish: their scripts, and what they need beyond click's protocol.
 
-Loaded only where a shell asks. The scripts are of our own because those of click put a blank behind ``name=``, and
-because bash splits words at ``=`` and ``:``, which has to be undone on this side.
+It is loaded only for completions. Click's own scripts put a blank behind ``name=``, and bash splits words at ``=`` and
+``:``; these scripts and classes correct both.
 https://click.palletsprojects.com/en/stable/shell-completion/
 """
 
@@ -70,7 +70,7 @@ _ZSH: Final = """\
     (( $#unfinished )) && compadd -U -S '' -V unsorted -a unfinished
 }
 
-# From now on the function itself is called; where zsh has just loaded this file for a first answer, it has to be given.
+# Later calls use the function itself; when zsh has just loaded this file, the first answer is due now.
 compdef %(complete_func)s %(prog_name)s
 if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
     %(complete_func)s "$@"
@@ -100,10 +100,10 @@ complete --no-files --command %(prog_name)s --arguments "(%(complete_func)s)"
 
 
 class _Whole(ShellComplete):
-    """Offers the whole of ``--option=value``, of which click offers the value, and keeps an answer on its lines."""
+    """Offers the whole of ``--option=value``, where click offers only the value, and no text with a line break."""
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
-        """What the word may become."""
+        """The completions of a word."""
         found = super().get_completions(args, incomplete)
         option, equals, _ = incomplete.partition("=")
         for one in found if equals and option.startswith("-") else ():
@@ -114,24 +114,24 @@ class _Whole(ShellComplete):
 
 
 class Bash(_Whole, BashComplete):
-    """Bash 4.4 or newer. It is asked for the line up to the cursor, because its words are not the command's."""
+    """Bash 4.4 or newer. It passes the line up to the cursor, because bash splits words differently."""
 
     source_template = _BASH
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """The words before the one to be completed, and that one, as the shell will pass them to the command."""
-        # Whatever follows the line stands in its last word, or is a word of its own where that one is complete.
+        """The words before the one to be completed, and that one, as the shell passes them to the command."""
+        # The added "x" becomes part of the last word, or a word of its own if the last one is complete.
         *words, last = split_arg_string(f"{os.environ['COMP_LINE']}x")
         return words[1:], last[:-1]
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
-        """What the last of bash's words may become: what stands before a splitter is there already."""
+        """The completions of bash's last word, without the part before a split, which is already there."""
         own_word = "".join(split_arg_string(os.environ["COMP_WORD"])[:1]).lstrip("=:")
-        there_already = len(incomplete) - len(own_word)
+        present = len(incomplete) - len(own_word)
         found = super().get_completions(args, incomplete)
         for one in found:
             if one.type == "plain":
-                one.value = one.value[there_already:]
+                one.value = one.value[present:]
         return found
 
 
@@ -151,6 +151,6 @@ SHELLS: Final = {"bash": Bash, "zsh": Zsh, "fish": Fish}
 
 
 def register() -> None:
-    """Let these classes answer."""
+    """Make click use these classes."""
     for name, shell in SHELLS.items():
         add_completion_class(shell, name)

@@ -1,4 +1,4 @@
-"""``tidewaiter submit``: asks for an export, and waits for it where that is wanted."""
+"""``tidewaiter submit``: submits an export, and waits for it with ``--wait``."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -8,21 +8,22 @@ import click
 from app.cli import offers
 from app.cli.desk import at_desk, me
 from app.cli.errors import ExitCode
-from app.cli.output import artifact_as_json, job_as_json, show_files, show_json
+from app.cli.output import files_json, show_files, show_json
 from app.cli.session import Session, config_option, example, pass_session
-from app.cli.watch import line_of, until_ended, verdict_of
+from app.cli.watch import exit_code_of, line_of, until_ended
 from app.clock import SystemClock
 from app.domain.job import Job
+from app.domain.job_view import job_json
 from app.domain.manifest import Artifact
 
 
 def parameters_of(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
-    """What ``-p key=value`` adds up to."""
+    """The parameters given by ``-p key=value``."""
     found: dict[str, str] = {}
     for one in given:
         name, equals, value = one.partition("=")
         if not name or not equals:
-            raise click.BadParameter(f"{one!r} has not the form key=value", context, parameter)
+            raise click.BadParameter(f"{one!r} is not of the form key=value", context, parameter)
         if name in found:
             raise click.BadParameter(f"{name} is given twice", context, parameter)
         found[name] = value
@@ -49,14 +50,14 @@ param_option = click.option(
 @click.argument("account", shell_complete=offers.accounts)
 @click.argument("operation", shell_complete=offers.operations)
 @param_option
-@click.option("--key", metavar="UNIQUE", help="A name for this wish: asked for again, it is the same job.")
-@click.option("--wait", is_flag=True, help="Wait until the job has come to its end.")
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Wait so many seconds at most.")
+@click.option("--key", metavar="UNIQUE", help="A name for this request: submitted again, it is the same job.")
+@click.option("--wait", is_flag=True, help="Wait until the job has ended.")
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Wait at most so many seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")
 @config_option
 @pass_session
 def submit(
-    session: Session,
+    invocation: Session,
     /,
     *,
     account: str,
@@ -67,48 +68,48 @@ def submit(
     timeout: float | None,
     as_json: bool,
 ) -> None:
-    """Ask for an export; the daemon sees to it.
+    """Submit an export; the daemon does it.
 
-    ACCOUNT is one of the configuration, OPERATION one that its provider has: `tidewaiter providers show` tells.
+    ACCOUNT is an account of the configuration, OPERATION one of its provider's: see `tidewaiter providers show`.
     """
     if timeout is not None and not wait:
-        raise click.UsageError("--timeout says how long to --wait")
+        raise click.UsageError("--timeout needs --wait")
 
-    async def ask() -> ExitCode:
-        async with at_desk(session, refusal=ExitCode.USAGE, level="warning") as (desk, config):
-            job, created = await desk.submit(account, operation, params, key, actor=me())
+    async def run() -> ExitCode:
+        async with at_desk(invocation, refusal=ExitCode.USAGE, level="warning") as (service, config):
+            job, created = await service.submit(account, operation, params, key, actor=me())
             if not wait:
-                _tell(job, created, as_json)
+                _show(job, created, as_json)
                 return ExitCode.OK
-            tell = _tell_nothing if as_json else _tell_line
-            ended = await until_ended(desk, job, SystemClock(), tell, timeout_s=timeout, on_hindrance=_tell_hindrance)
-            _tell_end(ended, await desk.jobs.artifacts(ended.id), config.storage.place, as_json)
-            return verdict_of(ended)
+            show = _show_nothing if as_json else _show_line
+            ended = await until_ended(service, job, SystemClock(), show, timeout_s=timeout, on_wait=_show_wait)
+            _show_end(ended, await service.jobs.artifacts(ended.id), config.storage.place, as_json)
+            return exit_code_of(ended)
 
-    click.get_current_context().exit(asyncio.run(ask()))
+    click.get_current_context().exit(asyncio.run(run()))
 
 
-def _tell(job: Job, created: bool, as_json: bool) -> None:
+def _show(job: Job, created: bool, as_json: bool) -> None:
     if as_json:
-        show_json({**job_as_json(job), "created": created})
+        show_json({**job_json(job), "created": created})
     else:
-        click.echo(line_of(job) if created else f"{line_of(job)}; it was asked for before")
+        click.echo(line_of(job) if created else f"{line_of(job)}; it was submitted before")
 
 
-def _tell_line(job: Job) -> None:
+def _show_line(job: Job) -> None:
     click.echo(line_of(job))
 
 
-def _tell_hindrance(sentence: str) -> None:
+def _show_wait(sentence: str) -> None:
     click.echo(sentence, err=True)
 
 
-def _tell_nothing(_job: Job) -> None:
+def _show_nothing(_job: Job) -> None:
     pass
 
 
-def _tell_end(job: Job, artifacts: Sequence[Artifact], place: str, as_json: bool) -> None:
+def _show_end(job: Job, artifacts: Sequence[Artifact], place: str, as_json: bool) -> None:
     if as_json:
-        show_json({**job_as_json(job), "artifacts": [artifact_as_json(one, place) for one in artifacts]})
+        show_json({**job_json(job), "artifacts": files_json(job.id, artifacts, place)})
     elif artifacts:
         show_files(artifacts, place)

@@ -1,4 +1,4 @@
-"""``tidewaiter top``: lanes, what is due, throughput and what has landed, live on a terminal, as text elsewhere."""
+"""``tidewaiter top``: lanes, due jobs, throughput and landed files; live on a terminal, as text elsewhere."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ _INTERVAL: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|)")
 
 
 class Interval(click.ParamType[float]):
-    """A time such as 2s, 500ms or 1min, in seconds."""
+    """A duration such as 2s, 500ms or 1min, in seconds."""
 
     name = "time"
 
@@ -56,52 +56,52 @@ class Interval(click.ParamType[float]):
     epilog=example(
         "tidewaiter top",
         "tidewaiter top --once --account newsletter",
-        "tidewaiter top --json --every 1min >> pictures.jsonl",
+        "tidewaiter top --json --every 1min >> states.jsonl",
     )
 )
-@click.option("--every", type=Interval(), metavar="TIME", help="How long between two pictures.  [default: 2s]")
-@click.option("--once", is_flag=True, help="Print one picture and end, as without a terminal.")
-@click.option("--account", metavar="NAME", shell_complete=offers.accounts, help="Only the lanes and jobs of this one.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each picture, each on a line.")
+@click.option("--every", type=Interval(), metavar="TIME", help="The time between two updates.  [default: 2s]")
+@click.option("--once", is_flag=True, help="Print the state once and end, as without a terminal.")
+@click.option("--account", metavar="NAME", shell_complete=offers.accounts, help="Only lanes and jobs of this account.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each update, each on a line.")
 @config_option
 @pass_session
-def top(session: Session, /, *, every: float | None, once: bool, account: str | None, as_json: bool) -> None:
+def top(invocation: Session, /, *, every: float | None, once: bool, account: str | None, as_json: bool) -> None:
     """Watch lanes, jobs and landings live in the terminal.
 
-    It reads the database, so it shows every daemon's work, from any machine that reaches it. q or Ctrl-C ends it, with
-    exit code 0. Without a terminal it prints one picture as text and ends; with --every one after the other. While the
-    database cannot be reached it says so and goes on trying; one picture alone ends with 69 then.
+    It reads the database, so it shows the work of all daemons, on any machine that reaches the database. q or Ctrl-C
+    ends it, with exit code 0. Without a terminal it prints the state once as text and ends; with --every it repeats.
+    While the database cannot be reached it says so and tries again; without --every it ends with 69.
 
-    Requests are those that count against the limit, as the lane's daemon told at its last sign of life.
+    Requests are those that count against the limit, as the lane's daemon last reported.
     """
     if once and every is not None:
         raise click.UsageError("--every is for more than one picture, --once for one")
     screen = console()
     live = sys.stdout.isatty() and not (once or as_json or screen.is_dumb_terminal)
-    tell = _tell_json if as_json else _tell_text
+    print_state = _print_json if as_json else _print_text
     with suppress(KeyboardInterrupt):
-        asyncio.run(_watched(session, account, every, _on_screen if live else _printed(tell, every)))
+        asyncio.run(_watched(invocation, account, every, _on_screen if live else _printed(print_state, every)))
 
 
-_Show = Callable[["_Eye", asyncio.Event, float], Awaitable[None]]
+_Show = Callable[["_Observer", asyncio.Event, float], Awaitable[None]]
 
 
-class _Eye:
-    """Looks at everything, and remembers what it saw last."""
+class _Observer:
+    """Reads the state of everything, and keeps the last one."""
 
-    def __init__(self, desk: "Desk", config: "Config", clock: Clock, account: str | None) -> None:
+    def __init__(self, service: "Desk", config: "Config", clock: Clock, account: str | None) -> None:
         from app.store.overview import OverviewStore  # noqa: PLC0415  # help and completion do without
 
-        self._overview = OverviewStore(desk.jobs)
-        self._desk = desk
+        self._overview = OverviewStore(service.jobs)
+        self._desk = service
         self._shards = {name: one.shards for name, one in config.accounts.items()}
         self._clock = clock
-        name = desk.jobs.database.name
+        name = service.jobs.database.name
         self.sight = Sight(name, clock.now(), None, (), config.worker.lease_s, account=account)
         self.took_s = 0.0
 
     async def look(self) -> Sight:
-        """What there is to be seen now; where the database is away, what was seen last, and why it is not new."""
+        """The state now; if the database cannot be reached, the last state and the reason."""
         from app.store.errors import StoreUnavailableError  # noqa: PLC0415
         from app.web.page.lanes import lanes_of  # noqa: PLC0415
 
@@ -118,28 +118,28 @@ class _Eye:
         return self.sight
 
     async def rest(self, stop: asyncio.Event, every_s: float) -> None:
-        """Wait for the next picture; a database that is slow is asked less often."""
+        """Wait until the next update; a slow database is read less often."""
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), max(every_s, min(_LONGEST_REST_S, _SHARE_OF_TIME * self.took_s)))
 
 
-async def _watched(session: Session, account: str | None, every: float | None, show: _Show) -> None:
+async def _watched(invocation: Session, account: str | None, every: float | None, show: _Show) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    async with at_desk(session, refusal=ExitCode.USAGE) as (desk, config):
-        if account is not None and account not in desk.accounts:
-            known = ", ".join(sorted(desk.accounts)) or "none is configured"
+    async with at_desk(invocation, refusal=ExitCode.USAGE) as (service, config):
+        if account is not None and account not in service.accounts:
+            known = ", ".join(sorted(service.accounts)) or "none is configured"
             raise CommandError(ExitCode.USAGE, f"unknown account {account!r}; configured: {known}")
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, stop.set)
-        await show(_Eye(desk, config, SystemClock(), account), stop, every or _OFTEN_S)
+        await show(_Observer(service, config, SystemClock(), account), stop, every or _OFTEN_S)
 
 
-async def _on_screen(eye: _Eye, stop: asyncio.Event, every_s: float) -> None:
-    """Draw on a screen of its own, which is gone afterwards; draw anew whenever its size changes."""
+async def _on_screen(observer: _Observer, stop: asyncio.Event, every_s: float) -> None:
+    """Draw on the alternate screen; draw again whenever its size changes."""
     screen = console()
 
     def draw() -> None:
-        live.update(fitting(eye.sight, screen.width, screen.height), refresh=True)
+        live.update(fitting(observer.sight, screen.width, screen.height), refresh=True)
 
     def press(typed: str) -> None:
         if "q" in typed.lower():
@@ -148,33 +148,33 @@ async def _on_screen(eye: _Eye, stop: asyncio.Event, every_s: float) -> None:
     with Live(console=screen, screen=True, auto_refresh=False) as live, keys(press):
         asyncio.get_running_loop().add_signal_handler(signal.SIGWINCH, draw)
         while not stop.is_set():
-            await eye.look()
+            await observer.look()
             draw()
-            await eye.rest(stop, every_s)
+            await observer.rest(stop, every_s)
 
 
-def _printed(tell: Callable[[Sight], None], every: float | None) -> _Show:
-    """Print one picture, or one after the other."""
+def _printed(print_state: Callable[[Sight], None], every: float | None) -> _Show:
+    """Print the state once, or again and again."""
 
-    async def show(eye: _Eye, stop: asyncio.Event, every_s: float) -> None:
+    async def show(observer: _Observer, stop: asyncio.Event, every_s: float) -> None:
         while not stop.is_set():
-            sight = await eye.look()
+            sight = await observer.look()
             if sight.trouble is not None and every is None:
                 raise CommandError(ExitCode.UNAVAILABLE, sight.trouble)
-            tell(sight)
+            print_state(sight)
             if every is None:
                 return
-            await eye.rest(stop, every_s)
+            await observer.rest(stop, every_s)
 
     return show
 
 
-def _tell_json(sight: Sight) -> None:
+def _print_json(sight: Sight) -> None:
     click.echo(json.dumps(as_json_of(sight), ensure_ascii=False))
 
 
-def _tell_text(sight: Sight) -> None:
-    """Print the whole picture; off a terminal without blanks at the ends of lines, and with an empty line after it."""
+def _print_text(sight: Sight) -> None:
+    """Print the whole state; off a terminal without trailing blanks, and with an empty line after it."""
     out = console()
     if sys.stdout.isatty():
         out.print(whole(sight))

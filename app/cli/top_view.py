@@ -1,17 +1,17 @@
-"""How ``top`` looks: one picture of everything, cut to the size of a terminal, or whole where nobody's screen ends."""
+"""The output of ``top``: the state of everything, cut to the size of a terminal, or whole elsewhere."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.output import duration, printable, size, state_text
+from app.cli.output import state_text
 from app.cli.top_marks import bar, sparkline
+from app.domain.formatting import clock, counted, duration, printable, rough, size
 from app.domain.job import Job, State
 
 if TYPE_CHECKING:
@@ -38,17 +38,16 @@ _STANDINGS: Final = {
     "not configured": "dim",
 }
 
-
-# The others are explained by their names.
+# The names of the others explain themselves.
 _EXPLAINED: Final = frozenset({"throttled", "paused", "breaker open"})
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What there is to be seen at ``now`` (epoch seconds).
+    """The state at ``now`` (epoch seconds).
 
-    ``picture`` and ``lanes`` are what was seen last; ``trouble`` says why that is not of now. ``lease_s`` is how long a
-    daemon counts as alive after each sign of life, ``account`` the only one that was asked for.
+    ``picture`` and ``lanes`` are the last ones that were read; ``trouble`` says why they are not current. ``lease_s``
+    is how long a daemon counts as alive after each sign of life, ``account`` the only one to show.
     """
 
     database: str
@@ -62,7 +61,7 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """A table with as many of its rows as there is room for."""
+    """A table with as many rows as fit."""
 
     title: str
     rows: int
@@ -70,7 +69,7 @@ class _Section:
 
 
 def whole(sight: Sight) -> RenderableType:
-    """The picture with every row, as wide as it has to be."""
+    """Everything with all rows, as wide as needed."""
     parts: list[RenderableType] = [*_head(sight, None)]
     for section in _sections(sight, None):
         parts += [Text(""), Text(section.title, style="bold"), section.draw(section.rows)]
@@ -78,9 +77,9 @@ def whole(sight: Sight) -> RenderableType:
 
 
 def fitting(sight: Sight, width: int, height: int) -> RenderableType:
-    """The picture on a screen of that many characters and lines, with a last line that says how it ends."""
+    """Everything that fits a screen of that many characters and lines, with a last line that says how to end."""
     head, sections = list(_head(sight, width)), _sections(sight, width)
-    # Each section takes a blank line, a title, a line of headings and a row or more; the screen's last line is taken.
+    # Each section needs a blank line, a title, headings and at least one row; the last line of the screen is reserved.
     sections = sections[: max(0, (height - len(head) - 1) // 4)]
     room = height - len(head) - 3 * len(sections) - 1
     parts: list[RenderableType] = [*head]
@@ -94,13 +93,13 @@ def fitting(sight: Sight, width: int, height: int) -> RenderableType:
 
 
 def shares(room: int, wanted: Sequence[int]) -> list[int]:
-    """How many of the rows that each wants it gets: as even as can be, and what one does not want others have."""
+    """How many rows each section gets: evenly, and what one does not need goes to the others."""
     given = [0] * len(wanted)
     while room > 0:
-        hungry = [i for i, number in enumerate(wanted) if given[i] < number]
-        if not hungry:
+        open_sections = [i for i, number in enumerate(wanted) if given[i] < number]
+        if not open_sections:
             break
-        given[min(hungry, key=lambda i: given[i])] += 1
+        given[min(open_sections, key=lambda i: given[i])] += 1
         room -= 1
     return given
 
@@ -111,14 +110,14 @@ def _titled(section: _Section, rows: int) -> str:
 
 
 def _head(sight: Sight, width: int | None) -> Iterator[Text]:
-    """Where one is, who serves it, and how the jobs stand."""
-    clock = f"{datetime.fromtimestamp(sight.now, UTC):%H:%M:%S} UTC"
+    """The database, its daemons, and the jobs by state."""
+    time_of_day = f"{clock(sight.now)} UTC"
     title = Text.assemble(("tidewaiter top", "bold"), f"  {_brief(sight.database)}")
     if sight.account is not None:
         title.append(f"  account {_brief(sight.account)}")
     if width is not None:
-        title.truncate(max(0, width - len(clock) - 2), overflow="ellipsis", pad=True)
-    yield _line(Text.assemble(title, "  ", (clock, "dim")))
+        title.truncate(max(0, width - len(time_of_day) - 2), overflow="ellipsis", pad=True)
+    yield _line(Text.assemble(title, "  ", (time_of_day, "dim")))
     if sight.trouble is not None:
         yield _line(Text(f"{_brief(sight.trouble)} Trying again.", style="bold red"))
     elif sight.picture is not None:
@@ -133,17 +132,17 @@ def _head(sight: Sight, width: int | None) -> Iterator[Text]:
 def _daemons(workers: "Sequence[WorkerStatus]", sight: Sight) -> Text:
     if not workers:
         return Text("no daemon is running: `tidewaiter serve` starts one", style="bold red")
-    told = Text.assemble((f"{len(workers)} daemon{'s' * (len(workers) != 1)}", "green"))
+    line = Text.assemble((counted(len(workers), "daemon"), "green"))
     for one in workers:
         seen_s = max(0.0, sight.now - (one.lease_until - sight.lease_s))
-        about = f"{_brief(one.version)}, up {_roughly(sight.now - one.started_at)}, seen {_roughly(seen_s)} ago"
-        told.append_text(Text.assemble(f"  {_brief(one.host)}:{one.pid} ", (f"({about})", "dim")))
-    return told
+        about = f"{_brief(one.version)}, up {rough(sight.now - one.started_at)}, seen {rough(seen_s)} ago"
+        line.append_text(Text.assemble(f"  {_brief(one.host)}:{one.pid} ", (f"({about})", "dim")))
+    return line
 
 
 def _jobs(sight: Sight, picture: "Picture") -> Text:
-    """Jobs by state; of one account what its lanes know and what ended, because counting it would read every job."""
-    told = Text("jobs")
+    """Jobs by state; of one account only live, due and ended jobs, because counting all would read every job."""
+    line = Text("jobs")
     counts: Iterable[tuple[Text, int]]
     if sight.account is None:
         counts = [(state_text(state), number) for state, number in picture.counts.items() if number]
@@ -156,8 +155,8 @@ def _jobs(sight: Sight, picture: "Picture") -> Text:
         of_hour = [(Text.assemble(state_text(state), " in the hour"), number) for state, number in ended.items()]
         counts = [(Text("live"), live), (Text("due"), due), *of_hour]
     for name, number in counts:
-        told.append_text(Text.assemble("  ", f"{number:,} ", name))
-    return told if len(told) > len("jobs") else Text("no jobs yet: `tidewaiter submit` asks for one", style="dim")
+        line.append_text(Text.assemble("  ", f"{number:,} ", name))
+    return line if len(line) > len("jobs") else Text("no jobs yet: `tidewaiter submit` asks for one", style="dim")
 
 
 def _landings(picture: "Picture", width: int | None) -> Text:
@@ -165,27 +164,27 @@ def _landings(picture: "Picture", width: int | None) -> Text:
     recent = landed[-_RECENT_MINUTES:]
     step = 1 if _is_wide(width) else _NARROW_STEP
     drawn = [sum(landed[i : i + step]) for i in range(0, len(landed), step)]
-    told = Text.assemble("landed  ", (sparkline(drawn), "cyan"), f"  {sum(landed):,}/h, ")
-    told.append(f"{sum(recent) / max(1, len(recent)):.1f}/min now")
+    line = Text.assemble("landed  ", (sparkline(drawn), "cyan"), f"  {sum(landed):,}/h, ")
+    line.append(f"{sum(recent) / max(1, len(recent)):.1f}/min now")
     half, most = delay_of(picture, 0.5), delay_of(picture, 0.95)
     if half is not None and most is not None:
-        told.append(f" · delay p50 {duration(half)}, p95 {duration(most)}")
-    return told
+        line.append(f" · delay p50 {duration(half)}, p95 {duration(most)}")
+    return line
 
 
 def _undelivered(picture: "Picture") -> Text:
-    """What receivers have not been told: it waits for its next try, or was given up."""
-    told = Text("untold")
+    """Notifications that are not delivered: they wait for their next attempt, or were given up."""
+    line = Text("untold")
     for name, backlog in sorted(picture.undelivered.items()):
         if backlog.waiting or backlog.dead:
-            told.append(f"  {_brief(name)} {backlog.waiting:,} waiting")
+            line.append(f"  {_brief(name)} {backlog.waiting:,} waiting")
         if backlog.dead:
-            told.append_text(Text.assemble(", ", (f"{backlog.dead:,} given up", "bold red")))
-    return told
+            line.append_text(Text.assemble(", ", (f"{backlog.dead:,} given up", "bold red")))
+    return line
 
 
 def delay_of(picture: "Picture", share: float) -> float | None:
-    """The seconds from "ready" to the landed file that this share of the hour's landings stayed below."""
+    """The quantile of the seconds from "ready" to the landed file, over the last hour."""
     delays = sorted(delay for minute in picture.minutes for delay in minute.delays_s)
     return delays[min(len(delays) - 1, int(share * len(delays)))] if delays else None
 
@@ -207,12 +206,12 @@ def _sections(sight: Sight, width: int | None) -> list[_Section]:
 
 
 def _urgency(lane: "LaneView") -> tuple[bool, bool, str, int]:
-    """What has to be seen first where not every lane can be."""
+    """The order of lanes where not all fit: those with trouble first."""
     return lane.standing.value == "open", lane.late_s < _LATE_S, lane.account, lane.shard
 
 
 def _lanes(sight: Sight, rows: int, width: int | None) -> Table:
-    """The lanes in their order; where there is no room for all, those that work are left out first."""
+    """The lanes in their order; if not all fit, lanes without trouble are left out first."""
     wide = _is_wide(width)
     lanes = sorted(sorted(sight.lanes, key=_urgency)[:rows], key=lambda lane: (lane.account, lane.shard))
     made = _table(
@@ -238,24 +237,24 @@ def _budget(lane: "LaneView", *, wide: bool) -> Text:
     if most is None:
         return Text("no limit", style="dim")
     share = lane.used / most
-    told = Text.assemble(bar(share, _BAR, "yellow" if share >= 1 else "cyan"), f" {lane.used}/{most}")
-    return told.append(f" in {duration(lane.limits.period_s)}", style="dim") if wide else told
+    line = Text.assemble(bar(share, _BAR, "yellow" if share >= 1 else "cyan"), f" {lane.used}/{most}")
+    return line.append(f" in {duration(lane.limits.period_s)}", style="dim") if wide else line
 
 
 def _late(lane: "LaneView") -> Text:
     if not lane.due:
         return Text("-", style="dim")
     style = "bold red" if lane.late_s > _VERY_LATE_S else "yellow" if lane.late_s > _LATE_S else ""
-    return Text(_roughly(lane.late_s), style=style)
+    return Text(rough(lane.late_s), style=style)
 
 
 def _stands(lane: "LaneView", now: float) -> Text:
-    told = Text.assemble((lane.standing.value, _STANDINGS[lane.standing.value]))
+    line = Text.assemble((lane.standing.value, _STANDINGS[lane.standing.value]))
     if lane.until is not None:
-        told.append(f", {_roughly(lane.until - now)} left")
+        line.append(f", {rough(lane.until - now)} left")
     if lane.reason and lane.standing.value in _EXPLAINED:
-        told.append(f": {_reason(lane.reason)}")
-    return told
+        line.append(f": {_reason(lane.reason)}")
+    return line
 
 
 def _troubles(jobs: Sequence[Job], sight: Sight, width: int | None) -> Table:
@@ -283,12 +282,7 @@ def _named(job: Job) -> tuple[str, Text, Text]:
 
 
 def _age(seconds: float) -> Text:
-    return Text(_roughly(seconds), style="dim")
-
-
-def _roughly(seconds: float) -> str:
-    """A duration in its largest unit."""
-    return " ".join(duration(seconds).split()[:2])
+    return Text(rough(seconds), style="dim")
 
 
 def _is_wide(width: int | None) -> bool:
@@ -296,7 +290,7 @@ def _is_wide(width: int | None) -> bool:
 
 
 def _table(width: int | None, *columns: tuple[str, str]) -> Table:
-    """A table without lines; "rest" is the column that takes what is left of the width, and is cut first."""
+    """A table without lines; the column "rest" gets the remaining width, and is cut first."""
     longest = None if width is None else _NAME_WIDE if _is_wide(width) else _NAME
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", expand=width is not None)
     for heading, place in columns:
@@ -318,7 +312,7 @@ def _line(text: Text) -> Text:
 
 
 def _reason(said: str) -> str:
-    """A reason without the marks of a page that a provider may have answered with."""
+    """A reason without HTML tags: a provider may have replied with a page."""
     return printable(_MARKS.sub(" ", said[:_LONGEST])).strip()
 
 

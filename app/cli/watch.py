@@ -1,77 +1,81 @@
-"""Follows a job until it has come to its end, and tells it in a line."""
+"""A job on one line, why it waits, and following it until it ends."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from app.cli.errors import CommandError, ExitCode
-from app.cli.output import counted, printable, remote_text
+from app.cli.output import remote_text
 from app.clock import Clock
+from app.domain.formatting import ago, counted, printable
 from app.domain.job import TERMINAL, Job, State
 
 if TYPE_CHECKING:
     from app.desk import Desk
+    from app.desk.waiting import Wait
 
 _LOOK_S: Final = 0.25
 
 
 def has_ended(job: Job) -> bool:
-    """Whether nothing more will happen to the job by itself."""
+    """Whether the job goes no further unless a person acts."""
     return job.state in TERMINAL or job.state is State.PARKED
 
 
 async def until_ended(
-    desk: "Desk",
+    service: "Desk",
     job: Job,
     clock: Clock,
     on_change: Callable[[Job], None],
     *,
     timeout_s: float | None,
-    on_hindrance: Callable[[str], None],
+    on_wait: Callable[[str], None],
 ) -> Job:
-    """Wait for a job.
+    """Wait until a job has ended.
 
     Args:
-        desk: where to look.
-        job: as it stood last.
+        service: where the job is read.
+        job: the job.
         clock: the time.
-        on_change: called with the job as it stands, first at once and then whenever it has changed.
-        timeout_s: how long to wait; ``None`` for as long as it takes.
-        on_hindrance: called with a sentence whenever something keeps the job waiting that a person must see to.
+        on_change: called with the job at once, and then whenever it has changed.
+        timeout_s: how long to wait; ``None`` for without a limit.
+        on_wait: called with a sentence whenever the job begins to wait for something that a person must resolve.
 
     Raises:
         CommandError: the time is over.
     """
     started_at = clock.monotonic()
-    told = ""
+    said = ""
     on_change(job)
     while not has_ended(job):
-        if (found := await hindrance_of(desk, job)) != told:
-            told = found
-            if found:
-                on_hindrance(f"job {job.id} waits: {found}")
+        wait = await wait_for(service, job, clock.now())
+        cause = wait_text(wait, clock.now()) if wait is not None and wait.remedy else ""
+        if cause != said:
+            said = cause
+            if cause:
+                on_wait(f"job {job.id} waits: {cause}")
         if timeout_s is not None and clock.monotonic() - started_at >= timeout_s:
             raise CommandError(
                 ExitCode.TIMED_OUT, f"job {job.id} is still {job.state} after {timeout_s:g} s; it goes on"
             )
         await clock.sleep(_LOOK_S)
-        seen, job = job, await desk.jobs.get(job.id) or job
+        seen, job = job, await service.jobs.get(job.id) or job
         if job.version != seen.version:
             on_change(job)
     return job
 
 
-async def hindrance_of(desk: "Desk", job: Job) -> str:
-    """What keeps a job waiting until a person sees to it, and how; empty where nothing does."""
-    if has_ended(job):
-        return ""
-    if job.account not in desk.accounts:
-        return f"account {job.account} is not configured any more; put [accounts.{job.account}] back"
-    if job.state is State.CANCELLING or (pause := await desk.paused(job.account)) is None:
-        return ""
-    reason = printable(pause.reason)
-    return (
-        f"account {job.account} is paused ({reason}); once that is mended: `tidewaiter accounts resume {job.account}`"
-    )
+async def wait_for(service: "Desk", job: Job, now: float) -> "Wait | None":
+    """Why a job waits; ``None`` if it has ended."""
+    from app.desk.waiting import wait_of  # noqa: PLC0415  # help and completion do without
+
+    return wait_of(job, None if job.state in TERMINAL else await service.hold(job), now)
+
+
+def wait_text(wait: "Wait", now: float) -> str:
+    """Why a job waits, until when, and what a person has to do."""
+    until = "" if wait.until is None else f" {ago(wait.until, now)}"
+    remedy = "" if wait.remedy is None else f"; {wait.remedy}"
+    return f"{printable(wait.sentence.removesuffix('.'))}{until}{remedy}"
 
 
 def line_of(job: Job) -> str:
@@ -81,6 +85,6 @@ def line_of(job: Job) -> str:
     return f"job {job.id} is {job.state}" + (f" ({'; '.join(about)})" if about else "")
 
 
-def verdict_of(job: Job) -> ExitCode:
-    """The exit code that a job's end comes to."""
+def exit_code_of(job: Job) -> ExitCode:
+    """The exit code for the end of a job."""
     return ExitCode.OK if job.state is State.SUCCEEDED else ExitCode.FAILED

@@ -1,4 +1,4 @@
-"""The desk: what people and programs may ask of Tidewaiter, checked before anything is stored."""
+"""The services: every request of a person or a program is checked here before anything is stored."""
 
 from app.desk.actors import DAEMON, Actor, Way, line_of
 from app.desk.desk import Desk

@@ -1,28 +1,29 @@
-"""Who acts: every request at the desk that changes something names a person, or the daemon itself."""
+"""Who acts: every request that changes something names a person, or the daemon itself."""
 
 import unicodedata
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
+
+from app.domain.formatting import rfc3339
 
 _LONGEST_NAME: Final = 64
 _LONGEST_REASON: Final = 500
 
 
 class Way(StrEnum):
-    """How somebody came to the desk."""
+    """Where a request came from."""
 
     PAGE = "page"
     API = "api"
     CLI = "cli"
     DAEMON = "daemon"
-    """Nobody did: a schedule asks for its job."""
+    """The daemon itself: a schedule submits its job."""
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: ``name`` is that of the token or of the user of the system, ``address`` where the request came from."""
+    """Who acts: ``name`` is that of the token or of the system's user; ``address`` is where the request came from."""
 
     name: str
     way: Way
@@ -31,7 +32,7 @@ class Actor:
 
     @property
     def words(self) -> str | None:
-        """As it stands in a job's history, bounded and without control characters; ``None`` for the daemon."""
+        """The text for a job's history, bounded and without control characters; ``None`` for the daemon."""
         if self.way is Way.DAEMON:
             return None
         where = self.way.value if self.address is None else f"{self.way.value}, {plain(self.address, _LONGEST_NAME)}"
@@ -43,7 +44,7 @@ DAEMON: Final = Actor("daemon", Way.DAEMON)
 
 
 def plain(text: str, longest: int) -> str:
-    """A person's text on one line, without what could steer a log or a terminal, of at most so many characters."""
+    """A person's text on one line of at most ``longest`` characters, without what could control a log or a terminal."""
     shown = "".join("\ufffd" if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp") else sign for sign in text)
     return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
 
@@ -53,5 +54,5 @@ def line_of(actor: Actor, action: str, target: str, outcome: str, at: float) -> 
     given = {"reason": plain(actor.reason, _LONGEST_REASON)} if actor.reason else {}
     return {
         "caller": plain(actor.name, _LONGEST_NAME), "way": actor.way.value, "action": action, "target": target,
-        "outcome": outcome, "acted_at": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds"), **given,
+        "outcome": outcome, "acted_at": rfc3339(at), **given,
     }  # fmt: skip

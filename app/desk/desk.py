@@ -11,7 +11,8 @@ from app.clock import Clock
 from app.desk.actors import Actor, Way, line_of
 from app.desk.drafts import Wish, draft, new_job
 from app.desk.errors import ConflictError, NotFoundError, RequestError
-from app.desk.standing import Standing, is_closed
+from app.desk.standing import Resumed, Standing, is_closed
+from app.desk.waiting import LaneHold, hold_of
 from app.domain import outcome as o
 from app.domain.address import HIDDEN, shown_handle
 from app.domain.change import Tell, added, change_of, tell_nobody
@@ -37,27 +38,23 @@ _AT_ONCE: Final = 100
 
 
 class Desk:
-    """Takes requests for jobs, about jobs and about accounts.
+    """Handles requests for jobs, about jobs and about accounts.
 
     Args:
         accounts: the configured accounts, bound to their providers, by name.
         jobs: the jobs table.
-        lanes: the lanes table.
-        pauses: the accounts table.
         shards: how many lanes each account has.
         clock: the time.
         rand: spreads jobs over an account's lanes.
-        log: told of new jobs.
-        tell: told of new jobs and of what people have decided.
+        log: logs new jobs.
+        tell: receives new jobs and the decisions of people.
     """
 
     def __init__(
         self,
         accounts: Mapping[str, BoundAccount],
         jobs: JobStore,
-        lanes: LaneStore,
         *,
-        pauses: AccountStore,
         shards: Mapping[str, int],
         clock: Clock,
         rand: Random,
@@ -66,9 +63,9 @@ class Desk:
     ) -> None:
         self.accounts = accounts
         self.jobs = jobs
-        self._pauses = pauses
+        self._pauses = AccountStore(jobs.database)
         self._shards = shards
-        self._lanes = lanes
+        self._lanes = LaneStore(jobs.database)
         self._clock = clock
         self._rand = rand
         self._log = log
@@ -78,7 +75,7 @@ class Desk:
         self._scope = EVERY_ACCOUNT
 
     def limited_to(self, scope: Scope) -> "Desk":
-        """The desk for somebody who may know of these accounts only: of others there is neither account nor job."""
+        """The same for a caller who may see these accounts only: other accounts and their jobs do not exist for it."""
         limited = copy(self)
         limited.accounts = {name: account for name, account in self.accounts.items() if name in scope}
         limited._scope = scope
@@ -98,8 +95,8 @@ class Desk:
             account: name of a configured account.
             operation: one that the account's provider has.
             raw: the parameters as they were given.
-            unique_key: names this wish; asked again with the same key, the job of the first time is returned.
-            actor: who asks.
+            unique_key: names this request; a second request with the same key returns the first job.
+            actor: who sends the request.
 
         Returns:
             The job, and whether it is new.
@@ -112,13 +109,13 @@ class Desk:
             (added,) = await self._store([self.draft(Wish(account, operation, raw, unique_key))], actor)
         return added
 
-    def draft(self, wish: Wish, place: int = 0) -> NewJob:
-        """The job that a wish comes to, to be given to :meth:`store`; ``place`` is which of several wishes it is.
+    def draft(self, request: Wish, place: int = 0) -> NewJob:
+        """The job for a request, to be passed to :meth:`store`; ``place`` is its index among several requests.
 
         Raises:
             RefusedError: unknown account, operation or parameter, or a value that is not permitted.
         """
-        return draft(self.accounts, wish, place)
+        return draft(self.accounts, request, place)
 
     async def store(self, news: Sequence[NewJob], *, actor: Actor) -> list[tuple[Job, bool]]:
         """Store jobs, all of them or none.
@@ -140,13 +137,13 @@ class Desk:
         )
         for number, (job, created) in enumerate(stored):
             if created:
-                self._say_added(job)
+                self._log_added(job)
             if number % _AT_ONCE == _AT_ONCE - 1:
                 await self._clock.sleep(0)
         return stored
 
     async def cancel(self, job_id: int, *, actor: Actor) -> Job:
-        """Ask a job to stop; the daemon tells the remote where that can be done.
+        """Request a job's cancellation; the daemon cancels the remote job where the provider can.
 
         Raises:
             NotFoundError: there is no such job.
@@ -165,7 +162,7 @@ class Desk:
     async def retry(self, job_id: int, *, actor: Actor) -> Job:
         """Submit a job again: a parked one as itself, one that has ended as a new job that points to it.
 
-        While a job that repeats it is under way, that is the answer: asking twice repeats it once.
+        While a job that repeats it is live, that job is returned: two requests repeat it once.
 
         Raises:
             NotFoundError: there is no such job.
@@ -186,13 +183,13 @@ class Desk:
         await self._note(job, "RetryRequested", actor)
         again, created = await self.jobs.add_again(new, lane, self._clock.now(), actor.words)
         if created:
-            self._say_added(again)
+            self._log_added(again)
         return again
 
     async def poll_now(self, job_id: int, *, actor: Actor) -> Job:
-        """Make a job's next step due now: a poll, where its remote job is under way. No step under way is disturbed.
+        """Make a job's next step due now: a poll, where its remote job is under way. A running step is not disturbed.
 
-        While the account is paused, or its limit is spent, the step waits all the same.
+        While the account is paused, or its limit is used up, the step still waits.
 
         Raises:
             NotFoundError: there is no such job.
@@ -217,7 +214,7 @@ class Desk:
             actor: who has found it.
 
         Raises:
-            RequestError: the job is not parked, the handle cannot be asked after, or another job follows it.
+            RequestError: the job is not parked, the handle cannot be polled, or another job follows it.
         """
         async with self._audited(actor, "adopt", f"job {job_id}"):
             return await self._adopt(job_id, handle, actor)
@@ -243,9 +240,9 @@ class Desk:
             raise ConflictError(f"job {job_id} cannot adopt it: {error}") from error
 
     async def pause(self, account: str, reason: str | None = None, *, actor: Actor) -> Standing:
-        """Pause an account: within a look-out round no daemon asks its provider for anything. Jobs wait unharmed.
+        """Pause an account: within a lookout round no daemon sends its provider a request. Jobs wait unharmed.
 
-        Without a reason one that is paused already keeps the one that it has.
+        Without a reason, an account that is paused already keeps its reason.
 
         Raises:
             NotFoundError: there is no such account.
@@ -255,26 +252,23 @@ class Desk:
             await self._pauses.pause(account, reason)
         return await self._standing(account)
 
-    async def resume(self, account: str, *, actor: Actor) -> tuple[Standing, float | None]:
-        """End the pause of an account, whosever it is; its live jobs get the time back that they have waited.
+    async def resume(self, account: str, *, actor: Actor) -> Resumed:
+        """End the pause of an account, whoever paused it. Its live jobs get the time back that they have waited.
 
-        What its provider or its breaker has closed for a while is opened too, by the owners of its lanes in their next
-        look-out round.
-
-        Returns:
-            How the account stands, and for how many seconds it was paused: ``None`` where it was not.
+        Lanes that the provider or the breaker has closed are opened, too, by their owners in the next lookout round.
 
         Raises:
             NotFoundError: there is no such account.
         """
         async with self._audited(actor, "resume", f"account {account}"):
             self._account(account)
+            before = await self._standing(account)
             paused_s = await self._pauses.resume(account)
             await self._pauses.reopen(account)
-        return await self._standing(account), paused_s
+        return Resumed(await self._standing(account), paused_s, before.closed)
 
     async def standings(self) -> list[Standing]:
-        """How every configured account stands, by name."""
+        """The status of every configured account, by name."""
         pauses, jobs, lanes = await self._pauses.paused(), await self._pauses.live_jobs(), await self._lanes.every()
         now = self._clock.now()
         return [
@@ -289,14 +283,20 @@ class Desk:
         ]
 
     async def orphans(self) -> dict[str, Mapping[State, int]]:
-        """How many live jobs each account has that is not configured any more, by state: nobody sees to them."""
+        """The live jobs by state of accounts that are not configured any more: no daemon serves them."""
         found = await self._pauses.live_jobs()
         gone = (name for name in sorted(found) if name not in self.accounts and name in self._scope)
         return {name: found[name] for name in gone}
 
     async def paused(self, account: str) -> Pause | None:
-        """Why an account's jobs wait, where it is paused."""
+        """The pause of an account; ``None`` if it is not paused."""
         return (await self._pauses.paused()).get(account) if account in self._scope else None
+
+    async def hold(self, job: Job) -> LaneHold:
+        """How the lane of a job stands."""
+        pause = await self.paused(job.account)
+        lane = None if pause else next((one for one in await self._lanes.every() if one.id == job.lane), None)
+        return hold_of(lane, is_configured=job.account in self.accounts, pause=pause, now=self._clock.now())
 
     async def _standing(self, account: str) -> Standing:
         return next(one for one in await self.standings() if one.account == account)
@@ -312,7 +312,7 @@ class Desk:
         return job, history, await self.jobs.artifacts(job_id)
 
     async def _lanes_of(self, account: str) -> Sequence[int]:
-        """Where its new jobs go: lanes beyond the configured number only come to the end of their own."""
+        """The lanes for new jobs: lanes beyond the configured number only finish the jobs that they have."""
         number = self._shards.get(account, 1)
         lanes = await self._lanes.ids(account)
         if not lanes:
@@ -321,10 +321,10 @@ class Desk:
         return lanes[:number]
 
     def _lane(self, new: NewJob, lanes: Sequence[int]) -> int:
-        """Jobs that may share an answer wait in one lane, or two lanes would ask for it."""
+        """Jobs that may share a result wait in one lane; otherwise two lanes would request it."""
         return self._rand.choice(lanes) if new.answer_key is None else lanes[int(new.answer_key[:8], 16) % len(lanes)]
 
-    def _say_added(self, job: Job) -> None:
+    def _log_added(self, job: Job) -> None:
         self._log.emit(
             "job.submitted",
             job=job.id,
@@ -340,15 +340,15 @@ class Desk:
         self._tell(added(job))
 
     async def _note(self, job: Job, what: str, actor: Actor) -> None:
-        """Write what is asked of a job beside its history, before it is done: what is done never lacks its row."""
+        """Write a request about a job beside its history, before it is done, so that its row is never missing."""
         if (words := actor.words) is not None:
             await self._actions.note(job.id, what, words, self._clock.now())
 
     @asynccontextmanager
     async def _audited(self, actor: Actor, action: str, target: str) -> AsyncIterator[None]:
-        """Audit what comes by the command line, whose process keeps no log: a daemon logs it.
+        """Audit requests of the command line, whose process keeps no log: a daemon logs them.
 
-        What comes by HTTP is audited there, whatever becomes of it.
+        Requests by HTTP are audited there.
         """
         outcome = "failed"
         try:
@@ -364,7 +364,7 @@ class Desk:
     async def _decide(self, job: Job, outcome: o.Outcome, actor: Actor) -> Job:
         """Apply a person's decision to a parked job."""
         gone = isinstance(outcome, o.CancelAsked) and job.operation not in self.offered.get(job.account, ())
-        # What has no account any more can still be let go: that needs nothing of its operation.
+        # A job without an account can still be cancelled: that needs nothing of its operation.
         policy = Policy() if gone else self._operation(job.account, job.operation).policy
         update = advance(job, outcome, policy, self._clock.now(), self._rand)
         if update.entry is not None:
@@ -390,7 +390,7 @@ class Desk:
         return bound
 
     def _operation(self, account: str, operation: str) -> BoundOperation:
-        """What a job that there is was asked for, which may have left the configuration since."""
+        """The operation of an existing job, which may have left the configuration since."""
         bound = self.accounts.get(account)
         if bound is None or operation not in bound.operations:
             raise ConflictError(f"account {account!r} with operation {operation!r} is not configured any more")

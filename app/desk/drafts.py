@@ -1,4 +1,4 @@
-"""Drafts: wishes for jobs, checked against the configured accounts, as jobs that can be stored."""
+"""Job requests, checked against the configured accounts, become jobs that can be stored."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from app.providers.provider import BoundAccount
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A job that somebody wants: ``params`` as they were given; ``unique_key`` names the wish within its account."""
+    """A request for a job: ``params`` as they were given; ``unique_key`` names the request within its account."""
 
     account: str
     operation: str
@@ -21,32 +21,32 @@ class Wish:
     unique_key: str | None = None
 
 
-def draft(accounts: Mapping[str, BoundAccount], wish: Wish, place: int = 0) -> NewJob:
-    """The job that a wish comes to.
+def draft(accounts: Mapping[str, BoundAccount], request: Wish, place: int = 0) -> NewJob:
+    """The job for a request.
 
     Args:
         accounts: the configured accounts, by name.
-        wish: what is wanted.
-        place: which of several wishes it is; faults name it.
+        request: for a job.
+        place: its index among several requests; faults name it.
 
     Raises:
         RefusedError: unknown account, operation or parameter, or a value that is not permitted.
     """
-    account = accounts.get(wish.account)
+    account = accounts.get(request.account)
     if account is None:
         known = ", ".join(sorted(accounts)) or "none is configured"
-        reason = f"unknown account {wish.account!r}; configured: {known}"
+        reason = f"unknown account {request.account!r}; configured: {known}"
         raise RefusedError([WishFault(place, "account", "", reason)])
-    operation = account.operations.get(wish.operation)
+    operation = account.operations.get(request.operation)
     if operation is None:
         known = ", ".join(sorted(account.operations))
-        reason = f"account {wish.account!r} has no operation {wish.operation!r}; it has: {known}"
+        reason = f"account {request.account!r} has no operation {request.operation!r}; it has: {known}"
         raise RefusedError([WishFault(place, "operation", "", reason)])
     try:
-        params = operation.check_params(wish.params)
+        params = operation.check_params(request.params)
     except ParameterError as error:
         raise RefusedError(WishFault(place, "params", one.key, one.reason) for one in error.faults) from error
-    return new_job(wish.account, operation, params, unique_key=wish.unique_key)
+    return new_job(request.account, operation, params, unique_key=request.unique_key)
 
 
 def new_job(

@@ -1,26 +1,26 @@
-"""Why the desk does not do what it was asked."""
+"""Why a request is refused."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 
 class RequestError(Exception):
-    """What was asked cannot be done; the message is a sentence that says why and what can."""
+    """The request cannot be done; the message says why, and what can be done instead."""
 
 
 class NotFoundError(RequestError):
-    """It is asked of something that there is not."""
+    """The request names something that does not exist."""
 
 
 class ConflictError(RequestError):
-    """It cannot be done as things stand; it could have been, or may be later."""
+    """The request cannot be done in the present state; at another time it can."""
 
 
 @dataclass(frozen=True, slots=True)
 class WishFault:
-    """What is wrong with one wish for a job.
+    """What is wrong with one request for a job.
 
-    ``place`` counts the wishes from 0. ``member`` is ``account``, ``operation`` or ``params``; of parameters ``path``
+    ``place`` counts the requests from 0. ``member`` is ``account``, ``operation`` or ``params``; of parameters ``path``
     says which, as in ``variants.twitter[0].message``.
     """
 
@@ -34,7 +34,7 @@ class WishFault:
 
 
 class RefusedError(RequestError):
-    """Jobs were wished for that cannot be made; ``faults`` holds what is wrong, and nothing was stored."""
+    """Jobs were requested that cannot be made; ``faults`` says what is wrong. Nothing was stored."""
 
     def __init__(self, faults: Iterable[WishFault]) -> None:
         self.faults = tuple(faults)

@@ -1,4 +1,4 @@
-"""Schedules at the desk: how far each is, and its job right now."""
+"""Requests about schedules: how far each is, and submitting its job now."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from app.store.schedules import ScheduleStore
 
 @dataclass(frozen=True, slots=True)
 class ScheduleStanding:
-    """A schedule, its next tick and the last one that was served (epoch seconds), and the last job."""
+    """A schedule, its next tick, the last tick that was served (epoch seconds), and that tick's job."""
 
     schedule: Schedule
     next_at: float | None
@@ -24,12 +24,12 @@ class ScheduleStanding:
 
 
 class ScheduleDesk:
-    """Answers about schedules.
+    """Handles requests about schedules.
 
     Args:
         schedules: the configured ones, by name.
-        store: how far each is.
-        desk: takes their jobs.
+        store: the last served ticks.
+        desk: stores their jobs.
         clock: the time.
     """
 
@@ -40,12 +40,12 @@ class ScheduleDesk:
         self._clock = clock
 
     def limited_to(self, scope: Scope) -> "ScheduleDesk":
-        """The same for somebody who may know of these accounts only."""
+        """The same for a caller who may see these accounts only."""
         schedules = {name: one for name, one in self._schedules.items() if one.account in scope}
         return ScheduleDesk(schedules, self._store, self._desk.limited_to(scope), self._clock)
 
     async def standings(self) -> list[ScheduleStanding]:
-        """How every configured schedule stands, by name.
+        """The status of every configured schedule, by name.
 
         Raises:
             StoreUnavailableError: the database cannot be reached.
@@ -59,11 +59,11 @@ class ScheduleDesk:
         return found
 
     async def run(self, name: str, *, actor: Actor) -> Job:
-        """Ask for a schedule's job now, beside its ticks.
+        """Submit a schedule's job now, in addition to its ticks.
 
         Raises:
             NotFoundError: there is no such schedule.
-            RefusedError: its parameters, with the dates of today, are not permitted.
+            RefusedError: its parameters, with today's dates, are not permitted.
             StoreUnavailableError: the database cannot be reached.
         """
         schedule = self.named(name)
@@ -84,5 +84,5 @@ class ScheduleDesk:
         return self._schedules[name]
 
     def _now(self) -> float:
-        """The time of day as the machine has it now, by which ticks go."""
+        """The wall clock of the machine, which decides about ticks."""
         return self._clock.now() + self._clock.skew()

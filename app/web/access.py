@@ -1,8 +1,8 @@
-"""Who may do what on the HTTP listener: bearer tokens, sessions of browsers, and the rule of every route.
+"""Access control of the HTTP listener: bearer tokens, browser sessions, and the rule of every route.
 
-Where tokens are configured everybody shows one. Where none are, the listener is on loopback only (the
-configuration sees to that), everybody there is an admin, and two doors stay shut that a browser on the same machine
-would open: requests that another site makes it send, and names that were made to point at loopback.
+If tokens are configured, every caller needs one. If not, the listener is on loopback only (the configuration is checked
+for that) and every caller is an admin. Two attacks through a browser on the same machine are refused then as always:
+requests that another site makes the browser send, and host names that were made to point at loopback.
 """
 
 import base64
@@ -23,6 +23,7 @@ from app.desk.actors import plain
 from app.log import EventLog
 from app.store.errors import StoreUnavailableError
 from app.store.sessions import SessionStore
+from app.web.bodies import accepts_html
 from app.web.callers import CALLER, REASON, RECHECK, REMOTE, Caller, Recheck, Role, Token, actor_of, digest_of
 from app.web.guesses import Guesses
 from app.web.problems import ProblemError, problem_of
@@ -33,11 +34,11 @@ SESSION_S: Final = 12 * 3600.0
 """How long a browser stays signed in, in seconds."""
 SESSION_COOKIE: Final = "tidewaiter_session"
 SIGN_IN: Final = "/login"
-"""Where a browser shows its token; whoever has none yet is sent there."""
+"""Where a browser sends its token. A browser without a session is redirected there."""
 SIGN_OUT: Final = "/logout"
-"""Where a browser forgets it; anybody may."""
+"""Where a browser ends its session; open to everybody."""
 STATIC: Final = "/static/"
-"""Below it is what pages look like: open to everybody, and the same for everybody."""
+"""The prefix of styles and scripts: open to everybody, and the same for everybody."""
 _LONGEST_EPOCH: Final = 12
 _ID_BYTES: Final = 8
 _LONGEST_REASON: Final = 500
@@ -45,15 +46,13 @@ _LONGEST_TARGET: Final = 100
 _CLIENT_ERROR: Final = 400
 _SERVER_ERROR: Final = 500
 _SAME_SITE: Final = frozenset({"same-origin", "none"})
-
-
-_ANYBODY: Final = Caller("anybody", Role.NOBODY)
+_ANONYMOUS: Final = Caller("anybody", Role.NOBODY)
 _LOCAL: Final = Caller("loopback", Role.ADMIN)
 
 
 @dataclass(frozen=True, slots=True)
 class AccessSettings:
-    """What the configuration says of callers.
+    """What the configuration says about callers.
 
     Without ``tokens`` everybody is an admin. ``hosts`` are the names under which the listener may be called then, in
     lower case. ``proxies`` are networks of proxies that are trusted to name the caller.
@@ -65,14 +64,14 @@ class AccessSettings:
 
 
 class Access:
-    """Knows callers by their tokens, and turns away who may not.
+    """Identifies callers by their tokens, and refuses what their role does not permit.
 
     Args:
         settings: tokens, names of the listener, and trusted proxies.
-        open_paths: what anybody may read, such as the health of the process.
+        open_paths: what everybody may read, such as the health of the process.
         clock: the time.
-        log: told of what admins do, and of who is turned away.
-        sessions: the sessions that were ended before their time, by whatever process.
+        log: logs the actions of admins, and refusals.
+        sessions: the sessions that were ended early, by any process.
     """
 
     def __init__(
@@ -97,41 +96,41 @@ class Access:
 
     @property
     def needs_token(self) -> bool:
-        """Whether callers have to show a token."""
+        """Whether callers need a token."""
         return bool(self._settings.tokens)
 
     def middleware(self, rules: Rules) -> Middleware:
-        """What stands before every route; ``rules`` are those of the routes that have one."""
+        """The middleware before every route. ``rules`` are the rules of the routes that have one."""
 
         @web.middleware
         async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
             request[REMOTE] = address_of(request, self._settings.proxies)
             caller = await self._caller(request)
-            request[CALLER], request[RECHECK] = caller, Recheck(partial(self._stands, request, caller))
+            request[CALLER], request[RECHECK] = caller, Recheck(partial(self._is_permitted, request, caller))
             rule = self._rule(request, rules)
             self._check(request, caller, rule)
-            if rule.role < Role.SUBMIT:  # nothing is changed there; signing in has a line of its own
+            if rule.role < Role.SUBMIT:  # such a route changes nothing; signing in has its own log line
                 return await handler(request)
             return await self._audited(request, caller, handler)
 
         return guarded
 
     def sign_in(self, text: str, remote: str = UNKNOWN) -> str | None:
-        """What a browser keeps in :data:`SESSION_COOKIE` for a token that was typed; ``None`` if there is none such.
+        """The value of :data:`SESSION_COOKIE` for a typed token; ``None`` if the token is unknown or has expired.
 
-        The session is signed with the token, so it holds in every process that knows the token, and ends when the token
-        is changed. Only one that is ended before its time is noted in the database, under the id that is in it.
-        ``remote`` is the address it came from.
+        The session is signed with the token, so it is valid in every process that knows the token, and ends when the
+        token changes. Only a session that is ended early is stored in the database, by its id.
+        ``remote`` is the address of the caller.
 
         Raises:
-            ProblemError: 429 where too many wrong tokens came from there.
+            ProblemError: 429 after too many wrong tokens from there.
         """
         if (wait_s := self._guesses.wait_s(place_of(remote))) > 0:
             raise self._slowed(remote, wait_s)
         token = self._find(text)
         if token is None:
-            self._guesses.wrong(place_of(remote))
-        fault = "no token is like the one that was typed" if token is None else self._expired(token)
+            self._guesses.count_wrong(place_of(remote))
+        fault = "the token that was typed is not known" if token is None else self._expired(token)
         if token is None or fault is not None:
             self._log.emit("access.refused", status=401, reason=fault, remote=remote)
             return None
@@ -140,10 +139,10 @@ class Access:
         return session.signed(token)
 
     async def sign_out(self, cookie: str) -> None:
-        """End the session of a cookie, in every process that uses this database; of another cookie nothing is noted.
+        """End the session of a cookie, in every process that uses this database; an invalid cookie is ignored.
 
         Raises:
-            StoreUnavailableError: the database cannot be reached, so the session goes on.
+            StoreUnavailableError: the database cannot be reached, so the session stays valid.
         """
         found = self._signed(cookie)
         if found is not None:
@@ -151,8 +150,8 @@ class Access:
             await self._sessions.end(session.id, float(session.until))
             self._log.emit("browser.signed_out", caller=token.name)
 
-    async def _stands(self, request: web.Request, caller: Caller) -> bool:
-        """Whether a request that was let in would be let in now: its token may be gone, and its session ended."""
+    async def _is_permitted(self, request: web.Request, caller: Caller) -> bool:
+        """Whether a request would still be permitted: its token may be gone, or its session ended."""
         return await self._caller(request) == caller
 
     def _rule(self, request: web.Request, rules: Rules) -> Rule:
@@ -164,29 +163,31 @@ class Access:
     def _check(self, request: web.Request, caller: Caller, rule: Rule) -> None:
         host = _host(request)
         if not self._settings.tokens and host is not None and host.lower() not in self._settings.hosts:
-            raise self._refusal(request, 421, "this address answers to its own name only; [http] public_url adds one")
+            raise self._refusal(
+                request, 421, "this address may be called by its own name only; [http] public_url adds one"
+            )
         if request.method not in SAFE and not _is_same_site(request):
-            raise self._refusal(request, 403, "another site made your browser send this; nothing was done")
+            raise self._refusal(request, 403, "another site made your browser send this request; nothing was changed")
         if caller.role >= rule.role:
             if caller.scope.is_limited and not rule.limited:
-                detail = f"the token {caller.name} is limited to some accounts; what is at this address is not"
+                detail = f"the token {caller.name} is limited to some accounts; this address is not"
                 raise self._refusal(request, 403, detail)
             return
         if caller.slowed_s > 0:
             raise self._slowed(request[REMOTE], caller.slowed_s)
         if caller.unavailable is not None:
             raise StoreUnavailableError(caller.unavailable)
-        if caller.role is Role.NOBODY and request.method in SAFE and _wants_page(request):
+        if caller.role is Role.NOBODY and request.method in SAFE and accepts_html(request):
             raise web.HTTPSeeOther(str(URL(SIGN_IN).with_query(next=request.path_qs)))
         if caller.role is Role.NOBODY:
-            refusal = self._refusal(request, 401, caller.fault or "a token is needed: Authorization: Bearer TOKEN")
+            refusal = self._refusal(request, 401, caller.fault or "a token is required: Authorization: Bearer TOKEN")
             refusal.headers[hdrs.WWW_AUTHENTICATE] = 'Bearer realm="tidewaiter"'
             raise refusal
         raise self._refusal(
             request,
             403,
             f"the token {caller.name} has the role {caller.role.name.lower()}; "
-            f"this takes the role {rule.role.name.lower()}",
+            f"this requires the role {rule.role.name.lower()}",
         )
 
     def _refusal(self, request: web.Request, status: int, detail: str) -> ProblemError:
@@ -194,7 +195,7 @@ class Access:
         return ProblemError(status, detail)
 
     async def _audited(self, request: web.Request, caller: Caller, handler: Handler) -> web.StreamResponse:
-        """Note who did what, and how it ended, whichever way that was."""
+        """Log who did what and how it ended, also after an error."""
         status = 500
         try:
             response = await handler(request)
@@ -225,44 +226,44 @@ class Access:
         if not self._settings.tokens:
             return _LOCAL
         scheme, _, text = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        if text and scheme.lower() == "bearer":  # another scheme is for a proxy before us
+        if text and scheme.lower() == "bearer":  # any other scheme is for a proxy
             return self._by_token(text.strip(), place_of(request[REMOTE]))
         return await self._in_session(request.cookies.get(SESSION_COOKIE, ""))
 
     def _by_token(self, text: str, place: str) -> Caller:
         if (wait_s := self._guesses.wait_s(place)) > 0:
-            return replace(_ANYBODY, slowed_s=wait_s)
+            return replace(_ANONYMOUS, slowed_s=wait_s)
         token = self._find(text)
         if token is None:
-            self._guesses.wrong(place)
-            return _ANYBODY
+            self._guesses.count_wrong(place)
+            return _ANONYMOUS
         return self._bearer_of(token)
 
     def _slowed(self, remote: str, wait_s: float) -> ProblemError:
-        reason = "too many wrong tokens came from this address; no token of it is looked at for a while"
+        reason = "too many wrong tokens came from this address; for a while its tokens are not checked"
         self._log.emit("access.slowed", reason=reason, remote=remote)
         return ProblemError(429, reason, retry_after_s=wait_s)
 
     def _find(self, text: str) -> Token | None:
-        """The token of that text; every one is compared, in a time that tells nothing."""
+        """The token with that text. All are compared in constant time."""
         digest = digest_of(text)
         found = [token for token in self._settings.tokens if hmac.compare_digest(token.digest, digest)]
         return found[0] if found else None
 
     async def _in_session(self, cookie: str) -> Caller:
-        """Who has a session. Where the database cannot say whether it was ended, it opens nothing: it may have been."""
+        """The caller of a session. It is not accepted if the database cannot say whether it was ended."""
         found = self._signed(cookie)
         if found is None:
-            return _ANYBODY
+            return _ANONYMOUS
         session, token = found
         try:
             has_ended = await self._sessions.has_ended(session.id)
         except StoreUnavailableError as error:
-            return replace(_ANYBODY, unavailable=str(error))
-        return _ANYBODY if has_ended else self._bearer_of(token, in_session=True)
+            return replace(_ANONYMOUS, unavailable=str(error))
+        return _ANONYMOUS if has_ended else self._bearer_of(token, in_session=True)
 
     def _signed(self, cookie: str) -> tuple["_Session", Token] | None:
-        """The session of a cookie that is not over, and the token with which it is signed."""
+        """The session of a cookie that has not expired, and the token that signed it."""
         session, _, _ = cookie.rpartition(".")
         name, until, identity = (*session.split("."), "", "")[:3]
         is_number = until.isascii() and until.isdigit() and len(until) <= _LONGEST_EPOCH
@@ -280,7 +281,7 @@ class Access:
         return Caller(token.name, token.role, in_session=in_session, scope=token.scope)
 
     def _expired(self, token: Token) -> str | None:
-        """What is wrong with a token that has expired. That goes by the time of day, which its date was written in."""
+        """Why a token has expired, if it has. The time of day counts here, because people write the date."""
         if token.expires_at is None or self._clock.now() + self._clock.skew() < token.expires_at:
             return None
         at = datetime.fromtimestamp(token.expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -289,21 +290,21 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    """What a cookie says: the token's name, the epoch second of its end, and what tells it from others."""
+    """The content of a cookie: the name of the token, the epoch second of its end, and a random id."""
 
     name: str
     until: str
     id: str
 
     def signed(self, token: Token) -> str:
-        """The whole cookie."""
-        said = f"{self.name}.{self.until}.{self.id}"
-        signature = hmac.digest(token.digest, f"session {said}".encode(), "sha256")
-        return f"{said}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
+        """The value of the cookie, with its signature."""
+        content = f"{self.name}.{self.until}.{self.id}"
+        signature = hmac.digest(token.digest, f"session {content}".encode(), "sha256")
+        return f"{content}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
 
 
 def _target(request: web.Request) -> str | None:
-    """What a request is about, such as ``job 12``: the part of its address that has a name or a number."""
+    """What a request acts on, such as ``job 12``: the member of its path with a name or a number."""
     for member in ("id", "name"):
         if (given := request.match_info.get(member)) is not None:
             parts = request.match_info.route.resource.canonical.split("/") if request.match_info.route.resource else []
@@ -313,24 +314,20 @@ def _target(request: web.Request) -> str | None:
 
 
 def _ascii(text: str) -> str:
-    """``compare_digest`` takes no other text."""
+    """The text if it is ASCII, else nothing: ``compare_digest`` raises on other text."""
     return text if text.isascii() else ""
 
 
 def _host(request: web.Request) -> str | None:
-    """The name under which the listener was called."""
+    """The host name by which the listener was called."""
     try:
         return request.url.host
     except ValueError:
         raise ProblemError(400, "the header Host names no host") from None
 
 
-def _wants_page(request: web.Request) -> bool:
-    return "text/html" in request.headers.get(hdrs.ACCEPT, "")
-
-
 def _is_same_site(request: web.Request) -> bool:
-    """Whether no other site is behind a request. Programs that are no browsers send neither header.
+    """Whether no other site made a browser send the request. Programs other than browsers send neither header.
 
     https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Site
     """

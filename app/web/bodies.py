@@ -1,4 +1,8 @@
-"""Bodies of requests: read whole, up to a size and within a time, for a caller who trickles holds a connection."""
+"""Reads what the API and the pages both need of a request: its body, the numbers of jobs, and whether a browser asks.
+
+A body is read within limits of size and time, because a caller who sends slowly holds a connection. aiohttp's ``read``
+and ``post`` have no limit of time, and one limit of size for every route.
+"""
 
 import asyncio
 from typing import Final
@@ -6,6 +10,7 @@ from typing import Final
 from aiohttp import hdrs, web
 from aiohttp.web_protocol import RequestPayloadError
 
+from app.store.listing import LARGEST_ID
 from app.web.crowd import AWAITED
 from app.web.problems import ProblemError
 
@@ -17,11 +22,11 @@ async def read_bytes(request: web.Request, largest: int) -> bytes:
 
     Args:
         request: the request.
-        largest: bytes; a larger body is refused before it is read, or as soon as that shows.
+        largest: the size limit in bytes. Content-Length is checked first, then what is received.
 
     Raises:
-        ProblemError: 413 for a body that is larger, 408 for one that does not come in time, 400 for one that breaks off
-            or is not sent as its headers say.
+        ProblemError: 413 for a larger body, 408 for one that does not come in time, 400 for one that ends too early
+            or does not match its headers.
     """
     refusal = ProblemError(413, f"the body is larger than {largest} bytes", headers={hdrs.CONNECTION: "close"})
     if (request.content_length or 0) > largest:
@@ -41,8 +46,19 @@ async def read_bytes(request: web.Request, largest: int) -> bytes:
         raise ProblemError(408, detail, headers={hdrs.CONNECTION: "close"}) from None
     except RequestPayloadError:
         raise ProblemError(400, "the body is not sent as its headers say") from None
-    except ConnectionError:  # nobody hears of it any more, and it is no fault of ours
-        raise ProblemError(400, "the caller has gone before its body was whole") from None
+    except ConnectionError:  # nobody is left to read the response, and it is no error of ours
+        raise ProblemError(400, "the caller disconnected before its body was complete") from None
     finally:
         request[AWAITED] = False
     return b"".join(pieces)
+
+
+def number_of(text: str, least: int = 1) -> int | None:
+    """The whole number in a text, from ``least`` to the largest number of a job; ``None`` if it is none."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(LARGEST_ID))
+    return int(text) if is_number and least <= int(text) <= LARGEST_ID else None
+
+
+def accepts_html(request: web.Request) -> bool:
+    """Whether a browser asks for a page."""
+    return "text/html" in request.headers.get(hdrs.ACCEPT, "")

@@ -1,15 +1,15 @@
-"""A token bucket: how much of something may happen, in bursts and in the long run."""
+"""A token bucket: limits a rate, with bursts."""
 
 from app.clock import Clock
 
 
 class Bucket:
-    """Holds up to ``burst`` tokens and gets ``per_s`` new ones a second.
+    """Holds up to ``burst`` tokens and gets ``per_s`` new ones per second.
 
     Args:
         clock: the time.
-        per_s: what may happen in the long run.
-        burst: what may happen at once.
+        per_s: the rate in the long run.
+        burst: how many may come at once.
     """
 
     def __init__(self, clock: Clock, per_s: float, burst: int) -> None:
@@ -20,7 +20,7 @@ class Bucket:
         self._filled_at = clock.monotonic()
 
     def take(self) -> float:
-        """Take one token; returns 0, or the seconds until there will be one where there is none."""
+        """Take one token. Returns 0, or, if there is none, the seconds until the next one."""
         now = self._clock.monotonic()
         self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._per_s)
         self._filled_at = now

@@ -1,11 +1,11 @@
-"""The callback listener: takes ``POST /callbacks/TOKEN``, which means no more than: this job is worth a poll now.
+"""The callback listener: ``POST /callbacks/TOKEN`` means only that a job should be polled now.
 
-Anybody on the internet may call, so nothing that comes is believed, and little is read. The token finds the job; a
-token that was never given out, that is no token, or whose job has ended gets the same 404 and causes no write. The body
-is never parsed: the call counts as soon as its headers are here, and up to 16 KiB are read only so that a well-behaved
-caller gets to hear the answer. A job that has a hint already is not written again. One connection brings one request
-within a few seconds, connections and requests are bounded, and whoever comes beyond that is told to come later: a
-callback that gets lost in a flood costs time, for polling goes on.
+Anybody on the internet may call, so nothing in the request is trusted, and little of it is read. The token finds the
+job. An unknown token, an invalid one, and one whose job has ended all get the same 404 and cause no write. The body is
+never parsed: the call counts as soon as its headers are complete, and up to 16 KiB are read only so that the caller
+receives the reply. A job with a wake-up is not written again. A connection carries one request within a few seconds.
+Connections and requests are limited, and callers beyond the limit get 429. A callback that is lost in a flood costs
+time only, because polling continues.
 """
 
 import asyncio
@@ -38,15 +38,15 @@ _SHUTDOWN_S: Final = 1.0
 
 
 class CallbackListener:
-    """Takes callbacks on a socket.
+    """Accepts callbacks on a socket.
 
     Args:
-        listening: the socket, bound already; it is closed in the end.
-        hints: where callbacks are noted.
-        wake: told of a job that a callback has made due.
+        listening: the bound socket; it is closed at the end.
+        hints: stores callbacks as wake-ups.
+        wake: called with a job that a callback has made due.
         clock: the time.
-        log: told of every callback.
-        bucket: how many requests are looked at; ``None`` for the usual number.
+        log: logs every callback.
+        bucket: limits the rate of requests; ``None`` for the default.
     """
 
     def __init__(
@@ -67,16 +67,16 @@ class CallbackListener:
         self._bucket = bucket or Bucket(clock, _PER_S, _BURST)
 
     async def run(self) -> None:
-        """Take callbacks until cancelled.
+        """Accept callbacks until cancelled.
 
         Raises:
-            ListenerDiedError: the socket takes no connections any more.
+            ListenerDiedError: the socket accepts no connections any more.
         """
         server = web.Server(
-            self._answer,
-            access_log=None,  # it would show the tokens
+            self._handle,
+            access_log=None,  # it would log the tokens
             logger=quiet_logger(__name__),
-            keepalive_timeout=_HEAD_S,  # counted from the connection on: a head that trickles is cut off
+            keepalive_timeout=_HEAD_S,  # since the connection: a head that comes slowly is cut off
             lingering_time=0.0,
             auto_decompress=False,
             max_line_size=_LONGEST_LINE,
@@ -86,11 +86,11 @@ class CallbackListener:
         )
         await listen(self._socket, server, self._clock, most=_MOST_CONNECTIONS, shutdown_s=_SHUTDOWN_S)
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Note a callback; the answer says nothing but whether it was one."""
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Store a callback; the reply says only whether it was one."""
         wait_s = self._bucket.take()
         if wait_s > 0:
-            return self._refusal(429, "callbacks come faster than they are looked at", wait_s)
+            return self._refusal(429, "callbacks come faster than the limit permits", wait_s)
         callback_hash = _hash_in(request)
         try:
             hint = None if callback_hash is None else await self._hints.note(callback_hash, self._clock.now())
@@ -117,7 +117,7 @@ class CallbackListener:
 
 
 def _hash_in(request: web.BaseRequest) -> str | None:
-    """The hash of the token in a request; ``None`` where it is no callback at all."""
+    """The hash of the token in a request; ``None`` if the request is no callback."""
     path = request.rel_url.raw_path
     if request.method != "POST" or not path.startswith(PATH):
         return None
@@ -125,9 +125,9 @@ def _hash_in(request: web.BaseRequest) -> str | None:
 
 
 async def _discard_body(request: web.BaseRequest) -> None:
-    """Read what a caller would send before it listens, up to a limit; whatever else comes is cut off."""
+    """Read the body up to a limit, because some callers read the reply only after it; the rest is cut off."""
     if "expect" in request.headers:
-        return  # the caller waits for our word, which is that the body is not wanted
+        return  # the caller waits for permission to send the body, which is not needed
     left = _BODY_BYTES
     with suppress(TimeoutError, OSError, web.RequestPayloadError):
         async with asyncio.timeout(_BODY_S):

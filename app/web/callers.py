@@ -1,4 +1,4 @@
-"""Who calls the HTTP listener: tokens, the roles that they have, and the accounts that they are limited to."""
+"""Who calls the HTTP listener: caller tokens, their roles, and the accounts to which they are limited."""
 
 import hashlib
 from collections.abc import Awaitable, Callable
@@ -12,25 +12,26 @@ from app.desk import Actor, Way
 from app.domain.scope import EVERY_ACCOUNT, Scope
 
 API: Final = "/v1/"
-"""Below it is the API; whatever else changes something is a form of a page."""
+"""The prefix of the API. Anything else that changes something is a form of a page."""
 
 
 class Role(IntEnum):
-    """What a caller may do; each may do what those before it may."""
+    """What a caller may do; each role includes those before it."""
 
     NOBODY = 0
     READ = 1
     SUBMIT = 2
-    """Make jobs: single ones, batches, and those of schedules."""
+    """Submit jobs: single ones, batches, and those of schedules."""
     ADMIN = 3
     """Decide about jobs, accounts and notifications."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A bearer token (RFC 6750) as it is kept: by its SHA-256.
+    """A bearer token (RFC 6750), stored as its SHA-256.
 
-    ``expires_at`` is in epoch seconds. Two tokens may have one name, so that one can replace the other without a gap.
+    ``expires_at`` is in epoch seconds. Two tokens may have the same name, so that one can
+    replace the other without a gap.
     """
 
     name: str
@@ -43,16 +44,16 @@ class Token:
     def of(
         cls, name: str, role: Role, token: str, scope: Scope = EVERY_ACCOUNT, expires_at: float | None = None
     ) -> "Token":
-        """The token whose text this is."""
+        """The token with this text."""
         return cls(name, role, digest_of(token), scope, expires_at)
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: the name of the token, or what stands for it; and whether that came in a browser's session.
+    """Who sends a request: the name of the token or a substitute, its role, and whether it came in a browser session.
 
-    ``fault`` is why a token that was sent does not count; ``unavailable`` why nobody can tell who it is;
-    ``slowed_s`` for how many seconds no token of its address is looked at.
+    ``fault`` is why the token that was sent is refused. ``unavailable`` is why the caller could not be identified.
+    ``slowed_s`` is for how many seconds no token from its address is checked.
     """
 
     name: str
@@ -65,32 +66,30 @@ class Caller:
 
 
 CALLER: Final = web.RequestKey("caller", Caller)
-"""Where a request has its caller."""
-
-
+"""The key of a request that holds its caller."""
 REASON: Final = web.RequestKey("reason", str)
-"""Why somebody does what a request asks for, where that is said."""
+"""The key of the reason that the caller gave for the action."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recheck:
-    """Asks whether a request that goes on for long would still be let in."""
+    """Checks whether a long request would still be permitted."""
 
-    stands: Callable[[], Awaitable[bool]]
+    is_permitted: Callable[[], Awaitable[bool]]
 
 
 REMOTE: Final = web.RequestKey("remote", str)
-"""Where a request has the address of its caller, behind trusted proxies too."""
+"""The key of the address of the caller, also behind trusted proxies."""
 RECHECK: Final = web.RequestKey("recheck", Recheck)
 
 
 def scope_of(request: web.Request) -> Scope:
-    """The accounts that the caller of a request may know of."""
+    """The accounts that the caller of a request may see."""
     return request[CALLER].scope
 
 
 def actor_of(request: web.Request) -> Actor:
-    """Who acts by a request; on a page where it is no request of the API."""
+    """Who acts by a request: through the API, or else through a page."""
     way = Way.API if request.path.startswith(API) else Way.PAGE
     return Actor(request[CALLER].name, way, request[REMOTE])
 

@@ -1,4 +1,4 @@
-"""One connection to a listener: what is no HTTP gets a bare answer, and what takes no answers is hung up on."""
+"""One connection of a listener: invalid HTTP gets a bare reply, and a caller that reads no replies is cut off."""
 
 import asyncio
 from typing import Final
@@ -7,17 +7,15 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 _UNREAD_S: Final = 30.0
-"""How long a caller may take nothing of its answer, in seconds, before the connection is cut."""
-
-
+"""After how many seconds without reading a caller is cut off."""
 _KEPT: Final = frozenset({hdrs.CONTENT_LENGTH, hdrs.CONNECTION, hdrs.DATE})
 
 
 class Connection(web.RequestHandler):
-    """A connection of a server, made instead of aiohttp's own.
+    """A connection of a server, in place of aiohttp's own class.
 
     Args:
-        server: what it belongs to.
+        server: the server of the connection.
     """
 
     def __init__(self, server: web.Server) -> None:
@@ -26,21 +24,21 @@ class Connection(web.RequestHandler):
 
     @property
     def is_pipelining(self) -> bool:
-        """Whether requests wait here for the one before them. No browser and no client of ours does that."""
+        """Whether more requests wait behind the current one. No browser and no client of ours does that."""
         return bool(self._messages)
 
     def pause_writing(self) -> None:
-        """The caller is behind with reading: give it some time."""
+        """The caller is behind with reading: start the timer."""
         super().pause_writing()
         self._unread = self._loop.call_later(_UNREAD_S, self._cut)
 
     def resume_writing(self) -> None:
-        """The caller has read."""
+        """The caller reads again."""
         self._stop_timer()
         super().resume_writing()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """It is over."""
+        """The connection has ended."""
         self._stop_timer()
         super().connection_lost(exc)
 
@@ -51,9 +49,9 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
-        """The answer to what is no HTTP, and to a fault that nobody has caught: its status and nothing else.
+        """The reply to invalid HTTP, and to an error that nobody has caught: only its status.
 
-        What stands in the request is not repeated, nor what serves it: whoever sends it is most often looking for that.
+        It repeats nothing of the request and names no program, because most senders of such requests look for that.
         """
         if not isinstance(exc, HttpProcessingError) and status >= 500:
             self.log_exception("Error handling request", exc_info=exc)
@@ -62,9 +60,9 @@ class Connection(web.RequestHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Send an answer; to an expectation that nobody knows a bare one, for aiohttp would repeat it."""
-        answer = _Bare(417) if isinstance(resp, web.HTTPExpectationFailed) else resp
-        return await super().finish_response(request, answer, start_time)
+        """Send a reply. One to an unknown ``Expect`` is bare, because aiohttp's would repeat the header."""
+        reply = _Bare(417) if isinstance(resp, web.HTTPExpectationFailed) else resp
+        return await super().finish_response(request, reply, start_time)
 
     def _cut(self) -> None:
         if self.transport is not None:
@@ -77,7 +75,7 @@ class Connection(web.RequestHandler):
 
 
 class _Bare(web.Response):
-    """A status without a body and without the headers that name a program; the connection ends."""
+    """A status without a body and without headers that name a program; then the connection is closed."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status=status)

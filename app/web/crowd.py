@@ -1,7 +1,7 @@
-"""The crowd at a listener: which connections are being served, so that one that only waits makes room for a new one.
+"""The limit of open connections: one that only waits for its caller makes room for a new one.
 
-A stranger can open as many connections as are served at once, and send half a head or half a body on each. Whoever
-comes next must not stay outside for that: the health of the process is asked for at the same door.
+A stranger can open as many connections as are served at once, and send half a request on each. The next caller must not
+be refused for that, because the health of the process is read through the same listener.
 """
 
 from collections.abc import Iterable
@@ -13,17 +13,17 @@ from aiohttp.typedefs import Handler, Middleware
 from app.web.connections import Connection
 
 AWAITED: Final = web.RequestKey("awaited", bool)
-"""Whether a request that came waits for more from its caller: for the rest of its body."""
+"""The key that says that a request waits for the rest of its body."""
 
 
 class Crowd:
-    """Knows the requests that are being served."""
+    """Knows which requests are being served."""
 
     def __init__(self) -> None:
         self._served: dict[web.RequestHandler, web.Request] = {}
 
     def middleware(self) -> Middleware:
-        """What stands before everything else."""
+        """The outermost middleware: it notes each request while it is served."""
 
         @web.middleware
         async def counted(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -36,23 +36,24 @@ class Crowd:
         return counted
 
     def make_room(self, connections: Iterable[web.RequestHandler]) -> bool:
-        """Hang up on the oldest connection that waits for its caller, or else on one that pipelines.
+        """Abort the oldest connection that waits for its caller, or else one that pipelines.
 
-        One that sends requests before it has its answers may keep its place for ever, and nobody who means well does.
+        A caller that sends requests before it has the replies could keep its connection for ever. No browser and no
+        client of ours does that.
 
         Args:
-            connections: all that there are, the oldest first.
+            connections: all open ones, the oldest first.
 
         Returns:
-            Whether there was one.
+            Whether one was aborted.
         """
-        there = [one for one in connections if one.transport is not None and not one.transport.is_closing()]
-        waiting = (one for one in there if self._is_waiting(one))
-        pipelining = (one for one in there if isinstance(one, Connection) and one.is_pipelining)
-        spared = next(waiting, None) or next(pipelining, None)
-        if spared is None or spared.transport is None:
+        usable = [one for one in connections if one.transport is not None and not one.transport.is_closing()]
+        waiting = (one for one in usable if self._is_waiting(one))
+        pipelining = (one for one in usable if isinstance(one, Connection) and one.is_pipelining)
+        aborted = next(waiting, None) or next(pipelining, None)
+        if aborted is None or aborted.transport is None:
             return False
-        spared.transport.abort()
+        aborted.transport.abort()
         return True
 
     def _is_waiting(self, connection: web.RequestHandler) -> bool:

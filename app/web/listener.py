@@ -1,4 +1,4 @@
-"""Listening: serves HTTP on a socket that is bound already, bounds its connections, and says so when it dies."""
+"""Serves HTTP on a bound socket, limits its connections, and raises when the socket dies."""
 
 import asyncio
 import logging
@@ -17,14 +17,14 @@ from app.web.connections import Connection
 _LOOK_S: Final = 1.0
 _HANDSHAKE_S: Final = 10.0
 _BACKLOG: Final = 2048
-"""Connections that wait to be taken. One that finds no room there comes again only seconds later."""
+"""Connections that wait to be accepted. A caller that finds no room there tries again only seconds later."""
 
 MakeRoom: TypeAlias = Callable[[Iterable[web.RequestHandler]], bool]
-"""Hangs up on one of these connections; whether there was one that could be spared."""
+"""Aborts one of these connections; returns whether there was one that could be aborted."""
 
 
 class ListenerDiedError(Exception):
-    """Nothing takes connections any more: the daemon must end, to be restarted whole."""
+    """The socket accepts no connections any more: the daemon must end, to be restarted."""
 
 
 async def listen(
@@ -42,19 +42,19 @@ async def listen(
     Args:
         listening: the socket.
         server: makes the protocol of each connection.
-        clock: paces the look at whether the socket still listens.
-        most: connections at once.
-        shutdown_s: how long requests under way are given in the end, in seconds.
-        tls: what TLS is spoken with; without it none is.
-        make_room: asked when somebody comes beyond ``most``; who comes is hung up on where nobody can be spared.
+        clock: paces the check whether the socket still listens.
+        most: the limit of open connections.
+        shutdown_s: how many seconds requests may still take at the end.
+        make_room: called for a connection beyond ``most``; if it returns false, the new connection is aborted.
+        tls: the TLS context; without it, connections are plain.
 
     Raises:
-        ListenerDiedError: the socket takes no connections any more.
+        ListenerDiedError: the socket accepts no connections any more.
     """
 
     def connected() -> asyncio.Protocol:
-        is_room = len(server.connections) < most or make_room(server.connections)
-        return Connection(server) if is_room else _Crowded()
+        has_room = len(server.connections) < most or make_room(server.connections)
+        return Connection(server) if has_room else _Crowded()
 
     listener = await asyncio.get_running_loop().create_server(
         connected,
@@ -66,23 +66,23 @@ async def listen(
     try:
         while listener.is_serving() and listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             await clock.sleep(_LOOK_S)
-        raise ListenerDiedError("a socket that the daemon listens on takes no connections any more")
+        raise ListenerDiedError("a socket that the daemon listens on accepts no connections any more")
     finally:
         listener.close()
         await server.shutdown(shutdown_s)
 
 
 class _Crowded(asyncio.Protocol):
-    """A connection beyond those that are served at once: hung up on."""
+    """A connection beyond the limit: aborted at once."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Hang up."""
+        """Abort it."""
         if isinstance(transport, asyncio.Transport):
             transport.abort()
 
 
 def quiet_logger(name: str) -> logging.Logger:
-    """Where aiohttp tells of faults: of ours, but not of what strangers send that is no HTTP."""
+    """The logger for aiohttp: it logs our errors, but not invalid HTTP of strangers."""
     logger = logging.getLogger(name)
     logger.addFilter(_is_our_fault)  # the same function is added once
     return logger

@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457): what every error of the HTTP API looks like, and where none becomes a traceback."""
+"""Problem documents (RFC 9457): the form of every error of the HTTP API, and the middleware that makes them."""
 
 import http
 import math
@@ -16,36 +16,36 @@ from app.store.engine import StoreUnavailableError
 
 MEDIA_TYPE: Final = "application/problem+json"
 _STORE_AGAIN_S: Final = 5.0
-# What aiohttp finds by itself, in more words than its own.
-_SAID: Final = {
+# Errors that aiohttp itself finds, in more words than it has.
+_DETAILS: Final = {
     404: "there is nothing at this address",
-    405: "this cannot be done with what is at this address; Allow names what can",
+    405: "this address does not take this method; Allow lists those that it takes",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class FieldFault:
-    """What is wrong with one field: a JSON pointer (RFC 6901) into the body, or a parameter's name; and why."""
+    """A fault of one field: a JSON pointer (RFC 6901) into the body, or a parameter's name, and the reason."""
 
     detail: str
     pointer: str | None = None
     parameter: str | None = None
 
     def to_json(self) -> dict[str, str]:
-        """As it stands in ``errors`` of a problem document."""
+        """The fault as a member of ``errors`` in a problem document."""
         named = {"pointer": self.pointer, "parameter": self.parameter}
         return {"detail": self.detail} | {name: text for name, text in named.items() if text is not None}
 
 
 class ProblemError(Exception):
-    """A request that is answered with a problem document.
+    """A request that is handle_errors with a problem document.
 
     Args:
         status: the HTTP status.
-        detail: one sentence for whoever asked.
-        errors: what is wrong with single fields.
-        headers: of the answer.
-        retry_after_s: when to come back, in seconds.
+        detail: one sentence for the caller.
+        errors: faults of single fields.
+        headers: of the response.
+        retry_after_s: after how many seconds to try again.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class ProblemError(Exception):
         """The problem document."""
         document: dict[str, object] = {
             "type": "about:blank",
-            "title": _phrase(self.status),
+            "title": phrase_of(self.status),
             "status": self.status,
             "detail": self.detail,
         }
@@ -79,7 +79,7 @@ class ProblemError(Exception):
 
 
 def problem_of(error: Exception) -> ProblemError | None:
-    """The problem that an error of a floor below is to a caller; ``None`` where it is a fault of ours."""
+    """The problem that an expected error is to the caller; ``None`` for an error of ours."""
     match error:
         case ProblemError():
             return error
@@ -93,46 +93,47 @@ def problem_of(error: Exception) -> ProblemError | None:
             return ProblemError(503, str(error), retry_after_s=_STORE_AGAIN_S)
         case web.HTTPException():
             kept = {str(name): error.headers[name] for name in (hdrs.ALLOW,) if name in error.headers}
-            by_itself = error.text in (None, f"{error.status}: {error.reason}")
-            said = _SAID.get(error.status, _phrase(error.status)) if by_itself else error.text
-            return ProblemError(error.status, said or "", headers=kept)
+            is_aiohttps_text = error.text in (None, f"{error.status}: {error.reason}")
+            detail = _DETAILS.get(error.status, phrase_of(error.status)) if is_aiohttps_text else error.text
+            return ProblemError(error.status, detail or "", headers=kept)
         case _:
             return None
 
 
 ErrorPage: TypeAlias = Callable[[web.Request, ProblemError], web.Response | None]
-"""Tells a person of a problem; ``None`` where a program asked."""
+"""Makes a page of a problem for a browser; ``None`` if a program asked."""
 
 
 def middleware(log: EventLog, error_page: ErrorPage | None = None) -> Middleware:
-    """Turns every error into a problem document, or a page of that where a person asked.
+    """The middleware that turns every error into a problem document, or into a page for a browser.
 
-    One of ours is told in the log, and to the caller only that it was.
+    Details of an internal error go to the log only.
     """
 
     @web.middleware
-    async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def handle_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
         except web.HTTPException as error:
-            if error.status < 400:  # a redirect is no problem
+            if error.status < 400:
                 raise
             problem = problem_of(error)
-        except Exception as error:  # noqa: BLE001  # the last stop before aiohttp's own page, which would be a bare 500
+        except Exception as error:  # noqa: BLE001  # nothing else stands before aiohttp's own bare 500
             problem = problem_of(error)
-            has_gone = isinstance(error, ConnectionError) and request.transport is None
-            if problem is None and not has_gone:
+            is_disconnected = isinstance(error, ConnectionError) and request.transport is None
+            if problem is None and not is_disconnected:
                 log.emit(
                     "http.failed", method=request.method, path=request.path, reason=f"{type(error).__name__}: {error}"
                 )
-        told = problem or ProblemError(500, "this is a fault of Tidewaiter; its log says more")
-        page = error_page(request, told) if error_page is not None else None
-        return page or told.response()
+        problem = problem or ProblemError(500, "this is an internal error of Tidewaiter; see its log")
+        page = error_page(request, problem) if error_page is not None else None
+        return page or problem.response()
 
-    return answered
+    return handle_errors
 
 
-def _phrase(status: int) -> str:
+def phrase_of(status: int) -> str:
+    """The name of an HTTP status."""
     try:
         return http.HTTPStatus(status).phrase
     except ValueError:

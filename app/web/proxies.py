@@ -1,8 +1,8 @@
-"""The address of a caller, who may stand behind proxies that are trusted to say for whom they ask.
+"""The address of a caller, also behind trusted proxies.
 
-A proxy adds the address that it was called from at the right end of X-Forwarded-For, or of Forwarded (RFC 7239). What
-stands further left came with the request, and may be made up. So the right-most address that is no
-trusted proxy counts.
+A proxy appends the address that called it to X-Forwarded-For or to Forwarded (RFC 7239). Members further left came with
+the request and may be forged, so the right-most address that is no trusted proxy counts. aiohttp's ``forwarded`` is not
+used: a caller can open a quote that swallows what the proxy appends.
 """
 
 import ipaddress
@@ -16,17 +16,17 @@ Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 UNKNOWN: Final = "unknown"
-"""Stands for a caller without an address, as on a socket that is a file."""
+"""The address of a caller that has none, as on a UNIX socket."""
 _FOR: Final = re.compile(r'(?:^|;)\s*for=(?:"([^"]*)"|([^;"\s]+))', re.IGNORECASE)
 _WITH_PORT: Final = re.compile(r"\[([^\]]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 _SUBNET: Final = 64
 
 
 def address_of(request: web.BaseRequest, trusted: Sequence[Network]) -> str:
-    """The address of the caller; that of the last trusted proxy where what it says cannot be read.
+    """The address of the caller; that of the last trusted proxy if its header cannot be read.
 
-    Where both headers are there and say different things, the proxy passes one on that the caller has made up. Nobody
-    can tell which, so neither counts.
+    If both headers are present and differ, the proxy has passed on one that the caller forged. It is unknown which one,
+    so neither counts.
     """
     peer = _parsed(request.remote or "")
     if peer is None:
@@ -40,7 +40,7 @@ def address_of(request: web.BaseRequest, trusted: Sequence[Network]) -> str:
 
 
 def place_of(address: str) -> str:
-    """What counts as one caller: an IPv4 address, or the /64 network of an IPv6 one, which one subscriber has whole."""
+    """What counts as one caller: an IPv4 address, or the /64 network of an IPv6 one, which one subscriber has."""
     parsed = _parsed(address)
     if isinstance(parsed, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((parsed, _SUBNET), strict=False))

@@ -1,7 +1,7 @@
-"""What each route takes of its caller. A route that says nothing takes the most.
+"""What each route requires of its caller. A route without a rule requires the most.
 
-Reading takes the role ``read``, anything else ``admin``, and a caller who is limited to accounts is refused. A route
-names a lower role itself, and it says itself that it shows a limited caller nothing of other accounts.
+Reading takes the role ``read``, anything else ``admin``, and a caller who is limited to some accounts is refused. A
+route names a lower role itself. It also says itself that it shows a limited caller nothing of other accounts.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -20,7 +20,7 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The role that a route takes, and whether callers who are limited to accounts may come."""
+    """The role that a route requires, and whether callers who are limited to some accounts may use it."""
 
     role: Role
     limited: bool
@@ -43,12 +43,12 @@ class GuardedRoute(web.AbstractRouteDef):
 
 
 def reading(path: str, handler: Handler) -> GuardedRoute:
-    """A page that shows callers what their accounts have."""
+    """A route that only reads, and shows callers only their accounts."""
     return GuardedRoute(hdrs.METH_GET, path, handler, Rule(Role.READ, limited=True))
 
 
 def acting(path: str, handler: Handler, role: Role = Role.ADMIN) -> GuardedRoute:
-    """A form that does something about the caller's accounts."""
+    """A form that changes something of the caller's accounts."""
     return GuardedRoute(hdrs.METH_POST, path, handler, Rule(role, limited=True))
 
 
@@ -57,14 +57,14 @@ Rules: TypeAlias = Mapping[tuple[str, str], Rule]
 
 
 def rules_of(routes: Iterable[web.AbstractRouteDef]) -> dict[tuple[str, str], Rule]:
-    """The rules of those routes that have one."""
+    """The rules of the routes that have one."""
     return {(one.method, one.path): one.rule for one in routes if isinstance(one, GuardedRoute)}
 
 
 def rule_for(request: web.Request, rules: Rules) -> Rule:
     """The rule of the route that serves a request.
 
-    Where no route does, only the answer that there is none can follow: no limit of accounts matters to it.
+    A request without a route ends in 404 or 405, which shows nothing of any account, so limited callers may get it.
     """
     resource = request.match_info.route.resource
     default = Role.READ if request.method in SAFE else Role.ADMIN

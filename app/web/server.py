@@ -1,4 +1,4 @@
-"""The HTTP listener: one application of several rooms, each of which brings its routes."""
+"""The HTTP server: one application for health, API and pages."""
 
 import socket
 import ssl
@@ -22,7 +22,7 @@ _HEAD_S: Final = 10.0
 _LINGER_S: Final = 2.0
 _SHUTDOWN_S: Final = 2.0
 _CROWD: Final = web.AppKey("crowd", Crowd)
-# Pages and answers of an operator's tool: nothing of them belongs into another site, a cache or a search.
+# Pages and replies are for operators only: not for other sites, caches or search engines.
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -40,9 +40,9 @@ def make_application(
     *,
     error_page: problems.ErrorPage | None = None,
 ) -> web.Application:
-    """The application with these routes, behind the access rule.
+    """The application with these routes, behind access control.
 
-    Every error is a problem document, or what ``error_page`` makes of it where a person asked.
+    Every error becomes a problem document, or for a browser what ``error_page`` makes of it.
     """
     crowd = Crowd()
     application = web.Application(
@@ -59,10 +59,10 @@ class HttpServer:
     """Serves an application on a socket.
 
     Args:
-        listening: the socket, bound already; it is closed in the end.
-        application: what answers.
+        listening: the bound socket; it is closed at the end.
+        application: serves the requests.
         clock: the time.
-        tls: what TLS is spoken with; without it none is.
+        tls: the TLS context; without it, connections are plain.
     """
 
     def __init__(
@@ -77,14 +77,14 @@ class HttpServer:
         """Serve until cancelled.
 
         Raises:
-            ListenerDiedError: the socket takes no connections any more.
+            ListenerDiedError: the socket accepts no connections any more.
         """
         runner = web.AppRunner(
             self._application,
             access_log=None,
             logger=quiet_logger(__name__),
-            auto_decompress=False,  # nobody's body is packed, and what cannot be unpacked would break the connection
-            keepalive_timeout=_HEAD_S,  # counted from the connection, or the last answer, on: no head may trickle
+            auto_decompress=False,  # no client compresses bodies, and invalid compression would break the connection
+            keepalive_timeout=_HEAD_S,  # since the connection or the last reply: no head may come slowly
             lingering_time=_LINGER_S,
             max_line_size=_LONGEST_LINE,
             max_field_size=_LONGEST_LINE,
@@ -92,7 +92,7 @@ class HttpServer:
         )
         await runner.setup()
         if runner.server is None:
-            raise RuntimeError("an application that was set up has a server")
+            raise RuntimeError("the application has no server after its setup")
         try:
             await listen(
                 self._socket,

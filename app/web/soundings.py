@@ -1,4 +1,4 @@
-"""Looks into the database for whoever watches the daemon: bounded in time, and seldom enough not to burden it."""
+"""Probes of the database for monitoring: limited in time, and cached so that they are no burden."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,26 +17,26 @@ T = TypeVar("T")
 _PATIENCE_S: Final = 5.0
 _CHECKED_S: Final = 2.0
 _LOOKED_S: Final = 10.0
-_SHARE: Final = 20.0  # a look that takes half a second is good for ten
+_SHARE: Final = 20.0  # counts that took half a second stay valid for ten
 
 
 @dataclass(slots=True)
 class _Kept(Generic[T]):
-    """What was found, and until when it is good."""
+    """A value, and until when it is valid."""
 
     value: T
     until: float
 
 
 class Soundings:
-    """Asks the database, one question at a time; an answer is kept for a while.
+    """Asks the database, one query at a time, and caches each result for a while.
 
     Args:
-        check: whether the database answers and its schema fits; raises where not.
-        jobs: counted by state.
-        overview: counts in each lane those that are due.
-        lanes: tell whose those are.
-        free_bytes: the room in the storage's folder, ``None`` where there is no folder; may raise ``OSError``.
+        check: checks that the database responds and its schema fits; raises if not.
+        jobs: counts jobs by state.
+        overview: counts the due jobs of each lane.
+        lanes: names the accounts of lanes.
+        free_bytes: the free bytes in the storage folder, ``None`` without a folder; may raise ``OSError``.
         clock: the time.
     """
 
@@ -58,24 +58,24 @@ class Soundings:
         self._clock = clock
         self._turn = asyncio.Lock()
         self._checked: _Kept[str | None] | None = None
-        self._looked: _Kept[DatabaseNow | None] | None = None
+        self._counted: _Kept[DatabaseNow | None] | None = None
 
-    async def fault(self) -> str | None:
-        """Why the database cannot be used, in one sentence; ``None`` where it can."""
+    async def database_fault(self) -> str | None:
+        """Why the database cannot be used, in one sentence; ``None`` if it can."""
         async with self._turn:
             if self._checked is None or self._checked.until <= self._clock.monotonic():
                 self._checked = _Kept(await self._fault(), self._clock.monotonic() + _CHECKED_S)
             return self._checked.value
 
-    async def look(self) -> DatabaseNow | None:
-        """What the database holds; ``None`` where it does not answer."""
+    async def database_counts(self) -> DatabaseNow | None:
+        """What the database holds; ``None`` if it does not respond."""
         async with self._turn:
             begun_at = self._clock.monotonic()
-            if self._looked is None or self._looked.until <= begun_at:
-                found = await self._look()
+            if self._counted is None or self._counted.until <= begun_at:
+                found = await self._count()
                 ended_at = self._clock.monotonic()
-                self._looked = _Kept(found, ended_at + max(_LOOKED_S, _SHARE * (ended_at - begun_at)))
-            return self._looked.value
+                self._counted = _Kept(found, ended_at + max(_LOOKED_S, _SHARE * (ended_at - begun_at)))
+            return self._counted.value
 
     async def _fault(self) -> str | None:
         try:
@@ -87,7 +87,7 @@ class Soundings:
             return str(error)
         return None
 
-    async def _look(self) -> DatabaseNow | None:
+    async def _count(self) -> DatabaseNow | None:
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 now = self._clock.now()
@@ -102,9 +102,11 @@ class Soundings:
             if backlog is not None and backlog.oldest_due_at is not None:
                 due[lane.account] += backlog.due
                 overdue_s[lane.account] = max(overdue_s[lane.account], now - backlog.oldest_due_at)
-        return DatabaseNow({state.value: count for state, count in counts.items()}, due, overdue_s, await self._room())
+        return DatabaseNow(
+            {state.value: count for state, count in counts.items()}, due, overdue_s, await self._free_space()
+        )
 
-    async def _room(self) -> int | None:
+    async def _free_space(self) -> int | None:
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 return await self._free_bytes()

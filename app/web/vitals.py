@@ -1,24 +1,24 @@
-"""How this process stands: what the daemon beside the HTTP listener is doing."""
+"""The status of this process: what the daemon beside the HTTP listener does."""
 
 import asyncio
 from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """What the process does."""
+    """What the process does, in one word."""
 
     STARTING = "starting"
     """Nothing is served yet."""
     STANDBY = "standby"
-    """Another daemon holds the database; this one takes over when that ends."""
+    """Another daemon holds the database; this one takes over when the other ends."""
     SERVING = "serving"
     """Lanes are served."""
     DRAINING = "draining"
-    """The process was asked to end; steps under way come to theirs."""
+    """The process was asked to end; steps that run are finished."""
 
 
 class Vitals:
-    """Written by whoever runs the daemon, read by whoever is asked how it is.
+    """The phase of the process: written by the daemon, read by health checks and pages.
 
     Args:
         stop: set once the process was asked to end.
@@ -34,5 +34,5 @@ class Vitals:
         return Phase.DRAINING if self._stop.is_set() else self._phase
 
     def enter(self, phase: Phase) -> None:
-        """The process does something else from now on."""
+        """Note that the process begins another phase."""
         self._phase = phase

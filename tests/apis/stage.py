@@ -25,10 +25,8 @@ from app.emulators.catalogue.entry import Account
 from app.emulators.server import EmulatedServer
 from app.log import EventLog, configure
 from app.storage.local import LocalStorage
-from app.store.accounts import AccountStore
 from app.store.engine import Database
 from app.store.jobs import JobStore
-from app.store.lanes import LaneStore
 from tests.simulation.inline_sqlite import connect_inline
 from tests.simulation.loop import virtual_time
 from tests.simulation.wire import SimulatedWire
@@ -193,7 +191,7 @@ async def _told(
     power = _Power()
     database = Database.open(config.database.url, clock, sqlite_connect=lambda: power.connect(root / "tidewaiter.db"))
     desk = Desk(
-        accounts, JobStore(database), LaneStore(database), pauses=AccountStore(database),
+        accounts, JobStore(database),
         shards=dict.fromkeys(accounts, 1), clock=clock, rand=Random(2), log=_log(output, clock, secrets),
     )  # fmt: skip
     stage = Stage(root, clock, SimulatedWire(servers, clock, Random(3)), config, secrets, desk, output)

@@ -5,11 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 from app.cli.top_view import Sight
+from app.desk.waiting import LaneStanding
 from app.domain.job import Job, State
 from app.domain.schedule import Limits
 from app.store.lanes import WorkerStatus
 from app.store.overview import Arrival, Minute, Picture
-from app.web.page.lanes import LaneView, Standing
+from app.web.page.lanes import LaneView
 
 NOW = 1_790_000_000.0
 LEASE_S = 15.0
@@ -27,7 +28,7 @@ def job(number: int, **changes: Any) -> Job:
 def lane(account: str, **changes: Any) -> LaneView:
     """A lane that works."""
     made = LaneView(
-        1, account, 0, "symplify", "tide-1", Standing.OPEN, None, None, Limits(requests=30), 12, 1204, 0, 0.0
+        1, account, 0, "symplify", "tide-1", LaneStanding.OPEN, None, None, Limits(requests=30), 12, 1204, 0, 0.0
     )  # fmt: skip
     return replace(made, **changes)
 
@@ -69,16 +70,18 @@ def busy(**changes: Any) -> Sight:
     lanes = [
         lane("newsletter", due=12, late_s=0.4),
         lane("newsletter", shard=1, used=30, due=2_400, late_s=95.0),
-        lane("networks", used=0, standing=Standing.THROTTLED, until=NOW + 42.0, reason="HTTP 429 without Retry-After"),
+        lane(
+            "networks", used=0, standing=LaneStanding.THROTTLED, until=NOW + 42.0, reason="HTTP 429 without Retry-After"
+        ),
         lane(
             "sharing",
             limits=Limits(),
-            standing=Standing.PAUSED,
+            standing=LaneStanding.PAUSED,
             reason="their maintenance on Sunday",
             due=3,
             late_s=4000.0,
         ),
-        lane("shop", standing=Standing.BROKEN, reason="5 failures in a row: connection refused"),
-        lane("old", standing=Standing.UNSERVED, host=None, live=3),
+        lane("shop", standing=LaneStanding.BROKEN, reason="5 failures in a row: connection refused"),
+        lane("old", standing=LaneStanding.UNSERVED, host=None, live=3),
     ]
     return replace(Sight("sqlite:///tidewaiter.db", NOW, picture(), lanes, LEASE_S), **changes)

@@ -71,7 +71,7 @@ def test_init(place: Place) -> None:
 
 def test_init_leaves_what_is_there(place: Place) -> None:
     """A file is only written over where that is said."""
-    assert "is there already; --force" in place("config", "init", code=ExitCode.FAILED).stderr
+    assert "--force overwrites it" in place("config", "init", code=ExitCode.FAILED).stderr
     assert place.config.read_text() == CONFIG
     place("config", "init", "--force")
     assert place.config.read_text().startswith("#:schema")

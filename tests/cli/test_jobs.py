@@ -7,6 +7,8 @@ import pytest
 
 from app.cli.errors import ExitCode
 from app.store import migrate
+from app.web.api.cursors import next_address
+from app.web.api.shapes import EntryShape, JobShape
 from tests.cli.conftest import Place
 
 
@@ -20,9 +22,9 @@ def test_submitting(place: Place) -> None:
     """A job is stored with checked parameters; the first command sets the database up."""
     result = place("submit", "shop", "statistics", "-p", "export_type=opened")
     assert result.stdout == "job 1 is queued\n"
-    (job,) = place.json("jobs", "list")
+    (job,) = place.json("jobs", "list")["jobs"]
     assert job["params"] == {"export_type": "OPENED", "period": "LAST_DAY"}
-    assert "links" not in job
+    assert set(job) == set(JobShape.model_fields)
 
 
 def test_a_unique_key_makes_one_job(place: Place) -> None:
@@ -32,7 +34,7 @@ def test_a_unique_key_makes_one_job(place: Place) -> None:
     assert (first["created"], again["created"]) == (True, False)
     assert first["id"] == again["id"]
     told = place("submit", "shop", "statistics", "-p", "export_type=SENT", "--key", "nightly").stdout
-    assert told.endswith("it was asked for before\n")
+    assert told.endswith("it was submitted before\n")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,7 @@ def test_wrong_wishes(place: Place, arguments: list[str], told: str) -> None:
     """What cannot be asked for is refused with 2 and with what is permitted, and nothing is stored."""
     result = place("submit", *arguments, code=ExitCode.USAGE)
     assert told in result.stderr
-    assert place.json("jobs", "list") == []
+    assert place.json("jobs", "list") == {"jobs": [], "next": None}
     assert place("jobs", "list").stdout == "no jobs\n"
 
 
@@ -67,13 +69,16 @@ def test_waiting_has_an_end(place: Place) -> None:
 def test_listing(place: Place) -> None:
     """Jobs come newest first, by page, and by account, operation and state."""
     numbers = [submit(place) for _ in range(5)]
-    assert [job["id"] for job in place.json("jobs", "list")] == numbers[::-1]
-    page = place.json("jobs", "list", "--limit", "2")
-    rest = place.json("jobs", "list", "--before", str(page[-1]["id"]))
-    assert [job["id"] for job in page + rest] == numbers[::-1]
-    assert len(place.json("jobs", "list", "--account", "shop", "--operation", "statistics", "--state", "queued")) == 5
-    assert place.json("jobs", "list", "--state", "failed", "--state", "polling") == []
-    assert place.json("jobs", "list", "--account", "other") == []
+    assert [job["id"] for job in place.json("jobs", "list")["jobs"]] == numbers[::-1]
+    page = place.json("jobs", "list", "--limit", "2", "--account", "shop")
+    rest = place.json("jobs", "list", "--before", str(page["jobs"][-1]["id"]))
+    assert [job["id"] for job in page["jobs"] + rest["jobs"]] == numbers[::-1]
+    assert page["next"] == next_address("/v1/jobs", {"account": ["shop"], "limit": ["2"]}, page["jobs"][-1]["id"])
+    assert rest["next"] is None
+    filters = ("--account", "shop", "--operation", "statistics", "--state", "queued")
+    assert len(place.json("jobs", "list", *filters)["jobs"]) == 5
+    assert place.json("jobs", "list", "--state", "failed", "--state", "polling")["jobs"] == []
+    assert place.json("jobs", "list", "--account", "other")["jobs"] == []
     assert len(place("jobs", "list").stdout.splitlines()) == 6
 
 
@@ -82,6 +87,8 @@ def test_showing(place: Place) -> None:
     number = submit(place, "--key", "nightly")
     shown = place.json("jobs", "show", str(number))
     assert [entry["state"] for entry in shown["history"]] == ["queued"]
+    assert set(shown) == {*JobShape.model_fields, "history", "artifacts"}
+    assert set(shown["history"][0]) == set(EntryShape.model_fields)
     assert shown["artifacts"] == []
     text = place("jobs", "show", str(number)).stdout
     assert "export_type=OPENS period=LAST_DAY" in text
@@ -95,7 +102,7 @@ def test_cancelling(place: Place) -> None:
     result = place("jobs", "cancel", str(first), "99", str(second), code=ExitCode.FAILED)
     assert result.stdout.splitlines() == [f"job {number} is queued; it was asked to stop" for number in (first, second)]
     assert result.stderr == "tidewaiter: there is no job 99\n"
-    assert [job["cancel_requested"] for job in place.json("jobs", "list")] == [True, True]
+    assert [job["cancel_requested"] for job in place.json("jobs", "list")["jobs"]] == [True, True]
 
 
 def test_retrying(place: Place) -> None:
@@ -106,7 +113,7 @@ def test_retrying(place: Place) -> None:
     with sqlite3.connect(place.folder / "tidewaiter.db") as database:
         database.execute("UPDATE jobs SET state = 'failed', due_at = NULL, finished_at = 1, reason = 'no'")
     database.close()
-    (again,) = place.json("jobs", "retry", str(number))
+    again = place.json("jobs", "retry", str(number))
     assert again["retry_of"] == number
     assert f"it repeats job {number}" in place("jobs", "retry", str(number)).stdout
 
@@ -125,7 +132,7 @@ def test_adopting(place: Place) -> None:
         f"tidewaiter: job {number} is not parked: it is queued\n"
     )
     park(place, number)
-    (adopted,) = place.json("jobs", "adopt", str(number), " 101 ")
+    adopted = place.json("jobs", "adopt", str(number), " 101 ")
     assert (adopted["state"], adopted["handle"]) == ("polling", "101")
     shown = place.json("jobs", "show", str(number))
     assert shown["due_at"] <= shown["submitted_at"]
@@ -211,7 +218,7 @@ def test_json_is_json(place: Place) -> None:
 def test_poll(place: Place) -> None:
     """A job's next step is made due now; one that has ended, or that there is not, is refused with a sentence."""
     number = submit(place)
-    (job,) = place.json("jobs", "poll", str(number))
+    job = place.json("jobs", "poll", str(number))
     assert (job["id"], job["state"]) == (number, "queued")
     assert place("jobs", "poll", str(number)).stdout == f"job {number} is queued\n"
     assert "there is no job 77" in place("jobs", "poll", "77", code=ExitCode.FAILED).stderr

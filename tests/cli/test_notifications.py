@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from app.cli.errors import ExitCode
+from app.domain.formatting import rfc3339
 from tests.cli.conftest import CONFIG, Place
 from tests.cli.test_jobs import submit
 from tests.cli.test_processes import STATISTICS, wait_for
@@ -64,29 +65,34 @@ def filled(place: Place) -> Place:
     return place
 
 
+def ids(place: Place, *filters: str) -> list[int]:
+    """The ids of the listed notifications."""
+    return [one["id"] for one in place.json("notifications", "list", *filters)["notifications"]]
+
+
 def test_listing(filled: Place) -> None:
     """Newest first, by status, endpoint and job, in pages; the table says where each stands and why."""
-    every = filled.json("notifications", "list")
+    every = filled.json("notifications", "list")["notifications"]
     assert [one["id"] for one in every] == [4, 3, 2, 1]
     assert every[0] == {
         "id": 4,
         "endpoint": "ops",
         "message_id": "msg_3",
-        "job_id": 3,
+        "job": 3,
         "account": "shop",
         "state": "expired",
-        "at": 1750000000.0,
+        "at": "2025-06-15T15:06:40.000Z",
         "status": "waiting",
-        "due_at": 1750000100.0,
+        "due_at": "2025-06-15T15:08:20.000Z",
         "attempts": 2,
         "attempted_at": None,
         "last_error": "HTTP 500",
         "ended_at": None,
     }
-    assert [one["id"] for one in filled.json("notifications", "list", "--dead")] == [3, 1]
-    assert [one["id"] for one in filled.json("notifications", "list", "--waiting")] == [4]
-    assert [one["id"] for one in filled.json("notifications", "list", "--endpoint", "ops", "--limit", "2")] == [4, 2]
-    assert [one["id"] for one in filled.json("notifications", "list", "--job", "1", "--before", "3")] == [1]
+    assert ids(filled, "--dead") == [3, 1]
+    assert ids(filled, "--waiting") == [4]
+    assert ids(filled, "--endpoint", "ops", "--limit", "2") == [4, 2]
+    assert ids(filled, "--job", "1", "--before", "3") == [1]
     text = filled("notifications", "list", "--dead").stdout
     assert "HTTP 410 Gone" in text
     assert "dead" in text
@@ -97,11 +103,11 @@ def test_retrying(filled: Place) -> None:
     assert filled("notifications", "retry", "1").stdout == "1 notification is sent again\n"
     assert filled.json("notifications", "retry", "--dead", "--endpoint", "ops") == {"retried": 0, "unknown": []}
     assert filled("notifications", "retry", "--dead").stdout == "1 notification is sent again\n"
-    assert filled.json("notifications", "list", "--dead") == []
-    assert [one["id"] for one in filled.json("notifications", "list", "--waiting")] == [4, 3, 1]
+    assert filled.json("notifications", "list", "--dead")["notifications"] == []
+    assert ids(filled, "--waiting") == [4, 3, 1]
     told = filled("notifications", "retry", "2", "4711", code=ExitCode.FAILED)
     assert "there is no notification 4711; `tidewaiter notifications list` has them" in told.stderr
-    assert filled.json("notifications", "list")[2]["status"] == "waiting"
+    assert filled.json("notifications", "list")["notifications"][2]["status"] == "waiting"
     for none in (str(2**63), "0", "x1", "9" * 5000):
         assert "is no id; an id is a whole number" in filled("notifications", "retry", none, code=2).stderr
     for wrong in ([], ["1", "--dead"], ["1", "--endpoint", "ops"]):
@@ -166,8 +172,10 @@ def test_a_daemon_tells_how_jobs_end(emulated: Place) -> None:
     (heard,) = made.heard
     assert heard.body["type"] == "job.succeeded"
     data = heard.body["data"]
-    for name in ("id", "account", "operation", "state", "created_at", "finished_at", "unique_key", "retry_of"):
+    for name in ("id", "account", "operation", "state", "unique_key", "retry_of"):
         assert data[name] == job[name]
+    for name in ("created_at", "finished_at"):
+        assert rfc3339(data[name]) == job[name]
     (artifact,) = data["artifacts"]
     assert artifact.items() <= job["artifacts"][0].items()
     assert (line["endpoint"], line["job"], line["attempts"]) == ("ops", job["id"], 1)
@@ -181,9 +189,9 @@ def test_a_person_who_cancels_is_told_of(place: Place) -> None:
         database.execute("UPDATE jobs SET state = 'parked', due_at = NULL, version = 4")
     database.close()
     place.config.write_text(CONFIG + hook("https://ops.example.com/hook"))
-    assert place.json("jobs", "cancel", str(number))[0]["state"] == "cancelled"
-    (told,) = place.json("notifications", "list", "--waiting")
-    assert (told["job_id"], told["state"]) == (number, "cancelled")
+    assert place.json("jobs", "cancel", str(number))["jobs"][0]["state"] == "cancelled"
+    (told,) = place.json("notifications", "list", "--waiting")["notifications"]
+    assert (told["job"], told["state"]) == (number, "cancelled")
 
 
 def test_an_endpoint_that_comes_with_a_reload(emulated: Place) -> None:

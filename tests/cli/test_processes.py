@@ -63,7 +63,7 @@ def test_waiting_is_stopped_by_ctrl_c(place: Place) -> None:
         assert process.wait(30) == ExitCode.INTERRUPTED
         assert process.stderr is not None
         assert process.stderr.read() == ""
-    assert len(place.json("jobs", "list")) == 1
+    assert len(place.json("jobs", "list")["jobs"]) == 1
 
 
 def test_one_run(emulated: Place, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """``tidewaiter schedules``, as it is used."""
 
+from app.web.api.shapes import ScheduleShape
 from tests.cli.conftest import CONFIG, Place
 
 SCHEDULES = """
@@ -16,9 +17,10 @@ params = { export_type = "OPENS", period = "LAST_DAY" }
 def test_list_next_and_run(place: Place) -> None:
     """A schedule is listed, its next ticks are told with their parameters, and its job can be asked for now."""
     place.config.write_text(CONFIG + SCHEDULES)
-    (listed,) = place.json("schedules", "list")
+    (listed,) = place.json("schedules", "list")["schedules"]
+    assert set(listed) == set(ScheduleShape.model_fields)
     assert listed["name"] == "nightly-opens"
-    assert listed["next_at"] > 0
+    assert listed["next_at"] > "2020"
     assert listed["job"] is None
     assert "nightly-opens" in place("schedules", "list").stdout
     ticks = place.json("schedules", "next", "nightly-opens", "--number", "3")
@@ -27,7 +29,7 @@ def test_list_next_and_run(place: Place) -> None:
     assert "period=LAST_DAY" in place("schedules", "next", "nightly-opens").stdout
     job = place.json("schedules", "run", "nightly-opens")
     assert (job["state"], job["operation"]) == ("queued", "statistics")
-    assert len(place.json("jobs", "list")) == 1
+    assert len(place.json("jobs", "list")["jobs"]) == 1
 
 
 def test_an_unknown_schedule(place: Place) -> None:

@@ -11,8 +11,10 @@ from rich.console import Console, RenderableType
 from app.cli.top_json import as_json
 from app.cli.top_marks import bar, sparkline
 from app.cli.top_view import Sight, fitting, shares, whole
+from app.domain.formatting import rfc3339
 from app.domain.job import State
 from app.store.notifications import Backlog
+from app.web.api.shapes import BacklogShape, OverviewShape
 from tests.cli.sights import LEASE_S, NOW, busy, job, lane, minutes, picture
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07<script>alert(1)</script>\r\n\t\x9b31m\u202e[bold]markup[/bold]" + "x" * 5000
@@ -179,24 +181,27 @@ def test_marks() -> None:
 
 
 def test_json() -> None:
-    """Names are those of the columns, times are epoch seconds, and one account's jobs are not counted."""
-    told = as_json(busy())
-    assert (told["at"], told["error"], told["account"]) == (NOW, None, None)
-    (daemon,) = told["daemons"]
+    """It has the members of the API's overview and more; one account's jobs are not counted."""
+    shown = as_json(busy())
+    assert set(OverviewShape.model_fields) <= set(shown)
+    assert (shown["at"], shown["error"], shown["account"]) == (rfc3339(NOW), None, None)
+    (daemon,) = shown["daemons"]
     assert (daemon["host"], daemon["pid"], daemon["version"]) == ("tide-1", 4711, "0.3.0")
-    assert (daemon["started_at"], daemon["seen_at"]) == (NOW - 12_000.0, NOW - 2.0)
-    assert told["jobs"]["polling"] == 1204
-    assert told["lanes"][2]["stands"] == "throttled"
-    assert told["lanes"][2]["until"] == NOW + 42.0
-    assert told["lanes"][0]["requests"] == {"used": 12, "most": 30, "period_s": 60.0}
-    assert sum(told["landings"]["per_minute"]) == 174
-    assert told["landings"]["delay_p50_s"] == pytest.approx(4.1)
-    assert told["landed"][0] == {
+    assert (daemon["started_at"], daemon["seen_at"]) == (rfc3339(NOW - 12_000.0), rfc3339(NOW - 2.0))
+    assert shown["jobs"]["polling"] == 1204
+    assert set(BacklogShape.model_fields) <= set(shown["lanes"][2])
+    assert shown["lanes"][2]["stands"] == "throttled"
+    assert shown["lanes"][2]["until"] == rfc3339(NOW + 42.0)
+    assert shown["lanes"][0]["requests"] == {"used": 12, "most": 30, "period_s": 60.0}
+    assert sum(one["ended"].get("succeeded", 0) for one in shown["minutes"]) == 174
+    assert sum(shown["landings"]["per_minute"]) == 174
+    assert shown["landings"]["delay_p50_s"] == pytest.approx(4.1)
+    assert shown["landed"][0] == {
         "job": 900, "account": "newsletter", "operation": "statistics",
-        "files": 1, "name": "OPENS-0.json", "size": 1_234_567, "finished_at": NOW - 30.0,
+        "files": 1, "name": "OPENS-0.json", "size": 1_234_567, "finished_at": rfc3339(NOW - 30.0),
     }  # fmt: skip
-    assert [one["state"] for one in (*told["parked"], *told["failed"])] == ["parked", "failed"]
+    assert [one["state"] for one in (*shown["parked"], *shown["failed"])] == ["parked", "failed"]
     assert as_json(busy(account="newsletter"))["jobs"] is None
     assert as_json(busy(picture=None, trouble="away")) == {
-        "at": NOW, "database": "sqlite:///tidewaiter.db", "account": None, "error": "away",
+        "at": rfc3339(NOW), "database": "sqlite:///tidewaiter.db", "account": None, "error": "away",
     }  # fmt: skip

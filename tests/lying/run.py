@@ -24,7 +24,6 @@ from app.storage.local import LocalStorage
 from app.store.accounts import AccountStore
 from app.store.engine import Database
 from app.store.jobs import JobStore
-from app.store.lanes import LaneStore
 from app.transport.aiohttp_wire import AiohttpWire
 from tests.lying.answers import Answer, Request, Script
 from tests.lying.loop import LoopbackClock, loopback_time
@@ -176,7 +175,7 @@ async def _serve(
     jobs = JobStore(database)
     pauses = AccountStore(database)
     desk = Desk(
-        accounts, jobs, LaneStore(database), pauses=pauses,
+        accounts, jobs,
         shards=dict.fromkeys(accounts, 1), clock=clock, rand=Random(1), log=log,
     )  # fmt: skip
     async with AiohttpWire() as wire:

@@ -24,10 +24,8 @@ from app.domain.networks import Private
 from app.domain.wire import WireRequest
 from app.log import configure
 from app.storage.local import LocalStorage
-from app.store.accounts import AccountStore
 from app.store.engine import Database
 from app.store.jobs import JobStore
-from app.store.lanes import LaneStore
 from app.transport.wire import Timeouts
 from tests.simulation.inline_sqlite import connect_inline
 from tests.simulation.loop import virtual_time
@@ -216,7 +214,7 @@ async def _live(
         lives.append(group.create_task(daemon()))
 
     desk = Desk(
-        accounts, JobStore(database), LaneStore(database), pauses=AccountStore(database),
+        accounts, JobStore(database),
         shards=dict.fromkeys(accounts, 1), clock=clock, rand=Random(2), log=log,
     )  # fmt: skip
     stop = asyncio.Event()

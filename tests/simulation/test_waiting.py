@@ -224,8 +224,8 @@ def test_a_person_opens_a_closed_account(template: Path) -> None:
         assert lane.closed_reason == "HTTP 429"
         assert lane.closed_until is not None
         assert 3500.0 < lane.closed_until - world.clock.now() < 3600.0
-        standing, paused_s = await world.desk.resume(ACCOUNT, actor=DAEMON)
-        assert (standing.closed, paused_s) == ((), None)
+        resumed = await world.desk.resume(ACCOUNT, actor=DAEMON)
+        assert (resumed.standing.closed, resumed.paused_s, len(resumed.opened)) == ((), None, 1)
         ended = await world.ended(job, within_s=30.0)
         assert ended.state is State.SUCCEEDED
         (line,) = world.events("account.reopened")

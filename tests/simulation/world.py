@@ -24,10 +24,8 @@ from app.emulators.files import FileHost
 from app.emulators.symplify import SymplifyEmulator
 from app.log import EventLog, configure
 from app.storage.local import LocalStorage
-from app.store.accounts import AccountStore
 from app.store.engine import Database
 from app.store.jobs import JobStore
-from app.store.lanes import LaneStore
 from tests.simulation.inline_sqlite import connect_inline
 from tests.simulation.loop import VirtualClock, virtual_time
 from tests.simulation.wire import SimulatedWire
@@ -171,7 +169,7 @@ def _open(world: World, power: _Power) -> tuple[Database, Desk]:
         config.database.url, world.clock, sqlite_connect=lambda: power.connect(world.database_path)
     )
     desk = Desk(
-        accounts, JobStore(database), LaneStore(database), pauses=AccountStore(database),
+        accounts, JobStore(database),
         shards=dict.fromkeys(accounts, 1), clock=world.clock, rand=world.rand, log=_log(world),
     )  # fmt: skip
     return database, desk

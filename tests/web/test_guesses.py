@@ -15,12 +15,12 @@ def test_an_address_is_slowed_after_some_wrong_tokens() -> None:
     guesses = Guesses(clock)
     for _ in range(BURST):
         assert guesses.wait_s("a") == 0.0
-        guesses.wrong("a")
+        guesses.count_wrong("a")
     assert guesses.wait_s("a") == pytest.approx(1 / PER_S)
     assert guesses.wait_s("b") == 0.0
     clock.at += 1 / PER_S
     assert guesses.wait_s("a") == 0.0
-    guesses.wrong("a")
+    guesses.count_wrong("a")
     assert guesses.wait_s("a") > 0
 
 
@@ -29,10 +29,10 @@ def test_a_flood_from_many_addresses_is_slowed_in_total() -> None:
     clock = StandingClock()
     guesses = Guesses(clock)
     for number in range(TOTAL_BURST):
-        guesses.wrong(f"a-{number}")
+        guesses.count_wrong(f"a-{number}")
     assert guesses.wait_s("a-1") > 0
     assert guesses.wait_s("fresh") == 0.0
-    guesses.wrong("fresh")
+    guesses.count_wrong("fresh")
     assert guesses.wait_s("fresh") > 0
     clock.at += TOTAL_BURST / TOTAL_PER_S
     assert guesses.wait_s("a-1") == 0.0
@@ -42,8 +42,8 @@ def test_memory_is_bounded() -> None:
     """However many addresses come, a bounded number is remembered: those that came last."""
     guesses = Guesses(StandingClock())
     for number in range(2 * MOST_PLACES):
-        guesses.wrong(str(number))
-    assert len(guesses._places) == MOST_PLACES
+        guesses.count_wrong(str(number))
+    assert len(guesses._addresses) == MOST_PLACES
     assert guesses.wait_s(str(2 * MOST_PLACES - 1)) > 0
 
 

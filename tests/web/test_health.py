@@ -90,7 +90,7 @@ async def test_a_drain_is_not_ready_and_is_well(tmp_path: Path, sqlite_url: str)
                     await asyncio.sleep(0.02)
             daemon.stop.set()
             unready = await daemon.until("/readyz", 503)
-            assert unready["failing"] == {"phase": "the daemon was asked to end and drains"}
+            assert unready["failing"] == {"phase": "the daemon was asked to end and is draining"}
             assert (await daemon.get("/healthz"))[1]["phase"] == "draining"
             assert (await daemon.scrape())("tidewaiter_phase", phase="draining") == 1
             held.set()

@@ -62,7 +62,7 @@ async def place(sqlite_url: str) -> AsyncIterator[tuple[str, ClientSession, io.S
         ("conflict", 409, "it has ended"),
         ("request", 422, "no"),
         ("store", 503, "The database is held by another program."),
-        ("ours", 500, "this is a fault of Tidewaiter; its log says more"),
+        ("ours", 500, "this is an internal error of Tidewaiter; see its log"),
     ],
 )
 async def test_each_error_has_its_status(

@@ -48,6 +48,17 @@ def test_the_address_of_a_caller(peer: str, headers: list[tuple[str, str]], addr
     assert _address(peer, *headers) == address
 
 
+def test_a_quote_of_the_caller_does_not_hide_the_proxy() -> None:
+    """A caller cannot swallow what the proxy adds with an open quote. With aiohttp's `forwarded` it could.
+
+    When the last line fails, aiohttp has changed: see whether `address_of` can use it.
+    """
+    joined = 'for=1.1.1.1;a=", for="[2001:db8::1]:4711"'  # the proxy has added the second member
+    assert _address("10.0.0.1", (FORWARDED, joined)) == "2001:db8::1"
+    request = make_mocked_request("GET", "/", CIMultiDict([(FORWARDED, joined)]))
+    assert [one.get("for") for one in request.forwarded] == ["1.1.1.1"]
+
+
 def test_one_subscriber_counts_once() -> None:
     """An IPv6 caller counts as its /64, for it has all of that; an IPv4 caller as itself."""
     assert place_of("2001:db8::1") == place_of("2001:db8::ffff:1") == "2001:db8::/64"

@@ -59,7 +59,7 @@ async def test_what_is_found(place: Place) -> None:
     await place.scene.add()
     await place.scene.polling("r-1")
     place.clock.at = NOW + 90.0
-    found = await place.soundings.look()
+    found = await place.soundings.database_counts()
     assert found is not None
     assert {state: jobs for state, jobs in found.jobs.items() if jobs} == {"queued": 1, "polling": 1}
     assert found.due == {"acme": 2}
@@ -69,22 +69,22 @@ async def test_what_is_found(place: Place) -> None:
 
 async def test_a_look_is_kept(place: Place) -> None:
     """For ten seconds everybody gets the same numbers; then somebody looks again."""
-    first = await place.soundings.look()
+    first = await place.soundings.database_counts()
     await place.scene.add()
     place.clock.at += 9.0
-    assert await place.soundings.look() is first
+    assert await place.soundings.database_counts() is first
     place.clock.at += 2.0
-    later = await place.soundings.look()
+    later = await place.soundings.database_counts()
     assert later is not None
     assert later.jobs["queued"] == 1
 
 
 async def test_a_check_is_kept_for_less(place: Place) -> None:
     """Two seconds, however many probes come in."""
-    assert await asyncio.gather(*(place.soundings.fault() for _ in range(20))) == [None] * 20
+    assert await asyncio.gather(*(place.soundings.database_fault() for _ in range(20))) == [None] * 20
     assert len(place.checks) == 1
     place.clock.at += 3.0
-    assert await place.soundings.fault() is None
+    assert await place.soundings.database_fault() is None
     assert len(place.checks) == 2
 
 
@@ -104,7 +104,7 @@ async def test_a_database_that_hangs(place: Place, monkeypatch: pytest.MonkeyPat
         free_bytes=_no_folder,
         clock=place.clock,
     )
-    assert await hanging.fault() == "The database has not answered for 0.01 seconds."
+    assert await hanging.database_fault() == "The database has not answered for 0.01 seconds."
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ async def test_a_database_that_hangs(place: Place, monkeypatch: pytest.MonkeyPat
     [
         (DaemonNow(in_touch=True), 200, 200, ""),
         (DaemonNow(in_touch=False), 200, 503, "the leases of the lanes could not be taken or renewed"),
-        (DaemonNow(in_touch=True, stalled=True), 503, 503, "a part of the daemon has not come round"),
+        (DaemonNow(in_touch=True, stalled=True), 503, 503, "a part of the daemon has not run"),
     ],
     ids=["well", "out of touch", "stalled"],
 )

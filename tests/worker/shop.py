@@ -20,10 +20,8 @@ from app.domain.job import TERMINAL, Job, State
 from app.log import EventLog, configure
 from app.storage.local import LocalStorage
 from app.storage.threads import StorageThreads
-from app.store.accounts import AccountStore
 from app.store.engine import Database
 from app.store.jobs import JobStore
-from app.store.lanes import LaneStore
 from app.transport.aiohttp_wire import AiohttpWire
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -185,8 +183,6 @@ async def daemon_for(config: Config) -> AsyncIterator[Running]:
     desk = Desk(
         accounts,
         jobs,
-        LaneStore(database),
-        pauses=AccountStore(database),
         shards=dict.fromkeys(accounts, 1),
         clock=clock,
         rand=Random(1),

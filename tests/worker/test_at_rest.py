@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from app.cli.output import job_as_json
 from app.config import load
 from app.domain.job import Job, State
+from app.domain.job_view import entry_json, job_json
 from app.domain.wire import SealedLinks
 from app.store.sealing import new_key
-from app.web.api.rendering import entry_json, job_json
 from tests.worker.shop import Answer, Running, answering, config_for, daemon_for, shop_with
 
 KEY = "canary+key/42"
@@ -58,7 +57,7 @@ async def shown(running: Running, job: Job) -> str:
     """All that the API, the command line, the log and the manifests show."""
     history = [entry_json(entry) for entry in await running.jobs.history(job.id)]
     manifests = [path.read_text() for path in running.root.rglob("manifest.json")]
-    return f"{job_json(job)} {job_as_json(job)} {history} {running.output.getvalue()} {manifests}"
+    return f"{job_json(job)} {history} {running.output.getvalue()} {manifests}"
 
 
 async def test_the_key_of_the_account_is_kept_nowhere(tmp_path: Path, sqlite_url: str) -> None:

@@ -1,4 +1,4 @@
-"""The whole HTTP API: every room's routes, and the document that describes them."""
+"""All routes of the API, with the document that describes them."""
 
 from app.web.api.accounts import Accounts
 from app.web.api.artifacts import Artifacts
@@ -15,19 +15,19 @@ from app.web.api.routes import Route
 from app.web.api.schedules import Schedules
 
 
-def api_routes(office: Office) -> list[Route]:
-    """Every route of the API; the more special path comes first, as ``/v1/jobs/batch`` before ``/v1/jobs/{id}``."""
-    rooms = (
-        Batch(office),
-        Listing(office),
-        Jobs(office),
-        Artifacts(office),
-        Accounts(office),
-        Schedules(office),
-        Providers(office),
-        OverviewRoom(office),
-        Notifications(office),
-        Events(office),
+def api_routes(context: Office) -> list[Route]:
+    """All routes of the API. The more specific path comes first: ``/v1/jobs/batch`` before ``/v1/jobs/{id}``."""
+    groups = (
+        Batch(context),
+        Listing(context),
+        Jobs(context),
+        Artifacts(context),
+        Accounts(context),
+        Schedules(context),
+        Providers(context),
+        OverviewRoom(context),
+        Notifications(context),
+        Events(context),
     )
-    routes = [route for room in rooms for route in room.routes()]
+    routes = [route for group in groups for route in group.routes()]
     return [*routes, Document(routes).route]

@@ -1,7 +1,8 @@
-"""The content of landed files: whole or a range of it, from a folder or a bucket, a piece at a time.
+"""Downloads of landed files: whole or a range, from a folder or a bucket, piece by piece.
 
-A file that is not what it was when it landed is never sent as if it were. Where the storage fails in the middle the
-connection is cut, so that nobody takes a part for the whole.
+A file that has changed since it landed is never sent. If the storage fails in the middle, the connection is aborted, so
+that nobody takes a part for the whole. aiohttp's ``FileResponse`` reads a local file by its path and makes its entity
+tag of time and size; here the storage reads the file, and the entity tag is the SHA-256.
 """
 
 import base64
@@ -16,8 +17,7 @@ from aiohttp import ETag, hdrs, web
 from app.domain.manifest import Artifact
 from app.storage.base import Content, StorageError, StorageUnavailableError
 from app.web.api.office import Office
-from app.web.api.preferences import known_tags, matched_tags
-from app.web.api.ranges import UnsatisfiableError, range_of
+from app.web.api.preferences import known_tags, matched_tags, range_of
 from app.web.api.reading import artifact_number, job_number
 from app.web.api.routes import Answer, Parameter, Query, Route
 from app.web.problems import ProblemError
@@ -38,30 +38,30 @@ _ABOUT: Final[dict[str, str]] = {
 
 
 class Artifacts:
-    """The room of landed files."""
+    """The route of landed files."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, context: Office) -> None:
+        self._context = context
 
     def routes(self) -> list[Route]:
-        """What it serves."""
+        """The routes."""
         return [
             Route(
-                "GET", "/v1/jobs/{id}/artifacts/{number}", "fetchArtifact", "Fetch a landed file", self.fetch,
+                "GET", "/v1/jobs/{id}/artifacts/{number}", "fetchArtifact", "Download a landed file", self.fetch,
                 {
                     200: Answer("the file, of its own media type", media_type="*/*", headers=_ABOUT),
                     206: Answer(
                         "a range of it", media_type="*/*", headers={**_ABOUT, hdrs.CONTENT_RANGE: "which range"}
                     ),
-                    304: Answer("the caller has it already", media_type=None, headers=_ABOUT),
+                    304: Answer("the caller has the file already", media_type=None, headers=_ABOUT),
                 },
                 headers=(
                     Parameter(hdrs.RANGE, "one range of bytes", _TEXT),
-                    Parameter(hdrs.IF_RANGE, "send the range only of this very file", _TEXT),
-                    Parameter(hdrs.IF_NONE_MATCH, "entity tags that the caller knows", _TEXT),
-                    Parameter(hdrs.IF_MATCH, "entity tags, one of which it must be", _TEXT),
-                    Parameter(hdrs.IF_MODIFIED_SINCE, "not where it landed at this time or before", _TEXT),
-                    Parameter(hdrs.IF_UNMODIFIED_SINCE, "only where it landed at this time or before", _TEXT),
+                    Parameter(hdrs.IF_RANGE, "send the range only if the file is this one", _TEXT),
+                    Parameter(hdrs.IF_NONE_MATCH, "entity tags that the caller has", _TEXT),
+                    Parameter(hdrs.IF_MATCH, "entity tags, one of which must match", _TEXT),
+                    Parameter(hdrs.IF_MODIFIED_SINCE, "only if it landed after this time", _TEXT),
+                    Parameter(hdrs.IF_UNMODIFIED_SINCE, "only if it landed at this time or before", _TEXT),
                 ),
                 problems=(404, 410, 412, 416),
                 detail="The entity tag is strong, so that a download can be resumed with `Range` and `If-Range`.",
@@ -70,38 +70,40 @@ class Artifacts:
         ]  # fmt: skip
 
     async def fetch(self, request: web.Request, _: Query) -> web.StreamResponse:
-        """Fetch a landed file, or a range of it."""
+        """Send a landed file, or a range of it."""
         job_id, number = job_number(request), artifact_number(request)
-        _job, _history, artifacts = await self._office.desk(request).show(job_id)
+        _job, _history, artifacts = await self._context.desk(request).show(job_id)
         artifact = next((one for one in artifacts if one.number == number), None)
         if artifact is None:
             raise ProblemError(404, f"job {job_id} has no artifact {number}; it has {len(artifacts)}")
-        _check_wanted(request, artifact)
+        _check_conditions(request, artifact)
         if _is_known(request, artifact):
             return _described(web.Response(status=304), artifact)
         try:
-            async with self._office.storage.reading(artifact.key) as content:
-                return await self._send(request, job_id, artifact, self._sound(content, job_id, artifact))
+            async with self._context.storage.reading(artifact.key) as content:
+                return await self._send(request, job_id, artifact, self._checked(content, job_id, artifact))
         except StorageUnavailableError as error:
             raise ProblemError(503, str(error), retry_after_s=_AGAIN_S) from error
         except StorageError as error:
-            self._tell(job_id, artifact, str(error))
+            self._log_unreadable(job_id, artifact, str(error))
             raise ProblemError(500, "the storage cannot read the file; the log says more") from error
 
-    def _sound(self, content: Content | None, job_id: int, artifact: Artifact) -> Content:
-        """The content, if it can be what has landed."""
+    def _checked(self, content: Content | None, job_id: int, artifact: Artifact) -> Content:
+        """The content, if it has the size of the file that landed."""
         if content is None:
-            self._tell(job_id, artifact, "it is not in the storage any more")
+            self._log_unreadable(job_id, artifact, "it is no longer in the storage")
             raise ProblemError(410, "the file has been removed from the storage since it landed")
         if content.size != artifact.size:
-            self._tell(job_id, artifact, f"it has {content.size} bytes in the storage, and had {artifact.size}")
-            raise ProblemError(500, "the file in the storage is not the one that landed: its size is another")
+            self._log_unreadable(
+                job_id, artifact, f"it has {content.size} bytes in the storage, and had {artifact.size}"
+            )
+            raise ProblemError(500, "the file in the storage is not the one that landed: its size differs")
         return content
 
     async def _send(
         self, request: web.Request, job_id: int, artifact: Artifact, content: Content
     ) -> web.StreamResponse:
-        start, stop, is_part = _asked(request, artifact)
+        start, stop, is_part = _range_to_send(request, artifact)
         response = _described(web.StreamResponse(status=206 if is_part else 200), artifact)
         response.content_length = stop - start
         if is_part:
@@ -113,30 +115,30 @@ class Artifacts:
             async for piece in content.pieces(start, stop):
                 await response.write(piece)
         except StorageError as error:
-            self._tell(job_id, artifact, str(error))
+            self._log_unreadable(job_id, artifact, str(error))
             if request.transport is not None:
                 request.transport.abort()
         except ConnectionError:
-            return response  # the reader has gone
+            return response  # the reader has disconnected
         else:
             await response.write_eof()
         return response
 
-    def _tell(self, job_id: int, artifact: Artifact, reason: str) -> None:
-        self._office.log.emit("artifact.unreadable", job=job_id, key=artifact.key, reason=reason)
+    def _log_unreadable(self, job_id: int, artifact: Artifact, reason: str) -> None:
+        self._context.log.emit("artifact.unreadable", job=job_id, key=artifact.key, reason=reason)
 
 
-def _check_wanted(request: web.Request, artifact: Artifact) -> None:
-    """Make sure that it is the file that the caller means (RFC 9110, section 13.2.2).
+def _check_conditions(request: web.Request, artifact: Artifact) -> None:
+    """Check ``If-Match`` and ``If-Unmodified-Since`` (RFC 9110, section 13.2.2).
 
     Raises:
-        ProblemError: 412 otherwise.
+        ProblemError: 412 if the condition is not met.
     """
     if hdrs.IF_MATCH in request.headers:
         if not matched_tags(request) & {"*", artifact.sha256}:
-            raise ProblemError(412, "the file is not the one that If-Match names")
+            raise ProblemError(412, "the file does not match If-Match")
     elif (since := request.if_unmodified_since) is not None and int(artifact.landed_at) > since.timestamp():
-        raise ProblemError(412, "the file has landed after the time that If-Unmodified-Since names")
+        raise ProblemError(412, "the file landed after the time in If-Unmodified-Since")
 
 
 def _is_known(request: web.Request, artifact: Artifact) -> bool:
@@ -147,24 +149,25 @@ def _is_known(request: web.Request, artifact: Artifact) -> bool:
     return since is not None and int(artifact.landed_at) <= since.timestamp()
 
 
-def _asked(request: web.Request, artifact: Artifact) -> tuple[int, int, bool]:
-    """The first byte that is wanted, the one after the last, and whether that is a part only."""
-    named = request.headers.get(hdrs.IF_RANGE)
-    if request.method != hdrs.METH_GET:  # a range has no meaning elsewhere
-        return 0, artifact.size, False
-    if named is None or named.strip() in (f'"{artifact.sha256}"', _landed(artifact)):
-        try:
-            found = range_of(request.headers.get(hdrs.RANGE), artifact.size)
-        except UnsatisfiableError:
-            headers: dict[str, str] = {hdrs.CONTENT_RANGE: f"bytes */{artifact.size}"}
-            raise ProblemError(416, f"the file has {artifact.size} bytes", headers=headers) from None
-        if found is not None:
-            return *found, True
-    return 0, artifact.size, False
+def _range_to_send(request: web.Request, artifact: Artifact) -> tuple[int, int, bool]:
+    """The first byte to send, the one after the last, and whether this is only a part of the file."""
+    found = range_of(request, artifact.size) if _may_send_range(request, artifact) else None
+    return (0, artifact.size, False) if found is None else (*found, True)
+
+
+def _may_send_range(request: web.Request, artifact: Artifact) -> bool:
+    """Whether the method and ``If-Range`` permit a range.
+
+    aiohttp's ``if_range`` reads dates only. An entity tag would look like no condition at all.
+    """
+    if request.method != hdrs.METH_GET:
+        return False
+    condition = request.headers.get(hdrs.IF_RANGE)
+    return condition is None or condition.strip() in (f'"{artifact.sha256}"', _landed(artifact))
 
 
 def _described(response: web.StreamResponse, artifact: Artifact) -> web.StreamResponse:
-    """With the headers that say which file it is; it is the caller's alone, and may be kept as long as it is asked."""
+    """Add the headers of the file. The caller alone may cache it, and must revalidate it each time."""
     response.etag = ETag(artifact.sha256)
     digest = base64.b64encode(bytes.fromhex(artifact.sha256)).decode()
     response.headers.update(
@@ -174,7 +177,7 @@ def _described(response: web.StreamResponse, artifact: Artifact) -> web.StreamRe
             hdrs.CONTENT_DISPOSITION: disposition(artifact.name),
             hdrs.ACCEPT_RANGES: "bytes",
             hdrs.CACHE_CONTROL: "private, no-cache",
-            # Should a browser show it all the same, it is a page of its own, without scripts.
+            # If a browser shows it anyway, it is a sandboxed page without scripts.
             "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
         }
     )
@@ -185,7 +188,7 @@ def _described(response: web.StreamResponse, artifact: Artifact) -> web.StreamRe
 
 
 def disposition(name: str) -> str:
-    """The header that has a file saved under its name, and never shown in a page of ours (RFC 6266)."""
+    """The header that makes a browser save the file under its name and never show it (RFC 6266)."""
     plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)[:120]
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 

@@ -1,4 +1,4 @@
-"""Many jobs in one request: all of them or none, every fault told at once, one transaction."""
+"""Many jobs in one request: all or none, in one transaction, with all faults reported together."""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,8 +15,7 @@ from app.web.api.office import Office
 from app.web.api.pointers import refused
 from app.web.api.preferences import IDEMPOTENCY_KEY, REPLAYED, idempotency_key
 from app.web.api.reading import MOST_FAULTS, fit, read_body, unfit
-from app.web.api.rendering import answer
-from app.web.api.routes import Answer, Query, Route
+from app.web.api.routes import Answer, Query, Route, answer
 from app.web.callers import Role, actor_of
 from app.web.problems import FieldFault, ProblemError
 
@@ -24,15 +23,15 @@ _LARGEST_BODY: Final = 16 * 1_048_576
 
 
 class Batch:
-    """The room of batches."""
+    """The route of batches."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, context: Office) -> None:
+        self._context = context
         self._keyed = asyncio.Lock()
 
     def routes(self) -> list[Route]:
-        """What it serves."""
-        headers = {hdrs.RETRY_AFTER: "seconds after which it is worth looking", REPLAYED: "true, where no job is new"}
+        """The routes."""
+        headers = {hdrs.RETRY_AFTER: "seconds after which to look", REPLAYED: "true if no job is new"}
         return [
             Route(
                 "POST", "/v1/jobs/batch", "submitBatch", "Make many jobs, all of them or none", self.submit,
@@ -42,36 +41,36 @@ class Batch:
         ]  # fmt: skip
 
     async def submit(self, request: web.Request, _: Query) -> web.Response:
-        """Make the jobs of a batch."""
+        """Submit the jobs of a batch."""
         body = await read_body(request, shapes.AnyJobs, _LARGEST_BODY)
         key = idempotency_key(request)
-        news = await asyncio.to_thread(_drafts, self._office.desk(request), body.jobs, key)
+        news = await asyncio.to_thread(_drafts, self._context.desk(request), body.jobs, key)
         stored = await self._stored(request, news, key)
         receipts = [{"id": job.id, "created": created, "location": f"/v1/jobs/{job.id}"} for job, created in stored]
-        headers: dict[str, str] = {hdrs.RETRY_AFTER: str(again_in(stored[0][0], self._office.clock.now()))}
+        headers: dict[str, str] = {hdrs.RETRY_AFTER: str(again_in(stored[0][0], self._context.clock.now()))}
         if not any(created for _, created in stored):
             headers[REPLAYED] = "true"
         return answer({"jobs": receipts}, 202, headers)
 
     async def _stored(self, request: web.Request, news: Sequence[NewJob], key: str | None) -> list[tuple[Job, bool]]:
         if key is None:
-            return await self._office.desk(request).store(news, actor=actor_of(request))
-        async with self._keyed:  # another batch with the key must not come between the look and the commit
+            return await self._context.desk(request).store(news, actor=actor_of(request))
+        async with self._keyed:  # no other batch with the key may come between the check and the commit
             await self._check_key(request, key, news)
-            return await self._office.desk(request).store(news, actor=actor_of(request))
+            return await self._context.desk(request).store(news, actor=actor_of(request))
 
     async def _check_key(self, request: web.Request, key: str, news: Sequence[NewJob]) -> None:
-        """Make sure that a key comes for the first time, or with the very batch that it came with before.
+        """Make sure that a key is new, or comes with the same batch as before.
 
         Raises:
             ProblemError: 422 otherwise.
         """
         keys = [_key_at(key, place) for place in range(len(news) + 1)]
-        there = await self._office.lists(request).keyed(keys)
-        if not there:
+        known_jobs = await self._context.lists(request).keyed(keys)
+        if not known_jobs:
             return
-        known = [there.get((new.account, one)) for new, one in zip(news, keys, strict=False)]
-        if len(there) != len(news) or not all(known):
+        known = [known_jobs.get((new.account, one)) for new, one in zip(news, keys, strict=False)]
+        if len(known_jobs) != len(news) or not all(known):
             raise key_was_used("another batch")
         for new, job in zip(news, known, strict=True):
             if job is not None:
@@ -79,29 +78,29 @@ class Batch:
 
 
 def _drafts(desk: Desk, given: Sequence[Json], key: str | None) -> list[NewJob]:
-    """The jobs of a batch; in a thread, for the event loop waits for no ten thousand of them.
+    """The jobs of a batch. This runs in a thread, because ten thousand jobs would block the event loop.
 
     Raises:
-        ProblemError: 422 with the first faults; more than are told are not looked for.
+        ProblemError: 422 with the first faults; it stops when enough were found.
     """
     jobs = _fitted(given)
     if key is not None:
         _check_keyless(jobs)
-    wishes = [
+    job_requests = [
         Wish(one.account, one.operation, one.params, one.unique_key if key is None else _key_at(key, place))
         for place, one in enumerate(jobs)
     ]
     news: list[NewJob] = []
     faults: list[WishFault] = []
-    for place, wish in enumerate(wishes):
+    for place, job_request in enumerate(job_requests):
         try:
-            news.append(desk.draft(wish, place))
+            news.append(desk.draft(job_request, place))
         except RefusedError as error:
             faults += error.faults
         if len(faults) >= MOST_FAULTS:
             break
     if faults:
-        raise refused(faults, wishes, many=True)
+        raise refused(faults, job_requests, many=True)
     return news
 
 
@@ -121,7 +120,7 @@ def _fitted(given: Sequence[Json]) -> list[shapes.NewJob]:
 
 
 def _check_keyless(jobs: Sequence[shapes.NewJob]) -> None:
-    reason = f"names the job, and so does the {IDEMPOTENCY_KEY} of the whole request; give one of the two"
+    reason = f"identifies the job, as does the {IDEMPOTENCY_KEY} of the whole request; give one of the two"
     faults = [
         FieldFault(reason, f"/jobs/{place}/unique_key") for place, one in enumerate(jobs) if one.unique_key is not None
     ]
@@ -130,5 +129,5 @@ def _check_keyless(jobs: Sequence[shapes.NewJob]) -> None:
 
 
 def _key_at(key: str, place: int) -> str:
-    """The unique key of a job in a batch that has a key as a whole."""
+    """The unique key of a job in a batch that has a key."""
     return f"{key}:{place}"

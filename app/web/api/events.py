@@ -1,4 +1,4 @@
-"""Server-sent events: every transition of a job, as soon as it is committed.
+"""Server-sent events: every change of a job, as soon as it is committed.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
@@ -10,12 +10,12 @@ from typing import Final
 
 from aiohttp import web
 
+from app.domain.formatting import rfc3339
 from app.domain.scope import Scope
+from app.web.api.cursors import ACCOUNT, STATES, states_of
 from app.web.api.feed import Feed, Numbered, Reader
-from app.web.api.listing import ACCOUNT, STATES, states_of
 from app.web.api.office import Office
 from app.web.api.reading import LARGEST_NUMBER, number_in, refuse_query
-from app.web.api.rendering import moment
 from app.web.api.routes import Answer, Parameter, Query, Route
 from app.web.callers import RECHECK, scope_of
 from app.web.problems import FieldFault, ProblemError
@@ -24,28 +24,28 @@ MEDIA_TYPE: Final = "text/event-stream"
 HEARTBEAT_S: Final = 15.0
 _AGAIN_MS: Final = 3000
 _WRITE_S: Final = 30.0
-# Writing thousands of events as text in one go would hold up the daemon, which lives in the same loop.
+# Rendering thousands of events at once would block the daemon, which runs in the same event loop.
 _AT_ONCE: Final = 250
 _LAST_ID: Final = "Last-Event-ID"
 
 
 class Events:
-    """The room of events."""
+    """The route of events."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, context: Office) -> None:
+        self._context = context
 
     def routes(self) -> list[Route]:
-        """What it serves."""
+        """The routes."""
         number = {"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER}
         return [
             Route(
-                "GET", "/v1/events", "streamEvents", "Stream what happens to jobs", self.stream,
-                {200: Answer("server-sent events, until one side hangs up", media_type=MEDIA_TYPE)},
+                "GET", "/v1/events", "streamEvents", "Stream the changes of jobs", self.stream,
+                {200: Answer("server-sent events, until one side disconnects", media_type=MEDIA_TYPE)},
                 query=(ACCOUNT, STATES, Parameter("job", "only of this job", number)),
-                headers=(Parameter(_LAST_ID, "the id of the last event seen: go on after it", {"type": "string"}),),
+                headers=(Parameter(_LAST_ID, "the id of the last event received", {"type": "string"}),),
                 problems=(429,),
-                detail="Each event is named as the log names it (`job.submitted`, `job.advanced`, `job.troubled`, "
+                detail="Each event has the name of its log event (`job.submitted`, `job.advanced`, `job.troubled`, "
                 "`job.unmapped`, `job.stalled`, `job.repeated`, `job.parked`, `job.finished`, `job.failed`); its data "
                 "is an object with `job`, `account`, `operation`, `state`, `state_from`, `outcome` and `at`. The event "
                 "`reset` says that events may be missing, and `dropped` that the reader was too slow.", limited=True,
@@ -53,50 +53,50 @@ class Events:
         ]  # fmt: skip
 
     async def stream(self, request: web.Request, query: Query) -> web.StreamResponse:
-        """Stream events until somebody hangs up."""
-        wanted, feed = _filter(query, scope_of(request)), self._office.feed
+        """Stream events until one side disconnects."""
+        wanted, feed = _filter(query, scope_of(request)), self._context.feed
         if feed.is_full:
-            raise ProblemError(429, "as many readers follow the events as are served", retry_after_s=HEARTBEAT_S)
+            raise ProblemError(429, "too many readers follow the events", retry_after_s=HEARTBEAT_S)
         response = web.StreamResponse(headers={"Content-Type": MEDIA_TYPE, "X-Accel-Buffering": "no"})
         reader = feed.join()
         try:
             await response.prepare(request)
             if request.method != "HEAD":
-                await self._tell(request, response, reader, wanted)
+                await self._send(request, response, reader, wanted)
         except (ConnectionError, TimeoutError):
-            pass  # the reader has gone, or takes nothing any more
+            pass  # the reader has disconnected, or reads nothing any more
         finally:
             feed.leave(reader)
         return response
 
-    async def _tell(
+    async def _send(
         self, request: web.Request, response: web.StreamResponse, reader: Reader, wanted: Callable[[Numbered], bool]
     ) -> None:
-        feed, last_id = self._office.feed, request.headers.get(_LAST_ID)
+        feed, last_id = self._context.feed, request.headers.get(_LAST_ID)
         await _write(response, f"retry: {_AGAIN_MS}\n\n")
         missed = [] if last_id is None else feed.since(last_id)
         if missed is None:
-            await _write(response, _event("reset", feed.last_id, {"reason": "events before this one are not held"}))
+            await _write(response, _event("reset", feed.last_id, {"reason": "earlier events are not held any more"}))
         else:
-            await self._pass_on(response, missed, wanted)
-        while not (reader.is_behind or reader.has_ended) and await request[RECHECK].stands():
+            await self._send_events(response, missed, wanted)
+        while not (reader.is_behind or reader.has_ended) and await request[RECHECK].is_permitted():
             try:
                 async with asyncio.timeout(HEARTBEAT_S):
-                    came = await reader.next()
+                    events = await reader.next()
             except TimeoutError:
                 await _write(response, ": still here\n\n")
                 continue
-            if await request[RECHECK].stands():
-                await self._pass_on(response, came, wanted)
+            if await request[RECHECK].is_permitted():
+                await self._send_events(response, events, wanted)
         if reader.is_behind:
-            await _write(response, _event("dropped", None, {"reason": "more has happened than this reader has taken"}))
+            await _write(response, _event("dropped", None, {"reason": "this reader is too slow"}))
 
-    async def _pass_on(
-        self, response: web.StreamResponse, told: Sequence[Numbered], wanted: Callable[[Numbered], bool]
+    async def _send_events(
+        self, response: web.StreamResponse, events: Sequence[Numbered], wanted: Callable[[Numbered], bool]
     ) -> None:
-        for start in range(0, len(told), _AT_ONCE):
-            await _write(response, _events(self._office.feed, told[start : start + _AT_ONCE], wanted))
-            await self._office.clock.sleep(0)
+        for start in range(0, len(events), _AT_ONCE):
+            await _write(response, _events(self._context.feed, events[start : start + _AT_ONCE], wanted))
+            await self._context.clock.sleep(0)
 
 
 def _filter(query: Query, scope: Scope) -> Callable[[Numbered], bool]:
@@ -105,12 +105,12 @@ def _filter(query: Query, scope: Scope) -> Callable[[Numbered], bool]:
     job = number_in(query, "job", faults)
     refuse_query(faults)
 
-    def wanted(told: Numbered) -> bool:
+    def wanted(event: Numbered) -> bool:
         return (
-            told.account in scope
-            and (account is None or told.account == account)
-            and (not states or told.state in states)
-            and (job is None or told.job == job)
+            event.account in scope
+            and (account is None or event.account == account)
+            and (not states or event.state in states)
+            and (job is None or event.job == job)
         )
 
     return wanted
@@ -120,15 +120,15 @@ def _events(feed: Feed, numbered: Sequence[Numbered], wanted: Callable[[Numbered
     return "".join(_event(one.event, feed.id_of(one.number), _data(one)) for one in numbered if wanted(one))
 
 
-def _data(told: Numbered) -> dict[str, object]:
+def _data(event: Numbered) -> dict[str, object]:
     return {
-        "job": told.job,
-        "account": told.account,
-        "operation": told.operation,
-        "state": told.state,
-        "state_from": told.state_from,
-        "outcome": told.outcome,
-        "at": moment(told.at),
+        "job": event.job,
+        "account": event.account,
+        "operation": event.operation,
+        "state": event.state,
+        "state_from": event.state_from,
+        "outcome": event.outcome,
+        "at": rfc3339(event.at),
     }
 
 
@@ -138,7 +138,7 @@ def _event(name: str, identity: str | None, data: dict[str, object]) -> str:
 
 
 async def _write(response: web.StreamResponse, text: str) -> None:
-    """Send; a reader that takes nothing for so long is hung up on."""
+    """Send text. A reader that reads nothing for so long is disconnected."""
     if text:
         async with asyncio.timeout(_WRITE_S):
             await response.write(text.encode())

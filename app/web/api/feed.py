@@ -1,8 +1,8 @@
-"""The feed: the last changes of this process's jobs, numbered, for as many readers as there are.
+"""The feed: the last changes of the jobs of this process, numbered, for many readers.
 
-It holds a bounded number of changes, and of each only what is told: a job's parameters and links are too large to keep
-thousands of them. Who comes back with the id of the last one seen goes on after it, as long as it is held; who is
-slower than the changes come is let go.
+It holds a bounded number of changes, and of each only what is sent, because the parameters and links of thousands of
+jobs take too much memory. A reader that returns with the id of its last event continues after it, while the feed still
+holds it. A reader that is slower than the changes is disconnected.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ MOST_READERS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
-    """What is told of a change, and its number in this process; ``job`` is the job's number."""
+    """A change as it is sent, with its number in this process; ``job`` is the number of the job."""
 
     number: int
     event: str
@@ -34,7 +34,7 @@ class Numbered:
 
 
 class Reader:
-    """What one reader has still to be told."""
+    """The events that one reader has not received yet."""
 
     def __init__(self) -> None:
         self._waiting: deque[Numbered] = deque()
@@ -42,8 +42,8 @@ class Reader:
         self.is_behind = False
         self.has_ended = False
 
-    def take(self, numbered: Numbered) -> None:
-        """Keep a change for the reader, unless it is too far behind."""
+    def push(self, numbered: Numbered) -> None:
+        """Queue an event, unless the reader is too far behind."""
         if len(self._waiting) >= MOST_BEHIND:
             self.is_behind = True
         else:
@@ -51,12 +51,12 @@ class Reader:
         self._came.set()
 
     def end(self) -> None:
-        """Nothing comes any more."""
+        """Note that no more events will come."""
         self.has_ended = True
         self._came.set()
 
     async def next(self) -> list[Numbered]:
-        """What has come since, as soon as there is something; empty where the reader is behind, or all has ended."""
+        """Wait for events and return all of them; empty if the reader is too far behind or the feed has ended."""
         await self._came.wait()
         self._came.clear()
         found = list(self._waiting)
@@ -65,10 +65,10 @@ class Reader:
 
 
 class Feed:
-    """Takes changes, and passes them on.
+    """Numbers changes, holds the last ones, and passes them to the readers.
 
     Args:
-        boot: names this process in the ids of events.
+        boot: identifies this process in the ids of events.
     """
 
     def __init__(self, boot: str) -> None:
@@ -78,8 +78,8 @@ class Feed:
         self._readers: set[Reader] = set()
         self._closed = False
 
-    def take(self, change: Change) -> None:
-        """Take a change."""
+    def on_change(self, change: Change) -> None:
+        """Number a change and pass it to all readers."""
         self._last += 1
         job = change.job
         numbered = Numbered(
@@ -95,21 +95,21 @@ class Feed:
         )
         self._held.append(numbered)
         for reader in self._readers:
-            reader.take(numbered)
+            reader.push(numbered)
 
     def close(self) -> None:
-        """Let every reader go."""
+        """End all readers."""
         self._closed = True
         for reader in self._readers:
             reader.end()
 
     @property
     def is_full(self) -> bool:
-        """Whether there are as many readers as are served."""
+        """Whether no more readers are accepted."""
         return len(self._readers) >= MOST_READERS
 
     def join(self) -> Reader:
-        """A reader of all that comes from now on."""
+        """A reader of all events from now on."""
         reader = Reader()
         self._readers.add(reader)
         if self._closed:
@@ -117,7 +117,7 @@ class Feed:
         return reader
 
     def leave(self, reader: Reader) -> None:
-        """Forget a reader."""
+        """Remove a reader."""
         self._readers.discard(reader)
 
     def id_of(self, number: int) -> str:
@@ -130,7 +130,7 @@ class Feed:
         return self.id_of(self._last)
 
     def since(self, last_id: str) -> list[Numbered] | None:
-        """What came after the event with that id; ``None`` where nobody can tell any more."""
+        """The events after the one with that id; ``None`` if they are not all held any more."""
         boot, _, digits = last_id.rpartition("-")
         if boot != self._boot or not (digits.isascii() and digits.isdigit()) or len(digits) > len(str(self._last)):
             return None

@@ -1,4 +1,4 @@
-"""Jobs through the API: making one, looking at one, and what a person may decide about it."""
+"""Single jobs through the API: submit one, show one, and decide about one."""
 
 import asyncio
 import math
@@ -9,6 +9,7 @@ from aiohttp import ETag, hdrs, web
 
 from app.desk import RefusedError, Wish
 from app.domain.job import TERMINAL, Job, NewJob, State
+from app.domain.job_view import artifact_json, entry_json, job_json
 from app.web.api import shapes
 from app.web.api.office import Office
 from app.web.api.pointers import refused_one
@@ -17,13 +18,13 @@ from app.web.api.preferences import (
     KEY_PATTERN,
     REPLAYED,
     applied,
+    entity_tag,
     idempotency_key,
     known_tags,
     wait_of,
 )
 from app.web.api.reading import LARGE, job_number, read_body
-from app.web.api.rendering import answer, artifact_json, entity_tag, entry_json, job_json
-from app.web.api.routes import Answer, Parameter, Query, Route
+from app.web.api.routes import Answer, Parameter, Query, Route, answer
 from app.web.callers import Role, actor_of, scope_of
 from app.web.problems import FieldFault, ProblemError
 
@@ -31,35 +32,35 @@ _LONGEST_AGAIN_S: Final = 3600.0
 _FULL_AGAIN_S: Final = 5.0
 _ENDS: Final = TERMINAL | {State.PARKED}
 
-PREFER: Final = Parameter("Prefer", "wait=N: wait up to N seconds, 60 at most (RFC 7240)", {"type": "string"})
+PREFER: Final = Parameter("Prefer", "wait=N: wait up to N seconds, at most 60 (RFC 7240)", {"type": "string"})
 KEY: Final = Parameter(
     IDEMPOTENCY_KEY,
-    "names this request: sent again with the same key, it makes nothing new",
+    "identifies this request: repeated with the same key, it makes nothing new",
     {"type": "string", "pattern": KEY_PATTERN},
 )
 _LOCATION: Final[dict[str, str]] = {hdrs.LOCATION: "address of the job"}
-_AGAIN: Final[dict[str, str]] = {hdrs.RETRY_AFTER: "seconds after which it is worth looking again"}
-_REPLAYED: Final[dict[str, str]] = {REPLAYED: "true, where nothing new was made"}
+_AGAIN: Final[dict[str, str]] = {hdrs.RETRY_AFTER: "seconds after which to look again"}
+_REPLAYED: Final[dict[str, str]] = {REPLAYED: "true if nothing new was made"}
 _TAG: Final[dict[str, str]] = {hdrs.ETAG: "changes with the job"}
 
 
 class Jobs:
-    """The rooms of single jobs."""
+    """The routes of single jobs."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, context: Office) -> None:
+        self._context = context
 
     def routes(self) -> list[Route]:
-        """What they serve."""
+        """The routes."""
         job = shapes.JobShape
-        asked = Answer("what was asked is noted; the job as it stands", job, headers=_AGAIN)
+        asked = Answer("the request is stored; the job as it is now", job, headers=_AGAIN)
         return [
             Route(
                 "POST", "/v1/jobs", "submitJob", "Make a job", self.submit,
                 {
-                    202: Answer("the job, on its way", job, headers=_LOCATION | _AGAIN | _REPLAYED),
-                    201: Answer("a new job, at its end already", job, headers=_LOCATION),
-                    200: Answer("the job of an earlier request, at its end", job, headers=_LOCATION | _REPLAYED),
+                    202: Answer("the job, not at its end yet", job, headers=_LOCATION | _AGAIN | _REPLAYED),
+                    201: Answer("a new job that has ended already", job, headers=_LOCATION),
+                    200: Answer("the job of an earlier request, which has ended", job, headers=_LOCATION | _REPLAYED),
                 },
                 headers=(KEY, PREFER), body=shapes.NewJob, role=Role.SUBMIT, limited=True,
             ),
@@ -67,18 +68,18 @@ class Jobs:
                 "GET", "/v1/jobs/{id}", "showJob", "Show a job", self.show,
                 {
                     200: Answer("the job", job, headers=_TAG),
-                    304: Answer("it is as the caller knows it", media_type=None, headers=_TAG),
+                    304: Answer("it has not changed", media_type=None, headers=_TAG),
                 },
                 headers=(
                     PREFER,
                     Parameter(hdrs.IF_NONE_MATCH, "entity tags that the caller knows", {"type": "string"}),
                 ),
                 problems=(404, 429),
-                detail="With `Prefer: wait=N` it is answered when the job changes from the entity tag in "
-                "`If-None-Match`; without one, when the job reaches its end or waits for a person.", limited=True,
+                detail="With `Prefer: wait=N` the reply comes when the job no longer matches the entity tag in "
+                "`If-None-Match`; without that header, when the job has ended or waits for a person.", limited=True,
             ),
             Route(
-                "GET", "/v1/jobs/{id}/history", "showHistory", "Show how a job came about", self.history,
+                "GET", "/v1/jobs/{id}/history", "showHistory", "Show the history of a job", self.history,
                 {200: Answer("its history", shapes.HistoryShape)}, problems=(404,), limited=True,
             ),
             Route(
@@ -87,17 +88,17 @@ class Jobs:
             ),
             Route(
                 "POST", "/v1/jobs/{id}/cancel", "cancelJob", "Stop a job", self.cancel, {202: asked},
-                problems=(404, 409), detail="The provider is told, where it can be.", limited=True,
+                problems=(404, 409), detail="The remote job is cancelled if the provider supports it.", limited=True,
             ),
             Route(
                 "POST", "/v1/jobs/{id}/retry", "retryJob", "Submit a job again", self.retry,
-                {202: Answer("the job that goes on", job, headers=_LOCATION | _AGAIN)}, problems=(404, 409),
-                detail="A parked job goes on as itself, one that has ended as a new job that points to it; asked for "
-                "again while that is under way, it is that job.", limited=True,
+                {202: Answer("the job that continues", job, headers=_LOCATION | _AGAIN)}, problems=(404, 409),
+                detail="A parked job continues as itself. For a job that has ended a new job is made, which points to "
+                "it; while that one is live, another retry returns it.", limited=True,
             ),
             Route(
                 "POST", "/v1/jobs/{id}/adopt", "adoptRemoteJob", "Let a parked job follow a remote job", self.adopt,
-                {202: Answer("the job that goes on", job, headers=_AGAIN)}, body=shapes.Adoption, problems=(404, 409),
+                {202: Answer("the job that continues", job, headers=_AGAIN)}, body=shapes.Adoption, problems=(404, 409),
                 limited=True,
             ),
             Route(
@@ -107,32 +108,34 @@ class Jobs:
         ]  # fmt: skip
 
     async def submit(self, request: web.Request, _: Query) -> web.Response:
-        """Make a job, once for each key."""
+        """Submit a job, once for each key."""
         body = await read_body(request, shapes.NewJob)
-        key, wait_s = idempotency_key(request), None if self._office.watch.is_full else wait_of(request)
-        wish = Wish(body.account, body.operation, body.params, _one_key(key, body.unique_key))
-        # Where the body is long, looking at every value would hold up the event loop.
-        is_long = request.content_length is None or request.content_length > LARGE
-        new = await asyncio.to_thread(self._draft, request, wish) if is_long else self._draft(request, wish)
-        ((job, created),) = await self._office.desk(request).store([new], actor=actor_of(request))
+        key, wait_s = idempotency_key(request), None if self._context.watch.is_full else wait_of(request)
+        job_request = Wish(body.account, body.operation, body.params, _one_key(key, body.unique_key))
+        if request.content_length is None or request.content_length > LARGE:
+            new = await asyncio.to_thread(self._draft, request, job_request)  # many values would block the event loop
+        else:
+            new = self._draft(request, job_request)
+        ((job, created),) = await self._context.desk(request).store([new], actor=actor_of(request))
         if key is not None and not created:
             check_same(job, new)
         if wait_s is not None:
-            job = await self._office.watch.until(job.id, _has_ended, wait_s, scope_of(request), _gone(request)) or job
+            watch, scope = self._context.watch, scope_of(request)
+            job = await watch.wait_for(job.id, _has_ended, wait_s, scope, _gone(request)) or job
         status = 202 if job.state not in _ENDS else 201 if created else 200
         headers = {hdrs.LOCATION: f"/v1/jobs/{job.id}", **applied(wait_s), **({} if created else {REPLAYED: "true"})}
-        return self._about(job, status, headers)
+        return self._reply(job, status, headers)
 
     async def show(self, request: web.Request, _: Query) -> web.Response:
-        """Show a job, now or when it has changed."""
+        """Show a job, at once or when it has changed."""
         number, known, wait_s = job_number(request), known_tags(request), wait_of(request)
 
-        def is_news(job: Job) -> bool:
+        def is_changed(job: Job) -> bool:
             return entity_tag(job) not in known if known else job.state in _ENDS
 
-        if wait_s and self._office.watch.is_full:
-            raise ProblemError(429, "as many callers wait for jobs as can", retry_after_s=_FULL_AGAIN_S)
-        job = await self._office.watch.until(number, is_news, wait_s or 0.0, scope_of(request), _gone(request))
+        if wait_s and self._context.watch.is_full:
+            raise ProblemError(429, "too many callers wait for jobs", retry_after_s=_FULL_AGAIN_S)
+        job = await self._context.watch.wait_for(number, is_changed, wait_s or 0.0, scope_of(request), _gone(request))
         if job is None:
             raise ProblemError(404, f"there is no job {number}")
         tag = entity_tag(job)
@@ -140,83 +143,85 @@ class Jobs:
             unchanged = web.Response(status=304, headers=applied(wait_s))
             unchanged.etag = ETag(tag)
             return unchanged
-        return self._about(job, 200, applied(wait_s))
+        return self._reply(job, 200, applied(wait_s))
 
     async def history(self, request: web.Request, _: Query) -> web.Response:
-        """How a job came about."""
+        """The history of a job."""
         number = job_number(request)
-        _job, entries, _artifacts = await self._office.desk(request).show(number)
+        _job, entries, _artifacts = await self._context.desk(request).show(number)
         return answer({"history": [entry_json(entry) for entry in entries]})
 
     async def artifacts(self, request: web.Request, _: Query) -> web.Response:
         """The files of a job."""
         number = job_number(request)
-        _job, _history, artifacts = await self._office.desk(request).show(number)
+        _job, _history, artifacts = await self._context.desk(request).show(number)
         return answer({"artifacts": [artifact_json(number, one) for one in artifacts]})
 
     async def cancel(self, request: web.Request, _: Query) -> web.Response:
         """Stop a job."""
-        return self._about(await self._office.desk(request).cancel(job_number(request), actor=actor_of(request)), 202)
+        job = await self._context.desk(request).cancel(job_number(request), actor=actor_of(request))
+        return self._reply(job, 202)
 
     async def retry(self, request: web.Request, _: Query) -> web.Response:
         """Submit a job again."""
-        job = await self._office.desk(request).retry(job_number(request), actor=actor_of(request))
-        return self._about(job, 202, {hdrs.LOCATION: f"/v1/jobs/{job.id}"})
+        job = await self._context.desk(request).retry(job_number(request), actor=actor_of(request))
+        return self._reply(job, 202, {hdrs.LOCATION: f"/v1/jobs/{job.id}"})
 
     async def adopt(self, request: web.Request, _: Query) -> web.Response:
         """Let a parked job follow a remote job."""
-        number = job_number(request)
-        body = await read_body(request, shapes.Adoption)
-        return self._about(await self._office.desk(request).adopt(number, body.handle, actor=actor_of(request)), 202)
+        number, body = job_number(request), await read_body(request, shapes.Adoption)
+        job = await self._context.desk(request).adopt(number, body.handle, actor=actor_of(request))
+        return self._reply(job, 202)
 
     async def poll(self, request: web.Request, _: Query) -> web.Response:
         """Make a job's next step due now."""
-        return self._about(await self._office.desk(request).poll_now(job_number(request), actor=actor_of(request)), 202)
+        job = await self._context.desk(request).poll_now(job_number(request), actor=actor_of(request))
+        return self._reply(job, 202)
 
-    def _draft(self, request: web.Request, wish: Wish) -> NewJob:
+    def _draft(self, request: web.Request, job_request: Wish) -> NewJob:
         try:
-            return self._office.desk(request).draft(wish)
+            return self._context.desk(request).draft(job_request)
         except RefusedError as error:
-            raise refused_one(error, wish) from error
+            raise refused_one(error, job_request) from error
 
-    def _about(self, job: Job, status: int, headers: Mapping[str, str] | None = None) -> web.Response:
+    def _reply(self, job: Job, status: int, headers: Mapping[str, str] | None = None) -> web.Response:
         response = answer(job_json(job), status, headers)
         response.etag = ETag(entity_tag(job))
         if status == 202:
-            response.headers[hdrs.RETRY_AFTER] = str(again_in(job, self._office.clock.now()))
+            response.headers[hdrs.RETRY_AFTER] = str(again_in(job, self._context.clock.now()))
         return response
 
 
 def again_in(job: Job, now: float) -> int:
-    """After how many seconds it is worth looking at a job again: nothing happens before it is due."""
+    """After how many seconds to look at a job again: nothing happens before it is due."""
     return math.ceil(min(max((job.due_at or now) - now, 1.0), _LONGEST_AGAIN_S))
 
 
 def check_same(job: Job, new: NewJob) -> None:
-    """Make sure that the job of an earlier request with the same key is the one that is asked for now.
+    """Make sure that the job of an earlier request with the same key equals the requested one.
 
     Raises:
-        ProblemError: 422, as the draft of the header has it.
+        ProblemError: 422, as the draft of the header requires.
     """
     if (job.operation, job.params) != (new.operation, new.params):
         raise key_was_used(f"job {job.id}")
 
 
 def key_was_used(by: str) -> ProblemError:
-    """The problem of a key that came with another request before."""
+    """The problem of a key that was used for another request."""
     reason = f"was used for another request, which made {by}; each request has a key of its own"
     return ProblemError(422, f"the key {reason}", errors=[FieldFault(reason, parameter=IDEMPOTENCY_KEY)])
 
 
 def _one_key(key: str | None, unique_key: str | None) -> str | None:
     if key is not None and unique_key is not None and key != unique_key:
-        reason = f"is not the {IDEMPOTENCY_KEY}, which names the same wish; give one of the two"
+        reason = f"is not the {IDEMPOTENCY_KEY}, which identifies the same request; give one of the two"
         raise ProblemError(422, "the request has two keys", errors=[FieldFault(reason, "/unique_key")])
     return unique_key if key is None else key
 
 
 def _gone(request: web.Request) -> Callable[[], bool]:
-    """Tells whether the caller has hung up: an answer that nobody hears is not waited for."""
+    """Whether the caller has disconnected, so that nobody waits for a reply."""
     return lambda: request.transport is None
 
 

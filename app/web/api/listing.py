@@ -1,44 +1,29 @@
-"""Lists of jobs through the API: filters, a search, and pages that follow one another by cursor."""
+"""The list of jobs through the API, with its filters and its search."""
 
 from typing import Final
 
 from aiohttp import hdrs, web
 
-from app.domain.job import State
+from app.domain.job_view import job_json
 from app.store.listing import Wanted
 from app.web.api import shapes
-from app.web.api.cursors import Page
+from app.web.api.cursors import ACCOUNT, CURSOR, LIMIT, STATES, TEXT, PageRequest, states_of
 from app.web.api.office import Office
-from app.web.api.reading import LONGEST_VALUE, moment_of, refuse_query
-from app.web.api.rendering import answer, jobs_json
+from app.web.api.reading import moment_of, refuse_query
 from app.web.api.routes import Answer, Parameter, Query, Route
 from app.web.problems import FieldFault
 
-_MOST: Final = 1000
-_USUAL: Final = 50
-TEXT: Final = {"type": "string", "minLength": 1, "maxLength": LONGEST_VALUE}
 _TIME: Final = {"type": "string", "format": "date-time"}
-
-ACCOUNT: Final = Parameter("account", "only of this account", TEXT)
-STATES: Final = Parameter(
-    "state", "only in this state; given several times, in any of them", {"enum": [state.value for state in State]}, True
-)
-LIMIT: Final = Parameter(
-    "limit",
-    f"how many at most; {_USUAL} where it is not given",
-    {"type": "integer", "minimum": 1, "maximum": _MOST, "default": _USUAL},
-)
-CURSOR: Final = Parameter("cursor", "where the page before ended: see `next`", TEXT)
 
 
 class Listing:
-    """The room of lists."""
+    """The route of the list of jobs."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, context: Office) -> None:
+        self._context = context
 
     def routes(self) -> list[Route]:
-        """What it serves."""
+        """The routes."""
         return [
             Route(
                 "GET", "/v1/jobs", "listJobs", "List jobs, the newest first", self.jobs,
@@ -66,16 +51,11 @@ class Listing:
     async def jobs(self, request: web.Request, query: Query) -> web.Response:
         """A page of jobs."""
         faults: list[FieldFault] = []
-        wanted, limit = _wanted(query, faults), limit_of(query, faults)
-        page = Page("/v1/jobs", query)
-        before = page.begin(faults)
+        wanted, page = _wanted(query, faults), PageRequest.read("/v1/jobs", query, faults)
         refuse_query(faults)
-        found = await self._office.lists(request).page(wanted, limit + 1, before, self._office.desk(request).offered)
-        shown = jobs_json(found[:limit])
-        if len(found) <= limit:
-            return answer({"jobs": shown, "next": None})
-        after = page.following(found[limit - 1].id)
-        return answer({"jobs": shown, "next": after}, headers={hdrs.LINK: f'<{after}>; rel="next"'})
+        offered = self._context.desk(request).offered
+        found = await self._context.lists(request).page(wanted, page.lookup, page.before_id, offered)
+        return page.response("jobs", found, job_json)
 
 
 def _wanted(query: Query, faults: list[FieldFault]) -> Wanted:
@@ -93,16 +73,6 @@ def _wanted(query: Query, faults: list[FieldFault]) -> Wanted:
     )
 
 
-def states_of(query: Query, faults: list[FieldFault]) -> frozenset[State]:
-    """The states that a query names; what is none is added to ``faults``."""
-    named = query.get("state", ())
-    there_are = {state.value for state in State}
-    if any(one not in there_are for one in named):
-        faults.append(FieldFault(f"must be one of {', '.join(State)}", parameter="state"))
-        return frozenset()
-    return frozenset(State(one) for one in named)
-
-
 def _moment(query: Query, name: str, faults: list[FieldFault]) -> float | None:
     if name not in query:
         return None
@@ -111,12 +81,3 @@ def _moment(query: Query, name: str, faults: list[FieldFault]) -> float | None:
         reason = "must be a time with its offset, such as 2026-11-21T14:00:00Z; in a URL a + is written %2B"
         faults.append(FieldFault(reason, parameter=name))
     return at
-
-
-def limit_of(query: Query, faults: list[FieldFault]) -> int:
-    """How many a page may hold; what is no such number is added to ``faults``."""
-    text = query["limit"][0] if "limit" in query else str(_USUAL)
-    if text.isascii() and text.isdigit() and len(text) <= len(str(_MOST)) and 1 <= int(text) <= _MOST:
-        return int(text)
-    faults.append(FieldFault(f"must be a whole number from 1 to {_MOST}", parameter="limit"))
-    return _USUAL

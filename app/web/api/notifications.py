@@ -1,38 +1,36 @@
-"""Notifications through the API: what endpoints were told or have still to be, and trying one again."""
+"""Notifications through the API: list those that were delivered or wait, and deliver one again."""
 
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import hdrs, web
 
+from app.desk.views import notification_json
 from app.domain.notification import Status
-from app.store.notifications import Notification
 from app.web.api import shapes
-from app.web.api.cursors import Page
-from app.web.api.listing import CURSOR, LIMIT, TEXT, limit_of
+from app.web.api.cursors import CURSOR, LIMIT, TEXT, PageRequest
 from app.web.api.office import Office
 from app.web.api.reading import LARGEST_NUMBER, job_number, number_in, refuse_query
-from app.web.api.rendering import answer, moment
-from app.web.api.routes import Answer, Parameter, Query, Route
+from app.web.api.routes import Answer, Parameter, Query, Route, answer
 from app.web.problems import FieldFault, ProblemError
 
 _PATH: Final = "/v1/notifications"
 
 
 class Notifications:
-    """The rooms of notifications."""
+    """The routes of notifications."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, context: Office) -> None:
+        self._context = context
 
     def routes(self) -> list[Route]:
-        """What they serve."""
+        """The routes."""
         number = {"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER}
         return [
             Route(
                 "GET", _PATH, "listNotifications", "List notifications, the newest first", self.every,
                 {200: Answer("a page", shapes.NotificationPage, headers={hdrs.LINK: 'the next page, rel="next"'})},
                 query=(
-                    Parameter("status", "only those that stand so", {"enum": [one.value for one in Status]}),
+                    Parameter("status", "only with this status", {"enum": [one.value for one in Status]}),
                     Parameter("endpoint", "only of this endpoint", TEXT),
                     Parameter("job", "only about this job", number),
                     LIMIT,
@@ -48,46 +46,23 @@ class Notifications:
     async def every(self, request: web.Request, query: Query) -> web.Response:
         """A page of notifications."""
         faults: list[FieldFault] = []
-        status, job, limit = query.get("status", [None])[0], number_in(query, "job", faults), limit_of(query, faults)
+        status, job = query.get("status", [None])[0], number_in(query, "job", faults)
         if status is not None and status not in set(Status):
             faults.append(FieldFault(f"must be one of {', '.join(Status)}", parameter="status"))
-        page = Page(_PATH, query)
-        before = page.begin(faults)
+        page = PageRequest.read(_PATH, query, faults)
         refuse_query(faults)
-        found = await self._office.notifications(request).find(
+        found = await self._context.notifications(request).find(
             status=None if status is None else Status(status),
             endpoint=query.get("endpoint", [None])[0],
             job_id=job,
-            before_id=before,
-            limit=limit + 1,
+            before_id=page.before_id,
+            limit=page.lookup,
         )
-        shown = [_notification(one) for one in found[:limit]]
-        if len(found) <= limit:
-            return answer({"notifications": shown, "next": None})
-        after = page.following(found[limit - 1].id)
-        return answer({"notifications": shown, "next": after}, headers={hdrs.LINK: f'<{after}>; rel="next"'})
+        return page.response("notifications", found, notification_json)
 
     async def retry(self, request: web.Request, _: Query) -> web.Response:
         """Deliver a notification again."""
         number = job_number(request, "notification")
-        if not await self._office.notifications(request).retry([number]):
+        if not await self._context.notifications(request).retry([number]):
             raise ProblemError(404, f"there is no notification {number}")
         return answer({"id": number}, 202)
-
-
-def _notification(one: Notification) -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "endpoint": one.endpoint,
-        "message_id": one.message_id,
-        "job": one.job_id,
-        "account": one.account,
-        "state": one.state,
-        "at": moment(one.at),
-        "status": one.status,
-        "due_at": moment(one.due_at),
-        "attempts": one.attempts,
-        "attempted_at": moment(one.attempted_at),
-        "last_error": one.last_error,
-        "ended_at": moment(one.ended_at),
-    }

@@ -1,4 +1,4 @@
-"""What the rooms of the HTTP API work with."""
+"""The context of the API: what its handlers use."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ from app.web.api.watch import Watch
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """Everything that the API is made of.
+    """What the handlers of the API use.
 
-    What the configuration decides is asked for anew by every request, for a reload may have replaced it. What takes the
-    request is limited to the accounts that its caller may know of: there is no other way to jobs but ``watch`` and
-    ``feed``, which are limited where they are read.
+    The callables return what the current configuration decides, because a reload may replace it. Those that take the
+    request return something limited to the accounts that its caller may see. Only ``watch`` and ``feed`` know all jobs;
+    their readers apply the limit.
     """
 
     desk: Callable[[web.Request], Desk]

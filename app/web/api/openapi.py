@@ -1,4 +1,4 @@
-"""The OpenAPI document, made of the routes and the shapes; nothing of it is kept by hand."""
+"""The OpenAPI document, made of the routes and the shapes; no part of it is written by hand."""
 
 import json
 import re
@@ -25,26 +25,26 @@ _EVERYWHERE: Final = (400, 401, 403, 421, 429, 500, 503)
 _WITH_BODY: Final = (408, 413, 415, 422)
 _MEANINGS: Final = {
     400: "the request cannot be read",
-    401: "a token is needed, or this one is not known, or has expired",
-    403: "this takes another role, or a token that is not limited to accounts",
-    404: "there is no such thing",
-    408: "the body did not come whole in time",
-    409: "it cannot be done as things stand",
+    401: "a token is required, or this one is unknown or has expired",
+    403: "this requires another role, or a token that is not limited to some accounts",
+    404: "not found",
+    408: "the body was not complete in time",
+    409: "the current state does not permit it",
     410: "the file is not in the storage any more",
-    412: "it is not as the caller thinks",
+    412: "a condition of the request is not met",
     413: "the body is too large",
     415: "the body is not JSON",
     416: "the file has no such range",
-    421: "the address answers to its own name only",
-    429: "too many wrong tokens, or as many callers wait or read as are served; `Retry-After` says when to try again",
+    421: "the listener may be called by its own name only",
+    429: "too many wrong tokens, or too many callers wait or read; `Retry-After` says when to try again",
     422: "the body has faults, each with a pointer to it",
-    500: "a fault of Tidewaiter",
+    500: "an internal error of Tidewaiter",
     503: "the database cannot be reached; `Retry-After` says when to try again",
 }
 _ABOUT: Final = (
-    "Ask for slow exports, wait for them, and fetch their files. Every error is a problem document (RFC 9457). "
-    "Reading takes a token of the role `read`, making jobs one of the role `submit`, anything else one of the role "
-    "`admin`. To a token that is limited to accounts, nothing of other accounts exists."
+    "Request slow exports, wait for them, and download their files. Every error is a problem document (RFC 9457). "
+    "Reading requires a token with the role `read`, submitting jobs the role `submit`, anything else the role `admin`. "
+    "For a token that is limited to some accounts, other accounts do not exist."
 )
 
 
@@ -52,7 +52,7 @@ class Document:
     """The document, and the route that serves it.
 
     Args:
-        routes: what it describes.
+        routes: the routes that it describes.
     """
 
     def __init__(self, routes: Sequence[Route]) -> None:
@@ -60,7 +60,7 @@ class Document:
 
     @property
     def route(self) -> Route:
-        """Where it is served."""
+        """The route of the document."""
         return Route(
             "GET",
             "/openapi.json",
@@ -72,7 +72,7 @@ class Document:
         )
 
     async def show(self, _request: web.Request, _query: Query) -> web.Response:
-        """The document."""
+        """Send the document."""
         return web.Response(body=self._bytes, content_type=JSON)
 
     @cached_property

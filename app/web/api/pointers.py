@@ -1,4 +1,4 @@
-"""From the desk's faults to those of a body: JSON pointers to what is wrong in it."""
+"""Turns faults of job requests into faults of a body, with JSON pointers to the members."""
 
 from collections.abc import Sequence
 
@@ -8,26 +8,26 @@ from app.web.api.reading import MOST_FAULTS, pointer_of, unfit
 from app.web.problems import FieldFault, ProblemError
 
 
-def refused(faults: Sequence[WishFault], wishes: Sequence[Wish], *, many: bool) -> ProblemError:
-    """The problem of wishes that the desk has refused; ``many`` says that they stand in an array ``jobs``."""
-    return unfit([_field_fault(one, wishes[one.place], many=many) for one in faults[:MOST_FAULTS]])
+def refused(faults: Sequence[WishFault], job_requests: Sequence[Wish], *, many: bool) -> ProblemError:
+    """The problem of refused job requests; ``many`` says that the body has them in an array ``jobs``."""
+    return unfit([_field_fault(one, job_requests[one.place], many=many) for one in faults[:MOST_FAULTS]])
 
 
-def refused_one(error: RefusedError, wish: Wish) -> ProblemError:
-    """The problem of one wish that the desk has refused."""
-    return refused(error.faults, [wish], many=False)
+def refused_one(error: RefusedError, job_request: Wish) -> ProblemError:
+    """The problem of one refused job request."""
+    return refused(error.faults, [job_request], many=False)
 
 
-def _field_fault(fault: WishFault, wish: Wish, *, many: bool) -> FieldFault:
+def _field_fault(fault: WishFault, job_request: Wish, *, many: bool) -> FieldFault:
     before: list[str | int] = ["jobs", fault.place] if many else []
-    inside = steps_of(fault.path, dict(wish.params)) if fault.path else []
+    inside = steps_of(fault.path, dict(job_request.params)) if fault.path else []
     return FieldFault(fault.reason, pointer_of([*before, fault.member, *inside]))
 
 
 def steps_of(path: str, within: Json) -> list[str | int]:
-    """The members that a path such as ``variants.twitter[0].message`` passes through.
+    """The members on a path such as ``variants.twitter[0].message``.
 
-    Names may hold dots and brackets themselves, so the names that are there are tried before the path is cut.
+    Names may contain dots and brackets, so the existing names are tried before the path is split.
     """
     steps: list[str | int] = []
     while path:

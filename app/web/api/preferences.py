@@ -1,10 +1,12 @@
-"""Headers by which a caller says how it wants to be served: how long it can wait, and which request this is."""
+"""The headers of the API: Prefer, Idempotency-Key, entity tags and Range."""
 
 import re
 from typing import Final
+from zlib import crc32
 
 from aiohttp import hdrs, web
 
+from app.domain.job import Job
 from app.web.problems import FieldFault, ProblemError
 
 MOST_WAIT_S: Final = 60
@@ -15,12 +17,22 @@ KEY_PATTERN: Final = r'^("[ !#-\[\]-~]{1,255}"|[!#-+.-:<-\[\]-~-]{1,255})$'
 _WAIT: Final = re.compile(r"wait\s*=\s*\"?([0-9]{1,6})\"?", re.IGNORECASE)
 _ENTITY_TAG: Final = re.compile(r'(?P<weak>W/)?"(?P<tag>[\x21\x23-\x7e\x80-\xff]*)"')
 _KEY: Final = re.compile(KEY_PATTERN)
+_LAST_ZERO_BYTES: Final = re.compile("bytes=-0+", re.IGNORECASE)
+
+
+def entity_tag(job: Job) -> str:
+    """The strong entity tag of a job's representation, without quotes.
+
+    A cancel request, a wake-up and a moved deadline change the job without a new version.
+    """
+    beside = (job.due_at, job.deadline_at, job.cancel_requested, job.id)
+    return f"{job.version}-{crc32(repr(beside).encode()):08x}"
 
 
 def wait_of(request: web.Request) -> int | None:
-    """How many seconds the caller prefers to wait (RFC 7240), a minute at most; ``None`` where it does not.
+    """How many seconds the caller prefers to wait (RFC 7240), at most a minute; ``None`` without such a preference.
 
-    A preference that cannot be read is passed over, as the RFC wants it.
+    A preference that cannot be read is ignored, as the RFC requires.
     """
     for line in request.headers.getall("Prefer", ()):
         for preference in line.split(","):
@@ -31,18 +43,18 @@ def wait_of(request: web.Request) -> int | None:
 
 
 def applied(wait_s: int | None) -> dict[str, str]:
-    """The header that says that a preference was heeded."""
+    """The response header that confirms the preference."""
     return {} if wait_s is None else {"Preference-Applied": f"wait={wait_s}"}
 
 
 def idempotency_key(request: web.Request) -> str | None:
-    """The key by which a request that is sent again is known again; ``None`` where there is none.
+    """The key that identifies a repeated request; ``None`` without one.
 
-    The draft wants a string in quotes (RFC 8941); bare keys, as many programs send them, mean the same.
+    The draft requires a quoted string (RFC 8941). Many programs send the key without quotes; it means the same.
     https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 
     Raises:
-        ProblemError: 400 where it is no such key.
+        ProblemError: 400 for an invalid key.
     """
     given = request.headers.getall(IDEMPOTENCY_KEY, [])
     if not given:
@@ -66,7 +78,11 @@ def matched_tags(request: web.Request) -> frozenset[str]:
 
 
 def _tags(request: web.Request, header: str) -> list[tuple[str, bool]]:
-    """The entity tags of a header (RFC 9110, section 8.8.3); none where it cannot be read."""
+    """The entity tags of a header (RFC 9110, section 8.8.3); empty if the header is malformed.
+
+    aiohttp's ``if_match`` and ``if_none_match`` are not used: they read only the first of several header lines, take
+    the quoted tag ``"*"`` for the wildcard, and stop at an empty tag or an empty list member, both of which are valid.
+    """
     text = ",".join(request.headers.getall(header, ())).strip()
     if text == "*":
         return [("*", True)]
@@ -74,3 +90,28 @@ def _tags(request: web.Request, header: str) -> list[tuple[str, bool]]:
         return []
     found = _ENTITY_TAG.finditer(text)
     return [(one["tag"], not one["weak"]) for one in found if one["tag"] != "*"]
+
+
+def range_of(request: web.Request, size: int) -> tuple[int, int] | None:
+    """The requested range of a file, from its first byte to the one after its last; ``None`` for the whole file.
+
+    Several ranges, and a header that is no range of bytes, are ignored (RFC 9110, section 14.2, permits both).
+
+    Args:
+        request: the request.
+        size: of the file, in bytes.
+
+    Raises:
+        ProblemError: 416 if the range has no byte of the file.
+    """
+    header = request.headers.get(hdrs.RANGE)
+    if header is None:
+        return None
+    try:
+        start, stop, _ = request.http_range.indices(size)
+    except ValueError:
+        return None
+    # aiohttp reads the last 0 bytes as the whole file.
+    if start >= stop or _LAST_ZERO_BYTES.fullmatch(header):
+        raise ProblemError(416, f"the file has {size} bytes", headers={hdrs.CONTENT_RANGE: f"bytes */{size}"})
+    return start, stop

@@ -1,4 +1,4 @@
-"""Providers through the API: the remote APIs that there are, and what each operation takes."""
+"""Providers through the API: the known remote APIs, and the parameters of each operation."""
 
 from aiohttp import web
 
@@ -6,33 +6,32 @@ from app.providers.faults import UnknownProviderError
 from app.providers.parameter_schema import parameter_schema
 from app.web.api import shapes
 from app.web.api.office import Office
-from app.web.api.rendering import answer
-from app.web.api.routes import Answer, Query, Route
+from app.web.api.routes import Answer, Query, Route, answer
 from app.web.problems import ProblemError
 
 
 class Providers:
-    """The rooms of providers."""
+    """The routes of providers."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, context: Office) -> None:
+        self._context = context
 
     def routes(self) -> list[Route]:
-        """What they serve."""
+        """The routes."""
         return [
             Route(
-                "GET", "/v1/providers", "listProviders", "List the remote APIs that there are", self.every,
+                "GET", "/v1/providers", "listProviders", "List the known remote APIs", self.every,
                 {200: Answer("the providers", shapes.ProvidersShape)}, limited=True,
             ),
             Route(
-                "GET", "/v1/providers/{name}", "showProvider", "Show what a remote API can be asked for", self.show,
+                "GET", "/v1/providers/{name}", "showProvider", "Show the operations of a remote API", self.show,
                 {200: Answer("the provider", shapes.ProviderShape)}, problems=(404,), limited=True,
             ),
         ]  # fmt: skip
 
     async def every(self, request: web.Request, _: Query) -> web.Response:
-        """The remote APIs that there are."""
-        registry, accounts = self._office.providers(), self._office.desk(request).accounts
+        """The known remote APIs."""
+        registry, accounts = self._context.providers(), self._context.desk(request).accounts
         lines = [
             {
                 "name": name,
@@ -46,9 +45,9 @@ class Providers:
         return answer({"providers": lines})
 
     async def show(self, request: web.Request, _: Query) -> web.Response:
-        """What a remote API can be asked for."""
+        """The operations of a remote API."""
         try:
-            provider = self._office.providers().get(request.match_info["name"])
+            provider = self._context.providers().get(request.match_info["name"])
         except UnknownProviderError as error:
             raise ProblemError(404, str(error)) from error
         operations = {

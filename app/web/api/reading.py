@@ -1,4 +1,4 @@
-"""Reading what a caller sent: bodies and queries, with everything that is wrong told field by field."""
+"""Reads and checks what a caller sent: JSON bodies, query parameters and numbers in paths; reports faults by field."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from app.domain.jsonvalue import Json
 from app.store.listing import LARGEST_ID
 from app.web.api.shapes import Incoming
-from app.web.bodies import read_bytes
+from app.web.bodies import number_of, read_bytes
 from app.web.problems import FieldFault, ProblemError
 
 MOST_FAULTS: Final = 100
@@ -24,9 +24,8 @@ LARGEST_BODY: Final = 1_048_576
 _DEEPEST: Final = 64
 _MOST_MEMBERS: Final = 500_000
 LARGE: Final = 65_536
-"""A body of more bytes is read in a thread."""
+"""A body of more bytes is parsed in a thread."""
 LONGEST_VALUE: Final = 255
-_TOO_MANY_DIGITS: Final = 20
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 _MOMENT: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 _MEDIA_TYPE: Final = re.compile(r"application/(json|[a-z0-9.!#$&^_-]+\+json)", re.IGNORECASE)
@@ -35,15 +34,15 @@ Shape = TypeVar("Shape", bound=Incoming)
 
 
 async def read_body(request: web.Request, shape: type[Shape], largest: int = LARGEST_BODY) -> Shape:
-    """The JSON body of a request, held to a shape.
+    """The JSON body of a request, checked against a shape.
 
     Args:
         request: the request.
-        shape: what the body must be; where every member has a default, no body at all is an empty object.
-        largest: bytes; a larger body is refused before it is read, or as soon as that shows.
+        shape: what the body must be. If every member has a default, an empty body counts as an empty object.
+        largest: the size limit in bytes.
 
     Raises:
-        ProblemError: 408, 413, 415, 400 for what is no JSON, 422 for what is not of that shape.
+        ProblemError: 408, 413, 415, 400 for invalid JSON, 422 for a body of another shape.
     """
     if request.can_read_body:
         _check_media_type(request)
@@ -54,10 +53,10 @@ async def read_body(request: web.Request, shape: type[Shape], largest: int = LAR
 
 
 def fit(document: Json, shape: type[Shape], *where: str | int) -> Shape:
-    """A document, held to a shape; ``where`` is the path to it from the body, for what is told of its faults.
+    """A document, checked against a shape; ``where`` is its path in the body, for the pointers of faults.
 
     Raises:
-        ProblemError: 422 for what is not of that shape.
+        ProblemError: 422 for a document of another shape.
     """
     if isinstance(document, dict) and len(document) > len(shape.model_fields) + MOST_FAULTS:
         unknown = islice((name for name in document if name not in shape.model_fields), MOST_FAULTS)
@@ -66,11 +65,11 @@ def fit(document: Json, shape: type[Shape], *where: str | int) -> Shape:
         return shape.model_validate(document)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        raise unfit([FieldFault(_told(one["msg"]), pointer_of([*where, *one["loc"]])) for one in found]) from None
+        raise unfit([FieldFault(_reason_of(one["msg"]), pointer_of([*where, *one["loc"]])) for one in found]) from None
 
 
 def unfit(faults: Sequence[FieldFault]) -> ProblemError:
-    """The problem of a body that is JSON but not what it must be; nobody looks for more than so many faults."""
+    """The problem of a body that is JSON but has faults; at most :data:`MOST_FAULTS` are reported."""
     number = len(faults)
     detail = "the body has a fault" if number == 1 else f"the body has {number} faults"
     if number >= MOST_FAULTS:
@@ -84,10 +83,10 @@ def pointer_of(path: Iterable[str | int]) -> str:
 
 
 def parse(raw: bytes) -> Json:
-    """JSON as RFC 8259 has it, and no more: no NaN, no name twice, nothing that a database could not take.
+    """Parses strict JSON (RFC 8259): no NaN, no duplicate names, no text that a database cannot store.
 
     Raises:
-        ProblemError: 413 for more values than anybody needs, 400 otherwise.
+        ProblemError: 413 for too many values, 400 otherwise.
     """
     if raw.count(b",") + raw.count(b"{") + raw.count(b"[") > _MOST_MEMBERS:
         raise ProblemError(413, f"the body has more than {_MOST_MEMBERS} values; send it in several requests")
@@ -104,7 +103,7 @@ def parse(raw: bytes) -> Json:
         ) from None
     except RecursionError:
         raise _too_deep() from None
-    except ValueError:  # Python reads no number of thousands of digits
+    except ValueError:  # Python refuses numbers of thousands of digits
         raise ProblemError(400, "the body is not JSON that can be read: a number has too many digits") from None
     _check_values(document)
     return document
@@ -115,17 +114,17 @@ def read_query(request: web.Request, known: Mapping[str, bool]) -> dict[str, lis
 
     Args:
         request: the request.
-        known: the names that there are, and whether each may be given several times.
+        known: the known names, and whether each may be given several times.
 
     Raises:
-        ProblemError: 400 with every fault.
+        ProblemError: 400 with all faults.
     """
     found: dict[str, list[str]] = {}
     faults: list[FieldFault] = []
     for name, value in request.query.items():
         if name not in known:
-            there_are = ", ".join(known) or "none"
-            faults.append(FieldFault(f"unknown parameter (there are: {there_are})", parameter=_shown(name)))
+            names = ", ".join(known) or "none"
+            faults.append(FieldFault(f"unknown parameter (known: {names})", parameter=_shown(name)))
         elif name in found and not known[name]:
             faults.append(FieldFault("is given more than once", parameter=name))
         elif _UNSTORABLE.search(value) or len(value) > LONGEST_VALUE or not value:
@@ -138,42 +137,42 @@ def read_query(request: web.Request, known: Mapping[str, bool]) -> dict[str, lis
 
 
 def refuse_query(faults: Sequence[FieldFault]) -> None:
-    """Raise the problem of a query that has faults."""
+    """Raises the problem of a query if it has faults."""
     if faults:
         raise ProblemError(400, "the query cannot be used", errors=faults[:MOST_FAULTS])
 
 
 def number_in(query: Mapping[str, Sequence[str]], name: str, faults: list[FieldFault]) -> int | None:
-    """The number of a job that a parameter of the query names; what is none is added to ``faults``."""
+    """The job number in a query parameter; an invalid one is added to ``faults``."""
     if name not in query:
         return None
-    text = query[name][0]
-    if _is_number(text) and int(text) > 0:
-        return int(text)
+    number = number_of(query[name][0])
+    if number is not None:
+        return number
     faults.append(FieldFault(f"must be a whole number from 1 to {LARGEST_NUMBER}", parameter=name))
     return None
 
 
 def job_number(request: web.Request, what: str = "job") -> int:
-    """The number in the path of a job, or of something else that has one.
+    """The number in the path: of a job, or of another resource.
 
     Raises:
-        ProblemError: 404 where it can be none.
+        ProblemError: 404 for an invalid number.
     """
     return _number(request.match_info["id"], what)
 
 
 def artifact_number(request: web.Request) -> int:
-    """The artifact's number in the path.
+    """The number of an artifact in the path.
 
     Raises:
-        ProblemError: 404 where it can be none.
+        ProblemError: 404 for an invalid number.
     """
     return _number(request.match_info["number"], "artifact")
 
 
 def moment_of(text: str) -> float | None:
-    """The epoch seconds of a time with its offset (RFC 3339); ``None`` where it is none."""
+    """The epoch seconds of a time with its offset (RFC 3339); ``None`` if the text is no such time."""
     if not _MOMENT.fullmatch(text):
         return None
     try:
@@ -183,13 +182,10 @@ def moment_of(text: str) -> float | None:
 
 
 def _number(text: str, what: str) -> int:
-    if not _is_number(text):
+    number = number_of(text, least=0)
+    if number is None:
         raise ProblemError(404, f"there is no {what} {_shown(text)!r}; {what}s have numbers")
-    return int(text)
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < _TOO_MANY_DIGITS and int(text) <= LARGEST_NUMBER
+    return number
 
 
 def _shown(text: str) -> str:
@@ -207,7 +203,7 @@ def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in members:
         if name in found:
-            raise ProblemError(400, f"the body has a name twice in one object: {_shown(name)!r}")
+            raise ProblemError(400, f"an object in the body has a name twice: {_shown(name)!r}")
         found[name] = value
     return found
 
@@ -228,7 +224,7 @@ def _too_deep() -> ProblemError:
 
 
 def _check_values(document: Json) -> None:
-    """Walk through all values without recursion, for how deep they go and what their texts hold."""
+    """Check the depth and the texts of all values, without recursion."""
     level: list[Any] = [document]
     for _ in range(_DEEPEST + 1):
         below: list[Any] = []
@@ -252,13 +248,13 @@ def _check_text(text: str) -> None:
         raise ProblemError(400, "the body has a text with NUL or with half of a surrogate pair, which cannot be stored")
 
 
-def _told(message: str) -> str:
-    """What pydantic says, as the rest of a sentence that begins with the field."""
+def _reason_of(message: str) -> str:
+    """A message of pydantic as the rest of a sentence that begins with the field."""
     plain = message.removeprefix("Value error, ")
-    return _SAID.get(plain) or f"{plain[:1].lower()}{plain[1:]}"
+    return _PYDANTIC_MESSAGES.get(plain) or f"{plain[:1].lower()}{plain[1:]}"
 
 
-_SAID: Final = {
+_PYDANTIC_MESSAGES: Final = {
     "Field required": "is missing",
     "Extra inputs are not permitted": "is unknown",
     "Input should be a valid string": "must be a string",

@@ -1,10 +1,11 @@
-"""Routes as values: each says what it takes and what it answers, so that what is documented is what is served."""
+"""Routes as values: each says what it takes and what it returns, so that the documentation describes what is served."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from aiohttp import web
+from aiohttp.web_response import json_response
 
 from app.web.api.reading import read_query
 from app.web.api.shapes import Incoming, Outgoing
@@ -20,7 +21,7 @@ JSON: Final = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of the query, or a header that a route heeds; ``schema`` is its JSON Schema."""
+    """A parameter of the query, or a header that a route reads; ``schema`` is its JSON Schema."""
 
     name: str
     summary: str
@@ -30,7 +31,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a status means; ``shape`` is that of a JSON body, ``headers`` what is sent along and what it says."""
+    """A response: what its status means, the shape of its JSON body, and its headers with their meaning."""
 
     meaning: str
     shape: type[Outgoing] | None = None
@@ -42,9 +43,9 @@ class Answer:
 class Route:
     """One method of one path.
 
-    ``problems`` are the statuses of problem documents that the route has beside those that every route has. ``role`` is
-    the role that it takes, where that is not the usual one of its method. ``limited`` says that callers who are limited
-    to accounts may come: the route shows and changes nothing of other accounts.
+    ``problems`` are the statuses of problem documents beyond those that every route has. ``role`` is the required role
+    if it is not the default of the method. ``limited`` permits callers who are limited to some accounts: the route
+    shows and changes nothing of other accounts.
     """
 
     method: str
@@ -63,13 +64,18 @@ class Route:
 
     @property
     def rule(self) -> Rule:
-        """What it takes of its caller."""
+        """What the route requires of its caller."""
         default = Role.READ if self.method in SAFE else Role.ADMIN
         return Rule(self.role or default, self.limited)
 
 
+def answer(document: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """A reply with a JSON body."""
+    return json_response(document, status=status, headers=headers)
+
+
 def serve_routes(routes: Iterable[Route]) -> list[GuardedRoute]:
-    """The routes as aiohttp takes them; each refuses parameters of the query that it does not have."""
+    """The routes for aiohttp; each refuses unknown query parameters."""
     return [GuardedRoute(one.method, one.path, _served(one), one.rule, one.name) for one in routes]
 
 

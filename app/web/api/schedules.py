@@ -1,30 +1,30 @@
-"""Schedules through the API: when they tick, and one of them right now."""
+"""Schedules through the API: list them, and run one now."""
 
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import hdrs, web
 
-from app.desk import ScheduleStanding
+from app.desk.views import schedule_json
+from app.domain.job_view import job_json
 from app.web.api import shapes
 from app.web.api.office import Office
-from app.web.api.rendering import answer, job_json, moment
-from app.web.api.routes import Answer, Query, Route
+from app.web.api.routes import Answer, Query, Route, answer
 from app.web.callers import Role, actor_of
 
 _AGAIN: Final = "1"
 
 
 class Schedules:
-    """The rooms of schedules."""
+    """The routes of schedules."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, context: Office) -> None:
+        self._context = context
 
     def routes(self) -> list[Route]:
-        """What they serve."""
+        """The routes."""
         headers: dict[str, str] = {
             hdrs.LOCATION: "address of the job",
-            hdrs.RETRY_AFTER: "seconds after which it is worth looking",
+            hdrs.RETRY_AFTER: "seconds after which to look",
         }
         return [
             Route(
@@ -32,35 +32,19 @@ class Schedules:
                 {200: Answer("the schedules", shapes.SchedulesShape)}, limited=True,
             ),
             Route(
-                "POST", "/v1/schedules/{name}/run", "runSchedule", "Ask for a schedule's job now", self.run,
-                {202: Answer("the job, on its way", shapes.JobShape, headers=headers)}, problems=(404, 422),
-                detail="It comes beside the ticks, with the dates of today.",
+                "POST", "/v1/schedules/{name}/run", "runSchedule", "Submit a schedule's job now", self.run,
+                {202: Answer("the job, not at its end yet", shapes.JobShape, headers=headers)}, problems=(404, 422),
+                detail="It is submitted in addition to the ticks, with the dates of today.",
                 role=Role.SUBMIT, limited=True,
             ),
         ]  # fmt: skip
 
     async def every(self, request: web.Request, _: Query) -> web.Response:
-        """How every schedule stands."""
-        return answer({"schedules": [_schedule(one) for one in await self._office.schedules(request).standings()]})
+        """The status of all schedules."""
+        return answer({"schedules": [schedule_json(one) for one in await self._context.schedules(request).standings()]})
 
     async def run(self, request: web.Request, _: Query) -> web.Response:
-        """Ask for a schedule's job now."""
-        job = await self._office.schedules(request).run(request.match_info["name"], actor=actor_of(request))
+        """Submit the job of a schedule now."""
+        job = await self._context.schedules(request).run(request.match_info["name"], actor=actor_of(request))
         headers: dict[str, str] = {hdrs.LOCATION: f"/v1/jobs/{job.id}", hdrs.RETRY_AFTER: _AGAIN}
         return answer(job_json(job), 202, headers)
-
-
-def _schedule(standing: ScheduleStanding) -> dict[str, Any]:
-    one = standing.schedule
-    return {
-        "name": one.name,
-        "account": one.account,
-        "operation": one.operation,
-        "cron": one.cron,
-        "timezone": str(one.zone),
-        "catch_up": one.catch_up.value,
-        "params": dict(one.params),
-        "next_at": moment(standing.next_at),
-        "ticked_at": moment(standing.ticked_at),
-        "job": standing.job,
-    }

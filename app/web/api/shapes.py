@@ -1,4 +1,4 @@
-"""What comes in and goes out as JSON: the shapes that bodies are held to and that the OpenAPI document is made of."""
+"""The shapes of JSON bodies: requests are checked against them, and the OpenAPI document is made of them."""
 
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -9,7 +9,7 @@ from app.domain.job import State
 MOST_IN_BATCH: Final = 10_000
 _LONGEST_KEY: Final = 255
 
-# No control characters: the databases take no NUL, and names and keys end up in logs and headers.
+# No control characters: databases cannot store NUL, and names and keys appear in logs and headers.
 Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 UniqueKey: TypeAlias = Annotated[
     str, StringConstraints(min_length=1, max_length=_LONGEST_KEY, pattern=r"^[^\x00-\x1f\x7f]+$")
@@ -21,40 +21,40 @@ JobNumber: TypeAlias = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
 
 class Incoming(BaseModel):
-    """What a caller sends: no other members, no text for a number."""
+    """A body that a caller sends: no unknown members, no text in place of a number."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class NewJob(Incoming):
-    """A job to be made: an operation under an account, with its parameters."""
+    """A job to submit: an operation of an account, with its parameters."""
 
     account: Annotated[Name, Field(description="a configured account")]
     operation: Annotated[Name, Field(description="one that the account's provider has")]
     params: Annotated[
-        dict[str, SkipValidation[JsonValue]],  # it has been read as JSON; to look at each value again takes long
-        Field(max_length=1000, description="what the operation takes: GET /v1/providers/{name} tells"),
+        dict[str, SkipValidation[JsonValue]],  # it was parsed as JSON; checking each value again takes long
+        Field(max_length=1000, description="the parameters of the operation: see GET /v1/providers/{name}"),
     ] = {}
     unique_key: Annotated[
         UniqueKey | None,
-        Field(description="names this wish within its account: asked for again, it is the job of the first time"),
+        Field(description="identifies this request within its account: if repeated, it returns the first job"),
     ] = None
 
 
 class NewJobs(Incoming):
-    """Jobs to be made, all of them or none."""
+    """Jobs to submit, all or none."""
 
     jobs: Annotated[list[NewJob], Field(min_length=1, max_length=MOST_IN_BATCH)]
 
 
 class AnyJobs(Incoming):
-    """A batch whose jobs have not been looked at."""
+    """A batch whose jobs are not checked yet."""
 
     jobs: Annotated[list[Any], Field(min_length=1, max_length=MOST_IN_BATCH)]
 
 
 class Adoption(Incoming):
-    """The remote job that a parked job is to follow."""
+    """The remote job that a parked job should follow."""
 
     handle: Annotated[
         str, StringConstraints(min_length=1, max_length=4096), Field(description="the provider's name for it")
@@ -65,18 +65,18 @@ class PauseReason(Incoming):
     """Why an account is paused."""
 
     reason: Annotated[str, StringConstraints(min_length=1, max_length=500), Field(description="for others to read")] = (
-        "somebody paused it through the API"
+        "paused through the API"
     )
 
 
 class Outgoing(BaseModel):
-    """What is answered. Members may be added; no caller should mind one that it does not know."""
+    """A body that is returned. Members may be added; callers should ignore unknown ones."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class JobShape(Outgoing):
-    """A job as it stands."""
+    """The state of a job."""
 
     id: JobNumber
     account: str
@@ -84,6 +84,7 @@ class JobShape(Outgoing):
     params: dict[str, JsonValue]
     state: State
     version: Annotated[int, Field(description="rises with every change")]
+    lane: Annotated[int, Field(description="the lane that serves it: see the overview")]
     unique_key: str | None
     retry_of: Annotated[JobNumber | None, Field(description="the job that this one repeats")]
     cancel_requested: bool
@@ -91,9 +92,9 @@ class JobShape(Outgoing):
         str | None, Field(description="the provider's name for the remote job; of an address without its query")
     ]
     shared: Annotated[bool, Field(description="whether it follows a remote job together with other jobs")]
-    remote_status: Annotated[str | None, Field(description="the provider's last word for its state")]
-    progress: Annotated[str | None, Field(description="as the provider tells it")]
-    reason: Annotated[str | None, Field(description="why it stands as it does, where there is something to say")]
+    remote_status: Annotated[str | None, Field(description="the provider's last word for its status")]
+    progress: Annotated[str | None, Field(description="as the provider reports it")]
+    reason: Annotated[str | None, Field(description="why it is in this state, where a reason is known")]
     polls: int
     failures: Annotated[int, Field(description="consecutive failures in this state")]
     crashes: int
@@ -101,9 +102,11 @@ class JobShape(Outgoing):
     resubmits: int
     fetches: int
     created_at: Moment
-    due_at: Annotated[Moment | None, Field(description="when it wants its next step; null for never")]
+    due_at: Annotated[Moment | None, Field(description="when its next step is due; null for never")]
     deadline_at: Moment
+    intent_at: Annotated[Moment | None, Field(description="when its last submit was decided, just before it was sent")]
     submitted_at: Moment | None
+    moved_at: Annotated[Moment | None, Field(description="when the provider last reported something new")]
     ready_at: Moment | None
     landed_at: Moment | None
     finished_at: Moment | None
@@ -117,15 +120,15 @@ class JobPage(Outgoing):
 
 
 class Receipt(Outgoing):
-    """What became of one job of a batch."""
+    """The result for one job of a batch."""
 
     id: JobNumber
-    created: Annotated[bool, Field(description="false where its unique key was known: it is the job of the first time")]
+    created: Annotated[bool, Field(description="false if its unique key was known: then it is the first job")]
     location: str
 
 
 class Receipts(Outgoing):
-    """What became of a batch, in its order."""
+    """The results of a batch, in its order."""
 
     jobs: list[Receipt]
 
@@ -137,12 +140,12 @@ class EntryShape(Outgoing):
     at: Moment
     state_from: State | None
     state: State
-    outcome: Annotated[str, Field(description="what the step learned, or what a person decided")]
+    outcome: Annotated[str, Field(description="the outcome of the step, or the decision of a person")]
     detail: str | None
 
 
 class HistoryShape(Outgoing):
-    """A job's history, oldest first. A poll that says no more than "not yet" writes no row."""
+    """The history of a job, oldest first. A poll whose reply is only "not yet" writes no row."""
 
     history: list[EntryShape]
 
@@ -150,15 +153,15 @@ class HistoryShape(Outgoing):
 class ArtifactShape(Outgoing):
     """A landed file."""
 
-    number: Annotated[int, Field(ge=0, description="in the order in which the provider listed them, from 0")]
+    number: Annotated[int, Field(ge=0, description="in the order of the provider's list, from 0")]
     name: str
-    label: Annotated[str, Field(description="what the provider called it")]
+    label: Annotated[str, Field(description="the provider's name for it")]
     key: Annotated[str, Field(description="its path below the storage's folder or URL")]
     size: Annotated[int, Field(ge=0, description="in bytes")]
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     media_type: str
     landed_at: Moment
-    count: Annotated[int | None, Field(description="records in it, where that is known")]
+    count: Annotated[int | None, Field(description="the number of records, if known")]
     location: Annotated[str, Field(description="the address of its content")]
 
 
@@ -169,11 +172,11 @@ class ArtifactsShape(Outgoing):
 
 
 class ClosedLane(Outgoing):
-    """A lane that asks nothing for a while: throttled, or its breaker is open."""
+    """A lane that sends no requests for a while: it is throttled, or its circuit breaker is open."""
 
     shard: int
     reason: str | None
-    until: Annotated[Moment | None, Field(description="null where nobody can say: a breaker tries now and then")]
+    until: Annotated[Moment | None, Field(description="null if unknown: a circuit breaker tests from time to time")]
 
 
 class PauseShape(Outgoing):
@@ -185,13 +188,13 @@ class PauseShape(Outgoing):
 
 
 class AccountShape(Outgoing):
-    """How an account stands."""
+    """The status of an account."""
 
     account: str
     provider: str
-    pause: Annotated[PauseShape | None, Field(description="null where it is not paused")]
+    pause: Annotated[PauseShape | None, Field(description="null if it is not paused")]
     closed: list[ClosedLane]
-    jobs: Annotated[dict[str, int], Field(description="live and parked jobs by state; states without any left out")]
+    jobs: Annotated[dict[str, int], Field(description="live and parked jobs by state, without states that have none")]
 
 
 class AccountsShape(Outgoing):
@@ -201,9 +204,10 @@ class AccountsShape(Outgoing):
 
 
 class ResumedShape(AccountShape):
-    """How an account stands after a pause."""
+    """The status of an account after a pause."""
 
-    paused_s: Annotated[float | None, Field(description="how long it was paused, in seconds; null where it was not")]
+    paused_s: Annotated[float | None, Field(description="how long it was paused, in seconds; null if it was not")]
+    opened: Annotated[list[ClosedLane], Field(description="the lanes that were closed until now")]
 
 
 class ScheduleShape(Outgoing):
@@ -217,8 +221,8 @@ class ScheduleShape(Outgoing):
     catch_up: Literal["skip", "last", "all"]
     params: Annotated[dict[str, JsonValue], Field(description="as configured, with their date templates")]
     next_at: Moment | None
-    ticked_at: Annotated[Moment | None, Field(description="the last tick that was served")]
-    job: Annotated[JobNumber | None, Field(description="the last tick's job")]
+    ticked_at: Annotated[Moment | None, Field(description="the last tick that was handled")]
+    job: Annotated[JobNumber | None, Field(description="the job of the last tick")]
 
 
 class SchedulesShape(Outgoing):
@@ -228,14 +232,14 @@ class SchedulesShape(Outgoing):
 
 
 class OperationShape(Outgoing):
-    """What a provider can be asked for."""
+    """An operation of a provider."""
 
     title: str
     parameters: Annotated[dict[str, Any], Field(description="the JSON Schema (2020-12) of `params`")]
 
 
 class ProviderShape(Outgoing):
-    """A remote API, and what it can be asked for."""
+    """A remote API with its operations."""
 
     name: str
     title: str
@@ -244,17 +248,17 @@ class ProviderShape(Outgoing):
 
 
 class ProviderLine(Outgoing):
-    """A remote API in short."""
+    """A remote API in short form."""
 
     name: str
     title: str
     operations: list[str]
-    accounts: Annotated[list[str], Field(description="those that are configured on it")]
+    accounts: Annotated[list[str], Field(description="the accounts that are configured for it")]
     location: str
 
 
 class ProvidersShape(Outgoing):
-    """The remote APIs that there are, by name."""
+    """The known remote APIs, by name."""
 
     providers: list[ProviderLine]
 
@@ -277,28 +281,29 @@ class MinuteShape(Outgoing):
 
 
 class ArrivalShape(Outgoing):
-    """A job that has landed its files lately."""
+    """A job whose files landed recently."""
 
     job: JobNumber
     account: str
     operation: str
     finished_at: Moment | None
     files: int
+    name: Annotated[str | None, Field(description="of the first file")]
     size: Annotated[int, Field(description="in bytes")]
 
 
 class OverviewShape(Outgoing):
-    """How everything stands; a second old at most, or twenty times as old as it takes to find out."""
+    """The status of everything; at most a second old, or twenty times as old as the query takes."""
 
     at: Moment
-    jobs: Annotated[dict[str, int], Field(description="how many there are in each state")]
+    jobs: Annotated[dict[str, int], Field(description="the number of jobs in each state")]
     lanes: list[BacklogShape]
     minutes: Annotated[list[MinuteShape], Field(description="the last hour, oldest first")]
     landed: Annotated[list[ArrivalShape], Field(description="the last ones, newest first")]
 
 
 class NotificationShape(Outgoing):
-    """What an endpoint is to be told, and what has come of it."""
+    """A notification for an endpoint, and the status of its delivery."""
 
     id: int
     endpoint: str
@@ -323,29 +328,24 @@ class NotificationPage(Outgoing):
 
 
 class RetriedShape(Outgoing):
-    """Which notification is tried again."""
+    """The notification that is delivered again."""
 
     id: int
 
 
 class FaultShape(Outgoing):
-    """What is wrong with one field."""
+    """A fault of one field."""
 
     detail: str
-    pointer: Annotated[str | None, Field(description="where in the body it stands (RFC 6901)")] = None
-    parameter: Annotated[str | None, Field(description="the parameter of the query, or the header, that it is")] = None
+    pointer: Annotated[str | None, Field(description="its place in the body (RFC 6901)")] = None
+    parameter: Annotated[str | None, Field(description="the query parameter or header")] = None
 
 
 class ProblemShape(Outgoing):
-    """A problem document (RFC 9457): what every error is answered with."""
+    """A problem document (RFC 9457): the body of every error."""
 
     type: Literal["about:blank"]
     title: str
     status: Annotated[int, Field(ge=400, le=599)]
-    detail: Annotated[str, Field(description="one sentence for whoever asked")]
-    errors: Annotated[list[FaultShape] | None, Field(description="every fault of single fields, up to 100")] = None
-
-
-def body_schema(shape: type[BaseModel]) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a shape by itself, for tests and for documents of its own."""
-    return shape.model_json_schema(mode="serialization" if issubclass(shape, Outgoing) else "validation")
+    detail: Annotated[str, Field(description="one sentence for the caller")]
+    errors: Annotated[list[FaultShape] | None, Field(description="the faults of single fields, up to 100")] = None

@@ -1,7 +1,7 @@
-"""Waiting for jobs to change, many callers at once, without a question to the database for each of them.
+"""Waits for jobs to change, for many callers at once, without a query for each of them.
 
-Whoever waits is woken by what this process commits. Jobs that another process serves are seen by one look at the
-database for all who wait, about once a second.
+A commit of this process wakes those who wait. For jobs that another process serves, one query looks for all who wait,
+about once a second.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from app.domain.scope import Scope
 from app.store.listing import JobList
 
 MOST_WAITING: Final = 256
-"""Callers who wait at once: half of the connections that are served, so that others get in."""
+"""Callers who may wait at once: half of the connections, so that others are served."""
 _LOOK_S: Final = 1.0
 
 
@@ -27,10 +27,10 @@ class _Waiter:
 
 
 class Watch:
-    """Knows who waits for which job.
+    """Lets callers wait for jobs.
 
     Args:
-        jobs: where jobs are looked at.
+        jobs: reads the jobs.
         clock: the time.
     """
 
@@ -43,22 +43,22 @@ class Watch:
         self._looked_at = float("-inf")
         self._closed = False
 
-    def heard(self, change: Change) -> None:
-        """Wake whoever waits for the job that has changed."""
+    def on_change(self, change: Change) -> None:
+        """Wake the callers who wait for the job that has changed."""
         self._wake(change.job.id)
 
     def close(self) -> None:
-        """Let everybody go with what there is."""
+        """End all waits: each caller gets the job as it is."""
         self._closed = True
         for number in self._waiters:
             self._wake(number)
 
     @property
     def is_full(self) -> bool:
-        """Whether nobody else should wait."""
+        """Whether too many callers wait already."""
         return sum(map(len, self._waiters.values())) >= MOST_WAITING
 
-    async def until(
+    async def wait_for(
         self,
         number: int,
         is_enough: Callable[[Job], bool],
@@ -66,14 +66,14 @@ class Watch:
         scope: Scope,
         is_gone: Callable[[], bool] = lambda: False,
     ) -> Job | None:
-        """The job as soon as it is enough, or as it stands when the time is over; ``None`` where there is none.
+        """The job as soon as it is as expected, or as it is when the time is over; ``None`` if there is none.
 
         Args:
             number: which job.
-            is_enough: whether the caller is content.
+            is_enough: whether the job is as the caller expects.
             wait_s: how long to wait, in seconds.
-            scope: the accounts that the caller may know of; of others there is no job.
-            is_gone: whether nobody waits any more; that shows within about a second.
+            scope: the accounts that the caller may see; a job of another account counts as none.
+            is_gone: whether the caller has disconnected; checked about once a second.
 
         Raises:
             StoreUnavailableError: the database cannot be reached.
@@ -112,7 +112,7 @@ class Watch:
         return was_woken
 
     async def _look(self, number: int) -> Job | None:
-        """The job as of a look that all who wait have a part in, at most as old as the pause between two looks."""
+        """The job from a query shared by all who wait, at most half a second old."""
         async with self._turn:
             if self._clock.monotonic() - self._looked_at >= _LOOK_S / 2 or number not in self._seen:
                 self._seen = await self._jobs.numbered(list(self._waiters))

@@ -1,1 +1,1 @@
-"""The status page: how everything stands, for people with a browser; whole without JavaScript, live with it."""
+"""The pages for people with a browser: complete without JavaScript, live with it."""

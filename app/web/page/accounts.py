@@ -1,4 +1,4 @@
-"""The accounts: how they stand and why, one by one, and the pause that an admin may put on them."""
+"""The pages of the accounts: their status and its reason, and the form to pause them."""
 
 from collections.abc import Callable
 
@@ -18,39 +18,43 @@ class AccountsRoom:
     """The pages at ``/accounts`` and ``/accounts/{name}``.
 
     Args:
-        frame: makes the pages.
-        sight: knows how the lanes stand.
-        desk: knows the accounts.
-        lists: finds an account's newest jobs.
+        renderer: makes the pages.
+        dashboard: reads the lanes.
+        desk: has the accounts.
+        lists: finds the newest jobs of an account.
     """
 
     def __init__(
-        self, frame: Frame, sight: Sight, desk: Callable[[web.Request], Desk], lists: Callable[[web.Request], JobList]
+        self,
+        renderer: Frame,
+        dashboard: Sight,
+        desk: Callable[[web.Request], Desk],
+        lists: Callable[[web.Request], JobList],
     ) -> None:
-        self._frame = frame
-        self._sight = sight
+        self._renderer = renderer
+        self._dashboard = dashboard
         self._desk = desk
         self._lists = lists
 
     def routes(self) -> list[GuardedRoute]:
-        """Where they are."""
+        """The routes."""
         return [reading("/accounts", self._list), reading("/accounts/{name}", self._show)]
 
     async def _list(self, request: web.Request) -> web.Response:
-        view = await self._sight.look(request)
+        view = await self._dashboard.read(request)
         accounts = self._desk(request).accounts
         served = {lane.account for lane in view.lanes}
         idle = [account for name, account in sorted(accounts.items()) if name not in served]
-        return self._frame.page(request, "accounts.html", title="Accounts", view=view, accounts=accounts, idle=idle)
+        return self._renderer.page(request, "accounts.html", title="Accounts", view=view, accounts=accounts, idle=idle)
 
     async def _show(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         account = self._desk(request).accounts.get(name)
         if account is None:
             raise NotFoundError(f"there is no account {name[:64]!r} in the configuration")
-        view = await self._sight.look(request)
+        view = await self._dashboard.read(request)
         newest = await self._lists(request).page(Wanted(account=name), _LIMIT)
-        return self._frame.page(
+        return self._renderer.page(
             request,
             "account.html",
             title=f"Account {name}",

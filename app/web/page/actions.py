@@ -1,4 +1,4 @@
-"""What admins may do: forms that are taken, done at the desk, and answered with the page that shows what came of it."""
+"""The forms of admins: each calls the desk and redirects to the page that shows the result."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from aiohttp import web
 from app.desk import Desk, RequestError, ScheduleDesk
 from app.domain.job import State
 from app.web.callers import REASON, Role, actor_of
-from app.web.page.frame import read_form
+from app.web.page.forms import read_form
 from app.web.page.job import job_number
 from app.web.page.notices import to
 from app.web.rules import GuardedRoute, acting
@@ -16,11 +16,11 @@ _LONGEST_REASON = 500
 
 
 class ActionsRoom:
-    """Takes the forms. The rule of access lets only admins come here, and no other site's page.
+    """Takes the forms. Access control permits admins only, and no page of another site.
 
     Args:
-        desk: does what is asked.
-        schedules: asks for the jobs of schedules.
+        desk: carries out the actions.
+        schedules: submits the jobs of schedules.
     """
 
     def __init__(self, desk: Callable[[web.Request], Desk], schedules: Callable[[web.Request], ScheduleDesk]) -> None:
@@ -28,7 +28,7 @@ class ActionsRoom:
         self._schedules = schedules
 
     def routes(self) -> list[GuardedRoute]:
-        """Where the forms lead."""
+        """The routes."""
         return [
             acting("/jobs/{id}/cancel", self._cancel),
             acting("/jobs/{id}/retry", self._retry),
@@ -50,13 +50,13 @@ class ActionsRoom:
 
     async def _poll(self, request: web.Request) -> web.Response:
         job = await self._desk(request).poll_now(job_number(request), actor=actor_of(request))
-        raise to(f"/jobs/{job.id}", "hurried")
+        raise to(f"/jobs/{job.id}", "polled")
 
     async def _adopt(self, request: web.Request) -> web.Response:
         number = job_number(request)
         handle = (await read_form(request)).get("handle")
         if not handle:
-            raise RequestError("adopting takes the provider's name for the remote job; the field was empty")
+            raise RequestError("adopting needs the provider's name for the remote job; the field was empty")
         await self._desk(request).adopt(number, handle, actor=actor_of(request))
         raise to(f"/jobs/{number}", "adopted")
 

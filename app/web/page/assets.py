@@ -1,4 +1,4 @@
-"""What pages look like and how they come alive: files named by their content, so that browsers keep them for ever."""
+"""Styles and scripts: files named by their content, so that browsers may cache them for ever."""
 
 import gzip
 import hashlib
@@ -25,7 +25,7 @@ class _File:
 
 
 class Assets:
-    """The files of the folder ``static``, under addresses that change with their content."""
+    """The files of the folder ``static``, at addresses that change with their content."""
 
     def __init__(self) -> None:
         self._by_address: dict[str, _File] = {}
@@ -42,17 +42,17 @@ class Assets:
 
     @property
     def addresses(self) -> Mapping[str, str]:
-        """Where each file is, by its name."""
+        """The address of each file, by its name."""
         return self._addresses
 
     def routes(self) -> list[web.RouteDef]:
-        """Where they are served."""
+        """The route that serves them."""
         return [web.get(f"{STATIC}{{name}}", self._serve, allow_head=True)]
 
     async def _serve(self, request: web.Request) -> web.Response:
         found = self._by_address.get(request.path)
         if found is None:
-            raise web.HTTPNotFound(text="there is no such file; a page that was loaded again names the new one")
+            raise web.HTTPNotFound(text="there is no such file; load the page again for the new address")
         kept = {hdrs.CACHE_CONTROL: _KEEP, hdrs.ETAG: f'"{found.tag}"', hdrs.VARY: hdrs.ACCEPT_ENCODING}
         if any(tag.value == found.tag for tag in request.if_none_match or ()):
             return web.Response(status=304, headers=kept)

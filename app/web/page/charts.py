@@ -1,4 +1,4 @@
-"""The geometry of the charts: numbers in, places in a drawing out. How they look is said in the style sheet."""
+"""The geometry of the charts: positions in a drawing, computed from numbers. Colours are in the style sheet."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,14 +11,14 @@ from app.store.overview import Minute
 HEIGHT: Final = 100.0
 _SPARE: Final = 0.2
 _STEPS: Final = (1.0, 2.0, 5.0, 10.0)
-# Seconds that people have a round name for, and their halves, too.
+# Round durations in seconds whose halves are round, too.
 _LENGTHS: Final = (1, 2, 4, 10, 20, 30, 60, 120, 240, 600, 1200, 1800, 3600, 7200, 14_400, 43_200, 86_400)
 _OUTCOMES: Final = (State.SUCCEEDED, State.FAILED, State.EXPIRED, State.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a bar: from ``start``, so ``long``, in units of the drawing; ``count`` jobs or seconds."""
+    """A part of a bar: its start and length in units of the drawing, and its count of jobs or seconds."""
 
     state: State
     count: float
@@ -28,7 +28,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One minute of a chart: where it stands, its pieces from the bottom up (``start`` counts from the top)."""
+    """One minute of a chart: its position, and its pieces from the bottom up (``start`` counts from the top)."""
 
     x: float
     wide: float
@@ -47,7 +47,7 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Points of a line, in pieces where minutes without a value part them; ``last`` is the newest value, in seconds."""
+    """A line, split where minutes have no value; ``last`` is the newest value, in seconds."""
 
     paths: Sequence[str]
     dots: Sequence[tuple[float, float]]
@@ -56,7 +56,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """Delays by minute: the middle one, and the one that a twentieth exceeds; ``top`` is in seconds."""
+    """Delays by minute: the median and the 95th percentile; ``top`` is the upper edge in seconds."""
 
     median: Curve
     slow: Curve
@@ -65,7 +65,7 @@ class Curves:
 
 
 def bar(counts: Mapping[State, float], states: Sequence[State], wide: float = 1000.0) -> list[Piece]:
-    """One bar of so many units, parted by state. Even a single job among a million can be seen in it."""
+    """One bar, divided by state. Even one job among a million stays visible."""
     present = [state for state in states if counts.get(state, 0) > 0]
     total = sum(counts[state] for state in present)
     least = min(wide / 100, wide / max(1, len(present)))
@@ -95,7 +95,7 @@ def columns(minutes: Sequence[Minute]) -> Columns:
 
 
 def curves(minutes: Sequence[Minute]) -> Curves:
-    """How long landing took, by minute."""
+    """How long landing took, by minute: median and 95th percentile."""
     median, slow = [minute.delay_s(0.5) for minute in minutes], [minute.delay_s(0.95) for minute in minutes]
     most = max((value for value in slow if value is not None), default=0.0)
     top = float(next((length for length in _LENGTHS if length >= most), math.ceil(most / 86_400) * 86_400))
@@ -115,7 +115,7 @@ def _curve(values: Sequence[float | None], top: float) -> Curve:
 
 
 def ceiling(most: float, *, least: float) -> float:
-    """A round number that is not below ``most``: 1, 2 or 5 times a power of ten; at least ``least``."""
+    """A round number not below ``most`` and ``least``: 1, 2 or 5 times a power of ten."""
     if most <= least:
         return least
     power = 10.0 ** math.floor(math.log10(most))

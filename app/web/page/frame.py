@@ -1,7 +1,5 @@
-"""The frame of every page: templates that escape whatever they show, the headers of a page, and who is looking."""
+"""Renders pages: templates that escape all values, the headers of a page, and what depends on the caller."""
 
-import http
-import urllib.parse
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,25 +9,22 @@ from markupsafe import Markup
 
 from app import __version__
 from app.clock import Clock
+from app.domain.formatting import visible
 from app.domain.job import LIVE, TERMINAL, State
-from app.domain.progress import fraction_of
 from app.web.access import Access
-from app.web.bodies import read_bytes
+from app.web.bodies import accepts_html
 from app.web.callers import CALLER, Role
-from app.web.page import texts
 from app.web.page.assets import Assets
 from app.web.page.notices import notice_of
-from app.web.problems import ProblemError
+from app.web.page.texts import FILTERS
+from app.web.problems import ProblemError, phrase_of
+from app.web.rules import SAFE
 from app.web.vitals import Phase, Vitals
 
 STATES: Final = tuple(State)
-_ROOMS: Final = frozenset({"jobs", "accounts", "schedules"})
-_SAFE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
+_SECTIONS: Final = frozenset({"jobs", "accounts", "schedules"})
 _SECONDS: Final = 3
-_FORM: Final = "application/x-www-form-urlencoded"
-_LARGEST_FORM: Final = 16_384
-_MOST_FIELDS: Final = 20
-# Nothing but what this listener serves itself; no style or script stands in a page.
+# Only what this listener serves itself; no inline styles or scripts.
 _POLICY: Final = "; ".join(
     (
         "default-src 'none'",
@@ -44,42 +39,42 @@ _POLICY: Final = "; ".join(
 )
 _HEADERS: Final = {
     "Content-Security-Policy": _POLICY,
-    # With "no-referrer" a browser says of its own forms that they come from nowhere ("Origin: null"), which
-    # over plain http cannot be told from another site's: https://fetch.spec.whatwg.org/#append-a-request-origin-header
+    # With "no-referrer" a browser sends its own forms with "Origin: null", which over plain http looks like a form of
+    # another site: https://fetch.spec.whatwg.org/#append-a-request-origin-header
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
 
 class Frame:
-    """Makes pages out of templates.
+    """Makes pages from templates.
 
     Args:
-        access: who may look.
-        vitals: how this process stands.
+        access: access control.
+        status: what this process does.
         clock: the time.
     """
 
-    def __init__(self, access: Access, vitals: Vitals, clock: Clock) -> None:
+    def __init__(self, access: Access, status: Vitals, clock: Clock) -> None:
         self.access = access
         self.clock = clock
         self.assets = Assets()
-        self._vitals = vitals
+        self._status = status
         self._templates = _environment(self.assets.addresses)
 
     @property
     def phase(self) -> Phase:
         """What this process does."""
-        return self._vitals.phase
+        return self._status.phase
 
     def page(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
         """A page.
 
         Args:
-            request: who asks for it.
-            template: the file among the templates.
+            request: the request.
+            template: the name of the template.
             status: the HTTP status.
-            values: what the template shows; ``title`` is the page's name.
+            values: what the template shows; ``title`` is the title of the page.
         """
         caller = request.get(CALLER)
         text = self._templates.get_template(template).render(
@@ -103,14 +98,14 @@ class Frame:
         return response
 
     def error_page(self, request: web.Request, problem: ProblemError) -> web.Response | None:
-        """The page that tells a person of a problem; ``None`` where no person asks."""
-        if "text/html" not in request.headers.get(hdrs.ACCEPT, ""):
+        """The page of a problem; ``None`` if no browser asks."""
+        if not accepts_html(request):
             return None
         response = self.page(
             request,
             "error.html",
             status=problem.status,
-            title=_phrase(problem.status),
+            title=phrase_of(problem.status),
             problem=problem,
             notice=None,
             back=_back(request),
@@ -124,61 +119,31 @@ def _environment(assets: Mapping[str, str]) -> Environment:
         loader=PackageLoader("app.web.page"),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=_seen,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
     )
-    for shown in (
-        texts.ago, texts.clock, texts.counted, texts.duration, texts.machine, texts.moment, texts.number,
-        texts.parameters, texts.rough, fraction_of, texts.size, texts.written,
-    ):  # fmt: skip
-        environment.filters[shown.__name__] = shown
+    environment.filters.update(FILTERS)
     environment.globals.update(assets=assets, State=State, STATES=STATES, LIVE=LIVE, TERMINAL=TERMINAL)
-    # Compiled now, or the first to look at each page would wait for it.
+    # Compiled now, so that the first request of each page does not wait.
     for name in environment.list_templates():
         environment.get_template(name)
     return environment
 
 
-def _seen(value: object) -> object:
-    """Whatever a template shows passes here, before it is escaped: nothing may steer the text that it stands in."""
+def _shown(value: object) -> object:
+    """Every value of a template, before it is escaped: without characters that control the text around it."""
     if value is None:
         return ""
-    return texts.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _back(request: web.Request) -> str:
-    """The page from which a form was sent; else the page above the one that was asked for."""
+    """The page that sent a form; else the page above the requested one."""
     parts = request.path.split("/")
-    if parts[1] not in _ROOMS:  # "//another.example" would lead out of here
+    if parts[1] not in _SECTIONS:  # "//another.example" would lead to another site
         return "/"
-    if request.method in _SAFE:
+    if request.method in SAFE:
         return f"/{parts[1]}" if len(parts) > 2 else "/"
     return "/schedules" if parts[1] == "schedules" else "/".join(parts[:-1]) if len(parts) == 4 else "/"
-
-
-def _phrase(status: int) -> str:
-    try:
-        return http.HTTPStatus(status).phrase
-    except ValueError:
-        return "Error"
-
-
-async def read_form(request: web.Request) -> dict[str, str]:
-    """The fields of a form, without the blanks around them.
-
-    Raises:
-        ProblemError: it is no form, too large, or does not come in time.
-    """
-    if request.can_read_body and request.content_type != _FORM:
-        raise ProblemError(415, f"a form comes as {_FORM}")
-    raw = await read_bytes(request, _LARGEST_FORM)
-    charset = request.charset or "utf-8"
-    try:
-        fields = urllib.parse.parse_qsl(
-            raw.decode(charset), keep_blank_values=True, encoding=charset, max_num_fields=_MOST_FIELDS
-        )
-    except (ValueError, LookupError):
-        raise ProblemError(400, "this form cannot be read") from None
-    return {name: texts.visible(value.strip()) for name, value in fields}

@@ -1,4 +1,4 @@
-"""One job: why it waits, where its time went, its history, its files, and what an admin may do with it."""
+"""The page of one job: why it waits, where its time went, its history, its files, and the actions for admins."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,21 +7,22 @@ from typing import Final
 from aiohttp import web
 
 from app.desk import Desk, NotFoundError
+from app.desk.waiting import LaneHold, wait_of
 from app.domain.job import LIVE, TERMINAL, Job, State
+from app.web.bodies import number_of
 from app.web.page.charts import bar
 from app.web.page.frame import Frame
-from app.web.page.jobs import as_number
 from app.web.page.sight import Sight
 from app.web.page.timeline import time_in, timeline
-from app.web.page.waiting import wait_of
 from app.web.rules import GuardedRoute, reading
+from app.web.vitals import Phase
 
 _MOST_FILES: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What may be asked of a job as it stands."""
+    """Which actions a job permits now."""
 
     cancel: bool
     retry: bool
@@ -30,7 +31,7 @@ class Choices:
 
     @classmethod
     def of(cls, job: Job, now: float) -> "Choices":
-        """What the desk would not refuse."""
+        """The actions that the desk would not refuse."""
         parked = job.state is State.PARKED
         return cls(
             cancel=parked or (job.state in LIVE and not job.cancel_requested),
@@ -44,33 +45,35 @@ class JobRoom:
     """The page at ``/jobs/{id}``.
 
     Args:
-        frame: makes the page.
-        sight: knows how the job's lane stands.
-        desk: knows the job.
+        renderer: makes the page.
+        dashboard: reads the lane of the job.
+        desk: has the job.
     """
 
-    def __init__(self, frame: Frame, sight: Sight, desk: Callable[[web.Request], Desk]) -> None:
-        self._frame = frame
-        self._sight = sight
+    def __init__(self, renderer: Frame, dashboard: Sight, desk: Callable[[web.Request], Desk]) -> None:
+        self._renderer = renderer
+        self._dashboard = dashboard
         self._desk = desk
 
     def routes(self) -> list[GuardedRoute]:
-        """Where it is."""
+        """The routes."""
         return [reading("/jobs/{id}", self._show)]
 
     async def _show(self, request: web.Request) -> web.Response:
         job, history, files = await self._desk(request).show(job_number(request))
-        view, now = await self._sight.look(request), self._frame.clock.now()
+        view, now = await self._dashboard.read(request), self._renderer.clock.now()
         lane = next((one for one in view.lanes if one.id == job.lane), None)
+        hold = None if lane is None else LaneHold(lane.standing, lane.reason, lane.until)
+        phase = None if self._renderer.phase is Phase.SERVING else self._renderer.phase.value
         spent = time_in(history, now)
-        return self._frame.page(
+        return self._renderer.page(
             request,
             "job.html",
             title=f"Job {job.id}",
             view=view,
             job=job,
             lane=lane,
-            wait=wait_of(job, lane, self._frame.phase, now),
+            wait=wait_of(job, hold, now, phase=phase),
             stretches=timeline(history),
             entries=len(history),
             spent=[(state, seconds) for state, seconds in spent.items() if seconds > 0],
@@ -83,13 +86,13 @@ class JobRoom:
 
 
 def job_number(request: web.Request) -> int:
-    """The number of the job that an address names.
+    """The job number in the path.
 
     Raises:
         NotFoundError: no job has such a number.
     """
     given = request.match_info["id"]
-    number = as_number(given)
+    number = number_of(given)
     if number is None:
-        raise NotFoundError(f"{given[:64]!r} is no job; jobs are known by their numbers")
+        raise NotFoundError(f"{given[:64]!r} is no job; jobs have numbers")
     return number

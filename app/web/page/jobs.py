@@ -1,4 +1,4 @@
-"""The list of jobs: filters, search by what names a job, page by page."""
+"""The list of jobs: filters, a search and pages."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -8,11 +8,12 @@ from aiohttp import web
 from yarl import URL
 
 from app.desk import Desk
+from app.domain.formatting import visible
 from app.domain.job import State
-from app.store.listing import LARGEST_ID, JobList, Wanted
+from app.store.listing import JobList, Wanted
+from app.web.bodies import number_of
 from app.web.page.frame import Frame
 from app.web.page.sight import Sight
-from app.web.page.texts import visible
 from app.web.problems import FieldFault, ProblemError
 from app.web.rules import GuardedRoute, reading
 
@@ -22,7 +23,7 @@ _LONGEST_SEARCH: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the address asks for: one state or any, and jobs with smaller numbers than ``before_id``."""
+    """What the address asks for: filters, one state or any, and only jobs with numbers below ``before_id``."""
 
     wanted: Wanted
     state: State | None
@@ -30,16 +31,16 @@ class Asked:
 
     @property
     def text(self) -> str:
-        """What is looked for."""
+        """The text of the search."""
         return self.wanted.search or ""
 
     @property
     def is_filtered(self) -> bool:
-        """Whether a filter narrows the list, the search apart."""
+        """Whether a filter is set, other than the search."""
         return replace(self.wanted, search=None) != Wanted()
 
     def address(self, **changes: str | int | None) -> str:
-        """The address with some of it changed, from its first page on unless ``before`` says otherwise."""
+        """The address with some parameters changed; the first page unless ``before`` is given."""
         asked: dict[str, str | int | None] = {
             "state": self.state.value if self.state else None,
             "account": self.wanted.account,
@@ -54,31 +55,35 @@ class JobsRoom:
     """The page at ``/jobs``.
 
     Args:
-        frame: makes the page.
-        sight: gives the number of jobs in each state.
-        desk: knows the accounts and their operations.
+        renderer: makes the page.
+        dashboard: counts the jobs in each state.
+        desk: has the accounts and their operations.
         lists: finds the jobs.
     """
 
     def __init__(
-        self, frame: Frame, sight: Sight, desk: Callable[[web.Request], Desk], lists: Callable[[web.Request], JobList]
+        self,
+        renderer: Frame,
+        dashboard: Sight,
+        desk: Callable[[web.Request], Desk],
+        lists: Callable[[web.Request], JobList],
     ) -> None:
-        self._frame = frame
-        self._sight = sight
+        self._renderer = renderer
+        self._dashboard = dashboard
         self._desk = desk
         self._lists = lists
 
     def routes(self) -> list[GuardedRoute]:
-        """Where it is."""
+        """The routes."""
         return [reading("/jobs", self._show)]
 
     async def _show(self, request: web.Request) -> web.Response:
         asked = read(request.query)
-        view = await self._sight.look(request)
+        view = await self._dashboard.read(request)
         offered = self._desk(request).offered
         found = await self._lists(request).page(asked.wanted, _LIMIT + 1, asked.before_id, offered)
         shown = found[:_LIMIT]
-        return self._frame.page(
+        return self._renderer.page(
             request,
             "jobs.html",
             title="Jobs",
@@ -94,13 +99,13 @@ class JobsRoom:
 
 
 def read(query: Mapping[str, str]) -> Asked:
-    """What an address asks for.
+    """The query of a request for the list.
 
     Raises:
-        ProblemError: it asks for what cannot be.
+        ProblemError: a parameter is invalid.
     """
     faults = [
-        FieldFault("holds control characters, which nothing here has", parameter=name)
+        FieldFault("has control characters, which no account, operation or job has", parameter=name)
         for name in ("account", "operation", "q")
         if visible(query.get(name, "")) != query.get(name, "")
     ]
@@ -110,16 +115,16 @@ def read(query: Mapping[str, str]) -> Asked:
             state = State(given)
         except ValueError:
             known = ", ".join(one.value for one in State)
-            faults.append(FieldFault(f"there is no state {given[:64]!r}; there are: {known}", parameter="state"))
+            faults.append(FieldFault(f"there is no state {given[:64]!r}; the states are: {known}", parameter="state"))
     if given := query.get("before"):
-        before_id = as_number(given)
+        before_id = number_of(given)
         if before_id is None:
-            faults.append(FieldFault("is the number of a job, from which on older ones are listed", parameter="before"))
+            faults.append(FieldFault("must be the number of a job; the list shows older ones", parameter="before"))
     text = query.get("q", "").strip().removeprefix("#")
     if len(text) > _LONGEST_SEARCH:
-        faults.append(FieldFault(f"has at most {_LONGEST_SEARCH} characters", parameter="q"))
+        faults.append(FieldFault(f"must have at most {_LONGEST_SEARCH} characters", parameter="q"))
     if faults:
-        raise ProblemError(400, "this list cannot be shown as the address asks for it", errors=faults)
+        raise ProblemError(400, "the address of this list has invalid parameters", errors=faults)
     wanted = Wanted(
         account=query.get("account") or None,
         operation=query.get("operation") or None,
@@ -127,9 +132,3 @@ def read(query: Mapping[str, str]) -> Asked:
         search=text or None,
     )
     return Asked(wanted, state, before_id)
-
-
-def as_number(given: str) -> int | None:
-    """The number of a job as it stands in an address; ``None`` where it is none."""
-    is_number = given.isascii() and given.isdigit() and len(given) <= len(str(LARGEST_ID))
-    return int(given) if is_number and 0 < int(given) <= LARGEST_ID else None

@@ -1,33 +1,20 @@
-"""How lanes stand, in words: who serves them, what is left of their budget, and why they ask nothing."""
+"""Lanes as they are shown: who serves them, what is left of their budget, and why they send no requests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
+from app.desk.waiting import LaneStanding, hold_of
 from app.domain.schedule import Limits
 from app.providers.provider import BoundAccount
-from app.store.accounts import Pause
-from app.store.lanes import LaneStatus
 from app.store.overview import MOST_DUE, Backlog, Picture
-
-
-class Standing(StrEnum):
-    """Whether a lane asks its provider."""
-
-    OPEN = "open"
-    THROTTLED = "throttled"
-    BROKEN = "breaker open"
-    PAUSED = "paused"
-    UNSERVED = "unserved"
-    UNKNOWN = "not configured"
 
 
 @dataclass(frozen=True, slots=True)
 class LaneView:
     """A lane as it is shown.
 
-    ``until`` is when it opens again (epoch seconds), where that is known. ``used`` of ``limits.requests`` were spent
-    within ``limits.period_s``. ``late_s`` is how long ago the first of its ``due`` jobs was due.
+    ``until`` is when it opens again (epoch seconds), if that is known. ``used`` of ``limits.requests`` were sent within
+    ``limits.period_s``. ``late_s`` is how long ago the first of its ``due`` jobs was due.
     """
 
     id: int
@@ -35,7 +22,7 @@ class LaneView:
     shard: int
     provider: str | None
     host: str | None
-    standing: Standing
+    standing: LaneStanding
     reason: str | None
     until: float | None
     limits: Limits
@@ -46,17 +33,17 @@ class LaneView:
 
     @property
     def due_text(self) -> str:
-        """How many are due, as far as they were counted."""
+        """The number of due jobs, as far as they were counted."""
         return f"{self.due:,}" if self.due <= MOST_DUE else f"over {MOST_DUE:,}"
 
 
 def lanes_of(
     picture: Picture, accounts: Mapping[str, BoundAccount], shards: Mapping[str, int], now: float
 ) -> list[LaneView]:
-    """The lanes as they are shown, by account and shard; those that serve nothing any more are left out.
+    """The lanes by account and shard, without those that have nothing to serve any more.
 
     Args:
-        picture: how everything stands.
+        picture: the state of everything.
         accounts: the configured accounts.
         shards: how many lanes each of them has.
         now: epoch seconds.
@@ -72,7 +59,7 @@ def lanes_of(
             continue
         limits = account.limits.share(max(number, sharing.get(lane.account, 1))) if account else Limits()
         since = now - limits.period_s
-        standing, reason, until = _standing(lane, account, picture.pauses.get(lane.account), now)
+        hold = hold_of(lane, is_configured=account is not None, pause=picture.pauses.get(lane.account), now=now)
         found.append(
             LaneView(
                 lane.id,
@@ -80,9 +67,9 @@ def lanes_of(
                 lane.shard,
                 account.provider if account else None,
                 lane.host if lane.leased else None,
-                standing,
-                reason,
-                until,
+                hold.standing,
+                hold.reason,
+                hold.until,
                 limits,
                 min(sum(at > since for at in lane.request_window), limits.requests or 0),
                 backlog.live,
@@ -91,19 +78,3 @@ def lanes_of(
             )
         )
     return found
-
-
-def _standing(
-    lane: LaneStatus, account: BoundAccount | None, pause: Pause | None, now: float
-) -> tuple[Standing, str | None, float | None]:
-    if account is None:
-        return Standing.UNKNOWN, "its account is in no configuration that this daemon has read", None
-    if pause is not None:
-        return Standing.PAUSED, pause.reason, None
-    if lane.closed_until and lane.closed_until > now:
-        return Standing.THROTTLED, lane.closed_reason, lane.closed_until
-    if lane.closed_reason is not None and not lane.closed_until:
-        return Standing.BROKEN, lane.closed_reason, None
-    if not lane.leased:
-        return Standing.UNSERVED, "no daemon serves it now", None
-    return Standing.OPEN, None, None

@@ -1,4 +1,4 @@
-"""What was done: the sentence on the page that a form leads to. The address carries its name only, never its words."""
+"""Notices: the sentence about a completed action on the page after a form. The address holds only its name."""
 
 from typing import Final
 
@@ -8,24 +8,24 @@ from yarl import URL
 DONE: Final = "done"
 
 _SENTENCES: Final = {
-    "cancelling": "The job was asked to stop; its next step sees to it.",
+    "cancelling": "The cancel request is stored; the next step of the job applies it.",
     "cancelled": "The job was cancelled.",
-    "retried": "This new job asks once more for what the job before it asked for.",
+    "retried": "This new job repeats the earlier job.",
     "requeued": "The job is queued again.",
-    "adopted": "The job follows that remote job from now on.",
-    "hurried": "The provider is asked as soon as its limit permits.",
-    "paused": "The account is paused: nothing is asked of its provider until somebody resumes it.",
-    "resumed": "The account is resumed; one request finds out whether its provider answers.",
-    "ran": "The schedule was asked for now, beside its ticks: this is its job.",
+    "adopted": "The job follows that remote job now.",
+    "polled": "The provider is polled as soon as its limit permits.",
+    "paused": "The account is paused: no request is sent to its provider until somebody resumes it.",
+    "resumed": "The account is resumed; one request tests first whether its provider responds.",
+    "ran": "The schedule was run now, in addition to its ticks. This is its job.",
     "signed-out": "You are signed out.",
 }
 
 
 def notice_of(request: web.Request) -> str | None:
-    """What the page has to say of what was just done."""
+    """The notice of the page, if the address names one."""
     return _SENTENCES.get(request.query.get(DONE, ""))
 
 
 def to(path: str, done: str) -> web.HTTPSeeOther:
-    """Where a browser goes after a form was taken, so that loading the page again repeats nothing."""
+    """The redirect after a form, so that loading the page again repeats nothing."""
     return web.HTTPSeeOther(str(URL(path).with_query({DONE: done})))

@@ -1,4 +1,4 @@
-"""The first page: what needs a person, how many jobs there are, the lanes, the last hour, what has landed."""
+"""The first page: what needs a person, the number of jobs, the lanes, the last hour, and what has landed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _SHOWN: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Jobs of some states: their sum, the bar, and each state's number."""
+    """Jobs in some states: their total, the bar, and the number in each state."""
 
     title: str
     total: int
@@ -35,25 +35,25 @@ class OverviewRoom:
     """The page at ``/``.
 
     Args:
-        frame: makes the page.
-        sight: what it shows.
-        desk: knows the accounts.
+        renderer: makes the page.
+        dashboard: reads what it shows.
+        desk: has the accounts.
     """
 
-    def __init__(self, frame: Frame, sight: Sight, desk: Callable[[web.Request], Desk]) -> None:
-        self._frame = frame
-        self._sight = sight
+    def __init__(self, renderer: Frame, dashboard: Sight, desk: Callable[[web.Request], Desk]) -> None:
+        self._renderer = renderer
+        self._dashboard = dashboard
         self._desk = desk
 
     def routes(self) -> list[GuardedRoute]:
-        """Where it is."""
+        """The routes."""
         return [reading("/", self._show)]
 
     async def _show(self, request: web.Request) -> web.Response:
-        view = await self._sight.look(request)
+        view = await self._dashboard.read(request)
         picture = view.picture
-        matters = matters_of(picture, view.lanes, self._frame.phase, self._sight.storage_trouble())
-        return self._frame.page(
+        matters = matters_of(picture, view.lanes, self._renderer.phase, self._dashboard.storage_trouble())
+        return self._renderer.page(
             request,
             "overview.html",
             title="Overview",
@@ -73,7 +73,7 @@ class OverviewRoom:
         )
 
     def _example(self, request: web.Request) -> str:
-        """A first submission for a page that has nothing to show."""
+        """An example command for a page without jobs."""
         for name, account in sorted(self._desk(request).accounts.items()):
             for operation in sorted(account.operations):
                 return f"tidewaiter submit {name} {operation}"

@@ -1,4 +1,4 @@
-"""The schedules: what recurs, when each ticks next, and the job that its last tick asked for."""
+"""The page of the schedules: their next ticks, and the job of the last one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _TICKS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Recurring:
-    """How a schedule stands, and its next ticks in epoch seconds."""
+    """The status of a schedule, and its next ticks in epoch seconds."""
 
     standing: ScheduleStanding
     ticks: list[float]
@@ -26,23 +26,23 @@ class SchedulesRoom:
     """The page at ``/schedules``.
 
     Args:
-        frame: makes the page.
-        schedules: answers for them.
+        renderer: makes the page.
+        schedules: has the schedules.
     """
 
-    def __init__(self, frame: Frame, schedules: Callable[[web.Request], ScheduleDesk]) -> None:
-        self._frame = frame
+    def __init__(self, renderer: Frame, schedules: Callable[[web.Request], ScheduleDesk]) -> None:
+        self._renderer = renderer
         self._schedules = schedules
 
     def routes(self) -> list[GuardedRoute]:
-        """Where it is."""
+        """The routes."""
         return [reading("/schedules", self._show)]
 
     async def _show(self, request: web.Request) -> web.Response:
-        now = self._frame.clock.now()
+        now = self._renderer.clock.now()
         recurring = [
             Recurring(one, list(islice(one.schedule.ticks_after(now), _TICKS)))
             for one in await self._schedules(request).standings()
         ]
         recurring.sort(key=lambda one: one.ticks[0] if one.ticks else float("inf"))
-        return self._frame.page(request, "schedules.html", title="Schedules", recurring=recurring)
+        return self._renderer.page(request, "schedules.html", title="Schedules", recurring=recurring)

@@ -1,4 +1,4 @@
-"""What the rooms of the page look at: the picture, the lanes in words, and one job's lane."""
+"""The dashboard of the pages: the state of everything, with its lanes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from app.web.page.lanes import LaneView, lanes_of
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The picture and its lanes; ``trouble`` is why it could not be drawn anew, where it could not."""
+    """The dashboard and its lanes; ``trouble`` is why it could not be refreshed, if it could not."""
 
     picture: Picture
     lanes: list[LaneView]
@@ -22,13 +22,13 @@ class View:
 
 
 class Sight:
-    """Looks at everything.
+    """Reads the dashboard for a caller.
 
     Args:
-        desk: knows the accounts.
-        overview: draws the picture.
+        desk: has the accounts.
+        overview: reads the state of everything.
         shards: how many lanes each account has.
-        storage_trouble: why downloads wait for the storage, where they do.
+        storage_trouble: why downloads wait for the storage, if they do.
         clock: the time.
     """
 
@@ -46,11 +46,11 @@ class Sight:
         self._shards = shards
         self._clock = clock
 
-    async def look(self, request: web.Request) -> View:
-        """The picture that the caller may see, or the last one while the database cannot be reached.
+    async def read(self, request: web.Request) -> View:
+        """The dashboard that the caller may see, or the last one while the database cannot be reached.
 
         Raises:
-            StoreUnavailableError: it cannot, and never could.
+            StoreUnavailableError: the database could never be reached.
         """
         overview, trouble = self._overview(request), None
         try:

@@ -1,4 +1,4 @@
-"""The status page put together: its rooms, and what each of them is given."""
+"""The routes of all pages."""
 
 from collections.abc import Callable, Mapping
 
@@ -19,7 +19,7 @@ from app.web.page.sight import Sight
 
 
 def page_routes(
-    frame: Frame,
+    renderer: Frame,
     desk: Callable[[web.Request], Desk],
     schedules: Callable[[web.Request], ScheduleDesk],
     lists: Callable[[web.Request], JobList],
@@ -29,29 +29,30 @@ def page_routes(
     storage_trouble: Callable[[], str | None],
     is_secure: Callable[[], bool],
 ) -> list[web.AbstractRouteDef]:
-    """The routes of every page. What the configuration decides is asked for anew by every request.
+    """The routes of all pages.
 
-    What takes the request is limited to the accounts that its caller may know of.
+    The callables return what the current configuration decides. Those that take the request return something limited
+    to the accounts that its caller may see.
 
     Args:
-        frame: makes the pages.
-        desk: answers for jobs and accounts, and does what admins ask.
-        schedules: answers for what recurs.
+        renderer: makes the pages.
+        desk: has the jobs and accounts, and carries out the actions of admins.
+        schedules: has the schedules.
         lists: finds jobs.
-        overview: draws the picture of how everything stands.
+        overview: reads the state of everything.
         shards: how many lanes each account has.
-        storage_trouble: why downloads wait for the storage, where they do.
-        is_secure: whether browsers come by https.
+        storage_trouble: why downloads wait for the storage, if they do.
+        is_secure: whether browsers use https.
     """
-    sight = Sight(desk, overview, shards, storage_trouble, frame.clock)
-    rooms = (
-        OverviewRoom(frame, sight, desk),
-        JobsRoom(frame, sight, desk, lists),
-        JobRoom(frame, sight, desk),
-        AccountsRoom(frame, sight, desk, lists),
-        SchedulesRoom(frame, schedules),
+    dashboard = Sight(desk, overview, shards, storage_trouble, renderer.clock)
+    pages = (
+        OverviewRoom(renderer, dashboard, desk),
+        JobsRoom(renderer, dashboard, desk, lists),
+        JobRoom(renderer, dashboard, desk),
+        AccountsRoom(renderer, dashboard, desk, lists),
+        SchedulesRoom(renderer, schedules),
         ActionsRoom(desk, schedules),
-        LoginRoom(frame, is_secure),
-        frame.assets,
+        LoginRoom(renderer, is_secure),
+        renderer.assets,
     )
-    return [route for room in rooms for route in room.routes()]
+    return [route for page in pages for route in page.routes()]

@@ -1,4 +1,4 @@
-"""A job's history as it is told: what happened, how long after the last thing, and where the time went."""
+"""The timeline of a job: what happened, how long after the event before, and where the time went."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,37 +7,37 @@ from typing import Final
 from app.domain.job import TERMINAL, Entry, State
 
 _WORDS: Final = {
-    "Submitted": "asked for",
-    "Intended": "the intent to submit is kept",
-    "Accepted": "the provider took it",
-    "Duplicate": "the provider has one like it already",
+    "Submitted": "requested",
+    "Intended": "the intent to submit is stored",
+    "Accepted": "the provider accepted it",
+    "Duplicate": "the provider has the same export already",
     "Unsent": "it was not sent",
-    "Unknown": "nobody knows whether the provider took it",
+    "Unknown": "it is unknown whether the provider accepted it",
     "Adopted": "its remote job was found",
-    "Absent": "there is no remote job of it",
-    "Undecidable": "nobody can find out",
+    "Absent": "it has no remote job",
+    "Undecidable": "it cannot be found out",
     "Pending": "not ready yet",
     "Ready": "the provider has finished",
     "FetchStarted": "the download begins",
     "Stored": "every file has landed",
     "LinksExpired": "the links had expired",
     "Cleaned": "the remote job is deleted",
-    "Cancelled": "the provider was told",
-    "CancelAsked": "somebody asked it to stop",
+    "Cancelled": "the remote job was cancelled",
+    "CancelAsked": "a cancel request was applied",
     "RetryDecided": "a person decided to submit it again",
     "AdoptDecided": "a person found its remote job",
     "CancelRequested": "a person asked it to stop",
-    "RetryRequested": "a person asked for it again, as a new job",
-    "PollRequested": "a person asked for its next step at once",
-    "Retry": "trouble, tried again",
-    "Throttled": "the provider asks to be left alone",
+    "RetryRequested": "a person retried it as a new job",
+    "PollRequested": "a person made its next step due",
+    "Retry": "an error, tried again",
+    "Throttled": "the provider throttles",
     "Unauthorized": "the credentials were refused",
     "Interrupted": "interrupted, nothing is lost",
     "Refused": "the provider refused",
     "Gone": "the remote job is gone",
-    "Unmapped": "a reply that no rule knows",
+    "Unmapped": "a reply that matches no rule",
     "DeadlinePassed": "the deadline has passed",
-    "StorageFull": "the storage takes nothing",
+    "StorageFull": "the storage is full or cannot be written",
 }
 
 _MOST_FOLDED: Final = 200
@@ -46,7 +46,7 @@ _FEW: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One thing that happened: ``after_s`` seconds after the one before; ``arrived`` where the state changed."""
+    """One event: ``after_s`` seconds after the one before; ``arrived`` if the state changed."""
 
     entry: Entry
     after_s: float | None
@@ -54,13 +54,13 @@ class Moment:
 
     @property
     def words(self) -> str:
-        """The outcome in words for people."""
+        """The outcome in words."""
         return _WORDS.get(self.entry.outcome, self.entry.outcome)
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Moments that are told one by one, or ``folded`` because they say much the same; ``left_out`` are not told."""
+    """Events that are shown one by one, or ``folded`` because they are alike; ``left_out`` are not shown."""
 
     moments: list[Moment]
     folded: bool = False
@@ -69,22 +69,22 @@ class Stretch:
 
 
 def timeline(history: Sequence[Entry]) -> list[Stretch]:
-    """A history in order; long runs of entries that change no state are folded, but for their first and their last."""
-    told: list[Stretch] = []
+    """The sections of a history; long runs that change no state are folded, except for their first and last event."""
+    sections: list[Stretch] = []
     run: list[Moment] = []
     before: Entry | None = None
     for entry in history:
         arrived = before is None or entry.state is not before.state
         moment = Moment(entry, None if before is None else max(0.0, entry.at - before.at), arrived)
         if arrived and run:
-            told += _folded(run)
+            sections += _folded(run)
             run = []
         if arrived:
-            told.append(Stretch([moment]))
+            sections.append(Stretch([moment]))
         else:
             run.append(moment)
         before = entry
-    return told + _folded(run)
+    return sections + _folded(run)
 
 
 def _folded(run: list[Moment]) -> list[Stretch]:
@@ -101,7 +101,7 @@ def _folded(run: list[Moment]) -> list[Stretch]:
 
 
 def time_in(history: Sequence[Entry], now: float) -> Mapping[State, float]:
-    """How many seconds a job has spent in each state that it passed through, in the order of the first visits."""
+    """The seconds that a job has spent in each of its states, in the order of the first visits."""
     spent: dict[State, float] = {}
     for entry, after in zip(history, [*history[1:], None], strict=False):
         if after is None and entry.state in TERMINAL:

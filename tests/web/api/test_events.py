@@ -118,7 +118,7 @@ async def test_a_slow_reader_is_let_go() -> None:
     slow, quick = feed.join(), feed.join()
     taken = 0
     for number in range(MOST_BEHIND + 5):
-        feed.take(_change(number))
+        feed.on_change(_change(number))
         taken += len(await quick.next())
     assert (slow.is_behind, quick.is_behind) == (True, False)
     assert taken == MOST_BEHIND + 5
@@ -129,7 +129,7 @@ def test_what_is_held_is_bounded() -> None:
     """After so many events the first are gone, and who saw the last of those is told that nobody can tell."""
     feed = Feed("boot")
     for number in range(MOST_HELD + 10):
-        feed.take(_change(number))
+        feed.on_change(_change(number))
     assert feed.since("boot-9") is None
     held = feed.since("boot-10")
     assert held is not None
@@ -147,7 +147,7 @@ def test_what_is_held_does_not_hold_the_jobs() -> None:
     reader = feed.join()
     parameters = _Parameters(filter="x" * 60_000)
     alive = weakref.ref(parameters)
-    feed.take(replace(_change(1), job=_change(1).job.but(params=parameters)))
+    feed.on_change(replace(_change(1), job=_change(1).job.but(params=parameters)))
     del parameters
     assert alive() is None
     assert feed.since("boot-0") is not None

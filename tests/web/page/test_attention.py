@@ -4,18 +4,18 @@ from dataclasses import replace
 
 import pytest
 
+from app.desk.waiting import LaneHold, LaneStanding, wait_of
 from app.domain.job import Job, State
 from app.domain.schedule import Limits
 from app.store.accounts import Pause, PausedBy
 from app.store.notifications import Backlog as Undelivered
 from app.store.overview import MOST_DUE, Minute, Picture
 from app.web.page.attention import Level, matters_of
-from app.web.page.lanes import LaneView, Standing
-from app.web.page.waiting import wait_of
+from app.web.page.lanes import LaneView
 from app.web.vitals import Phase
 
 NOW = 1_750_000_000.0
-LANE = LaneView(1, "shop", 0, "report", "tide-1", Standing.OPEN, None, None, Limits(60), 3, 5, 2, 4.0)
+LANE = LaneView(1, "shop", 0, "report", "tide-1", LaneStanding.OPEN, None, None, Limits(60), 3, 5, 2, 4.0)
 EMPTY = Picture(NOW, {}, [], [], {}, {}, [], [], [], [])
 JOB = Job(7, 1, "shop", "profiles", {}, State.POLLING, 3, NOW + 42.0, NOW - 60.0, NOW + 9999.0)
 
@@ -42,7 +42,7 @@ def test_every_kind_of_trouble_is_told_the_worst_first() -> None:
         pauses={"shop": Pause("shop", PausedBy.CREDENTIALS, "HTTP 401", NOW, 5.0, None)},
         undelivered={"hook": Undelivered(0, None, 3)},
     )
-    broken = replace(LANE, account="social", standing=Standing.BROKEN, reason="HTTP 502")
+    broken = replace(LANE, account="social", standing=LaneStanding.BROKEN, reason="HTTP 502")
     late = replace(LANE, account="late", late_s=300.0)
     found = matters_of(picture, [broken, late, LANE], Phase.STANDBY, "no space left")
     assert [matter.level for matter in found] == [Level.URGENT] * 6 + [Level.WATCH] * 2
@@ -70,18 +70,19 @@ def test_a_pause_that_a_person_wanted_is_no_alarm() -> None:
         (JOB, LANE, "The provider is asked again", NOW + 42.0),
         (replace(JOB, due_at=NOW - 1.0), LANE, "due to be asked now", None),
         (replace(JOB, due_at=NOW - 60.0), LANE, "others of its account come first", None),
-        (JOB, replace(LANE, standing=Standing.PAUSED, reason="HTTP 401"), "paused: HTTP 401", None),
-        (JOB, replace(LANE, standing=Standing.THROTTLED, until=NOW + 9.0), "asked to be left alone", NOW + 9.0),
-        (JOB, replace(LANE, standing=Standing.BROKEN, reason="HTTP 502"), "asked rarely: HTTP 502", None),
-        (JOB, replace(LANE, standing=Standing.UNKNOWN), "not configured any more", None),
-        (JOB, replace(LANE, standing=Standing.UNSERVED), "No daemon serves its lane", None),
+        (JOB, replace(LANE, standing=LaneStanding.PAUSED, reason="HTTP 401"), "paused: HTTP 401", None),
+        (JOB, replace(LANE, standing=LaneStanding.THROTTLED, until=NOW + 9.0), "asked for a pause", NOW + 9.0),
+        (JOB, replace(LANE, standing=LaneStanding.BROKEN, reason="HTTP 502"), "asked rarely: HTTP 502", None),
+        (JOB, replace(LANE, standing=LaneStanding.UNKNOWN), "not configured any more", None),
+        (JOB, replace(LANE, standing=LaneStanding.UNSERVED), "No daemon serves its lane", None),
         (replace(JOB, state=State.PARKED, due_at=None), LANE, "a person decides", None),
-        (replace(JOB, due_at=None), None, "nothing that this page knows of", None),
+        (replace(JOB, due_at=None), None, "No cause is known", None),
     ],
 )
 def test_a_job_tells_why_it_waits(job: Job, lane: LaneView | None, words: str, until: float | None) -> None:
     """What holds its account up goes before its own time."""
-    wait = wait_of(job, lane, Phase.SERVING, NOW)
+    hold = None if lane is None else LaneHold(lane.standing, lane.reason, lane.until)
+    wait = wait_of(job, hold, NOW)
     assert wait is not None
     assert words in wait.sentence
     assert wait.until == until
@@ -89,10 +90,23 @@ def test_a_job_tells_why_it_waits(job: Job, lane: LaneView | None, words: str, u
 
 def test_what_has_ended_waits_for_nothing() -> None:
     """And a daemon that stands by says that of the lane that nobody serves."""
-    assert wait_of(replace(JOB, state=State.SUCCEEDED, due_at=None), LANE, Phase.SERVING, NOW) is None
-    wait = wait_of(JOB, replace(LANE, standing=Standing.UNSERVED), Phase.STANDBY, NOW)
+    unserved = LaneHold(LaneStanding.UNSERVED)
+    assert wait_of(replace(JOB, state=State.SUCCEEDED, due_at=None), unserved, NOW) is None
+    wait = wait_of(JOB, unserved, NOW, phase=Phase.STANDBY.value)
     assert wait is not None
     assert "standby" in wait.sentence
+
+
+def test_what_a_person_has_to_do_is_said() -> None:
+    """A pause and a missing account have a remedy; a pause does not stop a cancellation."""
+    paused, unknown = LaneHold(LaneStanding.PAUSED, "HTTP 401"), LaneHold(LaneStanding.UNKNOWN)
+    for hold, words in ((paused, "accounts resume shop"), (unknown, "[accounts.shop]")):
+        wait = wait_of(JOB, hold, NOW)
+        assert wait is not None
+        assert words in str(wait.remedy)
+    wait = wait_of(replace(JOB, state=State.CANCELLING), paused, NOW)
+    assert wait is not None
+    assert not wait.held
 
 
 def test_due_jobs_are_counted_as_far_as_somebody_wants_to_know() -> None:

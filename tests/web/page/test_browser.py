@@ -119,15 +119,15 @@ async def test_an_admin_steers(browser: Browser, rig: Rig, scripts: bool) -> Non
     async with looking(browser, rig, java_script_enabled=scripts) as page:
         await page.goto(f"/jobs/{waiting.id}")
         await page.get_by_role("button", name="Now").click()
-        await expect(page.get_by_text("The provider is asked as soon as")).to_be_visible()
+        await expect(page.get_by_text("The provider is polled as soon as")).to_be_visible()
         await expect(page.get_by_role("button", name="Cancel the job")).to_be_hidden()
         await page.get_by_text("Cancel…").click()
         await page.get_by_role("button", name="Cancel the job").click()
-        await expect(page.get_by_text("The job was asked to stop")).to_be_visible()
+        await expect(page.get_by_text("The cancel request is stored")).to_be_visible()
         stored = await stage.jobs.get(waiting.id)
         assert stored is not None
         assert stored.cancel_requested
-        await expect(page.get_by_text("Somebody asked it to stop.")).to_be_visible()
+        await expect(page.get_by_text("Its cancel request will be applied.")).to_be_visible()
         await expect(page.get_by_text("Cancel…")).to_have_count(0)
 
         await page.goto(f"/jobs/{ended.id}")
@@ -150,9 +150,9 @@ async def test_an_admin_steers(browser: Browser, rig: Rig, scripts: bool) -> Non
 
         await page.goto("/accounts/social")
         await page.get_by_text("Pause…").click()
-        await page.get_by_label("Why, for others").fill("their maintenance")
+        await page.get_by_label("Reason, for others").fill("their maintenance")
         await page.get_by_role("button", name="Pause the account").click()
-        await expect(page.get_by_text("The account is paused: nothing is asked")).to_be_visible()
+        await expect(page.get_by_text("The account is paused: no request is sent")).to_be_visible()
         assert (await stage.accounts.paused())["social"].reason == "their maintenance"
         await page.get_by_text("Resume…").click()
         await page.get_by_role("button", name="Resume the account").click()
@@ -162,7 +162,7 @@ async def test_an_admin_steers(browser: Browser, rig: Rig, scripts: bool) -> Non
         await page.goto("/schedules")
         await page.get_by_text("Run…").first.click()
         await page.get_by_role("button", name="Run it now").locator("visible=true").click()
-        await expect(page.get_by_text("The schedule was asked for now")).to_be_visible()
+        await expect(page.get_by_text("The schedule was run now")).to_be_visible()
 
 
 async def test_a_form_is_reached_and_left_by_keyboard(browser: Browser, rig: Rig) -> None:
@@ -259,9 +259,9 @@ async def test_a_silent_daemon_is_told(browser: Browser, rig: Rig) -> None:
             "() => { const f = fetch; window.fetch = (...all) => window.isDown ? Promise.reject(1) : f(...all); }"
         )
         await page.evaluate("window.isDown = true")
-        await expect(page.get_by_text("Tidewaiter does not answer since")).to_be_visible(timeout=30_000)
+        await expect(page.get_by_text("Tidewaiter has not responded since")).to_be_visible(timeout=30_000)
         await page.evaluate("window.isDown = false")
-        await expect(page.get_by_text("Tidewaiter does not answer since")).to_be_hidden(timeout=30_000)
+        await expect(page.get_by_text("Tidewaiter has not responded since")).to_be_hidden(timeout=30_000)
 
 
 async def test_hostile_text_breaks_nothing(browser: Browser, rig: Rig) -> None:

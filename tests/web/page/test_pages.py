@@ -147,10 +147,10 @@ async def test_whatever_strangers_say_is_only_text(rig: Rig) -> None:
         ("/jobs?before=-1", 400, "the number of a job"),
         ("/jobs?before=99999999999999999999999", 400, "the number of a job"),
         ("/jobs?q=%00", 400, "control characters"),
-        ("/jobs?account=%ED%A0%80", 200, "No job is like that"),
+        ("/jobs?account=%ED%A0%80", 200, "No job matches"),
         ("/jobs?q=" + "x" * 5000, 400, "at most"),
-        ("/jobs?account=nobody&operation=nothing", 200, "No job is like that"),
-        ("/jobs?before=1", 200, "No job is like that"),
+        ("/jobs?account=nobody&operation=nothing", 200, "No job matches"),
+        ("/jobs?before=1", 200, "No job matches"),
         ("/jobs/0", 404, "is no job"),
         ("/jobs/999", 404, "there is no job 999"),
         ("/jobs/9999999999999999999", 404, "is no job"),
@@ -228,7 +228,7 @@ async def test_a_stranger_is_sent_to_sign_in(guarded: Rig) -> None:
             assert 'value="/jobs?state=polling"' in await reply.text()
         async with session.post(f"{guarded.origin}/login", data={"token": "wrong"}) as reply:
             assert reply.status == 401
-            assert "No token is like that one." in await reply.text()
+            assert "This token is not known." in await reply.text()
             assert not reply.cookies
         form = {"token": ADMIN, "next": "/jobs"}
         async with session.post(f"{guarded.origin}/login", data=form, allow_redirects=False) as reply:
@@ -262,7 +262,7 @@ async def test_readers_see_no_actions_and_may_take_none(guarded: Rig) -> None:
                 assert '<form method="post" action="/' not in await reply.text(), path
         async with session.post(f"{guarded.origin}/jobs/{job.id}/cancel") as reply:
             assert reply.status == 403
-            assert "takes the role admin" in await reply.text()
+            assert "requires the role admin" in await reply.text()
     assert not (await guarded.stage.jobs.get(job.id)).cancel_requested  # type: ignore[union-attr]  # it is there
 
 

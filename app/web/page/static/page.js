@@ -1,4 +1,4 @@
-/* Makes the page live: it is fetched again every few seconds, and only what has changed is changed.
+/* Keeps the page up to date: it is fetched again every few seconds, and only differences are applied.
    Without this file everything works, too; one loads the page again by hand. */
 (() => {
   "use strict";
@@ -6,7 +6,7 @@
   const themes = ["auto", "light", "dark"];
 
   const remembered = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
-  const remember = (key, value) => { try { localStorage.setItem(key, value); } catch { /* a private window keeps nothing */ } };
+  const remember = (key, value) => { try { localStorage.setItem(key, value); } catch { /* a private window stores nothing */ } };
 
   function wear(theme) {
     if (theme === "light" || theme === "dark") root.dataset.theme = theme;
@@ -31,7 +31,7 @@
     show();
   }
 
-  /* Elements are the same when they have the same name and key; a key is an id or data-key. */
+  /* Elements match if they have the same name and key; a key is an id or data-key. */
   const keyOf = (node) => (node.nodeType === 1 ? node.id || node.dataset.key || "" : "");
   const isSame = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && keyOf(a) === keyOf(b);
 
@@ -128,7 +128,7 @@
       failures += 1;
       if (failures === 2) {
         holder.classList.add("lost");
-        lost.textContent = `Tidewaiter does not answer since ${new Date().toLocaleTimeString()}; what you see is older. It is asked again.`;
+        lost.textContent = `Tidewaiter has not responded since ${new Date().toLocaleTimeString()}; this page shows an older state. Trying again.`;
         lost.hidden = false;
       }
     }
@@ -164,7 +164,7 @@
     plan();
   }
 
-  /* What was done is said once: loading the page again does not say it again. */
+  /* A notice is shown once: loading the page again does not repeat it. */
   function forgetNotice() {
     const here = new URL(location.href);
     if (!here.searchParams.has("done")) return;

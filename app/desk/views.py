@@ -1,0 +1,113 @@
+"""Accounts, schedules, notifications and the overview for programs: the JSON of the API and of the command line."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.desk.schedules import ScheduleStanding
+from app.desk.standing import Resumed, Standing
+from app.domain.formatting import rfc3339
+from app.domain.job import State
+from app.store.lanes import LaneStatus
+from app.store.notifications import Notification
+from app.store.overview import Arrival, Minute, Picture
+
+
+def account_json(standing: Standing) -> dict[str, Any]:
+    """An account: its pause, its closed lanes and its live jobs."""
+    pause = standing.pause
+    return {
+        "account": standing.account,
+        "provider": standing.provider,
+        "pause": None if pause is None else {"by": pause.by, "reason": pause.reason, "at": rfc3339(pause.at)},
+        "closed": [closed_json(lane) for lane in standing.closed],
+        "jobs": {state.value: number for state, number in standing.jobs.items()},
+    }
+
+
+def orphan_json(account: str, jobs: Mapping[State, int]) -> dict[str, Any]:
+    """An account that has left the configuration while jobs of it wait."""
+    counts = {state.value: number for state, number in jobs.items()}
+    return {"account": account, "provider": None, "pause": None, "closed": [], "jobs": counts}
+
+
+def closed_json(lane: LaneStatus) -> dict[str, Any]:
+    """A lane that sends nothing for a while; only a throttled one knows until when."""
+    return {"shard": lane.shard, "reason": lane.closed_reason, "until": rfc3339(lane.closed_until or None)}
+
+
+def resumed_json(resumed: Resumed) -> dict[str, Any]:
+    """An account after its pause has ended."""
+    opened = [closed_json(lane) for lane in resumed.opened]
+    return {**account_json(resumed.standing), "paused_s": resumed.paused_s, "opened": opened}
+
+
+def schedule_json(standing: ScheduleStanding) -> dict[str, Any]:
+    """A schedule, its last tick and its next."""
+    one = standing.schedule
+    return {
+        "name": one.name,
+        "account": one.account,
+        "operation": one.operation,
+        "cron": one.cron,
+        "timezone": str(one.zone),
+        "catch_up": one.catch_up.value,
+        "params": dict(one.params),
+        "next_at": rfc3339(standing.next_at),
+        "ticked_at": rfc3339(standing.ticked_at),
+        "job": standing.job,
+    }
+
+
+def notification_json(one: Notification) -> dict[str, Any]:
+    """A notification and how its delivery stands."""
+    return {
+        "id": one.id,
+        "endpoint": one.endpoint,
+        "message_id": one.message_id,
+        "job": one.job_id,
+        "account": one.account,
+        "state": one.state,
+        "at": rfc3339(one.at),
+        "status": one.status,
+        "due_at": rfc3339(one.due_at),
+        "attempts": one.attempts,
+        "attempted_at": rfc3339(one.attempted_at),
+        "last_error": one.last_error,
+        "ended_at": rfc3339(one.ended_at),
+    }
+
+
+def overview_json(picture: Picture) -> dict[str, Any]:
+    """Everything at a glance."""
+    return {
+        "at": rfc3339(picture.at),
+        "jobs": {state.value: number for state, number in picture.counts.items()},
+        "lanes": [
+            {"lane": one.lane, "due": one.due, "oldest_due_at": rfc3339(one.oldest_due_at)}
+            for one in picture.backlogs.values()
+        ],
+        "minutes": [_minute(one) for one in picture.minutes],
+        "landed": [_arrival(one) for one in picture.arrivals],
+    }
+
+
+def _minute(minute: Minute) -> dict[str, Any]:
+    return {
+        "at": rfc3339(minute.at),
+        "ended": {state.value: number for state, number in minute.ended.items()},
+        "landing_p50_s": minute.delay_s(0.5),
+        "landing_p95_s": minute.delay_s(0.95),
+    }
+
+
+def _arrival(arrival: Arrival) -> dict[str, Any]:
+    job = arrival.job
+    return {
+        "job": job.id,
+        "account": job.account,
+        "operation": job.operation,
+        "finished_at": rfc3339(job.finished_at),
+        "files": arrival.files,
+        "name": arrival.name,
+        "size": arrival.size,
+    }

@@ -10,7 +10,7 @@ from app.domain.bounds import USUAL
 from app.domain.networks import Private, private_of
 from app.providers.overrides import LimitsOverride, ScheduleOverride
 from app.recurrence import check_cron, check_templates
-from app.toml_file import Count, TomlTable
+from app.toml_table import Count, TomlTable
 
 
 class BoundsTable(TomlTable):

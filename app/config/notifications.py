@@ -13,7 +13,7 @@ from app.domain.job import TERMINAL, State
 from app.domain.networks import Private, private_of
 from app.domain.notification import NOTIFIABLE
 from app.domain.signing import PREFIX, keys_of
-from app.toml_file import TomlTable
+from app.toml_table import TomlTable
 
 _SENDABLE: Final = re.compile(r"[\x21-\x7e]+")
 _WEB: Final = r"^[Hh][Tt][Tt][Pp][Ss]?://[^@#\\ ]+$"

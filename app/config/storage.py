@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from app.config.values import Text, from_folder
-from app.toml_file import TomlTable
+from app.toml_table import TomlTable
 
 
 class StorageOptionsTable(TomlTable):

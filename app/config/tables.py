@@ -31,7 +31,7 @@ from app.config.values import (
     SealingKeys,
     TokenName,
 )
-from app.toml_file import Count, FromOne, FromZero, Positive, TomlTable
+from app.toml_table import Count, FromOne, FromZero, Positive, TomlTable
 
 
 class DatabaseTable(TomlTable):

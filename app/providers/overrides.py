@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from app.toml_file import Count, FromOne, FromZero, Positive, TomlTable
+from app.toml_table import Count, FromOne, FromZero, Positive, TomlTable
 
 
 class LimitsOverride(TomlTable):

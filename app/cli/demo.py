@@ -100,7 +100,7 @@ async def _keep_running(daemon: Daemon, clock: Clock, page: str) -> None:
     """
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
-    click.echo(f"\nThe page is at {page}; Ctrl-C ends the demo.")
+    click.echo(f"\nThe page stays up at {page}; Ctrl-C ends it.")
     while not stop.is_set():
         daemon.check()
         await clock.sleep(_LOOK_S)

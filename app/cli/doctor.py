@@ -30,7 +30,7 @@ _WAITING: Final = "checking …"
 @config_option
 @pass_session
 def doctor(invocation: Session, /, *, accounts: tuple[str, ...], offline: bool, as_json: bool) -> None:
-    """Test everything that the configuration names, and say how to fix it.
+    """Test what the configuration names, and say what to fix.
 
     Configuration, database, storage, every account with its provider's own probe, callbacks. It needs no daemon, may
     run beside one, and does not touch jobs. The exit code is 1 if a check failed, and 78 if the configuration is wrong;

@@ -28,7 +28,7 @@ COMMANDS: Final = {
     "notifications": ("app.cli.notifications", "List notifications of jobs, send them again, test a receiver."),
     "check-config": ("app.cli.check_config", "Check the configuration, offline."),
     "config": ("app.cli.config", "Show the configuration, create one, print its schema."),
-    "doctor": ("app.cli.doctor", "Test everything that the configuration names, and say how to fix it."),
+    "doctor": ("app.cli.doctor", "Test what the configuration names, and say what to fix."),
     "db": ("app.cli.db", "Bring the database up to date, and manage its keys."),
     "demo": ("app.cli.demo", "Watch exports of five emulated APIs, from start to end."),
     "emulate": ("app.cli.emulate", "Serve an emulated API to test a configuration."),

@@ -39,7 +39,14 @@ def list_providers(invocation: Session, /, *, as_json: bool) -> None:
     registry = _registry(invocation)
     found = [registry.get(name) for name in registry.names()]
     if as_json:
-        show_json([_as_json(provider) for provider in found])
+        from app.desk.views import provider_line_json  # noqa: PLC0415  # help and completion do without
+
+        accounts = {} if invocation.find_config() is None else invocation.load().accounts
+        lines = [
+            provider_line_json(one, (name for name, account in accounts.items() if account.provider == one.name))
+            for one in found
+        ]
+        show_json({"providers": lines})
         return
     made = table("provider", "title", "operations")
     for provider in found:
@@ -63,7 +70,11 @@ def show(invocation: Session, /, *, name: str, as_toml: bool, as_json: bool) -> 
     if as_toml:
         click.echo(provider.source, nl=False)
     elif as_json:
-        show_json(_as_json(provider))
+        from app.desk.views import provider_json  # noqa: PLC0415
+
+        values = provider.spec.account.items()
+        settings = {name: value.model_dump(mode="json", exclude_none=True) for name, value in values}
+        show_json({**provider_json(provider), "file": provider.file, "settings": settings})
     else:
         _show(provider)
 
@@ -159,25 +170,6 @@ def _run(provider: Provider) -> int:
 def _run_as_json(provider: Provider) -> dict[str, Any]:
     results = [{"key": one.key, "name": one.name, "problems": list(one.problems)} for one in run_examples(provider)]
     return {"provider": provider.name, "examples": results, "uncovered": uncovered_rules(provider)}
-
-
-def _as_json(provider: Provider) -> dict[str, Any]:
-    spec = provider.spec
-    return {
-        "name": spec.name,
-        "title": spec.title,
-        "file": provider.file,
-        "documentation": list(spec.documentation),
-        "settings": _values_as_json(spec.account),
-        "operations": {
-            name: {"title": operation.title, "parameters": _values_as_json(operation.params)}
-            for name, operation in spec.operations.items()
-        },
-    }
-
-
-def _values_as_json(values: Mapping[str, ValueSpec]) -> dict[str, Any]:
-    return {name: value.model_dump(mode="json", exclude_none=True) for name, value in values.items()}
 
 
 def _show(provider: Provider) -> None:

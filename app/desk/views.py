@@ -1,12 +1,14 @@
-"""Accounts, schedules, notifications and the overview for programs: the JSON of the API and of the command line."""
+"""Accounts, schedules, providers, notifications and the overview: the JSON of the API and of the command line."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.desk.schedules import ScheduleStanding
 from app.desk.standing import Resumed, Standing
 from app.domain.formatting import rfc3339
 from app.domain.job import State
+from app.providers.parameter_schema import parameter_schema
+from app.providers.provider import Provider
 from app.store.lanes import LaneStatus
 from app.store.notifications import Notification
 from app.store.overview import Arrival, Minute, Picture
@@ -74,6 +76,30 @@ def notification_json(one: Notification) -> dict[str, Any]:
         "attempted_at": rfc3339(one.attempted_at),
         "last_error": one.last_error,
         "ended_at": rfc3339(one.ended_at),
+    }
+
+
+def provider_line_json(provider: Provider, accounts: Iterable[str]) -> dict[str, Any]:
+    """A provider in short; ``accounts`` are those that are configured on it."""
+    return {
+        "name": provider.name,
+        "title": provider.title,
+        "operations": list(provider.operations),
+        "accounts": sorted(accounts),
+        "location": f"/v1/providers/{provider.name}",
+    }
+
+
+def provider_json(provider: Provider) -> dict[str, Any]:
+    """A provider with its operations; ``parameters`` is the JSON Schema of an operation's parameters."""
+    return {
+        "name": provider.name,
+        "title": provider.title,
+        "documentation": [str(address) for address in provider.spec.documentation],
+        "operations": {
+            name: {"title": one.title, "parameters": parameter_schema(one)}
+            for name, one in provider.spec.operations.items()
+        },
     }
 
 

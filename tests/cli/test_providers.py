@@ -8,13 +8,14 @@ import pytest
 from app.cli.errors import ExitCode
 from app.providers.registry import Registry
 from app.providers.spec.provider import spec_schema
+from app.web.api.shapes import ProviderShape
 from tests.cli.conftest import Place
 
 
 def test_listing(place: Place) -> None:
     """Every built-in provider is listed, with or without a configuration."""
     place.config.unlink()
-    listed = [provider["name"] for provider in place.json("providers", "list")]
+    listed = [provider["name"] for provider in place.json("providers", "list")["providers"]]
     assert listed == list(Registry.load().names())
     assert "symplify" in place("providers", "list").stdout
 
@@ -28,7 +29,9 @@ def test_showing(place: Place) -> None:
     assert "LAST_2_WEEKS" in settings["period"]
     shown = place.json("providers", "show", "symplify")
     assert shown["settings"]["token"]["secret"] is True
-    assert shown["operations"]["statistics"]["parameters"]["period"]["default"] == "LAST_DAY"
+    schema = shown["operations"]["statistics"]["parameters"]
+    assert schema["properties"]["period"]["default"] == "LAST_DAY"
+    assert set(ProviderShape.model_fields) == set(shown) - {"file", "settings"}
 
 
 def test_the_spec_itself(place: Place, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_a_usual_terminal() -> None:
     lines = [line.rstrip() for line in shown(fitting(busy(), 80, 24), 80)]
     assert lines[:4] == [
         "tidewaiter top  sqlite:///tidewaiter.db                             14:13:20 UTC",
-        "1 daemon  tide-1:4711 (0.3.0, up 3 h, seen 2.0 s ago)",
+        "1 daemon  tide-1:4711 (0.3.0, up 3 h, seen 2 s ago)",
         "jobs  1,204 polling  1 parked  88,120 succeeded",
         "landed  ▃▆▄▅▆▄█▃▆▄▅▆▄█▃▆▄▅▆▄  174/h, 2.4/min now · delay p50 4.1 s, p95 6.5 s",
     ]

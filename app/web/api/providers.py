@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
+from app.desk.views import provider_json, provider_line_json
 from app.providers.faults import UnknownProviderError
-from app.providers.parameter_schema import parameter_schema
 from app.web.api import shapes
 from app.web.api.office import Office
 from app.web.api.routes import Answer, Query, Route, answer
@@ -33,13 +33,7 @@ class Providers:
         """The known remote APIs."""
         registry, accounts = self._context.providers(), self._context.desk(request).accounts
         lines = [
-            {
-                "name": name,
-                "title": registry.get(name).title,
-                "operations": list(registry.get(name).operations),
-                "accounts": sorted(one.name for one in accounts.values() if one.provider == name),
-                "location": f"/v1/providers/{name}",
-            }
+            provider_line_json(registry.get(name), (one.name for one in accounts.values() if one.provider == name))
             for name in registry.names()
         ]
         return answer({"providers": lines})
@@ -50,15 +44,4 @@ class Providers:
             provider = self._context.providers().get(request.match_info["name"])
         except UnknownProviderError as error:
             raise ProblemError(404, str(error)) from error
-        operations = {
-            name: {"title": one.title, "parameters": parameter_schema(one)}
-            for name, one in provider.spec.operations.items()
-        }
-        return answer(
-            {
-                "name": provider.name,
-                "title": provider.title,
-                "documentation": [str(address) for address in provider.spec.documentation],
-                "operations": operations,
-            }
-        )
+        return answer(provider_json(provider))

@@ -76,6 +76,15 @@ class Session:
     used: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class SocialGatewayLogin:
+    """What the user of the domain logs in with."""
+
+    user_name: str
+    api_key: str
+    password: str
+
+
 class SocialGatewayEmulator(EmulatedServer):
     """The API of one domain, for one user.
 
@@ -96,9 +105,7 @@ class SocialGatewayEmulator(EmulatedServer):
         self,
         *,
         clock: Clock,
-        user_name: str,
-        api_key: str,
-        password: str,
+        login: SocialGatewayLogin,
         variants: SocialGatewayVariants = _AS_DOCUMENTED,
         campaigns: int = 3,
         resources: Mapping[str, Resource] | None = None,
@@ -111,9 +118,7 @@ class SocialGatewayEmulator(EmulatedServer):
         self.sessions: list[Session] = []
         self.failed_logins = 0
         self.actions: list[str] = []
-        self.user_name = user_name
-        self.api_key = api_key
-        self.password = password
+        self.login = login
         self.hidden = set(hidden)
         self._campaigns = campaigns
         self._resources: dict[str, Resource] = {_STATS: self._stats, **(resources or {})}
@@ -159,13 +164,13 @@ class SocialGatewayEmulator(EmulatedServer):
         return self._unauthorized(_BAD_TOKEN) if status == 401 else page_reply(status, message)
 
     def _authenticate(self, call: Call) -> Reply:
-        wanted = {"userName": self.user_name, "apiKey": self.api_key, "password": self.password}
+        wanted = {"userName": self.login.user_name, "apiKey": self.login.api_key, "password": self.login.password}
         if not wanted.items() <= _form(call.asked).items() or call.fault.kind is FaultKind.ERROR_STATUS:
             self.failed_logins += 1
             reply = _failed(call.fault.text or "Invalid user name, api key or password")
             return replace(reply, status=self.variants.login_failure_status)
         now = self.clock.now()
-        token = hashlib.sha1(f"{self.user_name}:{self.logins}".encode(), usedforsecurity=False).hexdigest()
+        token = hashlib.sha1(f"{self.login.user_name}:{self.logins}".encode(), usedforsecurity=False).hexdigest()
         session = self._by_token[token] = Session(token, now, now + self.variants.token_ttl_s)
         self.sessions.append(session)
         reply = _told({"success": True, "access_token": token, "expires": self._date_text(session.expires_at)})
@@ -179,7 +184,7 @@ class SocialGatewayEmulator(EmulatedServer):
         return self._guarded(self._logged_in)(call)
 
     def _logged_in(self, _call: Call) -> Reply:
-        said = f"you are logged in as '{self.user_name}'"
+        said = f"you are logged in as '{self.login.user_name}'"
         return _told({"success": True, "statusMessage": said, "logged_in": True})
 
     def _guarded(self, answer: Callable[[Call], Reply]) -> Callable[[Call], Reply]:

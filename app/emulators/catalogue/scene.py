@@ -14,8 +14,8 @@ from app.emulators.files import FileHost
 from app.emulators.oneall import OneAllEmulator, OneAllVariants
 from app.emulators.server import EmulatedServer
 from app.emulators.shareprogress import ShareProgressEmulator
-from app.emulators.socialgateway import SocialGatewayEmulator, SocialGatewayVariants
-from app.emulators.symplify import SymplifyEmulator
+from app.emulators.socialgateway import SocialGatewayEmulator, SocialGatewayLogin
+from app.emulators.symplify import SymplifyCustomer, SymplifyEmulator, SymplifyVariants
 
 _SECRET: Final = "demo-{}"  # noqa: S105  # of emulators on this machine
 _SCHEDULE: Final = {"first_delay_s": 0.5, "interval_s": 1, "factor": 1.0, "cap_s": 1}
@@ -56,9 +56,8 @@ class _Cast:
         self.exports = SymplifyEmulator(
             clock=clock,
             files=self.files,
-            token=token,
-            build_s=4.0,
-            rows=12_000,
+            customer=SymplifyCustomer(token),
+            variants=SymplifyVariants(build_s=4.0, rows=12_000),
             faults=[FaultRule("url", 1, Fault(FaultKind.LINK_EXPIRED))],
         )
         self.snapshots = OneAllEmulator(
@@ -76,12 +75,8 @@ class _Cast:
         self.pages = ShareProgressEmulator(clock=clock, key=_SECRET.format("key"), pages=_PAGES)
         self.campaigns = SocialGatewayEmulator(
             clock=clock,
-            user_name="demo",
-            api_key=_SECRET.format("api-key"),
-            password=_SECRET.format("password"),
-            variants=SocialGatewayVariants(),
+            login=SocialGatewayLogin("demo", _SECRET.format("api-key"), _SECRET.format("password")),
             campaigns=40,
-            resources={},
         )
 
     def accounts(self) -> Mapping[str, Account]:

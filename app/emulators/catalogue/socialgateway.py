@@ -7,7 +7,7 @@ from pydantic import Field
 
 from app.clock import Clock
 from app.emulators.catalogue.entry import Account, Entry, Served, Wish
-from app.emulators.socialgateway import SocialGatewayEmulator, SocialGatewayVariants
+from app.emulators.socialgateway import SocialGatewayEmulator, SocialGatewayLogin, SocialGatewayVariants
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,7 @@ class Options:
 def _build(clock: Clock, port: int, options: Options) -> Served:
     api = SocialGatewayEmulator(
         clock=clock,
-        user_name=options.user_name,
-        api_key=options.api_key,
-        password=options.password,
+        login=SocialGatewayLogin(options.user_name, options.api_key, options.password),
         variants=SocialGatewayVariants(token_ttl_s=options.token_ttl_s, utc_offset_minutes=options.utc_offset_minutes),
         campaigns=options.campaigns,
         resources={"segment/list": [{"id": 1, "name": "everybody"}], "echo": dict},
@@ -44,9 +42,9 @@ def account_of(api: SocialGatewayEmulator) -> Account:
     """The account that leads to a running emulator."""
     settings = {
         "server": api.origin,
-        "user_name": api.user_name,
-        "api_key": api.api_key,
-        "password": api.password,
+        "user_name": api.login.user_name,
+        "api_key": api.login.api_key,
+        "password": api.login.password,
     }
     return Account("socialgateway", settings, frozenset({"api_key", "password"}))
 

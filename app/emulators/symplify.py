@@ -1,6 +1,7 @@
-"""Symplify's statistic batch export (formerly Carma): create a batch, ask after it, get a signed link to its file.
+"""Symplify's statistic batch export (formerly Carma): create a batch, poll it, get a signed link to its file.
 
-Source: Symplify's help page "API Statistic export"; what it leaves open is as public clients of the same API have it.
+Source: Symplify's help page "API Statistic export"; where it leaves something open, public clients of
+the API decide.
 """
 
 import json
@@ -26,7 +27,7 @@ Content: TypeAlias = Mapping[str, ExportForm] | Callable[[str, str], Source]
 
 
 class UrlForm(StrEnum):
-    """How the URL of a result is written: alone, or with something around it that belongs to no URL."""
+    """How the URL of a result is written: alone, or with characters around it that are not part of it."""
 
     PLAIN = "plain"
     BOM = "bom"
@@ -139,7 +140,7 @@ class SymplifyEmulator(EmulatedServer):
 
     @property
     def base_url(self) -> str:
-        """Where the customer's API begins, without a slash at the end."""
+        """The address of the customer's API, without a slash at the end."""
         return f"{self.origin}/rest/{self.customer.id}"
 
     def routes(self) -> Iterable[Route]:
@@ -153,7 +154,7 @@ class SymplifyEmulator(EmulatedServer):
         ]
 
     def refusal(self, status: int, message: str) -> Reply:
-        """An error as this API words it."""
+        """An error in the form of this API."""
         return json_reply({"error": message}, status)
 
     def _guarded(self, answer: Callable[[Call], Reply]) -> Callable[[Call], Reply]:

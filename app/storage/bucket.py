@@ -180,8 +180,8 @@ class Bucket:
                 await obstore.put_async(self._store, key, content, use_multipart=False)
 
     async def _complete(self, key: str, upload: Upload, landed: Landed, over: Standing | None) -> None:
-        # obstore cannot complete an upload with a condition: between this check and the end of the next request, a former
-        # owner that has not noticed the end of its lease can still write.
+        # obstore cannot complete an upload with a condition: between this check and the end of the next request, a
+        # former owner that has not noticed the end of its lease can still write.
         try:
             await self._expect(key, over)
         except StorageError:

@@ -13,7 +13,7 @@ from app.emulators.copernica_login import CopernicaLogin, LoginVariants
 
 @dataclass(frozen=True, slots=True)
 class Options(CopernicaVariants):
-    """What can be told at the start."""
+    """The options at the start."""
 
     login: Annotated[LoginVariants, Field(description="What the login host does.")] = field(
         default_factory=LoginVariants

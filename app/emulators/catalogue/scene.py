@@ -1,4 +1,4 @@
-"""The demo's scene: every emulated API with something to get over, and the jobs that are worth watching."""
+"""The demo's scene: every emulated API with a difficulty, and the jobs to watch."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ _PERIOD_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One job of the demo: under which account, and what is special about it."""
+    """One job of the demo: its account, and what is special about it."""
 
     account: str
     wish: Wish
@@ -36,9 +36,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Servers in the order in which they are started, and the accounts by name, to be asked once the servers run.
+    """Servers in the order of their start, and the accounts by name, which are known once the servers run.
 
-    ``told`` are sentences on what the servers saw, for the end.
+    ``told`` are sentences about what the servers saw, for the end.
     """
 
     servers: Sequence[EmulatedServer]
@@ -93,7 +93,7 @@ class _Cast:
         return {**hurried, "shareprogress": replace(hurried["shareprogress"], limits=limits)}
 
     def told(self) -> Iterator[str]:
-        """What the servers saw of the daemon."""
+        """What the servers saw."""
         yield f"{self.exports.count('url')} signed URLs were asked for: the first had expired when it was given"
         made = len(self.snapshots.snapshots)
         yield f"{made} snapshot was made for two jobs: the second was told 207, looked for it in the list and shared it"

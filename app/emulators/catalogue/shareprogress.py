@@ -12,7 +12,7 @@ from app.emulators.shareprogress import ShareProgressEmulator
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What can be told at the start."""
+    """The options at the start."""
 
     pages: Annotated[int, Field(ge=0, description="How many pages the organisation begins with.")] = 60
     buttons: Annotated[int, Field(ge=0, description="How many buttons it begins with.")] = 5

@@ -12,7 +12,7 @@ from app.emulators.socialgateway import SocialGatewayEmulator, SocialGatewayLogi
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What can be told at the start."""
+    """The options at the start."""
 
     token_ttl_s: Annotated[float, Field(gt=0, description="How long a token is good for.")] = 3600.0
     utc_offset_minutes: Annotated[int, Field(gt=-1440, lt=1440, description="The domain's time zone.")] = -180

@@ -14,7 +14,7 @@ from app.emulators.symplify import SymplifyCustomer, SymplifyEmulator, SymplifyV
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What can be told at the start."""
+    """The options at the start."""
 
     build_s: Annotated[float, Field(ge=0, description="How long an export takes.")] = 10.0
     rows: Annotated[int, Field(ge=0, description="How many rows one has.")] = 500

@@ -251,7 +251,7 @@ class Partials:
                 remove(folder, name)
 
     def sweep(self, older_than: float, keep: Collection[int]) -> int:
-        """Remove parts written before ``older_than`` (epoch seconds), but none of jobs in ``keep``; returns how many."""
+        """Remove parts written before ``older_than`` (epoch seconds), except for jobs in ``keep``; return how many."""
         removed = 0
         with suppress(FileNotFoundError), folder_of(self._root, _FOLDER) as folder:
             for name in _ours_in(folder, ""):

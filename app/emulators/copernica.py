@@ -67,7 +67,7 @@ class CopernicaVariants:
     numbers: Annotated[bool, Field(description="Whether identifiers are numbers.")] = False
     pending_word: Annotated[str, Field(description="The status of a request that is not ready yet.")] = "pending"
     pending_text: Annotated[str, Field(description="What stands in place of its data.")] = "Data not available (yet)"
-    over: Annotated[Over, Field(description="How a request is told of whose file has expired.")] = Over.MISSING
+    over: Annotated[Over, Field(description="How a request whose file has expired is reported.")] = Over.MISSING
     missing: Annotated[int, Field(ge=400, le=499, description="The HTTP status of what is not there.")] = 404
     direct: Annotated[bool, Field(description="Whether the access token itself is taken, without a login.")] = False
     token_refusal: Annotated[int, Field(ge=400, le=499, description="The HTTP status for a bad token.")] = 401

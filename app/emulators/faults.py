@@ -22,20 +22,20 @@ class FaultKind(StrEnum):
     NONE = "none"  # a good reply: for healthy requests between faulty ones
     LATENCY = "latency"  # done at once, but the reply waits for `seconds`
     THROTTLE = "throttle"  # 429, not done, with `retry_after`
-    UNAVAILABLE = "unavailable"  # `status` (503 unless told) and an error page, not done, with `retry_after`
+    UNAVAILABLE = "unavailable"  # `status` (default: 503) and an error page, not done, with `retry_after`
     HTML = "html"  # 200 and a page of HTML, not done
     UNAUTHORIZED = "unauthorized"  # 401, not done
     FORBIDDEN = "forbidden"  # 403, not done
     MISSING = "missing"  # 404, not done
     RESET_BEFORE = "reset_before"  # connection reset before the body was read, not done
     RESET_AFTER = "reset_after"  # done, then the connection is reset before any reply
-    TRUNCATE = "truncate"  # connection closed after `size` bytes of a longer body (half of it unless told)
-    STALL = "stall"  # nothing more after `size` bytes (half unless told), and the connection stays open
-    TRICKLE = "trickle"  # `size` bytes (16 unless told) every `seconds`
+    TRUNCATE = "truncate"  # connection closed after `size` bytes of a longer body (default: half of it)
+    STALL = "stall"  # nothing more after `size` bytes (default: half), and the connection stays open
+    TRICKLE = "trickle"  # `size` bytes (default: 16) every `seconds`
     MALFORMED = "malformed"  # JSON that breaks off, with the length and type of a good reply
-    WRONG_TYPE = "wrong_type"  # the right body as `text` (text/html unless told)
-    WRONG_LENGTH = "wrong_length"  # Content-Length off by `size` (10 too many unless told; may be below zero)
-    GZIP_BOMB = "gzip_bomb"  # a gzip-encoded reply that unpacks to `size` bytes (16 MiB unless told)
+    WRONG_TYPE = "wrong_type"  # the right body as `text` (default: text/html)
+    WRONG_LENGTH = "wrong_length"  # Content-Length off by `size` (default: 10 too many; may be negative)
+    GZIP_BOMB = "gzip_bomb"  # a gzip-encoded reply that unpacks to `size` bytes (default: 16 MiB)
 
     UNKNOWN_WORD = "unknown_word"  # the status is `text`, a word that no document names
     NEVER_ENDS = "never_ends"  # the job comes near its end and never ends

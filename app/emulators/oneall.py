@@ -80,8 +80,8 @@ class OneAllVariants:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     build_s: Annotated[float, Field(ge=0, description="How long a snapshot takes.")] = 30.0
-    publications: Annotated[int, Field(ge=0, description="How many publications one tells of.")] = 2
-    pending: Annotated[PendingForm, Field(description="How a snapshot that is not built yet is told of.")] = (
+    publications: Annotated[int, Field(ge=0, description="How many publications a snapshot has.")] = 2
+    pending: Annotated[PendingForm, Field(description="How a snapshot that is not built yet is reported.")] = (
         PendingForm.UNFINISHED
     )
     finished: Annotated[FinishedForm, Field(description="What tells that a snapshot is built.")] = FinishedForm.BOTH

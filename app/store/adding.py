@@ -77,7 +77,7 @@ class Adding:
         }
         rows = [_row(job) for _, job in sorted(fresh.values(), key=lambda one: _key(one[1]))]
         added = list((await connection.execute(self._insert, {PARAMETER: encode(rows)})).scalars())
-        await self._group.tell(
+        await self._group.write_history(
             connection,
             [(number, _FIRST_VERSION, now, None, State.QUEUED.value, "Submitted", detail, None) for number in added],
         )

@@ -173,11 +173,11 @@ class GroupCommit:
         result = await connection.execute(self._decision, {PARAMETER: encode([self._row(decision, 0, None)])})
         accepted = result.scalar() is not None
         if accepted and decision.entry is not None:
-            await self.tell(connection, [(*_entry(decision.entry), None)])
+            await self.write_history(connection, [(*_entry(decision.entry), None)])
             await self._outbox.write(connection, [decision])
         return accepted
 
-    async def tell(self, connection: AsyncConnection, rows: Sequence[Sequence[object]]) -> None:
+    async def write_history(self, connection: AsyncConnection, rows: Sequence[Sequence[object]]) -> None:
         """Write history rows: the fields of an entry, and the stamp."""
         await connection.execute(self._history, {PARAMETER: encode(rows)})
 
@@ -194,7 +194,7 @@ class GroupCommit:
     async def _write_details(self, connection: AsyncConnection, accepted: Sequence[FencedUpdate]) -> None:
         told = [(*_entry(one.update.entry), one.stamp) for one in accepted if one.update.entry is not None]
         if told:
-            await self.tell(connection, told)
+            await self.write_history(connection, told)
         whole = [
             (one.update.job.id, _last_of(one.update)) for one in accepted if isinstance(one.update.outcome, Stored)
         ]
@@ -271,8 +271,8 @@ def _staying_update(changed: Subquery) -> Executable:
 
 def _moving_update(changed: Subquery) -> Executable:
     """The update of jobs that reach another state. A job that has ended has no cancel request any more."""
-    wish = case((changed.c.finished_at.is_not(None), false()), else_=jobs.c.cancel_requested)
-    return _fenced_update(changed).values(**_indexed(changed), cancel_requested=wish).returning(jobs.c.id)
+    still_requested = case((changed.c.finished_at.is_not(None), false()), else_=jobs.c.cancel_requested)
+    return _fenced_update(changed).values(**_indexed(changed), cancel_requested=still_requested).returning(jobs.c.id)
 
 
 def _decision(changed: Subquery) -> Executable:

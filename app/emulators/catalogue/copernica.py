@@ -18,7 +18,7 @@ class Options(CopernicaVariants):
     login: Annotated[LoginVariants, Field(description="What the login host does.")] = field(
         default_factory=LoginVariants
     )
-    access_token: Annotated[str, Field(description="The access token that it wants.")] = "emulated-token"  # noqa: S105  # of an emulator
+    access_token: Annotated[str, Field(description="The access token that it expects.")] = "emulated-token"  # noqa: S105  # of an emulator
 
 
 def _build(clock: Clock, port: int, options: Options) -> Served:

@@ -14,8 +14,8 @@ from app.emulators.oneall import OneAllEmulator, OneAllVariants
 class Options(OneAllVariants):
     """The options at the start."""
 
-    public_key: Annotated[str, Field(description="The public key that it wants.")] = "emulated-public-key"
-    private_key: Annotated[str, Field(description="The private key that it wants.")] = "emulated-private-key"
+    public_key: Annotated[str, Field(description="The public key that it expects.")] = "emulated-public-key"
+    private_key: Annotated[str, Field(description="The private key that it expects.")] = "emulated-private-key"
 
 
 def _build(clock: Clock, port: int, options: Options) -> Served:

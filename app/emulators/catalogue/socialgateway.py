@@ -18,8 +18,8 @@ class Options:
     utc_offset_minutes: Annotated[int, Field(gt=-1440, lt=1440, description="The domain's time zone.")] = -180
     campaigns: Annotated[int, Field(ge=0, description="How many campaigns the statistics tell of.")] = 3
     user_name: Annotated[str, Field(description="The user that it knows.")] = "api"
-    api_key: Annotated[str, Field(description="The API key that it wants.")] = "emulated-api-key"
-    password: Annotated[str, Field(description="The password that it wants.")] = "emulated-password"  # noqa: S105  # of an emulator
+    api_key: Annotated[str, Field(description="The API key that it expects.")] = "emulated-api-key"
+    password: Annotated[str, Field(description="The password that it expects.")] = "emulated-password"  # noqa: S105  # of an emulator
 
 
 def _build(clock: Clock, port: int, options: Options) -> Served:

@@ -21,7 +21,7 @@ class Options:
     link_ttl_s: Annotated[float, Field(description="How long a signed URL is good for.")] = 300.0
     customer_id: Annotated[str, Field(description="The customer that the API knows.")] = "5004"
     url: Annotated[UrlForm, Field(description="How the URL of a result is written.")] = UrlForm.PLAIN
-    token: Annotated[str, Field(description="The token that it wants.")] = "emulated-token"  # noqa: S105  # of an emulator
+    token: Annotated[str, Field(description="The token that it expects.")] = "emulated-token"  # noqa: S105  # of an emulator
 
 
 def _build(clock: Clock, port: int, options: Options) -> Served:

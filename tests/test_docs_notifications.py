@@ -60,7 +60,7 @@ def test_the_example_body() -> None:
     assert list(shown["data"]["artifacts"][0]) == list(real["data"]["artifacts"][0])
     assert all(f"`{state.value}`" in PAGE for state in NOTIFIABLE)
     assert f"the first {MOST_LISTED} files" in PAGE
-    assert "tried ten times" in PAGE
+    assert "ten attempts" in PAGE
     assert len(RETRY_S) == 9
 
 

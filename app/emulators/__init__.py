@@ -1,1 +1,1 @@
-"""Stand-ins for the remote APIs: real servers on the loopback interface, faithful, and faulty on request."""
+"""Emulated remote APIs: real servers on the loopback interface, faithful, and faulty on request."""

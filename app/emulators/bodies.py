@@ -1,4 +1,4 @@
-"""What an emulated server has to send: bytes at hand, or a body of any size made up from a seed as it goes."""
+"""What an emulated server sends: bytes in memory, or a body of any size that is made from a seed while it is sent."""
 
 import hashlib
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ _BLOCK = 65_536
 
 
 class Body(Protocol):
-    """A run of bytes of known size that can be read from any place."""
+    """A sequence of bytes of known size that can be read from any position."""
 
     @property
     def size(self) -> int:
@@ -38,10 +38,10 @@ class BytesBody:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedBody:
-    """``size`` bytes that follow from ``seed`` alone; any part is made when it is read and none is kept.
+    """``size`` bytes that follow from ``seed`` alone; each part is made when it is read, and none is kept.
 
-    The bytes look random, so no compression makes them smaller. The same size and seed give the same bytes on every
-    machine (SHAKE-128 of seed and block number).
+    The bytes look random, so compression does not make them smaller. The same size and seed give the same bytes on
+    every machine (SHAKE-128 of seed and block number).
     """
 
     size: int
@@ -57,7 +57,7 @@ class GeneratedBody:
             at += len(piece)
 
     def sha256(self) -> str:
-        """The checksum of the whole body in lower-case hex; costs one pass over it."""
+        """The SHA-256 of the whole body in lower-case hex; reads the whole body once."""
         digest = hashlib.sha256()
         for chunk in self.chunks(0, self.size):
             digest.update(chunk)
@@ -69,7 +69,7 @@ class GeneratedBody:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The bytes of another body from ``start`` up to ``stop``, as a body of its own."""
+    """The bytes of another body from ``start`` up to ``stop``, as a body."""
 
     whole: Body
     start: int
@@ -97,7 +97,7 @@ class Joined:
         return sum(part.size for part in self.parts)
 
     def chunks(self, start: int, stop: int) -> Iterator[bytes]:
-        """The bytes from ``start`` up to ``stop``; no piece reaches over the end of a part."""
+        """The bytes from ``start`` up to ``stop``; no piece crosses the end of a part."""
         for part in self.parts:
             yield from part.chunks(min(start, part.size), min(stop, part.size))
             start, stop = max(0, start - part.size), max(0, stop - part.size)
@@ -107,7 +107,7 @@ Source: TypeAlias = bytes | GeneratedBody
 
 
 def as_body(source: Source) -> Body:
-    """Whatever may be stored, as something that can be sent."""
+    """A stored source as a body that can be sent."""
     return BytesBody(source) if isinstance(source, bytes) else source
 
 

@@ -1,4 +1,4 @@
-"""What an emulated server sends of its own accord: a POST to the address that it was given, when it is due."""
+"""The callbacks of an emulated server: a POST to the address in a request, when it is due."""
 
 import asyncio
 import contextlib
@@ -18,11 +18,10 @@ _TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """One POST that is owed to somebody.
+    """One POST to send.
 
-    ``name`` is what fault rules call it; ``due`` is when it goes out, by the clock's ``monotonic()``. ``compose`` is
-    asked only then what to send, as a reply whose status counts for nothing; ``None`` means that nothing is owed any
-    more.
+    ``name`` is its name in fault rules; ``due`` is when it is sent, by the clock's ``monotonic()``. ``compose`` makes
+    its content only then, as a reply whose status is ignored; ``None`` means that it is no longer needed.
     """
 
     name: str
@@ -33,7 +32,7 @@ class Callback:
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """One POST that was tried, at ``at`` (epoch seconds); ``status`` is ``None`` where no answer came."""
+    """One POST that was tried at ``at`` (epoch seconds); ``status`` is ``None`` if no reply came."""
 
     at: float
     name: str
@@ -42,10 +41,10 @@ class Posted:
 
 
 class Callbacks:
-    """Sends what was planned while its server runs; what is still owed when it stops goes out after the next start.
+    """Sends planned callbacks while its server runs; the others are sent after the next start.
 
-    Of the fault rules only those are heeded that name a callback: ``latency`` (late by ``seconds``), ``lost``,
-    ``duplicate``, ``forged``, and whatever spoils a body. Nothing is tried again, whatever the other side answers.
+    Only fault rules that name a callback apply: ``latency`` (late by ``seconds``), ``lost``, ``duplicate``, ``forged``,
+    and all that change a body. Nothing is sent again, whatever the receiver replies.
     """
 
     def __init__(self, clock: Clock, faults: FaultPlan) -> None:
@@ -57,20 +56,20 @@ class Callbacks:
         self._client: aiohttp.ClientSession | None = None
 
     def plan(self, callback: Callback) -> None:
-        """Owe a callback from now on."""
+        """Plan a callback."""
         self._owed.append(callback)
         if self._client is not None:
             self._send_when_due(self._client, callback)
 
     def start(self) -> None:
-        """Begin to send; wants a running event loop."""
+        """Begin to send; needs a running event loop."""
         connector = aiohttp.TCPConnector(force_close=True)
         self._client = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT)
         for callback in self._owed:
             self._send_when_due(self._client, callback)
 
     async def stop(self) -> None:
-        """Send nothing more; a POST that is under way is given up."""
+        """Stop sending; a POST under way is cancelled."""
         client, self._client = self._client, None
         for task in self._under_way:
             task.cancel()
@@ -79,7 +78,7 @@ class Callbacks:
             await client.close()
 
     async def settle(self) -> None:
-        """Wait until every callback planned so far has been sent or has got lost."""
+        """Wait until every callback planned so far was sent or lost."""
         await asyncio.gather(*self._under_way)
 
     def _send_when_due(self, client: aiohttp.ClientSession, callback: Callback) -> None:
@@ -109,7 +108,7 @@ class Callbacks:
         if content.content_type is not None:
             headers["Content-Type"] = content.content_type
         body = _pieces(content.body)
-        with contextlib.suppress(aiohttp.ClientError, TimeoutError):  # the other side is nobody that could be relied on
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):  # the receiver may be down
             async with client.post(callback.url, data=body, headers=headers, allow_redirects=False) as reply:
                 status = reply.status
         self.posted.append(Posted(at, callback.name, callback.url, status))

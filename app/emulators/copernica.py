@@ -1,4 +1,4 @@
-"""Copernica REST v4's data requests: order everything about one person, ask after it, get the file or be sent it.
+"""Copernica REST v4's data requests: order all data of one person, poll, then get the file or have it sent.
 
 Source: https://www.copernica.com/en/documentation/restv4/rest-post-subprofile-data-request with its sibling pages, and
 public clients of the same API. What they leave open is a variant.
@@ -31,7 +31,7 @@ _JOB_FAULTS: Final = frozenset({FaultKind.UNKNOWN_WORD, FaultKind.NEVER_ENDS, Fa
 
 
 class IdentifierPlace(StrEnum):
-    """Where the identifier of a new request stands: in a header of a 201 or 303 with an empty body, or in the body."""
+    """Where the identifier of a new request is: in a header of a 201 or 303 with an empty body, or in the body."""
 
     X_CREATED = "X-Created"
     X_LOCATION = "X-location"
@@ -44,7 +44,7 @@ class IdentifierPlace(StrEnum):
 
 
 class Over(StrEnum):
-    """How a request is told of whose file has expired: it is not known any more, or its data are not available."""
+    """How a request whose file has expired is reported: as unknown, or as data that are not available."""
 
     MISSING = "missing"
     NOT_AVAILABLE = "not available"
@@ -52,7 +52,7 @@ class Over(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CopernicaVariants:
-    """What the documents leave open, and how long and how large things are."""
+    """What the documents leave open, and durations and sizes."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -67,7 +67,7 @@ class CopernicaVariants:
     numbers: Annotated[bool, Field(description="Whether identifiers are numbers.")] = False
     pending_word: Annotated[str, Field(description="The status of a request that is not ready yet.")] = "pending"
     pending_text: Annotated[str, Field(description="What stands in place of its data.")] = "Data not available (yet)"
-    over: Annotated[Over, Field(description="How a request is told of whose file has expired.")] = Over.MISSING
+    over: Annotated[Over, Field(description="How a request whose file has expired is reported.")] = Over.MISSING
     missing: Annotated[int, Field(ge=400, le=499, description="The HTTP status of what is not there.")] = 404
     direct: Annotated[bool, Field(description="Whether the access token itself is taken, without a login.")] = False
     token_refusal: Annotated[int, Field(ge=400, le=499, description="The HTTP status for a bad token.")] = 401
@@ -104,13 +104,13 @@ class Mail:
 
 
 class CopernicaEmulator(EmulatedServer):
-    """The API for whoever comes with a token of ``login``, which the caller starts.
+    """The API for callers with a token of ``login``, which the test starts.
 
     Routes: ``create`` (of a profile, a subprofile or an e-mail address), ``status``, ``data``, ``bare``, ``identity``;
-    the callback: ``report``. A fault of the job (``unknown_word``, ``never_ends``, ``gone``, ``flapping``) told on
-    ``create`` stays with the request; told on ``status`` or ``bare`` it shows in that reply only, and so does ``gone``
-    on ``data``. ``revoked`` on any of them makes the token that came with it good for nothing; ``error_status`` is an
-    error that comes as 200, with ``text`` for a message.
+    the callback: ``report``. A fault of the job (``unknown_word``, ``never_ends``, ``gone``, ``flapping``) on
+    ``create`` stays with the request; on ``status`` or ``bare`` it shows in that reply only, and so does ``gone`` on
+    ``data``. ``revoked`` on any route makes the token of the request invalid; ``error_status`` is an error with status
+    200, with ``text`` as the message.
     """
 
     software: ClassVar[str] = "Copernica"
@@ -135,11 +135,11 @@ class CopernicaEmulator(EmulatedServer):
 
     @property
     def base_url(self) -> str:
-        """Where version 4 of the API begins, without a slash at the end."""
+        """The address of version 4 of the API, without a slash at the end."""
         return f"{self.origin}/v4"
 
     def routes(self) -> Iterable[Route]:
-        """Six requests, each at its own place and at the one that it may have moved to, and who one is."""
+        """Six requests, each at its own path and at the path that it may have moved to, and ``identity``."""
         request = "/datarequest/{id:[0-9a-f]{1,32}}"
         paths = [
             ("create", "POST", "/profile/{id:[0-9]+}/datarequest", lambda call: self._create(call, "profile")),
@@ -155,7 +155,7 @@ class CopernicaEmulator(EmulatedServer):
         yield Route("identity", "GET", "/v4/identity", self._guarded(_identity))
 
     def refusal(self, status: int, message: str) -> Reply:
-        """An error as this API words it."""
+        """An error in the form of this API."""
         return json_reply({"error": {"message": message}}, status)
 
     def file(self, request: DataRequest) -> Body:
@@ -163,7 +163,7 @@ class CopernicaEmulator(EmulatedServer):
         return data_file(request.kind, request.of, self.variants.mime_bytes, request.seed)
 
     def mails(self) -> Sequence[Mail]:
-        """The reports that have gone out by e-mail by now."""
+        """The reports that were sent by e-mail until now."""
         return [
             Mail(request.created_at + self.variants.build_s, request.report, request.id, self._is_small(request))
             for request in self.requests
@@ -286,7 +286,7 @@ class CopernicaEmulator(EmulatedServer):
         return Reply(200, self.file(request), _JSON)
 
     def _find(self, call: Call) -> tuple[DataRequest | None, Fault]:
-        """The request that is asked about, if it is there, and the fault that it shows."""
+        """The request of the call, if it exists, and the fault that it shows."""
         request = self._by_id.get(call.arguments["id"])
         fault = call.fault if request is None or call.fault.kind in _JOB_FAULTS else request.fate
         is_gone = fault.kind is FaultKind.GONE
@@ -323,7 +323,7 @@ def _is_web(report: str) -> bool:
 
 
 def _report(call: Call) -> str | None:
-    """Whom to report to: a parameter of the URL, or a member of the JSON body; the documents show both."""
+    """The address for the report: a parameter of the URL, or a member of the JSON body; the documents show both."""
     try:
         told = json.loads(call.asked.body) if call.asked.body else {}
     except ValueError:

@@ -1,6 +1,6 @@
 """Copernica's login host: gives a session token, which is a JWT, for the access token of an account.
 
-It stands on another origin than the API. Source: the authentication of REST v4 as public clients of it have it.
+Its origin differs from the API's. Source: the authentication of REST v4 in public clients of it.
 """
 
 import base64
@@ -25,7 +25,7 @@ _KEY: Final = b"emulated signing key of the login host"
 
 
 class TokenForm(StrEnum):
-    """How the token stands in the reply: as the whole body, as a JSON string, or as a member of a JSON object."""
+    """How the reply carries the token: as the whole body, as a JSON string, or as a member of a JSON object."""
 
     RAW = "raw"
     STRING = "string"
@@ -34,7 +34,7 @@ class TokenForm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LoginVariants:
-    """What the documents leave open of a login."""
+    """What the documents leave open about a login."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -47,7 +47,7 @@ class LoginVariants:
 
 @dataclass(slots=True)
 class SessionToken:
-    """One token that was given; times in epoch seconds by the host's own clock."""
+    """One token; times in epoch seconds by the host's own clock."""
 
     jwt: str
     issued_at: float
@@ -78,20 +78,20 @@ class CopernicaLogin(EmulatedServer):
         self._by_jwt: dict[str, SessionToken] = {}
 
     def routes(self) -> Iterable[Route]:
-        """The only request there is."""
+        """The only route."""
         return [Route("login", "POST", "/", self._login)]
 
     def refusal(self, status: int, message: str) -> Reply:
-        """An error as this API words it."""
+        """An error in the form of this API."""
         return json_reply({"error": {"message": message}}, status)
 
     def holds(self, jwt: str) -> bool:
-        """Whether a token is one of ours, not revoked, and not over yet."""
+        """Whether a token is from this host, not revoked, and not expired."""
         token = self._by_jwt.get(jwt)
         return token is not None and not token.revoked and self.told_now() < token.expires_at
 
     def revoke(self, jwt: str) -> None:
-        """Make a token good for nothing from now on."""
+        """Make a token invalid from now on."""
         if jwt in self._by_jwt:
             self._by_jwt[jwt].revoked = True
 
@@ -121,7 +121,7 @@ class CopernicaLogin(EmulatedServer):
 
 
 def _jwt(claims: Mapping[str, object], *, signed: bool) -> str:
-    """A JWT in its compact form (RFC 7519 with HS256); the false signature is one of another key."""
+    """A JWT in its compact form (RFC 7519 with HS256); a false signature is made with another key."""
     head = _part(json.dumps({"alg": "HS256", "typ": "JWT"}).encode())
     unsigned = f"{head}.{_part(json.dumps(claims).encode())}"
     key = _KEY if signed else b"another key"
@@ -129,7 +129,7 @@ def _jwt(claims: Mapping[str, object], *, signed: bool) -> str:
 
 
 def is_signed(jwt: str) -> bool:
-    """Whether the signature of a token that was given is a true one."""
+    """Whether the signature of a token is valid."""
     unsigned, _, signature = jwt.rpartition(".")
     return hmac.compare_digest(signature, _part(hmac.new(_KEY, unsigned.encode(), hashlib.sha256).digest()))
 

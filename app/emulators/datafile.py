@@ -1,4 +1,4 @@
-"""What Copernica's data files hold: everything about one person, with complete MIME messages of any size."""
+"""The content of Copernica's data files: all data of one person, with complete MIME messages of any size."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _MARK: Final = "@mime@"
 
 @dataclass(frozen=True, slots=True)
 class HexBody:
-    """Hexadecimal digits, two for each byte of another body: text without line breaks, as long as one wants."""
+    """Hexadecimal digits, two for each byte of another body: text of any length without line breaks."""
 
     content: Body
 
@@ -34,8 +34,8 @@ class HexBody:
 def data_file(kind: str, of: int | str, mime_bytes: int, seed: int) -> Body:
     """The JSON file about one profile, subprofile or e-mail address.
 
-    ``mime_bytes`` is how much is in messages (rounded up to an even number), which follow from ``seed``. Nothing of
-    that is held in memory, so it may be gigabytes.
+    ``mime_bytes`` is the size of the messages (rounded up to an even number), which follow from ``seed``. They are not
+    held in memory, so they may be gigabytes.
     """
     messages = max(1, -(-mime_bytes // _LARGEST_MESSAGE))
     share = -(-mime_bytes // (2 * messages))

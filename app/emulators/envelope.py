@@ -1,4 +1,4 @@
-"""How OneAll wraps whatever it says: one envelope for successes, errors and pingbacks.
+"""How OneAll wraps its replies: one envelope for successes, errors and pingbacks.
 
 Source: the examples in http://docs.oneall.com/api/resources/sharing-analytics/.
 """
@@ -20,10 +20,10 @@ _ZONE: Final = timezone(timedelta(hours=1))
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Wraps replies by one server's clock.
+    """Wraps replies with one server's clock.
 
-    ``http_statuses`` has the HTTP status of a reply by the code in its envelope, where the two are not the same.
-    Without ``error_info`` errors have no ``info``.
+    ``http_statuses`` has the HTTP status of a reply by the code in its envelope, if the two differ. Without
+    ``error_info`` errors have no ``info``.
     """
 
     clock: Clock
@@ -39,7 +39,7 @@ class Envelope:
         return self.reply(resource, code, "error", info if self.error_info else None)
 
     def reply(self, resource: str, code: int, flag: str, info: str | None, told: Told | None = None) -> Reply:
-        """Any reply about ``resource``, which is the path that was asked; ``told`` is what its data hold."""
+        """Any reply about ``resource``, which is the path of the request; ``told`` is its data."""
         status: Told = {"flag": flag, "code": code}
         if info is not None:
             status["info"] = info
@@ -50,5 +50,5 @@ class Envelope:
 
 
 def date_text(at: float) -> str:
-    """A time (epoch seconds) as this API writes it, which is RFC 2822's way."""
+    """A time (epoch seconds) as this API writes it, in the form of RFC 2822."""
     return format_datetime(datetime.fromtimestamp(int(at), _ZONE))

@@ -1,4 +1,4 @@
-"""What Symplify's statistic exports hold: rows that follow from the type and their number alone."""
+"""The content of Symplify's statistic exports: rows that follow from the type and their number alone."""
 
 import json
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ class ExportForm(StrEnum):
 
 
 def export_file(export_type: str, form: ExportForm, rows: int) -> bytes:
-    """The file that an export of that type and that many rows results in; no rows make ``[]`` in the array form."""
+    """The file of an export of this type with this many rows; without rows the array form is ``[]``."""
     match form:
         case ExportForm.ARRAY:
             return json.dumps(list(_rows(export_type, rows))).encode()

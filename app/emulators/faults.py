@@ -1,4 +1,4 @@
-"""The faults that an emulated server can be told to show, and the plan that says when."""
+"""The faults that an emulated server can show, and the plan that says when."""
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
@@ -15,45 +15,45 @@ ANY_ROUTE: Final = "*"
 class FaultKind(StrEnum):
     """What goes wrong with one request.
 
-    The first group is shown by every server on every route. The second speaks of a remote job or of its file, and only
-    the routes that know such a thing heed it; the third likewise, of a session or of a callback.
+    Every server shows the first group on every route. The second group concerns a remote job or its file, and applies
+    only to routes of such a job; the third group concerns a session or a callback.
     """
 
-    NONE = "none"  # answered well: keeps the place of healthy requests between faulty ones
+    NONE = "none"  # a good reply: for healthy requests between faulty ones
     LATENCY = "latency"  # done at once, but the reply waits for `seconds`
     THROTTLE = "throttle"  # 429, not done, with `retry_after`
-    UNAVAILABLE = "unavailable"  # `status` (503 unless told) and an error page, not done, with `retry_after`
+    UNAVAILABLE = "unavailable"  # `status` (default: 503) and an error page, not done, with `retry_after`
     HTML = "html"  # 200 and a page of HTML, not done
     UNAUTHORIZED = "unauthorized"  # 401, not done
     FORBIDDEN = "forbidden"  # 403, not done
     MISSING = "missing"  # 404, not done
     RESET_BEFORE = "reset_before"  # connection reset before the body was read, not done
     RESET_AFTER = "reset_after"  # done, then the connection is reset before any reply
-    TRUNCATE = "truncate"  # connection closed after `size` bytes of a longer body (half of it unless told)
-    STALL = "stall"  # nothing more after `size` bytes (half unless told), and the connection stays open
-    TRICKLE = "trickle"  # `size` bytes (16 unless told) every `seconds`
+    TRUNCATE = "truncate"  # connection closed after `size` bytes of a longer body (default: half of it)
+    STALL = "stall"  # nothing more after `size` bytes (default: half), and the connection stays open
+    TRICKLE = "trickle"  # `size` bytes (default: 16) every `seconds`
     MALFORMED = "malformed"  # JSON that breaks off, with the length and type of a good reply
-    WRONG_TYPE = "wrong_type"  # the right body as `text` (text/html unless told)
-    WRONG_LENGTH = "wrong_length"  # Content-Length off by `size` (10 too many unless told; may be below zero)
-    GZIP_BOMB = "gzip_bomb"  # a gzip-encoded reply that unpacks to `size` bytes (16 MiB unless told)
+    WRONG_TYPE = "wrong_type"  # the right body as `text` (default: text/html)
+    WRONG_LENGTH = "wrong_length"  # Content-Length off by `size` (default: 10 too many; may be negative)
+    GZIP_BOMB = "gzip_bomb"  # a gzip-encoded reply that unpacks to `size` bytes (default: 16 MiB)
 
     UNKNOWN_WORD = "unknown_word"  # the status is `text`, a word that no document names
-    NEVER_ENDS = "never_ends"  # the job comes near its end and stays there
-    GONE = "gone"  # the job, its result or its file is not there any more
+    NEVER_ENDS = "never_ends"  # the job comes near its end and never ends
+    GONE = "gone"  # the job, its result or its file no longer exists
     FLAPPING = "flapping"  # the status goes back and forth
     ERROR_STATUS = "error_status"  # the job ends in failure
-    LINK_EXPIRED = "link_expired"  # the signed URL is out of date already
+    LINK_EXPIRED = "link_expired"  # the signed URL has already expired
     CHANGED = "changed"  # the file is another one from this request on
     IGNORE_RANGE = "ignore_range"  # 200 and the whole file, though a part was asked for
 
-    REVOKED = "revoked"  # the session's token that the request came with is good for nothing from now on
+    REVOKED = "revoked"  # the token of the request is invalid from now on
     LOST = "lost"  # the callback is never sent (one that is late shows `latency`)
     DUPLICATE = "duplicate"  # the callback is sent again after `seconds`
-    FORGED = "forged"  # the callback's body is `text`, or speaks of a job that is not there
+    FORGED = "forged"  # the callback's body is `text`, or names a job that does not exist
 
 
 class RetryAfter(StrEnum):
-    """What a refusal says about coming back; ``seconds`` and ``date`` take the fault's ``seconds``."""
+    """The form of Retry-After in a refusal; ``seconds`` and ``date`` use the fault's ``seconds``."""
 
     ABSENT = "absent"
     SECONDS = "seconds"
@@ -67,7 +67,7 @@ class RetryAfter(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing going wrong; what ``status``, ``seconds``, ``size`` and ``text`` mean stands at the kind."""
+    """One fault; its kind says what ``status``, ``seconds``, ``size`` and ``text`` mean."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
@@ -107,14 +107,14 @@ class FaultRule:
 
 
 class FaultPlan:
-    """Rules in order: each request takes the first one that fits its route, and uses it up by one."""
+    """Rules in order: each request takes the first rule for its route, and uses it once."""
 
     def __init__(self, rules: Iterable[FaultRule] = ()) -> None:
         self._rules = list(rules)
 
     @property
     def rules(self) -> tuple[FaultRule, ...]:
-        """What is still to come."""
+        """The rules that are left."""
         return tuple(self._rules)
 
     def add(self, route: str, fault: Fault, times: int | None = 1) -> None:
@@ -126,15 +126,15 @@ class FaultPlan:
         self._rules.extend(rules)
 
     def clear(self) -> None:
-        """Be healthy from now on."""
+        """Remove all rules."""
         self._rules.clear()
 
     def take(self, route: str) -> Fault:
-        """The fault for a request that has just come in on that route; ``HEALTHY`` where no rule fits."""
+        """The fault for the next request of that route; ``HEALTHY`` if no rule applies."""
         return self._take({route, ANY_ROUTE})
 
     def take_named(self, name: str) -> Fault:
-        """The same for what is no request, such as a callback: rules for any route do not speak of it."""
+        """The same for a callback: rules for any route do not apply to it."""
         return self._take({name})
 
     def _take(self, routes: Container[str]) -> Fault:

@@ -1,4 +1,4 @@
-"""An S3-like host for finished files: signed URLs, ranges, strong ETags, and no patience with foreign credentials."""
+"""A file host like S3: signed URLs, ranges, strong ETags; it refuses and records foreign credentials."""
 
 import hashlib
 import re
@@ -38,7 +38,7 @@ _OUTAGES: Final = {500: "InternalError", 503: "SlowDown"}
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A credential of some API that reached this host; ``carrier`` says where it stood, never what it was."""
+    """An API's credential that reached this host; ``carrier`` says where it was, never its value."""
 
     at: float
     path: str
@@ -47,7 +47,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One file and the time it was put there (epoch seconds)."""
+    """One file and the time of its upload (epoch seconds)."""
 
     source: Source
     content_type: str
@@ -56,10 +56,10 @@ class StoredFile:
 
 
 class FileHost(EmulatedServer):
-    """Serves what was put, to whoever holds a signed URL and nothing else.
+    """Serves uploaded files to callers with a signed URL.
 
-    ``secrets`` are values that must never come in, whatever carries them. ``refusals`` counts S3's error codes. The one
-    route is called ``file``.
+    ``secrets`` are values that must never arrive here, in any part of a request. ``refusals`` counts S3's error codes.
+    The only route is ``file``.
     """
 
     software: ClassVar[str] = "AmazonS3"
@@ -81,7 +81,7 @@ class FileHost(EmulatedServer):
 
     @property
     def violations(self) -> list[Violation]:
-        """Every credential that came in, whatever became of the request."""
+        """Every credential that arrived, whatever the reply was."""
         return [
             Violation(asked.at, asked.path_qs.partition("?")[0], carrier)
             for asked in self.asked
@@ -89,13 +89,13 @@ class FileHost(EmulatedServer):
         ]
 
     def put(self, key: str, source: Source, content_type: str = "application/json") -> StoredFile:
-        """Store a file under a key such as ``result/5004/1_result.json``, in place of one that is there."""
+        """Store a file under a key such as ``result/5004/1_result.json``, replacing one with that key."""
         stored = StoredFile(source, content_type, self.clock.now(), _etag(source))
         self.files[key] = stored
         return stored
 
     def signed_url(self, key: str, ttl_s: float, *, method: str = "GET") -> str:
-        """The URL that opens ``key`` to one method for ``ttl_s`` seconds; below zero, one that is out of date."""
+        """The URL that permits one method on ``key`` for ``ttl_s`` seconds; a negative value makes an expired one."""
         path = f"/{quote(key)}"
         return f"{self.origin}{path}?{self._signer.query(method, path, ceil(self.clock.now() + ttl_s))}"
 
@@ -104,11 +104,11 @@ class FileHost(EmulatedServer):
         return [Route("file", method, "/{key:.+}", self._file) for method in ("GET", "HEAD")]
 
     def refusal(self, status: int, message: str) -> Reply:
-        """An error as S3 words it."""
+        """An error in the form of S3."""
         return self._error(status, _CODES.get(status, "SlowDown"), message)
 
     def outage(self, status: int) -> Reply:
-        """S3 answers in XML even when it is down."""
+        """S3 replies in XML even in an outage."""
         return self._error(status, _OUTAGES.get(status, "ServiceUnavailable"), "Please reduce your request rate.")
 
     def _leaks(self, asked: Asked) -> list[str]:
@@ -161,7 +161,7 @@ class FileHost(EmulatedServer):
         whole = self._whole(stored)
         found = _RANGE.fullmatch(asked.headers.get("Range", ""))
         if found is None or asked.headers.get("If-Range", stored.etag) != stored.etag:
-            return whole  # S3 serves the whole file for what it does not understand, several ranges among it
+            return whole  # S3 serves the whole file for ranges that it does not support
         size = whole.body.size
         first, last, suffix = found.groups()
         start = int(first) if suffix is None else max(0, size - int(suffix))
@@ -192,11 +192,11 @@ class FileHost(EmulatedServer):
 def _etag(source: Source) -> str:
     if isinstance(source, bytes):
         return f'"{hashlib.md5(source, usedforsecurity=False).hexdigest()}"'
-    return f'"{hashlib.sha256(repr(source).encode()).hexdigest()[:32]}"'  # the real one would cost a pass over the body
+    return f'"{hashlib.sha256(repr(source).encode()).hexdigest()[:32]}"'  # the real one would read the whole body
 
 
 def _altered(source: Source) -> Source:
-    """Another content: bytes grow by a line end, so the size changes too; a generated body keeps its size."""
+    """Another content: bytes get one more line end, so the size changes too; a generated body keeps its size."""
     return source + b"\n" if isinstance(source, bytes) else GeneratedBody(source.size, source.seed + 1)
 
 

@@ -1,12 +1,12 @@
-"""A rate limit that is counted progressively, as the servers count it."""
+"""A rate limit with a sliding window, as the servers count it."""
 
 from collections import deque
 
 
 class SlidingWindow:
-    """At most ``most`` requests in any ``period_s`` seconds; each leaves the count ``period_s`` after it was made.
+    """At most ``most`` requests in any ``period_s`` seconds; each counts for ``period_s`` seconds.
 
-    Requests that were refused are not counted.
+    Refused requests are not counted.
     """
 
     def __init__(self, most: int, period_s: float) -> None:
@@ -17,7 +17,7 @@ class SlidingWindow:
     def take(self, at: float) -> float:
         """Count a request made at that time (any clock, in seconds).
 
-        Returns 0 when it is within the limit, else the seconds until it would be; then it is not counted.
+        Returns 0 if it is within the limit; otherwise the seconds until it would be, and it is not counted.
         """
         if self.remaining(at) > 0:
             self._taken.append(at)
@@ -25,11 +25,11 @@ class SlidingWindow:
         return self.oldest_leaves_at(at) - at
 
     def remaining(self, at: float) -> int:
-        """How many more requests there is room for at that time."""
+        """How many more requests the limit permits at that time."""
         while self._taken and at - self._taken[0] >= self.period_s:
             self._taken.popleft()
         return self.most - len(self._taken)
 
     def oldest_leaves_at(self, at: float) -> float:
-        """When the oldest request that counts at that time will leave; a period from then where none counts."""
+        """When the oldest counted request stops counting; one period after that time if none counts."""
         return (self._taken[0] if self.remaining(at) < self.most else at) + self.period_s

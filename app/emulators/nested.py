@@ -9,9 +9,9 @@ _STEP: Final = re.compile(r"\[([^\[\]]*)\]")
 
 
 def nested(pairs: Iterable[tuple[str, str]]) -> dict[str, object]:
-    """The fields as one object. A list begins a new element with the first field that its last one has already.
+    """The fields as one object. A list begins a new element when its last element already has the field.
 
-    A name that is not well formed stands for itself; of two values in one place the last counts.
+    A malformed name is used as it is; of two values for one name the last counts.
     """
     fields: dict[str, object] = {}
     for name, value in pairs:

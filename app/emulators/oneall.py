@@ -1,7 +1,7 @@
-"""OneAll's sharing analytics: initiate a snapshot of a published message, ask after it or be called back, delete it.
+"""OneAll's sharing analytics: initiate a snapshot of a published message, poll it or get a callback, delete it.
 
 Source: http://docs.oneall.com/api/resources/sharing-analytics/ and public clients of the same API. What they leave open
-is an option here, so that whoever asks can be tried on each variant.
+is a variant here, so that a client can be tested with each.
 """
 
 import json
@@ -32,10 +32,10 @@ _JOB_FAULTS: Final = frozenset({FaultKind.UNKNOWN_WORD, FaultKind.NEVER_ENDS, Fa
 
 
 class PendingForm(IntEnum):
-    """How a snapshot that is not built yet is told of, by the code of the reply.
+    """How a snapshot that is not built yet is reported, by the code of the reply.
 
-    102 stands in the envelope only, under HTTP status 200, because no final reply of HTTP can have it; 304 has no body;
-    200 is a success without ``date_finished``.
+    102 is only in the envelope, with HTTP status 200, because no final reply of HTTP can have it; 304 has no body; 200
+    is a success without ``date_finished``.
     """
 
     UNFINISHED = 200
@@ -47,7 +47,7 @@ class PendingForm(IntEnum):
 
 
 class FinishedForm(StrEnum):
-    """What tells that a snapshot is built: ``date_finished``, a ``status`` of ``processed``, or both of them."""
+    """What shows that a snapshot is built: ``date_finished``, a ``status`` of ``processed``, or both."""
 
     DATE = "date"
     STATUS = "status"
@@ -56,10 +56,10 @@ class FinishedForm(StrEnum):
 
 @dataclass(slots=True)
 class Snapshot:
-    """One snapshot that was initiated; ``initiated_at`` in epoch seconds, ``polls`` counts how often it was asked for.
+    """One snapshot that was initiated; ``initiated_at`` in epoch seconds, ``polls`` counts its reads.
 
-    ``repeats`` counts the further initiations that found it pending. ``fate`` is the fault that it was initiated with
-    and shows whenever it is asked for.
+    ``repeats`` counts the further initiations that found it pending. ``fate`` is the fault that it was initiated with;
+    every reply about it shows this fault.
     """
 
     token: str
@@ -75,13 +75,13 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class OneAllVariants:
-    """What the documents leave open, and how long things take."""
+    """What the documents leave open, and durations."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     build_s: Annotated[float, Field(ge=0, description="How long a snapshot takes.")] = 30.0
-    publications: Annotated[int, Field(ge=0, description="How many publications one tells of.")] = 2
-    pending: Annotated[PendingForm, Field(description="How a snapshot that is not built yet is told of.")] = (
+    publications: Annotated[int, Field(ge=0, description="How many publications a snapshot has.")] = 2
+    pending: Annotated[PendingForm, Field(description="How a snapshot that is not built yet is reported.")] = (
         PendingForm.UNFINISHED
     )
     finished: Annotated[FinishedForm, Field(description="What tells that a snapshot is built.")] = FinishedForm.BOTH
@@ -102,8 +102,8 @@ class OneAllEmulator(EmulatedServer):
     """The API of one site.
 
     Routes: ``initiate``, ``snapshot``, ``list``, ``delete``; the callback: ``pingback``. A fault of the job
-    (``unknown_word``, ``never_ends``, ``gone``, ``flapping``) told on ``initiate`` stays with the snapshot; told on
-    ``snapshot`` it shows in that reply only. ``gone`` can also be told on ``delete``.
+    (``unknown_word``, ``never_ends``, ``gone``, ``flapping``) on ``initiate`` stays with the snapshot; on ``snapshot``
+    it shows in that reply only. ``gone`` is also possible on ``delete``.
     """
 
     software: ClassVar[str] = "nginx"
@@ -128,7 +128,7 @@ class OneAllEmulator(EmulatedServer):
         self._latest: dict[str, Snapshot] = {}
 
     def routes(self) -> Iterable[Route]:
-        """The four requests of the API; every path ends in the format of the reply."""
+        """The four requests of the API; every path ends with the format of the reply."""
         snapshot = "/sharing/analytics/snapshots/{token}.json"
         return [
             Route("initiate", "PUT", _SNAPSHOTS, self._guarded(self._initiate)),
@@ -138,17 +138,17 @@ class OneAllEmulator(EmulatedServer):
         ]
 
     def refusal(self, status: int, message: str) -> Reply:
-        """An error as this API words it; the resource that it names is the list, whatever was asked."""
+        """An error in the form of this API; it always names the list as its resource."""
         return self._envelope.error(_SNAPSHOTS, status, message)
 
     @property
     def _envelope(self) -> Envelope:
-        # No final reply of HTTP can have the status 102.
+        # A final reply of HTTP cannot have the status 102.
         statuses = {PendingForm.PROCESSING: 200, **self.variants.http_statuses}
         return Envelope(self.clock, statuses, self.variants.error_info)
 
     def make(self, message_token: str, pingback_uri: str | None = None, fate: Fault = HEALTHY) -> Snapshot:
-        """Initiate a snapshot, as a request would; by itself it is one that somebody else asked for."""
+        """Initiate a snapshot like a request does; a test calls it for a snapshot of another client."""
         snapshot = Snapshot(
             token=token_of("snapshot", len(self.snapshots)),
             message_token=message_token,
@@ -294,7 +294,7 @@ class OneAllEmulator(EmulatedServer):
         )
 
     def _entry(self, snapshot: Snapshot) -> Told:
-        """A line of the list; a status in it came with a newer revision."""
+        """An entry of the list; a newer revision added its status."""
         built = self._is_built(snapshot, snapshot.fate)
         told = _identified(snapshot) | ({"date_finished": self._date_finished(snapshot)} if built else {})
         return told | {"status": _word(built=built)} if self.variants.list_status else told
@@ -344,7 +344,7 @@ def _positive(text: str) -> int | None:
 
 
 def _order(body: bytes) -> Mapping[str, object]:
-    """What ``request.analytics.sharing`` holds; nothing where the body has another shape."""
+    """The content of ``request.analytics.sharing``; empty if the body has another shape."""
     try:
         found = json.loads(body)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What OneAll's snapshots tell: where a message was published and what came of it, all following from its token."""
+"""The content of OneAll's snapshots: where a message was published and its counts; all follow from its token."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Publication:
 
 
 def token_of(*names: object) -> str:
-    """A token in the form of a UUID, the same whenever it is asked for by the same names."""
+    """A token in the form of a UUID, always the same for the same names."""
     return str(uuid5(NAMESPACE_URL, "/".join(map(str, names))))
 
 
@@ -35,10 +35,10 @@ def publications_of(message_token: str, number: int) -> Sequence[Publication]:
 
 
 def publication_snapshots(message_token: str, number: int, published: str) -> dict[str, object]:
-    """The counts and the entries for each publication; ``published`` is the date that it was published at.
+    """The counts and the entries for each publication; ``published`` is its date.
 
-    Source: http://docs.oneall.com/api/resources/sharing-analytics/read-snapshot-details/, which says that more or less
-    is told as the network gives it.
+    Source: http://docs.oneall.com/api/resources/sharing-analytics/read-snapshot-details/, which says that the content
+    depends on the network.
     """
     entries = [
         _publication_snapshot(message_token, place, publication, published)

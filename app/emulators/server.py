@@ -1,11 +1,12 @@
-"""What all emulated servers share: a socket, a record of what was asked, faults on request, a control endpoint.
+"""What all emulated servers share: a socket, a record of requests, faults on request, a control endpoint.
 
-A request goes through one path. Its fault is taken from the plan; its body is read; it is recorded; then either it is
-refused before anything happened, or the route's answer is computed (in one go, so that its effect happens once and
-whole, even if the asker has gone) and sent, spoiled or not. Every server also answers:
+Every request is processed in the same way. Its fault is taken from the plan; its body is read; it is recorded. Then
+either it is refused without an effect, or the route computes the reply and sends it, changed by the fault or not. The
+reply is computed without a pause, so that its effect happens once and whole, even if the client has gone. Every server
+also has:
 
 - ``POST /_control/faults`` with a JSON list of rules appends them to the plan; ``GET`` lists it, ``DELETE`` clears it
-- ``PATCH /_control/variants`` with a JSON object changes what this API's documents leave open; ``GET`` tells it
+- ``PATCH /_control/variants`` with a JSON object changes what this API's documents leave open; ``GET`` shows it
 - ``GET /_control/requests``: the record, as a JSON list
 
 These are not recorded and never faulty.
@@ -39,7 +40,7 @@ _REFUSALS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request as it came in: ``at`` in epoch seconds, ``path_qs`` byte for byte as it stood on the wire."""
+    """One request as it arrived: ``at`` in epoch seconds, ``path_qs`` byte for byte as it was sent."""
 
     at: float
     method: str
@@ -50,7 +51,7 @@ class Asked:
 
     @property
     def query(self) -> Mapping[str, str]:
-        """The query, decoded; the first value where a key comes twice."""
+        """The decoded query; the first value if a key comes twice."""
         pairs = parse_qsl(self.path_qs.partition("?")[2], keep_blank_values=True)
         return dict(reversed(pairs))
 
@@ -63,7 +64,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a route has to answer: the request, the variable parts of its path, and the fault it may have to show."""
+    """The input of a route: the request, the variable parts of its path, and the fault to show."""
 
     asked: Asked
     arguments: Mapping[str, str]
@@ -72,7 +73,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One thing a server can be asked; ``name`` is what fault rules and the record call it."""
+    """One request that a server knows; fault rules and the record use ``name``."""
 
     name: str
     method: str
@@ -83,8 +84,8 @@ class Route:
 class EmulatedServer(ABC):
     """An HTTP server on the loopback interface; start it with ``async with`` or :meth:`start` and :meth:`stop`.
 
-    Port 0 takes a free one, which is kept over a stop and another start. All time comes from ``clock``; whatever the
-    server tells of the time is ``skew_s`` seconds ahead of it.
+    Port 0 takes a free port, which stays the same after a stop and another start. All times come from ``clock``; times
+    in replies are ``skew_s`` seconds ahead of it.
     """
 
     software: ClassVar[str] = "emulator"
@@ -101,18 +102,18 @@ class EmulatedServer(ABC):
 
     @abstractmethod
     def routes(self) -> Iterable[Route]:
-        """What this server can be asked; paths are aiohttp's."""
+        """The routes of this server; paths are aiohttp's."""
 
     def refusal(self, status: int, message: str) -> Reply:
-        """A refusal in the words of this API."""
+        """A refusal in the form of this API."""
         return page_reply(status, message)
 
     def unknown(self, _call: Call) -> Reply:
-        """What is answered where no route fits."""
+        """The reply if no route matches."""
         return self.refusal(404, "Not found")
 
     def outage(self, status: int) -> Reply:
-        """What stands in for this API while it is down."""
+        """The reply during an outage of this API."""
         return page_reply(status, "Service Temporarily Unavailable")
 
     @property
@@ -127,15 +128,15 @@ class EmulatedServer(ABC):
         return f"http://{_HOST}:{self._port}"
 
     def told_now(self) -> float:
-        """The time that the server believes it is, in epoch seconds."""
+        """The server's own time, in epoch seconds."""
         return self.clock.now() + self.skew_s
 
     def count(self, route: str) -> int:
-        """How many requests of that route came in, faulty ones included."""
+        """How many requests of that route arrived, faulty ones included."""
         return sum(asked.route == route for asked in self.asked)
 
     def busiest_window(self, period_s: float) -> int:
-        """The most requests of any kind in any ``period_s`` seconds; two that are just so far apart count singly."""
+        """The most requests in any ``period_s`` seconds; two exactly that far apart are not counted together."""
         times = sorted(asked.at for asked in self.asked)
         most = first = 0
         for last, at in enumerate(times):
@@ -169,7 +170,7 @@ class EmulatedServer(ABC):
         self.callbacks.start()
 
     async def stop(self) -> None:
-        """Close every connection and stop listening; state, record, port and callbacks still owed are kept."""
+        """Close every connection and stop listening; state, record, port and planned callbacks are kept."""
         await self.callbacks.stop()
         runner, self._runner = self._runner, None
         if runner is not None:

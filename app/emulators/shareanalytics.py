@@ -1,4 +1,4 @@
-"""The numbers that ShareProgress tells of a page or a button: they follow from its age alone, and never shrink."""
+"""ShareProgress's numbers for a page or a button: they follow from its age alone, and never fall."""
 
 from typing import Final
 
@@ -10,9 +10,9 @@ _S_PER_VISIT: Final = 20
 
 
 def analytics_of(shared: Shared, at: float, *, singles: bool) -> dict[str, object]:
-    """The statistics as they stand at that time (epoch seconds), in the shapes of the document's samples.
+    """The statistics at that time (epoch seconds), in the shapes of the document's samples.
 
-    ``singles``: channels with one variant stand in ``share_tests``, too.
+    ``singles``: channels with one variant are in ``share_tests``, too.
     """
     visits = _VISITS_AT_START + int((at - shared.created_at) / _S_PER_VISIT)
     shares = visits // 5

@@ -1,4 +1,4 @@
-"""What an organisation keeps at ShareProgress: pages, buttons and wrappers, and what may be written into them.
+"""What an organisation has at ShareProgress: pages, buttons and wrappers, and the rules for their fields.
 
 Source: ShareProgress's API document; shapes and wordings as recorded by public clients.
 """
@@ -35,7 +35,7 @@ _SHAREACTION: Final = "{shareaction}"
 
 
 class Kind(StrEnum):
-    """What is shared, as the paths of the API and its messages name it."""
+    """The kind of a shared object, as the API's paths and messages name it."""
 
     PAGES = "pages"
     BUTTONS = "buttons"
@@ -43,7 +43,7 @@ class Kind(StrEnum):
 
 @dataclass(slots=True)
 class Shared:
-    """One Share Page or Share Button; ``id`` is ``None`` for one that was refused, ``created_at`` in epoch seconds."""
+    """One Share Page or Share Button; ``id`` is ``None`` if it was refused, ``created_at`` in epoch seconds."""
 
     kind: Kind
     id: int | None
@@ -62,7 +62,7 @@ class Shared:
         return any(len(variants) > 1 for variants in self.variants.values())
 
     def listed(self, now: float) -> dict[str, object]:
-        """As the index shows it."""
+        """Its form in the index."""
         link: dict[str, object]
         if self.kind is Kind.PAGES:
             link = {"share_page_url": f"http://shpg.org/1/{self.id}"}
@@ -73,7 +73,7 @@ class Shared:
         return {"id": self.id, "page_url": self.page_url, "page_title": self.page_title, **link, "is_active": active}
 
     def shown(self, now: float) -> dict[str, object]:
-        """As it is read."""
+        """Its form when it is read."""
         own = {"html_title": self.html_title, "wrapper_id": self.wrapper_id} if self.kind is Kind.PAGES else {}
         return {
             **self.listed(now),
@@ -95,16 +95,16 @@ class Wrapper:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What came of a save: the object as it is now, and what was wrong, where nothing was saved."""
+    """The result of a save: the object, and the errors if it was not saved."""
 
     entry: Shared
     errors: Errors = field(default_factory=dict)
 
 
 class Library:
-    """Everything that one organisation keeps. Hosts that end in ``.invalid`` are down, so their pages are not read.
+    """All objects of one organisation. Hosts that end in ``.invalid`` are down, so their pages cannot be read.
 
-    ``templates`` are those that buttons may have.
+    ``templates`` are the permitted templates of buttons.
     """
 
     def __init__(self, templates: Collection[str] = TEMPLATES) -> None:
@@ -117,7 +117,7 @@ class Library:
         self._variant_ids = count(1)
 
     def save(self, kind: Kind, fields: Fields, known: Shared | None, now: float) -> Saved:
-        """Create, or write into what is known; nothing is written where anything is wrong."""
+        """Create an object or change a known one; with any error nothing is changed."""
         draft = self._new(kind, fields, now) if known is None else _copied(known)
         errors = self._written(draft, fields)
         if errors:
@@ -130,7 +130,7 @@ class Library:
         return Saved(draft)
 
     def save_wrapper(self, fields: Fields, known: Wrapper | None) -> tuple[Wrapper | None, Errors]:
-        """Create, or write into what is known; the wrapper, or what was wrong."""
+        """Create a wrapper or change a known one; returns the wrapper, or the errors."""
         name = text_of(fields.get("name", known.name if known else ""))
         html = text_of(fields.get("html", known.html if known else ""))
         errors: Errors = {}
@@ -167,7 +167,7 @@ class Library:
         )
 
     def _written(self, draft: Shared, fields: Fields) -> Errors:
-        """Write the fields into the draft; what was wrong with them."""
+        """Write the fields into the draft; returns their errors."""
         errors: Errors = {}
         draft.page_url = text_of(fields.get("page_url", draft.page_url))
         if not draft.page_url:
@@ -218,7 +218,7 @@ class Library:
         return []
 
     def _fill(self, draft: Shared, fields: Fields, *, is_new: bool) -> None:
-        """What was not told, from the page itself: titles always, share texts unless ``auto_fill`` is off."""
+        """Fill missing fields from the page itself: titles always, share texts unless ``auto_fill`` is off."""
         scraped = f"The page {draft.page_url.rstrip('/').rpartition('/')[2]}"[:100]
         draft.page_title = text_of(fields.get("page_title", draft.page_title or "")) or scraped
         if draft.kind is Kind.PAGES:
@@ -241,7 +241,7 @@ def text_of(value: object) -> str:
 
 
 def number_of(value: object) -> int | None:
-    """A field as a whole number, which may come as text; ``None`` where it is none."""
+    """A field as a whole number, which may come as text; ``None`` if it is not one."""
     text = text_of(value)
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
 

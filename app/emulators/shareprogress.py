@@ -1,7 +1,7 @@
-"""ShareProgress's API: pages, buttons and wrappers that are kept for an organisation, and what became of their shares.
+"""ShareProgress's API: an organisation's pages, buttons and wrappers, and the statistics of their shares.
 
 Source: ShareProgress's API document; headers, wordings and errors as recorded by public clients
-(https://github.com/SumOfUs/share_progress). What they leave open is a variant here.
+(https://github.com/SumOfUs/share_progress). What they leave open is a variant.
 """
 
 import json
@@ -44,14 +44,15 @@ _AS_RECORDED: Final = ShareProgressVariants()
 
 
 class ShareProgressEmulator(EmulatedServer):
-    """The API of one organisation, which begins with so many ``pages`` and ``buttons`` and one wrapper.
+    """The API of one organisation, which begins with this many ``pages`` and ``buttons`` and one wrapper.
 
-    At most 30 requests a minute, counted progressively; those with a bad key do not count. Whatever the API tells of
-    the time is ``skew_s`` seconds ahead of the clock: the recorded one was about a minute behind.
+    It permits 30 requests a minute in a sliding window; those with a bad key do not count. Times in replies are
+    ``skew_s`` seconds ahead of the clock: the recorded API was about a minute behind.
 
     Routes: ``page_update``, ``page_read``, ``page_analytics``, ``page_delete``, ``page_index``, the same for
-    ``button``, all but analytics for ``wrapper``, and ``account``. ``gone`` told on any of them: that one is not found;
-    ``error_status``: 200 that is a failure, with ``text`` for a message; ``revoked``: the key is bad from now on.
+    ``button``, all but analytics for ``wrapper``, and ``account``. ``gone`` on any route: the object is not found;
+    ``error_status``: a failure with status 200 and ``text`` as the message; ``revoked``: the key is invalid from now
+    on.
     """
 
     software: ClassVar[str] = "Cowboy"
@@ -79,7 +80,7 @@ class ShareProgressEmulator(EmulatedServer):
 
     @property
     def base_url(self) -> str:
-        """Where the API begins, without a slash at the end."""
+        """The address of the API, without a slash at the end."""
         return f"{self.origin}/api/v1"
 
     def routes(self) -> Iterable[Route]:
@@ -98,7 +99,7 @@ class ShareProgressEmulator(EmulatedServer):
             yield from self._both("account", f"{base}/account", self._account)
 
     def refusal(self, status: int, message: str) -> Reply:
-        """An error as this API words it: a bad key is its own fault, and a 429 tells when to come back."""
+        """An error in the form of this API: a bad key has its own form, and a 429 says when to try again."""
         if status == 401:
             return self._told(failed("Bad API Key"), 500)
         if status == 429:
@@ -106,11 +107,11 @@ class ShareProgressEmulator(EmulatedServer):
         return self._limited(self._told(failed(message), status))
 
     def unknown(self, call: Call) -> Reply:
-        """Not found, as everything else that is not there; so it counts."""
+        """Not found; the request counts."""
         return self._guarded("method", lambda _fields: self._missing("Methods"))(call)
 
     def _stock(self, pages: int, buttons: int) -> None:
-        """What the organisation begins with, a month old."""
+        """The first objects of the organisation, a month old."""
         since = self.clock.now() - _MONTH_S
         self.library.save_wrapper({"name": "Default Wrapper", "html": _WRAPPER_HTML}, None)
         tested = {"facebook": [{"facebook_title": "One"}, {"facebook_title": "Other"}]}
@@ -339,7 +340,7 @@ def _or(number: int | None, default: int) -> int:
 
 
 def _fields(asked: Asked) -> Fields | None:
-    """What was sent, in the query or as a JSON object or a form; ``None`` where the body is broken."""
+    """The sent fields, from the query, a JSON object or a form; ``None`` if the body is malformed."""
     query = nested(parse_qsl(asked.path_qs.partition("?")[2], keep_blank_values=True))
     kind = asked.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if not asked.body.strip():

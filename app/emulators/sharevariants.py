@@ -1,4 +1,4 @@
-"""What ShareProgress's document leaves open, and what its public clients have met."""
+"""What ShareProgress's document leaves open, and what its public clients have recorded."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,7 +15,7 @@ Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class MessageForm(StrEnum):
-    """How a failed save is explained; as recorded it is an object of lists."""
+    """The form of the message of a failed save; the recorded form is an object of lists."""
 
     OBJECT = "object"
     TEXT = "text"
@@ -23,7 +23,7 @@ class MessageForm(StrEnum):
 
 
 class Booleans(StrEnum):
-    """Which booleans come as the texts ``true`` and ``false``, beside the one that was recorded so."""
+    """Which booleans come as the texts ``true`` and ``false``, in addition to the recorded one."""
 
     REAL = "real"
     FIELDS = "fields"
@@ -31,7 +31,7 @@ class Booleans(StrEnum):
 
 
 class Capitals(StrEnum):
-    """Whose totals are spelt ``Total_visitors``; in the document's samples, those of buttons."""
+    """Which totals are spelled ``Total_visitors``; in the document's samples, those of buttons."""
 
     BUTTONS = "buttons"
     NONE = "none"
@@ -39,7 +39,7 @@ class Capitals(StrEnum):
 
 
 class ParamsKey(StrEnum):
-    """Both names occur in the document, for the same option."""
+    """Both names are in the document, for the same option."""
 
     CUSTOMIZE = "customize_params"
     CUSTOM = "custom_params"
@@ -47,12 +47,12 @@ class ParamsKey(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ShareProgressVariants:
-    """What the API may do this way or that.
+    """What may differ.
 
-    ``reply_s`` is how long every reply takes and ``scrape_s`` how much longer a save, which reads the page first.
-    ``index_lag_s`` is how long after its creation something appears in the index. ``spent_by_others`` requests of the
-    minute are somebody else's, with the same key. ``retry_after``: a 429 carries that header, too. ``templates`` are
-    those of buttons that have come since the document was written.
+    ``reply_s`` is the duration of every reply, and ``scrape_s`` the additional duration of a save, which reads the page
+    first. ``index_lag_s`` is the time between a creation and its entry in the index. ``spent_by_others`` requests of
+    the minute belong to another client with the same key. ``retry_after``: a 429 has that header, too. ``templates``
+    are templates of buttons that are newer than the document.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT

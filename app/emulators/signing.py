@@ -1,4 +1,4 @@
-"""Query-signed URLs in the manner of S3's signature version 2, and what S3 says to those that do not hold."""
+"""URLs signed in the query like S3's signature version 2, and the results of checking them."""
 
 import base64
 import hmac
@@ -14,7 +14,7 @@ _EXPIRES: Final = re.compile("[0-9]{1,10}")
 
 
 class Verdict(Enum):
-    """What comes of checking a signed URL."""
+    """The result of checking a signed URL."""
 
     GOOD = "good"
     UNSIGNED = "unsigned"
@@ -27,19 +27,19 @@ class Signer:
     """Signs and checks with one key.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/RESTAuthentication.html (query string form). As with
-    S3, the method is part of what is signed: a URL for GET does not serve HEAD.
+    S3, the method is part of the signed text: a URL for GET does not permit HEAD.
     """
 
     key: bytes
 
     def query(self, method: str, path: str, expires: int) -> str:
-        """The query string, without its question mark, that opens ``path`` until ``expires`` (epoch seconds)."""
+        """The query string, without its question mark, that permits ``path`` until ``expires`` (epoch seconds)."""
         said = f"{method}\n\n\n{expires}\n/{_BUCKET}{path}"
         signature = base64.b64encode(hmac.digest(self.key, said.encode(), "sha1")).decode()
         return f"Expires={expires}&AWSAccessKeyId={ACCESS_KEY_ID}&Signature={quote(signature, safe='')}"
 
     def check(self, method: str, path_qs: str, now: float) -> Verdict:
-        """Judge a request by its path and query as they stood on the wire; re-encoded bytes do not match."""
+        """Check a request by its path and query as they were sent; re-encoded bytes do not match."""
         path, _, query = path_qs.partition("?")
         expires = expiry_of(path_qs)
         if expires is None or not {"AWSAccessKeyId", "Signature"} <= parse_qs(query).keys():
@@ -50,6 +50,6 @@ class Signer:
 
 
 def expiry_of(path_qs: str) -> int | None:
-    """Until when a signed URL holds, in epoch seconds, or ``None`` where it does not say so."""
+    """When a signed URL expires, in epoch seconds, or ``None`` if it does not say."""
     expires = parse_qs(path_qs.partition("?")[2]).get("Expires", [""])[0]
     return int(expires) if _EXPIRES.fullmatch(expires) else None

@@ -1,7 +1,7 @@
-"""Social Gateway's API, version 2: obtain a token that is good for a while, then read what the domain has to tell.
+"""Social Gateway's API, version 2: get a token that is valid for some time, then read the domain's data.
 
-Source: https://developer.socialgateway.net/v2. What it leaves open is a variant here, so that whoever asks can be tried
-on each.
+Source: https://developer.socialgateway.net/v2. What it leaves open is a variant here, so that a client can be tested
+with each.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ _BAD_TOKEN: Final = "Please renew your access_token"  # noqa: S105 - a sentence
 
 
 class StatsShape(StrEnum):
-    """What ``campaign/stats`` answers: the document promises an object or an array."""
+    """The shape of ``campaign/stats``: the document permits an object or an array."""
 
     OBJECT = "object"
     ARRAY = "array"
@@ -46,10 +46,10 @@ class StatsShape(StrEnum):
 class SocialGatewayVariants:
     """What the document leaves open.
 
-    A token is told to be good for ``token_ttl_s`` seconds; ``dies_after_s`` ends it before that. Dates are told in the
-    domain's time zone, ``utc_offset_minutes`` ahead of UTC (the document's examples: three hours behind). A login that
-    fails is answered with ``login_failure_status``; 200 says so in its body. With ``bare_401`` the reason phrase of a
-    401 gets lost on the way, as proxies and HTTP/2 lose it.
+    A token says that it is valid for ``token_ttl_s`` seconds; ``dies_after_s`` ends it before that. Dates are in the
+    domain's time zone, ``utc_offset_minutes`` ahead of UTC (the document's examples: three hours behind). A failed
+    login gets ``login_failure_status``; with 200 the body says so. With ``bare_401`` a 401 has no reason phrase, as
+    after proxies and HTTP/2.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -67,7 +67,7 @@ _AS_DOCUMENTED: Final = SocialGatewayVariants()
 
 @dataclass(slots=True)
 class Session:
-    """One token that was given out; times in epoch seconds. ``used`` counts the requests that it was good for."""
+    """One token; times in epoch seconds. ``used`` counts the requests that it permitted."""
 
     token: str
     issued_at: float
@@ -76,17 +76,26 @@ class Session:
     used: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class SocialGatewayLogin:
+    """What the user of the domain logs in with."""
+
+    user_name: str
+    api_key: str
+    password: str
+
+
 class SocialGatewayEmulator(EmulatedServer):
     """The API of one domain, for one user.
 
-    ``campaigns`` is how many campaigns the statistics tell of. ``resources`` has what else can be read, by its path
-    below ``/api/v2/``: the reply, or a function of the parameters, which may answer with a :class:`Reply` of its own.
-    ``hidden`` names paths that this user may not see: they are answered as if they were not there.
+    ``campaigns`` is the number of campaigns in the statistics. ``resources`` has all other resources by their path
+    below ``/api/v2/``: the reply, or a function of the parameters, which may return a :class:`Reply`. ``hidden`` names
+    paths that this user may not see: the reply says that they do not exist.
 
     Routes: ``authenticate``, ``me``, ``stats``, ``resource`` (any other path), ``action`` (POST, PUT or DELETE to any
-    path; its effect is that ``actions`` names it). ``revoked`` told on one of the last four revokes the token that
-    came; ``error_status`` makes a 200 that says ``success: false``, with ``text``, or a login that fails, however good.
-    ``gone`` can be told on ``stats`` and ``resource``.
+    path; its effect is an entry in ``actions``). ``revoked`` on one of the last four revokes the token of the request;
+    ``error_status`` is a 200 with ``success: false`` and ``text``, or a failed login. ``gone`` is possible on ``stats``
+    and ``resource``.
     """
 
     software: ClassVar[str] = "nginx/1.2.3"
@@ -96,9 +105,7 @@ class SocialGatewayEmulator(EmulatedServer):
         self,
         *,
         clock: Clock,
-        user_name: str,
-        api_key: str,
-        password: str,
+        login: SocialGatewayLogin,
         variants: SocialGatewayVariants = _AS_DOCUMENTED,
         campaigns: int = 3,
         resources: Mapping[str, Resource] | None = None,
@@ -111,9 +118,7 @@ class SocialGatewayEmulator(EmulatedServer):
         self.sessions: list[Session] = []
         self.failed_logins = 0
         self.actions: list[str] = []
-        self.user_name = user_name
-        self.api_key = api_key
-        self.password = password
+        self.login = login
         self.hidden = set(hidden)
         self._campaigns = campaigns
         self._resources: dict[str, Resource] = {_STATS: self._stats, **(resources or {})}
@@ -121,21 +126,21 @@ class SocialGatewayEmulator(EmulatedServer):
 
     @property
     def base_url(self) -> str:
-        """Where the API begins, without a slash at the end."""
+        """The address of the API, without a slash at the end."""
         return f"{self.origin}{_BASE}"
 
     @property
     def logins(self) -> int:
-        """How many tokens were given out."""
+        """How many tokens were issued."""
         return len(self.sessions)
 
     def revoke(self) -> None:
-        """Revoke every token that was given out so far."""
+        """Revoke every token issued so far."""
         for session in self.sessions:
             session.revoked = True
 
     def routes(self) -> Iterable[Route]:
-        """The login, everything that can be read, with GET or HEAD, and whatever can be done."""
+        """The login, all resources with GET or HEAD, and all actions."""
         reading = [
             Route(name, method, f"{_BASE}/{path}", answer)
             for method in ("GET", "HEAD")
@@ -155,17 +160,17 @@ class SocialGatewayEmulator(EmulatedServer):
         ]
 
     def refusal(self, status: int, message: str) -> Reply:
-        """An error as this API words it: a 401 speaks in its reason phrase, all others are pages."""
+        """An error in the form of this API: a 401 has a reason phrase, all others are pages."""
         return self._unauthorized(_BAD_TOKEN) if status == 401 else page_reply(status, message)
 
     def _authenticate(self, call: Call) -> Reply:
-        wanted = {"userName": self.user_name, "apiKey": self.api_key, "password": self.password}
+        wanted = {"userName": self.login.user_name, "apiKey": self.login.api_key, "password": self.login.password}
         if not wanted.items() <= _form(call.asked).items() or call.fault.kind is FaultKind.ERROR_STATUS:
             self.failed_logins += 1
             reply = _failed(call.fault.text or "Invalid user name, api key or password")
             return replace(reply, status=self.variants.login_failure_status)
         now = self.clock.now()
-        token = hashlib.sha1(f"{self.user_name}:{self.logins}".encode(), usedforsecurity=False).hexdigest()
+        token = hashlib.sha1(f"{self.login.user_name}:{self.logins}".encode(), usedforsecurity=False).hexdigest()
         session = self._by_token[token] = Session(token, now, now + self.variants.token_ttl_s)
         self.sessions.append(session)
         reply = _told({"success": True, "access_token": token, "expires": self._date_text(session.expires_at)})
@@ -179,7 +184,7 @@ class SocialGatewayEmulator(EmulatedServer):
         return self._guarded(self._logged_in)(call)
 
     def _logged_in(self, _call: Call) -> Reply:
-        said = f"you are logged in as '{self.user_name}'"
+        said = f"you are logged in as '{self.login.user_name}'"
         return _told({"success": True, "statusMessage": said, "logged_in": True})
 
     def _guarded(self, answer: Callable[[Call], Reply]) -> Callable[[Call], Reply]:
@@ -231,7 +236,7 @@ class SocialGatewayEmulator(EmulatedServer):
 
 
 def _form(asked: Asked) -> dict[str, str]:
-    """The fields of a form; none where the body is something else."""
+    """The fields of a form; empty if the body is something else."""
     if asked.headers.get("Content-Type", "").partition(";")[0].strip().lower() != _FORM:
         return {}
     return dict(parse_qsl(asked.body.decode(errors="replace"), keep_blank_values=True))

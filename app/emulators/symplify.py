@@ -1,6 +1,7 @@
-"""Symplify's statistic batch export (formerly Carma): create a batch, ask after it, get a signed link to its file.
+"""Symplify's statistic batch export (formerly Carma): create a batch, poll it, get a signed link to its file.
 
-Source: Symplify's help page "API Statistic export"; what it leaves open is as public clients of the same API have it.
+Source: Symplify's help page "API Statistic export"; where it leaves something open, public clients of
+the API decide.
 """
 
 import json
@@ -26,7 +27,7 @@ Content: TypeAlias = Mapping[str, ExportForm] | Callable[[str, str], Source]
 
 
 class UrlForm(StrEnum):
-    """How the URL of a result is written: alone, or with something around it that belongs to no URL."""
+    """How the URL of a result is written: alone, or with characters around it that are not part of it."""
 
     PLAIN = "plain"
     BOM = "bom"
@@ -48,10 +49,14 @@ _URL_FORMS: Final[Mapping[UrlForm, Callable[[str], str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class SymplifyVariants:
-    """What the page leaves open."""
+    """What the page leaves open, and how long and how large things are."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
+    build_s: Annotated[float, Field(ge=0, description="How long an export takes.")] = 30.0
+    rows: Annotated[int, Field(ge=0, description="How many rows an export has.")] = 500
+    link_ttl_s: Annotated[float, Field(description="How long a signed URL is valid.")] = 300.0
+    min_poll_s: Annotated[float, Field(ge=0, description="The least time between two polls of one batch.")] = 0.0
     url: Annotated[UrlForm, Field(description="How the URL of a result is written.")] = UrlForm.PLAIN
 
 
@@ -71,10 +76,10 @@ _JOB_FAULTS: Final = frozenset(
 
 @dataclass(slots=True)
 class Batch:
-    """One batch that was created; ``created_at`` in epoch seconds, ``polls`` counts the status replies it gave.
+    """One batch that was created; ``created_at`` in epoch seconds, ``polls`` counts its status replies.
 
-    ``fate`` is the fault that the batch was created with and shows whenever it is asked after. ``result_key`` is where
-    its file stands on the file host once a link to it was given (``published``).
+    ``fate`` is the fault that the batch was created with; every reply about it shows this fault. ``result_key`` is the
+    key of its file on the file host, after the first link to it was made (``published``).
     """
 
     id: int
@@ -89,18 +94,25 @@ class Batch:
     last_poll: float | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class SymplifyCustomer:
+    """The customer that the API knows. With ``basic`` (user, password) it needs HTTP Basic instead of the token."""
+
+    token: str
+    id: str = "5004"
+    basic: tuple[str, str] | None = None
+
+
 class SymplifyEmulator(EmulatedServer):
     """The API for one customer, with its results on ``files``, which the caller starts.
 
-    A batch takes ``build_s`` seconds by the clock. ``content`` says what the exports hold: the form for each type
-    (a JSON array where it is not named) of ``rows`` rows, or a function of type and period. With ``basic`` (user,
-    password) HTTP Basic is wanted in place of the token. ``min_poll_s`` is the least time between two status polls of
-    one batch, ``limit`` a rate limit over all requests with good credentials.
+    ``content`` says what the exports contain: the form of the rows for each type (default: a JSON array), or a function
+    of type and period. ``limit`` is a rate limit over all requests with good credentials.
 
     Routes: ``create``, ``status``, ``url``, ``result``. A fault of the job (``unknown_word``, ``never_ends``,
-    ``gone``, ``flapping``, ``error_status``) told on ``create`` stays with the batch; told on ``status`` it shows in
-    that reply only. ``error_status`` told on ``create`` comes
-    at the end of the build. ``gone`` and ``link_expired`` can also be told on ``url`` and ``result``.
+    ``gone``, ``flapping``, ``error_status``) on ``create`` stays with the batch; on ``status`` it shows in that reply
+    only. ``error_status`` on ``create`` comes at the end of the build. ``gone`` and ``link_expired`` are also possible
+    on ``url`` and ``result``.
     """
 
     software: ClassVar[str] = "nginx"
@@ -111,15 +123,9 @@ class SymplifyEmulator(EmulatedServer):
         *,
         clock: Clock,
         files: FileHost,
-        token: str,
-        basic: tuple[str, str] | None = None,
-        customer_id: str = "5004",
-        build_s: float = 30.0,
-        link_ttl_s: float = 300.0,
-        min_poll_s: float = 0.0,
+        customer: SymplifyCustomer,
         limit: SlidingWindow | None = None,
         content: Content | None = None,
-        rows: int = 500,
         variants: SymplifyVariants | None = None,
         faults: Sequence[FaultRule] = (),
         port: int = 0,
@@ -127,21 +133,15 @@ class SymplifyEmulator(EmulatedServer):
         super().__init__(clock=clock, faults=faults, port=port)
         self.batches: list[Batch] = []
         self.variants = variants or SymplifyVariants()
-        self.token = token
+        self.customer = customer
         self._files = files
-        self._basic = basic
-        self.customer_id = customer_id
-        self._build_s = build_s
-        self._link_ttl_s = link_ttl_s
-        self._min_poll_s = min_poll_s
         self._limit = limit
         self._content = content if content is not None else {}
-        self._rows = rows
 
     @property
     def base_url(self) -> str:
-        """Where the customer's API begins, without a slash at the end."""
-        return f"{self.origin}/rest/{self.customer_id}"
+        """The address of the customer's API, without a slash at the end."""
+        return f"{self.origin}/rest/{self.customer.id}"
 
     def routes(self) -> Iterable[Route]:
         """The four requests of the export."""
@@ -154,7 +154,7 @@ class SymplifyEmulator(EmulatedServer):
         ]
 
     def refusal(self, status: int, message: str) -> Reply:
-        """An error as this API words it."""
+        """An error in the form of this API."""
         return json_reply({"error": message}, status)
 
     def _guarded(self, answer: Callable[[Call], Reply]) -> Callable[[Call], Reply]:
@@ -164,20 +164,22 @@ class SymplifyEmulator(EmulatedServer):
             wait_s = self._limit.take(self.clock.monotonic()) if self._limit is not None else 0.0
             if wait_s > 0:
                 return self._too_often(wait_s)
-            if call.arguments["customer_id"] != self.customer_id:
+            if call.arguments["customer_id"] != self.customer.id:
                 return self.refusal(404, "Unknown customer")
             return answer(call)
 
         return guarded
 
     def _authenticated(self, asked: Asked) -> bool:
-        if self._basic is None:
-            return asked.headers.get("X-Carma-Authentication-Token") == self.token
-        return asked.has_basic(*self._basic)
+        if self.customer.basic is None:
+            return asked.headers.get("X-Carma-Authentication-Token") == self.customer.token
+        return asked.has_basic(*self.customer.basic)
 
     def _unauthorized(self) -> Reply:
         reply = self.refusal(401, "Unauthorized")
-        return reply if self._basic is None else replace(reply, headers={"WWW-Authenticate": 'Basic realm="rest"'})
+        return (
+            reply if self.customer.basic is None else replace(reply, headers={"WWW-Authenticate": 'Basic realm="rest"'})
+        )
 
     def _too_often(self, wait_s: float) -> Reply:
         return replace(self.refusal(429, "Too many requests"), headers={"Retry-After": str(ceil(wait_s))})
@@ -202,7 +204,7 @@ class SymplifyEmulator(EmulatedServer):
             period=period,
             created_at=self.clock.now(),
             fate=call.fault,
-            result_key=f"result/{self.customer_id}/{_FIRST_FILE + place}_result.json",
+            result_key=f"result/{self.customer.id}/{_FIRST_FILE + place}_result.json",
             started=self.clock.monotonic(),
         )
         self.batches.append(batch)
@@ -213,7 +215,7 @@ class SymplifyEmulator(EmulatedServer):
         if batch is None:
             return self._no_batch(call)
         now = self.clock.monotonic()
-        wait_s = 0.0 if batch.last_poll is None else batch.last_poll + self._min_poll_s - now
+        wait_s = 0.0 if batch.last_poll is None else batch.last_poll + self.variants.min_poll_s - now
         if wait_s > 0:
             return self._too_often(wait_s)
         batch.last_poll = now
@@ -223,7 +225,7 @@ class SymplifyEmulator(EmulatedServer):
             return self._no_batch(call)
         word = self._word(batch, fault)
         share = 0.0 if word == "PENDING" else self._share(batch, fault)
-        processed = int(self._rows * share)
+        processed = int(self.variants.rows * share)
         ended = word in {"FINISHED", "ERROR"}
         # As recorded: blanks around words in some replies, an id that is a number here and a string at the creation,
         # and a last row that is never counted as processed.
@@ -231,12 +233,12 @@ class SymplifyEmulator(EmulatedServer):
             {
                 "id": batch.id,
                 "type": " STAT_EXPORT",
-                "customerId": int(self.customer_id) if self.customer_id.isdecimal() else 0,
+                "customerId": int(self.customer.id) if self.customer.id.isdecimal() else 0,
                 "startTime": int(batch.created_at * 1000),
-                "endTime": int((batch.created_at + self._build_s) * 1000) if ended else None,
+                "endTime": int((batch.created_at + self.variants.build_s) * 1000) if ended else None,
                 "affected": processed,
                 "processed": processed,
-                "total": self._rows + 1,
+                "total": self.variants.rows + 1,
                 "status": f" {word} " if batch.polls % 2 else word,
             }
         )
@@ -263,13 +265,13 @@ class SymplifyEmulator(EmulatedServer):
             batch.published = True
             self._files.put(batch.result_key, self._file(batch))
         expired = FaultKind.LINK_EXPIRED in {call.fault.kind, batch.fate.kind}
-        return self._files.signed_url(batch.result_key, -60 if expired else self._link_ttl_s)
+        return self._files.signed_url(batch.result_key, -60 if expired else self.variants.link_ttl_s)
 
     def _file(self, batch: Batch) -> Source:
         if callable(self._content):
             return self._content(batch.export_type, batch.period)
         form = self._content.get(batch.export_type, ExportForm.ARRAY)
-        return export_file(batch.export_type, form, self._rows)
+        return export_file(batch.export_type, form, self.variants.rows)
 
     def _batch(self, call: Call) -> Batch | None:
         place = int(call.arguments["batch_id"]) - _FIRST_BATCH
@@ -280,7 +282,7 @@ class SymplifyEmulator(EmulatedServer):
 
     def _share(self, batch: Batch, fault: Fault) -> float:
         passed_s = self.clock.monotonic() - batch.started
-        share = 1.0 if passed_s >= self._build_s else passed_s / self._build_s
+        share = 1.0 if passed_s >= self.variants.build_s else passed_s / self.variants.build_s
         return min(share, 0.95) if fault.kind is FaultKind.NEVER_ENDS else share
 
     def _ready(self, batch: Batch) -> bool:

@@ -1,4 +1,4 @@
-"""What an API's documents leave open: one frozen dataclass for each API, told at the start or changed while it runs."""
+"""What an API's documents leave open: one frozen dataclass for each API, set at the start or changed while it runs."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Final, TypeVar
@@ -10,7 +10,7 @@ STRICT: Final = ConfigDict(extra="forbid")
 
 @dataclass(frozen=True, slots=True)
 class NoVariants:
-    """Of an API whose documents leave nothing open that is emulated."""
+    """For an API without variants."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -20,7 +20,7 @@ _MEMBERS: Final[TypeAdapter[dict[str, object]]] = TypeAdapter(dict[str, object])
 
 
 def changed(variants: _Variants, text: bytes) -> _Variants:
-    """The variants with the members of a JSON object in place of theirs.
+    """The variants, changed by the members of a JSON object.
 
     :raises ValueError: with every mistake at once.
     """

@@ -1,4 +1,4 @@
-"""How a reply goes out on the socket, whole or as a fault spoils it."""
+"""How a reply is sent on the socket, whole or changed by a fault."""
 
 import asyncio
 import json
@@ -22,9 +22,9 @@ _BROKEN_HEAD = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a route answers, ``delay_s`` seconds after its effect.
+    """The reply of a route, ``delay_s`` seconds after its effect.
 
-    ``reason`` is the phrase beside the status where it carries meaning.
+    ``reason`` is the reason phrase, if it has a meaning.
     """
 
     status: int
@@ -36,23 +36,23 @@ class Reply:
 
 
 def json_reply(payload: object, status: int = 200) -> Reply:
-    """A reply that carries JSON."""
+    """A reply with JSON."""
     return Reply(status, BytesBody(json.dumps(payload).encode()), "application/json")
 
 
 def text_reply(text: str, content_type: str = "text/plain", status: int = 200) -> Reply:
-    """A reply that carries text in UTF-8."""
+    """A reply with text in UTF-8."""
     return Reply(status, BytesBody(text.encode()), content_type)
 
 
 def page_reply(status: int, title: str) -> Reply:
-    """A page of HTML, such as a proxy puts in front of a server that does not answer."""
+    """A page of HTML, like a proxy's for a server that does not answer."""
     page = f"<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
     return text_reply(page, "text/html; charset=utf-8", status)
 
 
 def spoiled(reply: Reply, fault: Fault) -> Reply:
-    """The reply as the faults that change its content or its headers leave it."""
+    """The reply, changed by a fault of its content or its headers."""
     match fault.kind:
         case FaultKind.MALFORMED:
             broken = head_of(reply.body, min(reply.body.size // 2, _BROKEN_HEAD)) + b'{"'
@@ -67,7 +67,7 @@ def spoiled(reply: Reply, fault: Fault) -> Reply:
 
 
 def reset(request: web.Request) -> None:
-    """Drop the connection with a TCP reset, whatever was under way on it."""
+    """Close the connection with a TCP reset."""
     transport = request.transport
     if transport is None:
         return
@@ -77,14 +77,14 @@ def reset(request: web.Request) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Writes replies by one server's clock and under its name; ``skew_s`` is how far ahead its dates are."""
+    """Writes replies with one server's clock and name; ``skew_s`` is how far ahead its dates are."""
 
     clock: Clock
     software: str
     skew_s: float = 0.0
 
     async def send(self, request: web.Request, reply: Reply, fault: Fault) -> web.StreamResponse:
-        """Answer the request with the reply, as the fault would have it."""
+        """Send the reply to the request, changed by the fault."""
         size = reply.body.size
         cut = min(size, size // 2 if fault.size is None else fault.size)
         match fault.kind:

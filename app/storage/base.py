@@ -1,4 +1,4 @@
-"""What every storage does, what it answers with, and how it fails. ``str()`` of each error is one sentence."""
+"""What every storage does, what it returns, and how it fails. ``str()`` of each error is one sentence."""
 
 import asyncio
 from abc import abstractmethod
@@ -11,34 +11,34 @@ from typing import Protocol, Self
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """One file that is durable under its final name. ``size`` in bytes, ``sha256`` lower-case hex of its bytes."""
+    """A file that is durable under its final name. ``size`` in bytes, ``sha256`` lower-case hex of its bytes."""
 
     size: int
     sha256: str
 
 
 class StorageError(Exception):
-    """The storage failed, for a reason of its own."""
+    """The storage failed."""
 
 
 class StorageUnavailableError(StorageError):
-    """The storage as a whole takes nothing for now: no job is to blame, and downloads had better wait."""
+    """The whole storage accepts no files now: it is not the job's fault, and downloads should wait."""
 
 
 class StorageFullError(StorageUnavailableError):
-    """The storage has no room, or the quota is spent."""
+    """The storage has no space or no quota left."""
 
 
 class StorageSetupError(Exception):
-    """The storage cannot even be opened, as it is configured."""
+    """The storage cannot be opened with this configuration."""
 
 
 class ChecksumError(Exception):
-    """What was received is not what was announced; nothing of it is kept."""
+    """The received bytes are not those that were announced; none of them are kept."""
 
 
 class LandingContext:
-    """A landing as a context: leaving it discards what was neither finished nor kept, whatever happened meanwhile."""
+    """A landing as a context manager: leaving it discards a file that was neither finished nor kept."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -46,7 +46,7 @@ class LandingContext:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # In a task of its own, which ends also where the step that waits for it is cancelled.
+        # In a task of its own, which also ends when the step that waits for it is cancelled.
         await asyncio.shield(asyncio.ensure_future(self.discard()))
 
     @abstractmethod
@@ -55,58 +55,58 @@ class LandingContext:
 
 
 class Landing(AbstractAsyncContextManager["Landing"], Protocol):
-    """A download in progress; a context that always ends it.
+    """A download in progress; a context manager that always ends it.
 
-    It ends in one of :meth:`finish`, :meth:`checkpoint` and :meth:`discard`; where the storage or a checksum fails, it
-    has ended and nothing of it is left. Ending it again does nothing. Being cancelled ends nothing: what runs goes on,
-    and whichever call comes next waits for it.
+    One of :meth:`finish`, :meth:`checkpoint` and :meth:`discard` ends it. If the storage or a checksum fails, it has
+    ended and nothing is left. To end it again does nothing. A cancelled call does not end it: its work continues, and
+    the next call waits for it.
     """
 
     @property
     def offset(self) -> int:
-        """How many bytes are here already from an earlier checkpoint."""
+        """How many bytes an earlier checkpoint has kept."""
 
     @property
     def validator(self) -> str | None:
-        """The strong ETag that they came with."""
+        """The strong ETag of these bytes."""
 
     @property
     def total(self) -> int | None:
-        """How many bytes the whole file has, where a reply has named it."""
+        """The size of the whole file in bytes, if a reply has named it."""
 
     async def write(self, chunk: bytes) -> None:
-        """Take the next bytes of the file; a storage slower than the network makes this wait.
+        """Write the next bytes of the file; waits if the storage is slower than the network.
 
         Raises:
-            StorageFullError: there is no room.
-            StorageError: the storage failed otherwise.
+            StorageFullError: there is no space.
+            StorageError: the storage failed for another reason.
         """
 
     async def restart(self) -> None:
-        """Forget every byte: the remote sends the file from its beginning, or it is another one by now."""
+        """Drop all bytes: the remote sends the file from its beginning, or has another file now."""
 
     async def checkpoint(self, validator: str | None, total: int | None = None) -> bool:
-        """End for now, and keep what is here for a later opening, where the storage can.
+        """End, and keep the bytes for a later opening, if the storage can.
 
         Args:
-            validator: the strong ETag that the bytes came with. Without one nobody could tell later whether the rest
-                belongs to them, so nothing is kept.
-            total: how many bytes the whole file has; ``None`` where no reply has named it.
+            validator: the strong ETag of the bytes. Without one it is unknown later whether the rest belongs to them,
+                so nothing is kept.
+            total: the size of the whole file in bytes; ``None`` if no reply has named it.
 
         Returns:
             Whether it is kept.
         """
 
     async def finish(self, *, sha256: str | None = None, size: int | None = None, md5: str | None = None) -> Landed:
-        """Verify the file and give it its final name, durably; one of that name is replaced.
+        """Verify the file and give it its final name, durably; replaces a file with that name.
 
         Args:
-            sha256: what was announced, in hex; ``None`` where nothing was.
-            size: the same, in bytes.
-            md5: the same, in hex; the landing must have been opened with ``md5``.
+            sha256: the announced checksum in hex; ``None`` if none was announced.
+            size: the announced size in bytes, or ``None``.
+            md5: the announced MD5 in hex, or ``None``; the landing must have been opened with ``md5``.
 
         Raises:
-            ChecksumError: it is not what was announced.
+            ChecksumError: the file differs from what was announced.
             StorageError: as for :meth:`write`.
         """
 
@@ -115,53 +115,53 @@ class Landing(AbstractAsyncContextManager["Landing"], Protocol):
 
 
 class Content(Protocol):
-    """A landed file that is being read: the same from its first byte to its last, whatever lands meanwhile."""
+    """A landed file that is being read: the same file from its first byte to its last, even if another one lands."""
 
     @property
     def size(self) -> int:
         """Its size in bytes."""
 
     def pieces(self, start: int, stop: int) -> AsyncIterator[bytes]:
-        """The bytes from ``start`` up to ``stop``, a piece of a few megabytes at most at a time.
+        """The bytes from ``start`` up to ``stop``, in pieces of a few megabytes at most.
 
         Raises:
-            StorageError: not all of them are there any more.
+            StorageError: some of them are no longer there.
         """
 
 
 class Storage(Protocol):
     """Where finished files are kept, each under a key: a path with forward slashes.
 
-    Every method raises ``StorageFullError`` where there is no room, ``StorageUnavailableError`` where nothing can be
-    stored for now, and ``StorageError`` where the storage fails otherwise or a key would lead elsewhere.
+    Every method raises ``StorageFullError`` without space, ``StorageUnavailableError`` if nothing can be stored now,
+    and ``StorageError`` if the storage fails otherwise or a key is not below the root.
     """
 
     async def open(self, key: str, job_id: int, number: int, *, md5: bool = False, identity: str = "") -> Landing:
-        """Begin to land a file, or go on from its checkpoint.
+        """Begin to land a file, or continue from its checkpoint.
 
         Args:
             key: the file's final name.
             job_id: whose file it is.
             number: which of the job's files.
-            md5: whether an MD5 was announced too, and must be reckoned along.
-            identity: which remote file it is. A checkpoint of another one is not gone on from: an entity tag says
+            md5: whether an MD5 was announced too, and must be computed.
+            identity: which remote file it is. A checkpoint of another file is not used, because an entity tag says
                 nothing about another file.
         """
 
     async def put(self, key: str, content: bytes) -> Landed:
-        """Land a small file whole, replacing one of that name."""
+        """Land a small file as a whole; replaces a file with that name."""
 
     async def copy(self, source: str, key: str) -> Landed:
-        """Land a copy of a landed file under another key, with its checksum reckoned anew."""
+        """Land a copy of a landed file under another key, with a newly computed checksum."""
 
     async def find(self, key: str) -> int | None:
-        """The size of a landed file in bytes, ``None`` where there is none."""
+        """The size of a landed file in bytes, ``None`` if there is none."""
 
     def reading(self, key: str) -> AbstractAsyncContextManager[Content | None]:
-        """Open a landed file for reading, ``None`` where there is none."""
+        """Open a landed file for reading, ``None`` if there is none."""
 
     async def measure(self, key: str) -> Landed | None:
-        """What a landed file is now, its checksum reckoned anew; ``None`` where there is none."""
+        """A landed file's present size and newly computed checksum; ``None`` if there is none."""
 
     async def list(self, folder: str) -> Sequence[str]:
         """The keys of the landed files of a folder, without those of folders below it."""
@@ -170,13 +170,13 @@ class Storage(Protocol):
         """Remove a landed file, durably; one that is not there is no error."""
 
     async def drop_partials(self, job_id: int) -> None:
-        """Remove whatever was begun for a job and is not landed."""
+        """Remove all unfinished files of a job."""
 
     async def sweep(self, older_than: float, keep: Collection[int]) -> int:
-        """Remove unfinished files that nobody will finish.
+        """Remove abandoned unfinished files.
 
         Args:
-            older_than: only what was last written before, in epoch seconds.
+            older_than: only files that were last written before this time, in epoch seconds.
             keep: the jobs whose files stay.
 
         Returns:

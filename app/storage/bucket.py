@@ -1,8 +1,7 @@
-"""A bucket of an object store: the few requests that landing files needs, made through obstore.
+"""A bucket of an object store: the few requests that a landing needs, made with obstore.
 
-Nothing is overwritten blindly. Whoever writes says what it saw under the key before (``over``), and where something
-else stands there by now, or nobody knows what came of a request, the object itself is read and compared by its
-checksum.
+Nothing is overwritten blindly. A writer says which object it saw under the key before (``over``). If another object is
+there now, or the result of a request is unknown, the object is read and compared by its checksum.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -23,26 +22,26 @@ if TYPE_CHECKING:
     from obstore import GetOptions, UpdateVersion
     from obstore.store import ObjectStore
 
-# A store takes 10,000 parts of one object at most: files of up to 78 GiB.
+# A store accepts at most 10,000 parts of one object: files of up to 78 GiB.
 PART_BYTES: Final = 8 * 2**20
 MOST_PARTS: Final = 10_000
 _PARTS_AT_ONCE: Final = 2
 _CLIENT: Final = frozenset({"allow_http", "proxy_url", "root_certificate"})
 # One part within three minutes is 47 kB/s. After that, and after these few tries, the storage counts as unavailable,
-# and whoever waits for it tries again in a while.
+# and a download tries again later.
 _PATIENCE: Final = {"connect_timeout": "5s", "timeout": "180s"}
 _RETRIES: Final = {
     "max_retries": 3,
     "retry_timeout": timedelta(seconds=60),
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2},
 }
-# obstore's client obeys the proxy variables of the environment unless it is given a proxy: one that is never used.
+# obstore's client uses the environment's proxy variables unless it has a proxy: this one is never used.
 _NO_PROXY: Final = {"proxy_url": "http://127.0.0.1:9", "proxy_excludes": "*,0.0.0.0/0,::/0"}
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What stands under a key; two that are equal are the same object."""
+    """The version of an object under a key; equal values mean the same object."""
 
     size: int
     e_tag: str | None
@@ -50,11 +49,11 @@ class Standing:
 
 
 def connect(url: str, options: Mapping[str, str | bool]) -> "ObjectStore":
-    """Make a client of an object store, without asking it anything yet.
+    """Make a client of an object store; it sends no request yet.
 
     Args:
         url: ``s3://bucket/prefix``, or ``gs://`` or ``az://``.
-        options: what obstore calls them, credentials included; what is left out comes from the environment.
+        options: obstore's options, credentials included; missing ones come from the environment.
 
     Raises:
         StorageSetupError: they cannot be used.
@@ -77,26 +76,26 @@ def connect(url: str, options: Mapping[str, str | bool]) -> "ObjectStore":
 
 
 class Upload:
-    """An object on its way in parts, of which two are sent at once: whole when it is completed, nothing before."""
+    """An object that is uploaded in parts, two at a time; it exists only after it is completed."""
 
     def __init__(self, store: "ObjectStore", key: str) -> None:
         self._key = key
         self._writer = obstore.open_writer_async(store, key, buffer_size=PART_BYTES, max_concurrency=_PARTS_AT_ONCE)
 
     async def write(self, content: bytes) -> None:
-        """Send the next bytes, at least a part's worth of them until the last."""
+        """Send the next bytes: at least a whole part, except at the end."""
         with in_words(f"write {self._key}"):
             await self._writer.write(content)
 
     async def complete(self) -> None:
-        """Send what is left and publish the object."""
+        """Send the rest and publish the object."""
         with in_words(f"publish {self._key}"):
             await self._writer.close()
 
     async def abort(self) -> None:
-        """Have the store forget the parts. What an abort does not reach is for the bucket's lifecycle rule."""
+        """Make the store delete the parts. The bucket's lifecycle rule removes what an abort does not reach."""
         with suppress(BaseError, OSError):
-            # Being left on an exception is the one way to abort that obstore's writer has.
+            # obstore's writer aborts only when its context is left by an exception.
             await self._writer.__aexit__(StorageError, None, None)
 
 
@@ -105,8 +104,8 @@ class Bucket:
 
     Args:
         store: the client.
-        reads_back: whether every object is read again once it stands there. S3 compares each part with the SHA-256
-            that its request is signed with; the other stores are sent no checksum.
+        reads_back: whether every object is read again after the upload. S3 compares each part with the SHA-256 in the
+            signature of its request; the other stores receive no checksum.
     """
 
     def __init__(self, store: "ObjectStore", *, reads_back: bool = False) -> None:
@@ -114,7 +113,7 @@ class Bucket:
         self._reads_back = reads_back
 
     async def look(self, key: str) -> Standing | None:
-        """What stands under a key."""
+        """The version of the object under a key, if any."""
         with in_words(f"look for {key}"):
             try:
                 found = await obstore.head_async(self._store, key)
@@ -123,15 +122,15 @@ class Bucket:
         return Standing(found["size"], found["e_tag"], found["version"])
 
     async def land(self, key: str, content: bytes, landed: Landed, over: Standing | None) -> None:
-        """Put a whole object in place of ``over``."""
+        """Upload a whole object in place of ``over``."""
         await self._surely(key, landed, lambda: self._put(key, content, over))
 
     async def land_upload(self, key: str, upload: Upload, landed: Landed, over: Standing | None) -> None:
-        """Complete an upload in place of ``over``. It has ended afterwards, whatever comes of it."""
+        """Complete an upload in place of ``over``. The upload has ended afterwards, even after an error."""
         await self._surely(key, landed, lambda: self._complete(key, upload, landed, over))
 
     async def read(self, key: str) -> AsyncIterator[bytes]:
-        """The bytes of an object, a part at a time; raises ``StorageError``, also where there is no such object."""
+        """The bytes of an object, a part at a time; raises ``StorageError`` if there is no such object."""
         stands = await self.look(key)
         if stands is None:
             raise StorageError(f"Could not read {key}: there is no such object.")
@@ -139,11 +138,11 @@ class Bucket:
             yield piece
 
     def upload(self, key: str) -> Upload:
-        """Begin to send an object in parts; the store hears of it with the first."""
+        """Begin an upload in parts; the first part sends the first request."""
         return Upload(self._store, key)
 
     async def keys_in(self, folder: str) -> list[str]:
-        """The keys of the objects right below a prefix."""
+        """The keys of the objects directly below a prefix."""
         with in_words(f"list {folder}"):
             found = await obstore.list_with_delimiter_async(self._store, folder)
         return sorted(one["path"] for one in found["objects"])
@@ -154,14 +153,14 @@ class Bucket:
             await obstore.delete_async(self._store, key)
 
     async def probe(self, key: str, content: bytes) -> None:
-        """Put an object and remove it again."""
+        """Write an object and remove it again."""
         with in_words("write a probe"):
             await obstore.put_async(self._store, key, content, use_multipart=False)
-            with suppress(FileNotFoundError):  # another daemon's probe of the same storage was quicker
+            with suppress(FileNotFoundError):  # another daemon's probe has removed it
                 await obstore.delete_async(self._store, key)
 
     async def _surely(self, key: str, landed: Landed, act: Callable[[], Awaitable[None]]) -> None:
-        """Act; where that fails, it is well all the same if the very bytes stand there (fault 46)."""
+        """Call ``act``; if it fails, it still counts as success if these exact bytes are there (fault 46)."""
         try:
             await act()
         except StorageError:
@@ -176,13 +175,13 @@ class Bucket:
             try:
                 await obstore.put_async(self._store, key, content, mode="create" if over is None else _version_of(over))
             except (NotImplementedError, NotSupportedError):
-                # A store without conditions, or an operator who turned them off: the next best is to look just before.
+                # The store has no conditions, or the operator turned them off: check just before the write instead.
                 await self._expect(key, over)
                 await obstore.put_async(self._store, key, content, use_multipart=False)
 
     async def _complete(self, key: str, upload: Upload, landed: Landed, over: Standing | None) -> None:
-        # Nobody completes an upload on a condition through obstore: between this look and the end of the next request
-        # another writer can slip in, one whose lease has passed on and who has not noticed yet.
+        # obstore cannot complete an upload with a condition: between this check and the end of the next request, a
+        # former owner that has not noticed the end of its lease can still write.
         try:
             await self._expect(key, over)
         except StorageError:
@@ -198,7 +197,7 @@ class Bucket:
             raise KeyTakenError(f"Could not publish {key}: another writer has put something else there meanwhile.")
 
     async def _holds(self, key: str, landed: Landed) -> bool:
-        """Whether the object under a key is these very bytes: it is read again, part by part."""
+        """Whether the object under a key has exactly these bytes: it is read again, part by part."""
         stands = await self.look(key)
         if stands is None or stands.size != landed.size:
             return False
@@ -208,7 +207,7 @@ class Bucket:
         return tally.landed == landed
 
     def pieces(self, key: str, stands: Standing, start: int, stop: int) -> AsyncIterator[bytes]:
-        """The bytes of an object from ``start`` up to ``stop``, a part at a time, as long as it is still the same."""
+        """The bytes of an object from ``start`` up to ``stop``, a part at a time, while it is the same object."""
         return self._pieces(key, stands, f"read {key}", start, stop)
 
     async def _pieces(
@@ -227,7 +226,7 @@ class Bucket:
 
 
 def _version_of(standing: Standing) -> "UpdateVersion":
-    """The condition under which an object is replaced; obstore takes no ``None`` in it."""
+    """The condition for replacing an object; obstore accepts no ``None`` in it."""
     version: UpdateVersion = {}
     if standing.e_tag is not None:
         version["e_tag"] = standing.e_tag

@@ -11,12 +11,12 @@ from app.storage.threads import StorageThreads
 
 @contextmanager
 def open_storage(root: Path | None, url: str | None, options: Mapping[str, str | bool]) -> Iterator[Storage]:
-    """A folder or a bucket; leaving waits for the work of its threads.
+    """A folder or a bucket; leaving the context waits for the work of its threads.
 
     Args:
         root: the folder, or ``None``.
-        url: the bucket, where there is no folder.
-        options: the bucket's.
+        url: the bucket, if there is no folder.
+        options: options of the bucket.
 
     Raises:
         StorageSetupError: the bucket's options cannot be used, or obstore is not installed.

@@ -1,4 +1,4 @@
-"""Reading a landed file from a local file system: through one descriptor, away from the event loop."""
+"""Reads a landed file from a local file system: with one descriptor, outside the event loop."""
 
 import os
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ _PIECE_BYTES = 2**20
 
 
 class LocalContent:
-    """A landed file; see :class:`app.storage.base.Content`. The descriptor is closed by whoever opened it."""
+    """A landed file; see :class:`app.storage.base.Content`. The opener closes the descriptor."""
 
     def __init__(self, descriptor: int, key: str, run: Run) -> None:
         self.size = os.fstat(descriptor).st_size

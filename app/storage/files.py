@@ -1,4 +1,4 @@
-"""Durable steps on a local file system: whole writes, and errors in words."""
+"""Durable steps on a local file system: whole writes, and errors as sentences."""
 
 import errno
 import hashlib
@@ -27,7 +27,7 @@ _COPIED_BYTES = 2**20
 
 @contextmanager
 def in_words(doing: str) -> Iterator[None]:
-    """Turn an ``OSError`` into a ``StorageError`` that says what failed, and into ``StorageFullError`` where it is."""
+    """Turn an ``OSError`` into a ``StorageError`` that says what failed, or into a ``StorageFullError``."""
     try:
         yield
     except OSError as error:
@@ -47,7 +47,7 @@ def write_all(descriptor: int, pieces: Sequence[bytes]) -> None:
 
 
 def write_whole(folder: int, temporary: str, final: Place, content: bytes, mode: int = FILE_MODE) -> None:
-    """Write a file that appears at ``final`` whole and durable, or not at all.
+    """Write a file that appears at ``final``, whole and durable, or not at all.
 
     Args:
         folder: a descriptor of the folder of unfinished files.
@@ -71,7 +71,7 @@ def write_whole(folder: int, temporary: str, final: Place, content: bytes, mode:
 
 
 def copy_whole(source: Place, folder: int, temporary: str, final: Place) -> tuple[int, str]:
-    """Copy a file as `write_whole` writes one; its size, and its SHA-256 in hex."""
+    """Copy a file in the same way as `write_whole`; returns its size, and its SHA-256 in hex."""
     digest, size = hashlib.sha256(), 0
     reader = _open_regular(source)
     if reader is None:
@@ -96,22 +96,22 @@ def copy_whole(source: Place, folder: int, temporary: str, final: Place) -> tupl
 
 
 def publish(folder: int, temporary: str, final: Place) -> None:
-    """Give a durable file its final name, durably, replacing a file that bears it.
+    """Give a durable file its final name, durably; replaces a file with that name.
 
     Args:
         folder: a descriptor of the folder that the file is in.
         temporary: its name there.
-        final: where it appears. A symbolic link of that name is neither followed nor replaced.
+        final: where it appears. A symbolic link with that name is neither followed nor replaced.
     """
     with made_folder(final.root, final.folders) as there:
-        # For the operator, who has made the link: a rename never follows one, so nothing depends on this look.
+        # For the message to the operator only: a rename never follows a link.
         refuse_link(there, final.name, final.path)
         os.replace(temporary, final.name, src_dir_fd=folder, dst_dir_fd=there)
         os.fsync(there)
 
 
 def open_landed(place: Place) -> int | None:
-    """A descriptor of a landed file, ``None`` where there is none.
+    """A descriptor of a landed file, ``None`` if there is none.
 
     Raises:
         LinkError: it, or a folder on the way to it, is a symbolic link.
@@ -136,7 +136,7 @@ def _open_regular(place: Place) -> int | None:
 
 
 def size_of(place: Place) -> int | None:
-    """The size of a file in bytes; ``None`` where there is none. A symbolic link raises ``LinkError``."""
+    """The size of a file in bytes; ``None`` if there is none. A symbolic link raises ``LinkError``."""
     try:
         with folder_of(place.root, place.folders) as folder:
             status = os.stat(place.name, dir_fd=folder, follow_symlinks=False)
@@ -148,7 +148,7 @@ def size_of(place: Place) -> int | None:
 
 
 def measure(place: Place) -> tuple[int, str] | None:
-    """The size of a file, and its SHA-256 in hex; ``None`` where there is none.
+    """The size of a file, and its SHA-256 in hex; ``None`` if there is none.
 
     Raises:
         LinkError: it, or a folder on the way to it, is a symbolic link.
@@ -168,7 +168,7 @@ def measure(place: Place) -> tuple[int, str] | None:
 
 
 def names_in(root: Path, folders: Sequence[str]) -> list[str]:
-    """The names of the files and links in a folder, in order; none where there is no such folder."""
+    """The names of the files and links in a folder, in order; none if there is no such folder."""
     try:
         with folder_of(root, folders) as folder, os.scandir(folder) as entries:
             return sorted(one.name for one in entries if one.is_symlink() or one.is_file(follow_symlinks=False))
@@ -177,14 +177,14 @@ def names_in(root: Path, folders: Sequence[str]) -> list[str]:
 
 
 def remove_durably(place: Place) -> None:
-    """Remove a file, and make that durable; of a symbolic link, the link and not what it leads to."""
+    """Remove a file, durably; a symbolic link itself and not its target."""
     with suppress(FileNotFoundError), folder_of(place.root, place.folders) as folder:
         if remove(folder, place.name):
             os.fsync(folder)
 
 
 def remove(folder: int, name: str) -> bool:
-    """Remove a file from a folder; tells whether it was there."""
+    """Remove a file from a folder; returns whether it was there."""
     try:
         os.unlink(name, dir_fd=folder)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The names of landed files: paths with forward slashes that lead nowhere else."""
+"""The keys of landed files: paths with forward slashes that stay below the root."""
 
 from app.storage.base import StorageError
 
@@ -9,8 +9,7 @@ def parts_of(key: str) -> list[str]:
     """The parts of a key.
 
     Raises:
-        StorageError: the key would lead elsewhere or names nothing. Keys are made safe long before; this is the
-            second lock.
+        StorageError: the key is empty or not below the root. Keys are made safe before; this is a second check.
     """
     parts = key.split("/")
     for part in parts:

@@ -1,4 +1,4 @@
-"""One file on its way to its final name: written as it comes in, hashed, and landed whole or not at all."""
+"""One landing in a folder: the file is written and hashed as it arrives, and landed whole or not at all."""
 
 import asyncio
 from collections.abc import Callable
@@ -37,14 +37,14 @@ class LocalLanding(LandingContext):
         self._running: asyncio.Future[Any] | None = None
 
     async def write(self, chunk: bytes) -> None:
-        """Take the next bytes of the file."""
+        """Write the next bytes of the file."""
         self._pieces.append(chunk)
         self._waiting_bytes += len(chunk)
         if self._waiting_bytes >= _BLOCK_BYTES or len(self._pieces) >= _MOST_PIECES:
             await self._hand_over()
 
     async def restart(self) -> None:
-        """Forget every byte."""
+        """Drop all bytes."""
         self._pieces = []
         self._waiting_bytes = 0
         await self._call("start over", self._part.restart)
@@ -53,7 +53,7 @@ class LocalLanding(LandingContext):
         self.total = None
 
     async def checkpoint(self, validator: str | None, total: int | None = None) -> bool:
-        """End for now; with a strong validator, what is here is kept for a later opening."""
+        """End; with a strong validator the bytes are kept for a later opening."""
         await self._settle()
         if self._part.closed:
             return False
@@ -66,7 +66,7 @@ class LocalLanding(LandingContext):
         return True
 
     async def finish(self, *, sha256: str | None = None, size: int | None = None, md5: str | None = None) -> Landed:
-        """Verify the file and give it its final name, durably; one of that name is replaced."""
+        """Verify the file and give it its final name, durably; replaces a file with that name."""
         await self._flush()
         try:
             self._part.verify(sha256=sha256, size=size, md5=md5)
@@ -109,7 +109,7 @@ class LocalLanding(LandingContext):
         return asyncio.ensure_future(self._run(spoken))
 
     async def _settle(self) -> None:
-        """Wait until the thread is done with the file; one call at a time is about it."""
+        """Wait until the thread has finished with the file; one call at a time uses it."""
         if self._running is None:
             return
         try:

@@ -1,4 +1,4 @@
-"""Storage on a local file system: whole files under their keys, and the unfinished ones in a folder beside them."""
+"""Storage in a folder: whole files under their keys, and unfinished files in a folder beside them."""
 
 import asyncio
 import hashlib
@@ -25,7 +25,7 @@ class LocalStorage:
     """Files below one folder; a key is the path below it. See :class:`app.storage.base.Storage`.
 
     Args:
-        root: the folder; made when it is not there.
+        root: the folder; created if it is missing.
         run: runs blocking work, see :class:`app.storage.threads.StorageThreads`.
     """
 
@@ -35,7 +35,7 @@ class LocalStorage:
         self._run = run
 
     async def open(self, key: str, job_id: int, number: int, *, md5: bool = False, identity: str = "") -> LocalLanding:
-        """Begin to land a file, or go on from its checkpoint, of which every byte is read again."""
+        """Begin to land a file, or continue from its checkpoint, whose bytes are all read again."""
         final = Place.of(self._root, key)
         opening = asyncio.ensure_future(
             self._start(f"open {key}", partial(self._partials.open, job_id, number, md5=md5, identity=identity))
@@ -48,7 +48,7 @@ class LocalStorage:
         return LocalLanding(part, final, key, self._run)
 
     async def put(self, key: str, content: bytes) -> Landed:
-        """Land a small file whole, replacing one of that name."""
+        """Land a small file as a whole; replaces a file with that name."""
         final = Place.of(self._root, key)
         await self._start(f"write {key}", partial(self._partials.put, final, content))
         return Landed(len(content), hashlib.sha256(content).hexdigest())
@@ -60,7 +60,7 @@ class LocalStorage:
         return Landed(size, sha256)
 
     async def find(self, key: str) -> int | None:
-        """The size of a landed file in bytes, ``None`` where there is none."""
+        """The size of a landed file in bytes, ``None`` if there is none."""
         return await self._start(f"look for {key}", partial(size_of, Place.of(self._root, key)))
 
     @asynccontextmanager
@@ -76,7 +76,7 @@ class LocalStorage:
             os.close(descriptor)
 
     async def measure(self, key: str) -> Landed | None:
-        """What a landed file is now, its checksum reckoned anew."""
+        """A landed file's present size and newly computed checksum."""
         found = await self._start(f"read {key}", partial(measure, Place.of(self._root, key)))
         return None if found is None else Landed(*found)
 
@@ -90,11 +90,11 @@ class LocalStorage:
         await self._start(f"remove {key}", partial(remove_durably, Place.of(self._root, key)))
 
     async def drop_partials(self, job_id: int) -> None:
-        """Remove whatever was begun for a job and not landed."""
+        """Remove all unfinished files of a job."""
         await self._start("remove unfinished files", partial(self._partials.drop, job_id))
 
     async def sweep(self, older_than: float, keep: Collection[int]) -> int:
-        """Remove unfinished files that nobody will finish; tells how many."""
+        """Remove abandoned unfinished files; returns their number."""
         return await self._start("sweep unfinished files", partial(self._partials.sweep, older_than, keep))
 
     async def check(self) -> None:
@@ -116,7 +116,7 @@ class LocalStorage:
         return self._run(spoken)
 
     def _takes_nothing(self) -> bool:
-        """Whether a failure is no matter of one file: then every job waits, and none is to blame."""
+        """Whether a failure concerns all files: then every job waits, and none is at fault."""
         try:
             self._partials.probe()
         except (OSError, StorageError):

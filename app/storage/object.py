@@ -1,4 +1,4 @@
-"""Storage in a bucket: whole objects under their keys, on S3 and what speaks like it, Google Cloud and Azure."""
+"""Storage in a bucket: whole objects under their keys, on S3 and compatible stores, Google Cloud and Azure."""
 
 import hashlib
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -17,7 +17,7 @@ _PROBE_KEY = ".partial/probe"
 
 
 class ObjectContent:
-    """A landed object; see :class:`app.storage.base.Content`. Each piece is asked for as a part of this very object."""
+    """A landed object; see :class:`app.storage.base.Content`. Each piece is a part of exactly this object."""
 
     def __init__(self, bucket: Bucket, key: str, stands: Standing) -> None:
         self.size = stands.size
@@ -33,8 +33,8 @@ class ObjectContent:
 class ObjectStorage:
     """Objects below a bucket's prefix. See :class:`app.storage.base.Storage`.
 
-    An object appears under its key whole or not at all, and nothing stands beside it meanwhile. A download that breaks
-    off starts over: an upload's parts cannot be gone back to through obstore.
+    An object appears under its key whole or not at all, without a temporary object. An interrupted download starts
+    again, because obstore cannot continue an earlier upload.
 
     Args:
         bucket: the bucket.
@@ -45,27 +45,27 @@ class ObjectStorage:
         self._bucket = bucket
         self._run = run
 
-    async def open(self, key: str, job_id: int, number: int, *, md5: bool = False, identity: str = "") -> ObjectLanding:  # noqa: ARG002  # no object is named by its job before it has landed
-        """Begin to land a file, in place of what stands under its key now and of nothing that comes later."""
+    async def open(self, key: str, job_id: int, number: int, *, md5: bool = False, identity: str = "") -> ObjectLanding:  # noqa: ARG002  # no unfinished object has a name
+        """Begin to land a file, in place of the present object under its key, and of no later one."""
         parts_of(key)
         return ObjectLanding(self._bucket, key, await self._bucket.look(key), self._run, md5=md5)
 
     async def put(self, key: str, content: bytes) -> Landed:
-        """Land a small file whole, replacing one of that name."""
+        """Land a small file as a whole; replaces a file with that name."""
         parts_of(key)
         landed = Landed(len(content), hashlib.sha256(content).hexdigest())
         await self._bucket.land(key, content, landed, await self._bucket.look(key))
         return landed
 
     async def copy(self, source: str, key: str) -> Landed:
-        """Land a copy of a landed file under another key: read and written again, so that its checksum is its own."""
+        """Land a copy of a landed file under another key: read and written again, with a checksum of its own."""
         async with await self.open(key, 0, 0) as landing:
             async for piece in self._bucket.read(source):
                 await landing.write(piece)
             return await landing.finish()
 
     async def find(self, key: str) -> int | None:
-        """The size of a landed file in bytes, ``None`` where there is none."""
+        """The size of a landed file in bytes, ``None`` if there is none."""
         parts_of(key)
         stands = await self._bucket.look(key)
         return None if stands is None else stands.size
@@ -78,7 +78,7 @@ class ObjectStorage:
         yield None if stands is None else ObjectContent(self._bucket, key, stands)
 
     async def measure(self, key: str) -> Landed | None:
-        """What a landed object is now: read again, part by part."""
+        """A landed object's present size and checksum: read again, part by part."""
         parts_of(key)
         stands = await self._bucket.look(key)
         if stands is None:
@@ -99,10 +99,10 @@ class ObjectStorage:
         await self._bucket.remove(key)
 
     async def drop_partials(self, job_id: int) -> None:
-        """Nothing that was begun is kept for a later opening."""
+        """Do nothing: no unfinished file is kept for a later opening."""
 
     async def sweep(self, older_than: float, keep: Collection[int]) -> int:  # noqa: ARG002  # see the docstring
-        """Remove nothing: what a killed daemon leaves are uploads without an end, which obstore cannot list.
+        """Remove nothing: a killed daemon leaves unfinished uploads, which obstore cannot list.
 
         A lifecycle rule of the bucket removes them; ``docs/storage.md`` shows one.
         """

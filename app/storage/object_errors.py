@@ -1,4 +1,4 @@
-"""What object stores answer when they fail, as the storage errors that the rest knows."""
+"""Errors of object stores as storage errors."""
 
 import re
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ _STATUS: Final = re.compile(r"status code: (\d{3})")
 _CODE: Final = re.compile(r"<Code>([^<]+)</Code>")
 _MESSAGE: Final = re.compile(r"<Message>([^<]+)</Message>")
 _FULL: Final = re.compile(r"Quota|StorageFull|InsufficientStorage|CapacityExceeded")
-# What is wrong with one object or one upload. Whatever else fails is the store's, the bucket's or the credentials'
-# trouble, which every job would meet alike.
+# Errors of one object or one upload. Any other error concerns the store, the bucket or the credentials,
+# so every job would meet it.
 _OF_ONE_OBJECT: Final = frozenset(
     {
         "BadDigest",
@@ -34,12 +34,12 @@ _OF_ONE_OBJECT: Final = frozenset(
 
 
 class KeyTakenError(StorageError):
-    """Something stands under the key that this writer has not seen."""
+    """There is an object under the key that this writer has not seen."""
 
 
 @contextmanager
 def in_words(doing: str) -> Iterator[None]:
-    """Turn what obstore raises into the ``StorageError`` that it means; its text says what failed."""
+    """Turn obstore's exceptions into the matching ``StorageError``; its text says what failed."""
     try:
         yield
     except (BaseError, OSError) as error:
@@ -49,7 +49,7 @@ def in_words(doing: str) -> Iterator[None]:
 def _spoken(doing: str, error: Exception) -> StorageError:
     if isinstance(error, AlreadyExistsError | PreconditionError):
         return KeyTakenError(f"Could not {doing}: another writer has put something else there meanwhile.")
-    # obstore adds a dump of its structures, and its first line ends in the cause; before that stands the URL.
+    # obstore adds a dump of its structures; its first line has the URL and ends with the cause.
     text = str(error).partition("\n\nDebug source:")[0]
     status, code, message = _first(_STATUS, text), _first(_CODE, text), _first(_MESSAGE, text)
     reason = ", ".join(part for part in (status, code) if part) or text.rpartition(" - ")[2].partition("\n")[0][:300]

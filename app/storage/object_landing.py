@@ -1,4 +1,4 @@
-"""One file on its way into a bucket: hashed as it comes in, sent in parts, and published whole or not at all."""
+"""One landing in a bucket: the file is hashed as it arrives, sent in parts, and published whole or not at all."""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from app.storage.threads import Run
 class ObjectLanding(LandingContext):
     """A download in progress; see :class:`app.storage.base.Landing`.
 
-    While one part is hashed and sent, the next fills up here: some five parts are in memory at most. A file of a single
-    part is put in one request, which the store takes on the condition that the key is as it was. A larger one goes up
-    as parts, which are an object when they are completed.
+    While one part is hashed and sent, the next one fills: about five parts are in memory at most. A file of a single
+    part is uploaded in one request, on the condition that the key has not changed. A larger file is uploaded in parts,
+    which become an object when they are completed.
 
-    ``offset`` is always 0: a download that breaks off starts over.
+    ``offset`` is always 0: an interrupted download starts again.
     """
 
     offset = 0
@@ -44,14 +44,14 @@ class ObjectLanding(LandingContext):
         self._upload: Upload | None = None
 
     async def write(self, chunk: bytes) -> None:
-        """Take the next bytes of the file."""
+        """Write the next bytes of the file."""
         self._pieces.append(chunk)
         self._waiting_bytes += len(chunk)
         if self._waiting_bytes >= PART_BYTES:
             await self._hand_over()
 
     async def restart(self) -> None:
-        """Forget every byte."""
+        """Drop all bytes."""
         self._pieces = []
         with suppress(StorageError):
             await self._settle()
@@ -60,7 +60,7 @@ class ObjectLanding(LandingContext):
         self._ended = False
 
     async def checkpoint(self, validator: str | None, total: int | None = None) -> bool:  # noqa: ARG002  # nothing can be kept, proof or not
-        """End, and keep nothing: the file starts over."""
+        """End, and keep nothing: the file starts again."""
         await self.discard()
         return False
 
@@ -94,7 +94,7 @@ class ObjectLanding(LandingContext):
         self._running = asyncio.ensure_future(self._send(pieces))
 
     async def _send(self, pieces: Sequence[bytes]) -> None:
-        """Hash what has come and send it; the first part is held until it is known not to be the only one."""
+        """Hash and send the received bytes; the first part is held until a second one exists."""
         content = await self._run(partial(_joined, pieces, self._tally))
         if self._tally.size > MOST_PARTS * PART_BYTES:
             raise StorageError(f"Could not write {self._key}: it is larger than {MOST_PARTS} parts of an object.")
@@ -117,7 +117,7 @@ class ObjectLanding(LandingContext):
             await self._bucket.land_upload(self._key, upload, landed, self._over)
 
     async def _settle(self) -> None:
-        """Wait for what was begun; one request or group of parts at a time is under way."""
+        """Wait for the work under way; there is one request or group of parts at a time."""
         if self._running is None:
             return
         try:
@@ -142,7 +142,7 @@ class ObjectLanding(LandingContext):
 
 
 def _heard(running: asyncio.Future[Any]) -> None:
-    """Take note of how work ended that nobody may wait for any more."""
+    """Read the result of work for which nothing may wait any more, so that no warning is logged."""
     if not running.cancelled():
         running.exception()
 

@@ -1,9 +1,8 @@
-"""Files that are not whole yet: one per opening, their checkpoints, and what dead owners left.
+"""Partial files: one for each opening, their checkpoints, and what dead owners left.
 
-A part is named ``<job>-<number>-<token>.part``, with a token of its own for every opening. A stale owner that wakes
-up after its lease has passed on therefore never writes into the file of its successor, and has nothing to publish once
-the successor has removed its part. A checkpoint is ``<job>-<number>.json`` beside it, and belongs to whoever manages
-to rename it first.
+A part is named ``<job>-<number>-<token>.part``, with a new token for every opening. So a former owner that wakes up
+after its lease never writes into the file of its successor, and has nothing to publish after the successor has removed
+its part. A checkpoint is ``<job>-<number>.json`` beside it, and belongs to the process that renames it first.
 """
 
 import json
@@ -40,10 +39,10 @@ _OURS = re.compile(r"(?:(\d+)-\d+(?:-[0-9a-f]+)?|put-[0-9a-f]+)\.(?:part|json|tm
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How much of which part is durable: ``sha256`` is of those bytes, ``validator`` the strong ETag they came with.
+    """How much of which part is durable: ``sha256`` of these bytes, and ``validator``, their strong ETag.
 
-    ``total`` is how many bytes the whole file has, where that is known, and ``identity`` says which remote file it is.
-    Earlier versions wrote neither.
+    ``total`` is the size of the whole file, if known, and ``identity`` says which remote file it is. Earlier versions
+    wrote neither.
     """
 
     part: str
@@ -55,7 +54,7 @@ class Checkpoint:
 
     @classmethod
     def read(cls, text: bytes) -> "Checkpoint | None":
-        """The checkpoint in a file of this content; ``None`` for one that is torn."""
+        """The checkpoint in a file with this content; ``None`` if it is damaged."""
         try:
             raw = json.loads(text)
             return cls(
@@ -71,13 +70,13 @@ class Checkpoint:
 
 
 class Part:
-    """One unfinished file and the hashes of what it holds. Blocking; used by one thread at a time.
+    """One unfinished file and the hashes of its bytes. Blocking; used by one thread at a time.
 
     Args:
         place: where it is.
         descriptor: of it; this object closes it.
         checkpoint: where its checkpoint is written.
-        md5: whether an MD5 is reckoned too.
+        md5: whether an MD5 is computed too.
         identity: which remote file it is.
     """
 
@@ -110,7 +109,7 @@ class Part:
         return self._descriptor
 
     def keep(self, checkpoint: Checkpoint) -> bool:
-        """Go on from a checkpoint; tells whether the part still holds what was durable then."""
+        """Continue from a checkpoint; returns whether the part still has the bytes that were durable then."""
         descriptor = self._open_descriptor()
         while self.size < checkpoint.offset:
             piece = os.read(descriptor, min(_READ_BYTES, checkpoint.offset - self.size))
@@ -129,13 +128,13 @@ class Part:
         write_all(self._open_descriptor(), pieces)
 
     def restart(self) -> None:
-        """Begin anew, with nothing."""
+        """Begin again with no bytes."""
         os.ftruncate(self._open_descriptor(), 0)
         os.lseek(self._open_descriptor(), 0, os.SEEK_SET)
         self._begin()
 
     def save(self, validator: str, total: int | None) -> None:
-        """Make what is here durable, then say so in a checkpoint, and close."""
+        """Make the bytes durable, then write a checkpoint, and close."""
         os.fsync(self._open_descriptor())
         self._close()
         sha256 = self._tally.landed.sha256
@@ -146,7 +145,7 @@ class Part:
             write_whole(folder, temporary, self._checkpoint, content, PRIVATE_FILE_MODE)
 
     def verify(self, *, sha256: str | None, size: int | None, md5: str | None) -> None:
-        """Raise ``ChecksumError`` unless what is here is what was announced; ``None`` was not announced."""
+        """Raise ``ChecksumError`` unless the bytes are those that were announced; ``None`` was not announced."""
         self._tally.verify(sha256=sha256, size=size, md5=md5)
 
     def land(self, final: Place) -> Landed:
@@ -159,7 +158,7 @@ class Part:
         return self._tally.landed
 
     def drop(self) -> None:
-        """Close and remove; harmless when that is done already."""
+        """Close and remove; does nothing the second time."""
         self._close()
         with suppress(FileNotFoundError), self._folder() as folder:
             remove(folder, self.place.name)
@@ -174,18 +173,18 @@ class Part:
 
 
 class Partials:
-    """The folder of unfinished files below a storage root, which nobody else may enter. Blocking."""
+    """The folder of unfinished files below a storage root, which no other user may enter. Blocking."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def put(self, final: Place, content: bytes) -> None:
-        """Write a small file whole at ``final``."""
+        """Write a small file as a whole at ``final``."""
         with self._made() as folder:
             write_whole(folder, _temporary(), final, content)
 
     def copy(self, source: Place, final: Place) -> tuple[int, str]:
-        """Copy a landed file whole to ``final``; its size, and its SHA-256 in hex."""
+        """Copy a landed file as a whole to ``final``; returns its size, and its SHA-256 in hex."""
         with self._made() as folder:
             return copy_whole(source, folder, _temporary(), final)
 
@@ -202,9 +201,9 @@ class Partials:
                 remove(folder, name)
 
     def open(self, job_id: int, number: int, *, md5: bool, identity: str = "") -> Part:
-        """The part to go on with: from its checkpoint where there is one that holds, else a new one.
+        """The part to continue: from its checkpoint if there is a valid one, otherwise a new one.
 
-        Whatever else was begun for this file is removed: its owner has gone, or is stale.
+        All other parts of this file are removed: their owners are dead or have lost the lane.
         """
         checkpoint = self._place(f"{job_id}-{number}.json")
         with self._made() as folder:
@@ -237,7 +236,7 @@ class Partials:
         part = Part(place, descriptor, checkpoint, md5=md5, identity=identity)
         try:
             holds = part.keep(found)
-        except BaseException:  # whatever it was, the descriptor must not be left open
+        except BaseException:  # close the descriptor after any error
             part.drop()
             raise
         if not holds:
@@ -246,13 +245,13 @@ class Partials:
         return part
 
     def drop(self, job_id: int) -> None:
-        """Remove whatever was begun for a job."""
+        """Remove all parts of a job."""
         with suppress(FileNotFoundError), folder_of(self._root, _FOLDER) as folder:
             for name in _ours_in(folder, f"{job_id}-"):
                 remove(folder, name)
 
     def sweep(self, older_than: float, keep: Collection[int]) -> int:
-        """Remove what was last written before ``older_than`` (epoch seconds) for no job in ``keep``; tells how many."""
+        """Remove parts written before ``older_than`` (epoch seconds), except for jobs in ``keep``; return how many."""
         removed = 0
         with suppress(FileNotFoundError), folder_of(self._root, _FOLDER) as folder:
             for name in _ours_in(folder, ""):
@@ -274,7 +273,7 @@ class Partials:
 
 
 def _temporary() -> str:
-    """A name for a small file that is about to be written whole."""
+    """A name for a small temporary file."""
     return f"put-{secrets.token_hex(8)}.tmp"
 
 
@@ -283,7 +282,7 @@ def _ours_in(folder: int, prefix: str) -> list[str]:
 
 
 def _content(folder: int, place: Place) -> bytes:
-    """The content of a checkpoint; none of what is a symbolic link, which nobody of us has made."""
+    """The content of a checkpoint; empty for a symbolic link, which this program never makes."""
     try:
         descriptor = open_file(folder, place)
     except LinkError:
@@ -293,9 +292,9 @@ def _content(folder: int, place: Place) -> bytes:
 
 
 def _open_part(folder: int, place: Place) -> int | None:
-    """A descriptor of a part; ``None`` where it may be another file as well: a link, by a symbol or by a second name.
+    """A descriptor of a part; ``None`` if it may also be another file: a symbolic or a hard link.
 
-    What goes on from a checkpoint cuts off what is behind it, which must never be another file's content.
+    To continue from a checkpoint cuts off the bytes behind it, and these must never belong to another file.
     """
     try:
         descriptor = open_file(folder, place, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -1,8 +1,8 @@
-"""Files below the storage root, reached from folder to folder by descriptors, so that no symbolic link is followed.
+"""Files below the storage root, opened from folder to folder by descriptors, so that no symbolic link is followed.
 
 Each folder is opened in the one above it (``openat(2)`` with ``O_NOFOLLOW``), and a file is opened, renamed or removed
-in the descriptor of its folder. No path is looked up twice, so a folder that another program replaces by a link
-meanwhile changes nothing. The root itself is the operator's, and may be a link.
+in the descriptor of its folder. No path is looked up twice, so it changes nothing when another program replaces a
+folder by a link. The root itself belongs to the operator, and may be a link.
 """
 
 import os
@@ -28,16 +28,16 @@ PRIVATE_FOLDER_MODE: Final = 0o700
 
 _ROOT: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FOLDER: Final = _ROOT | os.O_NOFOLLOW
-# A pipe that nobody writes to would hold up whoever opens it.
+# Without O_NONBLOCK, opening a pipe without a writer would block.
 _TO_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PERMISSIONS: Final = 0o777
-# Whoever finds a folder there relies on its name being durable: not while another thread is still about it.
+# A thread that finds a folder relies on its name being durable, so only one thread at a time creates folders.
 _making_folders = threading.Lock()
 
 
 class LinkError(StorageError):
-    """A symbolic link stands below the storage root.
+    """There is a symbolic link below the storage root.
 
     Args:
         path: of the link.
@@ -60,13 +60,13 @@ class Place:
 
     @classmethod
     def of(cls, root: Path, key: str) -> "Place":
-        """The place of a key; a ``StorageError`` where it would lead elsewhere."""
+        """The place of a key; raises ``StorageError`` if it is not below the root."""
         *folders, name = parts_of(key)
         return cls(root, tuple(folders), name)
 
     @property
     def path(self) -> Path:
-        """For messages; nothing is opened by it."""
+        """For messages only; no file is opened with it."""
         return self.root.joinpath(*self.folders, self.name)
 
 
@@ -75,7 +75,7 @@ def folder_of(root: Path, folders: Sequence[str]) -> Iterator[int]:
     """A descriptor of a folder below ``root``.
 
     Raises:
-        LinkError: a symbolic link stands on the way.
+        LinkError: there is a symbolic link on the way.
         OSError: there is no such folder, or it cannot be opened.
     """
     descriptor = _walk(root, folders, make_mode=None)
@@ -87,13 +87,13 @@ def folder_of(root: Path, folders: Sequence[str]) -> Iterator[int]:
 
 @contextmanager
 def made_folder(root: Path, folders: Sequence[str], mode: int = FOLDER_MODE) -> Iterator[int]:
-    """The same, where what is missing is made; each new name is durable in its parent before the next is made.
+    """The same, and create missing folders; each new name is durable in its parent before the next is created.
 
     Args:
-        root: the storage root, which is made too, with mode `FOLDER_MODE`.
+        root: the storage root, which is created too, with mode `FOLDER_MODE`.
         folders: the names of the folders below it.
-        mode: of the new folders, whatever the umask. A folder of ours that is there with more than
-            `PRIVATE_FOLDER_MODE` where that is wanted loses the rest.
+        mode: of the new folders, whatever the umask. If it is `PRIVATE_FOLDER_MODE`, an existing folder of this user
+            loses all other permissions.
     """
     with _making_folders:
         _make_root(root)
@@ -147,7 +147,7 @@ def _make(above: int, name: str, path: Path, mode: int) -> int:
 
 
 def _make_name(above: int, name: str, mode: int) -> bool:
-    """Make a folder; ``False`` where another program was quicker."""
+    """Create a folder; ``False`` if another program has created it."""
     try:
         os.mkdir(name, mode, dir_fd=above)
     except FileExistsError:
@@ -156,14 +156,14 @@ def _make_name(above: int, name: str, mode: int) -> bool:
 
 
 def _make_private(descriptor: int) -> None:
-    """Take from others what an earlier version, or the owner of a volume, gave them."""
+    """Remove other users' permissions that an earlier version, or the owner of a volume, gave them."""
     found = os.fstat(descriptor)
     if found.st_uid == os.geteuid() and found.st_mode & _PERMISSIONS & ~PRIVATE_FOLDER_MODE:
         set_mode(descriptor, PRIVATE_FOLDER_MODE)
 
 
 def _make_root(root: Path) -> None:
-    """Make the storage root and the folders above it, durably. Links are followed here: they are the operator's."""
+    """Create the storage root and the folders above it, durably. Links are followed here: they are the operator's."""
     missing = [root]
     while not missing[-1].is_dir():
         missing.append(missing[-1].parent)
@@ -188,9 +188,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def set_mode(descriptor: int, mode: int) -> None:
-    """Give a file or a folder of ours exactly these permissions; the bits above them (setgid) stay.
+    """Give a file or a folder of this user exactly these permissions; the higher bits (setgid) stay.
 
-    A file system without permissions refuses that. There its mount options decide, so this is no error.
+    A file system without permissions refuses that. Then its mount options decide, so this is no error.
     """
     found = os.fstat(descriptor).st_mode
     if found & _PERMISSIONS != mode:
@@ -199,7 +199,7 @@ def set_mode(descriptor: int, mode: int) -> None:
 
 
 def create(folder: int, name: str) -> int:
-    """A descriptor of a new file, for reading and writing, which nobody else may open; it must not exist."""
+    """A descriptor of a new file, for reading and writing, which no other user may open; it must not exist."""
     descriptor = os.open(name, _NEW, PRIVATE_FILE_MODE, dir_fd=folder)
     try:
         set_mode(descriptor, PRIVATE_FILE_MODE)
@@ -226,7 +226,7 @@ def open_file(folder: int, place: Place, flags: int = _TO_READ) -> int:
 
 
 def refuse_link(folder: int, name: str, path: Path) -> None:
-    """Raise ``LinkError`` where a name in a folder is a symbolic link; ``path`` is for the message."""
+    """Raise ``LinkError`` if a name in a folder is a symbolic link; ``path`` is for the message."""
     with suppress(OSError):
         if stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
             raise LinkError(path)

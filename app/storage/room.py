@@ -1,4 +1,4 @@
-"""How much room a folder's disk has left."""
+"""The free space of a folder's disk."""
 
 import asyncio
 import shutil
@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 class Room:
-    """Asks the disk, in a thread because it may hang; while it does nobody asks again, so it costs one thread at most.
+    """Reads the free space in a thread, because the disk may hang; at most one thread at a time does this.
 
     Args:
-        folder: where; ``None`` where files go elsewhere.
+        folder: the folder; ``None`` if files do not go to a folder.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -17,7 +17,7 @@ class Room:
         self._asked: asyncio.Future[int] | None = None
 
     async def __call__(self) -> int | None:
-        """The free bytes; ``None`` where there is no folder. Raises ``OSError`` where the disk says nothing."""
+        """The free bytes; ``None`` if there is no folder. Raises ``OSError`` if the disk does not answer."""
         if self._folder is None:
             return None
         if self._asked is None or self._asked.done():
@@ -26,6 +26,6 @@ class Room:
 
 
 def _free_bytes(folder: Path) -> int:
-    # It is made when the first file lands; until then it is where it will be made.
+    # The folder is created when the first file lands; until then the folder above it counts.
     there = next(place for place in (folder, *folder.parents) if place.exists())
     return shutil.disk_usage(there).free

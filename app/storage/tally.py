@@ -1,4 +1,4 @@
-"""What has come of a file so far: how many bytes, and their hashes."""
+"""The received bytes of a file so far: their number and hashes."""
 
 import hashlib
 
@@ -6,7 +6,7 @@ from app.storage.base import ChecksumError, Landed
 
 
 class Tally:
-    """Counts and hashes the bytes of one file as they come; with an MD5 too where one was announced."""
+    """Counts and hashes the bytes of one file as they arrive; computes an MD5 too if one was announced."""
 
     def __init__(self, *, md5: bool) -> None:
         self.size = 0
@@ -22,11 +22,11 @@ class Tally:
 
     @property
     def landed(self) -> Landed:
-        """The size and the checksum of what has come."""
+        """The size and the checksum of the received bytes."""
         return Landed(self.size, self._sha256.hexdigest())
 
     def verify(self, *, sha256: str | None, size: int | None, md5: str | None) -> None:
-        """Raise ``ChecksumError`` unless what came is what was announced; ``None`` was not announced."""
+        """Raise ``ChecksumError`` unless the bytes are those that were announced; ``None`` was not announced."""
         if size is not None and size != self.size:
             raise ChecksumError(f"{self.size} bytes came where {size} were announced.")
         if sha256 is not None and sha256.lower() != self._sha256.hexdigest():

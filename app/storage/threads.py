@@ -1,4 +1,4 @@
-"""Where the blocking work of storage runs: a seam, because a simulation runs it in place."""
+"""Where the blocking work of storages runs: a parameter, because a simulation runs it in the event loop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,14 +10,14 @@ T = TypeVar("T")
 
 
 class Run(Protocol):
-    """Runs blocking work somewhere, starting at once, and gives its result."""
+    """Runs blocking work, starting at once, and returns its result."""
 
     def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
         """The result of ``work()``, or what it raised."""
 
 
 class StorageThreads:
-    """A few threads of their own, so that slow disks hold up no name lookup; leaving waits for their work to end."""
+    """A few threads for storage only, so that slow disks block no name lookup; leaving waits for their work."""
 
     def __init__(self, count: int = 4) -> None:
         self._executor = ThreadPoolExecutor(count, thread_name_prefix="storage")

@@ -1,7 +1,7 @@
 """Pauses of accounts in the database, where every daemon sees them, and how many jobs each account has.
 
-A pause has no end of its own. While it lasts its account's jobs wait unharmed; when it ends their deadlines are moved
-by its length. Times are by the database's clock, because several daemons and people write them.
+A pause does not end by itself. While it lasts, the account's jobs wait; when it ends, their deadlines move by its
+length. Times are by the database's clock, because several daemons and people write them.
 """
 
 from dataclasses import dataclass
@@ -31,19 +31,19 @@ from app.store.tables import DatabaseNow, accounts, jobs, lanes
 
 
 class PausedBy(StrEnum):
-    """Whose doing a pause is, which decides what ends it."""
+    """Who caused a pause; this decides what ends it."""
 
     CREDENTIALS = "credentials"
-    """The provider refused them: it ends when a person says so, or when a daemon starts with other settings."""
+    """The provider refused them: a person ends the pause, or a daemon that starts with other settings."""
     TLS = "tls"
-    """The provider could not prove who it is: it is tried again after a while."""
+    """The provider could not prove its identity: a daemon tries again after a while."""
     PERSON = "person"
-    """Somebody wanted it: only a person ends it."""
+    """A person paused it, and only a person ends the pause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """An account that is paused since ``at`` (epoch seconds), for ``lasts_s`` seconds by now.
+    """An account that is paused since ``at`` (epoch seconds); until now for ``lasts_s`` seconds.
 
     ``fingerprint`` is that of the settings whose credentials were refused.
     """
@@ -78,10 +78,10 @@ class AccountStore:
     async def refuse(
         self, account: str, by: PausedBy, reason: str, fingerprint: str | None, *, lane: int, epoch: int
     ) -> bool:
-        """Pause an account on account of what a lane has met, if that lane is still held at that epoch.
+        """Pause an account because of a reply that a lane received, if the lane is still held at that epoch.
 
         Returns:
-            Whether it was written: not where the lane has passed on, and not where the account is paused already.
+            Whether it was written: not if the lane has another owner, and not if the account is already paused.
         """
         met = {"account_name": account, "paused_by": by.value, "reason": reason, "fingerprint": fingerprint}
         async with self._database.writing() as connection:
@@ -89,22 +89,22 @@ class AccountStore:
             return written.scalar() is not None
 
     async def pause(self, account: str, reason: str | None = None) -> None:
-        """Pause an account because a person wants it; one that is paused already is theirs from now on.
+        """Pause an account because a person asks for it; an existing pause becomes the person's.
 
-        Without a reason one that is paused already keeps the one that it has.
+        Without a reason, an existing pause keeps its own.
         """
         async with self._database.writing() as connection:
             await connection.execute(self._pause, {"account_name": account, "reason": reason})
 
     async def resume(self, account: str, pause: Pause | None = None) -> float | None:
-        """End a pause, and move the deadlines of the account's live jobs by as long as they have waited in it.
+        """End a pause, and move the deadlines of the account's live jobs by the time that they waited in it.
 
         Args:
             account: its name.
-            pause: end this pause only, not another that has taken its place.
+            pause: end only this pause, not a newer one.
 
         Returns:
-            How long it lasted, in seconds; ``None`` where there was none to end.
+            How long it lasted, in seconds; ``None`` if there was no pause.
         """
         async with self._database.writing() as connection:
             row = (await connection.execute(_LOCK, {"account_name": account})).first()
@@ -118,14 +118,14 @@ class AccountStore:
         return float(now - paused_at)
 
     async def reopen(self, account: str) -> None:
-        """End the closings of an account's lanes, because a person wants it; see :meth:`reopened`."""
+        """Open an account's closed lanes, because a person asks for it; see :meth:`reopened`."""
         async with self._database.writing() as connection:
             await connection.execute(_LOCK_LANES, {"account_name": account})
             await connection.execute(_OPEN_LANES, {"account_name": account})
             await connection.execute(self._reopen, {"account_name": account})
 
     async def reopened(self) -> dict[str, float]:
-        """When a person last opened each account, in epoch seconds; the owners of its lanes look for news here."""
+        """When a person last opened each account, in epoch seconds; the owners of its lanes check this."""
         async with self._database.reading() as connection:
             return {row[0]: row[1] for row in await connection.execute(_REOPENED)}
 
@@ -161,7 +161,7 @@ def _reopen(dialect: str) -> Executable:
 
 
 def _pause_by_a_lane(dialect: str) -> Executable:
-    """Fenced by the lane's epoch. A pause that there is already stays as it is."""
+    """Fenced by the lane's epoch. An existing pause does not change."""
     held = select(
         _ACCOUNT,
         bindparam("paused_by", type_=Text()),
@@ -188,7 +188,7 @@ def _over_no_pause(added: Any) -> Executable:
 
 
 def _pause_by_a_person(dialect: str) -> Executable:
-    """The pause that there is already becomes the person's, and goes on counting from its beginning."""
+    """An existing pause becomes the person's, and still counts from its beginning."""
     added = _upsert(dialect).values(
         name=_ACCOUNT,
         paused_by=literal(PausedBy.PERSON.value, Text()),
@@ -226,7 +226,7 @@ _LOCK: Final = (
 )
 _LANES: Final = select(lanes.c.id).where(lanes.c.account == _ACCOUNT)
 _LOCK_LANES: Final = _LANES.order_by(lanes.c.id).with_for_update(key_share=True)
-# A job that was asked for during the pause has waited less; nothing that is parked has a deadline that counts.
+# A job that was added during the pause has waited less; the deadline of a parked job does not count.
 _MOVE: Final = (
     update(jobs)
     .where(jobs.c.lane.in_(_LANES), jobs.c.due_at.is_not(None))
@@ -249,7 +249,7 @@ _OPEN_LANES: Final = update(lanes).where(lanes.c.account == _ACCOUNT).values(clo
 _REOPENED: Final = select(accounts.c.name, accounts.c.resumed_at).where(accounts.c.resumed_at.is_not(None))
 _LIVE_JOBS: Final = (
     select(jobs.c.account, jobs.c.state, func.count())
-    # The accounts are named for the sake of the index that has each one's jobs by state; a handful of rows.
+    # The accounts are listed so that the index of account and state is used; there are only a few rows.
     .where(
         jobs.c.account.in_(select(lanes.c.account)),
         jobs.c.state.in_(sorted(state.value for state in (*LIVE, State.PARKED))),

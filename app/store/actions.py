@@ -1,7 +1,7 @@
-"""What people have done: rows beside a job's history, and lines that a daemon has still to log.
+"""What people have done: rows beside a job's history, and lines that a daemon still has to log.
 
-A request to cancel or to poll makes no new version of its job, for it must not undo a step under way; so it cannot be
-a row of the history itself, which is keyed by version.
+A request to cancel or to poll makes no new version of its job, because it must not undo a step under way. So it cannot
+be a row of the history, whose key is the version.
 """
 
 import json
@@ -28,12 +28,12 @@ class ActionStore:
         self._database = database
 
     async def note(self, job: int, outcome: str, detail: str, now: float) -> None:
-        """Note what somebody asked of a job, as the job stands, at that epoch second."""
+        """Store what a person asked for, with the job's present version and state, at that epoch second."""
         async with self._database.writing() as connection:
             await connection.execute(_NOTE, {"job": job, "noted": outcome, "said": detail, "now": now})
 
     async def of_job(self, job: int) -> list[Entry]:
-        """What people have asked of a job, oldest first, as entries of its history."""
+        """A job's requests, oldest first, as entries of its history."""
         async with self._database.reading() as connection:
             rows = (await connection.execute(_OF_JOB, {"job": job})).all()
         return [
@@ -42,12 +42,12 @@ class ActionStore:
         ]
 
     async def leave(self, line: Mapping[str, object], now: float) -> None:
-        """Leave a line for a daemon to log: this process has no log that anybody keeps."""
+        """Store a line for a daemon to log, because nobody keeps this process's log."""
         async with self._database.writing() as connection:
             await connection.execute(_LEAVE, {"said": json.dumps(line), "now": now})
 
     async def collect(self) -> list[dict[str, Any]]:
-        """The lines that nobody has logged yet; whoever gets them logs them."""
+        """The lines that are not logged yet; the caller must log them."""
         async with self._database.reading() as connection:
             if (await connection.execute(_ANY)).first() is None:
                 return []
@@ -56,13 +56,13 @@ class ActionStore:
         return [json.loads(text) for _, text in sorted(rows)]
 
     async def forget(self, now: float) -> int:
-        """Forget lines that were logged a week ago; what belongs to a job goes with the job."""
+        """Delete lines that were logged a week ago; rows of a job are deleted with the job."""
         async with self._database.writing() as connection:
             return (await connection.execute(_FORGET, {"now": now - _KEPT_S})).rowcount
 
 
 def merged(history: Sequence[Entry], asked: Sequence[Entry]) -> list[Entry]:
-    """A job's history with what people have asked of it, each before the next version of the job."""
+    """A job's history together with people's requests, each before the next version of the job."""
     found: list[Entry] = []
     left = list(asked)
     for entry in history:

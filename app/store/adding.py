@@ -33,7 +33,7 @@ _ADDED: Final = (
     "track",
 )
 _Asked = tuple[int, NewJob, int]
-"""The place of a new job among those that are asked for, the job, and its lane."""
+"""The place of a new job in the request, the job, and its lane."""
 
 
 class Adding:
@@ -53,13 +53,13 @@ class Adding:
     async def add(
         self, connection: AsyncConnection, news: Sequence[tuple[NewJob, int]], now: float, detail: str | None = None
     ) -> list[tuple[Job, bool]]:
-        """Add jobs with their lanes; the answers stand in the order of ``news``."""
-        # Every batch meets the unique keys in one order, so that two of them never wait for each other in a circle.
+        """Add jobs with their lanes; the results are in the order of ``news``."""
+        # Every batch uses the unique keys in one order, so that two batches never wait for each other in a circle.
         asked = sorted(((place, new, lane) for place, (new, lane) in enumerate(news)), key=_by_key)
         answers: dict[int, tuple[Job, bool]] = {}
         for start in range(0, len(asked), _CHUNK):
             left = asked[start : start + _CHUNK]
-            # A round that adds nothing and finds nothing met a job that was deleted in between: ask again.
+            # A round that adds nothing and finds nothing met a job that was deleted in between: try again.
             while left:
                 answers |= await self._insert_new(connection, left, now, detail)
                 left = [one for one in left if one[0] not in answers]
@@ -77,7 +77,7 @@ class Adding:
         }
         rows = [_row(job) for _, job in sorted(fresh.values(), key=lambda one: _key(one[1]))]
         added = list((await connection.execute(self._insert, {PARAMETER: encode(rows)})).scalars())
-        await self._group.tell(
+        await self._group.write_history(
             connection,
             [(number, _FIRST_VERSION, now, None, State.QUEUED.value, "Submitted", detail, None) for number in added],
         )
@@ -91,7 +91,7 @@ class Adding:
         return {place: (job_of(columns), False) for place, *columns in found}
 
     async def _next_ids(self, connection: AsyncConnection, number: int) -> Sequence[int]:
-        """Ids that no job ever had. They are taken beforehand, because RETURNING promises no order."""
+        """Ids that no job ever had. They are taken first, because RETURNING guarantees no order."""
         if self._on_sqlite:
             last = (await connection.execute(_LAST_ID_ON_SQLITE)).scalar() or 0
             return range(last + 1, last + 1 + number)

@@ -1,4 +1,4 @@
-"""Where the database is: the operator's URL, read once, and spelled as each driver wants it."""
+"""Where the database is: the operator's URL, parsed once, and written as each driver needs it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +22,8 @@ class Address:
         """Read a URL.
 
         Raises:
-            ValueError: it is not a URL of a database that Tidewaiter works with; the text never repeats the URL, which
-                may hold a password.
+            ValueError: it is not a URL of a supported database; the message never repeats the URL, which may contain a
+                password.
         """
         try:
             parsed = make_url(url)
@@ -41,7 +41,7 @@ class Address:
 
     @property
     def name(self) -> str:
-        """The URL for logs: without password, and without the query, which may hold another."""
+        """The URL for logs: without password, and without the query, which may contain another."""
         url = self.url
         return URL.create(url.drivername, url.username, None, url.host, url.port, url.database).render_as_string()
 

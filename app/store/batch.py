@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
 PARAMETER: Final = "batch"
-"""The name of the bound parameter that takes what :func:`encode` returns."""
+"""The name of the bound parameter for the result of :func:`encode`."""
 
 _NUL_ESCAPED = "\\u0000"
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -19,8 +19,8 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 def encode(rows: Sequence[Sequence[object]]) -> str:
     """Rows as JSON text for the parameter of :func:`rows_of`.
 
-    What :func:`storable` replaces would be escaped in the JSON text, and fail every row of its group; so it is replaced
-    here. In every other parameter the database's connections do so, see :mod:`app.store.engine`.
+    JSON would escape the characters that :func:`storable` replaces, and they would fail every row of the group; so they
+    are replaced here. In all other parameters the database's connections replace them, see :mod:`app.store.engine`.
 
     Raises:
         ValueError: a number is NaN or infinite.
@@ -32,7 +32,7 @@ def encode(rows: Sequence[Sequence[object]]) -> str:
 
 
 def storable(text: str) -> str:
-    """The text as both databases take it: NUL, and lone surrogates, which are no UTF-8, become U+FFFD."""
+    """The text as both databases accept it: NUL, and lone surrogates, which are not UTF-8, become U+FFFD."""
     if text.isascii() and "\0" not in text:
         return text
     return _UNSTORABLE.sub("\ufffd", text)

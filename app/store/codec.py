@@ -27,7 +27,7 @@ _WITH_HANDLE: Final = "handle "
 
 
 def job_of(row: Sequence[Any]) -> Job:
-    """The job of a row of ``JOB_COLUMNS``. Read a hundred thousand times an hour, hence by position."""
+    """The job of a row of ``JOB_COLUMNS``; by position, because this runs a hundred thousand times an hour."""
     values = list(row)
     params, links = values[_PARAMS], values[_LINKS]
     values[_PARAMS] = {} if params == "{}" else json.loads(params)
@@ -37,7 +37,7 @@ def job_of(row: Sequence[Any]) -> Job:
 
 
 async def jobs_of(rows: Sequence[Sequence[Any]]) -> list[Job]:
-    """The jobs of many rows; in a thread where their links are long: ten thousand take a tenth of a second."""
+    """The jobs of many rows; in a thread if their links are long: ten thousand links take a tenth of a second."""
     if sum(len(row[_LINKS]) for row in rows) <= _LARGE_TEXT:
         return [job_of(row) for row in rows]
     return await asyncio.to_thread(lambda: [job_of(row) for row in rows])
@@ -47,7 +47,7 @@ def entry_of(row: Sequence[Any]) -> Entry:
     """The history entry of a row of ``ENTRY_COLUMNS``."""
     job_id, version, at, state_from, state, outcome, detail = row
     left = None if state_from is None else _STATES[state_from]
-    if detail is not None and detail.startswith(_WITH_HANDLE):  # rows of earlier versions hold all of it
+    if detail is not None and detail.startswith(_WITH_HANDLE):  # rows of earlier versions have the whole handle
         detail = shown_handle(detail)
     return Entry(job_id, version, at, left, _STATES[state], outcome, detail)
 

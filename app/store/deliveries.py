@@ -1,8 +1,7 @@
-"""Deliveries in the database: which notifications are due, who delivers them just now, and what comes of it.
+"""Deliveries in the database: which notifications are due, which daemon delivers them now, and the results.
 
-A notification is claimed by putting off when it is due: whoever dies over it leaves it to be due again. ``attempts`` is
-counted up with each claim and fences what comes of it. Everything goes by the database's clock, because several daemons
-write here.
+A claim moves the due time of a notification forward, so it becomes due again if the daemon dies. ``attempts`` rises
+with each claim and fences the result. All times are by the database's clock, because several daemons write here.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -39,7 +38,7 @@ from app.store.tables import DatabaseNow, notifications
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A notification that is to be delivered now, by whoever has claimed it, and the text to send."""
+    """A notification that the caller has claimed and delivers now, and the text to send."""
 
     notification: Notification
     body: str
@@ -47,9 +46,9 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What came of a delivery: taken by the receiver, or an ``error``.
+    """The result of a delivery: accepted by the receiver, or an ``error``.
 
-    ``again_in_s`` is when to try again, in seconds; ``None`` where it was delivered or is given up.
+    ``again_in_s`` is when to try again, in seconds; ``None`` if it was delivered or is given up.
     """
 
     claimed: Claimed
@@ -59,7 +58,7 @@ class Attempt:
 
 
 class DeliveryStore:
-    """The notifications table, for who delivers. Every method raises ``StoreUnavailableError`` where the database does.
+    """The notifications table, for deliveries. Every method raises ``StoreUnavailableError`` where the database does.
 
     Args:
         database: where it is.
@@ -72,9 +71,9 @@ class DeliveryStore:
         self._release = _release(database.dialect)
 
     async def next_due(self, endpoints: Collection[str]) -> dict[str, float]:
-        """In how many seconds the first notification of each endpoint is due; zero or less where one is.
+        """In how many seconds the first notification of each endpoint is due; zero or less if it is due now.
 
-        An endpoint for which nothing waits is left out.
+        An endpoint without waiting notifications is left out.
         """
         if not endpoints:
             return {}
@@ -82,9 +81,9 @@ class DeliveryStore:
         return {name: due_in_s for name, due_in_s in rows if due_in_s is not None}
 
     async def claim(self, wanted: Mapping[str, int], lease_s: float) -> list[Claimed]:
-        """Claim due notifications, for each endpoint so many at most, the longest due first.
+        """Claim due notifications, at most this many for each endpoint, the longest due first.
 
-        For ``lease_s`` seconds nobody else is given them. Those that somebody is just claiming are passed over.
+        No other daemon gets them for ``lease_s`` seconds. Those that another daemon claims at this moment are skipped.
         """
         claimed: list[Claimed] = []
         async with self._database.writing() as connection:
@@ -96,11 +95,11 @@ class DeliveryStore:
         return claimed
 
     async def settle(self, attempts: Sequence[Attempt]) -> set[int]:
-        """Note what came of deliveries.
+        """Store the results of deliveries.
 
         Returns:
-            The ids of those that were noted. What somebody else has claimed since is his to note, unless it was
-            delivered: that is true whoever says it.
+            The ids whose result was stored. If another daemon has claimed one since, only a success is stored here: a
+            delivery is true, whichever daemon reports it.
         """
         rows = [
             (one.claimed.notification.id, one.claimed.notification.attempts, one.delivered, one.error, one.again_in_s)
@@ -110,18 +109,18 @@ class DeliveryStore:
             return set((await connection.execute(self._settle, {PARAMETER: encode(rows)})).scalars())
 
     async def release(self, claimed: Sequence[Claimed]) -> None:
-        """Give back what was claimed and not delivered, as when the daemon ends: it is due again at once."""
+        """Give back claimed notifications that were not delivered, because the daemon ends: they are due at once."""
         rows = [(one.notification.id, one.notification.attempts) for one in claimed]
         async with self._database.writing() as connection:
             await connection.execute(self._release, {PARAMETER: encode(rows)})
 
     async def bury(self, known: Collection[str], overdue_s: float, reason: str, limit: int) -> list[Notification]:
-        """Give up what waits for an endpoint that is not known, if no daemon has cared for so many seconds.
+        """Give up notifications for unknown endpoints that are overdue for this many seconds.
 
-        The delay is for daemons that know another configuration, as while a new one is rolled out.
+        The delay is for daemons with another configuration, such as while a new one is rolled out.
         """
         forgotten = _forgotten(sorted(known))
-        # There hardly ever is one, and looking locks nobody out.
+        # There is rarely one, and a read locks nothing.
         if not await self._rows(forgotten.limit(1), overdue_s=overdue_s):
             return []
         async with self._database.writing() as connection:
@@ -135,7 +134,7 @@ class DeliveryStore:
             How many were deleted.
         """
         asked: dict[str, Any] = {"ended": status.value, "kept_s": kept_s}
-        # Mostly there is none, and looking locks nobody out.
+        # There is rarely one, and a read locks nothing.
         if not await self._rows(_ENDED.limit(1), **asked):
             return 0
         async with self._database.writing() as connection:
@@ -159,12 +158,12 @@ _CLAIM_COLUMNS: Final[Sequence[tuple[str, TypeEngine[Any]]]] = (("id", BigIntege
 
 
 def _locked(which: Select[int]) -> CTE:
-    """So many at most, locked; those that somebody else is just writing are passed over."""
+    """At most this many rows, locked; rows that another transaction writes at this moment are skipped."""
     return which.limit(_MOST).with_for_update(skip_locked=True).cte("chosen")
 
 
 def _next_due(dialect: str) -> Executable:
-    """One look into the index for each endpoint, however many notifications wait."""
+    """One index lookup for each endpoint, for any number of waiting notifications."""
     asked = rows_of(dialect, [("endpoint", Text())])
     first = (
         select(notifications.c.due_at)

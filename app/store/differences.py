@@ -10,8 +10,8 @@ def differences_in(found: Iterable[Any]) -> Iterator[str]:
     """A sentence for each difference.
 
     Args:
-        found: what ``alembic.autogenerate.compare_metadata`` gives: tuples that begin with an operation's name, and
-            lists of those that change one column.
+        found: the result of ``alembic.autogenerate.compare_metadata``: tuples that begin with an operation's name, and
+            lists of tuples that change one column.
     """
     for one in found:
         if isinstance(one, list):

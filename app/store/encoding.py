@@ -9,10 +9,10 @@ _ASKED: Final = text("SELECT current_setting('server_encoding'), current_databas
 
 
 def encoding_fault(connection: Connection) -> str | None:
-    """What is wrong with the encoding of a PostgreSQL database, with the remedy; ``None`` where it is UTF8.
+    """What is wrong with the encoding of a PostgreSQL database, with the remedy; ``None`` if it is UTF8.
 
     A database in another encoding (https://www.postgresql.org/docs/current/multibyte.html) refuses a text with a
-    character that it does not have; one in SQL_ASCII takes any bytes and knows no characters at all.
+    character that it does not have. SQL_ASCII accepts any bytes and has no characters.
     """
     encoding, name = connection.execute(_ASKED).one()
     if encoding == _NEEDED:

@@ -1,4 +1,4 @@
-"""The database as the rest of the program sees it: reading, writing, and knowing whether it can be used."""
+"""The database: connections for reading and writing, and whether it can be used."""
 
 import asyncio
 import copy
@@ -37,12 +37,12 @@ _CACHE_KIB: Final = 65_536
 _LOOKERS: Final = 2
 _LOOKERS_CACHE_KIB: Final = 8_192
 _LARGEST_JOURNAL: Final = 67_108_864
-# Four times SQLite's own: a page that several groups touch is then written back once.
+# A page that several groups change is then written back once.
 _CHECKPOINT_PAGES: Final = 1000
 
 _POOL: Final = 5
 _POOL_WAIT_S: Final = 10.0
-# Above the server's own limits, which end a statement more gently.
+# Longer than the server's own limits, which end a statement without closing the connection.
 _ANSWER_S: Final = 20.0
 _STATEMENT_S: Final = 15
 _LOOKERS_STATEMENT_S: Final = 8
@@ -63,10 +63,10 @@ class Database:
     """One database, SQLite or PostgreSQL, through pools of connections that are opened on first use.
 
     On SQLite there is one writing connection, which holds the write lock from the beginning of a transaction, and
-    readers that never wait for it (WAL). Whoever looks from outside has readers apart, see :attr:`for_lookers`. Every
-    transaction has a bounded duration: a database that does not answer is unavailable, it does not hang the daemon.
+    readers that never wait for it (WAL). Pages, lists and scrapes have readers of their own, see :attr:`for_lookers`.
+    Every transaction has a time limit: a database that does not answer is unavailable, and does not block the daemon.
 
-    ``name`` is the URL without what may be secret. ``exclusive`` says that only one daemon at a time can serve the
+    ``name`` is the URL without its secret parts. ``exclusive`` says that only one daemon at a time can serve the
     database; ``dialect`` is ``sqlite`` or ``postgresql``.
     """
 
@@ -81,7 +81,7 @@ class Database:
         self._looker = looker
         for engine in (reader, writer, looker):
             event.listen(engine.sync_engine, "before_cursor_execute", _make_storable, retval=True)
-        # Several tasks would otherwise queue for the one connection inside of the pool, whose wait is bounded.
+        # Otherwise several tasks would wait for the one connection inside the pool, which has a time limit.
         self._one_writer: AbstractAsyncContextManager[object] = asyncio.Lock() if exclusive else nullcontext()
 
     @classmethod
@@ -94,7 +94,7 @@ class Database:
             sqlite_connect: opens the connections to the SQLite file in place of ``aiosqlite.connect``.
 
         Raises:
-            ValueError: the URL is none that Tidewaiter works with.
+            ValueError: the URL is not one of a supported database.
             StoreUnavailableError: the file cannot be created, or this Python's SQLite is too old.
         """
         address = Address.parse(url)
@@ -113,8 +113,8 @@ class Database:
     def for_lookers(self) -> "Database":
         """The same database for pages, lists and scrapes, which read through connections of their own.
 
-        However many ask, and however long a list takes, the daemon's readers are free. On PostgreSQL a statement of
-        theirs is ended sooner. Writes go where everybody's go; it is closed with the database that it is of.
+        So many callers or a long list never use the daemon's readers. On PostgreSQL their statements have a shorter
+        time limit. Writes use the common connection. It is closed together with this database.
         """
         lent = copy.copy(self)
         lent._reader = self._looker
@@ -142,7 +142,7 @@ class Database:
 
     @asynccontextmanager
     async def _bounded(self) -> AsyncIterator[None]:
-        """Turn whatever is wrong with the database into one exception, silence included."""
+        """Turn every failure of the database into one exception; a missing reply too."""
         try:
             async with asyncio.timeout(_ANSWER_S):
                 yield
@@ -153,7 +153,7 @@ class Database:
             raise told from error
 
     async def schema_version(self) -> str | None:
-        """The revision of the migrations that the database is at; ``None`` when it has no tables yet."""
+        """The revision of the database's tables; ``None`` if it has no tables yet."""
         async with self.reading() as connection:
             return await connection.run_sync(_revision_of)
 
@@ -167,7 +167,7 @@ class Database:
             return float((await connection.execute(select(DatabaseNow()))).scalar_one())
 
     async def check_schema(self) -> None:
-        """Make sure that the database takes every text, and that its tables are those of this program.
+        """Check that the database accepts every text, and that its tables are those of this program.
 
         Raises:
             SchemaError: its encoding is not UTF-8, or the tables are missing, older or newer; the text says what to do.
@@ -200,7 +200,7 @@ class Database:
 
 
 def _revision_of(connection: Connection) -> str | None:
-    """What Alembic noted in its table; ``None`` where there is none."""
+    """The revision in Alembic's table; ``None`` if there is no such table."""
     if not inspect(connection).has_table(_VERSIONS.name):
         return None
     return connection.execute(select(_VERSIONS.c.version_num)).scalar()
@@ -216,7 +216,7 @@ def _postgresql_engine(address: Address, statement_s: int, *, pool_size: int, ma
         pool_timeout=_POOL_WAIT_S,
         pool_pre_ping=True,
         hide_parameters=True,
-        # Whatever PGCLIENTENCODING says: every text has to get through.
+        # Overrides PGCLIENTENCODING: every text must be transferable.
         connect_args={**_SOCKET_OPTIONS, "options": options, "client_encoding": "utf8"},
     )
 
@@ -224,7 +224,7 @@ def _postgresql_engine(address: Address, statement_s: int, *, pool_size: int, ma
 def _make_storable(
     _connection: Connection, _cursor: object, statement: str, parameters: Any, _context: object, executemany: bool
 ) -> tuple[str, Any]:
-    """Replace in every parameter of every statement what neither database takes; a provider's text may hold it."""
+    """Replace, in every parameter, characters that neither database accepts; a provider's text may contain them."""
     return statement, [_storable(one) for one in parameters] if executemany else _storable(parameters)
 
 
@@ -241,7 +241,7 @@ def _prepare_file(file: Path) -> None:
 
 
 def _sqlite_engine(address: Address, connect: SqliteConnect | None, number: int, **options: Any) -> AsyncEngine:
-    """A pool of so many connections."""
+    """A pool of this many connections."""
     if connect is not None:
         options["async_creator"] = connect
     return create_async_engine(address.for_daemon(), pool_size=number, max_overflow=0, hide_parameters=True, **options)
@@ -280,7 +280,7 @@ def _on_connect(engine: AsyncEngine, clock: Clock, *pragmas: str) -> None:
     everywhere = (f"busy_timeout = {_BUSY_MS}", "synchronous = FULL", "foreign_keys = ON")
 
     def prepare(connection: Any, _record: object) -> None:
-        # The driver's own handling of transactions would begin them late, with a read lock that is upgraded.
+        # The driver itself would begin a transaction late, with a read lock that is upgraded.
         connection.isolation_level = None
         connection.create_function(CLOCK_FUNCTION, 0, clock.now)
         cursor = connection.cursor()

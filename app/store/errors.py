@@ -1,4 +1,4 @@
-"""What can go wrong outside of the program when it works with its database, as sentences for an operator."""
+"""Failures of the database outside the program, as sentences for an operator."""
 
 import asyncio
 import sqlite3
@@ -41,13 +41,13 @@ _POSTGRESQL_DATA: Final = frozenset({"22", "23", "54"})
 
 
 class SchemaError(Exception):
-    """The database's tables are not those that this program works with."""
+    """The database's tables are not those of this program."""
 
 
 class StoreUnavailableError(Exception):
-    """The database cannot be used at the moment; what was asked may or may not have been done.
+    """The database cannot be used at the moment; the statement may or may not have been executed.
 
-    ``full`` says that it has no room left.
+    ``full`` says that it has no space left.
     """
 
     def __init__(self, message: str, *, full: bool = False) -> None:
@@ -56,13 +56,13 @@ class StoreUnavailableError(Exception):
 
 
 class HandleTakenError(Exception):
-    """Another job follows the same remote job already, and neither was told that they may share it."""
+    """Another job already follows the same remote job, and the two may not share it."""
 
 
 def unavailable(error: BaseException) -> StoreUnavailableError | None:
-    """What ``error`` says of the database being out of order; ``None`` where it is a mistake of the program.
+    """The failure of the database in ``error``; ``None`` if it is an error in the program.
 
-    The text never holds statements, parameters or a password.
+    The text never contains statements, parameters or a password.
     """
     if isinstance(error, exc.DBAPIError) and error.orig is not None:
         return _from_driver(error.orig)
@@ -76,9 +76,9 @@ def unavailable(error: BaseException) -> StoreUnavailableError | None:
 
 
 def unwritable(error: BaseException) -> str | None:
-    """Why the database will never take these values, in words; ``None`` where ``error`` says something else.
+    """Why the database will never accept these values; ``None`` if ``error`` means something else.
 
-    The text never holds statements, parameters or a password.
+    The text never contains statements, parameters or a password.
     """
     if not isinstance(error, exc.DBAPIError) or error.orig is None:
         return None
@@ -94,7 +94,7 @@ def _from_driver(error: BaseException) -> StoreUnavailableError | None:
         code = getattr(error, "sqlite_errorcode", 0) & _SQLITE_PRIMARY_CODE
         what = _SQLITE_OUTSIDE.get(code)
         return None if what is None else _sentence(what, error, full=code == sqlite3.SQLITE_FULL)
-    import psycopg  # noqa: PLC0415  # takes 10 MB, and a daemon on SQLite has no other use for it
+    import psycopg  # noqa: PLC0415  # needs 10 MB, and a daemon on SQLite does not use it
 
     if isinstance(error, psycopg.Error):
         if error.sqlstate is None:

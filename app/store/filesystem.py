@@ -1,4 +1,4 @@
-"""What kind of file system a path lies on: SQLite's locks and its shared memory want one of this machine."""
+"""The kind of file system of a path: SQLite's locks and shared memory need a local one."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ _IN_USER_SPACE_OVER_NETWORK: Final = ("ceph", "gluster", "goofys", "nfs", "rclon
 
 
 def kind_of(path: Path) -> str | None:
-    """The kind of file system that a path lies on, or would lie on, such as ``ext4``; ``None`` where nobody tells."""
+    """The kind of file system of a path, existing or not, such as ``ext4``; ``None`` if unknown."""
     try:
         mounts = _MOUNTS.read_text("utf-8", "surrogateescape")
         place = path.resolve()
@@ -24,7 +24,7 @@ def kind_of(path: Path) -> str | None:
 
 
 def kind_among(mounts: str, place: Path) -> str | None:
-    """The same, of an absolute path, by the lines of a ``mountinfo`` (``proc_pid_mountinfo(5)``)."""
+    """The same for an absolute path, from the lines of a ``mountinfo`` file (``proc_pid_mountinfo(5)``)."""
     found: tuple[int, str] | None = None
     for line in mounts.splitlines():
         before, separator, after = line.partition(" - ")
@@ -32,14 +32,14 @@ def kind_among(mounts: str, place: Path) -> str | None:
         if not separator or len(fields) < 5 or not kinds:
             continue
         point = Path(_ESCAPED.sub(lambda match: chr(int(match[1], 8)), fields[4]))
-        # Of two mounts on one point the later one is seen.
+        # Of two mounts on one point the later one counts.
         if place.is_relative_to(point) and (found is None or len(point.parts) >= found[0]):
             found = len(point.parts), kinds[0]
     return None if found is None else found[1]
 
 
 def is_over_network(kind: str) -> bool:
-    """Whether files of this kind of file system live on another machine, as far as its name tells."""
+    """Whether the name of this kind of file system means that its files are on another machine."""
     kind = kind.lower()
     behind = kind.removeprefix("fuse.")
     return kind in _OVER_NETWORK or (behind != kind and behind.startswith(_IN_USER_SPACE_OVER_NETWORK))

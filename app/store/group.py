@@ -1,13 +1,13 @@
-"""The group commit: many updates in one fenced statement, with the history, files and notifications that they bring.
+"""The group commit: many updates in one fenced statement, with their history, files and notifications.
 
-An update is written only where the stored job still has the version that the update started from, *and* its lane is
-still held by the writer at the epoch at which the step began. Whoever lost the lane, or was overtaken by a person's
-decision, writes nothing.
+An update is written only if the stored job still has the version that the update started from, *and* the writer still
+holds the job's lane at the epoch at which the step began. A writer that lost the lane writes nothing, and neither does
+an update after a person's decision.
 
-The acknowledgement of a commit can be lost. The writer then hands in the same updates again, finds none of the
-versions, and must not take its own success for somebody else's. So every update carries a stamp that no other update
-has: the lane's epoch, which no two owners share, and a number that its process counts up. The stamp is kept on the job
-and on the history row. An update that is found by its stamp was committed before.
+The acknowledgement of a commit can be lost. The writer then passes the same updates again, and finds no matching
+versions, although its own commit succeeded. So every update carries a unique stamp: the lane's epoch, which no two
+owners share, and a number that its process counts up. The stamp is stored with the job and with the history row. An
+update whose stamp is found was committed before.
 """
 
 import asyncio
@@ -57,9 +57,9 @@ _SERIAL_BITS = 40
 _MANY_LINKS = 1000
 _serials = count(1)
 
-# In an index: written only where they change, because SQLite rewrites the index for the very same value, too.
+# In an index: written only if they change, because SQLite rewrites the index even for the same value.
 _INDEXED: Final = ("state", "handle", "shared", "finished_at", "callback_hash")
-# The others that are written as the update has them; links need care.
+# The others are written as the update has them; links are treated separately.
 _PLAIN: Final = (
     "intent_key",
     "intent_at",
@@ -81,7 +81,7 @@ _PLAIN: Final = (
     "expiries",
     "expired_at",
 )
-# What others may write while a step is under way. Deadlines move when an account is resumed; of the rest see below.
+# Other writers may change these while a step is under way; deadlines move when an account is resumed.
 _SHARED: Final = ("due_at", "cancel_requested", "hinted", "deadline_at")
 _written = attrgetter(*_INDEXED, *_PLAIN, *_SHARED)
 _entry = attrgetter(*(field.name for field in fields(Entry)))
@@ -102,8 +102,8 @@ _UPDATE: Final[_Columns] = (
 class FencedUpdate:
     """An update and the epoch of the lane at which its step began.
 
-    ``serial`` tells it from every other update of this process: after a lost acknowledgement hand in the same value,
-    not a copy made from its parts.
+    ``serial`` is unique in this process: after a lost acknowledgement pass the same value again, not a copy made from
+    its parts.
     """
 
     update: Update
@@ -112,17 +112,17 @@ class FencedUpdate:
 
     @property
     def stamp(self) -> int:
-        """The number by which this update is known again in the database."""
+        """The number by which this update is recognized in the database."""
         return self.epoch << _SERIAL_BITS | self.serial
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of a group of updates, by job.
+    """The result of a group of updates, by job.
 
-    ``accepted`` are durable. ``conflicts`` were refused because another job follows the same remote job already, each
-    with the reason. ``unwritable`` are those whose values the database will never take, with the reason. Whatever is in
-    none of them is stale: its lane or its version has moved on, and nothing was written.
+    ``accepted`` are durable. ``conflicts`` were refused because another job already follows the same remote job, each
+    with the reason. ``unwritable`` have values that the database will never accept, with the reason. An update in none
+    of them is stale: its lane or its version has changed, and nothing was written.
     """
 
     accepted: frozenset[int]
@@ -135,7 +135,7 @@ class GroupCommit:
 
     Args:
         dialect: ``sqlite`` or ``postgresql``.
-        outbox: takes what is to be told of the jobs.
+        outbox: writes the notifications about the jobs.
         seal: encrypts links.
     """
 
@@ -152,13 +152,13 @@ class GroupCommit:
         self._forget = _artifact_delete(dialect)
 
     async def write(self, connection: AsyncConnection, group: Sequence[FencedUpdate], owner: str) -> frozenset[int]:
-        """Write every update of the group that the fence lets through.
+        """Write every update of the group that the fence permits.
 
         Returns:
-            The ids of the jobs whose update is in the database, written now or by an earlier try.
+            The ids of the jobs whose update is in the database, written now or by an earlier attempt.
 
         Raises:
-            IntegrityError: one of them brings a handle that another job has.
+            IntegrityError: one of them has a handle that another job has.
         """
         staying = [one for one in group if one.update.state_from is one.update.job.state]
         accepted = await self._write_through(connection, self._staying, staying, owner)
@@ -173,18 +173,18 @@ class GroupCommit:
         result = await connection.execute(self._decision, {PARAMETER: encode([self._row(decision, 0, None)])})
         accepted = result.scalar() is not None
         if accepted and decision.entry is not None:
-            await self.tell(connection, [(*_entry(decision.entry), None)])
+            await self.write_history(connection, [(*_entry(decision.entry), None)])
             await self._outbox.write(connection, [decision])
         return accepted
 
-    async def tell(self, connection: AsyncConnection, rows: Sequence[Sequence[object]]) -> None:
-        """Write history rows: the members of an entry, and the stamp."""
+    async def write_history(self, connection: AsyncConnection, rows: Sequence[Sequence[object]]) -> None:
+        """Write history rows: the fields of an entry, and the stamp."""
         await connection.execute(self._history, {PARAMETER: encode(rows)})
 
     async def _write_through(
         self, connection: AsyncConnection, statement: Executable, group: Sequence[FencedUpdate], owner: str
     ) -> frozenset[int]:
-        """Run a fenced update; the ids of the jobs that it let through."""
+        """Run a fenced update; returns the ids of the jobs that it wrote."""
         if not group:
             return frozenset()
         rows = await self.encoded(group)
@@ -194,7 +194,7 @@ class GroupCommit:
     async def _write_details(self, connection: AsyncConnection, accepted: Sequence[FencedUpdate]) -> None:
         told = [(*_entry(one.update.entry), one.stamp) for one in accepted if one.update.entry is not None]
         if told:
-            await self.tell(connection, told)
+            await self.write_history(connection, told)
         whole = [
             (one.update.job.id, _last_of(one.update)) for one in accepted if isinstance(one.update.outcome, Stored)
         ]
@@ -207,7 +207,7 @@ class GroupCommit:
             await self._outbox.write(connection, [one.update for one in accepted if one.update.entry is not None])
 
     async def encoded(self, group: Sequence[FencedUpdate]) -> str:
-        """The rows of a group as text; in a thread where so many links would hold up the event loop."""
+        """The rows of a group as text; in a thread if many links would block the event loop."""
 
         def text() -> str:
             return encode([self._row(one.update, one.epoch, one.stamp) for one in group])
@@ -231,13 +231,13 @@ class GroupCommit:
 def _fenced_update(changed: Subquery) -> SqlUpdate:
     """What a lane's owner writes to every job, and the fence.
 
-    The owner's lanes are locked against a takeover until the commit, in one order everywhere, so that two such
+    The owner's lanes are locked against a takeover until the commit, always in the same order, so that two such
     statements never wait for each other; SQLite has one writer and ignores the lock.
 
-    A person may have asked to cancel while the step was under way, which the step's job does not show: then the job
-    stays due at once. A wish that the step knew of is no reason to hurry, or a job that cannot be cancelled yet would
-    be visited without pause. A callback that came while the step was under way is treated in the same way, and stays
-    unanswered.
+    A cancel request may have come while the step was under way, so that the step's job does not show it: then the job
+    stays due at once. If the step knew of the request, the job keeps its new due time; otherwise a job that cannot be
+    cancelled yet would be served without pause. A callback that came during the step is treated in the same way, and
+    keeps its flag.
     """
     held = select(lanes.c.id, lanes.c.epoch).where(lanes.c.owner == bindparam("owner", type_=Text()))
     held_lanes = held.order_by(lanes.c.id).with_for_update(read=True).cte("held")
@@ -255,9 +255,9 @@ def _fenced_update(changed: Subquery) -> SqlUpdate:
 
 
 def _staying_update(changed: Subquery) -> Executable:
-    """The update of jobs that stay in their state, as most do: half the work, for it touches one index only.
+    """The update of jobs that stay in their state, as most do: half the work, because it changes only one index.
 
-    Whatever else would have to change lets the job fall through, to :func:`_moving_update`.
+    A job for which anything else changes is left to :func:`_moving_update`.
     """
     same = (
         jobs.c.state == changed.c.state,
@@ -270,13 +270,13 @@ def _staying_update(changed: Subquery) -> Executable:
 
 
 def _moving_update(changed: Subquery) -> Executable:
-    """The update of jobs that reach another state. A job that has ended has no wish to be cancelled any more."""
-    wish = case((changed.c.finished_at.is_not(None), false()), else_=jobs.c.cancel_requested)
-    return _fenced_update(changed).values(**_indexed(changed), cancel_requested=wish).returning(jobs.c.id)
+    """The update of jobs that reach another state. A job that has ended has no cancel request any more."""
+    still_requested = case((changed.c.finished_at.is_not(None), false()), else_=jobs.c.cancel_requested)
+    return _fenced_update(changed).values(**_indexed(changed), cancel_requested=still_requested).returning(jobs.c.id)
 
 
 def _decision(changed: Subquery) -> Executable:
-    """The update of a person: fenced by the version, because nobody's step works on a parked job."""
+    """The update by a person: fenced by the version, because no step works on a parked job."""
     return (
         _versioned_update(changed)
         .where(jobs.c.state == State.PARKED.value)
@@ -299,7 +299,7 @@ def _indexed(changed: Subquery) -> dict[str, ColumnElement[Any]]:
 
 
 def _known_by_stamp(asked: Subquery) -> Executable:
-    """The jobs whose update was written before; in the history it stays known when the job has moved on."""
+    """The jobs whose update was written before; the history still has the stamp when the job has changed again."""
     next_version = asked.c.expected + 1
     on_job = and_(jobs.c.id == asked.c.id, jobs.c.version == next_version, jobs.c.stamp == asked.c.stamp)
     on_entry = and_(history.c.job_id == asked.c.id, history.c.version == next_version, history.c.stamp == asked.c.stamp)
@@ -313,7 +313,7 @@ def _history_insert(dialect: str) -> Executable:
 
 
 def _last_of(update: Update) -> int:
-    """The highest number of the files of a job that has them all: what was recorded beyond it is no file any more."""
+    """The highest file number of a job with all its files: rows with a higher number are no files any more."""
     return max((one.number for one in update.artifacts), default=-1)
 
 
@@ -324,7 +324,7 @@ def _artifact_delete(dialect: str) -> Executable:
 
 
 def _artifact_upsert(dialect: str) -> Executable:
-    """A file that is landed again, after a step that died, takes the place of its first row."""
+    """A file that is landed again, after a step that died, replaces its first row."""
     names = [column.name for column in artifacts.c]
     rows = rows_of(dialect, [(name, artifacts.c[name].type) for name in names])
     insert = sqlite.insert if dialect == "sqlite" else postgresql.insert

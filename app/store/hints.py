@@ -1,4 +1,4 @@
-"""Hints in the database: a provider has called back, or a person asks, so a job is due now; nothing else is changed."""
+"""Wake-ups in the database: after a callback or a poll request a job is due now; nothing else changes."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +12,7 @@ from app.store.tables import jobs
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """The live job whose callback came; ``noted`` says that it was news, and that the job is due now."""
+    """The live job whose callback came; ``noted`` says that the job was not woken up before, and is due now."""
 
     job: int
     lane: int
@@ -23,7 +23,7 @@ class Hint:
 
 
 class HintStore:
-    """Notes them. Every method raises ``StoreUnavailableError`` where the database does.
+    """Writes wake-ups. Every method raises ``StoreUnavailableError`` where the database does.
 
     Args:
         database: where the jobs are.
@@ -33,17 +33,17 @@ class HintStore:
         self._database = database
 
     async def note(self, callback_hash: str, now: float) -> Hint | None:
-        """Note that the address with this hash was called.
+        """Wake up the job whose callback address has this hash.
 
-        The job's version stays, so a step under way is not undone; the outcome of that step does not take the hint
-        back. A job that has a hint already, or has no use for one, is not written.
+        The job's version does not change, so a step under way is not undone, and the outcome of that step does not
+        remove the wake-up. A job that was woken up already, or that has no use for it, is not written.
 
         Args:
             callback_hash: of the token in the address.
             now: epoch seconds.
 
         Returns:
-            The job, or ``None`` where no live job was submitted with that address.
+            The job, or ``None`` if no live job was submitted with that address.
         """
         async with self._database.reading() as connection:
             row = (await connection.execute(_FIND, {"callback_hash": callback_hash})).first()
@@ -58,10 +58,10 @@ class HintStore:
         return Hint(number, lane, account, operation, State(state), noted)
 
     async def hurry(self, number: int, now: float) -> bool:
-        """Make a live job due at ``now`` (epoch seconds); one that is polled is polled once more.
+        """Make a live job due at ``now`` (epoch seconds); a job in POLLING is polled once more.
 
-        The version stays, as in :meth:`note`. In no other state is the job hinted: there a hint is proof that the
-        submit arrived, which a person's wish is not.
+        The version does not change, as in :meth:`note`. Only POLLING sets the flag: in any other state the flag proves
+        that the submit arrived, and a person's request does not prove that.
 
         Returns:
             Whether the job is live.
@@ -70,7 +70,7 @@ class HintStore:
             return (await connection.execute(_HURRY, {"number": number, "now": now})).rowcount == 1
 
 
-# In PARKED no step looks into it, but whoever decides can see that there is a remote job.
+# In PARKED no step uses it, but the person who decides sees that there is a remote job.
 _OF_USE: Final = sorted(state.value for state in (State.SUBMITTING, State.RECONCILING, State.POLLING, State.PARKED))
 _NOW: Final = bindparam("now", type_=jobs.c.due_at.type)
 _FIND: Final = select(jobs.c.id, jobs.c.lane, jobs.c.account, jobs.c.operation, jobs.c.state, jobs.c.hinted).where(

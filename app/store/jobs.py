@@ -42,7 +42,7 @@ __all__ = ["FencedUpdate", "JobStore", "Recorded"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a job was answered, when it had asked (epoch seconds), and the files that hold it."""
+    """The result of a job: when it asked the provider (epoch seconds), and the files of the reply."""
 
     job_id: int
     asked_at: float
@@ -54,8 +54,8 @@ class JobStore:
 
     Args:
         database: where they are.
-        subscriptions: who is to be notified of what; the notification is committed with the change of state.
-        seal: encrypts the links that are stored; left out, they are stored as they are.
+        subscriptions: who is notified about what; the notification is committed with the change of state.
+        seal: encrypts the links that are stored; without it they are stored in plain.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class JobStore:
             now: epoch seconds.
 
         Returns:
-            The job, and whether it is new: a job of the same account and ``unique_key`` is returned as it stands.
+            The job, and whether it is new: an existing job of the same account and ``unique_key`` is returned.
         """
         (added,) = await self.add_many([(new, lane)], now)
         return added
@@ -93,9 +93,9 @@ class JobStore:
             return await self._adding.add(connection, news, now, detail)
 
     async def add_again(self, new: NewJob, lane: int, now: float, detail: str | None = None) -> tuple[Job, bool]:
-        """Store a job that repeats another, as :meth:`add` does, unless one that repeats it is under way: then that."""
+        """Store a job that repeats another, as :meth:`add` does; if such a repetition is under way, return that."""
         async with self.database.writing() as connection:
-            await connection.execute(_HOLD, {"id": new.retry_of})  # two at once, in whatever process, would both add
+            await connection.execute(_HOLD, {"id": new.retry_of})  # otherwise two processes could both add one
             if (row := (await connection.execute(_AGAIN, {"id": new.retry_of})).first()) is not None:
                 return job_of(row), False
             (added,) = await self._adding.add(connection, [(new, lane)], now, detail)
@@ -116,7 +116,7 @@ class JobStore:
         before_id: int | None = None,
         limit: int = 50,
     ) -> list[Job]:
-        """Jobs that match whatever is given, newest first; ``before_id`` begins after the last one seen."""
+        """Jobs that match all given conditions, newest first; ``before_id`` is the last id of the previous page."""
         statement = select(*JOB_COLUMNS).order_by(jobs.c.id.desc()).limit(limit)
         if account is not None:
             statement = statement.where(jobs.c.account == account)
@@ -137,7 +137,7 @@ class JobStore:
         return [artifact_of(row) for row in await self._rows(_ARTIFACTS, id=number)]
 
     async def answer(self, job: Job, since: float) -> Answer | None:
-        """The last answer to what the job wants to ask, if another job asked for it at ``since`` or later."""
+        """The last result that this job may share, if another job asked for it at ``since`` or later."""
         same = {"account": job.account, "operation": job.operation, "answer_key": job.answer_key, "since": since}
         found = await self._rows(_ANSWER, **same)
         if not found:
@@ -148,41 +148,41 @@ class JobStore:
     async def due(
         self, lane: int, track: Track, now: float, limit: int, since: float = 0.0, *, submits: bool = True
     ) -> list[Job]:
-        """The jobs of a lane's stream that are due at ``now`` and not before ``since``, the longest due first.
+        """The jobs of a lane's track that are due at ``now`` and not before ``since``, the longest due first.
 
-        Without ``submits`` those are left out that wait to be submitted, unless they are about to end.
+        Without ``submits``, jobs that wait for their submit are left out, unless they are about to end.
         """
         parameters = {"lane": lane, "track": track.value, "now": now, "since": since, "limit": limit}
         return await jobs_of(await self._rows(_DUE if submits else _DUE_BUT_SUBMITS, **parameters))
 
     async def remote(self, lane: int) -> set[int]:
-        """The jobs of a lane whose remote job is under way, or may be."""
+        """The jobs of a lane whose remote job is, or may be, under way."""
         return {number for (number,) in await self._rows(_REMOTE, lane=lane)}
 
     async def next_due(self, numbers: Collection[int]) -> dict[tuple[int, Track], float]:
-        """When the first job of each of these lanes' streams is due; a stream without such a job is left out."""
+        """When the first job of each track of these lanes is due; a track without such a job is left out."""
         rows = await self._rows(_NEXT_DUE.where(lanes.c.id.in_(numbers)))
         return {(row[0], track): row[1 + track] for row in rows for track in Track if row[1 + track] is not None}
 
     async def next_due_after(self, lane: int, track: Track, now: float) -> float | None:
-        """When the first job of the stream is due that is not due yet."""
+        """When the next job of the track becomes due."""
         rows = await self._rows(_NEXT_DUE_AFTER, lane=lane, track=track.value, now=now)
         return rows[0][0] if rows else None
 
     async def oldest_due(self) -> float | None:
-        """The earliest ``due_at`` of all jobs: how far behind the daemons are, when it has passed."""
+        """The earliest ``due_at`` of all jobs; if it has passed, the daemons are late by that much."""
         return min((at for row in await self._rows(_NEXT_DUE) for at in row[1:] if at is not None), default=None)
 
     async def record(self, updates: Sequence[FencedUpdate], owner: str) -> Recorded:
-        """Commit what steps have learned, in one transaction; at most one update for each job.
+        """Commit the updates of steps in one transaction; at most one update for each job.
 
         Args:
             updates: what to write, each with the epoch of its lane.
             owner: who writes.
 
         Raises:
-            StoreUnavailableError: the group may or may not have been written. Call again with the same values: what
-                was written is known again, and accepted.
+            StoreUnavailableError: the group may or may not have been written. Call again with the same values: updates
+                that were written are recognized, and accepted.
         """
         if not updates:
             return Recorded(frozenset())
@@ -198,7 +198,7 @@ class JobStore:
             if is_taken:
                 return Recorded(frozenset(), (await self._conflict(one.update),))
             return Recorded(frozenset(), unwritable=((one.update.job.id, why),))
-        # One of them is refused, and the database does not say which: halve the group.
+        # One update is refused, and the database does not say which: halve the group.
         middle = len(updates) // 2
         first, second = await self.record(updates[:middle], owner), await self.record(updates[middle:], owner)
         return Recorded(
@@ -211,7 +211,7 @@ class JobStore:
         """Commit a person's decision on a parked job.
 
         Returns:
-            Whether it was written: it is not when the job is no longer parked, or not at that version.
+            Whether it was written: not if the job is no longer parked, or has another version.
 
         Raises:
             HandleTakenError: it adopts a remote job that another job follows.
@@ -226,19 +226,19 @@ class JobStore:
         raise HandleTakenError(reason)
 
     async def ask_cancel(self, number: int, now: float) -> bool:
-        """Ask a live job to stop: its next step, due now, will see to it.
+        """Store a cancel request for a live job; its next step, due now, applies it.
 
-        The version stays, so a step under way is not undone; what it writes does not take the wish back.
+        The version does not change, so a step under way is not undone, and its update does not remove the request.
 
         Returns:
-            Whether the job is live: a parked one waits for a decision instead.
+            Whether the job is live; a parked job needs a decision instead.
         """
         async with self.database.writing() as connection:
             result = await connection.execute(_ASK_CANCEL, {"number": number, "now": now})
             return result.rowcount == 1
 
     async def wishes(self, numbers: Collection[int]) -> list[Job]:
-        """The jobs of these lanes that somebody asked to stop and that can be let go without asking the provider."""
+        """The jobs of these lanes with a cancel request that can stop without a request to the provider."""
         return await jobs_of(await self._rows(_WISHES.where(jobs.c.lane.in_(numbers))))
 
     async def followers(self, job: Job) -> list[Follower]:
@@ -246,7 +246,7 @@ class JobStore:
         return [] if job.handle is None else await self.followers_of(job, job.handle)
 
     async def followers_of(self, job: Job, handle: str) -> list[Follower]:
-        """The jobs but this one, of its account and operation, that follow a remote job, ended ones too."""
+        """The other jobs of its account and operation that follow this remote job, ended ones too."""
         asked = {"account": job.account, "operation": job.operation, "handle": handle, "id": job.id}
         found: dict[int, Follower] = {}
         for number, state, shared, deadline_at, told in await self._rows(_FOLLOWERS, **asked):
@@ -275,7 +275,7 @@ class JobStore:
             return (await connection.execute(statement, parameters)).all()
 
     async def _conflict(self, change: Update) -> tuple[int, str]:
-        """Which job has the handle that an update brings."""
+        """Which job has the handle of an update."""
         job = change.job
         of_job = (jobs.c.account == job.account, jobs.c.operation == job.operation, jobs.c.handle == job.handle)
         rows = await self._rows(select(jobs.c.id).where(*of_job, jobs.c.finished_at.is_(None), jobs.c.id != job.id))
@@ -289,7 +289,7 @@ def _is_handle_taken(error: DBAPIError) -> bool:
 
 
 def _first_due(track: Track) -> ScalarSelect[float]:
-    """The first entry of the due index for a lane of the enclosing query: one lookup, however many jobs wait."""
+    """The first entry of the due index for a lane of the outer query: one lookup for any number of jobs."""
     of_stream = (jobs.c.lane == lanes.c.id, jobs.c.track == track.value, jobs.c.due_at.is_not(None))
     return select(jobs.c.due_at).where(*of_stream).order_by(jobs.c.due_at).limit(1).scalar_subquery()
 
@@ -337,7 +337,7 @@ _REMOTE: Final = select(jobs.c.id).where(
 )
 _NEXT_DUE: Final = select(lanes.c.id, _first_due(Track.ASK), _first_due(Track.FETCH))
 _NEXT_DUE_AFTER: Final = select(jobs.c.due_at).where(*_OF_STREAM, jobs.c.due_at > _NOW).order_by(jobs.c.due_at).limit(1)
-# Answers that were themselves shared have no ``ready_at``: they are as old as the one that they were copied from.
+# Copies of a shared result have no ``ready_at``: they are as old as their original.
 _ASKED_AT: Final = func.coalesce(jobs.c.intent_at, jobs.c.ready_at)
 _ANSWER: Final = (
     select(jobs.c.id, _ASKED_AT)

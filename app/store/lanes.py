@@ -1,7 +1,7 @@
-"""Lanes in the database: who owns which, until when, and what the next owner has to know; and the live workers.
+"""Lanes in the database: who owns which, until when, and what the next owner must know; and the live workers.
 
-Only the database's clock decides about leases. Every statement that touches several lanes locks them in the order of
-their ids, as the group commit does, so that two of them never wait for each other in a circle.
+Only the database's clock decides about leases. Every statement that changes several lanes locks them in the order of
+their ids, as the group commit does, so that two statements never wait for each other in a circle.
 """
 
 import json
@@ -56,11 +56,11 @@ _STATE_COLUMNS: Final[Sequence[tuple[str, TypeEngine[Any]]]] = (
 
 @dataclass(frozen=True, slots=True)
 class LaneState:
-    """What the next owner of a lane has to know.
+    """What the next owner of a lane must know.
 
     ``request_window`` are the epoch seconds of the recent requests that the account's limit still counts;
-    ``closed_until`` is when the account may be asked again, and ``closed_reason`` why not before. ``reopened_at`` is
-    when a person last opened the account, as far as the owner knows: where one has since, the closing is over.
+    ``closed_until`` is when requests are permitted again, and ``closed_reason`` is why not before. ``reopened_at`` is
+    when a person last opened the account, as far as the owner knows: a later opening ends the closing.
     """
 
     epoch: int
@@ -74,9 +74,9 @@ class LaneState:
 class LaneRow:
     """A lane that was taken.
 
-    ``clean`` says that the owner before gave it back, or that there was none: ``request_window`` is complete then.
-    After a lease that ran out it is not. ``of`` is how many lanes share the account's limits as far as jobs tell: as
-    many as there are up to the last one that has a live job.
+    ``clean`` says that the previous owner gave it back, or that there was none: then ``request_window`` is complete.
+    After an expired lease it is not. ``of`` is how many lanes share the account's limits, by its jobs: all lanes up to
+    the last one that has a live job.
     """
 
     id: int
@@ -92,9 +92,9 @@ class LaneRow:
 
 @dataclass(frozen=True, slots=True)
 class LaneStatus:
-    """A lane as it stands: its owner and the host of that, when it has one, and whether the lease still holds.
+    """The state of a lane: its owner and the owner's host, if it has one, and whether the lease still holds.
 
-    ``request_window`` are the epoch seconds of its recent requests as of the last renewal of the lease.
+    ``request_window`` are the epoch seconds of its recent requests at the last renewal of the lease.
     """
 
     id: int
@@ -112,7 +112,7 @@ class LaneStatus:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """A daemon that lives: where it runs, since when, and until when it counts as alive unless it is heard of again.
+    """A live daemon: where it runs, since when, and until when it counts as alive without another heartbeat.
 
     Both in epoch seconds by the database's clock.
     """
@@ -149,7 +149,7 @@ class LaneStore:
         self._beat = _worker_upsert(database.dialect)
 
     async def ensure(self, shards: Mapping[str, int]) -> None:
-        """Create the lanes that are missing, by account and its number of shards. Lanes beyond that stay."""
+        """Create missing lanes, by account and its number of shards. Lanes beyond that number stay."""
         rows = [(account, shard) for account, number in sorted(shards.items()) for shard in range(number)]
         if rows:
             await self._write(self._ensure, **{PARAMETER: encode(rows)})
@@ -160,7 +160,7 @@ class LaneStore:
             return list((await connection.execute(_IDS, {"account": account})).scalars())
 
     async def beat(self, owner: str, host: str, pid: int, version: str, lease_s: float) -> None:
-        """Tell that a worker lives, for the next ``lease_s`` seconds."""
+        """Store that a worker is alive for the next ``lease_s`` seconds."""
         worker = {"holder": owner, "host": host, "pid": pid, "version": version, "lease_s": lease_s}
         async with self._database.writing() as connection:
             await connection.execute(self._beat, worker)
@@ -176,17 +176,17 @@ class LaneStore:
         accounts: Collection[str],
         held: Collection[int] = (),
     ) -> list[LaneRow]:
-        """Take up to ``most`` lanes that nobody holds, or whose lease has run out.
+        """Take up to ``most`` lanes that are free, or whose lease has expired.
 
-        Every take raises the lane's epoch, so that whoever had it before can write nothing any more.
+        Every take raises the lane's epoch, so that the previous owner can no longer write.
 
         Args:
             owner: who takes.
-            most: how many at most.
-            lease_s: how long they are held without renewal, in seconds.
-            force: take lanes of others even while their lease lasts: a file lock proves that they are dead.
-            accounts: take lanes of these only.
-            held: the lanes that the owner serves already. One that it had and has lost is taken like anybody's.
+            most: the largest number of lanes.
+            lease_s: how long the lease lasts without renewal, in seconds.
+            force: also take lanes whose lease still holds: a file lock proves that their owners are dead.
+            accounts: take only lanes of these accounts.
+            held: the lanes that the owner already serves. A lane that it has lost is taken like any other.
         """
         if most <= 0:
             return []
@@ -202,14 +202,14 @@ class LaneStore:
         """Extend the leases of these lanes and store their states, in one statement.
 
         Returns:
-            The lanes that are still held by this owner at the epoch of their state.
+            The lanes that this owner still holds at the epoch of their state.
         """
         parameters = {PARAMETER: _encode_states(states), "holder": owner, "lease_s": lease_s}
         async with self._database.writing() as connection:
             return set((await connection.execute(self._renew, parameters)).scalars())
 
     async def give_back(self, owner: str, states: Mapping[int, LaneState]) -> None:
-        """Free these lanes, where they are still held, with all that the next owner has to know."""
+        """Free these lanes, if they are still held, and store what the next owner must know."""
         if states:
             await self._write(self._give_back, **{PARAMETER: _encode_states(states), "holder": owner})
 
@@ -221,16 +221,16 @@ class LaneStore:
         return Share(*row)
 
     async def forget(self, owner: str) -> None:
-        """Take a worker that ends off the list."""
+        """Remove a worker that ends."""
         await self._write(_FORGET, holder=owner)
 
     async def every(self) -> list[LaneStatus]:
-        """Every lane as it stands, by account and shard."""
+        """The state of every lane, by account and shard."""
         async with self._database.reading() as connection:
             return [_status(row) for row in await connection.execute(_EVERY)]
 
     async def workers(self) -> list[WorkerStatus]:
-        """The daemons that live, by the database's clock, the longest first."""
+        """The live daemons by the database's clock, the oldest first."""
         async with self._database.reading() as connection:
             return [WorkerStatus(*row) for row in await connection.execute(_WORKERS)]
 
@@ -271,13 +271,13 @@ def _status(row: Sequence[Any]) -> LaneStatus:
 def _locked(which: Select[int], name: str, *, skip: bool = False) -> CTE:
     """Lanes locked in the order of their ids; SQLite has one writer and ignores the lock.
 
-    Not the strongest lock, which would wait for every transaction that adds a job to the lane.
+    It is not the strongest lock, which would wait for every transaction that adds a job to the lane.
     """
     return which.order_by(lanes.c.id).with_for_update(key_share=True, skip_locked=skip).cte(name)
 
 
 def _write_states(handed: Subquery, **values: Any) -> Executable:
-    """Write states to the lanes that are still held, at the epochs that come with them."""
+    """Write states to the lanes that are still held at the given epochs."""
     held = _locked(select(lanes.c.id).where(lanes.c.owner == _OWNER), "held")
     opened_since = (
         select(literal_column("1"))
@@ -297,7 +297,7 @@ def _write_states(handed: Subquery, **values: Any) -> Executable:
 
 
 def _take(accounts: Collection[str], held: Collection[int], *, by_force: bool) -> Executable:
-    """Take what is free. Lanes that somebody else is just taking are skipped, not waited for."""
+    """Take free lanes. Lanes that another daemon takes at this moment are skipped."""
     free = select(lanes.c.id).where(lanes.c.account.in_(sorted(accounts)), lanes.c.id.not_in(sorted(held)))
     if not by_force:
         free = free.where(or_(lanes.c.owner.is_(None), lanes.c.lease_until <= DatabaseNow()))
@@ -327,7 +327,7 @@ def _take(accounts: Collection[str], held: Collection[int], *, by_force: bool) -
 def _lane_insert(dialect: str) -> Executable:
     rows = rows_of(dialect, (("account", Text()), ("shard", Integer())))
     insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    # A lane beside others begins as if its share had been spent: they had more of the limit until now.
+    # A new lane beside others begins as if its share were used up, because the others had more of the limit until now.
     alone = ~select(literal_column("1")).where(lanes.c.account == rows.c.account).correlate(rows).exists()
     # SQLite would read ON CONFLICT as part of the join: https://www.sqlite.org/lang_upsert.html#parsing_ambiguity
     new = select(*rows.c, alone).where(literal_column("1 = 1"))

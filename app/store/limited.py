@@ -1,4 +1,4 @@
-"""The overview of some accounts only: made of what each of them has, so that nothing shows what other accounts do."""
+"""The dashboard of some accounts: made from the data of each, so that it shows nothing about other accounts."""
 
 from collections.abc import Collection
 from functools import partial
@@ -15,10 +15,10 @@ _MOST_OVERVIEWS: Final = 64
 
 
 class Overviews:
-    """An overview for each scope that somebody looks at: as many as there are tokens, and one for all accounts.
+    """One dashboard for each scope in use: for each limited token, and one for all accounts.
 
     Args:
-        store: what draws them.
+        store: reads their snapshots.
         clock: the time.
     """
 
@@ -28,14 +28,14 @@ class Overviews:
         self._made: dict[Scope, Overview] = {}
 
     def of(self, scope: Scope) -> Overview:
-        """The one of these accounts."""
-        if scope not in self._made and len(self._made) >= _MOST_OVERVIEWS:  # a reload may bring new scopes
+        """The dashboard of these accounts."""
+        if scope not in self._made and len(self._made) >= _MOST_OVERVIEWS:  # a reload may add scopes
             self._made.clear()
         return self._made.setdefault(scope, Overview(partial(limited_picture, self._store, scope=scope), self._clock))
 
 
 async def limited_picture(store: OverviewStore, now: float, scope: Scope) -> Picture:
-    """Everything that the accounts of ``scope`` have, as of ``now`` (epoch seconds); all of it without a limit.
+    """The snapshot of the accounts of ``scope`` at ``now`` (epoch seconds).
 
     Raises:
         StoreUnavailableError: the database cannot be reached.
@@ -65,7 +65,7 @@ async def limited_picture(store: OverviewStore, now: float, scope: Scope) -> Pic
 
 
 def _minutes(of_accounts: Collection[list[Minute]]) -> list[Minute]:
-    """The minutes of several accounts as those of one: the outcomes added, the delays together."""
+    """The minutes of several accounts in one list: outcomes added, delays together."""
     made: list[Minute] = []
     for same in zip(*of_accounts, strict=True):
         ended = {state: sum(one.ended.get(state, 0) for one in same) for one in same for state in one.ended}

@@ -1,8 +1,8 @@
-"""Lists of jobs: what people and programs look for, a page at a time, newest first.
+"""Lists of jobs, a page at a time, newest first.
 
-A page is read from the end of an index and stops where it is full, so it costs the same among a million jobs. One index
-has every account's jobs by state; a list over several states is made of one such page for each of them. No index has an
-operation's jobs by themselves, so a list of these is made of a page from each account that has the operation.
+A page is read from the end of an index and stops when it is full, so it costs the same among a million jobs. One index
+has every account's jobs by state; a list over several states is made of one page for each. No index has the jobs of an
+operation alone, so such a list is made of a page from each account that has the operation.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -27,10 +27,10 @@ LARGEST_ID: Final = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which jobs are looked for: whatever is given must fit. Times are epoch seconds, and exclusive.
+    """Which jobs to find: all given conditions must match. Times are epoch seconds, and exclusive.
 
-    ``search`` is a job's number, the beginning of its unique key, the whole of its handle, or the beginning of its
-    operation's name.
+    ``search`` is a job's number, the beginning of its unique key, its whole handle, or the beginning of its operation's
+    name.
     """
 
     account: str | None = None
@@ -47,7 +47,7 @@ class JobList:
 
     Args:
         jobs: the jobs table.
-        scope: the accounts whose jobs there are; others are not found.
+        scope: jobs of other accounts are not found.
     """
 
     def __init__(self, jobs: JobStore, scope: Scope = EVERY_ACCOUNT) -> None:
@@ -69,11 +69,11 @@ class JobList:
         """Jobs, the newest first.
 
         Args:
-            wanted: which; an operation without an account, a key or a search is looked for below the accounts of
+            wanted: the conditions; an operation without an account, a key or a search is looked up in the accounts of
                 ``offered`` that have it.
             limit: how many at most.
-            before_id: begin after the last one seen.
-            offered: the operations that there are, by account.
+            before_id: the last id of the previous page.
+            offered: the existing operations, by account.
         """
         offered = offered or {}
         fits = await self._fitting(wanted, before_id)
@@ -94,7 +94,7 @@ class JobList:
         return await self._jobs(_page(select(*JOB_COLUMNS).where(jobs.c.id.in_(found)), limit))
 
     async def keyed(self, unique_keys: Sequence[str]) -> dict[tuple[str, str], Job]:
-        """The jobs that have one of these unique keys, under whatever account, by account and key."""
+        """The jobs with one of these unique keys, of any account, by account and key."""
         found: list[Job] = []
         for start in range(0, len(unique_keys), _KEYS_AT_ONCE):
             some = jobs.c.unique_key.in_(unique_keys[start : start + _KEYS_AT_ONCE])
@@ -113,7 +113,7 @@ class JobList:
     async def _newest_of(
         self, accounts: Sequence[str], wanted: Wanted, fits: Sequence[ColumnElement[bool]], limit: int
     ) -> list[int]:
-        """The ids of the newest of these accounts' jobs; only those of the page are then read as a whole."""
+        """The ids of the newest jobs of these accounts; the caller then reads only the jobs of the page."""
         newest: list[int] = []
         for name in accounts:
             page = _by_state(wanted, [*fits, jobs.c.account == name], limit)
@@ -142,7 +142,7 @@ class JobList:
         return fits
 
     async def _first_since(self, at: float) -> int:
-        """The id of about the first job that was created at ``at`` or later: ids are searched, which need no index."""
+        """About the first id of jobs created at ``at`` or later, by a search over the ids, which needs no index."""
         async with self._database.reading() as connection:
             low, high = 1, ((await connection.execute(_LAST_ID)).scalar() or 0) + 1
             while low < high:
@@ -167,7 +167,7 @@ _FROM_ID: Final = (
     .order_by(jobs.c.id)
     .limit(1)
 )
-# Every account that ever had jobs; a handful of rows.
+# Every account that ever had jobs; only a few rows.
 _ACCOUNTS: Final = select(lanes.c.account)
 
 
@@ -180,7 +180,7 @@ def _ids(*conditions: ColumnElement[bool]) -> Select[Any]:
 
 
 def _by_state(wanted: Wanted, fits: Sequence[ColumnElement[bool]], limit: int) -> Any:
-    """A page of ids from each state: several states in one condition would be sorted as a whole."""
+    """A page of ids from each state: with several states in one condition, the database would sort all rows."""
     pages = [
         _page(_ids(jobs.c.state == state.value, *fits), limit).subquery()
         for state in sorted(wanted.states or frozenset(State))
@@ -191,7 +191,7 @@ def _by_state(wanted: Wanted, fits: Sequence[ColumnElement[bool]], limit: int) -
 def _searched(
     dialect: str, text: str, operations: Collection[str], fits: Sequence[ColumnElement[bool]], limit: int
 ) -> Any:
-    """Ids of what one text may mean; each meaning is looked up in an index of its own."""
+    """Ids of jobs that match a text in any of its meanings; each meaning has an index of its own."""
     at_least, at_most = ("~>=~", "~<=~") if dialect == "postgresql" else (">=", "<=")
     begins = and_(
         jobs.c.unique_key.is_not(None),

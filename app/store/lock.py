@@ -1,4 +1,4 @@
-"""The file lock by which only one daemon at a time serves an SQLite database; others wait as standbys."""
+"""The file lock that lets only one daemon at a time serve an SQLite database; others wait in standby."""
 
 import fcntl
 import os
@@ -12,14 +12,14 @@ from app.store.errors import StoreUnavailableError
 from app.store.own_files import FILE_MODE, OTHERS, make_folders
 
 _ROOT: Final = 0
-"""The number of the user who may do everything anyway."""
+"""The user number of root."""
 
 
 class DaemonLock:
-    """A lock on ``<database>.lock``. The kernel releases it when its process dies, however that happens.
+    """A lock on ``<database>.lock``. The kernel releases it when its process dies for any reason.
 
     Args:
-        path: the lock file; it is created where it is missing, and nobody but this user may open it.
+        path: the lock file; it is created if it is missing, and only this user may open it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,16 +28,16 @@ class DaemonLock:
 
     @classmethod
     def of(cls, url: str) -> "DaemonLock | None":
-        """The lock of the database at ``url``; ``None`` on PostgreSQL, which serves many daemons at once."""
+        """The lock of the database at ``url``; ``None`` on PostgreSQL, which serves several daemons."""
         file = Address.parse(url).file
         return None if file is None else cls(file.with_name(f"{file.name}.lock"))
 
     def try_acquire(self) -> bool:
-        """Take the lock if nobody has it; whether it is ours now.
+        """Take the lock if it is free; returns whether this process has it now.
 
         Raises:
-            StoreUnavailableError: the lock file cannot be opened or made, or another user could take the lock; the text
-                says what to do.
+            StoreUnavailableError: the lock file cannot be opened or created, or another user could take the lock; the
+                message says what to do.
         """
         if self._descriptor is not None:
             return True
@@ -49,7 +49,7 @@ class DaemonLock:
         try:
             self._keep_others_out(descriptor)
             is_ours = _locked(descriptor)
-        except BaseException:  # whatever it was, the descriptor must not be left open
+        except BaseException:  # close the descriptor after any error
             os.close(descriptor)
             raise
         if is_ours:
@@ -59,7 +59,7 @@ class DaemonLock:
         return is_ours
 
     def is_held(self) -> bool:
-        """Whether a daemon has the lock; nothing is made, and a daemon that starts this very moment tries again.
+        """Whether a daemon has the lock. No file is created, and a daemon that starts at this moment tries again.
 
         Raises:
             StoreUnavailableError: the lock file cannot be opened, or is not one that a daemon would use.
@@ -79,13 +79,13 @@ class DaemonLock:
             os.close(descriptor)
 
     def release(self) -> None:
-        """Let go of the lock. The file stays: a standby may have it open already, to lock it next."""
+        """Release the lock. The file stays: a standby may already have it open."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
     def _open(self, flags: int) -> int:
-        # A link may lead anywhere, and whoever opens a pipe would wait.
+        # A link may lead anywhere, and opening a pipe would block.
         flags |= os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         return os.open(self.path, flags, FILE_MODE)
 
@@ -102,7 +102,7 @@ class DaemonLock:
             raise self._refused("is not a regular file", "remove it")
         if found.st_nlink != 1:
             raise self._refused("has another name as well (a hard link)", "remove it while no daemon runs")
-        # The owner of the folder could put another file in its place anyway.
+        # The owner of the folder could replace the file anyway.
         if found.st_uid not in (os.geteuid(), _ROOT, self.path.parent.stat().st_uid):
             raise self._refused(
                 f"belongs to another user (number {found.st_uid}), who could keep every daemon out",
@@ -110,7 +110,7 @@ class DaemonLock:
             )
 
     def _keep_others_out(self, descriptor: int) -> None:
-        """See that nobody else can open the file: who may only read it could lock it all the same, see `flock(2)`."""
+        """Make sure that no other user can open the file: read permission is enough to lock it, see `flock(2)`."""
         found = os.fstat(descriptor)
         self._check_owner(found)
         if stat.S_IMODE(found.st_mode) == FILE_MODE:
@@ -120,7 +120,7 @@ class DaemonLock:
         if os.fstat(descriptor).st_mode & OTHERS:
             raise self._refused(
                 "can be opened by other users, who could keep every daemon out",
-                "let its owner take that away (chmod 600), or put the database on a file system with permissions",
+                "let its owner remove that permission (chmod 600), or use a file system with permissions",
             )
 
     def _refused(self, what: str, remedy: str) -> StoreUnavailableError:

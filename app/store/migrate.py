@@ -1,4 +1,4 @@
-"""Brings a database's tables to the revision that this program works with, and tells where they stand."""
+"""Upgrades a database's tables to the revision of this program, and reports their revision."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -22,17 +22,17 @@ from app.store.tables import metadata
 
 _BUSY_S: Final = 60.0
 _CONNECT_S: Final = 10
-# Any number will do that no other program takes for the same database: "tidewait" in ASCII.
+# Any number that no other program uses in the same database: "tidewait" in ASCII.
 _ADVISORY_LOCK: Final = int.from_bytes(b"tidewait", "big")
 
 
 def upgrade(url: str) -> None:
-    """Run every migration that the database has not seen, in one transaction.
+    """Run every missing migration, in one transaction.
 
-    Several programs may do so at once: one does it, the others wait and find it done.
+    Several programs may do so at the same time: one does the work, and the others wait.
 
     Raises:
-        ValueError: the URL is none that Tidewaiter works with.
+        ValueError: the URL is not one of a supported database.
         SchemaError: a newer program has upgraded it, or its encoding is not UTF-8; nothing has changed.
         StoreUnavailableError: the database cannot be used; nothing has changed.
     """
@@ -50,13 +50,13 @@ def upgrade(url: str) -> None:
 
 
 def current(url: str) -> str | None:
-    """The revision that the database is at; ``None`` when it has no tables yet. Raises as :func:`upgrade` does."""
+    """The revision of the database; ``None`` if it has no tables yet. Raises as :func:`upgrade` does."""
     with _transaction(url) as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
 
 def check(url: str) -> list[str]:
-    """Every difference between the database and ``tables.py``, a sentence each. Raises as :func:`upgrade` does."""
+    """Every difference between the database and ``tables.py``, one sentence each. Raises as :func:`upgrade` does."""
     with _transaction(url) as connection:
         by_default = _compare_default if connection.dialect.name == "sqlite" else True
         context = MigrationContext.configure(
@@ -74,13 +74,13 @@ def _refuse_newer(found: str | None) -> None:
 
 
 def _compare_default(_context: object, _found: object, column: Column[Any], *_: object) -> bool | None:
-    """Leave defaults to Alembic, but for row numbers, of which SQLite does not say that it counts them by itself."""
+    """Leave defaults to Alembic, except row numbers: SQLite does not show that it generates them."""
     return False if column.identity is not None else None
 
 
 @contextmanager
 def _transaction(url: str) -> Iterator[Connection]:
-    """One transaction, which holds the write lock from its beginning on SQLite."""
+    """One transaction; on SQLite it holds the write lock from its beginning."""
     address = Address.parse(url)
     if address.file is None:
         arguments: dict[str, Any] = {"connect_timeout": _CONNECT_S, "client_encoding": "utf8"}
@@ -104,7 +104,7 @@ def _transaction(url: str) -> Iterator[Connection]:
 
 
 def _turn_on_wal(connection: sqlite3.Connection, _record: object) -> None:
-    """The file remembers it: from its first moment readers do not wait for the writer."""
+    """The setting is stored in the file: readers never wait for the writer."""
     connection.execute("PRAGMA journal_mode = WAL")
 
 

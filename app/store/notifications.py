@@ -1,4 +1,4 @@
-"""Notifications in the database, as people see them: which wait, were delivered or died, and what is tried again."""
+"""Notifications in the database, as people see them: which wait, were delivered or died, and which are sent again."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
@@ -17,10 +17,10 @@ __all__ = ["NOTIFICATION_COLUMNS", "Backlog", "Notification", "NotificationStore
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What an endpoint is to be told: that a job has reached ``state`` at ``at`` (times are epoch seconds).
+    """A message to an endpoint: a job has reached ``state`` at ``at`` (times are epoch seconds).
 
-    ``message_id`` names the event to the receiver. ``due_at`` is when it is tried next, ``None`` where it is not;
-    ``ended_at`` is when it was delivered or given up. ``attempts`` counts those that were begun.
+    ``message_id`` names the event for the receiver. ``due_at`` is the time of the next attempt, ``None`` if there is
+    none; ``ended_at`` is when it was delivered or given up. ``attempts`` counts attempts that were begun.
     """
 
     id: int
@@ -40,7 +40,7 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What an endpoint has not taken: how many wait, since when the next one is due (epoch seconds), how many died."""
+    """What an endpoint has not received: how many wait, when the next one is due (epoch seconds), how many died."""
 
     waiting: int = 0
     due_at: float | None = None
@@ -52,7 +52,7 @@ class NotificationStore:
 
     Args:
         database: where it is.
-        scope: the accounts whose notifications there are; others are neither found nor changed.
+        scope: notifications of other accounts are neither found nor changed.
     """
 
     def __init__(self, database: Database, scope: Scope = EVERY_ACCOUNT) -> None:
@@ -72,7 +72,7 @@ class NotificationStore:
         before_id: int | None = None,
         limit: int = 50,
     ) -> list[Notification]:
-        """Notifications that match whatever is given, newest first; ``before_id`` begins after the last one seen."""
+        """Notifications that match all given conditions, newest first; ``before_id`` continues after that id."""
         statement = select(*NOTIFICATION_COLUMNS).where(*self._within).order_by(notifications.c.id.desc()).limit(limit)
         if status is not None:
             statement = statement.where(notifications.c.status == status.value)
@@ -85,17 +85,17 @@ class NotificationStore:
         return [notification_of(row) for row in await self._rows(statement)]
 
     async def backlogs(self) -> dict[str, Backlog]:
-        """What has not been taken, by endpoint; an endpoint that has taken everything is left out."""
+        """What has not been received, by endpoint; an endpoint that has received everything is left out."""
         waiting = {name: (number, due_at) for name, number, due_at in await self._rows(_WAITING.where(*self._within))}
         dead: dict[str, int] = {name: number for name, number in await self._rows(_DEAD.where(*self._within))}  # noqa: C416  # rows, no pairs
         names = sorted({*waiting, *dead})
         return {name: Backlog(*waiting.get(name, (0, None)), dead.get(name, 0)) for name in names}
 
     async def retry(self, numbers: Collection[int]) -> list[int]:
-        """Let these be delivered (again) from now on, whatever has become of them, with all attempts before them.
+        """Deliver these (again) from now on, whatever their status, with all attempts.
 
         Returns:
-            Which of them there are.
+            The numbers that exist.
         """
         async with self.database.writing() as connection:
             statement = _RETRY.where(notifications.c.id.in_(sorted(numbers)), *self._within).returning(
@@ -104,10 +104,10 @@ class NotificationStore:
             return sorted((await connection.execute(statement)).scalars())
 
     async def retry_dead(self, endpoint: str | None = None) -> int:
-        """Let all that died, at one endpoint or at any, be delivered from now on.
+        """Deliver all that died again, of one endpoint or of all.
 
         Returns:
-            How many they are.
+            Their number.
         """
         statement = _RETRY.where(notifications.c.status == Status.DEAD.value, *self._within)
         if endpoint is not None:

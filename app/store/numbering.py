@@ -1,4 +1,4 @@
-"""Where the numbers of jobs begin in a new database."""
+"""The first job number in a new database."""
 
 import sqlite3
 from contextlib import closing
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def number_jobs_from(file: Path, first: int) -> None:
-    """Let the first job of an SQLite file without jobs be number ``first``, 1 or more.
+    """Give the first job of an SQLite file without jobs the number ``first``, 1 or more.
 
     Raises:
         sqlite3.Error: the file cannot be written, or has no tables.

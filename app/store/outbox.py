@@ -1,7 +1,7 @@
-"""The outbox: notifications are written in the transaction that changes the job, so that neither is without the other.
+"""The outbox: notifications are written in the transaction that changes the job, so that neither exists alone.
 
-Only a job that reaches a state of which somebody wants to hear costs anything here. What is told is made now and kept
-as text: a parked job goes on, a finished one is deleted some day, and the receiver still hears what was.
+Only a job that reaches a subscribed state costs anything here. The text is made now and stored, because a parked job
+continues and a finished one is deleted later.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from app.domain.notification import MOST_LISTED, Status, Subscription, body_of, 
 from app.store.batch import PARAMETER, encode, rows_of, storable
 from app.store.tables import DatabaseNow, artifacts, notifications
 
-# Making and encoding bodies holds up everything else in the process: a group has hundreds of jobs, with files each.
+# Making and encoding bodies blocks the event loop: a group has hundreds of jobs, each with files.
 _JOBS_AT_ONCE: Final = 64
 _GIVEN: Final = ("endpoint", "message_id", "job_id", "account", "state", "at", "body")
 
@@ -28,7 +28,7 @@ class Outbox:
 
     Args:
         dialect: ``sqlite`` or ``postgresql``.
-        subscriptions: who wants to hear of what.
+        subscriptions: which endpoint is notified about what.
     """
 
     def __init__(self, dialect: str, subscriptions: Sequence[Subscription]) -> None:
@@ -37,7 +37,7 @@ class Outbox:
         self._files = _files_of_jobs(dialect)
 
     async def write(self, connection: AsyncConnection, updates: Sequence[Update]) -> None:
-        """Write what these updates, just accepted in this transaction, are to be told of."""
+        """Write the notifications about these updates, which were accepted in this transaction."""
         if not self.subscriptions:
             return
         heard = [(update, names) for update in updates if (names := self._wanted_by(update))]
@@ -48,7 +48,7 @@ class Outbox:
             await connection.execute(self._insert, {PARAMETER: encode(rows)})
 
     def _wanted_by(self, update: Update) -> list[str]:
-        """The endpoints that want to hear of an update: it must have brought the job into its state."""
+        """The endpoints that are notified about an update: it must have brought the job into its state."""
         if update.state_from is update.job.state:
             return []
         return [one.endpoint for one in self.subscriptions if one.wants(update.job)]
@@ -56,7 +56,7 @@ class Outbox:
     async def _files_by_job(
         self, connection: AsyncConnection, numbers: Sequence[int]
     ) -> dict[int, tuple[list[Artifact], int]]:
-        """The first files of each job, and how many it has: an update has those of its own step only."""
+        """The first files of each job, and their total: an update has only the files of its own step."""
         rows = (await connection.execute(self._files, {PARAMETER: encode([(number,) for number in numbers])})).all()
         found: dict[int, tuple[list[Artifact], int]] = {}
         for number, total, _, *columns in rows:
@@ -73,14 +73,14 @@ def _rows(update: Update, endpoints: Sequence[str], files: Sequence[Artifact], t
 
 
 def _as_stored(job: Job) -> Job:
-    """The job with its texts as the database has them; inside of the body's JSON they would escape that."""
+    """The job with its texts as the database stores them; inside the body's JSON they would not be replaced."""
     texts = {name: getattr(job, name) for name in ("reason", "unique_key")}
     return job.but(**{name: text and storable(text) for name, text in texts.items()})
 
 
 def _notification_insert(dialect: str) -> Executable:
     rows = rows_of(dialect, [(name, notifications.c[name].type) for name in _GIVEN])
-    # Due by the database's clock, as everything that several daemons decide about notifications.
+    # Due by the database's clock, like all times of notifications that several daemons use.
     made = select(*rows.c, literal(Status.WAITING.value, notifications.c.status.type), DatabaseNow())
     return notifications.insert().from_select([*_GIVEN, "status", "due_at"], made)
 

@@ -1,4 +1,4 @@
-"""How everything stands at a glance: jobs by state, what is due in each lane, what has landed lately.
+"""The dashboard: jobs by state, what is due in each lane, what has landed lately.
 
 A page, a terminal and a scrape look at it all the time, so nothing here walks through all jobs but two counts, which
 read an index only and seldom where it is long, and :class:`Overview` looks again only when that costs a twentieth of
@@ -112,7 +112,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class _Census:
-    """How many jobs are in each state, and how many of each lane have not ended, at one moment."""
+    """How many jobs are in each state, and how many jobs of each lane have not ended, at one moment."""
 
     at: float
     states: Mapping[State, int]
@@ -120,7 +120,7 @@ class _Census:
 
 
 class OverviewStore:
-    """Reads it. Every method raises ``StoreUnavailableError`` where the database does.
+    """Reads the dashboard. Every method raises ``StoreUnavailableError`` where the database does.
 
     Args:
         jobs: the jobs table.
@@ -135,9 +135,9 @@ class OverviewStore:
         self.notifications = notifications.NotificationStore(jobs.database)
 
     async def picture(self, now: float, account: str | None = None) -> Picture:
-        """Everything, as of ``now`` (epoch seconds).
+        """The whole snapshot at ``now`` (epoch seconds).
 
-        Where an account is named, what ended and what is in trouble is only its own, and what landed is of a day.
+        With an account, ended jobs, failures and parked jobs are only this account's, and landed files those of a day.
         """
         return Picture(
             now,
@@ -158,7 +158,7 @@ class OverviewStore:
         return await self.jobs.counts(accounts)
 
     async def _census(self, now: float) -> "_Census":
-        """Both counts of all jobs, as they were a moment ago where there are so many that counting takes its time."""
+        """Both counts of all jobs; a moment old if there are so many jobs that counting takes long."""
         age_s, stale_s = now - self._counted.at, sum(self._counted.states.values()) * _STALE_S_PER_JOB
         if stale_s < _FRESH_S or not 0.0 <= age_s < stale_s:
             lives = {row[0]: row[1] for row in await self._rows(_LIVES)}
@@ -166,7 +166,7 @@ class OverviewStore:
         return self._counted
 
     async def backlogs(self, now: float) -> dict[int, Backlog]:
-        """What is due in each lane at ``now``."""
+        """The due jobs of each lane at ``now``."""
         found: dict[int, Backlog] = {}
         lives = (await self._census(now)).lives
         for number, *of_tracks in await self._rows(_BACKLOGS, now=now, most=MOST_DUE + 1):
@@ -175,7 +175,7 @@ class OverviewStore:
         return found
 
     async def minutes(self, now: float, account: str | None = None) -> list[Minute]:
-        """What ended in each minute of the last hour, oldest first, of all accounts or of one."""
+        """The jobs that ended in each minute of the last hour, oldest first, of all accounts or of one."""
         since = now - WINDOW_S
         ended: list[dict[State, int]] = [{} for _ in range(int(WINDOW_S / STEP_S))]
         delays: list[list[float]] = [[] for _ in ended]
@@ -186,12 +186,12 @@ class OverviewStore:
         return [Minute(since + i * STEP_S, ended[i], sorted(delays[i])) for i in range(len(ended))]
 
     async def arrivals(self, limit: int = MOST_RECENT, account: str | None = None, since: float = 0.0) -> list[Arrival]:
-        """The jobs that have succeeded last, newest first, of all accounts or of one since then (epoch seconds)."""
+        """The jobs that succeeded last, newest first, of all accounts or of one; since then (epoch seconds)."""
         rows = await self._rows(_ARRIVALS, since=since, limit=limit, account=account)
         return [Arrival(job_of(row[:-3]), *row[-3:]) for row in rows]
 
     async def failures(self, now: float, account: str | None = None) -> list[Job]:
-        """The jobs that have failed or expired last within the hour before ``now``, newest first."""
+        """The jobs that failed or expired in the hour before ``now``, newest first."""
         rows = await self._rows(_FAILURES, since=now - WINDOW_S, limit=MOST_TROUBLES, account=account)
         return [job_of(row) for row in rows]
 
@@ -201,10 +201,10 @@ class OverviewStore:
 
 
 class Overview:
-    """The picture, looked at by many and drawn for all of them at once.
+    """One snapshot for many readers.
 
     Args:
-        draw: draws it, as of a moment in epoch seconds.
+        draw: reads a snapshot at a time in epoch seconds.
         clock: the time.
     """
 
@@ -218,11 +218,11 @@ class Overview:
 
     @property
     def last(self) -> Picture | None:
-        """The picture that was drawn last, however old it is; ``None`` before the first."""
+        """The last snapshot, of any age; ``None`` before the first."""
         return self._picture
 
     async def look(self) -> Picture:
-        """A picture that is at most a second old, or twenty times as old as drawing it takes.
+        """A snapshot that is at most a second old, or as old as twenty times the duration of its reading.
 
         Raises:
             StoreUnavailableError: the database cannot be reached, or could not two seconds ago.
@@ -236,7 +236,7 @@ class Overview:
             try:
                 self._picture = await self._draw(self._clock.now())
             except StoreUnavailableError as error:
-                # A database that does not answer takes seconds to say so, and many may be waiting in line here.
+                # A database that does not answer costs seconds, and many callers may be waiting here.
                 self._fault, self._good_until = str(error), self._clock.monotonic() + _FAULTY_S
                 raise
             ended = self._clock.monotonic()
@@ -250,7 +250,7 @@ _LIMIT: Final = bindparam("limit", type_=Integer())
 
 
 def _due(track: Track) -> ScalarSelect[int]:
-    """How many jobs of the enclosing query's lane are due: counted no further than somebody wants to know."""
+    """How many jobs of the outer query's lane are due; the count stops at a limit."""
     of_stream = (jobs.c.lane == lanes.c.id, jobs.c.track == track.value, jobs.c.due_at <= _NOW)
     some: Select[Any] = select(literal_column("1")).where(*of_stream).limit(bindparam("most", type_=Integer()))
     return select(func.count()).select_from(some.correlate(lanes).subquery()).scalar_subquery()
@@ -279,10 +279,10 @@ _DELAYS: Final = (
     .order_by(jobs.c.finished_at.desc())
     .limit(_LIMIT)
 )
-# PostgreSQL adds whole numbers up to a decimal, which JSON does not have.
+# PostgreSQL's sum of whole numbers is a decimal, which JSON does not have.
 _SIZE: Final = cast(func.coalesce(func.sum(artifacts.c.size), 0), BigInteger)
 _OF_JOB: Final = artifacts.c.job_id == jobs.c.id
-# Jobs are not to be found by their state here: of all that ever succeeded only the index over ends knows the latest.
+# Prevents the use of the index by state: only the index over the times of ends finds the latest jobs fast.
 _KEPT_STATE: Final = func.coalesce(jobs.c.state, "")
 _ARRIVALS: Final = (
     select(

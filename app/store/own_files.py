@@ -1,6 +1,6 @@
-"""The files of an SQLite database: made for the user of the daemon alone, whatever the umask.
+"""The files of an SQLite database: only the daemon's user can use them, whatever the umask.
 
-SQLite gives its ``-wal``, ``-shm`` and ``-journal`` the permissions of the database file, so that one is made before
+SQLite gives its ``-wal``, ``-shm`` and ``-journal`` the permissions of the database file, so we create that file before
 SQLite opens it (``findCreateFileMode`` in https://sqlite.org/src/file/src/os_unix.c).
 """
 
@@ -16,22 +16,22 @@ from app.store.errors import StoreUnavailableError
 FILE_MODE: Final = 0o600
 FOLDER_MODE: Final = 0o700
 OTHERS: Final = 0o077
-"""What nobody but the owner may have of a mode."""
+"""The mode bits of all users but the owner."""
 _PERMISSIONS: Final = 0o777
 _BESIDE: Final = ("-wal", "-shm", "-journal")
 
 
 def make_private(file: Path) -> None:
-    """Make a database file and its folder where they are missing, and take from others what is ours.
+    """Create a database file and its folder if they are missing, and remove other users' permissions.
 
-    A file of this user that others may use, as earlier versions made it, becomes the owner's alone. A folder that is
-    there already, and a file of another user, stay as they are.
+    A file of this user that others may use, as earlier versions made it, gets mode 0600. An existing folder, and a file
+    of another user, do not change.
 
     Args:
         file: the database; a symbolic link is followed, as SQLite follows it.
 
     Raises:
-        StoreUnavailableError: the file or the folder cannot be made.
+        StoreUnavailableError: the file or the folder cannot be created.
     """
     file = Path(os.path.realpath(file))
     try:
@@ -43,17 +43,17 @@ def make_private(file: Path) -> None:
             _create(file)
     except OSError as error:
         raise StoreUnavailableError(f"The database cannot be created: {error}.") from error
-    # A file that is there is never opened here: closing it would end the locks of this process on it, see
+    # An existing file is never opened here: closing it would end this process's locks on it, see
     # https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
     for each in files_of(file):
         _tighten(each)
 
 
 def make_folders(folder: Path) -> None:
-    """Make a folder and those above it that are missing, each for this user alone.
+    """Create a folder and the missing ones above it, with mode 0700.
 
     Raises:
-        OSError: they cannot be made.
+        OSError: they cannot be created.
     """
     missing = [folder]
     while not missing[-1].is_dir() and missing[-1].parent != missing[-1]:
@@ -66,12 +66,12 @@ def make_folders(folder: Path) -> None:
                 raise
             continue  # another program was quicker
         mode = stat.S_IMODE(each.stat().st_mode)
-        if mode & _PERMISSIONS != FOLDER_MODE:  # the umask took away even what the owner wants
+        if mode & _PERMISSIONS != FOLDER_MODE:  # the umask removed permissions of the owner
             each.chmod(mode & ~_PERMISSIONS | FOLDER_MODE)
 
 
 def files_of(file: Path) -> Iterator[Path]:
-    """The database file and those that SQLite keeps beside it, whether or not they are there."""
+    """The database file and SQLite's files beside it, existing or not."""
     yield file
     for ending in _BESIDE:
         yield file.with_name(file.name + ending)
@@ -88,7 +88,7 @@ def _create(file: Path) -> None:
 
 
 def _tighten(file: Path) -> None:
-    # Gone by now, or on a file system without permissions: there its mount options decide.
+    # The file is gone, or the file system has no permissions: then its mount options decide.
     with suppress(OSError):
         found = file.lstat()
         if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_mode & OTHERS:

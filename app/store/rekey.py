@@ -1,4 +1,4 @@
-"""Rekey: every stored link is encrypted anew, or decrypted, beside daemons that go on."""
+"""Rekey: every stored link is encrypted again, or decrypted, while daemons work."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ _SOME: Final = (
     .order_by(jobs.c.id)
     .limit(bindparam("limit", type_=Integer()))
 )
-# What a step has written meanwhile stays: it is as new as the key.
+# What a step has written in the meantime stays: it uses the new key.
 _REPLACE: Final = (
     update(jobs)
     .where(jobs.c.id == bindparam("number", type_=BigInteger()), jobs.c.links == bindparam("before", type_=Text()))
@@ -24,18 +24,18 @@ _REPLACE: Final = (
 
 
 async def rekey(database: Database, seal: Seal, *, decrypt: bool) -> tuple[int, int]:
-    """Write all links anew.
+    """Write all links again.
 
     Args:
         database: where they are.
         seal: has the keys; the first one encrypts.
-        decrypt: whether they are stored as they are instead.
+        decrypt: whether to store them in plain.
 
     Returns:
-        Of how many jobs the links were written, and of how many no key decrypts them.
+        The number of jobs whose links were written, and the number whose links no key decrypts.
 
     Raises:
-        StoreUnavailableError: the database cannot be used; what was written stays, and the rest can be done later.
+        StoreUnavailableError: the database cannot be used; written links stay, and the rest can be done later.
     """
     written = unreadable = after = 0
     while True:

@@ -1,4 +1,4 @@
-"""The migrations that this program brings along, and databases that wait for the first of them."""
+"""The migrations of this program, and whether a database has none of them yet."""
 
 import sqlite3
 from contextlib import closing
@@ -11,7 +11,7 @@ from app.store.address import Address
 
 @cache
 def migrations_folder() -> Path:
-    """Where the migrations are: inside of the package where it is installed, at the top level in the source tree."""
+    """Where the migrations are: inside the installed package, or at the top level of the source tree."""
     package = Path(app.__file__).parent
     installed = package / "migrations"
     return installed if installed.is_dir() else package.parent / "migrations"
@@ -21,15 +21,15 @@ def migrations_folder() -> Path:
 def known_revisions() -> tuple[str, ...]:
     """Every revision, oldest first: each migration's file begins with its number.
 
-    Alembic could tell as well, but only who migrates needs it, and it takes 11 MB.
+    Alembic knows them too, but it needs 11 MB, and only a migration uses it.
     """
     return tuple(sorted(file.name.partition("_")[0] for file in (migrations_folder() / "versions").glob("[0-9]*.py")))
 
 
 def is_fresh(url: str) -> bool:
-    """Whether the database is an SQLite file that does not exist yet, or has no tables: neither ours nor anybody's.
+    """Whether the database is an SQLite file that does not exist yet, or that has no tables at all.
 
-    One that another process is just setting up has none either, until all of them are there.
+    While another process creates the tables, there are none until all of them are there.
     """
     file = Address.parse(url).file
     if file is None:
@@ -40,4 +40,4 @@ def is_fresh(url: str) -> bool:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             return bool(connection.execute("SELECT count(*) = 0 FROM sqlite_master").fetchone()[0])
     except sqlite3.Error:
-        return False  # what is wrong with it is told by whoever opens it
+        return False  # whatever opens it reports the error

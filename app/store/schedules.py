@@ -1,4 +1,4 @@
-"""Schedules in the database: the last tick of each that was served, and the job that it asked for."""
+"""Schedules in the database: the last served tick of each, and the job that it made."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from app.store.tables import schedules
 
 @dataclass(frozen=True, slots=True)
 class Ticked:
-    """How far a schedule is: its last tick in epoch seconds, and the last job, where there was one."""
+    """The progress of a schedule: its last tick in epoch seconds, and its last job, if any."""
 
     at: float
     job_id: int | None
@@ -31,18 +31,18 @@ class ScheduleStore:
         self._note = _upsert(database.dialect)
 
     async def ticked(self) -> Mapping[str, Ticked]:
-        """How far every schedule is, by name."""
+        """The progress of every schedule, by name."""
         async with self._database.reading() as connection:
             rows = (await connection.execute(select(schedules))).all()
         return {name: Ticked(at, job_id) for name, at, job_id in rows}
 
     async def note(self, name: str, at: float, job_id: int | None) -> None:
-        """Remember that a schedule is as far as that tick; a tick before the one that is known changes nothing.
+        """Store the last tick of a schedule; an earlier tick than the stored one changes nothing.
 
         Args:
             name: the schedule.
             at: epoch seconds.
-            job_id: the job that the tick asked for; ``None`` keeps the one before.
+            job_id: the job of the tick; ``None`` keeps the previous one.
         """
         async with self._database.writing() as connection:
             await connection.execute(self._note, {"schedule": name, "tick_at": at, "job": job_id})

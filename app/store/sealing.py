@@ -1,4 +1,4 @@
-"""Sealing: the links of jobs, encrypted as long as they are in the database.
+"""Sealing: the links of jobs are encrypted while they are in the database.
 
 A sealed text is ``sealed:1:`` and a Fernet token (https://github.com/fernet/spec). Plain JSON begins with ``[``, so
 rows of either kind can be read beside each other, whether a key is configured or not.
@@ -17,12 +17,12 @@ _KEY_BYTES: Final = 32
 
 
 def new_key() -> str:
-    """A key that nobody has: 32 random bytes in URL-safe Base64."""
+    """A new key: 32 random bytes in URL-safe Base64."""
     return base64.urlsafe_b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
 
 
 class Seal:
-    """Encrypts what opens a job's files to anybody, and decrypts it.
+    """Encrypts and decrypts links, which give access to a job's files.
 
     Args:
         keys: as :func:`new_key` makes them. The first encrypts, every one decrypts; without one nothing is encrypted.
@@ -31,7 +31,7 @@ class Seal:
     def __init__(self, keys: Sequence[str] = ()) -> None:
         self._fernet = None
         if keys:
-            from cryptography.fernet import Fernet, MultiFernet  # noqa: PLC0415  # takes memory, and few need it
+            from cryptography.fernet import Fernet, MultiFernet  # noqa: PLC0415  # needs memory, and few databases use it
 
             self._fernet = MultiFernet([Fernet(key) for key in keys])
 
@@ -39,17 +39,17 @@ class Seal:
         return self._fernet is not None
 
     def stored(self, links: Sequence[Link] | SealedLinks) -> str:
-        """The text that links are stored as; what is sealed already stays as it is."""
+        """The stored text of links; links that are already sealed do not change."""
         if isinstance(links, SealedLinks):
             return links.text
         return self.closed(json.dumps([link.to_json() for link in links])) if links else "[]"
 
     def closed(self, text: str) -> str:
-        """A plain text as it is stored."""
+        """The stored form of a plain text."""
         return text if self._fernet is None else f"{_ENVELOPE}{self._fernet.encrypt(text.encode()).decode()}"
 
     def opened(self, text: str) -> str | None:
-        """The plain text of what is stored; ``None`` where no key decrypts it."""
+        """The plain text of a stored text; ``None`` if no key decrypts it."""
         if not is_sealed(text):
             return text
         if self._fernet is None or not text.startswith(_ENVELOPE):
@@ -62,13 +62,13 @@ class Seal:
             return None
 
     def links(self, sealed: SealedLinks) -> tuple[Link, ...] | None:
-        """The links; ``None`` where no key decrypts them."""
+        """The links; ``None`` if no key decrypts them."""
         text = self.opened(sealed.text)
         return None if text is None else links_of(text)
 
 
 def is_sealed(text: str) -> bool:
-    """Whether a stored text is no plain JSON list."""
+    """Whether a stored text is sealed, and not a plain JSON list."""
     return not text.startswith("[")
 
 

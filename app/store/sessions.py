@@ -1,4 +1,4 @@
-"""Browsers' sessions that were ended before their time, kept until they would have ended by themselves."""
+"""Browser sessions that people ended, kept until they would have expired."""
 
 from typing import Any, Final
 
@@ -22,17 +22,17 @@ class SessionStore:
         self._end = insert(ended_sessions).values(id=_ID, until=_UNTIL).on_conflict_do_nothing()
 
     async def end(self, session: str, until: float) -> None:
-        """End a session, which would have lasted until that epoch second; once more changes nothing."""
+        """End a session that would have lasted until that epoch second; a repetition changes nothing."""
         async with self._database.writing() as connection:
             await connection.execute(self._end, {"session": session, "ends": until})
 
     async def has_ended(self, session: str) -> bool:
-        """Whether somebody has ended the session."""
+        """Whether the session was ended."""
         async with self._database.reading() as connection:
             return (await connection.execute(_FIND, {"session": session})).first() is not None
 
     async def forget(self, now: float) -> int:
-        """Forget those that would have ended by themselves at ``now`` (epoch seconds); how many they were."""
+        """Delete those that would have expired at ``now`` (epoch seconds); returns their number."""
         async with self._database.writing() as connection:
             return (await connection.execute(_FORGET, {"ends": now})).rowcount
 

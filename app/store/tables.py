@@ -1,4 +1,4 @@
-"""The tables, and the few SQL functions that each database spells its own way.
+"""The tables, and the few SQL functions that differ between the databases.
 
 Times are epoch seconds (UTC), JSON is text. The migrations build the same tables; a test proves it on both databases.
 """
@@ -31,24 +31,24 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 CLOCK_FUNCTION: Final = "tidewaiter_now"
-"""The database clock on SQLite: a function that every connection is given, and that asks the injected clock."""
+"""The database clock on SQLite: a function of every connection that reads the injected clock."""
 
 HANDLE_INDEX: Final = "jobs_handle"
-"""The unique index by which one remote job has one job of ours (shared ones apart)."""
+"""The unique index that permits one job for each remote job (shared ones excepted)."""
 
 
 class DatabaseNow(FunctionElement[float]):
-    """The database's own clock in epoch seconds: it alone decides leases, because workers' clocks differ."""
+    """The database's own clock in epoch seconds: only it decides about leases, because workers' clocks differ."""
 
     type = Double()
     inherit_cache = True
 
 
 class HandleKey(FunctionElement[str]):
-    """What stands for a handle in the unique index.
+    """The value of a handle in the unique index.
 
-    PostgreSQL's B-tree refuses entries of more than 2704 bytes, and a handle may be a URL that is longer; one such
-    handle would fail the whole group commit that it is in.
+    PostgreSQL's B-tree refuses entries of more than 2704 bytes, and a handle may be a longer URL; one such handle would
+    fail its whole group commit.
     """
 
     type = Text()
@@ -159,7 +159,7 @@ jobs = Table(
     _count("polls_at_submit"),
     _count("expiries"),
     Column("expired_at", Double),
-    # Beyond the job itself: the stream in which it is served, and which update wrote it last.
+    # Not part of the job itself: the track in which it is served, and the stamp of the last update.
     Column("track", SmallInteger, nullable=False),
     Column("stamp", BigInteger),
     sqlite_autoincrement=True,
@@ -192,7 +192,7 @@ Index(
     **_partial(jobs.c.answer_key.is_not(None)),
 )
 Index("jobs_state", jobs.c.state, jobs.c.id)
-# For lists: of an account and a state by number, and by the beginning of a key, in whatever collation.
+# For lists: by account and state in the order of numbers, and by the beginning of a key, in any collation.
 Index("jobs_listed", jobs.c.account, jobs.c.state, jobs.c.id, jobs.c.operation)
 Index(
     "jobs_keys",
@@ -259,7 +259,7 @@ notifications = Table(
     Column("id", _ROW_ID, Identity(), primary_key=True),
     Column("endpoint", Text, nullable=False),
     Column("message_id", Text, nullable=False),
-    # No foreign key: what is to be told outlives the job, so the body holds all of it.
+    # No foreign key: a notification may outlive its job, so the body has everything.
     Column("job_id", BigInteger, nullable=False),
     Column("account", Text, nullable=False),
     Column("state", Text, nullable=False),

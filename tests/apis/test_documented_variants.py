@@ -17,8 +17,8 @@ from app.emulators.faults import Fault, FaultKind
 from app.emulators.files import FileHost
 from app.emulators.oneall import OneAllEmulator, OneAllVariants
 from app.emulators.server import EmulatedServer
-from app.emulators.socialgateway import SocialGatewayEmulator
-from app.emulators.symplify import SymplifyEmulator, SymplifyVariants, UrlForm
+from app.emulators.socialgateway import SocialGatewayEmulator, SocialGatewayLogin
+from app.emulators.symplify import SymplifyCustomer, SymplifyEmulator, SymplifyVariants, UrlForm
 from tests.apis.shareprogress_story import NEW_PAGE, tell
 from tests.apis.shareprogress_story import Told as ShareProgressTold
 from tests.apis.stage import Stage, on_stage
@@ -111,7 +111,9 @@ def test_the_url_of_a_result(template: Path, form: UrlForm) -> None:
     def build(clock: Clock) -> tuple[list[EmulatedServer], Callable[[], Account]]:
         files = FileHost(clock=clock, secrets=[_SECRET], port=5)
         variants = SymplifyVariants(url=form)
-        made.append(SymplifyEmulator(clock=clock, files=files, token=_SECRET, variants=variants, port=4))
+        made.append(
+            SymplifyEmulator(clock=clock, files=files, customer=SymplifyCustomer(_SECRET), variants=variants, port=4)
+        )
         return [made[0], files], lambda: symplify.account_of(made[0])
 
     async def story(stage: Stage) -> None:
@@ -130,7 +132,7 @@ def test_a_change_of_a_resource(template: Path, method: str) -> None:
 
     def build(clock: Clock) -> tuple[list[EmulatedServer], Callable[[], Account]]:
         made.append(
-            SocialGatewayEmulator(clock=clock, user_name="api", api_key=f"{_SECRET}-key", password=_SECRET, port=4)
+            SocialGatewayEmulator(clock=clock, login=SocialGatewayLogin("api", f"{_SECRET}-key", _SECRET), port=4)
         )
         return [made[0]], lambda: socialgateway.account_of(made[0])
 

@@ -13,7 +13,7 @@ from app.desk import RequestError
 from app.domain.job import State
 from app.emulators.catalogue.socialgateway import account_of
 from app.emulators.faults import Fault, FaultKind
-from app.emulators.socialgateway import SocialGatewayEmulator, SocialGatewayVariants, StatsShape
+from app.emulators.socialgateway import SocialGatewayEmulator, SocialGatewayLogin, SocialGatewayVariants, StatsShape
 from app.emulators.wire import page_reply
 from tests.apis.stage import Stage, on_stage
 
@@ -48,7 +48,7 @@ def _tell(template: Path, story: Callable[[Told], Awaitable[T]], *, campaigns: i
 
     def build(clock: Clock) -> tuple[list[SocialGatewayEmulator], Any]:
         gateway = SocialGatewayEmulator(
-            clock=clock, user_name="api", api_key=_API_KEY, password=_PASSWORD, port=_PORT, campaigns=campaigns,
+            clock=clock, login=SocialGatewayLogin("api", _API_KEY, _PASSWORD), port=_PORT, campaigns=campaigns,
             variants=SocialGatewayVariants(**variants), hidden=["billing"],
             resources={"segment/list": [1, 2], "contact/list": _contacts, "billing": {"due": 1}, "empty": []},
         )  # fmt: skip

@@ -16,7 +16,7 @@ from app.config import Config, load
 from app.domain.job import TERMINAL, Job, NewJob, State
 from app.emulators.bodies import GeneratedBody
 from app.emulators.files import FileHost
-from app.emulators.symplify import SymplifyEmulator
+from app.emulators.symplify import SymplifyCustomer, SymplifyEmulator, SymplifyVariants
 from app.log import configure
 from app.store.engine import Database
 from app.store.jobs import JobStore
@@ -164,6 +164,12 @@ async def staged(folder: Path, database_url: str, *, build_s: float = 0.3) -> As
     clock = SystemClock()
     async with (
         FileHost(clock=clock, secrets=[TOKEN]) as files,
-        SymplifyEmulator(clock=clock, files=files, token=TOKEN, build_s=build_s, content=body) as emulator,
+        SymplifyEmulator(
+            clock=clock,
+            files=files,
+            customer=SymplifyCustomer(TOKEN),
+            content=body,
+            variants=SymplifyVariants(build_s=build_s),
+        ) as emulator,
     ):
         yield Stage(folder, database_url, emulator, files)

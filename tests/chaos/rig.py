@@ -16,7 +16,7 @@ from app.clock import SystemClock
 from app.domain.job import TERMINAL, Entry, Job, NewJob, State
 from app.emulators.bodies import GeneratedBody
 from app.emulators.files import FileHost
-from app.emulators.symplify import SymplifyEmulator
+from app.emulators.symplify import SymplifyCustomer, SymplifyEmulator, SymplifyVariants
 from app.store.engine import Database
 from app.store.jobs import JobStore
 from app.store.lanes import LaneStore
@@ -173,8 +173,9 @@ async def rig(folder: Path, database_url: str, build_s: float = 1.5) -> AsyncIte
     """A provider and a place for daemons to work."""
     clock = SystemClock()
     async with FileHost(clock=clock, secrets=[TOKEN]) as files:
+        variants = SymplifyVariants(build_s=build_s, link_ttl_s=30)
         emulator = SymplifyEmulator(
-            clock=clock, files=files, token=TOKEN, build_s=build_s, content=_content, link_ttl_s=30
+            clock=clock, files=files, customer=SymplifyCustomer(TOKEN), content=_content, variants=variants
         )
         async with emulator:
             yield Rig(folder, emulator, files, database_url)

@@ -23,9 +23,20 @@ def test_links_lead_to_files(page: Path) -> None:
 
 
 def test_every_page_is_in_the_contents() -> None:
-    """A page that the contents do not name is found by nobody."""
-    index = (ROOT / "docs/index.md").read_text().splitlines()
-    assert {page.stem for page in PAGES if page.parent.name == "docs"} - {"index"} <= set(index)
+    """The contents of a folder name each of its pages; otherwise no reader finds it."""
+    for folder in (ROOT / "docs", ROOT / "docs/decisions"):
+        contents = (folder / "index.md").read_text().splitlines()
+        assert {page.stem for page in PAGES if page.parent == folder} - {"index"} <= set(contents)
+
+
+def test_decisions_are_numbered() -> None:
+    """Every record has a number of its own, without gaps, and the same three parts."""
+    records = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
+    assert [int(record.name[:4]) for record in records] == list(range(1, len(records) + 1))
+    for number, record in enumerate(records, start=1):
+        headings = re.findall(r"^#+ .+$", record.read_text(), re.MULTILINE)
+        assert headings[0].startswith(f"# {number}. ")
+        assert headings[1:] == ["## Context", "## Decision", "## Consequences"]
 
 
 def test_alerts_lead_to_what_to_do() -> None:

@@ -15,7 +15,7 @@ from app.clock import SystemClock
 from app.config import load
 from app.doctor.finding import Finding, Status
 from app.emulators.oneall import OneAllEmulator
-from app.emulators.socialgateway import SocialGatewayEmulator
+from app.emulators.socialgateway import SocialGatewayEmulator, SocialGatewayLogin
 from app.log import configure
 from app.store import migrate
 from tests.doctor.folders import names_in
@@ -92,7 +92,7 @@ async def test_wrong_credentials(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("password", "status"), [("canary-word", Status.OK), ("wrong", Status.FAILURE)])
 async def test_an_account_that_signs_in(password: str, status: Status, tmp_path: Path) -> None:
     """A session is begun as the daemon would begin it, and then the probe is asked with its token."""
-    provider = SocialGatewayEmulator(clock=CLOCK, user_name="api", api_key="canary-key", password="canary-word")
+    provider = SocialGatewayEmulator(clock=CLOCK, login=SocialGatewayLogin("api", "canary-key", "canary-word"))
     async with provider:
         text = f"""
         [accounts.shop]

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from app.emulators.files import FileHost
-from app.emulators.symplify import SymplifyEmulator
+from app.emulators.symplify import SymplifyCustomer, SymplifyEmulator, SymplifyVariants
 from tests.emulators.symplify_caller import GOOD, Caller
 
 
@@ -62,7 +62,10 @@ async def files(clock: HandClock) -> AsyncIterator[FileHost]:
 @pytest.fixture
 async def symplify(clock: HandClock, files: FileHost) -> AsyncIterator[SymplifyEmulator]:
     """A running API whose batches take 100 seconds."""
-    async with SymplifyEmulator(clock=clock, files=files, token=GOOD, build_s=100, rows=10) as running:
+    variants = SymplifyVariants(build_s=100, rows=10)
+    async with SymplifyEmulator(
+        clock=clock, files=files, customer=SymplifyCustomer(GOOD), variants=variants
+    ) as running:
         yield running
 
 

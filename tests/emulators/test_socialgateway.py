@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from app.emulators.faults import Fault, FaultKind
-from app.emulators.socialgateway import SocialGatewayEmulator, SocialGatewayVariants, StatsShape
+from app.emulators.socialgateway import SocialGatewayEmulator, SocialGatewayLogin, SocialGatewayVariants, StatsShape
 from app.emulators.wire import page_reply
 from tests.emulators.conftest import HandClock
 from tests.emulators.socialgateway_caller import LOGIN, Caller
@@ -31,9 +31,7 @@ async def gateway(clock: HandClock) -> AsyncIterator[SocialGatewayEmulator]:
     """A running API with a list, a resource that wants a parameter, and one that is hidden."""
     async with SocialGatewayEmulator(
         clock=clock,
-        user_name=LOGIN["userName"],
-        api_key=LOGIN["apiKey"],
-        password=LOGIN["password"],
+        login=SocialGatewayLogin(LOGIN["userName"], LOGIN["apiKey"], LOGIN["password"]),
         resources={"segment/all": [1, 2], "contact/list": _contacts, "billing": {"due": 1}},
         hidden=["billing"],
     ) as running:
@@ -243,7 +241,7 @@ async def test_variants_by_the_constructor(clock: HandClock, client: aiohttp.Cli
     """The same can be told at the start."""
     variants = SocialGatewayVariants(token_ttl_s=60, utc_offset_minutes=0, stats_shape=StatsShape.ARRAY)
     async with SocialGatewayEmulator(
-        clock=clock, user_name="api", api_key="k3y", password=LOGIN["password"], variants=variants, campaigns=1
+        clock=clock, login=SocialGatewayLogin("api", "k3y", LOGIN["password"]), variants=variants, campaigns=1
     ) as gateway:
         caller = Caller(client, gateway)
         _, _, text = await caller.login()

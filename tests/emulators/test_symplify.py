@@ -10,7 +10,7 @@ from app.emulators.exports import EXPORT_TYPES, PERIODS, ExportForm
 from app.emulators.faults import Fault, FaultKind
 from app.emulators.files import FileHost
 from app.emulators.limits import SlidingWindow
-from app.emulators.symplify import SymplifyEmulator
+from app.emulators.symplify import SymplifyCustomer, SymplifyEmulator, SymplifyVariants
 from tests.emulators.conftest import HandClock
 from tests.emulators.symplify_caller import AUTH, GOOD, ORDER, Caller
 
@@ -109,13 +109,14 @@ async def test_a_bad_token(symplify: SymplifyEmulator, caller: Caller, client: a
             assert (reply.status, await reply.json()) == (401, {"error": "Unauthorized"})
     assert symplify.batches == []
     await caller.create()
-    symplify.token = GOOD[::-1]
+    symplify.customer = SymplifyCustomer(GOOD[::-1])
     assert (await caller.ask("GET", "/101111"))[0] == 401
 
 
 async def test_http_basic(clock: HandClock, files: FileHost, client: aiohttp.ClientSession) -> None:
     """An older installation wants Basic and does not know the token."""
-    async with SymplifyEmulator(clock=clock, files=files, token=GOOD, basic=("me", "påss")) as symplify:
+    customer = SymplifyCustomer(GOOD, basic=("me", "påss"))
+    async with SymplifyEmulator(clock=clock, files=files, customer=customer) as symplify:
         url = f"{symplify.base_url}/batches/exports/statistics"
         good = {"Authorization": aiohttp.encode_basic_auth("me", "påss", "utf-8")}
         bad = {"Authorization": aiohttp.encode_basic_auth("me", "pass")}
@@ -201,9 +202,8 @@ async def test_content_by_type(clock: HandClock, files: FileHost, client: aiohtt
     async with SymplifyEmulator(
         clock=clock,
         files=files,
-        token=GOOD,
-        build_s=0,
-        rows=3,
+        customer=SymplifyCustomer(GOOD),
+        variants=SymplifyVariants(build_s=0, rows=3),
         content=content,
     ) as symplify:
         caller = Caller(client, symplify)
@@ -218,7 +218,10 @@ async def test_content_by_type(clock: HandClock, files: FileHost, client: aiohtt
 
 async def test_no_rows(clock: HandClock, files: FileHost, client: aiohttp.ClientSession) -> None:
     """An export of nothing finishes with an empty array."""
-    async with SymplifyEmulator(clock=clock, files=files, token=GOOD, build_s=0, rows=0) as symplify:
+    variants = SymplifyVariants(build_s=0, rows=0)
+    async with SymplifyEmulator(
+        clock=clock, files=files, customer=SymplifyCustomer(GOOD), variants=variants
+    ) as symplify:
         caller = Caller(client, symplify)
         batch_id = await caller.create()
         assert await caller.word(batch_id) == "FINISHED"
@@ -230,8 +233,8 @@ async def test_content_by_callable(clock: HandClock, files: FileHost, client: ai
     async with SymplifyEmulator(
         clock=clock,
         files=files,
-        token=GOOD,
-        build_s=0,
+        customer=SymplifyCustomer(GOOD),
+        variants=SymplifyVariants(build_s=0),
         content=lambda export_type, period: GeneratedBody(100_000, len(export_type + period)),
     ) as symplify:
         caller = Caller(client, symplify)
@@ -242,7 +245,10 @@ async def test_content_by_callable(clock: HandClock, files: FileHost, client: ai
 
 async def test_asked_too_often(clock: HandClock, files: FileHost, client: aiohttp.ClientSession) -> None:
     """One batch may be asked after once a minute; another batch is another matter."""
-    async with SymplifyEmulator(clock=clock, files=files, token=GOOD, min_poll_s=60) as symplify:
+    variants = SymplifyVariants(min_poll_s=60)
+    async with SymplifyEmulator(
+        clock=clock, files=files, customer=SymplifyCustomer(GOOD), variants=variants
+    ) as symplify:
         caller = Caller(client, symplify)
         first, second = await caller.create(), await caller.create()
         await caller.status(first)
@@ -259,7 +265,7 @@ async def test_asked_too_often(clock: HandClock, files: FileHost, client: aiohtt
 async def test_the_rate_limit(clock: HandClock, files: FileHost, client: aiohttp.ClientSession) -> None:
     """More requests than the window holds are refused without effect, until the oldest has left it."""
     limit = SlidingWindow(most=2, period_s=60)
-    async with SymplifyEmulator(clock=clock, files=files, token=GOOD, limit=limit) as symplify:
+    async with SymplifyEmulator(clock=clock, files=files, customer=SymplifyCustomer(GOOD), limit=limit) as symplify:
         caller = Caller(client, symplify)
         await caller.create()
         clock.at += 20

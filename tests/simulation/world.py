@@ -21,7 +21,7 @@ from app.desk import Desk
 from app.domain.job import TERMINAL
 from app.emulators.exports import EXPORT_TYPES, ExportForm
 from app.emulators.files import FileHost
-from app.emulators.symplify import SymplifyEmulator
+from app.emulators.symplify import SymplifyCustomer, SymplifyEmulator, SymplifyVariants
 from app.log import EventLog, configure
 from app.storage.local import LocalStorage
 from app.store.engine import Database
@@ -84,10 +84,10 @@ def make_world(seed: int, root: Path, clock: VirtualClock) -> World:
     rand = Random(seed)
     forms = dict(zip(sorted(EXPORT_TYPES), (ExportForm.ARRAY, ExportForm.NDJSON, ExportForm.EMPTY) * 4, strict=False))
     files = FileHost(clock=clock, port=_FILES_PORT, secrets=[CANARY])
+    variants = SymplifyVariants(build_s=rand.uniform(20, 300), rows=rand.choice((3, 50, 2000)), link_ttl_s=30)
     emulator = SymplifyEmulator(
-        clock=clock, files=files, token=CANARY, port=_API_PORT, build_s=rand.uniform(20, 300), link_ttl_s=30,
-        rows=rand.choice((3, 50, 2000)), content=forms,
-    )  # fmt: skip
+        clock=clock, files=files, customer=SymplifyCustomer(CANARY), content=forms, variants=variants, port=_API_PORT
+    )
     return World(seed, root, clock, emulator, files, SimulatedWire([emulator, files], clock, rand), rand)
 
 

@@ -1,4 +1,4 @@
-"""Every emulated API by its name, for whoever starts one without knowing which."""
+"""Every emulated API by its name."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -13,12 +13,12 @@ from app.emulators.copernica_login import CopernicaLogin, LoginVariants
 
 @dataclass(frozen=True, slots=True)
 class Options(CopernicaVariants):
-    """What can be told at the start."""
+    """The options at the start."""
 
     login: Annotated[LoginVariants, Field(description="What the login host does.")] = field(
         default_factory=LoginVariants
     )
-    access_token: Annotated[str, Field(description="The access token that it wants.")] = "emulated-token"  # noqa: S105  # of an emulator
+    access_token: Annotated[str, Field(description="The access token that it expects.")] = "emulated-token"  # noqa: S105  # of an emulator
 
 
 def _build(clock: Clock, port: int, options: Options) -> Served:

@@ -1,4 +1,4 @@
-"""What the catalogue knows of an emulator: how to build it, and the account that a configuration needs for it."""
+"""An entry of the catalogue: how to build an emulator, and the account that a configuration needs for it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """One job that an emulator can do: what a person would ask for, and how it may be called in a table."""
+    """An example of a job for an emulator: its operation and parameters, and a name for tables."""
 
     operation: str
     params: Mapping[str, str]
@@ -32,10 +32,10 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One emulated API, not started yet.
+    """One emulated API that is not started yet.
 
-    ``servers`` are started in this order, each under the name that people call it. ``account`` can be asked once they
-    run, because only then their ports are known.
+    ``servers`` are started in this order, each with a name for people. Call ``account`` only when they run, because
+    only then their ports are known.
     """
 
     servers: Mapping[str, EmulatedServer]
@@ -47,7 +47,7 @@ class Served:
 class Entry:
     """One emulator of the catalogue.
 
-    ``options`` is a frozen dataclass: its fields are what can be told at the start. ``build`` takes the clock, the port
+    ``options`` is a frozen dataclass: its fields are the options at the start. ``build`` takes the clock, the port
     of the API (0 for a free one) and such options.
     """
 

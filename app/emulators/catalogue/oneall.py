@@ -12,10 +12,10 @@ from app.emulators.oneall import OneAllEmulator, OneAllVariants
 
 @dataclass(frozen=True, slots=True)
 class Options(OneAllVariants):
-    """What can be told at the start."""
+    """The options at the start."""
 
-    public_key: Annotated[str, Field(description="The public key that it wants.")] = "emulated-public-key"
-    private_key: Annotated[str, Field(description="The private key that it wants.")] = "emulated-private-key"
+    public_key: Annotated[str, Field(description="The public key that it expects.")] = "emulated-public-key"
+    private_key: Annotated[str, Field(description="The private key that it expects.")] = "emulated-private-key"
 
 
 def _build(clock: Clock, port: int, options: Options) -> Served:

@@ -1,4 +1,4 @@
-"""The demo's scene: every emulated API with something to get over, and the jobs that are worth watching."""
+"""The demo's scene: every emulated API with a difficulty, and the jobs to watch."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,8 +14,8 @@ from app.emulators.files import FileHost
 from app.emulators.oneall import OneAllEmulator, OneAllVariants
 from app.emulators.server import EmulatedServer
 from app.emulators.shareprogress import ShareProgressEmulator
-from app.emulators.socialgateway import SocialGatewayEmulator, SocialGatewayVariants
-from app.emulators.symplify import SymplifyEmulator
+from app.emulators.socialgateway import SocialGatewayEmulator, SocialGatewayLogin
+from app.emulators.symplify import SymplifyCustomer, SymplifyEmulator, SymplifyVariants
 
 _SECRET: Final = "demo-{}"  # noqa: S105  # of emulators on this machine
 _SCHEDULE: Final = {"first_delay_s": 0.5, "interval_s": 1, "factor": 1.0, "cap_s": 1}
@@ -27,7 +27,7 @@ _PERIOD_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One job of the demo: under which account, and what is special about it."""
+    """One job of the demo: its account, and what is special about it."""
 
     account: str
     wish: Wish
@@ -36,9 +36,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Servers in the order in which they are started, and the accounts by name, to be asked once the servers run.
+    """Servers in the order of their start, and the accounts by name, which are known once the servers run.
 
-    ``told`` are sentences on what the servers saw, for the end.
+    ``told`` are sentences about what the servers saw, for the end.
     """
 
     servers: Sequence[EmulatedServer]
@@ -56,9 +56,8 @@ class _Cast:
         self.exports = SymplifyEmulator(
             clock=clock,
             files=self.files,
-            token=token,
-            build_s=4.0,
-            rows=12_000,
+            customer=SymplifyCustomer(token),
+            variants=SymplifyVariants(build_s=4.0, rows=12_000),
             faults=[FaultRule("url", 1, Fault(FaultKind.LINK_EXPIRED))],
         )
         self.snapshots = OneAllEmulator(
@@ -76,12 +75,8 @@ class _Cast:
         self.pages = ShareProgressEmulator(clock=clock, key=_SECRET.format("key"), pages=_PAGES)
         self.campaigns = SocialGatewayEmulator(
             clock=clock,
-            user_name="demo",
-            api_key=_SECRET.format("api-key"),
-            password=_SECRET.format("password"),
-            variants=SocialGatewayVariants(),
+            login=SocialGatewayLogin("demo", _SECRET.format("api-key"), _SECRET.format("password")),
             campaigns=40,
-            resources={},
         )
 
     def accounts(self) -> Mapping[str, Account]:
@@ -98,7 +93,7 @@ class _Cast:
         return {**hurried, "shareprogress": replace(hurried["shareprogress"], limits=limits)}
 
     def told(self) -> Iterator[str]:
-        """What the servers saw of the daemon."""
+        """What the servers saw."""
         yield f"{self.exports.count('url')} signed URLs were asked for: the first had expired when it was given"
         made = len(self.snapshots.snapshots)
         yield f"{made} snapshot was made for two jobs: the second was told 207, looked for it in the list and shared it"

@@ -12,12 +12,12 @@ from app.emulators.shareprogress import ShareProgressEmulator
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What can be told at the start."""
+    """The options at the start."""
 
     pages: Annotated[int, Field(ge=0, description="How many pages the organisation begins with.")] = 60
     buttons: Annotated[int, Field(ge=0, description="How many buttons it begins with.")] = 5
     skew_s: Annotated[float, Field(description="How far ahead its clock is.")] = -60.0
-    key: Annotated[str, Field(description="The key that it wants.")] = "emulated-key"
+    key: Annotated[str, Field(description="The key that it expects.")] = "emulated-key"
 
 
 def _build(clock: Clock, port: int, options: Options) -> Served:

@@ -115,8 +115,8 @@ def _ways() -> Iterator[str]:
 
 def _table() -> Iterator[str]:
     yield "## The whole table\n"
-    yield "Each line is one next state and the outcomes that can lead to it. Where an outcome stands in several lines of a"
-    yield "state, the counters and the handle of the job and the policy of its operation decide between them."
+    yield "Each line is one next state and the outcomes that can lead to it. Where an outcome is in several lines of"
+    yield "a state, the counters and the handle of the job and the policy of its operation decide between them."
     yield ""
     yield "```text"
     yield "every live state, where the state itself says nothing else"

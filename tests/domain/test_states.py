@@ -14,17 +14,12 @@ from app.domain.machine import BY_STATE, TABLE, IllegalOutcomeError, Row, Transi
 from app.domain.schedule import Policy
 from tests.domain.test_machine import NOW, SAMPLES, job
 
-_JOBS: list[dict[str, object]] = [
-    {"handle": handle, **counters}
-    for handle, counters in itertools.product(
-        (None, "h"),
-        (
-            dict[str, object](),
-            {"failures": 50, "crashes": 50, "fetches": 50, "unknowns": 50, "resubmits": 50},
-            {"expiries": 50, "expired_at": NOW - 99_000, "submitted_at": NOW},
-        ),
-    )
+_COUNTERS: list[dict[str, object]] = [
+    {},
+    {"failures": 50, "crashes": 50, "fetches": 50, "unknowns": 50, "resubmits": 50},
+    {"expiries": 50, "expired_at": NOW - 99_000, "submitted_at": NOW},
 ]
+_JOBS = [{"handle": handle, **counters} for handle in (None, "h") for counters in _COUNTERS]
 _POLICIES = (Policy(), Policy(repeatable=True, cancels=True, cleans=True))
 _MORE_SAMPLES = (o.Duplicate(None), o.Crashed("r", sent=False), o.Retry("r", progressed=True))
 

@@ -12,7 +12,8 @@ from app.domain.visit import Context, account_paused, crashed, cut, finish
 def intend(context: Context, outcome: o.Intended) -> Job:
     """Store the intent to submit, with its key, before anything is sent.
 
-    The failures stay: a submit that cannot be sent is tried again after a growing delay.
+    The failures stay: a submit that cannot be sent is tried again after a growing delay. The status of an earlier
+    remote job goes: a new one has not reported anything yet.
     """
     return context.becomes(
         state=State.SUBMITTING,
@@ -25,6 +26,8 @@ def intend(context: Context, outcome: o.Intended) -> Job:
         callback_hash=outcome.callback_hash,
         polls_at_submit=context.job.polls,
         hinted=False,
+        remote_status=None,
+        progress=None,
     )
 
 

@@ -172,8 +172,10 @@ def _base(name: str, today: date) -> date:
             return today.replace(day=1)
         case "year":
             return today.replace(month=1, day=1)
-        case _:
+        case "today":
             return today
+        case _:
+            raise ValueError(f"{name!r} is no date")
 
 
 def _moved(day: date, offset: str, inner: str) -> date:

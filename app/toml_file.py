@@ -1,5 +1,7 @@
 """TOML files that people write: read within bounds, so that a hostile or broken one ends in a sentence at once.
 
+Also what the tables of the configuration have in common: :class:`TomlTable`, and the numbers in them.
+
 The parser of the standard library recurses for each nested array or table and takes quadratic time for a long dotted
 key. So the text is looked over first, in linear time, and what no person writes is refused by line.
 """
@@ -9,7 +11,9 @@ import re
 import stat
 import tomllib
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 LARGEST_FILE: Final = 1_048_576
 """The most bytes of a configuration or a spec."""
@@ -31,6 +35,27 @@ _TOKENS: Final = re.compile(
     """,
     re.DOTALL | re.VERBOSE,
 )
+
+
+class TomlTable(BaseModel):
+    """A table: it has no unknown key, nothing changes later, and no message shows what was written."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True, defer_build=True
+    )
+
+
+def _no_truth_value(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a number")  # noqa: TRY004  # pydantic collects ValueErrors
+    return value
+
+
+Number: TypeAlias = Annotated[float, BeforeValidator(_no_truth_value), Field(allow_inf_nan=False)]
+Positive: TypeAlias = Annotated[Number, Field(gt=0)]
+FromZero: TypeAlias = Annotated[Number, Field(ge=0)]
+FromOne: TypeAlias = Annotated[Number, Field(ge=1)]
+Count: TypeAlias = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1)]
 
 
 class TomlError(ValueError):

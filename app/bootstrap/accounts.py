@@ -7,7 +7,6 @@ from app.config import Config, ConfigError
 from app.config.faults import Fault
 from app.domain.bounds import Bounds
 from app.providers.faults import ParameterError, SettingsError, SpecError, UnknownProviderError
-from app.providers.overrides import LimitsOverride, ScheduleOverride
 from app.providers.provider import BoundAccount
 from app.providers.registry import Registry
 from app.providers.spec.values import Setting
@@ -55,8 +54,8 @@ def bind_sound_accounts(
             bound[name] = provider.bind(
                 name,
                 account.settings,
-                limits=LimitsOverride(**account.limits.model_dump()),
-                schedule=ScheduleOverride(**account.schedule.model_dump()),
+                limits=account.limits,
+                schedule=account.schedule,
                 clean=account.clean,
                 bounds=Bounds(**account.bounds.model_dump()),
             )

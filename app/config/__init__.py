@@ -1,7 +1,8 @@
 """The operator's configuration: one TOML file, overridden by environment variables, with values out of secret files."""
 
-from app.config.accounts import AccountTable, LimitsTable, ScheduleTable
-from app.config.faults import ConfigError, Fault
+from app.config.accounts import AccountTable
+from app.config.errors import ConfigError
+from app.config.faults import Fault
 from app.config.load import PREFIX, load
 from app.config.notifications import NotificationTable
 from app.config.origin import Origin, Source
@@ -16,10 +17,8 @@ __all__ = [
     "ConfigError",
     "Fault",
     "HttpTable",
-    "LimitsTable",
     "NotificationTable",
     "Origin",
-    "ScheduleTable",
     "Source",
     "TokenTable",
     "host_and_port",

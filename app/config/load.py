@@ -15,7 +15,8 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from app.config.faults import ConfigError, Fault
+from app.config.errors import ConfigError
+from app.config.faults import Fault
 from app.config.keys import table_in
 from app.config.origin import Origin, Source
 from app.config.tables import Config

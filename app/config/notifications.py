@@ -8,12 +8,12 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
-from app.config.base import Table
 from app.config.values import AllowPrivate
 from app.domain.job import TERMINAL, State
 from app.domain.networks import Private, private_of
 from app.domain.notification import NOTIFIABLE
 from app.domain.signing import PREFIX, keys_of
+from app.toml_file import TomlTable
 
 _SENDABLE: Final = re.compile(r"[\x21-\x7e]+")
 _WEB: Final = r"^[Hh][Tt][Tt][Pp][Ss]?://[^@#\\ ]+$"
@@ -69,7 +69,7 @@ _Secret: TypeAlias = Annotated[
 ]
 
 
-class NotificationTable(Table):
+class NotificationTable(TomlTable):
     """``[notifications.NAME]``: a receiver that is told when jobs end, by webhooks that are signed."""
 
     allow_private: AllowPrivate = Field(

@@ -127,9 +127,9 @@ def _setting(setting: Setting) -> Schema:
             made["type"] = ["integer", "string"]
         case "url":
             made |= {"type": "string", "pattern": _WEB}
-        case _ if setting.enum:
+        case "string" if setting.enum:
             made["anyOf"] = [{"enum": list(setting.enum)}, {"type": "string"}]
-        case _:
+        case "string" | "private_key" | "object" | "array":
             made["type"] = ["string", "integer"]
     if setting.default is not None:
         made["default"] = setting.default

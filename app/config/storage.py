@@ -7,11 +7,11 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
-from app.config.base import Table, from_folder
-from app.config.values import Text
+from app.config.values import Text, from_folder
+from app.toml_file import TomlTable
 
 
-class StorageOptionsTable(Table):
+class StorageOptionsTable(TomlTable):
     """``[storage.options]``: how a bucket is reached; what is left out comes from the environment or the machine."""
 
     allow_http: bool = Field(default=False, description="whether an endpoint without TLS is permitted; of any bucket")
@@ -117,7 +117,7 @@ def _bucket_url(url: str) -> str:
     return url.rstrip("/")
 
 
-class StorageTable(Table):
+class StorageTable(TomlTable):
     """``[storage]``: where finished files land: below a folder or in a bucket.
 
     One of ``root`` and ``url`` is ``None``.

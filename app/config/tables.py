@@ -11,7 +11,6 @@ from typing import Literal, Self
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 
 from app.config.accounts import AccountTable, RecurringTable
-from app.config.base import Table
 from app.config.faults import Fault
 from app.config.notifications import NotificationTable
 from app.config.origin import Origin, Source
@@ -20,25 +19,22 @@ from app.config.values import (
     AccountName,
     AccountNames,
     BearerToken,
-    Count,
     DatabaseUrl,
-    FromOne,
-    FromZero,
     ListenAddress,
     Moment,
     Networks,
     NotificationName,
     Paths,
-    Positive,
     PublicUrl,
     ResolvedPath,
     ScheduleName,
     SealingKeys,
     TokenName,
 )
+from app.toml_file import Count, FromOne, FromZero, Positive, TomlTable
 
 
-class DatabaseTable(Table):
+class DatabaseTable(TomlTable):
     """``[database]``: where jobs are kept: a file of this machine, or a PostgreSQL for several daemons."""
 
     url: DatabaseUrl = Field(
@@ -59,7 +55,7 @@ class DatabaseTable(Table):
         return tuple((self.key or "").split())
 
 
-class WorkerTable(Table):
+class WorkerTable(TomlTable):
     """``[worker]``: the daemon's pace."""
 
     lease_s: FromOne = Field(
@@ -76,7 +72,7 @@ class WorkerTable(Table):
     heartbeat_s: FromOne = Field(default=60.0, description="every how many seconds it logs how it is")
 
 
-class RetentionTable(Table):
+class RetentionTable(TomlTable):
     """``[retention]``: how long finished jobs, and the parts of broken-off downloads, are kept."""
 
     finished_days: Positive = Field(
@@ -87,7 +83,7 @@ class RetentionTable(Table):
     )
 
 
-class LogTable(Table):
+class LogTable(TomlTable):
     """``[log]``: what is logged on standard output, and how it looks."""
 
     format: Literal["auto", "json", "console"] = Field(
@@ -98,7 +94,7 @@ class LogTable(Table):
     )
 
 
-class CallbacksTable(Table):
+class CallbacksTable(TomlTable):
     """``[callbacks]``: where providers can call back; without it nothing listens, and polling does all."""
 
     listen: ListenAddress | None = Field(
@@ -124,7 +120,7 @@ class CallbacksTable(Table):
         return public_url
 
 
-class HttpTable(Table):
+class HttpTable(TomlTable):
     """``[http]``: where the HTTP API and the status page are; without ``listen`` there are none."""
 
     listen: ListenAddress | None = Field(
@@ -154,7 +150,7 @@ class HttpTable(Table):
     )
 
 
-class TokenTable(Table):
+class TokenTable(TomlTable):
     """``[tokens.NAME]``: who may use the HTTP API."""
 
     role: Literal["read", "submit", "admin"] = Field(
@@ -179,7 +175,7 @@ class TokenTable(Table):
     )
 
 
-class ProvidersTable(Table):
+class ProvidersTable(TomlTable):
     """``[providers]``: specs of your own, beside the built-in ones."""
 
     folders: Paths = Field(
@@ -189,7 +185,7 @@ class ProvidersTable(Table):
     )
 
 
-class Config(Table):
+class Config(TomlTable):
     """A configuration whose every value is well-formed and whose every path is absolute; :func:`app.config.load`."""
 
     database: DatabaseTable

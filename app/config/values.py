@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
-from app.config.base import from_folder
 from app.domain.networks import network_of
 from app.store.address import Address
 
@@ -35,10 +34,10 @@ _MOMENT: Final = re.compile(
 _DATABASE_URL: Final = r"^(sqlite:///|postgresql(\+psycopg)?://)"
 
 
-def _no_truth_value(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("must be a number")  # noqa: TRY004  # pydantic collects ValueErrors
-    return value
+def from_folder(path: Path, info: ValidationInfo) -> Path:
+    """The path as it is meant: from the folder that ``load`` passes as context."""
+    folder: Path = info.context["folder"] if info.context else Path.cwd()
+    return folder / path
 
 
 def _split_paths(value: object) -> object:
@@ -208,11 +207,6 @@ Paths: TypeAlias = Annotated[
     tuple[ResolvedPath, ...], BeforeValidator(_split_paths, json_schema_input_type=tuple[Path, ...] | str)
 ]
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
-Number: TypeAlias = Annotated[float, BeforeValidator(_no_truth_value), Field(allow_inf_nan=False)]
-Positive: TypeAlias = Annotated[Number, Field(gt=0)]
-FromZero: TypeAlias = Annotated[Number, Field(ge=0)]
-FromOne: TypeAlias = Annotated[Number, Field(ge=1)]
-Count: TypeAlias = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1)]
 Plain: TypeAlias = Annotated[Any, AfterValidator(_plain)]
 ZoneName: TypeAlias = Annotated[str, AfterValidator(_zone_name)]
 

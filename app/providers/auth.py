@@ -23,6 +23,7 @@ from app.providers.spec.auth import (
     BearerAuth,
     BodyAuth,
     HeaderAuth,
+    NoAuth,
     LoginSpec,
     OAuth2Auth,
     PlaceSpec,
@@ -85,7 +86,7 @@ def compile_proof(
         case SessionAuth() | OAuth2Auth():
             key = f"auth[{number}]" if len(spec.auth) > 1 else "auth"
             return _compile_session(chosen, key, text, redactor, faults)
-        case _:
+        case NoAuth() | None:
             return Proof()
 
 

@@ -194,7 +194,7 @@ def _build(operation: BoundOperation, job: Job, example: Example) -> WireRequest
         case "file":
             links = operation.links(job)
             return WireRequest("GET", links[0].url, operation.file_headers(job)) if links else None
-        case _:
+        case "login" | "renew" | "probe":
             raise UnsendableError(f"the step {example.step} belongs to no operation")
 
 
@@ -243,7 +243,7 @@ def _read(operation: BoundOperation, job: Job, example: Example) -> object:
             link = Link(example.link.url, send_auth=example.link.send_auth) if example.link else Link("")
             read = operation.read_download(job, link, Asked(), reply, now=_NOW, largest_bytes=sys.maxsize)
             return None if isinstance(read, Body) else read
-        case _:
+        case "login" | "renew" | "probe":
             raise UnsendableError(f"the step {example.step} belongs to no operation")
 
 

@@ -122,7 +122,7 @@ class Provider:
         """
         spec = self.spec
         values = check_settings(account, spec.account, settings)
-        faults = [*_schedule_faults(schedule), *_stall_faults(spec, schedule), *_clean_faults(spec, clean)]
+        faults = [*_stall_faults(spec, schedule), *_clean_faults(spec, clean)]
         secrets = frozenset(str(values[name]) for name, one in spec.account.items() if one.secret and name in values)
         redactor = Redactor(secrets)
         # What other settings rule out is as if it were not there, for texts that try one after the other.
@@ -277,13 +277,6 @@ def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None)
 def _stall_s(said: ScheduleSpec, cap_s: float) -> float:
     """When a job has stalled: an account that asks less often than the spec has to wait for two polls at least."""
     return math.inf if said.stall_s is None else max(said.stall_s, 2 * cap_s if cap_s > said.cap_s else 0.0)
-
-
-def _schedule_faults(override: ScheduleOverride | None) -> Iterator[Fault]:
-    if override is None or override.cap_s is None or override.interval_s is None:
-        return
-    if override.cap_s < override.interval_s:
-        yield Fault("", "schedule.cap_s", f"{override.cap_s} is less than interval_s, {override.interval_s}")
 
 
 def _stall_faults(spec: ProviderSpec, override: ScheduleOverride | None) -> Iterator[Fault]:

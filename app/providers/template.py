@@ -252,8 +252,10 @@ def _value_of_one(reference: Reference, settings: Mapping[str, Json]) -> Node:
         case page if page in PAGE:
             # A page comes among the parameters, under names that no parameter can have.
             return lambda job, _: job.params.get(page)
-        case _:
+        case "intent.key":
             return lambda job, _: job.intent_key
+        case unknown:
+            raise ValueError(f"no value is known for the scope {unknown}")
 
 
 def _text_of(node: Node, escape: Callable[[str], str] | None) -> Node:

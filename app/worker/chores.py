@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Protocol
 
 from app.clock import Clock
 from app.domain.job import State
@@ -22,11 +23,20 @@ from app.worker.pauses import Pauses
 _LAG_SAMPLE_S = 1.0
 _JANITOR_S = 600.0
 _PURGE_GROUP = 500
-_KEEP_DELIVERED_S = 7 * 86_400.0
+_HOUR_S = 3600.0
+_DAY_S = 86_400.0
+_KEEP_DELIVERED_S = 7 * _DAY_S
 
 
 def _uncounted(_seconds: float) -> None:
     pass
+
+
+class LookOutSettings(Protocol):
+    """How often it looks, in seconds."""
+
+    @property
+    def lookout_s(self) -> float: ...  # noqa: D102  # a key of the configuration
 
 
 class LookOut:
@@ -36,7 +46,14 @@ class LookOut:
     """
 
     def __init__(
-        self, jobs: JobStore, pauses: Pauses, lanes: Mapping[int, Lane], *, clock: Clock, log: EventLog, every_s: float
+        self,
+        jobs: JobStore,
+        pauses: Pauses,
+        lanes: Mapping[int, Lane],
+        *,
+        clock: Clock,
+        log: EventLog,
+        settings: LookOutSettings,
     ) -> None:
         self._jobs = jobs
         self._actions = ActionStore(jobs.database)
@@ -44,16 +61,16 @@ class LookOut:
         self._pauses = pauses
         self._lanes = lanes
         self._clock = clock
-        self._every_s = every_s
+        self._settings = settings
 
-    def look_every(self, seconds: float) -> None:
+    def reconfigure(self, settings: LookOutSettings) -> None:
         """Look that often from the next round on."""
-        self._every_s = seconds
+        self._settings = settings
 
     async def run(self) -> None:
         """Look until cancelled. An unavailable database is the lanes' own trouble; looking goes on."""
         while True:
-            await self._clock.sleep(self._every_s)
+            await self._clock.sleep(self._settings.lookout_s)
             with suppress(StoreUnavailableError):
                 await self._heed_pauses()
             with suppress(StoreUnavailableError):
@@ -81,6 +98,13 @@ class LookOut:
                 self._lanes[job.lane].grant(job)
 
 
+class HeartbeatSettings(Protocol):
+    """How often the daemon logs its status, in seconds."""
+
+    @property
+    def heartbeat_s(self) -> float: ...  # noqa: D102  # a key of the configuration
+
+
 class Heartbeat:
     """Says once in a while how the daemon is, and measures how late the event loop runs."""
 
@@ -92,7 +116,7 @@ class Heartbeat:
         *,
         clock: Clock,
         log: EventLog,
-        every_s: float,
+        settings: HeartbeatSettings,
         lagged: Callable[[float], None] = _uncounted,
     ) -> None:
         self._jobs = jobs
@@ -100,15 +124,15 @@ class Heartbeat:
         self._narrator = narrator
         self._clock = clock
         self._log = log
-        self._every_s = every_s
+        self._settings = settings
         self._lagged = lagged
         self._lag_s = 0.0
         self._nap = Nap(clock)
 
-    def beat_every(self, seconds: float) -> None:
-        """Beat that often; where that is news, now for the first time."""
-        if seconds != self._every_s:
-            self._every_s = seconds
+    def reconfigure(self, settings: HeartbeatSettings) -> None:
+        """Beat that often; if that is a change, the next beat comes at once."""
+        before, self._settings = self._settings, settings
+        if settings.heartbeat_s != before.heartbeat_s:
             self._nap.wake()
 
     async def run(self) -> None:
@@ -116,7 +140,7 @@ class Heartbeat:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._measure())
             while True:
-                await self._nap.sleep(self._every_s)
+                await self._nap.sleep(self._settings.heartbeat_s)
                 await self._beat()
 
     async def _measure(self) -> None:
@@ -155,6 +179,16 @@ class Heartbeat:
         )
 
 
+class JanitorSettings(Protocol):
+    """How long ended jobs, and parts of downloads that broke off, are kept."""
+
+    @property
+    def finished_days(self) -> float: ...  # noqa: D102  # a key of the configuration
+
+    @property
+    def partial_hours(self) -> float: ...  # noqa: D102  # a key of the configuration
+
+
 class Janitor:
     """Deletes what is past its retention, and parts that a dead daemon has left. Idempotent: every daemon runs one.
 
@@ -170,8 +204,7 @@ class Janitor:
         clock: Clock,
         log: EventLog,
         *,
-        keep_finished_s: float,
-        keep_parts_s: float,
+        settings: JanitorSettings,
     ) -> None:
         self._jobs = jobs
         self._deliveries = deliveries
@@ -180,15 +213,18 @@ class Janitor:
         self._storage = storage
         self._clock = clock
         self._log = log
-        self._keep_finished_s = keep_finished_s
-        self._keep_parts_s = keep_parts_s
+        self._settings = settings
         self._nap = Nap(clock)
 
-    def keep(self, *, finished_s: float, parts_s: float) -> None:
-        """Keep things that long; where that is news, what is older is deleted at once."""
-        if (finished_s, parts_s) != (self._keep_finished_s, self._keep_parts_s):
-            self._keep_finished_s, self._keep_parts_s = finished_s, parts_s
+    def reconfigure(self, settings: JanitorSettings) -> None:
+        """Keep things that long; if that is a change, what is older is deleted at once."""
+        before, self._settings = self._settings, settings
+        if (settings.finished_days, settings.partial_hours) != (before.finished_days, before.partial_hours):
             self._nap.wake()
+
+    @property
+    def _keep_finished_s(self) -> float:
+        return self._settings.finished_days * _DAY_S
 
     async def run(self) -> None:
         """Tidy up until cancelled."""
@@ -224,6 +260,8 @@ class Janitor:
 
     async def _sweep(self) -> None:
         fetching = await self._jobs.find(states=(State.FETCHING,), limit=10_000)
-        swept = await self._storage.sweep(self._clock.now() - self._keep_parts_s, keep={job.id for job in fetching})
+        swept = await self._storage.sweep(
+            self._clock.now() - self._settings.partial_hours * _HOUR_S, keep={job.id for job in fetching}
+        )
         if swept:
             self._log.emit("storage.swept", parts=swept)

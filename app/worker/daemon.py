@@ -1,18 +1,16 @@
 """The daemon: starts every part, ends them in reverse order, and dies whole when one of them dies."""
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from app.clock import Clock
 from app.domain.jsonvalue import Json
-from app.domain.notification import Subscription
 from app.log import EventLog
-from app.recurrence import Schedule
 from app.store.engine import StoreUnavailableError
 from app.store.lanes import LaneRow
-from app.transport.webhook import Endpoint
-from app.worker.calendar import Calendar, Submit
+from app.worker.calendar import Calendar
 from app.worker.chores import Heartbeat, Janitor, LookOut
 from app.worker.hold import Hold
 from app.worker.lane import Lane
@@ -26,23 +24,18 @@ _STORE_RETRY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
-    """What a daemon takes out of its configuration, and can be given anew while it runs; durations are in seconds.
+class LanePlan:
+    """The settings of every account, secrets included, and what builds a lane of any of them."""
 
-    ``settings`` are those of every account, secrets included; ``make_lane`` builds a lane of any of them.
-    """
-
-    settings: Mapping[str, Mapping[str, Json]]
+    accounts: Mapping[str, Mapping[str, Json]]
     make_lane: Callable[[LaneRow, Hold], Lane]
-    schedules: Sequence[Schedule]
-    submit: Submit
-    drain_s: float
-    lookout_s: float
-    heartbeat_s: float
-    keep_finished_s: float
-    keep_parts_s: float
-    subscriptions: Sequence[Subscription]
-    endpoints: Mapping[str, Endpoint]
+
+
+class DaemonSettings(Protocol):
+    """How many seconds steps under way get to end when the daemon is asked to stop."""
+
+    @property
+    def drain_s(self) -> float: ...  # noqa: D102  # a key of the configuration
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +61,18 @@ class Daemon:
         parts: the parts.
         clock: the time.
         log: told of the start and the end.
-        drain_s: seconds that steps under way are given when the daemon is asked to stop.
+        settings: how long a drain lasts at most.
     """
 
-    def __init__(self, parts: Parts, clock: Clock, log: EventLog, drain_s: float) -> None:
+    def __init__(self, parts: Parts, clock: Clock, log: EventLog, settings: DaemonSettings) -> None:
         self._parts = parts
         self._clock = clock
         self._log = log
-        self._drain_s = drain_s
+        self._settings = settings
+
+    def reconfigure(self, settings: DaemonSettings) -> None:
+        """Use these settings for the next drain, of a lane or of the whole daemon."""
+        self._settings = settings
 
     async def run(self, stop: asyncio.Event) -> bool:
         """Serve until ``stop`` is set, then drain and give the lanes back.
@@ -103,7 +100,7 @@ class Daemon:
             )
             tasks.extend(group.create_task(run()) for run in runs)
             await stop.wait()
-            clean = await parts.leases.end(self._drain_s)
+            clean = await parts.leases.end(self._settings.drain_s)
             try:
                 await parts.leases.give_back()
             except StoreUnavailableError as error:
@@ -113,34 +110,27 @@ class Daemon:
         self._log.emit("daemon.stopped", clean=clean, uptime_s=round(self._clock.monotonic() - started_at, 1))
         return clean
 
-    async def swap(self, setup: Setup, changed: Collection[str]) -> int:
-        """Go by another setup; may be cancelled at any moment in favour of the daemon's end.
+    async def replace_lanes(self, plan: LanePlan, changed: Collection[str]) -> int:
+        """Serve the accounts of another configuration; may be cancelled at any moment when the daemon has to end.
 
         Args:
-            setup: the new one.
-            changed: the accounts that it concerns. Their lanes come to rest, as in a drain, and begin anew; those of
-                accounts that are gone are given back. All other lanes go on.
+            plan: the accounts, and what builds their lanes.
+            changed: the accounts whose lanes have to be built anew: their lanes end their steps, as in a drain, and
+                new ones begin; those of accounts that are gone are given back. All other lanes go on.
 
         Returns:
-            How many lanes came to rest.
+            How many lanes were drained.
         """
-        parts = self._parts
-        self._drain_s = setup.drain_s
-        parts.calendar.follow(setup.schedules, setup.submit)
-        parts.recorder.notify(setup.subscriptions)
-        parts.notifier.follow(setup.endpoints, setup.lookout_s)
-        parts.look_out.look_every(setup.lookout_s)
-        parts.heartbeat.beat_every(setup.heartbeat_s)
-        parts.janitor.keep(finished_s=setup.keep_finished_s, parts_s=setup.keep_parts_s)
-        await parts.leases.hold_back(changed, setup.drain_s)
-        await self._adopt(setup.settings)
-        return parts.leases.go_on(setup.settings, setup.make_lane)
+        leases = self._parts.leases
+        await leases.hold_back(changed, self._settings.drain_s)
+        await self._adopt(plan.accounts)
+        return leases.go_on(plan.accounts, plan.make_lane)
 
-    async def _adopt(self, settings: Mapping[str, Mapping[str, Json]]) -> None:
-        """Learn how the accounts stand under these settings, as soon as the database can tell."""
+    async def _adopt(self, accounts: Mapping[str, Mapping[str, Json]]) -> None:
+        """Learn which accounts are paused under these settings, as soon as the database can be read."""
         while True:
             try:
-                await self._parts.pauses.adopt(settings)
+                await self._parts.pauses.adopt(accounts)
             except StoreUnavailableError as error:
                 self._log.emit("store.unavailable", reason=str(error), waiting=0)
                 await self._clock.sleep(_STORE_RETRY_S)

@@ -102,5 +102,5 @@ def _of_lanes(lanes: Sequence[LaneView]) -> Iterator[Matter]:
                 late = counted(round(lane.late_s / 60), "minute")
                 what = f"{lane.account} is {late} behind"
                 yield Matter(Level.WATCH, what, f"{lane.due_text} of its jobs are due.", address)
-            case _:
+            case Standing.OPEN | Standing.THROTTLED | Standing.PAUSED | Standing.UNSERVED:
                 pass

@@ -74,13 +74,23 @@ def _event_of(update: Update) -> str:
             return "job.finished"
         case State.PARKED:
             return "job.parked"
-        case _ if isinstance(update.outcome, o.Unmapped):
-            return "job.unmapped"
-        case _ if isinstance(update.outcome, o.Pending):
-            return "job.stalled"
-        case State.QUEUED if update.state_from is State.RECONCILING:
-            return "job.repeated"
-        case state if state is update.state_from:
-            return "job.troubled"
-        case _:
-            return "job.advanced"
+        case (
+            State.QUEUED
+            | State.SUBMITTING
+            | State.RECONCILING
+            | State.POLLING
+            | State.FETCHING
+            | State.CLEANING
+            | State.CANCELLING
+        ):
+            return _live_event_of(update)
+
+
+def _live_event_of(update: Update) -> str:
+    if isinstance(update.outcome, o.Unmapped):
+        return "job.unmapped"
+    if isinstance(update.outcome, o.Pending):
+        return "job.stalled"
+    if update.job.state is State.QUEUED and update.state_from is State.RECONCILING:
+        return "job.repeated"
+    return "job.troubled" if update.job.state is update.state_from else "job.advanced"

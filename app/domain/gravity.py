@@ -51,16 +51,14 @@ def gravest(outcomes: Iterable[o.Outcome], *, landed: bool = False) -> o.Outcome
     first = min(every, key=lambda one: _ORDER.index(type(one)) if type(one) in _ORDER else -1)
     waits = [one.retry_after_s for one in every if isinstance(one, o.Retry | o.NotYet)]
     wait_s = max((wait for wait in waits if wait is not None), default=None)
-    progressed = landed or any(getattr(one, "progressed", False) for one in every)
-    match first:
-        case o.Retry():
-            return replace(first, retry_after_s=wait_s, progressed=progressed)
-        case o.NotYet():
-            return replace(first, retry_after_s=wait_s)
-        case o.LinksExpired():
-            return replace(first, progressed=progressed)
-        case _:
-            return first
+    progressed = landed or any(isinstance(one, o.Retry | o.LinksExpired) and one.progressed for one in every)
+    if isinstance(first, o.Retry):
+        return replace(first, retry_after_s=wait_s, progressed=progressed)
+    if isinstance(first, o.NotYet):
+        return replace(first, retry_after_s=wait_s)
+    if isinstance(first, o.LinksExpired):
+        return replace(first, progressed=progressed)
+    return first
 
 
 def ends_download(outcome: o.Outcome) -> bool:

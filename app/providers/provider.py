@@ -231,17 +231,8 @@ def _probe(
 
 
 def _limits(spec: LimitsSpec, override: LimitsOverride) -> Limits:
-    return Limits(
-        requests=_first(override.requests, spec.requests),
-        period_s=override.period_s or spec.period_s,
-        spacing_s=spec.spacing_s if override.spacing_s is None else override.spacing_s,
-        concurrency=override.concurrency or spec.concurrency,
-        remote_jobs=_first(override.remote_jobs, spec.remote_jobs),
-    )
-
-
-def _first(override: int | None, proposed: int | None) -> int | None:
-    return proposed if override is None else override
+    """The operator's limits before those of the spec, and those before the usual ones."""
+    return Limits(**(spec.model_dump(exclude={"headers"}, exclude_none=True) | override.model_dump(exclude_none=True)))
 
 
 def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None) -> Policy:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 from app.domain.jsonvalue import JsonObject
+from app.providers.overrides import LimitsOverride
 from app.providers.spec.auth import Auth, Seconds
 from app.providers.spec.fields import HeaderName, Items, Name, OneOrMore, Picks, Table, Text
 from app.providers.spec.parameters import Parameter, check_names
@@ -22,14 +23,11 @@ class LimitHeadersSpec(Table):
     reset_is: Literal["epoch", "seconds"] = Field(default="epoch", description="a moment, or how long until then")
 
 
-class LimitsSpec(Table):
-    """What an account may ask of the provider, where the operator does not say otherwise."""
+class LimitsSpec(LimitsOverride):
+    """What an account may ask of the provider, where the operator does not say otherwise; and where replies tell it."""
 
-    requests: int | None = Field(default=None, ge=1, description="in any window of period_s; without it no such limit")
-    period_s: Seconds = 60.0
-    spacing_s: float = Field(default=0.0, ge=0, description="at least this long between two requests")
-    concurrency: int = Field(default=64, ge=1, description="requests in flight")
-    remote_jobs: int | None = Field(default=None, ge=1, description="remote jobs under way at one time")
+    model_config = ConfigDict(strict=True)
+
     headers: LimitHeadersSpec | None = None
 
 

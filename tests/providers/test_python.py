@@ -22,7 +22,7 @@ from tests.providers.samples import NOW, job_with, reply_of
 _CHAPTER = CHAPTERS["A provider in Python"]
 _SECTIONS = sections(_CHAPTER, 3)
 _CODE, _TWO_STEP_CODE = re.findall(r"^```python\n(.*?)^```$", _CHAPTER, re.MULTILINE | re.DOTALL)
-(_TWO_STEP_SPEC,) = toml_blocks(_SECTIONS["An API in two steps"])
+_TWO_STEP_SPEC = "\n".join(toml_blocks(_SECTIONS["An API in two steps"]))
 _SPEC = SPEC.replace('name = "example-shop"', 'name = "signed-shop"')
 
 

@@ -1,6 +1,6 @@
 """The state machine: one table that says what every outcome does to a job in every state.
 
-A state tells how far a job is. A step works on the job and learns one outcome. ``advance`` turns state and outcome into
+A state says how far a job is. A step works on the job and learns one outcome. ``advance`` turns state and outcome into
 an update: the job as it will stand, and its history row. ``advance`` is pure: time and randomness come in as arguments,
 the numbers in a policy. A pair that is not in the table is a bug and raises, and so does a rule that leads to a state
 that the table does not name. ``docs/states.md`` is generated from the table.

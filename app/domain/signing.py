@@ -16,7 +16,7 @@ _LONGEST: Final = 64
 
 
 def keys_of(secret: str) -> tuple[bytes, ...]:
-    """The keys in a text of one secret, or of several with blanks between them, as while they are being changed.
+    """The keys in a text of one secret, or of several with blanks between them while they are being changed.
 
     Raises:
         ValueError: one of them is none; the message does not repeat it.

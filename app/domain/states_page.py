@@ -1,4 +1,4 @@
-"""``python -m app.domain.states_page`` prints the page ``docs/states.md``, which is made from the state table."""
+"""``python -m app.domain.states_page`` prints ``docs/states.md``, which is made from the state table."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,7 +49,7 @@ WAYS: Final[Mapping[str, _Way]] = {
         (o.Unknown, State.RECONCILING),
         (o.Adopted, State.POLLING),
     ),
-    "nobody can tell, and a person decides": (
+    "the outcome stays unknown, and a person decides": (
         (o.Intended, State.SUBMITTING),
         (o.Unknown, State.RECONCILING),
         (o.Undecidable, State.PARKED),

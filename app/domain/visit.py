@@ -166,7 +166,7 @@ def cancel(context: Context, _outcome: o.CancelAsked) -> Job:
 
 
 def cancelled(context: Context, _outcome: o.CancelAsked | o.Cancelled | o.LeftAlone) -> Job:
-    """The job ends as requested. The last reason stays on record, because it may tell about a remote job in doubt."""
+    """The job ends as requested. The last reason stays on record, because it may name a remote job in doubt."""
     return finish(context, State.CANCELLED, context.job.reason)
 
 

@@ -110,7 +110,7 @@ class Adoption:
         return self.reader.request(job, page)
 
     def read(self, job: Job, page: Page, reply: WireReply, now: float) -> Matches | FileTrouble:
-        """The remote jobs on a page that are what the job's submit asked for, or why nobody can tell."""
+        """The remote jobs on a page that are what the job's submit asked for, or why that cannot be decided."""
         listed = self.reader.read(job, page, reply, now)
         if not isinstance(listed, Listed):
             return listed

@@ -278,7 +278,7 @@ class BoundOperation:
     def read_download(
         self, job: Job, link: Link, asked: Asked, reply: WireReply, *, now: float, largest_bytes: int
     ) -> Decision:
-        """What the reply to a download means, and what is to be done next; see :mod:`app.providers.download_plan`.
+        """What the reply to a download means, and what to do next; see :mod:`app.providers.download_plan`.
 
         Args:
             job: the job.

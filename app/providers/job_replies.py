@@ -63,7 +63,7 @@ def _submitted(parts: OperationParts, job: Job, reading: Reading, now: float) ->
     effect = verdict.effect if verdict is not None else None
     wait_s = retry_after(reading.headers, now)
     if verdict is not None and effect is not None and effect in SUBMIT_ENDS:
-        return SUBMIT_ENDS[effect](verdict.tell(messages.of_submit(reading)), wait_s)
+        return SUBMIT_ENDS[effect](verdict.reason_with(messages.of_submit(reading)), wait_s)
     if verdict is not None and effect == "empty":
         return Empty(verdict.word)
     if effect == "ready" or (effect is None and is_success(reading.status) and _is_large_file(parts, job, reading)):
@@ -114,7 +114,7 @@ def _polled(parts: OperationParts, job: Job, reading: Reading, now: float) -> Po
     if verdict is None or verdict.effect is None:
         return polled_by_default(reading, verdict, messages, own=parts.account.origin, now=now)
     if verdict.effect in POLL_ENDS:
-        reason = verdict.tell(messages.says(reading, verdict.word))
+        reason = verdict.reason_with(messages.says(reading, verdict.word))
         return POLL_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
     if verdict.effect == "empty":
         return Empty(verdict.word, parts.handle(job, step, reading))
@@ -163,7 +163,7 @@ def _resolved(parts: OperationParts, job: Job, reading: Reading, now: float) -> 
     results, messages = parts.steps.results.of(job), parts.account.messages
     verdict = None if results is None else results.rules.judge(reading)
     if verdict is not None and verdict.effect is not None:
-        reason = verdict.tell(messages.reason(reading))
+        reason = verdict.reason_with(messages.reason(reading))
         return FILE_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
     if results is None or not is_success(reading.status):
         if reading.status in (404, 410):

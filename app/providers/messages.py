@@ -28,7 +28,7 @@ class Messages:
 
     def reason(self, reading: Reading) -> str:
         """The status and what the provider says of it: ``HTTP 400: unknown period``."""
-        return _told(reading, self._said(reading) or excerpt(reading, self._redactor) or self._phrase(reading))
+        return _with_status(reading, self._said(reading) or excerpt(reading, self._redactor) or self._phrase(reading))
 
     def of_submit(self, reading: Reading) -> str:
         """The same of a reply to a submit; of a redirect with where it leads, which may be the remote job."""
@@ -37,7 +37,7 @@ class Messages:
     def of_login(self, reading: Reading) -> str:
         """The same of a reply to a login. A 2xx is not quoted: a token may stand anywhere in it."""
         if is_success(reading.status):
-            return _told(reading, self._said(reading))
+            return _with_status(reading, self._said(reading))
         return self.reason(reading)
 
     def says(self, reading: Reading, word: str | None) -> str:
@@ -45,8 +45,8 @@ class Messages:
         if word is None:
             return f"the provider says {self.reason(reading)}"
         said = self._said(reading)
-        told = f"the provider says {self.note(word)}"
-        return f"{told}: {said}" if said else told
+        sentence = f"the provider says {self.note(word)}"
+        return f"{sentence}: {said}" if said else sentence
 
     def unread(self, reading: Reading) -> str:
         """Why a reply that should have been JSON could not be read."""
@@ -108,5 +108,5 @@ class Messages:
         return None if text is None else quoted(text, self._redactor)
 
 
-def _told(reading: Reading, said: str | None) -> str:
+def _with_status(reading: Reading, said: str | None) -> str:
     return f"HTTP {reading.status}: {said}" if said else f"HTTP {reading.status}"

@@ -302,8 +302,8 @@ def _exhaustive(variants: list[Tree], key: str, settings: Mapping[str, Tree], pa
     for values in product(*domains.values()):
         case = dict(zip(domains, values, strict=True))
         if not any(all(case[where] == value for where, value in when.items()) for when in whens):
-            told = " and ".join(f"{name} is {as_text(value)}" for (_, name), value in case.items())
-            yield key, f"there is none for the case that {told}"
+            named = " and ".join(f"{name} is {as_text(value)}" for (_, name), value in case.items())
+            yield key, f"there is none for the case that {named}"
 
 
 def _flat(when: Tree) -> dict[tuple[str, str], object]:

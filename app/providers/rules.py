@@ -33,7 +33,7 @@ class Verdict:
     reason: str | None = None
     certain: bool = False
 
-    def tell(self, message: str) -> str:
+    def reason_with(self, message: str) -> str:
         """What a person reads: the rule's own reason, where it has one, before the message of the reply."""
         return message if self.reason is None else f"{self.reason}: {message}"
 

@@ -124,8 +124,8 @@ class Session:
         return Retry(why) if reading.malformed else Unauthorized(why)
 
     def _dated(self, token: str, reading: Reading, now: float) -> Token:
-        told = self._expiry(reading, token, now)
-        expires_at = now + self._lifetime_s if told is None else told
+        end = self._expiry(reading, token, now)
+        expires_at = now + self._lifetime_s if end is None else end
         # A token that lives shorter than it would be renewed ahead must not be renewed before every request.
         ahead_s = min(self._renew_ahead_s, _SHARE_OF_LIFE * (expires_at - now))
         return Token(token, expires_at, expires_at - ahead_s)
@@ -135,7 +135,7 @@ class Session:
 
 
 def compile_expiry(spec: LoginSpec) -> ReadExpiry:
-    """Reads when a token ends, where the reply to the login or the token itself tells an end that lies ahead."""
+    """Reads when a token ends, where the reply to the login or the token itself names an end that lies ahead."""
     at, in_s = _pick(spec.expires_at), _pick(spec.expires_in)
 
     def expiry(reading: Reading, token: str, now: float) -> float | None:

@@ -24,7 +24,7 @@ class LimitHeadersSpec(Table):
 
 
 class LimitsSpec(LimitsOverride):
-    """What an account may ask of the provider, where the operator does not say otherwise; and where replies tell it."""
+    """What an account may ask of the provider, where the operator does not say otherwise; and which headers show it."""
 
     model_config = ConfigDict(strict=True)
 
@@ -88,7 +88,7 @@ class OperationSpec(Table):
     title: Text
     like: Name | None = Field(default=None, description="another operation; what is not said here is as it is there")
     repeatable: bool = Field(default=False, description="a second submit of the same job does no harm")
-    media_type: Text | None = Field(default=None, description="of the files, where the provider does not tell")
+    media_type: Text | None = Field(default=None, description="of the files, where the provider does not say")
     params: Mapping[Name, Parameter] = {}
     schedule: ScheduleSpec = ScheduleSpec()
     callback: CallbackSpec | None = Field(default=None, description="when to ask where the provider can call back")

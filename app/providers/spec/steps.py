@@ -78,7 +78,7 @@ class ConditionsSpec(Table):
 
 
 _SILENT = frozenset({"accepted", "done", "duplicate", "empty", "healthy", "partial", "pending", "ready", "running"})
-"""Effects of which no reason is told: nothing is wrong."""
+"""Effects without a reason: nothing is wrong."""
 
 
 class RuleSpec(ConditionsSpec):
@@ -94,7 +94,7 @@ class RuleSpec(ConditionsSpec):
     reason: Text | None = Field(default=None, description="what stands before the provider's own message")
 
     @model_validator(mode="after")
-    def _reason_is_told(self) -> Self:
+    def _reason_is_used(self) -> Self:
         effects = {self.then} if self.then is not None else {*self.words.values()}
         if self.reason is not None and effects and effects <= _SILENT:
             raise ValueError(f"reason is told of no reply that means {' or '.join(sorted(map(str, effects)))}")

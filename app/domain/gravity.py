@@ -8,8 +8,8 @@ outcome               concerns                                        the other 
 ``StorageFull``       the storage, and so every job                   are not asked for            no
 ``Unauthorized``      the account                                     only from other origins      no
 ``Throttled``         the account                                     only from other origins      no
-``Refused``           the job, which can not succeed any more         are not asked for            it ends
-``LinksExpired``      the links, of which fresh ones are to be had    are asked for                as the table has it
+``Refused``           the job, which cannot succeed any more          are not asked for            it ends
+``LinksExpired``      the links, which must be asked for again        are asked for                as the table has it
 ``Retry``             the file                                        are asked for                yes, unless progress
 ``NotYet``            the file, which comes later                     are asked for                no
 ====================  ==============================================  ===========================  ===================
@@ -62,10 +62,10 @@ def gravest(outcomes: Iterable[o.Outcome], *, landed: bool = False) -> o.Outcome
 
 
 def ends_download(outcome: o.Outcome) -> bool:
-    """Whether the other files need not be asked for after this outcome of one."""
+    """Whether this outcome of one file ends the download of the others."""
     return isinstance(outcome, _ENDS) or type(outcome) not in _ORDER
 
 
 def closes_account(outcome: o.Outcome) -> bool:
-    """Whether nothing more may be asked of the provider's own origin after this outcome of one file."""
+    """Whether the provider's own origin must not be asked again after this outcome of one file."""
     return isinstance(outcome, _OF_ACCOUNT)

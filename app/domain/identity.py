@@ -80,13 +80,13 @@ def identities(links: Sequence[Link], of: int = 0) -> tuple[str, ...]:
         links: the whole list, for what is ambiguous in it is not left out of a URL.
         of: which of the job's submits made the files: those of another remote job are other files.
     """
-    bold = [_text(link, of, probably=True) for link in links]
-    cautious = [_text(link, of, probably=False) for link in links]
-    # With equal texts by the bold reading, the cautious one must see one file, too.
+    shortened = [_text(link, of, probably=True) for link in links]
+    complete = [_text(link, of, probably=False) for link in links]
+    # Equal texts without the probable signatures must be equal with them, too.
     variants: dict[str, set[str]] = {}
-    for text, other in zip(bold, cautious, strict=True):
+    for text, other in zip(shortened, complete, strict=True):
         variants.setdefault(text, set()).add(other)
-    chosen = [text if len(variants[text]) == 1 else other for text, other in zip(bold, cautious, strict=True)]
+    chosen = [text if len(variants[text]) == 1 else other for text, other in zip(shortened, complete, strict=True)]
     return tuple(hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() for text in chosen)
 
 

@@ -64,7 +64,7 @@ class Job:
     """One job as it stands in the database; every change is a new value with the next ``version``.
 
     Times are epoch seconds (UTC). Counters are apart because waiting is not an attempt: ``polls`` asks of the status,
-    ``failures`` consecutive failures in this state, ``crashes`` steps that died on a fault of ours, ``submits``
+    ``failures`` consecutive failures in this state, ``crashes`` steps that failed with a bug of ours, ``submits``
     intents recorded, ``resubmits`` submits made because a remote job was gone, ``fetches`` downloads begun.
     ``due_at`` is when its next step is due; ``None`` for never.
 

@@ -121,7 +121,7 @@ class Empty:
 
 @dataclass(frozen=True, slots=True)
 class FetchStarted:
-    """A download is about to begin: counted before the work, so that a poison file cannot loop for ever."""
+    """A download is about to begin. It is counted before the work, so that a file that crashes its step is not tried forever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Unmapped:
-    """A reply that no rule of the spec speaks of; ``excerpt`` is its beginning, redacted."""
+    """A reply that no rule of the spec matches; ``excerpt`` is its beginning, redacted."""
 
     excerpt: str
 
@@ -251,7 +251,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Crashed:
-    """The step died on a fault of ours. ``sent`` says whether a request of it may have reached the provider."""
+    """The step failed with a bug of ours. ``sent`` says whether one of its requests may have reached the provider."""
 
     reason: str
     sent: bool = True

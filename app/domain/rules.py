@@ -95,6 +95,6 @@ def unmapped(context: Context, outcome: o.Unmapped) -> Job:
 
 
 def poll_failed(context: Context, outcome: o.Retry) -> Job:
-    """A poll without a readable reply counts as a poll all the same."""
+    """A poll without a readable reply counts as a poll, too."""
     polled = context.becomes(polls=context.job.polls + 1)
     return try_again(context.of(polled), outcome.reason, outcome.retry_after_s)

@@ -112,7 +112,7 @@ def undecidable(context: Context, outcome: o.Undecidable) -> Job:
 def absent(context: Context, outcome: o.Absent) -> Job:
     """The provider's list shows that the submit made no remote job: submit again.
 
-    The submit had no clear answer all the same, so it counts among the unknown ones.
+    The submit had no clear answer, so it counts among the unknown ones.
     """
     reason = cut(outcome.reason)
     return _submit_again(context, reason, reason)

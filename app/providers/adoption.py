@@ -30,7 +30,7 @@ class Matches:
 
     @property
     def ends(self) -> bool | None:
-        """What the page says of being the last one."""
+        """Whether the page says that it is the last one."""
         return self.listed.ends
 
     @property

@@ -128,8 +128,8 @@ def file_trouble(
 ) -> FileTrouble:
     """What a reply means that should have been a file or a page of a list, and is no 2xx.
 
-    Only the provider's own origin can throttle or refuse the account. A link that is not served is asked for afresh,
-    most often it has expired; where the provider itself does not know it and there is no remote job to ask, it never
+    Only the provider's own origin can throttle or refuse the account. A link that is not served is asked for again,
+    because most often it has expired; where the provider itself does not know it and there is no remote job, it never
     will.
 
     Args:
@@ -137,7 +137,7 @@ def file_trouble(
         reason: as a person will read it.
         wait_s: what Retry-After asked for, in seconds.
         own: whether the reply came from the provider's origin.
-        proved: whether the account's credentials were sent: else a 401 or 403 does not speak of them.
+        proved: whether the account's credentials were sent: else a 401 or 403 does not concern them.
         named: whether there is a remote job.
     """
     lost = status in LOST_LINK and not (proved and status == 403)

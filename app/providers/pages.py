@@ -26,7 +26,7 @@ from app.providers.urls import url_fault
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """A page names the next one in a way that nobody can ask for; ``reason`` ends a sentence."""
+    """A page names the next one in a way that cannot be requested; ``reason`` ends a sentence."""
 
     reason: str
 
@@ -47,7 +47,7 @@ class Page:
 class Listed:
     """What a page holds, and the page after it; ``None`` after the last one.
 
-    ``ends`` is what the page itself says of being the last one; ``None`` where it says nothing of that.
+    ``ends`` says whether the page itself is the last one; ``None`` where it does not say.
     """
 
     items: tuple[Json, ...]
@@ -109,7 +109,7 @@ class PagedList:
         return tuple(found) if isinstance(found, list) else None
 
     def ends(self, job: Job, reading: Reading, count: int) -> bool | None:
-        """What a page that holds so many items says of being the last one; ``None`` where it does not say.
+        """Whether a page of so many items says that it is the last one; ``None`` where it does not say.
 
         Where nothing else would say so, one that is just full says that another follows.
         """
@@ -121,7 +121,7 @@ class PagedList:
         return None if said is None else is_true(said)
 
     def after(self, job: Job, reading: Reading, page: Page, count: int) -> Page | Refused | None:
-        """The page after this one, which holds so many items; ``Refused`` where nobody can ask for it."""
+        """The page after this one, which holds so many items; ``Refused`` where it cannot be requested."""
         ends, size = self.ends(job, reading, count), self.size_for(job)
         if ends:
             return None
@@ -188,7 +188,7 @@ def _compile_next(spec: PageSpec, base_url: str) -> ReadNext:
 
 
 def _is_none(value: Json) -> bool:
-    """Whether what should name the next page says that there is none: null, false, what is empty, and the number 0.
+    """Whether the value that names the next page means that there is none: null, false, empty, or the number 0.
 
     No page that follows another has the number or the offset 0. The text "0" is a cursor.
     """
@@ -206,7 +206,7 @@ def _with_lists_for_nulls(tree: Json) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class PageReader:
-    """Builds the requests for the pages of a list, and reads what comes.
+    """Builds the requests for the pages of a list, and reads the replies.
 
     ``label`` and ``media_type`` are those of the joined file, ``csv`` says what the pages are made of.
     """

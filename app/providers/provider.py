@@ -38,7 +38,7 @@ from app.providers.urls import origin_of
 
 @dataclass(frozen=True, slots=True)
 class BoundAccount:
-    """An account on its provider, ready to be worked for.
+    """An account on its provider, ready to use.
 
     ``origin`` is ``https://host:port``, the only one that ``credentials`` may be sent to. ``secrets`` holds every value
     that must never be shown: those of the secret settings, and what HTTP Basic makes of them; ``redactor`` takes them
@@ -112,8 +112,8 @@ class Provider:
         Args:
             account: its name.
             settings: its values, secrets included.
-            limits: what the operator says of the limits; the spec's hold elsewhere.
-            schedule: what the operator says of the polling times, for every operation.
+            limits: the operator's limits; the spec's hold where they are not set.
+            schedule: the operator's polling times, for every operation.
             clean: whether remote jobs are deleted once their files have landed; ``None`` leaves it to the spec.
             bounds: how much of what the provider sends is taken at most.
 

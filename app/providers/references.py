@@ -1,4 +1,4 @@
-"""What a spec says of itself: references and conditions that must lead somewhere.
+"""References and conditions in a spec, each of which must point to something that the spec defines.
 
 These checks look at the parsed TOML rather than at the models, so that they have their say about the sound parts of a
 spec while other parts are still broken.

@@ -50,7 +50,7 @@ class Registry:
         """The provider of that name.
 
         Raises:
-            UnknownProviderError: there is none; it names those that there are.
+            UnknownProviderError: there is no such provider; it names the known ones.
         """
         if name not in self._providers:
             raise UnknownProviderError(name, self._providers)
@@ -60,7 +60,7 @@ class Registry:
         """The text of a provider's spec.
 
         Raises:
-            UnknownProviderError: there is none of that name.
+            UnknownProviderError: there is no provider of that name.
         """
         return self.get(name).source
 

@@ -49,7 +49,7 @@ def trouble_of(reading: Reading, messages: Messages, *, own: str, now: float) ->
 def polled_by_default(
     reading: Reading, verdict: Verdict | None, messages: Messages, *, own: str, now: float
 ) -> Gone | Unmapped | Trouble:
-    """What a poll learned where no rule speaks of its reply; ``verdict`` has a word that no rule knows, if any."""
+    """What a poll learned where no rule matches its reply; ``verdict`` has a word that no rule knows, if any."""
     if reading.malformed and is_success(reading.status):
         return unreadable(reading, messages)
     if reading.status in (404, 410):
@@ -60,7 +60,7 @@ def polled_by_default(
 
 
 def unreadable(reading: Reading, messages: Messages) -> Retry | Refused:
-    """JSON that is none may come from a proxy; what is too much, or too large, comes again."""
+    """Broken JSON may come from a proxy, so it is tried again; what is too large would come again."""
     reason = messages.unread(reading)
     return Retry(reason, unreadable=True) if reading.why is None else Refused(reason)
 
@@ -88,7 +88,7 @@ def file_reply(
         rules: of the spec, for replies in place of a file.
         messages: says what a person will read.
         own: the provider's own origin. No other host can throttle or refuse the account; it closes but itself.
-        named: whether there is a remote job, of which fresh links can be asked for.
+        named: whether there is a remote job that can be asked for new links.
         now: epoch seconds.
     """
     origin = origin_of(reading.url or link.url)

@@ -156,7 +156,7 @@ def _pick(specs: tuple[PickSpec, ...]) -> Pick:
 
 
 def as_moment(value: Json, now: float) -> float | None:
-    """An instant as epoch seconds; ``None`` where the value is none.
+    """An instant as epoch seconds; ``None`` where the value is no instant.
 
     Args:
         value: epoch seconds or milliseconds, ISO 8601 (the offset with or without a colon; without one it is UTC), or

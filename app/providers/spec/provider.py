@@ -32,7 +32,7 @@ class LimitsSpec(LimitsOverride):
 
 
 class ScheduleSpec(Table):
-    """When a remote job is asked after, in seconds, where the operator and the provider do not say otherwise."""
+    """When a remote job is polled, in seconds, where the operator and the provider do not say otherwise."""
 
     first_delay_s: float = Field(default=5.0, ge=0, description="from the submit to the first poll")
     interval_s: Seconds = 10.0
@@ -180,7 +180,7 @@ class ExampleReply(Table):
 
 
 class ExampleLink(Table):
-    """The link of which a file reply speaks."""
+    """The link that a file reply belongs to."""
 
     url: Text
     send_auth: bool = True

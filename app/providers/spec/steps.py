@@ -85,7 +85,7 @@ class RuleSpec(ConditionsSpec):
     """One rule. It holds where every condition does; then it has its effect, or a word's.
 
     A word that is not in the table, or is not in the reply, makes the rule not hold. Words are compared trimmed and in
-    one case. Without ``status`` a rule speaks of 2xx replies only.
+    one case. Without ``status`` a rule matches 2xx replies only.
     """
 
     then: str | None = None
@@ -222,7 +222,7 @@ class SubmitSpec(RequestSpec, Variant):
 
 
 class PollSpec(RequestSpec, Variant):
-    """How a remote job is asked after. ``handle`` is read again from every reply where it is given."""
+    """How a remote job is polled. ``handle`` is read again from every reply where it is given."""
 
     rules: Items[PollRule] = Field(min_length=1)
     progress: ProgressSpec | None = None

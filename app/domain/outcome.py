@@ -121,7 +121,7 @@ class Empty:
 
 @dataclass(frozen=True, slots=True)
 class FetchStarted:
-    """A download is about to begin. It is counted before the work, so that a file that crashes its step is not tried forever."""
+    """A download is about to begin. It is counted first, so that a file that crashes its step is not tried for ever."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Notifications: which endpoint gets which job states, the body and its id, and when a delivery is tried again."""
+"""Notifications: who wants to hear of a job's state, what is told, under which id, and when it is told again."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from app.domain.jsonvalue import Json
 from app.domain.manifest import Artifact
 
 NOTIFIABLE: Final = TERMINAL | {State.PARKED}
-"""The states that a receiver can be notified about: every end, and PARKED, where a person must decide."""
+"""The states of which a receiver can be told: every end, and the one in which only a person goes on."""
 
 MOST_LISTED: Final = 20
 """So many files stand in a body at most: the convention asks for small ones (20 kB), and an export may have thousands.
@@ -41,21 +41,21 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What the endpoint of that name is notified about: jobs of these accounts (``None``: of all) in these states."""
+    """What the endpoint of that name wants to hear: jobs of these accounts (``None``: of all) in these states."""
 
     endpoint: str
     states: frozenset[State]
     accounts: frozenset[str] | None = None
 
     def wants(self, job: Job) -> bool:
-        """Whether the endpoint is notified that the job has reached its state."""
+        """Whether the endpoint is to hear that the job has reached its state."""
         return job.state in self.states and (self.accounts is None or job.account in self.accounts)
 
 
 def message_id(job: Job) -> str:
     """What names the event that a job has reached its state at its version: the same for every endpoint and attempt.
 
-    The time of the job's submission is in it: jobs of two databases, whose numbers both begin at 1, have different ids.
+    The time of the job's submission is in it, so that two databases, whose job numbers both begin at 1, tell apart.
     It holds no full stop, which would make the signed content ambiguous.
     """
     said = f"{job.account}/{job.id}/{job.version}/{job.created_at!r}"
@@ -66,7 +66,7 @@ def body_of(job: Job, at: float, artifacts: Sequence[Artifact], total: int) -> s
     """The body of the notification that a job has reached its state; the same text goes out in every attempt.
 
     It names things as ``tidewaiter jobs show --json`` does. Parameters, the handle and links are left out: they may
-    hold secrets.
+    hold what opens somebody else's data.
 
     Args:
         job: as it stands.
@@ -102,8 +102,8 @@ def retry_in(attempts: int, rand: Random, asked_s: float | None = None) -> float
     Args:
         attempts: how many there were; the first counts.
         rand: spreads attempts, a tenth to either side.
-        asked_s: what the receiver's Retry-After asks for. It can only delay an attempt, and by a day at most: a
-            receiver that asks for an attempt at once would use up all of them within minutes.
+        asked_s: what the receiver's Retry-After asks for. It can only put an attempt off, and by a day at most: who
+            asks to be told again at once would use up all attempts within minutes.
     """
     if attempts > len(RETRY_S):
         return None

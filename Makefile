@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test chaos lies check fmt lint types arch bench docs docs-events docs-config docs-metrics man lock build \
+.PHONY: help demo test chaos lies check fmt lint types arch bench docs docs-events docs-config docs-metrics docs-states man lock build \
 	audit image clean
 
 help: ## List the targets
@@ -59,6 +59,9 @@ docs-config: .venv/runtime.stamp ## Write docs/configuration.md and the sample c
 
 docs-metrics: .venv/runtime.stamp ## Write docs/metrics.md from the catalogue of metrics
 	$(BIN)/python -m app.metrics > docs/metrics.md
+
+docs-states: .venv/runtime.stamp ## Write docs/states.md from the state table
+	$(BIN)/python -m app.domain.states_page > docs/states.md
 
 man: .venv/runtime.stamp ## Write the manual page from the help of the commands
 	$(BIN)/python -m app.cli.manual > docs/man/tidewaiter.1

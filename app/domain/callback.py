@@ -1,7 +1,7 @@
 """Callbacks: the secret address that a submit may name, and what is kept of it.
 
-A callback proves nothing and is believed in nothing: whoever knows the address can make one job of ours be polled now.
-So the token in it is long, new for every intent to submit, and stored only as its hash.
+A callback proves nothing: anyone who knows the address can make one job be polled now. So the token in it is long, new
+for every intent to submit, and stored only as its hash.
 """
 
 import hashlib
@@ -20,14 +20,14 @@ def new_token(rand: Random) -> str:
 
 
 def url_of(public_url: str, token: str) -> str:
-    """The address that a provider is given; ``public_url`` has no slash at its end."""
+    """The callback URL that a submit names; ``public_url`` has no slash at its end."""
     return f"{public_url}{PATH}{token}"
 
 
 def hash_of(token: str) -> str | None:
     """What is stored in place of a token, its SHA-256 in hex; ``None`` where the text cannot be a token.
 
-    Looking up a hash needs no comparison in constant time: how long it takes tells something of the hash at most, and
-    of a hash nobody gets to a token.
+    The lookup of a hash needs no comparison in constant time: its duration can reveal a part of the hash at most, and
+    no token can be computed from a hash.
     """
     return hashlib.sha256(token.encode()).hexdigest() if _TOKEN.fullmatch(token) else None

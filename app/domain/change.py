@@ -1,4 +1,4 @@
-"""Changes: what is told of a job once it is durable, to whoever watches."""
+"""Changes of jobs, sent to listeners in this process after their commit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,19 +21,19 @@ class Change:
 
 
 Tell: TypeAlias = Callable[[Change], None]
-"""Told of every change after its commit, from the event loop; it must not wait."""
+"""Is called with every change after its commit, from the event loop; it must not wait."""
 
 
 def tell_nobody(_change: Change) -> None:
-    """For where nobody watches."""
+    """A listener that does nothing."""
 
 
 class News:
-    """Passes changes on to all who want them.
+    """Passes changes on to every listener.
 
     Args:
-        failed: told of a follower that has raised, and what. The work that is told of is durable by then, so it goes
-            on, and so do the others.
+        failed: is called with a listener that has raised, and its exception. The change is durable by then, so work
+            goes on, and so do the other listeners.
     """
 
     def __init__(self, failed: Callable[[Tell, Exception], None]) -> None:
@@ -41,15 +41,15 @@ class News:
         self._followers: list[Tell] = []
 
     def follow(self, tell: Tell) -> None:
-        """Tell this one, too, from now on."""
+        """Call this listener, too, from now on."""
         self._followers.append(tell)
 
     def tell(self, change: Change) -> None:
-        """Tell everybody."""
+        """Call every listener."""
         for follower in self._followers:
             try:
                 follower(change)
-            except Exception as error:  # noqa: BLE001  # the recorder stands behind this, and must not die of a reader
+            except Exception as error:  # noqa: BLE001  # a fault of a listener must not stop the committer
                 self._failed(follower, error)
 
 
@@ -74,13 +74,23 @@ def _event_of(update: Update) -> str:
             return "job.finished"
         case State.PARKED:
             return "job.parked"
-        case _ if isinstance(update.outcome, o.Unmapped):
-            return "job.unmapped"
-        case _ if isinstance(update.outcome, o.Pending):
-            return "job.stalled"
-        case State.QUEUED if update.state_from is State.RECONCILING:
-            return "job.repeated"
-        case state if state is update.state_from:
-            return "job.troubled"
-        case _:
-            return "job.advanced"
+        case (
+            State.QUEUED
+            | State.SUBMITTING
+            | State.RECONCILING
+            | State.POLLING
+            | State.FETCHING
+            | State.CLEANING
+            | State.CANCELLING
+        ):
+            return _live_event_of(update)
+
+
+def _live_event_of(update: Update) -> str:
+    if isinstance(update.outcome, o.Unmapped):
+        return "job.unmapped"
+    if isinstance(update.outcome, o.Pending):
+        return "job.stalled"
+    if update.job.state is State.QUEUED and update.state_from is State.RECONCILING:
+        return "job.repeated"
+    return "job.troubled" if update.job.state is update.state_from else "job.advanced"

@@ -8,8 +8,8 @@ outcome               concerns                                        the other 
 ``StorageFull``       the storage, and so every job                   are not asked for            no
 ``Unauthorized``      the account                                     only from other origins      no
 ``Throttled``         the account                                     only from other origins      no
-``Refused``           the job, which can not succeed any more         are not asked for            it ends
-``LinksExpired``      the links, of which fresh ones are to be had    are asked for                as the table has it
+``Refused``           the job, which cannot succeed any more          are not asked for            it ends
+``LinksExpired``      the links, which must be asked for again        are asked for                as the table has it
 ``Retry``             the file                                        are asked for                yes, unless progress
 ``NotYet``            the file, which comes later                     are asked for                no
 ====================  ==============================================  ===========================  ===================
@@ -51,23 +51,21 @@ def gravest(outcomes: Iterable[o.Outcome], *, landed: bool = False) -> o.Outcome
     first = min(every, key=lambda one: _ORDER.index(type(one)) if type(one) in _ORDER else -1)
     waits = [one.retry_after_s for one in every if isinstance(one, o.Retry | o.NotYet)]
     wait_s = max((wait for wait in waits if wait is not None), default=None)
-    progressed = landed or any(getattr(one, "progressed", False) for one in every)
-    match first:
-        case o.Retry():
-            return replace(first, retry_after_s=wait_s, progressed=progressed)
-        case o.NotYet():
-            return replace(first, retry_after_s=wait_s)
-        case o.LinksExpired():
-            return replace(first, progressed=progressed)
-        case _:
-            return first
+    progressed = landed or any(isinstance(one, o.Retry | o.LinksExpired) and one.progressed for one in every)
+    if isinstance(first, o.Retry):
+        return replace(first, retry_after_s=wait_s, progressed=progressed)
+    if isinstance(first, o.NotYet):
+        return replace(first, retry_after_s=wait_s)
+    if isinstance(first, o.LinksExpired):
+        return replace(first, progressed=progressed)
+    return first
 
 
 def ends_download(outcome: o.Outcome) -> bool:
-    """Whether the other files need not be asked for after this outcome of one."""
+    """Whether this outcome of one file ends the download of the others."""
     return isinstance(outcome, _ENDS) or type(outcome) not in _ORDER
 
 
 def closes_account(outcome: o.Outcome) -> bool:
-    """Whether nothing more may be asked of the provider's own origin after this outcome of one file."""
+    """Whether the provider's own origin must not be asked again after this outcome of one file."""
     return isinstance(outcome, _OF_ACCOUNT)

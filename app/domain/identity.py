@@ -1,8 +1,8 @@
 """Which file a link means: a hash that stays the same when the link is signed anew, and for no other file.
 
-After fresh links a file that has landed already is kept only where it is the same file. A file is told by its URL
-without what merely signs it, and by all that its list announces of it: label, size, count, media type and digests. What
-was announced differently is another file and is downloaded again, which costs time and never lands anything wrong.
+After fresh links a file that has landed already is kept only where it is the same file. A file is identified by its
+URL without its signature, and by what the list says about it: label, size, count, media type and digests. A file with
+other values is another file and is downloaded again, which costs time and never lands a wrong file.
 Only the SHA-256 of all this is kept, because a URL may hold a secret.
 """
 
@@ -80,13 +80,13 @@ def identities(links: Sequence[Link], of: int = 0) -> tuple[str, ...]:
         links: the whole list, for what is ambiguous in it is not left out of a URL.
         of: which of the job's submits made the files: those of another remote job are other files.
     """
-    bold = [_text(link, of, probably=True) for link in links]
-    cautious = [_text(link, of, probably=False) for link in links]
-    # With equal texts by the bold reading, the cautious one must see one file, too.
+    shortened = [_text(link, of, probably=True) for link in links]
+    complete = [_text(link, of, probably=False) for link in links]
+    # Equal texts without the probable signatures must be equal with them, too.
     variants: dict[str, set[str]] = {}
-    for text, other in zip(bold, cautious, strict=True):
+    for text, other in zip(shortened, complete, strict=True):
         variants.setdefault(text, set()).add(other)
-    chosen = [text if len(variants[text]) == 1 else other for text, other in zip(bold, cautious, strict=True)]
+    chosen = [text if len(variants[text]) == 1 else other for text, other in zip(shortened, complete, strict=True)]
     return tuple(hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() for text in chosen)
 
 
@@ -116,7 +116,7 @@ def part_number(identity: str) -> int:
 
 
 def _text(link: Link, of: int, *, probably: bool) -> str:
-    """Everything that tells the file from others, as one text."""
+    """Everything that identifies the file, as one text."""
     announced = (link.label, link.size, link.count, link.media_type, link.sha256, link.md5, link.gzip)
     if not link.url:
         announced = (link.label, None, None, None, link.sha256, link.md5, link.gzip)

@@ -11,7 +11,7 @@ from app.domain.wire import Link, SealedLinks
 
 
 class State(StrEnum):
-    """How far a job is. Who holds it is not a state: that is its lane."""
+    """How far a job is. Which daemon works on it is not a state: that depends on its lane."""
 
     QUEUED = "queued"
     """Nothing has been sent."""
@@ -26,7 +26,7 @@ class State(StrEnum):
     CLEANING = "cleaning"
     """Every file is durable; the remote job is being deleted."""
     CANCELLING = "cancelling"
-    """A person asked to stop; the remote is being told."""
+    """A cancel request was made; the provider is being asked to cancel the remote job."""
     PARKED = "parked"
     """Only a person can decide what happened to the submit."""
     SUCCEEDED = "succeeded"
@@ -43,8 +43,8 @@ REMOTE = frozenset({State.SUBMITTING, State.RECONCILING, State.POLLING, State.CA
 """Where a remote job is under way, or may be."""
 
 CANCELLED_AT_ONCE = frozenset({State.QUEUED, State.POLLING, State.FETCHING})
-"""Where a wish to cancel is granted by the next step. In SUBMITTING and RECONCILING a remote job may exist that has to
-be found first; in CLEANING and CANCELLING the job is about to end."""
+"""Where the next step applies a cancel request. In SUBMITTING and RECONCILING a remote job may exist that has to be
+found first; in CLEANING and CANCELLING the job is about to end."""
 
 
 class Track(IntEnum):
@@ -64,13 +64,13 @@ class Job:
     """One job as it stands in the database; every change is a new value with the next ``version``.
 
     Times are epoch seconds (UTC). Counters are apart because waiting is not an attempt: ``polls`` asks of the status,
-    ``failures`` consecutive failures in this state, ``crashes`` steps that died on a fault of ours, ``submits``
+    ``failures`` consecutive failures in this state, ``crashes`` steps that failed with a bug of ours, ``submits``
     intents recorded, ``resubmits`` submits made because a remote job was gone, ``fetches`` downloads begun.
-    ``due_at`` is when the job wants its next step; ``None`` for never.
+    ``due_at`` is when its next step is due; ``None`` for never.
 
     ``answer_key`` is the same for jobs that may share one answer. ``callback_hash`` is the SHA-256 of the token in the
     callback URL that the last submit named, ``hinted`` says that a callback came which no step has looked into yet.
-    ``moved_at`` is when the provider last told anything new of the remote job.
+    ``moved_at`` is when the provider last reported anything new about the remote job.
 
     ``unknowns`` counts submits in a row whose outcome was unknown. ``polls_at_submit`` is what ``polls`` was at the
     last submit, so that backoff begins anew. ``expiries`` counts downloads in a row whose links were refused as

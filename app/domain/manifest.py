@@ -34,8 +34,8 @@ class Artifact:
 
     ``number`` counts the files of a job from 0, in the order in which the provider listed them. ``key`` is the path
     below the storage root, with forward slashes. ``size`` is in bytes, ``sha256`` lower-case hex of the stored bytes.
-    ``count`` is the number of records, where it is known. ``identity`` is a hash that tells the file from others of its
-    job, see :mod:`app.domain.identity`; it is for the daemon alone and stands in nothing that others read.
+    ``count`` is the number of records, where it is known. ``identity`` is a hash that identifies the file within its
+    job, see :mod:`app.domain.identity`; only the daemon uses it, and no output shows it.
     """
 
     number: int

@@ -43,7 +43,7 @@ class Unsent:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Nobody can tell whether the provider took the submit."""
+    """It is not known whether the provider took the submit."""
 
     reason: str
 
@@ -121,7 +121,7 @@ class Empty:
 
 @dataclass(frozen=True, slots=True)
 class FetchStarted:
-    """A download is about to begin: counted before the work, so that a poison file cannot loop for ever."""
+    """A download is about to begin. It is counted first, so that a file that crashes its step is not tried for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class LinksExpired:
-    """The links do not serve; fresh ones are to be had by polling.
+    """The links do not work; a poll gives new ones.
 
     ``progressed`` says that a file has landed meanwhile, or that a download came further than the one before.
     """
@@ -165,7 +165,7 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Unmapped:
-    """A reply that no rule of the spec speaks of; ``excerpt`` is its beginning, redacted."""
+    """A reply that no rule of the spec matches; ``excerpt`` is its beginning, redacted."""
 
     excerpt: str
 
@@ -177,12 +177,12 @@ class Cleaned:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """The remote was told to stop, or cannot be told."""
+    """The provider was asked to cancel the remote job, or has no such request."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeftAlone:
-    """Other jobs of ours follow the same remote job, or none of ours has made it: it is not this one's to end."""
+    """Other jobs of ours follow the same remote job, or none of ours has made it: this job must not end it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ class Retry:
     """A passing fault: the same step again, later.
 
     ``progressed`` says that a download came further than the one before, and kept what came. ``host`` is the origin of
-    a host of files, not the provider's own, that asks to be left alone: downloads from it wait, uncharged.
+    a host of files, not the provider's own, that asks for a pause: downloads from it wait, uncharged.
 
     ``unreadable`` says that the provider's reply made no sense, such as a page of HTML where JSON was promised.
     """
@@ -204,7 +204,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """What was asked for is not there yet, or not to be asked for now: the same step again, later, charged to nobody.
+    """The file is not there yet, or must not be asked for now: the same step again, later, and nothing is charged.
 
     ``retry_after_s`` is what the server asked for; ``exact`` says that it is known when to ask again, so that no
     growing delay of our own comes before it. Only the job's deadline bounds how often it happens.
@@ -217,7 +217,7 @@ class NotYet:
 
 @dataclass(frozen=True, slots=True)
 class Throttled:
-    """The provider asks to be left alone; that is the account's business, not the job's."""
+    """The provider asks for a pause; that concerns the account, not the job."""
 
     reason: str
     retry_after_s: float | None = None
@@ -244,14 +244,14 @@ class Interrupted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The provider says no for good."""
+    """The provider refuses permanently."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Crashed:
-    """The step died on a fault of ours. ``sent`` says whether a request of it may have reached the provider."""
+    """The step failed with a bug of ours. ``sent`` says whether one of its requests may have reached the provider."""
 
     reason: str
     sent: bool = True

@@ -1,4 +1,4 @@
-"""Numbers and keys for files of which some have landed already: nothing that is kept is moved or written over."""
+"""Numbers and keys for the files of a job when some have landed already: no landed file is moved or overwritten."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -11,7 +11,7 @@ def places(
     """For each file that is not kept: its place in the list, and the number and key under which it lands.
 
     The number is the place where that is free. A kept file that has moved in the list holds its number and its key
-    until all files are there; whoever wants them takes the next number that nobody has.
+    until all files are there; a file that would get them takes the next free number instead.
 
     Args:
         kept: the files that have landed already, by their place in the list now.

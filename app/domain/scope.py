@@ -1,4 +1,4 @@
-"""The accounts that somebody may know of."""
+"""The accounts that a caller may see."""
 
 from dataclasses import dataclass
 from typing import Final

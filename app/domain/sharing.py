@@ -1,8 +1,8 @@
 """Shared remote jobs: who of several jobs that follow the same remote job may end it.
 
-Each job asks when it is about to delete or cancel the remote job. As long as another one waits for its results, it
-goes away quietly. Of several that are about to end it at the same time, the one with the highest number decides and
-the others wait for it, so that exactly one does it and none relies on one that has already looked away.
+Each job asks when it is about to delete or cancel the remote job. As long as another job waits for the results, it
+leaves the remote job alone. Of several that are about to end it at the same time, the one with the highest number
+decides and the others wait for it, so that exactly one does it.
 """
 
 from collections.abc import Collection
@@ -18,8 +18,8 @@ _ENDING = frozenset({State.CLEANING, State.CANCELLING})
 class Follower:
     """Another job with the same handle.
 
-    ``shared`` says that it did not make the remote job, ``told`` that it has deleted or cancelled it, by the name of
-    the outcome that its history has.
+    ``shared`` says that it did not make the remote job. ``told`` names the outcomes in its history by which it has
+    deleted or cancelled the remote job.
     """
 
     id: int
@@ -33,9 +33,9 @@ class Duty(Enum):
     """What a job does about a remote job that it no longer needs."""
 
     ACT = "act"
-    """It is the last one, and one of ours has made it: end it."""
+    """No other job needs it, and one of our jobs has made it: end it."""
     LEAVE = "leave"
-    """Others need it, or have ended it, or nobody here has made it."""
+    """Other jobs need it, or have ended it, or none of our jobs has made it."""
     WAIT = "wait"
     """Another job is about to decide."""
 
@@ -61,5 +61,5 @@ def duty_of(job: Job, others: Collection[Follower], now: float) -> Duty:
 
 
 def _lets_go(other: Follower, job: Job, now: float) -> bool:
-    """Whether a live follower needs the remote job no more; of two that expire, one must not mind the other."""
+    """Whether a live follower no longer needs the remote job; of two that expire, only one may wait for the other."""
     return other.state in _ENDING or (other.deadline_at <= now and other.id < job.id)

@@ -16,10 +16,10 @@ _LONGEST: Final = 64
 
 
 def keys_of(secret: str) -> tuple[bytes, ...]:
-    """The keys in a text of one secret, or of several with blanks between them, as while they are being changed.
+    """The keys in a text of one secret, or of several with blanks between them while they are being changed.
 
     Raises:
-        ValueError: one of them is none; the message does not repeat it.
+        ValueError: one of them is not a key; the message does not repeat it.
     """
     keys = tuple(_key_of(one) for one in secret.split())
     if not keys:

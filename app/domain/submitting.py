@@ -1,158 +1,167 @@
-"""What each outcome does to a job whose submit is under way or unclear, and what a person decides about it.
+"""The rules for a job whose submit is ahead, under way or unclear, and for what a person decides about it.
 
-These are rules of the state table like those in :mod:`app.domain.rules`. A submit with an unclear outcome is sent again
-only where that is harmless, after a growing delay, and a bounded number of times in a row.
+A submit with an unclear outcome is sent again only where that is harmless, after a growing delay, and a bounded number
+of times in a row.
 """
 
 from app.domain import outcome as o
 from app.domain.job import Job, State
-from app.domain.rules import account_paused, crashed
-from app.domain.visit import Visit, because, finish
-
-_FOUND = (o.Adopted, o.AdoptDecided)
+from app.domain.visit import Context, account_paused, crashed, cut, finish
 
 
-def intend(visit: Visit) -> Job:
-    """The intent to submit: named, counted, durable before anything is sent.
+def intend(context: Context, outcome: o.Intended) -> Job:
+    """Store the intent to submit, with its key, before anything is sent.
 
-    The failures stay: a submit that cannot be sent is tried again after a growing delay.
+    The failures stay: a submit that cannot be sent is tried again after a growing delay. The status of an earlier
+    remote job goes: a new one has not reported anything yet.
     """
-    return visit.becomes(
+    return context.becomes(
         state=State.SUBMITTING,
-        due_at=visit.now,
-        intent_key=visit.outcome.key,
-        intent_at=visit.now,
-        submits=visit.job.submits + 1,
+        due_at=context.now,
+        intent_key=outcome.key,
+        intent_at=context.now,
+        submits=context.job.submits + 1,
         shared=False,
         reason=None,
-        callback_hash=visit.outcome.callback_hash,
-        polls_at_submit=visit.job.polls,
+        callback_hash=outcome.callback_hash,
+        polls_at_submit=context.job.polls,
         hinted=False,
+        remote_status=None,
+        progress=None,
     )
 
 
-def poll_from_now(visit: Visit) -> Job:
-    """The remote job is known; the first poll comes after the delay of the spec, or later if the provider says so.
+def accepted(context: Context, outcome: o.Accepted) -> Job:
+    """The submit made a remote job; the first poll comes after the spec's delay, or later if the provider says so."""
+    return _poll_from_now(context, outcome.handle, outcome.retry_after_s, shared=False, exact=outcome.exact)
 
-    It comes now where the callback was faster than our own commit. A remote job that was there before will not call
-    us, for it was made with somebody else's callback URL.
+
+def adopted(context: Context, outcome: o.Adopted | o.AdoptDecided) -> Job:
+    """The remote job of an unclear submit was found."""
+    return _poll_from_now(context, outcome.handle, shared=context.job.shared)
+
+
+def duplicate(context: Context, outcome: o.Duplicate) -> Job:
+    """Follow the remote job that exists already; where the provider did not name it, find it first."""
+    if outcome.handle is not None:
+        return _poll_from_now(context, outcome.handle, shared=True)
+    reason = "the provider has such a remote job already, and does not name it"
+    return _in_doubt(context, reason).but(shared=True)
+
+
+def _poll_from_now(
+    context: Context, handle: str, retry_after_s: float | None = None, *, shared: bool, exact: bool = False
+) -> Job:
+    """The first poll comes at once where the callback arrived before our own commit.
+
+    A remote job that was there before will not call us: it was made with a callback URL that is not ours.
     """
-    shared = isinstance(visit.outcome, o.Duplicate) or (isinstance(visit.outcome, _FOUND) and visit.job.shared)
-    polling = visit.becomes(
+    polling = context.becomes(
         state=State.POLLING,
-        handle=visit.outcome.handle,
+        handle=handle,
         shared=shared,
-        submitted_at=visit.now,
-        moved_at=visit.now,
+        submitted_at=context.now,
+        moved_at=context.now,
         failures=0,
         unknowns=0,
-        polls_at_submit=visit.job.polls,
+        polls_at_submit=context.job.polls,
         reason=None,
-        callback_hash=None if shared else visit.job.callback_hash,
+        callback_hash=None if shared else context.job.callback_hash,
     )
-    first_s = visit.not_before(visit.first_poll_in(polling))
-    return polling.but(due_at=visit.now + (0.0 if visit.job.hinted else first_s))
+    first_s = context.not_before(context.first_poll_in(polling), retry_after_s, exact=exact)
+    return polling.but(due_at=context.now + (0.0 if context.job.hinted else first_s))
 
 
-def share(visit: Visit) -> Job:
-    """Somebody's remote job is followed; where the provider did not name it, it has to be found first."""
-    if visit.outcome.handle is not None:
-        return poll_from_now(visit)
-    reason = "the provider has such a remote job already, and does not name it"
-    return _in_doubt(visit, reason).but(shared=True)
-
-
-def queue_again(visit: Visit) -> Job:
+def unsent(context: Context, outcome: o.Unsent) -> Job:
     """The submit was not sent; try again after a growing delay."""
-    failures = visit.job.failures + 1
-    return visit.becomes(
+    failures = context.job.failures + 1
+    return context.becomes(
         state=State.QUEUED,
-        due_at=visit.now + visit.retry_in(failures - 1),
+        due_at=context.now + context.retry_in(failures - 1),
         failures=failures,
-        reason=because(visit) or None,
+        reason=cut(outcome.reason) or None,
     )
 
 
-def reconcile(visit: Visit) -> Job:
-    """Find out first what became of the submit."""
-    return _in_doubt(visit, because(visit))
+def unknown(context: Context, outcome: o.Unknown) -> Job:
+    """Find out first whether the submit made a remote job."""
+    return _in_doubt(context, cut(outcome.reason))
 
 
-def _in_doubt(visit: Visit, reason: str) -> Job:
-    """A remote job may be there from now on at the latest: what lags behind it is reckoned from here."""
-    return visit.becomes(
+def _in_doubt(context: Context, reason: str) -> Job:
+    """A remote job may exist from now on at the latest, so its grace for "not found" is counted from now."""
+    return context.becomes(
         state=State.RECONCILING,
-        due_at=visit.now,
-        submitted_at=visit.now,
+        due_at=context.now,
+        submitted_at=context.now,
         failures=0,
-        unknowns=visit.job.unknowns + 1,
+        unknowns=context.job.unknowns + 1,
         reason=reason,
     )
 
 
-def decide(visit: Visit) -> Job:
-    """Nobody can find out: submit again where that is harmless, else leave it to a person."""
-    if visit.policy.repeatable:
-        return _submit_again(visit, f"submitting again, which is harmless here: {because(visit)}")
-    came = "; its callback has come, so there is a remote job" if visit.job.hinted else ""
-    return _park(visit, f"{because(visit)}{came}")
+def undecidable(context: Context, outcome: o.Undecidable) -> Job:
+    """Submit again where that is harmless; else a person decides."""
+    reason = cut(outcome.reason)
+    if context.policy.repeatable:
+        return _submit_again(context, f"submitting again, which is harmless here: {reason}", reason)
+    came = "; its callback has come, so there is a remote job" if context.job.hinted else ""
+    return _park(context, f"{reason}{came}")
 
 
-def submit_absent(visit: Visit) -> Job:
-    """The submit made no remote job, as its provider's list shows: submit again.
+def absent(context: Context, outcome: o.Absent) -> Job:
+    """The provider's list shows that the submit made no remote job: submit again.
 
-    The submit before had no clear answer all the same, so it counts among the unknown ones.
+    The submit had no clear answer, so it counts among the unknown ones.
     """
-    return _submit_again(visit, because(visit))
+    reason = cut(outcome.reason)
+    return _submit_again(context, reason, reason)
 
 
-def _submit_again(visit: Visit, reason: str) -> Job:
-    """Submit again after a delay that grows with every unknown outcome in a row; too many are a person's business."""
-    unknowns = max(1, visit.job.unknowns)
-    if unknowns >= visit.policy.most_unknown:
-        return _park(visit, f"{unknowns} submits in a row had no clear outcome: {because(visit)}")
-    delay = visit.policy.unknown.delay(unknowns - 1, visit.rand)
-    return visit.becomes(state=State.QUEUED, due_at=visit.now + delay, failures=0, reason=reason)
+def _submit_again(context: Context, reason: str, cause: str) -> Job:
+    """Submit after a delay that grows with every unknown outcome in a row; after too many a person decides."""
+    unknowns = max(1, context.job.unknowns)
+    if unknowns >= context.policy.most_unknown:
+        return _park(context, f"{unknowns} submits in a row had no clear outcome: {cause}")
+    delay = context.policy.unknown.delay(unknowns - 1, context.rand)
+    return context.becomes(state=State.QUEUED, due_at=context.now + delay, failures=0, reason=reason)
 
 
-def _park(visit: Visit, reason: str) -> Job:
-    return visit.becomes(state=State.PARKED, due_at=None, reason=reason)
+def _park(context: Context, reason: str) -> Job:
+    return context.becomes(state=State.PARKED, due_at=None, reason=reason)
 
 
-def account_paused_unsubmitted(visit: Visit) -> Job:
-    """The provider did not look at the submit."""
-    return account_paused(visit).but(state=State.QUEUED)
+def submit_not_read(context: Context, outcome: o.Throttled | o.Unauthorized) -> Job:
+    """The provider refused the request before it looked at the submit."""
+    return account_paused(context, outcome).but(state=State.QUEUED)
 
 
-def unharmed_unsubmitted(visit: Visit) -> Job:
-    """The submit was broken off before anything was sent."""
-    return visit.becomes(state=State.QUEUED, due_at=visit.now)
+def submit_interrupted(context: Context, _outcome: o.Interrupted) -> Job:
+    """The submit was interrupted before anything was sent."""
+    return context.becomes(state=State.QUEUED, due_at=context.now)
 
 
-def crashed_submitting(visit: Visit) -> Job:
-    """A crash leaves open whether the submit was sent, unless the step knows that it was not."""
-    crashes = visit.job.crashes + 1
-    if not visit.outcome.sent:
-        after = crashed(visit)
+def submit_crashed(context: Context, outcome: o.Crashed) -> Job:
+    """After a crash nobody knows whether the submit was sent, unless the step knows that it was not."""
+    crashes = context.job.crashes + 1
+    if not outcome.sent:
+        after = crashed(context, outcome)
         return after if after.state is State.FAILED else after.but(state=State.QUEUED)
-    if crashes >= visit.policy.most_crashes:
-        return finish(
-            visit,
-            State.FAILED,
-            f"{crashes} steps crashed, a remote job may exist: {because(visit)}",
-        )
-    return reconcile(visit).but(crashes=crashes)
+    reason = cut(outcome.reason)
+    if crashes >= context.policy.most_crashes:
+        return finish(context, State.FAILED, f"{crashes} steps crashed, a remote job may exist: {reason}")
+    return _in_doubt(context, reason).but(crashes=crashes)
 
 
-# --- a person ---------------------------------------------------------------------------------------------------------
+# --- what a person decides --------------------------------------------------------------------------------------------
 
 
-def submit_by_decision(visit: Visit) -> Job:
-    """A person wants a fresh submit, with a fresh deadline."""
-    return visit.becomes(
+def retry_decided(context: Context, _outcome: o.RetryDecided) -> Job:
+    """A person decided to submit again, with a new deadline."""
+    return context.becomes(
         state=State.QUEUED,
-        due_at=visit.now,
-        deadline_at=visit.now + visit.policy.deadline_s,
+        due_at=context.now,
+        deadline_at=context.now + context.policy.deadline_s,
         failures=0,
         unknowns=0,
         cancel_requested=False,
@@ -162,8 +171,9 @@ def submit_by_decision(visit: Visit) -> Job:
     )
 
 
-def adopt_by_decision(visit: Visit) -> Job:
+def adopt_decided(context: Context, outcome: o.AdoptDecided) -> Job:
     """A person has found the remote job."""
-    adopted = poll_from_now(visit)
-    deadline_at = visit.now + visit.policy.deadline_s
-    return adopted.but(due_at=visit.now, deadline_at=deadline_at, cancel_requested=False, hinted=False)
+    deadline_at = context.now + context.policy.deadline_s
+    return adopted(context, outcome).but(
+        due_at=context.now, deadline_at=deadline_at, cancel_requested=False, hinted=False
+    )

@@ -11,8 +11,8 @@ class WireRequest:
     """One HTTP request before credentials are added.
 
     ``url`` is absolute and already percent-encoded; it is sent byte for byte. ``fresh`` asks for a connection of its
-    own: a submit must never meet a kept-alive connection that the server is just closing, for then nobody could tell
-    whether it was read.
+    own: a submit must never meet a kept-alive connection that the server is just closing, because then its outcome
+    would be unknown.
     """
 
     method: str
@@ -110,7 +110,7 @@ class WireReply:
 
 @dataclass(frozen=True, slots=True)
 class SealedLinks:
-    """Links as they are stored where they are encrypted: whoever downloads the files opens them, and nobody else."""
+    """Links as they are stored where they are encrypted; only the download of the files decrypts them."""
 
     text: str = field(repr=False)
 
@@ -121,7 +121,7 @@ class Link:
 
     ``label`` is a name that the provider proposes: a label only, never a path. ``send_auth`` says whether the
     account's credentials go with the request, which they do only to the provider's own origin. ``size`` is in bytes,
-    ``count`` in records; both are ``None`` where the provider does not tell. ``sha256`` and ``md5`` are lower-case hex.
+    ``count`` in records; both are ``None`` where the provider does not say. ``sha256`` and ``md5`` are lower-case hex.
     ``gzip`` says that the file may be packed: the first bytes decide, and it lands unpacked. Size and checksums may be
     those of the packed or of the unpacked file. ``unread`` says which announced digest could not be read, and why.
     """

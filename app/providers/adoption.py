@@ -30,7 +30,7 @@ class Matches:
 
     @property
     def ends(self) -> bool | None:
-        """What the page says of being the last one."""
+        """Whether the page says that it is the last one."""
         return self.listed.ends
 
     @property
@@ -110,7 +110,7 @@ class Adoption:
         return self.reader.request(job, page)
 
     def read(self, job: Job, page: Page, reply: WireReply, now: float) -> Matches | FileTrouble:
-        """The remote jobs on a page that are what the job's submit asked for, or why nobody can tell."""
+        """The remote jobs on a page that are what the job's submit asked for, or why that cannot be decided."""
         listed = self.reader.read(job, page, reply, now)
         if not isinstance(listed, Listed):
             return listed

@@ -29,7 +29,7 @@ class Signer:
 
         Args:
             client_id: who is proved.
-            audience: for whom.
+            audience: the server that checks it.
             algorithm: one of ``ASSERTION_ALGORITHMS``.
             key_id: which of the client's keys it is.
             key: the private key, as PEM or as JSON Web Key.

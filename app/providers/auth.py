@@ -15,7 +15,7 @@ from app.providers.messages import Messages
 from app.providers.reading import basic_credential
 from app.providers.requests import NO_JOB, compile_request
 from app.providers.rules import Rules, compile_conditions
-from app.providers.session import Session, compile_expiry, compile_place
+from app.providers.session import LoginReply, Session, compile_expiry, compile_place
 from app.providers.spec.auth import (
     BEARER,
     AssertionSpec,
@@ -144,19 +144,16 @@ def _compile_session(
         faults.append(Fault("", key, str(error)))
         return Proof()
     spent = tuple((f"{key}.renew[{number}]", compile_conditions(one)) for number, one in enumerate(auth.renew))
-    session = Session(
-        login=plan.build,
-        _rules=Rules(plan.reply.rules, f"{key}.login.rules"),
-        _token=compile_pick(plan.reply.token),
-        _expiry=compile_expiry(plan.reply),
-        _lifetime_s=auth.lifetime_s,
-        _renew_ahead_s=auth.renew_ahead_s,
-        _spent=spent,
-        _place=compile_place(plan.place),
-        _messages=Messages(compile_pick(plan.errors), redactor),
-        _origin=origin_of(text.base_url),
-        _key=f"{key}.login",
+    reply = LoginReply(
+        key=f"{key}.login",
+        rules=Rules(plan.reply.rules, f"{key}.login.rules"),
+        token=compile_pick(plan.reply.token),
+        expiry=compile_expiry(plan.reply),
+        lifetime_s=auth.lifetime_s,
+        renew_ahead_s=auth.renew_ahead_s,
     )
+    messages = Messages(compile_pick(plan.errors), redactor)
+    session = Session(plan.build, reply, spent, compile_place(plan.place), messages, origin_of(text.base_url))
     return Proof(secrets=plan.secrets, session=session)
 
 

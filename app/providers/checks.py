@@ -74,7 +74,7 @@ def _unfit_for_urls(spec: OperationSpec, values: Mapping[str, Json]) -> Iterator
         if name not in in_urls or not isinstance(value, str):
             continue
         parts = value.removeprefix("/").split("/") if name in in_paths else [value]
-        # Such a segment is none, or stands for another one: RFC 3986, section 5.2.4.
+        # Such a segment is removed, or names another one: RFC 3986, section 5.2.4.
         if any(part.strip(".") == "" for part in parts):
-            told = "has a segment that is empty or made of dots, and" if len(parts) > 1 else ""
-            yield name, f"{value!r} {told} cannot be a part of a URL".replace("  ", " ")
+            why = "has a segment that is empty or made of dots, and" if len(parts) > 1 else ""
+            yield name, f"{value!r} {why} cannot be a part of a URL".replace("  ", " ")

@@ -9,7 +9,7 @@ from app.providers.rules import READY, Rules
 from app.providers.spec.auth import OAuth2Auth, SessionAuth
 from app.providers.spec.provider import ProviderSpec
 
-_TELLS_RESULTS = ("submit", "poll")
+_NAMES_RESULTS = ("submit", "poll")
 
 
 def keys_of(spec: ProviderSpec) -> Iterator[str]:
@@ -18,7 +18,9 @@ def keys_of(spec: ProviderSpec) -> Iterator[str]:
         if isinstance(auth, SessionAuth | OAuth2Auth):
             at = (f"auth[{number}]" if len(spec.auth) > 1 else "auth") + ".login"
             yield at
-            yield from (f"{at.removesuffix('.login')}.renew[{n}]" for n in range(len(auth.renew)) if _is_told(auth))
+            yield from (
+                f"{at.removesuffix('.login')}.renew[{n}]" for n in range(len(auth.renew)) if _is_documented(auth)
+            )
             if isinstance(auth, SessionAuth):
                 yield from Rules(auth.login.rules, f"{at}.rules").keys()
     if spec.probe is not None:
@@ -37,7 +39,7 @@ def keys_of(spec: ProviderSpec) -> Iterator[str]:
                     yield from Rules(pages.rules, f"{at}.pages.rules").keys()
 
 
-def _is_told(auth: SessionAuth | OAuth2Auth) -> bool:
+def _is_documented(auth: SessionAuth | OAuth2Auth) -> bool:
     """Whether the spec itself says what means that a token is no longer good."""
     return "renew" in auth.model_fields_set
 
@@ -51,7 +53,7 @@ def keys_hit(steps: Steps, step: str, job: Job, reading: Reading | None) -> Iter
     if verdict is None:
         return
     yield verdict.key
-    if step in _TELLS_RESULTS and verdict.effect in READY and results is not None and results.told:
+    if step in _NAMES_RESULTS and verdict.effect in READY and results is not None and results.in_ready_reply:
         yield results_key
 
 

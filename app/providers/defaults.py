@@ -1,4 +1,4 @@
-"""What a reply means where no rule of the spec speaks of it: the same for every provider.
+"""What a reply means where no rule of the spec matches it: the same for every provider.
 
 Each function takes the status, the reason as a person will read it, and what Retry-After asked for in seconds.
 """
@@ -21,13 +21,13 @@ FILE_ENDS: Mapping[str, Callable[[str, float | None], FileTrouble]] = {
     "throttled": Throttled,
     "unauthorized": lambda reason, _: Unauthorized(reason),
 }
-"""What comes of the words that a rule may say of a file or a page."""
+"""The outcomes of the effects that a rule may name for a file or a page."""
 
 LOST_LINK = frozenset({403, 404, 410})
 """With these a file's host refuses a link that has expired."""
 
 BUSY = frozenset({429, 503})
-"""With these a server asks to be left alone for a while."""
+"""With these a server asks for a pause."""
 
 _WITHOUT_FILE = frozenset({201, 204, 205, 207, 208, 226})
 
@@ -86,18 +86,18 @@ def provider_trouble(status: int, reason: str, wait_s: float | None) -> Trouble:
     return host_trouble(status, reason, wait_s)
 
 
-def said_by_host(told: T, host: str | None) -> T | Retry:
+def as_said_by_host(outcome: T, host: str | None) -> T | Retry:
     """An outcome of a step that may be repeated, as it is where another host has replied, or has chosen who does.
 
     Such a host cannot close or pause the account, and does not know whether the remote job is there.
 
     Args:
-        told: what the reply would mean if it were the provider's own word.
+        outcome: what the reply would mean if it came from the provider itself.
         host: the host's origin; ``None`` where the provider itself replied at an address that another host chose.
     """
-    if isinstance(told, Throttled):
-        return Retry(told.reason, told.retry_after_s, host=host)
-    return Retry(told.reason) if isinstance(told, Unauthorized | Gone) else told
+    if isinstance(outcome, Throttled):
+        return Retry(outcome.reason, outcome.retry_after_s, host=host)
+    return Retry(outcome.reason) if isinstance(outcome, Unauthorized | Gone) else outcome
 
 
 def provider_failure(status: int, outcome: object) -> str | None:
@@ -111,8 +111,9 @@ def provider_failure(status: int, outcome: object) -> str | None:
     """
     if status >= 500 and not isinstance(outcome, Refused):
         return f"HTTP {status}"
-    unclear = isinstance(outcome, Unknown) or (isinstance(outcome, Retry) and outcome.unreadable)
-    return str(getattr(outcome, "reason", "")) if unclear else None
+    if isinstance(outcome, Unknown) or (isinstance(outcome, Retry) and outcome.unreadable):
+        return outcome.reason
+    return None
 
 
 def host_trouble(status: int, reason: str, wait_s: float | None) -> Retry | Refused:
@@ -127,8 +128,8 @@ def file_trouble(
 ) -> FileTrouble:
     """What a reply means that should have been a file or a page of a list, and is no 2xx.
 
-    Only the provider's own origin can throttle or refuse the account. A link that is not served is asked for afresh,
-    most often it has expired; where the provider itself does not know it and there is no remote job to ask, it never
+    Only the provider's own origin can throttle or refuse the account. A link that is not served is asked for again,
+    because most often it has expired; where the provider itself does not know it and there is no remote job, it never
     will.
 
     Args:
@@ -136,7 +137,7 @@ def file_trouble(
         reason: as a person will read it.
         wait_s: what Retry-After asked for, in seconds.
         own: whether the reply came from the provider's origin.
-        proved: whether the account's credentials were sent: else a 401 or 403 does not speak of them.
+        proved: whether the account's credentials were sent: else a 401 or 403 does not concern them.
         named: whether there is a remote job.
     """
     lost = status in LOST_LINK and not (proved and status == 403)

@@ -28,7 +28,7 @@ def read_digest(value: Json, algorithm: Algorithm) -> str | None:
 
     Args:
         value: hexadecimal, Base64 or base64url, with or without padding, quotes and the algorithm's name before it; or
-            a list of such, of which the one with the algorithm's name counts.
+            a list of such; the one with the algorithm's name counts.
         algorithm: what it must be.
 
     Returns:

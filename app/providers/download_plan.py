@@ -48,7 +48,7 @@ class Asked:
         return headers
 
     def from_the_start(self) -> "Asked":
-        """The whole file, of which nothing is known any more."""
+        """The whole file, about which nothing is known any more."""
         return Asked(plainly=self.plainly, anew=True)
 
 
@@ -106,7 +106,7 @@ def too_large(largest_bytes: int) -> str:
 def codings_to_undo(headers: Mapping[str, str]) -> tuple[str, ...]:
     """The codings that are undone of a body from its first byte on: all that its reply declares, or none of them.
 
-    What :func:`decide` says of the body holds for bytes that were unpacked in this way.
+    What :func:`decide` says about the body holds for bytes that were unpacked in this way.
     """
     codings = content_codings(headers)
     return codings if can_be_undone(codings) else ()
@@ -121,7 +121,7 @@ def decide(
         asked: how the file was asked for.
         head: the head of the reply.
         trouble: what the rules of the spec and the status make of the reply; ``None`` where it brings a file.
-        expected: the media type that the file should have; ``None`` where nobody says.
+        expected: the media type that the file should have; ``None`` where that is not known.
         largest_bytes: a file that is announced as larger is refused.
     """
     if asked.at and (head.status in _UNFIT or isinstance(trouble, Refused)):
@@ -142,7 +142,7 @@ def decide(
 
 
 def after(asked: Asked, body: Body, received: int) -> Again | Complete | Retry:
-    """What comes after a body that was read to its end.
+    """What to do after a body that was read to its end.
 
     Args:
         asked: how it was asked for.

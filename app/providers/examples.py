@@ -256,9 +256,9 @@ def _page(example: Example) -> Page:
 
 
 def _csv_page(pages: PageReader, job: Job, example: Example, reply: WireReply) -> object:
-    told = pages.told(job, reply, _NOW)
-    if told is not None:
-        return told
+    without_page = pages.read_without_page(job, reply, _NOW)
+    if without_page is not None:
+        return without_page
     page = CsvPage(Csv())
     page.feed(reply.body)
     _, read = page.end()

@@ -29,7 +29,7 @@ _LEAP_SECOND = 60
 
 
 def parse_http_date(text: str, now: float) -> float | None:
-    """An HTTP-date as epoch seconds, or ``None`` where the text is none.
+    """An HTTP-date as epoch seconds, or ``None`` where the text is not a date.
 
     Args:
         text: the field value, without surrounding blanks.

@@ -1,94 +1,210 @@
-"""The interpreter: a job becomes a request, a reply becomes an outcome.
+"""One operation under one account: it builds the requests of each step and reads the replies.
 
-No IO and no clock, and nothing here raises because of what a provider sent. The rules of the spec speak first. Where
-none does, the same defaults hold for every provider:
-
-* submit is conservative, because a second POST may make a second remote job: only what a provider surely did not
-  process is tried again, and whatever leaves a doubt is ``Unknown``;
-* a poll that is refused for a while is ``Throttled`` or ``Retry``, a job that is not there is ``Gone``, and a reply
-  of which nobody speaks is ``Unmapped``, never a guess;
-* trouble with the account (429, 503, 401, 403) is the account's, and only the provider's own origin can cause it.
+This is the class that a provider in Python extends (:mod:`app.sdk`). Its methods do no IO and look at no clock.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
-from app.domain.bounds import USUAL, Bounds
+from app.domain.bounds import Bounds
 from app.domain.job import Job
 from app.domain.jsonvalue import Json
-from app.domain.outcome import (
-    Accepted,
-    Cancelled,
-    Cleaned,
-    Duplicate,
-    Empty,
-    Gone,
-    Inline,
-    LinksExpired,
-    NotYet,
-    Pending,
-    Ready,
-    Refused,
-    Retry,
-    Throttled,
-    Unauthorized,
-    Unknown,
-    Unmapped,
-    Unsent,
-)
+from app.domain.outcome import Cancelled, Cleaned
 from app.domain.schedule import Policy
 from app.domain.wire import Link, SealedLinks, WireReply, WireRequest
+from app.providers import job_replies
 from app.providers.adoption import Adoption
 from app.providers.checks import check_params, unlisted_values
-from app.providers.defaults import (
-    FILE_ENDS,
-    FileTrouble,
-    Trouble,
-    is_success,
-    unaccepted_submit,
-)
+from app.providers.defaults import FileTrouble, Trouble
 from app.providers.download_plan import Asked, Decision, FileHead, decide
-from app.providers.effects import POLL_ENDS, SUBMIT_ENDS, Polled, Submitted
+from app.providers.effects import Polled, Submitted
 from app.providers.faults import UnsendableError
-from app.providers.headers import retry_after
-from app.providers.heads import head_of
-from app.providers.messages import Messages
-from app.providers.operation import Choice, Ending, Poll, Steps, Submit
+from app.providers.operation import Choice, Ending, Steps
+from app.providers.operation_parts import OperationParts
 from app.providers.own import OwnCredentials
 from app.providers.pages import PageReader
-from app.providers.reading import Reading, is_own
-from app.providers.replies import ended, file_reply, polled_by_default, said, trouble_of, unreadable
-from app.providers.results import Results, TooMany
-from app.providers.rules import READY, Rules, Verdict
+from app.providers.replies import ended, file_reply, said
 from app.providers.sharing import Sharing
-from app.providers.spec.provider import OperationSpec
-from app.providers.urls import origin_of
-from app.providers.waits import NOT_BEFORE
 
 _ANY_CALLBACK: Final = "https://callback.invalid/"
-_NOT_READY: Final = 202
 
 
 @dataclass(frozen=True, slots=True)
 class BoundOperation:
-    """One operation under one account: it builds the requests of each step and reads the replies.
+    """One operation under one account, as its spec describes it.
 
-    Every method is pure. Those that build raise ``UnsendableError`` where the job lacks what the spec needs (a bug, or
-    a spec that was changed under a waiting job); those that read never raise. ``now`` is epoch seconds, and serves
-    only to understand a Retry-After that is a date.
+    The methods of a step come in pairs: one builds the request, one reads the reply. Those that build raise
+    ``UnsendableError`` where the job lacks what the request needs; nothing is sent then. Those that read never raise.
+    ``now`` is epoch seconds, and serves only to understand a Retry-After that is a date.
+
+    A reply may come from another host, after a redirect: ``reply.url`` says from where.
     """
 
-    name: str
-    policy: Policy
-    media_type: str | None
-    origin: str
-    spec: OperationSpec = field(repr=False)
-    steps: Steps = field(repr=False)
-    messages: Messages = field(repr=False)
-    sharing: Sharing | None = None
-    bounds: Bounds = USUAL
-    own: OwnCredentials = field(default_factory=OwnCredentials, repr=False)
+    parts: OperationParts
+
+    # --- submit -------------------------------------------------------------------------------------------------------
+
+    def submit(self, job: Job, callback_url: str | None = None) -> WireRequest:
+        """The request that makes the remote job.
+
+        Args:
+            job: the job, which has no handle yet; ``job.intent_key`` is the same for each repetition of one intent.
+            callback_url: where the provider can report the end of the remote job; ``None`` where callbacks are off.
+
+        Returns:
+            A request with ``fresh=True``: it gets a connection of its own, because a kept-alive connection may close
+            under a submit and leave its outcome unknown. It is committed as an intent first, then sent at most once.
+
+        Raises:
+            UnsendableError: the job lacks what the request needs.
+        """
+        return self._for_inline(job, self.parts.steps.submit.needed(job, "submit").build(job, callback_url))
+
+    def read_submit(self, job: Job, reply: WireReply, now: float) -> Submitted:
+        """What became of a submit.
+
+        Returns:
+            ``Accepted`` with the handle of the remote job, ``Duplicate`` where it existed before, ``Inline`` or
+            ``Ready`` where nothing has to be waited for, ``Unsent`` where the provider certainly made nothing,
+            ``Refused``, ``Throttled``, ``Unauthorized``, and ``Unknown`` for every doubt.
+        """
+        return job_replies.read_submit(self.parts, job, reply, now)
+
+    # --- poll ---------------------------------------------------------------------------------------------------------
+
+    def poll(self, job: Job) -> WireRequest:
+        """The request that asks for the status of the remote job.
+
+        It may be sent any number of times, so repeating it must be harmless.
+
+        Args:
+            job: the job; ``job.handle`` names the remote job, ``job.remote_status`` is the status of the last reply.
+
+        Raises:
+            UnsendableError: the job lacks what the request needs.
+        """
+        return self._for_inline(job, self.parts.steps.poll.needed(job, "poll").build(job, None))
+
+    def read_poll(self, job: Job, reply: WireReply, now: float) -> Polled:
+        """What a poll learned.
+
+        Returns:
+            ``Pending`` (poll again later), ``Ready`` with the links or without, ``Inline`` where the reply is the file,
+            ``Empty`` where there is none, ``Gone`` where the provider does not know the remote job, ``Retry``,
+            ``Refused``, ``Throttled``, ``Unauthorized``, and ``Unmapped`` for a reply that no rule matches.
+        """
+        return job_replies.read_poll(self.parts, job, reply, now)
+
+    # --- results ------------------------------------------------------------------------------------------------------
+
+    def resolve(self, job: Job) -> WireRequest | None:
+        """The request that asks for the link to the file; ``None`` where :meth:`links` knows the links without asking.
+
+        Raises:
+            UnsendableError: the job lacks what the request needs.
+        """
+        results = self.parts.steps.results.of(job)
+        return results.resolve(job, None) if results is not None and results.resolve is not None else None
+
+    def read_resolve(self, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | FileTrouble:
+        """The link to the file, or why there is none: ``LinksExpired``, ``NotYet``, ``Retry`` and others."""
+        return job_replies.read_resolve(self.parts, job, reply, now)
+
+    def links(self, job: Job) -> tuple[Link, ...]:
+        """The links to the job's files where they are known: from the poll that said ready, or from the spec.
+
+        Raises:
+            UnsendableError: the job lacks what the links need.
+        """
+        results = self.parts.steps.results.of(job)
+        if results is None or results.url is None:
+            if isinstance(job.links, SealedLinks):
+                raise UnsendableError("the links are encrypted still")
+            return job.links
+        return (results.link(job, results.url(job, None)),)
+
+    def read_file(self, job: Job, link: Link, reply: WireReply, now: float) -> FileTrouble | None:
+        """Why a reply to a download brings no file; ``None`` where it brings one.
+
+        Only the provider's own origin can throttle or refuse the account; another file host can pause only itself. A
+        link that is not served is asked for again: most often it has expired.
+
+        Args:
+            job: the job.
+            link: the file.
+            reply: its status and headers; ``body`` holds the first bytes only.
+            now: epoch seconds.
+        """
+        results = self.parts.steps.results.of(job)
+        rules = results.rules if results is not None else None
+        reading, account = self.parts.reading(reply), self.parts.account
+        return file_reply(
+            reading, link, rules, account.messages, own=account.origin, named=job.handle is not None, now=now
+        )
+
+    # --- the end of the remote job ------------------------------------------------------------------------------------
+
+    def cancel(self, job: Job) -> WireRequest | None:
+        """The request that stops the remote job; ``None`` where there is no such request, or no remote job.
+
+        Raises:
+            UnsendableError: the job lacks what the request needs.
+        """
+        return _ending_request(self.parts.steps.cancel, job)
+
+    def read_cancel(self, job: Job, reply: WireReply, now: float) -> Cancelled | Trouble:
+        """``Cancelled`` where the remote job has stopped, or was not there; else why it has not."""
+        return self._ended(self.parts.steps.cancel.of(job), reply, now) or Cancelled()
+
+    def clean(self, job: Job) -> WireRequest | None:
+        """The request that deletes the remote job; ``None`` where there is no such request, or no remote job.
+
+        Raises:
+            UnsendableError: the job lacks what the request needs.
+        """
+        return _ending_request(self.parts.steps.cleanup, job)
+
+    def read_clean(self, job: Job, reply: WireReply, now: float) -> Cleaned | Trouble:
+        """``Cleaned`` where the remote job has been deleted, or was not there; else why it has not."""
+        return self._ended(self.parts.steps.cleanup.of(job), reply, now) or Cleaned()
+
+    # --- what the worker asks besides ---------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The name of the operation, as in the spec."""
+        return self.parts.name
+
+    @property
+    def policy(self) -> Policy:
+        """The numbers for the state machine, unless a variant of the submit says otherwise; see :meth:`policy_of`."""
+        return self.parts.policy
+
+    @property
+    def media_type(self) -> str | None:
+        """The media type of its files, where the spec gives one."""
+        return self.parts.spec.media_type
+
+    @property
+    def steps(self) -> Steps:
+        """The compiled steps."""
+        return self.parts.steps
+
+    @property
+    def sharing(self) -> Sharing | None:
+        """When jobs may share one result; ``None`` where they may not."""
+        return self.parts.sharing
+
+    @property
+    def bounds(self) -> Bounds:
+        """How much of what the provider sends is read at most."""
+        return self.parts.account.bounds
+
+    @property
+    def own(self) -> OwnCredentials:
+        """The account's credentials, as they can stand in an address."""
+        return self.parts.account.own
 
     def check_params(self, raw: Mapping[str, Json]) -> dict[str, Json]:
         """A job's parameters as they will be stored: typed, spelled as the spec spells them, with defaults.
@@ -96,20 +212,22 @@ class BoundOperation:
         Raises:
             ParameterError: it lists every fault.
         """
-        return check_params(self.spec, raw)
+        return check_params(self.parts.spec, raw)
 
     def unlisted(self, params: Mapping[str, Json]) -> list[tuple[str, str]]:
-        """The checked parameters that go out although the spec does not know them: where, and what a person reads."""
-        return unlisted_values(self.spec, params)
+        """The checked parameters that the spec does not know and that are sent: where, and what a person reads."""
+        return unlisted_values(self.parts.spec, params)
 
-    def submit(self, job: Job, callback_url: str | None = None) -> WireRequest:
-        """The request that makes the remote job; it wants a connection of its own."""
-        return self._for_inline(job, self.steps.submit.needed(job, "submit").build(job, callback_url))
+    def policy_of(self, job: Job) -> Policy:
+        """The policy for this job: its variant of the submit may say otherwise whether a repetition is harmless."""
+        step = self.parts.steps.submit.of(job)
+        if step is None or step.repeatable is None:
+            return self.policy
+        return replace(self.policy, repeatable=step.repeatable)
 
-    def may_answer_at_once(self, job: Job) -> bool:
-        """Whether the reply to the submit may be the file."""
-        step, results = self.steps.submit.of(job), self.steps.results.of(job)
-        return (results is not None and results.inline) or (step is not None and step.rules.may_mean("ready"))
+    def submits(self, job: Job) -> bool:
+        """Whether a remote job is made for the job; without one its results can be asked for at once."""
+        return self.parts.steps.submit.of(job) is not None
 
     def calls_back(self, job: Job) -> bool:
         """Whether the submit of this job would name the callback URL: not where the job has an address of its own.
@@ -117,159 +235,57 @@ class BoundOperation:
         Raises:
             UnsendableError: the job lacks what the submit needs.
         """
-        step = self.steps.submit.of(job)
+        step = self.parts.steps.submit.of(job)
         if step is None or not step.names_callback:
             return False
         return step.build(job, _ANY_CALLBACK) != step.build(job, None)
 
-    def policy_of(self, job: Job) -> Policy:
-        """The policy for this job: its variant of the submit may say otherwise whether a repetition does harm."""
-        step = self.steps.submit.of(job)
-        if step is None or step.repeatable is None:
-            return self.policy
-        return replace(self.policy, repeatable=step.repeatable)
-
-    def read_submit(self, job: Job, reply: WireReply, now: float) -> Submitted:
-        """What became of a submit."""
-        told = self._read_submit(job, reply, now)
-        if isinstance(told, Throttled | Unauthorized) and not is_own(reply, self.origin):
-            # Only what merely asks is led to another host; see app.transport.redirects.
-            return Unsent(told.reason)
-        return told
-
-    def _read_submit(self, job: Job, reply: WireReply, now: float) -> Submitted:
-        step, reading = self.steps.submit.of(job), Reading(reply, self.bounds.most_values)
-        if step is None:
-            return Unknown(self.messages.unmapped(reading))
-        verdict = self._judged(step.rules, reading)
-        effect = verdict.effect if verdict is not None else None
-        wait_s = retry_after(reading.headers, now)
-        if verdict is not None and effect is not None and effect in SUBMIT_ENDS:
-            return SUBMIT_ENDS[effect](verdict.tell(self.messages.of_submit(reading)), wait_s)
-        if verdict is not None and effect == "empty":
-            return Empty(verdict.word)
-        if effect == "ready" or (effect is None and is_success(reading.status) and self._is_large_answer(job, reading)):
-            return self._answered_at_once(job, step, reading, verdict)
-        if effect is None and not is_success(reading.status):
-            return unaccepted_submit(reading.status, self.messages.of_submit(reading), wait_s)
-        handle = self._handle(job, step, reading)
-        if effect == "duplicate":
-            return Duplicate(handle)
-        if handle is None:
-            fault = step.handle_fault(reading)
-            named = "" if fault is None else f"the remote job is named by {fault}: "
-            return Unknown(f"{named}{self.messages.nameless(reading)}")
-        poll = self.steps.poll.of(job)
-        wait = (NOT_BEFORE if poll is None else poll.waits).in_header(reading, now)
-        return Accepted(handle, wait.seconds, wait.exact)
-
-    def poll(self, job: Job) -> WireRequest:
-        """The request that asks after the remote job."""
-        return self._for_inline(job, self.steps.poll.needed(job, "poll").build(job, None))
+    def may_answer_at_once(self, job: Job) -> bool:
+        """Whether the reply to the submit may be the file."""
+        step, results = self.parts.steps.submit.of(job), self.parts.steps.results.of(job)
+        return (results is not None and results.inline) or (step is not None and step.rules.may_mean("ready"))
 
     def may_bring_file(self, job: Job) -> bool:
         """Whether the reply to a poll may be the file."""
-        results = self.steps.results.of(job)
+        results = self.parts.steps.results.of(job)
         return results is not None and results.inline
-
-    def read_poll(self, job: Job, reply: WireReply, now: float) -> Polled:
-        """What a poll learned."""
-        told = self._read_poll(job, reply, now)
-        if isinstance(told, Gone) and origin_of(reply.url) == origin_of(job.handle or ""):
-            return told  # a handle that is a URL on another host: that host knows its remote jobs
-        return said(told, reply, self.origin)
-
-    def _read_poll(self, job: Job, reply: WireReply, now: float) -> Polled:
-        step, reading = self.steps.poll.of(job), Reading(reply, self.bounds.most_values)
-        if step is None:
-            return Unmapped(self.messages.unmapped(reading))
-        verdict = self._judged(step.rules, reading)
-        if verdict is None or verdict.effect is None:
-            return polled_by_default(reading, verdict, self.messages, own=self.origin, now=now)
-        if verdict.effect in POLL_ENDS:
-            reason = verdict.tell(self.messages.says(reading, verdict.word))
-            return POLL_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
-        if verdict.effect == "empty":
-            return Empty(verdict.word, self._handle(job, step, reading))
-        if verdict.effect in READY:
-            return self._ready(job, step, reading, verdict)
-        return self._pending(job, step, reading, verdict, now)
-
-    def resolve(self, job: Job) -> WireRequest | None:
-        """The request that asks for the file's URL; ``None`` where ``links`` knows the links without asking."""
-        results = self.steps.results.of(job)
-        return results.resolve(job, None) if results is not None and results.resolve is not None else None
-
-    def read_resolve(self, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | FileTrouble:
-        """The link to the file, or why there is none."""
-        return said(self._read_resolve(job, reply, now), reply, self.origin)
-
-    def _read_resolve(self, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | FileTrouble:
-        results, reading = self.steps.results.of(job), Reading(reply, self.bounds.most_values)
-        verdict = None if results is None else results.rules.judge(reading)
-        if verdict is not None and verdict.effect is not None:
-            reason = verdict.tell(self.messages.reason(reading))
-            return FILE_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
-        if results is None or not is_success(reading.status):
-            if reading.status in (404, 410):
-                return LinksExpired(self.messages.reason(reading))
-            return trouble_of(reading, self.messages, own=self.origin, now=now)
-        url = results.resolved(reading)
-        if url is not None:
-            link = results.link(job, url, gzip=results.packed(reading), send_auth=results.trusts(reading))
-            link = self.own.link(link)
-            return self.messages.labelled((link,))
-        if reading.status == _NOT_READY:
-            return NotYet(self.messages.reason(reading), retry_after(reading.headers, now))
-        fault = results.unresolved(reading)
-        return Retry(f"the reply names {fault or 'no URL of a file'}: {self.messages.unmapped(reading)}")
-
-    def submits(self, job: Job) -> bool:
-        """Whether a remote job is made for the job; without one its results can be asked for at once."""
-        return self.steps.submit.of(job) is not None
 
     def pages(self, job: Job) -> PageReader | None:
         """Reads the job's results where they are a list over several pages."""
-        results = self.steps.results.of(job)
+        results, account = self.parts.steps.results.of(job), self.parts.account
         if results is None or results.pages is None:
             return None
         media_type = self.media_type or ("text/csv" if results.csv else "application/json")
         label = results.label(job) or self.name
-        return PageReader(results.pages, self.messages, self.origin, label, media_type, results.csv, self.bounds)
+        return PageReader(
+            results.pages, account.messages, account.origin, label, media_type, results.csv, account.bounds
+        )
 
     def adoption(self, job: Job) -> Adoption | None:
-        """Finds the remote job of a submit that did not tell its name; ``None`` where the spec has no such list."""
-        adopt = self.steps.adopt.of(job)
+        """Finds the remote job of an unclear submit; ``None`` where the spec has no list of remote jobs."""
+        adopt, account = self.parts.steps.adopt.of(job), self.parts.account
         if adopt is None:
             return None
-        reader = PageReader(adopt.paged, self.messages, self.origin, bounds=self.bounds)
-        return Adoption(adopt, reader, self.own)
-
-    def links(self, job: Job) -> tuple[Link, ...]:
-        """The links to the job's files where they are known: from the poll that said ready, or from the spec."""
-        results = self.steps.results.of(job)
-        if results is None or results.url is None:
-            if isinstance(job.links, SealedLinks):
-                raise UnsendableError("the links are encrypted still")
-            return job.links
-        return (results.link(job, results.url(job, None)),)
+        return Adoption(
+            adopt, PageReader(adopt.paged, account.messages, account.origin, bounds=account.bounds), self.own
+        )
 
     def file_headers(self, job: Job) -> Mapping[str, str]:
         """What the spec adds to the headers of every request for a file."""
-        results = self.steps.results.of(job)
+        results = self.parts.steps.results.of(job)
         return {} if results is None else results.headers(job, None)
 
     def read_download(
         self, job: Job, link: Link, asked: Asked, reply: WireReply, *, now: float, largest_bytes: int
     ) -> Decision:
-        """What the reply to a download means, and what is to be done next; see :mod:`app.providers.download_plan`.
+        """What the reply to a download means, and what to do next; see :mod:`app.providers.download_plan`.
 
         Args:
-            job: whose file it is.
+            job: the job.
             link: the file.
             asked: how it was asked for.
             reply: its head; ``body`` holds the first bytes, unpacked where that can be done. They are left out of a 206
-                that was asked for: amid a file any bytes may stand.
+                that was asked for: in the middle of a file any bytes may stand.
             now: epoch seconds.
             largest_bytes: a file that is announced as larger is refused.
         """
@@ -281,116 +297,17 @@ class BoundOperation:
             largest_bytes=largest_bytes,
         )
 
-    def read_file(self, job: Job, link: Link, reply: WireReply, now: float) -> FileTrouble | None:
-        """What the rules of the spec and the status say of a reply to a download; ``None`` where it brings a file.
-
-        Only the provider's own origin can throttle or refuse the account; a file host has no say in that, and closes
-        but itself. A link that is not served is asked for afresh: most often it has expired.
-        """
-        results = self.steps.results.of(job)
-        rules = results.rules if results is not None else None
-        reading = Reading(reply, self.bounds.most_values)
-        return file_reply(reading, link, rules, self.messages, own=self.origin, named=job.handle is not None, now=now)
-
-    def cancel(self, job: Job) -> WireRequest | None:
-        """The request that stops the remote job; ``None`` where there is no such request, or no remote job."""
-        return _ending_request(self.steps.cancel, job)
-
-    def read_cancel(self, job: Job, reply: WireReply, now: float) -> Cancelled | Trouble:
-        """Whether the remote job has been stopped."""
-        step = self.steps.cancel.of(job)
-        return self._ended(step, reply, now) or Cancelled()
-
-    def clean(self, job: Job) -> WireRequest | None:
-        """The request that deletes the remote job; ``None`` where there is no such request, or no remote job."""
-        return _ending_request(self.steps.cleanup, job)
-
-    def read_clean(self, job: Job, reply: WireReply, now: float) -> Cleaned | Trouble:
-        """Whether the remote job has been deleted."""
-        step = self.steps.cleanup.of(job)
-        return self._ended(step, reply, now) or Cleaned()
-
-    def _handle(self, job: Job, step: Submit | Poll, reading: Reading) -> str | None:
-        """The handle that a reply gives, without credentials of ours; ``None`` where it gives none.
-
-        A handle that was stored with credentials is replaced by the same one without them.
-        """
-        given = step.handle(reading)
-        if given is not None or job.handle is None:
-            return None if given is None else self.own.without(given)
-        kept = self.own.without(job.handle)
-        return None if kept == job.handle else kept
-
-    def _judged(self, rules: Rules, reading: Reading) -> Verdict | None:
-        """What a reply means, its word fit to be shown and stored."""
-        verdict = rules.judge(reading)
-        if verdict is None or verdict.word is None:
-            return verdict
-        return replace(verdict, word=self.messages.note(verdict.word))
-
     def _ended(self, step: Ending | None, reply: WireReply, now: float) -> Trouble | None:
-        reading = Reading(reply, self.bounds.most_values)
-        return said(ended(step, reading, self.messages, own=self.origin, now=now), reply, self.origin)
+        account = self.parts.account
+        reading = self.parts.reading(reply)
+        return said(ended(step, reading, account.messages, own=account.origin, now=now), reply, account.origin)
 
     def _for_inline(self, job: Job, request: WireRequest) -> WireRequest:
-        """A request whose reply may be the file, with the headers of one; what the step sets itself stays."""
-        results = self.steps.results.of(job)
+        """A request whose reply may be the file, with the headers of one; headers that the step sets itself stay."""
+        results = self.parts.steps.results.of(job)
         if results is None or not results.inline or not (more := results.headers(job, None)):
             return request
         return request.with_headers(more)
-
-    def _is_large_answer(self, job: Job, reading: Reading) -> bool:
-        """Whether this is the file itself, so long that no rule can look into its JSON; no refusal is."""
-        results = self.steps.results.of(job)
-        return reading.truncated and results is not None and results.inline and not results.head
-
-    def _answered_at_once(self, job: Job, step: Submit, reading: Reading, verdict: Verdict | None) -> Submitted:
-        results = self.steps.results.of(job)
-        if results is None:
-            return Unknown(self.messages.unmapped(reading))
-        handle = self._handle(job, step, reading)
-        if verdict is None:
-            return self._inline(job, results, reading, None, handle)
-        return replace(self._inline(job, results, reading, verdict.word, handle), certain=verdict.certain)
-
-    def _inline(self, job: Job, results: Results, reading: Reading, word: str | None, handle: str | None) -> Inline:
-        label = results.label(job) or self.name
-        if results.head:
-            return Inline(label, "application/json", word, handle, head_of(reading))
-        media_type = reading.headers.get("content-type") or self.media_type
-        return Inline(label, media_type, word, handle)
-
-    def _pending(self, job: Job, step: Poll, reading: Reading, verdict: Verdict, now: float) -> Pending:
-        wait = step.waits.of(reading, now)
-        progress = self.messages.note(step.progress(reading))
-        return Pending(verdict.word, progress, wait.seconds, self._handle(job, step, reading), wait.exact)
-
-    def _ready(self, job: Job, step: Poll, reading: Reading, verdict: Verdict) -> Polled:
-        results, handle = self.steps.results.of(job), self._handle(job, step, reading)
-        # A rule that says "partial" without a word says it in the place of one.
-        status = verdict.word or ("partial" if verdict.effect == "partial" else None)
-        if results is None:
-            return Unmapped(self.messages.unmapped(reading, verdict.word))
-        is_body = results.inline and not results.head
-        in_full = is_body and not reading.truncated and "json" in (self.media_type or "")
-        if in_full and reading.document() is None and reading.malformed:
-            # What was promised as JSON and is none is a broken reply, whatever a rule has found in its text.
-            return unreadable(reading, self.messages)
-        if results.inline:
-            return replace(self._inline(job, results, reading, status, handle), certain=verdict.certain)
-        if results.listed is None:
-            return Ready(status=status, handle=handle)
-        links = results.listed(reading, self.bounds.most_files)
-        if isinstance(links, TooMany):
-            return Refused(
-                f"the provider lists {links.files} files, and {self.bounds.most_files} are taken: "
-                f"raise accounts.{job.account}.bounds.most_files, or ask for less"
-            )
-        if isinstance(links, tuple):
-            return Ready(self.messages.labelled(tuple(map(self.own.link, links))), status, handle)
-        if links is None:
-            return unreadable(reading, self.messages)
-        return Unmapped(f"{links}: {self.messages.unmapped(reading, verdict.word)}")
 
 
 def _ending_request(choice: Choice[Ending], job: Job) -> WireRequest | None:

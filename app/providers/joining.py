@@ -99,13 +99,13 @@ class CsvPage:
 
     def _begin(self, head: bytes) -> bytes:
         """The header: written where it is the first one, else compared and dropped."""
-        told = head.removeprefix(_MARK).rstrip(b"\r\n")
+        header = head.removeprefix(_MARK).rstrip(b"\r\n")
         if self._header is None:
-            self._header = told
+            self._header = header
             self._newline = b"\r\n" if head.endswith(b"\r\n") else b"\n"
             self._ended = head.endswith(b"\n")
             return head
-        if told != self._header:
+        if header != self._header:
             raise JoinError("A page of CSV has other columns than the pages before it.")
         return b""
 

@@ -1,4 +1,4 @@
-"""Which keys a table of a spec may have: what the message about an unknown key tells."""
+"""Which keys a table of a spec may have, for the message about an unknown key."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, get_args, get_origin

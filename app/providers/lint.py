@@ -14,7 +14,7 @@ from app.providers.spec.provider import ProviderSpec
 from app.toml_file import TomlError, parse, read_text
 
 MOST_FAULTS = 100
-"""So many faults of a file are listed; nobody reads more of them at a time."""
+"""The most faults that are listed for a file."""
 _REASONS = {
     "missing": "is missing",
     "string_type": "must be text",

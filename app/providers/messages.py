@@ -27,26 +27,26 @@ class Messages:
         self._redactor = redactor
 
     def reason(self, reading: Reading) -> str:
-        """The status and what the provider says of it: ``HTTP 400: unknown period``."""
-        return _told(reading, self._said(reading) or excerpt(reading, self._redactor) or self._phrase(reading))
+        """The status and the provider's message: ``HTTP 400: unknown period``."""
+        return _with_status(reading, self._said(reading) or excerpt(reading, self._redactor) or self._phrase(reading))
 
     def of_submit(self, reading: Reading) -> str:
-        """The same of a reply to a submit; of a redirect with where it leads, which may be the remote job."""
+        """The same for a reply to a submit; for a redirect with its target, which may be the remote job."""
         return f"{self.reason(reading)}{self._destination(reading)}"
 
     def of_login(self, reading: Reading) -> str:
-        """The same of a reply to a login. A 2xx is not quoted: a token may stand anywhere in it."""
+        """The same for a reply to a login. A 2xx is not quoted: it may hold a token anywhere."""
         if is_success(reading.status):
-            return _told(reading, self._said(reading))
+            return _with_status(reading, self._said(reading))
         return self.reason(reading)
 
     def says(self, reading: Reading, word: str | None) -> str:
-        """What the provider says of a job that came to a bad end: its word, and its message where it has one."""
+        """What the provider says about a failed job: its word, and its message where it has one."""
         if word is None:
             return f"the provider says {self.reason(reading)}"
         said = self._said(reading)
-        told = f"the provider says {self.note(word)}"
-        return f"{told}: {said}" if said else told
+        sentence = f"the provider says {self.note(word)}"
+        return f"{sentence}: {said}" if said else sentence
 
     def unread(self, reading: Reading) -> str:
         """Why a reply that should have been JSON could not be read."""
@@ -59,12 +59,12 @@ class Messages:
         return f"HTTP {reading.status}, and no JSON where it was promised: {excerpt(reading, self._redactor)}"
 
     def nameless(self, reading: Reading) -> str:
-        """Why a reply to a submit does not do: it names no remote job."""
+        """Why a reply to a submit cannot be used: it names no remote job."""
         what = self.unread(reading) if reading.malformed else f"no remote job is named: {self.unmapped(reading)}"
         return f"{what}{self._destination(reading)}"
 
     def unmapped(self, reading: Reading, word: str | None = None) -> str:
-        """What a reply of which no rule speaks looks like: its status, its word where it has one, and its beginning."""
+        """A reply that no rule matches, for people: its status, its word where it has one, and its beginning."""
         what = f"HTTP {reading.status}" if word is None else f"HTTP {reading.status}, status {self.note(word)!r}"
         return f"{what}: {excerpt(reading, self._redactor)}".removesuffix(": ")
 
@@ -108,5 +108,5 @@ class Messages:
         return None if text is None else quoted(text, self._redactor)
 
 
-def _told(reading: Reading, said: str | None) -> str:
+def _with_status(reading: Reading, said: str | None) -> str:
     return f"HTTP {reading.status}: {said}" if said else f"HTTP {reading.status}"

@@ -1,4 +1,4 @@
-"""The compiled operation: what the interpreter runs, chosen by account once and by a job's parameters each time."""
+"""The compiled steps of an operation, chosen by account once and by a job's parameters each time."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -81,7 +81,7 @@ class Submit:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """How a remote job is asked after, and how the reply is read."""
+    """How a remote job is polled, and how the reply is read."""
 
     build: Build
     rules: Rules
@@ -94,7 +94,7 @@ class Poll:
 class Ending:
     """How a remote job is stopped or deleted.
 
-    Where no rule speaks of a reply, ``done`` are the status codes that say that it is.
+    Where no rule matches a reply, ``done`` are the status codes that say that it has ended.
     """
 
     build: Build

@@ -9,7 +9,7 @@ from app.domain.job import Job
 from app.domain.jsonvalue import Json
 from app.domain.outcome import Refused, Retry
 from app.domain.wire import WireReply, WireRequest
-from app.providers.defaults import FILE_ENDS, FileTrouble, file_trouble, is_success, missing_file, said_by_host
+from app.providers.defaults import FILE_ENDS, FileTrouble, as_said_by_host, file_trouble, is_success, missing_file
 from app.providers.extract import as_text, as_url, compile_pick
 from app.providers.headers import retry_after
 from app.providers.jmes import Search, compile_expression, is_true
@@ -26,7 +26,7 @@ from app.providers.urls import url_fault
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """A page names the next one in a way that nobody can ask for; ``reason`` ends a sentence."""
+    """A page names the next one in a way that cannot be requested; ``reason`` ends a sentence."""
 
     reason: str
 
@@ -47,7 +47,7 @@ class Page:
 class Listed:
     """What a page holds, and the page after it; ``None`` after the last one.
 
-    ``ends`` is what the page itself says of being the last one; ``None`` where it says nothing of that.
+    ``ends`` says whether the page itself is the last one; ``None`` where it does not say.
     """
 
     items: tuple[Json, ...]
@@ -77,13 +77,13 @@ class PagedList:
     def request(self, job: Job, page: Page) -> WireRequest:
         """The request for a page."""
         start = _whole(job, self.by_params.number)
-        told: dict[str, Json] = {
+        values: dict[str, Json] = {
             "page.number": page.number if start is None else page.number + start - 1,
             "page.offset": page.offset + (_whole(job, self.by_params.offset) or 0),
             "page.size": self.size_for(job),
             "page.next": None if self.by_url else page.next,
         }
-        request = self.build(job.but(params={**job.params, **told}), None)
+        request = self.build(job.but(params={**job.params, **values}), None)
         return replace(request, url=page.next) if self.by_url and page.next is not None else request
 
     def size_for(self, job: Job) -> int | None:
@@ -109,7 +109,7 @@ class PagedList:
         return tuple(found) if isinstance(found, list) else None
 
     def ends(self, job: Job, reading: Reading, count: int) -> bool | None:
-        """What a page that holds so many items says of being the last one; ``None`` where it does not say.
+        """Whether a page of so many items says that it is the last one; ``None`` where it does not say.
 
         Where nothing else would say so, one that is just full says that another follows.
         """
@@ -121,7 +121,7 @@ class PagedList:
         return None if said is None else is_true(said)
 
     def after(self, job: Job, reading: Reading, page: Page, count: int) -> Page | Refused | None:
-        """The page after this one, which holds so many items; ``Refused`` where nobody can ask for it."""
+        """The page after this one, which holds so many items; ``Refused`` where it cannot be requested."""
         ends, size = self.ends(job, reading, count), self.size_for(job)
         if ends:
             return None
@@ -188,7 +188,7 @@ def _compile_next(spec: PageSpec, base_url: str) -> ReadNext:
 
 
 def _is_none(value: Json) -> bool:
-    """Whether what should name the next page says that there is none: null, false, what is empty, and the number 0.
+    """Whether the value that names the next page means that there is none: null, false, empty, or the number 0.
 
     No page that follows another has the number or the offset 0. The text "0" is a cursor.
     """
@@ -206,7 +206,7 @@ def _with_lists_for_nulls(tree: Json) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class PageReader:
-    """Builds the requests for the pages of a list, and reads what comes.
+    """Builds the requests for the pages of a list, and reads the replies.
 
     ``label`` and ``media_type`` are those of the joined file, ``csv`` says what the pages are made of.
     """
@@ -225,9 +225,9 @@ class PageReader:
 
     def read(self, job: Job, page: Page, reply: WireReply, now: float) -> Listed | FileTrouble:
         """The items of a page of JSON, or why there are none."""
-        told = self.told(job, reply, now)
-        if told is not None:
-            return told
+        without_page = self.read_without_page(job, reply, now)
+        if without_page is not None:
+            return without_page
         reading = Reading(reply, self.bounds.most_values)
         items = self.paged.items_in(reading)
         if items is not None:
@@ -243,8 +243,8 @@ class PageReader:
             return Retry(self.messages.unread(reading))
         return Retry(f"the reply holds no list of items: {self.messages.unmapped(reading)}")
 
-    def told(self, job: Job, reply: WireReply, now: float) -> Listed | FileTrouble | None:
-        """What a reply says other than: here is a page; ``None`` for a page, whose body is to be read."""
+    def read_without_page(self, job: Job, reply: WireReply, now: float) -> Listed | FileTrouble | None:
+        """What a reply means that brings no page; ``None`` for a page, whose body must be read."""
         reading = Reading(reply, self.bounds.most_values)
         verdict = self.paged.rules.judge(reading)
         reason, wait_s = self.messages.reason(reading), retry_after(reading.headers, now)
@@ -252,16 +252,16 @@ class PageReader:
         if verdict is not None and verdict.effect == "empty":
             return Listed((), None)
         if verdict is not None and verdict.effect is not None:
-            said = FILE_ENDS[verdict.effect](verdict.tell(reason), wait_s)
-            return said if own else said_by_host(said, host_of(reply, self.origin))
+            outcome = FILE_ENDS[verdict.effect](verdict.reason_with(reason), wait_s)
+            return outcome if own else as_said_by_host(outcome, host_of(reply, self.origin))
         if self.csv and (reading.status == 206 or missing_file(reading.status, wait_s) is not None):
             # Of JSON the body decides; no bytes of CSV would be a page without records, and the last one.
             return Retry(f"HTTP {reading.status}, and no whole page of the list", wait_s)
         if is_success(reading.status):
             html = self.csv and is_html(reading.body, self.media_type, reading.headers.get("content-type"))
             return Retry("a page of HTML came in place of a page of the list") if html else None
-        told = storage_trouble(reading, reason, wait_s, own=own)
-        return told or file_trouble(reading.status, reason, wait_s, own=own, proved=own, named=job.handle is not None)
+        stored = storage_trouble(reading, reason, wait_s, own=own)
+        return stored or file_trouble(reading.status, reason, wait_s, own=own, proved=own, named=job.handle is not None)
 
     def is_full(self, job: Job, count: int) -> bool:
         """Whether a page of so many records says by their number that another follows."""

@@ -41,14 +41,11 @@ class Probe:
         reading = Reading(reply)
         verdict = self.rules.judge(reading)
         reason = self.messages.reason(reading)
-        match None if verdict is None else verdict.effect:
-            case "healthy":
-                return Healthy()
-            case "unauthorized":
-                return Unauthorized(reason)
-            case "failed":
-                return Refused(reason)
-            case _ if is_success(reading.status):
-                return Healthy()
-            case _:
-                return provider_trouble(reading.status, reason, retry_after(reading.headers, now))
+        effect = None if verdict is None else verdict.effect
+        if effect == "unauthorized":
+            return Unauthorized(reason)
+        if effect == "failed":
+            return Refused(reason)
+        if effect == "healthy" or is_success(reading.status):
+            return Healthy()
+        return provider_trouble(reading.status, reason, retry_after(reading.headers, now))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Self
 
 from app.domain.address import AddressError, sendable
 from app.domain.bounds import USUAL, Bounds
@@ -22,6 +22,7 @@ from app.providers.lint import read_spec
 from app.providers.messages import Messages
 from app.providers.naming import names_as_written
 from app.providers.operation import Steps, compile_steps
+from app.providers.operation_parts import AccountParts, OperationParts
 from app.providers.overrides import LimitsOverride, ScheduleOverride
 from app.providers.own import OwnCredentials
 from app.providers.probe import Probe
@@ -37,7 +38,7 @@ from app.providers.urls import origin_of
 
 @dataclass(frozen=True, slots=True)
 class BoundAccount:
-    """An account on its provider, ready to be worked for.
+    """An account on its provider, ready to use.
 
     ``origin`` is ``https://host:port``, the only one that ``credentials`` may be sent to. ``secrets`` holds every value
     that must never be shown: those of the secret settings, and what HTTP Basic makes of them; ``redactor`` takes them
@@ -111,8 +112,8 @@ class Provider:
         Args:
             account: its name.
             settings: its values, secrets included.
-            limits: what the operator says of the limits; the spec's hold elsewhere.
-            schedule: what the operator says of the polling times, for every operation.
+            limits: the operator's limits; the spec's hold where they are not set.
+            schedule: the operator's polling times, for every operation.
             clean: whether remote jobs are deleted once their files have landed; ``None`` leaves it to the spec.
             bounds: how much of what the provider sends is taken at most.
 
@@ -137,19 +138,18 @@ class Provider:
         if faults:
             raise SettingsError(Fault(f"account {account}", fault.key, fault.reason) for fault in faults)
         own = OwnCredentials.of(origin, proof.credentials, proof.session, redactor)
+        shared = AccountParts(origin, messages, bounds or USUAL, own)
         operations = {
             name: self.operation(
-                name,
+                OperationParts(
+                    name,
+                    policy=_policy(one, schedule or ScheduleOverride(), clean),
+                    spec=names_as_written(one, values),
+                    steps=steps[name],
+                    account=shared,
+                    sharing=sharing_of(one.answers),
+                ),
                 values,
-                policy=_policy(one, schedule or ScheduleOverride(), clean),
-                media_type=one.media_type,
-                origin=origin,
-                spec=names_as_written(one, values),
-                steps=steps[name],
-                messages=messages,
-                sharing=sharing_of(one.answers),
-                bounds=bounds or USUAL,
-                own=own,
             )
             for name, one in spec.operations.items()
         }
@@ -171,18 +171,16 @@ class Provider:
 
     def operation(
         self,
-        name: str,
+        parts: OperationParts,
         settings: Mapping[str, Json],  # noqa: ARG002  # for those who override it
-        **parts: Any,
     ) -> BoundOperation:
-        """One operation of an account: what a provider in Python overrides, to give one of a class of its own.
+        """One operation of an account. A provider in Python overrides this to return a class of its own.
 
         Args:
-            name: of the operation, as in the spec.
-            settings: the account's values, secrets included.
-            parts: the other fields of ``BoundOperation``, by name.
+            parts: what the spec says about the operation, compiled; ``parts.name`` is its name.
+            settings: the account's settings, secrets included.
         """
-        return BoundOperation(name=name, **parts)
+        return BoundOperation(parts)
 
     def _base_url(self, values: Mapping[str, Json], faults: list[Fault]) -> str:
         """The base URL without a slash at its end: the first for which there is every setting."""
@@ -233,17 +231,8 @@ def _probe(
 
 
 def _limits(spec: LimitsSpec, override: LimitsOverride) -> Limits:
-    return Limits(
-        requests=_first(override.requests, spec.requests),
-        period_s=override.period_s or spec.period_s,
-        spacing_s=spec.spacing_s if override.spacing_s is None else override.spacing_s,
-        concurrency=override.concurrency or spec.concurrency,
-        remote_jobs=_first(override.remote_jobs, spec.remote_jobs),
-    )
-
-
-def _first(override: int | None, proposed: int | None) -> int | None:
-    return proposed if override is None else override
+    """The operator's limits before those of the spec, and those before the usual ones."""
+    return Limits(**(spec.model_dump(exclude={"headers"}, exclude_none=True) | override.model_dump(exclude_none=True)))
 
 
 def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None) -> Policy:

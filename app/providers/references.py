@@ -1,4 +1,4 @@
-"""What a spec says of itself: references and conditions that must lead somewhere.
+"""References and conditions in a spec, each of which must point to something that the spec defines.
 
 These checks look at the parsed TOML rather than at the models, so that they have their say about the sound parts of a
 spec while other parts are still broken.
@@ -302,8 +302,8 @@ def _exhaustive(variants: list[Tree], key: str, settings: Mapping[str, Tree], pa
     for values in product(*domains.values()):
         case = dict(zip(domains, values, strict=True))
         if not any(all(case[where] == value for where, value in when.items()) for when in whens):
-            told = " and ".join(f"{name} is {as_text(value)}" for (_, name), value in case.items())
-            yield key, f"there is none for the case that {told}"
+            named = " and ".join(f"{name} is {as_text(value)}" for (_, name), value in case.items())
+            yield key, f"there is none for the case that {named}"
 
 
 def _flat(when: Tree) -> dict[tuple[str, str], object]:

@@ -17,7 +17,7 @@ _CATALOG = "catalog"
 
 
 class Registry:
-    """Every provider there is, by name."""
+    """Every provider, by name."""
 
     def __init__(self, providers: Mapping[str, Provider]) -> None:
         self._providers = dict(sorted(providers.items()))
@@ -50,7 +50,7 @@ class Registry:
         """The provider of that name.
 
         Raises:
-            UnknownProviderError: there is none; it names those that there are.
+            UnknownProviderError: there is no such provider; it names the known ones.
         """
         if name not in self._providers:
             raise UnknownProviderError(name, self._providers)
@@ -60,7 +60,7 @@ class Registry:
         """The text of a provider's spec.
 
         Raises:
-            UnknownProviderError: there is none of that name.
+            UnknownProviderError: there is no provider of that name.
         """
         return self.get(name).source
 
@@ -74,20 +74,20 @@ def _of_files(folders: Sequence[Path], faults: list[Fault]) -> Iterator[Provider
 
 
 def _of_packages(faults: list[Fault]) -> Iterator[Provider]:
-    """Whatever a package's code raises is told as a fault of that package; the daemon then does not start."""
+    """Any exception of a package's code becomes a fault of that package; the daemon then does not start."""
     for entry in sorted(metadata.entry_points(group=ENTRY_POINTS), key=lambda one: one.name):
-        told = f"entry point {entry.name} ({entry.value})"
+        place = f"entry point {entry.name} ({entry.value})"
         try:
             found = entry.load()()
         except SpecError as error:
             faults += error.faults
         except Exception as error:  # noqa: BLE001  # somebody else's code
-            faults.append(Fault(told, "", f"cannot be loaded: {type(error).__name__}: {error}"))
+            faults.append(Fault(place, "", f"cannot be loaded: {type(error).__name__}: {error}"))
         else:
             if isinstance(found, Provider):
                 yield found
             else:
-                faults.append(Fault(told, "", f"returns no Provider, but {type(found).__name__}"))
+                faults.append(Fault(place, "", f"returns no Provider, but {type(found).__name__}"))
 
 
 def _built_in() -> Iterator[tuple[str, str]]:

@@ -12,11 +12,11 @@ from app.providers.defaults import (
     FILE_ENDS,
     FileTrouble,
     Trouble,
+    as_said_by_host,
     file_trouble,
     is_success,
     missing_file,
     provider_trouble,
-    said_by_host,
 )
 from app.providers.effects import ENDING_ENDS
 from app.providers.headers import retry_after
@@ -30,9 +30,9 @@ from app.providers.urls import origin_of
 T = TypeVar("T")
 
 
-def said(told: T, reply: WireReply, own: str) -> T | Retry:
+def said(outcome: T, reply: WireReply, own: str) -> T | Retry:
     """What a reply means, by who has sent it; for a step that may be repeated."""
-    return told if is_own(reply, own) else said_by_host(told, host_of(reply, own))
+    return outcome if is_own(reply, own) else as_said_by_host(outcome, host_of(reply, own))
 
 
 def trouble_of(reading: Reading, messages: Messages, *, own: str, now: float) -> Trouble:
@@ -41,15 +41,15 @@ def trouble_of(reading: Reading, messages: Messages, *, own: str, now: float) ->
     if is_own(reading, own):
         return provider_trouble(reading.status, reason, wait_s)
     stored = storage_trouble(reading, reason, wait_s, own=False)
-    told = stored or file_trouble(reading.status, reason, wait_s, own=False, proved=False, named=True)
+    outcome = stored or file_trouble(reading.status, reason, wait_s, own=False, proved=False, named=True)
     # That it wants other credentials than we have says nothing of the remote job either.
-    return Retry(reason, wait_s) if reading.status == 401 or isinstance(told, LinksExpired | NotYet) else told
+    return Retry(reason, wait_s) if reading.status == 401 or isinstance(outcome, LinksExpired | NotYet) else outcome
 
 
 def polled_by_default(
     reading: Reading, verdict: Verdict | None, messages: Messages, *, own: str, now: float
 ) -> Gone | Unmapped | Trouble:
-    """What a poll learned where no rule speaks of its reply; ``verdict`` has a word that no rule knows, if any."""
+    """What a poll learned where no rule matches its reply; ``verdict`` has a word that no rule knows, if any."""
     if reading.malformed and is_success(reading.status):
         return unreadable(reading, messages)
     if reading.status in (404, 410):
@@ -60,7 +60,7 @@ def polled_by_default(
 
 
 def unreadable(reading: Reading, messages: Messages) -> Retry | Refused:
-    """JSON that is none may come from a proxy; what is too much, or too large, comes again."""
+    """Broken JSON may come from a proxy, so it is tried again; what is too large would come again."""
     reason = messages.unread(reading)
     return Retry(reason, unreadable=True) if reading.why is None else Refused(reason)
 
@@ -69,7 +69,7 @@ def ended(step: Ending | None, reading: Reading, messages: Messages, *, own: str
     """What stands in the way of the remote job's end, which was asked for; ``None`` where it has ended."""
     verdict = None if step is None else step.rules.judge(reading)
     if verdict is not None and verdict.effect in ENDING_ENDS:
-        reason = verdict.tell(messages.reason(reading))
+        reason = verdict.reason_with(messages.reason(reading))
         return ENDING_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
     is_done = step is not None and reading.status in step.done
     if is_done or (verdict is not None and verdict.effect == "done"):
@@ -88,7 +88,7 @@ def file_reply(
         rules: of the spec, for replies in place of a file.
         messages: says what a person will read.
         own: the provider's own origin. No other host can throttle or refuse the account; it closes but itself.
-        named: whether there is a remote job, of which fresh links can be asked for.
+        named: whether there is a remote job that can be asked for new links.
         now: epoch seconds.
     """
     origin = origin_of(reading.url or link.url)
@@ -98,8 +98,8 @@ def file_reply(
     wait_s, reason = retry_after(reading.headers, now), messages.reason(reading)
     verdict = None if rules is None else rules.judge(reading)
     if verdict is not None and verdict.effect is not None:
-        told = FILE_ENDS[verdict.effect](verdict.tell(reason), wait_s)
-        return told if is_word else said_by_host(told, host)
+        outcome = FILE_ENDS[verdict.effect](verdict.reason_with(reason), wait_s)
+        return outcome if is_word else as_said_by_host(outcome, host)
     stored = storage_trouble(reading, reason, wait_s, own=is_word)
     if stored is not None:
         return stored

@@ -30,7 +30,7 @@ BuildHeaders: TypeAlias = Callable[[Job, str | None], Mapping[str, str]]
 
 HANDLE = "${handle}"
 SPREAD = "*"
-"""The key of a query or form whose value is an object, the members of which go there one by one."""
+"""The key of a query or form whose value is an object; each member of the object becomes a field."""
 
 NO_JOB: Final = Job(0, 0, "", "", {}, State.QUEUED, 0, None, 0.0, 0.0)
 """What a request is built for that belongs to no job: a login, or a probe. Its templates refer to settings only."""

@@ -63,7 +63,7 @@ class Results:
     unresolved: Callable[[Reading], str | None]
 
     @property
-    def told(self) -> bool:
+    def in_ready_reply(self) -> bool:
         """Whether the reply that says ready is, or names, the files."""
         return self.inline or self.listed is not None
 

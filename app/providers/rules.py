@@ -1,4 +1,4 @@
-"""Rules: an ordered list of conditions on a reply, of which the first that holds says what the reply means."""
+"""Rules: an ordered list of conditions on a reply. The first that holds says what the reply means."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from app.providers.spec.steps import ConditionsSpec, RuleSpec
 Condition = Callable[[Reading], bool]
 
 READY = frozenset({"ready", "partial"})
-"""The effects that say that the results can be had; of a ``partial`` job only the word is kept."""
+"""The effects that say that the results are ready; of a ``partial`` job only the word is kept."""
 
 _CODES_PER_CLASS = 100
 
@@ -33,7 +33,7 @@ class Verdict:
     reason: str | None = None
     certain: bool = False
 
-    def tell(self, message: str) -> str:
+    def reason_with(self, message: str) -> str:
         """What a person reads: the rule's own reason, where it has one, before the message of the reply."""
         return message if self.reason is None else f"{self.reason}: {message}"
 

@@ -46,6 +46,21 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class LoginReply:
+    """How the reply to a login is read; ``key`` is where the login stands in the spec.
+
+    ``lifetime_s`` is that of a token without an end; a token is renewed ``renew_ahead_s`` before its end.
+    """
+
+    key: str
+    rules: Rules
+    token: Pick
+    expiry: ReadExpiry
+    lifetime_s: float
+    renew_ahead_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """How an account signs in.
 
@@ -54,16 +69,11 @@ class Session:
     """
 
     login: Callable[[float, str], WireRequest]
-    _rules: Rules
-    _token: Pick
-    _expiry: ReadExpiry
-    _lifetime_s: float
-    _renew_ahead_s: float
+    _reply: LoginReply
     _spent: Sequence[tuple[str, Condition]]
     _place: Callable[[str], Credentials]
     _messages: Messages
     _origin: str
-    _key: str
 
     def read_login(self, reply: WireReply, now: float) -> Token | NotSignedIn:
         """The token, or why there is none.
@@ -71,7 +81,7 @@ class Session:
         A login that is refused is the account's trouble; a page of HTML, an empty body or a server's fault is not.
         """
         reading = Reading(reply)
-        verdict = self._rules.judge(reading)
+        verdict = self._reply.rules.judge(reading)
         effect = None if verdict is None else verdict.effect
         reason = f"the login failed: {self._messages.of_login(reading)}"
         wait_s = retry_after(reading.headers, now)
@@ -88,8 +98,8 @@ class Session:
 
     def keys_hit(self, reply: WireReply | None) -> Iterator[str]:
         """What of the spec an exchange goes through: the login, and the rule that its reply meets."""
-        yield self._key
-        verdict = None if reply is None else self._rules.judge(Reading(reply))
+        yield self._reply.key
+        verdict = None if reply is None else self._reply.rules.judge(Reading(reply))
         if verdict is not None:
             yield verdict.key
 
@@ -113,7 +123,7 @@ class Session:
         return Unauthorized(f"a new token was refused as well: {self._messages.reason(Reading(reply))}")
 
     def _token_in(self, reading: Reading) -> str | None:
-        text = (as_text(self._token(reading)) or "").strip()
+        text = (as_text(self._reply.token(reading)) or "").strip()
         return text if len(text) <= _LONGEST_TOKEN and _TOKEN.fullmatch(text) else None
 
     @staticmethod
@@ -124,10 +134,10 @@ class Session:
         return Retry(why) if reading.malformed else Unauthorized(why)
 
     def _dated(self, token: str, reading: Reading, now: float) -> Token:
-        told = self._expiry(reading, token, now)
-        expires_at = now + self._lifetime_s if told is None else told
+        end = self._reply.expiry(reading, token, now)
+        expires_at = now + self._reply.lifetime_s if end is None else end
         # A token that lives shorter than it would be renewed ahead must not be renewed before every request.
-        ahead_s = min(self._renew_ahead_s, _SHARE_OF_LIFE * (expires_at - now))
+        ahead_s = min(self._reply.renew_ahead_s, _SHARE_OF_LIFE * (expires_at - now))
         return Token(token, expires_at, expires_at - ahead_s)
 
 
@@ -135,7 +145,7 @@ class Session:
 
 
 def compile_expiry(spec: LoginSpec) -> ReadExpiry:
-    """Reads when a token ends, where the reply to the login or the token itself tells an end that lies ahead."""
+    """Reads when a token ends, where the reply to the login or the token itself names an end that lies ahead."""
     at, in_s = _pick(spec.expires_at), _pick(spec.expires_in)
 
     def expiry(reading: Reading, token: str, now: float) -> float | None:
@@ -156,7 +166,7 @@ def _pick(specs: tuple[PickSpec, ...]) -> Pick:
 
 
 def as_moment(value: Json, now: float) -> float | None:
-    """An instant as epoch seconds; ``None`` where the value is none.
+    """An instant as epoch seconds; ``None`` where the value is no instant.
 
     Args:
         value: epoch seconds or milliseconds, ISO 8601 (the offset with or without a colon; without one it is UTC), or

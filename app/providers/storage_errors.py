@@ -36,13 +36,13 @@ _TOLD_BY_STATUS = frozenset({429, 503})
 
 
 def storage_trouble(reading: Reading, reason: str, wait_s: float | None, *, own: bool) -> StorageTrouble | None:
-    """What a store says of a file that it does not give; ``None`` where it says nothing that is known.
+    """Why an object storage does not give a file; ``None`` where its reply is not known.
 
     Args:
         reading: the head of the reply, with the first bytes of its body.
         reason: as a person will read it.
         wait_s: what Retry-After asked for, in seconds.
-        own: whether the reply came from the provider's origin: there some codes speak of the account.
+        own: whether the reply came from the provider's origin: there some codes concern the account.
     """
     said = _code_in(reading)
     if is_success(reading.status):

@@ -73,7 +73,7 @@ def parse_template(text: str) -> tuple[str | Reference, ...]:
     """The texts and references that a template is made of, in order.
 
     Raises:
-        TemplateError: a reference is not closed, or is none of those that there are.
+        TemplateError: a reference is not closed, or has an unknown scope.
     """
     pieces = _REFERENCE.split(text)
     if any("${" in piece for piece in pieces[::2]):

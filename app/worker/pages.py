@@ -199,7 +199,7 @@ class Walk:
                     phrase=reply.phrase,
                     foreign=not reply.own,
                 )
-                told = self._way.weigh(head, pages.told(self._job, head, self._clock.now()))
+                told = self._way.weigh(head, pages.read_without_page(self._job, head, self._clock.now()))
                 if told is not None:
                     return told
                 async for piece in body.pieces():

@@ -163,8 +163,8 @@ def test_csv_tells_its_pages_by_headers() -> None:
     text = PAGES.split("size = 2", maxsplit=1)[0] + 'join = "csv"\nnext = { header = "Next" }\n'
     reader = reader_of(text.replace(', s = "${page.size}"', ""))
     assert (reader.csv, reader.label, reader.media_type) == (True, "report", "text/csv")
-    assert reader.told(job_with(None), reply_of(200, b"a,b\n"), NOW) is None
-    assert isinstance(reader.told(job_with(None), reply_of(200, b"\n <!DOCTYPE html>"), NOW), Retry)
+    assert reader.read_without_page(job_with(None), reply_of(200, b"a,b\n"), NOW) is None
+    assert isinstance(reader.read_without_page(job_with(None), reply_of(200, b"\n <!DOCTYPE html>"), NOW), Retry)
     assert reader.after(job_with(None), Page(), reply_of(200, b"", next="x"), 7) == Page(2, 7, "x")
     assert reader.after(job_with(None), Page(), reply_of(200, b""), 7) is None
 

@@ -113,7 +113,7 @@ class LoginSpec(RequestSpec):
     """The request that opens a session, and where the token stands in its reply.
 
     ``url`` may lead to another origin; this request carries what it says itself, and none of the account's other
-    credentials. Of ``expires_at``, ``expires_in`` and ``jwt`` the first that tells anything counts.
+    credentials. Of ``expires_at``, ``expires_in`` and ``jwt`` the first that is there counts.
     """
 
     method: Literal["GET", "POST", "PUT"] = "POST"
@@ -121,14 +121,14 @@ class LoginSpec(RequestSpec):
     token: Picks = Field(min_length=1)
     expires_at: Picks = Field(default=(), description="ISO 8601 with an offset, an HTTP-date, or epoch seconds")
     expires_in: Picks = Field(default=(), description="seconds")
-    jwt: bool = Field(default=False, description="the token is a JSON Web Token whose exp tells")
+    jwt: bool = Field(default=False, description="the token is a JSON Web Token, and its exp is the end")
     rules: Items[LoginRule] = ()
 
 
 class TokenAuth(Variant):
     """A token that a login gives, renewed before it expires, and once more where a reply says that it is not good."""
 
-    lifetime_s: Seconds = Field(default=3600.0, description="of a token that does not tell")
+    lifetime_s: Seconds = Field(default=3600.0, description="of a token without an end")
     renew_ahead_s: float = Field(default=60.0, ge=0, description="renewed so long before it expires")
     renew: Items[RenewRule] = Field(default=(RenewRule(),), min_length=1)
 
@@ -147,7 +147,7 @@ class AssertionSpec(Table):
     key: Text = Field(description="${account.NAME} of a setting of type private_key, and nothing else")
     algorithm: Algorithm = Field(default="RS384", description="as JSON Web Algorithms name it")
     key_id: Text | None = Field(default=None, description="kid in the header")
-    audience: Text | None = Field(default=None, description="aud; the token URL unless told")
+    audience: Text | None = Field(default=None, description="aud; the token URL unless given")
     # SMART servers take at most five minutes; one is left for clocks that differ.
     # https://hl7.org/fhir/smart-app-launch/client-confidential-asymmetric.html
     lifetime_s: float = Field(default=240.0, gt=0, le=3600, description="how long an assertion is good for")

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 from app.domain.jsonvalue import JsonObject
+from app.providers.overrides import LimitsOverride
 from app.providers.spec.auth import Auth, Seconds
 from app.providers.spec.fields import HeaderName, Items, Name, OneOrMore, Picks, Table, Text
 from app.providers.spec.parameters import Parameter, check_names
@@ -22,19 +23,16 @@ class LimitHeadersSpec(Table):
     reset_is: Literal["epoch", "seconds"] = Field(default="epoch", description="a moment, or how long until then")
 
 
-class LimitsSpec(Table):
-    """What an account may ask of the provider, where the operator does not say otherwise."""
+class LimitsSpec(LimitsOverride):
+    """What an account may ask of the provider, where the operator does not say otherwise; and which headers show it."""
 
-    requests: int | None = Field(default=None, ge=1, description="in any window of period_s; without it no such limit")
-    period_s: Seconds = 60.0
-    spacing_s: float = Field(default=0.0, ge=0, description="at least this long between two requests")
-    concurrency: int = Field(default=64, ge=1, description="requests in flight")
-    remote_jobs: int | None = Field(default=None, ge=1, description="remote jobs under way at one time")
+    model_config = ConfigDict(strict=True)
+
     headers: LimitHeadersSpec | None = None
 
 
 class ScheduleSpec(Table):
-    """When a remote job is asked after, in seconds, where the operator and the provider do not say otherwise."""
+    """When a remote job is polled, in seconds, where the operator and the provider do not say otherwise."""
 
     first_delay_s: float = Field(default=5.0, ge=0, description="from the submit to the first poll")
     interval_s: Seconds = 10.0
@@ -90,7 +88,7 @@ class OperationSpec(Table):
     title: Text
     like: Name | None = Field(default=None, description="another operation; what is not said here is as it is there")
     repeatable: bool = Field(default=False, description="a second submit of the same job does no harm")
-    media_type: Text | None = Field(default=None, description="of the files, where the provider does not tell")
+    media_type: Text | None = Field(default=None, description="of the files, where the provider does not say")
     params: Mapping[Name, Parameter] = {}
     schedule: ScheduleSpec = ScheduleSpec()
     callback: CallbackSpec | None = Field(default=None, description="when to ask where the provider can call back")
@@ -182,7 +180,7 @@ class ExampleReply(Table):
 
 
 class ExampleLink(Table):
-    """The link of which a file reply speaks."""
+    """The link that a file reply belongs to."""
 
     url: Text
     send_auth: bool = True

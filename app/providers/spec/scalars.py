@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Mapping, Sequence
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
@@ -84,11 +85,11 @@ def free(raw: Json, depth: int = 0) -> Json:
             return string(raw)
         case float() if not math.isfinite(raw):
             raise UnfitError(f"holds {raw}, which is not JSON")
-        case dict():
+        case Mapping():
             return {string(name): free(value, depth + 1) for name, value in raw.items()}
-        case list():
+        case Sequence():
             return [free(item, depth + 1) for item in raw]
-        case _:
+        case int() | float() | None:
             return raw
 
 

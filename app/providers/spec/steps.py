@@ -78,14 +78,14 @@ class ConditionsSpec(Table):
 
 
 _SILENT = frozenset({"accepted", "done", "duplicate", "empty", "healthy", "partial", "pending", "ready", "running"})
-"""Effects of which no reason is told: nothing is wrong."""
+"""Effects without a reason: nothing is wrong."""
 
 
 class RuleSpec(ConditionsSpec):
     """One rule. It holds where every condition does; then it has its effect, or a word's.
 
     A word that is not in the table, or is not in the reply, makes the rule not hold. Words are compared trimmed and in
-    one case. Without ``status`` a rule speaks of 2xx replies only.
+    one case. Without ``status`` a rule matches 2xx replies only.
     """
 
     then: str | None = None
@@ -94,7 +94,7 @@ class RuleSpec(ConditionsSpec):
     reason: Text | None = Field(default=None, description="what stands before the provider's own message")
 
     @model_validator(mode="after")
-    def _reason_is_told(self) -> Self:
+    def _reason_is_used(self) -> Self:
         effects = {self.then} if self.then is not None else {*self.words.values()}
         if self.reason is not None and effects and effects <= _SILENT:
             raise ValueError(f"reason is told of no reply that means {' or '.join(sorted(map(str, effects)))}")
@@ -222,7 +222,7 @@ class SubmitSpec(RequestSpec, Variant):
 
 
 class PollSpec(RequestSpec, Variant):
-    """How a remote job is asked after. ``handle`` is read again from every reply where it is given."""
+    """How a remote job is polled. ``handle`` is read again from every reply where it is given."""
 
     rules: Items[PollRule] = Field(min_length=1)
     progress: ProgressSpec | None = None

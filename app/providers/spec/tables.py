@@ -86,9 +86,9 @@ def path(at: str, name: str) -> str:
 
 
 def _condition(spec: ValueSpec, word: str = "where") -> str:
-    every = " and ".join(f"{name} is {_told(value)}" for name, value in spec.when.items())
+    every = " and ".join(f"{name} is {_shown(value)}" for name, value in spec.when.items())
     return f" {word} {every}" if every else ""
 
 
-def _told(value: Json) -> str:
+def _shown(value: Json) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -83,13 +83,13 @@ class ValueSpec(Variant):
     def _check_length(self, text: str) -> None:
         if self.max_length is None:
             return
-        length, told = len(text), ""
+        length, counted = len(text), ""
         for one, worth in self.counted.items():
             found = self._found(one, text)
             length += found * (worth - len(one))
-            told += f", where {one} counts as {worth}" if found else ""
+            counted += f", where {one} counts as {worth}" if found else ""
         if length > self.max_length:
-            raise UnfitError(f"is too long: {length} characters{told}, and {self.max_length} are permitted")
+            raise UnfitError(f"is too long: {length} characters{counted}, and {self.max_length} are permitted")
 
     def _found(self, wanted: str, text: str) -> int:
         return len(re.findall(re.escape(wanted), text, re.IGNORECASE if self.any_case else 0))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.store import migrate
-from tests.postgres import Postgres, running_postgres
-from tests.s3 import Bucket, S3Server, running_s3
+from tests.support.postgres import Postgres, running_postgres
+from tests.support.s3 import Bucket, S3Server, running_s3
 
 
 @pytest.fixture(scope="session")

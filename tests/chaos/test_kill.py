@@ -13,7 +13,7 @@ import pytest
 from app.emulators.faults import Fault, FaultKind, FaultRule
 from app.store import migrate
 from tests.chaos.rig import Rig, drain, kill, rig
-from tests.postgres import Postgres
+from tests.support.postgres import Postgres
 
 KILLS = 20
 

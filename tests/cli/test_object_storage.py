@@ -6,7 +6,7 @@ import signal
 
 from tests.cli.conftest import Place
 from tests.cli.test_processes import STATISTICS, lines_of, wait_for
-from tests.s3 import Bucket
+from tests.support.s3 import Bucket
 
 
 def keep_in(bucket: Bucket, place: Place) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import TypeVar
+from unittest import mock
 
 from app import bootstrap
 from app.config import Config
@@ -27,12 +28,12 @@ from app.store.jobs import JobStore
 from app.store.lanes import LaneStore
 from app.transport.aiohttp_wire import AiohttpWire
 from tests.lying.answers import Answer, Request, Script
-from tests.lying.loop import LoopbackClock, loopback_time
 from tests.lying.origin import listening
 from tests.lying.plan import Plan
 from tests.lying.remote import Remote
 from tests.lying.specs import DEADLINE_S, spec_of
-from tests.simulation.inline_sqlite import connect_inline
+from tests.support.inline_sqlite import connect_inline
+from tests.support.virtual_time import VirtualClock, virtual_time
 
 T = TypeVar("T")
 
@@ -69,7 +70,8 @@ def run(plans: Sequence[Plan], template: Path) -> list[Ended]:
     before = _descriptors()
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(prefix="tidewaiter-lies-", dir=memory if memory.is_dir() else None) as folder:
-        with loopback_time() as (loop, clock):
+        # The heartbeat measures the lag of the loop every second. Here that would be most of what the loop does.
+        with virtual_time() as (loop, clock), mock.patch("app.worker.chores._LAG_SAMPLE_S", 600.0):
             loop.set_exception_handler(_unheard)
             ended = loop.run_until_complete(_live(plans, Path(folder), template, clock))
         gc.collect()
@@ -102,7 +104,7 @@ async def _inline(work: Callable[[], T]) -> T:
     return work()
 
 
-async def _live(plans: Sequence[Plan], folder: Path, template: Path, clock: LoopbackClock) -> list[Ended]:
+async def _live(plans: Sequence[Plan], folder: Path, template: Path, clock: VirtualClock) -> list[Ended]:
     remotes: dict[str, Remote] = {}
     faults: list[Exception] = []
 
@@ -151,7 +153,7 @@ def _config(folder: Path, remotes: Sequence[Remote]) -> Config:
 
 
 @contextmanager
-def _log(clock: LoopbackClock, remotes: dict[str, Remote]) -> Iterator[EventLog]:
+def _log(clock: VirtualClock, remotes: dict[str, Remote]) -> Iterator[EventLog]:
     secrets = [remote.canary for remote in remotes.values()]
     log = configure("json", "info", secrets if len(secrets) < 2 else [], clock=clock, stream=io.StringIO(), strict=True)
     try:
@@ -161,7 +163,7 @@ def _log(clock: LoopbackClock, remotes: dict[str, Remote]) -> Iterator[EventLog]
 
 
 async def _serve(
-    config: Config, remotes: dict[str, Remote], folder: Path, clock: LoopbackClock, log: EventLog
+    config: Config, remotes: dict[str, Remote], folder: Path, clock: VirtualClock, log: EventLog
 ) -> list[Ended]:
     accounts = bootstrap.bind_accounts(config)
     connections = []
@@ -205,7 +207,7 @@ async def _serve(
     return ended
 
 
-async def _until_ended(jobs: JobStore, clock: LoopbackClock, life: "asyncio.Future[bool]") -> None:
+async def _until_ended(jobs: JobStore, clock: VirtualClock, life: "asyncio.Future[bool]") -> None:
     while clock.monotonic() < _PATIENCE_S and not life.done():
         counts = await jobs.counts()
         if not any(count for state, count in counts.items() if state not in _ENDS):
@@ -213,7 +215,7 @@ async def _until_ended(jobs: JobStore, clock: LoopbackClock, life: "asyncio.Futu
         await clock.sleep(_LOOK_S)
 
 
-async def _resume(desk: Desk, pauses: AccountStore, clock: LoopbackClock) -> None:
+async def _resume(desk: Desk, pauses: AccountStore, clock: VirtualClock) -> None:
     """A person who resumes every account whose credentials were refused, as they are right."""
     while True:
         await clock.sleep(_PERSON_S)
@@ -221,7 +223,7 @@ async def _resume(desk: Desk, pauses: AccountStore, clock: LoopbackClock) -> Non
             _ = await desk.resume(account, actor=DAEMON)
 
 
-async def _cancel(desk: Desk, clock: LoopbackClock, number: int, after_s: float) -> None:
+async def _cancel(desk: Desk, clock: VirtualClock, number: int, after_s: float) -> None:
     await clock.sleep(after_s)
     try:
         _ = await desk.cancel(number, actor=DAEMON)

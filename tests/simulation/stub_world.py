@@ -29,8 +29,8 @@ from app.store.engine import Database
 from app.store.jobs import JobStore
 from app.store.lanes import LaneStore
 from app.transport.wire import Timeouts
-from tests.simulation.inline_sqlite import connect_inline
-from tests.simulation.loop import virtual_time
+from tests.support.inline_sqlite import connect_inline
+from tests.support.virtual_time import virtual_time
 
 T = TypeVar("T")
 

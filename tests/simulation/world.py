@@ -28,9 +28,9 @@ from app.store.accounts import AccountStore
 from app.store.engine import Database
 from app.store.jobs import JobStore
 from app.store.lanes import LaneStore
-from tests.simulation.inline_sqlite import connect_inline
-from tests.simulation.loop import VirtualClock, virtual_time
 from tests.simulation.wire import SimulatedWire
+from tests.support.inline_sqlite import connect_inline
+from tests.support.virtual_time import VirtualClock, virtual_time
 
 T = TypeVar("T")
 
@@ -93,7 +93,8 @@ def make_world(seed: int, root: Path, clock: VirtualClock) -> World:
     return World(seed, root, clock, emulator, files, SimulatedWire([emulator, files], clock, rand), rand)
 
 
-def _config(world: World) -> Config:
+def config_of(world: World) -> Config:
+    """The configuration of the daemons and of the command line."""
     settings = {"server": world.emulator.origin, "customer_id": "5004", "token": CANARY}
     accounts = {
         name: {
@@ -160,34 +161,35 @@ def _power() -> Iterator[_Power]:
             connection.close()
 
 
-def _log(world: World) -> EventLog:
+def log_of(world: World) -> EventLog:
+    """A log that writes to the world's output."""
     return configure("json", "info", [CANARY], clock=world.clock, stream=world.output, strict=True)
 
 
 def _open(world: World, power: _Power) -> tuple[Database, Desk]:
-    config = _config(world)
+    config = config_of(world)
     accounts = bootstrap.bind_accounts(config)
     database = Database.open(
         config.database.url, world.clock, sqlite_connect=lambda: power.connect(world.database_path)
     )
     desk = Desk(
         accounts, JobStore(database), LaneStore(database), pauses=AccountStore(database),
-        shards=dict.fromkeys(accounts, 1), clock=world.clock, rand=world.rand, log=_log(world),
+        shards=dict.fromkeys(accounts, 1), clock=world.clock, rand=world.rand, log=log_of(world),
     )  # fmt: skip
     return database, desk
 
 
 async def one_daemon(world: World, lasts_s: float, *, is_cut: bool, until_done: bool = False) -> None:
     """One life of the daemon: it is cut off or drained after ``lasts_s``."""
-    config = _config(world)
+    config = config_of(world)
     accounts = bootstrap.bind_accounts(config)
     with _power() as power:
         database = Database.open(
             config.database.url, world.clock, sqlite_connect=lambda: power.connect(world.database_path)
         )
-        storage = LocalStorage(world.root / "exports", _inline)
+        storage = LocalStorage(world.root / "exports", inline)
         seams = bootstrap.Seams(world.clock, world.rand, world.wire, database, storage)
-        log = _log(world)
+        log = log_of(world)
         daemon = await bootstrap.build_daemon(config, accounts, seams, log)
         stop = asyncio.Event()
         life = asyncio.ensure_future(daemon.run(stop))
@@ -216,6 +218,6 @@ async def until_done_within(world: World, jobs: JobStore, life: "asyncio.Future[
         await world.clock.sleep(60.0)
 
 
-async def _inline(work: Callable[[], T]) -> T:
+async def inline(work: Callable[[], T]) -> T:
     """The executor of the simulation: no thread, a fixed order."""
     return work()

@@ -23,8 +23,8 @@ from app.store.revisions import known_revisions
 from app.store.tables import metadata
 from app.worker.narrator import Narrator
 from app.worker.recorder import Recorder, Verdict
-from tests.postgres import Postgres
 from tests.store.scene import OWNER, Scene, artifact
+from tests.support.postgres import Postgres
 
 CHINESE = "处理中"
 

@@ -260,7 +260,7 @@ def recorded(live: Callable[[World], Awaitable[str]]) -> str:
             lines = [line for line in said.splitlines(keepends=True) if '"event": "library.logged"' not in line]
             return re.sub(r'"pid": \d+', '"pid": 1', "".join(lines))
 
-        return in_world(_SEED, template, lived)
+        return in_world(_SEED, template, lived, lag=True)
 
 
 def bad_day() -> str:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import TypeVar
-from unittest import mock
 
 from app import bootstrap
 from app.config import Config
@@ -70,8 +69,7 @@ def run(plans: Sequence[Plan], template: Path) -> list[Ended]:
     before = _descriptors()
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(prefix="tidewaiter-lies-", dir=memory if memory.is_dir() else None) as folder:
-        # The heartbeat measures the lag of the loop every second. Here that would be most of what the loop does.
-        with virtual_time() as (loop, clock), mock.patch("app.worker.chores._LAG_SAMPLE_S", 600.0):
+        with virtual_time() as (loop, clock):
             loop.set_exception_handler(_unheard)
             ended = loop.run_until_complete(_live(plans, Path(folder), template, clock))
         gc.collect()

@@ -67,15 +67,16 @@ class World:
         return [json.loads(line) for line in self.output.getvalue().splitlines()]
 
 
-def in_world(seed: int, template: Path, live: Callable[[World], Awaitable[T]]) -> T:
+def in_world(seed: int, template: Path, live: Callable[[World], Awaitable[T]], *, lag: bool = False) -> T:
     """Make a world, live in it, and give what came of that.
 
     Args:
         seed: decides everything.
         template: a migrated, empty SQLite file.
         live: what happens, in virtual time.
+        lag: whether the lag of the loop is measured.
     """
-    with virtual_time() as (loop, clock), tempfile.TemporaryDirectory(prefix="tidewaiter-sim-") as folder:
+    with virtual_time(lag=lag) as (loop, clock), tempfile.TemporaryDirectory(prefix="tidewaiter-sim-") as folder:
         shutil.copyfile(template, Path(folder) / "tidewaiter.db")
         world = make_world(seed, Path(folder), clock)
         return loop.run_until_complete(live(world))

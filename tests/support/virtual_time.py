@@ -8,11 +8,12 @@ import asyncio
 import os
 import selectors
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
 START_AT = 1_750_000_000.0
+_SELDOM_S = 600.0
 _LOOKS = 2
 _WORK_S = 0.02
 _OF_THE_LOOP = 1
@@ -96,11 +97,21 @@ class VirtualClock:
 
 
 @contextmanager
-def virtual_time() -> Iterator[tuple[VirtualLoop, VirtualClock]]:
-    """A virtual loop and its clock; asyncio-throttle, which reads ``time.monotonic``, is put on the same time."""
+def virtual_time(*, lag: bool = False) -> Iterator[tuple[VirtualLoop, VirtualClock]]:
+    """A virtual loop and its clock; asyncio-throttle, which reads ``time.monotonic``, is put on the same time.
+
+    Args:
+        lag: whether the heartbeat measures the lag of the loop every second, as it does in real time. A virtual loop
+            lags only where a test says so, and hours of measuring would be most of what it does.
+    """
     loop = VirtualLoop()
     throttler_time: Mapping[str, Callable[[], float]] = {"monotonic": loop.time}
-    with mock.patch("asyncio_throttle.throttler.time", mock.Mock(spec_set=["monotonic"], **throttler_time)):
+    with ExitStack() as patches:
+        patches.enter_context(
+            mock.patch("asyncio_throttle.throttler.time", mock.Mock(spec_set=["monotonic"], **throttler_time))
+        )
+        if not lag:
+            patches.enter_context(mock.patch("app.worker.chores._LAG_SAMPLE_S", _SELDOM_S))
         try:
             yield loop, VirtualClock(loop)
         finally:

@@ -4,8 +4,8 @@ import hashlib
 import json
 import signal
 
+from tests.cli.commands import STATISTICS, lines_of, wait_for
 from tests.cli.conftest import Place
-from tests.cli.test_processes import STATISTICS, lines_of, wait_for
 from tests.support.s3 import Bucket
 
 

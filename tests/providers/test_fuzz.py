@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from app.domain.outcome import Accepted, Inline, Pending, Ready, Unmapped
 from app.domain.wire import Link, WireReply
+from tests.providers.newsletter import SETTINGS
 from tests.providers.samples import NOW, built_in, job_with
-from tests.providers.test_jmes import JSON
-from tests.providers.test_symplify import SETTINGS
 from tests.support.effort import examples
+from tests.support.json_values import JSON
 
 SYMPLIFY = built_in("symplify", SETTINGS, "statistics")
 REDIRECT = built_in("symplify", {**SETTINGS, "result": "redirect"}, "statistics")

@@ -6,7 +6,6 @@ import io
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from tests.lying.plan import Plan
 from tests.lying.remote import Remote
 from tests.lying.specs import DEADLINE_S, spec_of
 from tests.support.inline_sqlite import connect_inline
+from tests.support.scratch import scratch
 from tests.support.virtual_time import VirtualClock, virtual_time
 
 T = TypeVar("T")
@@ -67,11 +67,10 @@ def run(plans: Sequence[Plan], template: Path) -> list[Ended]:
         template: a migrated, empty SQLite file.
     """
     before = _descriptors()
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(prefix="tidewaiter-lies-", dir=memory if memory.is_dir() else None) as folder:
+    with scratch("lies") as folder:
         with virtual_time() as (loop, clock):
             loop.set_exception_handler(_unheard)
-            ended = loop.run_until_complete(_live(plans, Path(folder), template, clock))
+            ended = loop.run_until_complete(_live(plans, folder, template, clock))
         gc.collect()
         left = {number: path for number, path in _descriptors().items() if number not in before}
         return [_with_descriptors(one, left.values()) for one in ended]

@@ -5,7 +5,6 @@ import io
 import json
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from app.store.jobs import JobStore
 from app.store.lanes import LaneStore
 from tests.simulation.wire import SimulatedWire
 from tests.support.inline_sqlite import connect_inline
+from tests.support.scratch import scratch
 from tests.support.virtual_time import VirtualClock, virtual_time
 
 T = TypeVar("T")
@@ -76,9 +76,9 @@ def in_world(seed: int, template: Path, live: Callable[[World], Awaitable[T]], *
         live: what happens, in virtual time.
         lag: whether the lag of the loop is measured.
     """
-    with virtual_time(lag=lag) as (loop, clock), tempfile.TemporaryDirectory(prefix="tidewaiter-sim-") as folder:
-        shutil.copyfile(template, Path(folder) / "tidewaiter.db")
-        world = make_world(seed, Path(folder), clock)
+    with virtual_time(lag=lag) as (loop, clock), scratch("sim") as folder:
+        shutil.copyfile(template, folder / "tidewaiter.db")
+        world = make_world(seed, folder, clock)
         return loop.run_until_complete(live(world))
 
 

@@ -4,11 +4,15 @@ PYTHON ?= python3
 UV_VERSION := 0.13.8
 LOCKS := config/locks
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
+# Pure functions, and what runs in one process without a server, a daemon or a database.
+FAST := tests/arch tests/config tests/domain tests/providers tests/test_config*.py tests/test_log*.py \
+	tests/test_patterns.py tests/test_recurrence.py tests/test_redact.py
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test chaos lies check fmt lint types arch bench docs docs-events docs-config docs-metrics docs-states man lock build \
+.PHONY: help demo test test-fast chaos chaos-short lies check fmt lint types arch bench docs docs-events docs-config docs-metrics docs-states man lock build \
 	audit image clean
 
 help: ## List the targets
@@ -17,16 +21,24 @@ help: ## List the targets
 demo: .venv/runtime.stamp ## Run Tidewaiter against emulated providers; KEEP=1 leaves it running until Ctrl-C
 	$(BIN)/tidewaiter demo $(if $(KEEP),--keep-running)
 
-test: .venv/dev.stamp ## Run the tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+test: .venv/dev.stamp ## Run every test, long repetitions left out: at most five minutes
+	$(PYTEST)
+
+test-fast: .venv/dev.stamp ## Run the tests that need no server and no daemon: less than a minute
+	$(PYTEST) $(FAST)
 
 lies: .venv/dev.stamp ## Run more mixes against a server that lies than the tests do: FIRST=100000 COUNT=20000
 	$(BIN)/python -m tests.lying $(or $(FIRST),100000) $(or $(COUNT),20000)
 
-chaos: .venv/dev.stamp ## Run the attacks that take minutes
-	$(BIN)/python -m pytest -m chaos
+# Every property with all its examples, kill -9, a hundred simulated hours, three thousand mixes of lies.
+chaos-short: .venv/dev.stamp ## Run the attacks and long repetitions that CI runs: ten minutes at most
+	$(PYTEST) -m "chaos or hypothesis" --hypothesis-profile full
 
-check: lint types arch docs test ## Run all that must pass before a change lands
+chaos: .venv/dev.stamp ## Run the same ten times as often, for an hour or more: SEEDS=1000 MIXES=30000
+	TIDEWAITER_SEEDS=$(or $(SEEDS),1000) TIDEWAITER_MIXES=$(or $(MIXES),30000) \
+		$(PYTEST) -m "chaos or hypothesis" --hypothesis-profile thorough --timeout 1200
+
+check: lint types arch docs test chaos-short ## Run all that must pass before a change lands, as CI does
 
 fmt: .venv/dev.stamp ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix-only

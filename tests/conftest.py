@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from app.store import migrate
-from tests.postgres import Postgres, running_postgres
-from tests.s3 import Bucket, S3Server, running_s3
+from tests.support.effort import register_profiles
+from tests.support.postgres import Postgres, running_postgres
+from tests.support.s3 import Bucket, S3Server, running_s3
+
+register_profiles()
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import pytest
 from app.config import load
 from app.config.schema import config_schema
 from app.domain.networks import network_of
-from tests.test_config import faults_of, write
+from tests.support.configurations import faults_of, write
 
 HEAD = """
 [notifications.ops]

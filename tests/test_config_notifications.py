@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.config import load
-from tests.test_config import faults_of, write
+from tests.support.configurations import faults_of, write
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OTHER_SECRET = "whsec_" + "A" * 44

@@ -14,7 +14,7 @@ from app.cli.notifications import notifications
 from app.config import load
 from app.domain.notification import MOST_LISTED, NOTIFIABLE, RETRY_S, body_of
 from app.domain.signing import keys_of, signed_headers
-from tests.domain.test_notification import AT, FILE, JOB
+from tests.domain.finished import AT, FILE, JOB
 from tests.worker.receiver import SECRET
 
 PAGE = (Path(__file__).parents[1] / "docs" / "notifications.md").read_text()

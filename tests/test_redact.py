@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from app.log import REDACTED, Redactor
 from app.log.redact import LONGEST_TEXT
+from tests.support.effort import examples
 
 SECRET = "kEy/9+a&b'<c>\"=Zq7"
 _CHARACTERS: tuple[Callable[[str], str], ...] = (
@@ -37,7 +38,7 @@ def _runs(secret: str) -> list[str]:
     return [secret[at : at + _RUN] for at in range(len(secret) - _RUN + 1)]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.data(), st.text(max_size=12), st.text(max_size=12))
 def test_no_mix_of_encodings_hides_a_secret(data: st.DataObject, before: str, after: str) -> None:
     """Each character of the secret in an encoding of its own, in any text: no eight characters of it are left."""
@@ -48,7 +49,7 @@ def test_no_mix_of_encodings_hides_a_secret(data: st.DataObject, before: str, af
         assert not [run for run in _runs(SECRET) if run in kept]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S")), min_size=8, max_size=40),
     st.binary(max_size=7),

@@ -5,6 +5,7 @@ without arguments and returns a :class:`Provider`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from importlib import metadata, resources
 from pathlib import Path
 
@@ -68,9 +69,15 @@ class Registry:
 def _of_files(folders: Sequence[Path], faults: list[Fault]) -> Iterator[Provider]:
     for file, text in (*_built_in(), *_operators(folders, faults)):
         try:
-            yield Provider.read(text, file)
+            yield _read(text, file)
         except SpecError as error:
             faults += error.faults
+
+
+@lru_cache(maxsize=64)
+def _read(text: str, file: str) -> Provider:
+    """The provider of a text. A reload, and each command in one process, checks only what has changed."""
+    return Provider.read(text, file)
 
 
 def _of_packages(faults: list[Fault]) -> Iterator[Provider]:

@@ -22,9 +22,9 @@ from app.storage.landing import LocalLanding
 from app.storage.local import LocalStorage
 from app.store import migrate
 from app.store.engine import Database
-from tests.simulation.inline_sqlite import connect_inline
-from tests.simulation.loop import VirtualLoop
-from tests.simulation.world import World, _config, _inline, _log, at_desk, in_world
+from tests.simulation.world import World, at_desk, config_of, in_world, inline, log_of
+from tests.support.inline_sqlite import connect_inline
+from tests.support.virtual_time import VirtualLoop
 
 FOLDER = Path(__file__).parent
 BAD = FOLDER / "recorded.jsonl"
@@ -71,7 +71,7 @@ class _Folder(LocalStorage):
 @asynccontextmanager
 async def _daemon(world: World, disk: _Disk, folder: _Folder, *, is_cut: bool = False) -> AsyncIterator[None]:
     """A daemon lives while the block runs; it is drained at its end, or gone without a word."""
-    config = _config(world)
+    config = config_of(world)
 
     async def connect() -> object:
         connection = await connect_inline(world.database_path, alive=disk.works)
@@ -80,7 +80,7 @@ async def _daemon(world: World, disk: _Disk, folder: _Folder, *, is_cut: bool = 
 
     database = Database.open(config.database.url, world.clock, sqlite_connect=connect)  # type: ignore[arg-type]  # is one
     seams = bootstrap.Seams(world.clock, world.rand, world.wire, database, folder)
-    daemon = await bootstrap.build_daemon(config, bootstrap.bind_accounts(config), seams, _log(world))
+    daemon = await bootstrap.build_daemon(config, bootstrap.bind_accounts(config), seams, log_of(world))
     stop = asyncio.Event()
     life = asyncio.ensure_future(daemon.run(stop))
     yield
@@ -100,7 +100,7 @@ class Day:
     def __init__(self, world: World) -> None:
         self.world = world
         self.disk = _Disk()
-        self.folder = _Folder(world.root / "exports", _inline)
+        self.folder = _Folder(world.root / "exports", inline)
 
     def daemon(self, *, is_cut: bool = False) -> AbstractAsyncContextManager[None]:
         """A daemon lives while the block runs."""
@@ -208,7 +208,7 @@ async def _bad(world: World) -> str:
 
 async def _say_what_cannot_be_brought_about(world: World) -> None:
     """Faults of the program itself, of what stands around it, and of a provider whose submits must not be repeated."""
-    log = _log(world)
+    log = log_of(world)
     work = {"job": 3, "account": "by-url", "operation": "statistics"}
     said: tuple[tuple[str, dict[str, object]], ...] = (
         ("job.parked", {**work, "state": "parked", "reason": "nobody knows whether the provider has taken the submit"}),
@@ -260,7 +260,7 @@ def recorded(live: Callable[[World], Awaitable[str]]) -> str:
             lines = [line for line in said.splitlines(keepends=True) if '"event": "library.logged"' not in line]
             return re.sub(r'"pid": \d+', '"pid": 1', "".join(lines))
 
-        return in_world(_SEED, template, lived)
+        return in_world(_SEED, template, lived, lag=True)
 
 
 def bad_day() -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.metrics.catalogue import CATALOGUE
-from tests.alerts.test_prometheus_rules import OF_THE_SCRAPE, labels_kept, metric_of, selectors
+from tests.alerts.expressions import OF_THE_SCRAPE, labels_kept, metric_of, selectors
 
 BOARD = json.loads((Path(__file__).parents[2] / "config" / "alerts" / "grafana.json").read_text())
 PANELS: Mapping[str, Mapping[str, Any]] = {one["title"]: one for one in BOARD["panels"] if one["type"] != "row"}

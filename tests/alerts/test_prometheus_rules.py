@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import promql_parser as promql
 import pytest
 import yaml
 
@@ -19,14 +18,13 @@ from app.events import CATALOGUE as EVENTS
 from app.metrics.catalogue import CATALOGUE
 from app.store.accounts import PausedBy
 from app.web.vitals import Phase
+from tests.alerts.expressions import OF_THE_SCRAPE, labels_kept, metric_of, selectors
 from tests.metrics.scraped import Samples
 from tests.web.whole import configured, process
 
 ALERTS = Path(__file__).parents[2] / "config" / "alerts"
 GROUPS = yaml.safe_load((ALERTS / "prometheus.rules.yaml").read_text())["groups"]
 RULES: Mapping[str, Mapping[str, Any]] = {rule["alert"]: rule for group in GROUPS for rule in group["rules"]}
-SUFFIXES = ("_bucket", "_sum", "_count")
-OF_THE_SCRAPE = {"job", "instance"}
 VALUES: Mapping[str, set[str]] = {
     "event": set(EVENTS),
     "state": {state.value for state in State},
@@ -35,39 +33,6 @@ VALUES: Mapping[str, set[str]] = {
     "outcome": {name.removeprefix("notification.") for name in EVENTS if name.startswith("notification.")}
     | {"Retry", "Unsent", "StorageFull", "Unmapped", "Crashed", "Conflicted", "Parked"},
 }
-
-
-def selectors(expression: str) -> list[promql.VectorSelector]:
-    """Every selector of an expression."""
-    found: list[promql.VectorSelector] = []
-
-    def look(node: promql.Expr) -> None:
-        selector = node.vector_selector if isinstance(node, promql.MatrixSelector) else node
-        if isinstance(selector, promql.VectorSelector):
-            found.append(selector)
-
-    promql.walk(promql.parse(expression), look)
-    return found
-
-
-def metric_of(name: str) -> str:
-    """The catalogue's name of a series."""
-    bases = (name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix))
-    return next((base for base in bases if base in CATALOGUE and CATALOGUE[base].kind == "histogram"), name)
-
-
-def labels_kept(expression: str) -> set[str]:
-    """The labels by which an expression is grouped or matched."""
-    found: set[str] = set()
-
-    def look(node: promql.Expr) -> None:
-        if isinstance(node, promql.AggregateExpr) and node.modifier is not None:
-            found.update(node.modifier.labels)
-        if isinstance(node, promql.BinaryExpr) and node.modifier is not None and node.modifier.matching is not None:
-            found.update(node.modifier.matching.labels)
-
-    promql.walk(promql.parse(expression), look)
-    return found
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -5,7 +5,6 @@ import io
 import json
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,9 +26,10 @@ from app.log import EventLog, configure
 from app.storage.local import LocalStorage
 from app.store.engine import Database
 from app.store.jobs import JobStore
-from tests.simulation.inline_sqlite import connect_inline
-from tests.simulation.loop import virtual_time
 from tests.simulation.wire import SimulatedWire
+from tests.support.inline_sqlite import connect_inline
+from tests.support.scratch import patience, scratch
+from tests.support.virtual_time import virtual_time
 
 T = TypeVar("T")
 
@@ -63,9 +63,9 @@ class Stage:
 
     async def ended(self, job: Job, within_s: float = 90_000.0) -> Job:
         """The job when it has ended, or waits for a person."""
-        until = self.clock.monotonic() + within_s
-        while (found := await self.job(job)).state not in _ENDS and self.clock.monotonic() < until:
-            await self.clock.sleep(0.5)
+        begun = self.clock.monotonic()
+        while (found := await self.job(job)).state not in _ENDS and self.clock.monotonic() < begun + within_s:
+            await self.clock.sleep(patience(self.clock.monotonic() - begun))
         return found
 
     async def run(self, operation: str, params: Mapping[str, Json] | None = None) -> Job:
@@ -170,10 +170,10 @@ def on_stage(
         story: what happens.
         table: more of the account's table in the configuration.
     """
-    with virtual_time() as (loop, clock), tempfile.TemporaryDirectory(prefix="tidewaiter-stage-") as folder:
-        shutil.copyfile(template, Path(folder) / "tidewaiter.db")
+    with virtual_time() as (loop, clock), scratch("stage") as folder:
+        shutil.copyfile(template, folder / "tidewaiter.db")
         servers, account = build(clock)
-        return loop.run_until_complete(_told(Path(folder), clock, servers, account(), story, table=table))
+        return loop.run_until_complete(_told(folder, clock, servers, account(), story, table=table))
 
 
 async def _told(

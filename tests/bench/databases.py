@@ -9,7 +9,7 @@ from typing import TypeAlias
 import psycopg
 
 from tests.bench.seeding import seed
-from tests.postgres import running_postgres
+from tests.support.postgres import running_postgres
 
 Fresh: TypeAlias = Callable[[], str]
 """Makes a copy of the seeded database, in place of the last one, and gives its URL."""

@@ -6,7 +6,7 @@ from app.domain.change import Change
 from app.domain.job import State
 from app.web.api.feed import Feed
 from tests.bootstrap.stage import Stage
-from tests.web.test_daemon import free_port
+from tests.support.ports import free_port
 
 
 async def test_a_follower_that_fails_ends_no_daemon(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ from app.config import load
 from app.doctor.finding import Status
 from app.transport.errors import BlockedAddressError
 from tests.bootstrap.stage import Stage
-from tests.doctor.test_consult import consulted
-from tests.web.test_daemon import free_port
+from tests.doctor.consulting import consulted
+from tests.support.ports import free_port
 
 
 @pytest.mark.parametrize("table", ["http", "callbacks"])

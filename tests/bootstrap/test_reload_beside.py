@@ -14,7 +14,7 @@ from app.emulators.faults import Fault, FaultKind, FaultRule
 from app.store.engine import Database
 from app.store.schedules import ScheduleStore
 from tests.bootstrap.stage import Stage
-from tests.web.test_daemon import free_port
+from tests.support.ports import free_port
 
 
 async def test_signals_in_a_row_are_folded(stage: Stage) -> None:

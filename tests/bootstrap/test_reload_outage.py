@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.domain.job import State
 from tests.bootstrap.stage import staged
-from tests.postgres import refusing
+from tests.support.postgres import refusing
 
 LANES = "BEFORE INSERT ON lanes FOR EACH STATEMENT"
 

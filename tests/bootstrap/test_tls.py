@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from app.web.tls import CertificateError, server_context
 from tests.bootstrap.stage import Stage
 from tests.doctor.certificates import Authority
-from tests.web.test_daemon import free_port
+from tests.support.ports import free_port
 
 TOKEN = "canary-first-0123456789abcdef"
 

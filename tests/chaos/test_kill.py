@@ -13,14 +13,13 @@ import pytest
 from app.emulators.faults import Fault, FaultKind, FaultRule
 from app.store import migrate
 from tests.chaos.rig import Rig, drain, kill, rig
-from tests.postgres import Postgres
-
-KILLS = 20
+from tests.support.postgres import Postgres
 
 
 @pytest.mark.timeout(300)
-async def test_twenty_kills(tmp_path: Path) -> None:
-    """Twenty kills at random moments of a run on SQLite, each followed by a restart (faults 1-4)."""
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.chaos)])
+async def test_kills(kills: int, tmp_path: Path) -> None:
+    """Kills at random moments of a run on SQLite, each followed by a restart (faults 1-4)."""
     rand = Random(20)
     url = f"sqlite:///{tmp_path / 'tidewaiter.db'}"
     await asyncio.to_thread(migrate.upgrade, url)
@@ -30,7 +29,7 @@ async def test_twenty_kills(tmp_path: Path) -> None:
         place.emulator.faults.extend([FaultRule("create", 30, Fault(FaultKind.LATENCY, seconds=0.2))])
         place.files.faults.extend([FaultRule("file", 12, Fault(FaultKind.TRICKLE, seconds=0.02, size=60_000))])
         numbers: list[int] = []
-        for _ in range(KILLS):
+        for _ in range(kills):
             numbers += await place.submit(accounts, 2, rand)
             daemon = await place.start()
             await asyncio.sleep(rand.uniform(0.5, 2.5))
@@ -41,6 +40,7 @@ async def test_twenty_kills(tmp_path: Path) -> None:
         assert await place.reckon(numbers) == []
 
 
+@pytest.mark.chaos
 @pytest.mark.timeout(180)
 async def test_two_daemons_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
     """Two daemons share the lanes; one is killed, and the other has its lanes within the lease."""
@@ -60,6 +60,7 @@ async def test_two_daemons_on_postgresql(tmp_path: Path, postgres_url: str) -> N
         assert await place.reckon(numbers) == []
 
 
+@pytest.mark.chaos
 @pytest.mark.timeout(180)
 async def test_a_paused_daemon_writes_nothing(tmp_path: Path, postgres_url: str) -> None:
     """A daemon stopped for longer than its lease finds its lanes gone: no second submit, no stale write (fault 16)."""
@@ -80,6 +81,7 @@ async def test_a_paused_daemon_writes_nothing(tmp_path: Path, postgres_url: str)
         assert "lane.lost" in (tmp_path / "daemon.log").read_text()
 
 
+@pytest.mark.chaos
 @pytest.mark.timeout(180)
 async def test_postgresql_bounces(tmp_path: Path, postgres: Postgres, postgres_url: str) -> None:
     """The server is gone for longer than the lease: the daemon waits, says so, takes its lanes again (fault 15)."""

@@ -6,9 +6,9 @@ import re
 import pytest
 
 from app.cli.errors import ExitCode
+from tests.cli.commands import wait_for
 from tests.cli.conftest import CONFIG, Place
-from tests.cli.test_processes import wait_for
-from tests.web.test_daemon import free_port
+from tests.support.ports import free_port
 
 QUIET = """
 [storage]

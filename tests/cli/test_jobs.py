@@ -9,13 +9,8 @@ from app.cli.errors import ExitCode
 from app.store import migrate
 from app.web.api.cursors import next_address
 from app.web.api.shapes import EntryShape, JobShape
+from tests.cli.commands import submit
 from tests.cli.conftest import Place
-
-
-def submit(place: Place, *arguments: str) -> int:
-    """Submit a job; gives its number."""
-    number: int = place.json("submit", "shop", "statistics", "-p", "export_type=OPENS", *arguments)["id"]
-    return number
 
 
 def test_submitting(place: Place) -> None:

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -10,22 +9,9 @@ import pytest
 
 from app import __version__
 from app.cli.errors import MEANINGS, ExitCode
-from app.cli.main import COMMANDS, main
+from app.cli.main import COMMANDS
 from tests.cli.conftest import CONFIG, ROOT, Place
-
-
-def _commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    if path:
-        yield path, command
-    if isinstance(command, click.Group):
-        context = click.Context(command)
-        for name in command.list_commands(context):
-            inner = command.get_command(context, name)
-            assert inner is not None
-            yield from _commands(inner, (*path, name))
-
-
-EVERY = dict(_commands(main))
+from tests.cli.help import EVERY
 
 
 def test_the_help_names_all_commands_and_exit_codes(place: Place) -> None:

@@ -8,7 +8,7 @@ import click
 from app.cli import manual
 from app.cli.errors import MEANINGS
 from tests.cli.conftest import ROOT
-from tests.cli.test_main import EVERY
+from tests.cli.help import EVERY
 
 FILE = ROOT / "docs" / "man" / "tidewaiter.1"
 MACROS = frozenset(["TH", "SH", "SS", "PP", "TP", "B", "RS", "RE", "EX", "EE", "nr", "ad"])

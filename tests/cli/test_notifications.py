@@ -13,9 +13,8 @@ import pytest
 
 from app.cli.errors import ExitCode
 from app.domain.formatting import rfc3339
+from tests.cli.commands import STATISTICS, submit, wait_for
 from tests.cli.conftest import CONFIG, Place
-from tests.cli.test_jobs import submit
-from tests.cli.test_processes import STATISTICS, wait_for
 from tests.worker.receiver import SECRET, Receiver, receiver, status
 
 FILL = """

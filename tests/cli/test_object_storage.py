@@ -4,9 +4,9 @@ import hashlib
 import json
 import signal
 
+from tests.cli.commands import STATISTICS, lines_of, wait_for
 from tests.cli.conftest import Place
-from tests.cli.test_processes import STATISTICS, lines_of, wait_for
-from tests.s3 import Bucket
+from tests.support.s3 import Bucket
 
 
 def keep_in(bucket: Bucket, place: Place) -> str:

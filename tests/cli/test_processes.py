@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import urllib.request
 from pathlib import Path
@@ -13,24 +12,8 @@ from pathlib import Path
 import pytest
 
 from app.cli.errors import ExitCode
+from tests.cli.commands import STATISTICS, lines_of, wait_for
 from tests.cli.conftest import Place, start
-
-STATISTICS = ("shop", "statistics", "-p", "export_type=OPENS")
-
-
-def lines_of(process: subprocess.Popen[str]) -> list[dict[str, object]]:
-    """What a daemon that has ended has logged on stdout."""
-    assert process.stdout is not None
-    return [json.loads(line) for line in process.stdout.read().splitlines()]
-
-
-def wait_for(process: subprocess.Popen[str], word: str) -> str:
-    """The first line of a process's output that holds the word."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if word in line:
-            return line
-    raise AssertionError(f"it ended with {process.wait()} and without {word!r}")
 
 
 def children_of(pid: int) -> list[int]:

@@ -13,7 +13,7 @@ import pytest
 from app.cli.errors import ExitCode
 from tests.cli.conftest import ROOT, Place
 from tests.cli.terminal import Terminal, terminal
-from tests.postgres import Postgres
+from tests.support.postgres import Postgres
 
 ENTER, LEAVE, SHOW_CURSOR = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25h"
 

@@ -7,7 +7,7 @@ import pytest
 from app.bootstrap import known_settings
 from app.config import load
 from app.config.cautions import cautions
-from tests.test_config import write
+from tests.support.configurations import write
 
 ACCOUNT = """
 [accounts.shop]

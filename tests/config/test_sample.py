@@ -11,14 +11,10 @@ from app.config import Config, ConfigError, load
 from app.config.keys import NAME, every_table
 from app.config.sample import sample
 from app.providers.registry import Registry
+from tests.support.configurations import uncommented
 
 ROOT = Path(__file__).parents[2]
 REGISTRY = Registry.load()
-
-
-def uncommented(text: str) -> str:
-    """The text with every line switched on that shows a key or a header."""
-    return re.sub(r"(?m)^#(?=[\[\w\"])(?!:schema)", "", text)
 
 
 def loaded(folder: Path, text: str) -> Config:

@@ -10,8 +10,7 @@ from app.config.keys import every_table
 from app.config.sample import sample
 from app.config.schema import config_schema
 from app.providers.registry import Registry
-from tests.config.test_sample import uncommented
-from tests.test_config import FULL
+from tests.support.configurations import FULL, uncommented
 
 REGISTRY = Registry.load()
 SCHEMA = config_schema([REGISTRY.get(name) for name in REGISTRY.names()])

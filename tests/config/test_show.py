@@ -9,7 +9,7 @@ from app.bootstrap import known_settings
 from app.config import Config, load
 from app.config.keys import every_table
 from app.config.show import HIDDEN, Shown, as_toml, effective
-from tests.test_config import FULL, write
+from tests.support.configurations import FULL, write
 
 
 def shown(config: Config) -> dict[str, Shown]:

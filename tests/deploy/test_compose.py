@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.config import host_and_port, load
-from tests.command_lines import fault_of
 from tests.deploy.files import DEPLOY, documents, loaded, secrets_in
+from tests.support.command_lines import fault_of
 
 _FILE: Final = DEPLOY / "compose.yaml"
 _CONFIG: Final = DEPLOY / "compose/tidewaiter.toml"

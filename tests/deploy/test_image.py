@@ -7,9 +7,9 @@ from pathlib import Path
 
 from app import __version__
 from app.cli.session import PLACES, VARIABLE
-from tests.command_lines import fault_of
 from tests.deploy.files import DEPLOY, UID, instructions, loaded
 from tests.docs.pages import PAGES, ROOT
+from tests.support.command_lines import fault_of
 
 
 def _of(name: str) -> list[str]:

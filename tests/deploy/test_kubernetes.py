@@ -16,8 +16,8 @@ from app.log import configure
 from app.store.engine import Database
 from app.web.rules import GuardedRoute
 from app.web.vitals import Vitals
-from tests.command_lines import fault_of
 from tests.deploy.files import DEPLOY, UID, documents, loaded, secrets_in
+from tests.support.command_lines import fault_of
 
 _FOLDER: Final = DEPLOY / "kubernetes"
 _VARIANTS: Final = (_FOLDER, _FOLDER / "sqlite")

@@ -5,8 +5,8 @@ import shlex
 from app.cli.errors import ExitCode
 from app.cli.session import PLACES, VARIABLE
 from app.config.tables import WorkerTable
-from tests.command_lines import fault_of
 from tests.deploy.files import DEPLOY
+from tests.support.command_lines import fault_of
 
 
 def _settings() -> dict[str, list[str]]:

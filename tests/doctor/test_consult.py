@@ -1,23 +1,18 @@
 """The doctor as a whole: a configuration on emulated providers, healthy and not."""
 
-import asyncio
-import io
 import sqlite3
 import time
-from collections.abc import Collection, Mapping
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
 
-from app.bootstrap import consult
 from app.clock import SystemClock
-from app.config import load
-from app.doctor.finding import Finding, Status
+from app.doctor.finding import Status
 from app.emulators.oneall import OneAllEmulator
 from app.emulators.socialgateway import SocialGatewayEmulator, SocialGatewayLogin
-from app.log import configure
 from app.store import migrate
+from tests.doctor.consulting import consulted
 from tests.doctor.folders import names_in
 from tests.transport.servers import answering, reply, serving
 
@@ -38,25 +33,6 @@ def account(url: str, *, private_key: str = "canary-key", more: str = "") -> str
     public_key = "public"
     private_key = "{private_key}"
     """
-
-
-async def consulted(
-    folder: Path,
-    text: str,
-    *,
-    environ: Mapping[str, str] | None = None,
-    accounts: Collection[str] = (),
-    offline: bool = False,
-) -> dict[tuple[str, str], Finding]:
-    """What the doctor finds, by subject and check."""
-    path = folder / "tidewaiter.toml"
-    await asyncio.to_thread(path.write_text, text)
-    config = load(path, environ or {})
-    log = configure("json", "error", config.secrets, stream=io.StringIO())
-    found: list[Finding] = []
-    await consult(config, log, found.extend, accounts=accounts, offline=offline)
-    log.close()
-    return {(one.subject, one.check): one for one in found}
 
 
 def database(folder: Path) -> sqlite3.Connection:

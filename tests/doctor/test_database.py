@@ -13,8 +13,8 @@ from app.doctor.finding import Finding, Notes, Status
 from app.store.engine import Database
 from app.store.lock import DaemonLock
 from tests.doctor.folders import names_in
-from tests.postgres import Postgres
-from tests.store.test_unstorable import with_tables
+from tests.store.encodings import with_tables
+from tests.support.postgres import Postgres
 
 CLOCK = SystemClock()
 

@@ -7,7 +7,7 @@ from app.doctor.finding import Finding, Notes, Status
 from app.doctor.storage import look_at_folder, look_at_storage
 from app.storage.choice import open_storage
 from tests.doctor.folders import names_in
-from tests.s3 import Bucket
+from tests.support.s3 import Bucket
 
 CLOCK = SystemClock()
 

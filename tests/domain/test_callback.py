@@ -10,7 +10,7 @@ from app.domain.callback import hash_of, new_token, url_of
 from app.domain.job import State
 from app.domain.machine import advance
 from app.domain.schedule import Backoff, Policy
-from tests.domain.test_machine import NOW, job
+from tests.domain.samples import NOW, job
 
 POLICY = Policy(
     first_delay_s=5.0,

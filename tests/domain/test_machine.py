@@ -10,14 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain import outcome as o
-from app.domain.job import LIVE, TERMINAL, Job, State
+from app.domain.job import LIVE, TERMINAL, State
 from app.domain.machine import TABLE, IllegalOutcomeError, advance
 from app.domain.manifest import Artifact
 from app.domain.schedule import Policy
 from app.domain.wire import Link, SealedLinks
+from tests.domain.samples import NOW, PLAIN, job, step
 
-NOW = 1_000_000.0
-PLAIN = Policy()
 ARTIFACT = Artifact(0, "a.json", "a", "x/a.json", 3, "00" * 32, "application/json", NOW)
 
 SAMPLES: dict[type[o.Outcome], o.Outcome] = {
@@ -52,19 +51,6 @@ CONTRACT = {
     "Unauthorized>cancelling Interrupted>cancelling Refused>cancelled Crashed>cancelling DeadlinePassed>cancelled",
     "parked": "RetryDecided>queued AdoptDecided>polling CancelAsked>cancelled",
 }
-
-
-def job(state: State, **changes: object) -> Job:
-    """A job as it may stand in that state, submitted long ago."""
-    plain = Job(
-        7, 1, "acme", "statistics", {}, state, 4, NOW, NOW - 9000, NOW + 9000, handle="h", submitted_at=NOW - 5000
-    )
-    return replace(plain, **changes)  # type: ignore[arg-type]  # the tests name fields of Job
-
-
-def step(before: Job, outcome: o.Outcome, policy: Policy = PLAIN, now: float = NOW) -> Job:
-    """The job after one outcome."""
-    return advance(before, outcome, policy, now, Random(1)).job
 
 
 def test_lost_links_without_a_handle_are_a_matter_for_a_person() -> None:

@@ -11,7 +11,7 @@ from app.domain.change import change_of
 from app.domain.job import Job, State
 from app.domain.machine import Update, advance
 from app.domain.schedule import Backoff, Policy
-from tests.domain.test_machine import NOW, PLAIN, job, step
+from tests.domain.samples import NOW, PLAIN, job, step
 
 SURE = replace(
     PLAIN,

@@ -6,7 +6,6 @@ import io
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,12 +25,13 @@ from app.store.engine import Database
 from app.store.jobs import JobStore
 from app.transport.aiohttp_wire import AiohttpWire
 from tests.lying.answers import Answer, Request, Script
-from tests.lying.loop import LoopbackClock, loopback_time
 from tests.lying.origin import listening
 from tests.lying.plan import Plan
 from tests.lying.remote import Remote
 from tests.lying.specs import DEADLINE_S, spec_of
-from tests.simulation.inline_sqlite import connect_inline
+from tests.support.inline_sqlite import connect_inline
+from tests.support.scratch import scratch
+from tests.support.virtual_time import VirtualClock, virtual_time
 
 T = TypeVar("T")
 
@@ -66,11 +66,10 @@ def run(plans: Sequence[Plan], template: Path) -> list[Ended]:
         template: a migrated, empty SQLite file.
     """
     before = _descriptors()
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(prefix="tidewaiter-lies-", dir=memory if memory.is_dir() else None) as folder:
-        with loopback_time() as (loop, clock):
+    with scratch("lies") as folder:
+        with virtual_time() as (loop, clock):
             loop.set_exception_handler(_unheard)
-            ended = loop.run_until_complete(_live(plans, Path(folder), template, clock))
+            ended = loop.run_until_complete(_live(plans, folder, template, clock))
         gc.collect()
         left = {number: path for number, path in _descriptors().items() if number not in before}
         return [_with_descriptors(one, left.values()) for one in ended]
@@ -101,7 +100,7 @@ async def _inline(work: Callable[[], T]) -> T:
     return work()
 
 
-async def _live(plans: Sequence[Plan], folder: Path, template: Path, clock: LoopbackClock) -> list[Ended]:
+async def _live(plans: Sequence[Plan], folder: Path, template: Path, clock: VirtualClock) -> list[Ended]:
     remotes: dict[str, Remote] = {}
     faults: list[Exception] = []
 
@@ -150,7 +149,7 @@ def _config(folder: Path, remotes: Sequence[Remote]) -> Config:
 
 
 @contextmanager
-def _log(clock: LoopbackClock, remotes: dict[str, Remote]) -> Iterator[EventLog]:
+def _log(clock: VirtualClock, remotes: dict[str, Remote]) -> Iterator[EventLog]:
     secrets = [remote.canary for remote in remotes.values()]
     log = configure("json", "info", secrets if len(secrets) < 2 else [], clock=clock, stream=io.StringIO(), strict=True)
     try:
@@ -160,7 +159,7 @@ def _log(clock: LoopbackClock, remotes: dict[str, Remote]) -> Iterator[EventLog]
 
 
 async def _serve(
-    config: Config, remotes: dict[str, Remote], folder: Path, clock: LoopbackClock, log: EventLog
+    config: Config, remotes: dict[str, Remote], folder: Path, clock: VirtualClock, log: EventLog
 ) -> list[Ended]:
     accounts = bootstrap.bind_accounts(config)
     connections = []
@@ -204,7 +203,7 @@ async def _serve(
     return ended
 
 
-async def _until_ended(jobs: JobStore, clock: LoopbackClock, life: "asyncio.Future[bool]") -> None:
+async def _until_ended(jobs: JobStore, clock: VirtualClock, life: "asyncio.Future[bool]") -> None:
     while clock.monotonic() < _PATIENCE_S and not life.done():
         counts = await jobs.counts()
         if not any(count for state, count in counts.items() if state not in _ENDS):
@@ -212,7 +211,7 @@ async def _until_ended(jobs: JobStore, clock: LoopbackClock, life: "asyncio.Futu
         await clock.sleep(_LOOK_S)
 
 
-async def _resume(desk: Desk, pauses: AccountStore, clock: LoopbackClock) -> None:
+async def _resume(desk: Desk, pauses: AccountStore, clock: VirtualClock) -> None:
     """A person who resumes every account whose credentials were refused, as they are right."""
     while True:
         await clock.sleep(_PERSON_S)
@@ -220,7 +219,7 @@ async def _resume(desk: Desk, pauses: AccountStore, clock: LoopbackClock) -> Non
             _ = await desk.resume(account, actor=DAEMON)
 
 
-async def _cancel(desk: Desk, clock: LoopbackClock, number: int, after_s: float) -> None:
+async def _cancel(desk: Desk, clock: VirtualClock, number: int, after_s: float) -> None:
     await clock.sleep(after_s)
     try:
         _ = await desk.cancel(number, actor=DAEMON)

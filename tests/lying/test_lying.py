@@ -1,7 +1,7 @@
 """The property: whatever a server does, what a job lands is the truth, and every other end says why.
 
-``make test`` runs the seeds below. More of them: ``make lies FIRST=100000 COUNT=20000``. One alone, with its story:
-``python -m tests.lying SEED --shrink 1``.
+`make test` runs three hundred mixes, `make chaos-short` three thousand, and `make lies FIRST=100000 COUNT=20000`
+others. One alone, with its story: ``python -m tests.lying SEED --shrink 1``.
 """
 
 from pathlib import Path
@@ -11,11 +11,10 @@ import pytest
 from tests.lying.batches import BATCH, batches, summary
 from tests.lying.claims import broken
 from tests.lying.run import run
+from tests.support.effort import seeds
 
-_MIXES = 3000
 
-
-@pytest.mark.parametrize("first", range(0, _MIXES, BATCH))
+@pytest.mark.parametrize("first", seeds(300, 3000, BATCH, variable="TIDEWAITER_MIXES"))
 def test_whatever_a_server_does(first: int, template: Path) -> None:
     """A job that succeeded has exactly the bytes that a correct client gets; any other end says why, in time."""
     (plans,) = batches(first, BATCH)

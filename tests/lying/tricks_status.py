@@ -5,8 +5,8 @@ from email.utils import formatdate
 from random import Random
 
 from tests.lying.answers import Answer, Fields, Script
-from tests.lying.loop import START_AT
 from tests.lying.trick import EVERY, FILES, JSONS, Clarity, Exchange, Play, Trick
+from tests.support.virtual_time import START_AT
 
 _BODIES = (
     ("application/json", b'{"error": "the canary is not amused"}'),

@@ -11,7 +11,7 @@ from app.domain.schedule import Limits
 from app.providers.faults import SettingsError
 from app.providers.overrides import LimitsOverride, ScheduleOverride
 from app.providers.provider import Provider
-from app.providers.registry import Registry
+from tests.providers.newsletter import TOKEN, symplify
 from tests.providers.samples import (
     HEAD,
     POLL,
@@ -25,7 +25,6 @@ from tests.providers.samples import (
     with_settings,
 )
 
-TOKEN: dict[str, Json] = {"server": "https://eu.example.com", "customer_id": 5004, "token": "t-0123456789"}
 BASIC: dict[str, Json] = {
     "server": "https://eu.example.com/",
     "customer_id": "5004",
@@ -35,19 +34,15 @@ BASIC: dict[str, Json] = {
 }
 
 
-def _symplify() -> Provider:
-    return Registry.load().get("symplify")
-
-
 def _faults(settings: Mapping[str, Json], provider: Provider | None = None) -> list[str]:
     with pytest.raises(SettingsError) as raised:
-        (provider or _symplify()).bind("shop", settings)
+        (provider or symplify()).bind("shop", settings)
     return str(raised.value).splitlines()
 
 
 def test_an_account_with_a_token() -> None:
     """The key goes into its header, the number of the account into the base URL, the secret into the redaction."""
-    account = _symplify().bind("shop", TOKEN)
+    account = symplify().bind("shop", TOKEN)
     assert account.name == "shop"
     assert account.provider == "symplify"
     assert account.base_url == "https://eu.example.com/rest/5004"
@@ -60,7 +55,7 @@ def test_an_account_with_a_token() -> None:
 
 def test_an_account_with_http_basic() -> None:
     """RFC 7617 in UTF-8; what it makes of the password is as secret as the password."""
-    account = _symplify().bind("shop", BASIC)
+    account = symplify().bind("shop", BASIC)
     credential = base64.b64encode("us:er:pä'ss".encode()).decode()
     assert account.credentials.headers == {"Authorization": f"Basic {credential}"}
     assert account.secrets == frozenset({"pä'ss", credential})
@@ -103,7 +98,7 @@ def test_what_is_missing_depends_on_what_was_chosen() -> None:
         "account shop: username: is missing where auth is basic: user name for HTTP Basic",
         "account shop: password: is missing where auth is basic: password for HTTP Basic",
     ]
-    assert _symplify().bind("shop", {**BASIC, "token": "unused"}).secrets >= {"unused"}
+    assert symplify().bind("shop", {**BASIC, "token": "unused"}).secrets >= {"unused"}
 
 
 @pytest.mark.parametrize(
@@ -149,7 +144,7 @@ def test_addresses_that_are_none(server: str) -> None:
 
 def test_an_internationalised_address() -> None:
     """RFC 5891: it is the A-label everywhere; one that is no name is refused with what is wrong."""
-    account = _symplify().bind("shop", {**TOKEN, "server": "https://eu.exämple.com:8443"})
+    account = symplify().bind("shop", {**TOKEN, "server": "https://eu.exämple.com:8443"})
     assert account.base_url == "https://eu.xn--exmple-cua.com:8443/rest/5004"
     assert account.origin == "https://eu.xn--exmple-cua.com:8443"
     (fault,) = _faults({**TOKEN, "server": "https://☃.example"})
@@ -159,7 +154,7 @@ def test_an_internationalised_address() -> None:
 def test_a_setting_cannot_climb_out_of_the_base_url() -> None:
     """Dots would name another customer's resources; anything else is percent-encoded."""
     assert _faults({**TOKEN, "customer_id": ".."}) == ["account shop: base_url: '..' cannot be a part of a URL"]
-    assert _symplify().bind("shop", {**TOKEN, "customer_id": "a/b"}).base_url == "https://eu.example.com/rest/a%2Fb"
+    assert symplify().bind("shop", {**TOKEN, "customer_id": "a/b"}).base_url == "https://eu.example.com/rest/a%2Fb"
 
 
 def test_a_setting_cannot_climb_out_of_any_other_url() -> None:
@@ -231,7 +226,7 @@ def test_the_policy_says_what_the_provider_can() -> None:
 
 def test_no_secret_leaves_in_a_reason() -> None:
     """A provider that echoes our credentials, plain or as HTTP Basic writes them, gets them into no history."""
-    account = _symplify().bind("shop", BASIC)
+    account = symplify().bind("shop", BASIC)
     operation = account.operations["statistics"]
     credential = base64.b64encode("us:er:pä'ss".encode()).decode()
     echo = {"error": f"bad key pä'ss / {credential} in https://eu.example.com/x?token=abc"}

@@ -10,6 +10,7 @@ from multidict import CIMultiDict
 
 from app.domain.outcome import LinksExpired, NotYet, Refused, Retry
 from app.providers.download_plan import Again, Asked, Body, Complete, Decision, FileHead, after, decide, strong_etag
+from tests.support.effort import examples
 
 ETAG = '"v1"'
 REST = Asked(100, ETAG, 200)
@@ -326,7 +327,7 @@ def replies(draw: st.DrawFn, asked: Asked) -> Sent:
     return Sent(head_of(status, [*fields, ("Content-Range", f"{unit} {first}-{last}/{total}")]), body)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(data=st.data())
 def test_what_is_complete_is_one_version_of_the_file(data: st.DataObject) -> None:
     """Whatever a server does, and wherever the download begins: versions never mix, and no part is taken for all."""
@@ -352,7 +353,7 @@ def test_what_is_complete_is_one_version_of_the_file(data: st.DataObject) -> Non
         assert asked.at == len(held)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     asked=st.builds(
         Asked,

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from app.domain.outcome import Accepted, Inline, Pending, Ready, Unmapped
 from app.domain.wire import Link, WireReply
+from tests.providers.newsletter import SETTINGS
 from tests.providers.samples import NOW, built_in, job_with
-from tests.providers.test_jmes import JSON
-from tests.providers.test_symplify import SETTINGS
+from tests.support.effort import examples
+from tests.support.json_values import JSON
 
 SYMPLIFY = built_in("symplify", SETTINGS, "statistics")
 REDIRECT = built_in("symplify", {**SETTINGS, "result": "redirect"}, "statistics")
@@ -72,7 +73,7 @@ def _texts(value: Any) -> list[str]:
     return [text for name in getattr(value, "__slots__", ()) for text in _texts(getattr(value, name))]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(REPLIES)
 def test_reading_never_raises(reply: WireReply) -> None:
     """Any status, any headers, any body, in any step: an outcome, and every text of it can be stored."""
@@ -91,7 +92,7 @@ def test_reading_never_raises(reply: WireReply) -> None:
                 assert "\x00" not in text
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(REPLIES)
 def test_no_reason_holds_a_secret(reply: WireReply) -> None:
     """Whatever a provider echoes, the account's secret is in no sentence about it."""
@@ -102,7 +103,7 @@ def test_no_reason_holds_a_secret(reply: WireReply) -> None:
             assert len(told) < 500
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(REPLIES)
 def test_what_was_accepted_can_be_asked_after(reply: WireReply) -> None:
     """A handle that was taken for one builds a request for every further step."""
@@ -119,7 +120,7 @@ def test_what_was_accepted_can_be_asked_after(reply: WireReply) -> None:
             assert " " not in url
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(REPLIES)
 def test_only_a_success_ends_a_job_well(reply: WireReply) -> None:
     """An error status never comes to Accepted, Pending, Ready or Inline, whatever its body pretends."""

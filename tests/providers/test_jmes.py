@@ -2,16 +2,10 @@
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from app.domain.jsonvalue import Json
 from app.providers.jmes import ExpressionError, compile_expression, is_true
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text() | st.just("a"), inner, max_size=4),
-    max_leaves=20,
-)
+from tests.support.json_values import JSON
 
 
 @pytest.mark.parametrize(

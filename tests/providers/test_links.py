@@ -12,8 +12,8 @@ from app.providers.links import link_target
 from app.providers.pages import Listed, Page
 from app.providers.reading import Reading
 from app.providers.spec.fields import PickSpec
+from tests.providers.paged import PAGES, reader_of
 from tests.providers.samples import BASE, HEAD, NOW, POLL, RESULTS, SUBMIT, job_with, operation_of, provider_of
-from tests.providers.test_pages import PAGES, reader_of
 
 HERE = "https://api.example.com/list"
 

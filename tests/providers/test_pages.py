@@ -7,19 +7,10 @@ import pytest
 from app.domain.outcome import LinksExpired, NotYet, Refused, Retry, Throttled, Unauthorized
 from app.domain.wire import WireReply
 from app.providers.examples import run_examples, uncovered_rules
-from app.providers.pages import Listed, Page, PageReader
+from app.providers.pages import Listed, Page
+from tests.providers.paged import PAGES, reader_of
 from tests.providers.samples import BASE, HEAD, NOW, POLL, SUBMIT, job_with, operation_of, provider_of, reply_of
 
-PAGES = """
-[operations.report]
-title = "Report"
-
-[operations.report.results.pages]
-url = "/list"
-query = { n = "${page.number}", o = "${page.offset}", s = "${page.size}" }
-size = 2
-items = "data.items"
-"""
 CURSOR = PAGES.replace("size = 2\n", 'next = "data.next"\nlast_values = ["null"]\n').replace(
     's = "${page.size}"', 'c = "${page.next}"'
 )
@@ -27,13 +18,6 @@ CURSOR = PAGES.replace("size = 2\n", 'next = "data.next"\nlast_values = ["null"]
 BY_URL = CURSOR.replace('next = "data.next"\nlast_values = ["null"]', 'next_url = "data.next"').replace(
     ', c = "${page.next}"', ""
 )
-
-
-def reader_of(text: str) -> PageReader:
-    """What reads the pages of a spec's only operation."""
-    reader = operation_of(HEAD + text).pages(job_with(None))
-    assert reader is not None
-    return reader
 
 
 def read(text: str, page: Page, body: object, status: int = 200, **headers: str) -> object:

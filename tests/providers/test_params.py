@@ -7,8 +7,8 @@ import pytest
 from app.domain.jsonvalue import Json
 from app.providers.faults import ParameterError
 from app.providers.interpreter import BoundOperation
+from tests.providers.newsletter import TOKEN, symplify
 from tests.providers.samples import HEAD, POLL, RESULTS, WHOLE, operation_of
-from tests.providers.test_bind import TOKEN, _symplify
 
 SPEC = (
     HEAD
@@ -122,7 +122,7 @@ def test_a_parameter_cannot_climb_out_of_a_url(value: str) -> None:
 
 def test_the_alias_of_symplifys_own_example() -> None:
     """Its documentation asks for OPENED, which its list of values does not have: it is sent as it was written."""
-    operation = _symplify().bind("shop", TOKEN).operations["statistics"]
+    operation = symplify().bind("shop", TOKEN).operations["statistics"]
     assert operation.check_params({"export_type": "opened"}) == {"export_type": "OPENED", "period": "LAST_DAY"}
     with pytest.raises(ParameterError) as raised:
         operation.check_params({"export_type": "OPEN", "periods": "TODAY"})

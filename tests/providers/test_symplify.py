@@ -20,10 +20,10 @@ from app.domain.outcome import (
 )
 from app.domain.wire import Link, WireReply
 from app.providers.interpreter import BoundOperation
+from tests.providers.newsletter import SETTINGS
 from tests.providers.samples import NOW, built_in, job_with, reply_of
 
 REST = "https://eu-proxy-1.symplifymail.com/rest/5004"
-SETTINGS: dict[str, Json] = {"server": "https://eu-proxy-1.symplifymail.com", "customer_id": 5004, "token": "t-canary"}
 SIGNED = (
     "https://carma-filetransfer.s3-eu-west-1.example.com/result/5004/3232465_result.json"
     "?Expires=1403187484&AWSAccessKeyId=MADEUP&Signature=FWZp8noVyxcOflH27k2W7MuNcmM%3D"

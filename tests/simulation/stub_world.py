@@ -4,7 +4,6 @@ import asyncio
 import io
 import json
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,8 +26,9 @@ from app.storage.local import LocalStorage
 from app.store.engine import Database
 from app.store.jobs import JobStore
 from app.transport.wire import Timeouts
-from tests.simulation.inline_sqlite import connect_inline
-from tests.simulation.loop import virtual_time
+from tests.support.inline_sqlite import connect_inline
+from tests.support.scratch import patience, scratch
+from tests.support.virtual_time import virtual_time
 
 T = TypeVar("T")
 
@@ -136,12 +136,9 @@ class StubWorld:
 
     async def ended(self, job: Job, within_s: float = 86_400.0) -> Job:
         """The job when it has come to its end."""
-        found = job
-        for _ in range(int(within_s)):
-            found = await self.job(job)
-            if found.state in _ENDS:
-                break
-            await self.clock.sleep(1.0)
+        begun = self.clock.monotonic()
+        while (found := await self.job(job)).state not in _ENDS and self.clock.monotonic() < begun + within_s:
+            await self.clock.sleep(patience(self.clock.monotonic() - begun))
         return found
 
     async def job(self, job: Job) -> Job:
@@ -177,8 +174,7 @@ def in_stub_world(
         story: what happens.
         account: more of the account's table in the configuration.
     """
-    with virtual_time() as (loop, clock), tempfile.TemporaryDirectory(prefix="tidewaiter-stub-") as folder:
-        root = Path(folder)
+    with virtual_time() as (loop, clock), scratch("stub") as root:
         shutil.copyfile(template, root / "tidewaiter.db")
         (root / "specs").mkdir()
         (root / "specs" / "demo.toml").write_text(spec)

@@ -11,8 +11,8 @@ from sqlalchemy import exc, text
 from app.store.engine import Database
 from app.store.jobs import JobStore
 from app.store.lanes import LaneStore
-from tests.simulation.inline_sqlite import connect_inline
 from tests.store.scene import NOW, StandingClock, new_job
+from tests.support.inline_sqlite import connect_inline
 
 
 def _path(url: str) -> Path:

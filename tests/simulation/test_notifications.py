@@ -22,9 +22,9 @@ from app.store.notifications import Notification, NotificationStore
 from app.transport.webhook import Endpoint, WebhookSender
 from app.transport.wire import Timeouts
 from app.worker.notifier import OVERDUE_S, Notifier, NotifierSettings
-from tests.simulation.inline_sqlite import connect_inline
-from tests.simulation.loop import VirtualClock, virtual_time
 from tests.store.scene import Scene
+from tests.support.inline_sqlite import connect_inline
+from tests.support.virtual_time import VirtualClock, virtual_time
 
 DAY = 86_400.0
 EVERY_S = 120.0

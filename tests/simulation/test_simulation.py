@@ -1,6 +1,8 @@
-"""The real daemon, lanes, steps, recorder and SQL, through an hour of faults at a time."""
+"""The real daemon, lanes, steps, recorder and SQL, through an hour of faults at a time.
 
-import os
+`make test` runs twenty seeds, `make chaos-short` a hundred, `make chaos` more.
+"""
+
 from pathlib import Path
 
 import pytest
@@ -9,9 +11,9 @@ from app.domain.job import State
 from tests.simulation.hour import Plan, run_hour
 from tests.simulation.invariants import broken_invariants
 from tests.simulation.world import World, at_desk
+from tests.support.effort import seeds
 
-SEEDS = int(os.environ.get("TIDEWAITER_SEEDS", "100"))
-GROUP = 10
+GROUP = 5
 
 
 async def _examine(world: World) -> tuple[list[str], dict[State, int], list[dict[str, object]], int]:
@@ -21,10 +23,10 @@ async def _examine(world: World) -> tuple[list[str], dict[State, int], list[dict
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("first", range(0, SEEDS, GROUP))
+@pytest.mark.parametrize("first", seeds(20, 100, GROUP, variable="TIDEWAITER_SEEDS"))
 def test_an_hour_of_faults(first: int, template: Path) -> None:
     """Twenty jobs through an hour of bad network, lying provider and power cuts break no invariant."""
-    for seed in range(first, min(first + GROUP, SEEDS)):
+    for seed in range(first, first + GROUP):
         broken, counts, _, cuts = run_hour(seed, Plan(), template, _examine)
         assert not broken, f"seed {seed}: " + "; ".join(broken) + f" (python -m tests.simulation {seed})"
         assert cuts == Plan().power_cuts

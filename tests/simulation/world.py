@@ -5,7 +5,6 @@ import io
 import json
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,9 +25,10 @@ from app.log import EventLog, configure
 from app.storage.local import LocalStorage
 from app.store.engine import Database
 from app.store.jobs import JobStore
-from tests.simulation.inline_sqlite import connect_inline
-from tests.simulation.loop import VirtualClock, virtual_time
 from tests.simulation.wire import SimulatedWire
+from tests.support.inline_sqlite import connect_inline
+from tests.support.scratch import scratch
+from tests.support.virtual_time import VirtualClock, virtual_time
 
 T = TypeVar("T")
 
@@ -65,17 +65,18 @@ class World:
         return [json.loads(line) for line in self.output.getvalue().splitlines()]
 
 
-def in_world(seed: int, template: Path, live: Callable[[World], Awaitable[T]]) -> T:
+def in_world(seed: int, template: Path, live: Callable[[World], Awaitable[T]], *, lag: bool = False) -> T:
     """Make a world, live in it, and give what came of that.
 
     Args:
         seed: decides everything.
         template: a migrated, empty SQLite file.
         live: what happens, in virtual time.
+        lag: whether the lag of the loop is measured.
     """
-    with virtual_time() as (loop, clock), tempfile.TemporaryDirectory(prefix="tidewaiter-sim-") as folder:
-        shutil.copyfile(template, Path(folder) / "tidewaiter.db")
-        world = make_world(seed, Path(folder), clock)
+    with virtual_time(lag=lag) as (loop, clock), scratch("sim") as folder:
+        shutil.copyfile(template, folder / "tidewaiter.db")
+        world = make_world(seed, folder, clock)
         return loop.run_until_complete(live(world))
 
 
@@ -91,7 +92,8 @@ def make_world(seed: int, root: Path, clock: VirtualClock) -> World:
     return World(seed, root, clock, emulator, files, SimulatedWire([emulator, files], clock, rand), rand)
 
 
-def _config(world: World) -> Config:
+def config_of(world: World) -> Config:
+    """The configuration of the daemons and of the command line."""
     settings = {"server": world.emulator.origin, "customer_id": "5004", "token": CANARY}
     accounts = {
         name: {
@@ -158,34 +160,35 @@ def _power() -> Iterator[_Power]:
             connection.close()
 
 
-def _log(world: World) -> EventLog:
+def log_of(world: World) -> EventLog:
+    """A log that writes to the world's output."""
     return configure("json", "info", [CANARY], clock=world.clock, stream=world.output, strict=True)
 
 
 def _open(world: World, power: _Power) -> tuple[Database, Desk]:
-    config = _config(world)
+    config = config_of(world)
     accounts = bootstrap.bind_accounts(config)
     database = Database.open(
         config.database.url, world.clock, sqlite_connect=lambda: power.connect(world.database_path)
     )
     desk = Desk(
         accounts, JobStore(database),
-        shards=dict.fromkeys(accounts, 1), clock=world.clock, rand=world.rand, log=_log(world),
+        shards=dict.fromkeys(accounts, 1), clock=world.clock, rand=world.rand, log=log_of(world),
     )  # fmt: skip
     return database, desk
 
 
 async def one_daemon(world: World, lasts_s: float, *, is_cut: bool, until_done: bool = False) -> None:
     """One life of the daemon: it is cut off or drained after ``lasts_s``."""
-    config = _config(world)
+    config = config_of(world)
     accounts = bootstrap.bind_accounts(config)
     with _power() as power:
         database = Database.open(
             config.database.url, world.clock, sqlite_connect=lambda: power.connect(world.database_path)
         )
-        storage = LocalStorage(world.root / "exports", _inline)
+        storage = LocalStorage(world.root / "exports", inline)
         seams = bootstrap.Seams(world.clock, world.rand, world.wire, database, storage)
-        log = _log(world)
+        log = log_of(world)
         daemon = await bootstrap.build_daemon(config, accounts, seams, log)
         stop = asyncio.Event()
         life = asyncio.ensure_future(daemon.run(stop))
@@ -214,6 +217,6 @@ async def until_done_within(world: World, jobs: JobStore, life: "asyncio.Future[
         await world.clock.sleep(60.0)
 
 
-async def _inline(work: Callable[[], T]) -> T:
+async def inline(work: Callable[[], T]) -> T:
     """The executor of the simulation: no thread, a fixed order."""
     return work()

@@ -12,8 +12,8 @@ from app.storage.bucket import Bucket, connect
 from app.storage.local import LocalStorage
 from app.storage.object import ObjectStorage
 from app.storage.threads import StorageThreads
-from tests import s3
 from tests.storage.folders import files, read, write
+from tests.support import s3
 
 T = TypeVar("T")
 

@@ -9,8 +9,9 @@ from contextlib import suppress
 import pytest
 
 from app.domain.manifest import file_name, folder_of
-from app.storage.base import ChecksumError, Landed, Landing, StorageError
+from app.storage.base import ChecksumError, Landed, StorageError
 from tests.storage.conftest import Shelf
+from tests.storage.landings import send, sha256
 
 KEY = "shop/statistics/2026/01/31/7/result.csv"
 SMALL = random.Random(1).randbytes(5 * 2**20 + 12_345)
@@ -18,20 +19,9 @@ LARGE = random.Random(2).randbytes(20 * 2**20 + 12_345)
 ETAG = '"5a1c"'
 
 
-def sha256(content: bytes) -> str:
-    """As hex."""
-    return hashlib.sha256(content).hexdigest()
-
-
 def md5(content: bytes) -> str:
     """As hex."""
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
-
-
-async def send(landing: Landing, content: bytes, piece: int = 100_000) -> None:
-    """Write ``content`` in pieces, as a network would."""
-    for at in range(0, len(content), piece):
-        await landing.write(content[at : at + piece])
 
 
 @pytest.mark.parametrize("piece", [1000, 2**18, 2**20, 3 * 2**20, 10**9])

@@ -18,10 +18,10 @@ from app.storage.base import StorageError, StorageUnavailableError
 from app.storage.bucket import PART_BYTES, Bucket, connect
 from app.storage.object import ObjectStorage
 from app.worker.storage_gate import StorageGate
-from tests import s3
 from tests.storage.conftest import in_place
+from tests.storage.landings import send, sha256
 from tests.storage.losing import Losses, losing
-from tests.storage.test_every_storage import send, sha256
+from tests.support import s3
 
 KEY = "shop/statistics/7/result.csv"
 SMALL = b"a,b\n1,2\n"

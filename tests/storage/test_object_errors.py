@@ -14,8 +14,8 @@ from app.storage.bucket import Bucket, connect
 from app.storage.choice import open_storage
 from app.storage.local import LocalStorage
 from app.storage.object import ObjectStorage
-from tests import s3
 from tests.storage.conftest import in_place
+from tests.support import s3
 
 KEY = "shop/statistics/7/result.csv"
 REPOSITORY = Path(__file__).parents[2]

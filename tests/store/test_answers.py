@@ -3,8 +3,8 @@
 from app.domain import outcome as o
 from app.domain.job import Job
 from app.store.jobs import Answer
+from tests.store.plans import fill, plan_of, walks
 from tests.store.scene import NOW, Scene, artifact
-from tests.store.test_plans import _fill, _plan, _walks
 
 KEY = "ab" * 32
 
@@ -45,8 +45,8 @@ async def test_a_question_that_is_under_way_is_no_answer(scene: Scene) -> None:
 
 async def test_answers_are_looked_up_in_their_index(scene: Scene) -> None:
     """However many jobs there are."""
-    await _fill(scene)
+    await fill(scene)
     asks = await scene.add(answer_key=KEY)
-    plan = await _plan(scene, lambda: scene.jobs.answer(asks, NOW))
+    plan = await plan_of(scene, lambda: scene.jobs.answer(asks, NOW))
     assert "jobs_answers" in plan
-    assert not _walks(plan.replace("Sort Key: jobs.ready_at", "")), plan
+    assert not walks(plan.replace("Sort Key: jobs.ready_at", "")), plan

@@ -14,8 +14,8 @@ from app.store.errors import unavailable
 from app.store.lanes import LaneStore
 from app.store.revisions import known_revisions
 from app.store.tables import DatabaseNow
-from tests.postgres import Line, Postgres
 from tests.store.scene import NOW, OWNER, StandingClock
+from tests.support.postgres import Line, Postgres
 
 PASSWORD = "s3cret-canary"
 

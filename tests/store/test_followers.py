@@ -9,8 +9,8 @@ from app.domain.machine import advance
 from app.domain.schedule import Policy
 from app.domain.sharing import Follower
 from app.store.jobs import FencedUpdate
+from tests.store.plans import fill, plan_of, walks
 from tests.store.scene import NOW, OWNER, POLICY, Scene, artifact
-from tests.store.test_plans import _fill, _plan, _walks
 
 
 async def _sharing(scene: Scene, handle: str) -> Job:
@@ -56,9 +56,9 @@ async def test_followers_tell_what_they_have_done(scene: Scene) -> None:
 
 async def test_followers_are_looked_up(scene: Scene) -> None:
     """By an index, however many jobs wait."""
-    await _fill(scene)
+    await fill(scene)
     job = await scene.polling("h")
     await _sharing(scene, "h")
-    plan = await _plan(scene, lambda: scene.jobs.followers(job))
+    plan = await plan_of(scene, lambda: scene.jobs.followers(job))
     assert "jobs_followers" in plan or "jobs_handle" in plan
-    assert not _walks(plan), plan
+    assert not walks(plan), plan

@@ -13,8 +13,8 @@ import pytest
 from app.domain import outcome as o
 from app.domain.job import State
 from app.store.engine import Database, StoreUnavailableError
-from tests.postgres import Line, Postgres
 from tests.store.scene import OWNER, Scene, StandingClock, artifact
+from tests.support.postgres import Line, Postgres
 
 
 class Trouble(Protocol):

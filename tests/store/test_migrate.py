@@ -15,7 +15,7 @@ from app.store import migrate, revisions
 from app.store.address import Address
 from app.store.errors import SchemaError
 from app.store.tables import CLOCK_FUNCTION, metadata
-from tests.postgres import Postgres
+from tests.support.postgres import Postgres
 
 ON_POSTGRESQL = """
     SELECT 'column', table_name, column_name, data_type, is_nullable, column_default, is_identity, identity_generation

@@ -1,10 +1,7 @@
 """Query plans: the statements of the hot path look up, they never walk over the jobs that wait."""
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import text
 
 from app.domain import outcome as o
 from app.domain.job import State, Track
@@ -13,69 +10,13 @@ from app.store.deliveries import DeliveryStore
 from app.store.hints import HintStore
 from app.store.listing import JobList, Wanted
 from app.store.notifications import NotificationStore
+from tests.store.plans import WAITING, fill, overheard, plan_of, walks
 from tests.store.scene import NOW, OWNER, Scene
-
-WAITING = 20_000
-FILL_SQLITE = """
-    WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :number)
-    INSERT INTO jobs (lane, account, operation, params, state, version, due_at, created_at, deadline_at, track)
-    SELECT :lane, 'acme', 'statistics', '{}', 'polling', 3, 1750000000 + n, 0, 0, n % 2 FROM numbers
-"""
-FILL_POSTGRESQL = """
-    INSERT INTO jobs (lane, account, operation, params, state, version, due_at, created_at, deadline_at, track)
-    SELECT :lane, 'acme', 'statistics', '{}', 'polling', 3, 1750000000 + n, 0, 0, n % 2
-    FROM generate_series(1, :number) AS n
-"""
-
-
-@contextmanager
-def _overheard(engine: Engine) -> Iterator[list[tuple[str, object]]]:
-    """Every statement that goes to the driver meanwhile, with its parameters."""
-    said: list[tuple[str, object]] = []
-
-    def listen(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
-        said.append((statement, parameters))
-
-    event.listen(engine, "before_cursor_execute", listen)
-    yield said
-    event.remove(engine, "before_cursor_execute", listen)
-
-
-async def _plan(scene: Scene, work: Callable[[], Awaitable[object]]) -> str:
-    """The plans of the statements that ``work`` runs."""
-    database = scene.database
-    engines = {id(one.sync_engine): one.sync_engine for one in (database._reader, database._writer)}
-    said: list[tuple[str, object]] = []
-    for engine in engines.values():
-        with _overheard(engine) as heard:
-            await work()
-        said += [one for one in heard if not one[0].startswith(("BEGIN", "EXPLAIN"))]
-    explain = "EXPLAIN QUERY PLAN " if database.dialect == "sqlite" else "EXPLAIN "
-    lines: list[str] = []
-    async with database.reading() as connection:
-        for statement, parameters in said:
-            rows = await connection.exec_driver_sql(explain + statement, parameters)  # type: ignore[arg-type]  # as heard
-            lines += [" ".join(str(value) for value in row) for row in rows]
-    assert lines
-    return "\n".join(lines)
-
-
-async def _fill(scene: Scene) -> None:
-    async with scene.database.writing() as connection:
-        fill = FILL_SQLITE if scene.database.dialect == "sqlite" else FILL_POSTGRESQL
-        await connection.execute(text(fill), {"lane": scene.lane.id, "number": WAITING})
-        await connection.execute(text("ANALYZE" if scene.database.dialect == "postgresql" else "SELECT 1"))
-
-
-def _walks(plan: str) -> list[str]:
-    """The lines of a plan that read a whole table of jobs, or sort."""
-    signs = ("SCAN jobs", "Seq Scan on jobs", "Sort Key: jobs")
-    return [line for line in plan.splitlines() if any(sign in line for sign in signs)]
 
 
 async def test_due_and_next_due_use_the_index(scene: Scene) -> None:
     """What is due, and what is due next, is read from the beginning of an index, however many wait."""
-    await _fill(scene)
+    await fill(scene)
     lane = scene.lane.id
     for work in (
         lambda: scene.jobs.due(lane, Track.ASK, NOW + 500.0, 100),
@@ -83,38 +24,38 @@ async def test_due_and_next_due_use_the_index(scene: Scene) -> None:
         lambda: scene.jobs.next_due_after(lane, Track.FETCH, NOW),
         scene.jobs.oldest_due,
     ):
-        plan = await _plan(scene, work)
+        plan = await plan_of(scene, work)
         assert "jobs_due" in plan
-        assert not _walks(plan), plan
+        assert not walks(plan), plan
 
 
 async def test_wishes_use_their_own_index(scene: Scene) -> None:
     """Who wants to stop is found without looking at anybody else."""
-    await _fill(scene)
-    plan = await _plan(scene, lambda: scene.jobs.wishes([scene.lane.id]))
+    await fill(scene)
+    plan = await plan_of(scene, lambda: scene.jobs.wishes([scene.lane.id]))
     assert "jobs_wishes" in plan
-    assert not _walks(plan), plan
+    assert not walks(plan), plan
 
 
 async def test_callbacks_are_looked_up(scene: Scene) -> None:
     """A flood of forged tokens costs one look into an index each, however many jobs there are."""
-    await _fill(scene)
+    await fill(scene)
     job = await scene.accepted(await scene.add(), o.Intended("intent", "ab" * 32))
-    plan = await _plan(scene, lambda: HintStore(scene.database).note("ab" * 32, NOW))
+    plan = await plan_of(scene, lambda: HintStore(scene.database).note("ab" * 32, NOW))
     assert "jobs_callback" in plan
-    assert not _walks(plan), plan
+    assert not walks(plan), plan
     assert (await scene.stored(job)).hinted
 
 
 async def test_group_commit_looks_up_each_job(scene: Scene) -> None:
     """A group is written by the jobs' ids, whatever its size."""
-    await _fill(scene)
+    await fill(scene)
     found = await scene.jobs.due(scene.lane.id, Track.ASK, NOW + 1e6, 200)
     staying = [scene.update(job, o.Pending("running")) for job in found[:100]]
     moving = [scene.update(job, o.Ready()) for job in found[100:]]
     for group in (staying, moving):
-        plan = await _plan(scene, lambda group=group: scene.jobs.record(group, OWNER))  # type: ignore[misc]  # a default
-        assert not _walks(plan), plan
+        plan = await plan_of(scene, lambda group=group: scene.jobs.record(group, OWNER))  # type: ignore[misc]  # a default
+        assert not walks(plan), plan
         assert "PRIMARY KEY" in plan or "jobs_pkey" in plan
 
 
@@ -132,10 +73,10 @@ async def test_group_commit_looks_up_each_job(scene: Scene) -> None:
 )
 async def test_lists_are_read_from_an_index(scene: Scene, wanted: Wanted, index: str) -> None:
     """A page of whatever account, state or key is looked up, and stops where it is full."""
-    await _fill(scene)
+    await fill(scene)
     await scene.add(unique_key="night-1")
     lists = JobList(scene.jobs)
-    plan = await _plan(scene, lambda: lists.page(wanted, 50, offered={"acme": ["statistics"], "dock": ["listing"]}))
+    plan = await plan_of(scene, lambda: lists.page(wanted, 50, offered={"acme": ["statistics"], "dock": ["listing"]}))
     # PostgreSQL knows how many rows there are and may choose another; what is sorted in the end is a page or a few.
     assert index in plan or scene.database.dialect == "postgresql", plan
     assert not [line for line in plan.splitlines() if "SCAN jobs" in line or "Seq Scan on jobs" in line], plan
@@ -143,10 +84,10 @@ async def test_lists_are_read_from_an_index(scene: Scene, wanted: Wanted, index:
 
 async def test_a_list_of_an_operation_is_made_of_its_accounts(scene: Scene) -> None:
     """Only below accounts that have the operation is it looked for, and one that nobody has is in no list at all."""
-    await _fill(scene)
+    await fill(scene)
     lists, wanted = JobList(scene.jobs), Wanted(operation="rare")
     for offered in ({}, {"acme": ["statistics"]}):
-        with _overheard(scene.database._reader.sync_engine) as said:
+        with overheard(scene.database._reader.sync_engine) as said:
             assert await lists.page(wanted, 50, offered=offered) == []
         assert not [statement for statement, _ in said if "jobs.operation =" in statement]
     rare = [await scene.add(operation="rare") for _ in range(3)]
@@ -158,11 +99,11 @@ async def test_a_list_of_an_operation_is_made_of_its_accounts(scene: Scene) -> N
 
 async def test_retention_and_listing_use_indexes(scene: Scene) -> None:
     """Deleting old jobs finds them by when they finished; a list of the newest ends where its page does."""
-    await _fill(scene)
-    plan = await _plan(scene, lambda: scene.jobs.delete_finished(NOW, 100))
+    await fill(scene)
+    plan = await plan_of(scene, lambda: scene.jobs.delete_finished(NOW, 100))
     assert "jobs_finished" in plan
-    assert not _walks(plan), plan
-    assert "jobs_pkey" in (plan := await _plan(scene, lambda: scene.jobs.find(limit=50))) or "SCAN jobs" in plan
+    assert not walks(plan), plan
+    assert "jobs_pkey" in (plan := await plan_of(scene, lambda: scene.jobs.find(limit=50))) or "SCAN jobs" in plan
 
 
 FILL_NOTIFICATIONS_SQLITE = """
@@ -194,6 +135,6 @@ async def test_notifications_are_looked_up(scene: Scene) -> None:
         (lambda: people.find(job_id=7), "notifications_job"),
         (lambda: deliveries.delete_ended(Status.DELIVERED, 0.0, 100), "notifications_ended"),
     ):
-        plan = await _plan(scene, work)
+        plan = await plan_of(scene, work)
         assert index in plan, plan
         assert not any(sign in plan for sign in ("SCAN notifications", "Seq Scan on notifications")), plan

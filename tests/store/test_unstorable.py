@@ -4,10 +4,7 @@ import asyncio
 import io
 from dataclasses import replace
 
-import psycopg
 import pytest
-from psycopg import sql
-from sqlalchemy import text
 
 from app.clock import SystemClock
 from app.domain import outcome as o
@@ -19,37 +16,13 @@ from app.store.accounts import AccountStore
 from app.store.engine import Database
 from app.store.errors import SchemaError
 from app.store.jobs import FencedUpdate
-from app.store.revisions import known_revisions
-from app.store.tables import metadata
 from app.worker.narrator import Narrator
 from app.worker.recorder import Recorder, Verdict
-from tests.postgres import Postgres
+from tests.store.encodings import in_encoding, with_tables
 from tests.store.scene import OWNER, Scene, artifact
+from tests.support.postgres import Postgres
 
 CHINESE = "处理中"
-
-
-def in_encoding(postgres: Postgres, encoding: str) -> str:
-    """The name of a new, empty database in an encoding."""
-    name = f"in_{encoding.lower()}"
-    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} ENCODING {} TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'").format(
-                sql.Identifier(name), sql.Literal(encoding)
-            )
-        )
-    return name
-
-
-def with_tables(postgres: Postgres, encoding: str) -> str:
-    """The URL of a database in an encoding, as an older version has made it."""
-    url = postgres.url(in_encoding(postgres, encoding))
-    with migrate._transaction(url) as connection:
-        metadata.create_all(connection)
-        connection.execute(text("CREATE TABLE alembic_version (version_num text)"))
-        connection.execute(text("INSERT INTO alembic_version VALUES (:v)"), {"v": known_revisions()[-1]})
-    return url
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])

@@ -18,7 +18,7 @@ from app.clock import Clock, SystemClock
 from app.domain.schedule import Limits
 from app.transport.budget import Budget, Permit
 from app.transport.errors import AccountPausedError
-from tests.simulation.loop import VirtualClock, virtual_time
+from tests.support.virtual_time import VirtualClock, virtual_time
 
 FREE = Limits()
 

@@ -13,18 +13,12 @@ from app.domain.schedule import Limits
 from app.domain.wire import Credentials, WireRequest
 from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.budget import Budget
-from app.transport.client import AccountClient
 from app.transport.errors import BlockedAddressError, LostReplyError, RedirectRefusedError
-from app.transport.wire import RawReply, Timeouts, Wire
+from app.transport.wire import RawReply, Timeouts
+from tests.transport.clients import account, secret, to
 from tests.transport.servers import Asked, Server, answering, reply, serving
 
-CREDENTIALS = Credentials({"Authorization": "Bearer s3cret", "X-Key": "s3cret"}, (("access_token", "s3cret/+ü"),))
 QUERY = "access_token=s3cret%2F%2B%C3%BC"
-
-
-def unlimited() -> Budget:
-    """A budget that lets everything pass."""
-    return Budget(SystemClock(), random.Random(1), Limits())
 
 
 def counting() -> Budget:
@@ -35,37 +29,6 @@ def counting() -> Budget:
 def spent(budget: Budget) -> int:
     """How many requests the budget has admitted, in flight or done."""
     return len(budget.snapshot())
-
-
-def account(
-    wire: Wire,
-    server: Server,
-    *,
-    credentials: Credentials = CREDENTIALS,
-    budget: Budget | None = None,
-    private_ok: Private = True,
-    body_limit: int = 2**20,
-) -> AccountClient:
-    """A client whose provider is ``server``."""
-    return AccountClient(
-        wire,
-        origin=server.origin,
-        credentials=credentials,
-        budget=budget or unlimited(),
-        private_ok=private_ok,
-        body_limit=body_limit,
-        timeouts=Timeouts(connect_s=5.0, read_s=5.0, overall_s=5.0),
-    )
-
-
-def to(location: str, status: int = 302) -> bytes:
-    """A redirect."""
-    return reply(status, b"", f"Location: {location}")
-
-
-def secret(asked: Asked) -> bool:
-    """Whether any part of a request shows what only the provider may see."""
-    return "s3cret" in f"{asked.target}{asked.headers}{asked.body!r}"
 
 
 async def test_an_exchange(wire: AiohttpWire) -> None:

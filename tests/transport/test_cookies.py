@@ -7,8 +7,8 @@ from app.clock import SystemClock
 from app.domain.wire import Credentials, WireRequest
 from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.cookies import Cookies
+from tests.transport.clients import account, to
 from tests.transport.servers import Asked, answering, reply, serving
-from tests.transport.test_client import account, to
 
 HERE = "https://api.example.com/v1/jobs/7"
 FREE = Credentials({"Authorization": "Bearer s3cret"})

@@ -14,8 +14,8 @@ from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.budget import Budget
 from app.transport.client import AccountClient
 from app.transport.wire import Timeouts
+from tests.transport.clients import secret, to
 from tests.transport.servers import Server, answering, reply, serving
-from tests.transport.test_client import secret, to
 
 CREDENTIALS = Credentials(
     {"Authorization": "Bearer s3cret", "X-Key": "s3cret"}, (("access_token", "s3cret"),), (("member", "s3cret"),)

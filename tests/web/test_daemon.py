@@ -23,6 +23,7 @@ from app.config import Config, load
 from app.desk import DAEMON, Desk
 from app.domain.job import TERMINAL, Job, State
 from app.log import configure
+from tests.support.ports import free_port
 
 SPEC = """
 name = "caller"
@@ -123,13 +124,6 @@ class Stage:
     def lines(self) -> list[dict[str, object]]:
         """What has been logged."""
         return [json.loads(line) for line in self.output.getvalue().splitlines()]
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as bound:
-        port: int = bound.getsockname()[1]
-        return port
 
 
 Prepare = Callable[..., Awaitable[Stage]]

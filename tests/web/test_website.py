@@ -16,7 +16,7 @@ from app import bootstrap
 from app.config import Config, ConfigError, load
 from app.log import configure
 from app.store.lock import DaemonLock
-from tests.web.test_daemon import free_port
+from tests.support.ports import free_port
 
 
 @dataclass(slots=True)

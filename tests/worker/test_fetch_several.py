@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -11,26 +10,8 @@ from aiohttp import web
 
 from app.config import load
 from app.domain.job import State
+from tests.worker.listed import LISTED, lists, reason_to_wait
 from tests.worker.shop import Answer, Running, answering, config_for, daemon_for, serving, shop_with
-
-LISTED = """
-[operations.report.submit]
-url = "/jobs"
-handle = "id"
-
-[operations.report.poll]
-url = "/jobs/${handle}"
-rules = [{ then = "ready" }]
-
-[operations.report.results]
-send_auth = false
-
-[[operations.report.results.files]]
-each = "files"
-label = "name"
-size = "bytes"
-"""
-
 
 TWO_WAYS = """
 [operations.report.params]
@@ -72,21 +53,6 @@ def in_turn(*answers: Answer) -> Answer:
     return answer
 
 
-def lists(*every: list[tuple[str, str]], between: Callable[[], None] = lambda: None) -> dict[str, Answer]:
-    """A remote job that lists files by URL and name, another list at each poll; ``between`` runs before the second."""
-    polls = 0
-    bodies = [{"files": [{"url": url, "name": name} for url, name in one]} for one in every]
-
-    async def answer(_: web.Request) -> web.StreamResponse:
-        nonlocal polls
-        polls += 1
-        if polls == 2:
-            between()
-        return web.json_response(bodies[min(polls, len(bodies)) - 1])
-
-    return {"POST /jobs": answering({"id": 1}), "GET /jobs/1": answer}
-
-
 def folder(running: Running) -> dict[str, bytes]:
     """The files of the one job, by name."""
     (manifest,) = running.root.glob("shop/report/*/*/*/*/manifest.json")
@@ -108,16 +74,6 @@ async def contents(running: Running, job_id: int) -> list[bytes]:
     assert all("identity" not in one for one in listed)
     assert {one.name for one in artifacts} == {each.name for each in path.parent.iterdir()} - {path.name}
     return [(running.root / one.key).read_bytes() for one in artifacts]
-
-
-async def reason_to_wait(running: Running, job_id: int) -> str:
-    """Why the job's download waits, once it does."""
-    async with asyncio.timeout(30):
-        while True:
-            for entry in await running.jobs.history(job_id):
-                if entry.outcome == "NotYet":
-                    return entry.detail or ""
-            await asyncio.sleep(0.02)
 
 
 async def test_the_gravest_outcome_counts(tmp_path: Path, sqlite_url: str) -> None:

@@ -13,9 +13,9 @@ from app.store.engine import Database
 from app.store.lanes import LaneStore
 from tests.alerts.record import Day
 from tests.bootstrap.stage import staged
-from tests.postgres import refusing
-from tests.simulation.inline_sqlite import connect_inline
-from tests.simulation.world import World, _config, _log, in_world
+from tests.simulation.world import World, config_of, in_world, log_of
+from tests.support.inline_sqlite import connect_inline
+from tests.support.postgres import refusing
 
 
 async def test_a_lane_that_could_not_be_given_back_is_served_again(tmp_path: Path, postgres_url: str) -> None:
@@ -50,8 +50,8 @@ def test_the_database_goes_away_while_a_lane_is_given_back(sqlite_template: Path
         day.fault("create", FaultKind.LATENCY, 2, seconds=30.0)
         database = _shared(world, day)
         seams = bootstrap.Seams(world.clock, world.rand, world.wire, database, day.folder)
-        config = _config(world)
-        daemon = await bootstrap.build_daemon(config, bootstrap.bind_accounts(config), seams, _log(world))
+        config = config_of(world)
+        daemon = await bootstrap.build_daemon(config, bootstrap.bind_accounts(config), seams, log_of(world))
         stop = asyncio.Event()
         life = asyncio.ensure_future(daemon.run(stop))
         await world.clock.sleep(10.0)

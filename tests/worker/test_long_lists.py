@@ -10,8 +10,8 @@ from types import CodeType, FrameType
 from app.domain.identity import identities
 from app.domain.placing import places
 from app.worker.hosts import Hosts
+from tests.worker.listed import LISTED, lists, reason_to_wait
 from tests.worker.shop import answering, serving, shop_with
-from tests.worker.test_fetch_several import LISTED, lists, reason_to_wait
 
 _TURN = asyncio.BaseEventLoop._run_once  # type: ignore[attr-defined]
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from app.web.api.reading import parse
 from app.web.problems import ProblemError
+from tests.support.effort import examples
 from tests.web.api.conftest import Site, new_job
 
 GOOD = json.dumps(new_job()).encode()
@@ -141,7 +142,7 @@ async def test_any_bytes(any_site: Site) -> None:
     """Random bytes and random JSON, some of it nearly right: always an answer, on both databases."""
     loop = asyncio.get_running_loop()
 
-    @settings(max_examples=150, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=examples(150), deadline=None, derandomize=True, database=None)
     @given(raw=_BODIES, batch=st.booleans(), key=st.none() | st.text("abc-\"' ", max_size=8))
     def send(raw: bytes, batch: bool, key: str | None) -> None:
         asyncio.run_coroutine_threadsafe(_send(any_site, raw, batch, key), loop).result(30)
@@ -150,7 +151,7 @@ async def test_any_bytes(any_site: Site) -> None:
     assert not any_site.logged("http.failed")
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=examples(200), deadline=None, derandomize=True, database=None)
 @given(raw=_BODIES)
 def test_parsing(raw: bytes) -> None:
     """Reading JSON ends in a value that can be written again, or in a problem: in nothing else."""

@@ -10,8 +10,8 @@ from playwright.async_api import Browser, Page, expect
 from app.domain import outcome as o
 from app.domain.job import State
 from tests.web.page.chromium import INSTALL_S
+from tests.web.page.hostile import EVIL
 from tests.web.page.rig import ADMIN, READER, Rig
-from tests.web.page.test_pages import EVIL
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(INSTALL_S)]
 

@@ -16,8 +16,8 @@ from app.config import load
 from app.desk import DAEMON
 from app.emulators.catalogue import symplify
 from app.log import configure
+from tests.support.ports import free_port
 from tests.web.page.chromium import INSTALL_S
-from tests.web.test_daemon import free_port
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(INSTALL_S)]
 

@@ -12,11 +12,11 @@ from app.domain import outcome as o
 from app.domain.job import State
 from app.web.page.login import own_path
 from app.web.vitals import Phase
+from tests.web.page.hostile import EVIL
 from tests.web.page.rig import ADMIN, READER, Rig
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u202egpj.exe\x1b[31m" + "w" * 300
 PAGES = ("/", "/jobs", "/accounts", "/accounts/shop", "/schedules")
 
 

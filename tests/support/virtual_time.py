@@ -1,79 +1,82 @@
-"""Virtual time over real sockets: when nothing is ready on any socket, the clock jumps to the next timer.
+"""An event loop whose time is virtual: whenever nothing is left to do, the clock jumps to the next timer.
 
-Both ends of every connection live in this one loop. What one end sends over loopback is in the other end's buffer when
-``send`` returns, so a socket that has nothing to read will have nothing until a timer runs.
+Sockets over loopback work, where both ends of every connection live in this one loop: what one end sends is in the
+other end's buffer when ``send`` returns, so a socket that has nothing to read will have nothing until a timer runs.
 """
 
 import asyncio
 import os
 import selectors
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
-from tests.simulation.loop import DeadlockError
-
 START_AT = 1_750_000_000.0
+_SELDOM_S = 600.0
 _LOOKS = 2
 _WORK_S = 0.02
+_OF_THE_LOOP = 1
+"""So many descriptors a loop watches for itself: its wake-up pipe."""
 
 
-class _SocketsFirst(selectors.DefaultSelector):
-    """Waits for sockets without waiting: with none ready, it moves the virtual clock to the next timer."""
+class DeadlockError(Exception):
+    """Nothing is left to do, and no timer is set: the program under test waits for ever."""
+
+
+class _Jump(selectors.DefaultSelector):
+    """Never waits: with no socket ready, it moves the virtual clock to the next timer."""
 
     def __init__(self) -> None:
         super().__init__()
         self.at = 0.0
         self.working = 0
-        self.jumps = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """What is ready; else jump."""
         ready = super().select(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready
-        for _ in range(_LOOKS):  # the kernel may hand over a packet a moment later on another core
-            os.sched_yield()
+        for _ in range(_LOOKS if len(self.get_map()) > _OF_THE_LOOP else 0):
+            os.sched_yield()  # the kernel may hand over a packet a moment later on another core
             if ready := super().select(0):
                 return ready
         if self.working:  # a thread has real work to do, for which virtual time stands still
             return super().select(_WORK_S)
         if timeout is None:
             raise DeadlockError
-        self.jumps += 1
         self.at += timeout
         return []
 
 
-class LoopbackLoop(asyncio.SelectorEventLoop):
+class VirtualLoop(asyncio.SelectorEventLoop):
     """Runs on virtual time, which starts at 0, with real sockets and real threads."""
 
     def __init__(self) -> None:
-        self.selector = _SocketsFirst()
-        super().__init__(self.selector)
+        self._jump = _Jump()
+        super().__init__(self._jump)
 
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
-        return self.selector.at
+        return self._jump.at
 
     def run_in_executor(  # type: ignore[override]  # variadic generics, which say no more here
         self, executor: Any, func: Callable[..., Any], *args: Any
     ) -> "asyncio.Future[Any]":
         """As the base class does; time stands still until it is done."""
         future = super().run_in_executor(executor, func, *args)
-        self.selector.working += 1
+        self._jump.working += 1
         future.add_done_callback(self._worked)
         return future
 
     def _worked(self, _: "asyncio.Future[Any]") -> None:
-        self.selector.working -= 1
+        self._jump.working -= 1
 
 
-class LoopbackClock:
-    """The loop's time as the program's clock."""
+class VirtualClock:
+    """The virtual loop's time as the program's clock."""
 
-    def __init__(self, loop: LoopbackLoop) -> None:
+    def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
 
     def now(self) -> float:
@@ -94,19 +97,23 @@ class LoopbackClock:
 
 
 @contextmanager
-def loopback_time() -> Iterator[tuple[LoopbackLoop, LoopbackClock]]:
-    """A loop and its clock; asyncio-throttle, which reads ``time.monotonic``, is put on the same time.
+def virtual_time(*, lag: bool = False) -> Iterator[tuple[VirtualLoop, VirtualClock]]:
+    """A virtual loop and its clock; asyncio-throttle, which reads ``time.monotonic``, is put on the same time.
 
-    The daemon's heartbeat measures the lag of the loop every second. Here that would be most of what the loop does.
+    Args:
+        lag: whether the heartbeat measures the lag of the loop every second, as it does in real time. A virtual loop
+            lags only where a test says so, and hours of measuring would be most of what it does.
     """
-    loop = LoopbackLoop()
+    loop = VirtualLoop()
     throttler_time: Mapping[str, Callable[[], float]] = {"monotonic": loop.time}
-    with (
-        mock.patch("asyncio_throttle.throttler.time", mock.Mock(spec_set=["monotonic"], **throttler_time)),
-        mock.patch("app.worker.chores._LAG_SAMPLE_S", 600.0),
-    ):
+    with ExitStack() as patches:
+        patches.enter_context(
+            mock.patch("asyncio_throttle.throttler.time", mock.Mock(spec_set=["monotonic"], **throttler_time))
+        )
+        if not lag:
+            patches.enter_context(mock.patch("app.worker.chores._LAG_SAMPLE_S", _SELDOM_S))
         try:
-            yield loop, LoopbackClock(loop)
+            yield loop, VirtualClock(loop)
         finally:
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()

@@ -1,0 +1,30 @@
+"""The doctor, asked for what it finds."""
+
+import asyncio
+import io
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from app.bootstrap import consult
+from app.config import load
+from app.doctor.finding import Finding
+from app.log import configure
+
+
+async def consulted(
+    folder: Path,
+    text: str,
+    *,
+    environ: Mapping[str, str] | None = None,
+    accounts: Collection[str] = (),
+    offline: bool = False,
+) -> dict[tuple[str, str], Finding]:
+    """What the doctor finds, by subject and check."""
+    path = folder / "tidewaiter.toml"
+    await asyncio.to_thread(path.write_text, text)
+    config = load(path, environ or {})
+    log = configure("json", "error", config.secrets, stream=io.StringIO())
+    found: list[Finding] = []
+    await consult(config, log, found.extend, accounts=accounts, offline=offline)
+    log.close()
+    return {(one.subject, one.check): one for one in found}

@@ -24,7 +24,6 @@ from app.worker.account_observer import AccountObserver
 from app.worker.hold import Hold
 from app.worker.pages import Walk
 from app.worker.provider_session import ProviderSession
-from app.worker.session import SignedClient
 from tests.providers.samples import HEAD, NOW, operation_of
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ async def _peak(root: Path, kind: str, pages: int) -> int:
     reader = operation.pages(job)
     assert isinstance(reader, PageReader)
     remote = LongList(pages)
-    session = ProviderSession(cast("SignedClient", remote), Policy())
+    session = ProviderSession(remote, Policy())  # type: ignore[arg-type]  # it has what a session asks of a client
     with StorageThreads() as threads:
         landing = await LocalStorage(root, threads).open(f"x/{kind}-{pages}", 1, 0)
         gc.collect()

@@ -125,7 +125,7 @@ async def downloading(
     """A desk for a server that answers like this."""
     clock, output = SystemClock(), io.StringIO()
     log = configure("json", "info", [], stream=output, strict=True)
-    jobs = JobStore(Database.open("sqlite+aiosqlite:///:memory:", clock))  # only asked for the files of ended jobs
+    jobs = JobStore(Database.open(f"sqlite:///{folder}.db", clock))  # never opened: no job ends here
     with StorageThreads() as threads:
         async with serving(answer) as server, AiohttpWire() as wire:
             budget = Budget(clock, Random(1), Limits())

@@ -70,6 +70,11 @@ def decided(job: Job, outcome: o.Outcome) -> Update:
     return advance(job, outcome, POLICY, NOW, Random(1))
 
 
+async def _logged(desk: Desk, event: str) -> None:
+    while event not in desk.events():  # noqa: ASYNC110  # the log has no event to wait for
+        await asyncio.sleep(0.05)
+
+
 @pytest.fixture
 async def scene(database: Database) -> Scene:
     """A lane that is held."""
@@ -160,8 +165,7 @@ async def test_a_database_that_is_away_for_a_while(tmp_path: Path, sqlite_url: s
                 desk.hand_in(decided(job, o.Intended(f"key-{job.id}")))
             assert not desk.committer.room.is_set()
             async with asyncio.timeout(60):
-                while "store.unavailable" not in desk.events():
-                    await asyncio.sleep(0.05)
+                await _logged(desk, "store.unavailable")
             assert desk.results == []
             other.execute("ROLLBACK")
             assert await desk.settled() == [Verdict.ACCEPTED] * len(jobs)

@@ -27,7 +27,7 @@ GARBAGE = b"SSH-2.0-OpenSSH_9.6\r\n\r\n"
 SHORT = reply(200, b'{"status": "pen', length=4000)
 BUSY = reply(429, b'{"error": "slow down"}', "Retry-After: 7")
 DENIED = reply(401, b'{"error": "who are you"}')
-DOWN = reply(503, b"<html>maintenance</html>", "Content-Type: text/html")
+DOWN = reply(500, b"<html>an error</html>", "Content-Type: text/html")
 CIRCLE = reply(302, b"", "Location: /v1/reports/42")
 PAGE = reply(200, b"<html>welcome</html>", "Content-Type: text/html")
 
@@ -143,14 +143,19 @@ async def test_refused_credentials_pause_the_account(database: Database, tmp_pat
 
 async def test_no_tls_where_it_should_be(database: Database, tmp_path: Path) -> None:
     """A remote that cannot prove who it is gets no credentials: the account is paused, and the step says why."""
-    async with serving(closing(GARBAGE)) as server:
-        origin = server.origin.replace("http:", "https:")
+
+    async def plain(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(GARBAGE)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
+        origin = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         async with workshop(database, tmp_path, at(State.POLLING), spec=SPEC, server=origin) as shop:
             outcome = await shop.take()
             assert isinstance(outcome, o.Unauthorized)
             assert "It is tried again every 5 minutes." in outcome.reason
             assert shop.pauses.doers == {"shop": PausedBy.TLS.value}
-    assert server.asked == []
 
 
 async def test_five_failures_open_the_breaker(database: Database, tmp_path: Path) -> None:

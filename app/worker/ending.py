@@ -50,14 +50,14 @@ class Endings:
         try:
             request = operation.cancel(job) if job.handle is not None and operation.policy.cancels else None
         except UnsendableError as error:
-            return o.DeadlinePassed(f"{reason}; the remote could not be told: {error}")
+            return o.DeadlinePassed(f"{reason}; the remote job could not be cancelled: {error}")
         if request is not None and await self._duty(job, operation) is Duty.ACT:
             try:
                 was_answered = isinstance(await step.session.ask(request), WireReply)
             except SignInError:
                 was_answered = False
             if not was_answered:
-                reason = f"{reason}; the remote could not be told"
+                reason = f"{reason}; the remote job could not be cancelled"
         return o.DeadlinePassed(reason)
 
     async def _left_to_others(self, step: Visit) -> o.LeftAlone | o.Retry | None:

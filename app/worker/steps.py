@@ -142,7 +142,7 @@ class Stepper:
         return await self._submitter.begin(step)
 
     async def _found_submitting(self, _: Visit) -> o.Outcome:
-        return o.Unknown("the daemon ended between the intent and the answer")
+        return o.Unknown("the daemon ended between the intent and the reply")
 
     async def _reconcile(self, step: Visit) -> o.Outcome:
         job, operation = step.job, step.operation
@@ -164,7 +164,7 @@ class Stepper:
             read = await session.read(begun.reply, partial(operation.read_poll, job))
             outcome = await self._land_polled(step, read, begun) if isinstance(read, o.Inline | o.Empty) else read
         if isinstance(outcome, o.Pending) and (still_s := self._still_for(job, outcome)) >= operation.policy.stall_s:
-            return await self._expire(step, f"for {still_s:.0f} s the provider told nothing new of the job")
+            return await self._expire(step, f"for {still_s:.0f} s the provider reported nothing new about the job")
         return outcome
 
     async def _land_polled(self, step: Visit, read: o.Inline | o.Empty, begun: Begun) -> o.Outcome:

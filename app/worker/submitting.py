@@ -80,7 +80,7 @@ class Submitter:
         landed = await self._fetcher.land_reply(step.job, step.operation, inline, begun)
         if isinstance(landed, o.Stored):
             return landed
-        reason = f"the answer could not be kept: {getattr(landed, 'reason', '')}"
+        reason = f"the file in the reply could not be stored: {getattr(landed, 'reason', '')}"
         return o.Unsent(reason) if repeatable else o.Unknown(reason)
 
     def _callback(self, operation: BoundOperation, job: Job) -> tuple[str | None, str | None]:

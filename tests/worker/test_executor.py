@@ -188,3 +188,25 @@ async def test_a_lost_lane_ends_the_step_before_its_request(database: Database, 
         with pytest.raises(SupersededError):
             await shop.take()
         assert server.asked == []
+
+
+LIMITED = SPEC + '\n[limits.headers]\nremaining = "X-Left"\nreset = "X-Reset"\nreset_is = "seconds"\n'
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (reply(200, b'{"status": "pending"}', "X-Left: 0", "X-Reset: 40"), o.Pending),
+        (reply(429, b"{}", "X-Left: 0", "X-Reset: 40"), o.Throttled),
+    ],
+)
+async def test_limit_headers_close_the_account(database: Database, tmp_path: Path, data: bytes, kind: type) -> None:
+    """Whatever the reply is otherwise: nothing more is admitted until the provider's limit has room again."""
+    async with (
+        serving(answering(data)) as server,
+        workshop(database, tmp_path, at(State.POLLING), spec=LIMITED, server=server.origin) as shop,
+    ):
+        assert isinstance(await shop.take(), kind)
+        assert shop.budget.closed_until == pytest.approx(shop.clock.at + 40)
+        (line,) = shop.events("account.paused")
+    assert line["until_s"] == 40.0

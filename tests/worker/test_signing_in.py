@@ -88,7 +88,7 @@ async def test_a_job_expires_though_its_account_cannot_sign_in(database: Databas
         shop.clock.at += 3601
         shop.hold.renewed(shop.clock.at)
         outcome = await shop.take()
-    assert outcome == o.DeadlinePassed("after 3600 s the job was still polling; the remote could not be told")
+    assert outcome == o.DeadlinePassed("after 3600 s the job was still polling; the remote job could not be cancelled")
 
 
 # --- the daemon -------------------------------------------------------------------------------------------------------

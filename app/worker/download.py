@@ -149,18 +149,17 @@ class _Download:
             decision = self._operation.read_download(
                 self._job, link, asked, head, now=self._clock.now(), largest_bytes=self._largest_bytes
             )
-            match decision:
-                case Body():
-                    await self._receive(decision, incoming)
-                    then = after(asked, decision, incoming.received)
-                    if not isinstance(then, Complete):
-                        return then
-                    return await self._finish(packed.unmatched(), reply.headers.get("content-type"))
-                case Again(asked=Asked(at=0)):
-                    await self._restart()
-                case _:
-                    pass
-            return decision if not isinstance(decision, Complete) else await self._finish(link, None)
+            if isinstance(decision, Complete):
+                return await self._finish(link, None)
+            if isinstance(decision, Body):
+                await self._receive(decision, incoming)
+                then = after(asked, decision, incoming.received)
+                if not isinstance(then, Complete):
+                    return then
+                return await self._finish(packed.unmatched(), reply.headers.get("content-type"))
+            if isinstance(decision, Again) and decision.asked.at == 0:
+                await self._restart()
+            return decision
 
     async def _receive(self, body: Body, incoming: "_Incoming") -> None:
         """Write a body to its end."""

@@ -1,6 +1,7 @@
 """Builds and runs the checks of everything that a configuration names, for ``tidewaiter doctor``."""
 
 import asyncio
+import math
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.budget import Budget
 from app.transport.client import AccountClient
 from app.transport.wire import Timeouts, Wire
+from app.worker.account_observer import AccountObserver
+from app.worker.hold import Hold
 from app.worker.session import SignedClient, SignInError
 
 _ROOM_S = 20.0
@@ -194,8 +197,9 @@ def _asker(account: BoundAccount, requests: Sequence[float], tools: _Tools, *, p
         clock=clock,
         timeouts=_TIMEOUTS,
     )
+    observer = AccountObserver(account.name, Hold(0, 0, clock, math.inf), budget, clock=clock, log=tools.log)
     signed = SignedClient(
-        client, account.session, budget=budget, clock=clock, rand=rand, log=tools.log, lane=0, account=account.name
+        client, account.session, budget=budget, observer=observer, clock=clock, rand=rand, log=tools.log
     )
 
     async def ask(request: WireRequest) -> WireReply | Trouble:

@@ -13,11 +13,11 @@ from app.transport.budget import Budget
 from app.transport.client import AccountClient
 from app.transport.metered import MeteredWire
 from app.transport.wire import Timeouts
+from app.worker.account_observer import AccountObserver
 from app.worker.answers import Answers
 from app.worker.fetch import Fetcher
 from app.worker.hold import Hold
 from app.worker.lane import Lane
-from app.worker.limit_watch import LimitWatch
 from app.worker.narrator import Narrator
 from app.worker.pauses import Pauses
 from app.worker.recorder import Recorder
@@ -51,14 +51,13 @@ def lane_maker(bound: Bound, shared: Shared) -> Callable[[LaneRow, Hold], Lane]:
     metrics = shared.seams.metrics
     for one in bound.accounts.values():
         one.redactor.join(log.redactor)
-    stepper = Stepper(
+    executor = Stepper(
         shared.fetcher,
         shared.jobs,
+        shared.recorder,
         clock=clock,
         rand=rand,
         log=log,
-        pauses=shared.pauses,
-        clean=log.redactor.clean,
         public_url=config.callbacks.public_url,
     )
 
@@ -70,6 +69,15 @@ def lane_maker(bound: Bound, shared: Shared) -> Callable[[LaneRow, Hold], Lane]:
             budget.close(row.closed_until, row.closed_reason or "closed by the lane's last owner")
         if (paused := shared.pauses.reason(row.account)) is not None:
             budget.pause(paused)
+        observer = AccountObserver(
+            account.name,
+            hold,
+            budget,
+            clock=clock,
+            log=log,
+            limit_headers=account.limit_headers,
+            pauses=shared.pauses,
+        )
         client = AccountClient(
             MeteredWire(
                 shared.seams.wire,
@@ -86,26 +94,17 @@ def lane_maker(bound: Bound, shared: Shared) -> Callable[[LaneRow, Hold], Lane]:
             clock=clock,
             timeouts=Timeouts(),
             may_send=hold.held,
-            on_reply=LimitWatch(
-                account.limit_headers, budget, lane=hold.lane, account=account.name, clock=clock, log=log
-            ),
+            on_reply=observer.headers_received,
         )
         return Lane(
             row,
             hold=hold,
             account=account,
             client=SignedClient(
-                client,
-                account.session,
-                budget=budget,
-                clock=clock,
-                rand=rand,
-                log=log,
-                lane=row.id,
-                account=row.account,
+                client, account.session, budget=budget, observer=observer, clock=clock, rand=rand, log=log
             ),
             budget=budget,
-            stepper=stepper,
+            stepper=executor,
             jobs=shared.jobs,
             recorder=shared.recorder,
             narrator=shared.narrator,

@@ -56,7 +56,7 @@ def test_a_job_that_stands_still_is_let_go(template: Path) -> None:
         ended = await world.ended(job)
         assert ended.state is State.EXPIRED
         assert ended.reason is not None
-        assert "the provider told nothing new of the job" in ended.reason
+        assert "the provider reported nothing new about the job" in ended.reason
         stood_still_at = job.created_at + 3600.0
         assert ended.finished_at is not None
         assert stood_still_at + 1800.0 - 120.0 < ended.finished_at < stood_still_at + 1800.0 + 120.0

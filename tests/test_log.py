@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import events
+from app.config.tables import LogTable
 from app.log import REDACTED, EventLog, Redactor, UncataloguedError, configure
 from app.log.output import Output
 
@@ -159,10 +160,10 @@ def test_the_level_can_be_changed() -> None:
     """It counts at once, also for logs that were bound before; what is asked beforehand knows it too."""
     paper = Paper("warning")
     bound = paper.log.bind(account="shop")
-    paper.log.set_level("debug")
+    paper.log.reconfigure(LogTable(level="debug"))
     bound.emit("job.waited", job=1)
     assert paper.log.says("job.waited")
-    paper.log.set_level("error")
+    paper.log.reconfigure(LogTable(level="error"))
     bound.emit("lane.lost", lane=1)
     assert not bound.says("lane.lost")
     assert paper.names == ["job.waited"]

@@ -1,6 +1,7 @@
 """Who may use the HTTP listener, out of the configuration."""
 
 import ipaddress
+import ssl
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
@@ -13,10 +14,9 @@ from app.domain.scope import EVERY_ACCOUNT, Scope
 from app.log import EventLog
 from app.store.engine import Database
 from app.store.sessions import SessionStore
-from app.web.access import Access
+from app.web.access import Access, AccessSettings
 from app.web.callers import Role, Token
-from app.web.proxies import Network
-from app.web.tls import Certificate, CertificateError, server_context
+from app.web.tls import CertificateError, server_context
 
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _ROLES = {"read": Role.READ, "submit": Role.SUBMIT, "admin": Role.ADMIN}
@@ -25,23 +25,19 @@ _ROLES = {"read": Role.READ, "submit": Role.SUBMIT, "admin": Role.ADMIN}
 def bind_access(config: Config, clock: Clock, log: EventLog, database: Database) -> Access:
     """The rule of access; the configuration was looked over by :func:`faults_of_access`."""
     return Access(
-        _tokens(config),
-        hosts=_own_names(config),
+        access_settings(config),
         open_paths=_OPEN_PATHS,
         clock=clock,
         log=log,
         sessions=SessionStore(database.for_lookers),
-        proxies=_proxies(config),
     )
 
 
-def rebind_access(access: Access, config: Config) -> None:
-    """Let the rule of access go by another configuration, looked over as well."""
-    access.adopt(_tokens(config), hosts=_own_names(config), proxies=_proxies(config))
-
-
-def _proxies(config: Config) -> list[Network]:
-    return [ip_network(one) for one in config.http.trusted_proxies]
+def access_settings(config: Config) -> AccessSettings:
+    """Who may use the listener, by a configuration that :func:`faults_of_access` found nothing wrong with."""
+    return AccessSettings(
+        _tokens(config), _own_names(config), tuple(ip_network(one) for one in config.http.trusted_proxies)
+    )
 
 
 def _tokens(config: Config) -> list[Token]:
@@ -93,15 +89,15 @@ def _faults_of_certificate(config: Config) -> list[Fault]:
     return []
 
 
-def certificate_of(config: Config) -> Certificate | None:
-    """What the listener shows, where it speaks TLS; the configuration was looked over by :func:`faults_of_access`.
+def certificate_settings(config: Config) -> ssl.SSLContext | None:
+    """The certificate that the listener shows where it speaks TLS, as a context.
 
     Raises:
-        CertificateError: a file has changed since, and cannot be used any more.
+        CertificateError: a file cannot be used; :func:`faults_of_access` says so before, unless it changed since.
     """
     if config.http.tls_certificate is None or config.http.tls_key is None:
         return None
-    return Certificate(config.http.tls_certificate, config.http.tls_key)
+    return server_context(config.http.tls_certificate, config.http.tls_key)
 
 
 def is_secure(config: Config) -> bool:

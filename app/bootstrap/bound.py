@@ -1,17 +1,27 @@
-"""A configuration with its accounts bound: what a daemon is built from, and what replaces it as a whole."""
+"""A configuration with its accounts bound, and the parts that get another one's settings while the process runs.
+
+A reload replaces the configuration as a whole. Every part that reads some of it is listed once, as a
+:class:`Reloadable`: the part, and where its settings stand in the configuration. The settings of all parts are derived
+before the first part gets its own, so either all of them change or none.
+"""
 
 import asyncio
 import hashlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from app.bootstrap.access import faults_of_access
 from app.bootstrap.accounts import bind_accounts, load_providers, read_schedules
 from app.bootstrap.notifications import faults_of_notifications
 from app.config import Config, ConfigError
+from app.domain.reconfigurable import Reconfigurable
 from app.providers.provider import BoundAccount
 from app.providers.registry import Registry
 from app.web.tls import identity_of
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,27 +90,43 @@ def _of_every_lane(config: Config) -> tuple[object, ...]:
     return config.worker.polls, config.worker.downloads, config.callbacks.public_url
 
 
-class Running:
-    """What the process goes by now.
+@dataclass(frozen=True, slots=True)
+class Reloadable(Generic[S]):
+    """A part that can be reconfigured, and how its settings are derived from the configuration."""
 
-    Whoever wants to go by the same takes ``bound`` anew each time, or :meth:`follow`s it. ``changing`` is held by
-    whoever builds from it or replaces it.
+    part: Reconfigurable[S]
+    settings: Callable[[Bound], S]
+
+    def ready(self, bound: Bound) -> Callable[[], None]:
+        """Derive the settings, which may fail. What is returned hands them to the part, which cannot."""
+        return partial(self.part.reconfigure, self.settings(bound))
+
+
+class Running:
+    """The configuration that the process uses now, and every part that is to be reconfigured with it.
+
+    Read ``bound`` anew each time. Hold ``changing`` while you build something from it or replace it.
 
     Args:
-        bound: what the process begins with.
+        bound: the configuration at the start.
     """
 
     def __init__(self, bound: Bound) -> None:
         self.bound = bound
         self.changing = asyncio.Lock()
-        self._followers: list[Callable[[Bound], None]] = []
+        self._reloadables: list[Reloadable[Any]] = []
 
-    def follow(self, told: Callable[[Bound], None]) -> None:
-        """Call this with whatever replaces the present one, in the same moment."""
-        self._followers.append(told)
+    def join(self, *reloadables: Reloadable[Any]) -> None:
+        """Reconfigure these parts, too, whenever the configuration is replaced."""
+        self._reloadables += reloadables
 
     def replace(self, bound: Bound) -> None:
-        """Go by this from now on, and tell all who follow."""
+        """Use this configuration from now on, in every part at the same moment.
+
+        Raises:
+            Exception: settings could not be derived; nothing has changed.
+        """
+        changes = [one.ready(bound) for one in self._reloadables]
         self.bound = bound
-        for told in self._followers:
-            told(bound)
+        for apply in changes:
+            apply()

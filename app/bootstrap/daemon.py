@@ -4,11 +4,13 @@ import os
 import platform
 import socket
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from app import __version__
 from app.bootstrap.accounts import read_schedules
-from app.bootstrap.bound import Bound
+from app.bootstrap.bound import Bound, Reloadable
 from app.bootstrap.desk import desk_of, jobs_of
 from app.bootstrap.lanes import Shared, lane_maker
 from app.bootstrap.measured import measured
@@ -25,72 +27,64 @@ from app.store.lanes import LaneRow, LaneStore
 from app.store.schedules import ScheduleStore
 from app.transport.webhook import WebhookSender
 from app.web.callbacks import CallbackListener
-from app.worker.calendar import Calendar
-from app.worker.chores import Heartbeat, Janitor, LookOut
-from app.worker.daemon import Daemon, Parts, Setup
+from app.worker.daemon import Daemon, Run
 from app.worker.fetch import Fetcher
+from app.worker.heartbeat import Heartbeat
 from app.worker.hold import Hold
-from app.worker.leases import Identity, Leases
+from app.worker.leases import Identity, LanePlan, Leases
 from app.worker.narrator import Narrator
-from app.worker.notifier import Notifier
 from app.worker.pauses import Pauses
 from app.worker.recorder import Recorder
+from app.worker.retention import Janitor
+from app.worker.scheduler import Calendar, CalendarSettings
 from app.worker.storage_gate import StorageGate
+from app.worker.webhook_dispatcher import Notifier, NotifierSettings
+from app.worker.work_watcher import LookOut
 
-_DAY_S = 86_400.0
-_HOUR_S = 3600.0
 
-
+@dataclass(frozen=True, slots=True)
 class Assembled:
-    """A daemon, and how it is given another configuration.
+    """A daemon, what its lanes share, and its parts that another configuration reconfigures."""
 
-    Args:
-        daemon: the daemon.
-        shared: what its lanes share.
-    """
+    daemon: Daemon
+    shared: Shared
+    reloadables: tuple[Reloadable[Any], ...]
 
-    def __init__(self, daemon: Daemon, shared: Shared) -> None:
-        self.daemon = daemon
-        self._shared = shared
-
-    async def prepare(self, bound: Bound, changed: Collection[str]) -> Setup:
-        """The setup for another configuration, with everything built on trial that :meth:`Daemon.swap` will build.
+    async def prepare(self, bound: Bound, changed: Collection[str]) -> LanePlan:
+        """The lanes for another configuration; each that :meth:`Daemon.replace_lanes` will build is built on trial.
 
         Nothing is changed but that the lanes of new accounts exist.
 
         Raises:
-            Exception: whatever building ends in; the daemon goes on as it is.
+            Exception: a lane cannot be built; the daemon goes on as it is.
             StoreUnavailableError: the database cannot be used.
         """
-        shared = self._shared
-        setup = setup_of(bound, shared)
-        hold = Hold(0, 0, shared.seams.clock, bound.config.worker.lease_s)
+        plan = lane_plan(bound, self.shared)
+        hold = Hold(0, 0, self.shared.seams.clock, bound.config.worker.lease_s)
         for name in changed:
             if name in bound.accounts:
-                setup.make_lane(LaneRow(0, name, 0, 0, None, None, (), clean=True), hold)
-        await LaneStore(shared.seams.database).ensure(shards_of(bound))
-        return setup
+                plan.make_lane(LaneRow(0, name, 0, 0, None, None, (), clean=True), hold)
+        await LaneStore(self.shared.seams.database).ensure(shards_of(bound))
+        return plan
 
 
-def setup_of(bound: Bound, shared: Shared) -> Setup:
-    """What a daemon takes out of a configuration."""
-    config, seams, log = bound.config, shared.seams, shared.log
-    return Setup(
-        settings={name: config.accounts[name].settings for name in bound.accounts},
-        make_lane=lane_maker(bound, shared),
-        schedules=list(read_schedules(config, bound.accounts).values()),
-        submit=partial(
-            desk_of(config, bound.accounts, seams.database, seams.clock, log, rand=seams.rand, tell=seams.tell).submit,
-            actor=DAEMON,
-        ),
-        drain_s=config.worker.drain_s,
-        lookout_s=config.worker.lookout_s,
-        heartbeat_s=config.worker.heartbeat_s,
-        keep_finished_s=config.retention.finished_days * _DAY_S,
-        keep_parts_s=config.retention.partial_hours * _HOUR_S,
-        subscriptions=subscriptions_of(config),
-        endpoints=endpoints_of(config),
-    )
+def lane_plan(bound: Bound, shared: Shared) -> LanePlan:
+    """The accounts of a configuration, and what builds their lanes."""
+    settings = {name: bound.config.accounts[name].settings for name in bound.accounts}
+    return LanePlan(settings, lane_maker(bound, shared))
+
+
+def calendar_settings(bound: Bound, seams: Seams, log: EventLog) -> CalendarSettings:
+    """The recurring schedules of a configuration, and what submits their jobs."""
+    config = bound.config
+    desk = desk_of(config, bound.accounts, seams.database, seams.clock, log, rand=seams.rand, tell=seams.tell)
+    schedules = list(read_schedules(config, bound.accounts).values())
+    return CalendarSettings(schedules, partial(desk.submit, actor=DAEMON))
+
+
+def notifier_settings(bound: Bound) -> NotifierSettings:
+    """The endpoints of a configuration, and how often it is looked for what is due to them."""
+    return NotifierSettings(endpoints_of(bound.config), bound.config.worker.lookout_s)
 
 
 def shards_of(bound: Bound) -> dict[str, int]:
@@ -119,8 +113,8 @@ async def assemble(bound: Bound, seams: Seams, log: EventLog, listening: socket.
     recorder = Recorder(jobs, owner, clock, log, narrator, committed=metrics.committed)
     gate = StorageGate(seams.storage, clock, log)
     fetcher = Fetcher(seams.storage, jobs, clock, narrator, rand=seams.rand)
-    settings = {name: config.accounts[name].settings for name in bound.accounts}
-    pauses = Pauses(AccountStore(database), settings, seams.rand, log)
+    accounts = {name: config.accounts[name].settings for name in bound.accounts}
+    pauses = Pauses(AccountStore(database), accounts, seams.rand, log)
     await pauses.start()
     shared = Shared(
         seams=seams,
@@ -132,62 +126,47 @@ async def assemble(bound: Bound, seams: Seams, log: EventLog, listening: socket.
         pauses=pauses,
         gate=gate,
     )
-    setup = setup_of(bound, shared)
     leases = Leases(
         lanes,
         Identity(owner, platform.node(), os.getpid(), __version__),
-        accounts=setup.settings,
+        lane_plan(bound, shared),
         lease_s=config.worker.lease_s,
         alone=database.exclusive,
-        make_lane=setup.make_lane,
         outcomes_settled=recorder.settled,
         clock=clock,
         log=log,
     )
+    served, deliveries = leases.lanes, DeliveryStore(database)
+    work_watcher = LookOut(jobs, pauses, served, clock=clock, log=log, settings=config.worker)
+    heartbeat = Heartbeat(jobs, served, narrator, clock=clock, log=log, settings=config.worker, lagged=metrics.lagged)
+    retention = Janitor(jobs, deliveries, seams.storage, clock, log, settings=config.retention)
+    scheduler = Calendar(calendar_settings(bound, seams, log), ScheduleStore(database), clock, log)
+    dispatcher = Notifier(
+        deliveries,
+        WebhookSender(seams.wire, clock),
+        notifier_settings(bound),
+        clock=clock,
+        rand=seams.rand,
+        log=log,
+    )
 
     def wake(hint: Hint) -> None:
-        lane = leases.lanes.get(hint.lane)
+        lane = served.get(hint.lane)
         if lane is not None:
-            lane.hurry(hint.job)
+            lane.wake_up(hint.job)
 
-    hints, deliveries = HintStore(database), DeliveryStore(database)
-    listener = listening and CallbackListener(listening, hints, wake=wake, clock=clock, log=log)
-    parts = Parts(
-        recorder,
-        leases,
-        pauses,
-        LookOut(jobs, pauses, leases.lanes, clock=clock, log=log, every_s=setup.lookout_s),
-        Heartbeat(
-            jobs,
-            leases.lanes,
-            narrator,
-            clock=clock,
-            log=log,
-            every_s=setup.heartbeat_s,
-            lagged=metrics.lagged,
-        ),
-        Janitor(
-            jobs,
-            deliveries,
-            seams.storage,
-            clock,
-            log,
-            keep_finished_s=setup.keep_finished_s,
-            keep_parts_s=setup.keep_parts_s,
-        ),
-        gate,
-        Calendar(setup.schedules, ScheduleStore(database), setup.submit, clock, log),
-        Notifier(
-            deliveries,
-            WebhookSender(seams.wire, clock),
-            setup.endpoints,
-            clock=clock,
-            rand=seams.rand,
-            log=log,
-            every_s=setup.lookout_s,
-        ),
-        (listener.run,) if listener else (),
-    )
+    runs: list[Run] = [
+        recorder.run,
+        leases.run,
+        work_watcher.run,
+        heartbeat.run,
+        retention.run,
+        gate.run,
+        scheduler.run,
+        dispatcher.run,
+    ]
+    if listening is not None:
+        runs.append(CallbackListener(listening, HintStore(database), wake=wake, clock=clock, log=log).run)
     metrics.serve(bound.operations, measured(leases, pauses, recorder, gate, clock))
     log.emit(
         "daemon.started",
@@ -198,4 +177,14 @@ async def assemble(bound: Bound, seams: Seams, log: EventLog, listening: socket.
         accounts=len(bound.accounts),
         pid=os.getpid(),
     )
-    return Assembled(Daemon(parts, clock, log, setup.drain_s), shared)
+    daemon = Daemon(leases, pauses, runs, clock=clock, log=log, settings=config.worker)
+    reloadables = (
+        Reloadable(daemon, lambda bound: bound.config.worker),
+        Reloadable(work_watcher, lambda bound: bound.config.worker),
+        Reloadable(heartbeat, lambda bound: bound.config.worker),
+        Reloadable(retention, lambda bound: bound.config.retention),
+        Reloadable(scheduler, lambda bound: calendar_settings(bound, seams, log)),
+        Reloadable(dispatcher, notifier_settings),
+        Reloadable(jobs, lambda bound: subscriptions_of(bound.config)),
+    )  # lanes are not in it: they are built anew
+    return Assembled(daemon, shared, reloadables)

@@ -35,7 +35,7 @@ from app.store.lanes import LaneStatus, LaneStore
 from app.store.lock import DaemonLock
 from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.budget import Budget
-from app.transport.client import AccountClient
+from app.transport.client import AccountClient, ClientSettings
 from app.transport.wire import Timeouts, Wire
 from app.worker.session import SignedClient, SignInError
 
@@ -186,13 +186,10 @@ def _asker(account: BoundAccount, requests: Sequence[float], tools: _Tools, *, p
     budget = Budget(clock, rand, account.limits, requests)
     client = AccountClient(
         tools.wire,
-        origin=account.origin,
-        credentials=account.credentials,
-        budget=budget,
-        private_ok=private_ok,
-        body_limit=_BODY_LIMIT,
+        ClientSettings(account.origin, private_ok, _BODY_LIMIT, _TIMEOUTS),
+        account.credentials,
+        budget,
         clock=clock,
-        timeouts=_TIMEOUTS,
     )
     signed = SignedClient(
         client, account.session, budget=budget, clock=clock, rand=rand, log=tools.log, lane=0, account=account.name

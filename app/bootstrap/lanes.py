@@ -1,4 +1,4 @@
-"""A lane put together: out of one account's configuration and what all lanes of a daemon share."""
+"""Builds lanes: from one account's configuration, and the parts that all lanes of a daemon use."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,22 +10,19 @@ from app.metrics.registry import ELSEWHERE, PROVIDER
 from app.store.jobs import JobStore
 from app.store.lanes import LaneRow
 from app.transport.budget import Budget
-from app.transport.client import AccountClient
+from app.transport.client import AccountClient, ClientSettings
 from app.transport.metered import MeteredWire
-from app.transport.wire import Timeouts
 from app.worker.answers import Answers
 from app.worker.fetch import Fetcher
 from app.worker.hold import Hold
-from app.worker.lane import Lane
+from app.worker.lane import Lane, LaneLimits, LaneParts, ProviderAccess
 from app.worker.limit_watch import LimitWatch
 from app.worker.narrator import Narrator
 from app.worker.pauses import Pauses
 from app.worker.recorder import Recorder
-from app.worker.remote_jobs import RemoteJobs
 from app.worker.session import SignedClient
 from app.worker.steps import Stepper
 from app.worker.storage_gate import StorageGate
-from app.worker.stream import Slots
 
 _BODY_LIMIT = 8 * 1_048_576
 
@@ -51,18 +48,26 @@ def lane_maker(bound: Bound, shared: Shared) -> Callable[[LaneRow, Hold], Lane]:
     metrics = shared.seams.metrics
     for one in bound.accounts.values():
         one.redactor.join(log.redactor)
-    stepper = Stepper(
-        shared.fetcher,
-        shared.jobs,
+    parts = LaneParts(
+        stepper=Stepper(
+            shared.fetcher,
+            shared.jobs,
+            clock=clock,
+            rand=rand,
+            log=log,
+            pauses=shared.pauses,
+            clean=log.redactor.clean,
+            public_url=config.callbacks.public_url,
+        ),
+        jobs=shared.jobs,
+        recorder=shared.recorder,
+        narrator=shared.narrator,
+        storage_gate=shared.gate,
         clock=clock,
         rand=rand,
-        log=log,
-        pauses=shared.pauses,
-        clean=log.redactor.clean,
-        public_url=config.callbacks.public_url,
     )
 
-    def make_lane(row: LaneRow, hold: Hold) -> Lane:
+    def make_lane(row: LaneRow, lease: Hold) -> Lane:
         account, settings = bound.accounts[row.account], config.accounts[row.account]
         limits = account.limits.share(max(settings.shards, row.of))
         budget = Budget(clock, rand, limits, row.request_window, full=not row.clean)
@@ -78,43 +83,30 @@ def lane_maker(bound: Bound, shared: Shared) -> Callable[[LaneRow, Hold], Lane]:
                 metrics.requests(account.name, ELSEWHERE),
                 clock,
             ),
-            origin=account.origin,
-            credentials=account.credentials,
-            budget=budget,
-            private_ok=settings.private_ok,
-            body_limit=_BODY_LIMIT,
+            ClientSettings(account.origin, settings.private_ok, _BODY_LIMIT),
+            account.credentials,
+            budget,
             clock=clock,
-            timeouts=Timeouts(),
-            may_send=hold.held,
-            on_reply=LimitWatch(
-                account.limit_headers, budget, lane=hold.lane, account=account.name, clock=clock, log=log
-            ),
+            may_send=lease.held,
+            on_reply=LimitWatch(account.limit_headers, budget, lane=row.id, account=account.name, clock=clock, log=log),
+        )
+        signed = SignedClient(
+            client,
+            account.session,
+            budget=budget,
+            clock=clock,
+            rand=rand,
+            log=log,
+            lane=row.id,
+            account=row.account,
         )
         return Lane(
             row,
-            hold=hold,
-            account=account,
-            client=SignedClient(
-                client,
-                account.session,
-                budget=budget,
-                clock=clock,
-                rand=rand,
-                log=log,
-                lane=row.id,
-                account=row.account,
-            ),
-            budget=budget,
-            stepper=stepper,
-            jobs=shared.jobs,
-            recorder=shared.recorder,
-            narrator=shared.narrator,
-            slots=Slots(min(limits.concurrency, config.worker.polls), config.worker.downloads),
-            clock=clock,
-            rand=rand,
-            storage_gate=shared.gate,
+            lease,
+            ProviderAccess(account, signed, budget),
+            LaneLimits(min(limits.concurrency, config.worker.polls), config.worker.downloads, limits.remote_jobs),
+            parts,
             answers=Answers(shared.jobs, shared.seams.storage, clock),
-            remote=RemoteJobs(shared.jobs, row.id, limits.remote_jobs, clock),
             reopened_at=shared.pauses.reopened_at(row.account),
         )
 

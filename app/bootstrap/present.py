@@ -1,9 +1,9 @@
-"""What the listener goes by: the desk and the rest of what the configuration decides, as of now."""
+"""What the HTTP API and the status page use of the configuration: services, providers and lanes, as of now."""
 
 from collections.abc import Mapping
 
 from app.bootstrap.accounts import read_schedules
-from app.bootstrap.bound import Bound, Running
+from app.bootstrap.bound import Bound, Reloadable, Running
 from app.bootstrap.desk import desk_of
 from app.bootstrap.seams import Seams
 from app.desk import Desk, ScheduleDesk
@@ -13,19 +13,19 @@ from app.store.schedules import ScheduleStore
 
 
 class Present:
-    """Whoever asks is given what holds now.
+    """Each call returns what belongs to the configuration that is in use at that moment.
 
     Args:
-        running: the configuration; what replaces it holds from then on.
+        running: the configuration.
         seams: time, chance and database.
-        log: told of what is asked for.
+        log: takes what is requested.
     """
 
     def __init__(self, running: Running, seams: Seams, log: EventLog) -> None:
         self._seams = seams
         self._log = log
-        self._take(running.bound)
-        running.follow(self._take)
+        self.reconfigure(running.bound)
+        running.join(Reloadable(self, lambda bound: bound))
 
     def desk(self) -> Desk:
         """The desk with the configured accounts."""
@@ -43,7 +43,8 @@ class Present:
         """How many lanes each account has."""
         return self._shards
 
-    def _take(self, bound: Bound) -> None:
+    def reconfigure(self, bound: Bound) -> None:
+        """Build everything anew for this configuration."""
         seams = self._seams
         self._providers = bound.providers
         self._desk = desk_of(

@@ -1,9 +1,10 @@
-"""Reloading: the configuration is read anew while the daemon runs, checked whole, and swapped whole or not at all.
+"""Reloading: the configuration is read anew while the daemon runs, checked whole, and replaced whole or not at all.
 
-Nothing is touched before everything is known to be sound: file, environment and secret files are read, accounts bound,
-schedules and access checked, and every lane that will be built is built once on trial. From then on nothing can fail
-but the database, for which the swap waits, as everything else does. Should anything fail all the same, the old
-configuration is put back; where even that fails the daemon ends, because half a daemon is worse than none.
+Nothing changes before everything was checked: file, environment and secret files are read, accounts bound, schedules
+and access checked, every lane that will be built is built once on trial, and the settings of every reloadable part are
+derived. From then on only the database can fail, and the replacement waits for it, as everything else does. If
+something fails all the same, the old configuration is put back; if even that fails the daemon ends, because half a
+daemon is worse than none.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from app.config.changes import changes_between
 from app.log import EventLog
 from app.store.accounts import AccountStore
 from app.store.engine import Database, StoreUnavailableError
-from app.worker.daemon import Setup
+from app.worker.leases import LanePlan
 
 _STORE_RETRY_S = 1.0
 
@@ -30,14 +31,14 @@ class HalfSwappedError(Exception):
 
 
 class Reloading:
-    """Replaces what the process goes by.
+    """Replaces the configuration that the process uses.
 
     Args:
-        running: what it goes by; the configuration is read from the same file again.
+        running: the configuration in use; it is read from the same file again.
         environ: the environment.
         database: where the jobs of accounts are counted that are gone.
         clock: the time.
-        log: told what became of it.
+        log: takes the result.
     """
 
     def __init__(
@@ -51,12 +52,13 @@ class Reloading:
         self._assembled: Assembled | None = None
 
     def begin(self, assembled: Assembled) -> None:
-        """There is a daemon from now on: it is given what replaces the configuration."""
+        """There is a daemon from now on, which every new configuration replaces the lanes of."""
         self._assembled = assembled
+        self._running.join(*assembled.reloadables)
 
     @asynccontextmanager
-    async def heeding(self, asked: asyncio.Event, stop: asyncio.Event) -> AsyncIterator[asyncio.Task[None]]:
-        """Reload when ``asked`` is set, until ``stop`` is; who asks several times in a row is served once.
+    async def on_request(self, asked: asyncio.Event, stop: asyncio.Event) -> AsyncIterator[asyncio.Task[None]]:
+        """Reload whenever ``asked`` is set, until ``stop`` is; several requests in a row are served by one reload.
 
         Yields:
             The task that reloads. One that dies sets ``stop``.
@@ -80,7 +82,7 @@ class Reloading:
                 await self._reload()
 
     async def _reload(self) -> None:
-        """Go by the new configuration, or tell what is wrong with it."""
+        """Use the new configuration, or log what is wrong with it."""
         began_at = self._clock.monotonic()
         try:
             await self._swap(await self._read(), began_at)
@@ -89,7 +91,7 @@ class Reloading:
                 self._log.emit("config.refused", file=fault.origin, key=fault.key or None, reason=fault.reason)
         except HalfSwappedError:
             raise
-        except Exception as error:  # noqa: BLE001  # whatever it is, the daemon goes on with what it has
+        except Exception as error:  # noqa: BLE001  # whatever it is, the daemon goes on with the configuration it has
             file = str(self._running.bound.config.path)
             self._log.emit("config.refused", file=file, reason=f"{type(error).__name__}: {error}")
 
@@ -114,7 +116,7 @@ class Reloading:
         old = self._running.bound
         changes = changes_between(old.config, new.config)
         if changes.kept:
-            # What is kept has to go with what is taken over.
+            # The old values that stay must fit the new ones.
             new = await asyncio.to_thread(bind, changes.config)
         self._log.add_secrets(secrets_of(new.accounts))
         if changes.kept:
@@ -132,29 +134,29 @@ class Reloading:
             lanes=lanes,
             took_s=round(self._clock.monotonic() - began_at, 3),
         )
-        await self._tell_of_vanished(old, new)
+        await self._log_vanished(old, new)
 
     async def _exchange(self, old: Bound, new: Bound) -> int:
-        """Everything goes by the new one from now on; the number of lanes that came to rest for it."""
+        """Replace the old configuration everywhere; returns how many lanes were drained for that."""
         if self._assembled is None:
-            self._replace(new)
+            self._running.replace(new)
             return 0
         concerned = old.differs_for(new)
         before = await self._prepared(self._assembled, old, ())
-        setup = await self._prepared(self._assembled, new, concerned)
+        plan = await self._prepared(self._assembled, new, concerned)
         try:
-            self._replace(new)
-            return await self._assembled.daemon.swap(setup, concerned)
+            self._running.replace(new)
+            return await self._assembled.daemon.replace_lanes(plan, concerned)
         except Exception as error:
             try:
-                self._replace(old)
-                await self._assembled.daemon.swap(before, concerned)
+                self._running.replace(old)
+                await self._assembled.daemon.replace_lanes(before, concerned)
             except Exception as again:
                 raise HalfSwappedError(f"{error}; putting the old configuration back: {again}") from again
             raise
 
-    async def _prepared(self, assembled: Assembled, bound: Bound, changed: Collection[str]) -> Setup:
-        """The setup for a configuration, as soon as the database can be used: an outage is no fault of the file."""
+    async def _prepared(self, assembled: Assembled, bound: Bound, changed: Collection[str]) -> LanePlan:
+        """The lanes for a configuration, as soon as the database can be used: an outage is no fault of the file."""
         while True:
             try:
                 return await assembled.prepare(bound, changed)
@@ -162,11 +164,7 @@ class Reloading:
                 self._log.emit("store.unavailable", reason=str(error), waiting=0)
                 await self._clock.sleep(_STORE_RETRY_S)
 
-    def _replace(self, bound: Bound) -> None:
-        self._running.replace(bound)
-        self._log.set_level(bound.config.log.level)
-
-    async def _tell_of_vanished(self, old: Bound, new: Bound) -> None:
+    async def _log_vanished(self, old: Bound, new: Bound) -> None:
         vanished = sorted(old.accounts.keys() - new.accounts.keys())
         if not vanished:
             return

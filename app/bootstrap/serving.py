@@ -13,7 +13,7 @@ from random import SystemRandom
 from typing import Literal
 
 from app.bootstrap.accounts import secrets_of
-from app.bootstrap.bound import Running, bind
+from app.bootstrap.bound import Reloadable, Running, bind
 from app.bootstrap.daemon import assemble
 from app.bootstrap.desk import prepare
 from app.bootstrap.health import health_of, metrics_of_process
@@ -81,15 +81,17 @@ async def serve(
             with listening_socket(config, "http") as web_socket, own.listening(web_socket):
                 vitals = Vitals(stop)
                 metrics = metrics_of_process(clock, log)
-                running.follow(lambda bound: metrics.expect(bound.operations))
+                running.join(
+                    Reloadable(log, lambda bound: bound.config.log), Reloadable(metrics, lambda bound: bound.operations)
+                )
                 health = health_of(config, vitals, metrics, database, clock=clock, log=log)
                 news = News(log.follower_failed)
                 async with AiohttpWire(own) as wire:
                     seams = Seams(clock, SystemRandom(), wire, database, storage, metrics, news.tell)
                     site = website(running, health, vitals, seams, log, news=news, listening=web_socket, stop=stop)
-                    async with site as serving, reloading.heeding(reload, stop) as heeding:
+                    async with site as serving, reloading.on_request(reload, stop) as reloads:
                         code = await _take_over(running, reloading, seams, log, stop=stop, vitals=vitals, own=own)
-                        has_died = [_has_died(task, log) for task in (serving, heeding)]
+                        has_died = [_has_died(task, log) for task in (serving, reloads)]
                         return EXIT_FAILED if any(has_died) else code
         finally:
             await database.close()

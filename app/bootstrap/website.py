@@ -2,14 +2,14 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 
 from aiohttp import web
 
-from app.bootstrap.access import bind_access, certificate_of, rebind_access
-from app.bootstrap.bound import Bound, Running
+from app.bootstrap.access import access_settings, bind_access, certificate_settings
+from app.bootstrap.bound import Reloadable, Running
 from app.bootstrap.page import bind_page
 from app.bootstrap.present import Present
 from app.bootstrap.seams import Seams
@@ -64,7 +64,7 @@ async def website(
         yield None
         return
     access = bind_access(running.bound.config, seams.clock, log, seams.database)
-    running.follow(lambda bound: rebind_access(access, bound.config))
+    running.join(Reloadable(access, lambda bound: access_settings(bound.config)))
     present = Present(running, seams, log)
     office = _office(present, seams, log)
     news.follow(office.watch.heard)
@@ -73,10 +73,7 @@ async def website(
     page = bind_page(running, present, office, frame, storage_trouble=health.storage_trouble)
     routes: list[web.AbstractRouteDef] = [*health.routes(), *serve_routes(api_routes(office)), *page]
     application = make_application(routes, access, log, error_page=frame.error_page)
-    certificate = certificate_of(running.bound.config)
-    if certificate is not None:
-        running.follow(partial(_show, certificate))
-    tls = None if certificate is None else certificate.context
+    tls = _tls(running)
     task = asyncio.create_task(HttpServer(listening, application, seams.clock, tls).run())
     task.add_done_callback(lambda _: stop.set())
     try:
@@ -88,11 +85,14 @@ async def website(
         await asyncio.wait([task])
 
 
-def _show(certificate: Certificate, bound: Bound) -> None:
-    """Show the certificate of another configuration."""
-    http = bound.config.http
-    if http.tls_certificate is not None and http.tls_key is not None:
-        certificate.replace(http.tls_certificate, http.tls_key)
+def _tls(running: Running) -> ssl.SSLContext | None:
+    """What the listener speaks TLS with, if it does. A reload may bring another certificate, but not end or begin TLS."""
+    shown = certificate_settings(running.bound.config)
+    if shown is None:
+        return None
+    certificate = Certificate(shown)
+    running.join(Reloadable(certificate, lambda bound: certificate_settings(bound.config) or shown))
+    return certificate.context
 
 
 def _office(present: Present, seams: Seams, log: EventLog) -> Office:

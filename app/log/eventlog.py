@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import RLock
-from typing import Any, Final, Self, TextIO, TypeAlias
+from typing import Any, Final, Protocol, Self, TextIO, TypeAlias
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -33,6 +33,14 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 Observer: TypeAlias = Callable[[str, Mapping[str, object]], None]
 """Told the name and the fields of every event, from whichever thread it is logged; it must not log itself."""
+
+
+class LogSettings(Protocol):
+    """What can change while the process runs: the least level that is printed."""
+
+    @property
+    def level(self) -> str:
+        """``debug``, ``info``, ``warning`` or ``error``."""
 
 
 class UncataloguedError(Exception):
@@ -174,9 +182,9 @@ class EventLog:
             raise UncataloguedError(f"no event in the catalogue has {', '.join(foreign)}")
         return type(self)(self._press, self.redactor, self._strict, {**self._bound, **fields})
 
-    def set_level(self, level: str) -> None:
-        """Print events from this level on, here and in every bound log: ``debug``, ``info``, ``warning``, ``error``."""
-        self._press.least = _level_of(level)
+    def reconfigure(self, settings: LogSettings) -> None:
+        """Print events from the level of these settings on, here and in every bound log."""
+        self._press.least = _level_of(settings.level)
 
     def add_secrets(self, secrets: Iterable[str]) -> None:
         """Keep these values out of every later line."""

@@ -52,11 +52,11 @@ class Metrics:
 
         Series of what may happen begin at 0, or their first increase would not be seen.
         """
-        self.expect(operations)
+        self.reconfigure(operations)
         self.daemon = now
 
-    def expect(self, operations: Mapping[str, Collection[str]]) -> None:
-        """These accounts and their operations are there from now on."""
+    def reconfigure(self, operations: Mapping[str, Collection[str]]) -> None:
+        """Let the series of these accounts and their operations begin at 0; those of other accounts stay."""
         self._expect(operations)
         for account in operations:
             self._polls[account] += 0

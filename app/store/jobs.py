@@ -67,8 +67,8 @@ class JobStore:
         self._group = GroupCommit(database.dialect, self._outbox, self.seal)
         self._adding = Adding(database.dialect, self._group)
 
-    def notify(self, subscriptions: Sequence[Subscription]) -> None:
-        """From the next commit on these are to be notified, and nobody else."""
+    def reconfigure(self, subscriptions: Sequence[Subscription]) -> None:
+        """Notify these endpoints from the next commit on, and no others."""
         self._outbox.subscriptions = tuple(subscriptions)
 
     async def add(self, new: NewJob, lane: int, now: float) -> tuple[Job, bool]:

@@ -51,56 +51,61 @@ _ANYBODY: Final = Caller("anybody", Role.NOBODY)
 _LOCAL: Final = Caller("loopback", Role.ADMIN)
 
 
+@dataclass(frozen=True, slots=True)
+class AccessSettings:
+    """What the configuration says of callers.
+
+    Without ``tokens`` everybody is an admin. ``hosts`` are the names under which the listener may be called then, in
+    lower case. ``proxies`` are networks of proxies that are trusted to name the caller.
+    """
+
+    tokens: Sequence[Token]
+    hosts: Collection[str] = frozenset()
+    proxies: Sequence[Network] = ()
+
+
 class Access:
     """Knows callers by their tokens, and turns away who may not.
 
     Args:
-        tokens: the tokens; without any, everybody is an admin.
-        hosts: the names under which the listener may be called where there are no tokens, in lower case.
+        settings: tokens, names of the listener, and trusted proxies.
         open_paths: what anybody may read, such as the health of the process.
         clock: the time.
         log: told of what admins do, and of who is turned away.
         sessions: the sessions that were ended before their time, by whatever process.
-        proxies: networks of proxies that are trusted to say for whom they ask.
     """
 
     def __init__(
         self,
-        tokens: Sequence[Token],
+        settings: AccessSettings,
         *,
-        hosts: Collection[str],
         open_paths: Collection[str],
         clock: Clock,
         log: EventLog,
         sessions: SessionStore,
-        proxies: Sequence[Network] = (),
     ) -> None:
-        self._tokens = tuple(tokens)
-        self._hosts = frozenset(hosts)
+        self._settings = settings
         self._open_paths = frozenset(open_paths)
         self._clock = clock
         self._log = log
         self._sessions = sessions
-        self._proxies = tuple(proxies)
         self._guesses = Guesses(clock)
 
-    def adopt(self, tokens: Sequence[Token], *, hosts: Collection[str], proxies: Sequence[Network] = ()) -> None:
-        """Know these from now on. Whoever shows a token that is gone is turned away, sessions of it included."""
-        self._tokens = tuple(tokens)
-        self._hosts = frozenset(hosts)
-        self._proxies = tuple(proxies)
+    def reconfigure(self, settings: AccessSettings) -> None:
+        """Use these settings from now on. A token that is gone opens nothing any more, nor does a session of it."""
+        self._settings = settings
 
     @property
     def needs_token(self) -> bool:
         """Whether callers have to show a token."""
-        return bool(self._tokens)
+        return bool(self._settings.tokens)
 
     def middleware(self, rules: Rules) -> Middleware:
         """What stands before every route; ``rules`` are those of the routes that have one."""
 
         @web.middleware
         async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-            request[REMOTE] = address_of(request, self._proxies)
+            request[REMOTE] = address_of(request, self._settings.proxies)
             caller = await self._caller(request)
             request[CALLER], request[RECHECK] = caller, Recheck(partial(self._stands, request, caller))
             rule = self._rule(request, rules)
@@ -158,7 +163,7 @@ class Access:
 
     def _check(self, request: web.Request, caller: Caller, rule: Rule) -> None:
         host = _host(request)
-        if not self._tokens and host is not None and host.lower() not in self._hosts:
+        if not self._settings.tokens and host is not None and host.lower() not in self._settings.hosts:
             raise self._refusal(request, 421, "this address answers to its own name only; [http] public_url adds one")
         if request.method not in SAFE and not _is_same_site(request):
             raise self._refusal(request, 403, "another site made your browser send this; nothing was done")
@@ -217,7 +222,7 @@ class Access:
             )
 
     async def _caller(self, request: web.Request) -> Caller:
-        if not self._tokens:
+        if not self._settings.tokens:
             return _LOCAL
         scheme, _, text = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         if text and scheme.lower() == "bearer":  # another scheme is for a proxy before us
@@ -241,7 +246,7 @@ class Access:
     def _find(self, text: str) -> Token | None:
         """The token of that text; every one is compared, in a time that tells nothing."""
         digest = digest_of(text)
-        found = [token for token in self._tokens if hmac.compare_digest(token.digest, digest)]
+        found = [token for token in self._settings.tokens if hmac.compare_digest(token.digest, digest)]
         return found[0] if found else None
 
     async def _in_session(self, cookie: str) -> Caller:
@@ -264,7 +269,7 @@ class Access:
         if not is_number or int(until) < self._clock.now():
             return None
         made = _Session(name, until, identity)
-        for token in self._tokens:
+        for token in self._settings.tokens:
             if token.name == name and hmac.compare_digest(made.signed(token), _ascii(cookie)):
                 return made, token
         return None

@@ -21,26 +21,17 @@ class Certificate:
     """What the listener shows to those who connect. TLS 1.2 at least.
 
     Args:
-        certificate: the file of the certificate, in PEM form, with those between it and its root after it.
-        key: the file of its private key, in PEM form, without a passphrase.
-
-    Raises:
-        CertificateError: they cannot be used.
+        context: the certificate with its key, as :func:`server_context` loads them; the listener uses this one.
     """
 
-    def __init__(self, certificate: Path, key: Path) -> None:
-        self._shown = server_context(certificate, key)
-        self.context = server_context(certificate, key)
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._shown = self.context = context
         # A context that is loaded anew in place would be half loaded for a moment, and for good where that fails.
         self.context.sni_callback = self._choose
 
-    def replace(self, certificate: Path, key: Path) -> None:
-        """Show this one to those who connect from now on.
-
-        Raises:
-            CertificateError: it cannot be used; the one before is shown.
-        """
-        self._shown = server_context(certificate, key)
+    def reconfigure(self, shown: ssl.SSLContext) -> None:
+        """Show the certificate of this context, made by :func:`server_context`, on every later connection."""
+        self._shown = shown
 
     def _choose(self, connection: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
         connection.context = self._shown
@@ -48,6 +39,10 @@ class Certificate:
 
 def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     """The context with this certificate and its key.
+
+    Args:
+        certificate: the file of the certificate, in PEM form, with those between it and its root after it.
+        key: the file of its private key, in PEM form, without a passphrase.
 
     Raises:
         CertificateError: one of the files cannot be used; in one sentence, with what to do.

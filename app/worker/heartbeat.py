@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from app.clock import Clock, WakeableTimer
 from app.domain.job import State
@@ -18,6 +19,13 @@ def _uncounted(_seconds: float) -> None:
     pass
 
 
+class HeartbeatSettings(Protocol):
+    """How often the daemon logs its status, in seconds."""
+
+    @property
+    def heartbeat_s(self) -> float: ...  # noqa: D102  # a key of the configuration
+
+
 class Heartbeat:
     """Logs the daemon's state at an interval, and measures how late the event loop runs.
 
@@ -27,7 +35,7 @@ class Heartbeat:
         narrator: has counted polls and landed bytes since the last heartbeat.
         clock: the time.
         log: receives the heartbeat.
-        every_s: the interval.
+        settings: the interval.
         lagged: called with each measured delay of the event loop, in seconds.
     """
 
@@ -39,7 +47,7 @@ class Heartbeat:
         *,
         clock: Clock,
         log: EventLog,
-        every_s: float,
+        settings: HeartbeatSettings,
         lagged: Callable[[float], None] = _uncounted,
     ) -> None:
         self._jobs = jobs
@@ -47,15 +55,15 @@ class Heartbeat:
         self._narrator = narrator
         self._clock = clock
         self._log = log
-        self._every_s = every_s
+        self._settings = settings
         self._lagged = lagged
         self._lag_s = 0.0
         self._timer = WakeableTimer(clock)
 
-    def reconfigure(self, every_s: float) -> None:
+    def reconfigure(self, settings: HeartbeatSettings) -> None:
         """Use this interval. If it is a new one, the next heartbeat comes at once."""
-        if every_s != self._every_s:
-            self._every_s = every_s
+        before, self._settings = self._settings, settings
+        if settings.heartbeat_s != before.heartbeat_s:
             self._timer.wake()
 
     async def run(self) -> None:
@@ -63,7 +71,7 @@ class Heartbeat:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._measure_lag())
             while True:
-                await self._timer.sleep(self._every_s)
+                await self._timer.sleep(self._settings.heartbeat_s)
                 await self._beat()
 
     async def _measure_lag(self) -> None:

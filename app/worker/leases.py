@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from app.clock import Clock, WakeableTimer
+from app.domain.jsonvalue import Json
 from app.log import EventLog
 from app.store.engine import StoreUnavailableError
 from app.store.lanes import LaneRow, LaneStore
@@ -37,16 +38,15 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class LeaseSettings:
-    """What a configuration says about lanes.
+class LanePlan:
+    """Which lanes a configuration serves, and how they are built.
 
-    ``accounts`` are those that this daemon knows; it takes no lane of any other. ``make_lane`` builds a lane that was
-    taken. ``drain_s`` is how long steps may go on when lanes are to end.
+    ``accounts`` has the settings of every account of this daemon, secrets included; lanes of other accounts are left
+    alone. ``make_lane`` builds a lane that was taken.
     """
 
-    accounts: frozenset[str]
+    accounts: Mapping[str, Mapping[str, Json]]
     make_lane: Callable[[LaneRow, Hold], Lane]
-    drain_s: float
 
 
 class Leases:
@@ -55,7 +55,7 @@ class Leases:
     Args:
         store: the lanes table.
         identity: who takes them.
-        settings: which lanes to serve, and how they are built.
+        plan: which lanes to serve, and how they are built.
         lease_s: how long a lease lasts without renewal.
         alone: nobody else can hold a lane of this database (SQLite, whose file lock proves it).
         outcomes_settled: waits until every outcome handed over for commit so far is committed or refused.
@@ -67,7 +67,7 @@ class Leases:
         self,
         store: LaneStore,
         identity: Identity,
-        settings: LeaseSettings,
+        plan: LanePlan,
         *,
         lease_s: float,
         alone: bool,
@@ -77,7 +77,7 @@ class Leases:
     ) -> None:
         self._store = store
         self._identity = identity
-        self._settings = settings
+        self._plan = plan
         self._suspended: frozenset[str] = frozenset()
         self._lease_s = lease_s
         self._alone = alone
@@ -142,27 +142,27 @@ class Leases:
             await self._outcomes_settled()
         return len(lanes)
 
-    def reconfigure(self, settings: LeaseSettings) -> None:
+    def reconfigure(self, plan: LanePlan) -> None:
         """Serve these accounts from now on, and build anew the lanes that were suspended.
 
         Lanes of accounts that are gone are given back in the next round, which begins now, and those of new accounts
         are taken in it.
         """
         suspended = [lane for lane in self._lanes.values() if lane.row.account in self._suspended]
-        self._settings, self._suspended = settings, frozenset()
+        self._plan, self._suspended = plan, frozenset()
         for lane in suspended:
-            if lane.row.account in settings.accounts and not self._ending:
+            if lane.row.account in plan.accounts and not self._ending:
                 self._serve(_as_left(lane), lane.lease)
         self._timer.wake()
 
-    async def end(self) -> bool:
-        """Begin no more steps, wait for those under way, stop the rest after ``drain_s``. Renewals go on meanwhile.
+    async def end(self, grace_s: float) -> bool:
+        """Begin no more steps, wait for those under way, stop the rest after ``grace_s``. Renewals go on meanwhile.
 
         Returns:
             Whether every step ended by itself and every outcome was committed.
         """
         self._ending = True
-        clean = await self._end_steps(list(self._lanes.values()), self._settings.drain_s)
+        clean = await self._end_steps(list(self._lanes.values()), grace_s)
         try:
             async with asyncio.timeout(_LAST_COMMIT_S):
                 await self._outcomes_settled()
@@ -195,7 +195,7 @@ class Leases:
         if self._ending:
             return
         await self._release(self._leaving())
-        share = await self._store.share(self._settings.accounts)
+        share = await self._store.share(self._plan.accounts.keys())
         mine = share.lanes if self._alone else math.ceil(share.lanes / max(1, share.workers))
         if len(self._lanes) > mine:
             await self._release(self._quietest()[: len(self._lanes) - mine])
@@ -207,7 +207,7 @@ class Leases:
 
         Closed lanes do no work. If the share allows them again, they are taken anew.
         """
-        accounts = self._settings.accounts
+        accounts = self._plan.accounts
         return [lane for lane in self._movable() if lane.is_closed or lane.row.account not in accounts]
 
     def _quietest(self) -> list[Lane]:
@@ -235,7 +235,7 @@ class Leases:
             most,
             self._lease_s,
             force=self._alone,
-            accounts=self._settings.accounts - self._suspended,
+            accounts=self._plan.accounts.keys() - self._suspended,
             held=self._lanes.keys(),
         )
         for row in rows:
@@ -247,7 +247,7 @@ class Leases:
     def _serve(self, row: LaneRow, lease: Hold) -> None:
         if self._group is None:
             raise RuntimeError("lanes are served only while run() runs")
-        lane = self._settings.make_lane(row, lease)
+        lane = self._plan.make_lane(row, lease)
         if self._ending:  # taken by a round that was under way when the end began: it is given back unused
             lane.close()
         self._lanes[row.id] = lane

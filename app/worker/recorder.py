@@ -20,7 +20,6 @@ from app.clock import Clock
 from app.domain import outcome as o
 from app.domain.job import LIVE
 from app.domain.machine import Update, advance
-from app.domain.notification import Subscription
 from app.domain.schedule import Policy
 from app.log import EventLog
 from app.store.engine import StoreUnavailableError
@@ -132,10 +131,6 @@ class Recorder:
             self._hurry.set()
         if len(self._items) >= _MOST_WAITING:
             self.room.clear()
-
-    def notify(self, subscriptions: Sequence[Subscription]) -> None:
-        """From the next group on these are to be notified, and nobody else."""
-        self._jobs.notify(subscriptions)
 
     async def commit(self, update: Update, epoch: int) -> Verdict:
         """Hand in an update and wait until it is durable, or refused."""

@@ -1,6 +1,6 @@
 """Retention: deletes what has been kept for long enough, and temporary parts that a dead daemon left behind."""
 
-from dataclasses import dataclass
+from typing import Protocol
 
 from app.clock import Clock, WakeableTimer
 from app.domain.job import State
@@ -15,15 +15,19 @@ from app.store.sessions import SessionStore
 
 _ROUND_S = 600.0
 _PURGE_GROUP = 500
-_KEEP_DELIVERED_S = 7 * 86_400.0
+_HOUR_S = 3600.0
+_DAY_S = 86_400.0
+_KEEP_DELIVERED_S = 7 * _DAY_S
 
 
-@dataclass(frozen=True, slots=True)
-class RetentionSettings:
-    """How long finished jobs and parts of downloads are kept, in seconds."""
+class JanitorSettings(Protocol):
+    """How long ended jobs, and parts of downloads that broke off, are kept."""
 
-    keep_finished_s: float
-    keep_parts_s: float
+    @property
+    def finished_days(self) -> float: ...  # noqa: D102  # a key of the configuration
+
+    @property
+    def partial_hours(self) -> float: ...  # noqa: D102  # a key of the configuration
 
 
 class Janitor:
@@ -48,7 +52,8 @@ class Janitor:
         storage: Storage,
         clock: Clock,
         log: EventLog,
-        settings: RetentionSettings,
+        *,
+        settings: JanitorSettings,
     ) -> None:
         self._jobs = jobs
         self._deliveries = deliveries
@@ -60,10 +65,10 @@ class Janitor:
         self._settings = settings
         self._timer = WakeableTimer(clock)
 
-    def reconfigure(self, settings: RetentionSettings) -> None:
+    def reconfigure(self, settings: JanitorSettings) -> None:
         """Keep things that long. If that is a change, what is older is deleted at once."""
-        if settings != self._settings:
-            self._settings = settings
+        before, self._settings = self._settings, settings
+        if (settings.finished_days, settings.partial_hours) != (before.finished_days, before.partial_hours):
             self._timer.wake()
 
     async def run(self) -> None:
@@ -82,7 +87,7 @@ class Janitor:
             await self._timer.sleep(_ROUND_S)
 
     async def _purge_jobs(self) -> None:
-        before = self._clock.now() - self._settings.keep_finished_s
+        before = self._clock.now() - self._settings.finished_days * _DAY_S
         deleted = 0
         while found := await self._jobs.delete_finished(before, _PURGE_GROUP):
             deleted += found
@@ -90,9 +95,10 @@ class Janitor:
             self._log.emit("jobs.purged", jobs=deleted)
 
     async def _purge_notifications(self) -> None:
+        keep_finished_s = self._settings.finished_days * _DAY_S
         keep_s = {
-            Status.DELIVERED: min(_KEEP_DELIVERED_S, self._settings.keep_finished_s),
-            Status.DEAD: self._settings.keep_finished_s,
+            Status.DELIVERED: min(_KEEP_DELIVERED_S, keep_finished_s),
+            Status.DEAD: keep_finished_s,
         }
         for status, seconds in keep_s.items():
             while await self._deliveries.delete_ended(status, seconds, _PURGE_GROUP):
@@ -100,7 +106,7 @@ class Janitor:
 
     async def _sweep_parts(self) -> None:
         fetching = await self._jobs.find(states=(State.FETCHING,), limit=10_000)
-        before = self._clock.now() - self._settings.keep_parts_s
+        before = self._clock.now() - self._settings.partial_hours * _HOUR_S
         swept = await self._storage.sweep(before, keep={job.id for job in fetching})
         if swept:
             self._log.emit("storage.swept", parts=swept)

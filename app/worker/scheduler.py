@@ -5,8 +5,9 @@ job; and a daemon that dies between the job and the note of the tick asks again 
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from app.clock import Clock
+from app.clock import Clock, WakeableTimer
 from app.desk import RequestError
 from app.domain.job import Job
 from app.domain.jsonvalue import Json
@@ -14,7 +15,6 @@ from app.log import EventLog
 from app.recurrence import Schedule
 from app.store.engine import StoreUnavailableError
 from app.store.schedules import ScheduleStore, Ticked
-from app.worker.nap import Nap
 
 Submit = Callable[[str, str, Mapping[str, Json], str | None], Awaitable[tuple[Job, bool]]]
 """Asks for a job by account, operation, parameters and unique key; raises ``RequestError``."""
@@ -26,32 +26,35 @@ _LONGEST_SLEEP_S = 30.0
 _STORE_RETRY_S = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class CalendarSettings:
+    """The configured schedules, and what submits a job for an account of the same configuration."""
+
+    schedules: Sequence[Schedule]
+    submit: Submit
+
+
 class Calendar:
     """Serves the ticks of schedules.
 
     Args:
-        schedules: what recurs.
+        settings: the schedules, and what submits their jobs.
         store: remembers how far each is.
-        submit: asks for a job.
         clock: the time; ticks go by the wall clock, so a machine whose clock was set right catches up.
         log: told of every tick.
     """
 
-    def __init__(
-        self, schedules: Sequence[Schedule], store: ScheduleStore, submit: Submit, clock: Clock, log: EventLog
-    ) -> None:
-        self._schedules = schedules
+    def __init__(self, settings: CalendarSettings, store: ScheduleStore, clock: Clock, log: EventLog) -> None:
+        self._settings = settings
         self._store = store
-        self._submit = submit
         self._clock = clock
         self._log = log
-        self._nap = Nap(clock)
+        self._timer = WakeableTimer(clock)
 
-    def follow(self, schedules: Sequence[Schedule], submit: Submit) -> None:
-        """Serve these schedules from now on. One that is new begins now; one that was known goes on from its tick."""
-        self._schedules = schedules
-        self._submit = submit
-        self._nap.wake()
+    def reconfigure(self, settings: CalendarSettings) -> None:
+        """Serve these schedules from now on. A new one begins now; a known one goes on after its last tick."""
+        self._settings = settings
+        self._timer.wake()
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -61,15 +64,15 @@ class Calendar:
             except StoreUnavailableError as error:
                 self._log.emit("store.unavailable", reason=str(error), waiting=0)
                 delay_s = _STORE_RETRY_S
-            await self._nap.sleep(delay_s)
+            await self._timer.sleep(delay_s)
 
     async def _serve(self) -> float:
         """Serve what is due; the seconds until somebody has to look again."""
-        ticked = await self._store.ticked() if self._schedules else {}
-        for schedule in self._schedules:
+        ticked = await self._store.ticked() if self._settings.schedules else {}
+        for schedule in self._settings.schedules:
             await self._serve_one(schedule, ticked.get(schedule.name))
         now = self._wall()
-        coming = [tick_at for one in self._schedules if (tick_at := one.next_tick(now)) is not None]
+        coming = [tick_at for one in self._settings.schedules if (tick_at := one.next_tick(now)) is not None]
         return max(0.0, min([_LONGEST_SLEEP_S, *(tick_at - now for tick_at in coming)]))
 
     async def _serve_one(self, schedule: Schedule, ticked: Ticked | None) -> None:
@@ -92,7 +95,7 @@ class Calendar:
     async def _job_of(self, schedule: Schedule, tick_at: float) -> int | None:
         """Ask for a tick's job; ``None`` where the desk refuses it: a person's business, and no reason to stop."""
         try:
-            job, created = await self._submit(
+            job, created = await self._settings.submit(
                 schedule.account, schedule.operation, schedule.params_at(tick_at), schedule.key_at(tick_at)
             )
         except RequestError as error:

@@ -9,6 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from random import Random
 from typing import Final
 
@@ -39,37 +40,42 @@ _GONE: Final = 410
 _LONGEST_ERROR: Final = 500
 
 
+@dataclass(frozen=True, slots=True)
+class NotifierSettings:
+    """Where notifications go, by the endpoint's name, and how often it looks for those that are due, in seconds."""
+
+    endpoints: Mapping[str, Endpoint]
+    lookout_s: float
+
+
 class Notifier:
     """Delivers notifications to the endpoints of the configuration.
 
     Args:
         store: what is to be delivered.
         sender: sends one.
-        endpoints: where they go, by name.
+        settings: where they go, and how often it looks for what is due.
         clock: the time.
         rand: spreads attempts.
         log: told of every delivery.
-        every_s: how often it looks for what is due.
     """
 
     def __init__(
         self,
         store: DeliveryStore,
         sender: WebhookSender,
-        endpoints: Mapping[str, Endpoint],
+        settings: NotifierSettings,
         *,
         clock: Clock,
         rand: Random,
         log: EventLog,
-        every_s: float,
     ) -> None:
         self._store = store
         self._sender = sender
-        self._endpoints = endpoints
+        self._settings = settings
         self._clock = clock
         self._rand = rand
         self._log = log
-        self._every_s = every_s
         self._claimed: dict[int, Claimed] = {}
         self._busy: Counter[str] = Counter()
         self._closed_until: dict[str, float] = {}
@@ -77,9 +83,9 @@ class Notifier:
         self._wake = asyncio.Event()
         self._buried_at = clock.monotonic()
 
-    def follow(self, endpoints: Mapping[str, Endpoint], every_s: float) -> None:
-        """Go by these endpoints from the next round on; what is under way goes on as it was begun."""
-        self._endpoints, self._every_s = endpoints, every_s
+    def reconfigure(self, settings: NotifierSettings) -> None:
+        """Use these endpoints from the next round on; a delivery under way goes on as it was begun."""
+        self._settings = settings
         self._closed_until.clear()
         self._wake.set()
 
@@ -114,7 +120,7 @@ class Notifier:
 
     async def _begin(self, group: asyncio.TaskGroup) -> float:
         """Begin what is due where there are places; the seconds until somebody has to look again."""
-        now, endpoints = self._clock.monotonic(), self._endpoints
+        now, endpoints = self._clock.monotonic(), self._settings.endpoints
         free = {
             name: _AT_ONCE - self._busy[name]
             for name in endpoints
@@ -127,7 +133,7 @@ class Notifier:
             self._claimed[claimed.notification.id] = claimed
             self._busy[claimed.notification.endpoint] += 1
             group.create_task(self._deliver(claimed, endpoints[claimed.notification.endpoint]))
-        every_s = self._every_s if endpoints else _UNKNOWN_EVERY_S
+        every_s = self._settings.lookout_s if endpoints else _UNKNOWN_EVERY_S
         return min([every_s, *opens_in_s, *(seconds for seconds in due_in_s.values() if seconds > 0)])
 
     async def _deliver(self, claimed: Claimed, endpoint: Endpoint) -> None:
@@ -202,7 +208,7 @@ class Notifier:
         if now < self._buried_at + _UNKNOWN_EVERY_S:
             return
         reason = "the configuration has no such endpoint (any more)"
-        for told in await self._store.bury(list(self._endpoints), OVERDUE_S, reason, _UNKNOWN_GROUP):
+        for told in await self._store.bury(list(self._settings.endpoints), OVERDUE_S, reason, _UNKNOWN_GROUP):
             self._log.emit("notification.died", **_named(told), reason=reason)
         self._buried_at = now
 

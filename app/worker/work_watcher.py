@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import Protocol
 
 from app.clock import Clock
 from app.log import EventLog
@@ -10,6 +11,13 @@ from app.store.engine import StoreUnavailableError
 from app.store.jobs import JobStore
 from app.worker.lane import Lane
 from app.worker.pauses import Pauses
+
+
+class LookOutSettings(Protocol):
+    """How often the watcher reads the database, in seconds."""
+
+    @property
+    def lookout_s(self) -> float: ...  # noqa: D102  # a key of the configuration
 
 
 class LookOut:
@@ -23,11 +31,18 @@ class LookOut:
         lanes: the lanes of this daemon, by number.
         clock: the time.
         log: receives the actions of people.
-        every_s: the interval.
+        settings: the interval.
     """
 
     def __init__(
-        self, jobs: JobStore, pauses: Pauses, lanes: Mapping[int, Lane], *, clock: Clock, log: EventLog, every_s: float
+        self,
+        jobs: JobStore,
+        pauses: Pauses,
+        lanes: Mapping[int, Lane],
+        *,
+        clock: Clock,
+        log: EventLog,
+        settings: LookOutSettings,
     ) -> None:
         self._jobs = jobs
         self._actions = ActionStore(jobs.database)
@@ -35,16 +50,16 @@ class LookOut:
         self._pauses = pauses
         self._lanes = lanes
         self._clock = clock
-        self._every_s = every_s
+        self._settings = settings
 
-    def reconfigure(self, every_s: float) -> None:
+    def reconfigure(self, settings: LookOutSettings) -> None:
         """Use this interval from the next round on."""
-        self._every_s = every_s
+        self._settings = settings
 
     async def run(self) -> None:
         """Watch until cancelled. Goes on while the database is unavailable; the lanes report that themselves."""
         while True:
-            await self._clock.sleep(self._every_s)
+            await self._clock.sleep(self._settings.lookout_s)
             with suppress(StoreUnavailableError):
                 await self._apply_pauses()
             with suppress(StoreUnavailableError):

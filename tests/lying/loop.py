@@ -103,7 +103,7 @@ def loopback_time() -> Iterator[tuple[LoopbackLoop, LoopbackClock]]:
     throttler_time: Mapping[str, Callable[[], float]] = {"monotonic": loop.time}
     with (
         mock.patch("asyncio_throttle.throttler.time", mock.Mock(spec_set=["monotonic"], **throttler_time)),
-        mock.patch("app.worker.chores._LAG_SAMPLE_S", 600.0),
+        mock.patch("app.worker.heartbeat._LAG_SAMPLE_S", 600.0),
     ):
         try:
             yield loop, LoopbackClock(loop)

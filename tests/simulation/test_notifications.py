@@ -21,7 +21,7 @@ from app.store.engine import Database
 from app.store.notifications import Notification, NotificationStore
 from app.transport.webhook import Endpoint, WebhookSender
 from app.transport.wire import Timeouts
-from app.worker.notifier import OVERDUE_S, Notifier
+from app.worker.webhook_dispatcher import OVERDUE_S, Notifier, NotifierSettings
 from tests.simulation.inline_sqlite import connect_inline
 from tests.simulation.loop import VirtualClock, virtual_time
 from tests.store.scene import Scene
@@ -83,7 +83,8 @@ class World:
         running = asyncio.ensure_future(
             Notifier(
                 DeliveryStore(self.database), WebhookSender(self.wire, self.clock),
-                {one.name: one for one in endpoints}, clock=self.clock, rand=Random(1), log=log, every_s=EVERY_S,
+                NotifierSettings({one.name: one for one in endpoints}, EVERY_S),
+                clock=self.clock, rand=Random(1), log=log,
             ).run()
         )  # fmt: skip
         yield running

@@ -204,6 +204,6 @@ async def test_subscriptions_that_change(scene: Scene) -> None:
     """From the next commit on others are told; what was written before stays with whom it was written for."""
     first, second = await scene.polling("a"), await scene.polling("b")
     await scene.accepted(first, o.Refused("no"))
-    scene.jobs.notify([Subscription("new", TERMINAL)])
+    scene.jobs.reconfigure([Subscription("new", TERMINAL)])
     await scene.accepted(second, o.Refused("no"))
     assert [(one.endpoint, one.job_id) for one in await _told(scene)] == [("ops", first.id), ("new", second.id)]

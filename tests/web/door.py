@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestServer
 from app.log import configure
 from app.store.engine import Database
 from app.store.sessions import SessionStore
-from app.web.access import Access
+from app.web.access import Access, AccessSettings
 from app.web.callers import CALLER, Role, Token
 from app.web.server import make_application
 from tests.store.scene import StandingClock
@@ -59,8 +59,8 @@ async def open_door(url: str, *, with_tokens: bool, proxies: Sequence[str] = ())
     database = Database.open(url, clock)
     log = configure("json", "debug", (), clock=clock, stream=output, strict=True)
     tokens = [Token.of("page", Role.READ, READ), Token.of("boss", Role.ADMIN, ADMIN)] if with_tokens else []
-    access = Access(tokens, hosts={"127.0.0.1", "tide.example"}, open_paths={"/healthz"}, clock=clock, log=log,
-                    sessions=SessionStore(database), proxies=[ip_network(one) for one in proxies])  # fmt: skip
+    settings = AccessSettings(tokens, {"127.0.0.1", "tide.example"}, [ip_network(one) for one in proxies])
+    access = Access(settings, open_paths={"/healthz"}, clock=clock, log=log, sessions=SessionStore(database))
     routes = [web.get("/thing", _who), web.post("/thing", _who), web.get("/healthz", _who), web.get("/static/x", _who)]
     errors: list[Exception] = []
 

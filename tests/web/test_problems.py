@@ -13,7 +13,7 @@ from app.log import configure
 from app.store.engine import Database
 from app.store.errors import StoreUnavailableError
 from app.store.sessions import SessionStore
-from app.web.access import Access
+from app.web.access import Access, AccessSettings
 from app.web.problems import FieldFault, ProblemError
 from app.web.server import make_application
 from tests.store.scene import StandingClock
@@ -47,7 +47,7 @@ async def place(sqlite_url: str) -> AsyncIterator[tuple[str, ClientSession, io.S
 
     database = Database.open(sqlite_url, clock)
     sessions = SessionStore(database)
-    access = Access([], hosts={"127.0.0.1"}, open_paths=(), clock=clock, log=log, sessions=sessions)
+    access = Access(AccessSettings([], {"127.0.0.1"}), open_paths=(), clock=clock, log=log, sessions=sessions)
     application = make_application([web.get("/fail/{what}", fail)], access, log)
     async with TestServer(application, host="127.0.0.1") as server, ClientSession() as session:
         yield str(server.make_url("")).rstrip("/"), session, output

@@ -19,7 +19,7 @@ from app.storage.local import LocalStorage
 from app.storage.threads import StorageThreads
 from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.budget import Budget
-from app.transport.client import AccountClient
+from app.transport.client import AccountClient, ClientSettings
 from app.transport.wire import Timeouts
 from app.worker.download import Downloaded, Downloader
 from app.worker.session import SignedClient
@@ -128,12 +128,9 @@ async def downloading(
             budget = Budget(clock, Random(1), Limits())
             client = AccountClient(
                 wire,
-                origin=server.origin,
-                credentials=Credentials(),
-                budget=budget,
-                private_ok=True,
-                body_limit=65_536,
-                timeouts=timeouts or Timeouts(),
+                ClientSettings(server.origin, True, 65_536, timeouts or Timeouts()),
+                Credentials(),
+                budget,
             )
             signed = SignedClient(
                 client, None, budget=budget, clock=clock, rand=Random(1), log=log, lane=1, account="shop"

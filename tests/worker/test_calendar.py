@@ -17,7 +17,7 @@ from app.store.engine import Database
 from app.store.jobs import JobStore
 from app.store.lanes import LaneStore
 from app.store.schedules import ScheduleStore
-from app.worker.calendar import Calendar
+from app.worker.scheduler import Calendar, CalendarSettings
 from tests.store.scene import NOW, StandingClock
 
 HOUR = 3600.0
@@ -65,7 +65,7 @@ class Site:
         """Keep the calendar until the clock stops."""
         log = configure("json", "info", [], clock=clock, stream=self.output, strict=True)
         with pytest.raises(StoppedError):
-            await Calendar(schedules, self.store, self.submit, clock, log).run()
+            await Calendar(CalendarSettings(schedules, self.submit), self.store, clock, log).run()
         log.close()
 
     def lines(self, event: str) -> list[dict[str, object]]:
@@ -155,10 +155,10 @@ class StillClock(StandingClock):
 async def test_other_schedules_are_followed_at_once(site: Site) -> None:
     """A calendar that is given another schedule does not sleep on: the schedule begins now, and misses no tick."""
     log = configure("json", "info", [], stream=site.output, strict=True)
-    calendar = Calendar([], site.store, site.submit, StillClock(), log)
+    calendar = Calendar(CalendarSettings([], site.submit), site.store, StillClock(), log)
     keeping = asyncio.create_task(calendar.run())
     await asyncio.wait([keeping], timeout=0.05)
-    calendar.follow([HOURLY], site.submit)
+    calendar.reconfigure(CalendarSettings([HOURLY], site.submit))
     async with asyncio.timeout(20):
         while "hourly" not in await site.store.ticked():  # noqa: ASYNC110  # a row has no event to wait for
             await asyncio.sleep(0.01)

@@ -9,13 +9,14 @@ from typing import TypeVar
 import pytest
 from sqlalchemy import text
 
+from app.config.tables import RetentionTable
 from app.log import configure
 from app.storage.local import LocalStorage
 from app.store.deliveries import DeliveryStore
 from app.store.engine import Database
 from app.store.jobs import JobStore
 from app.store.notifications import NotificationStore
-from app.worker.chores import Janitor
+from app.worker.retention import Janitor
 from tests.store.scene import NOW, StandingClock
 
 DAY = 86_400.0
@@ -63,7 +64,7 @@ async def test_notifications_are_kept_for_a_while(
     log = configure("json", "info", [], stream=io.StringIO(), strict=True)
     janitor = Janitor(
         JobStore(database), DeliveryStore(database), LocalStorage(tmp_path / "exports", _inline), OneRound(), log,
-        keep_finished_s=keep_days * DAY, keep_parts_s=DAY,
+        settings=RetentionTable(finished_days=keep_days, partial_hours=24.0),
     )  # fmt: skip
     with pytest.raises(StoppedError):
         await janitor.run()

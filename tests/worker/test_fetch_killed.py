@@ -22,8 +22,7 @@ from app.storage.threads import StorageThreads
 from app.store.engine import Database
 from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.budget import Budget
-from app.transport.client import AccountClient
-from app.transport.wire import Timeouts
+from app.transport.client import AccountClient, ClientSettings
 from app.worker.fetch import Fetcher
 from app.worker.narrator import Narrator
 from app.worker.session import SignedClient
@@ -114,12 +113,9 @@ async def visits(scene: Scene, handle: str, storage: LocalStorage) -> AsyncItera
         budget = Budget(clock, Random(1), Limits())
         client = AccountClient(
             wire,
-            origin="https://elsewhere.example:443",
-            credentials=Credentials(),
-            budget=budget,
-            private_ok=True,
-            body_limit=65_536,
-            timeouts=Timeouts(),
+            ClientSettings("https://elsewhere.example:443", True, 65_536),
+            Credentials(),
+            budget,
         )
         signed = SignedClient(client, None, budget=budget, clock=clock, rand=Random(1), log=log, lane=1, account="a")
         fetcher = Fetcher(storage, scene.jobs, clock, Narrator(log, clock, scene.jobs), rand=Random(1))

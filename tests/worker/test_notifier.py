@@ -24,7 +24,7 @@ from app.store.notifications import Notification, NotificationStore
 from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.webhook import Endpoint, WebhookSender
 from app.transport.wire import Timeouts
-from app.worker.notifier import Notifier
+from app.worker.webhook_dispatcher import Notifier, NotifierSettings
 from tests.store.scene import Scene
 from tests.worker.receiver import SECRET, Heard, Receiver, receiver, silence, status
 
@@ -53,8 +53,8 @@ class Site:
         async with AiohttpWire() as wire:
             running = asyncio.ensure_future(
                 Notifier(
-                    DeliveryStore(database), WebhookSender(wire, clock, timeouts or Timeouts()), self.endpoints,
-                    clock=clock, rand=Random(1), log=log, every_s=0.05,
+                    DeliveryStore(database), WebhookSender(wire, clock, timeouts or Timeouts()),
+                    NotifierSettings(self.endpoints, 0.05), clock=clock, rand=Random(1), log=log,
                 ).run()
             )  # fmt: skip
             try:

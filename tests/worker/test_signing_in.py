@@ -23,8 +23,7 @@ from app.store.engine import Database
 from app.store.jobs import JobStore
 from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.budget import Budget
-from app.transport.client import AccountClient
-from app.transport.wire import Timeouts
+from app.transport.client import AccountClient, ClientSettings
 from app.worker.fetch import Fetcher
 from app.worker.hold import Hold
 from app.worker.narrator import Narrator
@@ -67,12 +66,9 @@ async def workshop(database: Database, folder: Path, job: Job) -> AsyncIterator[
             budget = Budget(clock, Random(1), Limits())
             client = AccountClient(
                 wire,
-                origin=account.origin,
-                credentials=account.credentials,
-                budget=budget,
-                private_ok=True,
-                body_limit=65_536,
-                timeouts=Timeouts(),
+                ClientSettings(account.origin, True, 65_536),
+                account.credentials,
+                budget,
             )
             signed = SignedClient(
                 client, account.session, budget=budget, clock=clock, rand=Random(1), log=log, lane=1, account="shop"

@@ -6,7 +6,6 @@ quoting addresses anew, and sending a request a second time (see ``_send_once``)
 
 import asyncio
 import io
-import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
@@ -26,18 +25,17 @@ from aiohttp import (
 )
 from aiohttp.abc import AbstractResolver
 from aiohttp.resolver import ThreadedResolver
-from yarl import URL
 
 from app import __version__
-from app.domain.address import AddressError, request_target, sendable_authority
 from app.domain.codings import can_be_undone, content_codings
 from app.domain.networks import Private
 from app.domain.wire import WireRequest
-from app.transport.errors import BrokenBodyError, NotSentError
-from app.transport.failures import LONGEST_FIELD, MOST_FIELDS, OUTSIDE_ERRORS, before_reply, in_body, place_of
+from app.transport.errors import BrokenBodyError
+from app.transport.failures import LONGEST_FIELD, MOST_FIELDS, OUTSIDE_ERRORS, before_reply, in_body
 from app.transport.guard import Guard, GuardedResolver
 from app.transport.own import OwnListeners
 from app.transport.pools import Pool, Pools
+from app.transport.redirects import place_of, request_address
 from app.transport.unpack import ACCEPTED, BombError, UnpackError, unpacking_of
 from app.transport.wire import OnSend, Timeouts
 
@@ -47,7 +45,6 @@ if TYPE_CHECKING:
 _IDLE_S = 30.0
 _READ_BUFFER = 2**18
 _LARGEST_PLAIN_BODY = 2**20  # above it aiohttp warns about bytes and asks for a file
-_UNSENDABLE = re.compile(r"[^\x21-\x5b\x5d-\x7e]")  # a backslash too: some read it as a slash
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 # How the exchange under way reaches the request that aiohttp makes of it, in the same task.
 _ON_SEND: Final[ContextVar[OnSend | None]] = ContextVar("on_send", default=None)
@@ -215,7 +212,7 @@ class _Exchange:
         try:
             return await pool.session.request(
                 request.method,
-                _address(request.url),
+                request_address(request.url),
                 headers=headers,
                 skip_auto_headers=skipped,
                 data=_payload(request.body),
@@ -303,51 +300,6 @@ def _client_timeout(timeouts: Timeouts, stream: bool) -> ClientTimeout:
         connect=timeouts.connect_s,
         sock_connect=timeouts.connect_s,
     )
-
-
-def _address(url: str) -> URL:
-    """The address as it is, byte for byte, once it is sure that it can be one; only a host is written in ASCII."""
-    written = _with_ascii_host(url)
-    unfit = _UNSENDABLE.search(written)
-    if unfit is not None:
-        raise NotSentError(f"Nothing was sent to {place_of(url)}: {_named(unfit[0])} in its address is not encoded.")
-    address = _parsed(written)
-    if address is None:
-        raise NotSentError("Nothing was sent: the address names no host, or no port, of HTTP.")
-    if "@" in url and (address.raw_user is not None or address.raw_password is not None):
-        # aiohttp would make an Authorization header of it, past the rule about who may see credentials.
-        raise NotSentError(f"Nothing was sent to {place_of(address)}: the address carries a user name.")
-    target = request_target(written)
-    if target == address.raw_path_qs:
-        return address
-    # yarl knows no empty query, which may be part of what was signed.
-    return URL.build(scheme=address.scheme, authority=address.raw_authority, path=target, encoded=True)
-
-
-def _with_ascii_host(url: str) -> str:
-    if url.isascii():
-        return url
-    before, slashes, rest = url.partition("://")
-    place = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    try:
-        # Only the host: nothing else is anybody's to write anew at this point.
-        return f"{before}{slashes}{sendable_authority(place)}{rest[len(place) :]}"
-    except AddressError as error:
-        raise NotSentError(f"Nothing was sent: of its address {error}.") from None
-
-
-def _named(character: str) -> str:
-    return repr(character) if character.isprintable() and character != " " else f"U+{ord(character):04X}"
-
-
-def _parsed(url: str) -> URL | None:
-    if not url.lower().startswith(("http://", "https://")):
-        return None
-    try:
-        address = URL(url, encoded=True)
-        return address if address.raw_host and address.port else None
-    except ValueError:
-        return None
 
 
 def _payload(body: bytes | None) -> bytes | io.BytesIO | None:

@@ -1,6 +1,7 @@
 """The doctor put together: from a configuration to the checks of everything that it names."""
 
 import asyncio
+import math
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.budget import Budget
 from app.transport.client import AccountClient, ClientSettings
 from app.transport.wire import Timeouts, Wire
+from app.worker.account_observer import AccountObserver
+from app.worker.hold import Hold
 from app.worker.session import SignedClient, SignInError
 
 _ROOM_S = 20.0
@@ -191,8 +194,9 @@ def _asker(account: BoundAccount, requests: Sequence[float], tools: _Tools, *, p
         budget,
         clock=clock,
     )
+    observer = AccountObserver(account.name, Hold(0, 0, clock, math.inf), budget, clock=clock, log=tools.log)
     signed = SignedClient(
-        client, account.session, budget=budget, clock=clock, rand=rand, log=tools.log, lane=0, account=account.name
+        client, account.session, budget=budget, observer=observer, clock=clock, rand=rand, log=tools.log
     )
 
     async def ask(request: WireRequest) -> WireReply | Trouble:

@@ -12,11 +12,11 @@ from app.store.lanes import LaneRow
 from app.transport.budget import Budget
 from app.transport.client import AccountClient, ClientSettings
 from app.transport.metered import MeteredWire
+from app.worker.account_observer import AccountObserver
 from app.worker.answers import Answers
 from app.worker.fetch import Fetcher
 from app.worker.hold import Hold
 from app.worker.lane import Lane, LaneLimits, LaneParts, ProviderAccess
-from app.worker.limit_watch import LimitWatch
 from app.worker.narrator import Narrator
 from app.worker.pauses import Pauses
 from app.worker.recorder import Recorder
@@ -52,11 +52,10 @@ def lane_maker(bound: Bound, shared: Shared) -> Callable[[LaneRow, Hold], Lane]:
         stepper=Stepper(
             shared.fetcher,
             shared.jobs,
+            shared.recorder,
             clock=clock,
             rand=rand,
             log=log,
-            pauses=shared.pauses,
-            clean=log.redactor.clean,
             public_url=config.callbacks.public_url,
         ),
         jobs=shared.jobs,
@@ -75,6 +74,15 @@ def lane_maker(bound: Bound, shared: Shared) -> Callable[[LaneRow, Hold], Lane]:
             budget.close(row.closed_until, row.closed_reason or "closed by the lane's last owner")
         if (paused := shared.pauses.reason(row.account)) is not None:
             budget.pause(paused)
+        observer = AccountObserver(
+            account.name,
+            lease,
+            budget,
+            clock=clock,
+            log=log,
+            limit_headers=account.limit_headers,
+            pauses=shared.pauses,
+        )
         client = AccountClient(
             MeteredWire(
                 shared.seams.wire,
@@ -88,17 +96,10 @@ def lane_maker(bound: Bound, shared: Shared) -> Callable[[LaneRow, Hold], Lane]:
             budget,
             clock=clock,
             may_send=lease.held,
-            on_reply=LimitWatch(account.limit_headers, budget, lane=row.id, account=account.name, clock=clock, log=log),
+            on_reply=observer.headers_received,
         )
         signed = SignedClient(
-            client,
-            account.session,
-            budget=budget,
-            clock=clock,
-            rand=rand,
-            log=log,
-            lane=row.id,
-            account=row.account,
+            client, account.session, budget=budget, observer=observer, clock=clock, rand=rand, log=log
         )
         return Lane(
             row,

@@ -1,8 +1,8 @@
-"""Answers that jobs share: one request to the provider, and a file of its own for each job that asked for the same.
+"""Shared results: one request to the provider for several jobs that ask for the same, and copied files for each.
 
-A lane serves every job that may share an answer, so that nobody else asks for it meanwhile. It remembers what was
-answered lately, because the database knows an answer only some time after it was landed; what is not remembered, or
-was answered before this daemon began, is looked up there.
+All jobs that may share a result belong to one lane, so no other daemon asks for it meanwhile. The lane remembers the
+latest results, because a result is in the database only some time after it has landed; older results, and those of
+an earlier daemon, are looked up there.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from app.store.jobs import Answer, JobStore
 _MOST_REMEMBERED = 1_000
 
 Promise: TypeAlias = asyncio.Future[Answer | None]
-"""An answer that is here, or that another job's step is asking for; ``None`` where that came to nothing."""
+"""A result that is here, or that another job's step is asking for; ``None`` where that step got none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,11 @@ class _Asking:
 
 
 class Answers:
-    """What a lane knows of answers that its jobs may share.
+    """The results that the jobs of one lane may share.
 
     Args:
-        jobs: where earlier answers are found.
-        storage: where their files are.
+        jobs: has the earlier results.
+        storage: has their files.
         clock: the time.
     """
 
@@ -51,7 +51,7 @@ class Answers:
         self._spoiled: set[int] = set()
 
     async def look(self, job: Job, sharing: Sharing) -> Promise | None:
-        """The answer that a job may share; ``None`` where it has to ask for itself."""
+        """The result that a job may share; ``None`` where it has to ask for itself."""
         since, key = sharing.since(job), _key(job)
         asking = self._asking.get(key)
         if asking is not None and asking.since >= since:
@@ -66,14 +66,14 @@ class Answers:
         return promise
 
     def begin(self, job: Job) -> None:
-        """The job asks for itself; who wants the same from now on waits for it. See :meth:`end`."""
+        """The job asks for itself; jobs that want the same from now on wait for it. See :meth:`end`."""
         promise: Promise = asyncio.get_running_loop().create_future()
         asking = _Asking(job.id, self._clock.now(), promise)
-        # One that wants a newer answer may begin while an older question is open: then both have somebody who waits.
+        # A job that wants a newer result may begin while another one asks: then jobs may wait for either of them.
         self._begun[job.id] = self._asking[_key(job)] = asking
 
     def answered(self, job: Job, artifacts: tuple[Artifact, ...]) -> None:
-        """The job's files have landed: whoever may share them shall."""
+        """The job's files have landed: other jobs may share them."""
         asked_at = job.intent_at or job.ready_at or self._clock.now()
         self._known.pop(_key(job), None)
         self._known[_key(job)] = Answer(job.id, asked_at, artifacts)
@@ -81,7 +81,7 @@ class Answers:
             del self._known[next(iter(self._known))]
 
     def end(self, job: Job) -> None:
-        """The job's step is over; who waited for it learns what came of it."""
+        """The job's step is over: the jobs that waited for it get its result, or ``None``."""
         asking = self._begun.pop(job.id, None)
         if asking is None:
             return
@@ -91,7 +91,7 @@ class Answers:
         asking.promise.set_result(answer if answer is not None and answer.job_id == job.id else None)
 
     def spoil(self, promise: Promise) -> None:
-        """The answer's files cannot be read, or are not what they were: nobody shares them any more."""
+        """The files of the result cannot be read, or have changed: no job shares them any more."""
         if promise.done() and (answer := promise.result()) is not None:
             self._spoiled.add(answer.job_id)
 
@@ -109,12 +109,12 @@ class Answers:
 
 
 def asks_for_answer(job: Job, operation: BoundOperation) -> bool:
-    """Whether the job's next step asks for its answer: the submit, or the download where nothing is submitted."""
+    """Whether the job's next step asks for its result: the submit, or the download where nothing is submitted."""
     return job.state is (State.QUEUED if operation.submits(job) else State.FETCHING)
 
 
 def may_share(job: Job, sharing: Sharing | None, outcome: o.Outcome) -> bool:
-    """Whether an outcome is an answer that others may share: one that the job has asked for itself."""
+    """Whether an outcome is a result that other jobs may share: one that the job has asked for itself."""
     asked = isinstance(outcome, o.Stored) and outcome.shared_from is None
     return asked and sharing is not None and job.answer_key is not None
 

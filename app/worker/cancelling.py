@@ -1,4 +1,4 @@
-"""Stopping a step because somebody asked to cancel its job: told apart from a drain, and not where it is too late."""
+"""Stopping a step because of a cancel request: unlike a drain, and not where it is too late."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -14,10 +14,10 @@ CANCEL_ASKED: Final = "somebody asked to cancel the job"
 
 
 async def despite_cancel_request(work: Coroutine[Any, Any, T]) -> T:
-    """Do ``work`` to its end although somebody asks to cancel the job meanwhile; a drain stops it as ever.
+    """Finish ``work`` although a cancel request comes meanwhile; a drain stops it as usual.
 
     Returns:
-        What the work returns. The cancel request came too late then: the step goes on as if there were none.
+        The result of the work. The cancel request came too late then: the step goes on as if there were none.
     """
     task = asyncio.ensure_future(work)
     while True:
@@ -32,7 +32,7 @@ async def despite_cancel_request(work: Coroutine[Any, Any, T]) -> T:
 
 
 class Stoppable:
-    """The steps of a lane that are under way, and which of them were stopped for a cancel request."""
+    """The running steps of a lane, and which of them a cancel request has stopped."""
 
     def __init__(self) -> None:
         self._under_way: dict[int, tuple[asyncio.Task[None], Visit]] = {}
@@ -43,9 +43,9 @@ class Stoppable:
         self._under_way[visit.job.id] = step, visit
 
     def stop(self, job_id: int) -> None:
-        """Stop the step of a job, once: where that leaves nothing in doubt, such as a download at its next chunk.
+        """Stop the step of a job, once, where that leaves nothing in doubt, such as a download at its next chunk.
 
-        One that may have submitted goes on, and so does one that has ended and whose outcome is on its way.
+        A step that may have submitted goes on, and so does one that has ended and whose outcome is being committed.
         """
         if job_id not in self._under_way or job_id in self._stopped:
             return

@@ -4,7 +4,7 @@ What a reply means is decided by :mod:`app.providers.download_plan`; here its de
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -21,6 +21,7 @@ from app.storage.base import ChecksumError, Landed, Landing, Storage, StorageErr
 from app.transport.errors import BrokenBodyError, LostReplyError, NotSentError, RedirectRefusedError, TlsError
 from app.transport.stream_replies import StreamReply
 from app.transport.unpack import BombError, UnpackError
+from app.worker.narrator import Narrator
 from app.worker.packed import PackedFile
 from app.worker.source import Source
 
@@ -31,7 +32,7 @@ _PASSING = (NotSentError, LostReplyError, BrokenBodyError, RedirectRefusedError,
 
 @dataclass(frozen=True, slots=True)
 class Downloaded:
-    """A file that has landed, what its media type is, and how many bytes of it were there from an earlier download."""
+    """A file that has landed, its media type, and how many of its bytes an earlier download had left."""
 
     landed: Landed
     media_type: str | None
@@ -48,37 +49,35 @@ class Downloader:
     Args:
         storage: where files land.
         clock: the time.
-        on_unread: called once for a link of which an announced digest cannot be read.
-        largest_bytes: a file that grows beyond this is given up: an endless body must end somewhere.
+        job_log: gets a line for a link whose announced digest cannot be read.
+        largest_bytes: the download of a larger file is given up: an endless body must end somewhere.
     """
 
-    def __init__(
-        self, storage: Storage, clock: Clock, on_unread: Callable[[Job, Link], None], largest_bytes: int
-    ) -> None:
+    def __init__(self, storage: Storage, clock: Clock, job_log: Narrator, largest_bytes: int) -> None:
         self._storage = storage
         self._clock = clock
-        self._on_unread = on_unread
+        self._job_log = job_log
         self._largest_bytes = largest_bytes
 
     async def download(
-        self, job: Job, operation: BoundOperation, client: Source, link: Link, *, key: str, identity: str
+        self, job: Job, operation: BoundOperation, source: Source, link: Link, *, key: str, identity: str
     ) -> Downloaded | o.Outcome:
         """Land one file; whatever goes wrong is an outcome.
 
         Args:
             job: the job whose file it is.
             operation: reads the head of the reply.
-            client: the way to the file.
+            source: sends the requests.
             link: the file.
             key: its final name.
-            identity: which remote file it is: only what is left of a download of the same one is gone on from.
+            identity: which remote file it is; a download goes on only from a part of the same one.
         """
         if link.unread is not None and job.fetches <= 1:
-            self._on_unread(job, link)
+            self._job_log.digest_unread(job, link)
         md5, number = link.md5 is not None, part_number(identity)
         try:
             async with await self._storage.open(key, job.id, number, md5=md5, identity=identity) as landing:
-                one = _Download(job, operation, client, link, landing, self._clock, self._largest_bytes)
+                one = _Download(job, operation, source, link, landing, self._clock, self._largest_bytes)
                 return await one.run()
         except StorageError as error:
             return storage_failure(error)
@@ -91,7 +90,7 @@ class _Download:
         self,
         job: Job,
         operation: BoundOperation,
-        client: Source,
+        source: Source,
         link: Link,
         landing: Landing,
         clock: Clock,
@@ -99,7 +98,7 @@ class _Download:
     ) -> None:
         self._job = job
         self._operation = operation
-        self._client = client
+        self._source = source
         self._link = link
         self._landing = landing
         self._clock = clock
@@ -111,7 +110,7 @@ class _Download:
         self._total = landing.total
 
     async def run(self) -> Downloaded | o.Outcome:
-        """Ask until the file is here, or nothing more is to be had of it for now."""
+        """Ask until the file is complete, or until nothing more of it can be had for now."""
         asked = self._first_request()
         try:
             for _ in range(_MOST_REQUESTS):
@@ -128,7 +127,7 @@ class _Download:
             return o.Retry(str(error))
         except StorageError:
             raise
-        except BaseException:  # a drain and a lost lease cancel: what has come stays for the next try
+        except BaseException:  # a drain and a lost lease cancel: the part stays for the next try
             with suppress(StorageError):
                 await self._keep()
             raise
@@ -139,10 +138,10 @@ class _Download:
         return Asked()
 
     async def _ask(self, asked: Asked) -> Downloaded | Again | o.Outcome:
-        """Send one request and do what its reply calls for."""
+        """Send one request and do what is decided about its reply."""
         link = self._link
         request = WireRequest("GET", link.url, asked.headers)
-        async with self._client.stream(request, send_auth=link.send_auth) as reply:
+        async with self._source.stream(request, send_auth=link.send_auth) as reply:
             packed = PackedFile(codings_to_undo(reply.headers), link, self._largest_bytes)
             incoming = _Incoming(reply.chunks(), packed, self._largest_bytes)
             first = await _first_bytes(reply, asked, incoming)
@@ -167,7 +166,7 @@ class _Download:
         """Write a body to its end."""
         if body.at == 0:
             await self._restart()
-        # What was unpacked cannot be gone on with: a range counts the packed bytes.
+        # An unpacked file cannot be continued: a range counts the packed bytes.
         is_plain = incoming.packed.is_plain
         self._validator, self._total = (body.validator, body.total) if is_plain else (None, None)
         while (piece := await incoming.next()) is not None:
@@ -185,13 +184,13 @@ class _Download:
         self._held, self._resumed_from, self._validator, self._total = 0, 0, None, None
 
     async def _finish(self, left: Link, declared: str | None) -> Downloaded:
-        """Compare what has come with what is left of the announced, and land it; ``declared`` is its Content-Type."""
+        """Compare the file with the size and digests in ``left``, and land it; ``declared`` is its Content-Type."""
         landed = await self._landing.finish(sha256=left.sha256, size=left.size, md5=left.md5)
         declared = None if self._link.gzip else declared
         return Downloaded(landed, self._link.media_type or declared or self._operation.media_type, self._resumed_from)
 
     async def _end(self, outcome: o.Outcome) -> o.Outcome:
-        """End without the file; what has come of it is kept where the rest can be asked for."""
+        """End without the file; the part is kept where the rest can be asked for."""
         if isinstance(outcome, o.Refused):
             return outcome
         is_kept = await self._keep()
@@ -216,9 +215,9 @@ class _Incoming:
         self._has_ended = False
 
     async def head(self, least: int) -> bytes:
-        """At least so many of the first bytes and the blanks before them, or all; they come again by :meth:`next`.
+        """At least so many of the first bytes and the blanks before them, or all; :meth:`next` gives them again.
 
-        Bytes that break off within the head are lost: what they are cannot be said, so they must not be kept either.
+        A body that breaks off within the head is not kept: nobody can say what it is.
         """
         head = bytearray()
         wanted = least
@@ -250,7 +249,7 @@ class _Incoming:
 async def _first_bytes(reply: StreamReply, asked: Asked, incoming: _Incoming) -> bytes:
     """The first bytes of a body, for the decision about it."""
     if reply.status == 206 and asked.at:
-        return b""  # what goes on amid a file is told by nothing but the fields
+        return b""  # the bytes in the middle of a file say nothing; only the fields do
     if is_success(reply.status):
         return await incoming.head(SNIFFED_BYTES)
     try:
@@ -260,5 +259,5 @@ async def _first_bytes(reply: StreamReply, asked: Asked, incoming: _Incoming) ->
 
 
 def storage_failure(error: StorageError) -> o.Outcome:
-    """What a storage that failed means: where it takes nothing at all for now, the job is not to blame."""
+    """The outcome of a storage failure; the job is not at fault where the storage takes nothing at all for now."""
     return o.StorageFull(str(error)) if isinstance(error, StorageUnavailableError) else o.Retry(str(error))

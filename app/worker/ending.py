@@ -1,36 +1,24 @@
-"""Ending remote jobs: deleted after their files have landed, cancelled when nobody waits, left while others follow."""
+"""Ending remote jobs: deleted after their files have landed, cancelled on request, left while other jobs need them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 from app.clock import Clock
 from app.domain import outcome as o
 from app.domain.job import Job
 from app.domain.sharing import Duty, duty_of
-from app.domain.wire import WireReply, WireRequest
+from app.domain.wire import WireReply
 from app.providers.faults import UnsendableError
 from app.providers.interpreter import BoundOperation
 from app.store.jobs import JobStore
-from app.worker.pages import Way
-from app.worker.reading import in_time
 from app.worker.session import SignInError
-
-
-@dataclass(frozen=True, slots=True)
-class Telling:
-    """What ends a remote job: the request, how its reply is read, and what it is where there is no request."""
-
-    request: WireRequest | None
-    read: Callable[[Job, WireReply, float], o.Outcome]
-    done: o.Outcome
+from app.worker.visit import Visit
 
 
 class Endings:
     """Ends remote jobs, each once, by the last of our jobs that follow it.
 
     Args:
-        jobs: tells who else follows a remote job.
+        jobs: knows which jobs follow a remote job.
         clock: the time.
     """
 
@@ -38,44 +26,48 @@ class Endings:
         self._jobs = jobs
         self._clock = clock
 
-    async def clean(self, job: Job, operation: BoundOperation, way: Way) -> o.Outcome:
+    async def clean(self, step: Visit) -> o.Outcome:
         """Delete the remote job, whose files have landed."""
-        return await self._end(job, operation, way, Telling(operation.clean(job), operation.read_clean, o.Cleaned()))
+        request = step.operation.clean(step.job)
+        if request is None:
+            return o.Cleaned()
+        if (left := await self._left_to_others(step)) is not None:
+            return left
+        return await step.session.send(request, partial(step.operation.read_clean, step.job))
 
-    async def cancel(self, job: Job, operation: BoundOperation, way: Way) -> o.Outcome:
-        """Cancel the remote job, as a person wants it."""
-        told = Telling(operation.cancel(job), operation.read_cancel, o.Cancelled())
-        return await self._end(job, operation, way, told)
+    async def cancel(self, step: Visit) -> o.Outcome:
+        """Cancel the remote job, because somebody asked for it."""
+        request = step.operation.cancel(step.job)
+        if request is None:
+            return o.Cancelled()
+        if (left := await self._left_to_others(step)) is not None:
+            return left
+        return await step.session.send(request, partial(step.operation.read_cancel, step.job))
 
-    async def expire(self, job: Job, operation: BoundOperation, way: Way, reason: str) -> o.DeadlinePassed:
-        """Let a job go that has waited too long; the remote is told once, where it can be."""
-        tells = job.handle is not None and operation.policy.cancels
+    async def expire(self, step: Visit, reason: str) -> o.DeadlinePassed:
+        """End a job that has waited too long; its remote job is cancelled where that can be done, in one try."""
+        job, operation = step.job, step.operation
         try:
-            request = operation.cancel(job) if tells else None
+            request = operation.cancel(job) if job.handle is not None and operation.policy.cancels else None
         except UnsendableError as error:
             return o.DeadlinePassed(f"{reason}; the remote could not be told: {error}")
         if request is not None and await self._duty(job, operation) is Duty.ACT:
             try:
-                heard = isinstance(await way.ask(request), WireReply)
+                was_answered = isinstance(await step.session.ask(request), WireReply)
             except SignInError:
-                heard = False
-            if not heard:
+                was_answered = False
+            if not was_answered:
                 reason = f"{reason}; the remote could not be told"
         return o.DeadlinePassed(reason)
 
-    async def _end(self, job: Job, operation: BoundOperation, way: Way, telling: Telling) -> o.Outcome:
-        if telling.request is None:
-            return telling.done
-        duty = await self._duty(job, operation)
+    async def _left_to_others(self, step: Visit) -> o.LeftAlone | o.Retry | None:
+        """The outcome where other jobs follow the same remote job; ``None`` where this job ends it."""
+        duty = await self._duty(step.job, step.operation)
         if duty is Duty.LEAVE:
             return o.LeftAlone()
         if duty is Duty.WAIT:
             return o.Retry("another job that follows the same remote job is about to end it")
-        reply = await way.ask(telling.request)
-        if not isinstance(reply, WireReply):
-            return reply
-        read = partial(telling.read, job, reply, self._clock.now())
-        return way.weigh(reply, await in_time(len(reply.body), read))
+        return None
 
     async def _duty(self, job: Job, operation: BoundOperation) -> Duty:
         """What the job does about its remote job, which it no longer needs."""

@@ -1,7 +1,7 @@
 """Landing a job's files: each whole or not at all, the good ones kept when another fails, the manifest last."""
 
 import re
-from collections.abc import Callable, Collection, MutableSequence, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -18,27 +18,20 @@ from app.providers.interpreter import BoundOperation
 from app.providers.pages import PageReader
 from app.storage.base import Landed, Storage, StorageError
 from app.store.jobs import Answer, JobStore
+from app.transport.stream_replies import Begun
 from app.worker.cancelling import despite_cancel_request
 from app.worker.download import Downloaded, Downloader, storage_failure
 from app.worker.hosts import Hosts
-from app.worker.list_download import ListDownload, Parts, artifact_of
+from app.worker.list_download import DownloadTools, ListDownload, artifact_of
 from app.worker.narrator import Narrator
 from app.worker.pages import Walk
 from app.worker.reading import in_time
-from app.worker.session import SignedClient
 from app.worker.source import InlineSource
+from app.worker.visit import Visit
 
 _ARTIFACT_BYTES = 512
 _LINK_BYTES = 512
 _LARGEST_FILE_BYTES = 1 << 40
-
-
-def _unweighed(_: o.Outcome) -> None:
-    """For whom the outcome of a single file means nothing more."""
-
-
-def _always() -> bool:
-    return True
 
 
 class Fetcher:
@@ -46,11 +39,11 @@ class Fetcher:
 
     Args:
         storage: where files land.
-        jobs: tells which files of a job have landed already.
+        jobs: knows which files of a job have landed already.
         clock: the time.
-        narrator: told of every landed file.
+        job_log: gets a line for every landed file.
         rand: spreads the delays of hosts.
-        largest_bytes: a file that grows beyond this is given up: an endless body must end somewhere.
+        largest_bytes: the download of a larger file is given up: an endless body must end somewhere.
     """
 
     def __init__(
@@ -58,7 +51,7 @@ class Fetcher:
         storage: Storage,
         jobs: JobStore,
         clock: Clock,
-        narrator: Narrator,
+        job_log: Narrator,
         *,
         rand: Random,
         largest_bytes: int = _LARGEST_FILE_BYTES,
@@ -66,32 +59,18 @@ class Fetcher:
         self._storage = storage
         self._jobs = jobs
         self._clock = clock
-        self._narrator = narrator
+        self._job_log = job_log
         self._largest_bytes = largest_bytes
-        self._downloader = Downloader(storage, clock, narrator.digest_unread, largest_bytes)
-        self._parts = Parts(self._downloader, Hosts(clock, rand), clock, narrator)
+        self._downloader = Downloader(storage, clock, job_log, largest_bytes)
+        self._tools = DownloadTools(self._downloader, Hosts(clock, rand), clock, job_log)
 
-    async def fetch(
-        self,
-        job: Job,
-        operation: BoundOperation,
-        client: SignedClient,
-        links: Sequence[Link],
-        landed: MutableSequence[Artifact],
-        *,
-        weigh: Callable[[o.Outcome], object] = _unweighed,
-        held: Callable[[], bool] = _always,
-    ) -> o.Outcome:
+    async def fetch(self, step: Visit, links: Sequence[Link]) -> o.Outcome:
         """Land every file that has not landed yet, then the manifest.
 
         Args:
-            job: the job whose files they are.
-            operation: reads the heads of file replies.
-            client: the way to the files.
+            step: the step. Every artifact is appended to its artifacts as soon as it is durable, so that a failure or
+                an interruption keeps it. Its hold is looked at before anything is removed.
             links: the files, in the provider's order.
-            landed: every artifact is appended as soon as it is durable, so that a failure or an interruption keeps it.
-            weigh: called at once with the outcome of each file that did not land, for what it means for the account.
-            held: whether the lane is still ours, asked before anything is removed.
 
         Returns:
             ``Stored``, or the gravest outcome of the files that did not land; see :mod:`app.domain.gravity`.
@@ -99,6 +78,7 @@ class Fetcher:
         Raises:
             SignInError, AccountPausedError: nothing could be asked of the provider; files of other hosts have landed.
         """
+        job, operation = step.job, step.operation
         size = len(links) * _LINK_BYTES
         links, names = await in_time(size, partial(_named, links, job.submits))
 
@@ -109,38 +89,36 @@ class Fetcher:
             recorded = await self._jobs.artifacts(job.id)
             kept = await self._still_there(names, recorded)
             missing = await in_time(size, lambda: list(places(kept, len(links), key_of)))
-            if missing and not await self._withdraw_manifest(job, held):
+            if missing and not await self._withdraw_manifest(step):
                 return o.Interrupted()
-            download = ListDownload(
-                self._parts, job, operation, client, links=links, names=names, landed=landed, weigh=weigh
-            )
+            download = ListDownload(self._tools, step, links, names)
             placed = dict(kept)
             failure = await download.land(missing, placed)
             if failure is not None:
                 return failure
-            # What earlier visits have landed is read again before the manifest vouches for it, once for each job.
+            # Files of earlier steps are read again before the manifest lists them, once for each job.
             changed = [place for place, one in kept.items() if not await self._is_whole(one)]
             failure = await download.land([(at, kept[at].number, kept[at].key) for at in changed], placed)
             if failure is not None:
                 return failure
         except StorageError as error:
             return storage_failure(error)
-        if not held():
+        if not step.hold.held():
             return o.Interrupted()
         files = [replace(placed[place], number=place) for place in range(len(links))]
         return await self._complete(job, files, clear=bool(recorded) or job.fetches > 1)
 
-    async def _withdraw_manifest(self, job: Job, held: Callable[[], bool]) -> bool:
-        """Remove the manifest of a visit that died after it wrote it; ``False`` where the lane is not ours any more."""
-        if job.fetches <= 1:
+    async def _withdraw_manifest(self, step: Visit) -> bool:
+        """Remove the manifest of a step that died after it wrote it; ``False`` where the lease may be over."""
+        if step.job.fetches <= 1:
             return True
-        if not held():
+        if not step.hold.held():
             return False
-        await self._storage.remove(f"{_folder(job)}/{MANIFEST_NAME}")
+        await self._storage.remove(f"{_folder(step.job)}/{MANIFEST_NAME}")
         return True
 
     async def _still_there(self, names: Sequence[str], recorded: Sequence[Artifact]) -> dict[int, Artifact]:
-        """The artifacts of earlier visits that are wanted now and are still there, by their place in the list."""
+        """The artifacts of earlier steps that are in the list and still stored, by their place in the list."""
         found = pairs(names, [one.identity for one in recorded])
         kept = {place: recorded[at] for place, at in found.items()}
         return {place: one for place, one in kept.items() if await self._storage.find(one.key) == one.size}
@@ -149,10 +127,9 @@ class Fetcher:
         """Whether what is stored is what was recorded, by its checksum."""
         return await self._storage.measure(artifact.key) == Landed(artifact.size, artifact.sha256)
 
-    async def fetch_pages(
-        self, job: Job, operation: BoundOperation, pages: PageReader, walk: Walk, landed: MutableSequence[Artifact]
-    ) -> o.Outcome:
-        """Land the pages of a list as one file, then the manifest; the arguments and the rest are as for `fetch`."""
+    async def fetch_pages(self, step: Visit, pages: PageReader, walk: Walk) -> o.Outcome:
+        """Land the pages of a list as one file, then the manifest; the rest is as for :meth:`fetch`."""
+        job = step.job
         link = Link("", pages.label, media_type=pages.media_type)
         (identity,) = identities((link,), job.submits)
         try:
@@ -163,11 +140,11 @@ class Fetcher:
         except StorageError as error:
             return storage_failure(error)
         if not kept:
-            artifact = await self._join(job, operation, pages, walk, link, identity=identity)
+            artifact = await self._join(job, step.operation, pages, walk, link, identity=identity)
             if not isinstance(artifact, Artifact):
                 return artifact
-            landed.append(artifact)
-        files = [replace(one, number=0) for one in (*kept, *landed)]
+            step.artifacts.append(artifact)
+        files = [replace(one, number=0) for one in (*kept, *step.artifacts)]
         return await self._complete(job, files, clear=bool(recorded) or job.fetches > 1)
 
     async def _join(
@@ -196,24 +173,22 @@ class Fetcher:
             media_type=link.media_type,
             identity=identity,
         )
-        self._narrator.landed(job, artifact, 0)
+        self._job_log.landed(job, artifact, 0)
         return artifact
 
-    async def land_reply(
-        self, job: Job, operation: BoundOperation, inline: o.Inline, source: InlineSource, url: str
-    ) -> o.Outcome:
+    async def land_reply(self, job: Job, operation: BoundOperation, inline: o.Inline, begun: Begun) -> o.Outcome:
         """Land a file that is the body of the reply just begun, by the same rules as any download.
 
         Args:
             job: the job whose file it is.
             operation: reads the head of the reply.
-            inline: what the reply is.
-            source: the reply.
-            url: where it came from.
+            inline: what the reply was read as.
+            begun: the reply.
 
         Returns:
             ``Stored``, or why the reply is no file or could not be kept.
         """
+        url, source = begun.reply.url, InlineSource(begun, certain=inline.certain)
         if inline.content is not None:
             return await self._land_content(job, operation, inline, inline.content, url)
         link = Link(url, inline.label)
@@ -226,13 +201,13 @@ class Fetcher:
         artifact = artifact_of(
             self._clock.now(), link, got.landed, number=0, key=key, media_type=got.media_type, identity=identity
         )
-        self._narrator.landed(job, artifact, 0)
+        self._job_log.landed(job, artifact, 0)
         return await self._complete(job, [artifact], inline.status, clear=_may_have_landed(job))
 
     async def _land_content(
         self, job: Job, operation: BoundOperation, inline: o.Inline, content: bytes, url: str
     ) -> o.Outcome:
-        """Land what was made of a reply's head: there is no body to look at."""
+        """Land a file that was made of the head of a reply."""
         media_type = inline.media_type or operation.media_type
         link = Link(url, inline.label, media_type=media_type)
         key = self._key(job, operation, link, 0, 1)
@@ -244,33 +219,33 @@ class Fetcher:
         artifact = artifact_of(
             self._clock.now(), link, stored, number=0, key=key, media_type=media_type, identity=identity
         )
-        self._narrator.landed(job, artifact, 0)
+        self._job_log.landed(job, artifact, 0)
         return await self._complete(job, [artifact], inline.status, clear=_may_have_landed(job))
 
     async def land_nothing(self, job: Job, empty: o.Empty) -> o.Outcome:
         """Write the manifest of a job that has no files."""
         return await self._complete(job, (), empty.status, clear=_may_have_landed(job))
 
-    async def copy(self, job: Job, answer: Answer) -> o.Outcome:
-        """Land a copy of every file of another job's answer; ``Retry`` where they are no longer what they were."""
+    async def copy(self, job: Job, result: Answer) -> o.Outcome:
+        """Land a copy of every file of another job's result; ``Retry`` where one of them has changed since."""
         copies: list[Artifact] = []
         try:
-            for one in answer.artifacts:
+            for one in result.artifacts:
                 key = f"{_folder(job)}/{one.name}"
                 stored = await self._storage.copy(one.key, key)
                 if stored.sha256 != one.sha256:
-                    return o.Retry(f"the files of job {answer.job_id}, whose answer this is, have changed")
+                    return o.Retry(f"the files of job {result.job_id}, whose result this job shares, have changed")
                 copies.append(replace(one, key=key, landed_at=self._clock.now(), identity=None))
-                self._narrator.landed(job, copies[-1], 0)
+                self._job_log.landed(job, copies[-1], 0)
         except StorageError as error:
             return storage_failure(error)
         outcome = await self._complete(job, copies, clear=job.fetches > 1)
-        return replace(outcome, shared_from=answer.job_id) if isinstance(outcome, o.Stored) else outcome
+        return replace(outcome, shared_from=result.job_id) if isinstance(outcome, o.Stored) else outcome
 
     async def drop_parts(self, job: Job) -> None:
-        """Remove what an earlier download of a job has left, whose files nobody wants any more.
+        """Remove the partial files of a job that nobody wants any more.
 
-        Where the storage fails, the parts are left to its sweep.
+        Where the storage fails, retention removes them later.
         """
         with suppress(StorageError):
             await self._storage.drop_partials(job.id)
@@ -283,8 +258,8 @@ class Fetcher:
         Args:
             job: the job.
             artifacts: its files, in the order of their numbers.
-            status: the provider's word, where it was just read.
-            clear: whether files of earlier visits may be there that are none of these; they are removed first.
+            status: the provider's status of the remote job, where it was just read.
+            clear: whether files of earlier steps may be there that are none of these; they are removed first.
         """
         render = partial(
             render_manifest,
@@ -300,14 +275,14 @@ class Fetcher:
         try:
             if clear:
                 await self._clear(job, frozenset(one.key for one in artifacts))
-            # Not to be left half way by a cancel request: with its manifest a job has succeeded.
+            # A cancel request does not stop this half way: with its manifest a job has succeeded.
             await despite_cancel_request(self._storage.put(f"{_folder(job)}/{MANIFEST_NAME}", document))
         except StorageError as error:
             return storage_failure(error)
         return o.Stored(tuple(artifacts), status)
 
     async def _clear(self, job: Job, keep: Collection[str]) -> None:
-        """Remove the job's files that are not to be kept: of earlier lists, and of visits that died unrecorded."""
+        """Remove the job's files that are not to be kept: of earlier lists, and of steps that died uncommitted."""
         for key in await self._storage.list(_folder(job)):
             if key not in keep:
                 await self._storage.remove(key)
@@ -326,7 +301,7 @@ def _folder(job: Job) -> str:
 
 
 def _may_have_landed(job: Job) -> bool:
-    """Whether an earlier visit may have landed a file, and died unrecorded: nothing counts a poll before it is sent."""
+    """Whether an earlier step may have landed a file and died uncommitted: nothing counts a poll before it is sent."""
     return job.state is not State.SUBMITTING or job.submits > 1 or job.fetches > 0
 
 

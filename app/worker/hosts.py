@@ -1,8 +1,7 @@
-"""Hosts of files that asked to be left alone: closed for downloads until then, while everything else goes on.
+"""Hosts of files that answered 429 or 503: closed for downloads for a while; everything else goes on.
 
-A host that is not the provider's own origin says nothing about the account when it answers 429 or 503. So only the
-downloads from it wait, those of all jobs of the account. This is kept in memory: after a restart such a host is asked
-once more.
+Such an answer of a host that is not the provider's own origin says nothing about the account. So only the downloads
+from that host wait, for all jobs of the account. This is kept in memory: after a restart the host is asked once more.
 """
 
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ _MANY = 256
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """Until when a host is closed (epoch seconds), why, and how many times in a row it did not say for how long."""
+    """Until when a host is closed (epoch seconds), why, and how many times in a row it named no delay."""
 
     until: float
     reason: str
@@ -46,15 +45,15 @@ class Hosts:
         self._closings: dict[tuple[str, str], Closing] = {}
 
     def throttled(self, account: str, origin: str, retry_after_s: float | None, reason: str) -> Closing:
-        """Close a host for as long as it asks, or by a growing delay of our own where it does not say.
+        """Close a host for as long as it asks, or for a growing delay of our own where it names none.
 
-        Several downloads that were under way together say the same thing; only the first of them makes the delay grow.
+        Several downloads that ran together meet the same answer; only the first of them makes the delay grow.
 
         Args:
             account: whose downloads wait.
             origin: scheme, host and port.
-            retry_after_s: what the host asked for, floor and cap applied already.
-            reason: what it said.
+            retry_after_s: the delay that the host asked for, within floor and cap.
+            reason: the text of its answer.
         """
         now, before = self._clock.now(), self._closings.get((account, origin))
         if retry_after_s is None and before is not None and now < before.until:
@@ -72,7 +71,7 @@ class Hosts:
         return closing
 
     def served(self, account: str, origin: str) -> None:
-        """A host gave a file: its delays begin anew. A closing that is in force stays."""
+        """A host gave a file: its delays start small again. A closing that is in force stays."""
         before = self._closings.get((account, origin))
         if before is not None and before.until <= self._clock.now():
             del self._closings[account, origin]
@@ -84,6 +83,6 @@ class Hosts:
             raise HostClosedError(str(closing), wait_s)
 
     def _forget(self, now: float) -> None:
-        """Keep the memory small: what has been open for long says nothing any more."""
+        """Keep the memory small: drop the closings that ended long ago."""
         if len(self._closings) > _MANY:
             self._closings = {key: one for key, one in self._closings.items() if now < one.until + _FORGET_AFTER_S}

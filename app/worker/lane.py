@@ -231,7 +231,7 @@ class Lane:
             await self._until_steps_may_begin(due.track)
             job = await due.next()
             operation = self._account.operations.get(job.operation)
-            visit = Visit(job, operation, self._client, self.budget, self.lease, self._commit) if operation else None
+            visit = Visit.of(job, operation, self._client, self.lease) if operation else None
             if not await self._prepared(visit):
                 due.free_slots.release()
                 continue
@@ -272,18 +272,18 @@ class Lane:
         job, operation = visit.job, visit.operation
         sharing = None if job.answer_key is None or job.cancel_requested else operation.sharing
         if sharing is not None and (job.state is State.QUEUED or asks_for_answer(job, operation)):
-            visit.answer = await self._answers.look(job, sharing)
-        if visit.answer is None and self._stepper.asks_provider(job, operation):
-            visit.permit = await self.budget.admit()
-        if visit.answer is None and sharing is not None and asks_for_answer(job, operation):
+            visit.shared_result = await self._answers.look(job, sharing)
+        if visit.shared_result is None and self._stepper.asks_provider(job, operation):
+            visit.session.permit = await self.budget.admit()
+        if visit.shared_result is None and sharing is not None and asks_for_answer(job, operation):
             self._answers.begin(job)
 
     def _give_up(self, visit: Visit | None) -> None:
         """Undo :meth:`_prepare` for a step that is not begun."""
         if visit is None:
             return
-        if visit.permit is not None:
-            visit.permit.give_back()
+        if visit.session.permit is not None:
+            visit.session.permit.give_back()
         self._answers.end(visit.job)
 
     # --- a step under way ---------------------------------------------------------------------------------------------
@@ -314,14 +314,10 @@ class Lane:
             self._record(visit, outcome)
         finally:
             self._stoppable.end(job.id)
-            if visit is not None and visit.permit is not None:
-                visit.permit.done()
+            if visit is not None and visit.session.permit is not None:
+                visit.session.permit.done()
             self._answers.end(job)
             due.free_slots.release()
-
-    async def _commit(self, update: Update) -> Verdict:
-        """Make an update durable in the middle of a step."""
-        return await self._recorder.commit(update, self.lease.epoch)
 
     def _record(self, visit: Visit, outcome: o.Outcome) -> None:
         """Hand over what a step learned for commit, with the files that have landed."""
@@ -335,8 +331,8 @@ class Lane:
             update = replace(update, artifacts=tuple(visit.artifacts))
         if may_share(visit.job, visit.operation.sharing, outcome):
             self._answers.answered(visit.job, update.artifacts)
-        elif visit.answer is not None and isinstance(outcome, o.Retry):
-            self._answers.spoil(visit.answer)
+        elif visit.shared_result is not None and isinstance(outcome, o.Retry):
+            self._answers.spoil(visit.shared_result)
         self._recorder.record(update, self.lease.epoch, self._settled, shares=policy.shares)
 
     def _refuse(self, job: Job, reason: str) -> None:

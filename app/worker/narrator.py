@@ -1,4 +1,4 @@
-"""The narrator: turns committed updates into log lines, and counts what the heartbeat reports."""
+"""The job log: turns committed updates into log lines, and counts what the heartbeat reports."""
 
 from collections.abc import Callable, Sequence
 
@@ -22,14 +22,14 @@ def _uncounted(_account: str) -> None:
 
 
 class Narrator:
-    """Writes one line per transition, after its commit; the last line of a job tells its whole story.
+    """Writes one line for each transition, after its commit; the last line of a job sums it up.
 
     Args:
         log: takes the lines.
         clock: the time.
-        jobs: where the files of a job are looked up that landed in an earlier step.
-        polled: told the account of every poll that was answered.
-        tell: told of every transition.
+        jobs: has the files that landed in earlier steps of a job.
+        polled: called with the account of every answered poll.
+        tell: called with every transition.
     """
 
     def __init__(
@@ -49,8 +49,8 @@ class Narrator:
         self.polls = 0
         self.landed_bytes = 0
 
-    async def tell(self, updates: Sequence[Update]) -> None:
-        """Log what these committed updates have changed."""
+    async def committed(self, updates: Sequence[Update]) -> None:
+        """Log the changes of these committed updates."""
         for update in updates:
             if isinstance(update.outcome, _POLLED):
                 self.polls += 1
@@ -70,7 +70,7 @@ class Narrator:
         self._log.emit("update.dropped", **_step(update.job), outcome=_name(update))
 
     def conflicted(self, update: Update, reason: str) -> None:
-        """Log that a remote job is claimed twice."""
+        """Log that two jobs claim the same remote job."""
         self._log.emit("job.conflicted", **_named(update.job), reason=reason)
 
     def landed(self, job: Job, artifact: Artifact, resumed_from: int) -> None:
@@ -90,11 +90,11 @@ class Narrator:
         self._log.emit("file.digest_unread", **_named(job), label=link.label, reason=link.unread)
 
     def crashed(self, job: Job, reason: str) -> None:
-        """Log a step that died on a fault of ours."""
+        """Log a step that died of an error in this program."""
         self._log.emit("job.crashed", **_step(job), reason=reason)
 
     def reopened(self, lane: int, account: str, closed_until: float, reason: str | None) -> None:
-        """Log that a person has ended a closing, which would have lasted until that epoch second (0 for a breaker)."""
+        """Log that an operator ended a closing that would have lasted until that epoch second (0 for a breaker)."""
         left_s = round(max(0.0, closed_until - self._clock.now()), 1)
         self._log.emit("account.reopened", lane=lane, account=account, reason=reason, left_s=left_s)
 
@@ -149,7 +149,7 @@ class Narrator:
 
     async def _finished(self, update: Update) -> None:
         job = update.job
-        story = {
+        summary = {
             **_step(job),
             "outcome": _name(update),
             "handle": job.shown_handle,
@@ -160,12 +160,12 @@ class Narrator:
             "total_s": _between(job.created_at, job.finished_at),
         }
         if job.state in (State.FAILED, State.EXPIRED):
-            self._log.emit("job.failed", **story)
+            self._log.emit("job.failed", **summary)
             return
         artifacts = await self._artifacts(update)
         self._log.emit(
             "job.finished",
-            **story,
+            **summary,
             status=job.remote_status,
             queued_s=_between(job.created_at, job.submitted_at),
             polling_s=_between(job.submitted_at, job.ready_at),

@@ -1,4 +1,4 @@
-"""A file's codings undone while it lands, and each form that it had on the way compared with what was announced."""
+"""A packed file: unpacked while it lands, and every form of it compared with the announced size and digests."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,8 +15,8 @@ class PackedFile:
     """One file as it comes in.
 
     Args:
-        codings: those that its reply declares, in the order in which they were applied; all can be undone.
-        link: what was announced of the file. Where it says ``gzip``, the first bytes decide: whether a declared gzip is
+        codings: the codings that its reply declares, in the order in which they were applied; all can be undone.
+        link: the announced size and digests. Where it says ``gzip``, the first bytes decide whether a declared gzip is
             there, and whether there is one more level of it below the declared codings.
         largest_bytes: a file that unpacks to more is given up.
     """
@@ -34,21 +34,21 @@ class PackedFile:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the bytes that land are those that come over the wire, so that a range can be added to them."""
+        """Whether the file lands as it comes over the wire, so that a later range can continue it."""
         return not self._levels
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        """What the next bytes of the body unpack to; raises as :class:`app.transport.unpack.Unpacking` does."""
+        """The unpacked form of the next bytes of the body; raises as :class:`app.transport.unpack.Unpacking` does."""
         return self._unpacking.feed(piece)
 
     def finish(self) -> Iterator[bytes]:
-        """What is left at the end of the body; raises the same."""
+        """The rest at the end of the body; raises the same."""
         return self._unpacking.finish()
 
     def unmatched(self) -> Link:
         """The link without the size and the digests that a packed form of the file matches.
 
-        Those that are left are for the unpacked file to match: what is announced may be of any form.
+        The unpacked file has to match the rest: an announced value may be of any form of the file.
         """
         left = self._link
         for level in self._levels:
@@ -84,7 +84,7 @@ class _Counted:
 
 
 class _GzipOrPlain:
-    """A level that the first bytes show to be gzip, or to be the file itself."""
+    """A level whose first bytes decide whether it is gzip or the file itself."""
 
     def __init__(self, largest_bytes: int) -> None:
         self._gzip = Coded("gzip", largest_bytes)

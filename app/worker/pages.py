@@ -1,12 +1,11 @@
-"""Walking a list page by page: each page passes the budget, is tried again by itself, and is let go before the next."""
+"""Walking a list page by page: the budget admits each page, each is tried again by itself, and one is in memory."""
 
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from random import Random
 from tempfile import SpooledTemporaryFile
-from typing import IO, Protocol, TypeVar
+from typing import IO, TypeVar
 
 from app.clock import Clock
 from app.domain import outcome as o
@@ -14,7 +13,7 @@ from app.domain.codings import can_be_undone, content_codings
 from app.domain.job import Job
 from app.domain.jsonvalue import Json
 from app.domain.schedule import Backoff
-from app.domain.wire import WireReply, WireRequest
+from app.domain.wire import WireReply
 from app.providers.adoption import Adoption, Matches
 from app.providers.joining import Csv, CsvPage, JoinError, json_items
 from app.providers.pages import Listed, Page, PageReader
@@ -23,10 +22,9 @@ from app.storage.base import Landing
 from app.transport.errors import BrokenBodyError, LostReplyError, NotSentError, RedirectRefusedError, TlsError
 from app.transport.stream_replies import StreamReply
 from app.transport.unpack import BombError, UnpackError, unpacking_of
+from app.worker.provider_session import ProviderSession
 from app.worker.reading import in_time
-from app.worker.session import SignedClient
 
-T = TypeVar("T")
 P = TypeVar("P", Listed, Matches)
 
 _TRIES = 5
@@ -38,72 +36,41 @@ _PIECE_BYTES = 262_144
 _ITEMS_AT_ONCE = 1000
 
 
-class Ask(Protocol):
-    """The reply to a request that may be repeated, or what its failing means."""
-
-    async def __call__(self, request: WireRequest) -> WireReply | o.Outcome:
-        """Send the request; the account's budget has been told of whatever went wrong."""
-
-
-class Weigh(Protocol):
-    """Lets the account's budget know what a reply says of the account, and gives what counts for the job."""
-
-    def __call__(self, reply: WireReply, read: T) -> T | o.Outcome:
-        """Tell of a reply and of what was read out of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """The way of one visit to its provider.
-
-    ``rest`` sleeps between two tries; it raises ``DrainingError`` where the daemon is about to end. ``check_open`` is
-    called before the first page and raises ``AccountClosedError`` where the step shall end rather than wait.
-    """
-
-    ask: Ask
-    weigh: Weigh
-    client: SignedClient
-    rest: Callable[[float], Awaitable[None]]
-    check_open: Callable[[], None] = lambda: None
-
-
 class Walk:
     """Goes through the lists of one job.
 
     Args:
         job: the job.
-        way: to the provider.
-        clock: paces what is tried again.
-        rand: spreads it.
+        session: asks the provider for pages.
+        clock: the time.
+        rand: spreads the delays between tries.
+        waits: whether the first page waits while the account is closed; else ``AccountClosedError`` comes out.
     """
 
-    def __init__(self, job: Job, way: Way, clock: Clock, rand: Random) -> None:
+    def __init__(self, job: Job, session: ProviderSession, clock: Clock, rand: Random, *, waits: bool = True) -> None:
         self._job = job
-        self._way = way
+        self._session = session
         self._clock = clock
         self._rand = rand
+        self._waits = waits
 
     async def matches(self, adoption: Adoption, most: int) -> set[str] | o.Outcome:
-        """The names of the remote jobs that are meant, of all pages, or why nobody can tell.
+        """The handles of all remote jobs in the list that match, or why they cannot be found.
 
         Args:
             adoption: the list, and what is looked for.
-            most: with so many the rest is not asked for.
+            most: with so many matches the rest of the list is not asked for.
         """
         found: set[str] = set()
 
-        async def once(page: Page) -> Matches | o.Outcome:
-            reply = await self._way.ask(adoption.request(self._job, page))
-            if not isinstance(reply, WireReply):
-                return reply
-            read = partial(adoption.read, self._job, page, reply, self._clock.now())
-            return self._way.weigh(reply, await in_time(len(reply.body), read))
+        async def read_page(page: Page) -> Matches | o.Outcome:
+            return await self._session.send(adoption.request(self._job, page), partial(adoption.read, self._job, page))
 
-        async def take(matches: Matches) -> bool:
+        async def consume(matches: Matches) -> bool:
             found.update(matches.handles)
             return len(found) < most
 
-        broken = await self._through(once, take, adoption.reader.bounds.most_pages)
+        broken = await self._each_page(read_page, consume, adoption.reader.bounds.most_pages)
         return found if broken is None else broken
 
     async def land(self, pages: PageReader, landing: Landing, largest_bytes: int) -> int | o.Outcome:
@@ -126,16 +93,15 @@ class Walk:
     async def _land_json(self, pages: PageReader, file: "_File") -> int | o.Outcome:
         count = size = 0
 
-        async def once(page: Page) -> Listed | o.Outcome:
+        async def read_page(page: Page) -> Listed | o.Outcome:
             nonlocal size
-            reply = await self._way.ask(pages.request(self._job, page))
+            reply = await self._session.ask(pages.request(self._job, page))
             if not isinstance(reply, WireReply):
                 return reply
             size = len(reply.body)
-            read = partial(pages.read, self._job, page, reply, self._clock.now())
-            return self._way.weigh(reply, await in_time(size, read))
+            return await self._session.read(reply, partial(pages.read, self._job, page))
 
-        async def take(listed: Listed) -> bool:
+        async def consume(listed: Listed) -> bool:
             nonlocal count
             for start in range(0, len(listed.items), _ITEMS_AT_ONCE):
                 written = listed.items[start : start + _ITEMS_AT_ONCE]
@@ -144,14 +110,14 @@ class Walk:
             return True
 
         await file.write(b"[")
-        broken = await self._through(once, take, pages.bounds.most_pages)
+        broken = await self._each_page(read_page, consume, pages.bounds.most_pages)
         await file.write(b"]\n")
         return count if broken is None else broken
 
     async def _land_csv(self, pages: PageReader, file: "_File") -> int | o.Outcome:
         so_far, held = Csv(), 0
 
-        async def once(page: Page) -> Listed | o.Outcome:
+        async def read_page(page: Page) -> Listed | o.Outcome:
             nonlocal so_far, held
             with SpooledTemporaryFile(_IN_MEMORY_BYTES) as whole:
                 head = await self._spooled(pages, page, whole, file.largest_bytes)
@@ -159,7 +125,7 @@ class Walk:
                     return head
                 whole.seek(0)
                 digest, joined, before = _digest_of(whole), CsvPage(so_far), so_far.records
-                if circle.repeats(page, (digest,)):
+                if cycle.repeats(page, (digest,)):
                     # It holds as many records as the one before it, and none of them is written again.
                     return Listed((digest,), page, ends=False if pages.is_full(self._job, held) else None)
                 try:
@@ -174,22 +140,22 @@ class Walk:
             after = pages.after(self._job, page, head, held)
             return after if isinstance(after, o.Refused) else Listed((digest,), after)
 
-        circle = _Circle()
-        broken = await self._through(once, _take_all, pages.bounds.most_pages, circle)
+        cycle = _CycleDetector()
+        broken = await self._each_page(read_page, _continue, pages.bounds.most_pages, cycle)
         return so_far.records if broken is None else broken
 
     async def _spooled(
         self, pages: PageReader, page: Page, whole: IO[bytes], largest_bytes: int
     ) -> WireReply | Listed | o.Outcome:
-        """Stream one page of CSV into a file of its own, for it may break off, and what has landed stays landed.
+        """Stream one page of CSV into a file of its own: where it breaks off, nothing of it is in the joined file.
 
         Returns:
-            The head of the reply, or what came in place of a page.
+            The head of the reply, or the outcome that came in place of a page.
         """
         request = pages.request(self._job, page)
         try:
-            async with self._way.client.stream(request, send_auth=True) as reply:
-                body = _Body(reply, largest_bytes)
+            async with self._session.stream(request, send_auth=True) as reply:
+                body = _PageBody(reply, largest_bytes)
                 first = await body.head()
                 head = WireReply(
                     reply.status,
@@ -199,9 +165,9 @@ class Walk:
                     phrase=reply.phrase,
                     foreign=not reply.own,
                 )
-                told = self._way.weigh(head, pages.told(self._job, head, self._clock.now()))
-                if told is not None:
-                    return told
+                in_place = await self._session.read(head, partial(pages.told, self._job))
+                if in_place is not None:
+                    return in_place
                 async for piece in body.pieces():
                     whole.write(piece)
                 return head
@@ -214,20 +180,20 @@ class Walk:
         ) as error:  # fmt: skip
             return o.Retry(str(error))
 
-    async def _through(
+    async def _each_page(
         self,
-        once: Callable[[Page], Awaitable[P | o.Outcome]],
-        take: Callable[[P], Awaitable[bool]],
+        read_page: Callable[[Page], Awaitable[P | o.Outcome]],
+        consume: Callable[[P], Awaitable[bool]],
         most: int,
-        circle: "_Circle | None" = None,
+        cycle: "_CycleDetector | None" = None,
     ) -> o.Outcome | None:
-        """Take every page in turn, until the last one or for as long as ``take`` wants more; else what is wrong.
+        """Consume every page in turn, until the last one or until ``consume`` is false; returns what went wrong.
 
-        A page that repeats the one before is not taken, where nothing but its number or offset asks for it: the one
+        A page that repeats the one before it is not consumed where only its number or offset asks for it: the one
         before was the last.
         """
         page: Page | None = Page()
-        circle = circle or _Circle()
+        cycle = cycle or _CycleDetector()
         while page is not None:
             if self._clock.now() >= self._job.deadline_at:
                 return o.Retry(f"the deadline passed at page {page.number} of the list")
@@ -236,38 +202,38 @@ class Walk:
                     f"the list has more than {most} pages: raise accounts.{self._job.account}.bounds.most_pages, "
                     "or ask for less"
                 )
-            got = await self._patiently(once, page)
+            got = await self._with_retries(read_page, page)
             if not isinstance(got, Listed | Matches):
                 return got
-            if got.ends is None and circle.repeats(page, got.items):
+            if got.ends is None and cycle.repeats(page, got.items):
                 return None
-            if not await take(got):
+            if not await consume(got):
                 return None
-            if circle.closes(page, got.items, got.after):
+            if cycle.closes(page, got.items, got.after):
                 return o.Refused(f"the list goes in circles: what follows page {page.number} came before")
             page = got.after
         return None
 
-    async def _patiently(self, once: Callable[[Page], Awaitable[P | o.Outcome]], page: Page) -> P | o.Outcome:
-        """One page, tried a few times: all those before it need not be asked for again because of it.
+    async def _with_retries(self, read_page: Callable[[Page], Awaitable[P | o.Outcome]], page: Page) -> P | o.Outcome:
+        """One page, tried a few times, so that one failure does not cost all the pages before it.
 
-        Where the provider asks for more than a moment the step ends, and the job waits instead.
+        Where the provider asks for a long delay the step ends, and the job waits instead.
         """
         for tried in range(_TRIES - 1):
-            if page.number == 1:  # later the step waits, or a long list would never come to its end
-                self._way.check_open()
-            got = await once(page)
+            if page.number == 1 and not self._waits:  # later the step waits, or a long list would never be complete
+                self._session.check_open()
+            got = await read_page(page)
             if isinstance(got, o.Retry) or (isinstance(got, o.NotYet) and page.number > 1):
                 if (got.retry_after_s or 0.0) > _LONGEST_WAIT_S:
                     return got
-                await self._way.rest(max(got.retry_after_s or 0.0, _AGAIN.delay(tried, self._rand)))
+                await self._session.rest(max(got.retry_after_s or 0.0, _AGAIN.delay(tried, self._rand)))
             elif not isinstance(got, o.Throttled):  # after which the budget is closed, and makes the next try wait
                 return got
-        return await once(page)
+        return await read_page(page)
 
 
-async def _take_all(_: Listed) -> bool:
-    """What a page holds has been written already."""
+async def _continue(_: Listed) -> bool:
+    """The records of the page have been written already."""
     return True
 
 
@@ -279,11 +245,11 @@ def _digest_of(whole: IO[bytes]) -> str:
 
 
 class _TooLargeError(Exception):
-    """The joined file has grown beyond what a file may be."""
+    """The joined file is larger than a file may be."""
 
 
 class _File:
-    """The joined file, which may not grow without end."""
+    """The joined file; raises ``_TooLargeError`` before it grows beyond the limit."""
 
     def __init__(self, landing: Landing, largest_bytes: int) -> None:
         self.largest_bytes = largest_bytes
@@ -298,8 +264,8 @@ class _File:
             await self._landing.write(data)
 
 
-class _Body:
-    """The body of a page as it comes in: unpacked where it is packed, and never taken for whole when it is short."""
+class _PageBody:
+    """The body of a page as it comes in: unpacked, and a ``BrokenBodyError`` where it is shorter than its length."""
 
     def __init__(self, reply: StreamReply, largest_bytes: int) -> None:
         self._chunks = reply.chunks()
@@ -340,10 +306,10 @@ class _Body:
         return list(self._unpacking.feed(chunk))
 
 
-class _Circle:
-    """Notices that a list comes back to where it was, however many pages it has, with one cursor in memory.
+class _CycleDetector:
+    """Detects that a list comes back to a page that it had before, with one cursor in memory for any number of pages.
 
-    Richard Brent's way of finding cycles: a cursor is kept for twice as many pages as the one before it.
+    Brent's cycle detection: a cursor is kept for twice as many pages as the one before it.
     """
 
     def __init__(self) -> None:
@@ -357,7 +323,7 @@ class _Circle:
         return page.number > 1 and page.next is None and bool(items) and items == self._before
 
     def closes(self, page: Page, items: tuple[Json, ...], after: Page | None) -> bool:
-        """Whether what comes after this page has been there before."""
+        """Whether the page after this one has been there before."""
         if after is None:
             return False
         if after.next is None:

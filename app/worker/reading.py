@@ -10,10 +10,10 @@ _LARGE_BYTES = 65_536
 
 
 async def in_time(size: int, read: Callable[[], T]) -> T:
-    """What ``read`` comes to: called at once for a few bytes, in a thread for many. It must be pure.
+    """The result of ``read``: called at once for a few bytes, in a thread for many. It must be pure.
 
     Args:
-        size: how many bytes are looked at.
-        read: what looks at them.
+        size: how many bytes it reads.
+        read: the function.
     """
     return read() if size <= _LARGE_BYTES else await asyncio.to_thread(read)

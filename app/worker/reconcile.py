@@ -1,4 +1,4 @@
-"""Reconciling: which remote job is it that a submit has made, or met, without telling its name?"""
+"""Reconciling: which remote job did a submit make, or meet, whose reply did not name it?"""
 
 from app.clock import Clock
 from app.domain import outcome as o
@@ -18,8 +18,8 @@ class Reconciler:
     """Finds remote jobs in the provider's own list.
 
     Args:
-        jobs: tells which of them other jobs of ours follow, or have followed.
-        clock: tells how long the list may still lag behind.
+        jobs: knows which of them other jobs of ours follow, or have followed.
+        clock: the time; the list may lag behind the submit for a while.
     """
 
     def __init__(self, jobs: JobStore, clock: Clock) -> None:
@@ -29,7 +29,7 @@ class Reconciler:
     async def find(self, job: Job, adoption: Adoption, policy: Policy, walk: Walk) -> o.Outcome:
         """Look for the job's remote job in every page of the list.
 
-        Nothing that is seen in one list alone is believed when it is absence: the list may lag behind the submit.
+        That a list lacks the remote job does not prove that there is none: the list may lag behind the submit.
         """
         found = await walk.matches(adoption, _MOST_MATCHES)
         if isinstance(found, o.Refused | o.LinksExpired):
@@ -42,8 +42,8 @@ class Reconciler:
         if len(possible) == 1:
             return o.Adopted(possible[0])
         if possible:
-            told = ", ".join(map(shown_handle, possible[:_NAMED])) + (" ..." if len(possible) > _NAMED else "")
-            return o.Undecidable(f"{len(possible)} remote jobs could be it: {told}")
+            named = ", ".join(map(shown_handle, possible[:_NAMED])) + (" ..." if len(possible) > _NAMED else "")
+            return o.Undecidable(f"{len(possible)} remote jobs could be it: {named}")
         return self._absent(job, adoption)
 
     def _absent(self, job: Job, adoption: Adoption) -> o.Outcome:
@@ -56,10 +56,10 @@ class Reconciler:
         return o.Undecidable(reason) if adoption.parks else o.Absent(reason)
 
     async def _possible(self, job: Job, handles: list[str], policy: Policy) -> list[str]:
-        """Those that can be the job's own: one that another job of ours follows is only where the provider shares.
+        """Those that can be the job's own; one that another job of ours follows can be only where the provider shares.
 
-        Remote jobs of ended jobs of ours stay in many a list. They are passed over, unless the provider has said that
-        there is one, and there is no other.
+        Many lists keep the remote jobs of our ended jobs. They are passed over, unless the provider has said that there
+        is one, and there is no other.
         """
         unknown, followed, ended = [], [], []
         for handle in handles:

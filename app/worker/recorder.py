@@ -1,11 +1,11 @@
-"""The recorder: commits what steps have learned, many outcomes in one transaction, each fenced.
+"""The committer: makes the updates of steps durable, many in one transaction, each fenced by its lane's epoch.
 
-One transaction per outcome would cost five times as much as the outcome itself, so outcomes gather for a few
-milliseconds and go to the database together. An outcome that somebody waits for (an intent, before its POST) cuts the
-gathering short. Nothing is told to anybody, the log included, before its commit.
+One transaction for each update would cost five times as much as the update itself, so updates are collected for a few
+milliseconds and committed together. An update that a step waits for (an intent, before its POST) is committed at once.
+Nothing is reported, not even to the log, before its commit.
 
-While the database cannot be written the outcomes are kept and the same group is tried again; ``room`` then holds back
-new steps, so that what is kept stays bounded.
+While the database cannot be written, the updates are kept and the same group is tried again; ``room`` then holds back
+new steps, so that the number of kept updates stays bounded.
 """
 
 import asyncio
@@ -40,45 +40,47 @@ def _uncounted(_updates: int, _seconds: float) -> None:
 
 
 class Verdict(Enum):
-    """What became of an outcome that was handed in."""
+    """The result of committing one update."""
 
     ACCEPTED = "accepted"
     STALE = "stale"
-    """The lane's lease or the job's version has moved on; nothing was written."""
+    """The lane's lease has passed on, or the job has another version; nothing was written."""
     CONFLICT = "conflict"
     """Another job follows the same remote job already; nothing was written."""
     UNWRITABLE = "unwritable"
-    """The database will never take its values; the job was failed in its place, where it still stood as it was."""
+    """The database cannot store its values; the job was failed instead, where it had not changed meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Item:
     fenced: FencedUpdate
-    settled: Callable[[Update, Verdict], None]
+    on_result: Callable[[Update, Verdict], None]
     shares: bool
-    verdict: Verdict = Verdict.ACCEPTED
+    if_accepted: Verdict = Verdict.ACCEPTED
 
     def as_failed(self, update: Update) -> "_Item":
-        """What is written in place of an update that cannot be."""
-        return replace(self, fenced=FencedUpdate(update, self.fenced.epoch), shares=False, verdict=Verdict.UNWRITABLE)
+        """The same item with an update that can be stored, in place of one that cannot."""
+        return replace(
+            self, fenced=FencedUpdate(update, self.fenced.epoch), shares=False, if_accepted=Verdict.UNWRITABLE
+        )
 
     def as_shared(self) -> "_Item":
-        """The same, as an update of a job that follows a remote job together with another one."""
+        """The same item, for a job that follows its remote job together with another job."""
         update = self.fenced.update
         again = FencedUpdate(replace(update, job=update.job.but(shared=True)), self.fenced.epoch)
         return replace(self, fenced=again)
 
 
 class Recorder:
-    """Takes updates from lanes and commits them in groups.
+    """Commits the updates of all lanes in groups.
 
     Args:
         jobs: where they are committed.
         owner: the name of this daemon's boot; part of the fence.
-        clock: paces the gathering and the retries.
-        log: told of an unavailable database.
-        narrator: told of every update after its commit.
-        committed: told of each group's size, and of the seconds that its commit took.
+        clock: the time; its sleep paces the retries.
+        log: gets a line when the database is unavailable, and when it is back.
+        job_log: gets every update after its commit.
+        committed: called with each group's size, and with the seconds that its commit took.
     """
 
     def __init__(
@@ -87,7 +89,7 @@ class Recorder:
         owner: str,
         clock: Clock,
         log: EventLog,
-        narrator: Narrator,
+        job_log: Narrator,
         *,
         committed: Callable[[int, float], None] = _uncounted,
     ) -> None:
@@ -95,12 +97,12 @@ class Recorder:
         self._owner = owner
         self._clock = clock
         self._log = log
-        self._narrator = narrator
+        self._job_log = job_log
         self._committed = committed
-        self._rand = Random(0)  # what ends has nothing to spread
+        self._rand = Random(0)  # a job that ends has no delay to spread
         self._items: list[_Item] = []
         self._arrived = asyncio.Event()
-        self._hurry = asyncio.Event()
+        self._urgent = asyncio.Event()
         self._handed_in = 0
         self._settled = 0
         self._progress = asyncio.Event()
@@ -111,48 +113,48 @@ class Recorder:
         self,
         update: Update,
         epoch: int,
-        settled: Callable[[Update, Verdict], None],
+        on_result: Callable[[Update, Verdict], None],
         *,
         urgent: bool = False,
         shares: bool = False,
     ) -> None:
-        """Hand in an update; ``settled`` is called with the verdict after the commit, from the event loop.
+        """Hand in an update; ``on_result`` is called after the commit, from the event loop.
 
-        ``shares`` says that jobs may follow one remote job together: what brings the handle of another job is written
-        as an update of a shared job then, and no conflict.
+        ``shares`` says that several jobs may follow one remote job: an update that brings the handle of another job is
+        written as that of a shared job then, and is no conflict.
         """
-        self._hand_in(_Item(FencedUpdate(update, epoch), settled, shares), urgent=urgent)
+        self._hand_in(_Item(FencedUpdate(update, epoch), on_result, shares), urgent=urgent)
 
     def _hand_in(self, item: _Item, *, urgent: bool) -> None:
         self._items.append(item)
         self._handed_in += 1
         self._arrived.set()
         if urgent or len(self._items) >= _LARGEST_GROUP:
-            self._hurry.set()
+            self._urgent.set()
         if len(self._items) >= _MOST_WAITING:
             self.room.clear()
 
     async def commit(self, update: Update, epoch: int) -> Verdict:
         """Hand in an update and wait until it is durable, or refused."""
-        verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        result: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
 
-        def settled(_: Update, told: Verdict) -> None:
-            if not verdict.done():
-                verdict.set_result(told)
+        def on_result(_: Update, got: Verdict) -> None:
+            if not result.done():
+                result.set_result(got)
 
-        self.record(update, epoch, settled, urgent=True)
-        return await verdict
+        self.record(update, epoch, on_result, urgent=True)
+        return await result
 
     @property
     def waiting(self) -> int:
-        """Updates that were handed in and have no verdict yet."""
+        """How many updates were handed in and have no result yet."""
         return self._handed_in - self._settled
 
     async def settled(self) -> None:
-        """Wait until everything that was handed in so far has its verdict."""
+        """Wait until every update that was handed in so far has its result."""
         last = self._handed_in
         while self._settled < last:
-            self._hurry.set()
+            self._urgent.set()
             self._progress.clear()
             await self._progress.wait()
 
@@ -160,57 +162,57 @@ class Recorder:
         """Commit groups until cancelled."""
         while True:
             await self._arrived.wait()
-            await self._gather()
+            await self._collect()
             group, self._items = _one_of_each(self._items)
             if not self._items:
                 self._arrived.clear()
-                self._hurry.clear()
-            recorded = await self._write([item.fenced for item in group])
-            await self._settle(group, recorded)
+                self._urgent.clear()
+            recorded = await self._commit_group([item.fenced for item in group])
+            await self._report(group, recorded)
             self._settled += len(group)
             self._progress.set()
             if len(self._items) < _MOST_WAITING:
                 self.room.set()
 
-    async def _gather(self) -> None:
-        """Let outcomes gather, unless somebody waits for one; polls that say "not yet" have the most time."""
+    async def _collect(self) -> None:
+        """Wait for more updates, unless a step waits for one; polls without news may wait longest."""
         for linger_s in (_LINGER_S, _LONGER_LINGER_S):
             with suppress(TimeoutError):
                 async with asyncio.timeout(linger_s):
-                    await self._hurry.wait()
-            if self._hurry.is_set() or any(item.fenced.update.entry is not None for item in self._items):
+                    await self._urgent.wait()
+            if self._urgent.is_set() or any(item.fenced.update.entry is not None for item in self._items):
                 return
 
-    async def _write(self, group: list[FencedUpdate]) -> Recorded:
+    async def _commit_group(self, group: list[FencedUpdate]) -> Recorded:
         """Commit a group; tries again for as long as the database is unavailable."""
         begun_at = self._clock.monotonic()
 
-        async def record() -> Recorded:
+        async def write() -> Recorded:
             nonlocal begun_at
             begun_at = self._clock.monotonic()
-            return await self._recorded(group)
+            return await self._write(group)
 
-        recorded = await self._patiently(record, len(group))
+        recorded = await self._with_retries(write, len(group))
         self._committed(len(group), self._clock.monotonic() - begun_at)
         return recorded
 
-    async def _recorded(self, group: list[FencedUpdate]) -> Recorded:
-        """Commit a group; what holds a value that cannot even be encoded, such as NaN, is found by halving it."""
+    async def _write(self, group: list[FencedUpdate]) -> Recorded:
+        """Commit a group once; an update with a value that cannot be encoded, such as NaN, is found by halving."""
         try:
             return await self._jobs.record(group, self._owner)
         except ValueError as error:
             if len(group) == 1:
                 return Recorded(frozenset(), unwritable=((group[0].update.job.id, str(error)),))
         middle = len(group) // 2
-        first, second = await self._recorded(group[:middle]), await self._recorded(group[middle:])
+        first, second = await self._write(group[:middle]), await self._write(group[middle:])
         return Recorded(
             first.accepted | second.accepted,
             first.conflicts + second.conflicts,
             first.unwritable + second.unwritable,
         )
 
-    async def _patiently(self, work: Callable[[], Awaitable[T]], waiting: int) -> T:
-        """Do what needs the database, as soon as it is available; ``waiting`` is how many updates wait for that."""
+    async def _with_retries(self, work: Callable[[], Awaitable[T]], waiting: int) -> T:
+        """Repeat ``work`` until the database is available; ``waiting`` updates wait for it."""
         tries = 0
         while True:
             try:
@@ -225,43 +227,43 @@ class Recorder:
             return done
 
     async def _fail(self, item: _Item, reason: str) -> None:
-        """Fail the job of an update that the database will never take, as the job stands there: that can be written."""
+        """Fail the job of an update that the database cannot store; the job as it is in the database can be written."""
         update = item.fenced.update
-        job = await self._patiently(lambda: self._jobs.get(update.job.id), 1)
+        job = await self._with_retries(lambda: self._jobs.get(update.job.id), 1)
         if job is None or job.version != update.expected or job.state not in LIVE:
-            self._narrator.dropped(update)
-            item.settled(update, Verdict.STALE)
+            self._job_log.dropped(update)
+            item.on_result(update, Verdict.STALE)
             return
-        told = o.Refused(f"what the step learned cannot be stored: {reason}")
-        failed = advance(job, told, Policy(), self._clock.now(), self._rand)
+        refused = o.Refused(f"what the step learned cannot be stored: {reason}")
+        failed = advance(job, refused, Policy(), self._clock.now(), self._rand)
         self._hand_in(item.as_failed(failed), urgent=True)
 
-    async def _settle(self, group: list[_Item], recorded: Recorded) -> None:
-        """Tell the log and whoever handed in the updates what became of them."""
+    async def _report(self, group: list[_Item], recorded: Recorded) -> None:
+        """Report the results: to the job log, and to those who handed the updates in."""
         conflicts, unwritable = dict(recorded.conflicts), dict(recorded.unwritable)
         accepted = [item.fenced.update for item in group if item.fenced.update.job.id in recorded.accepted]
         for item in group:
             update = item.fenced.update
             if update.job.id in recorded.accepted:
-                item.settled(update, item.verdict)
-            elif update.job.id in unwritable and item.verdict is not Verdict.UNWRITABLE:
+                item.on_result(update, item.if_accepted)
+            elif update.job.id in unwritable and item.if_accepted is not Verdict.UNWRITABLE:
                 await self._fail(item, unwritable[update.job.id])
             elif update.job.id in conflicts and item.shares and not update.job.shared:
                 self._hand_in(item.as_shared(), urgent=True)
             elif update.job.id in conflicts:
-                self._narrator.conflicted(update, conflicts[update.job.id])
-                item.settled(update, Verdict.CONFLICT)
+                self._job_log.conflicted(update, conflicts[update.job.id])
+                item.on_result(update, Verdict.CONFLICT)
             else:
-                self._narrator.dropped(update)
-                item.settled(update, Verdict.STALE)
-        await self._narrator.tell(accepted)
+                self._job_log.dropped(update)
+                item.on_result(update, Verdict.STALE)
+        await self._job_log.committed(accepted)
 
 
 def _one_of_each(items: Sequence[_Item]) -> tuple[list[_Item], list[_Item]]:
-    """The next group, with one update of each job at most, and what is left for later, both in order.
+    """The next group, with at most one update of each job, and the rest for later, both in order.
 
-    Two updates of one job are rare, as when a person's wish is granted while a step begins. The second of them is
-    judged by what the first has left.
+    Two updates of one job are rare, as when a cancel request is applied while a step begins. The second is checked
+    against the job that the first has written.
     """
     group: list[_Item] = []
     later: list[_Item] = []

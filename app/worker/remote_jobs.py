@@ -9,13 +9,13 @@ _STORE_RETRY_S = 1.0
 
 
 class RemoteJobs:
-    """Knows which of a lane's jobs have, or may have, a remote job that is not finished.
+    """Knows which of a lane's jobs have, or may have, an unfinished remote job.
 
     Args:
-        jobs: where they are found when the lane is taken.
+        jobs: has them when the lane is taken.
         lane: its number.
-        limit: how many there may be; ``None`` for as many as come, and then nothing is counted.
-        clock: paces the tries while the database is unavailable.
+        limit: the most remote jobs at a time; ``None`` for no limit, and then nothing is counted.
+        clock: its sleep paces the tries while the database is unavailable.
     """
 
     def __init__(self, jobs: JobStore, lane: int, limit: int | None, clock: Clock) -> None:
@@ -27,9 +27,9 @@ class RemoteJobs:
         self._gone: set[int] | None = None
 
     async def load(self) -> None:
-        """Find those that there are."""
+        """Read them from the database."""
         while self._limit is not None:
-            # What ends while the answer is on its way must not come back with it.
+            # A remote job that ends during this read must not come back with its result.
             self._gone = set()
             try:
                 found = await self._jobs.remote(self._lane)
@@ -42,11 +42,11 @@ class RemoteJobs:
 
     @property
     def full(self) -> bool:
-        """Whether no other may be made."""
+        """Whether no more remote jobs may be made."""
         return self._limit is not None and len(self._known) >= self._limit
 
     def holds_back(self, job: Job) -> bool:
-        """Whether a job has to wait until another remote job is finished. One that is about to end does not."""
+        """Whether a job has to wait until another remote job is finished; a job that is about to end does not."""
         ends = job.cancel_requested or job.deadline_at <= self._clock.now()
         return self.full and job.state is State.QUEUED and not ends
 
@@ -56,13 +56,13 @@ class RemoteJobs:
             self._known.add(job.id)
 
     def settle(self, job: Job) -> bool:
-        """The job stands so now; tells whether that lets another job go."""
+        """The job has this state now; says whether another job may submit because of it."""
         if self._limit is None or job.state in REMOTE:
             return False
         return self.forget(job.id)
 
     def forget(self, job_id: int) -> bool:
-        """Nothing is known of the job any more; tells whether that lets another job go."""
+        """Stop counting the job; says whether another job may submit because of it."""
         was_full = self.full
         if self._gone is not None:
             self._gone.add(job_id)

@@ -1,8 +1,8 @@
-"""The signed client: an account's way to its provider, with a session's token where the account needs one.
+"""The authenticated client: sends requests to the provider, with a session's token where the account needs one.
 
-One login at a time: whoever else finds the token missing or spent waits for it and shares what comes of it, good or
-bad, so that a refused password is sent once and not by every step under way. Whoever waits gives its permit back first:
-the login needs one, and where requests are spaced there is no second.
+One login at a time: any other request that finds the token missing or refused waits for that login and shares its
+result, good or bad. So a wrong password is sent once and not by every step under way. A waiting request gives its
+permit back first: the login needs one, and where requests are spaced there is no second.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from app.transport.client import AccountClient, anywhere, untold
 from app.transport.errors import TlsError, TransportError
 from app.transport.stream_replies import Begun, StreamReply
 from app.transport.wire import OnSend
+from app.worker.account_observer import AccountObserver
 from app.worker.reading import in_time
 
 _NONCE_BITS = 128
@@ -31,7 +32,7 @@ _WORTH_KEEPING_S = 2.0
 
 
 class SignInError(Exception):
-    """There is no token that the provider takes; ``outcome`` says what that means for the step."""
+    """There is no token that the provider accepts; ``outcome`` says what that means for the step."""
 
     def __init__(self, outcome: NotSignedIn) -> None:
         super().__init__(outcome.reason)
@@ -40,24 +41,23 @@ class SignInError(Exception):
 
 @dataclass(slots=True)
 class _Login:
-    """A login under way, and what came of it where it failed."""
+    """A login under way, and its error where it failed."""
 
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     error: SignInError | None = None
 
 
 class SignedClient:
-    """Exchanges as :class:`AccountClient` has them, signed in before they are sent.
+    """The exchanges of :class:`AccountClient`, signed in before they are sent.
 
     Args:
-        client: the way to the provider.
+        client: sends the requests.
         session: how the account signs in; ``None`` where its credentials are enough.
-        budget: of this account.
+        budget: admits requests and logins.
+        observer: learns of logins, good and bad; steps report what their replies mean to the same observer.
         clock: the time.
-        rand: names logins.
-        log: told of logins, and taught every token before it is used.
-        lane: its number.
-        account: its name.
+        rand: makes the nonces of logins.
+        log: redacts every token, from before its first use.
     """
 
     def __init__(
@@ -66,34 +66,32 @@ class SignedClient:
         session: Session | None,
         *,
         budget: Budget,
+        observer: AccountObserver,
         clock: Clock,
         rand: Random,
         log: EventLog,
-        lane: int,
-        account: str,
     ) -> None:
+        self.observer = observer
         self._client = client
         self._session = session
         self._budget = budget
         self._clock = clock
         self._rand = rand
         self._log = log
-        self._lane = lane
-        self._account = account
         self._token: Token | None = None
         self._renew_at = 0.0
         self._last_value = ""
         self._login: _Login | None = None
 
     async def exchange(self, request: WireRequest, permit: Permit | None = None, on_send: OnSend = untold) -> WireReply:
-        """Send ``request`` and read the whole reply; where the token is spent, renew it and send once more.
+        """Send ``request`` and read the whole reply; where the token has ended, renew it and send once more.
 
         A reply that says so proves that nothing was done, so a submit is sent again as well.
 
         Args:
             request: without credentials.
             permit: one that was taken already.
-            on_send: told when the request leaves, and when it was refused for its token; see ``OnSend``.
+            on_send: called when the request leaves, and when it was refused for its token; see ``OnSend``.
 
         Raises:
             TransportError: of the request itself.
@@ -107,7 +105,7 @@ class SignedClient:
         if not await in_time(len(reply.body), partial(session.says_renew, reply)):
             return reply
         on_send(False)
-        self._spent(token)
+        self._forget(token)
         permit, _ = await self._signed(session, None)
         reply = await self._client.exchange(request, permit, on_send)
         if await in_time(len(reply.body), partial(session.says_renew, reply)):
@@ -134,7 +132,7 @@ class SignedClient:
                 yield begun
                 return
         on_send(False)
-        self._spent(token)
+        self._forget(token)
         permit, _ = await self._signed(session, None)
         async with self._client.begin(request, permit, on_send) as begun:
             if session.says_renew(begun.reply):
@@ -145,6 +143,10 @@ class SignedClient:
     def check_open(self) -> None:
         """Raise ``AccountClosedError`` where the provider will not be asked for more than a moment."""
         self._budget.check_open()
+
+    async def rest(self, delay_s: float) -> None:
+        """Sleep between two tries; raises ``DrainingError`` where the daemon is about to end."""
+        await self._budget.rest(delay_s)
 
     def owns(self, url: str) -> bool:
         """Whether an address lies within the provider's own origin."""
@@ -167,14 +169,14 @@ class SignedClient:
     ) -> AsyncIterator[StreamReply]:
         permit, token = await self._signed(session, None)
         async with self._client.stream(request, send_auth=True, permit=permit, may_ask=may_ask) as raw:
-            reply, refusal = await _looked_at(session, raw)
+            reply, refusal = await _examined(session, raw)
             if refusal is None:
                 yield reply
                 return
-        self._spent(token)
+        self._forget(token)
         permit, _ = await self._signed(session, None)
         async with self._client.stream(request, send_auth=True, permit=permit, may_ask=may_ask) as raw:
-            reply, refusal = await _looked_at(session, raw)
+            reply, refusal = await _examined(session, raw)
             if refusal is not None:
                 raise SignInError(session.refused(refusal))
             yield reply
@@ -191,18 +193,14 @@ class SignedClient:
             await self._sign_in(session, permit)
             permit = None
 
-    def _spent(self, refused: Token) -> None:
-        """Use a token no more; somebody may have renewed it already.
-
-        The request that met the refusal may have been the probe of a half-open breaker. It has its reply, so the login
-        that has to follow may be the next probe, and does not wait for a verdict that will not come.
-        """
+    def _forget(self, refused: Token) -> None:
+        """Stop using a token; another request may have renewed it already."""
         if self._token is refused:
             self._token = None
-        self._budget.undecided()
+        self.observer.token_refused()
 
     async def _sign_in(self, session: Session, permit: Permit) -> None:
-        """Log in, or wait for the login that is under way; afterwards the caller looks again."""
+        """Log in, or wait for the login that is under way; then the caller looks for the token again."""
         under_way = self._login
         if under_way is not None:
             permit.give_back()
@@ -212,70 +210,55 @@ class SignedClient:
             return
         self._login = login = _Login()
         try:
-            got = await self._asked(session, permit)
+            got = await self._log_in(session, permit)
             if isinstance(got, Token):
                 self._use(session, got)
-            elif not self._goes_on(got.outcome):
+            elif not self._keeps_token(got.outcome):
                 login.error = got
                 raise got
         finally:
-            # A login that was interrupted has neither error nor token: the next who waits takes it up.
+            # A login that was interrupted has neither error nor token: the next request that waits begins one.
             self._login = None
             login.ended.set()
 
-    async def _asked(self, session: Session, permit: Permit) -> Token | SignInError:
+    async def _log_in(self, session: Session, permit: Permit) -> Token | SignInError:
         request = session.login(self._clock.now(), f"{self._rand.getrandbits(_NONCE_BITS):032x}")
         try:
             reply = await self._client.sign_in(request, permit)
-        except TlsError as error:
-            failure = SignInError(o.Unauthorized(f"the login failed: {error}"))
+        except TransportError as error:
+            self.observer.login_failed(error)
+            reason = f"the login failed: {error}"
+            failure = SignInError(o.Unauthorized(reason) if isinstance(error, TlsError) else o.Retry(reason))
             failure.__cause__ = error
             return failure
-        except TransportError as error:
-            self._budget.failed(str(error))
-            return SignInError(o.Retry(f"the login failed: {error}"))
-        if reply.status >= 500:
-            self._budget.failed(f"the login failed: HTTP {reply.status}")
-        told = await in_time(len(reply.body), partial(session.read_login, reply, self._clock.now()))
-        if not isinstance(told, Token) and reply.status < 500:
-            self._budget.undecided()
-        return told if isinstance(told, Token) else SignInError(told)
+        read = await in_time(len(reply.body), partial(session.read_login, reply, self._clock.now()))
+        self.observer.login_read(reply.status, signed_in=isinstance(read, Token))
+        return read if isinstance(read, Token) else SignInError(read)
 
-    def _goes_on(self, failure: NotSignedIn) -> bool:
-        """Whether a login that failed in passing, ahead of time, leaves a token to go on with; then it is tried later.
+    def _keeps_token(self, failure: NotSignedIn) -> bool:
+        """Whether the token is still good after a login failed that came early; then the login is tried again later.
 
-        Each time half of what is left passes first, so the tries are few.
+        Each time half of the rest passes first, so the tries are few.
         """
         left_s = 0.0 if self._token is None else self._token.expires_at - self._clock.now()
         if isinstance(failure, o.Unauthorized) or left_s < _WORTH_KEEPING_S:
             return False
-        if isinstance(failure, o.Throttled):
-            asked_s = failure.retry_after_s
-            self._budget.throttled(
-                None if asked_s is None else min(asked_s, left_s), self._log.redactor.clean(failure.reason)
-            )
+        self.observer.login_postponed(failure, left_s)
         self._renew_at = self._clock.now() + left_s / 2
         return True
 
     def _use(self, session: Session, token: Token) -> None:
-        # Else a half-open breaker would let the request itself wait, for the login was its probe.
-        self._budget.succeeded()
-        # Requests with the token before may still be under way and fail: it stays known to the log for one turn more.
-        self._log.add_passing_secrets(f"session {self._lane}", {self._last_value, token.value})
+        # Requests with the token before may still be under way and fail: the log redacts that one until the next login.
+        self._log.add_passing_secrets(f"session {self.observer.lane}", {self._last_value, token.value})
         self._token, self._renew_at, self._last_value = token, token.renew_at, token.value
         self._client.use(session.credentials(token))
-        self._log.emit(
-            "session.renewed",
-            lane=self._lane,
-            account=self._account,
-            expires_in_s=round(token.expires_at - self._clock.now(), 1),
-        )
+        self.observer.signed_in(token.expires_at - self._clock.now())
 
 
-async def _looked_at(session: Session, reply: StreamReply) -> tuple[StreamReply, WireReply | None]:
-    """A reply that can still be read, and what it says where it means that the token is spent."""
+async def _examined(session: Session, reply: StreamReply) -> tuple[StreamReply, WireReply | None]:
+    """The reply, which can still be read, and the refusal in it where it says that the token has ended."""
     if not reply.own or reply.status < _FIRST_ERROR:
         return reply, None
     body, truncated = await reply.read(_MOST_READ)
-    told = WireReply(reply.status, reply.headers, body, reply.url, truncated, reply.phrase, foreign=not reply.own)
-    return reply.already_read(body, truncated), told if session.says_renew(told) else None
+    refusal = WireReply(reply.status, reply.headers, body, reply.url, truncated, reply.phrase, foreign=not reply.own)
+    return reply.already_read(body, truncated), refusal if session.says_renew(refusal) else None

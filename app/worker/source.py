@@ -1,4 +1,4 @@
-"""Where the bytes of a file come from: a request of its own, or the reply that a poll or a submit has just brought."""
+"""Sources of a file's bytes: a request of its own, or the reply that a poll or a submit has just brought."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -8,44 +8,44 @@ from typing import Protocol
 from app.domain.wire import WireRequest
 from app.transport.errors import LostReplyError
 from app.transport.stream_replies import Begun, StreamReply
-from app.worker.session import SignedClient
+from app.worker.provider_session import ProviderSession
 
 _WHOLE = frozenset({201, 202, 203, 207, 208, 226})
 """What may have the whole file as its body, though it does not say so (RFC 9110, section 15.3)."""
 
 
 class Source(Protocol):
-    """What a download asks for a file."""
+    """Gives a download the replies to its requests."""
 
     def stream(self, request: WireRequest, *, send_auth: bool) -> AbstractAsyncContextManager[StreamReply]:
-        """Send ``request`` and give the reply as a stream; see :meth:`app.worker.session.SignedClient.stream`."""
+        """Send ``request`` and give the reply as a stream, as :class:`ProviderSession` does."""
 
 
 class FileSource:
     """Files by requests of their own.
 
     Args:
-        client: the way to the provider.
+        session: sends the requests.
         headers: what the spec adds to every download; those of the download itself come before them.
         may_ask: called with the URL before each request to a host that is not the provider's own origin; what it
             raises comes out of ``stream``.
     """
 
-    def __init__(self, client: SignedClient, headers: Mapping[str, str], may_ask: Callable[[str], None]) -> None:
-        self._client = client
+    def __init__(self, session: ProviderSession, headers: Mapping[str, str], may_ask: Callable[[str], None]) -> None:
+        self._session = session
         self._headers = headers
         self._may_ask = may_ask
 
     def stream(self, request: WireRequest, *, send_auth: bool) -> AbstractAsyncContextManager[StreamReply]:
         """See :class:`Source`."""
-        return self._client.stream(request.with_headers(self._headers), send_auth=send_auth, may_ask=self._may_ask)
+        return self._session.stream(request.with_headers(self._headers), send_auth=send_auth, may_ask=self._may_ask)
 
 
 class InlineSource:
     """The reply that has just come, and nothing after it.
 
-    Where a download would ask again, the next poll or submit asks instead: only its rules can say that a reply is the
-    file and not a word about it.
+    Where a download would ask again, the next poll or submit asks instead: only its rules can tell the file itself
+    from a reply about it.
 
     Args:
         begun: the reply, of which only the beginning has been read.

@@ -1,4 +1,4 @@
-"""The storage gate: shut while the storage takes nothing, so that downloads wait instead of failing one by one."""
+"""The storage gate: closed while the storage is full or unreachable, so that downloads wait instead of failing."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ _TRY_AGAIN_S = 15.0
 
 
 class StorageGate:
-    """Open until a step finds the storage full or out of reach; opens again by itself when a trial write succeeds.
+    """Open until a step finds the storage full or unreachable; opens again by itself when a trial write succeeds.
 
     ``open`` is set while downloads may begin.
     """
@@ -19,27 +19,27 @@ class StorageGate:
         self._storage = storage
         self._clock = clock
         self._log = log
-        self._shut = asyncio.Event()
+        self._closed = asyncio.Event()
         self.open = asyncio.Event()
         self.open.set()
 
     def close(self, reason: str) -> None:
-        """Let no more downloads begin."""
+        """Begin no more downloads."""
         if self.open.is_set():
             self.open.clear()
-            self._shut.set()
+            self._closed.set()
             self._log.emit("storage.paused", reason=reason, until_s=_TRY_AGAIN_S)
 
     async def run(self) -> None:
-        """Try the storage while the gate is shut, until cancelled."""
+        """Try the storage while the gate is closed, until cancelled."""
         while True:
-            await self._shut.wait()
+            await self._closed.wait()
             await self._clock.sleep(_TRY_AGAIN_S)
             try:
                 await self._storage.check()
             except StorageError as error:
                 self._log.emit("storage.paused", reason=str(error), until_s=_TRY_AGAIN_S)
                 continue
-            self._shut.clear()
+            self._closed.clear()
             self.open.set()
             self._log.emit("storage.resumed")

@@ -1,6 +1,7 @@
 """One file's download by the real downloader, over the real wire, from a server that answers byte for byte."""
 
 import hashlib
+import io
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -10,18 +11,23 @@ from random import Random
 from app.clock import SystemClock
 from app.domain import outcome as o
 from app.domain.identity import identities
-from app.domain.job import Job
-from app.domain.schedule import Limits
+from app.domain.schedule import Limits, Policy
 from app.domain.wire import Credentials, Link
 from app.log import configure
 from app.storage.base import Storage
 from app.storage.local import LocalStorage
 from app.storage.threads import StorageThreads
+from app.store.engine import Database
+from app.store.jobs import JobStore
 from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.budget import Budget
 from app.transport.client import AccountClient, ClientSettings
 from app.transport.wire import Timeouts
+from app.worker.account_observer import AccountObserver
 from app.worker.download import Downloaded, Downloader
+from app.worker.hold import Hold
+from app.worker.narrator import Narrator
+from app.worker.provider_session import ProviderSession
 from app.worker.session import SignedClient
 from tests.providers.samples import HEAD, POLL, SUBMIT, job_with, operation_of
 from tests.transport.servers import Answer, Server, serving
@@ -65,21 +71,21 @@ def open_files(folder: Path) -> list[str]:
 
 @dataclass(slots=True)
 class Desk:
-    """A server, and a downloader that lands its one file; ``unread`` are the links reported for their digests."""
+    """A server, and a downloader that lands its one file; ``output`` is the log."""
 
     server: Server
     downloader: Downloader
-    client: SignedClient
+    session: ProviderSession
     root: Path
     spec: str = SPEC
-    unread: list[Link] = field(default_factory=list)
+    output: io.StringIO = field(default_factory=io.StringIO)
 
     async def get(self, path: str = "/file", **announced: object) -> Downloaded | o.Outcome:
         """What comes of one download of the file."""
         link = Link(f"{self.server.origin}{path}", "rows.csv", **announced)  # type: ignore[arg-type]
         operation = operation_of(self.spec, {"server": self.server.origin})
         return await self.downloader.download(
-            job_with(), operation, self.client, link, key=KEY, identity=identities((link,))[0]
+            job_with(), operation, self.session, link, key=KEY, identity=identities((link,))[0]
         )
 
     async def lands(self, **announced: object) -> bytes:
@@ -117,12 +123,9 @@ async def downloading(
     store: Store = LocalStorage,
 ) -> AsyncIterator[Desk]:
     """A desk for a server that answers like this."""
-    clock, log = SystemClock(), configure("json", "error", [], strict=True)
-    unread: list[Link] = []
-
-    def on_unread(_: Job, link: Link) -> None:
-        unread.append(link)
-
+    clock, output = SystemClock(), io.StringIO()
+    log = configure("json", "info", [], stream=output, strict=True)
+    jobs = JobStore(Database.open("sqlite+aiosqlite:///:memory:", clock))  # only asked for the files of ended jobs
     with StorageThreads() as threads:
         async with serving(answer) as server, AiohttpWire() as wire:
             budget = Budget(clock, Random(1), Limits())
@@ -132,9 +135,9 @@ async def downloading(
                 Credentials(),
                 budget,
             )
-            signed = SignedClient(
-                client, None, budget=budget, clock=clock, rand=Random(1), log=log, lane=1, account="shop"
-            )
-            downloader = Downloader(store(folder, threads), clock, on_unread, largest_bytes)
-            yield Desk(server, downloader, signed, folder, spec, unread)
+            observer = AccountObserver("shop", Hold(1, 1, clock, 60.0), budget, clock=clock, log=log)
+            signed = SignedClient(client, None, budget=budget, observer=observer, clock=clock, rand=Random(1), log=log)
+            session = ProviderSession(signed, Policy())
+            downloader = Downloader(store(folder, threads), clock, Narrator(log, clock, jobs), largest_bytes)
+            yield Desk(server, downloader, session, folder, spec, output)
     log.close()

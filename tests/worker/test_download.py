@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -402,7 +403,8 @@ async def test_a_digest_that_cannot_be_read(tmp_path: Path) -> None:
     """It is reported once, and the file lands without it."""
     async with downloading(tmp_path, answering(WHOLE)) as desk:
         assert await desk.lands(unread="sha256: 'soon' cannot be read") == ROWS
-        assert [link.unread for link in desk.unread] == ["sha256: 'soon' cannot be read"]
+    (line,) = [json.loads(line) for line in desk.output.getvalue().splitlines()]
+    assert (line["event"], line["reason"]) == ("file.digest_unread", "sha256: 'soon' cannot be read")
 
 
 # --- truncation and size ----------------------------------------------------------------------------------------------

@@ -23,9 +23,12 @@ from app.store.engine import Database
 from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.budget import Budget
 from app.transport.client import AccountClient, ClientSettings
+from app.worker.account_observer import AccountObserver
 from app.worker.fetch import Fetcher
+from app.worker.hold import Hold
 from app.worker.narrator import Narrator
 from app.worker.session import SignedClient
+from app.worker.visit import Visit
 from tests.providers.samples import WHOLE, operation_of
 from tests.store.scene import OWNER, Scene
 from tests.transport.servers import Asked, serving
@@ -75,16 +78,16 @@ class Visits:
 
     def __init__(self, scene: Scene, job: Job, fetcher: Fetcher, client: SignedClient, origin: str) -> None:
         self.scene, self.job, self.origin = scene, job, origin
-        self._fetcher, self._client = fetcher, client
+        self._fetcher, self._client, self._hold = fetcher, client, Hold(1, 1, SystemClock(), 3600.0)
         self._operation = operation_of(WHOLE)
 
     async def fetch(self, paths: Sequence[str]) -> tuple[o.Outcome, list[Artifact]]:
         """One download of a list."""
         self.job = await self.scene.accepted(self.job, o.FetchStarted())
         links = [Link(f"{self.origin}{path}", "Patient") for path in paths]
-        landed: list[Artifact] = []
-        outcome = await self._fetcher.fetch(self.job, self._operation, self._client, links, landed)
-        return outcome, landed
+        step = Visit.of(self.job, self._operation, self._client, self._hold)
+        outcome = await self._fetcher.fetch(step, links)
+        return outcome, step.artifacts
 
     async def record(self, outcome: o.Outcome, landed: Sequence[Artifact]) -> None:
         """Commit what a visit learned, as a lane does."""
@@ -117,7 +120,8 @@ async def visits(scene: Scene, handle: str, storage: LocalStorage) -> AsyncItera
             Credentials(),
             budget,
         )
-        signed = SignedClient(client, None, budget=budget, clock=clock, rand=Random(1), log=log, lane=1, account="a")
+        observer = AccountObserver("acme", Hold(1, 1, clock, 3600.0), budget, clock=clock, log=log)
+        signed = SignedClient(client, None, budget=budget, observer=observer, clock=clock, rand=Random(1), log=log)
         fetcher = Fetcher(storage, scene.jobs, clock, Narrator(log, clock, scene.jobs), rand=Random(1))
         yield Visits(scene, job, fetcher, signed, server.origin)
     log.close()

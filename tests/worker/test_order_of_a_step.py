@@ -19,7 +19,7 @@ from app.store.jobs import JobStore
 from app.store.lanes import LaneStore
 from tests.providers.samples import job_with
 from tests.worker.shop import Answer, Running, answering, config_for, daemon_for, serving, shop_with
-from tests.worker.test_signing_in import LEASE_S, queued, workshop
+from tests.worker.workshop import LEASE_S, queued, signing_workshop
 
 SPEC = """
 [operations.report.submit]
@@ -85,13 +85,13 @@ async def test_a_step_that_dies_before_its_submit_is_sent(database: Database, tm
     class BoomError(Exception):
         """Nobody expects it."""
 
-    async with workshop(database, tmp_path, queued()) as shop:
+    async with signing_workshop(database, tmp_path, queued()) as shop:
 
         def boom() -> bool:
             raise BoomError
 
-        shop.visit.client._client._may_send = boom  # type: ignore[misc]
-        outcome = await shop.stepper.take(shop.visit)
+        shop.may_send = boom
+        outcome = await shop.take()
     assert isinstance(outcome, o.Crashed)
     assert not outcome.sent
     assert shop.api.asked == []
@@ -133,19 +133,17 @@ def at(state: State, **changes: object) -> Job:
 @pytest.mark.parametrize("state", [State.POLLING, State.FETCHING, State.CANCELLING])
 async def test_no_request_leaves_past_the_lease(database: Database, tmp_path: Path, state: State) -> None:
     """Neither a poll, a download nor a cancel: the daemon was stopped for longer than its lease, or the machine was."""
-    async with workshop(database, tmp_path, at(state)) as shop:
-        shop.visit.client._client._may_send = shop.visit.hold.held  # type: ignore[misc]
+    async with signing_workshop(database, tmp_path, at(state)) as shop:
         shop.clock.at += LEASE_S + 1
-        assert isinstance(await shop.stepper.take(shop.visit), o.Interrupted)
+        assert isinstance(await shop.take(), o.Interrupted)
     assert shop.api.asked == []
 
 
 async def test_a_login_does_not_leave_past_the_lease(database: Database, tmp_path: Path) -> None:
     """Nor does the request that it would be for."""
-    async with workshop(database, tmp_path, at(State.POLLING)) as shop:
-        shop.visit.client._client._may_send = shop.visit.hold.held  # type: ignore[misc]
+    async with signing_workshop(database, tmp_path, at(State.POLLING)) as shop:
         shop.api.on_login = lambda: setattr(shop.clock, "at", shop.clock.at + LEASE_S + 1)
-        assert isinstance(await shop.stepper.take(shop.visit), o.Interrupted)
+        assert isinstance(await shop.take(), o.Interrupted)
     assert [what for what, _ in shop.api.asked] == ["login"]
 
 

@@ -12,13 +12,18 @@ import pytest
 
 from app.clock import SystemClock
 from app.domain.job import Job, State
+from app.domain.schedule import Limits, Policy
 from app.domain.wire import WireReply, WireRequest
+from app.log import configure
 from app.providers.pages import PageReader
 from app.storage.local import LocalStorage
 from app.storage.threads import StorageThreads
+from app.transport.budget import Budget
 from app.transport.stream_replies import StreamReply
-from app.worker.pages import T, Walk, Way
-from app.worker.session import SignedClient
+from app.worker.account_observer import AccountObserver
+from app.worker.hold import Hold
+from app.worker.pages import Walk
+from app.worker.provider_session import ProviderSession
 from tests.providers.samples import HEAD, NOW, operation_of
 
 if TYPE_CHECKING:
@@ -45,6 +50,9 @@ class LongList:
 
     def __init__(self, pages: int) -> None:
         self._left = pages
+        clock, log = SystemClock(), configure("json", "error", [], strict=True)
+        budget = Budget(clock, Random(1), Limits())
+        self.observer = AccountObserver("shop", Hold(1, 1, clock, 3600.0), budget, clock=clock, log=log)
 
     def reply(self, request: WireRequest) -> WireReply:
         """The next page, as JSON or as CSV."""
@@ -55,12 +63,12 @@ class LongList:
             return WireReply(200, {}, f'{{"items":[{items}],"next":"{after}"}}'.encode(), request.url)
         return WireReply(200, {"next": after}, b"row\n" + f"{ROW}\n".encode() * _PAGE_ROWS, request.url)
 
-    async def ask(self, request: WireRequest) -> WireReply:
+    async def exchange(self, request: WireRequest, *_: object) -> WireReply:
         """A page, read whole."""
         return self.reply(request)
 
     @asynccontextmanager
-    async def stream(self, request: WireRequest, *, send_auth: bool) -> AsyncIterator[StreamReply]:
+    async def stream(self, request: WireRequest, *, send_auth: bool, **_: object) -> AsyncIterator[StreamReply]:
         """A page, piece by piece."""
         assert send_auth
         reply = self.reply(request)
@@ -78,11 +86,6 @@ class _Raw:
             yield self._body[start : start + 65_536]
 
 
-def _weigh(reply: WireReply, read: T) -> T:
-    assert reply.status == 200
-    return read
-
-
 async def _peak(root: Path, kind: str, pages: int) -> int:
     """The most memory, in bytes, that a walk over so many pages has at one time; they are landed for good."""
     operation = operation_of(HEAD + PAGES[kind].replace("/list", f"/{kind}"))
@@ -90,12 +93,12 @@ async def _peak(root: Path, kind: str, pages: int) -> int:
     reader = operation.pages(job)
     assert isinstance(reader, PageReader)
     remote = LongList(pages)
-    way = Way(remote.ask, _weigh, cast("SignedClient", remote), SystemClock().sleep)
+    session = ProviderSession(remote, Policy())  # type: ignore[arg-type]  # it has what a session asks of a client
     with StorageThreads() as threads:
         landing = await LocalStorage(root, threads).open(f"x/{kind}-{pages}", 1, 0)
         gc.collect()
         tracemalloc.start()
-        count = await Walk(job, way, SystemClock(), Random(1)).land(reader, landing, 1 << 40)
+        count = await Walk(job, session, SystemClock(), Random(1)).land(reader, landing, 1 << 40)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         landed = await landing.finish()

@@ -18,6 +18,8 @@ from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.budget import Budget
 from app.transport.client import AccountClient, ClientSettings
 from app.transport.errors import AccountPausedError, TlsError
+from app.worker.account_observer import AccountObserver
+from app.worker.hold import Hold
 from app.worker.session import SignedClient, SignInError
 from tests.providers.samples import provider_of
 from tests.store.scene import StandingClock
@@ -71,11 +73,10 @@ class Desk:
             client,
             account.session,
             budget=self.budget,
+            observer=AccountObserver("shop", Hold(1, 1, clock, 60.0), self.budget, clock=clock, log=self.log),
             clock=clock,
             rand=Random(1),
             log=self.log,
-            lane=1,
-            account="shop",
         )
         self.data = WireRequest("GET", f"{origin}/v1/data")
         self.submit = WireRequest("POST", f"{origin}/v1/data", fresh=True)

@@ -1,125 +1,47 @@
 """Signing in, in whole steps and whole daemons: what a login means for the job that waits for it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
-from random import Random
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from app.domain import outcome as o
-from app.domain.job import Job, State
-from app.domain.machine import Update
-from app.domain.schedule import Limits
-from app.log import configure
-from app.storage.local import LocalStorage
-from app.storage.threads import StorageThreads
-from app.store.accounts import AccountStore
+from app.domain.job import State
 from app.store.engine import Database
-from app.store.jobs import JobStore
-from app.transport.aiohttp_wire import AiohttpWire
-from app.transport.budget import Budget
-from app.transport.client import AccountClient, ClientSettings
-from app.worker.fetch import Fetcher
-from app.worker.hold import Hold
-from app.worker.narrator import Narrator
-from app.worker.pauses import Pauses
-from app.worker.recorder import Verdict
-from app.worker.session import SignedClient
-from app.worker.steps import Stepper
-from app.worker.visit import Visit
-from tests.providers.samples import job_with, provider_of
-from tests.store.scene import StandingClock
+from app.worker.hold import moment
+from tests.providers.samples import job_with
 from tests.worker.shop import Answer, config_for, daemon_for, shop_with
-from tests.worker.signing import Api, spec_with
-
-LEASE_S = 60.0
-
-
-async def _taken(update: Update) -> Verdict:
-    return Verdict.ACCEPTED
-
-
-class Workshop:
-    """A stepper with everything that it stands on, and an API whose logins take as long as a test wants."""
-
-    def __init__(self, api: Api, stepper: Stepper, visit: Visit, clock: StandingClock) -> None:
-        self.api = api
-        self.stepper = stepper
-        self.visit = visit
-        self.clock = clock
-
-
-@asynccontextmanager
-async def workshop(database: Database, folder: Path, job: Job) -> AsyncIterator[Workshop]:
-    """A step that is about to be taken for a job."""
-    api, clock, log = Api(), StandingClock(), configure("json", "error", [], strict=True)
-    jobs = JobStore(database)
-    with StorageThreads() as threads:
-        async with TestServer(api.application(), host="127.0.0.1") as server, AiohttpWire() as wire:
-            settings = {"server": str(server.make_url("")), "password": "canary-password"}
-            account = provider_of(spec_with()).bind("shop", settings)
-            budget = Budget(clock, Random(1), Limits())
-            client = AccountClient(
-                wire,
-                ClientSettings(account.origin, True, 65_536),
-                account.credentials,
-                budget,
-            )
-            signed = SignedClient(
-                client, account.session, budget=budget, clock=clock, rand=Random(1), log=log, lane=1, account="shop"
-            )
-            stepper = Stepper(
-                Fetcher(LocalStorage(folder, threads), jobs, clock, Narrator(log, clock, jobs), rand=Random(1)),
-                jobs,
-                clock=clock,
-                rand=Random(1),
-                log=log,
-                pauses=Pauses(AccountStore(database), {"shop": settings}, Random(1), log),
-                clean=log.redactor.clean,
-            )
-            hold = Hold(1, 1, clock, LEASE_S)
-            due = replace(job, created_at=clock.now(), deadline_at=clock.now() + 3600)
-            yield Workshop(api, stepper, Visit(due, account.operations["report"], signed, budget, hold, _taken), clock)
-    log.close()
-
-
-def queued() -> Job:
-    """A job that has not been submitted."""
-    return replace(job_with(None, intent=None), state=State.QUEUED)
+from tests.worker.workshop import LEASE_S, queued, signing_workshop
 
 
 async def test_a_lease_that_ends_during_a_login(database: Database, tmp_path: Path) -> None:
     """The submit does not leave: by now the lane may be another daemon's, and the job with it."""
-    async with workshop(database, tmp_path, queued()) as shop:
+    async with signing_workshop(database, tmp_path, queued()) as shop:
         shop.api.on_login = lambda: setattr(shop.clock, "at", shop.clock.at + LEASE_S + 1)
-        outcome = await shop.stepper.take(shop.visit)
+        outcome = await shop.take()
     assert outcome == o.Unsent("the lane's lease ran out before the request was sent")
     assert [what for what, _ in shop.api.asked] == ["login"]
-    assert not shop.visit.sent
+    assert not shop.step.session.sent
 
 
 async def test_a_submit_that_is_stopped_during_its_login(database: Database, tmp_path: Path) -> None:
     """It surely was not sent, so nothing has to be reconciled and nobody is asked."""
-    async with workshop(database, tmp_path, queued()) as shop:
+    async with signing_workshop(database, tmp_path, queued()) as shop:
         shop.api.let_in.clear()
-        step = asyncio.ensure_future(shop.stepper.take(shop.visit))
+        step = asyncio.ensure_future(shop.take())
         await shop.api.asked_in.wait()
         step.cancel()
         with pytest.raises(asyncio.CancelledError):
             await step
         shop.api.let_in.set()
-    assert shop.visit.job.state is State.SUBMITTING
-    assert shop.stepper.interrupted(shop.visit) == o.Interrupted()
+    assert shop.step.job.state is State.SUBMITTING
+    assert shop.executor.interrupted(shop.step) == o.Interrupted()
 
 
 async def test_a_submit_that_is_stopped_while_its_token_is_renewed(database: Database, tmp_path: Path) -> None:
     """The API has refused it unread, which is as good as not sent."""
-    async with workshop(database, tmp_path, queued()) as shop:
+    async with signing_workshop(database, tmp_path, queued()) as shop:
         second = asyncio.Event()
 
         def on_login() -> None:
@@ -128,14 +50,14 @@ async def test_a_submit_that_is_stopped_while_its_token_is_renewed(database: Dat
                 second.set()
 
         shop.api.refuses_all, shop.api.on_login = True, on_login
-        step = asyncio.ensure_future(shop.stepper.take(shop.visit))
+        step = asyncio.ensure_future(shop.take())
         await second.wait()
         step.cancel()
         with pytest.raises(asyncio.CancelledError):
             await step
         shop.api.let_in.set()
     assert [what for what, _ in shop.api.asked] == ["login", "POST", "login"]
-    assert shop.stepper.interrupted(shop.visit) == o.Interrupted()
+    assert shop.executor.interrupted(shop.step) == o.Interrupted()
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, o.Unauthorized), (429, o.Throttled), (502, o.Unsent)])
@@ -143,11 +65,11 @@ async def test_a_login_that_fails_before_a_submit(
     database: Database, tmp_path: Path, status: int, kind: type[o.Outcome]
 ) -> None:
     """Nothing was sent, whatever the reason is."""
-    async with workshop(database, tmp_path, queued()) as shop:
+    async with signing_workshop(database, tmp_path, queued()) as shop:
         shop.api.login_status = status
-        outcome = await shop.stepper.take(shop.visit)
+        outcome = await shop.take()
     assert type(outcome) is kind
-    assert not shop.visit.sent
+    assert not shop.step.session.sent
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, o.Unauthorized), (429, o.Throttled), (502, o.Retry)])
@@ -155,17 +77,18 @@ async def test_a_login_that_fails_before_a_poll(
     database: Database, tmp_path: Path, status: int, kind: type[o.Outcome]
 ) -> None:
     """The same of a step that may be repeated."""
-    async with workshop(database, tmp_path, job_with("42")) as shop:
+    async with signing_workshop(database, tmp_path, job_with("42")) as shop:
         shop.api.login_status = status
-        assert type(await shop.stepper.take(shop.visit)) is kind
+        assert type(await shop.take()) is kind
 
 
 async def test_a_job_expires_though_its_account_cannot_sign_in(database: Database, tmp_path: Path) -> None:
     """The remote cannot be told, which is no reason to keep the job for ever."""
-    async with workshop(database, tmp_path, job_with("42")) as shop:
+    async with signing_workshop(database, tmp_path, job_with("42")) as shop:
         shop.api.login_status = 401
         shop.clock.at += 3601
-        outcome = await shop.stepper.take(shop.visit)
+        shop.hold.renewed(*moment(shop.clock))
+        outcome = await shop.take()
     assert outcome == o.DeadlinePassed("after 3600 s the job was still polling; the remote could not be told")
 
 

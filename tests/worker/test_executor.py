@@ -1,0 +1,186 @@
+"""The executor against hostile replies, byte for byte: one outcome for each step, and what it means for the account."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.domain import outcome as o
+from app.domain.job import Job, State
+from app.store.accounts import PausedBy
+from app.store.engine import Database
+from app.store.lanes import LaneStore
+from app.transport.errors import AccountClosedError
+from app.transport.wire import Timeouts
+from app.worker.hold import moment
+from app.worker.visit import SupersededError
+from tests.providers.samples import job_with
+from tests.transport.servers import Answer, Asked, Server, answering, reply, reset, serving
+from tests.worker.signing import spec_with
+from tests.worker.workshop import Workshop, queued, workshop
+
+SPEC = spec_with("")
+LOST = b""
+GARBAGE = b"SSH-2.0-OpenSSH_9.6\r\n\r\n"
+SHORT = reply(200, b'{"status": "pen', length=4000)
+BUSY = reply(429, b'{"error": "slow down"}', "Retry-After: 7")
+DENIED = reply(401, b'{"error": "who are you"}')
+DOWN = reply(503, b"<html>maintenance</html>", "Content-Type: text/html")
+CIRCLE = reply(302, b"", "Location: /v1/reports/42")
+PAGE = reply(200, b"<html>welcome</html>", "Content-Type: text/html")
+
+
+def closing(data: bytes) -> Answer:
+    """Send these bytes and end the connection."""
+
+    async def answer(_: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+        await writer.drain()
+        writer.close()
+
+    return answer
+
+
+async def _reset(_: Asked, writer: asyncio.StreamWriter) -> None:
+    reset(writer)
+
+
+async def _silent(_: Asked, writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(60)
+    writer.close()
+
+
+def at(state: State) -> Job:
+    """A job in a state, with a remote job."""
+    return queued() if state is State.QUEUED else replace(job_with("42"), state=state)
+
+
+@asynccontextmanager
+async def facing(
+    database: Database, folder: Path, state: State, answer: Answer
+) -> AsyncIterator[tuple[Workshop, Server]]:
+    """A step of a job in a state, whose provider answers like this."""
+    timeouts = Timeouts(connect_s=2.0, read_s=0.5, overall_s=0.5)
+    async with (
+        serving(answer) as server,
+        workshop(database, folder, at(state), spec=SPEC, server=server.origin, timeouts=timeouts) as shop,
+    ):
+        yield shop, server
+
+
+BROKEN: dict[str, Answer] = {
+    "lost": closing(LOST),
+    "reset": _reset,
+    "silent": _silent,
+    "garbage": closing(GARBAGE),
+    "short": closing(SHORT),
+}
+
+
+@pytest.mark.parametrize("how", sorted(BROKEN))
+@pytest.mark.parametrize("state", [State.POLLING, State.CANCELLING])
+async def test_a_broken_reply_is_asked_for_again(database: Database, tmp_path: Path, state: State, how: str) -> None:
+    """A step that may be repeated is, whatever the reply was broken by; the account stays open."""
+    async with facing(database, tmp_path, state, BROKEN[how]) as (shop, _):
+        assert isinstance(await shop.take(), o.Retry)
+        assert (shop.budget.closed_until, shop.budget.paused) == (0.0, None)
+
+
+@pytest.mark.parametrize("how", sorted(BROKEN))
+async def test_a_broken_reply_to_a_submit_leaves_it_unknown(database: Database, tmp_path: Path, how: str) -> None:
+    """Nobody knows whether the provider has made a remote job; the intent was durable before the request came."""
+    states: list[State] = []
+
+    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        states.append((await shop.stored()).state)
+        await BROKEN[how](asked, writer)
+
+    async with facing(database, tmp_path, State.QUEUED, answer) as (shop, server):
+        assert isinstance(await shop.take(), o.Unknown)
+        assert [asked.method for asked in server.asked] == ["POST"]
+    assert states == [State.SUBMITTING]
+
+
+async def test_a_submit_that_finds_nobody(database: Database, tmp_path: Path) -> None:
+    """It was surely not sent."""
+    async with serving(_silent) as gone:
+        origin = gone.origin
+    async with workshop(database, tmp_path, queued(), spec=SPEC, server=origin) as shop:
+        assert isinstance(await shop.take(), o.Unsent)
+        assert not shop.step.session.sent
+
+
+@pytest.mark.parametrize("how", ["lost", "reset", "short"])
+async def test_a_broken_file_is_asked_for_again(database: Database, tmp_path: Path, how: str) -> None:
+    """The download is counted before it begins, and nothing has landed."""
+    async with facing(database, tmp_path, State.FETCHING, BROKEN[how]) as (shop, _):
+        assert isinstance(await shop.take(), o.Retry)
+        assert ((await shop.stored()).fetches, shop.step.artifacts) == (1, [])
+        assert shop.events("file.landed") == []
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.POLLING, State.FETCHING, State.CANCELLING])
+async def test_throttling_closes_the_account(database: Database, tmp_path: Path, state: State) -> None:
+    """The step waits, the budget is closed for as long as the reply asks, and a line of the log says so."""
+    async with facing(database, tmp_path, state, answering(BUSY)) as (shop, _):
+        outcome = await shop.take()
+        assert isinstance(outcome, o.Throttled)
+        assert shop.budget.closed_until == pytest.approx(shop.clock.at + outcome.retry_after_s)  # type: ignore[operator]
+        (line,) = shop.events("account.paused")
+    assert (line["account"], line["until_s"]) == ("shop", outcome.retry_after_s)
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.POLLING, State.CANCELLING])
+async def test_refused_credentials_pause_the_account(database: Database, tmp_path: Path, state: State) -> None:
+    """This lane at once; and the pause is there for the next round to write."""
+    async with facing(database, tmp_path, state, answering(DENIED)) as (shop, _):
+        assert isinstance(await shop.take(), o.Unauthorized)
+        assert shop.budget.paused is not None
+        assert shop.pauses.causes == {"shop": PausedBy.CREDENTIALS.value}
+
+
+async def test_no_tls_where_it_should_be(database: Database, tmp_path: Path) -> None:
+    """A remote that cannot prove who it is gets no credentials: the account is paused, and the step says why."""
+    async with serving(closing(GARBAGE)) as server:
+        origin = server.origin.replace("http:", "https:")
+        async with workshop(database, tmp_path, at(State.POLLING), spec=SPEC, server=origin) as shop:
+            outcome = await shop.take()
+            assert isinstance(outcome, o.Unauthorized)
+            assert "It is tried again every 5 minutes." in outcome.reason
+            assert shop.pauses.causes == {"shop": PausedBy.TLS.value}
+    assert server.asked == []
+
+
+async def test_five_failures_open_the_breaker(database: Database, tmp_path: Path) -> None:
+    """A provider that is down: each step is repeated, and after the fifth nothing more is admitted for a while."""
+    async with facing(database, tmp_path, State.POLLING, answering(DOWN)) as (shop, server):
+        for _ in range(5):
+            assert isinstance(await shop.take(), o.Retry)
+        with pytest.raises(AccountClosedError):
+            shop.budget.check_open()
+        server.answer = answering(reply(200, b'{"status": "pending"}'))
+        shop.clock.at += 3600
+        shop.hold.renewed(*moment(shop.clock))
+        shop.step.job = shop.step.job.but(deadline_at=shop.clock.at + 3600)
+        assert isinstance(await shop.take(), o.Pending)
+        assert shop.budget.breaker == "closed"
+        shop.budget.check_open()
+
+
+@pytest.mark.parametrize(("data", "kind"), [(CIRCLE, o.Retry), (PAGE, o.Retry | o.Unmapped), (SHORT, o.Retry)])
+async def test_a_poll_that_makes_no_sense(database: Database, tmp_path: Path, data: bytes, kind: type) -> None:
+    """Redirects in a circle, a page for people, half of a reply: the job waits, and no state is invented."""
+    async with facing(database, tmp_path, State.POLLING, closing(data)) as (shop, _):
+        assert isinstance(await shop.take(), kind)
+
+
+async def test_a_lost_lane_ends_the_step_before_its_request(database: Database, tmp_path: Path) -> None:
+    """Another daemon has taken the lane: the intent is refused, and so nothing is sent and there is no outcome."""
+    async with facing(database, tmp_path, State.QUEUED, answering(reply())) as (shop, server):
+        await LaneStore(database).take("another", 1, 60.0, force=True, accounts=["shop"])
+        with pytest.raises(SupersededError):
+            await shop.take()
+        assert server.asked == []

@@ -125,6 +125,7 @@ class Lane:
             )
             for track, slots in ((Track.ASK, limits.polls), (Track.FETCH, limits.downloads))
         }
+        self._preparing: set[int] = set()
         self._woken: set[int] = set()
         self._steps: set[asyncio.Task[None]] = set()
         self._stoppable = Stoppable()
@@ -167,6 +168,7 @@ class Lane:
             return
         if self.is_closed:
             return
+        self._preparing.discard(job.id)
         self._under_way.begin(job.id)
         update = advance(job, o.CancelAsked(), self._policy_of(job), self._clock.now(), self._rand)
         self._recorder.record(update, self.lease.epoch, self._settled_cancel)
@@ -232,13 +234,16 @@ class Lane:
             job = await due.next()
             operation = self._account.operations.get(job.operation)
             visit = Visit.of(job, operation, self._client, self.lease) if operation else None
+            self._preparing.add(job.id)
             if not await self._prepared(visit):
+                self._preparing.discard(job.id)
                 due.free_slots.release()
                 continue
-            if job.id in self._under_way:  # a cancel request was served while the step was prepared
+            if job.id not in self._preparing:  # a cancel request was served while the step was prepared
                 self._give_up(visit)
                 due.free_slots.release()
                 continue
+            self._preparing.discard(job.id)
             self._remote.begin(job)
             self._under_way.begin(job.id)
             step = group.create_task(self._step(due, job, visit))

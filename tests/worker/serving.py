@@ -3,11 +3,13 @@
 import asyncio
 import io
 import json
+import sqlite3
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
+from typing import Any
 
 from sqlalchemy import text
 
@@ -119,7 +121,6 @@ class Site:
     """A database in virtual time. ``reachable`` says whether it can be used."""
 
     clock: MovedClock
-    path: Path
     database: Database
     reachable: bool = True
     limits: Limits = field(default_factory=Limits)
@@ -138,7 +139,7 @@ class Site:
         assert found is not None
         return found
 
-    async def rows(self) -> list[dict[str, object]]:
+    async def rows(self) -> list[dict[str, Any]]:
         """The lanes table."""
         async with self.database.writing() as connection:
             found = await connection.execute(text("SELECT id, account, owner, epoch FROM lanes ORDER BY id"))
@@ -147,7 +148,9 @@ class Site:
     async def take_over(self) -> None:
         """Another daemon takes every lane, whatever the lease says."""
         async with self.database.writing() as connection:
-            await connection.execute(text("UPDATE lanes SET owner = 'another', epoch = epoch + 1"))
+            await connection.execute(
+                text("UPDATE lanes SET owner = 'another', epoch = epoch + 1, lease_until = lease_until + 86400")
+            )
 
     def daemon(self, owner: str = "owner-1", accounts: Collection[str] = ("acme",)) -> Daemon:
         """A daemon that begins now."""
@@ -187,18 +190,28 @@ class Site:
 def live(url: str, story: Callable[[Site], Awaitable[None]]) -> None:
     """Live through a story in virtual time, on a database that several daemons may use."""
     path = Path(url.removeprefix("sqlite:///"))
+    site: Site
     with virtual_time() as (loop, _):
         clock = MovedClock(loop)
 
+        def works() -> bool:
+            if not site.reachable:
+                error = sqlite3.OperationalError("disk I/O error")
+                error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+                raise error
+            return True
+
         async def begin() -> None:
+            nonlocal site
+
             async def connect() -> object:
-                connection = await connect_inline(path, alive=lambda: site.reachable)
+                connection = await connect_inline(path, alive=works)
                 connection.isolation_level = None
                 return connection
 
             database = Database.open(url, clock, sqlite_connect=connect)  # type: ignore[arg-type]  # is one
             database.exclusive = False
-            site = Site(clock, path, database)
+            site = Site(clock, database)
             await LaneStore(database).ensure(dict.fromkeys(ACCOUNTS, 1))
             await story(site)
             await database.close()

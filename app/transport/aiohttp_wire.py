@@ -1,4 +1,4 @@
-"""The one place that speaks aiohttp: requests go out byte for byte, once, and never to where the guard forbids.
+"""The only file that sends requests with aiohttp: byte for byte, once, and never to an address that the guard forbids.
 
 What aiohttp would do by itself is switched off here: following redirects, cookies, proxy variables and ``.netrc``,
 quoting addresses anew, and sending a request a second time (see ``_send_once``).
@@ -55,11 +55,11 @@ class AiohttpWire:
 
     There is one pool of connections for each set of permitted networks, so that neither a kept-alive connection nor a
     cached lookup of a permitted account ever serves another. A request that asks for a fresh connection goes through a
-    pool that keeps none. How many connections are open at a time is for the floors above to bound. Certificates are
-    verified against the system's authorities (OpenSSL's ``SSL_CERT_FILE`` is heeded).
+    pool that keeps none. The callers bound how many connections are open at a time. Certificates are verified
+    against the system's authorities (OpenSSL's ``SSL_CERT_FILE`` is respected).
 
     Args:
-        own: the daemon's own listeners, which no request reaches.
+        own: the daemon's own listeners, which no request may reach.
         resolver: looks up names, in place of the system's.
     """
 
@@ -109,11 +109,11 @@ class AiohttpWire:
 
 
 async def _send_once(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
-    """Turn what goes wrong into our own errors within aiohttp's reach, so that it finds nothing to repeat.
+    """Turn errors into our own before aiohttp sees them, so that it repeats nothing.
 
     Where a kept-alive connection breaks before a reply, aiohttp sends GET, PUT and DELETE again on another one,
-    although nobody can tell whether the first was read: the budget would count one request, the provider two. It does
-    so for certain exceptions of its own; a middleware stands between them and the loop that repeats.
+    although it cannot know whether the first was read: the budget would count one request, the provider two. It does
+    so for certain exceptions of its own; a middleware runs between them and the loop that repeats.
     """
     try:
         return await send(request)
@@ -122,7 +122,7 @@ async def _send_once(request: ClientRequest, send: ClientHandlerType) -> ClientR
 
 
 class _Request(ClientRequest):
-    """A request that says when it leaves: looking up the name, connecting and TLS have taken their time by then."""
+    """A request that reports when it leaves: after name lookup, connecting and TLS."""
 
     async def send(self, conn: "Connection") -> ClientResponse:
         """Write the request."""
@@ -253,7 +253,7 @@ class _Exchange:
 
 
 class _Chunks:
-    """A body as it comes in, held to a minimum rate over the time in which somebody waited for it."""
+    """A body as it comes in, with a minimum rate over the time in which it is read."""
 
     __slots__ = ("_content", "_now", "_received", "_timeouts", "_url", "_waited_s")
 
@@ -271,7 +271,7 @@ class _Chunks:
     async def __anext__(self) -> bytes:
         asked_at = self._now()
         try:
-            # Not aiohttp's sock_read: a malformed chunk stops that clock and tells the reader nothing, for ever.
+            # Not aiohttp's sock_read: a malformed chunk stops that clock, and the reader waits for ever.
             async with asyncio.timeout(self._timeouts.read_s):
                 chunk = await self._content.readany()
         except OUTSIDE_ERRORS as error:

@@ -1,4 +1,4 @@
-"""What an exception of aiohttp means for us: told apart by what the remote may have seen, in words without secrets."""
+"""Turns exceptions of aiohttp into our own errors, by what the remote may have seen, in words without secrets."""
 
 import os
 import re

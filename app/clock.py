@@ -48,3 +48,32 @@ class SystemClock:
     def skew(self) -> float:
         """Seconds by which the wall clock has been moved ahead (or, negative, back) since the process started."""
         return time.time() - self.now()
+
+
+class WakeableTimer:
+    """A sleep that another task can end early.
+
+    Args:
+        clock: the time.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """End the current sleep now, or the next one at once if nobody sleeps at present."""
+        self._woken.set()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep that many seconds, or until :meth:`wake` is called."""
+        asleep = asyncio.ensure_future(self._clock.sleep(seconds))
+        woken = asyncio.ensure_future(self._woken.wait())
+        try:
+            await asyncio.wait((asleep, woken), return_when=asyncio.FIRST_COMPLETED)
+            if asleep.done():
+                asleep.result()
+        finally:
+            asleep.cancel()
+            woken.cancel()
+            self._woken.clear()

@@ -27,17 +27,19 @@ from app.store.lanes import LaneRow, LaneStore
 from app.store.schedules import ScheduleStore
 from app.transport.webhook import WebhookSender
 from app.web.callbacks import CallbackListener
-from app.worker.calendar import Calendar, CalendarSettings
-from app.worker.chores import Heartbeat, Janitor, LookOut
-from app.worker.daemon import Daemon, LanePlan, Parts
+from app.worker.daemon import Daemon, Run
 from app.worker.fetch import Fetcher
+from app.worker.heartbeat import Heartbeat
 from app.worker.hold import Hold
-from app.worker.leases import Identity, Leases
+from app.worker.leases import Identity, LanePlan, Leases
 from app.worker.narrator import Narrator
-from app.worker.notifier import Notifier, NotifierSettings
 from app.worker.pauses import Pauses
 from app.worker.recorder import Recorder
+from app.worker.retention import Janitor
+from app.worker.scheduler import Calendar, CalendarSettings
 from app.worker.storage_gate import StorageGate
+from app.worker.webhook_dispatcher import Notifier, NotifierSettings
+from app.worker.work_watcher import LookOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,60 +126,47 @@ async def assemble(bound: Bound, seams: Seams, log: EventLog, listening: socket.
         pauses=pauses,
         gate=gate,
     )
-    plan = lane_plan(bound, shared)
     leases = Leases(
         lanes,
         Identity(owner, platform.node(), os.getpid(), __version__),
-        accounts=plan.accounts,
+        lane_plan(bound, shared),
         lease_s=config.worker.lease_s,
         alone=database.exclusive,
-        make_lane=plan.make_lane,
         outcomes_settled=recorder.settled,
         clock=clock,
         log=log,
     )
+    served, deliveries = leases.lanes, DeliveryStore(database)
+    work_watcher = LookOut(jobs, pauses, served, clock=clock, log=log, settings=config.worker)
+    heartbeat = Heartbeat(jobs, served, narrator, clock=clock, log=log, settings=config.worker, lagged=metrics.lagged)
+    retention = Janitor(jobs, deliveries, seams.storage, clock, log, settings=config.retention)
+    scheduler = Calendar(calendar_settings(bound, seams, log), ScheduleStore(database), clock, log)
+    dispatcher = Notifier(
+        deliveries,
+        WebhookSender(seams.wire, clock),
+        notifier_settings(bound),
+        clock=clock,
+        rand=seams.rand,
+        log=log,
+    )
 
     def wake(hint: Hint) -> None:
-        lane = leases.lanes.get(hint.lane)
+        lane = served.get(hint.lane)
         if lane is not None:
-            lane.hurry(hint.job)
+            lane.wake_up(hint.job)
 
-    hints, deliveries = HintStore(database), DeliveryStore(database)
-    listener = listening and CallbackListener(listening, hints, wake=wake, clock=clock, log=log)
-    parts = Parts(
-        recorder,
-        leases,
-        pauses,
-        LookOut(jobs, pauses, leases.lanes, clock=clock, log=log, settings=config.worker),
-        Heartbeat(
-            jobs,
-            leases.lanes,
-            narrator,
-            clock=clock,
-            log=log,
-            settings=config.worker,
-            lagged=metrics.lagged,
-        ),
-        Janitor(
-            jobs,
-            deliveries,
-            seams.storage,
-            clock,
-            log,
-            settings=config.retention,
-        ),
-        gate,
-        Calendar(calendar_settings(bound, seams, log), ScheduleStore(database), clock, log),
-        Notifier(
-            deliveries,
-            WebhookSender(seams.wire, clock),
-            notifier_settings(bound),
-            clock=clock,
-            rand=seams.rand,
-            log=log,
-        ),
-        (listener.run,) if listener else (),
-    )
+    runs: list[Run] = [
+        recorder.run,
+        leases.run,
+        work_watcher.run,
+        heartbeat.run,
+        retention.run,
+        gate.run,
+        scheduler.run,
+        dispatcher.run,
+    ]
+    if listening is not None:
+        runs.append(CallbackListener(listening, HintStore(database), wake=wake, clock=clock, log=log).run)
     metrics.serve(bound.operations, measured(leases, pauses, recorder, gate, clock))
     log.emit(
         "daemon.started",
@@ -188,18 +177,14 @@ async def assemble(bound: Bound, seams: Seams, log: EventLog, listening: socket.
         accounts=len(bound.accounts),
         pid=os.getpid(),
     )
-    daemon = Daemon(parts, clock, log, config.worker)
-    return Assembled(daemon, shared, _reloadables(daemon, parts, shared))
-
-
-def _reloadables(daemon: Daemon, parts: Parts, shared: Shared) -> tuple[Reloadable[Any], ...]:
-    """Every part of a daemon that can be reconfigured, and where its settings stand; lanes are built anew instead."""
-    return (
+    daemon = Daemon(leases, pauses, runs, clock=clock, log=log, settings=config.worker)
+    reloadables = (
         Reloadable(daemon, lambda bound: bound.config.worker),
-        Reloadable(parts.look_out, lambda bound: bound.config.worker),
-        Reloadable(parts.heartbeat, lambda bound: bound.config.worker),
-        Reloadable(parts.janitor, lambda bound: bound.config.retention),
-        Reloadable(parts.calendar, lambda bound: calendar_settings(bound, shared.seams, shared.log)),
-        Reloadable(parts.notifier, notifier_settings),
-        Reloadable(shared.jobs, lambda bound: subscriptions_of(bound.config)),
-    )
+        Reloadable(work_watcher, lambda bound: bound.config.worker),
+        Reloadable(heartbeat, lambda bound: bound.config.worker),
+        Reloadable(retention, lambda bound: bound.config.retention),
+        Reloadable(scheduler, lambda bound: calendar_settings(bound, seams, log)),
+        Reloadable(dispatcher, notifier_settings),
+        Reloadable(jobs, lambda bound: subscriptions_of(bound.config)),
+    )  # lanes are not in it: they are built anew
+    return Assembled(daemon, shared, reloadables)

@@ -36,7 +36,7 @@ from app.store.lanes import LaneStatus, LaneStore
 from app.store.lock import DaemonLock
 from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.budget import Budget
-from app.transport.client import AccountClient
+from app.transport.client import AccountClient, ClientSettings
 from app.transport.wire import Timeouts, Wire
 from app.worker.account_observer import AccountObserver
 from app.worker.hold import Hold
@@ -189,13 +189,10 @@ def _asker(account: BoundAccount, requests: Sequence[float], tools: _Tools, *, p
     budget = Budget(clock, rand, account.limits, requests)
     client = AccountClient(
         tools.wire,
-        origin=account.origin,
-        credentials=account.credentials,
-        budget=budget,
-        private_ok=private_ok,
-        body_limit=_BODY_LIMIT,
+        ClientSettings(account.origin, private_ok, _BODY_LIMIT, _TIMEOUTS),
+        account.credentials,
+        budget,
         clock=clock,
-        timeouts=_TIMEOUTS,
     )
     observer = AccountObserver(account.name, Hold(0, 0, clock, math.inf), budget, clock=clock, log=tools.log)
     signed = SignedClient(

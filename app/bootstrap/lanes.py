@@ -1,4 +1,4 @@
-"""A lane put together: out of one account's configuration and what all lanes of a daemon share."""
+"""Builds lanes: from one account's configuration, and the parts that all lanes of a daemon use."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,22 +10,19 @@ from app.metrics.registry import ELSEWHERE, PROVIDER
 from app.store.jobs import JobStore
 from app.store.lanes import LaneRow
 from app.transport.budget import Budget
-from app.transport.client import AccountClient
+from app.transport.client import AccountClient, ClientSettings
 from app.transport.metered import MeteredWire
-from app.transport.wire import Timeouts
 from app.worker.account_observer import AccountObserver
 from app.worker.answers import Answers
 from app.worker.fetch import Fetcher
 from app.worker.hold import Hold
-from app.worker.lane import Lane
+from app.worker.lane import Lane, LaneLimits, LaneParts, ProviderAccess
 from app.worker.narrator import Narrator
 from app.worker.pauses import Pauses
 from app.worker.recorder import Recorder
-from app.worker.remote_jobs import RemoteJobs
 from app.worker.session import SignedClient
 from app.worker.steps import Stepper
 from app.worker.storage_gate import StorageGate
-from app.worker.stream import Slots
 
 _BODY_LIMIT = 8 * 1_048_576
 
@@ -51,17 +48,25 @@ def lane_maker(bound: Bound, shared: Shared) -> Callable[[LaneRow, Hold], Lane]:
     metrics = shared.seams.metrics
     for one in bound.accounts.values():
         one.redactor.join(log.redactor)
-    executor = Stepper(
-        shared.fetcher,
-        shared.jobs,
-        shared.recorder,
+    parts = LaneParts(
+        stepper=Stepper(
+            shared.fetcher,
+            shared.jobs,
+            shared.recorder,
+            clock=clock,
+            rand=rand,
+            log=log,
+            public_url=config.callbacks.public_url,
+        ),
+        jobs=shared.jobs,
+        recorder=shared.recorder,
+        narrator=shared.narrator,
+        storage_gate=shared.gate,
         clock=clock,
         rand=rand,
-        log=log,
-        public_url=config.callbacks.public_url,
     )
 
-    def make_lane(row: LaneRow, hold: Hold) -> Lane:
+    def make_lane(row: LaneRow, lease: Hold) -> Lane:
         account, settings = bound.accounts[row.account], config.accounts[row.account]
         limits = account.limits.share(max(settings.shards, row.of))
         budget = Budget(clock, rand, limits, row.request_window, full=not row.clean)
@@ -71,7 +76,7 @@ def lane_maker(bound: Bound, shared: Shared) -> Callable[[LaneRow, Hold], Lane]:
             budget.pause(paused)
         observer = AccountObserver(
             account.name,
-            hold,
+            lease,
             budget,
             clock=clock,
             log=log,
@@ -86,34 +91,23 @@ def lane_maker(bound: Bound, shared: Shared) -> Callable[[LaneRow, Hold], Lane]:
                 metrics.requests(account.name, ELSEWHERE),
                 clock,
             ),
-            origin=account.origin,
-            credentials=account.credentials,
-            budget=budget,
-            private_ok=settings.private_ok,
-            body_limit=_BODY_LIMIT,
+            ClientSettings(account.origin, settings.private_ok, _BODY_LIMIT),
+            account.credentials,
+            budget,
             clock=clock,
-            timeouts=Timeouts(),
-            may_send=hold.held,
+            may_send=lease.held,
             on_reply=observer.headers_received,
+        )
+        signed = SignedClient(
+            client, account.session, budget=budget, observer=observer, clock=clock, rand=rand, log=log
         )
         return Lane(
             row,
-            hold=hold,
-            account=account,
-            client=SignedClient(
-                client, account.session, budget=budget, observer=observer, clock=clock, rand=rand, log=log
-            ),
-            budget=budget,
-            stepper=executor,
-            jobs=shared.jobs,
-            recorder=shared.recorder,
-            narrator=shared.narrator,
-            slots=Slots(min(limits.concurrency, config.worker.polls), config.worker.downloads),
-            clock=clock,
-            rand=rand,
-            storage_gate=shared.gate,
+            lease,
+            ProviderAccess(account, signed, budget),
+            LaneLimits(min(limits.concurrency, config.worker.polls), config.worker.downloads, limits.remote_jobs),
+            parts,
             answers=Answers(shared.jobs, shared.seams.storage, clock),
-            remote=RemoteJobs(shared.jobs, row.id, limits.remote_jobs, clock),
             reopened_at=shared.pauses.reopened_at(row.account),
         )
 

@@ -19,7 +19,7 @@ def measured(
     def now() -> DaemonNow:
         return DaemonNow(
             lanes=[_lane_now(lane, clock) for lane in leases.lanes.values()],
-            paused=pauses.doers,
+            paused=pauses.causes,
             waiting=recorder.waiting,
             storage_open=gate.open.is_set(),
             in_touch=leases.in_touch,

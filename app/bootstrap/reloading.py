@@ -21,7 +21,7 @@ from app.config.changes import changes_between
 from app.log import EventLog
 from app.store.accounts import AccountStore
 from app.store.engine import Database, StoreUnavailableError
-from app.worker.daemon import LanePlan
+from app.worker.leases import LanePlan
 
 _STORE_RETRY_S = 1.0
 

@@ -1,4 +1,4 @@
-"""The one place that speaks aiohttp: requests go out byte for byte, once, and never to where the guard forbids.
+"""The only file that sends requests with aiohttp: byte for byte, once, and never to an address that the guard forbids.
 
 What aiohttp would do by itself is switched off here: following redirects, cookies, proxy variables and ``.netrc``,
 quoting addresses anew, and sending a request a second time (see ``_send_once``).
@@ -6,7 +6,6 @@ quoting addresses anew, and sending a request a second time (see ``_send_once``)
 
 import asyncio
 import io
-import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
@@ -26,18 +25,17 @@ from aiohttp import (
 )
 from aiohttp.abc import AbstractResolver
 from aiohttp.resolver import ThreadedResolver
-from yarl import URL
 
 from app import __version__
-from app.domain.address import AddressError, request_target, sendable_authority
 from app.domain.codings import can_be_undone, content_codings
 from app.domain.networks import Private
 from app.domain.wire import WireRequest
-from app.transport.errors import BrokenBodyError, NotSentError
-from app.transport.failures import LONGEST_FIELD, MOST_FIELDS, OUTSIDE_ERRORS, before_reply, in_body, place_of
+from app.transport.errors import BrokenBodyError
+from app.transport.failures import LONGEST_FIELD, MOST_FIELDS, OUTSIDE_ERRORS, before_reply, in_body
 from app.transport.guard import Guard, GuardedResolver
 from app.transport.own import OwnListeners
 from app.transport.pools import Pool, Pools
+from app.transport.redirects import place_of, request_address
 from app.transport.unpack import ACCEPTED, BombError, UnpackError, unpacking_of
 from app.transport.wire import OnSend, Timeouts
 
@@ -47,7 +45,6 @@ if TYPE_CHECKING:
 _IDLE_S = 30.0
 _READ_BUFFER = 2**18
 _LARGEST_PLAIN_BODY = 2**20  # above it aiohttp warns about bytes and asks for a file
-_UNSENDABLE = re.compile(r"[^\x21-\x5b\x5d-\x7e]")  # a backslash too: some read it as a slash
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 # How the exchange under way reaches the request that aiohttp makes of it, in the same task.
 _ON_SEND: Final[ContextVar[OnSend | None]] = ContextVar("on_send", default=None)
@@ -58,11 +55,11 @@ class AiohttpWire:
 
     There is one pool of connections for each set of permitted networks, so that neither a kept-alive connection nor a
     cached lookup of a permitted account ever serves another. A request that asks for a fresh connection goes through a
-    pool that keeps none. How many connections are open at a time is for the floors above to bound. Certificates are
-    verified against the system's authorities (OpenSSL's ``SSL_CERT_FILE`` is heeded).
+    pool that keeps none. The callers bound how many connections are open at a time. Certificates are verified
+    against the system's authorities (OpenSSL's ``SSL_CERT_FILE`` is respected).
 
     Args:
-        own: the daemon's own listeners, which no request reaches.
+        own: the daemon's own listeners, which no request may reach.
         resolver: looks up names, in place of the system's.
     """
 
@@ -112,11 +109,11 @@ class AiohttpWire:
 
 
 async def _send_once(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
-    """Turn what goes wrong into our own errors within aiohttp's reach, so that it finds nothing to repeat.
+    """Turn errors into our own before aiohttp sees them, so that it repeats nothing.
 
     Where a kept-alive connection breaks before a reply, aiohttp sends GET, PUT and DELETE again on another one,
-    although nobody can tell whether the first was read: the budget would count one request, the provider two. It does
-    so for certain exceptions of its own; a middleware stands between them and the loop that repeats.
+    although it cannot know whether the first was read: the budget would count one request, the provider two. It does
+    so for certain exceptions of its own; a middleware runs between them and the loop that repeats.
     """
     try:
         return await send(request)
@@ -125,7 +122,7 @@ async def _send_once(request: ClientRequest, send: ClientHandlerType) -> ClientR
 
 
 class _Request(ClientRequest):
-    """A request that says when it leaves: looking up the name, connecting and TLS have taken their time by then."""
+    """A request that reports when it leaves: after name lookup, connecting and TLS."""
 
     async def send(self, conn: "Connection") -> ClientResponse:
         """Write the request."""
@@ -215,7 +212,7 @@ class _Exchange:
         try:
             return await pool.session.request(
                 request.method,
-                _address(request.url),
+                request_address(request.url),
                 headers=headers,
                 skip_auto_headers=skipped,
                 data=_payload(request.body),
@@ -256,7 +253,7 @@ class _Exchange:
 
 
 class _Chunks:
-    """A body as it comes in, held to a minimum rate over the time in which somebody waited for it."""
+    """A body as it comes in, with a minimum rate over the time in which it is read."""
 
     __slots__ = ("_content", "_now", "_received", "_timeouts", "_url", "_waited_s")
 
@@ -274,7 +271,7 @@ class _Chunks:
     async def __anext__(self) -> bytes:
         asked_at = self._now()
         try:
-            # Not aiohttp's sock_read: a malformed chunk stops that clock and tells the reader nothing, for ever.
+            # Not aiohttp's sock_read: a malformed chunk stops that clock, and the reader waits for ever.
             async with asyncio.timeout(self._timeouts.read_s):
                 chunk = await self._content.readany()
         except OUTSIDE_ERRORS as error:
@@ -303,51 +300,6 @@ def _client_timeout(timeouts: Timeouts, stream: bool) -> ClientTimeout:
         connect=timeouts.connect_s,
         sock_connect=timeouts.connect_s,
     )
-
-
-def _address(url: str) -> URL:
-    """The address as it is, byte for byte, once it is sure that it can be one; only a host is written in ASCII."""
-    written = _with_ascii_host(url)
-    unfit = _UNSENDABLE.search(written)
-    if unfit is not None:
-        raise NotSentError(f"Nothing was sent to {place_of(url)}: {_named(unfit[0])} in its address is not encoded.")
-    address = _parsed(written)
-    if address is None:
-        raise NotSentError("Nothing was sent: the address names no host, or no port, of HTTP.")
-    if "@" in url and (address.raw_user is not None or address.raw_password is not None):
-        # aiohttp would make an Authorization header of it, past the rule about who may see credentials.
-        raise NotSentError(f"Nothing was sent to {place_of(address)}: the address carries a user name.")
-    target = request_target(written)
-    if target == address.raw_path_qs:
-        return address
-    # yarl knows no empty query, which may be part of what was signed.
-    return URL.build(scheme=address.scheme, authority=address.raw_authority, path=target, encoded=True)
-
-
-def _with_ascii_host(url: str) -> str:
-    if url.isascii():
-        return url
-    before, slashes, rest = url.partition("://")
-    place = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    try:
-        # Only the host: nothing else is anybody's to write anew at this point.
-        return f"{before}{slashes}{sendable_authority(place)}{rest[len(place) :]}"
-    except AddressError as error:
-        raise NotSentError(f"Nothing was sent: of its address {error}.") from None
-
-
-def _named(character: str) -> str:
-    return repr(character) if character.isprintable() and character != " " else f"U+{ord(character):04X}"
-
-
-def _parsed(url: str) -> URL | None:
-    if not url.lower().startswith(("http://", "https://")):
-        return None
-    try:
-        address = URL(url, encoded=True)
-        return address if address.raw_host and address.port else None
-    except ValueError:
-        return None
 
 
 def _payload(body: bytes | None) -> bytes | io.BytesIO | None:

@@ -1,4 +1,4 @@
-"""The circuit breaker of an account: after several failures in a row nothing is asked for a while."""
+"""The circuit breaker of an account: after several failures in a row, no request is sent for a while."""
 
 from random import Random
 from typing import Literal
@@ -15,8 +15,8 @@ _PROBE_S = 60.0
 class Breaker:
     """Closed, open until a moment, then half-open: one request at a time probes whether the provider is back.
 
-    ``now`` is in seconds of the monotonic clock throughout. A probe whose verdict never comes (its step was cancelled,
-    or its reply said nothing of the provider's health) is given up after a minute, and another goes.
+    ``now`` is always in seconds of the monotonic clock. A probe without a result (its step was cancelled, or its reply
+    said nothing about the provider's health) is given up after a minute, and another one is sent.
     """
 
     __slots__ = ("_failures", "_opened", "_probe_until", "_rand", "_until", "closed", "reason")
@@ -36,7 +36,7 @@ class Breaker:
         self._probe_until = 0.0
 
     def failed(self, now: float, reason: str) -> None:
-        """The provider failed: counts while closed, ends the probe while half-open, and says nothing new while open."""
+        """The provider failed: counts while closed, ends the probe while half-open, and changes nothing while open."""
         self._failures += 1
         state = self.state(now)
         if state == "half-open" or (state == "closed" and self._failures >= _MOST_FAILURES):
@@ -47,27 +47,27 @@ class Breaker:
             self._probe_until = 0.0
 
     def probe(self) -> None:
-        """Nobody knows how the provider is: one request is to find out before the others go."""
+        """The provider's health is unknown: one request finds out before others are sent."""
         self.closed = False
         self.reason = None
         self._until = 0.0
         self._probe_until = 0.0
 
     def undecided(self) -> None:
-        """The probe's reply said nothing of the provider's health: another may go."""
+        """The probe's reply said nothing about the provider's health: another may be sent."""
         self._probe_until = 0.0
 
     def state(self, now: float) -> State:
-        """Where the breaker stands."""
+        """The breaker's state."""
         if self.closed:
             return "closed"
         return "open" if now < self._until else "half-open"
 
     def wait_s(self, now: float) -> float:
-        """Seconds until a request may go."""
+        """Seconds until a request may be sent."""
         return 0.0 if self.closed else max(0.0, self._until - now, self._probe_until - now)
 
     def admitted(self, now: float) -> None:
-        """A request goes; in half-open it is the probe that the others wait for."""
+        """A request is sent; while half-open it is the probe that the others wait for."""
         if not self.closed:
             self._probe_until = now + _PROBE_S

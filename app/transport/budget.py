@@ -14,17 +14,17 @@ from app.transport.errors import AccountClosedError, AccountPausedError, Drainin
 from app.transport.window import Window
 
 _THROTTLE = Backoff(base_s=5.0, factor=2.0, cap_s=300.0)
-_BELIEVED = 2  # so many times in a row a Retry-After counts as it is
-_SHORTEST_THROTTLE_S = 1.0  # whatever a server asks for, never a hot loop
-_LONGEST_NAP_S = 3600.0
-_MOMENT_S = 5.0  # for so long a step waits rather than ends
-_JUST_FULL_S = 10.0  # a reply may speak of a moment so long ago
+_BELIEVED = 2  # this many times in a row, a Retry-After is used as it is
+_SHORTEST_THROTTLE_S = 1.0  # never a hot loop, whatever the server asks for
+_LONGEST_SLEEP_S = 3600.0
+_MOMENT_S = 5.0  # a step waits this long rather than end
+_JUST_FULL_S = 10.0  # a reply may be about a moment this long ago
 
 
 class Permit:
     """The right to send one request, from its admission until its reply's headers are here.
 
-    As a context manager it is done when the block is left, however it is left.
+    As a context manager it is done when the block is left, for whatever reason.
     """
 
     __slots__ = ("_budget",)
@@ -59,9 +59,9 @@ _FREE = Permit(None)
 class Budget:
     """The requests of one account (or one shard of it) to its provider: rate, spacing, closings and the breaker.
 
-    Whoever wants to send asks :meth:`admit` and waits in line; one at a time stands at the gate and watches the clock,
-    the others cost nothing. Spacing is a window of one request, so it too is kept as the provider sees it, and two
-    requests of an account with spacing are never in flight together. How many may be in flight otherwise
+    Every sender waits in line in :meth:`admit`; only the first in line watches the clock, the others cost nothing.
+    Spacing is a window of one request, so it too is kept as the provider sees it, and two requests of an account with
+    spacing are never in flight together. How many may be in flight otherwise
     (``limits.concurrency``) is for the lane to bound.
 
     Args:
@@ -96,7 +96,7 @@ class Budget:
     def _add_window(self, requests: int, period_s: float, stamps: Sequence[float], full: bool) -> None:
         now, monotonic = self._clock.now(), self._clock.monotonic()
         window = Window(self._clock, requests, period_s)
-        # Another worker's clock may run ahead of this one's: nothing was sent later than now.
+        # Another worker's clock may be ahead of this one: nothing was sent later than now.
         window.restore([monotonic] * requests if full else [monotonic + min(0.0, at - now) for at in stamps])
         self._windows.append(window)
 
@@ -107,7 +107,7 @@ class Budget:
             The permit; call its ``done`` when the reply's headers have arrived or the request has failed.
 
         Raises:
-            AccountPausedError: the account is paused, which may last for days: nobody waits for its end in line.
+            AccountPausedError: the account is paused, possibly for days, so callers do not wait in line for the end.
             DrainingError: the lane is about to end, and the wait would not be over before; see :meth:`drain`.
         """
         self._check_pause()
@@ -117,7 +117,7 @@ class Budget:
             self._check_pause()
             while (wait_s := self._wait_s()) > 0:
                 self._check_drain(wait_s)
-                await self._nap(wait_s)
+                await self._sleep(wait_s)
                 self._check_pause()
             for window in self._windows:
                 await window.enter()
@@ -146,13 +146,13 @@ class Budget:
         while (left_s := until - self._clock.monotonic()) > 0:
             if self._drains_until is not None and (left_s > _MOMENT_S or until > self._drains_until):
                 raise DrainingError("The lane is about to end.")
-            await self._nap(left_s)
+            await self._sleep(left_s)
 
-    async def _nap(self, wait_s: float) -> None:
+    async def _sleep(self, wait_s: float) -> None:
         """Sleep that long, or until something changed."""
         self._changed.clear()
         with suppress(TimeoutError):
-            async with asyncio.timeout(min(wait_s, _LONGEST_NAP_S)):
+            async with asyncio.timeout(min(wait_s, _LONGEST_SLEEP_S)):
                 await self._changed.wait()
 
     def _leave(self) -> None:
@@ -173,7 +173,7 @@ class Budget:
             self._closed_reason = reason
 
     def pause(self, reason: str) -> None:
-        """Admit nothing until :meth:`resume`; whoever waits in line is turned away."""
+        """Admit nothing until :meth:`resume`; callers in line are turned away."""
         if self._paused is None:
             self._breaker.undecided()
             self._paused = reason
@@ -181,13 +181,13 @@ class Budget:
             self._changed.set()
 
     def resume(self) -> None:
-        """Admit again, one request at first: whether the account works now has to be seen."""
+        """Admit again, one request at first, to find out whether the account works now."""
         self._paused = None
         self._breaker.probe()
         self.unpaused.set()
 
     def reopen(self) -> bool:
-        """End a closing because a person wants it: one request finds out whether the provider answers again.
+        """End a closing at a person's request: one request finds out whether the provider answers again.
 
         Returns:
             Whether there was one, of the provider's or of the breaker's.
@@ -207,10 +207,10 @@ class Budget:
         return self._paused
 
     def drain(self, grace_s: float) -> None:
-        """Turn away whoever waits for more than the rate limit: for the end of a closing, or for the breaker.
+        """Turn away callers that wait for more than the rate limit: for the end of a closing, or for the breaker.
 
         Args:
-            grace_s: for how many seconds requests are still admitted: who would wait for longer is turned away too.
+            grace_s: how long requests are still admitted, in seconds; a caller that must wait longer is turned away.
         """
         self._drains_until = self._clock.monotonic() + grace_s
         self._changed.set()
@@ -227,7 +227,7 @@ class Budget:
             raise AccountPausedError(self._paused)
 
     def succeeded(self) -> None:
-        """The provider answered as it should: the breaker closes, and backoffs begin anew."""
+        """The provider answered as it should: the breaker closes, and backoffs start over."""
         self._throttles = 0
         if not self._breaker.closed:
             self._changed.set()
@@ -238,14 +238,14 @@ class Budget:
         self._breaker.failed(self._clock.monotonic(), reason)
 
     def undecided(self) -> None:
-        """A reply has come that says nothing of the provider's health: where it was the probe, another may go."""
+        """A reply says nothing about the provider's health: if it was the probe's, another probe may be sent."""
         self._breaker.undecided()
         self._changed.set()
 
     def throttled(self, retry_after_s: float | None, reason: str) -> None:
-        """The provider asks to be left alone: close for that long, or by a backoff of our own where it does not say.
+        """The provider throttles us: close for as long as it says, or for a backoff of our own where it does not say.
 
-        Where it says so again and again the backoff grows behind it: the later of both counts, because Retry-After
+        If it does so again and again, our backoff grows as well: the later of both counts, because Retry-After
         means "not before" (RFC 9110, section 10.2.3). Several requests that were in flight together say the same
         thing; only the first of them raises the backoff.
         """
@@ -262,10 +262,10 @@ class Budget:
         self.close(now + max(retry_after_s, _SHORTEST_THROTTLE_S), reason)
 
     def spent(self, wait_s: float, reason: str) -> bool:
-        """The provider says that nothing is left of its limit for so long.
+        """The provider says that nothing is left of its limit for this long.
 
-        Where our own requests explain that, it is no news: our window knows the moment exactly, and a server that
-        counts in whole seconds would cost a part of every period. Else somebody else uses the account too.
+        Where our own requests explain that, it is ignored: our window knows the moment exactly, and a server that
+        counts in whole seconds would cost a part of every period. Otherwise somebody else uses the account too.
 
         Returns:
             Whether the budget was closed for it.

@@ -1,20 +1,19 @@
-"""An account's way to its provider: redirects by hand, credentials to its own origin only, the budget before all."""
+"""Sends an account's requests: asks the budget first, follows redirects, gives credentials to the provider only."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Final, TypeAlias
-from urllib.parse import quote, unquote, unquote_plus
 
 from app.clock import Clock, SystemClock
 from app.domain.networks import Private
 from app.domain.wire import Credentials, WireReply, WireRequest
 from app.transport.budget import Budget, Permit
 from app.transport.cookies import Cookies
+from app.transport.credentials import AccountCredentials
 from app.transport.errors import BrokenBodyError, LeaseOverError, RedirectRefusedError
-from app.transport.members import with_members
 from app.transport.redirects import MOST_HOPS, Origin, harmless, leads_on, location_of, next_address
 from app.transport.stream_replies import Begun, BegunReply, StreamReply, beginning_of
 from app.transport.wire import OnSend, RawReply, Timeouts, Wire, at_departure
@@ -31,56 +30,63 @@ def _always() -> bool:
 
 
 def untold(_sent: bool) -> None:
-    """For whom it does not matter whether a request has left."""
+    """For requests where nothing depends on whether they have left."""
 
 
 def anywhere(_url: str) -> None:
     """For requests that may go to any host."""
 
 
-class AccountClient:
-    """Exchanges of one account with its provider, and downloads from wherever the provider sends it.
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """Where the requests of an account go, and the bounds of each.
 
-    GET and HEAD follow at most five redirects, never from https to http; of any other method a redirect is the reply.
-    Credentials are added on each hop to the provider's origin, until the chain has left it: what comes back was sent
-    there by another host. Any other hop takes only harmless headers. Every hop to the provider's origin takes a permit.
+    ``origin`` is the provider's scheme, host and port. ``private_ok`` says which private addresses may be reached.
+    ``body_limit`` is the most bytes of a reply that are buffered. ``timeouts`` are those of each hop.
+    """
+
+    origin: str
+    private_ok: Private
+    body_limit: int
+    timeouts: Timeouts = field(default_factory=Timeouts)
+
+
+class AccountClient:
+    """Exchanges of one account with its provider, and downloads from any host that the provider names.
+
+    GET and HEAD follow at most five redirects, never from https to http; a redirect of any other method is the reply.
+    Credentials are added on each hop to the provider's origin, until the chain has left it: a hop that comes back was
+    chosen by another host. Any other hop takes only harmless headers. Every hop to the provider's origin takes a
+    permit.
 
     Cookies live until the chain ends or leaves the origin; those of a login, as long as its credentials are used.
 
     Args:
         wire: carries one hop.
-        origin: the provider's scheme, host and port.
+        settings: where requests go, and their bounds.
         credentials: what proves the account; see :meth:`use`.
         budget: of this account.
-        private_ok: which addresses outside the public internet may be reached.
-        body_limit: the most bytes of a reply that are buffered.
-        timeouts: of each hop.
         on_reply: called with status and headers of each reply of the provider's origin, where no other host led there.
-        may_send: asked before every request of whatever kind, to whatever host: ``False`` where the account may be
-            another daemon's by now, and then ``LeaseOverError`` is raised and nothing is sent.
-        clock: tells when cookies end.
+        may_send: asked before every request to any host: ``False`` where the account may belong to another daemon by
+            now. Then ``LeaseOverError`` is raised and nothing is sent.
+        clock: decides when cookies end.
     """
 
     def __init__(
         self,
         wire: Wire,
-        *,
-        origin: str,
+        settings: ClientSettings,
         credentials: Credentials,
         budget: Budget,
-        private_ok: Private,
-        body_limit: int,
-        timeouts: Timeouts,
+        *,
         on_reply: OnReply = _ignore,
         may_send: Callable[[], bool] = _always,
         clock: Clock | None = None,
     ) -> None:
         self._wire = wire
-        self._origin = Origin(origin)
+        self._settings = settings
+        self._origin = Origin(settings.origin)
         self._budget = budget
-        self._private_ok = private_ok
-        self._body_limit = body_limit
-        self._timeouts = timeouts
         self._on_reply = on_reply
         self._may_send: Final = may_send
         self._clock = clock or SystemClock()
@@ -89,12 +95,9 @@ class AccountClient:
         self.use(credentials)
 
     def use(self, credentials: Credentials) -> None:
-        """Prove the account with these from the next hop on, and with what the last login set: a token was renewed."""
+        """Use these credentials from the next hop on, and the cookies of the last login: a token was renewed."""
         self._cookies, self._set_by_login = self._set_by_login, Cookies(self._clock)
-        self._headers = dict(credentials.headers)
-        self._names = frozenset(name.lower() for name in credentials.headers)
-        self._pairs = tuple(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in credentials.query)
-        self._members = credentials.body
+        self._credentials = AccountCredentials(credentials)
 
     def owns(self, url: str) -> bool:
         """Whether an address lies within the provider's origin, so that credentials go there."""
@@ -106,15 +109,15 @@ class AccountClient:
         Args:
             request: without credentials.
             permit: one that was taken already, for the first hop.
-            on_send: told before each hop; what it raises comes out here, and nothing is sent.
+            on_send: called before each hop; if it raises, nothing is sent and the error comes out here.
 
         Raises:
             TransportError: one of its kinds; see :mod:`app.transport.errors`.
-            LeaseOverError: the account may be another daemon's by now.
+            LeaseOverError: the account may belong to another daemon by now.
         """
         hops = _Hops(self, request, permit, send_auth=True, stream=False, on_send=on_send)
         async with hops as raw:
-            body, truncated = await raw.read(self._body_limit)
+            body, truncated = await raw.read(self._settings.body_limit)
         return WireReply(raw.status, raw.headers, body, hops.url, truncated, raw.phrase, foreign=not hops.own)
 
     @asynccontextmanager
@@ -129,8 +132,8 @@ class AccountClient:
         async with hops as raw:
             chunks = raw.chunks()
             try:
-                async with asyncio.timeout(self._timeouts.overall_s):
-                    first, body, truncated = await beginning_of(raw, chunks, self._body_limit)
+                async with asyncio.timeout(self._settings.timeouts.overall_s):
+                    first, body, truncated = await beginning_of(raw, chunks, self._settings.body_limit)
             except TimeoutError:
                 raise BrokenBodyError("The reply did not come within the time allowed.") from None
             reply = WireReply(raw.status, raw.headers, body, hops.url, truncated, raw.phrase, foreign=not hops.own)
@@ -138,9 +141,9 @@ class AccountClient:
             yield Begun(reply, StreamReply(raw.status, raw.headers, hops.url, hops.own, rest))
 
     async def sign_in(self, request: WireRequest, permit: Permit | None = None) -> WireReply:
-        """Send a login: as it is, with the proof that it brings itself, to the one address that it names.
+        """Send a login exactly as it is: it contains its own proof.
 
-        Whatever the address, it takes a permit: it is a request to the provider. No redirect is followed.
+        It takes a permit even where it goes to another host: it is a request to the provider. No redirect is followed.
 
         Raises:
             TransportError: one of its kinds; see :mod:`app.transport.errors`.
@@ -152,7 +155,7 @@ class AccountClient:
                 self._set_by_login.take(request.url, raw.headers)
                 if self.owns(request.url):
                     self._on_reply(raw.status, raw.headers)
-                body, truncated = await raw.read(self._body_limit)
+                body, truncated = await raw.read(self._settings.body_limit)
         return WireReply(raw.status, raw.headers, body, request.url, truncated, raw.phrase)
 
     def stream(
@@ -169,7 +172,7 @@ class AccountClient:
             request: without credentials.
             send_auth: whether credentials go along on hops to the provider's origin.
             permit: one that was taken already, for the first hop.
-            may_ask: called with the URL before each hop to another origin; what it raises comes out here.
+            may_ask: called with the URL before each hop to another origin; if it raises, nothing is sent.
 
         Raises:
             TransportError: one of its kinds; see :mod:`app.transport.errors`.
@@ -178,9 +181,9 @@ class AccountClient:
         return self._stream(hops)
 
     def _open(self, request: WireRequest, on_send: OnSend, *, stream: bool) -> AbstractAsyncContextManager[RawReply]:
-        """One hop, of whatever kind: the only place where this client lets a request go.
+        """One hop: the only place where this client sends a request.
 
-        The lease is looked at before anything is done, and again at the last moment, when the connection stands.
+        The lease is checked before anything is done, and again at the last moment, when the connection stands.
         """
 
         def leaving(sent: bool) -> None:
@@ -189,7 +192,8 @@ class AccountClient:
             on_send(sent)
 
         self._check_lease()
-        opened = self._wire.open(request, private_ok=self._private_ok, timeouts=self._timeouts, stream=stream)
+        settings = self._settings
+        opened = self._wire.open(request, private_ok=settings.private_ok, timeouts=settings.timeouts, stream=stream)
         at_departure(opened, leaving)
         return opened
 
@@ -202,54 +206,19 @@ class AccountClient:
         async with hops as raw:
             yield StreamReply(raw.status, raw.headers, hops.url, hops.own, raw)
 
-    def _dress(self, request: WireRequest, *, own: bool, send_auth: bool, cookies: Cookies) -> WireRequest:
-        """``request`` as it goes out: with credentials to the provider (``own``), else stripped to what is harmless.
+    def _prepared(self, request: WireRequest, *, own: bool, send_auth: bool, cookies: Cookies) -> WireRequest:
+        """``request`` as it is sent: with credentials to the provider (``own``), else with harmless headers only.
 
-        Cookies go to the origin that set them, whichever that is.
+        Cookies go to the origin that set them.
         """
         return _with_cookies(self._proved(request, own=own, send_auth=send_auth), cookies)
 
     def _proved(self, request: WireRequest, *, own: bool, send_auth: bool) -> WireRequest:
-        if not own:
-            if not self.owns(request.url) and self._carries_pairs(request.url):
-                raise RedirectRefusedError(
-                    "An address of another origin carries the account's credentials in its query."
-                )
-            return replace(request, headers=harmless(request.headers))
-        if not send_auth or not (self._headers or self._pairs or self._members):
-            return request
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in self._names}
-        headers.update(self._headers)
-        body = with_members(request, self._members)
-        pairs = self._pairs if body is not None or not self._members else self._every_pair()
-        url = _with_pairs(request.url, pairs)
-        return WireRequest(request.method, url, headers, request.body if body is None else body, request.fresh)
-
-    def _every_pair(self) -> tuple[str, ...]:
-        """What goes into the query of a request without a body: what belongs there, and what would go into the body."""
-        return (*self._pairs, *(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in self._members))
-
-    def _carries_pairs(self, url: str) -> bool:
-        own = {_read(pair) for pair in self._every_pair()}
-        given = url.partition("#")[0].partition("?")[2].split("&")
-        return any(not own.isdisjoint({_read(pair), _read(pair, unquote)}) for pair in given)
-
-
-def _with_pairs(url: str, pairs: Sequence[str]) -> str:
-    if not pairs:
-        return url
-    address, _, query = url.partition("#")[0].partition("?")
-    given = query.split("&") if query else []
-    # A redirect may repeat the query that it answers, and an address may hold a token that was renewed since.
-    names = {_read(pair)[0] for pair in pairs}
-    kept = [pair for pair in given if pair in pairs or _read(pair)[0] not in names]
-    return f"{address}?{'&'.join(kept + [pair for pair in pairs if pair not in kept])}"
-
-
-def _read(pair: str, decode: Callable[[str], str] = unquote_plus) -> tuple[str, str]:
-    """The name and the value of a pair of a query, decoded."""
-    name, _, value = pair.partition("=")
-    return decode(name), decode(value)
+        if own:
+            return self._credentials.added_to(request) if send_auth else request
+        if not self.owns(request.url) and self._credentials.appear_in(request.url):
+            raise RedirectRefusedError("An address of another origin carries the account's credentials in its query.")
+        return replace(request, headers=harmless(request.headers))
 
 
 def _with_cookies(request: WireRequest, cookies: Cookies) -> WireRequest:
@@ -263,7 +232,7 @@ def _with_cookies(request: WireRequest, cookies: Cookies) -> WireRequest:
 
 
 class _Hops:
-    """A request and its redirects: entering gives the last reply. ``own``: every hop went to the provider's origin."""
+    """A request and its redirects; entering gives the last reply. ``own``: every hop went to the provider's origin."""
 
     __slots__ = (
         "_client", "_cookies", "_may_ask", "_on_send", "_opened", "_permit", "_request", "_send_auth", "_stream",
@@ -319,7 +288,7 @@ class _Hops:
             self._may_ask(self.url)
         elif self._permit is None:
             self._permit = await client._budget.admit()
-        request = client._dress(self._request, own=self.own, send_auth=self._send_auth, cookies=self._cookies)
+        request = client._prepared(self._request, own=self.own, send_auth=self._send_auth, cookies=self._cookies)
         self._opened = client._open(request, self._on_send, stream=self._stream)
         try:
             raw = await self._opened.__aenter__()

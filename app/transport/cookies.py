@@ -1,6 +1,6 @@
 """Cookies of one redirect chain, or of one login: each goes back to the very origin that set it, and nowhere else.
 
-Source: RFC 6265, as far as a client needs it that forgets them soon. Stricter than it: an attribute Domain widens
+Source: RFC 6265, as far as a client needs it that forgets cookies soon. It is stricter: the attribute Domain widens
 nothing, and scheme and port count.
 """
 
@@ -34,8 +34,8 @@ class Cookies:
     """The cookies of several origins, by origin, path and name.
 
     Args:
-        clock: tells when a cookie ends.
-        before: begins with what these hold; they stay as they are.
+        clock: decides when a cookie ends.
+        before: these are copied at the start.
     """
 
     __slots__ = ("_clock", "_held")
@@ -50,7 +50,7 @@ class Cookies:
         Args:
             url: which address replied.
             headers: of the reply; every Set-Cookie counts by itself, for they cannot be combined.
-            known_only: whether only cookies are replaced and dropped that are held already.
+            known_only: replace and drop only cookies that are already held.
         """
         for field in field_values(headers, "set-cookie"):
             address = URL(url, encoded=True)
@@ -68,7 +68,7 @@ class Cookies:
             self._held[key] = cookie
 
     def header_for(self, url: str) -> str | None:
-        """The header Cookie of a request to this address; ``None`` where none is meant for it."""
+        """The header Cookie of a request to this address; ``None`` where it has none."""
         if not self._held:
             return None
         address, now = URL(url, encoded=True), self._clock.now()

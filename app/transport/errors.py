@@ -1,7 +1,7 @@
-"""How an exchange over the network can fail, told apart by what the remote may have seen of it.
+"""How an exchange over the network can fail, by what the remote may have seen of it.
 
 ``str()`` of each is one sentence for an operator. It names scheme, host and port at most, because a path or a query
-may hold a secret.
+may contain a secret.
 """
 
 
@@ -14,7 +14,7 @@ class NotSentError(TransportError):
 
 
 class BlockedAddressError(NotSentError):
-    """The address is private, loopback or otherwise not on the public internet, and nobody has allowed it."""
+    """The address is private, loopback or otherwise not on the public internet, and no setting permits it."""
 
 
 class TlsError(NotSentError):
@@ -53,7 +53,7 @@ class LeaseOverError(Exception):
 
 
 class RedirectRefusedError(TransportError):
-    """The remote sent us somewhere that we do not go."""
+    """The remote redirected us to an address that we do not follow."""
 
 
 class HostClosedError(TransportError):

@@ -1,4 +1,4 @@
-"""What an exception of aiohttp means for us: told apart by what the remote may have seen, in words without secrets."""
+"""Turns exceptions of aiohttp into our own errors, by what the remote may have seen, in words without secrets."""
 
 import os
 import re
@@ -6,7 +6,6 @@ import socket
 import ssl
 
 import aiohttp
-from yarl import URL
 
 from app.transport.errors import (
     BlockedAddressError,
@@ -28,20 +27,12 @@ _PARSER_WORDS = re.compile(r"[A-Z][A-Za-z ,/-]{3,60}(?=:|$)")
 OUTSIDE_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)
 
 
-def place_of(url: str | URL) -> str:
-    """Scheme, host and port of an address: all of it that an error or a log may show."""
-    try:
-        return str(URL(url, encoded=True).origin()) if isinstance(url, str) else str(url.origin())
-    except ValueError:
-        return "an address that is none"
-
-
 def before_reply(error: Exception, place: str) -> TransportError:
     """What went wrong before a reply's headers were here.
 
     Args:
         error: one of :data:`OUTSIDE_ERRORS`.
-        place: the remote, as :func:`place_of` tells it.
+        place: the remote, as :func:`app.transport.redirects.place_of` names it.
     """
     match error:
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():

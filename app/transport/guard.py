@@ -1,11 +1,11 @@
-"""The guard at the socket: no packet leaves for an address that is neither on the public internet nor permitted.
+"""The guard at the socket: nothing is sent to an address that is neither on the public internet nor permitted.
 
-It stands in two places, because aiohttp asks a resolver only for names. :class:`GuardedResolver` refuses a name of
-which any address is refused, before the first of them is tried. :meth:`Guard.socket` makes the socket of every single
-attempt and sees the address that it will connect to, so IP literals, a cached lookup, or whatever else finds a way
-around the resolver end there. What is not a plain numeric address is refused too: asyncio would look it up again.
+It checks in two places, because aiohttp asks a resolver only for names. :class:`GuardedResolver` refuses a name if any
+of its addresses is refused, before the first of them is tried. :meth:`Guard.socket` makes the socket of every attempt
+and sees the address that it will connect to. So an IP literal, a cached lookup, or anything else that bypasses the
+resolver is refused there. So is an address that is not numeric: asyncio would look it up again.
 
-An IPv6 address that stands for an IPv4 address is judged by that one, whoever translates it on the way.
+An IPv6 address that stands for an IPv4 address is judged by that one, wherever it is translated.
 """
 
 import errno
@@ -71,8 +71,7 @@ _Address: TypeAlias = IPv4Address | IPv6Address
 class AddressRefusedError(OSError):
     """The guard refused an address.
 
-    An ``OSError``, because aiohttp carries those unharmed through its attempts and loses others when it tries several
-    addresses at a time.
+    An ``OSError``, because aiohttp keeps those when it tries several addresses at a time, and loses other errors.
     """
 
     def __init__(self, refusal: "Refusal") -> None:
@@ -82,7 +81,7 @@ class AddressRefusedError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why an address is not reached: ``kind`` says what it is, ``permit`` what would permit it, as in a file."""
+    """Why an address is refused: ``kind`` says what it is, ``permit`` which setting would permit it."""
 
     address: str
     kind: str
@@ -105,14 +104,14 @@ class Guard:
     own: OwnListeners = field(default_factory=OwnListeners)
 
     def refusal(self, address: str, port: int) -> Refusal | None:
-        """Why an address, as it stands in a socket's address, is not reached; ``None`` where it may be."""
+        """Why an address, in the form of a socket's address, is refused; ``None`` where it is not."""
         if "%" in address:
             return Refusal(address, "an address of one link", None)
         try:
             parsed = ip_address(address)
         except ValueError:
             return Refusal(address, "not a numeric address", None)
-        return next((told for one in _meant_by(parsed) if (told := self._of_one(address, one, port))), None)
+        return next((refusal for one in _meant_by(parsed) if (refusal := self._of_one(address, one, port))), None)
 
     def _of_one(self, address: str, meant: _Address, port: int) -> Refusal | None:
         if self.own.has(meant, port):
@@ -127,13 +126,13 @@ class Guard:
         return Refusal(address, kind, f'allow_private = ["{network}"]' if is_metadata else "allow_private = true")
 
     def check(self, address: str, port: int) -> None:
-        """Raise ``AddressRefusedError`` where an address is not reached."""
+        """Raise ``AddressRefusedError`` where an address is refused."""
         refusal = self.refusal(address, port)
         if refusal is not None:
             raise AddressRefusedError(refusal)
 
     def socket(self, addr_info: AddrInfoType) -> socket.socket:
-        """The socket of one attempt to connect, made only when its address may be reached."""
+        """The socket of one attempt to connect, made only if its address may be reached."""
         family, kind, protocol, _, address = addr_info
         host = str(address[0])
         # The last part of an IPv6 socket's address is its zone.
@@ -142,7 +141,7 @@ class Guard:
 
 
 class GuardedResolver(AbstractResolver):
-    """Another resolver, refusing a name of which any address is refused.
+    """Another resolver, but a name is refused if any of its addresses is.
 
     Args:
         resolver: is asked; it stays open.
@@ -156,7 +155,7 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """As the other resolver does, and raises ``AddressRefusedError``."""
+        """The addresses of a name; raises ``AddressRefusedError``."""
         results = await self._resolver.resolve(host, port, family)
         for result in results:
             self._guard.check(result["host"], port)
@@ -167,7 +166,7 @@ class GuardedResolver(AbstractResolver):
 
 
 def blocked_kind(address: str) -> str | None:
-    """What makes a numeric address one that is not reached without permission; ``None`` where it is public."""
+    """Why a numeric address is not reached without permission; ``None`` where it is public."""
     refusal = Guard().refusal(address, 0)
     return None if refusal is None else refusal.kind
 

@@ -1,4 +1,4 @@
-"""A wire that counts: how each request of an account ended, and how long its reply took."""
+"""A wire that counts how each request of an account ended, and how long its reply took."""
 
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType

@@ -1,4 +1,4 @@
-"""The daemon's own listeners, which no account's provider may lead it to: by address and port."""
+"""The daemon's own listeners, by address and port: no provider may lead the daemon to them."""
 
 import socket
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _ANY_PORT: Final = 9
 class OwnListeners:
     """The sockets on which this daemon listens, as they are bound; the guard asks about every address.
 
-    Ways in that lie outside of this machine, such as a proxy or a forwarded port, are not known here.
+    Access from outside this machine, such as a proxy or a forwarded port, is not known here.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class OwnListeners:
 
     @contextmanager
     def listening(self, bound: socket.socket | None) -> Iterator[None]:
-        """Count a socket among them within the block; ``None`` where there is no such listener."""
+        """Add a socket within the block; ``None`` where there is no such listener."""
         if bound is None:
             yield
             return
@@ -32,7 +32,7 @@ class OwnListeners:
 
     @contextmanager
     def at(self, host: str, port: int) -> Iterator[None]:
-        """Count a listener among them within the block; ``host`` is an address or a name."""
+        """Add a listener within the block; ``host`` is an address or a name."""
         self._bound.append((host, port))
         try:
             yield
@@ -63,7 +63,7 @@ def _is_of_this_machine(address: _Address) -> bool:
         return True
     if not _can_bind(address.version, str(address)):
         return False
-    # Where the kernel permits to bind to any address (ip_nonlocal_bind), the route tells.
+    # If the kernel permits to bind to any address (ip_nonlocal_bind), the route decides.
     return not _can_bind(address.version, _NOBODYS[address.version]) or _is_its_own_source(address)
 
 

@@ -23,7 +23,7 @@ class Pool:
 
 
 class Pools:
-    """Makes pools as they are asked for, and closes those that nobody uses once there are more than a few.
+    """Makes pools when they are needed, and closes unused ones once there are more than a few.
 
     Args:
         make: makes a session, given which private addresses it may reach, and whether it keeps no connection.
@@ -38,7 +38,7 @@ class Pools:
         return len(self._pools)
 
     async def borrow(self, private_ok: Private, *, fresh: bool) -> Pool:
-        """The pool of these networks, in whatever order; whoever borrows it counts ``users`` down at the end."""
+        """The pool of these networks, in any order; the borrower counts ``users`` down at the end."""
         networks = private_ok if isinstance(private_ok, bool) else frozenset(private_ok)
         key = networks or False, fresh
         pool = self._pools.pop(key, None)
@@ -53,7 +53,7 @@ class Pools:
 
     async def _close_idle(self) -> None:
         idle = [key for key, pool in self._pools.items() if not pool.users]
-        # Out of the table before anything is awaited: nobody borrows a pool that is being closed.
+        # Removed before anything is awaited, so that no pool is borrowed while it is being closed.
         ended = [self._pools.pop(key) for key in idle[: len(self._pools) - _MOST_IDLE]]
         for pool in ended:
             await pool.session.close()

@@ -38,7 +38,7 @@ class StreamReply:
         return self._raw.chunks()
 
     def already_read(self, body: bytes, truncated: bool) -> "StreamReply":
-        """The same reply for whoever has not read the body that was just read."""
+        """The same reply, with a body that can be read although it was just read."""
         return replace(self, _raw=_ReadReply(self.status, self.headers, self.url, self._raw.phrase, body, truncated))
 
 
@@ -55,7 +55,7 @@ class Begun:
 
     @classmethod
     def whole(cls, reply: WireReply) -> "Begun":
-        """A reply that was read as far as it ever will be."""
+        """A reply that was read completely, or up to the limit."""
         body = _ReadReply(reply.status, reply.headers, reply.url, reply.phrase, reply.body, reply.truncated)
         return cls(reply, StreamReply(reply.status, reply.headers, reply.url, not reply.foreign, body))
 

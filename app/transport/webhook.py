@@ -1,4 +1,4 @@
-"""One signed POST to a receiver of notifications: no redirects, a bounded wait, and little is read of the answer."""
+"""One signed POST to a receiver of notifications: no redirects, a bounded wait, and a bounded read of the reply."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -32,7 +32,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a receiver answered; ``body`` is the beginning of what it said, for people.
+    """A receiver's reply; ``body`` is its beginning, for people.
 
     ``headers`` are looked up without regard to case, or in lower case.
     """
@@ -44,7 +44,7 @@ class Answer:
 
     @property
     def taken(self) -> bool:
-        """Whether the receiver has taken the notification: any 2xx says so."""
+        """Whether the receiver has accepted the notification, by any 2xx status."""
         return 200 <= self.status < 300
 
 
@@ -66,10 +66,10 @@ class WebhookSender:
         """Send one notification once.
 
         Raises:
-            TransportError: nothing was answered; the receiver may or may not have got it.
+            TransportError: there was no reply; the receiver may or may not have the notification.
         """
         content = body.encode()
-        # The wall clock as it stands: receivers refuse what is minutes off, and ours may have been set since the start.
+        # The wall clock as it is set now: receivers refuse a time that is minutes off.
         timestamp = int(self._clock.now() + self._clock.skew())
         headers = {
             "Content-Type": "application/json",
@@ -79,7 +79,7 @@ class WebhookSender:
         opened = self._wire.open(request, private_ok=endpoint.private_ok, timeouts=self._timeouts, stream=False)
         async with opened as raw:
             said = b""
-            # The status has decided already, whatever becomes of the rest.
+            # The status has decided already; an error in the body changes nothing.
             with suppress(BrokenBodyError):
                 said, _ = await raw.read(_MOST_READ)
             return Answer(raw.status, raw.phrase, raw.headers, said)

@@ -11,7 +11,7 @@ from app.domain.wire import WireRequest
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long to wait for what, in seconds.
+    """How long to wait, in seconds.
 
     ``connect_s`` bounds name lookup, connection and TLS handshake together. ``overall_s`` bounds a whole buffered
     exchange, and of a stream only the time until its headers are here; it is meant to be longer than ``connect_s``,
@@ -58,16 +58,16 @@ class RawReply(Protocol):
 
 
 OnSend: TypeAlias = Callable[[bool], None]
-"""Called with ``True`` at the last moment before a request leaves; what it raises stops the request. Called with
-``False`` when a request that it was called for was surely not acted upon."""
+"""Called with ``True`` at the last moment before a request leaves; if it raises, the request is not sent. Called with
+``False`` when it is certain that the request had no effect."""
 
 
 @runtime_checkable
 class Departing(Protocol):
-    """An exchange that knows the moment at which its request leaves, when the connection stands."""
+    """An exchange that knows the moment at which its request leaves: when the connection is open."""
 
     def at_departure(self, on_send: OnSend) -> None:
-        """Call this at that moment; to be set before the exchange is entered."""
+        """Have this called at that moment; call it before you enter the exchange."""
 
 
 def at_departure(opened: object, on_send: OnSend) -> None:

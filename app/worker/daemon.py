@@ -1,34 +1,17 @@
-"""The daemon: starts every part, ends them in reverse order, and dies whole when one of them dies."""
+"""The daemon: starts every part, drains the lanes at the end, and ends as a whole when one part fails."""
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from typing import Protocol, TypeAlias
 
 from app.clock import Clock
 from app.domain.jsonvalue import Json
 from app.log import EventLog
 from app.store.engine import StoreUnavailableError
-from app.store.lanes import LaneRow
-from app.worker.calendar import Calendar
-from app.worker.chores import Heartbeat, Janitor, LookOut
-from app.worker.hold import Hold
-from app.worker.lane import Lane
-from app.worker.leases import Leases
-from app.worker.notifier import Notifier
+from app.worker.leases import LanePlan, Leases
 from app.worker.pauses import Pauses
-from app.worker.recorder import Recorder
-from app.worker.storage_gate import StorageGate
 
 _STORE_RETRY_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class LanePlan:
-    """The settings of every account, secrets included, and what builds a lane of any of them."""
-
-    accounts: Mapping[str, Mapping[str, Json]]
-    make_lane: Callable[[LaneRow, Hold], Lane]
 
 
 class DaemonSettings(Protocol):
@@ -38,34 +21,35 @@ class DaemonSettings(Protocol):
     def drain_s(self) -> float: ...  # noqa: D102  # a key of the configuration
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a daemon is made of; ``beside`` runs along without being the worker's own, such as a listener."""
-
-    recorder: Recorder
-    leases: Leases
-    pauses: Pauses
-    look_out: LookOut
-    heartbeat: Heartbeat
-    janitor: Janitor
-    storage_gate: StorageGate
-    calendar: Calendar
-    notifier: Notifier
-    beside: tuple[Callable[[], Coroutine[None, None, None]], ...] = ()
+Run: TypeAlias = Callable[[], Coroutine[None, None, None]]
+"""Runs a part until it is cancelled."""
 
 
 class Daemon:
     """Runs the parts under one task group.
 
     Args:
-        parts: the parts.
+        leases: the lanes.
+        pauses: which accounts are paused.
+        runs: one for each part, lanes included, in the order in which they start.
         clock: the time.
-        log: told of the start and the end.
+        log: receives the end.
         settings: how long a drain lasts at most.
     """
 
-    def __init__(self, parts: Parts, clock: Clock, log: EventLog, settings: DaemonSettings) -> None:
-        self._parts = parts
+    def __init__(
+        self,
+        leases: Leases,
+        pauses: Pauses,
+        runs: Sequence[Run],
+        *,
+        clock: Clock,
+        log: EventLog,
+        settings: DaemonSettings,
+    ) -> None:
+        self._leases = leases
+        self._pauses = pauses
+        self._runs = tuple(runs)
         self._clock = clock
         self._log = log
         self._settings = settings
@@ -81,28 +65,15 @@ class Daemon:
             Whether every step under way ended within the grace.
 
         Raises:
-            ExceptionGroup: a part died. The rest was stopped with it: half a daemon is worse than none.
+            ExceptionGroup: a part failed. The others were stopped with it: half a daemon is worse than none.
         """
         started_at = self._clock.monotonic()
-        parts = self._parts
-        tasks: list[asyncio.Task[None]] = []
         async with asyncio.TaskGroup() as group:
-            runs: tuple[Callable[[], Coroutine[None, None, None]], ...] = (
-                parts.recorder.run,
-                parts.leases.run,
-                parts.look_out.run,
-                parts.heartbeat.run,
-                parts.janitor.run,
-                parts.storage_gate.run,
-                parts.calendar.run,
-                parts.notifier.run,
-                *parts.beside,
-            )
-            tasks.extend(group.create_task(run()) for run in runs)
+            tasks = [group.create_task(run()) for run in self._runs]
             await stop.wait()
-            clean = await parts.leases.end(self._settings.drain_s)
+            clean = await self._leases.end(self._settings.drain_s)
             try:
-                await parts.leases.give_back()
+                await self._leases.give_back()
             except StoreUnavailableError as error:
                 self._log.emit("store.unavailable", reason=str(error), waiting=0)
             for task in tasks:
@@ -121,16 +92,16 @@ class Daemon:
         Returns:
             How many lanes were drained.
         """
-        leases = self._parts.leases
-        await leases.hold_back(changed, self._settings.drain_s)
-        await self._adopt(plan.accounts)
-        return leases.go_on(plan.accounts, plan.make_lane)
+        suspended = await self._leases.suspend(changed, self._settings.drain_s)
+        await self._check_pauses(plan.accounts)
+        self._leases.reconfigure(plan)
+        return suspended
 
-    async def _adopt(self, accounts: Mapping[str, Mapping[str, Json]]) -> None:
+    async def _check_pauses(self, accounts: Mapping[str, Mapping[str, Json]]) -> None:
         """Learn which accounts are paused under these settings, as soon as the database can be read."""
         while True:
             try:
-                await self._parts.pauses.adopt(accounts)
+                await self._pauses.apply_settings(accounts)
             except StoreUnavailableError as error:
                 self._log.emit("store.unavailable", reason=str(error), waiting=0)
                 await self._clock.sleep(_STORE_RETRY_S)

@@ -1,4 +1,4 @@
-"""The hold: what a step may rely on while it works on a job of a lane."""
+"""The lease of one lane, as far as this process may believe in it."""
 
 import math
 
@@ -6,16 +6,22 @@ from app.clock import Clock
 
 
 class Hold:
-    """A lane's lease as this process may believe in it.
+    """A lane's lease, as this process knows it.
 
-    ``epoch`` is the fence: every write names it, and the database refuses the write of an epoch that has passed on.
+    ``epoch`` is the fence: every write names it, and the database refuses a write with the epoch of a former owner.
     ``held()`` is the cheap check before something that cannot be fenced, a request: the lease was renewed recently
-    enough, counted from before the renewal was asked for, so a stopped process finds out by itself.
+    enough, counted from before the renewal was sent. So a process that was stopped finds out by itself.
 
-    Two clocks must agree that it was. The monotonic clock goes on while the process is stopped (SIGSTOP, a frozen
-    container), and nobody can set it. While the machine is suspended it stands still on Linux (clock_gettime(2)), and
-    the wall clock is right again afterwards. A wall clock that is set ahead by a person ends the belief too soon; the
-    next renewal restores it.
+    Two clocks must agree. The monotonic clock goes on while the process is stopped (SIGSTOP, a frozen container), and
+    nobody can set it. While the machine is suspended it stands still on Linux (clock_gettime(2)), but the wall clock is
+    right again afterwards. If a person sets the wall clock ahead, the lease ends too soon; the next renewal repairs it.
+
+    Args:
+        lane: the lane's number.
+        epoch: raised each time that the lane is taken.
+        clock: the time.
+        lease_s: how long a lease lasts without renewal.
+        asked: the :func:`moment` before the lease was asked for; now, where it is not given.
     """
 
     def __init__(
@@ -38,26 +44,23 @@ class Hold:
         """Whether the lease can still be ours."""
         return self._clock.monotonic() < self._until and moment(self._clock)[1] < self._wall_until
 
-    def renewed(self, asked_at: float, wall_asked_at: float | None = None) -> None:
+    def renewed(self, asked_at: float, wall_asked_at: float) -> None:
         """The database has extended the lease.
 
         Args:
-            asked_at: the monotonic time before it was asked.
-            wall_asked_at: the wall clock then; reckoned from now where it is not given.
+            asked_at: the monotonic time before the renewal was sent.
+            wall_asked_at: the wall clock at that time.
         """
-        if wall_asked_at is None:
-            monotonic, wall = moment(self._clock)
-            wall_asked_at = wall - (monotonic - asked_at)
         if asked_at + self._lease_s >= self._until:
             self._until = asked_at + self._lease_s
-            # Not the later of the two: a wall clock that was set back since would never end the belief.
+            # Not the later of the two: after a wall clock was set back, the lease would never end.
             self._wall_until = wall_asked_at + self._lease_s
 
     def lost(self) -> None:
-        """The lease has passed on."""
+        """The lane has another owner."""
         self._until = -math.inf
 
 
 def moment(clock: Clock) -> tuple[float, float]:
-    """Now, in seconds, by the monotonic clock and by the wall clock as it stands, wherever it was set to."""
+    """Now, in seconds, by the monotonic clock and by the wall clock as it is set at present."""
     return clock.monotonic(), clock.now() + clock.skew()

@@ -1,15 +1,13 @@
 """A lane: one account's stream of work, served by this daemon for as long as it holds the lease.
 
-Two tracks run side by side, one that asks the provider and one that downloads, so that long downloads never starve
-polls. Each track repeats: wait for a free slot, read the next due job, wait until the budget admits a request, take the
-step in a task of its own. Only a due job costs memory; a waiting one is a row.
-
-The lane knows the times at which jobs are due that it wrote itself; ``due_by`` tells it of new jobs and requests.
+Two tracks run side by side, one that asks the provider and one that downloads, so that long downloads never delay
+polls. Each track repeats: wait for a free slot, get the next due job, wait until the budget admits a request, and take
+the step in a task of its own.
 """
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from random import Random
 
 from app.clock import Clock
@@ -18,13 +16,13 @@ from app.domain.job import Job, State, Track, track_of
 from app.domain.machine import IllegalOutcomeError, Update, advance
 from app.domain.schedule import Policy
 from app.providers.provider import BoundAccount
-from app.store.engine import StoreUnavailableError
 from app.store.jobs import JobStore
 from app.store.lanes import LaneRow, LaneState
 from app.transport.budget import Budget
 from app.transport.errors import AccountPausedError
 from app.worker.answers import Answers, asks_for_answer, may_share
 from app.worker.cancelling import Stoppable
+from app.worker.due_jobs import DueJobs, JobsUnderWay
 from app.worker.hold import Hold
 from app.worker.narrator import Narrator
 from app.worker.recorder import Recorder, Verdict
@@ -32,13 +30,48 @@ from app.worker.remote_jobs import RemoteJobs
 from app.worker.session import SignedClient
 from app.worker.steps import Stepper
 from app.worker.storage_gate import StorageGate
-from app.worker.stream import Slots, Stream
 from app.worker.visit import SupersededError, Visit
 
-_READ_AHEAD = 8
-_LONGEST_SLEEP_S = 3600.0
 _STORE_RETRY_S = 1.0
 _NO_POLICY = Policy()
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderAccess:
+    """How a lane reaches its provider.
+
+    ``account`` is bound to the provider's spec, ``client`` sends requests, and ``budget`` admits them.
+    """
+
+    account: BoundAccount
+    client: SignedClient
+    budget: Budget
+
+
+@dataclass(frozen=True, slots=True)
+class LaneLimits:
+    """How much may be under way in a lane at once: steps of each track, and jobs at the provider (``None``: any)."""
+
+    polls: int
+    downloads: int
+    remote_jobs: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneParts:
+    """The parts of the daemon that all its lanes use.
+
+    ``stepper`` takes the steps, ``jobs`` has the due jobs, and ``recorder`` commits outcomes. ``narrator`` logs
+    crashes. ``storage_gate`` is open while the storage takes files. ``rand`` spreads retries.
+    """
+
+    stepper: Stepper
+    jobs: JobStore
+    recorder: Recorder
+    narrator: Narrator
+    storage_gate: StorageGate
+    clock: Clock
+    rand: Random
 
 
 class Lane:
@@ -46,71 +79,57 @@ class Lane:
 
     Args:
         row: the lane as it was taken.
-        hold: the lease.
-        account: the account, bound to its provider's spec.
-        client: the way to the provider, on this lane's budget.
-        budget: what may be asked of the provider.
-        stepper: takes the steps.
-        jobs: where due jobs are read.
-        recorder: where outcomes go.
-        narrator: told of crashes.
-        slots: how many steps may be under way.
-        clock: the time.
-        rand: spreads retries.
-        storage_gate: open while the storage has room.
-        answers: what its jobs may share.
-        remote: counts its remote jobs.
+        lease: says whether the lane is still ours.
+        access: the account and how to reach its provider.
+        limits: how much may be under way.
+        parts: what all lanes use.
+        answers: the results that its jobs may share.
         reopened_at: when a person last opened the account, as far as was known when the lane was built.
     """
 
     def __init__(
         self,
         row: LaneRow,
+        lease: Hold,
+        access: ProviderAccess,
+        limits: LaneLimits,
+        parts: LaneParts,
         *,
-        hold: Hold,
-        account: BoundAccount,
-        client: SignedClient,
-        budget: Budget,
-        stepper: Stepper,
-        jobs: JobStore,
-        recorder: Recorder,
-        narrator: Narrator,
-        slots: Slots,
-        clock: Clock,
-        rand: Random,
-        storage_gate: StorageGate,
         answers: Answers,
-        remote: RemoteJobs,
         reopened_at: float | None = None,
     ) -> None:
         self.row = row
-        self.hold = hold
-        self.budget = budget
-        self._account = account
-        self._client = client
-        self._stepper = stepper
-        self._jobs = jobs
-        self._recorder = recorder
-        self._narrator = narrator
-        self._clock = clock
-        self._rand = rand
-        self._storage_gate = storage_gate
+        self.lease = lease
+        self.budget = access.budget
+        self._account = access.account
+        self._client = access.client
+        self._stepper = parts.stepper
+        self._recorder = parts.recorder
+        self._narrator = parts.narrator
+        self._storage_gate = parts.storage_gate
+        self._clock = parts.clock
+        self._rand = parts.rand
         self._answers = answers
-        self._remote = remote
         self._reopened_at = reopened_at
-        now = clock.now()
-        self._streams: Mapping[Track, Stream] = {
-            Track.ASK: Stream(Track.ASK, slots.ask, now),
-            Track.FETCH: Stream(Track.FETCH, slots.fetch, now),
+        self._remote = RemoteJobs(parts.jobs, row.id, limits.remote_jobs, parts.clock)
+        self._under_way = JobsUnderWay()
+        self._due: Mapping[Track, DueJobs] = {
+            track: DueJobs(
+                row.id,
+                track,
+                slots,
+                store=parts.jobs,
+                under_way=self._under_way,
+                remote=self._remote,
+                clock=parts.clock,
+            )
+            for track, slots in ((Track.ASK, limits.polls), (Track.FETCH, limits.downloads))
         }
-        self._busy: set[int] = set()
-        self._left: set[int] = set()
-        self._hurried: set[int] = set()
-        self._reading = 0
+        self._preparing: set[int] = set()
+        self._woken: set[int] = set()
         self._steps: set[asyncio.Task[None]] = set()
         self._stoppable = Stoppable()
         self._closing = asyncio.Event()
-        self._feeders: list[asyncio.Task[None]] = []
         self._group: asyncio.TaskGroup | None = None
 
     @property
@@ -124,47 +143,51 @@ class Lane:
         return self._closing.is_set()
 
     def state(self) -> LaneState:
-        """What the next owner has to know of the budget."""
+        """What the next owner must know of the budget."""
         budget = self.budget
         return LaneState(
-            self.hold.epoch, budget.snapshot(), budget.closed_until, budget.closed_reason, self._reopened_at
+            self.lease.epoch, budget.snapshot(), budget.closed_until, budget.closed_reason, self._reopened_at
         )
+
+    # --- requests from outside ----------------------------------------------------------------------------------------
 
     def due_by(self, track: Track, due_at: float) -> None:
         """A job of this track is, or will be, due at that epoch second."""
-        self._streams[track].due_by(due_at)
+        self._due[track].due_by(due_at)
 
-    def hurry(self, job_id: int) -> None:
-        """A callback has made a job due. One that a step is working on is looked at again when that step has ended."""
-        if job_id in self._busy:
-            self._hurried.add(job_id)
+    def wake_up(self, job_id: int) -> None:
+        """A callback has made a job due. If a step works on it now, another step follows when that one has ended."""
+        if job_id in self._under_way:
+            self._woken.add(job_id)
         self.due_by(Track.ASK, self._clock.now())
 
-    def grant(self, job: Job) -> None:
-        """Let a job go that somebody asked to stop: at once, whatever the budget says; a download stops."""
-        if job.id in self._busy:
+    def cancel(self, job: Job) -> None:
+        """Cancel a job on request: at once, whatever the budget says. A download under way is stopped."""
+        if job.id in self._under_way:
             self._stoppable.stop(job.id)
             return
-        if self._closing.is_set():
+        if self.is_closed:
             return
-        self._busy.add(job.id)
+        self._preparing.discard(job.id)
+        self._under_way.begin(job.id)
         update = advance(job, o.CancelAsked(), self._policy_of(job), self._clock.now(), self._rand)
-        self._recorder.record(update, self.hold.epoch, self._let_go)
+        self._recorder.record(update, self.lease.epoch, self._settled_cancel)
 
-    def heed(self, paused: str | None) -> None:
-        """The account is paused for this reason, or is not (any more).
+    def apply_pause(self, reason: str | None) -> None:
+        """Pause the lane for this reason, or (``None``) end its pause.
 
-        While it is no step begins, but wishes to cancel are granted. Its end has moved the deadlines of all jobs.
+        During a pause no step begins, but cancel requests are still served. The end of a pause has moved the deadlines
+        of all jobs, so they are read again.
         """
-        if paused is not None:
-            self.budget.pause(paused)
+        if reason is not None:
+            self.budget.pause(reason)
         elif self.budget.paused is not None:
             self.budget.resume()
-            for stream in self._streams.values():
-                stream.begin_anew(self._clock.now())
+            for due in self._due.values():
+                due.reset()
 
-    def reopen(self, at: float | None) -> None:
-        """A person last opened the account at that epoch second: where that is news, a closing of this lane ends."""
+    def apply_reopening(self, at: float | None) -> None:
+        """End a closing of this lane if a person opened the account at that epoch second, and the lane did not know."""
         if at == self._reopened_at:
             return
         self._reopened_at = at
@@ -172,17 +195,19 @@ class Lane:
         if self.budget.reopen():
             self._narrator.reopened(self.row.id, self.row.account, closed_until, reason)
 
+    # --- begin and end ------------------------------------------------------------------------------------------------
+
     async def run(self) -> None:
         """Serve until :meth:`close` or cancellation; steps end before this does."""
         async with asyncio.TaskGroup() as group:
             self._group = group
-            self._feeders = [group.create_task(self._feed(stream, group)) for stream in self._streams.values()]
+            feeders = [group.create_task(self._feed(due, group)) for due in self._due.values()]
             await self._closing.wait()
-            for feeder in self._feeders:
+            for feeder in feeders:
                 feeder.cancel()
 
     def close(self, grace_s: float = 0.0) -> None:
-        """Begin no more steps. Those under way go on for ``grace_s``, but for those that only wait for the account."""
+        """Begin no more steps. Those under way go on for ``grace_s``, except those that only wait for the account."""
         self._closing.set()
         self.budget.drain(grace_s)
 
@@ -191,51 +216,50 @@ class Lane:
         for step in self._steps:
             step.cancel()
 
-    def lose(self) -> None:
-        """The lease has passed on: begin nothing, stop everything."""
-        self.hold.lost()
+    def lease_lost(self) -> None:
+        """Begin nothing more and stop everything: the lane has another owner."""
+        self.lease.lost()
         self.close()
         self.interrupt()
 
-    # --- from what is due to a step under way -------------------------------------------------------------------------
+    # --- from a due job to a step under way ---------------------------------------------------------------------------
 
-    async def _feed(self, stream: Stream, group: asyncio.TaskGroup) -> None:
+    async def _feed(self, due: DueJobs, group: asyncio.TaskGroup) -> None:
         """Begin one step after the other, as slots, due jobs and the budget allow."""
-        if stream.track is Track.ASK:
+        if due.track is Track.ASK:
             await self._remote.load()
         while True:
-            await stream.free.acquire()
-            await self._recorder.room.wait()
-            if stream.track is Track.FETCH:
-                await self._storage_gate.open.wait()
-            await self.budget.unpaused.wait()
-            while not self.hold.held():  # no request may leave until the lease is renewed
-                await self._clock.sleep(_STORE_RETRY_S)
-            job = await self._next(stream)
+            await due.free_slots.acquire()
+            await self._until_steps_may_begin(due.track)
+            job = await due.next()
             operation = self._account.operations.get(job.operation)
-            visit = Visit.of(job, operation, self._client, self.hold) if operation else None
+            visit = Visit.of(job, operation, self._client, self.lease) if operation else None
+            self._preparing.add(job.id)
             if not await self._prepared(visit):
-                stream.free.release()
+                self._preparing.discard(job.id)
+                due.free_slots.release()
                 continue
-            if job.id in self._busy:  # a wish to cancel it was granted while the step was prepared
+            if job.id not in self._preparing:  # a cancel request was served while the step was prepared
                 self._give_up(visit)
-                stream.free.release()
+                due.free_slots.release()
                 continue
+            self._preparing.discard(job.id)
             self._remote.begin(job)
-            self._busy.add(job.id)
-            step = group.create_task(self._step(stream, job, visit))
+            self._under_way.begin(job.id)
+            step = group.create_task(self._step(due, job, visit))
             self._steps.add(step)
             step.add_done_callback(self._steps.discard)
             if visit is not None:
                 self._stoppable.begin(step, visit)
 
-    def _give_up(self, visit: Visit | None) -> None:
-        """A step that was prepared is not begun."""
-        if visit is None:
-            return
-        if visit.session.permit is not None:
-            visit.session.permit.give_back()
-        self._answers.end(visit.job)
+    async def _until_steps_may_begin(self, track: Track) -> None:
+        """Wait until outcomes can be handed over, the storage takes files, and no pause and no doubt stop the lane."""
+        await self._recorder.room.wait()
+        if track is Track.FETCH:
+            await self._storage_gate.open.wait()
+        await self.budget.unpaused.wait()
+        while not self.lease.held():  # no request may leave until the lease is renewed
+            await self._clock.sleep(_STORE_RETRY_S)
 
     async def _prepared(self, visit: Visit | None) -> bool:
         """Get what the step begins with; ``False`` where the account is paused."""
@@ -249,7 +273,7 @@ class Lane:
         return True
 
     async def _prepare(self, visit: Visit) -> None:
-        """What a step needs before it begins: another job's answer that it may share, else a permit."""
+        """Get the shared result of another job where the step may use one, else a permit for its request."""
         job, operation = visit.job, visit.operation
         sharing = None if job.answer_key is None or job.cancel_requested else operation.sharing
         if sharing is not None and (job.state is State.QUEUED or asks_for_answer(job, operation)):
@@ -259,48 +283,18 @@ class Lane:
         if visit.shared_result is None and sharing is not None and asks_for_answer(job, operation):
             self._answers.begin(job)
 
-    async def _next(self, stream: Stream) -> Job:
-        """The next due job of a track; waits until there is one."""
-        while True:
-            while stream.ready:
-                job = stream.ready.popleft()
-                if self._remote.holds_back(job):
-                    stream.read_again()
-                elif job.id not in self._busy:
-                    return job
-            await stream.until_due(self._clock)
-            stream.look_at = self._clock.now() + _LONGEST_SLEEP_S
-            await self._read(stream)
-
-    async def _read(self, stream: Stream) -> None:
-        """Read due jobs into the track; jobs that a step is working on, or that it has just left, are passed over."""
-        now = self._clock.now()
-        limit = _READ_AHEAD * stream.slots + len(self._busy)
-        begun_anew = stream.begun_anew
-        self._reading += 1
-        try:
-            submits = not self._remote.full
-            found = await self._jobs.due(self.row.id, stream.track, now, limit, stream.since, submits=submits)
-            if stream.begun_anew != begun_anew:
-                return
-            stream.ready.extend(job for job in found if job.id not in self._busy and job.id not in self._left)
-            stream.go_on(found, more=len(found) == limit)
-            if not stream.more:
-                coming = await self._jobs.next_due_after(self.row.id, stream.track, now)
-                if coming is not None:
-                    stream.due_by(coming)
-        except StoreUnavailableError:
-            stream.go_on((), more=False)
-            stream.due_by(now + _STORE_RETRY_S)
-        finally:
-            self._reading -= 1
-            if not self._reading:
-                self._left.clear()
+    def _give_up(self, visit: Visit | None) -> None:
+        """Undo :meth:`_prepare` for a step that is not begun."""
+        if visit is None:
+            return
+        if visit.session.permit is not None:
+            visit.session.permit.give_back()
+        self._answers.end(visit.job)
 
     # --- a step under way ---------------------------------------------------------------------------------------------
 
-    async def _step(self, stream: Stream, job: Job, visit: Visit | None) -> None:
-        """Take one step and hand its outcome to the recorder."""
+    async def _step(self, due: DueJobs, job: Job, visit: Visit | None) -> None:
+        """Take one step and hand its outcome over for commit."""
         try:
             if visit is None:
                 self._refuse(job, f"account {job.account} has no operation {job.operation} any more")
@@ -309,7 +303,7 @@ class Lane:
                 outcome = await self._stepper.take(visit)
             except SupersededError:
                 self._remote.forget(job.id)
-                self._leave(job.id)
+                self._under_way.end(job.id)
                 return
             except asyncio.CancelledError:
                 if not self._stoppable.was_stopped(job.id):
@@ -328,10 +322,10 @@ class Lane:
             if visit is not None and visit.session.permit is not None:
                 visit.session.permit.done()
             self._answers.end(job)
-            stream.free.release()
+            due.free_slots.release()
 
     def _record(self, visit: Visit, outcome: o.Outcome) -> None:
-        """Hand what a step learned to the recorder, with the files that have landed."""
+        """Hand over what a step learned for commit, with the files that have landed."""
         policy, now = visit.operation.policy_of(visit.job), self._clock.now()
         try:
             update = advance(visit.job, outcome, policy, now, self._rand)
@@ -344,53 +338,53 @@ class Lane:
             self._answers.answered(visit.job, update.artifacts)
         elif visit.shared_result is not None and isinstance(outcome, o.Retry):
             self._answers.spoil(visit.shared_result)
-        self._recorder.record(update, self.hold.epoch, self._settled, shares=policy.shares)
+        self._recorder.record(update, self.lease.epoch, self._settled, shares=policy.shares)
 
     def _refuse(self, job: Job, reason: str) -> None:
         """End a job that cannot go on, whatever its operation's policy was."""
         update = advance(job, o.Refused(reason), _NO_POLICY, self._clock.now(), self._rand)
-        self._recorder.record(update, self.hold.epoch, self._settled)
-
-    def _let_go(self, update: Update, verdict: Verdict) -> None:
-        """A job was cancelled between two steps: what its downloads have left goes, too, in a drain by the sweep."""
-        self._settled(update, verdict)
-        if verdict is Verdict.ACCEPTED and update.job.ready_at and self._group is not None and not self.is_closed:
-            self._group.create_task(self._stepper.drop_parts(update.job))
+        self._recorder.record(update, self.lease.epoch, self._settled)
 
     def _policy_of(self, job: Job) -> Policy:
         operation = self._account.operations.get(job.operation)
         return operation.policy_of(job) if operation else _NO_POLICY
 
+    # --- an outcome that is committed, or refused ---------------------------------------------------------------------
+
     def _settled(self, update: Update, verdict: Verdict) -> None:
-        """An outcome has its verdict: the job may be visited again."""
+        """The verdict on an outcome is known: the job may be visited again."""
         job = update.job
-        self._leave(job.id)
-        if verdict in (Verdict.ACCEPTED, Verdict.UNWRITABLE):
-            if self._remote.settle(job):
-                self.due_by(Track.ASK, self._clock.now())
-            if job.due_at is not None:
-                self.due_by(track_of(job.state), job.due_at)
-            if job.id in self._hurried:
-                self.due_by(track_of(job.state), self._clock.now())
-                self._hurried.discard(job.id)
-        elif verdict is Verdict.STALE:
-            self._remote.forget(job.id)
-            self.due_by(track_of(job.state), self._clock.now() + _STORE_RETRY_S)
-        else:
-            before = replace(job, state=update.state_from, version=update.expected, handle=None)
-            self._busy.add(job.id)
-            if update.state_from is State.RECONCILING:
-                self._look_again(before)
-                return
+        self._under_way.end(job.id)
+        match verdict:
+            case Verdict.ACCEPTED | Verdict.UNWRITABLE:
+                if self._remote.settle(job):
+                    self.due_by(Track.ASK, self._clock.now())
+                if job.due_at is not None:
+                    self.due_by(track_of(job.state), job.due_at)
+                if job.id in self._woken:
+                    self.due_by(track_of(job.state), self._clock.now())
+                    self._woken.discard(job.id)
+            case Verdict.STALE:
+                self._remote.forget(job.id)
+                self.due_by(track_of(job.state), self._clock.now() + _STORE_RETRY_S)
+            case Verdict.CONFLICT:
+                self._settled_twin(update)
+
+    def _settled_twin(self, update: Update) -> None:
+        """Another job follows the remote job that this one found or was given: look again, or refuse the job."""
+        job = update.job
+        before = replace(job, state=update.state_from, version=update.expected, handle=None)
+        self._under_way.begin(job.id)
+        if update.state_from is not State.RECONCILING:
             self._refuse(before, f"the provider named remote job {job.shown_handle}, which another job follows already")
+            return
+        # Both jobs found one remote job, and this one came too late: it must find its own, or learn that it has none.
+        outcome = o.Retry("another job follows the remote job that was found")
+        again = advance(before, outcome, self._policy_of(before), self._clock.now(), self._rand)
+        self._recorder.record(again, self.lease.epoch, self._settled)
 
-    def _look_again(self, job: Job) -> None:
-        """Two jobs have found one remote job; this one was too late, and is to find its own, or that there is none."""
-        told = o.Retry("another job follows the remote job that was found")
-        update = advance(job, told, self._policy_of(job), self._clock.now(), self._rand)
-        self._recorder.record(update, self.hold.epoch, self._settled)
-
-    def _leave(self, job_id: int) -> None:
-        self._busy.discard(job_id)
-        if self._reading:
-            self._left.add(job_id)
+    def _settled_cancel(self, update: Update, verdict: Verdict) -> None:
+        """A job was cancelled between two steps: delete the parts of its downloads. In a drain the sweep does it."""
+        self._settled(update, verdict)
+        if verdict is Verdict.ACCEPTED and update.job.ready_at and self._group is not None and not self.is_closed:
+            self._group.create_task(self._stepper.drop_parts(update.job))

@@ -1,12 +1,12 @@
-"""Leases: which lanes this daemon serves. Takes free and expired ones up to its share, renews, gives back the surplus.
+"""Leases: which lanes this daemon serves. Takes free and expired ones up to its share, renews them, gives back surplus.
 
 Every third of the lease time one statement renews all leases, by the database's clock. A lane that was not renewed has
-passed on: its steps are stopped and its writes would be refused. While the database cannot be reached the leases run
-out by themselves: ``Hold`` counts down on the monotonic clock.
+another owner: its steps are stopped, and its writes would be refused. While the database cannot be reached, leases run
+out by themselves: :class:`Hold` counts down on the monotonic clock.
 
-When the configuration changes, the lanes of the accounts that it concerns are exchanged under their lease: the old one
-ends its steps, and the new one begins with the exact window that the old one has left. Nobody else can take the lane
-in between, and every other lane goes on.
+When the configuration changes, the lanes of the accounts that it concerns are replaced under their lease: the old lane
+ends its steps, and the new one starts with the exact window of requests that the old one leaves. No other daemon can
+take the lane in between, and all other lanes go on.
 """
 
 import asyncio
@@ -14,13 +14,13 @@ import math
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from app.clock import Clock
+from app.clock import Clock, WakeableTimer
+from app.domain.jsonvalue import Json
 from app.log import EventLog
 from app.store.engine import StoreUnavailableError
 from app.store.lanes import LaneRow, LaneStore
 from app.worker.hold import Hold, moment
 from app.worker.lane import Lane
-from app.worker.nap import Nap
 
 _RENEWALS_PER_LEASE = 3
 _LAST_COMMIT_S = 5.0
@@ -37,41 +37,50 @@ class Identity:
     version: str
 
 
+@dataclass(frozen=True, slots=True)
+class LanePlan:
+    """Which lanes a configuration serves, and how they are built.
+
+    ``accounts`` has the settings of every account of this daemon, secrets included; lanes of other accounts are left
+    alone. ``make_lane`` builds a lane that was taken.
+    """
+
+    accounts: Mapping[str, Mapping[str, Json]]
+    make_lane: Callable[[LaneRow, Hold], Lane]
+
+
 class Leases:
     """Keeps the set of lanes that this daemon serves.
 
     Args:
         store: the lanes table.
         identity: who takes them.
-        accounts: the accounts that this daemon knows; lanes of others are left alone.
+        plan: which lanes to serve, and how they are built.
         lease_s: how long a lease lasts without renewal.
         alone: nobody else can hold a lane of this database (SQLite, whose file lock proves it).
-        make_lane: builds a lane that was taken.
-        outcomes_settled: waits until every outcome handed to the recorder so far is committed or refused.
+        outcomes_settled: waits until every outcome handed over for commit so far is committed or refused.
         clock: the time.
-        log: told of lanes that come and go.
+        log: receives which lanes come and go.
     """
 
     def __init__(
         self,
         store: LaneStore,
         identity: Identity,
+        plan: LanePlan,
         *,
-        accounts: Collection[str],
         lease_s: float,
         alone: bool,
-        make_lane: Callable[[LaneRow, Hold], Lane],
         outcomes_settled: Callable[[], Awaitable[None]],
         clock: Clock,
         log: EventLog,
     ) -> None:
         self._store = store
         self._identity = identity
-        self._accounts = frozenset(accounts)
-        self._held_back: frozenset[str] = frozenset()
+        self._plan = plan
+        self._suspended: frozenset[str] = frozenset()
         self._lease_s = lease_s
         self._alone = alone
-        self._make_lane = make_lane
         self._outcomes_settled = outcomes_settled
         self._clock = clock
         self._log = log
@@ -80,10 +89,10 @@ class Leases:
         self._ending = False
         self._has_left = False
         self._in_touch = False
-        self._tried_at: float | None = None
+        self._round_began_at: float | None = None
         self._group: asyncio.TaskGroup | None = None
         self._one_round = asyncio.Lock()
-        self._nap = Nap(clock)
+        self._timer = WakeableTimer(clock)
 
     @property
     def lanes(self) -> Mapping[int, Lane]:
@@ -92,21 +101,21 @@ class Leases:
 
     @property
     def in_touch(self) -> bool:
-        """Whether the last round of renewals could be made: the lanes that there are for this daemon are served."""
+        """Whether the last round succeeded, so that this daemon serves all lanes of its share."""
         return self._in_touch
 
     @property
     def stalled(self) -> bool:
-        """Whether no round was begun for so long that something must be stuck."""
-        if self._tried_at is None:
+        """Whether no round has begun for so long that something must be stuck."""
+        if self._round_began_at is None:
             return False
-        return self._clock.monotonic() - self._tried_at > self._lease_s + _LONGEST_ROUND_S
+        return self._clock.monotonic() - self._round_began_at > self._lease_s + _LONGEST_ROUND_S
 
     async def run(self) -> None:
         """Take and renew until cancelled; the lanes' tasks belong to this call."""
         async with asyncio.TaskGroup() as self._group:
             while True:
-                self._tried_at = self._clock.monotonic()
+                self._round_began_at = self._clock.monotonic()
                 try:
                     async with self._one_round:
                         await self._round()
@@ -115,71 +124,57 @@ class Leases:
                     self._in_touch = False
                     self._log.emit("store.unavailable", reason=str(error), waiting=0)
                     self._drop_expired()
-                await self._nap.sleep(self._lease_s / _RENEWALS_PER_LEASE)
+                await self._timer.sleep(self._lease_s / _RENEWALS_PER_LEASE)
 
-    async def hold_back(self, accounts: Collection[str], grace_s: float) -> None:
-        """Let the lanes of these accounts come to rest: what is under way ends, or is stopped after ``grace_s``.
+    async def suspend(self, accounts: Collection[str], grace_s: float) -> int:
+        """End all steps of the lanes of these accounts: by themselves, or stopped after ``grace_s``.
 
-        The leases are kept, and renewed meanwhile. :meth:`go_on` begins again.
-        """
-        async with self._one_round:
-            self._held_back = frozenset(accounts)
-        resting = [lane for lane in self._lanes.values() if lane.row.account in self._held_back]
-        tasks = [self._tasks[lane.row.id] for lane in resting]
-        for lane in resting:
-            lane.close(grace_s)
-        if tasks:
-            await asyncio.wait(tasks, timeout=grace_s)
-            for lane in resting:
-                lane.interrupt()
-            await asyncio.wait(tasks)
-            await self._outcomes_settled()
-
-    def go_on(self, accounts: Collection[str], make_lane: Callable[[LaneRow, Hold], Lane]) -> int:
-        """Serve these accounts, with lanes that are built like this, instead of those before.
-
-        Lanes that were held back are built anew. Those of accounts that are gone are given back in a moment, those of
-        new ones taken.
+        The leases are kept, and renewed meanwhile. :meth:`reconfigure` starts the lanes again.
 
         Returns:
-            How many lanes were held back.
+            How many lanes were suspended.
         """
-        resting = [lane for lane in self._lanes.values() if lane.row.account in self._held_back]
-        self._accounts, self._make_lane, self._held_back = frozenset(accounts), make_lane, frozenset()
-        for lane in resting:
-            if lane.row.account in self._accounts and not self._ending:
-                self._serve(_as_left(lane), lane.hold)
-        self._nap.wake()
-        return len(resting)
+        async with self._one_round:
+            self._suspended = frozenset(accounts)
+        lanes = [lane for lane in self._lanes.values() if lane.row.account in self._suspended]
+        if lanes:
+            await self._end_steps(lanes, grace_s)
+            await self._outcomes_settled()
+        return len(lanes)
+
+    def reconfigure(self, plan: LanePlan) -> None:
+        """Serve these accounts from now on, and build anew the lanes that were suspended.
+
+        Lanes of accounts that are gone are given back in the next round, which begins now, and those of new accounts
+        are taken in it.
+        """
+        suspended = [lane for lane in self._lanes.values() if lane.row.account in self._suspended]
+        self._plan, self._suspended = plan, frozenset()
+        for lane in suspended:
+            if lane.row.account in plan.accounts and not self._ending:
+                self._serve(_as_left(lane), lane.lease)
+        self._timer.wake()
 
     async def end(self, grace_s: float) -> bool:
-        """Begin no more steps, wait for those under way, stop what is left after ``grace_s``; renewals go on meanwhile.
+        """Begin no more steps, wait for those under way, stop the rest after ``grace_s``. Renewals go on meanwhile.
 
         Returns:
             Whether every step ended by itself and every outcome was committed.
         """
         self._ending = True
-        for lane in self._lanes.values():
-            lane.close(grace_s)
-        pending = set(self._tasks.values())
-        if pending:
-            _, pending = await asyncio.wait(pending, timeout=grace_s)
-        for lane in self._lanes.values():
-            lane.interrupt()
-        if pending:
-            await asyncio.wait(pending)
+        clean = await self._end_steps(list(self._lanes.values()), grace_s)
         try:
             async with asyncio.timeout(_LAST_COMMIT_S):
                 await self._outcomes_settled()
         except TimeoutError:
             return False
-        return not pending
+        return clean
 
     async def give_back(self) -> None:
         """Free every lane that is still ours and leave the list of workers.
 
-        A renewal at the same moment would take lanes that are free for lost, and put this daemon on the list again: it
-        is waited for, and none follows.
+        It waits for a round under way, and none follows: a renewal at the same moment would find lanes free and take
+        them for lost, and put this daemon on the list again.
         """
         async with self._one_round:
             self._has_left = True
@@ -200,7 +195,7 @@ class Leases:
         if self._ending:
             return
         await self._release(self._leaving())
-        share = await self._store.share(self._accounts)
+        share = await self._store.share(self._plan.accounts.keys())
         mine = share.lanes if self._alone else math.ceil(share.lanes / max(1, share.workers))
         if len(self._lanes) > mine:
             await self._release(self._quietest()[: len(self._lanes) - mine])
@@ -208,19 +203,20 @@ class Leases:
             await self._take(mine - len(self._lanes))
 
     def _leaving(self) -> list[Lane]:
-        """The lanes of accounts that are gone, and those closed in an earlier round, which failed to give them back.
+        """The lanes of accounts that are gone, and those that an earlier round closed but failed to give back.
 
-        Closed lanes serve nobody. Should the share allow them again they are taken anew.
+        Closed lanes do no work. If the share allows them again, they are taken anew.
         """
-        return [lane for lane in self._movable() if lane.is_closed or lane.row.account not in self._accounts]
+        accounts = self._plan.accounts
+        return [lane for lane in self._movable() if lane.is_closed or lane.row.account not in accounts]
 
     def _quietest(self) -> list[Lane]:
-        """The lanes that can be given back, the one with the least under way first."""
+        """The lanes that can be given back, the one with the fewest steps under way first."""
         return sorted(self._movable(), key=lambda lane: (lane.in_flight, -lane.row.id))
 
     def _movable(self) -> list[Lane]:
-        """The lanes that a round may give back: not those that are held back, which begin anew here."""
-        return [lane for lane in self._lanes.values() if lane.row.account not in self._held_back]
+        """The lanes that a round may give back: all but the suspended ones, which start again here."""
+        return [lane for lane in self._lanes.values() if lane.row.account not in self._suspended]
 
     async def _renew(self) -> None:
         asked = moment(self._clock)
@@ -228,7 +224,7 @@ class Leases:
         held = await self._store.renew(self._identity.owner, self._lease_s, states) if states else set()
         for number, lane in list(self._lanes.items()):
             if number in held:
-                lane.hold.renewed(*asked)
+                lane.lease.renewed(*asked)
             else:
                 self._drop(number)
 
@@ -239,42 +235,39 @@ class Leases:
             most,
             self._lease_s,
             force=self._alone,
-            accounts=self._accounts - self._held_back,
+            accounts=self._plan.accounts.keys() - self._suspended,
             held=self._lanes.keys(),
         )
         for row in rows:
             if row.id in self._lanes:
                 continue
-            hold = Hold(row.id, row.epoch, self._clock, self._lease_s, asked)
-            self._serve(row, hold)
+            self._serve(row, Hold(row.id, row.epoch, self._clock, self._lease_s, asked))
             self._log.emit("lane.taken", lane=row.id, account=row.account, epoch=row.epoch, clean=row.clean)
 
-    def _serve(self, row: LaneRow, hold: Hold) -> None:
+    def _serve(self, row: LaneRow, lease: Hold) -> None:
         if self._group is None:
-            raise RuntimeError("lanes are served while run() is")
-        lane = self._make_lane(row, hold)
+            raise RuntimeError("lanes are served only while run() runs")
+        lane = self._plan.make_lane(row, lease)
+        if self._ending:  # taken by a round that was under way when the end began: it is given back unused
+            lane.close()
         self._lanes[row.id] = lane
         self._tasks[row.id] = self._group.create_task(lane.run())
 
     async def _release(self, lanes: Sequence[Lane]) -> None:
-        """Give lanes back; each is freed only when its steps have ended.
+        """Give lanes back; each becomes free only when its steps have ended.
 
-        The other lanes are not renewed meanwhile. With the nap that follows, the waits here are shorter than a lease.
+        The other lanes are not renewed meanwhile. Together with the sleep that follows, the waits here are shorter than
+        a lease.
 
         Raises:
             StoreUnavailableError: the lanes are still held, and closed.
         """
         if not lanes:
             return
-        patience_s = self._lease_s / _RENEWALS_PER_LEASE
-        for lane in lanes:
-            lane.close(patience_s)
-        await asyncio.wait([self._tasks[lane.row.id] for lane in lanes], timeout=patience_s)
-        for lane in lanes:
-            lane.interrupt()
-        await asyncio.wait([self._tasks[lane.row.id] for lane in lanes])
+        grace_s = self._lease_s / _RENEWALS_PER_LEASE
+        await self._end_steps(lanes, grace_s)
         try:
-            async with asyncio.timeout(patience_s / 2):
+            async with asyncio.timeout(grace_s / 2):
                 await self._outcomes_settled()
         except TimeoutError:
             raise StoreUnavailableError("Outcomes of lanes that are to be given back are not committed yet.") from None
@@ -284,14 +277,31 @@ class Leases:
             self._forget(lane.row.id)
             self._log.emit("lane.given_back", lane=lane.row.id, account=lane.row.account)
 
+    async def _end_steps(self, lanes: Sequence[Lane], grace_s: float) -> bool:
+        """Close lanes and wait until their steps have ended; those under way after ``grace_s`` are stopped.
+
+        Returns:
+            Whether every step ended by itself.
+        """
+        for lane in lanes:
+            lane.close(grace_s)
+        tasks = [self._tasks[lane.row.id] for lane in lanes]
+        if not tasks:
+            return True
+        _, running = await asyncio.wait(tasks, timeout=grace_s)
+        for lane in lanes:
+            lane.interrupt()
+        await asyncio.wait(tasks)
+        return not running
+
     def _drop_expired(self) -> None:
         for number, lane in list(self._lanes.items()):
-            if not lane.hold.held():
+            if not lane.lease.held():
                 self._drop(number)
 
     def _drop(self, number: int) -> None:
         lane = self._lanes[number]
-        lane.lose()
+        lane.lease_lost()
         self._forget(number)
         self._log.emit("lane.lost", lane=number, account=lane.row.account)
 

@@ -12,6 +12,7 @@ import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from app import bootstrap
@@ -254,7 +255,7 @@ def recorded(live: Callable[[World], Awaitable[str]]) -> str:
         migrate.upgrade(f"sqlite:///{template}")
 
         async def lived(world: World) -> str:
-            world.emulator._build_s = 90.0
+            world.emulator.variants = replace(world.emulator.variants, build_s=90.0)
             said = (await live(world)).replace(str(world.root), "/var/lib/tidewaiter")
             # Libraries speak with tracebacks, which tell of this machine and of the disk that is none.
             lines = [line for line in said.splitlines(keepends=True) if '"event": "library.logged"' not in line]

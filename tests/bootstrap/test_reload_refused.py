@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -51,7 +52,7 @@ async def test_a_changed_secret_resumes_a_refused_account(stage: Stage) -> None:
     async with stage.serving():
         numbers = await stage.submit("shop")
         await stage.said("account.refused")
-        stage.emulator.token = "a-third-canary"
+        stage.emulator.customer = replace(stage.emulator.customer, token="a-third-canary")
         (stage.folder / "shop.token").write_text("a-third-canary\n")
         told = await stage.reload()
         assert told["changed"] == ["accounts.shop.settings.token"]
@@ -121,18 +122,18 @@ async def test_what_cannot_be_built_changes_nothing(stage: Stage, monkeypatch: p
 async def test_what_fails_all_the_same(stage: Stage, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     """The old configuration is put back and the error told; where even that fails the daemon ends, to be restarted."""
     left = [ZeroDivisionError("no such thing")] * times
-    adopt = Pauses.adopt
+    apply_settings = Pauses.apply_settings
 
     async def broken(self: Pauses, settings: Mapping[str, Mapping[str, Json]]) -> None:
         if left:
             raise left.pop()
-        await adopt(self, settings)
+        await apply_settings(self, settings)
 
     stage.write(stage.account("shop"))
     async with stage.serving():
         await stage.said("lane.taken")
         stage.write(stage.account("shop", interval_s=0.2), stage.account("new"))
-        monkeypatch.setattr(Pauses, "adopt", broken)
+        monkeypatch.setattr(Pauses, "apply_settings", broken)
         if times == 1:
             assert (await stage.reload())["reason"] == "ZeroDivisionError: no such thing"
             (job,) = await stage.until(await stage.submit("shop"))

@@ -6,7 +6,9 @@ from random import Random
 from app.domain import outcome as o
 from app.domain.job import Job, State
 from app.domain.machine import advance
+from app.domain.manifest import Artifact
 from app.domain.schedule import Policy
+from app.domain.wire import Link
 
 NOW = 1_000_000.0
 
@@ -25,3 +27,19 @@ def job(state: State, **changes: object) -> Job:
 def step(before: Job, outcome: o.Outcome, policy: Policy = PLAIN, now: float = NOW) -> Job:
     """The job after one outcome."""
     return advance(before, outcome, policy, now, Random(1)).job
+
+
+ARTIFACT = Artifact(0, "a.json", "a", "x/a.json", 3, "00" * 32, "application/json", NOW)
+
+SAMPLES: dict[type[o.Outcome], o.Outcome] = {
+    type(sample): sample
+    for sample in (
+        o.Intended("k"), o.Accepted("h"), o.Duplicate("h"), o.Unsent("r"), o.Unknown("r"), o.Adopted("h"),
+        o.Absent("r"), o.Undecidable("r"), o.Pending("w"), o.Ready((Link("http://x/"),)), o.FetchStarted(),
+        o.Stored((ARTIFACT,)), o.LinksExpired("r"), o.LinksLost("r"), o.Gone("r"), o.Unmapped("?"), o.Cleaned(),
+        o.Cancelled(), o.LeftAlone(),
+        o.Retry("r"), o.NotYet("r"), o.Throttled("r"), o.Unauthorized("r"), o.StorageFull("r"), o.Interrupted(),
+        o.Refused("r"), o.Crashed("r"), o.DeadlinePassed("r"), o.CancelAsked(), o.RetryDecided(), o.AdoptDecided("h"),
+    )
+}  # fmt: skip
+"""One outcome of each kind."""

@@ -7,7 +7,7 @@ from app.domain.formatting import rfc3339
 from app.domain.job import Entry, State
 from app.domain.job_view import JobView, artifact_json, entry_json, job_json
 from app.web.api.shapes import ArtifactShape, EntryShape, JobShape
-from tests.domain.test_notification import AT, FILE, JOB
+from tests.domain.finished import AT, FILE, JOB
 
 
 def test_the_view_is_what_openapi_promises() -> None:

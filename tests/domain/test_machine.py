@@ -12,24 +12,9 @@ from hypothesis import strategies as st
 from app.domain import outcome as o
 from app.domain.job import LIVE, TERMINAL, State
 from app.domain.machine import TABLE, IllegalOutcomeError, advance
-from app.domain.manifest import Artifact
 from app.domain.schedule import Policy
 from app.domain.wire import Link, SealedLinks
-from tests.domain.samples import NOW, PLAIN, job, step
-
-ARTIFACT = Artifact(0, "a.json", "a", "x/a.json", 3, "00" * 32, "application/json", NOW)
-
-SAMPLES: dict[type[o.Outcome], o.Outcome] = {
-    type(sample): sample
-    for sample in (
-        o.Intended("k"), o.Accepted("h"), o.Duplicate("h"), o.Unsent("r"), o.Unknown("r"), o.Adopted("h"),
-        o.Absent("r"), o.Undecidable("r"), o.Pending("w"), o.Ready((Link("http://x/"),)), o.FetchStarted(),
-        o.Stored((ARTIFACT,)), o.LinksExpired("r"), o.LinksLost("r"), o.Gone("r"), o.Unmapped("?"), o.Cleaned(),
-        o.Cancelled(), o.LeftAlone(),
-        o.Retry("r"), o.NotYet("r"), o.Throttled("r"), o.Unauthorized("r"), o.StorageFull("r"), o.Interrupted(),
-        o.Refused("r"), o.Crashed("r"), o.DeadlinePassed("r"), o.CancelAsked(), o.RetryDecided(), o.AdoptDecided("h"),
-    )
-}  # fmt: skip
+from tests.domain.samples import ARTIFACT, NOW, PLAIN, SAMPLES, job, step
 
 # The contract of design.md, written out: state, then outcome -> next state. What is not here is illegal.
 CONTRACT = {

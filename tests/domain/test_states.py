@@ -12,7 +12,7 @@ from app.domain import states_page
 from app.domain.job import Job, State
 from app.domain.machine import BY_STATE, TABLE, IllegalOutcomeError, Row, Transition, advance
 from app.domain.schedule import Policy
-from tests.domain.test_machine import NOW, SAMPLES, job
+from tests.domain.samples import NOW, SAMPLES, job
 
 _COUNTERS: list[dict[str, object]] = [
     {},

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.desk import DAEMON, Desk
@@ -82,7 +82,7 @@ def tell(
     """
 
     async def live(world: World) -> Told:
-        world.emulator._build_s = _BUILD_S
+        world.emulator.variants = replace(world.emulator.variants, build_s=_BUILD_S)
         for prepare in preparations:
             prepare(world)
 

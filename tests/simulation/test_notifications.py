@@ -21,7 +21,7 @@ from app.store.engine import Database
 from app.store.notifications import Notification, NotificationStore
 from app.transport.webhook import Endpoint, WebhookSender
 from app.transport.wire import Timeouts
-from app.worker.notifier import OVERDUE_S, Notifier, NotifierSettings
+from app.worker.webhook_dispatcher import OVERDUE_S, Notifier, NotifierSettings
 from tests.store.scene import Scene
 from tests.support.inline_sqlite import connect_inline
 from tests.support.virtual_time import VirtualClock, virtual_time

@@ -7,7 +7,7 @@ from app.domain.networks import Private
 from app.domain.schedule import Limits
 from app.domain.wire import Credentials
 from app.transport.budget import Budget
-from app.transport.client import AccountClient
+from app.transport.client import AccountClient, ClientSettings
 from app.transport.wire import Timeouts, Wire
 from tests.transport.servers import Asked, Server, reply
 
@@ -31,12 +31,9 @@ def account(
     """A client whose provider is ``server``."""
     return AccountClient(
         wire,
-        origin=server.origin,
-        credentials=credentials,
-        budget=budget or unlimited(),
-        private_ok=private_ok,
-        body_limit=body_limit,
-        timeouts=Timeouts(connect_s=5.0, read_s=5.0, overall_s=5.0),
+        ClientSettings(server.origin, private_ok, body_limit, Timeouts(connect_s=5.0, read_s=5.0, overall_s=5.0)),
+        credentials,
+        budget or unlimited(),
     )
 
 

@@ -12,7 +12,7 @@ from app.domain.schedule import Limits
 from app.domain.wire import Credentials, WireRequest
 from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.budget import Budget
-from app.transport.client import AccountClient
+from app.transport.client import AccountClient, ClientSettings
 from app.transport.wire import Timeouts
 from tests.transport.clients import secret, to
 from tests.transport.servers import Server, answering, reply, serving
@@ -52,12 +52,9 @@ async def three(wire: AiohttpWire) -> AsyncIterator[Three]:
 
         client = AccountClient(
             wire,
-            origin=servers[0].origin,
-            credentials=CREDENTIALS,
-            budget=budget,
-            private_ok=True,
-            body_limit=1000,
-            timeouts=Timeouts(connect_s=5.0, read_s=5.0, overall_s=5.0),
+            ClientSettings(servers[0].origin, True, 1000, Timeouts(connect_s=5.0, read_s=5.0, overall_s=5.0)),
+            CREDENTIALS,
+            budget,
             on_reply=on_reply,
         )
         yield Three(servers[0], servers[1], servers[2], client, budget, told)

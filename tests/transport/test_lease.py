@@ -13,7 +13,7 @@ from app.domain.wire import Credentials, WireRequest
 from app.metrics.registry import PROVIDER, Metrics
 from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.budget import Budget
-from app.transport.client import AccountClient
+from app.transport.client import AccountClient, ClientSettings
 from app.transport.errors import LeaseOverError, TransportError
 from app.transport.metered import MeteredWire
 from app.transport.wire import Timeouts, Wire
@@ -34,12 +34,9 @@ def account(wire: Wire, server: Server, lease: Callable[[], bool], timeouts: Tim
     """A client whose provider is ``server``."""
     return AccountClient(
         wire,
-        origin=server.origin,
-        credentials=Credentials({}),
-        budget=Budget(SystemClock(), random.Random(1), Limits()),
-        private_ok=True,
-        body_limit=1000,
-        timeouts=timeouts or Timeouts(connect_s=5.0, read_s=5.0, overall_s=5.0),
+        ClientSettings(server.origin, True, 1000, timeouts or Timeouts(connect_s=5.0, read_s=5.0, overall_s=5.0)),
+        Credentials({}),
+        Budget(SystemClock(), random.Random(1), Limits()),
         may_send=lease,
     )
 

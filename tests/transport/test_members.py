@@ -9,10 +9,9 @@ from app.domain.schedule import Limits
 from app.domain.wire import Credentials, WireRequest
 from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.budget import Budget
-from app.transport.client import AccountClient
+from app.transport.client import AccountClient, ClientSettings
+from app.transport.credentials import AccountCredentials
 from app.transport.errors import RedirectRefusedError
-from app.transport.members import with_members
-from app.transport.wire import Timeouts
 from tests.transport.servers import Server, answering, reply, serving
 
 KEY = (("key", "s3&cret/ü"),)
@@ -42,23 +41,23 @@ def posted(body: bytes | None, headers: dict[str, str]) -> WireRequest:
 )
 def test_where_a_key_finds_a_place(request_: WireRequest, body: bytes | None) -> None:
     """In an object or a form, encoded as those are; in nothing else."""
-    assert with_members(request_, KEY) == body
+    sent = AccountCredentials(Credentials(body=KEY)).added_to(request_)
+    assert sent.body == (request_.body if body is None else body)
+    assert (sent.url != request_.url) == (body is None)  # it goes into the query instead
 
 
 def test_without_a_key() -> None:
     """A body is left as it is, byte for byte."""
-    assert with_members(posted(b'{ "a" : 1 }', JSON), ()) is None
+    request = posted(b'{ "a" : 1 }', JSON)
+    assert AccountCredentials(Credentials(query=(("key", "k"),))).added_to(request).body == request.body
 
 
 def _client(wire: AiohttpWire, server: Server) -> AccountClient:
     return AccountClient(
         wire,
-        origin=server.origin,
-        credentials=Credentials(body=KEY),
-        budget=Budget(SystemClock(), random.Random(1), Limits()),
-        private_ok=True,
-        body_limit=2**20,
-        timeouts=Timeouts(),
+        ClientSettings(server.origin, True, 2**20),
+        Credentials(body=KEY),
+        Budget(SystemClock(), random.Random(1), Limits()),
     )
 
 

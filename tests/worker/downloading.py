@@ -21,7 +21,7 @@ from app.store.engine import Database
 from app.store.jobs import JobStore
 from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.budget import Budget
-from app.transport.client import AccountClient
+from app.transport.client import AccountClient, ClientSettings
 from app.transport.wire import Timeouts
 from app.worker.account_observer import AccountObserver
 from app.worker.download import Downloaded, Downloader
@@ -131,12 +131,9 @@ async def downloading(
             budget = Budget(clock, Random(1), Limits())
             client = AccountClient(
                 wire,
-                origin=server.origin,
-                credentials=Credentials(),
-                budget=budget,
-                private_ok=True,
-                body_limit=65_536,
-                timeouts=timeouts or Timeouts(),
+                ClientSettings(server.origin, True, 65_536, timeouts or Timeouts()),
+                Credentials(),
+                budget,
             )
             observer = AccountObserver("shop", Hold(1, 1, clock, 60.0), budget, clock=clock, log=log)
             signed = SignedClient(client, None, budget=budget, observer=observer, clock=clock, rand=Random(1), log=log)

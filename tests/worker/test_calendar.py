@@ -17,7 +17,7 @@ from app.store.engine import Database
 from app.store.jobs import JobStore
 from app.store.lanes import LaneStore
 from app.store.schedules import ScheduleStore
-from app.worker.calendar import Calendar, CalendarSettings
+from app.worker.scheduler import Calendar, CalendarSettings
 from tests.store.scene import NOW, StandingClock
 
 HOUR = 3600.0

@@ -16,7 +16,7 @@ from app.store.deliveries import DeliveryStore
 from app.store.engine import Database
 from app.store.jobs import JobStore
 from app.store.notifications import NotificationStore
-from app.worker.chores import Janitor
+from app.worker.retention import Janitor
 from tests.store.scene import NOW, StandingClock
 
 DAY = 86_400.0

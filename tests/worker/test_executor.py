@@ -15,6 +15,7 @@ from app.store.engine import Database
 from app.store.lanes import LaneStore
 from app.transport.errors import AccountClosedError
 from app.transport.wire import Timeouts
+from app.worker.hold import moment
 from app.worker.visit import SupersededError
 from tests.providers.samples import job_with
 from tests.transport.servers import Answer, Asked, Server, answering, reply, reset, serving
@@ -138,7 +139,7 @@ async def test_refused_credentials_pause_the_account(database: Database, tmp_pat
     async with facing(database, tmp_path, state, answering(DENIED)) as (shop, _):
         assert isinstance(await shop.take(), o.Unauthorized)
         assert shop.budget.paused is not None
-        assert shop.pauses.doers == {"shop": PausedBy.CREDENTIALS.value}
+        assert shop.pauses.causes == {"shop": PausedBy.CREDENTIALS.value}
 
 
 async def test_no_tls_where_it_should_be(database: Database, tmp_path: Path) -> None:
@@ -155,7 +156,7 @@ async def test_no_tls_where_it_should_be(database: Database, tmp_path: Path) -> 
             outcome = await shop.take()
             assert isinstance(outcome, o.Unauthorized)
             assert "It is tried again every 5 minutes." in outcome.reason
-            assert shop.pauses.doers == {"shop": PausedBy.TLS.value}
+            assert shop.pauses.causes == {"shop": PausedBy.TLS.value}
 
 
 async def test_five_failures_open_the_breaker(database: Database, tmp_path: Path) -> None:
@@ -167,7 +168,7 @@ async def test_five_failures_open_the_breaker(database: Database, tmp_path: Path
             shop.budget.check_open()
         server.answer = answering(reply(200, b'{"status": "pending"}'))
         shop.clock.at += 3600
-        shop.hold.renewed(shop.clock.at)
+        shop.hold.renewed(*moment(shop.clock))
         shop.step.job = shop.step.job.but(deadline_at=shop.clock.at + 3600)
         assert isinstance(await shop.take(), o.Pending)
         assert shop.budget.breaker == "closed"

@@ -22,8 +22,7 @@ from app.storage.threads import StorageThreads
 from app.store.engine import Database
 from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.budget import Budget
-from app.transport.client import AccountClient
-from app.transport.wire import Timeouts
+from app.transport.client import AccountClient, ClientSettings
 from app.worker.account_observer import AccountObserver
 from app.worker.fetch import Fetcher
 from app.worker.hold import Hold
@@ -117,12 +116,9 @@ async def visits(scene: Scene, handle: str, storage: LocalStorage) -> AsyncItera
         budget = Budget(clock, Random(1), Limits())
         client = AccountClient(
             wire,
-            origin="https://elsewhere.example:443",
-            credentials=Credentials(),
-            budget=budget,
-            private_ok=True,
-            body_limit=65_536,
-            timeouts=Timeouts(),
+            ClientSettings("https://elsewhere.example:443", True, 65_536),
+            Credentials(),
+            budget,
         )
         observer = AccountObserver("acme", Hold(1, 1, clock, 3600.0), budget, clock=clock, log=log)
         signed = SignedClient(client, None, budget=budget, observer=observer, clock=clock, rand=Random(1), log=log)

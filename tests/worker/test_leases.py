@@ -1,21 +1,26 @@
-"""Leases: what becomes of a lane that is to be given back while the database is out of order."""
+"""Leases: taking, renewing, sharing and giving back lanes, while daemons die, clocks jump and the database is away."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app import bootstrap
 from app.clock import SystemClock
-from app.domain.job import State
+from app.domain import outcome as o
+from app.domain.job import State, Track
 from app.emulators.faults import FaultKind
 from app.store.engine import Database
+from app.store.jobs import JobStore
 from app.store.lanes import LaneStore
+from app.worker.visit import Visit
 from tests.alerts.record import Day
 from tests.bootstrap.stage import staged
 from tests.simulation.world import World, config_of, in_world, log_of
 from tests.support.inline_sqlite import connect_inline
 from tests.support.postgres import refusing
+from tests.worker.serving import ACCOUNTS, LEASE_S, Site, live
 
 
 async def test_a_lane_that_could_not_be_given_back_is_served_again(tmp_path: Path, postgres_url: str) -> None:
@@ -73,6 +78,177 @@ def test_the_database_goes_away_while_a_lane_is_given_back(sqlite_template: Path
         return [str(line["state"]) for line in _events(world, "job.finished") if line["job"] in numbers]
 
     assert in_world(1, sqlite_template, live) == [State.SUCCEEDED, State.SUCCEEDED]
+
+
+def test_two_daemons_share_the_lanes(sqlite_url: str) -> None:
+    """The second one gets its share; when the first is killed, its lanes are taken once their leases are over."""
+
+    async def story(site: Site) -> None:
+        first = site.daemon("first", ACCOUNTS)
+        await site.clock.sleep(1.0)
+        assert [row["owner"] for row in await site.rows()] == ["first", "first"]
+        second = site.daemon("second", ACCOUNTS)
+        await site.clock.sleep(2 * LEASE_S)
+        assert {row["owner"] for row in await site.rows()} == {"first", "second"}
+        assert len(first.events("lane.given_back")) == 1
+        await first.die()
+        await site.clock.sleep(LEASE_S / 2)
+        assert len(second.leases.lanes) == 1
+        await site.clock.sleep(4 * LEASE_S)
+        assert [row["owner"] for row in await site.rows()] == ["second", "second"]
+        (*_, taken) = second.events("lane.taken")
+        assert taken["clean"] is False
+        await second.die()
+
+    live(sqlite_url, story)
+
+
+@pytest.mark.parametrize("away_s", [LEASE_S / 2, 3 * LEASE_S], ids=["shorter than a lease", "longer than a lease"])
+def test_the_database_is_away_in_the_middle_of_a_step(sqlite_url: str, away_s: float) -> None:
+    """A lease that may be over stops the step; a shorter outage disturbs nobody. Afterwards the lane is served."""
+    outlasts = away_s < LEASE_S
+
+    async def story(site: Site) -> None:
+        await site.add()
+        daemon = site.daemon()
+        done = asyncio.Event()
+
+        async def step(_: Visit) -> o.Outcome:
+            await done.wait()
+            return o.Refused("no such period")
+
+        daemon.executor.step = step
+        await site.clock.sleep(1.0)
+        lane = daemon.lane
+        site.reachable = False
+        await site.clock.sleep(away_s)
+        assert {daemon.leases.in_touch} == {False}
+        assert lane.lease.held() is outlasts
+        assert daemon.executor.interrupts == (0 if outlasts else 1)
+        site.reachable = True
+        await site.clock.sleep(LEASE_S)
+        assert {daemon.leases.in_touch} == {True}
+        assert (daemon.lane is lane) is outlasts
+        done.set()
+        await site.clock.sleep(60.0)
+        job = await JobStore(site.database).get(1)
+        assert job is not None
+        assert job.state is State.FAILED
+        await daemon.die()
+
+    live(sqlite_url, story)
+
+
+@pytest.mark.parametrize("ahead_s", [3600.0, -3600.0], ids=["ahead", "back"])
+def test_a_wall_clock_that_jumps_costs_no_lane(sqlite_url: str, ahead_s: float) -> None:
+    """The next renewal is believed again, and no step is stopped."""
+
+    async def story(site: Site) -> None:
+        await site.add()
+        daemon = site.daemon()
+        daemon.executor.step = _never
+        await site.clock.sleep(1.0)
+        lane = daemon.lane
+        site.clock.ahead_s = ahead_s
+        await site.clock.sleep(LEASE_S)
+        assert daemon.lane is lane
+        assert (lane.lease.held(), daemon.executor.interrupts) == (True, 0)
+        await daemon.die()
+
+    live(sqlite_url, story)
+
+
+def test_lanes_are_built_anew_under_their_lease(sqlite_url: str) -> None:
+    """The changed account's lane ends its step and begins again at the same epoch; the other one is not touched."""
+
+    async def story(site: Site) -> None:
+        daemon = site.daemon(accounts=ACCOUNTS)
+        await site.clock.sleep(1.0)
+        before = {lane.row.account: lane for lane in daemon.leases.lanes.values()}
+        daemon.executor.step = _never
+        await site.add("acme")
+        before["acme"].due_by(Track.ASK, site.clock.now())
+        await site.clock.sleep(1.0)
+        assert await daemon.leases.suspend(["acme"], grace_s=5.0) == 1
+        assert (before["acme"].in_flight, daemon.executor.interrupts) == (0, 1)
+        await site.clock.sleep(3 * LEASE_S)
+        assert daemon.events("lane.lost") == daemon.events("lane.given_back") == []
+        daemon.leases.reconfigure(daemon.plan)
+        await site.clock.sleep(1.0)
+        after = {lane.row.account: lane for lane in daemon.leases.lanes.values()}
+        assert after["other"] is before["other"]
+        assert after["acme"] is not before["acme"]
+        assert after["acme"].lease is before["acme"].lease
+        assert not after["acme"].is_closed
+        await daemon.die()
+
+    live(sqlite_url, story)
+
+
+def test_an_account_that_is_gone_is_given_back(sqlite_url: str) -> None:
+    """And one that is new is taken, without a wait for the next round."""
+
+    async def story(site: Site) -> None:
+        daemon = site.daemon(accounts=("acme",))
+        await site.clock.sleep(1.0)
+        await daemon.leases.suspend(["acme", "other"], grace_s=5.0)
+        daemon.leases.reconfigure(replace(daemon.plan, accounts={"other": {}}))
+        await site.clock.sleep(1.0)
+        assert [row["owner"] for row in await site.rows()] == [None, "owner-1"]
+        await daemon.die()
+
+    live(sqlite_url, story)
+
+
+@pytest.mark.parametrize(("takes_s", "clean"), [(3.0, True), (60.0, False)])
+def test_the_end(sqlite_url: str, takes_s: float, clean: bool) -> None:
+    """Steps get the grace; what is longer is stopped. No step is begun, and every lane is given back as it is left."""
+
+    async def story(site: Site) -> None:
+        first = await site.add()
+        daemon = site.daemon()
+
+        async def step(_: Visit) -> o.Outcome:
+            await site.clock.sleep(takes_s)
+            return o.Refused("no such period")
+
+        daemon.executor.step = step
+        await site.clock.sleep(1.0)
+        ending = asyncio.create_task(daemon.leases.end(10.0))
+        await site.add()
+        assert await ending is clean
+        await daemon.leases.give_back()
+        assert daemon.executor.taken == [first.id]
+        assert (await site.stored(first)).state is (State.FAILED if clean else State.QUEUED)
+        assert {row["owner"] for row in await site.rows()} == {None}
+        await site.clock.sleep(2 * LEASE_S)
+        assert {row["owner"] for row in await site.rows()} == {None}, "no later round takes them again"
+        await daemon.die()
+
+    live(sqlite_url, story)
+
+
+def test_a_lane_taken_while_the_end_begins_does_nothing(sqlite_url: str) -> None:
+    """A round that was under way takes a lane: it begins no step and is given back with the others."""
+
+    async def story(site: Site) -> None:
+        await site.add()
+        daemon = site.daemon()
+        ending = asyncio.create_task(daemon.leases.end(10.0))
+        await site.clock.sleep(1.0)
+        assert await ending
+        await daemon.leases.give_back()
+        await site.clock.sleep(5.0)
+        assert daemon.executor.taken == []
+        assert {row["owner"] for row in await site.rows()} == {None}
+        await daemon.die()
+
+    live(sqlite_url, story)
+
+
+async def _never(_: Visit) -> o.Outcome:
+    await asyncio.Event().wait()
+    raise AssertionError
 
 
 def _shared(world: World, day: Day) -> Database:

@@ -24,7 +24,7 @@ from app.store.notifications import Notification, NotificationStore
 from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.webhook import Endpoint, WebhookSender
 from app.transport.wire import Timeouts
-from app.worker.notifier import Notifier, NotifierSettings
+from app.worker.webhook_dispatcher import Notifier, NotifierSettings
 from tests.store.scene import Scene
 from tests.worker.receiver import SECRET, Heard, Receiver, receiver, silence, status
 
@@ -174,7 +174,7 @@ async def test_410_is_the_end(site: Site, hook: Receiver) -> None:
     await site.ends()
     async with site.notifier():
         (dead,) = await site.stands(Status.DEAD)
-        assert dead.last_error == "HTTP 410 Gone: the receiver wants to hear no more"
+        assert str(dead.last_error).startswith("HTTP 410 Gone: ")
         (line,) = site.lines("notification.died")
         assert line["level"] == "error"
         hook.answer = None
@@ -190,7 +190,7 @@ async def test_a_redirect_is_not_followed(site: Site, hook: Receiver) -> None:
     async with site.notifier():
         told = await site.tried(1)
     assert [one.path for one in hook.heard] == ["/hook"]
-    assert "redirects are not followed; configure where it leads to" in str(told.last_error)
+    assert "redirects are not followed" in str(told.last_error)
 
 
 async def test_an_endless_answer(site: Site, hook: Receiver) -> None:

@@ -12,7 +12,7 @@ from app.log import configure
 from app.store.accounts import AccountStore, PausedBy
 from app.store.engine import Database
 from app.worker.hold import Hold
-from app.worker.pauses import TLS_PAUSE_S, Pauses, fingerprint_of, is_of
+from app.worker.pauses import TLS_PAUSE_S, Pauses, fingerprint_of, matches
 from tests.store.scene import OWNER, Scene, StandingClock
 
 SETTINGS: dict[str, Json] = {"server": "https://api.example.com", "token": "canary-77"}
@@ -62,10 +62,10 @@ def test_a_fingerprint_knows_its_settings_and_shows_nothing() -> None:
     """The same settings match in any order, others do not; equal settings have different fingerprints."""
     one, other = fingerprint_of(SETTINGS, b"1" * 16), fingerprint_of(SETTINGS, b"2" * 16)
     assert one != other
-    assert is_of(one, dict(reversed(SETTINGS.items())))
-    assert is_of(other, SETTINGS)
-    assert not is_of(one, SETTINGS | {"token": "canary-78"})
-    assert not is_of(one, SETTINGS | {"server": "https://eu.example.com"})
+    assert matches(one, dict(reversed(SETTINGS.items())))
+    assert matches(other, SETTINGS)
+    assert not matches(one, SETTINGS | {"token": "canary-78"})
+    assert not matches(one, SETTINGS | {"server": "https://eu.example.com"})
     assert "canary" not in one
 
 
@@ -78,11 +78,11 @@ async def test_26_a_refusal_is_heeded_at_once_and_written_in_the_next_round(
     await theirs.start()
     mine.refuse("acme", PausedBy.CREDENTIALS, "HTTP 401", _hold(scene, clock))
     assert (mine.reason("acme"), theirs.reason("acme")) == ("HTTP 401", None)
-    await theirs.look()
+    await theirs.refresh()
     assert theirs.reason("acme") is None
     for _ in range(3):
-        await mine.look()
-        await theirs.look()
+        await mine.refresh()
+        await theirs.refresh()
     assert (mine.reason("acme"), theirs.reason("acme")) == ("HTTP 401", "HTTP 401")
     assert _told(output) == [("account.refused", "error", None, "HTTP 401")]  # the second is folded, they share a log
 
@@ -93,15 +93,15 @@ async def test_26_it_lasts_until_a_person_resumes(
     """Neither time nor a restart with the same settings ends it; a person does, in every daemon."""
     mine = daemon()
     mine.refuse("acme", PausedBy.CREDENTIALS, "HTTP 401", _hold(scene, clock))
-    await mine.look()
+    await mine.refresh()
     clock.at += 86_400.0
-    await mine.look()
+    await mine.refresh()
     restarted = daemon()
     await restarted.start()
     assert (mine.reason("acme"), restarted.reason("acme")) == ("HTTP 401", "HTTP 401")
     await AccountStore(scene.database).resume("acme")
-    await mine.look()
-    await restarted.look()
+    await mine.refresh()
+    await restarted.refresh()
     assert (mine.reason("acme"), restarted.reason("acme")) == (None, None)
     assert _told(output)[-1][:3] == ("account.resumed", "info", "credentials")
 
@@ -112,10 +112,10 @@ async def test_26_a_restart_with_other_settings_resumes(
     """Somebody has mended the key: whoever starts with it ends the pause, and the others see it."""
     old = daemon()
     old.refuse("acme", PausedBy.CREDENTIALS, "HTTP 401", _hold(scene, clock))
-    await old.look()
+    await old.refresh()
     mended = daemon(token="new-key")
     await mended.start()
-    await old.look()
+    await old.refresh()
     assert (mended.reason("acme"), old.reason("acme")) == (None, None)
     assert ("account.resumed", "info", "credentials", "the settings have changed") in _told(output)
 
@@ -138,12 +138,12 @@ async def test_22_a_failure_of_tls_is_tried_again(
     mine = daemon()
     for _ in range(2):
         mine.refuse("acme", PausedBy.TLS, "no safe connection", _hold(scene, clock))
-        await mine.look()
+        await mine.refresh()
         clock.at += TLS_PAUSE_S - 1
-        await mine.look()
+        await mine.refresh()
         assert mine.reason("acme") == "no safe connection"
         clock.at += 1
-        await mine.look()
+        await mine.refresh()
         assert mine.reason("acme") is None
     assert [line[0] for line in _told(output)] == ["account.paused", "account.resumed"] * 2
 
@@ -154,7 +154,7 @@ async def test_accounts_of_others_are_left_alone(
     """A daemon that does not know an account says nothing of it, and ends nothing."""
     mine = daemon()
     mine.refuse("acme", PausedBy.CREDENTIALS, "HTTP 401", _hold(scene, clock))
-    await mine.look()
+    await mine.refresh()
     stranger = Pauses(AccountStore(scene.database), {"other": {}}, Random(3), mine._log)
     await stranger.start()
     assert stranger.reason("acme") is None
@@ -167,7 +167,7 @@ async def test_nothing_secret_is_stored(
     """The database has a fingerprint, from which nobody reads the key."""
     mine = daemon()
     mine.refuse("acme", PausedBy.CREDENTIALS, "HTTP 401", _hold(scene, clock))
-    await mine.look()
+    await mine.refresh()
     (pause,) = (await AccountStore(scene.database).paused()).values()
     assert pause.fingerprint is not None
     assert pause.fingerprint.startswith("scrypt$")
@@ -182,10 +182,10 @@ async def test_settings_that_change_meanwhile_resume(
     mine = daemon()
     await mine.start()
     mine.refuse("acme", PausedBy.CREDENTIALS, "HTTP 401", _hold(scene, clock))
-    await mine.look()
-    await mine.adopt({"acme": SETTINGS, "other": {}})
+    await mine.refresh()
+    await mine.apply_settings({"acme": SETTINGS, "other": {}})
     assert mine.reason("acme") == "HTTP 401"
-    await mine.adopt({"acme": SETTINGS | {"token": "new-key"}})
+    await mine.apply_settings({"acme": SETTINGS | {"token": "new-key"}})
     assert mine.reason("acme") is None
     assert ("account.resumed", "info", "credentials", "the settings have changed") in _told(output)
 
@@ -197,11 +197,11 @@ async def test_a_refusal_of_old_settings_is_forgotten(
     mine = daemon()
     await mine.start()
     mine.refuse("acme", PausedBy.CREDENTIALS, "HTTP 401", _hold(scene, clock))
-    await mine.adopt({"acme": SETTINGS | {"token": "new-key"}})
-    await mine.look()
+    await mine.apply_settings({"acme": SETTINGS | {"token": "new-key"}})
+    await mine.refresh()
     assert mine.reason("acme") is None
     mine.refuse("acme", PausedBy.CREDENTIALS, "HTTP 401", _hold(scene, clock))
-    await mine.adopt({})
+    await mine.apply_settings({})
     assert (await AccountStore(scene.database).paused()) == {}
 
 
@@ -211,5 +211,5 @@ async def test_a_person_s_pause_outlives_other_settings(scene: Scene, daemon: Ca
     await mine.start()
     for account in ("acme", "other"):
         await AccountStore(scene.database).pause(account, "maintenance")
-    await mine.adopt({"acme": SETTINGS | {"token": "new-key"}, "other": {}})
+    await mine.apply_settings({"acme": SETTINGS | {"token": "new-key"}, "other": {}})
     assert (mine.reason("acme"), mine.reason("other")) == ("maintenance", "maintenance")

@@ -16,9 +16,8 @@ from app.domain.wire import WireReply, WireRequest
 from app.log import EventLog, configure
 from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.budget import Budget
-from app.transport.client import AccountClient
+from app.transport.client import AccountClient, ClientSettings
 from app.transport.errors import AccountPausedError, TlsError
-from app.transport.wire import Timeouts
 from app.worker.account_observer import AccountObserver
 from app.worker.hold import Hold
 from app.worker.session import SignedClient, SignInError
@@ -66,12 +65,9 @@ class Desk:
         self.budget = Budget(clock, Random(1), limits or Limits())
         client = AccountClient(
             wire,
-            origin=account.origin,
-            credentials=account.credentials,
-            budget=self.budget,
-            private_ok=True,
-            body_limit=65_536,
-            timeouts=Timeouts(),
+            ClientSettings(account.origin, True, 65_536),
+            account.credentials,
+            self.budget,
         )
         self.client = SignedClient(
             client,

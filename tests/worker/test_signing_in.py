@@ -9,6 +9,7 @@ from aiohttp import web
 from app.domain import outcome as o
 from app.domain.job import State
 from app.store.engine import Database
+from app.worker.hold import moment
 from tests.providers.samples import job_with
 from tests.worker.shop import Answer, config_for, daemon_for, shop_with
 from tests.worker.workshop import LEASE_S, queued, signing_workshop
@@ -86,7 +87,7 @@ async def test_a_job_expires_though_its_account_cannot_sign_in(database: Databas
     async with signing_workshop(database, tmp_path, job_with("42")) as shop:
         shop.api.login_status = 401
         shop.clock.at += 3601
-        shop.hold.renewed(shop.clock.at)
+        shop.hold.renewed(*moment(shop.clock))
         outcome = await shop.take()
     assert outcome == o.DeadlinePassed("after 3600 s the job was still polling; the remote job could not be cancelled")
 

@@ -24,7 +24,7 @@ from app.store.jobs import FencedUpdate, JobStore
 from app.store.lanes import LaneStore
 from app.transport.aiohttp_wire import AiohttpWire
 from app.transport.budget import Budget
-from app.transport.client import AccountClient
+from app.transport.client import AccountClient, ClientSettings
 from app.transport.wire import Timeouts
 from app.worker.account_observer import AccountObserver
 from app.worker.fetch import Fetcher
@@ -118,12 +118,9 @@ async def workshop(
         async with AiohttpWire() as wire:
             client = AccountClient(
                 wire,
-                origin=account.origin,
-                credentials=account.credentials,
-                budget=budget,
-                private_ok=True,
-                body_limit=65_536,
-                timeouts=timeouts or Timeouts(),
+                ClientSettings(account.origin, True, 65_536, timeouts or Timeouts()),
+                account.credentials,
+                budget,
                 may_send=may_send,
                 on_reply=observer.headers_received,
                 clock=clock,

@@ -1,13 +1,13 @@
-"""The calendar: asks for the jobs of recurring schedules, exactly one for each tick, however many daemons run.
+"""The scheduler: submits the jobs of recurring schedules, exactly one for each tick, however many daemons run.
 
-Every daemon keeps the calendar by itself. Two of them that see one tick ask for the same unique key, so there is one
-job; and a daemon that dies between the job and the note of the tick asks again after its restart, for the same one.
+Every daemon runs a scheduler of its own. Two daemons that see the same tick use the same unique key, so there is one
+job. A daemon that dies between the job and the note of the tick submits it again after its restart, with the same key.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from app.clock import Clock
+from app.clock import Clock, WakeableTimer
 from app.desk import RequestError
 from app.domain.job import Job
 from app.domain.jsonvalue import Json
@@ -15,13 +15,12 @@ from app.log import EventLog
 from app.recurrence import Schedule
 from app.store.engine import StoreUnavailableError
 from app.store.schedules import ScheduleStore, Ticked
-from app.worker.nap import Nap
 
 Submit = Callable[[str, str, Mapping[str, Json], str | None], Awaitable[tuple[Job, bool]]]
-"""Asks for a job by account, operation, parameters and unique key; raises ``RequestError``."""
+"""Submits a job by account, operation, parameters and unique key; raises ``RequestError``."""
 
 LATE_S = 60.0
-"""A tick that is served later than this was missed, and the schedule's policy decides."""
+"""A tick that is served later than this counts as missed, and the schedule's policy decides."""
 
 _LONGEST_SLEEP_S = 30.0
 _STORE_RETRY_S = 1.0
@@ -41,8 +40,8 @@ class Calendar:
     Args:
         settings: the schedules, and what submits their jobs.
         store: remembers how far each is.
-        clock: the time; ticks go by the wall clock, so a machine whose clock was set right catches up.
-        log: told of every tick.
+        clock: the time; ticks follow the wall clock, so a machine whose clock was corrected catches up.
+        log: receives every tick.
     """
 
     def __init__(self, settings: CalendarSettings, store: ScheduleStore, clock: Clock, log: EventLog) -> None:
@@ -50,12 +49,12 @@ class Calendar:
         self._store = store
         self._clock = clock
         self._log = log
-        self._nap = Nap(clock)
+        self._timer = WakeableTimer(clock)
 
     def reconfigure(self, settings: CalendarSettings) -> None:
         """Serve these schedules from now on. A new one begins now; a known one goes on after its last tick."""
         self._settings = settings
-        self._nap.wake()
+        self._timer.wake()
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -65,10 +64,10 @@ class Calendar:
             except StoreUnavailableError as error:
                 self._log.emit("store.unavailable", reason=str(error), waiting=0)
                 delay_s = _STORE_RETRY_S
-            await self._nap.sleep(delay_s)
+            await self._timer.sleep(delay_s)
 
     async def _serve(self) -> float:
-        """Serve what is due; the seconds until somebody has to look again."""
+        """Serve what is due; returns the seconds until the next look."""
         ticked = await self._store.ticked() if self._settings.schedules else {}
         for schedule in self._settings.schedules:
             await self._serve_one(schedule, ticked.get(schedule.name))
@@ -79,7 +78,7 @@ class Calendar:
     async def _serve_one(self, schedule: Schedule, ticked: Ticked | None) -> None:
         now = self._wall()
         if ticked is None:
-            # Nobody has seen it before: it begins now, and nothing was missed.
+            # A new schedule begins now, and has missed nothing.
             await self._store.note(schedule.name, now, None)
             return
         due = schedule.due(ticked.at, now, LATE_S)
@@ -94,7 +93,7 @@ class Calendar:
             await self._store.note(schedule.name, due.last, None)
 
     async def _job_of(self, schedule: Schedule, tick_at: float) -> int | None:
-        """Ask for a tick's job; ``None`` where the desk refuses it: a person's business, and no reason to stop."""
+        """Submit the job of a tick; ``None`` where it is refused, which a person must correct."""
         try:
             job, created = await self._settings.submit(
                 schedule.account, schedule.operation, schedule.params_at(tick_at), schedule.key_at(tick_at)
@@ -109,5 +108,5 @@ class Calendar:
         return job.id
 
     def _wall(self) -> float:
-        """The time of day as the machine has it now; the clock's own ``now`` does not follow when it is set."""
+        """The machine's time of day; unlike the clock's ``now``, it changes when the machine's clock is set."""
         return self._clock.now() + self._clock.skew()

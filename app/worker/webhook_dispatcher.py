@@ -1,8 +1,8 @@
-"""The notifier: delivers what the database says is to be told, at least once, a few at a time for each endpoint.
+"""The webhook dispatcher: delivers notifications from the database, at least once, a few at a time for each endpoint.
 
-A notification is claimed, sent, and what came of it is noted. A daemon that dies in between leaves it to be sent again,
-under the same id. Each endpoint has its own few places, so that a slow or a broken one holds up nobody else, and
-nothing here is waited for by jobs.
+A notification is claimed and sent, and the result is stored. If the daemon dies in between, it is sent again with the
+same id. Each endpoint has a few slots of its own, so a slow or broken endpoint delays no other, and jobs wait for
+nothing here.
 """
 
 import asyncio
@@ -24,13 +24,13 @@ from app.transport.errors import TransportError
 from app.transport.webhook import Answer, Endpoint, WebhookSender
 
 LEASE_S: Final = 60.0
-"""How long a claim lasts: much longer than a delivery does."""
+"""How long a claim lasts: much longer than a delivery."""
 
 OVERDUE_S: Final = 3600.0
-"""What waits for an endpoint that is not configured is given up when no daemon has cared for so long."""
+"""A notification for an endpoint that no daemon has configured is given up after so long."""
 
 LONGEST_REST_S: Final = 3600.0
-"""A receiver that asks for more is left alone for so long, and its other notifications are tried then."""
+"""The longest time that a receiver is left alone, even if it asks for more."""
 
 _AT_ONCE: Final = 4
 _UNKNOWN_EVERY_S: Final = 60.0
@@ -52,12 +52,12 @@ class Notifier:
     """Delivers notifications to the endpoints of the configuration.
 
     Args:
-        store: what is to be delivered.
+        store: has the notifications.
         sender: sends one.
         settings: where they go, and how often it looks for what is due.
         clock: the time.
         rand: spreads attempts.
-        log: told of every delivery.
+        log: receives every delivery.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Notifier:
         self._closed_until: dict[str, float] = {}
         self._ended: list[Attempt] = []
         self._wake = asyncio.Event()
-        self._buried_at = clock.monotonic()
+        self._gave_up_at = clock.monotonic()
 
     def reconfigure(self, settings: NotifierSettings) -> None:
         """Use these endpoints from the next round on; a delivery under way goes on as it was begun."""
@@ -90,24 +90,24 @@ class Notifier:
         self._wake.set()
 
     async def run(self) -> None:
-        """Deliver until cancelled; what was not delivered by then is given back."""
+        """Deliver until cancelled; claims that are not delivered by then are released."""
         try:
             async with asyncio.TaskGroup() as group:
                 while True:
                     await self._round(group)
         finally:
-            # Another daemon would find the claims lapsed, a minute later.
+            # Otherwise another daemon would wait a minute until the claims expire.
             with suppress(StoreUnavailableError):
                 await self._settle()
                 if self._claimed:
                     await self._store.release(list(self._claimed.values()))
 
     async def _round(self, group: asyncio.TaskGroup) -> None:
-        """Note what has ended, begin what is due, and wait until there is more to do."""
+        """Store results, begin what is due, and wait until there is more to do."""
         self._wake.clear()
         try:
             await self._settle()
-            await self._bury()
+            await self._give_up_unknown()
             delay_s = await self._begin(group)
         except StoreUnavailableError as error:
             self._log.emit("store.unavailable", reason=str(error), waiting=len(self._ended))
@@ -119,7 +119,7 @@ class Notifier:
     # --- deliveries ---------------------------------------------------------------------------------------------------
 
     async def _begin(self, group: asyncio.TaskGroup) -> float:
-        """Begin what is due where there are places; the seconds until somebody has to look again."""
+        """Begin what is due where slots are free; returns the seconds until the next look."""
         now, endpoints = self._clock.monotonic(), self._settings.endpoints
         free = {
             name: _AT_ONCE - self._busy[name]
@@ -137,17 +137,17 @@ class Notifier:
         return min([every_s, *opens_in_s, *(seconds for seconds in due_in_s.values() if seconds > 0)])
 
     async def _deliver(self, claimed: Claimed, endpoint: Endpoint) -> None:
-        """Send one, and put down what came of it."""
-        told = claimed.notification
+        """Send one notification, and keep the result."""
+        notification = claimed.notification
         try:
-            answer = await self._sender.send(endpoint, told.message_id, claimed.body)
+            answer = await self._sender.send(endpoint, notification.message_id, claimed.body)
             attempt = self._judged(claimed, answer)
         except TransportError as error:
             attempt = self._failed(claimed, str(error))
-        except Exception as error:  # noqa: BLE001  # a fault of ours, which must end neither the daemon nor the notification
+        except Exception as error:  # noqa: BLE001  # a fault of ours must end neither the daemon nor the notification
             attempt = self._failed(claimed, f"a fault of Tidewaiter: {type(error).__name__}: {error}")
         finally:
-            self._busy[told.endpoint] -= 1
+            self._busy[notification.endpoint] -= 1
         self._ended.append(attempt)
         self._wake.set()
 
@@ -156,69 +156,69 @@ class Notifier:
             return Attempt(claimed, delivered=True)
         said = f"HTTP {answer.status} {answer.phrase}".strip()
         if answer.status == _GONE:
-            return self._failed(claimed, f"{said}: the receiver wants to hear no more", again=False)
+            return self._failed(claimed, f"{said}: the receiver wants no more notifications", again=False)
         if 300 <= answer.status < 400:
-            return self._failed(claimed, f"{said}: redirects are not followed; configure where it leads to")
+            return self._failed(claimed, f"{said}: redirects are not followed; configure the address that it leads to")
         asked_s = retry_after(answer.headers, self._clock.now())
         if asked_s is not None:
-            self._rest(claimed.notification.endpoint, asked_s)
+            self._leave_alone(claimed.notification.endpoint, asked_s)
         return self._failed(claimed, said, asked_s)
 
     def _failed(self, claimed: Claimed, error: str, asked_s: float | None = None, *, again: bool = True) -> Attempt:
         again_in_s = retry_in(claimed.notification.attempts, self._rand, asked_s) if again else None
-        # Half a secret would not be recognised, so it is cleaned first.
-        told = self._log.redactor.clean(error)[:_LONGEST_ERROR]
-        return Attempt(claimed, delivered=False, error=told, again_in_s=again_in_s)
+        # It is cleaned before it is cut, because half a secret would not be recognised.
+        cleaned = self._log.redactor.clean(error)[:_LONGEST_ERROR]
+        return Attempt(claimed, delivered=False, error=cleaned, again_in_s=again_in_s)
 
-    def _rest(self, endpoint: str, asked_s: float) -> None:
-        """Who asks to be left alone means the others that wait for him, too."""
+    def _leave_alone(self, endpoint: str, asked_s: float) -> None:
+        """Leave an endpoint alone, all its notifications included, as its receiver asks."""
         until = self._clock.monotonic() + min(asked_s, LONGEST_REST_S)
         self._closed_until[endpoint] = max(until, self._closed_until.get(endpoint, until))
 
     # --- afterwards ---------------------------------------------------------------------------------------------------
 
     async def _settle(self) -> None:
-        """Note what came of deliveries, and tell the log of it after the commit."""
+        """Store the results of deliveries, and log them after the commit."""
         ended = list(self._ended)
         if not ended:
             return
         noted = await self._store.settle(ended)
         del self._ended[: len(ended)]
         for attempt in ended:
-            told = attempt.claimed.notification
-            self._claimed.pop(told.id, None)
-            # A delivery has been one, even where its note was lost and somebody else had to make it.
-            if attempt.delivered or told.id in noted:
-                self._tell(attempt)
+            notification = attempt.claimed.notification
+            self._claimed.pop(notification.id, None)
+            # A delivery is logged even if its result could not be stored and another daemon delivered it again.
+            if attempt.delivered or notification.id in noted:
+                self._log_attempt(attempt)
 
-    def _tell(self, attempt: Attempt) -> None:
-        told = attempt.claimed.notification
+    def _log_attempt(self, attempt: Attempt) -> None:
+        notification = attempt.claimed.notification
         if attempt.delivered:
-            late_s = round(max(0.0, self._clock.now() - told.at), 3)
-            self._log.emit("notification.delivered", **_named(told), late_s=late_s)
+            late_s = round(max(0.0, self._clock.now() - notification.at), 3)
+            self._log.emit("notification.delivered", **_named(notification), late_s=late_s)
         elif attempt.again_in_s is None:
-            self._log.emit("notification.died", **_named(told), reason=attempt.error)
+            self._log.emit("notification.died", **_named(notification), reason=attempt.error)
         else:
             due_in_s = round(attempt.again_in_s, 1)
-            self._log.emit("notification.troubled", **_named(told), reason=attempt.error, due_in_s=due_in_s)
+            self._log.emit("notification.troubled", **_named(notification), reason=attempt.error, due_in_s=due_in_s)
 
-    async def _bury(self) -> None:
-        """Give up what waits for endpoints that the configuration has no more."""
+    async def _give_up_unknown(self) -> None:
+        """Give up notifications for endpoints that are not in the configuration any more."""
         now = self._clock.monotonic()
-        if now < self._buried_at + _UNKNOWN_EVERY_S:
+        if now < self._gave_up_at + _UNKNOWN_EVERY_S:
             return
         reason = "the configuration has no such endpoint (any more)"
-        for told in await self._store.bury(list(self._settings.endpoints), OVERDUE_S, reason, _UNKNOWN_GROUP):
-            self._log.emit("notification.died", **_named(told), reason=reason)
-        self._buried_at = now
+        for notification in await self._store.bury(list(self._settings.endpoints), OVERDUE_S, reason, _UNKNOWN_GROUP):
+            self._log.emit("notification.died", **_named(notification), reason=reason)
+        self._gave_up_at = now
 
 
-def _named(told: Notification) -> dict[str, object]:
+def _named(notification: Notification) -> dict[str, object]:
     return {
-        "notification": told.id,
-        "endpoint": told.endpoint,
-        "job": told.job_id,
-        "account": told.account,
-        "state": told.state.value,
-        "attempts": told.attempts,
+        "notification": notification.id,
+        "endpoint": notification.endpoint,
+        "job": notification.job_id,
+        "account": notification.account,
+        "state": notification.state.value,
+        "attempts": notification.attempts,
     }

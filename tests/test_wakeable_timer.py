@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.worker.nap import Nap
+from app.clock import WakeableTimer
 from tests.store.scene import StandingClock
 
 
@@ -24,14 +24,14 @@ class BrokenClock(StandingClock):
 
 async def test_somebody_wakes_the_sleeper() -> None:
     """Woken in the middle, and woken before: both end a sleep that would last for ever; the next one is whole."""
-    nap = Nap(StillClock())
-    asleep = asyncio.create_task(nap.sleep(60))
+    timer = WakeableTimer(StillClock())
+    asleep = asyncio.create_task(timer.sleep(60))
     await asyncio.sleep(0)
-    nap.wake()
+    timer.wake()
     await asleep
-    nap.wake()
-    await nap.sleep(60)
-    again = asyncio.create_task(nap.sleep(60))
+    timer.wake()
+    await timer.sleep(60)
+    again = asyncio.create_task(timer.sleep(60))
     await asyncio.wait([again], timeout=0.05)
     assert not again.done()
     again.cancel()
@@ -42,6 +42,6 @@ async def test_somebody_wakes_the_sleeper() -> None:
 async def test_a_sleep_ends_by_the_clock() -> None:
     """Unless somebody wakes it, it lasts as long as was asked; what the clock raises comes out."""
     clock = StandingClock()
-    await Nap(clock).sleep(0.01)
+    await WakeableTimer(clock).sleep(0.01)
     with pytest.raises(ZeroDivisionError):
-        await Nap(BrokenClock()).sleep(1)
+        await WakeableTimer(BrokenClock()).sleep(1)

@@ -1,0 +1,257 @@
+"""The lane against what can happen to it in the middle of its work: in virtual time, with a real database."""
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+
+from app.domain import outcome as o
+from app.domain.job import State, Track
+from app.domain.schedule import Limits
+from app.store.hints import HintStore
+from app.store.jobs import JobStore
+from app.worker.hold import moment
+from app.worker.lane import LaneLimits
+from app.worker.visit import Visit
+from tests.worker.serving import LEASE_S, Site, live
+
+
+async def _never(_: Visit) -> o.Outcome:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+def test_the_lease_is_lost_in_the_middle_of_a_step(sqlite_url: str) -> None:
+    """The step is stopped, its outcome is refused by the fence, and nothing else is begun."""
+
+    async def story(site: Site) -> None:
+        job = await site.add()
+        daemon = site.daemon()
+        daemon.executor.step = _never
+        await site.clock.sleep(1.0)
+        lane, before = daemon.lane, await site.stored(job)
+        assert lane.in_flight == 1
+        await site.take_over()
+        other = await site.add()
+        await site.clock.sleep(LEASE_S)
+        assert daemon.executor.interrupts == 1
+        assert (lane.in_flight, lane.is_closed, daemon.leases.lanes) == (0, True, {})
+        assert [line["lane"] for line in daemon.events("lane.lost")] == [lane.row.id]
+        assert await site.stored(job) == before
+        assert other.id not in daemon.executor.taken
+        await daemon.die()
+
+    live(sqlite_url, story)
+
+
+def test_another_owner_has_the_lane_before_we_know(sqlite_url: str) -> None:
+    """What a step of the former owner learned is refused, whatever it was; the job stays for the new owner."""
+
+    async def story(site: Site) -> None:
+        job = await site.add()
+        daemon = site.daemon()
+        done = asyncio.Event()
+
+        async def step(_: Visit) -> o.Outcome:
+            await done.wait()
+            return o.Refused("no such period")
+
+        daemon.executor.step = step
+        await site.clock.sleep(1.0)
+        await site.take_over()
+        done.set()
+        await site.clock.sleep(1.0)
+        assert (await site.stored(job)).state is State.QUEUED
+        assert [entry.outcome for entry in await JobStore(site.database).history(job.id)] == ["Submitted"]
+        await daemon.die()
+
+    live(sqlite_url, story)
+
+
+def test_the_database_is_away_while_a_step_ends(sqlite_url: str) -> None:
+    """The outcome waits and is committed once; no job is read meanwhile, and afterwards the next one is served."""
+
+    async def story(site: Site) -> None:
+        first = await site.add()
+        daemon = site.daemon()
+        done = asyncio.Event()
+
+        async def step(visit: Visit) -> o.Outcome:
+            await done.wait()
+            return o.Refused("no such period")
+
+        daemon.executor.step = step
+        await site.clock.sleep(1.0)
+        second = await site.add()
+        site.reachable = False
+        daemon.lane.due_by(Track.ASK, site.clock.now())
+        done.set()
+        await site.clock.sleep(5.0)
+        assert daemon.executor.taken == [first.id]
+        site.reachable = True
+        await site.clock.sleep(10.0)
+        assert daemon.executor.taken == [first.id, second.id]
+        assert {(await site.stored(job)).state for job in (first, second)} == {State.FAILED}
+        assert len(await JobStore(site.database).history(first.id)) == 2
+        assert daemon.events("lane.lost") == []
+        await daemon.die()
+
+    live(sqlite_url, story)
+
+
+@pytest.mark.parametrize("ahead_s", [3600.0, -3600.0], ids=["ahead", "back"])
+def test_the_wall_clock_jumps(sqlite_url: str, ahead_s: float) -> None:
+    """Set ahead, no step begins until the lease is renewed; set back, work goes on. Neither loses the lane."""
+
+    async def story(site: Site) -> None:
+        daemon = site.daemon()
+        await site.clock.sleep(1.0)
+        lane = daemon.lane
+        site.clock.ahead_s = ahead_s
+        assert lane.lease.held() is (ahead_s < 0)
+        job = await site.add()
+        lane.due_by(Track.ASK, site.clock.now())
+        await site.clock.sleep(2.0)
+        # A job that was waited for when the clock jumped is taken: its request is refused at the socket instead.
+        daemon.executor.taken.clear()
+        job = await site.add()
+        lane.due_by(Track.ASK, site.clock.now())
+        await site.clock.sleep(2.0)
+        assert daemon.executor.taken == ([] if ahead_s > 0 else [job.id])
+        lane.lease.renewed(*moment(site.clock))
+        await site.clock.sleep(2.0)
+        assert daemon.executor.taken == [job.id]
+        assert daemon.lane is lane
+        await daemon.die()
+
+    live(sqlite_url, story)
+
+
+def test_a_cancel_request_while_the_account_is_closed(sqlite_url: str) -> None:
+    """It needs no permit: the job that waits for one is cancelled at once, and no step is taken for it later."""
+
+    async def story(site: Site) -> None:
+        daemon = site.daemon()
+        await site.clock.sleep(1.0)
+        daemon.lane.budget.close(site.clock.now() + 60.0, "HTTP 429")
+        job = await site.add()
+        daemon.lane.due_by(Track.ASK, site.clock.now())
+        await site.clock.sleep(5.0)
+        daemon.lane.cancel(await site.stored(job))
+        await site.clock.sleep(1.0)
+        assert (await site.stored(job)).state is State.CANCELLED
+        await site.clock.sleep(120.0)
+        assert daemon.executor.taken == []
+        await daemon.die()
+
+    live(sqlite_url, story)
+
+
+def test_a_pause_and_its_end(sqlite_url: str) -> None:
+    """During a pause no step begins; afterwards jobs are read again, with what changed in the database meanwhile."""
+
+    async def story(site: Site) -> None:
+        daemon = site.daemon()
+        await site.clock.sleep(1.0)
+        daemon.lane.apply_pause("HTTP 401")
+        job = await site.add()
+        daemon.lane.due_by(Track.ASK, site.clock.now())
+        await site.clock.sleep(60.0)
+        assert daemon.executor.taken == []
+        daemon.lane.apply_pause(None)
+        await site.clock.sleep(1.0)
+        assert daemon.executor.taken == [job.id]
+        await daemon.die()
+
+    live(sqlite_url, story)
+
+
+def test_a_wake_up_in_the_middle_of_a_step(sqlite_url: str) -> None:
+    """Another step follows as soon as the outcome is committed, although that says to wait."""
+
+    async def story(site: Site) -> None:
+        job = await site.add()
+        daemon = site.daemon()
+        done = asyncio.Event()
+
+        async def step(_: Visit) -> o.Outcome:
+            if len(daemon.executor.taken) == 1:
+                await done.wait()
+                return o.Retry("HTTP 500")
+            return o.Refused("no such period")
+
+        daemon.executor.step = step
+        await site.clock.sleep(1.0)
+        await HintStore(site.database).hurry(job.id, site.clock.now())
+        daemon.lane.wake_up(job.id)
+        done.set()
+        await site.clock.sleep(2.0)
+        assert daemon.executor.taken == [job.id, job.id]
+        await daemon.die()
+
+    live(sqlite_url, story)
+
+
+def test_slots_bound_the_steps_under_way(sqlite_url: str) -> None:
+    """As many steps as there are slots; each that ends lets one more begin."""
+
+    async def story(site: Site) -> None:
+        site.lane_limits = LaneLimits(2, 1, None)
+        jobs = [await site.add() for _ in range(5)]
+        daemon = site.daemon()
+        most = 0
+
+        async def step(_: Visit) -> o.Outcome:
+            nonlocal most
+            most = max(most, daemon.lane.in_flight)
+            await site.clock.sleep(1.0)
+            return o.Refused("no such period")
+
+        daemon.executor.step = step
+        await site.clock.sleep(20.0)
+        assert most == 2
+        assert sorted(daemon.executor.taken) == [job.id for job in jobs]
+        await daemon.die()
+
+    live(sqlite_url, story)
+
+
+def test_the_rate_limit_paces_steps(sqlite_url: str) -> None:
+    """One request in ten seconds: the steps begin ten seconds apart."""
+
+    async def story(site: Site) -> None:
+        site.limits = Limits(requests=1, period_s=10.0)
+        for _ in range(3):
+            await site.add()
+        daemon = site.daemon()
+        began: list[float] = []
+
+        async def step(_: Visit) -> o.Outcome:
+            began.append(site.clock.now())
+            return o.Refused("no such period")
+
+        daemon.executor.step = step
+        await site.clock.sleep(60.0)
+        assert [round(after - before) for before, after in pairwise(began)] == [10, 10]
+        await daemon.die()
+
+    live(sqlite_url, story)
+
+
+def test_an_operation_that_is_gone(sqlite_url: str) -> None:
+    """A job whose operation the spec has no more is ended, with the reason, and no step is taken."""
+
+    async def story(site: Site) -> None:
+        daemon = site.daemon()
+        await site.clock.sleep(1.0)
+        job = await site.add()
+        async with site.database.writing() as connection:
+            await connection.exec_driver_sql("UPDATE jobs SET operation = 'vanished'")
+        daemon.lane.due_by(Track.ASK, site.clock.now())
+        await site.clock.sleep(2.0)
+        stored = await site.stored(job)
+        assert (stored.state, daemon.executor.taken) == (State.FAILED, [])
+        assert "has no operation vanished" in str(stored.reason)
+        await daemon.die()
+
+    live(sqlite_url, story)

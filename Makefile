@@ -63,20 +63,20 @@ docs: .venv/dev.stamp ## Build the documentation in dist/site; a link that leads
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky --doctree-dir dist/doctrees docs dist/site
 
 docs-events: .venv/runtime.stamp ## Write docs/events.md from the catalogue of log events
-	$(BIN)/python -m app.events > docs/events.md
+	$(BIN)/python -m tidewaiter.events > docs/events.md
 
 docs-config: .venv/runtime.stamp ## Write docs/configuration.md and the sample configuration from the tables
-	$(BIN)/python -m app.config > docs/configuration.md
+	$(BIN)/python -m tidewaiter.config > docs/configuration.md
 	$(BIN)/tidewaiter config init --provider symplify - > config/tidewaiter.example.toml
 
 docs-metrics: .venv/runtime.stamp ## Write docs/metrics.md from the catalogue of metrics
-	$(BIN)/python -m app.metrics > docs/metrics.md
+	$(BIN)/python -m tidewaiter.metrics > docs/metrics.md
 
 docs-states: .venv/runtime.stamp ## Write docs/states.md from the state table
-	$(BIN)/python -m app.domain.states_page > docs/states.md
+	$(BIN)/python -m tidewaiter.domain.states_page > docs/states.md
 
 man: .venv/runtime.stamp ## Write the manual page from the help of the commands
-	$(BIN)/python -m app.cli.manual > docs/man/tidewaiter.1
+	$(BIN)/python -m tidewaiter.cli.manual > docs/man/tidewaiter.1
 
 # The same commit gives the same bytes: every time in the wheel and in the bill of materials is the commit's.
 build: .venv/release.stamp ## Build the wheel and its bill of materials (CycloneDX) in dist/

@@ -11,7 +11,7 @@ file=$(realpath -m "$2")
 cd "$(dirname "$0")/.."
 
 # The version stands in the package, and the tool reads pyproject.toml only.
-version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' app/__init__.py)
+version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' app/tidewaiter/__init__.py)
 project=$(mktemp)
 trap 'rm -f "$project"' EXIT
 sed "s/^dynamic = \\[\"version\"\\]\$/version = \"$version\"/" pyproject.toml >"$project"

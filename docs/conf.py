@@ -6,7 +6,7 @@ from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 
-from app import __version__
+from tidewaiter import __version__
 
 project = "Tidewaiter"
 author = "The Tidewaiter authors"

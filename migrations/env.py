@@ -1,8 +1,8 @@
-"""Runs the migrations in the transaction that app.store.migrate has begun."""
+"""Runs the migrations in the transaction that tidewaiter.database.migrate has begun."""
 
 from alembic import context
 
-from app.store.tables import metadata
+from tidewaiter.database.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 context.run_migrations()

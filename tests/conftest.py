@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from app.store import migrate
 from tests.support.effort import register_profiles
 from tests.support.postgres import Postgres, running_postgres
 from tests.support.s3 import Bucket, S3Server, running_s3
+from tidewaiter.database import migrate
 
 register_profiles()
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from app.config import Config, ConfigError, Origin, Source, load
 from tests.support.configurations import FULL, faults_of, write
+from tidewaiter.config import Config, ConfigError, ValueOrigin, ValueSource, load
 
 
 def test_every_table_is_read(tmp_path: Path) -> None:
@@ -106,9 +106,9 @@ def test_where_a_value_was_written_is_remembered(tmp_path: Path) -> None:
     path = write(tmp_path, FULL)
     config = load(path, {"TIDEWAITER__ACCOUNTS__SHOP__SETTINGS__SERVER": "https://x"})
     settings = ("accounts", "shop", "settings")
-    assert config.origin_of(*settings, "customer_id") == Origin(Source.FILE, str(path))
-    assert config.origin_of(*settings, "token") == Origin(Source.SECRET_FILE, str(tmp_path / "token"))
-    assert config.origin_of("worker", "downloads").source is Source.DEFAULT
+    assert config.origin_of(*settings, "customer_id") == ValueOrigin(ValueSource.FILE, str(path))
+    assert config.origin_of(*settings, "token") == ValueOrigin(ValueSource.SECRET_FILE, str(tmp_path / "token"))
+    assert config.origin_of("worker", "downloads").source is ValueSource.DEFAULT
     told = str(config.fault_at(*settings, "server", reason="is no URL"))
     assert told == "TIDEWAITER__ACCOUNTS__SHOP__SETTINGS__SERVER: accounts.shop.settings.server: is no URL"
     assert str(config.fault_at(*settings, "realm", reason="is missing")).startswith(f"{path}: accounts.shop.settings")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.config import Config, load
-from app.config.changes import Changes, changes_between
+from tidewaiter.config import Config, load
+from tidewaiter.config.changes import Changes, changes_between
 
 BEFORE = """
 [database]

@@ -7,10 +7,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from app.config import load
-from app.config.schema import config_schema
-from app.domain.networks import network_of
 from tests.support.configurations import faults_of, write
+from tidewaiter.config import load
+from tidewaiter.config.schema import config_schema
+from tidewaiter.domain.permissions import network_of
 
 HEAD = """
 [notifications.ops]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.config import load
 from tests.support.configurations import faults_of, write
+from tidewaiter.config import load
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OTHER_SECRET = "whsec_" + "A" * 44

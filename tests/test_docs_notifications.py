@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from app.cli.notifications import notifications
-from app.config import load
-from app.domain.notification import MOST_LISTED, NOTIFIABLE, RETRY_S, body_of
-from app.domain.signing import keys_of, signed_headers
 from tests.domain.finished import AT, FILE, JOB
 from tests.worker.receiver import SECRET
+from tidewaiter.cli.notifications import notifications
+from tidewaiter.config import load
+from tidewaiter.domain.notification import MOST_LISTED, NOTIFIABLE, RETRY_S, body_of, keys_of, signed_headers
 
 PAGE = (Path(__file__).parents[1] / "docs" / "notifications.md").read_text()
 ACCOUNT = '[accounts.newsletter]\nprovider = "symplify"\n'

@@ -18,10 +18,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import events
-from app.config.tables import LogTable
-from app.log import REDACTED, EventLog, Redactor, UncataloguedError, configure
-from app.log.output import Output
+from tidewaiter import events
+from tidewaiter.config.config_tables import LogTable
+from tidewaiter.log import REDACTED, EventLog, Redactor, UncataloguedError, configure
+from tidewaiter.log.line_output import Output
 
 APP = Path(__file__).parents[1] / "app"
 SIGNED = "https://bucket.s3.amazonaws.com/r/1.json?Expires=1791000000&AWSAccessKeyId=AKIAEXAMPLE&Signature=abc%2Fdef%3D"
@@ -74,9 +74,9 @@ def _libraries_restored() -> Iterator[None]:
 
 
 def test_the_page_is_made_from_the_catalogue() -> None:
-    """docs/events.md says what app/events.py says."""
+    """docs/events.md says what app/tidewaiter/events.py says."""
     page = APP.parent / "docs" / "events.md"
-    assert page.read_text() == events.render(), "run `python -m app.events > docs/events.md`"
+    assert page.read_text() == events.render(), "run `python -m tidewaiter.events > docs/events.md`"
 
 
 def _emits() -> Iterator[tuple[str, ast.Call]]:
@@ -414,7 +414,7 @@ def test_a_closed_output_is_survived() -> None:
 
 def test_a_stalled_reader_loses_lines_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """A full pipe holds the daemon up once and briefly; when it is read again, the log says how much is missing."""
-    monkeypatch.setattr("app.log.output._PATIENCE_S", 0.01)
+    monkeypatch.setattr("tidewaiter.log.line_output._PATIENCE_S", 0.01)
     reading, writing = os.pipe()
     with open(writing, "w") as stream, open(reading, "rb", buffering=0) as pipe:  # noqa: PTH123  # descriptors
         log = configure("json", "info", clock=Hands(), stream=stream)
@@ -435,7 +435,7 @@ def test_a_stalled_reader_loses_lines_and_is_told(monkeypatch: pytest.MonkeyPatc
 def test_a_reader_that_has_gone_is_survived() -> None:
     """`tidewaiter serve | head -1`: the process goes on, and ends with its own exit code."""
     script = (
-        "from app.log import configure\n"
+        "from tidewaiter.log import configure\n"
         "log = configure('json', 'info')\n"
         "for job in range(20000): log.emit('job.advanced', job=job)\n"
         "raise SystemExit(3)\n"

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from app.patterns import PatternError, compile_pattern
 from tests.providers.samples import changed, faults_of
+from tidewaiter.patterns import PatternError, compile_pattern
 
 
 @pytest.mark.parametrize(

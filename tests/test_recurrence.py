@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.recurrence import MOST_CAUGHT_UP, CatchUp, RecurrenceError, Schedule, check_cron, check_templates
+from tidewaiter.recurrence import MOST_CAUGHT_UP, CatchUp, RecurrenceError, Schedule, check_cron, check_templates
 
 
 def schedule(

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.log import REDACTED, Redactor
-from app.log.redact import LONGEST_TEXT
 from tests.support.effort import examples
+from tidewaiter.log import REDACTED, Redactor
+from tidewaiter.log.redactor import LONGEST_TEXT
 
 SECRET = "kEy/9+a&b'<c>\"=Zq7"
 _CHARACTERS: tuple[Callable[[str], str], ...] = (

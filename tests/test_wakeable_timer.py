@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from app.clock import WakeableTimer
-from tests.store.scene import StandingClock
+from tests.database.scene import StandingClock
+from tidewaiter.clock import WakeableTimer
 
 
 class StillClock(StandingClock):

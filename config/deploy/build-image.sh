@@ -7,7 +7,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
-version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' app/__init__.py)
+version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' app/tidewaiter/__init__.py)
 revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 tag=${1:-tidewaiter:$version}
 set -- --build-arg "VERSION=$version" --build-arg "REVISION=$revision" --tag "$tag" \

@@ -2,7 +2,7 @@
 
 import promql_parser as promql
 
-from app.metrics.catalogue import CATALOGUE
+from tidewaiter.metrics.metric_catalogue import CATALOGUE
 
 SUFFIXES = ("_bucket", "_sum", "_count")
 

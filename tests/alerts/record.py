@@ -15,17 +15,16 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from app import bootstrap
-from app.desk import DAEMON
-from app.emulators.faults import Fault, FaultKind, FaultRule, RetryAfter
-from app.storage.base import StorageFullError
-from app.storage.landing import LocalLanding
-from app.storage.local import LocalStorage
-from app.store import migrate
-from app.store.engine import Database
 from tests.simulation.world import World, at_desk, config_of, in_world, inline, log_of
 from tests.support.inline_sqlite import connect_inline
 from tests.support.virtual_time import VirtualLoop
+from tidewaiter import bootstrap
+from tidewaiter.database import migrate
+from tidewaiter.database.engine import Database
+from tidewaiter.emulators.controls import FaultKind, FaultRule, InjectedFault, RetryAfter
+from tidewaiter.services import DAEMON
+from tidewaiter.storage.base import StorageFullError
+from tidewaiter.storage.folder import LocalLanding, LocalStorage
 
 FOLDER = Path(__file__).parent
 BAD = FOLDER / "recorded.jsonl"
@@ -115,7 +114,7 @@ class Day:
 
     def fault(self, route: str, kind: FaultKind, times: int | None = 1, **more: object) -> None:
         """Let the provider show a fault."""
-        self.world.emulator.faults.extend([FaultRule(route, times, Fault(kind, **more))])  # type: ignore[arg-type]  # its members
+        self.world.emulator.faults.extend([FaultRule(route, times, InjectedFault(kind, **more))])  # type: ignore[arg-type]  # its members
 
     async def pass_(self, minutes: float) -> None:
         """Let time pass."""

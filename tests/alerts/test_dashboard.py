@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from app.metrics.catalogue import CATALOGUE
 from tests.alerts.expressions import OF_THE_SCRAPE, labels_kept, metric_of, selectors
+from tidewaiter.metrics.metric_catalogue import CATALOGUE
 
 BOARD = json.loads((Path(__file__).parents[2] / "config" / "alerts" / "grafana.json").read_text())
 PANELS: Mapping[str, Mapping[str, Any]] = {one["title"]: one for one in BOARD["panels"] if one["type"] != "row"}

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from app.events import CATALOGUE, COMMON_FIELDS
 from tests.alerts import esql, logql
 from tests.alerts.lines import Line, Query, read, replay
 from tests.alerts.record import BAD, GOOD, bad_day, good_day
+from tidewaiter.events import CATALOGUE, COMMON_FIELDS
 
 ALERTS = Path(__file__).parents[2] / "config" / "alerts"
 

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 import yaml
 
-from app.domain.job import State
-from app.events import CATALOGUE as EVENTS
-from app.metrics.catalogue import CATALOGUE
-from app.store.accounts import PausedBy
-from app.web.vitals import Phase
 from tests.alerts.expressions import OF_THE_SCRAPE, labels_kept, metric_of, selectors
 from tests.metrics.scraped import Samples
 from tests.web.whole import configured, process
+from tidewaiter.database.account_store import PauseCause
+from tidewaiter.domain.job import State
+from tidewaiter.events import CATALOGUE as EVENTS
+from tidewaiter.metrics.metric_catalogue import CATALOGUE
+from tidewaiter.web.health_routes import Phase
 
 ALERTS = Path(__file__).parents[2] / "config" / "alerts"
 GROUPS = yaml.safe_load((ALERTS / "prometheus.rules.yaml").read_text())["groups"]
@@ -29,7 +29,7 @@ VALUES: Mapping[str, set[str]] = {
     "event": set(EVENTS),
     "state": {state.value for state in State},
     "phase": {phase.value for phase in Phase},
-    "by": {by.value for by in PausedBy},
+    "by": {by.value for by in PauseCause},
     "outcome": {name.removeprefix("notification.") for name in EVENTS if name.startswith("notification.")}
     | {"Retry", "Unsent", "StorageFull", "Unmapped", "Crashed", "Conflicted", "Parked"},
 }

@@ -8,12 +8,12 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from app.bootstrap import run_once
-from app.config import Config
-from app.domain.job import Job
-from app.domain.jsonvalue import Json
-from app.domain.manifest import Artifact
-from app.log import configure
+from tidewaiter.bootstrap import run_once
+from tidewaiter.config import Config
+from tidewaiter.domain.http_values import Json
+from tidewaiter.domain.job import Job
+from tidewaiter.domain.manifest import Artifact
+from tidewaiter.log import configure
 
 QUICK = {"first_delay_s": 0.0, "interval_s": 0.05, "factor": 1.0}
 

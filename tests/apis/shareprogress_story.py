@@ -5,14 +5,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from app.clock import Clock
-from app.domain.job import Job
-from app.emulators.catalogue.entry import Account
-from app.emulators.catalogue.shareprogress import account_of
-from app.emulators.sharecontent import Kind
-from app.emulators.shareprogress import ShareProgressEmulator
-from app.emulators.sharevariants import ShareProgressVariants
 from tests.apis.stage import Stage, on_stage
+from tidewaiter.clock import Clock
+from tidewaiter.domain.job import Job
+from tidewaiter.emulators.catalogue import EmulatedAccount, shareprogress_account
+from tidewaiter.emulators.shareprogress import ShareProgressEmulator
+from tidewaiter.emulators.shareprogress_library import ShareKind
+from tidewaiter.emulators.shareprogress_variants import ShareProgressVariants
 
 T = TypeVar("T")
 
@@ -37,7 +36,7 @@ class Told:
         """What the only file of a job holds, as JSON."""
         return json.loads(await self.stage.file_of(job))
 
-    def titles(self, kind: Kind = Kind.PAGES) -> list[str | None]:
+    def titles(self, kind: ShareKind = ShareKind.PAGES) -> list[str | None]:
         """The titles of everything of a kind, as the API keeps them."""
         return [entry.page_title for entry in self.api.library.shared[kind].values()]
 
@@ -48,11 +47,11 @@ def tell(
     """Tell a story with an API that has such variants. No minute ever sees more than thirty requests."""
     apis: list[ShareProgressEmulator] = []
 
-    def build(clock: Clock) -> tuple[list[ShareProgressEmulator], Callable[[], Account]]:
+    def build(clock: Clock) -> tuple[list[ShareProgressEmulator], Callable[[], EmulatedAccount]]:
         told = ShareProgressVariants(**variants)
         api = ShareProgressEmulator(clock=clock, key=KEY, pages=pages, variants=told, skew_s=skew_s, port=_PORT)
         apis.append(api)
-        return [api], lambda: account_of(api)
+        return [api], lambda: shareprogress_account(api)
 
     async def told(stage: Stage) -> T:
         result = await story(Told(stage, apis[0]))

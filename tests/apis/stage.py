@@ -14,22 +14,22 @@ from typing import TypeVar
 
 import aiosqlite
 
-from app import bootstrap
-from app.clock import Clock
-from app.config import Config
-from app.desk import DAEMON, Desk
-from app.domain.job import TERMINAL, Entry, Job, State
-from app.domain.jsonvalue import Json
-from app.emulators.catalogue.entry import Account
-from app.emulators.server import EmulatedServer
-from app.log import EventLog, configure
-from app.storage.local import LocalStorage
-from app.store.engine import Database
-from app.store.jobs import JobStore
 from tests.simulation.wire import SimulatedWire
 from tests.support.inline_sqlite import connect_inline
 from tests.support.scratch import patience, scratch
 from tests.support.virtual_time import virtual_time
+from tidewaiter import bootstrap
+from tidewaiter.clock import Clock
+from tidewaiter.config import Config
+from tidewaiter.database.engine import Database
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.domain.http_values import Json
+from tidewaiter.domain.job import TERMINAL, HistoryEntry, Job, State
+from tidewaiter.emulators.catalogue import EmulatedAccount
+from tidewaiter.emulators.server import EmulatedServer
+from tidewaiter.log import EventLog, configure
+from tidewaiter.services import DAEMON, JobService
+from tidewaiter.storage.folder import LocalStorage
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class Stage:
     wire: SimulatedWire
     config: Config
     secrets: Collection[str]
-    desk: Desk
+    desk: JobService
     output: io.StringIO = field(default_factory=io.StringIO)
     rand: Random = field(default_factory=lambda: Random(1))
 
@@ -86,7 +86,7 @@ class Stage:
         found: Json = json.loads(await self.file_of(job))
         return found
 
-    async def history(self, job: Job) -> list[Entry]:
+    async def history(self, job: Job) -> list[HistoryEntry]:
         """What has become of a job, step by step."""
         _, history, _ = await self.desk.show(job.id)
         return history
@@ -158,7 +158,7 @@ class _Power:
 
 def on_stage(
     template: Path,
-    build: Callable[[Clock], tuple[Sequence[EmulatedServer], Callable[[], Account]]],
+    build: Callable[[Clock], tuple[Sequence[EmulatedServer], Callable[[], EmulatedAccount]]],
     story: Callable[[Stage], Awaitable[T]],
     **table: Json,
 ) -> T:
@@ -180,7 +180,7 @@ async def _told(
     root: Path,
     clock: Clock,
     servers: Sequence[EmulatedServer],
-    account: Account,
+    account: EmulatedAccount,
     story: Callable[[Stage], Awaitable[T]],
     *,
     table: Mapping[str, Json],
@@ -190,7 +190,7 @@ async def _told(
     accounts, output = bootstrap.bind_accounts(config), io.StringIO()
     power = _Power()
     database = Database.open(config.database.url, clock, sqlite_connect=lambda: power.connect(root / "tidewaiter.db"))
-    desk = Desk(
+    desk = JobService(
         accounts, JobStore(database),
         shards=dict.fromkeys(accounts, 1), clock=clock, rand=Random(2), log=_log(output, clock, secrets),
     )  # fmt: skip
@@ -201,7 +201,7 @@ async def _told(
     return told
 
 
-def _config(root: Path, account: Account, table: Mapping[str, Json]) -> Config:
+def _config(root: Path, account: EmulatedAccount, table: Mapping[str, Json]) -> Config:
     own: dict[str, Json] = {
         "provider": account.provider,
         "allow_private": True,

@@ -14,21 +14,21 @@ from typing import TypeAlias
 
 import pytest
 
-from app import bootstrap
-from app.cli.account_table import account_table
-from app.clock import SystemClock
-from app.config import load
-from app.desk import DAEMON, Desk
-from app.domain.job import TERMINAL, Job, State
-from app.emulators.catalogue import copernica as copernica_entry
-from app.emulators.catalogue import oneall as oneall_entry
-from app.emulators.catalogue.entry import Account
-from app.emulators.copernica import CopernicaEmulator, CopernicaVariants
-from app.emulators.copernica_login import CopernicaLogin
-from app.emulators.faults import Fault, FaultKind
-from app.emulators.oneall import OneAllEmulator, OneAllVariants
-from app.emulators.server import EmulatedServer
-from app.log import configure
+from tidewaiter import bootstrap
+from tidewaiter.cli.emulate import account_table
+from tidewaiter.clock import SystemClock
+from tidewaiter.config import load
+from tidewaiter.domain.job import TERMINAL, Job, State
+from tidewaiter.emulators import catalogue as copernica_entry
+from tidewaiter.emulators import catalogue as oneall_entry
+from tidewaiter.emulators.catalogue import EmulatedAccount
+from tidewaiter.emulators.controls import FaultKind, InjectedFault
+from tidewaiter.emulators.copernica import CopernicaEmulator, CopernicaVariants
+from tidewaiter.emulators.copernica_login import CopernicaLogin
+from tidewaiter.emulators.oneall import OneAllEmulator, OneAllVariants
+from tidewaiter.emulators.server import EmulatedServer
+from tidewaiter.log import configure
+from tidewaiter.services import DAEMON, JobService
 
 _BUILD_S = 0.3
 _CALL = {"oneall": "pingback", "copernica": "report"}
@@ -37,10 +37,10 @@ _CALL = {"oneall": "pingback", "copernica": "report"}
 class Place:
     """One emulated API, and a daemon that it can call back."""
 
-    def __init__(self, api: EmulatedServer, account: Account, folder: Path) -> None:
+    def __init__(self, api: EmulatedServer, account: EmulatedAccount, folder: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as bound:
             port = bound.getsockname()[1]
-        bare = Account(account.provider, account.settings, account.secrets)
+        bare = EmulatedAccount(account.provider, account.settings, account.secrets)
         path = folder / "tidewaiter.toml"
         path.write_text(
             f'[callbacks]\nlisten = "127.0.0.1:{port}"\npublic_url = "http://127.0.0.1:{port}"\n'
@@ -52,7 +52,7 @@ class Place:
         self._config = load(path, {})
 
     @asynccontextmanager
-    async def daemon(self) -> AsyncIterator[Desk]:
+    async def daemon(self) -> AsyncIterator[JobService]:
         """A daemon that runs meanwhile, and a desk to ask things at."""
         log = configure("json", "debug", (), stream=self.output, strict=True)
         stop = asyncio.Event()
@@ -65,7 +65,7 @@ class Place:
                 assert await running == 0
                 log.close()
 
-    async def submit(self, desk: Desk) -> Job:
+    async def submit(self, desk: JobService) -> Job:
         """Ask for what this API has."""
         wanted: Mapping[str, tuple[str, dict[str, str]]] = {
             "oneall": ("snapshot", {"sharing_message_token": "221c7bdf"}),
@@ -75,7 +75,7 @@ class Place:
         job, _ = await desk.submit("own", operation, dict(params), actor=DAEMON)
         return job
 
-    async def ended(self, desk: Desk, job: Job) -> Job:
+    async def ended(self, desk: JobService, job: Job) -> Job:
         """The job, when it has come to its end."""
         async with asyncio.timeout(30):
             while True:
@@ -112,13 +112,13 @@ async def opened(tmp_path: Path) -> AsyncIterator[Open]:
                 variants = OneAllVariants(build_s=_BUILD_S)
                 oneall = OneAllEmulator(clock=clock, public_key="public", private_key="private", variants=variants)
                 await stack.enter_async_context(oneall)
-                return Place(oneall, oneall_entry.account_of(oneall), tmp_path)
+                return Place(oneall, oneall_entry.oneall_account(oneall), tmp_path)
             login = await stack.enter_async_context(CopernicaLogin(clock=clock, access_token="access"))
             copernica = CopernicaEmulator(
                 clock=clock, login=login, variants=CopernicaVariants(build_s=_BUILD_S, mime_bytes=300_000)
             )
             await stack.enter_async_context(copernica)
-            return Place(copernica, copernica_entry.account_of(copernica), tmp_path)
+            return Place(copernica, copernica_entry.copernica_account(copernica), tmp_path)
 
         yield start
 
@@ -143,7 +143,7 @@ async def test_a_call_ends_the_wait(opened: Open, provider: str) -> None:
 async def test_a_duplicate_call(opened: Open, provider: str) -> None:
     """The second call comes after the end: 404, and nothing happens."""
     place = await opened(provider)
-    place.api.faults.add(_CALL[provider], Fault(FaultKind.DUPLICATE, seconds=2))
+    place.api.faults.add(_CALL[provider], InjectedFault(FaultKind.DUPLICATE, seconds=2))
     async with place.daemon() as desk:
         ended = await place.ended(desk, await place.submit(desk))
         await place.calls(2)
@@ -155,7 +155,9 @@ async def test_a_duplicate_call(opened: Open, provider: str) -> None:
 async def test_a_forged_body(opened: Open, provider: str) -> None:
     """Whatever the body says, it is not looked at: the API is asked, and its answer counts."""
     place = await opened(provider)
-    place.api.faults.add(_CALL[provider], Fault(FaultKind.FORGED, text='{"response": NaN, "data": [["forged"]]'))
+    place.api.faults.add(
+        _CALL[provider], InjectedFault(FaultKind.FORGED, text='{"response": NaN, "data": [["forged"]]')
+    )
     async with place.daemon() as desk:
         ended = await place.ended(desk, await place.submit(desk))
         (artifact,) = await desk.jobs.artifacts(ended.id)
@@ -167,7 +169,7 @@ async def test_a_forged_body(opened: Open, provider: str) -> None:
 async def test_a_late_call(opened: Open, provider: str) -> None:
     """The job ends when it comes, however late that is."""
     place = await opened(provider)
-    place.api.faults.add(_CALL[provider], Fault(FaultKind.LATENCY, seconds=2))
+    place.api.faults.add(_CALL[provider], InjectedFault(FaultKind.LATENCY, seconds=2))
     async with place.daemon() as desk:
         ended = await place.ended(desk, await place.submit(desk))
     assert (ended.state, ended.polls) == (State.SUCCEEDED, 1)
@@ -177,7 +179,7 @@ async def test_a_late_call(opened: Open, provider: str) -> None:
 async def test_a_lost_call(opened: Open, provider: str) -> None:
     """Nothing comes: the job goes on waiting, and will be polled before half of its time is over."""
     place = await opened(provider)
-    place.api.faults.add(_CALL[provider], Fault(FaultKind.LOST))
+    place.api.faults.add(_CALL[provider], InjectedFault(FaultKind.LOST))
     async with place.daemon() as desk:
         job = await place.submit(desk)
         async with asyncio.timeout(30):

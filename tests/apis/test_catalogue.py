@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from app.bootstrap import run_once
-from app.cli.account_table import account_table
-from app.clock import SystemClock
-from app.config import Config
-from app.domain.job import Job, State
-from app.emulators.catalogue import CATALOGUE
-from app.log import configure
+from tidewaiter.bootstrap import run_once
+from tidewaiter.cli.emulate import account_table
+from tidewaiter.clock import SystemClock
+from tidewaiter.config import Config
+from tidewaiter.domain.job import Job, State
+from tidewaiter.emulators.catalogue import CATALOGUE
+from tidewaiter.log import configure
 
 
 @pytest.mark.parametrize("name", CATALOGUE)

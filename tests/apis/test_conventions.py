@@ -5,9 +5,9 @@ from pathlib import Path
 
 from aiohttp import web
 
-from app.domain.job import State
-from app.domain.jsonvalue import Json
 from tests.apis.one_run import listening, run
+from tidewaiter.domain.http_values import Json
+from tidewaiter.domain.job import State
 
 TOKEN = "canary-token"
 

@@ -8,16 +8,15 @@ from typing import Any, Final, TypeVar
 
 import pytest
 
-from app.clock import Clock
-from app.desk import DAEMON, RequestError
-from app.domain.job import Job, State
-from app.domain.jsonvalue import Json
-from app.emulators.catalogue.copernica import account_of
-from app.emulators.catalogue.entry import Account
-from app.emulators.copernica import CopernicaEmulator, CopernicaVariants, IdentifierPlace, Over
-from app.emulators.copernica_login import CopernicaLogin, LoginVariants, TokenForm
-from app.emulators.faults import Fault, FaultKind, RetryAfter
 from tests.apis.stage import ACCOUNT, Stage, on_stage
+from tidewaiter.clock import Clock
+from tidewaiter.domain.http_values import Json
+from tidewaiter.domain.job import Job, State
+from tidewaiter.emulators.catalogue import EmulatedAccount, copernica_account
+from tidewaiter.emulators.controls import FaultKind, InjectedFault, RetryAfter
+from tidewaiter.emulators.copernica import CopernicaEmulator, CopernicaVariants, ExpiredForm, IdentifierPlace
+from tidewaiter.emulators.copernica_login import CopernicaLogin, LoginVariants, TokenForm
+from tidewaiter.services import DAEMON, RequestError
 
 T = TypeVar("T")
 
@@ -63,11 +62,11 @@ def _tell(
     """Tell a story with an API that has such variants; no credential shows anywhere afterwards."""
     servers: list[CopernicaEmulator] = []
 
-    def build(clock: Clock) -> tuple[list[Any], Callable[[], Account]]:
+    def build(clock: Clock) -> tuple[list[Any], Callable[[], EmulatedAccount]]:
         host = CopernicaLogin(clock=clock, access_token=_ACCESS_TOKEN, variants=login, port=_LOGIN_PORT)
         api = CopernicaEmulator(clock=clock, login=host, variants=CopernicaVariants(**variants), port=_API_PORT)
         servers.append(api)
-        return [api, host], lambda: account_of(api, **{"form": "status", **(settings or {})})
+        return [api, host], lambda: copernica_account(api, **{"form": "status", **(settings or {})})
 
     async def told(stage: Stage) -> T:
         (api,) = servers
@@ -184,7 +183,7 @@ def test_a_revoked_token(template: Path, refusal: int, route: str) -> None:
     """401, or a 400 that speaks of the token: one login, the request once more, and the job goes on unharmed."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add(route, Fault(FaultKind.REVOKED))
+        told.api.faults.add(route, InjectedFault(FaultKind.REVOKED))
         job = await told.run()
         assert await told.landed_whole(job)
         assert len(told.login.given) == 2
@@ -230,9 +229,9 @@ def test_a_login_host_that_is_down(template: Path) -> None:
     """Pages of HTML in place of a token: nothing is ordered, nothing is lost."""
 
     async def story(told: Told) -> None:
-        told.login.faults.add("login", Fault(FaultKind.UNAVAILABLE, status=502), times=3)
-        told.login.faults.add("login", Fault(FaultKind.HTML))
-        told.login.faults.add("login", Fault(FaultKind.RESET_AFTER))
+        told.login.faults.add("login", InjectedFault(FaultKind.UNAVAILABLE, status=502), times=3)
+        told.login.faults.add("login", InjectedFault(FaultKind.HTML))
+        told.login.faults.add("login", InjectedFault(FaultKind.RESET_AFTER))
         job = await told.run()
         assert await told.landed_whole(job)
         assert len(told.api.requests) == 1
@@ -266,7 +265,7 @@ def test_a_file_that_expires_before_it_is_fetched(template: Path, form: str, mis
         async with told.stage.daemon():
             job = await told.stage.submit(_OPERATION, _WANTED)
             await told.stage.clock.sleep(61)
-            told.api.requests[0].fate = Fault(FaultKind.GONE)
+            told.api.requests[0].fate = InjectedFault(FaultKind.GONE)
             assert await told.landed_whole(await told.stage.ended(job))
         assert (await told.stage.job(job)).submits == len(told.api.requests) == 2
 
@@ -290,7 +289,7 @@ def test_data_that_are_missing_for_a_moment(template: Path) -> None:
     """404 at the place of the file although the status says available: asked again, and landed."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add("data", Fault(FaultKind.GONE), times=3)
+        told.api.faults.add("data", InjectedFault(FaultKind.GONE), times=3)
         job = await told.run()
         assert await told.landed_whole(job)
         assert len(told.api.requests) == 1
@@ -307,7 +306,7 @@ def test_not_available_for_good(template: Path) -> None:
         assert job.remote_status == "not available"
         assert len(told.api.requests) == 1
 
-    _tell(template, story, deadline_s=900, keep_s=0, over=Over.NOT_AVAILABLE)
+    _tell(template, story, deadline_s=900, keep_s=0, over=ExpiredForm.NOT_AVAILABLE)
 
 
 @pytest.mark.parametrize("form", ["status", "bare"])
@@ -341,7 +340,7 @@ def test_an_outage_of_minutes(template: Path, form: str, code: int) -> None:
     """Pages of HTML for ten minutes, for the order and again for the polls: one file in the end, no failed job."""
 
     async def story(told: Told) -> None:
-        down = Fault(FaultKind.UNAVAILABLE, status=code)
+        down = InjectedFault(FaultKind.UNAVAILABLE, status=code)
         async with told.stage.daemon():
             told.api.faults.add("*", down, times=None)
             job = await told.stage.submit(_OPERATION, _WANTED)
@@ -362,7 +361,7 @@ def test_asked_too_often(template: Path) -> None:
     """429 with a Retry-After: nothing is asked before that is over, and the job pays nothing but time."""
 
     async def story(told: Told) -> None:
-        slow_down = Fault(FaultKind.THROTTLE, seconds=120, retry_after=RetryAfter.SECONDS)
+        slow_down = InjectedFault(FaultKind.THROTTLE, seconds=120, retry_after=RetryAfter.SECONDS)
         for route in ("create", "status", "data"):
             told.api.faults.add(route, slow_down)
         job = await told.run()
@@ -379,7 +378,7 @@ def test_a_lost_reply_to_an_order(template: Path) -> None:
     """Nobody knows the identifier, and there is no list: ordered again, which the spec says is harmless."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add("create", Fault(FaultKind.RESET_AFTER))
+        told.api.faults.add("create", InjectedFault(FaultKind.RESET_AFTER))
         job = await told.run()
         assert await told.landed_whole(job)
         assert (job.submits, len(told.api.requests)) == (2, 2)
@@ -394,7 +393,7 @@ def test_replies_of_the_wrong_shape(template: Path, form: str, kind: FaultKind) 
     """Half a JSON, a page, a broken body, an unknown word: neither a crash nor a success, and polled on."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add("status" if form == "status" else "bare", Fault(kind), times=2)
+        told.api.faults.add("status" if form == "status" else "bare", InjectedFault(kind), times=2)
         job = await told.run()
         assert await told.landed_whole(job)
         assert told.stage.events("job.unmapped" if kind is FaultKind.UNKNOWN_WORD else "job.troubled")
@@ -406,7 +405,7 @@ def test_a_word_that_no_document_names_for_good(template: Path) -> None:
     """The job lives until its deadline, and ends with the word in its reason."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add("create", Fault(FaultKind.UNKNOWN_WORD, text="archived"))
+        told.api.faults.add("create", InjectedFault(FaultKind.UNKNOWN_WORD, text="archived"))
         job = await told.run()
         assert job.state is State.EXPIRED
         assert "archived" in (job.reason or "")
@@ -419,7 +418,7 @@ def test_a_download_that_breaks(template: Path, kind: FaultKind) -> None:
     """A body that breaks off, or a page in its place, is not the file."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add("data", Fault(kind), times=2)
+        told.api.faults.add("data", InjectedFault(kind), times=2)
         assert await told.landed_whole(await told.run())
         assert len(told.api.requests) == 1
 
@@ -430,7 +429,7 @@ def test_a_status_that_flaps(template: Path) -> None:
     """Available, pending, available: the file lands all the same."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add("create", Fault(FaultKind.FLAPPING))
+        told.api.faults.add("create", InjectedFault(FaultKind.FLAPPING))
         assert await told.landed_whole(await told.run())
 
     _tell(template, story)
@@ -440,7 +439,7 @@ def test_a_request_that_never_ends(template: Path) -> None:
     """The job expires at its deadline."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add("create", Fault(FaultKind.NEVER_ENDS))
+        told.api.faults.add("create", InjectedFault(FaultKind.NEVER_ENDS))
         assert (await told.run()).state is State.EXPIRED
 
     _tell(template, story, deadline_s=900)

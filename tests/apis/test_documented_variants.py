@@ -7,21 +7,21 @@ from typing import Any, Final
 
 import pytest
 
-from app.clock import Clock
-from app.domain.job import State
-from app.emulators.catalogue import copernica, oneall, socialgateway, symplify
-from app.emulators.catalogue.entry import Account
-from app.emulators.copernica import CopernicaEmulator, CopernicaVariants, IdentifierPlace
-from app.emulators.copernica_login import CopernicaLogin
-from app.emulators.faults import Fault, FaultKind
-from app.emulators.files import FileHost
-from app.emulators.oneall import OneAllEmulator, OneAllVariants
-from app.emulators.server import EmulatedServer
-from app.emulators.socialgateway import SocialGatewayEmulator, SocialGatewayLogin
-from app.emulators.symplify import SymplifyCustomer, SymplifyEmulator, SymplifyVariants, UrlForm
 from tests.apis.shareprogress_story import NEW_PAGE, tell
 from tests.apis.shareprogress_story import Told as ShareProgressTold
 from tests.apis.stage import Stage, on_stage
+from tidewaiter.clock import Clock
+from tidewaiter.domain.job import State
+from tidewaiter.emulators import catalogue
+from tidewaiter.emulators.catalogue import EmulatedAccount
+from tidewaiter.emulators.controls import FaultKind, InjectedFault
+from tidewaiter.emulators.copernica import CopernicaEmulator, CopernicaVariants, IdentifierPlace
+from tidewaiter.emulators.copernica_login import CopernicaLogin
+from tidewaiter.emulators.file_host import FileHost
+from tidewaiter.emulators.oneall import OneAllEmulator, OneAllVariants
+from tidewaiter.emulators.server import EmulatedServer
+from tidewaiter.emulators.socialgateway import SocialGatewayEmulator, SocialGatewayLogin
+from tidewaiter.emulators.symplify import SymplifyCustomer, SymplifyEmulator, SymplifyVariants, UrlForm
 
 _SECRET: Final = "canary-secret-7d1c"
 
@@ -31,10 +31,10 @@ def _copernica(
 ) -> None:
     made: list[CopernicaEmulator] = []
 
-    def build(clock: Clock) -> tuple[list[EmulatedServer], Callable[[], Account]]:
+    def build(clock: Clock) -> tuple[list[EmulatedServer], Callable[[], EmulatedAccount]]:
         login = CopernicaLogin(clock=clock, access_token=_SECRET, port=5)
         made.append(CopernicaEmulator(clock=clock, login=login, variants=CopernicaVariants(**variants), port=4))
-        return [made[0], login], lambda: copernica.account_of(made[0], auth=auth)
+        return [made[0], login], lambda: catalogue.copernica_account(made[0], auth=auth)
 
     on_stage(template, build, lambda stage: story(stage, made[0]))
 
@@ -70,7 +70,7 @@ def test_an_error_that_comes_as_200(template: Path, route: str) -> None:
     """The job ends with its message, in every step."""
 
     async def story(stage: Stage, api: CopernicaEmulator) -> None:
-        api.faults.add(route, Fault(FaultKind.ERROR_STATUS, text="this customer has left"))
+        api.faults.add(route, InjectedFault(FaultKind.ERROR_STATUS, text="this customer has left"))
         async with stage.daemon():
             job = await stage.run("subprofile_data", {"id": "17"})
         assert (job.state, job.submits) == (State.FAILED, 1)
@@ -83,10 +83,10 @@ def test_a_list_without_pagination(template: Path) -> None:
     """As OneAll's document shows it: the list is read to its end, and a page of it is a page."""
     made: list[OneAllEmulator] = []
 
-    def build(clock: Clock) -> tuple[list[EmulatedServer], Callable[[], Account]]:
+    def build(clock: Clock) -> tuple[list[EmulatedServer], Callable[[], EmulatedAccount]]:
         variants = OneAllVariants(pagination=False)
         made.append(OneAllEmulator(clock=clock, public_key="p", private_key=_SECRET, variants=variants, port=4))
-        return [made[0]], lambda: oneall.account_of(made[0])
+        return [made[0]], lambda: catalogue.oneall_account(made[0])
 
     async def story(stage: Stage) -> None:
         tokens = [made[0].make(f"message-{number}").token for number in range(7)]
@@ -108,13 +108,13 @@ def test_the_url_of_a_result(template: Path, form: UrlForm) -> None:
     """However it is written, Symplify's file lands, and OPENED is sent as it was given."""
     made: list[SymplifyEmulator] = []
 
-    def build(clock: Clock) -> tuple[list[EmulatedServer], Callable[[], Account]]:
+    def build(clock: Clock) -> tuple[list[EmulatedServer], Callable[[], EmulatedAccount]]:
         files = FileHost(clock=clock, secrets=[_SECRET], port=5)
         variants = SymplifyVariants(url=form)
         made.append(
             SymplifyEmulator(clock=clock, files=files, customer=SymplifyCustomer(_SECRET), variants=variants, port=4)
         )
-        return [made[0], files], lambda: symplify.account_of(made[0])
+        return [made[0], files], lambda: catalogue.symplify_account(made[0])
 
     async def story(stage: Stage) -> None:
         async with stage.daemon():
@@ -130,17 +130,17 @@ def test_a_change_of_a_resource(template: Path, method: str) -> None:
     """Made once; one whose reply is lost is left to a person, also by a daemon that dies in the middle."""
     made: list[SocialGatewayEmulator] = []
 
-    def build(clock: Clock) -> tuple[list[EmulatedServer], Callable[[], Account]]:
+    def build(clock: Clock) -> tuple[list[EmulatedServer], Callable[[], EmulatedAccount]]:
         made.append(
             SocialGatewayEmulator(clock=clock, login=SocialGatewayLogin("api", f"{_SECRET}-key", _SECRET), port=4)
         )
-        return [made[0]], lambda: socialgateway.account_of(made[0])
+        return [made[0]], lambda: catalogue.socialgateway_account(made[0])
 
     async def story(stage: Stage) -> None:
         async with stage.daemon():
             job = await stage.run("resource", {"path": "segment/7", "method": method})
             assert (job.state, made[0].actions) == (State.SUCCEEDED, ["segment/7"])
-            made[0].faults.add("action", Fault(FaultKind.RESET_AFTER))
+            made[0].faults.add("action", InjectedFault(FaultKind.RESET_AFTER))
             lost = await stage.run("resource", {"path": "segment/8", "method": method})
         assert (lost.state, made[0].actions) == (State.PARKED, ["segment/7", "segment/8"])
 

@@ -7,15 +7,14 @@ from typing import Any, Final, TypeVar
 
 import pytest
 
-from app.clock import Clock
-from app.desk import DAEMON
-from app.domain.job import Job, State
-from app.emulators.catalogue.entry import Account
-from app.emulators.catalogue.oneall import account_of
-from app.emulators.faults import Fault, FaultKind, RetryAfter
-from app.emulators.oneall import FinishedForm, OneAllEmulator, OneAllVariants, PendingForm
-from app.emulators.publications import publications_of
 from tests.apis.stage import ACCOUNT, Stage, on_stage
+from tidewaiter.clock import Clock
+from tidewaiter.domain.job import Job, State
+from tidewaiter.emulators.catalogue import EmulatedAccount, oneall_account
+from tidewaiter.emulators.controls import FaultKind, InjectedFault, RetryAfter
+from tidewaiter.emulators.oneall import FinishedForm, OneAllEmulator, OneAllVariants, PendingForm
+from tidewaiter.emulators.oneall_replies import publications_of
+from tidewaiter.services import DAEMON
 
 T = TypeVar("T")
 
@@ -72,11 +71,11 @@ def _tell(
     """Tell a story with an API that has such variants; no credential shows anywhere afterwards."""
     servers: list[OneAllEmulator] = []
 
-    def build(clock: Clock) -> tuple[list[OneAllEmulator], Callable[[], Account]]:
+    def build(clock: Clock) -> tuple[list[OneAllEmulator], Callable[[], EmulatedAccount]]:
         told = OneAllVariants(**{"build_s": 300, **variants})
         api = OneAllEmulator(clock=clock, public_key="public", private_key=_PRIVATE_KEY, variants=told, port=_PORT)
         servers.append(api)
-        return [api], lambda: account_of(api)
+        return [api], lambda: oneall_account(api)
 
     async def told(stage: Stage) -> T:
         return await story(Told(stage, servers[0]))
@@ -260,7 +259,7 @@ def test_a_lost_reply_to_an_initiation(template: Path) -> None:
     """Nobody was told the token: it is found in the list, and there is one snapshot, initiated once."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add("initiate", Fault(FaultKind.RESET_AFTER))
+        told.api.faults.add("initiate", InjectedFault(FaultKind.RESET_AFTER))
         job = await told.run()
         assert await told.landed_whole(job)
         assert (job.submits, told.api.count("initiate"), len(told.api.snapshots)) == (1, 1, 1)
@@ -272,7 +271,7 @@ def test_a_lost_initiation(template: Path) -> None:
     """The order itself got lost: the list never shows a snapshot, so it is initiated again, once."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add("initiate", Fault(FaultKind.RESET_BEFORE))
+        told.api.faults.add("initiate", InjectedFault(FaultKind.RESET_BEFORE))
         job = await told.run()
         assert await told.landed_whole(job)
         assert (job.submits, len(told.api.snapshots), told.api.snapshots[0].repeats) == (2, 1, 0)
@@ -359,8 +358,8 @@ def test_a_page_that_fails(template: Path, kind: FaultKind) -> None:
     async def story(told: Told) -> None:
         for number in range(620):
             told.api.make(f"message-{number}")
-        told.api.faults.add("list", Fault(FaultKind.NONE))
-        told.api.faults.add("list", Fault(kind), times=2)
+        told.api.faults.add("list", InjectedFault(FaultKind.NONE))
+        told.api.faults.add("list", InjectedFault(kind), times=2)
         async with told.stage.daemon():
             job = await told.stage.run("snapshots")
         assert job.state is State.SUCCEEDED
@@ -405,7 +404,7 @@ def test_a_deletion_that_fails(template: Path) -> None:
     """The file is there, so the job succeeds; the snapshot is tried to be deleted again."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add("delete", Fault(FaultKind.UNAVAILABLE), times=2)
+        told.api.faults.add("delete", InjectedFault(FaultKind.UNAVAILABLE), times=2)
         assert await told.landed_whole(await told.run())
         assert told.api.snapshots[0].deleted
 
@@ -452,7 +451,7 @@ def test_a_refused_initiation(template: Path, statuses: dict[int, int], *, info:
     """The job fails with what the API says, which may be nothing but the code."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add("initiate", Fault(FaultKind.UNAVAILABLE, status=400))
+        told.api.faults.add("initiate", InjectedFault(FaultKind.UNAVAILABLE, status=400))
         job = await told.run()
         assert (job.state, job.submits, told.api.snapshots) == (State.FAILED, 1, [])
         assert "400" in (job.reason or "")
@@ -465,7 +464,7 @@ def test_a_snapshot_that_is_gone(template: Path, statuses: dict[int, int]) -> No
     """Initiated afresh, once, and that one lands."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add("initiate", Fault(FaultKind.GONE))
+        told.api.faults.add("initiate", InjectedFault(FaultKind.GONE))
         job = await told.run()
         assert await told.landed_whole(job, 1)
         assert (job.submits, len(told.api.snapshots)) == (2, 2)
@@ -477,7 +476,7 @@ def test_snapshots_that_are_always_gone(template: Path) -> None:
     """The second time it fails, with the API's words."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add("initiate", Fault(FaultKind.GONE), times=None)
+        told.api.faults.add("initiate", InjectedFault(FaultKind.GONE), times=None)
         job = await told.run()
         assert (job.state, len(told.api.snapshots)) == (State.FAILED, 2)
         assert "does not exist" in (job.reason or "")
@@ -491,7 +490,7 @@ def test_an_outage(template: Path, route: str, code: int) -> None:
     """Pages of HTML for a while: one snapshot, one file."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add(route, Fault(FaultKind.UNAVAILABLE, status=code), times=3)
+        told.api.faults.add(route, InjectedFault(FaultKind.UNAVAILABLE, status=code), times=3)
         assert await told.landed_whole(await told.run())
         assert len(told.api.snapshots) == 1
 
@@ -503,7 +502,7 @@ def test_asked_too_often(template: Path, route: str) -> None:
     """429 with a Retry-After is heeded."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add(route, Fault(FaultKind.THROTTLE, seconds=90, retry_after=RetryAfter.SECONDS))
+        told.api.faults.add(route, InjectedFault(FaultKind.THROTTLE, seconds=90, retry_after=RetryAfter.SECONDS))
         job = await told.run()
         assert await told.landed_whole(job)
         times = [asked.at for asked in told.api.asked if asked.route == route]
@@ -519,7 +518,7 @@ def test_replies_of_the_wrong_shape(template: Path, route: str, kind: FaultKind)
     """Neither a crash nor a success, and no second snapshot."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add(route, Fault(kind))
+        told.api.faults.add(route, InjectedFault(kind))
         assert await told.landed_whole(await told.run())
         assert len(told.api.snapshots) == 1
 
@@ -530,10 +529,10 @@ def test_a_word_that_no_document_names(template: Path) -> None:
     """Told loudly, with the word; the job lives on, and if it stays so to the deadline it expires with that reason."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add("snapshot", Fault(FaultKind.UNKNOWN_WORD, text="archived"), times=2)
+        told.api.faults.add("snapshot", InjectedFault(FaultKind.UNKNOWN_WORD, text="archived"), times=2)
         assert await told.landed_whole(await told.run())
         assert all("archived" in str(line) for line in told.stage.events("job.unmapped"))
-        told.api.faults.add("initiate", Fault(FaultKind.UNKNOWN_WORD, text="archived"))
+        told.api.faults.add("initiate", InjectedFault(FaultKind.UNKNOWN_WORD, text="archived"))
         job = await told.run("another")
         assert job.state is State.EXPIRED
         assert "archived" in (job.reason or "")
@@ -545,7 +544,7 @@ def test_a_status_that_flaps(template: Path) -> None:
     """Finished now and then: the file lands."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add("initiate", Fault(FaultKind.FLAPPING))
+        told.api.faults.add("initiate", InjectedFault(FaultKind.FLAPPING))
         assert await told.landed_whole(await told.run())
 
     _tell(template, story)
@@ -555,7 +554,7 @@ def test_a_snapshot_that_never_ends(template: Path) -> None:
     """The job expires at its deadline, and the remote snapshot is taken away, so that the message is free again."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add("initiate", Fault(FaultKind.NEVER_ENDS))
+        told.api.faults.add("initiate", InjectedFault(FaultKind.NEVER_ENDS))
         job = await told.run()
         assert job.state is State.EXPIRED
         assert told.api.snapshots[0].deleted

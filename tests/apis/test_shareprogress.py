@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from app.domain.job import State
-from app.emulators.sharecontent import Kind
 from tests.apis.shareprogress_story import KEY, NEW_PAGE, PAGE_URL, Told, tell
+from tidewaiter.domain.job import State
+from tidewaiter.emulators.shareprogress_library import ShareKind
 
 _WRAPPER = "<main>{ShareAction}</main>"
 
@@ -67,7 +67,9 @@ def test_what_a_save_does(template: Path) -> None:
             first = row["variants"]["twitter"][0]["id"]
             gone = {"twitter": [{"id": first, "_destroy": "true"}]}
             updated = await told.stage.run("page_update", {"id": row["id"], "variants": gone})
-            (entry,) = (entry for entry in told.api.library.shared[Kind.PAGES].values() if entry.page_url == PAGE_URL)
+            (entry,) = (
+                entry for entry in told.api.library.shared[ShareKind.PAGES].values() if entry.page_url == PAGE_URL
+            )
             deleted = await told.stage.run("page_delete", {"id": row["id"]})
         assert {created.state, updated.state, deleted.state} == {State.SUCCEEDED}
         assert [variant["twitter_message"] for variant in entry.variants["twitter"]] == ["Two {LINK}"]

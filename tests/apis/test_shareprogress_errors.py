@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from app.desk import RequestError
-from app.domain.job import State
-from app.emulators.faults import Fault, FaultKind
-from app.emulators.sharevariants import Booleans, Capitals, MessageForm, ParamsKey
 from tests.apis.shareprogress_story import KEY, NEW_PAGE, Told, tell
+from tidewaiter.domain.job import State
+from tidewaiter.emulators.controls import FaultKind, InjectedFault
+from tidewaiter.emulators.shareprogress_variants import BooleanForm, CapitalsForm, MessageForm, ParamsKey
+from tidewaiter.services import RequestError
 
 
 def test_a_bad_key_is_no_server_fault(template: Path) -> None:
@@ -77,12 +77,12 @@ def test_what_the_api_refuses(template: Path, form: MessageForm) -> None:
 @pytest.mark.parametrize(
     "variants",
     [
-        {"booleans": Booleans.ALL},
-        {"booleans": Booleans.FIELDS},
+        {"booleans": BooleanForm.ALL},
+        {"booleans": BooleanForm.FIELDS},
         {"success_message": "saved"},
         {"success_message": ["saved"]},
         {"success_message": {"note": ["saved"]}},
-        {"capital_totals": Capitals.ALL, "visitors_as_text": False},
+        {"capital_totals": CapitalsForm.ALL, "visitors_as_text": False},
         {"single_tests": True, "analytics_time_key": "updated_at"},
         {"params_key": ParamsKey.CUSTOM},
         {"reply_s": 5.0, "scrape_s": 25.0},
@@ -113,7 +113,7 @@ def test_a_failure_told_by_a_text(template: Path) -> None:
             job = await told.stage.run("page_create", {**NEW_PAGE, "page_url": "https://down.invalid/"})
         assert job.state is State.FAILED
 
-    tell(template, story, booleans=Booleans.ALL)
+    tell(template, story, booleans=BooleanForm.ALL)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_reading_that_goes_wrong(template: Path, kind: FaultKind, operation: s
     """A page of HTML, broken JSON, an outage (a 500, too) or a lost reply is read again, and what lands is whole."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add(operation, Fault(kind, status=500, seconds=5))
+        told.api.faults.add(operation, InjectedFault(kind, status=500, seconds=5))
         async with told.stage.daemon():
             job = await told.stage.run(operation, params)
         assert job.state is State.SUCCEEDED

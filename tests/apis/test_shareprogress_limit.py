@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.job import State
-from app.emulators.faults import Fault, FaultKind, RetryAfter
 from tests.apis.shareprogress_story import NEW_PAGE, Told, tell
+from tidewaiter.domain.job import State
+from tidewaiter.emulators.controls import FaultKind, InjectedFault, RetryAfter
 
 
 def test_an_answer_is_shared_for_five_minutes(template: Path) -> None:
@@ -112,7 +112,7 @@ def test_429(template: Path, asked: RetryAfter) -> None:
     """A 429 pauses the account, charges nobody, and the save that met it is made once."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add("page_update", Fault(FaultKind.THROTTLE, seconds=20, retry_after=asked))
+        told.api.faults.add("page_update", InjectedFault(FaultKind.THROTTLE, seconds=20, retry_after=asked))
         async with told.stage.daemon():
             job = await told.stage.run("page_create", NEW_PAGE)
         assert (job.state, job.failures) == (State.SUCCEEDED, 0)

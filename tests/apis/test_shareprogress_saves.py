@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from app.desk import DAEMON
-from app.domain.job import State
-from app.emulators.faults import Fault, FaultKind
-from app.emulators.sharecontent import Kind
 from tests.apis.shareprogress_story import KEY, NEW_PAGE, PAGE_URL, Told, tell
+from tidewaiter.domain.job import State
+from tidewaiter.emulators.controls import FaultKind, InjectedFault
+from tidewaiter.emulators.shareprogress_library import ShareKind
+from tidewaiter.services import DAEMON
 
 _NEW_BUTTON = {**NEW_PAGE, "button_template": "sp_fb_large"}
 
@@ -26,7 +26,7 @@ def test_a_lost_reply_is_looked_up(template: Path, operation: str, params: dict[
     """The save was made and its reply got lost: it is found in the index and read, and there is one of it."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add(f"{noun}_update", Fault(FaultKind.RESET_AFTER))
+        told.api.faults.add(f"{noun}_update", InjectedFault(FaultKind.RESET_AFTER))
         async with told.stage.daemon():
             job = await told.stage.run(operation, params)
         assert job.state is State.SUCCEEDED
@@ -43,7 +43,7 @@ def test_a_reply_that_tells_nothing(template: Path, kind: FaultKind) -> None:
     """A page of HTML, broken JSON or an outage may hide a save that was made: it is looked up, not repeated."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add("page_update", Fault(kind, status=502))
+        told.api.faults.add("page_update", InjectedFault(kind, status=502))
         async with told.stage.daemon():
             job = await told.stage.run("page_create", NEW_PAGE)
         made = told.titles().count("Reef")
@@ -74,7 +74,7 @@ def test_an_index_that_lags(template: Path) -> None:
     """For two minutes the index may lack what was just made: it is looked at again before anybody is asked."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add("page_update", Fault(FaultKind.RESET_AFTER))
+        told.api.faults.add("page_update", InjectedFault(FaultKind.RESET_AFTER))
         async with told.stage.daemon():
             job = await told.stage.run("page_create", NEW_PAGE)
         assert job.state is State.SUCCEEDED
@@ -88,7 +88,7 @@ def test_found_on_a_later_part_of_the_index(template: Path) -> None:
     """Every part of the index is looked at."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add("page_update", Fault(FaultKind.RESET_AFTER))
+        told.api.faults.add("page_update", InjectedFault(FaultKind.RESET_AFTER))
         async with told.stage.daemon():
             job = await told.stage.run("page_create", NEW_PAGE)
         assert job.state is State.SUCCEEDED
@@ -101,7 +101,7 @@ def test_a_save_that_never_arrived(template: Path) -> None:
     """It is not in the index, which proves little: a person decides, and may say that it is to be made again."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add("page_update", Fault(FaultKind.RESET_BEFORE))
+        told.api.faults.add("page_update", InjectedFault(FaultKind.RESET_BEFORE))
         async with told.stage.daemon():
             job = await told.stage.run("page_create", NEW_PAGE)
             assert job.state is State.PARKED
@@ -121,8 +121,8 @@ def test_twins_are_a_matter_for_a_person(template: Path) -> None:
     """Two pages of that URL and title stand in the index: nobody can tell which is ours, and the job says which two."""
 
     async def story(told: Told) -> None:
-        told.api.library.save(Kind.PAGES, NEW_PAGE, None, told.stage.clock.now())
-        told.api.faults.add("page_update", Fault(FaultKind.RESET_AFTER))
+        told.api.library.save(ShareKind.PAGES, NEW_PAGE, None, told.stage.clock.now())
+        told.api.faults.add("page_update", InjectedFault(FaultKind.RESET_AFTER))
         async with told.stage.daemon():
             job = await told.stage.run("page_create", NEW_PAGE)
         assert job.state is State.PARKED
@@ -138,7 +138,7 @@ def test_a_lost_update_is_not_repeated(template: Path, noun: str) -> None:
     """A variant without an id would be added twice: where the reply to an update got lost, a person decides."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add(f"{noun}_update", Fault(FaultKind.RESET_AFTER))
+        told.api.faults.add(f"{noun}_update", InjectedFault(FaultKind.RESET_AFTER))
         variants = {"twitter": [{"twitter_message": "New {LINK}"}]}
         async with told.stage.daemon():
             job = await told.stage.run(f"{noun}_update", {"id": 10, "variants": variants})
@@ -151,13 +151,13 @@ def test_a_lost_deletion_is_found_done(template: Path) -> None:
     """A deletion is repeated; the second one finds nothing, and says that the first may have worked."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add("page_delete", Fault(FaultKind.RESET_AFTER))
+        told.api.faults.add("page_delete", InjectedFault(FaultKind.RESET_AFTER))
         async with told.stage.daemon():
             job = await told.stage.run("page_delete", {"id": 10})
         assert job.state is State.FAILED
         assert "a deletion before this one has worked" in (job.reason or "")
         assert told.api.count("page_delete") == 2
-        assert 10 not in told.api.library.shared[Kind.PAGES]
+        assert 10 not in told.api.library.shared[ShareKind.PAGES]
 
     tell(template, story)
 
@@ -166,8 +166,8 @@ def test_a_bad_key_while_looking(template: Path) -> None:
     """The key is revoked right after the save: the job waits, and is found when the key is good again."""
 
     async def story(told: Told) -> None:
-        told.api.faults.add("page_update", Fault(FaultKind.RESET_AFTER))
-        told.api.faults.add("page_index", Fault(FaultKind.REVOKED))
+        told.api.faults.add("page_update", InjectedFault(FaultKind.RESET_AFTER))
+        told.api.faults.add("page_index", InjectedFault(FaultKind.REVOKED))
         async with told.stage.daemon():
             job = await told.stage.submit("page_create", NEW_PAGE)
             await told.stage.clock.sleep(60)
@@ -177,6 +177,6 @@ def test_a_bad_key_while_looking(template: Path) -> None:
             ended = await told.stage.ended(job)
         assert ended.state is State.SUCCEEDED
         assert told.titles().count("Reef") == 1
-        assert told.api.library.shared[Kind.PAGES][13].page_url == PAGE_URL
+        assert told.api.library.shared[ShareKind.PAGES][13].page_url == PAGE_URL
 
     tell(template, story)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from aiohttp import web
 
-from app.domain.job import State
 from tests.apis.one_run import listening, run
+from tidewaiter.domain.job import State
 
 SECRET = "canary-secret"
 

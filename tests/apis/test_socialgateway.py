@@ -8,14 +8,19 @@ from typing import Any, Final, TypeVar
 
 import pytest
 
-from app.clock import Clock
-from app.desk import RequestError
-from app.domain.job import State
-from app.emulators.catalogue.socialgateway import account_of
-from app.emulators.faults import Fault, FaultKind
-from app.emulators.socialgateway import SocialGatewayEmulator, SocialGatewayLogin, SocialGatewayVariants, StatsShape
-from app.emulators.wire import page_reply
 from tests.apis.stage import Stage, on_stage
+from tidewaiter.clock import Clock
+from tidewaiter.domain.job import State
+from tidewaiter.emulators.catalogue import socialgateway_account
+from tidewaiter.emulators.controls import FaultKind, InjectedFault
+from tidewaiter.emulators.emulated_replies import page_reply
+from tidewaiter.emulators.socialgateway import (
+    SocialGatewayEmulator,
+    SocialGatewayLogin,
+    SocialGatewayVariants,
+    StatsShape,
+)
+from tidewaiter.services import RequestError
 
 T = TypeVar("T")
 
@@ -53,7 +58,7 @@ def _tell(template: Path, story: Callable[[Told], Awaitable[T]], *, campaigns: i
             resources={"segment/list": [1, 2], "contact/list": _contacts, "billing": {"due": 1}, "empty": []},
         )  # fmt: skip
         gateways.append(gateway)
-        return [gateway], lambda: account_of(gateway)
+        return [gateway], lambda: socialgateway_account(gateway)
 
     async def told(stage: Stage) -> T:
         (gateway,) = gateways
@@ -210,7 +215,7 @@ def test_refused_after_the_renewal(template: Path) -> None:
     """Two 401 in a row: the account is paused, loudly, and the job waits unharmed until a person resumes it."""
 
     async def story(told: Told) -> None:
-        told.gateway.faults.add("stats", Fault(FaultKind.REVOKED), times=2)
+        told.gateway.faults.add("stats", InjectedFault(FaultKind.REVOKED), times=2)
         async with told.stage.daemon():
             job = await told.stage.submit("campaign_stats")
             await told.stage.clock.sleep(3600)
@@ -229,7 +234,7 @@ def test_a_login_that_fails(template: Path, status: int) -> None:
     """However a failed login looks, the account is paused, its jobs wait, and the password is not hammered."""
 
     async def story(told: Told) -> None:
-        told.gateway.faults.add("authenticate", Fault(FaultKind.ERROR_STATUS, text="Locked"))
+        told.gateway.faults.add("authenticate", InjectedFault(FaultKind.ERROR_STATUS, text="Locked"))
         async with told.stage.daemon():
             jobs = [await told.stage.submit("campaign_stats") for _ in range(5)]
             await told.stage.clock.sleep(30)
@@ -249,7 +254,7 @@ def test_a_login_that_passes_by(template: Path, kind: FaultKind) -> None:
     """A login that breaks is tried again; nothing was submitted before it, so nothing is in doubt."""
 
     async def story(told: Told) -> None:
-        told.gateway.faults.add("authenticate", Fault(kind))
+        told.gateway.faults.add("authenticate", InjectedFault(kind))
         async with told.stage.daemon():
             job = await told.stage.run("campaign_stats")
         assert job.state is State.SUCCEEDED
@@ -270,7 +275,7 @@ def test_a_200_that_is_a_failure(template: Path, operation: str, params: dict[st
     """``success: false`` is never landed as a file: the job fails with the API's own words."""
 
     async def story(told: Told) -> None:
-        fault = Fault(FaultKind.ERROR_STATUS, text="the report is not configured")
+        fault = InjectedFault(FaultKind.ERROR_STATUS, text="the report is not configured")
         told.gateway.faults.add("stats" if operation == "campaign_stats" else "resource", fault)
         async with told.stage.daemon():
             job = await told.stage.run(operation, params)
@@ -314,7 +319,7 @@ def test_whatever_goes_wrong_with_a_reading(template: Path, kind: FaultKind) -> 
     """A page of HTML, broken JSON, an outage or a lost reply is read again; what lands is whole."""
 
     async def story(told: Told) -> None:
-        told.gateway.faults.add("stats", Fault(kind, seconds=5))
+        told.gateway.faults.add("stats", InjectedFault(kind, seconds=5))
         async with told.stage.daemon():
             job = await told.stage.run("campaign_stats")
         assert job.state is State.SUCCEEDED
@@ -341,7 +346,7 @@ def test_power_lost_while_reading(template: Path) -> None:
     """A daemon dies between the request and its answer: the next one asks again, for a reading does no harm."""
 
     async def story(told: Told) -> None:
-        told.gateway.faults.add("stats", Fault(FaultKind.LATENCY, seconds=30))
+        told.gateway.faults.add("stats", InjectedFault(FaultKind.LATENCY, seconds=30))
         async with told.stage.daemon(is_cut=True):
             job = await told.stage.submit("campaign_stats")
             await told.stage.clock.sleep(15)

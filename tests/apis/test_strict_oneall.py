@@ -8,10 +8,10 @@ from typing import Any, Final
 import pytest
 from aiohttp import web
 
-from app.domain.job import State
-from app.domain.jsonvalue import Json
 from tests.apis.one_run import Landed, listening, run
 from tests.apis.strict import StrictServer, UndocumentedError, only
+from tidewaiter.domain.http_values import Json
+from tidewaiter.domain.job import State
 
 _BASIC: Final = "Basic " + b64encode(b"made-up-public:made-up-private").decode()
 _MESSAGE: Final = "221c7bdf-d2b7-4ee4-99f4-34d0d550ecf6"

@@ -8,11 +8,11 @@ from urllib.parse import parse_qsl
 import pytest
 from aiohttp import web
 
-from app.desk import RequestError
-from app.domain.job import State
-from app.domain.jsonvalue import Json
 from tests.apis.one_run import Landed, listening, run
 from tests.apis.strict import StrictServer, UndocumentedError, only
+from tidewaiter.domain.http_values import Json
+from tidewaiter.domain.job import State
+from tidewaiter.services import RequestError
 
 _LOGIN: Final = {"userName": "api", "apiKey": "made-up-key", "password": "made-up-password"}
 _TOKEN: Final = "202060259b0df2b6d5b56a9b50a149e3270816f2"

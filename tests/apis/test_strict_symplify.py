@@ -7,10 +7,10 @@ from typing import Any, Final
 import pytest
 from aiohttp import web
 
-from app.domain.job import State
-from app.domain.jsonvalue import Json
 from tests.apis.one_run import Landed, listening, run
 from tests.apis.strict import StrictServer, UndocumentedError, only
+from tidewaiter.domain.http_values import Json
+from tidewaiter.domain.job import State
 
 _TOKEN: Final = "made-up-token"
 _ROWS: Final = b'[{"id": 1}, {"id": 2}]'

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-CATALOG = "app/providers/catalog"
-EXEMPT = ("app/emulators/",)
+CATALOG = "app/tidewaiter/providers/catalog"
+EXEMPT = ("app/tidewaiter/emulators/",)
 """Emulators stand for one provider each. Tests are outside of ``app`` and ``migrations``, which is what is searched."""
 
 

@@ -15,12 +15,12 @@ from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
-from app.transport.wire import Timeouts
 from tests.bench.account import CONCURRENCY, CUSTOMER, FIRST_BATCH, TOKEN
+from tidewaiter.transport.wire import Timeouts
 
 
 async def _poll_all(origin: str, jobs: int) -> None:
-    """Poll for ever, as app.transport.aiohttp_wire would send it."""
+    """Poll for ever, as tidewaiter.transport.aiohttp_wire would send it."""
     waiting = deque(range(FIRST_BATCH, FIRST_BATCH + jobs))
     same = Timeouts()
     limits = ClientTimeout(

@@ -11,15 +11,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from subprocess import Popen
 
-from app.clock import SystemClock
-from app.domain.job import NewJob
-from app.store import migrate
-from app.store.engine import Database
-from app.store.jobs import JobStore
-from app.store.lanes import LaneStore
 from tests.bench.processes import BenchError, Cores, check_alive, cpu_of, python, started, wait_until
 from tests.bench.remote import limited
 from tests.bench.report import Finding, at_least, at_most
+from tidewaiter.clock import SystemClock
+from tidewaiter.database import migrate
+from tidewaiter.database.engine import Database
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.lane_store import LaneStore
+from tidewaiter.domain.job import NewJob
 
 _JOBS = 10_000
 _REQUESTS = 30
@@ -95,7 +95,7 @@ def measure(folder: Path, cores: Cores, say: Callable[[str], None]) -> list[Find
     with limited(folder, cores.others, _REQUESTS, _PERIOD_S) as remote:
         config = folder / "tidewaiter.toml"
         config.write_text(_CONFIG.format(database=database, exports=folder / "exports", origin=remote.origin))
-        command = python("app.cli.main", "--config", str(config), "serve")
+        command = python("tidewaiter.cli.main", "--config", str(config), "serve")
         with started(command, cores=cores.measured, output=log) as process:
             wait_until(lambda: len(remote.record().asked_at) >= _REQUESTS, _START_S, process, log)
             cpu, begun_at = cpu_of(process.pid), time.monotonic()

@@ -71,7 +71,7 @@ class DaemonUnderTest:
 
     def serve(self, cores: Collection[int]) -> AbstractContextManager[subprocess.Popen[bytes]]:
         """Run it on these cores while the block lasts."""
-        command = python("app.cli.main", "--config", str(self.folder / "tidewaiter.toml"), "serve")
+        command = python("tidewaiter.cli.main", "--config", str(self.folder / "tidewaiter.toml"), "serve")
         return started(command, cores=cores, output=self.log)
 
     def events(self, name: str) -> Iterator[dict[str, object]]:

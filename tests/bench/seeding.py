@@ -9,12 +9,12 @@ import time
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from app.clock import SystemClock
-from app.store import migrate
-from app.store.address import Address
-from app.store.engine import Database
-from app.store.lanes import LaneStore
 from tests.bench.account import ACCOUNT, FIRST_BATCH
+from tidewaiter.clock import SystemClock
+from tidewaiter.database import migrate
+from tidewaiter.database.database_url import DatabaseAddress
+from tidewaiter.database.engine import Database
+from tidewaiter.database.lane_store import LaneStore
 
 _MONTH_S = 30 * 86_400.0
 
@@ -35,7 +35,7 @@ _INSERT = text(
 def seed(url: str, jobs: int, due: int) -> None:
     """Make the tables and ``jobs`` waiting jobs of one account, of which the first ``due`` are due already."""
     migrate.upgrade(url)
-    address = Address.parse(url)
+    address = DatabaseAddress.parse(url)
     engine = create_engine(address.for_migrations(), poolclass=NullPool)
     values = {"jobs": jobs, "due": due, "now": time.time(), "deadline_s": _MONTH_S, "first_batch": FIRST_BATCH}
     with engine.begin() as connection:

@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from app.store import migrate
 from tests.bench.report import Finding, at_least
 from tests.simulation.hour import Plan, run_hour
 from tests.simulation.invariants import broken_invariants
 from tests.simulation.world import World
+from tidewaiter.database import migrate
 
 _JOBS = 100
 _HOUR_S = 3600.0

@@ -10,17 +10,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app import bootstrap
-from app.clock import SystemClock
-from app.config import Config, load
-from app.domain.job import TERMINAL, Job, NewJob, State
-from app.emulators.bodies import GeneratedBody
-from app.emulators.files import FileHost
-from app.emulators.symplify import SymplifyCustomer, SymplifyEmulator, SymplifyVariants
-from app.log import configure
-from app.store.engine import Database
-from app.store.jobs import JobStore
-from app.store.lanes import LaneStore
+from tidewaiter import bootstrap
+from tidewaiter.clock import SystemClock
+from tidewaiter.config import Config, load
+from tidewaiter.database.engine import Database
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.lane_store import LaneStore
+from tidewaiter.domain.job import TERMINAL, Job, NewJob, State
+from tidewaiter.emulators.emulated_replies import GeneratedBody
+from tidewaiter.emulators.file_host import FileHost
+from tidewaiter.emulators.symplify import SymplifyCustomer, SymplifyEmulator, SymplifyVariants
+from tidewaiter.log import configure
 
 TOKEN = "canary-of-the-emulator"
 OTHER_TOKEN = "another-canary-entirely"

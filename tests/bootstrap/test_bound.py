@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from app.bootstrap.bound import Bound, Reloadable, Running
-from app.config import Config, load
-from app.config.tables import WorkerTable
+from tidewaiter.bootstrap.live_config import BoundConfig, LiveConfig, Reloadable
+from tidewaiter.config import Config, load
+from tidewaiter.config.config_tables import WorkerTable
 
 
 class Part:
@@ -30,9 +30,9 @@ def config(tmp_path: Path) -> Config:
 
 def test_every_part_gets_its_settings(config: Config) -> None:
     """A part gets the table of the configuration that it is listed with."""
-    running, part = Running(Bound(config, {})), Part()
+    running, part = LiveConfig(BoundConfig(config, {})), Part()
     running.join(Reloadable(part, lambda bound: bound.config.worker))
-    running.replace(Bound(config, {}))
+    running.replace(BoundConfig(config, {}))
     assert part.settings == config.worker
     assert config.worker.drain_s == 7
 
@@ -40,13 +40,13 @@ def test_every_part_gets_its_settings(config: Config) -> None:
 def test_nothing_changes_where_one_setting_cannot_be_derived(config: Config) -> None:
     """Settings are derived for all parts before the first part gets its own."""
 
-    def broken(_: Bound) -> WorkerTable:
+    def broken(_: BoundConfig) -> WorkerTable:
         raise OSError("the certificate is gone")
 
-    before = Bound(config, {})
-    running, part = Running(before), Part()
+    before = BoundConfig(config, {})
+    running, part = LiveConfig(before), Part()
     running.join(Reloadable(part, lambda bound: bound.config.worker), Reloadable(Part(), broken))
     with pytest.raises(OSError, match="certificate"):
-        running.replace(Bound(config, {}))
+        running.replace(BoundConfig(config, {}))
     assert running.bound is before
     assert part.settings is None

@@ -2,20 +2,20 @@
 
 import pytest
 
-from app.domain.change import Change
-from app.domain.job import State
-from app.web.api.feed import Feed
 from tests.bootstrap.stage import Stage
 from tests.support.ports import free_port
+from tidewaiter.domain.change_feed import JobChange
+from tidewaiter.domain.job import State
+from tidewaiter.web.api.job_changes import EventFeed
 
 
 async def test_a_follower_that_fails_ends_no_daemon(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """The job ends well, the log names the follower, and the daemon serves on until it is asked to stop."""
 
-    def take(_feed: Feed, change: Change) -> None:
+    def take(_feed: EventFeed, change: JobChange) -> None:
         raise KeyError(change.event)
 
-    monkeypatch.setattr(Feed, "take", take)
+    monkeypatch.setattr(EventFeed, "take", take)
     stage.write(stage.account("shop"), f'[http]\nlisten = "127.0.0.1:{free_port()}"\n')
     async with stage.serving():
         (job,) = await stage.until(await stage.submit("shop"))

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from app.bootstrap import send_test
-from app.config import load
-from app.doctor.finding import Status
-from app.transport.errors import BlockedAddressError
 from tests.bootstrap.stage import Stage
 from tests.doctor.consulting import consulted
 from tests.support.ports import free_port
+from tidewaiter.bootstrap import send_test
+from tidewaiter.config import load
+from tidewaiter.doctor.findings import CheckStatus
+from tidewaiter.transport.wire import BlockedAddressError
 
 
 @pytest.mark.parametrize("table", ["http", "callbacks"])
@@ -56,6 +56,6 @@ async def test_other_processes_reach_what_the_daemon_reaches(tmp_path: Path) -> 
         found = await consulted(tmp_path, text)
         with pytest.raises(BlockedAddressError, match="is a listener of this daemon"):
             await send_test(load(tmp_path / "tidewaiter.toml", {}), "ops")
-    assert found["shop", "login"].status is Status.FAILURE
+    assert found["shop", "login"].status is CheckStatus.FAILURE
     assert "is a listener of this daemon" in found["shop", "login"].message
     assert "is a listener of this daemon" not in found["http", "http"].message

@@ -8,13 +8,13 @@ from importlib import resources
 import aiohttp
 import pytest
 
-from app.clock import SystemClock
-from app.domain.job import State
-from app.emulators.faults import Fault, FaultKind, FaultRule
-from app.store.engine import Database
-from app.store.schedules import ScheduleStore
 from tests.bootstrap.stage import Stage
 from tests.support.ports import free_port
+from tidewaiter.clock import SystemClock
+from tidewaiter.database.engine import Database
+from tidewaiter.database.schedule_store import ScheduleStore
+from tidewaiter.domain.job import State
+from tidewaiter.emulators.controls import FaultKind, FaultRule, InjectedFault
 
 
 async def test_signals_in_a_row_are_folded(stage: Stage) -> None:
@@ -34,7 +34,7 @@ async def test_sigterm_during_a_reload(stage: Stage) -> None:
     stage.write(stage.account("shop"), worker="drain_s = 10")
     async with stage.serving():
         await stage.until(await stage.submit("shop"))
-        stage.emulator.faults.extend([FaultRule("create", 1, Fault(FaultKind.LATENCY, seconds=3))])
+        stage.emulator.faults.extend([FaultRule("create", 1, InjectedFault(FaultKind.LATENCY, seconds=3))])
         numbers = await stage.submit("shop")
         await stage.asked("create", 2)
         retention = "[retention]\nfinished_days = 1e-9\n"
@@ -127,7 +127,7 @@ async def test_schedules_and_retention(stage: Stage) -> None:
 
 async def test_a_spec_that_changed(stage: Stage) -> None:
     """The operator's own specs are read anew too: what uses one that changed begins anew, by its new rules."""
-    catalog = (resources.files("app.providers") / "catalog" / "symplify.toml").read_text("utf-8")
+    catalog = (resources.files("tidewaiter.providers") / "catalog" / "symplify.toml").read_text("utf-8")
     own = catalog.replace('name = "symplify"', 'name = "own"', 1)
     (stage.folder / "specs").mkdir()
     (stage.folder / "specs" / "own.toml").write_text(own)

@@ -4,9 +4,9 @@ import os
 import signal
 from pathlib import Path
 
-from app.domain.job import State
 from tests.bootstrap.stage import staged
 from tests.support.postgres import refusing
+from tidewaiter.domain.job import State
 
 LANES = "BEFORE INSERT ON lanes FOR EACH STATEMENT"
 

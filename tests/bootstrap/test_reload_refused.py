@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from app.bootstrap import lanes
-from app.domain.job import State
-from app.domain.jsonvalue import Json
-from app.worker.pauses import Pauses
 from tests.bootstrap.stage import OTHER_TOKEN, Stage
+from tidewaiter.bootstrap import lane_maker
+from tidewaiter.domain.http_values import Json
+from tidewaiter.domain.job import State
+from tidewaiter.worker.pauses import Pauses
 
 
 async def test_a_faulty_file_changes_nothing(stage: Stage) -> None:
@@ -110,7 +110,7 @@ async def test_what_cannot_be_built_changes_nothing(stage: Stage, monkeypatch: p
             raise ZeroDivisionError("no such thing")
 
         with monkeypatch.context() as patched:
-            patched.setattr(lanes, "Budget", broken)
+            patched.setattr(lane_maker, "Budget", broken)
             told = await stage.reload()
         assert (told["event"], told["reason"]) == ("config.refused", "ZeroDivisionError: no such thing")
         (job,) = await stage.until(await stage.submit("shop"))

@@ -3,9 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from app.domain.job import State
-from app.emulators.faults import Fault, FaultKind, FaultRule
 from tests.bootstrap.stage import TOKEN, Stage, staged
+from tidewaiter.domain.job import State
+from tidewaiter.emulators.controls import FaultKind, FaultRule, InjectedFault
 
 
 async def test_a_new_account_works(tmp_path: Path, database_url: str) -> None:
@@ -41,7 +41,7 @@ async def test_nothing_has_changed(stage: Stage) -> None:
 async def test_an_account_that_vanished(stage: Stage) -> None:
     """Its jobs wait, which is told once with their number; when it is back they go on where they were."""
     stage.write(stage.account("shop"), stage.account("other"))
-    stage.emulator.faults.add("status", Fault(FaultKind.NEVER_ENDS), times=None)
+    stage.emulator.faults.add("status", InjectedFault(FaultKind.NEVER_ENDS), times=None)
     async with stage.serving():
         waiting = await stage.submit("shop", 3)
         await stage.until(waiting, State.POLLING)
@@ -73,7 +73,7 @@ async def test_the_limit_holds_across_reloads(tmp_path: Path, database_url: str)
             stage.write(stage.account("shop", interval_s=interval_s), stage.limited("shop", requests, period_s))
 
         write(0.1)
-        stage.emulator.faults.add("status", Fault(FaultKind.NEVER_ENDS), times=None)
+        stage.emulator.faults.add("status", InjectedFault(FaultKind.NEVER_ENDS), times=None)
         async with stage.serving():
             await stage.submit("shop", 10)
             for number in range(8):
@@ -91,7 +91,7 @@ async def test_the_limit_holds_across_reloads(tmp_path: Path, database_url: str)
 async def test_a_submit_under_way_ends_properly(stage: Stage) -> None:
     """Its lane comes to rest only when the answer is here: nothing is sent twice, and nothing is in doubt."""
     stage.write(stage.account("shop"))
-    stage.emulator.faults.extend([FaultRule("create", 1, Fault(FaultKind.LATENCY, seconds=1.5))])
+    stage.emulator.faults.extend([FaultRule("create", 1, InjectedFault(FaultKind.LATENCY, seconds=1.5))])
     async with stage.serving():
         numbers = await stage.submit("shop")
         await stage.asked("create", 1)
@@ -109,7 +109,7 @@ async def test_a_submit_under_way_ends_properly(stage: Stage) -> None:
 async def test_a_download_that_is_cut_off_goes_on(stage: Stage) -> None:
     """One that outlasts ``drain_s`` is resumed by the new lane, uncharged; other accounts go on meanwhile."""
     stage.write(stage.account("shop"), stage.account("other"), worker="drain_s = 0.5")
-    stage.files.faults.add("file", Fault(FaultKind.STALL, size=150_000))
+    stage.files.faults.add("file", InjectedFault(FaultKind.STALL, size=150_000))
     async with stage.serving():
         numbers = await stage.submit("shop")
         await stage.until(numbers, State.FETCHING)
@@ -130,7 +130,7 @@ async def test_twenty_reloads_under_load(stage: Stage) -> None:
     """Forty jobs of two accounts, of which one changes twenty times: each ends once, whole, after one submit."""
     more = stage.limited("shop", 500, 1)
     stage.write(stage.account("shop"), more, stage.account("other"))
-    stage.emulator.faults.extend([FaultRule("create", 40, Fault(FaultKind.LATENCY, seconds=0.1))])
+    stage.emulator.faults.extend([FaultRule("create", 40, InjectedFault(FaultKind.LATENCY, seconds=0.1))])
     async with stage.serving():
         numbers = [*await stage.submit("shop", 20), *await stage.submit("other", 20, "SENT")]
         for number in range(20):

@@ -10,7 +10,7 @@ import pytest
 
 _PROGRAM = """
 import asyncio, sys
-from app.bootstrap.signals import signals
+from tidewaiter.bootstrap.process import signals
 
 async def never_ends():
     stop = asyncio.Event()

@@ -11,10 +11,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from app.web.tls import CertificateError, server_context
 from tests.bootstrap.stage import Stage
 from tests.doctor.certificates import Authority
 from tests.support.ports import free_port
+from tidewaiter.web.tls import CertificateError, server_context
 
 TOKEN = "canary-first-0123456789abcdef"
 

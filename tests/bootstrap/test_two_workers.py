@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.job import State
 from tests.bootstrap.stage import Stage, staged
+from tidewaiter.domain.job import State
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,7 +22,7 @@ async def worker(stage: Stage, number: int) -> AsyncIterator[asyncio.subprocess.
     path = stage.folder / f"worker-{number}.log"
     with path.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "app.cli.main", "--config", str(stage.path), "serve",
+            sys.executable, "-m", "tidewaiter.cli.main", "--config", str(stage.path), "serve",
             stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
     try:

@@ -12,14 +12,14 @@ from itertools import pairwise
 from pathlib import Path
 from random import Random
 
-from app.clock import SystemClock
-from app.domain.job import TERMINAL, Entry, Job, NewJob, State
-from app.emulators.bodies import GeneratedBody
-from app.emulators.files import FileHost
-from app.emulators.symplify import SymplifyCustomer, SymplifyEmulator, SymplifyVariants
-from app.store.engine import Database
-from app.store.jobs import JobStore
-from app.store.lanes import LaneStore
+from tidewaiter.clock import SystemClock
+from tidewaiter.database.engine import Database
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.lane_store import LaneStore
+from tidewaiter.domain.job import TERMINAL, HistoryEntry, Job, NewJob, State
+from tidewaiter.emulators.emulated_replies import GeneratedBody
+from tidewaiter.emulators.file_host import FileHost
+from tidewaiter.emulators.symplify import SymplifyCustomer, SymplifyEmulator, SymplifyVariants
 
 TOKEN = "chaos-canary-77"
 _TYPES = ("LISTS", "CAMPAIGNS", "MESSAGES", "OPENS", "SENT", "CLICKS", "PROJECTS", "HARD_BOUNCES", "OPTOUTS")
@@ -89,7 +89,7 @@ class Rig:
         """A daemon in a process of its own; its log is appended to a file."""
         with (self.folder / "daemon.log").open("ab") as log:
             return await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "app.cli.main", "--config", str(self.config), "serve",
+                sys.executable, "-m", "tidewaiter.cli.main", "--config", str(self.config), "serve",
                 stdout=log, stderr=log, env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )  # fmt: skip
 
@@ -144,7 +144,7 @@ class Rig:
         return [] if names == sorted([path.name, "manifest.json"]) else [f"job {job.id} left {names}"]
 
 
-def _wrong_history(job: Job, history: list[Entry]) -> list[str]:
+def _wrong_history(job: Job, history: list[HistoryEntry]) -> list[str]:
     """Every submit beyond the first must have its reason in the history."""
     reasons = [entry for entry in history if entry.state is State.QUEUED and entry.state_from is not None]
     wrong = [] if len(reasons) >= job.submits - 1 else [f"job {job.id}: {job.submits} submits, {len(reasons)} reasons"]

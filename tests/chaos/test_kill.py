@@ -10,10 +10,10 @@ from random import Random
 
 import pytest
 
-from app.emulators.faults import Fault, FaultKind, FaultRule
-from app.store import migrate
 from tests.chaos.rig import Rig, drain, kill, rig
 from tests.support.postgres import Postgres
+from tidewaiter.database import migrate
+from tidewaiter.emulators.controls import FaultKind, FaultRule, InjectedFault
 
 
 @pytest.mark.timeout(300)
@@ -26,8 +26,8 @@ async def test_kills(kills: int, tmp_path: Path) -> None:
     async with rig(tmp_path, url) as place:
         accounts = place.write_config(accounts=2, lease_s=15)
         # Replies that take their time widen the moments between a POST and its commit, and within downloads.
-        place.emulator.faults.extend([FaultRule("create", 30, Fault(FaultKind.LATENCY, seconds=0.2))])
-        place.files.faults.extend([FaultRule("file", 12, Fault(FaultKind.TRICKLE, seconds=0.02, size=60_000))])
+        place.emulator.faults.extend([FaultRule("create", 30, InjectedFault(FaultKind.LATENCY, seconds=0.2))])
+        place.files.faults.extend([FaultRule("file", 12, InjectedFault(FaultKind.TRICKLE, seconds=0.02, size=60_000))])
         numbers: list[int] = []
         for _ in range(kills):
             numbers += await place.submit(accounts, 2, rand)
@@ -67,7 +67,7 @@ async def test_a_paused_daemon_writes_nothing(tmp_path: Path, postgres_url: str)
     rand = Random(16)
     async with rig(tmp_path, postgres_url, build_s=3.0) as place:
         accounts = place.write_config(accounts=4, lease_s=2)
-        place.emulator.faults.extend([FaultRule("create", 10, Fault(FaultKind.LATENCY, seconds=0.5))])
+        place.emulator.faults.extend([FaultRule("create", 10, InjectedFault(FaultKind.LATENCY, seconds=0.5))])
         numbers = await place.submit(accounts, 24, rand)
         first, second = await place.start(), await place.start()
         assert len(await _owners(place, at_least=2, within_s=20)) == 2

@@ -8,12 +8,12 @@ import pytest
 from aiohttp import web
 from sqlalchemy import text
 
-from app.clock import SystemClock
-from app.domain.notification import Status
-from app.store.engine import Database
-from app.store.notifications import NotificationStore
 from tests.chaos.rig import drain, kill, rig
 from tests.worker.receiver import SECRET, receiver
+from tidewaiter.clock import SystemClock
+from tidewaiter.database.engine import Database
+from tidewaiter.database.notification_store import NotificationStore
+from tidewaiter.domain.notification import DeliveryStatus
 
 
 @pytest.mark.timeout(120)
@@ -41,7 +41,7 @@ async def test_killed_between_the_delivery_and_its_note(
         dead.set()
         database = Database.open(url, SystemClock())
         (claimed,) = await NotificationStore(database).find()
-        assert (claimed.job_id, claimed.status, claimed.attempts) == (numbers[0], Status.WAITING, 1)
+        assert (claimed.job_id, claimed.status, claimed.attempts) == (numbers[0], DeliveryStatus.WAITING, 1)
         # The claim's minute is over.
         async with database.writing() as connection:
             await connection.execute(text("UPDATE notifications SET due_at = 1"))
@@ -50,7 +50,7 @@ async def test_killed_between_the_delivery_and_its_note(
         async with asyncio.timeout(20):
             while True:
                 (told,) = await NotificationStore(database).find()
-                if told.status is Status.DELIVERED:
+                if told.status is DeliveryStatus.DELIVERED:
                     break
                 await asyncio.sleep(0.05)
         assert await drain(daemon) == 0

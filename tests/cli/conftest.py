@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from app.cli.main import main
+from tidewaiter.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """
@@ -70,7 +70,7 @@ def start(folder: Path, arguments: Sequence[str]) -> subprocess.Popen[str]:
     """A command as a process of its own, with its output as text."""
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
-        [sys.executable, "-m", "app.cli.main", *arguments],
+        [sys.executable, "-m", "tidewaiter.cli.main", *arguments],
         cwd=folder,
         env=environ,
         stdin=subprocess.DEVNULL,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import click
 
-from app.cli.main import main
+from tidewaiter.cli.main import main
 
 
 def commands_below(

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from app.cli.top_view import Sight
-from app.desk.waiting import LaneStanding
-from app.domain.job import Job, State
-from app.domain.schedule import Limits
-from app.store.lanes import WorkerStatus
-from app.store.overview import Arrival, Minute, Picture
-from app.web.page.lanes import LaneView
+from tidewaiter.cli.top_view import TopState
+from tidewaiter.database.dashboard_store import Arrival, DashboardSnapshot, Minute
+from tidewaiter.database.lane_store import WorkerStatus
+from tidewaiter.domain.backoff_and_limits import Limits
+from tidewaiter.domain.job import Job, State
+from tidewaiter.services.account_status import LaneStanding
+from tidewaiter.web.ui.dashboard import LaneView
 
 NOW = 1_790_000_000.0
 LEASE_S = 15.0
@@ -45,9 +45,9 @@ def minutes(landed: Sequence[int]) -> list[Minute]:
     ]
 
 
-def picture(**changes: Any) -> Picture:
+def picture(**changes: Any) -> DashboardSnapshot:
     """A busy afternoon with a little trouble."""
-    made = Picture(
+    made = DashboardSnapshot(
         at=NOW,
         counts=dict.fromkeys(State, 0) | {State.POLLING: 1204, State.SUCCEEDED: 88_120, State.PARKED: 1},
         lanes=(),
@@ -65,7 +65,7 @@ def picture(**changes: Any) -> Picture:
     return replace(made, **changes)
 
 
-def busy(**changes: Any) -> Sight:
+def busy(**changes: Any) -> TopState:
     """What there is to be seen of that."""
     lanes = [
         lane("newsletter", due=12, late_s=0.4),
@@ -84,4 +84,4 @@ def busy(**changes: Any) -> Sight:
         lane("shop", standing=LaneStanding.BROKEN, reason="5 failures in a row: connection refused"),
         lane("old", standing=LaneStanding.UNSERVED, host=None, live=3),
     ]
-    return replace(Sight("sqlite:///tidewaiter.db", NOW, picture(), lanes, LEASE_S), **changes)
+    return replace(TopState("sqlite:///tidewaiter.db", NOW, picture(), lanes, LEASE_S), **changes)

@@ -8,10 +8,10 @@ from datetime import datetime
 
 import pytest
 
-from app.cli.errors import ExitCode
-from app.domain.formatting import rfc3339
 from tests.cli.commands import STATISTICS, submit, wait_for
 from tests.cli.conftest import Place
+from tidewaiter.cli.exit_codes import ExitCode
+from tidewaiter.domain.formatting import rfc3339
 
 
 def execute(place: Place, statement: str, *parameters: object) -> None:

@@ -2,8 +2,8 @@
 
 import json
 
-from app.cli.errors import ExitCode
 from tests.cli.conftest import CONFIG, Place
+from tidewaiter.cli.exit_codes import ExitCode
 
 SCHEDULE = """
 [schedules.nightly]

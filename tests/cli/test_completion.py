@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.session import COMPLETE
-from app.providers.registry import Registry
 from tests.cli.conftest import ROOT, Place
 from tests.cli.terminal import terminal
+from tidewaiter.cli.invocation import COMPLETION_VARIABLE
+from tidewaiter.providers.provider_registry import Registry
 
 CONFIG = """
 [providers]
@@ -51,7 +51,7 @@ def shell(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plac
     (tmp_path / "specs" / "my-api.toml").write_text(SPEC)
     program = tmp_path / "bin" / "tidewaiter"
     program.parent.mkdir()
-    start = "from app.cli.main import main; main(prog_name='tidewaiter')"
+    start = "from tidewaiter.cli.main import main; main(prog_name='tidewaiter')"
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c {shlex.quote(start)} "$@"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
@@ -61,7 +61,7 @@ def shell(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plac
 
 def asked(instruction: str, **variables: str) -> list[str]:
     """The lines with which the program answers a shell."""
-    environ = {**os.environ, COMPLETE: instruction, **variables}
+    environ = {**os.environ, COMPLETION_VARIABLE: instruction, **variables}
     done = subprocess.run(["tidewaiter"], env=environ, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()
@@ -181,7 +181,7 @@ def test_built_in_specs_are_called_like_their_files() -> None:
 def test_what_is_completed_loads_quickly(module: str) -> None:
     """Neither the database's library nor the network's is loaded to complete or explain the daily commands."""
     script = (
-        f"import sys, app.cli.{module}\n"
+        f"import sys, tidewaiter.cli.{module}\n"
         "heavy = {'sqlalchemy', 'aiohttp', 'pydantic', 'alembic', 'structlog'}\n"
         "raise SystemExit(','.join(heavy & set(sys.modules)) or 0)"
     )

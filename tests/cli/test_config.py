@@ -6,8 +6,8 @@ import tomllib
 
 import pytest
 
-from app.cli.errors import ExitCode
 from tests.cli.conftest import CONFIG, Place
+from tidewaiter.cli.exit_codes import ExitCode
 
 
 def test_show(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

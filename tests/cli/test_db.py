@@ -4,15 +4,15 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
-from app.cli.errors import ExitCode
-from app.clock import SystemClock
-from app.domain import outcome as o
-from app.domain.wire import Link
-from app.store.engine import Database
-from app.store.jobs import JobStore
-from app.store.sealing import Seal, new_key
 from tests.cli.conftest import CONFIG, Place
-from tests.store.scene import Scene
+from tests.database.scene import Scene
+from tidewaiter.cli.exit_codes import ExitCode
+from tidewaiter.clock import SystemClock
+from tidewaiter.database.engine import Database
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.sealing import Seal, new_key
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.http_values import Link
 
 SIGNED = Link("https://files.example/1.csv?sig=canary-signature", "1.csv")
 

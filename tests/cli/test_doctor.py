@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from app.cli.errors import ExitCode
 from tests.cli.commands import wait_for
 from tests.cli.conftest import CONFIG, Place
 from tests.support.ports import free_port
+from tidewaiter.cli.exit_codes import ExitCode
 
 QUIET = """
 [storage]

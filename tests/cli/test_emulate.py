@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from app.cli.errors import ExitCode
-from app.emulators.catalogue import CATALOGUE
 from tests.cli.conftest import Place
+from tidewaiter.cli.exit_codes import ExitCode
+from tidewaiter.emulators.catalogue import CATALOGUE
 
 
 @pytest.mark.parametrize("name", CATALOGUE)

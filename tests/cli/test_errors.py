@@ -2,18 +2,22 @@
 
 import pytest
 
-from app.cli.errors import CommandError, ExitCode, ended_by
-from app.config import ConfigError, Fault
-from app.desk import RequestError
-from app.providers.faults import SpecError, UnknownProviderError
-from app.store.errors import SchemaError, StoreUnavailableError
+from tidewaiter.cli.exit_codes import CommandError, ExitCode, command_error_of
+from tidewaiter.config import ConfigError, ConfigFault
+from tidewaiter.database.errors import SchemaError, StoreUnavailableError
+from tidewaiter.providers.errors import SpecError, UnknownProviderError
+from tidewaiter.services import RequestError
 
 
 @pytest.mark.parametrize(
     ("error", "code", "sentence"),
     [
         (CommandError(ExitCode.TIMED_OUT, "late"), ExitCode.TIMED_OUT, "late"),
-        (ConfigError.of([Fault("f", "k", "r"), Fault("f", "k2", "r")]), ExitCode.CONFIG, "f: k: r\nf: k2: r"),
+        (
+            ConfigError.of([ConfigFault("f", "k", "r"), ConfigFault("f", "k2", "r")]),
+            ExitCode.CONFIG,
+            "f: k: r\nf: k2: r",
+        ),
         (SpecError([]), ExitCode.CONFIG, ""),
         (SchemaError("old"), ExitCode.UNAVAILABLE, "old"),
         (StoreUnavailableError("gone"), ExitCode.UNAVAILABLE, "gone"),
@@ -26,10 +30,10 @@ from app.store.errors import SchemaError, StoreUnavailableError
 )
 def test_exceptions_end_in_codes(error: Exception, code: ExitCode, sentence: str) -> None:
     """Whatever a room below raises has its exit code, and its own sentence is what is told."""
-    end = ended_by(error)
+    end = command_error_of(error)
     assert (end.code, str(end)) == (code, sentence)
 
 
 def test_a_fault_of_ours_is_told_as_such() -> None:
     """Anything else is named as the program's fault, with the way to more."""
-    assert "fault of the program: KeyError: 'x'; --debug" in str(ended_by(KeyError("x")))
+    assert "fault of the program: KeyError: 'x'; --debug" in str(command_error_of(KeyError("x")))

@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from app.cli.errors import ExitCode
 from tests.cli.conftest import ROOT, Place
+from tidewaiter.cli.exit_codes import ExitCode
 
 WELL = {"status": "ok", "phase": "serving"}
 
@@ -131,7 +131,7 @@ def test_no_configuration_at_all(place: Place) -> None:
 def test_it_loads_little(place: Place) -> None:
     """It runs every few seconds for months, so neither the database's library nor pydantic is loaded."""
     script = (
-        "import sys\nfrom click.testing import CliRunner\nfrom app.cli.main import main\n"
+        "import sys\nfrom click.testing import CliRunner\nfrom tidewaiter.cli.main import main\n"
         "assert CliRunner().invoke(main, ['healthcheck']).exit_code == 0\n"
         "print(sorted({'sqlalchemy', 'pydantic', 'aiohttp', 'structlog', 'rich'} & set(sys.modules)))"
     )

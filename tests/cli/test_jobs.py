@@ -5,12 +5,12 @@ import sqlite3
 
 import pytest
 
-from app.cli.errors import ExitCode
-from app.store import migrate
-from app.web.api.cursors import next_address
-from app.web.api.shapes import EntryShape, JobShape
 from tests.cli.commands import submit
 from tests.cli.conftest import Place
+from tidewaiter.cli.exit_codes import ExitCode
+from tidewaiter.database import migrate
+from tidewaiter.web.api.json_shapes import EntryShape, JobShape
+from tidewaiter.web.api.paging import next_address
 
 
 def test_submitting(place: Place) -> None:

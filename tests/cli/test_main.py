@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 import pytest
 
-from app import __version__
-from app.cli.errors import MEANINGS, ExitCode
-from app.cli.main import COMMANDS
 from tests.cli.conftest import CONFIG, ROOT, Place
 from tests.cli.help import EVERY
+from tidewaiter import __version__
+from tidewaiter.cli.exit_codes import MEANINGS, ExitCode
+from tidewaiter.cli.main import COMMANDS
 
 
 def test_the_help_names_all_commands_and_exit_codes(place: Place) -> None:
@@ -68,7 +68,7 @@ def test_help_and_version_load_nothing_heavy(argument: str) -> None:
     """Both answer at once: neither the database's library nor the network's is imported for them."""
     heavy = "{'sqlalchemy', 'aiohttp', 'pydantic', 'rich', 'alembic', 'structlog', 'asyncio'}"
     script = (
-        "import sys\nfrom app.cli.main import main\n"
+        "import sys\nfrom tidewaiter.cli.main import main\n"
         f"try: main([{argument!r}], prog_name='tidewaiter')\n"
         f"except SystemExit: pass\nraise SystemExit(','.join({heavy} & set(sys.modules)) or 0)"
     )
@@ -153,7 +153,7 @@ def test_debug_shows_where(place: Place, monkeypatch: pytest.MonkeyPatch) -> Non
     def broken(_url: str) -> None:
         raise ZeroDivisionError("token=canary")
 
-    monkeypatch.setattr("app.store.migrate.current", broken)
+    monkeypatch.setattr("tidewaiter.database.migrate.current", broken)
     result = place("db", "current", code=ExitCode.FAILED)
     assert result.stderr == (
         "tidewaiter: this is a fault of the program: ZeroDivisionError: token=canary; --debug shows where\n"
@@ -173,8 +173,8 @@ def test_debug_shows_where(place: Place, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 _BROKEN = """
-from app.cli.main import main
-from app.store import migrate
+from tidewaiter.cli.main import main
+from tidewaiter.database import migrate
 def broken(url): raise ZeroDivisionError("oops")
 migrate.current = broken
 """

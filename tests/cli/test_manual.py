@@ -5,10 +5,10 @@ import tomllib
 
 import click
 
-from app.cli import manual
-from app.cli.errors import MEANINGS
 from tests.cli.conftest import ROOT
 from tests.cli.help import EVERY
+from tidewaiter.cli import manual
+from tidewaiter.cli.exit_codes import MEANINGS
 
 FILE = ROOT / "docs" / "man" / "tidewaiter.1"
 MACROS = frozenset(["TH", "SH", "SS", "PP", "TP", "B", "RS", "RE", "EX", "EE", "nr", "ad"])

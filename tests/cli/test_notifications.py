@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from app.cli.errors import ExitCode
-from app.domain.formatting import rfc3339
 from tests.cli.commands import STATISTICS, submit, wait_for
 from tests.cli.conftest import CONFIG, Place
 from tests.worker.receiver import SECRET, Receiver, receiver, status
+from tidewaiter.cli.exit_codes import ExitCode
+from tidewaiter.domain.formatting import rfc3339
 
 FILL = """
 INSERT INTO notifications

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.cli import output
+from tidewaiter.cli import output
 
 
 def test_brackets_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.errors import ExitCode
 from tests.cli.commands import STATISTICS, lines_of, wait_for
 from tests.cli.conftest import Place, start
+from tidewaiter.cli.exit_codes import ExitCode
 
 
 def children_of(pid: int) -> list[int]:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.errors import ExitCode
-from app.providers.registry import Registry
-from app.providers.spec.provider import spec_schema
-from app.web.api.shapes import ProviderShape
 from tests.cli.conftest import Place
+from tidewaiter.cli.exit_codes import ExitCode
+from tidewaiter.providers.provider_registry import Registry
+from tidewaiter.providers.spec.provider_spec import spec_schema
+from tidewaiter.web.api.json_shapes import ProviderShape
 
 
 def test_listing(place: Place) -> None:

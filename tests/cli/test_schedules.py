@@ -1,7 +1,7 @@
 """``tidewaiter schedules``, as it is used."""
 
-from app.web.api.shapes import ScheduleShape
 from tests.cli.conftest import CONFIG, Place
+from tidewaiter.web.api.json_shapes import ScheduleShape
 
 SCHEDULES = """
 [schedules.nightly-opens]

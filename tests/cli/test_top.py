@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from app.cli.errors import ExitCode
 from tests.cli.conftest import ROOT, Place
 from tests.cli.terminal import Terminal, terminal
 from tests.support.postgres import Postgres
+from tidewaiter.cli.exit_codes import ExitCode
 
 ENTER, LEAVE, SHOW_CURSOR = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25h"
 
@@ -21,7 +21,7 @@ ENTER, LEAVE, SHOW_CURSOR = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25h"
 @contextmanager
 def on_screen(place: Place, *arguments: str, lines: int = 24, columns: int = 80, **environ: str) -> Iterator[Terminal]:
     """The command on a terminal of its own."""
-    command = [sys.executable, "-m", "app.cli.main", "top", *arguments]
+    command = [sys.executable, "-m", "tidewaiter.cli.main", "top", *arguments]
     with terminal(command, place.folder, {"PYTHONPATH": str(ROOT), **environ}, lines=lines, columns=columns) as screen:
         yield screen
 

@@ -8,14 +8,13 @@ from itertools import pairwise
 import pytest
 from rich.console import Console, RenderableType
 
-from app.cli.top_json import as_json
-from app.cli.top_marks import bar, sparkline
-from app.cli.top_view import Sight, fitting, shares, whole
-from app.domain.formatting import rfc3339
-from app.domain.job import State
-from app.store.notifications import Backlog
-from app.web.api.shapes import BacklogShape, OverviewShape
 from tests.cli.sights import LEASE_S, NOW, busy, job, lane, minutes, picture
+from tidewaiter.cli.top import top_json
+from tidewaiter.cli.top_view import TopState, bar, fitting, shares, sparkline, whole
+from tidewaiter.database.notification_store import EndpointBacklog
+from tidewaiter.domain.formatting import rfc3339
+from tidewaiter.domain.job import State
+from tidewaiter.web.api.json_shapes import BacklogShape, OverviewShape
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07<script>alert(1)</script>\r\n\t\x9b31m\u202e[bold]markup[/bold]" + "x" * 5000
 _FOR_TERMINALS = re.compile(r"\x1b\[[0-9;]*m")
@@ -106,13 +105,13 @@ def test_trouble_with_the_database() -> None:
     lines = shown(fitting(busy(trouble="The database cannot be reached: refused."), 80, 24), 80)
     assert lines[1].rstrip() == "The database cannot be reached: refused. Trying again."
     assert any("OPENS-0.json" in line for line in lines)
-    first = Sight("sqlite:///x", NOW, None, (), LEASE_S, trouble="The database does not answer.")
+    first = TopState("sqlite:///x", NOW, None, (), LEASE_S, trouble="The database does not answer.")
     assert shown(fitting(first, 80, 24), 80)[1].rstrip() == "The database does not answer. Trying again."
 
 
 def test_what_receivers_were_not_told() -> None:
     """A line of its own says so, and only where there is something to say."""
-    untold = {"ops": Backlog(3, None, 2), "quiet": Backlog(), "mail": Backlog(waiting=1)}
+    untold = {"ops": EndpointBacklog(3, None, 2), "quiet": EndpointBacklog(), "mail": EndpointBacklog(waiting=1)}
     lines = shown(fitting(busy(picture=picture(undelivered=untold)), 80, 24), 80)
     assert lines[4].rstrip() == "untold  mail 1 waiting  ops 3 waiting, 2 given up"
     assert len(lines) == 24
@@ -145,7 +144,7 @@ def test_hostile_words_do_no_harm(width: int) -> None:
             assert "[bold]markup[/bold]" in text or width == 80
         lines = shown(fitting(sight, width, 24), width, 24)
         assert (len(lines), max(map(len, lines))) == (24, width)
-        json.loads(json.dumps(as_json(sight)))
+        json.loads(json.dumps(top_json(sight)))
 
 
 def test_colours_are_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +181,7 @@ def test_marks() -> None:
 
 def test_json() -> None:
     """It has the members of the API's overview and more; one account's jobs are not counted."""
-    shown = as_json(busy())
+    shown = top_json(busy())
     assert set(OverviewShape.model_fields) <= set(shown)
     assert (shown["at"], shown["error"], shown["account"]) == (rfc3339(NOW), None, None)
     (daemon,) = shown["daemons"]
@@ -201,7 +200,7 @@ def test_json() -> None:
         "files": 1, "name": "OPENS-0.json", "size": 1_234_567, "finished_at": rfc3339(NOW - 30.0),
     }  # fmt: skip
     assert [one["state"] for one in (*shown["parked"], *shown["failed"])] == ["parked", "failed"]
-    assert as_json(busy(account="newsletter"))["jobs"] is None
-    assert as_json(busy(picture=None, trouble="away")) == {
+    assert top_json(busy(account="newsletter"))["jobs"] is None
+    assert top_json(busy(picture=None, trouble="away")) == {
         "at": rfc3339(NOW), "database": "sqlite:///tidewaiter.db", "account": None, "error": "away",
     }  # fmt: skip

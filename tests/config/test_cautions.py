@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from app.bootstrap import known_settings
-from app.config import load
-from app.config.cautions import cautions
 from tests.support.configurations import write
+from tidewaiter.bootstrap import known_settings
+from tidewaiter.config import load
+from tidewaiter.config.cautions import cautions
 
 ACCOUNT = """
 [accounts.shop]

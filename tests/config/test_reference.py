@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from app.config.keys import every_table
-from app.config.reference import reference
+from tidewaiter.config.reference import reference
+from tidewaiter.config.table_keys import every_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 

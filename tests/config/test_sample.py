@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from app.bootstrap import faults_of
-from app.config import Config, ConfigError, load
-from app.config.keys import NAME, every_table
-from app.config.sample import sample
-from app.providers.registry import Registry
 from tests.support.configurations import uncommented
+from tidewaiter.bootstrap import faults_of
+from tidewaiter.config import Config, ConfigError, load
+from tidewaiter.config.sample import sample
+from tidewaiter.config.table_keys import NAME, every_table
+from tidewaiter.providers.provider_registry import Registry
 
 ROOT = Path(__file__).parents[2]
 REGISTRY = Registry.load()

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from app.config.keys import every_table
-from app.config.sample import sample
-from app.config.schema import config_schema
-from app.providers.registry import Registry
 from tests.support.configurations import FULL, uncommented
+from tidewaiter.config.sample import sample
+from tidewaiter.config.schema import config_schema
+from tidewaiter.config.table_keys import every_table
+from tidewaiter.providers.provider_registry import Registry
 
 REGISTRY = Registry.load()
 SCHEMA = config_schema([REGISTRY.get(name) for name in REGISTRY.names()])

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from app.bootstrap import known_settings
-from app.config import Config, load
-from app.config.keys import every_table
-from app.config.show import HIDDEN, Shown, as_toml, effective
 from tests.support.configurations import FULL, write
+from tidewaiter.bootstrap import known_settings
+from tidewaiter.config import Config, load
+from tidewaiter.config.show import HIDDEN, Shown, as_toml, effective
+from tidewaiter.config.table_keys import every_table
 
 
 def shown(config: Config) -> dict[str, Shown]:

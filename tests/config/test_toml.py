@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.config.toml import toml_key, toml_value
+from tidewaiter.config.table_keys import toml_key, toml_value
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 _SCALARS = st.none().map(lambda _: True) | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | _TEXT

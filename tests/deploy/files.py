@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
-from app.bootstrap.faults import faults_of
-from app.config import Config, load
 from tests.docs.pages import ROOT
+from tidewaiter.bootstrap.config_faults import faults_of
+from tidewaiter.config import Config, load
 
 DEPLOY = ROOT / "config/deploy"
 UID = 65532

@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
-from app.config import host_and_port, load
 from tests.deploy.files import DEPLOY, documents, loaded, secrets_in
 from tests.support.command_lines import fault_of
+from tidewaiter.config import host_and_port, load
 
 _FILE: Final = DEPLOY / "compose.yaml"
 _CONFIG: Final = DEPLOY / "compose/tidewaiter.toml"

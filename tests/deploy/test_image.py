@@ -5,11 +5,11 @@ import re
 import subprocess
 from pathlib import Path
 
-from app import __version__
-from app.cli.session import PLACES, VARIABLE
 from tests.deploy.files import DEPLOY, UID, instructions, loaded
 from tests.docs.pages import PAGES, ROOT
 from tests.support.command_lines import fault_of
+from tidewaiter import __version__
+from tidewaiter.cli.invocation import CONFIG_PLACES, CONFIG_VARIABLE
 
 
 def _of(name: str) -> list[str]:
@@ -42,8 +42,8 @@ def test_what_it_copies_is_there_and_reaches_the_builder() -> None:
 
 def test_it_holds_a_configuration_that_works(tmp_path: Path) -> None:
     """Where the program looks for one; all that is written is in the volume, and its health can be asked for."""
-    assert f"config/deploy/container.toml {PLACES[-1]}" in _of("COPY")
-    assert f"{VARIABLE}={PLACES[-1]}" in _of("ENV")[-1]
+    assert f"config/deploy/container.toml {CONFIG_PLACES[-1]}" in _of("COPY")
+    assert f"{CONFIG_VARIABLE}={CONFIG_PLACES[-1]}" in _of("ENV")[-1]
     (volume,) = [Path(one) for rest in _of("VOLUME") for one in json.loads(rest)]
     config = loaded(DEPLOY / "container.toml", tmp_path)
     assert Path(config.database.url.removeprefix("sqlite:///")).parent == volume

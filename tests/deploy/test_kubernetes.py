@@ -9,15 +9,15 @@ from typing import Any, Final
 import pytest
 from aiohttp import web
 
-from app.bootstrap.health import health_of, metrics_of_process
-from app.clock import SystemClock
-from app.config import Config, host_and_port, load
-from app.log import configure
-from app.store.engine import Database
-from app.web.rules import GuardedRoute
-from app.web.vitals import Vitals
 from tests.deploy.files import DEPLOY, UID, documents, loaded, secrets_in
 from tests.support.command_lines import fault_of
+from tidewaiter.bootstrap.process import health_of, metrics_of_process
+from tidewaiter.clock import SystemClock
+from tidewaiter.config import Config, host_and_port, load
+from tidewaiter.database.engine import Database
+from tidewaiter.log import configure
+from tidewaiter.web.health_routes import ProcessStatus
+from tidewaiter.web.roles import GuardedRoute
 
 _FOLDER: Final = DEPLOY / "kubernetes"
 _VARIANTS: Final = (_FOLDER, _FOLDER / "sqlite")
@@ -163,7 +163,7 @@ def _paths_of_health(config: Config) -> set[str]:
     log = configure("json", "error", ())
     clock = SystemClock()
     metrics = metrics_of_process(clock, log)
-    vitals = Vitals(asyncio.Event())
+    vitals = ProcessStatus(asyncio.Event())
     database = Database.open(config.database.url, clock)
     health = health_of(config, vitals, metrics, database, clock=clock, log=log)
     return {route.path for route in health.routes() if isinstance(route, web.RouteDef | GuardedRoute)}

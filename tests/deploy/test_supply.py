@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from app import __version__
 from tests.deploy.files import DEPLOY, instructions
 from tests.docs.pages import ROOT
+from tidewaiter import __version__
 
 LOCKS = ROOT / "config/locks"
 BIN = Path(sys.executable).parent

@@ -2,11 +2,11 @@
 
 import shlex
 
-from app.cli.errors import ExitCode
-from app.cli.session import PLACES, VARIABLE
-from app.config.tables import WorkerTable
 from tests.deploy.files import DEPLOY
 from tests.support.command_lines import fault_of
+from tidewaiter.cli.exit_codes import ExitCode
+from tidewaiter.cli.invocation import CONFIG_PLACES, CONFIG_VARIABLE
+from tidewaiter.config.config_tables import WorkerTable
 
 
 def _settings() -> dict[str, list[str]]:
@@ -25,7 +25,7 @@ def test_commands_exist() -> None:
     lines = [shlex.split(line) for name in ("ExecStartPre", "ExecStart") for line in unit[name]]
     assert {line[0] for line in lines} == {"/opt/tidewaiter/bin/tidewaiter"}
     assert [fault_of(line[1:]) for line in lines] == [None, None]
-    assert f"{VARIABLE}={PLACES[-1]}" in unit["Environment"]
+    assert f"{CONFIG_VARIABLE}={CONFIG_PLACES[-1]}" in unit["Environment"]
 
 
 def test_restarts_know_the_exit_codes() -> None:

@@ -5,9 +5,9 @@ import re
 import pytest
 from sqlalchemy import text
 
-from app.store.engine import Database
+from tests.database.scene import Scene, StandingClock
 from tests.docs.pages import ROOT
-from tests.store.scene import Scene, StandingClock
+from tidewaiter.database.engine import Database
 
 _STATEMENTS = re.findall(r"^ *(.+;) -- (.+)$", (ROOT / "docs/operate.md").read_text(), re.MULTILINE)
 

@@ -8,8 +8,8 @@ from typing import Final
 
 import pytest
 
-from app.config import Config, load
 from tests.docs.pages import PAGES, Block, blocks
+from tidewaiter.config import Config, load
 
 # Its blocks are specs, which tests/providers holds to the language.
 _CONFIGURATIONS = [block for page in PAGES if page.name != "providers.md" for block in blocks(page, "toml")]

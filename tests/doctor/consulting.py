@@ -5,10 +5,10 @@ import io
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from app.bootstrap import consult
-from app.config import load
-from app.doctor.finding import Finding
-from app.log import configure
+from tidewaiter.bootstrap import run_checks
+from tidewaiter.config import load
+from tidewaiter.doctor.findings import Finding
+from tidewaiter.log import configure
 
 
 async def consulted(
@@ -25,6 +25,6 @@ async def consulted(
     config = load(path, environ or {})
     log = configure("json", "error", config.secrets, stream=io.StringIO())
     found: list[Finding] = []
-    await consult(config, log, found.extend, accounts=accounts, offline=offline)
+    await run_checks(config, log, found.extend, accounts=accounts, offline=offline)
     log.close()
     return {(one.subject, one.check): one for one in found}

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from app.clock import SystemClock
-from app.doctor.finding import Status
-from app.emulators.oneall import OneAllEmulator
-from app.emulators.socialgateway import SocialGatewayEmulator, SocialGatewayLogin
-from app.store import migrate
 from tests.doctor.consulting import consulted
 from tests.doctor.folders import names_in
 from tests.transport.servers import answering, reply, serving
+from tidewaiter.clock import SystemClock
+from tidewaiter.database import migrate
+from tidewaiter.doctor.findings import CheckStatus
+from tidewaiter.emulators.oneall import OneAllEmulator
+from tidewaiter.emulators.socialgateway import SocialGatewayEmulator, SocialGatewayLogin
 
 CLOCK = SystemClock()
 GOOD = b'{"response": {"request": {"status": {"flag": "success", "code": 200}}}}'
@@ -49,8 +49,8 @@ async def test_an_account_that_works(tmp_path: Path) -> None:
     async with OneAllEmulator(clock=CLOCK, public_key="public", private_key="canary-key") as provider:
         found = await consulted(tmp_path, account(provider.origin))
     statuses = {check: one.status for (subject, check), one in found.items() if subject == "shop"}
-    assert statuses == dict.fromkeys(["tls", "login", "clock"], Status.OK)
-    assert found["database", "database"].status is Status.INFO
+    assert statuses == dict.fromkeys(["tls", "login", "clock"], CheckStatus.OK)
+    assert found["database", "database"].status is CheckStatus.INFO
     assert names_in(tmp_path) == ["tidewaiter.toml"]
 
 
@@ -59,14 +59,14 @@ async def test_wrong_credentials(tmp_path: Path) -> None:
     async with OneAllEmulator(clock=CLOCK, public_key="public", private_key="another") as provider:
         found = await consulted(tmp_path, account(provider.origin))
     login = found["shop", "login"]
-    assert login.status is Status.FAILURE
+    assert login.status is CheckStatus.FAILURE
     assert login.message.startswith("the provider refuses the credentials: ")
     assert "accounts.shop.settings" in login.mend
     assert ("shop", "clock") in found
 
 
-@pytest.mark.parametrize(("password", "status"), [("canary-word", Status.OK), ("wrong", Status.FAILURE)])
-async def test_an_account_that_signs_in(password: str, status: Status, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("password", "status"), [("canary-word", CheckStatus.OK), ("wrong", CheckStatus.FAILURE)])
+async def test_an_account_that_signs_in(password: str, status: CheckStatus, tmp_path: Path) -> None:
     """A session is begun as the daemon would begin it, and then the probe is asked with its token."""
     provider = SocialGatewayEmulator(clock=CLOCK, login=SocialGatewayLogin("api", "canary-key", "canary-word"))
     async with provider:
@@ -90,18 +90,18 @@ async def test_a_clock_that_is_wrong(tmp_path: Path) -> None:
     date = f"Date: {formatdate(CLOCK.now() + 3600, usegmt=True)}"
     async with serving(answering(reply(200, GOOD, date))) as server:
         found = await consulted(tmp_path, account(server.origin))
-    assert found["shop", "login"].status is Status.OK
-    assert found["shop", "clock"].status is Status.WARNING
+    assert found["shop", "login"].status is CheckStatus.OK
+    assert found["shop", "clock"].status is CheckStatus.WARNING
     assert "ahead of this machine's" in found["shop", "clock"].message
 
 
 async def test_a_provider_in_trouble(tmp_path: Path) -> None:
     """A provider that fails, throttles, or hangs up is told apart from credentials that are refused."""
     for answer, status, told in (
-        (reply(500), Status.FAILURE, "the provider is in trouble"),
-        (reply(429, b"", "Retry-After: 60"), Status.WARNING, "the provider cannot be asked now"),
-        (reply(404), Status.FAILURE, "the provider refuses the probe"),
-        (b"nonsense\r\n\r\n", Status.FAILURE, "not an HTTP reply"),
+        (reply(500), CheckStatus.FAILURE, "the provider is in trouble"),
+        (reply(429, b"", "Retry-After: 60"), CheckStatus.WARNING, "the provider cannot be asked now"),
+        (reply(404), CheckStatus.FAILURE, "the provider refuses the probe"),
+        (b"nonsense\r\n\r\n", CheckStatus.FAILURE, "not an HTTP reply"),
     ):
         async with serving(answering(answer)) as server:
             found = await consulted(tmp_path, account(server.origin))
@@ -118,10 +118,10 @@ async def test_a_paused_account(tmp_path: Path) -> None:
     connection.close()
     async with serving(answering(reply(200, GOOD))) as server:
         found = await consulted(tmp_path, account(server.origin))
-    assert found["shop", "account"].status is Status.FAILURE
+    assert found["shop", "account"].status is CheckStatus.FAILURE
     assert found["shop", "account"].mend.endswith("tidewaiter accounts resume shop")
-    assert found["shop", "login"].status is Status.OK
-    assert found["database", "database"].status is Status.OK
+    assert found["shop", "login"].status is CheckStatus.OK
+    assert found["database", "database"].status is CheckStatus.OK
 
 
 async def test_a_closed_account_is_left_alone(tmp_path: Path) -> None:
@@ -132,13 +132,13 @@ async def test_a_closed_account_is_left_alone(tmp_path: Path) -> None:
     async with serving(answering(reply(200, GOOD))) as server:
         found = await consulted(tmp_path, account(server.origin))
         assert server.asked == []
-    assert found["shop", "login"].status is Status.WARNING
+    assert found["shop", "login"].status is CheckStatus.WARNING
     assert "HTTP 429" in found["shop", "login"].message
 
 
 async def test_the_limit_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests that a daemon has just made count; where there is no room for another, none is sent."""
-    monkeypatch.setattr("app.bootstrap.doctor._ROOM_S", 0.05)
+    monkeypatch.setattr("tidewaiter.bootstrap.run_checks._LONGEST_WAIT_S", 0.05)
     with database(tmp_path) as connection:
         connection.execute("UPDATE lanes SET request_window = ?", (f"[{time.time() - 1}]",))
     connection.close()
@@ -146,7 +146,7 @@ async def test_the_limit_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         text = account(server.origin, more="limits = { requests = 1, period_s = 3600 }")
         found = await consulted(tmp_path, text)
         assert server.asked == []
-    assert found["shop", "login"].status is Status.WARNING
+    assert found["shop", "login"].status is CheckStatus.WARNING
     assert "no room" in found["shop", "login"].message
 
 
@@ -168,9 +168,9 @@ async def test_one_account_of_several(tmp_path: Path) -> None:
         text = account(server.origin) + account(other.origin).replace("accounts.shop", "accounts.other")
         found = await consulted(tmp_path, text, accounts=["shop"])
         assert other.connections == 0
-        assert found["shop", "login"].status is Status.OK
+        assert found["shop", "login"].status is CheckStatus.OK
         found = await consulted(tmp_path, text)
-    assert found["other", "login"].status is Status.OK
+    assert found["other", "login"].status is CheckStatus.OK
 
 
 async def test_receivers_and_ways_in(tmp_path: Path) -> None:
@@ -190,14 +190,14 @@ async def test_receivers_and_ways_in(tmp_path: Path) -> None:
         """
         found = await consulted(tmp_path, text)
         assert server.asked == []
-    assert found["ops", "tls"].status is Status.OK
-    assert found["callbacks", "callbacks"].status is Status.INFO
-    assert found["http", "http"].status is Status.INFO
+    assert found["ops", "tls"].status is CheckStatus.OK
+    assert found["callbacks", "callbacks"].status is CheckStatus.INFO
+    assert found["http", "http"].status is CheckStatus.INFO
 
 
 async def test_a_storage_that_cannot_be_opened(tmp_path: Path) -> None:
     """Options of a bucket that cannot be used are told as a failure of the storage."""
     text = '[storage]\nurl = "gs://exports"\noptions = { service_account_key = "canary" }'
     found = await consulted(tmp_path, text)
-    assert found["storage", "storage"].status is Status.FAILURE
+    assert found["storage", "storage"].status is CheckStatus.FAILURE
     assert "canary" not in found["storage", "storage"].message

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from app.clock import SystemClock
-from app.doctor.database import look_at_database, look_at_missing_file, look_at_sqlite, skew
-from app.doctor.finding import Finding, Notes, Status
-from app.store.engine import Database
-from app.store.lock import DaemonLock
+from tests.database.encodings import with_tables
 from tests.doctor.folders import names_in
-from tests.store.encodings import with_tables
 from tests.support.postgres import Postgres
+from tidewaiter.clock import SystemClock
+from tidewaiter.database.daemon_lock import DaemonLock
+from tidewaiter.database.engine import Database
+from tidewaiter.doctor.data_checks import check_database, check_missing_file, check_sqlite, database_clock_result
+from tidewaiter.doctor.findings import CheckStatus, Finding, Notes
 
 CLOCK = SystemClock()
 
@@ -24,7 +24,7 @@ async def looked_at(url: str) -> dict[str, Finding]:
     notes = Notes("database", CLOCK)
     database = Database.open(url, CLOCK)
     try:
-        await look_at_database(notes, database, CLOCK)
+        await check_database(notes, database, CLOCK)
     finally:
         await database.close()
     return {one.check: one for one in notes.findings}
@@ -33,10 +33,10 @@ async def looked_at(url: str) -> dict[str, Finding]:
 async def test_a_database_that_can_be_used(database_url: str) -> None:
     """It answers, its tables are ours, and a clock of its own agrees with ours."""
     found = await looked_at(database_url)
-    assert found["database"].status is Status.OK
+    assert found["database"].status is CheckStatus.OK
     assert "is at revision " in found["database"].message
     if database_url.startswith("postgresql"):
-        assert found["database clock"].status is Status.OK
+        assert found["database clock"].status is CheckStatus.OK
     else:
         assert "database clock" not in found
 
@@ -48,7 +48,7 @@ async def test_tables_of_another_program(database_url: str) -> None:
         await connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     await database.close()
     found = await looked_at(database_url)
-    assert found["database"].status is Status.FAILURE
+    assert found["database"].status is CheckStatus.FAILURE
     assert found["database"].mend == "run `tidewaiter db upgrade`"
     assert list(found) == ["database"]
 
@@ -64,7 +64,7 @@ async def test_a_file_that_is_none(tmp_path: Path) -> None:
     """A file that is no database is told as damaged."""
     (tmp_path / "text.db").write_text("nonsense" * 1000)
     found = await looked_at(f"sqlite:///{tmp_path}/text.db")
-    assert found["database"].status is Status.FAILURE
+    assert found["database"].status is CheckStatus.FAILURE
     assert "is damaged" in found["database"].message
 
 
@@ -73,7 +73,7 @@ async def test_a_server_out_of_reach() -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         found = await looked_at(f"postgresql://u:canary@127.0.0.1:{bound.getsockname()[1]}/x")
-    assert found["database"].status is Status.FAILURE
+    assert found["database"].status is CheckStatus.FAILURE
     assert "cannot be reached" in found["database"].message
     assert "canary" not in found["database"].message + found["database"].mend
 
@@ -84,12 +84,12 @@ async def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     file = tmp_path / "deep" / "tidewaiter.db"
     lock = DaemonLock.of(f"sqlite:///{file}")
     assert lock is not None
-    await look_at_sqlite(notes, file, lock)
-    await look_at_missing_file(notes, file)
+    await check_sqlite(notes, file, lock)
+    await check_missing_file(notes, file)
     found = {one.check: one for one in notes.findings}
     assert list(found) == ["sqlite", "file system", "free space", "daemon", "database"]
     assert found["daemon"].message == "no daemon is running"
-    assert found["database"].status is Status.INFO
+    assert found["database"].status is CheckStatus.INFO
     assert names_in(tmp_path) == []
 
 
@@ -100,7 +100,7 @@ async def test_beside_a_daemon(sqlite_url: str, tmp_path: Path) -> None:
     assert lock is not None
     assert held.try_acquire()
     notes = Notes("database", CLOCK)
-    await look_at_sqlite(notes, tmp_path / "tidewaiter.db", lock)
+    await check_sqlite(notes, tmp_path / "tidewaiter.db", lock)
     assert next(one for one in notes.findings if one.check == "daemon").message == "a daemon is running"
     assert not await asyncio.to_thread(lock.try_acquire)
     held.release()
@@ -115,9 +115,9 @@ async def test_files_that_others_may_use(sqlite_url: str, tmp_path: Path) -> Non
     assert lock is not None
     file.chmod(0o644)
     notes = Notes("database", CLOCK)
-    await look_at_sqlite(notes, file, lock)
+    await check_sqlite(notes, file, lock)
     (found,) = [one for one in notes.findings if one.check == "permissions"]
-    assert found.status is Status.WARNING
+    assert found.status is CheckStatus.WARNING
     assert found.mend.endswith(f"chmod 600 {file}")
     assert file.stat().st_mode & 0o777 == 0o644
 
@@ -128,25 +128,25 @@ async def test_a_lock_that_no_daemon_would_use(sqlite_url: str, tmp_path: Path) 
     assert lock is not None
     lock.path.symlink_to(tmp_path / "elsewhere")
     notes = Notes("database", CLOCK)
-    await look_at_sqlite(notes, tmp_path / "tidewaiter.db", lock)
+    await check_sqlite(notes, tmp_path / "tidewaiter.db", lock)
     (found,) = [one for one in notes.findings if one.check == "daemon"]
-    assert (found.status, found.mend) == (Status.FAILURE, "remove it")
+    assert (found.status, found.mend) == (CheckStatus.FAILURE, "remove it")
     assert "is a symbolic link" in found.message
 
 
 @pytest.mark.parametrize(
-    ("seconds", "status", "told"), [(4.9, Status.OK, "4.9 s"), (-90, Status.WARNING, "90 s behind")]
+    ("seconds", "status", "told"), [(4.9, CheckStatus.OK, "4.9 s"), (-90, CheckStatus.WARNING, "90 s behind")]
 )
-def test_clocks(seconds: float, status: Status, told: str) -> None:
+def test_clocks(seconds: float, status: CheckStatus, told: str) -> None:
     """A database whose clock is far off is told: leases are measured by it."""
-    assert skew(seconds).status is status
-    assert told in skew(seconds).message
+    assert database_clock_result(seconds).status is status
+    assert told in database_clock_result(seconds).message
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
 async def test_another_encoding(postgres: Postgres, encoding: str) -> None:
     """A database that cannot hold every text is a failure, with what to do."""
     found = await looked_at(with_tables(postgres, encoding))
-    assert found["database"].status is Status.FAILURE
+    assert found["database"].status is CheckStatus.FAILURE
     assert f"has the encoding {encoding}" in found["database"].message
     assert "createdb -E UTF8" in (found["database"].mend or "")

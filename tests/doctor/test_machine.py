@@ -4,8 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from app.doctor.finding import Status
-from app.doctor.machine import file_system, library, may_be_made, nearest, room
+from tidewaiter.doctor.data_checks import (
+    creatable_result,
+    file_system_result,
+    free_space_result,
+    nearest_existing,
+    sqlite_result,
+)
+from tidewaiter.doctor.findings import CheckStatus
 
 
 @pytest.mark.parametrize(
@@ -13,8 +19,8 @@ from app.doctor.machine import file_system, library, may_be_made, nearest, room
 )
 def test_mended_libraries(version: tuple[int, ...]) -> None:
     """Those from before the fault, those of the branches that were mended, and all that came after."""
-    verdict = library(version)
-    assert verdict.status is Status.OK
+    verdict = sqlite_result(version)
+    assert verdict.status is CheckStatus.OK
     assert verdict.message == f"SQLite {'.'.join(map(str, version))}"
 
 
@@ -31,35 +37,37 @@ def test_mended_libraries(version: tuple[int, ...]) -> None:
 )
 def test_libraries_with_the_fault(version: tuple[int, ...], mend: str) -> None:
     """A library older than the mend of its branch is told with the version that mends it."""
-    verdict = library(version)
-    assert verdict.status is Status.WARNING
+    verdict = sqlite_result(version)
+    assert verdict.status is CheckStatus.WARNING
     assert "WAL-reset bug" in verdict.message
     assert verdict.mend.startswith(f"run Tidewaiter with {mend}")
 
 
 @pytest.mark.parametrize(
-    ("kind", "status"), [("ext4", Status.OK), ("nfs4", Status.WARNING), ("fuse.sshfs", Status.WARNING), (None, "info")]
+    ("kind", "status"),
+    [("ext4", CheckStatus.OK), ("nfs4", CheckStatus.WARNING), ("fuse.sshfs", CheckStatus.WARNING), (None, "info")],
 )
 def test_file_systems(kind: str | None, status: str) -> None:
     """A network file system is warned of; one that nobody tells is no fault."""
-    assert file_system(kind, Path("/srv/tidewaiter.db")).status == status
+    assert file_system_result(kind, Path("/srv/tidewaiter.db")).status == status
 
 
 @pytest.mark.parametrize(
-    ("free", "status"), [(2_000_000_000, Status.OK), (999_999_999, Status.WARNING), (99_999_999, Status.FAILURE)]
+    ("free", "status"),
+    [(2_000_000_000, CheckStatus.OK), (999_999_999, CheckStatus.WARNING), (99_999_999, CheckStatus.FAILURE)],
 )
-def test_room(free: int, status: Status) -> None:
+def test_room(free: int, status: CheckStatus) -> None:
     """Little room is a warning, next to none a failure, each with what to do."""
-    verdict = room(free, Path("/srv"))
+    verdict = free_space_result(free, Path("/srv"))
     assert verdict.status is status
-    assert bool(verdict.mend) is (status is not Status.OK)
+    assert bool(verdict.mend) is (status is not CheckStatus.OK)
 
 
 def test_what_is_not_there_yet(tmp_path: Path) -> None:
     """A path can be made below a folder, and not below a file."""
-    assert nearest(tmp_path / "a" / "b") == tmp_path
-    assert may_be_made(tmp_path / "a" / "b").status is Status.INFO
+    assert nearest_existing(tmp_path / "a" / "b") == tmp_path
+    assert creatable_result(tmp_path / "a" / "b").status is CheckStatus.INFO
     (tmp_path / "file").touch()
-    verdict = may_be_made(tmp_path / "file" / "b")
-    assert verdict.status is Status.FAILURE
+    verdict = creatable_result(tmp_path / "file" / "b")
+    assert verdict.status is CheckStatus.FAILURE
     assert "is no folder" in verdict.message

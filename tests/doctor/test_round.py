@@ -4,9 +4,8 @@ import asyncio
 
 import pytest
 
-from app.clock import SystemClock
-from app.doctor.finding import Finding, Notes, ok
-from app.doctor.round import Check, examine
+from tidewaiter.clock import SystemClock
+from tidewaiter.doctor.findings import Check, Finding, Notes, ok, run_all
 
 CLOCK = SystemClock()
 
@@ -28,7 +27,7 @@ async def test_checks_run_side_by_side() -> None:
 
     checks = [Check("look", str(number), look) for number in range(7)]
     found: list[Finding] = []
-    await examine(checks, CLOCK, found.extend, at_once=3)
+    await run_all(checks, CLOCK, found.extend, at_once=3)
     assert [one.message for one in found] == [str(number) for number in range(7)]
     assert most == 3
 
@@ -41,7 +40,7 @@ async def test_a_check_without_an_end() -> None:
         await asyncio.Event().wait()
 
     found: list[Finding] = []
-    await examine([Check("second", "shop", look, limit_s=0.01)], CLOCK, found.extend)
+    await run_all([Check("second", "shop", look, limit_s=0.01)], CLOCK, found.extend)
     assert [(one.check, one.subject, one.status) for one in found] == [
         ("first", "shop", "ok"),
         ("second", "shop", "failure"),
@@ -60,7 +59,7 @@ async def test_a_check_that_breaks() -> None:
         notes.add("works", ok("well"))
 
     found: list[Finding] = []
-    await examine([Check("a", "", breaks), Check("b", "", works)], CLOCK, found.extend)
+    await run_all([Check("a", "", breaks), Check("b", "", works)], CLOCK, found.extend)
     assert [(one.check, one.message) for one in found] == [("a", "broke off: LookupError: what"), ("works", "well")]
     assert "fault of the program" in found[0].mend
 
@@ -82,5 +81,5 @@ async def test_whoever_is_told_may_end_it() -> None:
         raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        await examine([Check("first", "", first), Check("second", "", second)], CLOCK, gone)
+        await run_all([Check("first", "", first), Check("second", "", second)], CLOCK, gone)
     assert ended.is_set()

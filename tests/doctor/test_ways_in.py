@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.clock import SystemClock
-from app.doctor.finding import Finding, Notes, Status
-from app.doctor.ways_in import Answer, arrived, look_at_callbacks, look_at_http
-from app.transport.aiohttp_wire import AiohttpWire
 from tests.transport.servers import answering, reply, serving
+from tidewaiter.clock import SystemClock
+from tidewaiter.doctor.address_checks import PublicReply, callback_result, check_callbacks, check_http
+from tidewaiter.doctor.findings import CheckStatus, Finding, Notes
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
 
 CLOCK = SystemClock()
 ANYWHERE = "0.0.0.0"  # noqa: S104  # nothing is bound to it here
@@ -25,7 +25,7 @@ async def wire() -> AsyncIterator[AiohttpWire]:
 async def looked_at(public_url: str, listen: tuple[str, int], wire: AiohttpWire) -> dict[str, Finding]:
     """What is found of a public address and the address behind it."""
     notes = Notes("callbacks", CLOCK)
-    await look_at_callbacks(notes, public_url, listen, wire, CLOCK)
+    await check_callbacks(notes, public_url, listen, wire, CLOCK)
     return {one.check: one for one in notes.findings}
 
 
@@ -33,7 +33,7 @@ async def test_a_tidewaiter_answers(wire: AiohttpWire) -> None:
     """What knows no such callback and calls itself so is one; it was asked with nothing that could make a job due."""
     async with serving(answering(reply(404, b"", "Server: tidewaiter"))) as server:
         found = await looked_at(f"{server.origin}/behind", (ANYWHERE, server.port), wire)
-        assert found["callbacks"].status is Status.OK
+        assert found["callbacks"].status is CheckStatus.OK
         assert [(one.method, one.target, one.body) for one in server.asked] == [("POST", "/behind/callbacks/", b"")]
 
 
@@ -41,7 +41,7 @@ async def test_somebody_else_answers(wire: AiohttpWire) -> None:
     """A proxy that does not pass it on is told with what it should do."""
     async with serving(answering(reply(502, b"Bad gateway", "Server: nginx"))) as server:
         found = await looked_at(server.origin, ("127.0.0.1", server.port), wire)
-    assert found["callbacks"].status is Status.WARNING
+    assert found["callbacks"].status is CheckStatus.WARNING
     assert found["callbacks"].message == f"{server.origin} answers HTTP 502 by nginx, and not as a Tidewaiter does"
     assert found["callbacks"].mend == f"let the proxy forward POST /callbacks/... to 127.0.0.1:{server.port}"
 
@@ -50,7 +50,7 @@ async def test_no_answer(wire: AiohttpWire) -> None:
     """A connection that breaks is told as that."""
     async with serving(answering(b"nonsense\r\n\r\n")) as server:
         found = await looked_at(server.origin, ("127.0.0.1", server.port), wire)
-    assert found["callbacks"].status is Status.WARNING
+    assert found["callbacks"].status is CheckStatus.WARNING
     assert "not an HTTP reply" in found["callbacks"].message
 
 
@@ -61,39 +61,39 @@ async def test_nothing_listens(wire: AiohttpWire) -> None:
         port = bound.getsockname()[1]
         found = await looked_at(f"http://127.0.0.1:{port}", ("127.0.0.1", port), wire)
     assert list(found) == ["callbacks"]
-    assert found["callbacks"].status is Status.INFO
+    assert found["callbacks"].status is CheckStatus.INFO
     assert "start the daemon" in found["callbacks"].message
 
 
 @pytest.mark.parametrize(
     ("body", "status", "told"),
     [
-        (b'{"status": "ok", "phase": "serving"}', Status.OK, "answers: serving"),
-        (b'{"status": "stalled", "phase": "serving"}', Status.FAILURE, "answers: stalled"),
-        (b'{"status": "ok"}', Status.FAILURE, "is held by another program"),
-        (b"<html>", Status.FAILURE, "is held by another program"),
+        (b'{"status": "ok", "phase": "serving"}', CheckStatus.OK, "answers: serving"),
+        (b'{"status": "stalled", "phase": "serving"}', CheckStatus.FAILURE, "answers: stalled"),
+        (b'{"status": "ok"}', CheckStatus.FAILURE, "is held by another program"),
+        (b"<html>", CheckStatus.FAILURE, "is held by another program"),
     ],
 )
-async def test_the_own_address(wire: AiohttpWire, body: bytes, status: Status, told: str) -> None:
+async def test_the_own_address(wire: AiohttpWire, body: bytes, status: CheckStatus, told: str) -> None:
     """A daemon says of itself how it is; whatever else answers there is in its place."""
     notes = Notes("http", CLOCK)
     async with serving(answering(reply(200, body))) as server:
-        assert await look_at_http(notes, (ANYWHERE, server.port), wire)
+        assert await check_http(notes, (ANYWHERE, server.port), wire)
     (found,) = notes.findings
     assert (found.check, found.status) == ("http", status)
     assert found.message == f"127.0.0.1:{server.port} {told}"
-    assert bool(found.mend) is (status is not Status.OK)
+    assert bool(found.mend) is (status is not CheckStatus.OK)
 
 
 @pytest.mark.parametrize(
     ("answer", "status"),
     [
-        (Answer(404, "tidewaiter", is_empty=True), Status.OK),
-        (Answer(404, "nginx", is_empty=True), Status.OK),
-        (Answer(404, "nginx", is_empty=False), Status.WARNING),
-        (Answer(204, "tidewaiter", is_empty=True), Status.WARNING),
+        (PublicReply(404, "tidewaiter", is_empty=True), CheckStatus.OK),
+        (PublicReply(404, "nginx", is_empty=True), CheckStatus.OK),
+        (PublicReply(404, "nginx", is_empty=False), CheckStatus.WARNING),
+        (PublicReply(204, "tidewaiter", is_empty=True), CheckStatus.WARNING),
     ],
 )
-def test_proxies_with_a_name_of_their_own(answer: Answer, status: Status) -> None:
+def test_proxies_with_a_name_of_their_own(answer: PublicReply, status: CheckStatus) -> None:
     """Proxies put their own name in place of ours, so an empty 404 will do; their own pages have text."""
-    assert arrived(answer, "https://tide", ("h", 1)).status is status
+    assert callback_result(answer, "https://tide", ("h", 1)).status is status

@@ -1,8 +1,8 @@
 """A job that has ended, and its file."""
 
-from app.domain.job import Job, State
-from app.domain.manifest import Artifact
-from app.domain.wire import Link
+from tidewaiter.domain.http_values import Link
+from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.manifest import Artifact
 
 AT = 1_750_000_000.25
 

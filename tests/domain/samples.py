@@ -3,17 +3,17 @@
 from dataclasses import replace
 from random import Random
 
-from app.domain import outcome as o
-from app.domain.job import Job, State
-from app.domain.machine import advance
-from app.domain.manifest import Artifact
-from app.domain.schedule import Policy
-from app.domain.wire import Link
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.backoff_and_limits import OperationPolicy
+from tidewaiter.domain.http_values import Link
+from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.manifest import Artifact
+from tidewaiter.domain.state_machine import advance
 
 NOW = 1_000_000.0
 
 
-PLAIN = Policy()
+PLAIN = OperationPolicy()
 
 
 def job(state: State, **changes: object) -> Job:
@@ -24,7 +24,7 @@ def job(state: State, **changes: object) -> Job:
     return replace(plain, **changes)  # type: ignore[arg-type]  # the tests name fields of Job
 
 
-def step(before: Job, outcome: o.Outcome, policy: Policy = PLAIN, now: float = NOW) -> Job:
+def step(before: Job, outcome: o.Outcome, policy: OperationPolicy = PLAIN, now: float = NOW) -> Job:
     """The job after one outcome."""
     return advance(before, outcome, policy, now, Random(1)).job
 

@@ -5,14 +5,14 @@ from random import Random
 
 import pytest
 
-from app.domain import outcome as o
-from app.domain.callback import hash_of, new_token, url_of
-from app.domain.job import State
-from app.domain.machine import advance
-from app.domain.schedule import Backoff, Policy
 from tests.domain.samples import NOW, job
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.backoff_and_limits import Backoff, OperationPolicy
+from tidewaiter.domain.job import State
+from tidewaiter.domain.state_machine import advance
+from tidewaiter.domain.url import callback_hash_of, callback_url_of, new_callback_token
 
-POLICY = Policy(
+POLICY = OperationPolicy(
     first_delay_s=5.0,
     poll=Backoff(10.0, 2.0, 60.0, 0.0),
     called_first_delay_s=300.0,
@@ -20,7 +20,7 @@ POLICY = Policy(
 )
 
 
-def _due_in(outcome: o.Outcome, *, policy: Policy = POLICY, **changes: object) -> float:
+def _due_in(outcome: o.Outcome, *, policy: OperationPolicy = POLICY, **changes: object) -> float:
     """Seconds until the next step after an outcome in POLLING (in SUBMITTING for an acceptance)."""
     state = State.SUBMITTING if isinstance(outcome, o.Accepted | o.Duplicate) else State.POLLING
     before = job(state, **{"callback_hash": "ab", "deadline_at": NOW + 1e6, **changes})
@@ -32,10 +32,10 @@ def _due_in(outcome: o.Outcome, *, policy: Policy = POLICY, **changes: object) -
 def test_tokens() -> None:
     """256 bits in characters that need no quoting; each is another, and each has its hash."""
     rand = Random(5)
-    tokens = {new_token(rand) for _ in range(100)}
-    assert len({hash_of(token) for token in tokens}) == 100
+    tokens = {new_callback_token(rand) for _ in range(100)}
+    assert len({callback_hash_of(token) for token in tokens}) == 100
     assert {len(token) for token in tokens} == {43}
-    assert url_of("https://tide.example.com", "t") == "https://tide.example.com/callbacks/t"
+    assert callback_url_of("https://tide.example.com", "t") == "https://tide.example.com/callbacks/t"
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_tokens() -> None:
 )
 def test_47_what_is_no_token_has_no_hash(text: str) -> None:
     """Nothing malformed gets as far as the database."""
-    assert hash_of(text) is None
+    assert callback_hash_of(text) is None
 
 
 def test_the_slower_schedule_is_for_jobs_with_an_address() -> None:

@@ -1,19 +1,19 @@
 """What is told of jobs, and to whom."""
 
-from app.domain.change import Change, News, Tell, added
-from app.domain.job import Job, State
+from tidewaiter.domain.change_feed import ChangeFeed, ChangeListener, JobChange, added
+from tidewaiter.domain.job import Job, State
 
 
 def test_a_follower_that_fails_keeps_nothing_from_the_others() -> None:
     """They are told, before it and after it, and its fault is told with its name."""
-    first: list[Change] = []
-    last: list[Change] = []
-    faults: list[tuple[Tell, str]] = []
+    first: list[JobChange] = []
+    last: list[JobChange] = []
+    faults: list[tuple[ChangeListener, str]] = []
 
-    def broken(_change: Change) -> None:
+    def broken(_change: JobChange) -> None:
         raise ValueError("no room")
 
-    news = News(lambda follower, error: faults.append((follower, str(error))))
+    news = ChangeFeed(lambda follower, error: faults.append((follower, str(error))))
     for follower in (first.append, broken, last.append):
         news.follow(follower)
     change = added(Job(1, 1, "acme", "report", {}, State.QUEUED, 1, 0.0, 0.0, 9000.0))

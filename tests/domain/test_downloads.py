@@ -4,13 +4,13 @@ from random import Random
 
 import pytest
 
-from app.domain import outcome as o
-from app.domain.job import Job, State
-from app.domain.machine import advance
-from app.domain.schedule import Policy
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.backoff_and_limits import OperationPolicy
+from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.state_machine import advance
 
 NOW = 1_000_000.0
-POLICY = Policy(most_fetches=3)
+POLICY = OperationPolicy(most_fetches=3)
 
 
 def fetching(**changes: object) -> Job:

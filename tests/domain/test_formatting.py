@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.domain import formatting
-from app.domain.jsonvalue import Json
-from app.domain.progress import fraction_of
+from tidewaiter.domain import formatting
+from tidewaiter.domain.http_values import Json
+from tidewaiter.domain.job import fraction_of
 
 
 @pytest.mark.parametrize(

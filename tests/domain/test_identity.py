@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.identity import identities, pairs, part_number
-from app.domain.wire import Link
+from tidewaiter.domain.file_identity import identities, pair_files, part_number
+from tidewaiter.domain.http_values import Link
 
 AT = "https://files.example.com/a/b.csv"
 
@@ -126,13 +126,13 @@ def test_only_a_hash_is_kept() -> None:
 )
 def test_files_are_paired_by_what_they_are(wanted: str, recorded: list[str | None], found: dict[int, int]) -> None:
     """One to one; what an older version recorded is no file that is wanted."""
-    assert pairs(list(wanted), recorded) == found
+    assert pair_files(list(wanted), recorded) == found
 
 
 @given(st.lists(st.sampled_from("abc")), st.lists(st.sampled_from(["a", "b", "c", None])))
 def test_no_file_is_used_twice(wanted: list[str], recorded: list[str | None]) -> None:
     """Every wanted file has its own, and as many are kept as can be."""
-    found = pairs(wanted, recorded)
+    found = pair_files(wanted, recorded)
     assert len({*found.values()}) == len(found)
     assert all(wanted[place] == recorded[at] for place, at in found.items())
     for name in "abc":

@@ -3,11 +3,11 @@
 import dataclasses
 import json
 
-from app.domain.formatting import rfc3339
-from app.domain.job import Entry, State
-from app.domain.job_view import JobView, artifact_json, entry_json, job_json
-from app.web.api.shapes import ArtifactShape, EntryShape, JobShape
 from tests.domain.finished import AT, FILE, JOB
+from tidewaiter.domain.formatting import rfc3339
+from tidewaiter.domain.job import HistoryEntry, State
+from tidewaiter.domain.job_view import JobView, artifact_json, entry_json, job_json
+from tidewaiter.web.api.json_shapes import ArtifactShape, EntryShape, JobShape
 
 
 def test_the_view_is_what_openapi_promises() -> None:
@@ -15,7 +15,7 @@ def test_the_view_is_what_openapi_promises() -> None:
     assert set(JobView._fields) == set(JobShape.model_fields)
     assert set(job_json(JOB)) == set(JobShape.model_fields)
     assert set(artifact_json(7, FILE)) == set(ArtifactShape.model_fields)
-    assert set(entry_json(Entry(7, 1, AT, None, State.QUEUED, "Submitted"))) == set(EntryShape.model_fields)
+    assert set(entry_json(HistoryEntry(7, 1, AT, None, State.QUEUED, "Submitted"))) == set(EntryShape.model_fields)
     JobShape.model_validate(job_json(JOB))
 
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain import outcome as o
-from app.domain.job import LIVE, TERMINAL, State
-from app.domain.machine import TABLE, IllegalOutcomeError, advance
-from app.domain.schedule import Policy
-from app.domain.wire import Link, SealedLinks
 from tests.domain.samples import ARTIFACT, NOW, PLAIN, SAMPLES, job, step
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.backoff_and_limits import OperationPolicy
+from tidewaiter.domain.http_values import Link, SealedLinks
+from tidewaiter.domain.job import LIVE, TERMINAL, State
+from tidewaiter.domain.state_machine import TABLE, IllegalOutcomeError, advance
 
 # The contract of design.md, written out: state, then outcome -> next state. What is not here is illegal.
 CONTRACT = {
@@ -302,7 +302,7 @@ def test_a_ready_reply_may_name_the_remote_job_anew() -> None:
     """What follows, results and cleanup, uses the new name; without one the old one stays."""
     assert step(job(State.POLLING), o.Ready(handle="h2")).handle == "h2"
     assert step(job(State.POLLING), o.Ready()).handle == "h"
-    cleaning = step(job(State.POLLING), o.Stored((ARTIFACT,), handle="h2"), Policy(cleans=True))
+    cleaning = step(job(State.POLLING), o.Stored((ARTIFACT,), handle="h2"), OperationPolicy(cleans=True))
     assert (cleaning.state, cleaning.handle) == (State.CLEANING, "h2")
     assert step(job(State.POLLING), o.Stored((ARTIFACT,))).handle == "h"
     shared = step(job(State.POLLING, shared=True), o.Ready(handle="h2"))

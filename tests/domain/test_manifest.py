@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.manifest import Artifact, file_name, folder_of, render_manifest
+from tidewaiter.domain.manifest import Artifact, file_name, folder_of, render_manifest
 
 
 def test_folder_tells_account_operation_day_and_job() -> None:

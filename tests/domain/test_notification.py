@@ -4,9 +4,9 @@ import json
 from dataclasses import replace
 from random import Random
 
-from app.domain.job import State
-from app.domain.notification import RETRY_S, Subscription, body_of, message_id, retry_in
 from tests.domain.finished import AT, FILE, JOB
+from tidewaiter.domain.job import State
+from tidewaiter.domain.notification import RETRY_S, Subscription, body_of, delivery_retry_in, message_id
 
 
 def test_the_body() -> None:
@@ -65,7 +65,7 @@ def test_who_wants_what() -> None:
 def test_ten_attempts_in_three_days() -> None:
     """Each pause is the schedule's, a tenth more or less; after the tenth attempt there is none."""
     rand = Random(3)
-    pauses = [retry_in(attempts, rand) for attempts in range(1, 11)]
+    pauses = [delivery_retry_in(attempts, rand) for attempts in range(1, 11)]
     assert pauses[-1] is None
     told = [pause for pause in pauses if pause is not None]
     assert len(told) == len(RETRY_S) == 9
@@ -76,9 +76,9 @@ def test_ten_attempts_in_three_days() -> None:
 
 def test_what_a_receiver_may_ask() -> None:
     """Retry-After puts an attempt off, by a day at most, and never brings it nearer."""
-    assert retry_in(1, Random(1), 600.0) == 600.0
-    assert retry_in(1, Random(1), 1e9) == 86_400.0
-    sooner = retry_in(5, Random(1), 0.0)
+    assert delivery_retry_in(1, Random(1), 600.0) == 600.0
+    assert delivery_retry_in(1, Random(1), 1e9) == 86_400.0
+    sooner = delivery_retry_in(5, Random(1), 0.0)
     assert sooner is not None
     assert sooner > 6000.0
-    assert retry_in(10, Random(1), 600.0) is None
+    assert delivery_retry_in(10, Random(1), 600.0) is None

@@ -8,8 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.manifest import Artifact
-from app.domain.placing import places
+from tidewaiter.domain.manifest import Artifact, free_places
 
 TraceFunction = Callable[[FrameType, str, Any], Any]
 
@@ -26,18 +25,18 @@ def key_of(_: int, number: int) -> str:
 
 def test_a_place_is_the_number_where_it_is_free() -> None:
     """So it is in every first download."""
-    assert list(places({}, 3, key_of)) == [(0, 0, "k/0"), (1, 1, "k/1"), (2, 2, "k/2")]
+    assert list(free_places({}, 3, key_of)) == [(0, 0, "k/0"), (1, 1, "k/1"), (2, 2, "k/2")]
 
 
 def test_a_kept_file_holds_its_number() -> None:
     """Whoever stands in its old place gets another one, that is no place of the list."""
-    assert list(places({1: artifact(0)}, 2, key_of)) == [(0, 2, "k/2")]
-    assert list(places({2: artifact(0), 0: artifact(3)}, 3, key_of)) == [(1, 1, "k/1")]
+    assert list(free_places({1: artifact(0)}, 2, key_of)) == [(0, 2, "k/2")]
+    assert list(free_places({2: artifact(0), 0: artifact(3)}, 3, key_of)) == [(1, 1, "k/1")]
 
 
 def test_a_kept_key_is_not_written_over() -> None:
     """Even where another number made it."""
-    assert list(places({0: artifact(7, "k/1")}, 2, key_of)) == [(1, 2, "k/2")]
+    assert list(free_places({0: artifact(7, "k/1")}, 2, key_of)) == [(1, 2, "k/2")]
 
 
 @given(
@@ -51,7 +50,7 @@ def test_nothing_collides(given_: tuple[int, dict[int, int]]) -> None:
     """No number and no key is used twice, whatever is kept where."""
     total, at = given_
     kept = {place: artifact(number) for number, place in {number: place for place, number in at.items()}.items()}
-    made = list(places(kept, total, key_of))
+    made = list(free_places(kept, total, key_of))
     assert [place for place, _, _ in made] == [place for place in range(total) if place not in kept]
     numbers = [number for _, number, _ in made] + [one.number for one in kept.values()]
     keys = [key for _, _, key in made] + [one.key for one in kept.values()]
@@ -60,14 +59,14 @@ def test_nothing_collides(given_: tuple[int, dict[int, int]]) -> None:
 
 
 def steps_of(total: int) -> int:
-    """How many lines `places` runs where half of the files are kept, each in another's place."""
+    """How many lines `free_places` runs where half of the files are kept, each in another's place."""
     half = total // 2
     kept = {place + half: artifact(place) for place in range(half)}
     lines = 0
 
     def count(frame: FrameType, event: str, _: object) -> TraceFunction | None:
         nonlocal lines
-        if frame.f_code is not places.__code__:
+        if frame.f_code is not free_places.__code__:
             return None
         lines += event == "line"
         return count
@@ -75,7 +74,7 @@ def steps_of(total: int) -> int:
     before = sys.gettrace()
     sys.settrace(count)
     try:
-        made = list(places(kept, total, key_of))
+        made = list(free_places(kept, total, key_of))
     finally:
         sys.settrace(before)
     assert len(made) == half

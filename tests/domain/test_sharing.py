@@ -3,8 +3,7 @@
 from dataclasses import replace
 from itertools import permutations
 
-from app.domain.job import Job, State
-from app.domain.sharing import Duty, Follower, duty_of
+from tidewaiter.domain.job import Duty, Job, OtherJob, State, duty_of
 
 NOW = 1_000_000.0
 
@@ -16,9 +15,9 @@ def job(number: int, state: State = State.CLEANING, *, shared: bool = False) -> 
 
 def follower(
     number: int, state: State, *, shared: bool = True, told: str | None = None, late: bool = False
-) -> Follower:
+) -> OtherJob:
     """Another job that has the same handle."""
-    return Follower(number, state, shared, NOW + (-1 if late else 1), frozenset({told} if told else ()))
+    return OtherJob(number, state, shared, NOW + (-1 if late else 1), frozenset({told} if told else ()))
 
 
 def test_a_job_that_is_alone_acts() -> None:

@@ -8,8 +8,8 @@ import re
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from app.clock import SystemClock
-from app.domain.signing import keys_of, signed_headers
+from tidewaiter.clock import SystemClock
+from tidewaiter.domain.notification import keys_of, signed_headers
 
 OLD = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 NEW = "whsec_" + base64.b64encode(bytes(range(32, 64))).decode()

@@ -7,12 +7,12 @@ from random import Random
 
 import pytest
 
-from app.domain import outcome as o
-from app.domain import states_page
-from app.domain.job import Job, State
-from app.domain.machine import BY_STATE, TABLE, IllegalOutcomeError, Row, Transition, advance
-from app.domain.schedule import Policy
 from tests.domain.samples import NOW, SAMPLES, job
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain import states_page
+from tidewaiter.domain.backoff_and_limits import OperationPolicy
+from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.state_machine import BY_STATE, TABLE, IllegalOutcomeError, TableRow, Transition, advance
 
 _COUNTERS: list[dict[str, object]] = [
     {},
@@ -20,7 +20,7 @@ _COUNTERS: list[dict[str, object]] = [
     {"expiries": 50, "expired_at": NOW - 99_000, "submitted_at": NOW},
 ]
 _JOBS = [{"handle": handle, **counters} for handle in (None, "h") for counters in _COUNTERS]
-_POLICIES = (Policy(), Policy(repeatable=True, cancels=True, cleans=True))
+_POLICIES = (OperationPolicy(), OperationPolicy(repeatable=True, cancels=True, cleans=True))
 _MORE_SAMPLES = (o.Duplicate(None), o.Crashed("r", sent=False), o.Retry("r", progressed=True))
 
 
@@ -46,7 +46,7 @@ def test_a_rule_that_leaves_its_targets_raises(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setitem(TABLE, (State.QUEUED, o.Ready), Transition(wrong, (State.FETCHING,)))
     with pytest.raises(IllegalOutcomeError, match="against the table"):
-        advance(job(State.QUEUED), o.Ready(), Policy(), NOW, Random(1))
+        advance(job(State.QUEUED), o.Ready(), OperationPolicy(), NOW, Random(1))
 
 
 def test_the_page_is_made_from_the_table() -> None:
@@ -71,5 +71,5 @@ def test_every_way_goes_through_the_table(name: str) -> None:
 
 def test_every_row_says_where_it_leads() -> None:
     """A row has targets where it has a rule, and none where it forbids the outcome."""
-    rows: list[Row] = [row for own in BY_STATE.values() for row in own]
+    rows: list[TableRow] = [row for own in BY_STATE.values() for row in own]
     assert all(bool(row.targets) == (row.rule is not None) for row in rows)

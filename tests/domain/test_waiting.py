@@ -6,12 +6,12 @@ from random import Random
 
 import pytest
 
-from app.domain import outcome as o
-from app.domain.change import change_of
-from app.domain.job import Job, State
-from app.domain.machine import Update, advance
-from app.domain.schedule import Backoff, Policy
 from tests.domain.samples import NOW, PLAIN, job, step
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.backoff_and_limits import Backoff, OperationPolicy
+from tidewaiter.domain.change_feed import change_of
+from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.state_machine import Update, advance
 
 SURE = replace(
     PLAIN,
@@ -31,7 +31,7 @@ def due_in(after: Job, now: float = NOW) -> float:
 # --- links that do not serve ------------------------------------------------------------------------------------------
 
 
-def expired(before: Job, policy: Policy = SURE) -> Iterator[tuple[float, Job]]:
+def expired(before: Job, policy: OperationPolicy = SURE) -> Iterator[tuple[float, Job]]:
     """Each time that the links of a job are refused, and how it stands then; until it has ended."""
     now = NOW
     while before.state in (State.POLLING, State.QUEUED, State.FETCHING):
@@ -86,7 +86,7 @@ def test_the_count_survives_the_poll_for_fresh_links() -> None:
 # --- submits whose outcome is unknown ---------------------------------------------------------------------------------
 
 
-def unknown(found: o.Outcome, policy: Policy = SURE) -> list[Update]:
+def unknown(found: o.Outcome, policy: OperationPolicy = SURE) -> list[Update]:
     """Submits without a clear outcome, and what looking for the remote job has found, until nothing is sent again."""
     now, before, updates = NOW, job(State.QUEUED, handle=None), list[Update]()
     while before.state is State.QUEUED:

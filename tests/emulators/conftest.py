@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from app.emulators.files import FileHost
-from app.emulators.symplify import SymplifyCustomer, SymplifyEmulator, SymplifyVariants
 from tests.emulators.symplify_caller import GOOD, Caller
+from tidewaiter.emulators.file_host import FileHost
+from tidewaiter.emulators.symplify import SymplifyCustomer, SymplifyEmulator, SymplifyVariants
 
 
 class HandClock:

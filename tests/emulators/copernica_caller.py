@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from app.emulators.copernica import CopernicaEmulator
+from tidewaiter.emulators.copernica import CopernicaEmulator
 
 ACCESS: Final = "access-tøken"
 

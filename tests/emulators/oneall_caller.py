@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from app.emulators.oneall import OneAllEmulator
+from tidewaiter.emulators.oneall import OneAllEmulator
 
 PUBLIC: Final = "public-key"
 PRIVATE: Final = "privåte-key"

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from app.emulators.shareprogress import ShareProgressEmulator
+from tidewaiter.emulators.shareprogress import ShareProgressEmulator
 
 KEY: Final = "sp-k3y"
 

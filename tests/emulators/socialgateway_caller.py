@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from app.emulators.socialgateway import SocialGatewayEmulator
+from tidewaiter.emulators.socialgateway import SocialGatewayEmulator
 
 LOGIN: Final = {"userName": "api", "apiKey": "k3y", "password": "pässword&"}
 

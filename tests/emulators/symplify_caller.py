@@ -7,7 +7,7 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
-from app.emulators.symplify import SymplifyEmulator
+from tidewaiter.emulators.symplify import SymplifyEmulator
 
 GOOD: Final = "t0ken"
 AUTH: Final = {"X-Carma-Authentication-Token": GOOD}

@@ -4,12 +4,12 @@ import hashlib
 
 import pytest
 
-from app.emulators.bodies import Body, BytesBody, GeneratedBody, Part, as_body, head_of
+from tidewaiter.emulators.emulated_replies import BodySlice, BytesBody, EmulatedBody, GeneratedBody, as_body, head_of
 
 _SIZE = 200_001
 
 
-def _read(body: Body) -> bytes:
+def _read(body: EmulatedBody) -> bytes:
     return b"".join(body.chunks(0, body.size))
 
 
@@ -35,10 +35,10 @@ def test_a_generated_body_comes_in_small_pieces() -> None:
 
 @pytest.mark.parametrize("body", [GeneratedBody(_SIZE, 3), BytesBody(bytes(range(256)) * 800)])
 @pytest.mark.parametrize(("start", "stop"), [(0, 0), (0, 1), (65_535, 65_537), (131_071, 200_000)])
-def test_any_part_equals_that_part_of_the_whole(body: Body, start: int, stop: int) -> None:
+def test_any_part_equals_that_part_of_the_whole(body: EmulatedBody, start: int, stop: int) -> None:
     """A part read by itself is byte for byte what the whole holds there, also across block borders."""
-    assert _read(Part(body, start, stop)) == _read(body)[start:stop]
-    assert Part(body, start, stop).size == stop - start
+    assert _read(BodySlice(body, start, stop)) == _read(body)[start:stop]
+    assert BodySlice(body, start, stop).size == stop - start
 
 
 def test_the_head_of_a_body_is_bounded() -> None:

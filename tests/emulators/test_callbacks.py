@@ -4,18 +4,18 @@ from collections.abc import AsyncIterator, Iterable
 
 import pytest
 
-from app.emulators.callbacks import Callback
-from app.emulators.faults import Fault, FaultKind, FaultRule
-from app.emulators.server import EmulatedServer, Route
-from app.emulators.wire import Reply, json_reply
 from tests.emulators.conftest import HandClock
 from tests.emulators.receiver import Receiver
+from tidewaiter.emulators.controls import FaultKind, FaultRule, InjectedFault
+from tidewaiter.emulators.emulated_replies import Reply, json_reply
+from tidewaiter.emulators.outgoing_callbacks import Callback
+from tidewaiter.emulators.server import EmulatedRoute, EmulatedServer
 
 
 class Herald(EmulatedServer):
     """A server that is asked nothing and has something to say."""
 
-    def routes(self) -> Iterable[Route]:
+    def routes(self) -> Iterable[EmulatedRoute]:
         return []
 
     def owe(self, url: str, in_s: float = 0.0, payload: object = "done") -> None:
@@ -62,7 +62,7 @@ async def test_what_is_overdue_goes_out_at_once(herald: Herald, receiver: Receiv
 async def test_a_late_callback(herald: Herald, receiver: Receiver, clock: HandClock) -> None:
     """It comes that many seconds after it was due."""
     start = clock.at
-    herald.faults.add("news", Fault(FaultKind.LATENCY, seconds=3600))
+    herald.faults.add("news", InjectedFault(FaultKind.LATENCY, seconds=3600))
     herald.owe(receiver.url, in_s=100)
     await receiver.next()
     assert clock.at == start + 3700
@@ -70,7 +70,7 @@ async def test_a_late_callback(herald: Herald, receiver: Receiver, clock: HandCl
 
 async def test_a_lost_callback(herald: Herald, receiver: Receiver) -> None:
     """It never comes; the next one does."""
-    herald.faults.add("news", Fault(FaultKind.LOST))
+    herald.faults.add("news", InjectedFault(FaultKind.LOST))
     herald.owe(receiver.url, payload="first")
     await herald.callbacks.settle()
     herald.owe(receiver.url, payload="second")
@@ -81,7 +81,7 @@ async def test_a_lost_callback(herald: Herald, receiver: Receiver) -> None:
 
 async def test_a_duplicate_callback(herald: Herald, receiver: Receiver, clock: HandClock) -> None:
     """It comes once more after some seconds, the same."""
-    herald.faults.add("news", Fault(FaultKind.DUPLICATE, seconds=30))
+    herald.faults.add("news", InjectedFault(FaultKind.DUPLICATE, seconds=30))
     herald.owe(receiver.url)
     assert await receiver.next() == await receiver.next()
     await herald.callbacks.settle()
@@ -91,15 +91,15 @@ async def test_a_duplicate_callback(herald: Herald, receiver: Receiver, clock: H
 
 async def test_a_forged_callback(herald: Herald, receiver: Receiver) -> None:
     """Its body is the text of the fault, whatever that is."""
-    herald.faults.add("news", Fault(FaultKind.FORGED, text='{"n": NaN'))
+    herald.faults.add("news", InjectedFault(FaultKind.FORGED, text='{"n": NaN'))
     herald.owe(receiver.url)
     assert (await receiver.next()).body == b'{"n": NaN'
 
 
 async def test_a_spoiled_callback(herald: Herald, receiver: Receiver) -> None:
     """The faults that spoil a reply spoil a callback too."""
-    herald.faults.add("news", Fault(FaultKind.MALFORMED))
-    herald.faults.add("news", Fault(FaultKind.WRONG_TYPE))
+    herald.faults.add("news", InjectedFault(FaultKind.MALFORMED))
+    herald.faults.add("news", InjectedFault(FaultKind.WRONG_TYPE))
     for _ in range(2):
         herald.owe(receiver.url)
         await herald.callbacks.settle()
@@ -110,7 +110,7 @@ async def test_a_spoiled_callback(herald: Herald, receiver: Receiver) -> None:
 
 async def test_faults_of_any_request_leave_callbacks_alone(herald: Herald, receiver: Receiver) -> None:
     """A rule for any route neither spoils a callback nor is used up by it."""
-    rule = FaultRule("*", 1, Fault(FaultKind.LOST))
+    rule = FaultRule("*", 1, InjectedFault(FaultKind.LOST))
     herald.faults.extend([rule])
     herald.owe(receiver.url)
     await receiver.next()
@@ -140,7 +140,7 @@ async def test_nothing_is_sent_for_what_is_not_owed_any_more(herald: Herald, clo
     """What to send is asked only when it is due; nothing to send means no POST."""
     asked_at: list[float] = []
 
-    def compose(_fault: Fault) -> Reply | None:
+    def compose(_fault: InjectedFault) -> Reply | None:
         asked_at.append(clock.at)
         return None
 

@@ -6,9 +6,9 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from app.cli.account_table import account_table
-from app.emulators.catalogue import CATALOGUE
 from tests.emulators.conftest import HandClock
+from tidewaiter.cli.emulate import account_table
+from tidewaiter.emulators.catalogue import CATALOGUE
 
 
 @pytest.mark.parametrize("name", CATALOGUE)

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from app.emulators.copernica import CopernicaEmulator, CopernicaVariants
-from app.emulators.copernica_login import CopernicaLogin
-from app.emulators.faults import Fault, FaultKind
-from app.emulators.limits import SlidingWindow
 from tests.emulators.conftest import HandClock
 from tests.emulators.copernica_caller import ACCESS, Caller
 from tests.emulators.receiver import Receiver
+from tidewaiter.emulators.controls import FaultKind, InjectedFault
+from tidewaiter.emulators.copernica import CopernicaEmulator, CopernicaVariants
+from tidewaiter.emulators.copernica_login import CopernicaLogin
+from tidewaiter.emulators.request_limit import RequestLimit
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ async def test_a_token_that_is_over(caller: Caller, clock: HandClock) -> None:
 async def test_a_token_that_is_revoked(caller: Caller) -> None:
     """Once told so, the token that comes with a request is good for nothing."""
     request_id = await caller.create()
-    caller.copernica.faults.add("status", Fault(FaultKind.REVOKED))
+    caller.copernica.faults.add("status", InjectedFault(FaultKind.REVOKED))
     for _ in range(2):
         assert (await caller.ask("GET", f"/datarequest/{request_id}/status"))[0] == 401
     await caller.renew()
@@ -142,7 +142,7 @@ async def test_a_token_that_is_revoked(caller: Caller) -> None:
 
 async def test_the_rate_limit(clock: HandClock, login: CopernicaLogin, client: aiohttp.ClientSession) -> None:
     """429 with the seconds until there is room, and no effect."""
-    limit = SlidingWindow(most=1, period_s=60)
+    limit = RequestLimit(most=1, period_s=60)
     async with CopernicaEmulator(clock=clock, login=login, limit=limit) as copernica:
         caller = Caller(client, copernica)
         await caller.create()
@@ -193,11 +193,11 @@ async def test_spoiled_reports(copernica: CopernicaEmulator, caller: Caller, clo
     """Late, twice, forged (of another person, or any text), or never."""
     start = clock.at
     for fault in (
-        Fault(FaultKind.LATENCY, seconds=3600),
-        Fault(FaultKind.DUPLICATE),
-        Fault(FaultKind.FORGED),
-        Fault(FaultKind.FORGED, text="[NaN"),
-        Fault(FaultKind.LOST),
+        InjectedFault(FaultKind.LATENCY, seconds=3600),
+        InjectedFault(FaultKind.DUPLICATE),
+        InjectedFault(FaultKind.FORGED),
+        InjectedFault(FaultKind.FORGED, text="[NaN"),
+        InjectedFault(FaultKind.LOST),
     ):
         copernica.faults.add("report", fault)
     async with Receiver() as receiver:

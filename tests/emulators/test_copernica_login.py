@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from app.emulators.copernica_login import CopernicaLogin, LoginVariants, TokenForm, is_signed
-from app.emulators.faults import Fault, FaultKind
 from tests.emulators.conftest import HandClock
 from tests.emulators.copernica_caller import ACCESS
+from tidewaiter.emulators.controls import FaultKind, InjectedFault
+from tidewaiter.emulators.copernica_login import CopernicaLogin, LoginVariants, TokenForm, is_signed
 
 
 @pytest.fixture
@@ -105,6 +105,6 @@ async def test_the_token_belongs_in_a_form(client: aiohttp.ClientSession, login:
 
 async def test_a_login_host_that_is_down(client: aiohttp.ClientSession, login: CopernicaLogin) -> None:
     """A page of HTML in place of a token."""
-    login.faults.add("login", Fault(FaultKind.UNAVAILABLE, status=502))
+    login.faults.add("login", InjectedFault(FaultKind.UNAVAILABLE, status=502))
     status, content_type, _ = await _ask(client, login, access_token=ACCESS)
     assert (status, content_type, login.given) == (502, "text/html", [])

@@ -9,12 +9,18 @@ from typing import Any
 import aiohttp
 import pytest
 
-from app.emulators.copernica import CopernicaEmulator, CopernicaVariants, IdentifierPlace, Over
-from app.emulators.copernica_login import CopernicaLogin
-from app.emulators.datafile import HexBody, data_file
-from app.emulators.faults import Fault, FaultKind, RetryAfter
 from tests.emulators.conftest import HandClock
 from tests.emulators.copernica_caller import ACCESS, Caller
+from tidewaiter.emulators.controls import FaultKind, InjectedFault, RetryAfter
+from tidewaiter.emulators.copernica import (
+    CopernicaEmulator,
+    CopernicaVariants,
+    ExpiredForm,
+    HexBody,
+    IdentifierPlace,
+    data_file,
+)
+from tidewaiter.emulators.copernica_login import CopernicaLogin
 
 Open = Callable[..., Awaitable[Caller]]
 
@@ -103,7 +109,7 @@ async def test_a_file_that_expires(opened: Open, clock: HandClock) -> None:
 
 async def test_a_file_that_is_not_available_any_more(opened: Open, clock: HandClock) -> None:
     """The other way to say that it has expired: the words of one that is not ready yet."""
-    caller = await opened(keep_s=0, over=Over.NOT_AVAILABLE)
+    caller = await opened(keep_s=0, over=ExpiredForm.NOT_AVAILABLE)
     request_id = await caller.create()
     clock.at += 100
     assert (await caller.status(request_id))["status"] == "not available"
@@ -161,7 +167,7 @@ async def test_an_outage(opened: Open, clock: HandClock, code: int) -> None:
     """Pages of HTML for minutes, whatever is asked; then it goes on as if nothing had been."""
     caller = await opened()
     request_id = await caller.create()
-    caller.copernica.faults.add("*", Fault(FaultKind.UNAVAILABLE, status=code), times=None)
+    caller.copernica.faults.add("*", InjectedFault(FaultKind.UNAVAILABLE, status=code), times=None)
     for _ in range(4):
         clock.at += 60
         status, headers, text = await caller.ask("GET", f"/datarequest/{request_id}/status")
@@ -173,7 +179,7 @@ async def test_an_outage(opened: Open, clock: HandClock, code: int) -> None:
 async def test_asked_too_often(opened: Open) -> None:
     """429 with a Retry-After, in the API's own words."""
     caller = await opened()
-    caller.copernica.faults.add("create", Fault(FaultKind.THROTTLE, seconds=30, retry_after=RetryAfter.SECONDS))
+    caller.copernica.faults.add("create", InjectedFault(FaultKind.THROTTLE, seconds=30, retry_after=RetryAfter.SECONDS))
     status, headers, text = await caller.ask("POST", "/profile/1/datarequest")
     assert (status, headers["Retry-After"], json.loads(text)) == (
         429,
@@ -186,7 +192,7 @@ async def test_asked_too_often(opened: Open) -> None:
 async def test_a_lost_reply_leaves_a_request(opened: Open) -> None:
     """The connection breaks after the order was taken: the request exists, though nobody was told its identifier."""
     caller = await opened()
-    caller.copernica.faults.add("create", Fault(FaultKind.RESET_AFTER))
+    caller.copernica.faults.add("create", InjectedFault(FaultKind.RESET_AFTER))
     with pytest.raises(aiohttp.ClientConnectionError):
         await caller.create()
     assert len(caller.copernica.requests) == 1
@@ -195,7 +201,7 @@ async def test_a_lost_reply_leaves_a_request(opened: Open) -> None:
 async def test_a_request_that_never_ends(opened: Open, clock: HandClock) -> None:
     """It stays pending for ever, in every form, and is reported to nobody."""
     caller = await opened(keep_s=0)
-    caller.copernica.faults.add("create", Fault(FaultKind.NEVER_ENDS))
+    caller.copernica.faults.add("create", InjectedFault(FaultKind.NEVER_ENDS))
     request_id = await caller.create(body={"report": "a@example.com"})
     clock.at += 10**6
     await caller.renew()
@@ -207,19 +213,19 @@ async def test_a_request_that_never_ends(opened: Open, clock: HandClock) -> None
 async def test_a_request_that_is_gone(opened: Open, clock: HandClock) -> None:
     """Told at the order it is gone for good; told later it is missing that once."""
     caller = await opened()
-    caller.copernica.faults.add("create", Fault(FaultKind.GONE))
+    caller.copernica.faults.add("create", InjectedFault(FaultKind.GONE))
     lost = await caller.create()
     assert (await caller.ask("GET", f"/datarequest/{lost}/status"))[0] == 404
     request_id = await caller.create()
     clock.at += 100
-    caller.copernica.faults.add("data", Fault(FaultKind.GONE))
+    caller.copernica.faults.add("data", InjectedFault(FaultKind.GONE))
     assert [(await caller.ask("GET", f"/datarequest/{request_id}/data"))[0] for _ in range(2)] == [404, 200]
 
 
 async def test_a_status_that_flaps(opened: Open, clock: HandClock) -> None:
     """Available, pending, available."""
     caller = await opened()
-    caller.copernica.faults.add("create", Fault(FaultKind.FLAPPING))
+    caller.copernica.faults.add("create", InjectedFault(FaultKind.FLAPPING))
     request_id = await caller.create()
     clock.at += 100
     words = [(await caller.status(request_id))["status"] for _ in range(3)]
@@ -232,8 +238,8 @@ async def test_what_no_document_names(opened: Open) -> None:
     """Another word of the status, and a bare form that has no data at all."""
     caller = await opened()
     request_id = await caller.create()
-    caller.copernica.faults.add("status", Fault(FaultKind.UNKNOWN_WORD, text="queued"))
-    caller.copernica.faults.add("bare", Fault(FaultKind.UNKNOWN_WORD))
+    caller.copernica.faults.add("status", InjectedFault(FaultKind.UNKNOWN_WORD, text="queued"))
+    caller.copernica.faults.add("bare", InjectedFault(FaultKind.UNKNOWN_WORD))
     assert await caller.status(request_id) == {"status": "queued"}
     assert await caller.bare(request_id) == {"state": "archived"}
 

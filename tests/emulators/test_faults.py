@@ -4,19 +4,19 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from app.emulators.faults import (
+from tidewaiter.emulators.controls import (
     HEALTHY,
-    Fault,
     FaultKind,
     FaultPlan,
     FaultRule,
+    InjectedFault,
     RetryAfter,
     rules_from_json,
     rules_to_json,
 )
 
-_THROTTLE = Fault(FaultKind.THROTTLE)
-_STALL = Fault(FaultKind.STALL)
+_THROTTLE = InjectedFault(FaultKind.THROTTLE)
+_STALL = InjectedFault(FaultKind.STALL)
 _NOW = 1_403_187_000.0
 
 
@@ -52,7 +52,7 @@ def test_healthy_requests_keep_their_place() -> None:
 
 def test_rules_survive_json() -> None:
     """What is written for the control endpoint reads back as the same rules, for every kind there is."""
-    rules = [FaultRule("a", None, Fault(kind, 502, 2.5, 7, "x", RetryAfter.DATE)) for kind in FaultKind]
+    rules = [FaultRule("a", None, InjectedFault(kind, 502, 2.5, 7, "x", RetryAfter.DATE)) for kind in FaultKind]
     assert rules_from_json(rules_to_json(rules)) == rules
 
 
@@ -79,13 +79,13 @@ def test_bad_rules_are_refused_with_every_mistake() -> None:
 )
 def test_every_form_of_retry_after(form: RetryAfter, value: str | None) -> None:
     """The refusals of the fault catalogue's row 24 can all be produced."""
-    assert Fault(FaultKind.THROTTLE, seconds=29.5, retry_after=form).retry_after_at(_NOW) == value
+    assert InjectedFault(FaultKind.THROTTLE, seconds=29.5, retry_after=form).retry_after_at(_NOW) == value
 
 
 @pytest.mark.parametrize(("form", "offset_s"), [(RetryAfter.DATE, 30), (RetryAfter.PAST_DATE, -3600)])
 def test_retry_after_as_a_date(form: RetryAfter, offset_s: int) -> None:
     """Dates are HTTP dates, ahead of or behind the server's clock."""
-    value = Fault(FaultKind.THROTTLE, seconds=30, retry_after=form).retry_after_at(_NOW)
+    value = InjectedFault(FaultKind.THROTTLE, seconds=30, retry_after=form).retry_after_at(_NOW)
     assert value is not None
     assert value.endswith("GMT")
     assert parsedate_to_datetime(value).timestamp() == _NOW + offset_s

@@ -10,10 +10,10 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from app.emulators.bodies import GeneratedBody
-from app.emulators.faults import Fault, FaultKind
-from app.emulators.files import FileHost
 from tests.emulators.conftest import HandClock
+from tidewaiter.emulators.controls import FaultKind, InjectedFault
+from tidewaiter.emulators.emulated_replies import GeneratedBody
+from tidewaiter.emulators.file_host import FileHost
 
 _KEY = "result/5004/3232465_result.json"
 _CONTENT = b'[{"id": 1}, {"id": 2}]'
@@ -156,7 +156,7 @@ async def test_a_known_secret_is_found_wherever_it_stands(host: FileHost, client
 
 async def test_a_leak_is_noted_though_a_fault_shows(host: FileHost, client: aiohttp.ClientSession) -> None:
     """What came in came in, whatever the answer was."""
-    host.faults.add("file", Fault(FaultKind.UNAVAILABLE))
+    host.faults.add("file", InjectedFault(FaultKind.UNAVAILABLE))
     async with _get(client, host.signed_url(_KEY, 60), Authorization="Basic eA==") as reply:
         assert reply.status == 503
     assert len(host.violations) == 1
@@ -228,17 +228,17 @@ async def test_a_big_file_is_streamed(host: FileHost, client: aiohttp.ClientSess
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (Fault(FaultKind.UNAVAILABLE), (503, "SlowDown")),
-        (Fault(FaultKind.UNAVAILABLE, status=500), (500, "InternalError")),
-        (Fault(FaultKind.THROTTLE), (429, "SlowDown")),
-        (Fault(FaultKind.FORBIDDEN), (403, "AccessDenied")),
-        (Fault(FaultKind.MISSING), (404, "NoSuchKey")),
-        (Fault(FaultKind.GONE), (404, "NoSuchKey")),
-        (Fault(FaultKind.LINK_EXPIRED), (403, "AccessDenied")),
+        (InjectedFault(FaultKind.UNAVAILABLE), (503, "SlowDown")),
+        (InjectedFault(FaultKind.UNAVAILABLE, status=500), (500, "InternalError")),
+        (InjectedFault(FaultKind.THROTTLE), (429, "SlowDown")),
+        (InjectedFault(FaultKind.FORBIDDEN), (403, "AccessDenied")),
+        (InjectedFault(FaultKind.MISSING), (404, "NoSuchKey")),
+        (InjectedFault(FaultKind.GONE), (404, "NoSuchKey")),
+        (InjectedFault(FaultKind.LINK_EXPIRED), (403, "AccessDenied")),
     ],
 )
 async def test_refusals_are_xml(
-    host: FileHost, client: aiohttp.ClientSession, fault: Fault, error: tuple[int, str]
+    host: FileHost, client: aiohttp.ClientSession, fault: InjectedFault, error: tuple[int, str]
 ) -> None:
     """What the host is told to refuse, it refuses in S3's words, and counts."""
     host.faults.add("file", fault)
@@ -249,7 +249,7 @@ async def test_refusals_are_xml(
 
 async def test_a_file_that_is_gone_stays_gone(host: FileHost, client: aiohttp.ClientSession) -> None:
     """The fault takes the file away; a good link does not bring it back."""
-    host.faults.add("file", Fault(FaultKind.GONE))
+    host.faults.add("file", InjectedFault(FaultKind.GONE))
     for _ in range(2):
         async with _get(client, host.signed_url(_KEY, 60)) as reply:
             assert reply.status == 404
@@ -260,8 +260,8 @@ async def test_changed(host: FileHost, client: aiohttp.ClientSession, source: by
     """Between two parts the file becomes another one: its ETag tells, even where its size does not."""
     host.put(_KEY, source)
     url = host.signed_url(_KEY, 60)
-    host.faults.add("file", Fault(FaultKind.NONE))
-    host.faults.add("file", Fault(FaultKind.CHANGED))
+    host.faults.add("file", InjectedFault(FaultKind.NONE))
+    host.faults.add("file", InjectedFault(FaultKind.CHANGED))
     async with _get(client, url, Range="bytes=0-9") as first, _get(client, url, Range="bytes=10-") as second:
         assert (first.status, second.status) == (206, 206)
         assert first.headers["ETag"] != second.headers["ETag"]
@@ -271,7 +271,7 @@ async def test_changed(host: FileHost, client: aiohttp.ClientSession, source: by
 
 async def test_ignore_range(host: FileHost, client: aiohttp.ClientSession) -> None:
     """A host that does not know ranges sends the whole file with 200."""
-    host.faults.add("file", Fault(FaultKind.IGNORE_RANGE))
+    host.faults.add("file", InjectedFault(FaultKind.IGNORE_RANGE))
     async with _get(client, host.signed_url(_KEY, 60), Range="bytes=5-") as reply:
         assert (reply.status, await reply.read()) == (200, _CONTENT)
         assert "Content-Range" not in reply.headers
@@ -280,7 +280,7 @@ async def test_ignore_range(host: FileHost, client: aiohttp.ClientSession) -> No
 async def test_a_truncated_part(host: FileHost, client: aiohttp.ClientSession) -> None:
     """The faults of the wire show on a part as on a whole file."""
     host.put("big", GeneratedBody(1_000_000, 5))
-    host.faults.add("file", Fault(FaultKind.TRUNCATE, size=1000))
+    host.faults.add("file", InjectedFault(FaultKind.TRUNCATE, size=1000))
     async with _get(client, host.signed_url("big", 60), Range="bytes=500000-") as reply:
         assert (reply.status, reply.headers["Content-Length"]) == (206, "500000")
         assert await reply.content.readexactly(1000) == next(GeneratedBody(1_000_000, 5).chunks(500_000, 501_000))
@@ -290,7 +290,7 @@ async def test_a_truncated_part(host: FileHost, client: aiohttp.ClientSession) -
 
 async def test_a_file_that_is_a_gzip_bomb(host: FileHost, client: aiohttp.ClientSession) -> None:
     """The file is replaced by a small body that unpacks to a big one."""
-    host.faults.add("file", Fault(FaultKind.GZIP_BOMB))
+    host.faults.add("file", InjectedFault(FaultKind.GZIP_BOMB))
     async with _get(client, host.signed_url(_KEY, 60)) as reply:
         assert reply.headers["Content-Encoding"] == "gzip"
         assert len(gzip.decompress(await reply.read())) == 16 * 1_048_576

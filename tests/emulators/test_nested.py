@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.emulators.nested import nested
+from tidewaiter.emulators.form_fields import nested
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from app.emulators.oneall import OneAllEmulator, OneAllVariants
-from app.emulators.publications import publications_of
 from tests.emulators.conftest import HandClock
 from tests.emulators.oneall_caller import AUTH, MESSAGE, PRIVATE, PUBLIC, SNAPSHOTS, Caller
+from tidewaiter.emulators.oneall import OneAllEmulator, OneAllVariants
+from tidewaiter.emulators.oneall_replies import publications_of
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from app.emulators.faults import Fault, FaultKind
-from app.emulators.oneall import FinishedForm, OneAllEmulator, OneAllVariants, PendingForm
 from tests.emulators.conftest import HandClock
 from tests.emulators.oneall_caller import PRIVATE, PUBLIC, Caller
 from tests.emulators.receiver import Receiver
+from tidewaiter.emulators.controls import FaultKind, InjectedFault
+from tidewaiter.emulators.oneall import FinishedForm, OneAllEmulator, OneAllVariants, PendingForm
 
 Open = Callable[..., Awaitable[Caller]]
 
@@ -172,7 +172,9 @@ async def test_variants_over_the_control_endpoint(opened: Open) -> None:
 async def test_a_lost_reply_leaves_a_snapshot(opened: Open) -> None:
     """The connection breaks after the order was taken: the snapshot exists, and the next initiation finds it."""
     caller = await opened()
-    caller.oneall.faults.add("initiate", Fault(FaultKind.RESET_AFTER), times=2)  # the client repeats a PUT by itself
+    caller.oneall.faults.add(
+        "initiate", InjectedFault(FaultKind.RESET_AFTER), times=2
+    )  # the client repeats a PUT by itself
     with pytest.raises(aiohttp.ClientConnectionError):
         await caller.initiate()
     assert [snapshot.repeats for snapshot in caller.oneall.snapshots] == [1]
@@ -182,8 +184,8 @@ async def test_a_lost_reply_leaves_a_snapshot(opened: Open) -> None:
 async def test_told_refusals_are_envelopes(opened: Open) -> None:
     """A throttle or a refusal speaks as the API does; an outage is a page of HTML."""
     caller = await opened()
-    caller.oneall.faults.add("list", Fault(FaultKind.THROTTLE))
-    caller.oneall.faults.add("list", Fault(FaultKind.UNAVAILABLE, status=502))
+    caller.oneall.faults.add("list", InjectedFault(FaultKind.THROTTLE))
+    caller.oneall.faults.add("list", InjectedFault(FaultKind.UNAVAILABLE, status=502))
     status, request, _ = await caller.envelope("GET", ".json")
     assert (status, request["status"]["code"]) == (429, 429)
     status, headers, text = await caller.ask("GET", ".json")
@@ -193,7 +195,7 @@ async def test_told_refusals_are_envelopes(opened: Open) -> None:
 async def test_a_snapshot_that_never_ends(opened: Open, clock: HandClock) -> None:
     """It stays pending for ever, and so does its message."""
     caller = await opened()
-    caller.oneall.faults.add("initiate", Fault(FaultKind.NEVER_ENDS))
+    caller.oneall.faults.add("initiate", InjectedFault(FaultKind.NEVER_ENDS))
     token = await caller.start()
     clock.at += 10**7
     assert (await caller.snapshot(token))["status"] == "pending"
@@ -203,23 +205,23 @@ async def test_a_snapshot_that_never_ends(opened: Open, clock: HandClock) -> Non
 async def test_a_snapshot_that_is_gone(opened: Open) -> None:
     """Told at the initiation it was never there for anybody; told on a reading it is missing that once."""
     caller = await opened()
-    caller.oneall.faults.add("initiate", Fault(FaultKind.GONE))
-    caller.oneall.faults.add("snapshot", Fault(FaultKind.NONE))
-    caller.oneall.faults.add("snapshot", Fault(FaultKind.GONE))
+    caller.oneall.faults.add("initiate", InjectedFault(FaultKind.GONE))
+    caller.oneall.faults.add("snapshot", InjectedFault(FaultKind.NONE))
+    caller.oneall.faults.add("snapshot", InjectedFault(FaultKind.GONE))
     lost = await caller.start()
     assert (await caller.envelope("GET", f"/{lost}.json"))[0] == 404
     assert await caller.tokens() == []
     token = await caller.start()
     assert (await caller.envelope("GET", f"/{token}.json"))[0] == 404
     await caller.snapshot(token)
-    caller.oneall.faults.add("delete", Fault(FaultKind.GONE))
+    caller.oneall.faults.add("delete", InjectedFault(FaultKind.GONE))
     assert (await caller.envelope("DELETE", f"/{token}.json?confirm_deletion=true"))[0] == 404
 
 
 async def test_a_status_that_flaps(opened: Open, clock: HandClock) -> None:
     """Built, pending, built: every other reading takes it back."""
     caller = await opened()
-    caller.oneall.faults.add("initiate", Fault(FaultKind.FLAPPING))
+    caller.oneall.faults.add("initiate", InjectedFault(FaultKind.FLAPPING))
     token = await caller.start()
     clock.at += 100
     assert [(await caller.snapshot(token))["status"] for _ in range(3)] == ["processed", "pending", "processed"]
@@ -229,7 +231,7 @@ async def test_a_status_that_flaps(opened: Open, clock: HandClock) -> None:
 async def test_a_word_that_no_document_names(opened: Open, clock: HandClock, text: str | None, word: str) -> None:
     """The status is some other word, without a date."""
     caller = await opened()
-    caller.oneall.faults.add("snapshot", Fault(FaultKind.UNKNOWN_WORD, text=text))
+    caller.oneall.faults.add("snapshot", InjectedFault(FaultKind.UNKNOWN_WORD, text=text))
     token = await caller.start()
     clock.at += 100
     told = await caller.snapshot(token)
@@ -261,8 +263,8 @@ async def test_a_late_and_a_duplicate_pingback(opened: Open, clock: HandClock) -
     """It comes an hour after its time; another comes twice, the same."""
     caller = await opened()
     start = clock.at
-    caller.oneall.faults.add("pingback", Fault(FaultKind.LATENCY, seconds=3600))
-    caller.oneall.faults.add("pingback", Fault(FaultKind.DUPLICATE, seconds=5))
+    caller.oneall.faults.add("pingback", InjectedFault(FaultKind.LATENCY, seconds=3600))
+    caller.oneall.faults.add("pingback", InjectedFault(FaultKind.DUPLICATE, seconds=5))
     async with Receiver() as receiver:
         await caller.start("one", receiver.url)
         await receiver.next()
@@ -274,7 +276,7 @@ async def test_a_late_and_a_duplicate_pingback(opened: Open, clock: HandClock) -
 async def test_a_lost_pingback(opened: Open, clock: HandClock) -> None:
     """It never comes; the snapshot is built all the same."""
     caller = await opened()
-    caller.oneall.faults.add("pingback", Fault(FaultKind.LOST))
+    caller.oneall.faults.add("pingback", InjectedFault(FaultKind.LOST))
     async with Receiver() as receiver:
         token = await caller.start(pingback_uri=receiver.url)
         await caller.oneall.callbacks.settle()
@@ -285,8 +287,8 @@ async def test_a_lost_pingback(opened: Open, clock: HandClock) -> None:
 async def test_a_forged_pingback(opened: Open) -> None:
     """It speaks of a snapshot that is not there, or holds whatever it was told to."""
     caller = await opened()
-    caller.oneall.faults.add("pingback", Fault(FaultKind.FORGED))
-    caller.oneall.faults.add("pingback", Fault(FaultKind.FORGED, text="[NaN"))
+    caller.oneall.faults.add("pingback", InjectedFault(FaultKind.FORGED))
+    caller.oneall.faults.add("pingback", InjectedFault(FaultKind.FORGED, text="[NaN"))
     async with Receiver() as receiver:
         token = await caller.start("one", receiver.url)
         told = json.loads((await receiver.next()).body)["response"]["result"]["data"]["sharing_analytics_snapshot"]
@@ -299,7 +301,7 @@ async def test_a_forged_pingback(opened: Open) -> None:
 async def test_no_pingback_for_what_does_not_end(opened: Open, fate: FaultKind) -> None:
     """A snapshot that never ends, or is not there, is not told of."""
     caller = await opened()
-    caller.oneall.faults.add("initiate", Fault(fate))
+    caller.oneall.faults.add("initiate", InjectedFault(fate))
     async with Receiver() as receiver:
         await caller.start(pingback_uri=receiver.url)
         await caller.oneall.callbacks.settle()

@@ -13,11 +13,10 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from app.emulators.bodies import GeneratedBody
-from app.emulators.faults import Fault, FaultKind, RetryAfter
-from app.emulators.server import Call, EmulatedServer, Route
-from app.emulators.wire import Reply, json_reply
 from tests.emulators.conftest import HandClock
+from tidewaiter.emulators.controls import FaultKind, InjectedFault, RetryAfter
+from tidewaiter.emulators.emulated_replies import GeneratedBody, Reply, json_reply
+from tidewaiter.emulators.server import EmulatedCall, EmulatedRoute, EmulatedServer
 
 _REPLY = {"said": "x" * 100}
 
@@ -27,20 +26,20 @@ class Notebook(EmulatedServer):
 
     notes: list[bytes]
 
-    def routes(self) -> Iterable[Route]:
+    def routes(self) -> Iterable[EmulatedRoute]:
         """One route that has an effect, one that is slow about it, and one with a big body."""
         self.notes = []
         return [
-            Route("note", "POST", "/notes/{name}", self._note),
-            Route("slow", "POST", "/slow", lambda call: replace(self._note(call), delay_s=5)),
-            Route("big", "GET", "/big", self._big),
+            EmulatedRoute("note", "POST", "/notes/{name}", self._note),
+            EmulatedRoute("slow", "POST", "/slow", lambda call: replace(self._note(call), delay_s=5)),
+            EmulatedRoute("big", "GET", "/big", self._big),
         ]
 
-    def _note(self, call: Call) -> Reply:
+    def _note(self, call: EmulatedCall) -> Reply:
         self.notes.append(call.asked.body)
         return json_reply(_REPLY)
 
-    def _big(self, _call: Call) -> Reply:
+    def _big(self, _call: EmulatedCall) -> Reply:
         return Reply(200, GeneratedBody(3_000_000, 1), "application/octet-stream")
 
 
@@ -76,7 +75,7 @@ async def test_a_healthy_reply(server: Notebook, client: aiohttp.ClientSession) 
 async def test_a_clock_of_its_own(clock: HandClock, client: aiohttp.ClientSession) -> None:
     """A server whose clock is off dates its replies by it, and a Retry-After that is a date, too."""
     async with Notebook(clock=clock, skew_s=-60) as server:
-        server.faults.add("note", Fault(FaultKind.THROTTLE, seconds=30, retry_after=RetryAfter.DATE))
+        server.faults.add("note", InjectedFault(FaultKind.THROTTLE, seconds=30, retry_after=RetryAfter.DATE))
         async with _note(client, server) as reply:
             assert parsedate_to_datetime(reply.headers["Date"]).timestamp() == clock.at - 60
             assert parsedate_to_datetime(reply.headers["Retry-After"]).timestamp() == clock.at - 30
@@ -167,7 +166,7 @@ async def test_latency_comes_after_the_effect(
     server: Notebook, client: aiohttp.ClientSession, clock: HandClock
 ) -> None:
     """The reply is late by the clock; what was asked for happened before the wait."""
-    server.faults.add("note", Fault(FaultKind.LATENCY, seconds=7))
+    server.faults.add("note", InjectedFault(FaultKind.LATENCY, seconds=7))
     async with _note(client, server) as reply:
         assert await reply.json() == _REPLY
     assert clock.slept == [7]
@@ -177,17 +176,17 @@ async def test_latency_comes_after_the_effect(
 @pytest.mark.parametrize(
     ("fault", "status"),
     [
-        (Fault(FaultKind.THROTTLE), 429),
-        (Fault(FaultKind.UNAVAILABLE), 503),
-        (Fault(FaultKind.UNAVAILABLE, status=502), 502),
-        (Fault(FaultKind.HTML), 200),
-        (Fault(FaultKind.UNAUTHORIZED), 401),
-        (Fault(FaultKind.FORBIDDEN), 403),
-        (Fault(FaultKind.MISSING), 404),
+        (InjectedFault(FaultKind.THROTTLE), 429),
+        (InjectedFault(FaultKind.UNAVAILABLE), 503),
+        (InjectedFault(FaultKind.UNAVAILABLE, status=502), 502),
+        (InjectedFault(FaultKind.HTML), 200),
+        (InjectedFault(FaultKind.UNAUTHORIZED), 401),
+        (InjectedFault(FaultKind.FORBIDDEN), 403),
+        (InjectedFault(FaultKind.MISSING), 404),
     ],
 )
 async def test_refusals_have_no_effect(
-    server: Notebook, client: aiohttp.ClientSession, fault: Fault, status: int
+    server: Notebook, client: aiohttp.ClientSession, fault: InjectedFault, status: int
 ) -> None:
     """Each kind of refusal has its status, a page where no API words it, and nothing was done."""
     server.faults.add("note", fault)
@@ -205,7 +204,7 @@ async def test_retry_after_reaches_the_asker(
     server: Notebook, client: aiohttp.ClientSession, form: RetryAfter, kind: FaultKind
 ) -> None:
     """Every form of the header, the one that is not ASCII too, goes over the wire as it was told."""
-    fault = Fault(kind, seconds=30, retry_after=form)
+    fault = InjectedFault(kind, seconds=30, retry_after=form)
     server.faults.add("note", fault)
     async with _note(client, server) as reply:
         assert reply.headers["Retry-After"] == fault.retry_after_at(server.clock.now())
@@ -213,7 +212,7 @@ async def test_retry_after_reaches_the_asker(
 
 async def test_reset_before_has_no_effect(server: Notebook, client: aiohttp.ClientSession) -> None:
     """The connection is gone before the body was read, so nothing was done, though the knock is on record."""
-    server.faults.add("note", Fault(FaultKind.RESET_BEFORE))
+    server.faults.add("note", InjectedFault(FaultKind.RESET_BEFORE))
     with pytest.raises(aiohttp.ClientConnectionError):
         await _noted(client, server)
     assert server.notes == []
@@ -222,7 +221,7 @@ async def test_reset_before_has_no_effect(server: Notebook, client: aiohttp.Clie
 
 async def test_reset_after_has_the_effect(server: Notebook, client: aiohttp.ClientSession) -> None:
     """The asker sees only a broken connection, but the request was carried out, once."""
-    server.faults.add("note", Fault(FaultKind.RESET_AFTER))
+    server.faults.add("note", InjectedFault(FaultKind.RESET_AFTER))
     with pytest.raises(aiohttp.ClientConnectionError):
         await _noted(client, server)
     assert server.notes == [b"hello"]
@@ -230,7 +229,7 @@ async def test_reset_after_has_the_effect(server: Notebook, client: aiohttp.Clie
 
 async def test_a_reset_is_a_tcp_reset(server: Notebook) -> None:
     """It is not an orderly close: the peer's read fails with ECONNRESET."""
-    server.faults.add("big", Fault(FaultKind.RESET_AFTER))
+    server.faults.add("big", InjectedFault(FaultKind.RESET_AFTER))
     reader, writer = await asyncio.open_connection("127.0.0.1", URL(server.origin).port)
     writer.write(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
     with pytest.raises(ConnectionResetError):
@@ -241,7 +240,7 @@ async def test_a_reset_is_a_tcp_reset(server: Notebook) -> None:
 @pytest.mark.parametrize(("size", "arrives"), [(None, 1_500_000), (100_000, 100_000), (0, 0)])
 async def test_truncate(server: Notebook, client: aiohttp.ClientSession, size: int | None, arrives: int) -> None:
     """The connection closes in order after that many bytes, half unless told, though more were announced."""
-    server.faults.add("big", Fault(FaultKind.TRUNCATE, size=size))
+    server.faults.add("big", InjectedFault(FaultKind.TRUNCATE, size=size))
     got = bytearray()
     async with client.get(f"{server.origin}/big") as reply:
         assert reply.headers["Content-Length"] == "3000000"
@@ -253,7 +252,7 @@ async def test_truncate(server: Notebook, client: aiohttp.ClientSession, size: i
 @pytest.mark.parametrize("kind", [FaultKind.TRUNCATE, FaultKind.WRONG_LENGTH])
 async def test_a_short_body_ends_the_connection(server: Notebook, kind: FaultKind) -> None:
     """Though the asker would keep the connection, it is closed in order, so that nobody waits for the rest."""
-    server.faults.add("big", Fault(kind))
+    server.faults.add("big", InjectedFault(kind))
     reader, writer = await asyncio.open_connection("127.0.0.1", URL(server.origin).port)
     writer.write(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
     got = await asyncio.wait_for(reader.read(), 2)
@@ -263,7 +262,7 @@ async def test_a_short_body_ends_the_connection(server: Notebook, kind: FaultKin
 
 async def test_stall(server: Notebook, client: aiohttp.ClientSession) -> None:
     """Half of the body comes, then nothing, with the connection open; the server forgets the stall with the asker."""
-    server.faults.add("big", Fault(FaultKind.STALL, size=1000))
+    server.faults.add("big", InjectedFault(FaultKind.STALL, size=1000))
     before = asyncio.all_tasks()
     async with client.get(f"{server.origin}/big") as reply:
         assert len(await reply.content.readexactly(1000)) == 1000
@@ -277,7 +276,7 @@ async def test_stall(server: Notebook, client: aiohttp.ClientSession) -> None:
 
 async def test_stopping_ends_a_stall(server: Notebook, client: aiohttp.ClientSession) -> None:
     """A server with a stalled asker stops at once."""
-    server.faults.add("note", Fault(FaultKind.STALL))
+    server.faults.add("note", InjectedFault(FaultKind.STALL))
     async with _note(client, server) as reply:
         await asyncio.wait_for(server.stop(), 0.5)
         with pytest.raises(aiohttp.ClientPayloadError):
@@ -286,7 +285,7 @@ async def test_stopping_ends_a_stall(server: Notebook, client: aiohttp.ClientSes
 
 async def test_trickle(server: Notebook, client: aiohttp.ClientSession, clock: HandClock) -> None:
     """The body arrives whole, but a few bytes at a time with a wait after each."""
-    server.faults.add("note", Fault(FaultKind.TRICKLE, size=10, seconds=3))
+    server.faults.add("note", InjectedFault(FaultKind.TRICKLE, size=10, seconds=3))
     async with _note(client, server) as reply:
         assert await reply.json() == _REPLY
         assert clock.slept == [3] * -(-int(reply.headers["Content-Length"]) // 10)
@@ -294,7 +293,7 @@ async def test_trickle(server: Notebook, client: aiohttp.ClientSession, clock: H
 
 async def test_malformed(server: Notebook, client: aiohttp.ClientSession) -> None:
     """The reply looks good by its status, type and length, but its JSON breaks off."""
-    server.faults.add("note", Fault(FaultKind.MALFORMED))
+    server.faults.add("note", InjectedFault(FaultKind.MALFORMED))
     async with _note(client, server) as reply:
         assert (reply.status, reply.content_type) == (200, "application/json")
         text = await reply.text()
@@ -305,7 +304,7 @@ async def test_malformed(server: Notebook, client: aiohttp.ClientSession) -> Non
 @pytest.mark.parametrize(("told", "sent"), [(None, "text/html"), ("application/octet-stream",) * 2])
 async def test_wrong_type(server: Notebook, client: aiohttp.ClientSession, told: str | None, sent: str) -> None:
     """The JSON is right, but its content type says that it is something else."""
-    server.faults.add("note", Fault(FaultKind.WRONG_TYPE, text=told))
+    server.faults.add("note", InjectedFault(FaultKind.WRONG_TYPE, text=told))
     async with _note(client, server) as reply:
         assert reply.content_type == sent
         assert json.loads(await reply.text()) == _REPLY
@@ -313,7 +312,7 @@ async def test_wrong_type(server: Notebook, client: aiohttp.ClientSession, told:
 
 async def test_wrong_length_too_long(server: Notebook, client: aiohttp.ClientSession) -> None:
     """More is announced than there is: the whole body comes, and then the connection closes."""
-    server.faults.add("note", Fault(FaultKind.WRONG_LENGTH, size=1))
+    server.faults.add("note", InjectedFault(FaultKind.WRONG_LENGTH, size=1))
     async with _note(client, server) as reply:
         with pytest.raises(aiohttp.ClientPayloadError):
             await reply.read()
@@ -321,14 +320,14 @@ async def test_wrong_length_too_long(server: Notebook, client: aiohttp.ClientSes
 
 async def test_wrong_length_too_short(server: Notebook, client: aiohttp.ClientSession) -> None:
     """Less is announced than there is: HTTP calls the reply complete, though bytes are missing from its end."""
-    server.faults.add("note", Fault(FaultKind.WRONG_LENGTH, size=-5))
+    server.faults.add("note", InjectedFault(FaultKind.WRONG_LENGTH, size=-5))
     async with _note(client, server) as reply:
         assert await reply.read() == json.dumps(_REPLY).encode()[:-5]
 
 
 async def test_gzip_bomb(server: Notebook, client: aiohttp.ClientSession) -> None:
     """A small gzip body unpacks to exactly what was told, some thousand times its size."""
-    server.faults.add("note", Fault(FaultKind.GZIP_BOMB, size=5_000_001))
+    server.faults.add("note", InjectedFault(FaultKind.GZIP_BOMB, size=5_000_001))
     async with _note(client, server) as reply:
         assert reply.headers["Content-Encoding"] == "gzip"
         packed = await reply.read()
@@ -341,7 +340,7 @@ async def test_nothing_is_logged(
 ) -> None:
     """No fault, however rude, makes the server or what it is built on write to the log."""
     for kind in set(FaultKind) - {FaultKind.STALL}:
-        server.faults.add("note", Fault(kind))
+        server.faults.add("note", InjectedFault(kind))
         with contextlib.suppress(aiohttp.ClientError):
             await _noted(client, server)
     assert server.faults.rules == ()
@@ -389,12 +388,12 @@ async def test_a_head_request_gets_no_body(clock: HandClock, client: aiohttp.Cli
     """The length is told and nothing sent, whichever fault would have spoiled the body."""
 
     class Heads(Notebook):
-        def routes(self) -> Iterable[Route]:
-            return [Route("head", "HEAD", "/big", self._big)]
+        def routes(self) -> Iterable[EmulatedRoute]:
+            return [EmulatedRoute("head", "HEAD", "/big", self._big)]
 
     async with Heads(clock=clock) as server:
-        server.faults.add("head", Fault(FaultKind.NONE))
-        server.faults.add("head", Fault(FaultKind.TRICKLE))
+        server.faults.add("head", InjectedFault(FaultKind.NONE))
+        server.faults.add("head", InjectedFault(FaultKind.TRICKLE))
         for _ in range(2):
             async with client.head(f"{server.origin}/big") as reply:
                 assert (reply.headers["Content-Length"], await reply.read()) == ("3000000", b"")

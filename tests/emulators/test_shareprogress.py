@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from app.emulators.sharecontent import TEMPLATES, Kind
-from app.emulators.shareprogress import ShareProgressEmulator
 from tests.emulators.conftest import HandClock
 from tests.emulators.shareprogress_caller import KEY, Caller
+from tidewaiter.emulators.shareprogress import ShareProgressEmulator
+from tidewaiter.emulators.shareprogress_library import TEMPLATES, ShareKind
 
 URL = "https://example.org/save-the-reef"
 
@@ -78,7 +78,7 @@ async def test_every_creation_makes_a_page(api: ShareProgressEmulator, caller: C
     """The same page asked for twice is two pages: whoever repeats a save blindly is found out."""
     for _ in range(2):
         await caller.post("pages/update", page_url=URL, page_title="Reef")
-    assert [entry.page_title for entry in api.library.shared[Kind.PAGES].values()].count("Reef") == 2
+    assert [entry.page_title for entry in api.library.shared[ShareKind.PAGES].values()].count("Reef") == 2
 
 
 async def test_a_wrapper(caller: Caller) -> None:

@@ -7,12 +7,18 @@ from typing import Any
 import aiohttp
 import pytest
 
-from app.emulators.faults import Fault, FaultKind, RetryAfter
-from app.emulators.sharecontent import Kind
-from app.emulators.shareprogress import ShareProgressEmulator
-from app.emulators.sharevariants import Booleans, Capitals, MessageForm, ParamsKey, ShareProgressVariants
 from tests.emulators.conftest import HandClock
 from tests.emulators.shareprogress_caller import KEY, Answer, Caller
+from tidewaiter.emulators.controls import FaultKind, InjectedFault, RetryAfter
+from tidewaiter.emulators.shareprogress import ShareProgressEmulator
+from tidewaiter.emulators.shareprogress_library import ShareKind
+from tidewaiter.emulators.shareprogress_variants import (
+    BooleanForm,
+    CapitalsForm,
+    MessageForm,
+    ParamsKey,
+    ShareProgressVariants,
+)
 
 URL = "https://example.org/save-the-reef"
 
@@ -84,15 +90,15 @@ async def test_a_bad_key(caller: Caller, api: ShareProgressEmulator) -> None:
             500,
             {"success": False, "message": "Bad API Key", "response": []},
         )
-    assert len(api.library.shared[Kind.PAGES]) == 3
-    api.faults.add("account", Fault(FaultKind.UNAUTHORIZED))
+    assert len(api.library.shared[ShareKind.PAGES]) == 3
+    api.faults.add("account", InjectedFault(FaultKind.UNAUTHORIZED))
     assert (await caller.get("account")).envelope["message"] == "Bad API Key"
     assert (await caller.get("account")).status == 200
 
 
 async def test_a_revoked_key(caller: Caller, api: ShareProgressEmulator) -> None:
     """From the request that it is told on the key is bad, for all that follow."""
-    api.faults.add("account", Fault(FaultKind.REVOKED))
+    api.faults.add("account", InjectedFault(FaultKind.REVOKED))
     assert [(await caller.get(path)).status for path in ("pages", "account", "pages")] == [200, 500, 500]
 
 
@@ -106,7 +112,7 @@ async def test_a_broken_body(api: ShareProgressEmulator, client: aiohttp.ClientS
 
 async def test_the_reply_to_a_save_is_lost(caller: Caller, api: ShareProgressEmulator) -> None:
     """The connection breaks after the save: the page is there, once, and the index tells of it."""
-    api.faults.add("page_update", Fault(FaultKind.RESET_AFTER))
+    api.faults.add("page_update", InjectedFault(FaultKind.RESET_AFTER))
     with pytest.raises(aiohttp.ClientConnectionError):
         await caller.post("pages/update", page_url=URL, page_title="Reef")
     found = (await caller.get("pages", search="Reef")).rows
@@ -115,19 +121,19 @@ async def test_the_reply_to_a_save_is_lost(caller: Caller, api: ShareProgressEmu
 
 async def test_a_save_that_never_came(caller: Caller, api: ShareProgressEmulator) -> None:
     """The connection breaks before the save was read: there is no page."""
-    api.faults.add("page_update", Fault(FaultKind.RESET_BEFORE))
+    api.faults.add("page_update", InjectedFault(FaultKind.RESET_BEFORE))
     with pytest.raises(aiohttp.ClientConnectionError):
         await caller.post("pages/update", page_url=URL, page_title="Reef")
-    assert len(api.library.shared[Kind.PAGES]) == 3
+    assert len(api.library.shared[ShareKind.PAGES]) == 3
 
 
 async def test_faults_are_worded_by_the_api(caller: Caller, api: ShareProgressEmulator) -> None:
     """What is told: gone, failed with a message, throttled with a date by the server's clock, forbidden, down."""
-    api.faults.add("button_read", Fault(FaultKind.GONE))
-    api.faults.add("button_read", Fault(FaultKind.ERROR_STATUS, text="Try again"))
-    api.faults.add("button_read", Fault(FaultKind.THROTTLE, seconds=7, retry_after=RetryAfter.SECONDS))
-    api.faults.add("button_read", Fault(FaultKind.FORBIDDEN))
-    api.faults.add("button_read", Fault(FaultKind.UNAVAILABLE, status=500))
+    api.faults.add("button_read", InjectedFault(FaultKind.GONE))
+    api.faults.add("button_read", InjectedFault(FaultKind.ERROR_STATUS, text="Try again"))
+    api.faults.add("button_read", InjectedFault(FaultKind.THROTTLE, seconds=7, retry_after=RetryAfter.SECONDS))
+    api.faults.add("button_read", InjectedFault(FaultKind.FORBIDDEN))
+    api.faults.add("button_read", InjectedFault(FaultKind.UNAVAILABLE, status=500))
     answers = [await caller.get("buttons/read", id="10") for _ in range(6)]
     assert [answer.status for answer in answers] == [404, 200, 429, 403, 500, 200]
     assert answers[0].envelope["message"] == "Can't find that Buttons"
@@ -238,10 +244,10 @@ async def test_messages_of_failure(client: aiohttp.ClientSession, api: ShareProg
 
 async def test_booleans_as_texts(client: aiohttp.ClientSession, api: ShareProgressEmulator) -> None:
     """Those of the objects, or all of them, success included."""
-    caller = await _varied(client, api, booleans=Booleans.FIELDS)
+    caller = await _varied(client, api, booleans=BooleanForm.FIELDS)
     told = (await caller.get("wrappers")).envelope
     assert (told["success"], told["response"][0]["default"]) == (True, "true")
-    caller = await _varied(client, api, booleans=Booleans.ALL)
+    caller = await _varied(client, api, booleans=BooleanForm.ALL)
     told = (await caller.get("pages")).envelope
     assert (told["success"], told["response"][0]["is_active"]) == ("true", "false")
     assert (await caller.get("pages/read", id="999")).envelope["success"] == "false"
@@ -249,9 +255,9 @@ async def test_booleans_as_texts(client: aiohttp.ClientSession, api: ShareProgre
 
 async def test_totals(client: aiohttp.ClientSession, api: ShareProgressEmulator) -> None:
     """Capitals on all totals or on none, and visitors as a number."""
-    caller = await _varied(client, api, capital_totals=Capitals.ALL, visitors_as_text=False)
+    caller = await _varied(client, api, capital_totals=CapitalsForm.ALL, visitors_as_text=False)
     assert isinstance((await caller.get("pages/analytics", id="10")).row["total"]["Total_visitors"], int)
-    caller = await _varied(client, api, capital_totals=Capitals.NONE)
+    caller = await _varied(client, api, capital_totals=CapitalsForm.NONE)
     assert "total_visitors" in (await caller.get("buttons/analytics", id="10")).row["total"]
 
 
@@ -309,7 +315,7 @@ async def test_somebody_else_with_the_same_key(client: aiohttp.ClientSession, ap
 
 async def test_variants_by_the_constructor(clock: HandClock, client: aiohttp.ClientSession) -> None:
     """The same can be told at the start, and a clock that is right."""
-    variants = ShareProgressVariants(booleans=Booleans.FIELDS, scrape_s=0)
+    variants = ShareProgressVariants(booleans=BooleanForm.FIELDS, scrape_s=0)
     async with ShareProgressEmulator(clock=clock, key=KEY, pages=0, buttons=0, variants=variants, skew_s=0) as api:
         answer = await Caller(client, api).get("wrappers")
         assert answer.row["default"] == "true"

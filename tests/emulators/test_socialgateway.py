@@ -7,11 +7,16 @@ from collections.abc import AsyncIterator, Mapping
 import aiohttp
 import pytest
 
-from app.emulators.faults import Fault, FaultKind
-from app.emulators.socialgateway import SocialGatewayEmulator, SocialGatewayLogin, SocialGatewayVariants, StatsShape
-from app.emulators.wire import page_reply
 from tests.emulators.conftest import HandClock
 from tests.emulators.socialgateway_caller import LOGIN, Caller
+from tidewaiter.emulators.controls import FaultKind, InjectedFault
+from tidewaiter.emulators.emulated_replies import page_reply
+from tidewaiter.emulators.socialgateway import (
+    SocialGatewayEmulator,
+    SocialGatewayLogin,
+    SocialGatewayVariants,
+    StatsShape,
+)
 
 _NO_TOKEN = (
     "Please include the access_token parameter in your requests. "
@@ -90,7 +95,7 @@ async def test_a_login_that_fails(gateway: SocialGatewayEmulator, caller: Caller
         code, _, text = await caller.login(**wrong)
         assert (code, json.loads(text)["success"]) == (status, False)
         assert json.loads(text)["statusMessage"] == "Invalid user name, api key or password"
-    gateway.faults.add("authenticate", Fault(FaultKind.ERROR_STATUS, text="Locked"))
+    gateway.faults.add("authenticate", InjectedFault(FaultKind.ERROR_STATUS, text="Locked"))
     assert json.loads((await caller.login())[2]) == {"success": False, "statusMessage": "Locked"}
     assert (gateway.logins, gateway.failed_logins) == (0, 4)
 
@@ -163,7 +168,7 @@ async def test_actions(gateway: SocialGatewayEmulator, caller: Caller) -> None:
     url = f"{gateway.base_url}/campaign/pause"
     async with caller.client.post(url, data={"access_token": token}) as reply:
         assert (reply.status, await reply.json()) == (200, {"success": True, "statusMessage": "done"})
-    gateway.faults.add("action", Fault(FaultKind.ERROR_STATUS, text="No such campaign"))
+    gateway.faults.add("action", InjectedFault(FaultKind.ERROR_STATUS, text="No such campaign"))
     async with caller.client.post(url, params={"access_token": token}) as reply:
         assert (reply.status, await reply.json()) == (200, {"success": False, "statusMessage": "No such campaign"})
     async with caller.client.post(url) as reply:
@@ -173,7 +178,7 @@ async def test_actions(gateway: SocialGatewayEmulator, caller: Caller) -> None:
 
 async def test_a_reading_that_is_a_failure(gateway: SocialGatewayEmulator, caller: Caller) -> None:
     """A GET may be answered with a 200 that says no, in the same words."""
-    gateway.faults.add("stats", Fault(FaultKind.ERROR_STATUS))
+    gateway.faults.add("stats", InjectedFault(FaultKind.ERROR_STATUS))
     assert await caller.read("campaign/stats", await caller.token()) == {
         "success": False,
         "statusMessage": "Internal error",
@@ -216,7 +221,7 @@ async def test_a_token_may_end_early(gateway: SocialGatewayEmulator, caller: Cal
 async def test_revoked_tokens(gateway: SocialGatewayEmulator, caller: Caller) -> None:
     """By the request that it is told on, or all at once; those given out later are good."""
     first, second = await caller.token(), await caller.token()
-    gateway.faults.add("stats", Fault(FaultKind.REVOKED))
+    gateway.faults.add("stats", InjectedFault(FaultKind.REVOKED))
     assert (await caller.get("campaign/stats", first))[:2] == (401, _BAD_TOKEN)
     assert (await caller.get("campaign/stats", first))[0] == 401
     await caller.read("campaign/stats", second)
@@ -228,9 +233,9 @@ async def test_revoked_tokens(gateway: SocialGatewayEmulator, caller: Caller) ->
 async def test_faults_are_worded_by_the_api(gateway: SocialGatewayEmulator, caller: Caller) -> None:
     """A told 401 speaks in its phrase, what is gone is a page, and so is an outage."""
     token = await caller.token()
-    gateway.faults.add("stats", Fault(FaultKind.UNAUTHORIZED))
-    gateway.faults.add("stats", Fault(FaultKind.GONE))
-    gateway.faults.add("stats", Fault(FaultKind.UNAVAILABLE, status=502))
+    gateway.faults.add("stats", InjectedFault(FaultKind.UNAUTHORIZED))
+    gateway.faults.add("stats", InjectedFault(FaultKind.GONE))
+    gateway.faults.add("stats", InjectedFault(FaultKind.UNAVAILABLE, status=502))
     assert await caller.get("campaign/stats", token) == (401, _BAD_TOKEN, "")
     assert (await caller.get("campaign/stats", token))[:2] == (404, "Not Found")
     status, _, text = await caller.get("campaign/stats", token)

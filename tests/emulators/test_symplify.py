@@ -5,14 +5,20 @@ import json
 import aiohttp
 import pytest
 
-from app.emulators.bodies import GeneratedBody
-from app.emulators.exports import EXPORT_TYPES, PERIODS, ExportForm
-from app.emulators.faults import Fault, FaultKind
-from app.emulators.files import FileHost
-from app.emulators.limits import SlidingWindow
-from app.emulators.symplify import SymplifyCustomer, SymplifyEmulator, SymplifyVariants
 from tests.emulators.conftest import HandClock
 from tests.emulators.symplify_caller import AUTH, GOOD, ORDER, Caller
+from tidewaiter.emulators.controls import FaultKind, InjectedFault
+from tidewaiter.emulators.emulated_replies import GeneratedBody
+from tidewaiter.emulators.file_host import FileHost
+from tidewaiter.emulators.request_limit import RequestLimit
+from tidewaiter.emulators.symplify import (
+    EXPORT_TYPES,
+    PERIODS,
+    ExportForm,
+    SymplifyCustomer,
+    SymplifyEmulator,
+    SymplifyVariants,
+)
 
 
 async def test_an_export_from_order_to_file(
@@ -189,7 +195,7 @@ async def test_links_expire(caller: Caller, clock: HandClock) -> None:
 
 async def test_a_fresh_link_does_not_bring_a_file_back(caller: Caller, clock: HandClock, files: FileHost) -> None:
     """What the file host has lost stays lost, however often the API is asked."""
-    files.faults.add("file", Fault(FaultKind.GONE))
+    files.faults.add("file", InjectedFault(FaultKind.GONE))
     batch_id = await caller.create()
     clock.at += 100
     for _ in range(2):
@@ -264,7 +270,7 @@ async def test_asked_too_often(clock: HandClock, files: FileHost, client: aiohtt
 
 async def test_the_rate_limit(clock: HandClock, files: FileHost, client: aiohttp.ClientSession) -> None:
     """More requests than the window holds are refused without effect, until the oldest has left it."""
-    limit = SlidingWindow(most=2, period_s=60)
+    limit = RequestLimit(most=2, period_s=60)
     async with SymplifyEmulator(clock=clock, files=files, customer=SymplifyCustomer(GOOD), limit=limit) as symplify:
         caller = Caller(client, symplify)
         await caller.create()

@@ -8,10 +8,10 @@ import aiohttp
 import pytest
 from pydantic import ConfigDict, Field
 
-from app.emulators.server import Call, EmulatedServer, Route
-from app.emulators.variants import STRICT, NoVariants, changed, variants_to_json
-from app.emulators.wire import Reply, json_reply
 from tests.emulators.conftest import HandClock
+from tidewaiter.emulators.controls import STRICT, NoVariants, changed, variants_to_json
+from tidewaiter.emulators.emulated_replies import Reply, json_reply
+from tidewaiter.emulators.server import EmulatedCall, EmulatedRoute, EmulatedServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,12 @@ class Manners:
 class Host(EmulatedServer):
     """A server that greets as it is told."""
 
-    def routes(self) -> Iterable[Route]:
+    def routes(self) -> Iterable[EmulatedRoute]:
         """One greeting."""
         self.variants = Manners()
-        return [Route("greet", "GET", "/", self._greet)]
+        return [EmulatedRoute("greet", "GET", "/", self._greet)]
 
-    def _greet(self, _call: Call) -> Reply:
+    def _greet(self, _call: EmulatedCall) -> Reply:
         return json_reply([self.variants.greeting] * self.variants.bows)
 
 

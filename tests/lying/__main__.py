@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.store import migrate
 from tests.lying.batches import batches, kind_of, story
 from tests.lying.catalogue import draw
 from tests.lying.claims import broken
 from tests.lying.plan import Plan
 from tests.lying.run import run
 from tests.lying.shrink import shrunk
+from tidewaiter.database import migrate
 
 
 def _say(line: str) -> None:

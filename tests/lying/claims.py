@@ -6,11 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from app.domain.job import State
 from tests.lying.catalogue import FAULTS
 from tests.lying.plan import PAGED, Fault, Plan
 from tests.lying.remote import joined_of
 from tests.lying.run import Ended, manifest_of
+from tidewaiter.domain.job import State
 
 _SOON_S = 3.0
 _SOON_MOST = 10

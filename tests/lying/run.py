@@ -13,17 +13,6 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
-from app import bootstrap
-from app.config import Config
-from app.desk import DAEMON, Desk, RefusedError
-from app.domain.job import TERMINAL, Entry, Job, State
-from app.domain.manifest import Artifact
-from app.log import EventLog, configure
-from app.storage.local import LocalStorage
-from app.store.accounts import AccountStore
-from app.store.engine import Database
-from app.store.jobs import JobStore
-from app.transport.aiohttp_wire import AiohttpWire
 from tests.lying.answers import Answer, Request, Script
 from tests.lying.origin import listening
 from tests.lying.plan import Plan
@@ -32,6 +21,17 @@ from tests.lying.specs import DEADLINE_S, spec_of
 from tests.support.inline_sqlite import connect_inline
 from tests.support.scratch import scratch
 from tests.support.virtual_time import VirtualClock, virtual_time
+from tidewaiter import bootstrap
+from tidewaiter.config import Config
+from tidewaiter.database.account_store import AccountStore
+from tidewaiter.database.engine import Database
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.domain.job import TERMINAL, HistoryEntry, Job, State
+from tidewaiter.domain.manifest import Artifact
+from tidewaiter.log import EventLog, configure
+from tidewaiter.services import DAEMON, JobService, RefusedError
+from tidewaiter.storage.folder import LocalStorage
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class Ended:
 
     remote: Remote
     job: Job
-    history: list[Entry]
+    history: list[HistoryEntry]
     artifacts: list[Artifact]
     stored: dict[str, bytes]
     parts: list[str]
@@ -173,7 +173,7 @@ async def _serve(
     database = Database.open(config.database.url, clock, sqlite_connect=connect)  # type: ignore[arg-type]
     jobs = JobStore(database)
     pauses = AccountStore(database)
-    desk = Desk(
+    desk = JobService(
         accounts, jobs,
         shards=dict.fromkeys(accounts, 1), clock=clock, rand=Random(1), log=log,
     )  # fmt: skip
@@ -211,7 +211,7 @@ async def _until_ended(jobs: JobStore, clock: VirtualClock, life: "asyncio.Futur
         await clock.sleep(_LOOK_S)
 
 
-async def _resume(desk: Desk, pauses: AccountStore, clock: VirtualClock) -> None:
+async def _resume(desk: JobService, pauses: AccountStore, clock: VirtualClock) -> None:
     """A person who resumes every account whose credentials were refused, as they are right."""
     while True:
         await clock.sleep(_PERSON_S)
@@ -219,7 +219,7 @@ async def _resume(desk: Desk, pauses: AccountStore, clock: VirtualClock) -> None
             _ = await desk.resume(account, actor=DAEMON)
 
 
-async def _cancel(desk: Desk, clock: VirtualClock, number: int, after_s: float) -> None:
+async def _cancel(desk: JobService, clock: VirtualClock, number: int, after_s: float) -> None:
     await clock.sleep(after_s)
     try:
         _ = await desk.cancel(number, actor=DAEMON)
@@ -227,7 +227,7 @@ async def _cancel(desk: Desk, clock: VirtualClock, number: int, after_s: float) 
         return  # it has ended by then
 
 
-async def _ended(desk: Desk, remote: Remote, number: int, folder: Path) -> Ended:
+async def _ended(desk: JobService, remote: Remote, number: int, folder: Path) -> Ended:
     job, history, artifacts = await desk.show(number)
     (place,) = [*(folder / "landed").glob(f"{job.account}/report/*/*/*/{number}")] or [folder / "none"]
     stored = {path.name: path.read_bytes() for path in place.iterdir()} if place.is_dir() else {}

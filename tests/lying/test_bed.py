@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.job import State
 from tests.lying.batches import BATCH, batches, story
 from tests.lying.catalogue import FAULTS, draw
 from tests.lying.claims import broken
 from tests.lying.plan import Fault, FilePlan, Plan
 from tests.lying.run import Ended, run
+from tidewaiter.domain.job import State
 
 
 def test_an_honest_server(template: Path) -> None:

@@ -4,20 +4,20 @@ from collections.abc import Iterator, Mapping
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.metrics.live import DatabaseNow, ProcessNow
-from app.metrics.registry import Metrics
+from tidewaiter.metrics.process_metrics import Metrics
+from tidewaiter.metrics.readings import DatabaseReading, ProcessReading
 
-UP = ProcessNow(
+UP = ProcessReading(
     phase="serving",
     phases=("standby", "serving"),
     ready=True,
     clock_skew_s=0.0,
     lines_lost=0,
-    database=DatabaseNow({"queued": 2}, {"shop": 1}, {"shop": 3.5}, 1000),
+    database=DatabaseReading({"queued": 2}, {"shop": 1}, {"shop": 3.5}, 1000),
 )
 
 
-def scrape(metrics: Metrics, now: ProcessNow = UP) -> "Samples":
+def scrape(metrics: Metrics, now: ProcessReading = UP) -> "Samples":
     """Every sample of these metrics."""
     body, _ = metrics.scrape(now).written("")
     return Samples(body.decode())

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.metrics.catalogue import CATALOGUE, CHAPTERS, Metric
-from app.metrics.page import render
+from tidewaiter.metrics.metric_catalogue import CATALOGUE, CHAPTERS, Metric
+from tidewaiter.metrics.metrics_page import render
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 FEW = {

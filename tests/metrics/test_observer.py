@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from app.events import CATALOGUE
-from app.log import configure
-from app.metrics.live import DaemonNow
-from app.metrics.registry import Metrics
 from tests.metrics.scraped import Samples, scrape
+from tidewaiter.events import CATALOGUE
+from tidewaiter.log import configure
+from tidewaiter.metrics.process_metrics import Metrics
+from tidewaiter.metrics.readings import DaemonReading
 
 WORK = {"account": "shop", "operation": "report"}
-OBSERVER = Path(__file__).parents[2] / "app" / "metrics" / "observer.py"
+OBSERVER = Path(__file__).parents[2] / "app" / "tidewaiter" / "metrics" / "observer.py"
 
 
 def told(*events: tuple[str, dict[str, object]], level: str = "info") -> Samples:
     """The metrics after these events were logged by a real log."""
     metrics = Metrics()
-    metrics.serve({"shop": ["report"]}, DaemonNow)
+    metrics.serve({"shop": ["report"]}, DaemonReading)
     log = configure("json", level, stream=io.StringIO(), strict=True)
     log.observe(metrics.observe)
     for name, fields in events:

@@ -5,26 +5,26 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
-from app.metrics.catalogue import CATALOGUE
-from app.metrics.live import DaemonNow, DatabaseNow, LaneNow, ProcessNow
-from app.metrics.registry import ELSEWHERE, PROVIDER, Metrics
 from tests.metrics.scraped import UP, scrape
+from tidewaiter.metrics.metric_catalogue import CATALOGUE
+from tidewaiter.metrics.process_metrics import ELSEWHERE, PROVIDER, Metrics
+from tidewaiter.metrics.readings import DaemonReading, DatabaseReading, LaneReading, ProcessReading
 
 OPERATIONS = {"shop": ["report"]}
 
 
-def served(now: DaemonNow | None = None) -> Metrics:
+def served(now: DaemonReading | None = None) -> Metrics:
     """Metrics of a daemon with one account."""
     metrics = Metrics()
     metrics.born("1.2.3", 1_790_000_000.0)
-    metrics.serve(OPERATIONS, lambda: now or DaemonNow())
+    metrics.serve(OPERATIONS, lambda: now or DaemonReading())
     return metrics
 
 
 def test_every_metric_of_the_catalogue_is_shown() -> None:
     """A busy process shows each of them, with the labels of the catalogue, and no other of ours."""
-    busy = DaemonNow(
-        [LaneNow(7, "shop", in_flight=2, closed_s=4.0, breaker_open=True, left=3)], {"shop": "person"}, 5, False
+    busy = DaemonReading(
+        [LaneReading(7, "shop", in_flight=2, closed_s=4.0, breaker_open=True, left=3)], {"shop": "person"}, 5, False
     )
     metrics = served(busy)
     metrics.requests("shop", PROVIDER).replied(200, 0.02)
@@ -47,10 +47,10 @@ def test_every_metric_of_the_catalogue_is_shown() -> None:
 def test_lanes_are_shown_as_they_stand() -> None:
     """What a lane says of itself, by account and lane; no budget where there is no limit."""
     lanes = [
-        LaneNow(7, "shop", in_flight=2, closed_s=4.0, breaker_open=True, left=3),
-        LaneNow(8, "shop", in_flight=0, closed_s=0.0, breaker_open=False, left=None),
+        LaneReading(7, "shop", in_flight=2, closed_s=4.0, breaker_open=True, left=3),
+        LaneReading(8, "shop", in_flight=0, closed_s=0.0, breaker_open=False, left=None),
     ]
-    samples = scrape(served(DaemonNow(lanes, {"shop": "tls"}, 5, storage_open=False)))
+    samples = scrape(served(DaemonReading(lanes, {"shop": "tls"}, 5, storage_open=False)))
     assert samples("tidewaiter_lanes_owned", account="shop") == 2
     assert samples("tidewaiter_steps_in_flight", account="shop", lane="7") == 2
     assert samples("tidewaiter_lane_closed_seconds", account="shop", lane="7") == 4
@@ -65,7 +65,7 @@ def test_lanes_are_shown_as_they_stand() -> None:
 
 def test_a_database_that_does_not_answer() -> None:
     """It is shown as down, and no old number stands for it."""
-    down = ProcessNow("serving", ("serving",), ready=False, clock_skew_s=0.0, lines_lost=3, database=None)
+    down = ProcessReading("serving", ("serving",), ready=False, clock_skew_s=0.0, lines_lost=3, database=None)
     samples = scrape(served(), down)
     assert samples("tidewaiter_database_up") == 0
     assert samples("tidewaiter_ready") == 0
@@ -82,7 +82,7 @@ def test_what_the_database_holds() -> None:
     assert samples("tidewaiter_storage_free_bytes") == 1000
     assert samples("tidewaiter_phase", phase="serving") == 1
     assert samples("tidewaiter_phase", phase="standby") == 0
-    bucket = ProcessNow("serving", (), True, 0.0, 0, DatabaseNow({}, {}, {}))
+    bucket = ProcessReading("serving", (), True, 0.0, 0, DatabaseReading({}, {}, {}))
     assert scrape(served(), bucket)("tidewaiter_storage_free_bytes") is None
 
 
@@ -136,7 +136,7 @@ def test_counters_begin_at_zero_and_go_on() -> None:
     assert before("tidewaiter_jobs_ended_total", account="shop", operation="report", state="failed") == 0
     metrics.polled("shop")
     metrics.observe("job.crashed", {"account": "shop", "operation": "report"})
-    metrics.serve({**OPERATIONS, "new": ["report"]}, lambda: DaemonNow(waiting=1))
+    metrics.serve({**OPERATIONS, "new": ["report"]}, lambda: DaemonReading(waiting=1))
     after = scrape(metrics)
     assert after("tidewaiter_polls_total", account="shop") == 1
     assert after("tidewaiter_polls_total", account="new") == 0
@@ -168,7 +168,7 @@ def test_a_scrape_is_written_while_work_goes_on() -> None:
     scrape_now = metrics.scrape(UP)
     begun = iter(scrape_now.collect())
     next(begun)
-    metrics.serve({"new": ["report"]}, lambda: DaemonNow(waiting=9))
+    metrics.serve({"new": ["report"]}, lambda: DaemonReading(waiting=9))
     metrics.polled("newest")
     left = {family.name: family for family in begun}
     assert {sample.labels["account"] for sample in left["tidewaiter_polls"].samples} == {"shop"}

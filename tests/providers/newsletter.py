@@ -1,8 +1,8 @@
 """The newsletter provider of the catalogue, and settings of accounts on it."""
 
-from app.domain.jsonvalue import Json
-from app.providers.provider import Provider
-from app.providers.registry import Registry
+from tidewaiter.domain.http_values import Json
+from tidewaiter.providers.provider import Provider
+from tidewaiter.providers.provider_registry import Registry
 
 TOKEN: dict[str, Json] = {"server": "https://eu.example.com", "customer_id": 5004, "token": "t-0123456789"}
 

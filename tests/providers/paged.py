@@ -1,7 +1,7 @@
 """A spec whose results come in pages, and what reads them."""
 
-from app.providers.pages import PageReader
 from tests.providers.samples import HEAD, job_with, operation_of
+from tidewaiter.providers.paged_lists import PageReader
 
 PAGES = """
 [operations.report]

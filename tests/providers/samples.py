@@ -4,13 +4,12 @@ import json
 from collections.abc import Mapping
 from textwrap import dedent
 
-from app.domain.job import Job, State
-from app.domain.jsonvalue import Json
-from app.domain.wire import WireReply
-from app.providers.interpreter import BoundOperation
-from app.providers.lint import read_spec
-from app.providers.provider import Provider
-from app.providers.registry import Registry
+from tidewaiter.domain.http_values import Json, WireReply
+from tidewaiter.domain.job import Job, State
+from tidewaiter.providers.bound_operation import BoundOperation
+from tidewaiter.providers.provider import Provider
+from tidewaiter.providers.provider_registry import Registry
+from tidewaiter.providers.spec_lint import read_spec
 
 NOW = 1_700_000_000.0
 BASE = "https://api.example.com/v1"

@@ -2,10 +2,6 @@
 
 import pytest
 
-from app.domain.outcome import Refused, Retry
-from app.providers.adoption import Adoption, Matches
-from app.providers.examples import run_examples, uncovered_rules
-from app.providers.pages import Page
 from tests.providers.samples import (
     BASE,
     HEAD,
@@ -20,6 +16,10 @@ from tests.providers.samples import (
     provider_of,
     reply_of,
 )
+from tidewaiter.domain.outcome import Refused, Retry
+from tidewaiter.providers.compiled_steps import Matches, RemoteJobSearch
+from tidewaiter.providers.paged_lists import PagePosition
+from tidewaiter.providers.spec_examples import run_examples, uncovered_rules
 
 ADOPT = """
 [operations.report.params]
@@ -38,7 +38,7 @@ handle = "id"
 SPEC = WHOLE + ADOPT
 
 
-def adoption_of(text: str = SPEC) -> Adoption:
+def adoption_of(text: str = SPEC) -> RemoteJobSearch:
     """What finds the remote jobs of a spec's only operation."""
     adoption = operation_of(text).adoption(job_with(None))
     assert adoption is not None
@@ -48,7 +48,7 @@ def adoption_of(text: str = SPEC) -> Adoption:
 def found(params: dict[str, object], *items: object, text: str = SPEC) -> tuple[str, ...]:
     """The names of the remote jobs that are meant."""
     job = job_with(None, params)  # type: ignore[arg-type]  # parameters are JSON
-    got = adoption_of(text).read(job, Page(), reply_of(200, {"reports": list(items)}, f"{BASE}/reports"), NOW)
+    got = adoption_of(text).read(job, PagePosition(), reply_of(200, {"reports": list(items)}, f"{BASE}/reports"), NOW)
     assert isinstance(got, Matches), got
     return got.handles
 
@@ -60,7 +60,7 @@ def item(number: int, **more: object) -> dict[str, object]:
 
 def test_the_request_has_what_was_asked_for() -> None:
     """And the number of the page."""
-    request = adoption_of().request(job_with(None, {"name": "a b"}), Page(2, 2))
+    request = adoption_of().request(job_with(None, {"name": "a b"}), PagePosition(2, 2))
     assert (request.method, request.url) == ("GET", f"{BASE}/reports?name=a%20b&page=2")
 
 
@@ -75,9 +75,9 @@ def test_every_condition_has_to_hold() -> None:
 def test_there_is_a_next_page_where_one_is_full() -> None:
     """All pages are looked at."""
     reply = reply_of(200, {"reports": [item(1), item(2, name="m")]}, f"{BASE}/reports")
-    got = adoption_of().read(job_with(None, {"name": "n"}), Page(), reply, NOW)
+    got = adoption_of().read(job_with(None, {"name": "n"}), PagePosition(), reply, NOW)
     assert isinstance(got, Matches)
-    assert (got.handles, got.after) == (("1",), Page(2, 2))
+    assert (got.handles, got.after) == (("1",), PagePosition(2, 2))
 
 
 def test_handles_that_are_urls_are_made_absolute() -> None:
@@ -90,7 +90,7 @@ def test_handles_that_are_urls_are_made_absolute() -> None:
 def test_a_match_without_a_name_is_told() -> None:
     """It may be the one: to pass over it would be to submit again."""
     reply = reply_of(200, {"reports": [item(1, id=None)]}, f"{BASE}/reports")
-    got = adoption_of().read(job_with(None, {"name": "n"}), Page(), reply, NOW)
+    got = adoption_of().read(job_with(None, {"name": "n"}), PagePosition(), reply, NOW)
     assert got == Refused("an item of the list is what was asked for, but it names no remote job")
 
 
@@ -98,7 +98,7 @@ def test_without_anything_to_compare_nothing_is_found() -> None:
     """Any item would do then."""
     text = SPEC.replace("where = \"state != 'old'\"\n", "").replace(', key = "${intent.key}"', "")
     reply = reply_of(200, {"reports": [item(1)]})
-    assert adoption_of(text).read(job_with(None), Page(), reply, NOW) == Refused(
+    assert adoption_of(text).read(job_with(None), PagePosition(), reply, NOW) == Refused(
         "the job has nothing of what adopt compares"
     )
 
@@ -108,13 +108,13 @@ def test_a_job_that_lacks_something_can_be_left_to_a_person() -> None:
     text = SPEC.replace("where = ", "match_all = true\nwhere = ")
     assert text != SPEC
     reply = reply_of(200, {"reports": [item(1)]})
-    got = adoption_of(text).read(job_with(None, {"name": "n"}), Page(), reply, NOW)
+    got = adoption_of(text).read(job_with(None, {"name": "n"}), PagePosition(), reply, NOW)
     assert got == Refused("the job has not everything of what adopt compares")
 
 
 def test_a_list_that_cannot_be_read() -> None:
     """It is asked for again."""
-    assert isinstance(adoption_of().read(job_with(None), Page(), reply_of(200, b"<html>"), NOW), Retry)
+    assert isinstance(adoption_of().read(job_with(None), PagePosition(), reply_of(200, b"<html>"), NOW), Retry)
 
 
 EXAMPLES = """

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from app.domain.job import Job, State
-from app.domain.outcome import Empty, Inline
-from app.domain.wire import WireReply
-from app.providers.faults import ParameterError
-from app.providers.interpreter import BoundOperation
-from app.providers.lint import read_spec
-from app.providers.provider import Provider
-from app.providers.spec.values import Problems
+from tidewaiter.domain.http_values import WireReply
+from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.outcome import Empty, Inline
+from tidewaiter.providers.bound_operation import BoundOperation
+from tidewaiter.providers.errors import ParameterError
+from tidewaiter.providers.provider import Provider
+from tidewaiter.providers.spec.value_spec import Problems
+from tidewaiter.providers.spec_lint import read_spec
 
 _SPEC = """
 name = "demo"

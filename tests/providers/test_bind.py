@@ -6,11 +6,6 @@ from collections.abc import Mapping
 import pytest
 from pydantic import ValidationError
 
-from app.domain.jsonvalue import Json
-from app.domain.schedule import Limits
-from app.providers.faults import SettingsError
-from app.providers.overrides import LimitsOverride, ScheduleOverride
-from app.providers.provider import Provider
 from tests.providers.newsletter import TOKEN, symplify
 from tests.providers.samples import (
     HEAD,
@@ -24,6 +19,11 @@ from tests.providers.samples import (
     reply_of,
     with_settings,
 )
+from tidewaiter.domain.backoff_and_limits import Limits
+from tidewaiter.domain.http_values import Json
+from tidewaiter.providers.account_overrides import LimitsOverride, ScheduleOverride
+from tidewaiter.providers.errors import SettingsError
+from tidewaiter.providers.provider import Provider
 
 BASIC: dict[str, Json] = {
     "server": "https://eu.example.com/",

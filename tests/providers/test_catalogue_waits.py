@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from app.providers.faults import SettingsError
-from app.providers.overrides import ScheduleOverride
-from app.providers.provider import Provider
-from app.providers.registry import Registry
 from tests.providers.samples import NOW, WHOLE, faults_of, job_with, operation_of, provider_of, reply_of
+from tidewaiter.providers.account_overrides import ScheduleOverride
+from tidewaiter.providers.errors import SettingsError
+from tidewaiter.providers.provider import Provider
+from tidewaiter.providers.provider_registry import Registry
 
 CATALOGUE = Registry.load()
 POLLED = [

@@ -2,7 +2,9 @@
 
 import pytest
 
-from app.domain.outcome import (
+from tests.providers.samples import BASE, NOW, WHOLE, job_with, operation_of, reply_of
+from tidewaiter.domain.http_values import Link, WireReply
+from tidewaiter.domain.outcome import (
     Accepted,
     Cancelled,
     Cleaned,
@@ -20,9 +22,7 @@ from app.domain.outcome import (
     Unmapped,
     Unsent,
 )
-from app.domain.wire import Link, WireReply
-from app.providers.faults import UnsendableError
-from tests.providers.samples import BASE, NOW, WHOLE, job_with, operation_of, reply_of
+from tidewaiter.providers.errors import UnsendableError
 
 ENDS = """
 [operations.report.cancel]

@@ -11,20 +11,19 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from app.bootstrap import run_once
-from app.config import load
-from app.domain.job import Job, State
-from app.domain.wire import Link
-from app.log import configure
-from app.providers.examples import run_examples, uncovered_rules
-from app.providers.interpreter import BoundOperation
-from app.providers.likeness import written_out
-from app.providers.lint import read_spec
-from app.providers.provider import Provider
-from app.providers.references import check_references
-from app.providers.spec.provider import ProviderSpec
 from tests.providers.page import CHAPTERS, CONFIGURATION, PAGE, RECIPES, SPEC, WALK, rows, toml_blocks
 from tests.providers.samples import NOW, job_with, reply_of
+from tidewaiter.bootstrap import run_once
+from tidewaiter.config import load
+from tidewaiter.domain.http_values import Link
+from tidewaiter.domain.job import Job, State
+from tidewaiter.log import configure
+from tidewaiter.providers.bound_operation import BoundOperation
+from tidewaiter.providers.provider import Provider
+from tidewaiter.providers.spec.provider_spec import ProviderSpec
+from tidewaiter.providers.spec_examples import run_examples, uncovered_rules
+from tidewaiter.providers.spec_lint import read_spec, written_out
+from tidewaiter.providers.spec_references import check_references
 
 # --- what it teaches --------------------------------------------------------------------------------------------------
 

@@ -8,12 +8,12 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from app.domain.wire import Link
-from app.providers.defaults import FileTrouble
-from app.providers.effects import Polled, Submitted
-from app.providers.probe import Healthy
-from app.providers.session import Token
-from app.providers.spec.auth import (
+from tests.providers.page import REFERENCE, rows
+from tidewaiter.domain.http_values import Link
+from tidewaiter.providers.account_credentials import Token
+from tidewaiter.providers.provider import Healthy
+from tidewaiter.providers.reply_defaults import FileTrouble, Polled, Submitted
+from tidewaiter.providers.spec.auth_spec import (
     AssertionSpec,
     BasicAuth,
     BearerAuth,
@@ -28,9 +28,9 @@ from app.providers.spec.auth import (
     RenewRule,
     SessionAuth,
 )
-from app.providers.spec.fields import HeaderMatch, PickSpec, Variant
-from app.providers.spec.parameters import Item, Parameter
-from app.providers.spec.provider import (
+from tidewaiter.providers.spec.field_types import HeaderMatch, PickSpec, SpecVariant
+from tidewaiter.providers.spec.parameter_spec import Item, ParameterSpec
+from tidewaiter.providers.spec.provider_spec import (
     AnswersSpec,
     CallbackSpec,
     Example,
@@ -44,7 +44,7 @@ from app.providers.spec.provider import (
     ProviderSpec,
     ScheduleSpec,
 )
-from app.providers.spec.steps import (
+from tidewaiter.providers.spec.step_specs import (
     AdoptSpec,
     CancelSpec,
     CleanupSpec,
@@ -69,16 +69,15 @@ from app.providers.spec.steps import (
     SubmitRule,
     SubmitSpec,
 )
-from app.providers.spec.values import Setting, ValueSpec
-from app.providers.template import KNOWN
-from tests.providers.page import REFERENCE, rows
+from tidewaiter.providers.spec.value_spec import SettingSpec, ValueSpec
+from tidewaiter.providers.template import KNOWN
 
 # Section: prefix of the keys in its table, and the models whose own keys they are.
 MODELS: Mapping[str, Mapping[str, tuple[type[BaseModel], ...]]] = {
     "A value out of a reply": {"": (PickSpec,)},
-    "Variants": {"": (Variant,)},
+    "Variants": {"": (SpecVariant,)},
     "The file": {"": (ProviderSpec,)},
-    "Settings and parameters": {"": (ValueSpec, Setting, Parameter), "items.": (Item,)},
+    "Settings and parameters": {"": (ValueSpec, SettingSpec, ParameterSpec), "items.": (Item,)},
     "`auth`": {
         "": (NoAuth, BasicAuth, BearerAuth, HeaderAuth, QueryAuth, BodyAuth, SessionAuth, OAuth2Auth),
         "place.": (PlaceSpec,),

@@ -8,16 +8,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from app.domain.outcome import LinksExpired, NotYet, Refused, Retry
-from app.providers.download_plan import Again, Asked, Body, Complete, Decision, FileHead, after, decide, strong_etag
 from tests.support.effort import examples
+from tidewaiter.domain.outcome import LinksExpired, NotYet, Refused, Retry
+from tidewaiter.providers.download_plan import (
+    AskAgain,
+    Complete,
+    Decision,
+    DownloadRequest,
+    FileBody,
+    FileHead,
+    after,
+    decide,
+    strong_etag,
+)
 
 ETAG = '"v1"'
-REST = Asked(100, ETAG, 200)
-REST_OF_UNKNOWN = Asked(100, ETAG)
-WHOLE = Asked()
-ANEW = Asked(anew=True)
-GOES_ON = Body(100, 100, 200, (), ETAG)
+REST = DownloadRequest(100, ETAG, 200)
+REST_OF_UNKNOWN = DownloadRequest(100, ETAG)
+WHOLE = DownloadRequest()
+ANEW = DownloadRequest(anew=True)
+GOES_ON = FileBody(100, 100, 200, (), ETAG)
 LARGEST = 10**6
 
 Fields: TypeAlias = list[tuple[str, str]]
@@ -28,7 +38,7 @@ def head_of(status: int, fields: Fields, first: bytes = b"id,name") -> FileHead:
     return FileHead(status, CIMultiDict(fields), first)
 
 
-def decided(asked: Asked, head: FileHead, expected: str | None = None) -> Decision:
+def decided(asked: DownloadRequest, head: FileHead, expected: str | None = None) -> Decision:
     """What is decided where neither a rule nor the status has anything to say."""
     return decide(asked, head, trouble=None, expected=expected, largest_bytes=LARGEST)
 
@@ -51,12 +61,12 @@ def part(value: str, *more: tuple[str, str]) -> FileHead:
         (REST, head_of(206, [("Content-Range", "bytes 100-199/200")] * 2), GOES_ON),
         (REST, part("bytes 100-199/200", ("Content-Encoding", "utf-8")), GOES_ON),
         (REST, part("bytes 100-199/200", ("Content-Type", "text/html")), GOES_ON),
-        (WHOLE, part("bytes 0-199/200", ("ETag", ETAG)), Body(0, 200, 200, (), ETAG)),
-        (WHOLE, part("bytes 0-199/200", ("Content-Encoding", "gzip")), Body(0, 200, None, ("gzip",))),
-        (ANEW, part("bytes 0-199/200"), Body(0, 200, 200)),
+        (WHOLE, part("bytes 0-199/200", ("ETag", ETAG)), FileBody(0, 200, 200, (), ETAG)),
+        (WHOLE, part("bytes 0-199/200", ("Content-Encoding", "gzip")), FileBody(0, 200, None, ("gzip",))),
+        (ANEW, part("bytes 0-199/200"), FileBody(0, 200, 200)),
     ],
 )
-def test_a_part_that_is_used(asked: Asked, head: FileHead, decision: Decision) -> None:
+def test_a_part_that_is_used(asked: DownloadRequest, head: FileHead, decision: Decision) -> None:
     """It starts at our offset, with our validator or none, and the same total or none; or it is the whole file."""
     assert decided(asked, head) == decision
 
@@ -101,7 +111,7 @@ def test_a_part_that_is_used(asked: Asked, head: FileHead, decision: Decision) -
 def test_what_does_not_go_on_is_asked_for_from_the_start(head: FileHead) -> None:
     """Nothing of it is used, and what is held is forgotten: the next request is for the whole file."""
     again = decided(REST, head)
-    assert isinstance(again, Again)
+    assert isinstance(again, AskAgain)
     assert again.asked == ANEW
     assert "Range" not in again.asked.headers
 
@@ -111,10 +121,10 @@ def test_what_does_not_go_on_is_asked_for_from_the_start(head: FileHead) -> None
     [
         (REST_OF_UNKNOWN, head_of(416, [("Content-Range", "bytes */100")])),
         (REST_OF_UNKNOWN, head_of(416, [("Content-Range", "Bytes */100"), ("ETag", ETAG)])),
-        (Asked(100, ETAG, 100), head_of(416, [("content-range", "bytes */100")])),
+        (DownloadRequest(100, ETAG, 100), head_of(416, [("content-range", "bytes */100")])),
     ],
 )
-def test_nothing_is_missing(asked: Asked, head: FileHead) -> None:
+def test_nothing_is_missing(asked: DownloadRequest, head: FileHead) -> None:
     """A 416 that names as many bytes as are held says that these are all."""
     assert decided(asked, head) == Complete()
 
@@ -156,7 +166,7 @@ def test_a_200_that_names_a_part(fields: Fields) -> None:
     """It is asked for once more without Range, and then refused."""
     for asked in (WHOLE, REST):
         again = decided(asked, head_of(200, fields))
-        assert isinstance(again, Again)
+        assert isinstance(again, AskAgain)
         assert again.asked == ANEW
     assert isinstance(decided(ANEW, head_of(200, fields)), Refused)
 
@@ -164,26 +174,26 @@ def test_a_200_that_names_a_part(fields: Fields) -> None:
 @pytest.mark.parametrize(
     ("fields", "body"),
     [
-        ([], Body()),
-        ([("Content-Length", "200"), ("ETag", ETAG)], Body(0, 200, 200, (), ETAG)),
-        ([("Content-Length", "0")], Body(0, 0, 0)),
-        ([("Content-Length", "-1")], Body()),
-        ([("Content-Length", "2"), ("Content-Length", "3")], Body()),
-        ([("ETag", 'W/"v1"')], Body()),
-        ([("Content-Range", "bytes 0-199/200")], Body(0, 200, 200)),
-        ([("Content-Range", "bytes 0-199/200"), ("Content-Length", "100")], Body(0, 200, 200)),
-        ([("Content-Range", "bytes */200"), ("Content-Length", "100")], Body(0, 200, 200)),
-        ([("Content-Range", "items 0-318/319")], Body()),
-        ([("Content-Range", "none")], Body()),
-        ([("Content-Encoding", "gzip"), ("Content-Length", "90"), ("ETag", ETAG)], Body(0, 90, None, ("gzip",))),
-        ([("Content-Encoding", "deflate, X-GZIP")], Body(0, None, None, ("deflate", "gzip"))),
-        ([("Content-Encoding", "deflate"), ("Content-Encoding", "gzip")], Body(0, None, None, ("deflate", "gzip"))),
-        ([("Content-Encoding", "aws-chunked"), ("ETag", ETAG)], Body(validator=ETAG)),
+        ([], FileBody()),
+        ([("Content-Length", "200"), ("ETag", ETAG)], FileBody(0, 200, 200, (), ETAG)),
+        ([("Content-Length", "0")], FileBody(0, 0, 0)),
+        ([("Content-Length", "-1")], FileBody()),
+        ([("Content-Length", "2"), ("Content-Length", "3")], FileBody()),
+        ([("ETag", 'W/"v1"')], FileBody()),
+        ([("Content-Range", "bytes 0-199/200")], FileBody(0, 200, 200)),
+        ([("Content-Range", "bytes 0-199/200"), ("Content-Length", "100")], FileBody(0, 200, 200)),
+        ([("Content-Range", "bytes */200"), ("Content-Length", "100")], FileBody(0, 200, 200)),
+        ([("Content-Range", "items 0-318/319")], FileBody()),
+        ([("Content-Range", "none")], FileBody()),
+        ([("Content-Encoding", "gzip"), ("Content-Length", "90"), ("ETag", ETAG)], FileBody(0, 90, None, ("gzip",))),
+        ([("Content-Encoding", "deflate, X-GZIP")], FileBody(0, None, None, ("deflate", "gzip"))),
+        ([("Content-Encoding", "deflate"), ("Content-Encoding", "gzip")], FileBody(0, None, None, ("deflate", "gzip"))),
+        ([("Content-Encoding", "aws-chunked"), ("ETag", ETAG)], FileBody(validator=ETAG)),
     ],
 )
 @pytest.mark.parametrize("status", [200, 203, 299])
 @pytest.mark.parametrize("asked", [WHOLE, REST, ANEW])
-def test_a_whole_file(asked: Asked, status: int, fields: Fields, body: Body) -> None:
+def test_a_whole_file(asked: DownloadRequest, status: int, fields: Fields, body: FileBody) -> None:
     """It takes the place of all that is held, whatever was asked for; what is coded cannot be gone on with later."""
     assert decided(asked, head_of(status, fields)) == body
 
@@ -192,7 +202,7 @@ def test_a_whole_file(asked: Asked, status: int, fields: Fields, body: Body) -> 
 def test_a_coding_that_cannot_be_undone(coding: str) -> None:
     """It is asked for again without it, never landed."""
     again = decided(REST, head_of(200, [("Content-Encoding", coding)]))
-    assert isinstance(again, Again)
+    assert isinstance(again, AskAgain)
     assert again.asked.headers == {"Accept-Encoding": "identity;q=1, *;q=0"}
     told = decided(again.asked, head_of(200, [("Content-Encoding", coding)]))
     assert isinstance(told, Retry)
@@ -204,9 +214,9 @@ def test_html_is_not_the_file() -> None:
     page = b"<!-- portal --><html><body>Sign in"
     assert isinstance(decided(WHOLE, head_of(200, [], page)), Retry)
     assert isinstance(decided(WHOLE, replace(part("bytes 0-33/34"), first=page)), Retry)
-    assert isinstance(decided(WHOLE, head_of(200, [], page), "text/html"), Body)
+    assert isinstance(decided(WHOLE, head_of(200, [], page), "text/html"), FileBody)
     assert decided(REST, replace(part("bytes 100-199/200"), first=page)) == GOES_ON
-    assert isinstance(decided(WHOLE, head_of(200, [("Content-Type", "text/html")])), Body)
+    assert isinstance(decided(WHOLE, head_of(200, [("Content-Type", "text/html")])), FileBody)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +227,7 @@ def test_html_is_not_the_file() -> None:
         (REST_OF_UNKNOWN, part("bytes 100-199/1000001")),
     ],
 )
-def test_a_file_that_is_announced_as_too_large(asked: Asked, head: FileHead) -> None:
+def test_a_file_that_is_announced_as_too_large(asked: DownloadRequest, head: FileHead) -> None:
     """It is refused before any of it is read."""
     assert isinstance(decided(asked, head), Refused)
 
@@ -227,7 +237,7 @@ def test_a_refusal_may_be_of_the_range_alone(status: int) -> None:
     """A server without ranges may serve the whole file; only then the refusal counts."""
     told = Refused("no")
     again = decide(REST, head_of(status, []), trouble=told, expected=None, largest_bytes=LARGEST)
-    assert isinstance(again, Again)
+    assert isinstance(again, AskAgain)
     assert again.asked == ANEW
     assert decide(again.asked, head_of(status, []), trouble=told, expected=None, largest_bytes=LARGEST) == told
 
@@ -239,28 +249,28 @@ def test_rules_and_status_come_first(trouble: NotYet | LinksExpired | Retry) -> 
         told = decide(REST, head_of(status, []), trouble=trouble, expected=None, largest_bytes=LARGEST)
         assert told == trouble
     assert decide(WHOLE, head_of(416, []), trouble=trouble, expected=None, largest_bytes=LARGEST) == trouble
-    assert isinstance(decide(REST, head_of(416, []), trouble=trouble, expected=None, largest_bytes=LARGEST), Again)
+    assert isinstance(decide(REST, head_of(416, []), trouble=trouble, expected=None, largest_bytes=LARGEST), AskAgain)
 
 
 @pytest.mark.parametrize(
     ("body", "received", "then"),
     [
-        (Body(), 5, Complete()),
-        (Body(0, 200, 200), 200, Complete()),
-        (Body(0, 0, 0), 0, Complete()),
+        (FileBody(), 5, Complete()),
+        (FileBody(0, 200, 200), 200, Complete()),
+        (FileBody(0, 0, 0), 0, Complete()),
         (GOES_ON, 100, Complete()),
-        (replace(GOES_ON, length=50), 50, Again),
-        (replace(GOES_ON, total=None), 100, Again),
-        (Body(0, 200, 200), 199, Retry),
-        (Body(0, 200, 200), 201, Retry),
+        (replace(GOES_ON, length=50), 50, AskAgain),
+        (replace(GOES_ON, total=None), 100, AskAgain),
+        (FileBody(0, 200, 200), 199, Retry),
+        (FileBody(0, 200, 200), 201, Retry),
         (GOES_ON, 0, Retry),
     ],
 )
-def test_after_a_body(body: Body, received: int, then: object) -> None:
+def test_after_a_body(body: FileBody, received: int, then: object) -> None:
     """A part that ends early leads to the next; whether one of unknown total does is asked for."""
     told = after(REST, body, received)
     assert told == then if isinstance(then, Complete) else isinstance(told, then)  # type: ignore[arg-type]
-    if isinstance(told, Again):
+    if isinstance(told, AskAgain):
         assert told.asked.headers["Range"] == f"bytes={100 + received}-"
         assert told.asked.headers["If-Range"] == ETAG
 
@@ -288,7 +298,7 @@ class Sent:
 
 
 @st.composite
-def replies(draw: st.DrawFn, asked: Asked) -> Sent:
+def replies(draw: st.DrawFn, asked: DownloadRequest) -> Sent:
     """A reply that names the bytes that it brings truthfully, and otherwise does what it likes.
 
     Two lies are left out because no client can see through them: a part of another version without its tag, and a
@@ -331,22 +341,22 @@ def replies(draw: st.DrawFn, asked: Asked) -> Sent:
 @given(data=st.data())
 def test_what_is_complete_is_one_version_of_the_file(data: st.DataObject) -> None:
     """Whatever a server does, and wherever the download begins: versions never mix, and no part is taken for all."""
-    held, asked = b"", Asked()
+    held, asked = b"", DownloadRequest()
     if data.draw(st.booleans()):
         version = data.draw(st.sampled_from(VERSIONS))
         held = version.content[: data.draw(st.integers(1, len(version.content)))]
-        asked = Asked(len(held), version.tag, data.draw(st.sampled_from([None, len(version.content)])))
+        asked = DownloadRequest(len(held), version.tag, data.draw(st.sampled_from([None, len(version.content)])))
     for _ in range(12):
         sent = data.draw(replies(asked))
         trouble = Retry("no file") if sent.head.status in (202, 204, 404, 503) else None
         decision = decide(asked, sent.head, trouble=trouble, expected=None, largest_bytes=LARGEST)
-        if isinstance(decision, Body):
+        if isinstance(decision, FileBody):
             held = sent.body if decision.at == 0 else held + sent.body
             decision = after(asked, decision, len(sent.body))
         if isinstance(decision, Complete):
             assert held in [version.content for version in VERSIONS]
             return
-        if not isinstance(decision, Again):
+        if not isinstance(decision, AskAgain):
             return
         asked = decision.asked
         held = held if asked.at else b""
@@ -356,7 +366,7 @@ def test_what_is_complete_is_one_version_of_the_file(data: st.DataObject) -> Non
 @settings(max_examples=examples(300))
 @given(
     asked=st.builds(
-        Asked,
+        DownloadRequest,
         st.integers(0, 10**20),
         st.one_of(st.none(), st.text()),
         st.one_of(st.none(), st.integers(0, 10**20)),
@@ -377,11 +387,11 @@ def test_what_is_complete_is_one_version_of_the_file(data: st.DataObject) -> Non
     ),
     first=st.binary(max_size=40),
 )
-def test_it_is_total(asked: Asked, status: int, fields: Fields, first: bytes) -> None:
+def test_it_is_total(asked: DownloadRequest, status: int, fields: Fields, first: bytes) -> None:
     """Nothing that a server sends raises."""
     head = head_of(status, fields, first)
     decision = decided(asked, head)
-    if isinstance(decision, Body):
+    if isinstance(decision, FileBody):
         assert decision.at in (0, asked.at)
         after(asked, decision, len(first))
     strong_etag(head.headers)

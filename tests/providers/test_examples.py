@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.providers.examples import run_examples, uncovered_rules
-from app.providers.registry import Registry
 from tests.providers.samples import POLL, WHOLE, provider_of
+from tidewaiter.providers.provider_registry import Registry
+from tidewaiter.providers.spec_examples import run_examples, uncovered_rules
 
 CATALOGUE = Registry.load()
 

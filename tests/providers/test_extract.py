@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from app.domain.jsonvalue import Json
-from app.providers.extract import as_count, as_handle, as_note, as_text, compile_pick
-from app.providers.reading import Reading
-from app.providers.spec.fields import PickSpec
 from tests.providers.samples import reply_of
+from tidewaiter.domain.http_values import Json
+from tidewaiter.providers.extract import as_count, as_handle, as_note, as_text, compile_pick
+from tidewaiter.providers.reply import Reading
+from tidewaiter.providers.spec.field_types import PickSpec
 
 
 def _pick(*specs: object) -> Any:

@@ -7,8 +7,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from app.domain.jsonvalue import Json
-from app.domain.outcome import (
+from tests.providers.samples import NOW, built_in, job_with, reply_of
+from tidewaiter.domain.http_values import Credentials, Json, Link, WireReply
+from tidewaiter.domain.outcome import (
     Accepted,
     Cancelled,
     Cleaned,
@@ -21,12 +22,10 @@ from app.domain.outcome import (
     Unknown,
     Unmapped,
 )
-from app.domain.wire import Credentials, Link, WireReply
-from app.providers.faults import ParameterError, SettingsError
-from app.providers.interpreter import BoundOperation
-from app.providers.registry import Registry
-from app.providers.session import Token
-from tests.providers.samples import NOW, built_in, job_with, reply_of
+from tidewaiter.providers.account_credentials import Token
+from tidewaiter.providers.bound_operation import BoundOperation
+from tidewaiter.providers.errors import ParameterError, SettingsError
+from tidewaiter.providers.provider_registry import Registry
 
 FHIR = "https://fhir.example.com/r4"
 STATUS = f"{FHIR}/bulkstatus/7f3a%2f?page=1"

@@ -6,12 +6,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.outcome import Accepted, Inline, Pending, Ready, Unmapped
-from app.domain.wire import Link, WireReply
 from tests.providers.newsletter import SETTINGS
 from tests.providers.samples import NOW, built_in, job_with
 from tests.support.effort import examples
 from tests.support.json_values import JSON
+from tidewaiter.domain.http_values import Link, WireReply
+from tidewaiter.domain.outcome import Accepted, Inline, Pending, Ready, Unmapped
 
 SYMPLIFY = built_in("symplify", SETTINGS, "statistics")
 REDIRECT = built_in("symplify", {**SETTINGS, "result": "redirect"}, "statistics")

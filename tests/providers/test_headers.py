@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from app.providers.headers import LONGEST_WAIT_S, parse_http_date, parse_retry_after, retry_after
+from tidewaiter.providers.reply_headers import LONGEST_WAIT_S, parse_http_date, parse_retry_after, retry_after
 
 NOW = datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC).timestamp()
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from app.providers.lint import MOST_FAULTS, lint
-from app.toml_file import LARGEST_FILE, TomlError, parse, read_regular
 from tests.providers.samples import WHOLE, changed, faults_of
+from tidewaiter.providers.spec_lint import MOST_FAULTS, lint
+from tidewaiter.toml_file import LARGEST_FILE, TomlError, parse, read_regular
 
 ROOM = LARGEST_FILE - 100
 

@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import given, settings
 
-from app.domain.jsonvalue import Json
-from app.providers.jmes import ExpressionError, compile_expression, is_true
 from tests.support.json_values import JSON
+from tidewaiter.domain.http_values import Json
+from tidewaiter.providers.jmespath_expressions import ExpressionError, compile_expression, is_true
 
 
 @pytest.mark.parametrize(

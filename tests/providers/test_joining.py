@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.providers.joining import Csv, CsvPage, JoinError, json_items
+from tidewaiter.providers.page_joining import Csv, CsvPage, JoinError, json_items
 
 HEADER = ["id", 'a "quoted"\nname']
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), max_size=5)

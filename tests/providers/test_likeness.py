@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.providers.lint import read_spec
 from tests.providers.samples import WHOLE
+from tidewaiter.providers.spec_lint import read_spec
 
 LIKE = """
 [operations.other]

@@ -2,10 +2,10 @@
 
 import pytest
 
-from app.domain.schedule import Limits
-from app.providers.limits import LimitHeaders, Spent, limit_headers
-from app.providers.spec.provider import LimitHeadersSpec
 from tests.providers.samples import NOW, WHOLE, faults_of, provider_of
+from tidewaiter.domain.backoff_and_limits import Limits
+from tidewaiter.providers.reply_limits import LimitHeaders, LimitSpent, limit_headers
+from tidewaiter.providers.spec.provider_spec import LimitHeadersSpec
 
 SPEC = (
     WHOLE
@@ -38,24 +38,24 @@ def _compiled(text: str = SPEC) -> LimitHeaders:
     ("status", "headers", "said"),
     [
         (200, _headers(limit="30", remaining="1", reset=f"{NOW + 9:.0f}"), None),
-        (200, _headers(limit="30", remaining="0", reset=f"{NOW + 9:.0f}"), Spent(9.0, ALL, False)),
-        (200, _headers(remaining="0", reset=f"{NOW + 9:.0f}"), Spent(9.0, SOME, False)),
-        (200, {**_headers(remaining="0", reset=f"{NOW - 51:.0f}"), "date": DATE}, Spent(9.0, SOME, False)),
-        (200, _headers(remaining="-1", reset=f"{NOW + 9:.0f}"), Spent(9.0, SOME, False)),
-        (200, _headers(remaining="0;w=60", reset=f"{NOW + 9:.0f}.5"), Spent(9.0, SOME, False)),
-        (200, _headers(remaining="0", reset=f"{NOW + 900:.0f}"), Spent(60.0, SOME, False)),
-        (200, _headers(remaining="0", reset=f"{NOW - 900:.0f}"), Spent(0.0, SOME, False)),
+        (200, _headers(limit="30", remaining="0", reset=f"{NOW + 9:.0f}"), LimitSpent(9.0, ALL, False)),
+        (200, _headers(remaining="0", reset=f"{NOW + 9:.0f}"), LimitSpent(9.0, SOME, False)),
+        (200, {**_headers(remaining="0", reset=f"{NOW - 51:.0f}"), "date": DATE}, LimitSpent(9.0, SOME, False)),
+        (200, _headers(remaining="-1", reset=f"{NOW + 9:.0f}"), LimitSpent(9.0, SOME, False)),
+        (200, _headers(remaining="0;w=60", reset=f"{NOW + 9:.0f}.5"), LimitSpent(9.0, SOME, False)),
+        (200, _headers(remaining="0", reset=f"{NOW + 900:.0f}"), LimitSpent(60.0, SOME, False)),
+        (200, _headers(remaining="0", reset=f"{NOW - 900:.0f}"), LimitSpent(0.0, SOME, False)),
         (200, _headers(remaining="0"), None),
         (200, _headers(remaining="0", reset="soon"), None),
         (200, _headers(remaining="none", reset=f"{NOW + 9:.0f}"), None),
         (200, {}, None),
-        (429, _headers(reset=f"{NOW + 9:.0f}"), Spent(9.0, SOME, True)),
+        (429, _headers(reset=f"{NOW + 9:.0f}"), LimitSpent(9.0, SOME, True)),
         (429, {**_headers(reset=f"{NOW + 9:.0f}"), "retry-after": "5"}, None),
-        (429, {**_headers(reset=f"{NOW + 9:.0f}"), "retry-after": "soon"}, Spent(9.0, SOME, True)),
+        (429, {**_headers(reset=f"{NOW + 9:.0f}"), "retry-after": "soon"}, LimitSpent(9.0, SOME, True)),
         (429, {}, None),
     ],
 )
-def test_what_a_reply_says(status: int, headers: dict[str, str], said: Spent | None) -> None:
+def test_what_a_reply_says(status: int, headers: dict[str, str], said: LimitSpent | None) -> None:
     """Nothing left and until when: by the server's own clock, and no longer than the period of its limit."""
     assert _compiled().read(status, headers, NOW) == said
 
@@ -63,14 +63,14 @@ def test_what_a_reply_says(status: int, headers: dict[str, str], said: Spent | N
 def test_a_reset_in_seconds() -> None:
     """Some count down instead."""
     told = _compiled(SPEC + 'reset_is = "seconds"\n').read(200, _headers(remaining="0", reset="9"), NOW)
-    assert told == Spent(9.0, SOME, False)
+    assert told == LimitSpent(9.0, SOME, False)
 
 
 def test_without_a_limit_of_our_own_an_hour_is_believed() -> None:
     """The headers work where the spec knows no numbers."""
     headers = limit_headers(LimitHeadersSpec(remaining="A", reset="B"), Limits())
     assert headers is not None
-    assert headers.read(200, {"a": "0", "b": f"{NOW + 99_999:.0f}"}, NOW) == Spent(3600.0, SOME, False)
+    assert headers.read(200, {"a": "0", "b": f"{NOW + 99_999:.0f}"}, NOW) == LimitSpent(3600.0, SOME, False)
     assert limit_headers(None, Limits()) is None
 
 

@@ -5,18 +5,17 @@ from collections.abc import Callable
 
 import pytest
 
-from app.domain.manifest import file_name
-from app.domain.progress import fraction_of
-from app.domain.wire import WireReply
-from app.log import Redactor
-from app.providers.extract import as_count, as_handle, as_note, as_text, as_url, as_word
-from app.providers.faults import ParameterError
-from app.providers.headers import parse_http_date, parse_retry_after
-from app.providers.reading import Reading, excerpt, plain, quoted
-from app.providers.session import as_moment
-from app.providers.sniff import is_html
-from app.providers.urls import last_segment, origin_of, resolve_url
 from tests.providers.samples import NOW, WHOLE, changed, job_with, operation_of
+from tidewaiter.domain.http_values import WireReply
+from tidewaiter.domain.job import fraction_of
+from tidewaiter.domain.manifest import file_name
+from tidewaiter.log import Redactor
+from tidewaiter.providers.account_credentials import as_moment
+from tidewaiter.providers.download_plan import is_html
+from tidewaiter.providers.errors import ParameterError
+from tidewaiter.providers.extract import as_count, as_handle, as_note, as_text, as_url, as_word
+from tidewaiter.providers.reply import Reading, excerpt, last_segment, origin_of, plain, quoted, resolve_url
+from tidewaiter.providers.reply_headers import parse_http_date, parse_retry_after
 
 PIECES = [
     " ", "\t\n", "\u2028", "a", "0", "9.", "1/", "<", "<!", "https:", "https://a?", "a-", "-", "%41", "&amp;", "\\/",

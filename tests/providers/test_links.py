@@ -4,16 +4,16 @@ import time
 
 import pytest
 
-from app.domain.outcome import Accepted, Pending
-from app.domain.wire import Fields, WireReply
-from app.providers.examples import run_examples
-from app.providers.extract import compile_pick
-from app.providers.links import link_target
-from app.providers.pages import Listed, Page
-from app.providers.reading import Reading
-from app.providers.spec.fields import PickSpec
 from tests.providers.paged import PAGES, reader_of
 from tests.providers.samples import BASE, HEAD, NOW, POLL, RESULTS, SUBMIT, job_with, operation_of, provider_of
+from tidewaiter.domain.http_values import Fields, WireReply
+from tidewaiter.domain.outcome import Accepted, Pending
+from tidewaiter.providers.extract import compile_pick
+from tidewaiter.providers.paged_lists import ListedItems, PagePosition
+from tidewaiter.providers.reply import Reading
+from tidewaiter.providers.reply_headers import link_target
+from tidewaiter.providers.spec.field_types import PickSpec
+from tidewaiter.providers.spec_examples import run_examples
 
 HERE = "https://api.example.com/list"
 
@@ -71,8 +71,8 @@ def test_a_list_goes_on_after_a_link_of_its_own_field(text: str) -> None:
     """Seen: `Link` with `self` in one field and `next` in another ended a list after its first page."""
     headers = Fields({"Link": ["<list?n=1>; rel=self", "<list?n=2>; rel=next"]})
     reply = WireReply(200, headers, b'{"data": {"items": [1]}}', f"{BASE}/list")
-    read = reader_of(text).read(job_with(None), Page(), reply, NOW)
-    assert read == Listed((1,), Page(2, 1, f"{BASE}/list?n=2"))
+    read = reader_of(text).read(job_with(None), PagePosition(), reply, NOW)
+    assert read == ListedItems((1,), PagePosition(2, 1, f"{BASE}/list?n=2"))
 
 
 @pytest.mark.parametrize(

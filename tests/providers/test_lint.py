@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from app.providers.lint import lint
 from tests.providers.samples import (
     HEAD,
     MODE,
@@ -19,6 +18,7 @@ from tests.providers.samples import (
     faults_of,
     with_settings,
 )
+from tidewaiter.providers.spec_lint import lint
 
 WITHOUT_SUBMIT = HEAD + '[operations.report]\ntitle = "Report"\n'
 PAGED = WITHOUT_SUBMIT + '[operations.report.results.pages]\nurl = "/list"\nitems = "a"\n'

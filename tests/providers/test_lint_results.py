@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.providers.lint import read_spec
 from tests.providers.samples import HEAD, POLL, POLL_URL, SUBMIT, WHOLE, changed, with_settings
+from tidewaiter.providers.spec_lint import read_spec
 
 INLINE = "[operations.report.results]\ninline = true\n"
 LISTED = '[operations.report.results]\nlabel = "x"\nfiles = { each = "files" }\n'

@@ -181,7 +181,7 @@ class Ended:
 async def _tidewaiter(folder: Path, *arguments: str) -> Ended:
     """Run the command in a folder, as a process of its own."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "app.cli.main", *arguments,
+        sys.executable, "-m", "tidewaiter.cli.main", *arguments,
         cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip

@@ -2,10 +2,10 @@
 
 import pytest
 
-from app.domain import outcome as o
-from app.domain.outcome import Outcome
-from app.domain.wire import WireReply
 from tests.providers.samples import HEAD, POLL, SUBMIT, job_with, operation_of
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.http_values import WireReply
+from tidewaiter.domain.outcome import Outcome
 
 OWN = "https://api.example.com"
 OTHER = "https://files.example.net"

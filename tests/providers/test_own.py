@@ -2,15 +2,14 @@
 
 import pytest
 
-from app.domain.outcome import Accepted, Pending, Ready
-from app.domain.wire import Link
-from app.log.redact import Redactor
-from app.providers.adoption import Matches
-from app.providers.interpreter import BoundOperation
-from app.providers.own import OwnCredentials
-from app.providers.pages import Page
-from app.providers.session import Token
 from tests.providers.samples import HEAD, NOW, job_with, operation_of, provider_of, reply_of
+from tidewaiter.domain.http_values import Link
+from tidewaiter.domain.outcome import Accepted, Pending, Ready
+from tidewaiter.log.redactor import Redactor
+from tidewaiter.providers.account_credentials import OwnCredentials, Token
+from tidewaiter.providers.bound_operation import BoundOperation
+from tidewaiter.providers.compiled_steps import Matches
+from tidewaiter.providers.paged_lists import PagePosition
 
 OWN = "https://api.example.com"
 KEY = "canary+key/42"
@@ -150,7 +149,7 @@ handle = "url"
     )
     assert adoption is not None
     reply = reply_of(200, {"reports": [{"mine": True, "url": f"/jobs/1?k={KEY}"}]}, f"{OWN}/v1/reports")
-    found = adoption.read(job_with(None), Page(), reply, NOW)
+    found = adoption.read(job_with(None), PagePosition(), reply, NOW)
     assert isinstance(found, Matches)
     assert found.handles == (f"{OWN}/jobs/1",)
 

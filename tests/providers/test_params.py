@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from app.domain.jsonvalue import Json
-from app.providers.faults import ParameterError
-from app.providers.interpreter import BoundOperation
 from tests.providers.newsletter import TOKEN, symplify
 from tests.providers.samples import HEAD, POLL, RESULTS, WHOLE, operation_of
+from tidewaiter.domain.http_values import Json
+from tidewaiter.providers.bound_operation import BoundOperation
+from tidewaiter.providers.errors import ParameterError
 
 SPEC = (
     HEAD

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from app.domain.jsonvalue import Json
-from app.domain.outcome import (
+from tests.providers.samples import NOW, built_in, job_with, reply_of
+from tidewaiter.domain.http_values import Json, WireReply
+from tidewaiter.domain.outcome import (
     Accepted,
     Empty,
     Gone,
@@ -20,10 +21,8 @@ from app.domain.outcome import (
     Unknown,
     Unmapped,
 )
-from app.domain.wire import WireReply
-from app.providers.faults import ParameterError
-from app.providers.interpreter import BoundOperation
-from tests.providers.samples import NOW, built_in, job_with, reply_of
+from tidewaiter.providers.bound_operation import BoundOperation
+from tidewaiter.providers.errors import ParameterError
 
 GEO = "https://geo.example.com/ogcapi"
 AZURE = "https://management.example.com"

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from app import sdk
-from app.domain.job import State
-from app.providers.examples import run_examples
-from app.providers.faults import SpecError
-from app.providers.registry import Registry
 from tests.apis.one_run import listening, run
 from tests.providers.page import CHAPTERS, SPEC, sections, toml_blocks
 from tests.providers.samples import NOW, job_with, reply_of
+from tidewaiter import sdk
+from tidewaiter.domain.job import State
+from tidewaiter.providers.errors import SpecError
+from tidewaiter.providers.provider_registry import Registry
+from tidewaiter.providers.spec_examples import run_examples
 
 _CHAPTER = CHAPTERS["A provider in Python"]
 _SECTIONS = sections(_CHAPTER, 3)
@@ -72,7 +72,7 @@ def test_packages_that_do_not_work_are_told(site: Path) -> None:
     _install(site, "a", {"a_module.py": "raise RuntimeError('no luck')\n"}, "a = a_module:provider")
     _install(site, "b", {"b_module.py": "def provider():\n    return 7\n"}, "b = b_module:provider")
     _install(site, "c", {}, "c = c_module:provider")
-    code = "from app.sdk import Provider\n\n\ndef provider():\n    return Provider.read({!r}, {!r})\n"
+    code = "from tidewaiter.sdk import Provider\n\n\ndef provider():\n    return Provider.read({!r}, {!r})\n"
     _install(site, "d", {"d_module.py": code.format("name = 5", "d.toml")}, "d = d_module:provider")
     taken = SPEC.replace('name = "example-shop"', 'name = "symplify"')
     _install(site, "e", {"e_module.py": code.format(taken, "e.toml")}, "e = e_module:provider")

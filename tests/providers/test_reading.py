@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.wire import WireReply
-from app.log import Redactor
-from app.providers.reading import EXCERPT_LENGTH, Reading, excerpt, plain
+from tidewaiter.domain.http_values import WireReply
+from tidewaiter.log import Redactor
+from tidewaiter.providers.reply import EXCERPT_LENGTH, Reading, excerpt, plain
 
 
 @pytest.mark.parametrize(

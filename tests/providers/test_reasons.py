@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.domain.outcome import Accepted, LinksExpired, Refused, Throttled, Unauthorized
-from app.domain.wire import Link
 from tests.providers.samples import BASE, NOW, POLL_URL, WHOLE, changed, faults_of, job_with, operation_of, reply_of
+from tidewaiter.domain.http_values import Link
+from tidewaiter.domain.outcome import Accepted, LinksExpired, Refused, Throttled, Unauthorized
 
 SUBMIT_RULES = """handle = "id"
 rules = [

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from app.providers.faults import SpecError, UnknownProviderError
-from app.providers.registry import Registry
 from tests.providers.samples import WHOLE
+from tidewaiter.providers.errors import SpecError, UnknownProviderError
+from tidewaiter.providers.provider_registry import Registry
 
 
 def test_the_catalogue_is_there() -> None:

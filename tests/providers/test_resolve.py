@@ -2,10 +2,10 @@
 
 import pytest
 
-from app.domain.outcome import LinksExpired, NotYet, Refused, Retry, Throttled, Unauthorized
-from app.domain.wire import Link, WireReply
-from app.providers.examples import uncovered_rules
 from tests.providers.samples import BASE, HEAD, NOW, POLL, SUBMIT, job_with, operation_of, provider_of, reply_of
+from tidewaiter.domain.http_values import Link, WireReply
+from tidewaiter.domain.outcome import LinksExpired, NotYet, Refused, Retry, Throttled, Unauthorized
+from tidewaiter.providers.spec_examples import uncovered_rules
 
 RESOLVE = """
 [operations.report.results]

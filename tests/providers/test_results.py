@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from app.domain.outcome import (
+from tests.providers.samples import BASE, HEAD, NOW, POLL, POLL_URL, SUBMIT, job_with, operation_of, reply_of
+from tidewaiter.domain.http_values import Link, WireReply
+from tidewaiter.domain.outcome import (
     Inline,
     LinksExpired,
     Ready,
@@ -15,9 +17,7 @@ from app.domain.outcome import (
     Unknown,
     Unmapped,
 )
-from app.domain.wire import Link, WireReply
-from app.providers.faults import UnsendableError
-from tests.providers.samples import BASE, HEAD, NOW, POLL, POLL_URL, SUBMIT, job_with, operation_of, reply_of
+from tidewaiter.providers.errors import UnsendableError
 
 HTML = b"<html><body>502 Bad Gateway</body></html>"
 FOREIGN = "https://files.example.org/x?Signature=abc"

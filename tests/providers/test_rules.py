@@ -4,25 +4,25 @@ from collections.abc import Sequence
 
 import pytest
 
-from app.domain.wire import WireReply
-from app.providers.reading import Reading
-from app.providers.rules import Rules, Verdict, expand
-from app.providers.spec.steps import PollRule
 from tests.providers.samples import reply_of
+from tidewaiter.domain.http_values import WireReply
+from tidewaiter.providers.reply import Reading
+from tidewaiter.providers.reply_rules import Rules, RuleVerdict, expand
+from tidewaiter.providers.spec.step_specs import PollRule
 
 WORDS = {"word": "status", "words": {"PENDING": "pending", "Done": "ready", "true": "ready", "3": "failed"}}
 
 
-def _judge(rules: Sequence[object], reply: WireReply) -> Verdict | None:
+def _judge(rules: Sequence[object], reply: WireReply) -> RuleVerdict | None:
     return Rules([PollRule.model_validate(rule) for rule in rules], "poll.rules").judge(Reading(reply))
 
 
 def test_the_first_rule_that_holds_decides() -> None:
     """Order is meaning: a later rule is not asked. One that looks at a class of statuses alone is not certain."""
     rules = [{"status": 202, "then": "pending"}, {"json": "ok", "then": "ready"}, {"then": "failed"}]
-    assert _judge(rules, reply_of(202, {"ok": True})) == Verdict("pending", None, "poll.rules[0]", certain=True)
-    assert _judge(rules, reply_of(200, {"ok": True})) == Verdict("ready", None, "poll.rules[1]", certain=True)
-    assert _judge(rules, reply_of(200, {"ok": False})) == Verdict("failed", None, "poll.rules[2]")
+    assert _judge(rules, reply_of(202, {"ok": True})) == RuleVerdict("pending", None, "poll.rules[0]", certain=True)
+    assert _judge(rules, reply_of(200, {"ok": True})) == RuleVerdict("ready", None, "poll.rules[1]", certain=True)
+    assert _judge(rules, reply_of(200, {"ok": False})) == RuleVerdict("failed", None, "poll.rules[2]")
 
 
 @pytest.mark.parametrize(
@@ -45,8 +45,8 @@ def test_words_are_compared_trimmed_and_in_one_case(said: object, effect: str, k
 def test_an_unknown_word_is_passed_on_and_kept() -> None:
     """The next rule may know what to do; if none does, a person gets to see the word."""
     reply = reply_of(200, {"status": " ARCHIVED "})
-    assert _judge([WORDS], reply) == Verdict(None, "ARCHIVED", "poll.rules[0]")
-    assert _judge([WORDS, {"then": "gone"}], reply) == Verdict("gone", None, "poll.rules[1]")
+    assert _judge([WORDS], reply) == RuleVerdict(None, "ARCHIVED", "poll.rules[0]")
+    assert _judge([WORDS, {"then": "gone"}], reply) == RuleVerdict("gone", None, "poll.rules[1]")
 
 
 @pytest.mark.parametrize("body", [{}, {"status": None}, {"status": {"code": 1}}, {"status": " "}, [], "PENDING"])
@@ -59,7 +59,7 @@ def test_a_rule_speaks_of_success_only_unless_it_says_otherwise() -> None:
     """A status word in an error reply means nothing by default."""
     assert _judge([WORDS], reply_of(500, {"status": "Done"})) is None
     assert _judge([{**WORDS, "status": ["2xx", 500]}], reply_of(500, {"status": "Done"})) is not None
-    assert _judge([{"status": "4xx", "then": "gone"}], reply_of(404)) == Verdict("gone", None, "poll.rules[0]")
+    assert _judge([{"status": "4xx", "then": "gone"}], reply_of(404)) == RuleVerdict("gone", None, "poll.rules[0]")
 
 
 def test_every_condition_must_hold() -> None:

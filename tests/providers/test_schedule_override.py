@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from app.domain.schedule import Backoff, Policy
-from app.providers.overrides import ScheduleOverride
 from tests.providers.samples import WHOLE, provider_of
+from tidewaiter.domain.backoff_and_limits import Backoff, OperationPolicy
+from tidewaiter.providers.account_overrides import ScheduleOverride
 
 CALLED = WHOLE.replace('url = "/reports"\n', 'url = "/reports"\nquery = { c = "${callback_url}" }\n') + (
     "[operations.report.schedule]\ninterval_s = 10\nfactor = 2\ncap_s = 100\n"
@@ -12,7 +12,7 @@ CALLED = WHOLE.replace('url = "/reports"\n', 'url = "/reports"\nquery = { c = "$
 )
 
 
-def policy(**changes: Any) -> Policy:
+def policy(**changes: Any) -> OperationPolicy:
     """The policy of an account with these overrides."""
     account = provider_of(CALLED).bind("shop", {}, schedule=ScheduleOverride(**changes))
     return account.operations["report"].policy

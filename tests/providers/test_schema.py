@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from app.providers.spec.provider import spec_schema
+from tidewaiter.providers.spec.provider_spec import spec_schema
 
 
 def _definitions() -> dict[str, Any]:

@@ -10,13 +10,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from app.domain.jsonvalue import Json
-from app.domain.outcome import Retry, Throttled, Unauthorized
-from app.domain.wire import Credentials, WireReply
-from app.providers.faults import SettingsError
-from app.providers.provider import BoundAccount
-from app.providers.session import Session, Token, as_moment
 from tests.providers.samples import NOW, POLL, RESULTS, SUBMIT, provider_of, reply_of
+from tidewaiter.domain.http_values import Credentials, Json, WireReply
+from tidewaiter.domain.outcome import Retry, Throttled, Unauthorized
+from tidewaiter.providers.account_credentials import LoginSession, Token, as_moment
+from tidewaiter.providers.errors import SettingsError
+from tidewaiter.providers.provider import BoundAccount
 
 BASE = "https://api.example.com/v1"
 PASSWORD = "p&ss wörd"
@@ -85,7 +84,7 @@ def account_of(auth: str, **settings: Json) -> BoundAccount:
     return provider_of(HEAD + auth + SUBMIT + POLL + RESULTS).bind("shop", {"password": PASSWORD, **settings})
 
 
-def session_of(auth: str = LOGIN, **settings: Json) -> Session:
+def session_of(auth: str = LOGIN, **settings: Json) -> LoginSession:
     """Its session."""
     session = account_of(auth, **settings).session
     assert session is not None

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.providers.sharing import Sharing
 from tests.providers.samples import HEAD, NOW, WHOLE, changed, faults_of, job_with, operation_of
+from tidewaiter.providers.operation_parts import Sharing
 
 PARAMS = """
 [operations.report.params]

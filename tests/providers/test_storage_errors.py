@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.domain.outcome import LinksExpired, Refused, Retry, Throttled
-from app.domain.wire import Link
 from tests.providers.samples import BASE, NOW, job_with, operation_of, reply_of
+from tidewaiter.domain.http_values import Link
+from tidewaiter.domain.outcome import LinksExpired, Refused, Retry, Throttled
 
 ELSEWHERE = "https://files.example.org/x?Signature=abc"
 OURS = f"{BASE}/file"

@@ -4,8 +4,10 @@ import json
 
 import pytest
 
-from app.domain.jsonvalue import Json
-from app.domain.outcome import (
+from tests.providers.newsletter import SETTINGS
+from tests.providers.samples import NOW, built_in, job_with, reply_of
+from tidewaiter.domain.http_values import Json, Link, WireReply
+from tidewaiter.domain.outcome import (
     Accepted,
     Gone,
     LinksExpired,
@@ -18,10 +20,7 @@ from app.domain.outcome import (
     Unknown,
     Unmapped,
 )
-from app.domain.wire import Link, WireReply
-from app.providers.interpreter import BoundOperation
-from tests.providers.newsletter import SETTINGS
-from tests.providers.samples import NOW, built_in, job_with, reply_of
+from tidewaiter.providers.bound_operation import BoundOperation
 
 REST = "https://eu-proxy-1.symplifymail.com/rest/5004"
 SIGNED = (

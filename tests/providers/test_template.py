@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.jsonvalue import Json
-from app.domain.wire import WireRequest
-from app.providers.faults import UnsendableError
-from app.providers.requests import compile_request
-from app.providers.spec.steps import SubmitSpec
-from app.providers.template import Reference, TemplateError, parse_template
 from tests.providers.samples import BASE, job_with
+from tidewaiter.domain.http_values import Json, WireRequest
+from tidewaiter.providers.errors import UnsendableError
+from tidewaiter.providers.request_building import compile_request
+from tidewaiter.providers.spec.step_specs import SubmitSpec
+from tidewaiter.providers.template import Reference, TemplateError, parse_template
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 HOSTILE = 'a"b}, ${handle} \\ \n&=?#/../%2e ü'

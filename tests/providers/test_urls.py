@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.providers.urls import last_segment, origin_of, resolve_url, url_fault
+from tidewaiter.providers.reply import last_segment, origin_of, resolve_url, url_fault
 
 BASE = "https://api.example.com/v1/"
 

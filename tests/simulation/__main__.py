@@ -6,10 +6,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from app.store import migrate
 from tests.simulation.hour import Plan, run_hour
 from tests.simulation.invariants import broken_invariants
 from tests.simulation.world import World
+from tidewaiter.database import migrate
 
 
 async def _examine(world: World) -> tuple[list[str], str]:

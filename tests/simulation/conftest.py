@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.store import migrate
+from tidewaiter.database import migrate
 
 
 @pytest.fixture(scope="session")

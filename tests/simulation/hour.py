@@ -7,12 +7,12 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
-from app.desk import DAEMON, Desk
-from app.domain.job import TERMINAL
-from app.emulators.exports import EXPORT_TYPES, PERIODS
-from app.emulators.faults import Fault, FaultKind, FaultRule, RetryAfter
 from tests.simulation.wire import Weather
 from tests.simulation.world import ACCOUNTS, World, at_desk, in_world, one_daemon
+from tidewaiter.domain.job import TERMINAL
+from tidewaiter.emulators.controls import FaultKind, FaultRule, InjectedFault, RetryAfter
+from tidewaiter.emulators.symplify import EXPORT_TYPES, PERIODS
+from tidewaiter.services import DAEMON, JobService
 
 T = TypeVar("T")
 
@@ -72,7 +72,7 @@ async def _trouble(world: World, plan: Plan, until_s: float) -> None:
         )  # fmt: skip
         world.emulator.faults.extend(_random_faults(rand, 12))
         world.files.faults.extend(
-            FaultRule("file", 1, Fault(kind))
+            FaultRule("file", 1, InjectedFault(kind))
             for kind in rand.sample((FaultKind.UNAVAILABLE, FaultKind.TRUNCATE, FaultKind.LINK_EXPIRED), 2)
         )
     moments = sorted(rand.uniform(0, until_s) for _ in range(plan.jobs))
@@ -95,18 +95,20 @@ def _random_faults(rand: Random, number: int) -> Iterator[FaultRule]:
     )  # fmt: skip
     for _ in range(number):
         route = rand.choice(("create", "status", "status", "url", "result"))
-        fault = Fault(rand.choice(kinds), seconds=rand.uniform(1, 40), retry_after=rand.choice(tuple(RetryAfter)))
+        fault = InjectedFault(
+            rand.choice(kinds), seconds=rand.uniform(1, 40), retry_after=rand.choice(tuple(RetryAfter))
+        )
         yield FaultRule(route, rand.randint(1, 4), fault)
 
 
-async def _submit(world: World, desk: Desk) -> None:
+async def _submit(world: World, desk: JobService) -> None:
     rand = world.rand
     params = {"export_type": rand.choice(sorted(EXPORT_TYPES)), "period": rand.choice(sorted(PERIODS))}
     job, _ = await desk.submit(rand.choice(ACCOUNTS), "statistics", params, actor=DAEMON)
     world.asked_for.append(job.id)
 
 
-async def _cancel_one(world: World, desk: Desk) -> None:
+async def _cancel_one(world: World, desk: JobService) -> None:
     job = await desk.jobs.get(world.rand.choice(world.asked_for))
     if job is not None and job.state not in TERMINAL:
         await desk.cancel(job.id, actor=DAEMON)

@@ -5,8 +5,8 @@ import json
 import sqlite3
 from collections import Counter
 
-from app.domain.job import TERMINAL, State
 from tests.simulation.world import ACCOUNTS, CANARY, World
+from tidewaiter.domain.job import TERMINAL, State
 
 _PERIOD_S = 60.0
 _REQUESTS = 60

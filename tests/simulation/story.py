@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from app.desk import DAEMON, Desk
-from app.domain.job import Entry, Job
-from app.domain.manifest import Artifact
-from app.emulators.faults import Fault, FaultKind, FaultRule, RetryAfter
 from tests.simulation.invariants import broken_invariants
 from tests.simulation.world import World, at_desk, in_world, one_daemon
+from tidewaiter.domain.job import HistoryEntry, Job
+from tidewaiter.domain.manifest import Artifact
+from tidewaiter.emulators.controls import FaultKind, FaultRule, InjectedFault, RetryAfter
+from tidewaiter.services import DAEMON, JobService
 
 _BUILD_S = 60.0
 
@@ -21,7 +21,7 @@ class Told:
 
     world: World
     job: Job
-    history: list[Entry]
+    history: list[HistoryEntry]
     artifacts: list[Artifact]
     logged: list[dict[str, object]]
 
@@ -46,7 +46,7 @@ def fault(route: str, kind: FaultKind, times: int | None = 1, **more: object) ->
 
     def prepare(world: World) -> None:
         server = world.files if route == "file" else world.emulator
-        server.faults.extend([FaultRule(route, times, Fault(kind, **more))])  # type: ignore[arg-type]  # members of Fault
+        server.faults.extend([FaultRule(route, times, InjectedFault(kind, **more))])  # type: ignore[arg-type]  # members of Fault
 
     return prepare
 
@@ -86,7 +86,7 @@ def tell(
         for prepare in preparations:
             prepare(world)
 
-        async def submit(desk: Desk) -> int:
+        async def submit(desk: JobService) -> int:
             params = {"export_type": export_type, "period": "LAST_DAY"}
             job, _ = await desk.submit(account, "statistics", params, actor=DAEMON)
             return job.id

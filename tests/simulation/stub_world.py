@@ -14,21 +14,21 @@ from typing import TypeAlias, TypeVar
 
 import aiosqlite
 
-from app import bootstrap
-from app.clock import Clock
-from app.config import Config
-from app.desk import DAEMON, Desk
-from app.domain.job import TERMINAL, Job, State
-from app.domain.networks import Private
-from app.domain.wire import WireRequest
-from app.log import configure
-from app.storage.local import LocalStorage
-from app.store.engine import Database
-from app.store.jobs import JobStore
-from app.transport.wire import Timeouts
 from tests.support.inline_sqlite import connect_inline
 from tests.support.scratch import patience, scratch
 from tests.support.virtual_time import virtual_time
+from tidewaiter import bootstrap
+from tidewaiter.clock import Clock
+from tidewaiter.config import Config
+from tidewaiter.database.engine import Database
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.domain.http_values import WireRequest
+from tidewaiter.domain.job import TERMINAL, Job, State
+from tidewaiter.domain.permissions import PermittedNetworks
+from tidewaiter.log import configure
+from tidewaiter.services import DAEMON, JobService
+from tidewaiter.storage.folder import LocalStorage
+from tidewaiter.transport.wire import Timeouts
 
 T = TypeVar("T")
 
@@ -102,7 +102,7 @@ class StubWire:
 
     @asynccontextmanager
     async def open(
-        self, request: WireRequest, *, private_ok: Private, timeouts: Timeouts, stream: bool
+        self, request: WireRequest, *, private_ok: PermittedNetworks, timeouts: Timeouts, stream: bool
     ) -> AsyncIterator[StubReply]:
         """One request, one hop."""
         assert private_ok, "the stub stands on loopback"
@@ -118,7 +118,7 @@ class StubWire:
 class StubWorld:
     """What a story can lay its hands on while the daemon runs."""
 
-    desk: Desk
+    desk: JobService
     clock: Clock
     wire: StubWire
     root: Path
@@ -209,7 +209,7 @@ async def _live(
         stop.clear()
         lives.append(group.create_task(daemon()))
 
-    desk = Desk(
+    desk = JobService(
         accounts, JobStore(database),
         shards=dict.fromkeys(accounts, 1), clock=clock, rand=Random(2), log=log,
     )  # fmt: skip

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.job import State
-from app.emulators.faults import FaultKind, RetryAfter
 from tests.simulation.story import fault, tell, throttled
 from tests.simulation.world import World
+from tidewaiter.domain.job import State
+from tidewaiter.emulators.controls import FaultKind, RetryAfter
 
 
 def test_a_plain_job(template: Path) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import exc, text
 
-from app.store.engine import Database
-from app.store.jobs import JobStore
-from app.store.lanes import LaneStore
-from tests.store.scene import NOW, StandingClock, new_job
+from tests.database.scene import NOW, StandingClock, new_job
 from tests.support.inline_sqlite import connect_inline
+from tidewaiter.database.engine import Database
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.lane_store import LaneStore
 
 
 def _path(url: str) -> Path:

@@ -3,8 +3,8 @@
 from email.utils import formatdate
 from pathlib import Path
 
-from app.domain.job import State
 from tests.simulation.stub_world import Said, Sent, StubWorld, in_stub_world
+from tidewaiter.domain.job import State
 
 SPEC = """
 name = "demo"

@@ -10,25 +10,25 @@ from itertools import pairwise
 from pathlib import Path
 from random import Random
 
-from app.domain import outcome as o
-from app.domain.job import TERMINAL
-from app.domain.networks import Private
-from app.domain.notification import RETRY_S, Status, Subscription
-from app.domain.wire import WireRequest
-from app.log import configure
-from app.store.deliveries import DeliveryStore
-from app.store.engine import Database
-from app.store.notifications import Notification, NotificationStore
-from app.transport.webhook import Endpoint, WebhookSender
-from app.transport.wire import Timeouts
-from app.worker.webhook_dispatcher import OVERDUE_S, Notifier, NotifierSettings
-from tests.store.scene import Scene
+from tests.database.scene import Scene
 from tests.support.inline_sqlite import connect_inline
 from tests.support.virtual_time import VirtualClock, virtual_time
+from tidewaiter.database.delivery_store import DeliveryStore
+from tidewaiter.database.engine import Database
+from tidewaiter.database.notification_store import Notification, NotificationStore
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.http_values import WireRequest
+from tidewaiter.domain.job import TERMINAL
+from tidewaiter.domain.notification import RETRY_S, DeliveryStatus, Subscription
+from tidewaiter.domain.permissions import PermittedNetworks
+from tidewaiter.log import configure
+from tidewaiter.transport.webhook_sender import WebhookEndpoint, WebhookSender
+from tidewaiter.transport.wire import Timeouts
+from tidewaiter.worker.webhook_dispatcher import OVERDUE_S, DispatcherSettings, WebhookDispatcher
 
 DAY = 86_400.0
 EVERY_S = 120.0
-OPS = Endpoint("ops", "https://ops.example.com/hook", (bytes(32),))
+OPS = WebhookEndpoint("ops", "https://ops.example.com/hook", (bytes(32),))
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class ScriptedWire:
 
     @asynccontextmanager
     async def open(
-        self, request: WireRequest, *, private_ok: Private, timeouts: Timeouts, stream: bool
+        self, request: WireRequest, *, private_ok: PermittedNetworks, timeouts: Timeouts, stream: bool
     ) -> AsyncIterator[Reply]:
         self.asked.append((self.clock.monotonic(), request.headers["webhook-id"]))
         await self.clock.sleep(self.takes_s)
@@ -77,13 +77,13 @@ class World:
     output: io.StringIO = field(default_factory=io.StringIO)
 
     @contextmanager
-    def notifier(self, *endpoints: Endpoint) -> Iterator["asyncio.Future[None]"]:
+    def notifier(self, *endpoints: WebhookEndpoint) -> Iterator["asyncio.Future[None]"]:
         """A notifier that runs until it is cancelled."""
         log = configure("json", "info", [], clock=self.clock, stream=self.output, strict=True)
         running = asyncio.ensure_future(
-            Notifier(
+            WebhookDispatcher(
                 DeliveryStore(self.database), WebhookSender(self.wire, self.clock),
-                NotifierSettings({one.name: one for one in endpoints}, EVERY_S),
+                DispatcherSettings({one.name: one for one in endpoints}, EVERY_S),
                 clock=self.clock, rand=Random(1), log=log,
             ).run()
         )  # fmt: skip
@@ -133,7 +133,7 @@ def test_ten_attempts_then_dead(sqlite_url: str) -> None:
         assert all(0.9 * meant <= pause <= 1.1 * meant + 1 for pause, meant in zip(pauses, RETRY_S, strict=True))
         assert len({name for _, name in world.wire.asked}) == 1
         (dead,) = await world.told()
-        assert (dead.status, dead.attempts, dead.last_error) == (Status.DEAD, 10, "HTTP 500")
+        assert (dead.status, dead.attempts, dead.last_error) == (DeliveryStatus.DEAD, 10, "HTTP 500")
         assert len(world.lines("notification.troubled")) == 9
         assert [line["attempts"] for line in world.lines("notification.died")] == [10]
 
@@ -151,7 +151,7 @@ def test_a_receiver_comes_back(sqlite_url: str) -> None:
             world.wire.status = 204
             already = len(world.wire.asked)
             await world.clock.sleep(DAY)
-        assert {one.status for one in await world.told()} == {Status.DELIVERED}
+        assert {one.status for one in await world.told()} == {DeliveryStatus.DELIVERED}
         taken = [name for _, name in world.wire.asked[already:]]
         assert len(taken) == len(set(taken)) == 20
 
@@ -171,7 +171,7 @@ def test_retry_after_rests_the_endpoint(sqlite_url: str) -> None:
             assert len(world.wire.asked) == 1
             world.wire.status = 200
             await world.clock.sleep(20)
-        assert [one.status for one in await world.told()] == [Status.DELIVERED] * 2
+        assert [one.status for one in await world.told()] == [DeliveryStatus.DELIVERED] * 2
 
     live(sqlite_url, story)
 
@@ -183,10 +183,13 @@ def test_an_endpoint_that_is_gone(sqlite_url: str) -> None:
         await world.fails()
         with world.notifier():
             await world.clock.sleep(OVERDUE_S - 1)
-            assert [one.status for one in await world.told()] == [Status.WAITING]
+            assert [one.status for one in await world.told()] == [DeliveryStatus.WAITING]
             await world.clock.sleep(120)
         (dead,) = await world.told()
-        assert (dead.status, dead.last_error) == (Status.DEAD, "the configuration has no such endpoint (any more)")
+        assert (dead.status, dead.last_error) == (
+            DeliveryStatus.DEAD,
+            "the configuration has no such endpoint (any more)",
+        )
         assert [line["endpoint"] for line in world.lines("notification.died")] == ["ops"]
         assert world.wire.asked == []
 
@@ -208,7 +211,7 @@ def test_a_death_over_a_delivery(sqlite_url: str) -> None:
             await world.clock.sleep(50)
             assert len(world.wire.asked) == 1
             await world.clock.sleep(EVERY_S)
-        assert [one.status for one in await world.told()] == [Status.DELIVERED]
+        assert [one.status for one in await world.told()] == [DeliveryStatus.DELIVERED]
         assert len({name for _, name in world.wire.asked}) == 1
         assert len(world.wire.asked) == 2
 

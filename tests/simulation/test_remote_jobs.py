@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from app.desk import DAEMON
-from app.domain.job import State
 from tests.simulation.stub_world import Said, Sent, StubWorld, in_stub_world
+from tidewaiter.domain.job import State
+from tidewaiter.services import DAEMON
 
 SPEC = """
 name = "demo"

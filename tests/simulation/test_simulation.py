@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.job import State
 from tests.simulation.hour import Plan, run_hour
 from tests.simulation.invariants import broken_invariants
 from tests.simulation.world import World, at_desk
 from tests.support.effort import seeds
+from tidewaiter.domain.job import State
 
 GROUP = 5
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from app.domain.job import State
 from tests.simulation.stub_world import Answer, Said, Sent, StubWorld, in_stub_world
+from tidewaiter.domain.job import State
 
 SPEC = """
 name = "demo"

@@ -12,16 +12,15 @@ from random import Random
 
 import pytest
 
-from app.domain.networks import Private
-from app.domain.notification import NOTIFIABLE
-from app.domain.wire import WireRequest
-from app.emulators.wire import page_reply
-from app.transport.errors import LostReplyError, NotSentError
-from app.transport.wire import Timeouts
 from tests.simulation.hour import Plan, live_through
 from tests.simulation.invariants import broken_invariants
 from tests.simulation.wire import SimulatedReply, SimulatedWire
 from tests.simulation.world import World, in_world, one_daemon
+from tidewaiter.domain.http_values import WireRequest
+from tidewaiter.domain.notification import NOTIFIABLE
+from tidewaiter.domain.permissions import PermittedNetworks
+from tidewaiter.emulators.emulated_replies import page_reply
+from tidewaiter.transport.wire import LostReplyError, NotSentError, Timeouts
 
 SEEDS = 3
 KEY = b"a key of thirty-two bytes, not m"
@@ -45,7 +44,7 @@ class HearingWire(SimulatedWire):
 
     @asynccontextmanager
     async def open(
-        self, request: WireRequest, *, private_ok: Private, timeouts: Timeouts, stream: bool
+        self, request: WireRequest, *, private_ok: PermittedNetworks, timeouts: Timeouts, stream: bool
     ) -> AsyncIterator[SimulatedReply]:
         if request.url != URL:
             async with super().open(request, private_ok=private_ok, timeouts=timeouts, stream=stream) as reply:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from app.desk import DAEMON
-from app.domain.job import Job, State
 from tests.simulation.stub_world import ACCOUNT, ORIGIN, Answer, Said, Sent, StubWorld, in_stub_world
+from tidewaiter.domain.job import Job, State
+from tidewaiter.services import DAEMON
 
 FILES = "http://127.0.0.1:10"
 SPEC = """

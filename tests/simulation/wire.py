@@ -11,14 +11,13 @@ from urllib.parse import unquote
 
 from multidict import CIMultiDict
 
-from app.clock import Clock
-from app.domain.networks import Private
-from app.domain.wire import WireRequest
-from app.emulators.faults import Fault, FaultKind
-from app.emulators.server import Asked, Call, EmulatedServer, Route
-from app.emulators.wire import Reply, page_reply, spoiled
-from app.transport.errors import BrokenBodyError, LostReplyError, NotSentError, TlsError
-from app.transport.wire import Timeouts
+from tidewaiter.clock import Clock
+from tidewaiter.domain.http_values import WireRequest
+from tidewaiter.domain.permissions import PermittedNetworks
+from tidewaiter.emulators.controls import FaultKind, InjectedFault
+from tidewaiter.emulators.emulated_replies import Reply, page_reply, spoiled
+from tidewaiter.emulators.server import EmulatedCall, EmulatedRoute, EmulatedServer, RecordedRequest
+from tidewaiter.transport.wire import BrokenBodyError, LostReplyError, NotSentError, Timeouts, TlsError
 
 _CHUNK = 65_536
 
@@ -85,7 +84,7 @@ class SimulatedWire:
 
     @asynccontextmanager
     async def open(
-        self, request: WireRequest, *, private_ok: Private, timeouts: Timeouts, stream: bool
+        self, request: WireRequest, *, private_ok: PermittedNetworks, timeouts: Timeouts, stream: bool
     ) -> AsyncIterator[SimulatedReply]:
         """One request, one hop."""
         assert private_ok, "the emulators stand on loopback"
@@ -113,7 +112,7 @@ class SimulatedWire:
         date = formatdate(server.told_now(), usegmt=True)
         yield SimulatedReply(spoiled(reply, fault), request.url, date, breaks=breaks)
 
-    def _answer(self, request: WireRequest) -> tuple[EmulatedServer, Fault, Reply]:
+    def _answer(self, request: WireRequest) -> tuple[EmulatedServer, InjectedFault, Reply]:
         """Let the server whose origin it is answer, in one go."""
         origin = "/".join(request.url.split("/", 3)[:3])
         server, routes = self._servers[origin]
@@ -123,17 +122,17 @@ class SimulatedWire:
         route, arguments = _found(routes, request.method, path) or (_unknown(server), {})
         fault = server.faults.take(route.name)
         headers = CIMultiDict(request.headers)
-        asked = Asked(self._clock.now(), request.method, path_qs, route.name, headers, request.body or b"")
+        asked = RecordedRequest(self._clock.now(), request.method, path_qs, route.name, headers, request.body or b"")
         server.asked.append(asked)
         if fault.kind is FaultKind.RESET_BEFORE:
             return server, fault, page_reply(500, "never seen")
         refused = server._refused(fault)
-        return server, fault, refused or route.answer(Call(asked, arguments, fault))
+        return server, fault, refused or route.answer(EmulatedCall(asked, arguments, fault))
 
 
 def _found(
-    routes: Sequence[tuple[Route, re.Pattern[str]]], method: str, path: str
-) -> tuple[Route, dict[str, str]] | None:
+    routes: Sequence[tuple[EmulatedRoute, re.Pattern[str]]], method: str, path: str
+) -> tuple[EmulatedRoute, dict[str, str]] | None:
     for route, pattern in routes:
         match = pattern.fullmatch(path) if route.method == method else None
         if match is not None:
@@ -141,11 +140,11 @@ def _found(
     return None
 
 
-def _unknown(server: EmulatedServer) -> Route:
-    return Route("unknown", "*", "", server.unknown)
+def _unknown(server: EmulatedServer) -> EmulatedRoute:
+    return EmulatedRoute("unknown", "*", "", server.unknown)
 
 
-def _compiled(server: EmulatedServer) -> list[tuple[Route, re.Pattern[str]]]:
+def _compiled(server: EmulatedServer) -> list[tuple[EmulatedRoute, re.Pattern[str]]]:
     """The server's routes with aiohttp's path patterns as regular expressions."""
     return [(route, re.compile(_pattern(route.path))) for route in server.routes()]
 

@@ -14,21 +14,20 @@ from typing import TypeVar
 
 import aiosqlite
 
-from app import bootstrap
-from app.config import Config
-from app.desk import Desk
-from app.domain.job import TERMINAL
-from app.emulators.exports import EXPORT_TYPES, ExportForm
-from app.emulators.files import FileHost
-from app.emulators.symplify import SymplifyCustomer, SymplifyEmulator, SymplifyVariants
-from app.log import EventLog, configure
-from app.storage.local import LocalStorage
-from app.store.engine import Database
-from app.store.jobs import JobStore
 from tests.simulation.wire import SimulatedWire
 from tests.support.inline_sqlite import connect_inline
 from tests.support.scratch import scratch
 from tests.support.virtual_time import VirtualClock, virtual_time
+from tidewaiter import bootstrap
+from tidewaiter.config import Config
+from tidewaiter.database.engine import Database
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.domain.job import TERMINAL
+from tidewaiter.emulators.file_host import FileHost
+from tidewaiter.emulators.symplify import EXPORT_TYPES, ExportForm, SymplifyCustomer, SymplifyEmulator, SymplifyVariants
+from tidewaiter.log import EventLog, configure
+from tidewaiter.services import JobService
+from tidewaiter.storage.folder import LocalStorage
 
 T = TypeVar("T")
 
@@ -122,7 +121,7 @@ def config_of(world: World) -> Config:
 # --- people -----------------------------------------------------------------------------------------------------------
 
 
-async def at_desk(world: World, wish: Callable[[Desk], Awaitable[T]]) -> T:
+async def at_desk(world: World, wish: Callable[[JobService], Awaitable[T]]) -> T:
     """Somebody uses the command line: another process, with a connection of its own."""
     with _power() as power:
         database, desk = _open(world, power)
@@ -165,13 +164,13 @@ def log_of(world: World) -> EventLog:
     return configure("json", "info", [CANARY], clock=world.clock, stream=world.output, strict=True)
 
 
-def _open(world: World, power: _Power) -> tuple[Database, Desk]:
+def _open(world: World, power: _Power) -> tuple[Database, JobService]:
     config = config_of(world)
     accounts = bootstrap.bind_accounts(config)
     database = Database.open(
         config.database.url, world.clock, sqlite_connect=lambda: power.connect(world.database_path)
     )
-    desk = Desk(
+    desk = JobService(
         accounts, JobStore(database),
         shards=dict.fromkeys(accounts, 1), clock=world.clock, rand=world.rand, log=log_of(world),
     )  # fmt: skip

@@ -7,13 +7,12 @@ from typing import TypeVar
 
 import pytest
 
-from app.storage.base import Storage
-from app.storage.bucket import Bucket, connect
-from app.storage.local import LocalStorage
-from app.storage.object import ObjectStorage
-from app.storage.threads import StorageThreads
 from tests.storage.folders import files, read, write
 from tests.support import s3
+from tidewaiter.storage.base import Storage, StorageThreads
+from tidewaiter.storage.bucket import Bucket, connect
+from tidewaiter.storage.bucket_storage import ObjectStorage
+from tidewaiter.storage.folder import LocalStorage
 
 T = TypeVar("T")
 

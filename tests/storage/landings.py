@@ -2,7 +2,7 @@
 
 import hashlib
 
-from app.storage.base import Landing
+from tidewaiter.storage.base import Landing
 
 
 def sha256(content: bytes) -> str:

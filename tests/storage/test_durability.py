@@ -13,9 +13,9 @@ from typing import TypeVar
 
 import pytest
 
-from app.storage.local import LocalStorage
-from app.storage.threads import StorageThreads
 from tests.storage.folders import descriptors, files, only, read
+from tidewaiter.storage.base import StorageThreads
+from tidewaiter.storage.folder import LocalStorage
 
 T = TypeVar("T")
 
@@ -92,8 +92,8 @@ async def test_the_order_of_a_checkpoint(storage: LocalStorage, steps: list[str]
 DOWNLOAD = """
 import asyncio, sys
 from pathlib import Path
-from app.storage.local import LocalStorage
-from app.storage.threads import StorageThreads
+from tidewaiter.storage.folder import LocalStorage
+from tidewaiter.storage.base import StorageThreads
 
 async def main():
     with StorageThreads() as threads:

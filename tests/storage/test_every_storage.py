@@ -8,10 +8,10 @@ from contextlib import suppress
 
 import pytest
 
-from app.domain.manifest import file_name, folder_of
-from app.storage.base import ChecksumError, Landed, StorageError
 from tests.storage.conftest import Shelf
 from tests.storage.landings import send, sha256
+from tidewaiter.domain.manifest import file_name, folder_of
+from tidewaiter.storage.base import ChecksumError, Landed, StorageError
 
 KEY = "shop/statistics/2026/01/31/7/result.csv"
 SMALL = random.Random(1).randbytes(5 * 2**20 + 12_345)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from app.storage.base import Landing, StorageFullError
-from app.storage.local import LocalStorage
 from tests.storage.folders import descriptors, files, only
+from tidewaiter.storage.base import Landing, StorageFullError
+from tidewaiter.storage.folder import LocalStorage
 
 KEY = "shop/statistics/7/result.csv"
 ETAG = '"5a1c"'
@@ -69,9 +69,9 @@ async def test_no_room_and_nobody_asks(storage: LocalStorage, root: Path) -> Non
 SCRIPT = """
 import asyncio, sys
 from pathlib import Path
-from app.storage.base import StorageFullError
-from app.storage.local import LocalStorage
-from app.storage.threads import StorageThreads
+from tidewaiter.storage.base import StorageFullError
+from tidewaiter.storage.folder import LocalStorage
+from tidewaiter.storage.base import StorageThreads
 from tests.storage.folders import files
 
 async def refused(work):
@@ -170,9 +170,9 @@ def test_a_file_larger_than_allowed(tmp_path: Path) -> None:
     limited = """
 import asyncio, resource, sys
 from pathlib import Path
-from app.storage.base import StorageError, StorageFullError
-from app.storage.local import LocalStorage
-from app.storage.threads import StorageThreads
+from tidewaiter.storage.base import StorageError, StorageFullError
+from tidewaiter.storage.folder import LocalStorage
+from tidewaiter.storage.base import StorageThreads
 from tests.storage.folders import files
 
 async def main(root):

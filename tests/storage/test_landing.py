@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from app.storage.base import ChecksumError, Landing, StorageError
-from app.storage.local import LocalStorage
 from tests.storage.folders import descriptors, files, only, read, write
+from tidewaiter.storage.base import ChecksumError, Landing, StorageError
+from tidewaiter.storage.folder import LocalStorage
 
 KEY = "shop/statistics/2026/01/31/7/result.csv"
 CONTENT = random.Random(1).randbytes(5 * 2**20 + 12_345)

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from app.storage.base import StorageError, StorageUnavailableError
-from app.storage.local import LocalStorage
-from app.storage.places import LinkError
-from app.storage.threads import StorageThreads
 from tests.storage.folders import descriptors, files, link, only, read, write
+from tidewaiter.storage.base import StorageError, StorageThreads, StorageUnavailableError
+from tidewaiter.storage.folder import LocalStorage
+from tidewaiter.storage.safe_paths import LinkError
 
 KEY = "shop/statistics/7/result.csv"
 SECRET = b"of another program"

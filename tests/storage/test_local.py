@@ -8,9 +8,9 @@ from typing import TypeVar
 
 import pytest
 
-from app.storage.base import StorageError, StorageUnavailableError
-from app.storage.local import LocalStorage
 from tests.storage.folders import files, only, write
+from tidewaiter.storage.base import StorageError, StorageUnavailableError
+from tidewaiter.storage.folder import LocalStorage
 
 T = TypeVar("T")
 

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from app.clock import SystemClock
-from app.log import configure
-from app.storage.base import StorageError, StorageUnavailableError
-from app.storage.bucket import PART_BYTES, Bucket, connect
-from app.storage.object import ObjectStorage
-from app.worker.storage_gate import StorageGate
 from tests.storage.conftest import in_place
 from tests.storage.landings import send, sha256
 from tests.storage.losing import Losses, losing
 from tests.support import s3
+from tidewaiter.clock import SystemClock
+from tidewaiter.log import configure
+from tidewaiter.storage.base import StorageError, StorageUnavailableError
+from tidewaiter.storage.bucket import PART_BYTES, Bucket, connect
+from tidewaiter.storage.bucket_storage import ObjectStorage
+from tidewaiter.worker.admission import StorageGate
 
 KEY = "shop/statistics/7/result.csv"
 SMALL = b"a,b\n1,2\n"
@@ -128,9 +128,9 @@ async def test_reading_back(bucket: s3.Bucket, size: int) -> None:
 
 UPLOADING = """
 import asyncio, json, sys
-from app.storage.bucket import Bucket, connect
-from app.storage.object import ObjectStorage
-from app.storage.threads import StorageThreads
+from tidewaiter.storage.bucket import Bucket, connect
+from tidewaiter.storage.bucket_storage import ObjectStorage
+from tidewaiter.storage.base import StorageThreads
 
 async def main(url, options, size, finish):
     with StorageThreads() as threads:
@@ -201,9 +201,9 @@ async def test_a_download_that_is_cancelled(bucket: s3.Bucket, objects: ObjectSt
 STREAMING = """
 import asyncio, json, sys
 from pathlib import Path
-from app.storage.bucket import Bucket, connect
-from app.storage.object import ObjectStorage
-from app.storage.threads import StorageThreads
+from tidewaiter.storage.bucket import Bucket, connect
+from tidewaiter.storage.bucket_storage import ObjectStorage
+from tidewaiter.storage.base import StorageThreads
 
 def peak():
     # Not getrusage, which counts what the parent had when it forked.

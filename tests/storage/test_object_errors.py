@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from app.storage.base import StorageError, StorageFullError, StorageSetupError, StorageUnavailableError
-from app.storage.bucket import Bucket, connect
-from app.storage.choice import open_storage
-from app.storage.local import LocalStorage
-from app.storage.object import ObjectStorage
 from tests.storage.conftest import in_place
 from tests.support import s3
+from tidewaiter.storage.base import StorageError, StorageFullError, StorageSetupError, StorageUnavailableError
+from tidewaiter.storage.bucket import Bucket, connect
+from tidewaiter.storage.bucket_storage import ObjectStorage
+from tidewaiter.storage.folder import LocalStorage
+from tidewaiter.storage.open_storage import open_storage
 
 KEY = "shop/statistics/7/result.csv"
 REPOSITORY = Path(__file__).parents[2]
@@ -152,8 +152,8 @@ WITHOUT_OBSTORE = """
 import sys
 from pathlib import Path
 sys.modules["obstore"] = None
-from app.storage.base import StorageSetupError
-from app.storage.choice import open_storage
+from tidewaiter.storage.base import StorageSetupError
+from tidewaiter.storage.open_storage import open_storage
 with open_storage(Path("exports"), None, {}):
     pass
 try:

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from app.storage.base import StorageError
 from tests.storage.conftest import Shelf
+from tidewaiter.storage.base import StorageError
 
 KEY = "shop/statistics/2026/01/31/7/result.csv"
 CONTENT = random.Random(3).randbytes(9 * 2**20 + 77)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import click
 
-from app.cli.main import main
+from tidewaiter.cli.main import main
 
 
 def fault_of(words: Sequence[str]) -> str | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.config import ConfigError, Fault, load
+from tidewaiter.config import ConfigError, ConfigFault, load
 
 FULL = """
 [database]
@@ -48,7 +48,7 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def faults_of(path: Path, **environ: str) -> dict[str, Fault]:
+def faults_of(path: Path, **environ: str) -> dict[str, ConfigFault]:
     """The faults of a configuration that must not load, by their key."""
     with pytest.raises(ConfigError) as caught:
         load(path, environ)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from app.store import migrate
+from tidewaiter.database import migrate
 
 
 class Postgres:

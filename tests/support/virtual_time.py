@@ -111,7 +111,7 @@ def virtual_time(*, lag: bool = False) -> Iterator[tuple[VirtualLoop, VirtualClo
             mock.patch("asyncio_throttle.throttler.time", mock.Mock(spec_set=["monotonic"], **throttler_time))
         )
         if not lag:
-            patches.enter_context(mock.patch("app.worker.heartbeat._LAG_SAMPLE_S", _SELDOM_S))
+            patches.enter_context(mock.patch("tidewaiter.worker.heartbeat._LAG_SAMPLE_S", _SELDOM_S))
         try:
             yield loop, VirtualClock(loop)
         finally:

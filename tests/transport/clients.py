@@ -2,14 +2,14 @@
 
 import random
 
-from app.clock import SystemClock
-from app.domain.networks import Private
-from app.domain.schedule import Limits
-from app.domain.wire import Credentials
-from app.transport.budget import Budget
-from app.transport.client import AccountClient, ClientSettings
-from app.transport.wire import Timeouts, Wire
 from tests.transport.servers import Asked, Server, reply
+from tidewaiter.clock import SystemClock
+from tidewaiter.domain.backoff_and_limits import Limits
+from tidewaiter.domain.http_values import Credentials
+from tidewaiter.domain.permissions import PermittedNetworks
+from tidewaiter.transport.account_client import AccountClient, ClientSettings
+from tidewaiter.transport.budget import Budget
+from tidewaiter.transport.wire import Timeouts, Wire
 
 CREDENTIALS = Credentials({"Authorization": "Bearer s3cret", "X-Key": "s3cret"}, (("access_token", "s3cret/+ü"),))
 
@@ -25,7 +25,7 @@ def account(
     *,
     credentials: Credentials = CREDENTIALS,
     budget: Budget | None = None,
-    private_ok: Private = True,
+    private_ok: PermittedNetworks = True,
     body_limit: int = 2**20,
 ) -> AccountClient:
     """A client whose provider is ``server``."""

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
 
 
 @pytest.fixture

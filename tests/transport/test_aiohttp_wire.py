@@ -11,12 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from app import __version__
-from app.domain.wire import WireRequest, field_values
-from app.transport.aiohttp_wire import AiohttpWire
-from app.transport.errors import LostReplyError, NotSentError
-from app.transport.wire import Timeouts
 from tests.transport.servers import Asked, answering, reply, reset, serving
+from tidewaiter import __version__
+from tidewaiter.domain.http_values import WireRequest, field_values
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.transport.wire import LostReplyError, NotSentError, Timeouts
 
 QUICK = Timeouts(connect_s=5.0, read_s=5.0, overall_s=5.0)
 

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.domain.wire import WireRequest
-from app.transport.aiohttp_wire import AiohttpWire
-from app.transport.errors import BlockedAddressError
-from app.transport.wire import Timeouts
 from tests.transport.servers import answering, reply, serving
+from tidewaiter.domain.http_values import WireRequest
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.transport.wire import BlockedAddressError, Timeouts
 
 Infos = list[tuple[int, int, int, str, tuple[str, int]]]
 

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.clock import Clock, SystemClock
-from app.domain.schedule import Limits
-from app.transport.budget import Budget, Permit
-from app.transport.errors import AccountPausedError
 from tests.support.virtual_time import VirtualClock, virtual_time
+from tidewaiter.clock import Clock, SystemClock
+from tidewaiter.domain.backoff_and_limits import Limits
+from tidewaiter.transport.budget import Budget, Permit
+from tidewaiter.transport.wire import AccountPausedError
 
 FREE = Limits()
 

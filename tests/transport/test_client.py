@@ -7,16 +7,15 @@ from urllib.parse import unquote_to_bytes
 
 import pytest
 
-from app.clock import SystemClock
-from app.domain.networks import Private
-from app.domain.schedule import Limits
-from app.domain.wire import Credentials, WireRequest
-from app.transport.aiohttp_wire import AiohttpWire
-from app.transport.budget import Budget
-from app.transport.errors import BlockedAddressError, LostReplyError, RedirectRefusedError
-from app.transport.wire import RawReply, Timeouts
 from tests.transport.clients import account, secret, to
 from tests.transport.servers import Asked, Server, answering, reply, serving
+from tidewaiter.clock import SystemClock
+from tidewaiter.domain.backoff_and_limits import Limits
+from tidewaiter.domain.http_values import Credentials, WireRequest
+from tidewaiter.domain.permissions import PermittedNetworks
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.transport.budget import Budget
+from tidewaiter.transport.wire import BlockedAddressError, LostReplyError, RawReply, RedirectRefusedError, Timeouts
 
 QUERY = "access_token=s3cret%2F%2B%C3%BC"
 
@@ -51,7 +50,7 @@ class Recording:
         self.sent: list[WireRequest] = []
 
     def open(
-        self, request: WireRequest, *, private_ok: Private, timeouts: Timeouts, stream: bool
+        self, request: WireRequest, *, private_ok: PermittedNetworks, timeouts: Timeouts, stream: bool
     ) -> AbstractAsyncContextManager[RawReply]:
         """No reply."""
         self.sent.append(request)

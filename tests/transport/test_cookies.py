@@ -3,12 +3,12 @@
 import pytest
 from multidict import CIMultiDict
 
-from app.clock import SystemClock
-from app.domain.wire import Credentials, WireRequest
-from app.transport.aiohttp_wire import AiohttpWire
-from app.transport.cookies import Cookies
 from tests.transport.clients import account, to
 from tests.transport.servers import Asked, answering, reply, serving
+from tidewaiter.clock import SystemClock
+from tidewaiter.domain.http_values import Credentials, WireRequest
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.transport.credentials import Cookies
 
 HERE = "https://api.example.com/v1/jobs/7"
 FREE = Credentials({"Authorization": "Bearer s3cret"})

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.wire import WireRequest
-from app.transport.aiohttp_wire import AiohttpWire
-from app.transport.errors import BrokenBodyError, LostReplyError, NotSentError, TlsError, TransportError
-from app.transport.wire import Timeouts
 from tests.transport.servers import Answer, Asked, answering, reply, reset, serving
+from tidewaiter.domain.http_values import WireRequest
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.transport.wire import BrokenBodyError, LostReplyError, NotSentError, Timeouts, TlsError, TransportError
 
 PATIENT = Timeouts(connect_s=5.0, read_s=5.0, overall_s=5.0)
 CERTIFICATES = Path(__file__).parent / "certificates"

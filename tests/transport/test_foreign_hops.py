@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.clock import SystemClock
-from app.domain.schedule import Limits
-from app.domain.wire import Credentials, WireRequest
-from app.transport.aiohttp_wire import AiohttpWire
-from app.transport.budget import Budget
-from app.transport.client import AccountClient, ClientSettings
-from app.transport.wire import Timeouts
 from tests.transport.clients import secret, to
 from tests.transport.servers import Server, answering, reply, serving
+from tidewaiter.clock import SystemClock
+from tidewaiter.domain.backoff_and_limits import Limits
+from tidewaiter.domain.http_values import Credentials, WireRequest
+from tidewaiter.transport.account_client import AccountClient, ClientSettings
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.transport.budget import Budget
+from tidewaiter.transport.wire import Timeouts
 
 CREDENTIALS = Credentials(
     {"Authorization": "Bearer s3cret", "X-Key": "s3cret"}, (("access_token", "s3cret"),), (("member", "s3cret"),)

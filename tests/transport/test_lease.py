@@ -7,17 +7,16 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from app.clock import SystemClock
-from app.domain.schedule import Limits
-from app.domain.wire import Credentials, WireRequest
-from app.metrics.registry import PROVIDER, Metrics
-from app.transport.aiohttp_wire import AiohttpWire
-from app.transport.budget import Budget
-from app.transport.client import AccountClient, ClientSettings
-from app.transport.errors import LeaseOverError, TransportError
-from app.transport.metered import MeteredWire
-from app.transport.wire import Timeouts, Wire
 from tests.transport.servers import Asked, Server, reply, serving
+from tidewaiter.clock import SystemClock
+from tidewaiter.domain.backoff_and_limits import Limits
+from tidewaiter.domain.http_values import Credentials, WireRequest
+from tidewaiter.metrics.process_metrics import PROVIDER, Metrics
+from tidewaiter.transport.account_client import AccountClient, ClientSettings
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.transport.budget import Budget
+from tidewaiter.transport.counting_wire import CountingWire
+from tidewaiter.transport.wire import LeaseOverError, Timeouts, TransportError, Wire
 
 
 class Lease:
@@ -87,7 +86,7 @@ async def test_a_connection_that_took_too_long(wire: AiohttpWire) -> None:
     looks = iter([True, False])
     metered = Metrics().requests("shop", PROVIDER)
     async with serving(_redirecting(Lease(), "")) as server:
-        counted = MeteredWire(wire, server.origin, metered, metered, SystemClock())
+        counted = CountingWire(wire, server.origin, metered, metered, SystemClock())
         client = account(counted, server, lambda: next(looks))
         with pytest.raises(LeaseOverError):
             await client.exchange(WireRequest("GET", server.origin), on_send=told.append)

@@ -2,9 +2,9 @@
 
 from random import Random
 
-from app.clock import SystemClock
-from app.domain.schedule import Limits
-from app.transport.budget import Budget
+from tidewaiter.clock import SystemClock
+from tidewaiter.domain.backoff_and_limits import Limits
+from tidewaiter.transport.budget import Budget
 
 
 async def test_what_is_left() -> None:

@@ -4,15 +4,15 @@ import random
 
 import pytest
 
-from app.clock import SystemClock
-from app.domain.schedule import Limits
-from app.domain.wire import Credentials, WireRequest
-from app.transport.aiohttp_wire import AiohttpWire
-from app.transport.budget import Budget
-from app.transport.client import AccountClient, ClientSettings
-from app.transport.credentials import AccountCredentials
-from app.transport.errors import RedirectRefusedError
 from tests.transport.servers import Server, answering, reply, serving
+from tidewaiter.clock import SystemClock
+from tidewaiter.domain.backoff_and_limits import Limits
+from tidewaiter.domain.http_values import Credentials, WireRequest
+from tidewaiter.transport.account_client import AccountClient, ClientSettings
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.transport.budget import Budget
+from tidewaiter.transport.credentials import AccountCredentials
+from tidewaiter.transport.wire import RedirectRefusedError
 
 KEY = (("key", "s3&cret/ü"),)
 QUERY = "key=s3%26cret%2F%C3%BC"

@@ -7,25 +7,24 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from app.clock import SystemClock
-from app.domain.wire import WireRequest
-from app.metrics.tallies import RequestTally
-from app.transport.aiohttp_wire import AiohttpWire
-from app.transport.errors import LostReplyError, NotSentError
-from app.transport.metered import MeteredWire
-from app.transport.wire import Timeouts
 from tests.transport.servers import Asked, Server, answering, reply, reset
 from tests.transport.servers import serving as serving_at
+from tidewaiter.clock import SystemClock
+from tidewaiter.domain.http_values import WireRequest
+from tidewaiter.metrics.readings import RequestCounter
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.transport.counting_wire import CountingWire
+from tidewaiter.transport.wire import LostReplyError, NotSentError, Timeouts
 
 
 @dataclass(slots=True)
 class Metered:
     """A counting wire to a server that stands for the provider."""
 
-    wire: MeteredWire
+    wire: CountingWire
     server: Server
-    provider: RequestTally = field(default_factory=RequestTally)
-    elsewhere: RequestTally = field(default_factory=RequestTally)
+    provider: RequestCounter = field(default_factory=RequestCounter)
+    elsewhere: RequestCounter = field(default_factory=RequestCounter)
 
     async def get(self, url: str) -> tuple[int, bytes]:
         """Status and body of a GET."""
@@ -38,9 +37,11 @@ class Metered:
 @asynccontextmanager
 async def metered(*replies: bytes) -> AsyncIterator[Metered]:
     """The wire, and a server with these replies."""
-    provider, elsewhere = RequestTally(), RequestTally()
+    provider, elsewhere = RequestCounter(), RequestCounter()
     async with serving_at(answering(*replies)) as server, AiohttpWire() as wire:
-        yield Metered(MeteredWire(wire, server.origin, provider, elsewhere, SystemClock()), server, provider, elsewhere)
+        yield Metered(
+            CountingWire(wire, server.origin, provider, elsewhere, SystemClock()), server, provider, elsewhere
+        )
 
 
 async def test_replies_are_passed_on_and_counted() -> None:

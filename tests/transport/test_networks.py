@@ -10,14 +10,12 @@ from ipaddress import ip_network
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from app.domain.networks import Network, Private, network_of
-from app.domain.wire import WireRequest
-from app.transport.aiohttp_wire import AiohttpWire
-from app.transport.errors import BlockedAddressError, NotSentError
-from app.transport.guard import Guard
-from app.transport.own import OwnListeners
-from app.transport.wire import Timeouts
 from tests.transport.servers import Asked, answering, reply, serving
+from tidewaiter.domain.http_values import WireRequest
+from tidewaiter.domain.permissions import Network, PermittedNetworks, network_of
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.transport.guard import Guard, OwnListeners
+from tidewaiter.transport.wire import BlockedAddressError, NotSentError, Timeouts
 
 QUICK = Timeouts(connect_s=2.0, read_s=2.0, overall_s=3.0)
 
@@ -113,7 +111,7 @@ def networks(*texts: str) -> tuple[Network, ...]:
     return tuple(map(network_of, texts))
 
 
-async def got(wire: AiohttpWire, url: str, private_ok: Private, *, fresh: bool = False) -> bytes:
+async def got(wire: AiohttpWire, url: str, private_ok: PermittedNetworks, *, fresh: bool = False) -> bytes:
     """What answers there; each of the doors says its own address."""
     request = WireRequest("GET", url, fresh=fresh)
     async with wire.open(request, private_ok=private_ok, timeouts=QUICK, stream=False) as answered:
@@ -121,7 +119,7 @@ async def got(wire: AiohttpWire, url: str, private_ok: Private, *, fresh: bool =
         return body
 
 
-async def refused(wire: AiohttpWire, url: str, private_ok: Private) -> str:
+async def refused(wire: AiohttpWire, url: str, private_ok: PermittedNetworks) -> str:
     """Why nothing was sent there."""
     with pytest.raises(BlockedAddressError) as caught:
         await got(wire, url, private_ok)
@@ -250,7 +248,7 @@ async def test_a_public_and_a_private_answer(wire: AiohttpWire, names: Names) ->
     "host", ["2130706433", "0x7f.1", "0x7f000001", "0177.0.0.1", "127.1", "127.0.0.1.", "localhost."]
 )
 @pytest.mark.parametrize("private_ok", [False, networks("127.0.0.2/32")])
-async def test_other_spellings_with_the_systems_resolver(host: str, private_ok: Private) -> None:
+async def test_other_spellings_with_the_systems_resolver(host: str, private_ok: PermittedNetworks) -> None:
     """Decimal, octal, hexadecimal and short forms, and a dot at the end: the address decides, not how it is written."""
     async with doors("127.0.0.1", "127.0.0.2") as site, AiohttpWire() as wire:
         with pytest.raises(NotSentError):
@@ -375,11 +373,11 @@ def own() -> Iterator[tuple[OwnListeners, ExitStack]]:
         yield OwnListeners(), stack
 
 
-EVERY: list[Private] = [True, networks("127.0.0.0/8", "::1/128"), networks("0.0.0.0/0", "::/0")]
+EVERY: list[PermittedNetworks] = [True, networks("127.0.0.0/8", "::1/128"), networks("0.0.0.0/0", "::/0")]
 
 
 @pytest.mark.parametrize("private_ok", EVERY)
-async def test_a_listener_of_our_own_is_not_reached(names: Names, private_ok: Private) -> None:
+async def test_a_listener_of_our_own_is_not_reached(names: Names, private_ok: PermittedNetworks) -> None:
     """By address, name, mapped form and the address of no host; another port, and another address, are."""
     own = OwnListeners()
     names.answers["tide.example"] = [["127.0.0.1"]]

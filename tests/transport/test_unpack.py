@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from app.domain.codings import can_be_undone, content_codings
-from app.transport.unpack import BombError, Unpacker, UnpackError, unpacking_of
+from tidewaiter.domain.http_values import can_be_undone, content_codings
+from tidewaiter.transport.reply_bodies import BombError, Unpacker, UnpackError, unpacking_of
 
 PLAIN = b"".join(f"row {number}\n".encode() for number in range(2000))
 RAW = zlib.compress(PLAIN)[2:-4]

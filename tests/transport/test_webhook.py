@@ -6,13 +6,13 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from app.clock import SystemClock
-from app.domain.networks import network_of
-from app.domain.signing import keys_of, signed_headers
-from app.transport.aiohttp_wire import AiohttpWire
-from app.transport.errors import BlockedAddressError
-from app.transport.webhook import Endpoint, WebhookSender
 from tests.worker.receiver import SECRET
+from tidewaiter.clock import SystemClock
+from tidewaiter.domain.notification import keys_of, signed_headers
+from tidewaiter.domain.permissions import network_of
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.transport.webhook_sender import WebhookEndpoint, WebhookSender
+from tidewaiter.transport.wire import BlockedAddressError
 
 KEYS = keys_of(SECRET)
 
@@ -54,7 +54,7 @@ async def test_it_is_signed_as_it_is_sent(asked: Asked) -> None:
     """The signature is of these very bytes and of the wall clock as it stands now; nothing of an account goes along."""
     body = '{"reason":"réussi"}'
     async with AiohttpWire() as wire:
-        await WebhookSender(wire, SetClock()).send(Endpoint("ops", asked.url, KEYS, True), "msg_1", body)
+        await WebhookSender(wire, SetClock()).send(WebhookEndpoint("ops", asked.url, KEYS, True), "msg_1", body)
     ((headers, content),) = asked.requests
     assert content == body.encode()
     timestamp = int(headers["webhook-timestamp"])
@@ -69,7 +69,9 @@ async def test_little_is_read_of_the_answer(asked: Asked) -> None:
     """Status and headers are whole, of the body only a beginning is kept; a failure is an answer, no exception."""
     asked.status = 503
     async with AiohttpWire() as wire:
-        answer = await WebhookSender(wire, SystemClock()).send(Endpoint("ops", asked.url, KEYS, True), "msg_1", "{}")
+        answer = await WebhookSender(wire, SystemClock()).send(
+            WebhookEndpoint("ops", asked.url, KEYS, True), "msg_1", "{}"
+        )
     assert (answer.status, answer.phrase, answer.taken) == (503, "Service Unavailable", False)
     assert answer.headers["retry-after"] == "7"
     assert len(answer.body) == 4096
@@ -79,13 +81,13 @@ async def test_a_private_address_is_refused(asked: Asked) -> None:
     """Unless it is allowed nothing leaves, and the sentence says how it would; the path is not repeated."""
     async with AiohttpWire() as wire:
         with pytest.raises(BlockedAddressError, match="allow_private = true permits it") as caught:
-            await WebhookSender(wire, SystemClock()).send(Endpoint("ops", asked.url, KEYS), "msg_1", "{}")
-        other = Endpoint("ops", asked.url, KEYS, (network_of("127.0.0.2/32"), network_of("10.0.0.0/8")))
+            await WebhookSender(wire, SystemClock()).send(WebhookEndpoint("ops", asked.url, KEYS), "msg_1", "{}")
+        other = WebhookEndpoint("ops", asked.url, KEYS, (network_of("127.0.0.2/32"), network_of("10.0.0.0/8")))
         with pytest.raises(BlockedAddressError):
             await WebhookSender(wire, SystemClock()).send(other, "msg_1", "{}")
     assert asked.requests == []
     assert "canary" not in str(caught.value)
-    assert "canary" not in repr(Endpoint("ops", asked.url, KEYS))
+    assert "canary" not in repr(WebhookEndpoint("ops", asked.url, KEYS))
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -93,7 +95,7 @@ async def test_a_named_network_and_no_redirect(asked: Asked, status: int) -> Non
     """A receiver in a permitted network is reached; where it redirects to is not, whatever the status."""
     asked.status = status
     asked.headers = {"Location": asked.url.replace("/hook", "/elsewhere")}
-    endpoint = Endpoint("ops", asked.url, KEYS, (network_of("127.0.0.1/32"),))
+    endpoint = WebhookEndpoint("ops", asked.url, KEYS, (network_of("127.0.0.1/32"),))
     async with AiohttpWire() as wire:
         answer = await WebhookSender(wire, SystemClock()).send(endpoint, "msg_1", "{}")
     assert (answer.status, answer.taken, len(asked.requests)) == (status, False, 1)

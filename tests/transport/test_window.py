@@ -8,7 +8,7 @@ from collections import deque
 import pytest
 from asyncio_throttle.throttler import Throttler
 
-from app.transport.window import Window
+from tidewaiter.transport.sliding_window import SlidingWindow
 
 
 class Ahead:
@@ -35,7 +35,7 @@ class Ahead:
 async def test_what_the_window_needs_of_the_library() -> None:
     """Its log is a deque of monotonic seconds, oldest first; room is what the log leaves of the limit, read each time.
 
-    A version that keeps its log elsewhere, by another clock or in another order would make :class:`Window` wrong.
+    With another place, clock or order of the log, :class:`SlidingWindow` would be wrong.
     """
     library = Throttler(rate_limit=3, period=10.0, retry_interval=0.01)
     assert type(library._task_logs) is deque
@@ -58,7 +58,7 @@ async def test_what_the_window_needs_of_the_library() -> None:
 async def test_a_place_is_taken_until_a_period_after_the_reply(monkeypatch: pytest.MonkeyPatch) -> None:
     """In flight only a reply can make room; after the reply the place is taken for one period."""
     ahead = Ahead(monkeypatch)
-    window = Window(ahead, 1, 30.0)
+    window = SlidingWindow(ahead, 1, 30.0)
     await window.enter()
     ahead.seconds = 3600.0
     assert window.wait_s() == math.inf
@@ -72,7 +72,7 @@ async def test_a_place_is_taken_until_a_period_after_the_reply(monkeypatch: pyte
 
 async def test_a_request_that_was_not_sent_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its place is free at once."""
-    window = Window(Ahead(monkeypatch), 1, 30.0)
+    window = SlidingWindow(Ahead(monkeypatch), 1, 30.0)
     await window.enter()
     window.forgo()
     assert window.wait_s() == 0.0
@@ -82,7 +82,7 @@ async def test_a_request_that_was_not_sent_leaves_nothing(monkeypatch: pytest.Mo
 async def test_a_window_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new process counts what a former one sent, in any order, and knows when there will be room."""
     ahead = Ahead(monkeypatch)
-    window, now = Window(ahead, 3, 30.0), ahead.monotonic()
+    window, now = SlidingWindow(ahead, 3, 30.0), ahead.monotonic()
     window.restore([now - 1.0, now - 20.0, now - 31.0])
     assert window.left == 1
     await window.enter()

@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 import pytest
 from sqlalchemy import event
 
-from app.domain import outcome as o
-from app.domain.callback import hash_of
-from app.domain.job import Job
-from app.log import configure
-from app.store.engine import Database
-from app.store.hints import Hint, HintStore
-from app.web.bucket import Bucket
-from app.web.callbacks import CallbackListener
-from tests.store.scene import Scene, StandingClock
+from tests.database.scene import Scene, StandingClock
 from tests.web.door import Door, open_door
+from tidewaiter.database.engine import Database
+from tidewaiter.database.wake_ups import WakeUp, WakeUpStore
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.job import Job
+from tidewaiter.domain.url import callback_hash_of
+from tidewaiter.log import configure
+from tidewaiter.web.callback_listener import CallbackListener
+from tidewaiter.web.rate_limits import RateBucket
 
 TOKEN = "T" * 43
 OTHER = "o" * 43
@@ -41,7 +41,7 @@ class Place:
     socket: socket.socket
     running: asyncio.Future[None]
     output: io.StringIO
-    woken: list[Hint] = field(default_factory=list)
+    woken: list[WakeUp] = field(default_factory=list)
     writes: int = 0
 
     async def call(self, raw: bytes) -> tuple[int, dict[str, str], bytes]:
@@ -64,7 +64,7 @@ class Place:
 
     async def polling(self, token: str = TOKEN) -> Job:
         """A job that was submitted with this token and waits for its remote twin; what it took is not counted."""
-        job = await self.scene.accepted(await self.scene.add(), o.Intended("intent", hash_of(token)))
+        job = await self.scene.accepted(await self.scene.add(), o.Intended("intent", callback_hash_of(token)))
         job = await self.scene.accepted(job, o.Accepted(f"handle-{job.id}", retry_after_s=600.0))
         self.writes = 0
         return job
@@ -88,8 +88,8 @@ async def place(sqlite_url: str, clock: LoopClock) -> AsyncIterator[Place]:
     bound = socket.create_server(("127.0.0.1", 0))
     output = io.StringIO()
     log = configure("json", "debug", (), clock=clock, stream=output, strict=True)
-    woken: list[Hint] = []
-    hints, bucket = HintStore(database), Bucket(clock, 1.0, 20)
+    woken: list[WakeUp] = []
+    hints, bucket = WakeUpStore(database), RateBucket(clock, 1.0, 20)
     listener = CallbackListener(bound, hints, wake=woken.append, clock=clock, log=log, bucket=bucket)
     scene = await Scene.set_up(database)
     running = asyncio.ensure_future(listener.run())

@@ -10,13 +10,13 @@ from ipaddress import ip_network
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
-from app.log import configure
-from app.store.engine import Database
-from app.store.sessions import SessionStore
-from app.web.access import Access, AccessSettings
-from app.web.callers import CALLER, Role, Token
-from app.web.server import make_application
-from tests.store.scene import StandingClock
+from tests.database.scene import StandingClock
+from tidewaiter.database.engine import Database
+from tidewaiter.database.session_store import SessionStore
+from tidewaiter.log import configure
+from tidewaiter.web.access_control import AccessControl, AccessSettings
+from tidewaiter.web.http_server import make_application
+from tidewaiter.web.roles import CALLER, CallerToken, Role
 
 READ = "read-token-read-token-read-token"
 ADMIN = "admin-token-admin-token-admin"
@@ -27,7 +27,7 @@ class Door:
     """An application behind the rule of access, its clock, and its log."""
 
     base: str
-    access: Access
+    access: AccessControl
     clock: StandingClock
     session: ClientSession
     output: io.StringIO
@@ -58,9 +58,9 @@ async def open_door(url: str, *, with_tokens: bool, proxies: Sequence[str] = ())
     clock, output = StandingClock(), io.StringIO()
     database = Database.open(url, clock)
     log = configure("json", "debug", (), clock=clock, stream=output, strict=True)
-    tokens = [Token.of("page", Role.READ, READ), Token.of("boss", Role.ADMIN, ADMIN)] if with_tokens else []
+    tokens = [CallerToken.of("page", Role.READ, READ), CallerToken.of("boss", Role.ADMIN, ADMIN)] if with_tokens else []
     settings = AccessSettings(tokens, {"127.0.0.1", "tide.example"}, [ip_network(one) for one in proxies])
-    access = Access(settings, open_paths={"/healthz"}, clock=clock, log=log, sessions=SessionStore(database))
+    access = AccessControl(settings, open_paths={"/healthz"}, clock=clock, log=log, sessions=SessionStore(database))
     routes = [web.get("/thing", _who), web.post("/thing", _who), web.get("/healthz", _who), web.get("/static/x", _who)]
     errors: list[Exception] = []
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from app.desk import ConflictError, NotFoundError, RequestError
-from app.store.engine import StoreUnavailableError
-from app.store.sessions import SessionStore
-from app.web.access import SESSION_COOKIE, SESSION_S, AccessSettings
-from app.web.callers import Role, Token
 from tests.web.door import ADMIN, READ, Door, open_door
+from tidewaiter.database.engine import StoreUnavailableError
+from tidewaiter.database.session_store import SessionStore
+from tidewaiter.services import ConflictError, NotFoundError, RequestError
+from tidewaiter.web.access_control import SESSION_COOKIE, SESSION_S, AccessSettings
+from tidewaiter.web.roles import CallerToken, Role
 
 
 async def test_roles(door: Door) -> None:
@@ -115,7 +115,7 @@ async def test_a_proxy_has_its_own_way(door: Door) -> None:
 async def test_a_session_ends_with_its_token(door: Door) -> None:
     """Another secret under the same name makes the sessions of the old one void."""
     cookie = f"{SESSION_COOKIE}={door.access.sign_in(ADMIN)}"
-    door.access.reconfigure(AccessSettings([Token.of("boss", Role.ADMIN, ADMIN[::-1])]))
+    door.access.reconfigure(AccessSettings([CallerToken.of("boss", Role.ADMIN, ADMIN[::-1])]))
     assert (await door.knock(Cookie=cookie))[0] == 401
 
 
@@ -163,7 +163,7 @@ async def test_without_the_database_a_session_opens_nothing() -> None:
 async def test_an_expired_token_opens_nothing(door: Door) -> None:
     """From its time on a token is refused with its reason, in the log too; its sessions have ended with it."""
     until = door.clock.now() + 60.0
-    door.access.reconfigure(AccessSettings([Token.of("boss", Role.ADMIN, ADMIN, expires_at=until)]))
+    door.access.reconfigure(AccessSettings([CallerToken.of("boss", Role.ADMIN, ADMIN, expires_at=until)]))
     cookie = f"{SESSION_COOKIE}={door.access.sign_in(ADMIN)}"
     for headers in ({"Authorization": f"Bearer {ADMIN}"}, {"Cookie": cookie}):
         door.clock.at = until - 2.0
@@ -179,7 +179,7 @@ async def test_an_expired_token_opens_nothing(door: Door) -> None:
 
 async def test_two_tokens_overlap_under_one_name(door: Door) -> None:
     """While a token is replaced both are good, and so are the sessions of both; then the old one's end."""
-    old, new = Token.of("boss", Role.ADMIN, ADMIN), Token.of("boss", Role.ADMIN, ADMIN[::-1])
+    old, new = CallerToken.of("boss", Role.ADMIN, ADMIN), CallerToken.of("boss", Role.ADMIN, ADMIN[::-1])
     door.access.reconfigure(AccessSettings([old, new]))
     first, second = door.access.sign_in(ADMIN), door.access.sign_in(ADMIN[::-1])
     for one in (ADMIN, ADMIN[::-1]):
@@ -274,7 +274,7 @@ async def test_tokens_are_compared_in_constant_time(door: Door, monkeypatch: pyt
         compared.append((one, other))
         return real(one, other)
 
-    monkeypatch.setattr("app.web.access.hmac.compare_digest", listening)
+    monkeypatch.setattr("tidewaiter.web.access_control.hmac.compare_digest", listening)
     assert (await door.knock(Authorization=f"Bearer {READ}"))[0] == 200
     assert len(compared) == 2
     assert all(len(one) == len(other) == 32 for one, other in compared)

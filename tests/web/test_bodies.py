@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.web import bodies
 from tests.web.api.conftest import ADMIN, Site, serving
+from tidewaiter.web import request_reading
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -36,7 +36,7 @@ async def _begun(
 )
 async def test_a_body_that_does_not_come(door: Site, monkeypatch: pytest.MonkeyPatch, header: str, said: bytes) -> None:
     """Half a body from a stranger is answered with 408 when its time is over, and the connection ends."""
-    monkeypatch.setattr(bodies, "_BODY_S", 0.05)
+    monkeypatch.setattr(request_reading, "_BODY_S", 0.05)
     reader, writer = await _begun(door, header)
     writer.write(said)
     async with asyncio.timeout(10):
@@ -50,7 +50,7 @@ async def test_a_body_that_does_not_come(door: Site, monkeypatch: pytest.MonkeyP
 
 async def test_a_chunk_that_is_none(door: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that stops being HTTP is answered, too."""
-    monkeypatch.setattr(bodies, "_BODY_S", 0.2)
+    monkeypatch.setattr(request_reading, "_BODY_S", 0.2)
     reader, writer = await _begun(door, "Transfer-Encoding: chunked")
     writer.write(b"2\r\nab\r\n")
     await writer.drain()

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from app.domain import outcome as o
-from app.log import configure
-from app.store.engine import Database
-from app.store.hints import HintStore
-from app.web import callbacks
-from app.web.callbacks import CallbackListener
-from app.web.listener import ListenerDiedError
-from tests.store.scene import NOW
+from tests.database.scene import NOW
 from tests.web.conftest import OTHER, TOKEN, LoopClock, Place
+from tidewaiter.database.engine import Database
+from tidewaiter.database.wake_ups import WakeUpStore
+from tidewaiter.domain import outcome as o
+from tidewaiter.log import configure
+from tidewaiter.web import callback_listener
+from tidewaiter.web.callback_listener import CallbackListener
+from tidewaiter.web.listener import ListenerDiedError
 
 
 async def test_a_callback_makes_its_job_due_and_wakes_the_lane(place: Place) -> None:
@@ -130,7 +130,7 @@ async def test_50_an_oversized_body_is_cut_off(place: Place) -> None:
 
 async def test_50_a_slow_body_is_not_waited_for(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that does not come keeps nobody: the call counts, and the answer follows within the body's time."""
-    monkeypatch.setattr(callbacks, "_BODY_S", 0.05)
+    monkeypatch.setattr(callback_listener, "_BODY_S", 0.05)
     job = await place.polling()
     slow = f"POST /callbacks/{TOKEN} HTTP/1.1\r\nHost: t\r\nContent-Length: 100\r\n\r\nx".encode()
     assert (await place.call(slow))[0] == 204
@@ -151,11 +151,11 @@ async def test_50_a_slow_head_is_hung_up_on(
     sqlite_url: str, clock: LoopClock, monkeypatch: pytest.MonkeyPatch, said: bytes
 ) -> None:
     """A connection that never gets to its headers' end is closed, so that it cannot be kept for ever."""
-    monkeypatch.setattr(callbacks, "_HEAD_S", 0.05)
+    monkeypatch.setattr(callback_listener, "_HEAD_S", 0.05)
     database = Database.open(sqlite_url, clock)
     bound = socket.create_server(("127.0.0.1", 0))
     log = configure("json", "error", (), strict=True)
-    listener = CallbackListener(bound, HintStore(database), wake=lambda _: None, clock=clock, log=log)
+    listener = CallbackListener(bound, WakeUpStore(database), wake=lambda _: None, clock=clock, log=log)
     running = asyncio.ensure_future(listener.run())
     reader, writer = await asyncio.open_connection(*bound.getsockname())
     writer.write(said)
@@ -171,7 +171,7 @@ async def test_50_a_slow_head_is_hung_up_on(
 @pytest.fixture
 def room_for_two(monkeypatch: pytest.MonkeyPatch) -> None:
     """The listener that is started next serves two connections at once."""
-    monkeypatch.setattr(callbacks, "_MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(callback_listener, "_MOST_CONNECTIONS", 2)
 
 
 async def test_50_a_crowd_is_hung_up_on(room_for_two: None, place: Place) -> None:
@@ -245,7 +245,7 @@ async def test_a_database_that_is_away_is_not_the_callers_fault(tmp_path: Path, 
     database = Database.open(f"sqlite:///{tmp_path}/x.db", clock)
     bound = socket.create_server(("127.0.0.1", 0))
     log = configure("json", "error", (), strict=True)
-    listener = CallbackListener(bound, HintStore(database), wake=lambda _: None, clock=clock, log=log)
+    listener = CallbackListener(bound, WakeUpStore(database), wake=lambda _: None, clock=clock, log=log)
     running = asyncio.ensure_future(listener.run())
     reader, writer = await asyncio.open_connection(*bound.getsockname())
     writer.write(f"POST /callbacks/{TOKEN} HTTP/1.1\r\nHost: t\r\n\r\n".encode())

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.web import server
 from tests.web.api.conftest import Site, serving
+from tidewaiter.web import http_server
 
 _MOST = 4
 _HALVES = (
@@ -36,7 +36,7 @@ async def test_health_stays_reachable(
     tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch, half: bytes
 ) -> None:
     """However many send half a head or half a body: the one that waits longest makes room for the next."""
-    monkeypatch.setattr(server, "_MOST_CONNECTIONS", _MOST)
+    monkeypatch.setattr(http_server, "_MOST_CONNECTIONS", _MOST)
     async with serving(tmp_path, sqlite_url, tokens=True) as site:
         held = [await _connect(site, half) for _ in range(3 * _MOST)]
         async with asyncio.timeout(5):
@@ -50,7 +50,7 @@ async def test_who_is_served_is_not_hung_up_on(
     tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A caller whose answer is under way keeps its connection, though it is the oldest; beyond those nobody gets in."""
-    monkeypatch.setattr(server, "_MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(http_server, "_MOST_CONNECTIONS", 2)
     async with serving(tmp_path, sqlite_url) as site:
         follow = b"GET /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
         reader, writer = await _connect(site, follow)

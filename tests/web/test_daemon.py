@@ -17,13 +17,13 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from app import bootstrap
-from app.cli.errors import ExitCode, ended_by
-from app.config import Config, load
-from app.desk import DAEMON, Desk
-from app.domain.job import TERMINAL, Job, State
-from app.log import configure
 from tests.support.ports import free_port
+from tidewaiter import bootstrap
+from tidewaiter.cli.exit_codes import ExitCode, command_error_of
+from tidewaiter.config import Config, load
+from tidewaiter.domain.job import TERMINAL, Job, State
+from tidewaiter.log import configure
+from tidewaiter.services import DAEMON, JobService
 
 SPEC = """
 name = "caller"
@@ -98,7 +98,7 @@ class Stage:
     output: io.StringIO = field(default_factory=io.StringIO)
 
     @asynccontextmanager
-    async def daemon(self) -> AsyncIterator[Desk]:
+    async def daemon(self) -> AsyncIterator[JobService]:
         """A daemon that runs meanwhile, and a desk to ask things at."""
         log = configure("json", "debug", (), stream=self.output, strict=True)
         stop = asyncio.Event()
@@ -111,7 +111,7 @@ class Stage:
                 assert await running == 0
                 log.close()
 
-    async def ended(self, desk: Desk, number: int) -> Job:
+    async def ended(self, desk: JobService, number: int) -> Job:
         """The job, when it has come to its end."""
         async with asyncio.timeout(20):
             while True:
@@ -245,7 +245,7 @@ async def test_55_a_port_that_is_taken(stage: Prepare) -> None:
     ):
         await bootstrap.serve(place.config, log)
     log.close()
-    ended = ended_by(caught.value)
+    ended = command_error_of(caught.value)
     assert ended.code is ExitCode.UNAVAILABLE
     assert str(ended).startswith(f"callbacks.listen: 127.0.0.1:{place.port} cannot be listened on")
     assert [line["event"] for line in place.lines()] == []

@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.web.guesses import BURST, MOST_PLACES, PER_S, TOTAL_BURST, TOTAL_PER_S, Guesses
-from tests.store.scene import StandingClock
+from tests.database.scene import StandingClock
 from tests.web.door import ADMIN, READ, Door
+from tidewaiter.web.rate_limits import BURST, MOST_ADDRESSES, PER_S, TOTAL_BURST, TOTAL_PER_S, WrongTokenCounter
 
 PROXIED = {"X_Forwarded_For": "198.51.100.7"}
 
@@ -12,7 +12,7 @@ PROXIED = {"X_Forwarded_For": "198.51.100.7"}
 def test_an_address_is_slowed_after_some_wrong_tokens() -> None:
     """Ten at once, then one every six seconds; another address is not concerned."""
     clock = StandingClock()
-    guesses = Guesses(clock)
+    guesses = WrongTokenCounter(clock)
     for _ in range(BURST):
         assert guesses.wait_s("a") == 0.0
         guesses.count_wrong("a")
@@ -27,7 +27,7 @@ def test_an_address_is_slowed_after_some_wrong_tokens() -> None:
 def test_a_flood_from_many_addresses_is_slowed_in_total() -> None:
     """Once there are too many in all, one wrong token is enough for an address; one without any is not slowed."""
     clock = StandingClock()
-    guesses = Guesses(clock)
+    guesses = WrongTokenCounter(clock)
     for number in range(TOTAL_BURST):
         guesses.count_wrong(f"a-{number}")
     assert guesses.wait_s("a-1") > 0
@@ -40,11 +40,11 @@ def test_a_flood_from_many_addresses_is_slowed_in_total() -> None:
 
 def test_memory_is_bounded() -> None:
     """However many addresses come, a bounded number is remembered: those that came last."""
-    guesses = Guesses(StandingClock())
-    for number in range(2 * MOST_PLACES):
+    guesses = WrongTokenCounter(StandingClock())
+    for number in range(2 * MOST_ADDRESSES):
         guesses.count_wrong(str(number))
-    assert len(guesses._addresses) == MOST_PLACES
-    assert guesses.wait_s(str(2 * MOST_PLACES - 1)) > 0
+    assert len(guesses._addresses) == MOST_ADDRESSES
+    assert guesses.wait_s(str(2 * MOST_ADDRESSES - 1)) > 0
 
 
 async def test_wrong_tokens_are_429_with_retry_after(door: Door) -> None:

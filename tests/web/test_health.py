@@ -9,12 +9,12 @@ from pathlib import Path
 
 import aiohttp
 
-from app import __version__, bootstrap
-from app.desk import DAEMON
-from app.log import configure
-from app.store.lock import DaemonLock
 from tests.web.whole import answers, configured, process
 from tests.worker.shop import shop_with
+from tidewaiter import __version__, bootstrap
+from tidewaiter.database.daemon_lock import DaemonLock
+from tidewaiter.log import configure
+from tidewaiter.services import DAEMON
 
 
 async def test_a_process_that_serves(tmp_path: Path, database_url: str) -> None:

@@ -8,15 +8,15 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
-from app.desk import ConflictError, NotFoundError, RequestError
-from app.log import configure
-from app.store.engine import Database
-from app.store.errors import StoreUnavailableError
-from app.store.sessions import SessionStore
-from app.web.access import Access, AccessSettings
-from app.web.problems import FieldFault, ProblemError
-from app.web.server import make_application
-from tests.store.scene import StandingClock
+from tests.database.scene import StandingClock
+from tidewaiter.database.engine import Database
+from tidewaiter.database.errors import StoreUnavailableError
+from tidewaiter.database.session_store import SessionStore
+from tidewaiter.log import configure
+from tidewaiter.services import ConflictError, NotFoundError, RequestError
+from tidewaiter.web.access_control import AccessControl, AccessSettings
+from tidewaiter.web.http_server import make_application
+from tidewaiter.web.problems import FieldFault, ProblemError
 
 ERRORS: dict[str, Exception] = {
     "found": NotFoundError("there is no job 7"),
@@ -47,7 +47,7 @@ async def place(sqlite_url: str) -> AsyncIterator[tuple[str, ClientSession, io.S
 
     database = Database.open(sqlite_url, clock)
     sessions = SessionStore(database)
-    access = Access(AccessSettings([], {"127.0.0.1"}), open_paths=(), clock=clock, log=log, sessions=sessions)
+    access = AccessControl(AccessSettings([], {"127.0.0.1"}), open_paths=(), clock=clock, log=log, sessions=sessions)
     application = make_application([web.get("/fail/{what}", fail)], access, log)
     async with TestServer(application, host="127.0.0.1") as server, ClientSession() as session:
         yield str(server.make_url("")).rstrip("/"), session, output

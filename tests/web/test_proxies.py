@@ -6,7 +6,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
-from app.web.proxies import address_of, place_of
+from tidewaiter.web.rate_limits import address_of, rate_limit_key
 
 TRUSTED = [ip_network("127.0.0.0/8"), ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 XFF, FORWARDED = "X-Forwarded-For", "Forwarded"
@@ -61,7 +61,7 @@ def test_a_quote_of_the_caller_does_not_hide_the_proxy() -> None:
 
 def test_one_subscriber_counts_once() -> None:
     """An IPv6 caller counts as its /64, for it has all of that; an IPv4 caller as itself."""
-    assert place_of("2001:db8::1") == place_of("2001:db8::ffff:1") == "2001:db8::/64"
-    assert place_of("2001:db8:0:1::1") != place_of("2001:db8::1")
-    assert place_of("192.0.2.1") == "192.0.2.1"
-    assert place_of("unknown") == "unknown"
+    assert rate_limit_key("2001:db8::1") == rate_limit_key("2001:db8::ffff:1") == "2001:db8::/64"
+    assert rate_limit_key("2001:db8:0:1::1") != rate_limit_key("2001:db8::1")
+    assert rate_limit_key("192.0.2.1") == "192.0.2.1"
+    assert rate_limit_key("unknown") == "unknown"

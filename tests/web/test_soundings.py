@@ -8,16 +8,14 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from app.metrics.live import DaemonNow
-from app.metrics.registry import Metrics
-from app.store.engine import Database
-from app.store.jobs import JobStore
-from app.store.lanes import LaneStore
-from app.store.overview import OverviewStore
-from app.web.health import Health
-from app.web.soundings import Soundings
-from app.web.vitals import Phase, Vitals
-from tests.store.scene import NOW, Scene, StandingClock
+from tests.database.scene import NOW, Scene, StandingClock
+from tidewaiter.database.dashboard_store import DashboardStore
+from tidewaiter.database.engine import Database
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.lane_store import LaneStore
+from tidewaiter.metrics.process_metrics import Metrics
+from tidewaiter.metrics.readings import DaemonReading
+from tidewaiter.web.health_routes import CachedProbes, HealthRoutes, Phase, ProcessStatus
 
 
 @dataclass(slots=True)
@@ -26,7 +24,7 @@ class Place:
 
     clock: StandingClock
     scene: Scene
-    soundings: Soundings
+    soundings: CachedProbes
     checks: list[float] = field(default_factory=list)
 
 
@@ -47,8 +45,8 @@ async def place(database_url: str) -> AsyncIterator[Place]:
         checks.append(clock.monotonic())
         await database.check_schema()
 
-    soundings = Soundings(
-        check, jobs=jobs, overview=OverviewStore(jobs), lanes=LaneStore(database), free_bytes=_no_folder, clock=clock
+    soundings = CachedProbes(
+        check, jobs=jobs, overview=DashboardStore(jobs), lanes=LaneStore(database), free_bytes=_no_folder, clock=clock
     )
     yield Place(clock, scene, soundings, checks)
     await database.close()
@@ -90,16 +88,16 @@ async def test_a_check_is_kept_for_less(place: Place) -> None:
 
 async def test_a_database_that_hangs(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever asks is told after a moment that it does not answer."""
-    monkeypatch.setattr("app.web.soundings._PATIENCE_S", 0.01)
+    monkeypatch.setattr("tidewaiter.web.health_routes._TIMEOUT_S", 0.01)
 
     async def hang() -> None:
         await asyncio.Event().wait()
 
     scene = place.scene
-    hanging = Soundings(
+    hanging = CachedProbes(
         hang,
         jobs=scene.jobs,
-        overview=OverviewStore(scene.jobs),
+        overview=DashboardStore(scene.jobs),
         lanes=scene.lanes,
         free_bytes=_no_folder,
         clock=place.clock,
@@ -110,20 +108,20 @@ async def test_a_database_that_hangs(place: Place, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("daemon", "healthz", "readyz", "reason"),
     [
-        (DaemonNow(in_touch=True), 200, 200, ""),
-        (DaemonNow(in_touch=False), 200, 503, "the leases of the lanes could not be taken or renewed"),
-        (DaemonNow(in_touch=True, stalled=True), 503, 503, "a part of the daemon has not run"),
+        (DaemonReading(in_touch=True), 200, 200, ""),
+        (DaemonReading(in_touch=False), 200, 503, "the leases of the lanes could not be taken or renewed"),
+        (DaemonReading(in_touch=True, stalled=True), 503, 503, "a part of the daemon has not run"),
     ],
     ids=["well", "out of touch", "stalled"],
 )
 async def test_a_daemon_whose_parts_do_not_go_round(
-    place: Place, daemon: DaemonNow, healthz: int, readyz: int, reason: str
+    place: Place, daemon: DaemonReading, healthz: int, readyz: int, reason: str
 ) -> None:
     """Leases that cannot be renewed make it unready; leases that nobody tries to renew make it dead."""
-    vitals, metrics = Vitals(asyncio.Event()), Metrics()
+    vitals, metrics = ProcessStatus(asyncio.Event()), Metrics()
     vitals.enter(Phase.SERVING)
     metrics.serve({}, lambda: daemon)
-    health = Health(vitals, metrics, place.soundings, version="1", lines_lost=lambda: 0, clock=place.clock)
+    health = HealthRoutes(vitals, metrics, place.soundings, version="1", lines_lost=lambda: 0, clock=place.clock)
     application = web.Application()
     application.add_routes(health.routes())
     async with TestClient(TestServer(application)) as client:

@@ -12,11 +12,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from app import bootstrap
-from app.config import Config, ConfigError, load
-from app.log import configure
-from app.store.lock import DaemonLock
 from tests.support.ports import free_port
+from tidewaiter import bootstrap
+from tidewaiter.config import Config, ConfigError, load
+from tidewaiter.database.daemon_lock import DaemonLock
+from tidewaiter.log import configure
 
 
 @dataclass(slots=True)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import aiohttp
 
-from app import bootstrap
-from app.config import Config
-from app.log import configure
 from tests.metrics.scraped import Samples
 from tests.worker.shop import Answer, answering, config_for
+from tidewaiter import bootstrap
+from tidewaiter.config import Config
+from tidewaiter.log import configure
 
 SPEC = """
 [operations.report.submit]

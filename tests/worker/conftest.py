@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.store.engine import Database
-from tests.store.scene import StandingClock
+from tests.database.scene import StandingClock
+from tidewaiter.database.engine import Database
 
 
 @pytest.fixture

@@ -8,29 +8,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from app.clock import SystemClock
-from app.domain import outcome as o
-from app.domain.identity import identities
-from app.domain.schedule import Limits, Policy
-from app.domain.wire import Credentials, Link
-from app.log import configure
-from app.storage.base import Storage
-from app.storage.local import LocalStorage
-from app.storage.threads import StorageThreads
-from app.store.engine import Database
-from app.store.jobs import JobStore
-from app.transport.aiohttp_wire import AiohttpWire
-from app.transport.budget import Budget
-from app.transport.client import AccountClient, ClientSettings
-from app.transport.wire import Timeouts
-from app.worker.account_observer import AccountObserver
-from app.worker.download import Downloaded, Downloader
-from app.worker.hold import Hold
-from app.worker.narrator import Narrator
-from app.worker.provider_session import ProviderSession
-from app.worker.session import SignedClient
 from tests.providers.samples import HEAD, POLL, SUBMIT, job_with, operation_of
 from tests.transport.servers import Answer, Server, serving
+from tidewaiter.clock import SystemClock
+from tidewaiter.database.engine import Database
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.backoff_and_limits import Limits, OperationPolicy
+from tidewaiter.domain.file_identity import identities
+from tidewaiter.domain.http_values import Credentials, Link
+from tidewaiter.log import configure
+from tidewaiter.storage.base import Storage, StorageThreads
+from tidewaiter.storage.folder import LocalStorage
+from tidewaiter.transport.account_client import AccountClient, ClientSettings
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.transport.budget import Budget
+from tidewaiter.transport.wire import Timeouts
+from tidewaiter.worker.account_observer import AccountObserver
+from tidewaiter.worker.authenticated_client import AuthenticatedClient
+from tidewaiter.worker.file_download import Downloaded, Downloader
+from tidewaiter.worker.job_log import JobLog
+from tidewaiter.worker.lease import Lease
+from tidewaiter.worker.provider_session import ProviderSession
 
 KEY = "shop/report/file.csv"
 ROWS = b"".join(b"%d,%d\n" % (number, number * number) for number in range(5000))
@@ -135,9 +134,11 @@ async def downloading(
                 Credentials(),
                 budget,
             )
-            observer = AccountObserver("shop", Hold(1, 1, clock, 60.0), budget, clock=clock, log=log)
-            signed = SignedClient(client, None, budget=budget, observer=observer, clock=clock, rand=Random(1), log=log)
-            session = ProviderSession(signed, Policy())
-            downloader = Downloader(store(folder, threads), clock, Narrator(log, clock, jobs), largest_bytes)
+            observer = AccountObserver("shop", Lease(1, 1, clock, 60.0), budget, clock=clock, log=log)
+            signed = AuthenticatedClient(
+                client, None, budget=budget, observer=observer, clock=clock, rand=Random(1), log=log
+            )
+            session = ProviderSession(signed, OperationPolicy())
+            downloader = Downloader(store(folder, threads), clock, JobLog(log, clock, jobs), largest_bytes)
             yield Desk(server, downloader, session, folder, spec, output)
     log.close()

@@ -13,28 +13,28 @@ from typing import Any
 
 from sqlalchemy import text
 
-from app.domain import outcome as o
-from app.domain.job import Job
-from app.domain.schedule import Limits
-from app.log import EventLog, configure
-from app.providers.interpreter import BoundOperation
-from app.store.engine import Database
-from app.store.jobs import JobStore
-from app.store.lanes import LaneRow, LaneStore
-from app.transport.budget import Budget
-from app.worker.answers import Answers
-from app.worker.hold import Hold
-from app.worker.lane import Lane, LaneLimits, LaneParts, ProviderAccess
-from app.worker.leases import Identity, LanePlan, Leases
-from app.worker.narrator import Narrator
-from app.worker.recorder import Recorder
-from app.worker.steps import Stepper
-from app.worker.storage_gate import StorageGate
-from app.worker.visit import Visit
+from tests.database.scene import new_job
 from tests.providers.samples import provider_of
-from tests.store.scene import new_job
 from tests.support.inline_sqlite import connect_inline
 from tests.support.virtual_time import VirtualClock, VirtualLoop, virtual_time
+from tidewaiter.database.engine import Database
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.lane_store import LaneRow, LaneStore
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.backoff_and_limits import Limits
+from tidewaiter.domain.job import Job
+from tidewaiter.log import EventLog, configure
+from tidewaiter.providers.bound_operation import BoundOperation
+from tidewaiter.transport.budget import Budget
+from tidewaiter.worker.admission import StorageGate
+from tidewaiter.worker.committer import Committer
+from tidewaiter.worker.executor import Executor
+from tidewaiter.worker.job_log import JobLog
+from tidewaiter.worker.lane import Lane, LaneLimits, LaneParts, ProviderAccess
+from tidewaiter.worker.lease import Lease
+from tidewaiter.worker.leases import Identity, LanePlan, Leases
+from tidewaiter.worker.shared_results import SharedResults
+from tidewaiter.worker.step import StepContext
 
 LEASE_S = 30.0
 ACCOUNTS = ("acme", "other")
@@ -52,15 +52,15 @@ class MovedClock(VirtualClock):
         return self.ahead_s
 
 
-Step = Callable[[Visit], Awaitable[o.Outcome]]
+Step = Callable[[StepContext], Awaitable[o.Outcome]]
 
 
-async def refuse(_: Visit) -> o.Outcome:
+async def refuse(_: StepContext) -> o.Outcome:
     """A step that ends its job."""
     return o.Refused("no such period")
 
 
-class ScriptedExecutor(Stepper):
+class ScriptedExecutor(Executor):
     """Takes steps as a test writes them; ``taken`` has the job of each, in order."""
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class ScriptedExecutor(Stepper):
         """Every step does."""
         return True
 
-    async def take(self, step: Visit) -> o.Outcome:
+    async def take(self, step: StepContext) -> o.Outcome:
         """Take a step as it is written now."""
         self.taken.append(step.job.id)
         try:
@@ -157,19 +157,19 @@ class Site:
         output = io.StringIO()
         log = configure("json", "debug", [], clock=self.clock, stream=output, strict=True)
         jobs, executor = JobStore(self.database), ScriptedExecutor()
-        narrator = Narrator(log, self.clock, jobs)
-        committer = Recorder(jobs, owner, self.clock, log, narrator)
+        narrator = JobLog(log, self.clock, jobs)
+        committer = Committer(jobs, owner, self.clock, log, narrator)
         gate = StorageGate(None, self.clock, log)  # type: ignore[arg-type]  # never shut here
         parts = LaneParts(executor, jobs, committer, narrator, gate, self.clock, Random(1))
         account = provider_of().bind("acme", {})
         built: list[str] = []
 
-        def make_lane(row: LaneRow, lease: Hold) -> Lane:
+        def make_lane(row: LaneRow, lease: Lease) -> Lane:
             built.append(row.account)
             budget = Budget(self.clock, Random(1), self.limits, row.request_window, full=not row.clean)
             client = SimpleNamespace(observer=None)
             access = ProviderAccess(account, client, budget)  # type: ignore[arg-type]  # no step sends anything
-            answers = Answers(jobs, None, self.clock)  # type: ignore[arg-type]  # no file is looked at
+            answers = SharedResults(jobs, None, self.clock)  # type: ignore[arg-type]  # no file is looked at
             return Lane(row, lease, access, self.lane_limits, parts, answers=answers)
 
         plan = LanePlan({name: {} for name in accounts}, make_lane)

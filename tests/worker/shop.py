@@ -12,17 +12,17 @@ from random import Random
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from app import bootstrap
-from app.clock import SystemClock
-from app.config import Config, load
-from app.desk import DAEMON, Desk
-from app.domain.job import TERMINAL, Job, State
-from app.log import EventLog, configure
-from app.storage.local import LocalStorage
-from app.storage.threads import StorageThreads
-from app.store.engine import Database
-from app.store.jobs import JobStore
-from app.transport.aiohttp_wire import AiohttpWire
+from tidewaiter import bootstrap
+from tidewaiter.clock import SystemClock
+from tidewaiter.config import Config, load
+from tidewaiter.database.engine import Database
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.domain.job import TERMINAL, Job, State
+from tidewaiter.log import EventLog, configure
+from tidewaiter.services import DAEMON, JobService
+from tidewaiter.storage.base import StorageThreads
+from tidewaiter.storage.folder import LocalStorage
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -91,7 +91,7 @@ def answering(*bodies: object, status: int = 200, headers: Mapping[str, str] | N
 class Running:
     """A daemon that serves one account of the shop."""
 
-    desk: Desk
+    desk: JobService
     jobs: JobStore
     root: Path
     output: io.StringIO
@@ -180,7 +180,7 @@ async def daemon_for(config: Config) -> AsyncIterator[Running]:
     accounts = bootstrap.bind_accounts(config)
     database = Database.open(config.database.url, clock)
     jobs = JobStore(database)
-    desk = Desk(
+    desk = JobService(
         accounts,
         jobs,
         shards=dict.fromkeys(accounts, 1),

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from app.desk import DAEMON
-from app.domain.job import State
 from tests.worker.shop import Answer, config_for, daemon_for, serving, shop_with
+from tidewaiter.domain.job import State
+from tidewaiter.services import DAEMON
 
 SPEC = """
 [operations.report.params]
@@ -331,7 +331,10 @@ async def test_a_kill_between_the_post_and_its_answer(tmp_path: Path, sqlite_url
 def _serve(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A daemon as a process of its own."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "app.cli.main", "serve"], cwd=folder, env=_environment(), stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "tidewaiter.cli.main", "serve"],
+        cwd=folder,
+        env=_environment(),
+        stdout=subprocess.DEVNULL,
     )
     with process:
         try:
@@ -343,7 +346,13 @@ def _serve(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 async def _submitted(folder: Path) -> None:
     arguments = ("submit", "shop", "report", "-p", "kind=orders")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "app.cli.main", *arguments, cwd=folder, env=_environment(), stdout=subprocess.DEVNULL
+        sys.executable,
+        "-m",
+        "tidewaiter.cli.main",
+        *arguments,
+        cwd=folder,
+        env=_environment(),
+        stdout=subprocess.DEVNULL,
     )
     assert await process.wait() == 0
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from aiohttp import web
 
-from app.domain.job import State
 from tests.worker.shop import answering, serving
+from tidewaiter.domain.job import State
 
 INLINE = """
 [operations.report.submit]

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from app.config import load
-from app.domain.job import Job, State
-from app.domain.job_view import entry_json, job_json
-from app.domain.wire import SealedLinks
-from app.store.sealing import new_key
 from tests.worker.shop import Answer, Running, answering, config_for, daemon_for, shop_with
+from tidewaiter.config import load
+from tidewaiter.database.sealing import new_key
+from tidewaiter.domain.http_values import SealedLinks
+from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.job_view import entry_json, job_json
 
 KEY = "canary+key/42"
 SIGNATURE = "canary-signature"

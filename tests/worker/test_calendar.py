@@ -8,17 +8,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.desk import RequestError
-from app.domain.job import Job, NewJob
-from app.domain.jsonvalue import Json
-from app.log import configure
-from app.recurrence import CatchUp, Schedule
-from app.store.engine import Database
-from app.store.jobs import JobStore
-from app.store.lanes import LaneStore
-from app.store.schedules import ScheduleStore
-from app.worker.scheduler import Calendar, CalendarSettings
-from tests.store.scene import NOW, StandingClock
+from tests.database.scene import NOW, StandingClock
+from tidewaiter.database.engine import Database
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.lane_store import LaneStore
+from tidewaiter.database.schedule_store import ScheduleStore
+from tidewaiter.domain.http_values import Json
+from tidewaiter.domain.job import Job, NewJob
+from tidewaiter.log import configure
+from tidewaiter.recurrence import CatchUp, Schedule
+from tidewaiter.services import RequestError
+from tidewaiter.worker.scheduler import Scheduler, SchedulerSettings
 
 HOUR = 3600.0
 HOURLY = Schedule("hourly", "acme", "statistics", "0 * * * *", ZoneInfo("UTC"), {"day": "${yesterday}"}, CatchUp.ALL)
@@ -65,7 +65,7 @@ class Site:
         """Keep the calendar until the clock stops."""
         log = configure("json", "info", [], clock=clock, stream=self.output, strict=True)
         with pytest.raises(StoppedError):
-            await Calendar(CalendarSettings(schedules, self.submit), self.store, clock, log).run()
+            await Scheduler(SchedulerSettings(schedules, self.submit), self.store, clock, log).run()
         log.close()
 
     def lines(self, event: str) -> list[dict[str, object]]:
@@ -155,10 +155,10 @@ class StillClock(StandingClock):
 async def test_other_schedules_are_followed_at_once(site: Site) -> None:
     """A calendar that is given another schedule does not sleep on: the schedule begins now, and misses no tick."""
     log = configure("json", "info", [], stream=site.output, strict=True)
-    calendar = Calendar(CalendarSettings([], site.submit), site.store, StillClock(), log)
+    calendar = Scheduler(SchedulerSettings([], site.submit), site.store, StillClock(), log)
     keeping = asyncio.create_task(calendar.run())
     await asyncio.wait([keeping], timeout=0.05)
-    calendar.reconfigure(CalendarSettings([HOURLY], site.submit))
+    calendar.reconfigure(SchedulerSettings([HOURLY], site.submit))
     async with asyncio.timeout(20):
         while "hourly" not in await site.store.ticked():  # noqa: ASYNC110  # a row has no event to wait for
             await asyncio.sleep(0.01)

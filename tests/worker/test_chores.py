@@ -9,15 +9,15 @@ from typing import TypeVar
 import pytest
 from sqlalchemy import text
 
-from app.config.tables import RetentionTable
-from app.log import configure
-from app.storage.local import LocalStorage
-from app.store.deliveries import DeliveryStore
-from app.store.engine import Database
-from app.store.jobs import JobStore
-from app.store.notifications import NotificationStore
-from app.worker.retention import Janitor
-from tests.store.scene import NOW, StandingClock
+from tests.database.scene import NOW, StandingClock
+from tidewaiter.config.config_tables import RetentionTable
+from tidewaiter.database.delivery_store import DeliveryStore
+from tidewaiter.database.engine import Database
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.notification_store import NotificationStore
+from tidewaiter.log import configure
+from tidewaiter.storage.folder import LocalStorage
+from tidewaiter.worker.retention import Retention
 
 DAY = 86_400.0
 FILL = """
@@ -62,7 +62,7 @@ async def test_notifications_are_kept_for_a_while(
             values = {"name": name, "status": status, "due_at": due_at, "ended_at": ended_at}
             await connection.execute(text(FILL), values)
     log = configure("json", "info", [], stream=io.StringIO(), strict=True)
-    janitor = Janitor(
+    janitor = Retention(
         JobStore(database), DeliveryStore(database), LocalStorage(tmp_path / "exports", _inline), OneRound(), log,
         settings=RetentionTable(finished_days=keep_days, partial_hours=24.0),
     )  # fmt: skip

@@ -12,14 +12,14 @@ from random import Random
 
 import pytest
 
-from app.domain import outcome as o
-from app.domain.job import Job, State
-from app.domain.machine import Update, advance
-from app.log import configure
-from app.store.engine import Database
-from app.worker.narrator import Narrator
-from app.worker.recorder import Recorder, Verdict
-from tests.store.scene import NOW, OWNER, POLICY, Scene, StandingClock, new_job
+from tests.database.scene import NOW, OWNER, POLICY, Scene, StandingClock, new_job
+from tidewaiter.database.engine import Database
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.state_machine import Update, advance
+from tidewaiter.log import configure
+from tidewaiter.worker.committer import CommitResult, Committer
+from tidewaiter.worker.job_log import JobLog
 
 
 @dataclass(slots=True)
@@ -27,19 +27,19 @@ class Desk:
     """A committer that runs, its log, and the results that it has reported, in order."""
 
     scene: Scene
-    committer: Recorder
+    committer: Committer
     output: io.StringIO
-    results: list[tuple[int, Verdict]] = field(default_factory=list)
+    results: list[tuple[int, CommitResult]] = field(default_factory=list)
 
     def hand_in(self, update: Update, *, epoch: int | None = None, shares: bool = False) -> None:
         """Hand in an update, as a lane does."""
         epoch = self.scene.lane.epoch if epoch is None else epoch
         self.committer.record(update, epoch, self._reported, shares=shares)
 
-    def _reported(self, update: Update, result: Verdict) -> None:
+    def _reported(self, update: Update, result: CommitResult) -> None:
         self.results.append((update.job.id, result))
 
-    async def settled(self) -> list[Verdict]:
+    async def settled(self) -> list[CommitResult]:
         """The results, when there is one for every update."""
         async with asyncio.timeout(30):
             while self.committer.waiting:
@@ -56,7 +56,7 @@ async def committing(scene: Scene, owner: str = OWNER) -> AsyncIterator[Desk]:
     """A committer of the daemon that holds the scene's lane."""
     clock, output = StandingClock(), io.StringIO()
     log = configure("json", "info", [], clock=clock, stream=output, strict=True)
-    committer = Recorder(scene.jobs, owner, clock, log, Narrator(log, clock, scene.jobs))
+    committer = Committer(scene.jobs, owner, clock, log, JobLog(log, clock, scene.jobs))
     running = asyncio.ensure_future(committer.run())
     yield Desk(scene, committer, output)
     running.cancel()
@@ -87,7 +87,7 @@ async def test_many_updates_in_the_order_in_which_they_came(scene: Scene) -> Non
     async with committing(scene) as desk:
         for job in jobs:
             desk.hand_in(decided(job, o.Intended(f"key-{job.id}")))
-        assert await desk.settled() == [Verdict.ACCEPTED] * 20
+        assert await desk.settled() == [CommitResult.ACCEPTED] * 20
         assert [number for number, _ in desk.results] == [job.id for job in jobs]
         assert desk.events() == ["job.advanced"] * 20
     assert {(await scene.stored(job)).state for job in jobs} == {State.SUBMITTING}
@@ -102,7 +102,7 @@ async def test_what_has_moved_on_is_not_written(scene: Scene, fence: str) -> Non
         job = await scene.accepted(job, o.Pending())
     async with committing(scene, "another" if fence == "owner" else OWNER) as desk:
         desk.hand_in(update, epoch=scene.lane.epoch - (fence == "epoch"))
-        assert await desk.settled() == [Verdict.STALE]
+        assert await desk.settled() == [CommitResult.STALE]
         assert desk.events() == ["update.dropped"]
     assert await scene.stored(job) == job
 
@@ -113,7 +113,7 @@ async def test_one_stale_update_does_not_hold_back_the_rest(scene: Scene) -> Non
     async with committing(scene) as desk:
         for job in jobs:
             desk.hand_in(decided(job, o.Ready()), epoch=scene.lane.epoch - (job is jobs[1]))
-        assert await desk.settled() == [Verdict.ACCEPTED, Verdict.STALE, Verdict.ACCEPTED]
+        assert await desk.settled() == [CommitResult.ACCEPTED, CommitResult.STALE, CommitResult.ACCEPTED]
 
 
 @pytest.mark.parametrize("shares", [False, True])
@@ -123,7 +123,7 @@ async def test_two_jobs_of_one_remote_job(scene: Scene, shares: bool) -> None:
     late = await scene.accepted(await scene.add(), o.Intended("key"))
     async with committing(scene) as desk:
         desk.hand_in(decided(late, o.Accepted("remote-1")), shares=shares)
-        assert await desk.settled() == [Verdict.ACCEPTED if shares else Verdict.CONFLICT]
+        assert await desk.settled() == [CommitResult.ACCEPTED if shares else CommitResult.CONFLICT]
         assert ("job.conflicted" in desk.events()) is not shares
     stored = await scene.stored(late)
     assert (stored.shared, stored.handle) == (shares, "remote-1" if shares else None)
@@ -149,7 +149,7 @@ async def test_a_number_that_cannot_be_encoded_fails_its_job_only(scene: Scene) 
         desk.hand_in(decided(bad.but(due_at=float("nan")), o.Ready()))
         desk.hand_in(decided(good, o.Ready()))
         await desk.settled()
-        assert dict(desk.results)[good.id] is Verdict.ACCEPTED
+        assert dict(desk.results)[good.id] is CommitResult.ACCEPTED
     assert (await scene.stored(good)).state is not State.POLLING
 
 
@@ -168,7 +168,7 @@ async def test_a_database_that_is_away_for_a_while(tmp_path: Path, sqlite_url: s
                 await _logged(desk, "store.unavailable")
             assert desk.results == []
             other.execute("ROLLBACK")
-            assert await desk.settled() == [Verdict.ACCEPTED] * len(jobs)
+            assert await desk.settled() == [CommitResult.ACCEPTED] * len(jobs)
             assert desk.committer.room.is_set()
             assert "store.resumed" in desk.events()
     await database.close()

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from app.domain import outcome as o
-from app.transport.wire import Timeouts
-from app.worker.download import Downloaded
 from tests.transport.servers import Answer, Asked, answering, reset
 from tests.worker.downloading import ETAG, KEY, ROWS, chunked, downloading, head, open_files, sha256, whole
+from tidewaiter.domain import outcome as o
+from tidewaiter.transport.wire import Timeouts
+from tidewaiter.worker.file_download import Downloaded
 
 TAG = f"ETag: {ETAG}"
 HALF = len(ROWS) // 2

@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 from multidict import CIMultiDict
 
-from app.domain.job import State
 from tests.worker.shop import Answer, answering, serving, shop_with
+from tidewaiter.domain.job import State
 
 SUBMITTED = """
 [operations.report.submit]

@@ -8,19 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from app.domain import outcome as o
-from app.domain.job import Job, State
-from app.store.accounts import PausedBy
-from app.store.engine import Database
-from app.store.lanes import LaneStore
-from app.transport.errors import AccountClosedError
-from app.transport.wire import Timeouts
-from app.worker.hold import moment
-from app.worker.visit import SupersededError
 from tests.providers.samples import job_with
 from tests.transport.servers import Answer, Asked, Server, answering, reply, reset, serving
 from tests.worker.signing import spec_with
 from tests.worker.workshop import Workshop, queued, workshop
+from tidewaiter.database.account_store import PauseCause
+from tidewaiter.database.engine import Database
+from tidewaiter.database.lane_store import LaneStore
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.job import Job, State
+from tidewaiter.transport.wire import AccountClosedError, Timeouts
+from tidewaiter.worker.lease import moment
+from tidewaiter.worker.step import SupersededError
 
 SPEC = spec_with("")
 LOST = b""
@@ -139,7 +138,7 @@ async def test_refused_credentials_pause_the_account(database: Database, tmp_pat
     async with facing(database, tmp_path, state, answering(DENIED)) as (shop, _):
         assert isinstance(await shop.take(), o.Unauthorized)
         assert shop.budget.paused is not None
-        assert shop.pauses.causes == {"shop": PausedBy.CREDENTIALS.value}
+        assert shop.pauses.causes == {"shop": PauseCause.CREDENTIALS.value}
 
 
 async def test_no_tls_where_it_should_be(database: Database, tmp_path: Path) -> None:
@@ -156,7 +155,7 @@ async def test_no_tls_where_it_should_be(database: Database, tmp_path: Path) -> 
             outcome = await shop.take()
             assert isinstance(outcome, o.Unauthorized)
             assert "It is tried again every 5 minutes." in outcome.reason
-            assert shop.pauses.causes == {"shop": PausedBy.TLS.value}
+            assert shop.pauses.causes == {"shop": PauseCause.TLS.value}
 
 
 async def test_five_failures_open_the_breaker(database: Database, tmp_path: Path) -> None:

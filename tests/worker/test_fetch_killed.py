@@ -8,31 +8,29 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-from app.clock import SystemClock
-from app.domain import outcome as o
-from app.domain.job import Job
-from app.domain.manifest import Artifact, folder_of
-from app.domain.schedule import Limits
-from app.domain.wire import Credentials, Link
-from app.log import configure
-from app.storage.base import Landed
-from app.storage.landing import LocalLanding
-from app.storage.local import LocalStorage
-from app.storage.threads import StorageThreads
-from app.store.engine import Database
-from app.transport.aiohttp_wire import AiohttpWire
-from app.transport.budget import Budget
-from app.transport.client import AccountClient, ClientSettings
-from app.worker.account_observer import AccountObserver
-from app.worker.fetch import Fetcher
-from app.worker.hold import Hold
-from app.worker.narrator import Narrator
-from app.worker.session import SignedClient
-from app.worker.visit import Visit
+from tests.database.scene import OWNER, Scene
 from tests.providers.samples import WHOLE, operation_of
-from tests.store.scene import OWNER, Scene
 from tests.transport.servers import Asked, serving
 from tests.worker.downloading import head, whole
+from tidewaiter.clock import SystemClock
+from tidewaiter.database.engine import Database
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.backoff_and_limits import Limits
+from tidewaiter.domain.http_values import Credentials, Link
+from tidewaiter.domain.job import Job
+from tidewaiter.domain.manifest import Artifact, folder_of
+from tidewaiter.log import configure
+from tidewaiter.storage.base import Landed, StorageThreads
+from tidewaiter.storage.folder import LocalLanding, LocalStorage
+from tidewaiter.transport.account_client import AccountClient, ClientSettings
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.transport.budget import Budget
+from tidewaiter.worker.account_observer import AccountObserver
+from tidewaiter.worker.authenticated_client import AuthenticatedClient
+from tidewaiter.worker.fetcher import Fetcher
+from tidewaiter.worker.job_log import JobLog
+from tidewaiter.worker.lease import Lease
+from tidewaiter.worker.step import StepContext
 
 BODIES = {"/a": b"Alpha", "/b": b"Beta.", "/c": b"Gamma"}
 
@@ -76,16 +74,16 @@ class MortalStorage(LocalStorage):
 class Visits:
     """Visits to one job, whose rows stand in a real database."""
 
-    def __init__(self, scene: Scene, job: Job, fetcher: Fetcher, client: SignedClient, origin: str) -> None:
+    def __init__(self, scene: Scene, job: Job, fetcher: Fetcher, client: AuthenticatedClient, origin: str) -> None:
         self.scene, self.job, self.origin = scene, job, origin
-        self._fetcher, self._client, self._hold = fetcher, client, Hold(1, 1, SystemClock(), 3600.0)
+        self._fetcher, self._client, self._hold = fetcher, client, Lease(1, 1, SystemClock(), 3600.0)
         self._operation = operation_of(WHOLE)
 
     async def fetch(self, paths: Sequence[str]) -> tuple[o.Outcome, list[Artifact]]:
         """One download of a list."""
         self.job = await self.scene.accepted(self.job, o.FetchStarted())
         links = [Link(f"{self.origin}{path}", "Patient") for path in paths]
-        step = Visit.of(self.job, self._operation, self._client, self._hold)
+        step = StepContext.of(self.job, self._operation, self._client, self._hold)
         outcome = await self._fetcher.fetch(step, links)
         return outcome, step.artifacts
 
@@ -120,9 +118,11 @@ async def visits(scene: Scene, handle: str, storage: LocalStorage) -> AsyncItera
             Credentials(),
             budget,
         )
-        observer = AccountObserver("acme", Hold(1, 1, clock, 3600.0), budget, clock=clock, log=log)
-        signed = SignedClient(client, None, budget=budget, observer=observer, clock=clock, rand=Random(1), log=log)
-        fetcher = Fetcher(storage, scene.jobs, clock, Narrator(log, clock, scene.jobs), rand=Random(1))
+        observer = AccountObserver("acme", Lease(1, 1, clock, 3600.0), budget, clock=clock, log=log)
+        signed = AuthenticatedClient(
+            client, None, budget=budget, observer=observer, clock=clock, rand=Random(1), log=log
+        )
+        fetcher = Fetcher(storage, scene.jobs, clock, JobLog(log, clock, scene.jobs), rand=Random(1))
         yield Visits(scene, job, fetcher, signed, server.origin)
     log.close()
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from app.config import load
-from app.domain.job import State
 from tests.worker.listed import LISTED, lists, reason_to_wait
 from tests.worker.shop import Answer, Running, answering, config_for, daemon_for, serving, shop_with
+from tidewaiter.config import load
+from tidewaiter.domain.job import State
 
 TWO_WAYS = """
 [operations.report.params]

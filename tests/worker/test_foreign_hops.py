@@ -6,13 +6,13 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from app.domain.job import State
-from app.domain.wire import WireRequest
-from app.transport.aiohttp_wire import AiohttpWire
-from tests.store.scene import StandingClock
+from tests.database.scene import StandingClock
 from tests.worker.shop import Answer, answering, serving, shop_with
 from tests.worker.signing import Api
 from tests.worker.test_session import Desk, address_of
+from tidewaiter.domain.http_values import WireRequest
+from tidewaiter.domain.job import State
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
 
 SPEC = """
 [operations.report.submit]

@@ -1,6 +1,6 @@
 """The hold: a lease is believed in for as long as two clocks agree that it was renewed recently."""
 
-from app.worker.hold import Hold, moment
+from tidewaiter.worker.lease import Lease, moment
 
 LEASE_S = 30.0
 
@@ -28,7 +28,7 @@ class Clock:
 def test_a_stopped_process() -> None:
     """SIGSTOP: the monotonic clock has gone on."""
     clock = Clock()
-    hold = Hold(1, 1, clock, LEASE_S)
+    hold = Lease(1, 1, clock, LEASE_S)
     clock.steady += LEASE_S - 0.1
     assert hold.held()
     clock.steady += 0.2
@@ -40,7 +40,7 @@ def test_a_stopped_process() -> None:
 def test_a_suspended_machine() -> None:
     """The monotonic clock stood still; the wall clock is right again."""
     clock = Clock()
-    hold = Hold(1, 1, clock, LEASE_S)
+    hold = Lease(1, 1, clock, LEASE_S)
     clock.set_ahead = 3600.0
     assert not hold.held()
     hold.renewed(*moment(clock))
@@ -50,7 +50,7 @@ def test_a_suspended_machine() -> None:
 def test_a_wall_clock_that_is_set_back() -> None:
     """It does not make the lease longer, and the next renewal is believed."""
     clock = Clock()
-    hold = Hold(1, 1, clock, LEASE_S)
+    hold = Lease(1, 1, clock, LEASE_S)
     clock.set_ahead = -86_400.0
     clock.steady += LEASE_S + 1
     assert not hold.held()
@@ -65,7 +65,7 @@ def test_a_lane_that_took_long_to_be_taken() -> None:
     clock = Clock()
     asked = moment(clock)
     clock.steady += LEASE_S - 1
-    hold = Hold(1, 1, clock, LEASE_S, asked)
+    hold = Lease(1, 1, clock, LEASE_S, asked)
     assert hold.held()
     clock.steady += 2
     assert not hold.held()
@@ -73,6 +73,6 @@ def test_a_lane_that_took_long_to_be_taken() -> None:
 
 def test_a_lease_that_is_lost() -> None:
     """Nothing is believed any more."""
-    hold = Hold(1, 1, Clock(), LEASE_S)
+    hold = Lease(1, 1, Clock(), LEASE_S)
     hold.lost()
     assert not hold.held()

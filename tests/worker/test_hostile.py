@@ -13,8 +13,8 @@ from urllib.parse import quote
 import pytest
 from aiohttp import web
 
-from app.domain.job import State
 from tests.worker.shop import Answer, answering, serving
+from tidewaiter.domain.job import State
 
 SPEC = """
 [operations.report.submit]

@@ -5,9 +5,9 @@ from random import Random
 
 import pytest
 
-from app.transport.errors import HostClosedError
-from app.worker.hosts import Hosts
-from tests.store.scene import StandingClock
+from tests.database.scene import StandingClock
+from tidewaiter.transport.wire import HostClosedError
+from tidewaiter.worker.list_download import FileHosts
 
 HOST, OTHER = "https://files.example.com:443", "https://other.example.com:443"
 
@@ -19,12 +19,12 @@ def clock() -> StandingClock:
 
 
 @pytest.fixture
-def hosts(clock: StandingClock) -> Hosts:
+def hosts(clock: StandingClock) -> FileHosts:
     """Nothing is closed."""
-    return Hosts(clock, Random(1))
+    return FileHosts(clock, Random(1))
 
 
-def wait_s(hosts: Hosts, account: str = "a", host: str = HOST) -> float:
+def wait_s(hosts: FileHosts, account: str = "a", host: str = HOST) -> float:
     """For how long a host is closed."""
     try:
         hosts.check(account, host)
@@ -33,7 +33,7 @@ def wait_s(hosts: Hosts, account: str = "a", host: str = HOST) -> float:
     return 0.0
 
 
-def test_a_host_is_closed_for_as_long_as_it_asks(hosts: Hosts, clock: StandingClock) -> None:
+def test_a_host_is_closed_for_as_long_as_it_asks(hosts: FileHosts, clock: StandingClock) -> None:
     """For one account, and no other host; a shorter wish does not open it earlier."""
     told = str(hosts.throttled("a", HOST, 60.0, "HTTP 429"))
     assert (wait_s(hosts), wait_s(hosts, "b"), wait_s(hosts, host=OTHER)) == (60.0, 0.0, 0.0)
@@ -45,7 +45,7 @@ def test_a_host_is_closed_for_as_long_as_it_asks(hosts: Hosts, clock: StandingCl
     assert wait_s(hosts) == 0.0
 
 
-def test_without_a_word_the_delay_grows(hosts: Hosts, clock: StandingClock) -> None:
+def test_without_a_word_the_delay_grows(hosts: FileHosts, clock: StandingClock) -> None:
     """Up to five minutes; what was under way together counts once, and a file that came makes it begin anew."""
     delays = []
     for _ in range(9):
@@ -64,7 +64,7 @@ def test_without_a_word_the_delay_grows(hosts: Hosts, clock: StandingClock) -> N
     assert wait_s(hosts) <= 5.0
 
 
-def test_what_was_long_ago_is_forgotten(hosts: Hosts, clock: StandingClock) -> None:
+def test_what_was_long_ago_is_forgotten(hosts: FileHosts, clock: StandingClock) -> None:
     """The delay begins anew after a while, and no number of hosts fills the memory."""
     for _ in range(4):
         hosts.throttled("a", HOST, None, "HTTP 503")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from app.domain.job import State
-from app.domain.manifest import folder_of
 from tests.worker.shop import Answer, answering, serving
+from tidewaiter.domain.job import State
+from tidewaiter.domain.manifest import folder_of
 
 INLINE = """
 [operations.report.submit]

@@ -5,18 +5,18 @@ from itertools import pairwise
 
 import pytest
 
-from app.domain import outcome as o
-from app.domain.job import State, Track
-from app.domain.schedule import Limits
-from app.store.hints import HintStore
-from app.store.jobs import JobStore
-from app.worker.hold import moment
-from app.worker.lane import LaneLimits
-from app.worker.visit import Visit
 from tests.worker.serving import LEASE_S, Site, live
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.wake_ups import WakeUpStore
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.backoff_and_limits import Limits
+from tidewaiter.domain.job import State, Track
+from tidewaiter.worker.lane import LaneLimits
+from tidewaiter.worker.lease import moment
+from tidewaiter.worker.step import StepContext
 
 
-async def _never(_: Visit) -> o.Outcome:
+async def _never(_: StepContext) -> o.Outcome:
     await asyncio.Event().wait()
     raise AssertionError
 
@@ -52,7 +52,7 @@ def test_another_owner_has_the_lane_before_we_know(sqlite_url: str) -> None:
         daemon = site.daemon()
         done = asyncio.Event()
 
-        async def step(_: Visit) -> o.Outcome:
+        async def step(_: StepContext) -> o.Outcome:
             await done.wait()
             return o.Refused("no such period")
 
@@ -76,7 +76,7 @@ def test_the_database_is_away_while_a_step_ends(sqlite_url: str) -> None:
         daemon = site.daemon()
         done = asyncio.Event()
 
-        async def step(visit: Visit) -> o.Outcome:
+        async def step(visit: StepContext) -> o.Outcome:
             await done.wait()
             return o.Refused("no such period")
 
@@ -174,7 +174,7 @@ def test_a_wake_up_in_the_middle_of_a_step(sqlite_url: str) -> None:
         daemon = site.daemon()
         done = asyncio.Event()
 
-        async def step(_: Visit) -> o.Outcome:
+        async def step(_: StepContext) -> o.Outcome:
             if len(daemon.executor.taken) == 1:
                 await done.wait()
                 return o.Retry("HTTP 500")
@@ -182,7 +182,7 @@ def test_a_wake_up_in_the_middle_of_a_step(sqlite_url: str) -> None:
 
         daemon.executor.step = step
         await site.clock.sleep(1.0)
-        await HintStore(site.database).hurry(job.id, site.clock.now())
+        await WakeUpStore(site.database).hurry(job.id, site.clock.now())
         daemon.lane.wake_up(job.id)
         done.set()
         await site.clock.sleep(2.0)
@@ -201,7 +201,7 @@ def test_slots_bound_the_steps_under_way(sqlite_url: str) -> None:
         daemon = site.daemon()
         most = 0
 
-        async def step(_: Visit) -> o.Outcome:
+        async def step(_: StepContext) -> o.Outcome:
             nonlocal most
             most = max(most, daemon.lane.in_flight)
             await site.clock.sleep(1.0)
@@ -226,7 +226,7 @@ def test_the_rate_limit_paces_steps(sqlite_url: str) -> None:
         daemon = site.daemon()
         began: list[float] = []
 
-        async def step(_: Visit) -> o.Outcome:
+        async def step(_: StepContext) -> o.Outcome:
             began.append(site.clock.now())
             return o.Refused("no such period")
 

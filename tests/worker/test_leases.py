@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from app import bootstrap
-from app.clock import SystemClock
-from app.domain import outcome as o
-from app.domain.job import State, Track
-from app.emulators.faults import FaultKind
-from app.store.engine import Database
-from app.store.jobs import JobStore
-from app.store.lanes import LaneStore
-from app.worker.visit import Visit
 from tests.alerts.record import Day
 from tests.bootstrap.stage import staged
 from tests.simulation.world import World, config_of, in_world, log_of
 from tests.support.inline_sqlite import connect_inline
 from tests.support.postgres import refusing
 from tests.worker.serving import ACCOUNTS, LEASE_S, Site, live
+from tidewaiter import bootstrap
+from tidewaiter.clock import SystemClock
+from tidewaiter.database.engine import Database
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.lane_store import LaneStore
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.job import State, Track
+from tidewaiter.emulators.controls import FaultKind
+from tidewaiter.worker.step import StepContext
 
 
 async def test_a_lane_that_could_not_be_given_back_is_served_again(tmp_path: Path, postgres_url: str) -> None:
@@ -113,7 +113,7 @@ def test_the_database_is_away_in_the_middle_of_a_step(sqlite_url: str, away_s: f
         daemon = site.daemon()
         done = asyncio.Event()
 
-        async def step(_: Visit) -> o.Outcome:
+        async def step(_: StepContext) -> o.Outcome:
             await done.wait()
             return o.Refused("no such period")
 
@@ -208,7 +208,7 @@ def test_the_end(sqlite_url: str, takes_s: float, clean: bool) -> None:
         first = await site.add()
         daemon = site.daemon()
 
-        async def step(_: Visit) -> o.Outcome:
+        async def step(_: StepContext) -> o.Outcome:
             await site.clock.sleep(takes_s)
             return o.Refused("no such period")
 
@@ -246,7 +246,7 @@ def test_a_lane_taken_while_the_end_begins_does_nothing(sqlite_url: str) -> None
     live(sqlite_url, story)
 
 
-async def _never(_: Visit) -> o.Outcome:
+async def _never(_: StepContext) -> o.Outcome:
     await asyncio.Event().wait()
     raise AssertionError
 

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, FrameType
 
-from app.domain.identity import identities
-from app.domain.placing import places
-from app.worker.hosts import Hosts
 from tests.worker.listed import LISTED, lists, reason_to_wait
 from tests.worker.shop import answering, serving, shop_with
+from tidewaiter.domain.file_identity import identities
+from tidewaiter.domain.manifest import free_places
+from tidewaiter.worker.list_download import FileHosts
 
 _TURN = asyncio.BaseEventLoop._run_once  # type: ignore[attr-defined]
 
@@ -48,9 +48,9 @@ async def test_a_long_list_does_not_hold_up_the_loop(tmp_path: Path, sqlite_url:
                 job = await running.submit()
                 assert "429" in await reason_to_wait(running, job.id)
             assert host.asked == ["GET /0"]
-    assert 0 < most[Hosts.check.__code__] <= 500
+    assert 0 < most[FileHosts.check.__code__] <= 500
     assert identities.__code__ not in most
-    assert places.__code__ not in most
+    assert free_places.__code__ not in most
 
 
 async def test_the_line_of_a_finished_job_is_bounded(tmp_path: Path, sqlite_url: str) -> None:

@@ -12,21 +12,20 @@ import pytest
 from aiohttp import web
 from sqlalchemy import text
 
-from app.clock import SystemClock
-from app.domain import outcome as o
-from app.domain.job import TERMINAL, Job
-from app.domain.notification import Status, Subscription
-from app.domain.signing import keys_of
-from app.log import configure
-from app.store.deliveries import DeliveryStore
-from app.store.engine import Database
-from app.store.notifications import Notification, NotificationStore
-from app.transport.aiohttp_wire import AiohttpWire
-from app.transport.webhook import Endpoint, WebhookSender
-from app.transport.wire import Timeouts
-from app.worker.webhook_dispatcher import Notifier, NotifierSettings
-from tests.store.scene import Scene
+from tests.database.scene import Scene
 from tests.worker.receiver import SECRET, Heard, Receiver, receiver, silence, status
+from tidewaiter.clock import SystemClock
+from tidewaiter.database.delivery_store import DeliveryStore
+from tidewaiter.database.engine import Database
+from tidewaiter.database.notification_store import Notification, NotificationStore
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.job import TERMINAL, Job
+from tidewaiter.domain.notification import DeliveryStatus, Subscription, keys_of
+from tidewaiter.log import configure
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.transport.webhook_sender import WebhookEndpoint, WebhookSender
+from tidewaiter.transport.wire import Timeouts
+from tidewaiter.worker.webhook_dispatcher import DispatcherSettings, WebhookDispatcher
 
 QUICK = Timeouts(connect_s=0.2, overall_s=0.4)
 
@@ -37,7 +36,7 @@ class Site:
 
     url: str
     scene: Scene
-    endpoints: dict[str, Endpoint]
+    endpoints: dict[str, WebhookEndpoint]
     output: io.StringIO = field(default_factory=io.StringIO)
 
     async def ends(self, number: int = 1) -> list[Job]:
@@ -52,9 +51,9 @@ class Site:
         database = Database.open(self.url, clock)
         async with AiohttpWire() as wire:
             running = asyncio.ensure_future(
-                Notifier(
+                WebhookDispatcher(
                     DeliveryStore(database), WebhookSender(wire, clock, timeouts or Timeouts()),
-                    NotifierSettings(self.endpoints, 0.05), clock=clock, rand=Random(1), log=log,
+                    DispatcherSettings(self.endpoints, 0.05), clock=clock, rand=Random(1), log=log,
                 ).run()
             )  # fmt: skip
             try:
@@ -66,7 +65,7 @@ class Site:
                 log.close()
         assert running.cancelled()
 
-    async def stands(self, *statuses: Status) -> list[Notification]:
+    async def stands(self, *statuses: DeliveryStatus) -> list[Notification]:
         """The notifications, oldest first, once they stand so: each in turn."""
         async with asyncio.timeout(20):
             while True:
@@ -103,13 +102,13 @@ class Site:
         return [line for line in every if line["event"] == event]
 
 
-def endpoint(name: str, url: str, *, private_ok: bool = True) -> Endpoint:
+def endpoint(name: str, url: str, *, private_ok: bool = True) -> WebhookEndpoint:
     """An endpoint with the tests' secret."""
-    return Endpoint(name, url, keys_of(SECRET), private_ok)
+    return WebhookEndpoint(name, url, keys_of(SECRET), private_ok)
 
 
 @asynccontextmanager
-async def site_for(url: str, *endpoints: Endpoint) -> AsyncIterator[Site]:
+async def site_for(url: str, *endpoints: WebhookEndpoint) -> AsyncIterator[Site]:
     """A database whose jobs' ends all these endpoints want to hear of."""
     database = Database.open(url, SystemClock())
     scene = await Scene.set_up(database, [Subscription(one.name, TERMINAL) for one in endpoints])
@@ -138,7 +137,7 @@ async def test_it_is_delivered(site: Site, hook: Receiver) -> None:
         await hook.until(1)
         (after,) = await site.ends()
         await hook.until(2)
-        told = await site.stands(Status.DELIVERED, Status.DELIVERED)
+        told = await site.stands(DeliveryStatus.DELIVERED, DeliveryStatus.DELIVERED)
     assert [one.body["data"]["id"] for one in hook.heard] == [before.id, after.id]
     first: Heard = hook.heard[0]
     assert (first.path, first.content_type) == ("/hook", "application/json")
@@ -156,12 +155,12 @@ async def test_500_is_tried_again_under_the_same_id(site: Site, hook: Receiver) 
     await site.ends()
     async with site.notifier():
         told = await site.tried(1)
-        assert (told.status, told.last_error) == (Status.WAITING, "HTTP 500 Internal Server Error")
+        assert (told.status, told.last_error) == (DeliveryStatus.WAITING, "HTTP 500 Internal Server Error")
         (line,) = site.lines("notification.troubled")
         assert 4.4 < float(str(line["due_in_s"])) < 5.6
         hook.answer = None
         await site.make_due()
-        (taken,) = await site.stands(Status.DELIVERED)
+        (taken,) = await site.stands(DeliveryStatus.DELIVERED)
     first, second = hook.heard
     assert first.message_id == second.message_id
     assert first.body == second.body
@@ -173,13 +172,13 @@ async def test_410_is_the_end(site: Site, hook: Receiver) -> None:
     hook.answer = status(410)
     await site.ends()
     async with site.notifier():
-        (dead,) = await site.stands(Status.DEAD)
+        (dead,) = await site.stands(DeliveryStatus.DEAD)
         assert str(dead.last_error).startswith("HTTP 410 Gone: ")
         (line,) = site.lines("notification.died")
         assert line["level"] == "error"
         hook.answer = None
         await NotificationStore(site.scene.database).retry([dead.id])
-        await site.stands(Status.DELIVERED)
+        await site.stands(DeliveryStatus.DELIVERED)
     assert len({one.message_id for one in hook.heard}) == 1
 
 
@@ -209,7 +208,7 @@ async def test_an_endless_answer(site: Site, hook: Receiver) -> None:
     hook.answer = pour
     await site.ends()
     async with site.notifier():
-        await site.stands(Status.DELIVERED)
+        await site.stands(DeliveryStatus.DELIVERED)
     assert sent < 2**26
 
 
@@ -281,7 +280,7 @@ async def test_two_daemons_share_the_work(postgres_url: str, hook: Receiver) -> 
         await site.ends(20)
         async with site.notifier(), site.notifier():
             await site.ends(20)
-            await site.stands(*[Status.DELIVERED] * 40)
+            await site.stands(*[DeliveryStatus.DELIVERED] * 40)
     assert len(hook.heard) == len({one.message_id for one in hook.heard}) == 40
 
 
@@ -292,6 +291,6 @@ async def test_two_receivers_hear_of_one_event(database_url: str, hook: Receiver
         async with site_for(database_url, endpoint("a", hook.url), endpoint("b", other.url)) as site:
             await site.ends()
             async with site.notifier():
-                await site.stands(Status.DELIVERED, Status.WAITING)
+                await site.stands(DeliveryStatus.DELIVERED, DeliveryStatus.WAITING)
                 await other.until(1)
     assert hook.heard[0].message_id == other.heard[0].message_id

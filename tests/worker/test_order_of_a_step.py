@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from app.clock import SystemClock
-from app.config import load
-from app.desk import DAEMON
-from app.domain import outcome as o
-from app.domain.job import Job, NewJob, State
-from app.store.engine import Database
-from app.store.jobs import JobStore
-from app.store.lanes import LaneStore
 from tests.providers.samples import job_with
 from tests.worker.shop import Answer, Running, answering, config_for, daemon_for, serving, shop_with
 from tests.worker.workshop import LEASE_S, queued, signing_workshop
+from tidewaiter.clock import SystemClock
+from tidewaiter.config import load
+from tidewaiter.database.engine import Database
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.lane_store import LaneStore
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.job import Job, NewJob, State
+from tidewaiter.services import DAEMON
 
 SPEC = """
 [operations.report.submit]

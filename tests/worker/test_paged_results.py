@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from app.domain.job import State
 from tests.worker.shop import Answer, answering, serving
+from tidewaiter.domain.job import State
 
 COUNTED = """
 [operations.report.params]

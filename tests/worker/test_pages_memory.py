@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from app.clock import SystemClock
-from app.domain.job import Job, State
-from app.domain.schedule import Limits, Policy
-from app.domain.wire import WireReply, WireRequest
-from app.log import configure
-from app.providers.pages import PageReader
-from app.storage.local import LocalStorage
-from app.storage.threads import StorageThreads
-from app.transport.budget import Budget
-from app.transport.stream_replies import StreamReply
-from app.worker.account_observer import AccountObserver
-from app.worker.hold import Hold
-from app.worker.pages import Walk
-from app.worker.provider_session import ProviderSession
 from tests.providers.samples import HEAD, NOW, operation_of
+from tidewaiter.clock import SystemClock
+from tidewaiter.domain.backoff_and_limits import Limits, OperationPolicy
+from tidewaiter.domain.http_values import WireReply, WireRequest
+from tidewaiter.domain.job import Job, State
+from tidewaiter.log import configure
+from tidewaiter.providers.paged_lists import PageReader
+from tidewaiter.storage.base import StorageThreads
+from tidewaiter.storage.folder import LocalStorage
+from tidewaiter.transport.budget import Budget
+from tidewaiter.transport.reply_bodies import StreamReply
+from tidewaiter.worker.account_observer import AccountObserver
+from tidewaiter.worker.lease import Lease
+from tidewaiter.worker.list_walk import ListWalk
+from tidewaiter.worker.provider_session import ProviderSession
 
 if TYPE_CHECKING:
-    from app.transport.wire import RawReply
+    from tidewaiter.transport.wire import RawReply
 
 JSON = """
 [operations.report]
@@ -52,7 +52,7 @@ class LongList:
         self._left = pages
         clock, log = SystemClock(), configure("json", "error", [], strict=True)
         budget = Budget(clock, Random(1), Limits())
-        self.observer = AccountObserver("shop", Hold(1, 1, clock, 3600.0), budget, clock=clock, log=log)
+        self.observer = AccountObserver("shop", Lease(1, 1, clock, 3600.0), budget, clock=clock, log=log)
 
     def reply(self, request: WireRequest) -> WireReply:
         """The next page, as JSON or as CSV."""
@@ -93,12 +93,12 @@ async def _peak(root: Path, kind: str, pages: int) -> int:
     reader = operation.pages(job)
     assert isinstance(reader, PageReader)
     remote = LongList(pages)
-    session = ProviderSession(remote, Policy())  # type: ignore[arg-type]  # it has what a session asks of a client
+    session = ProviderSession(remote, OperationPolicy())  # type: ignore[arg-type]  # it has what a session asks of a client
     with StorageThreads() as threads:
         landing = await LocalStorage(root, threads).open(f"x/{kind}-{pages}", 1, 0)
         gc.collect()
         tracemalloc.start()
-        count = await Walk(job, session, SystemClock(), Random(1)).land(reader, landing, 1 << 40)
+        count = await ListWalk(job, session, SystemClock(), Random(1)).land(reader, landing, 1 << 40)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         landed = await landing.finish()

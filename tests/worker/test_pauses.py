@@ -7,13 +7,13 @@ from random import Random
 
 import pytest
 
-from app.domain.jsonvalue import Json
-from app.log import configure
-from app.store.accounts import AccountStore, PausedBy
-from app.store.engine import Database
-from app.worker.hold import Hold
-from app.worker.pauses import TLS_PAUSE_S, Pauses, fingerprint_of, matches
-from tests.store.scene import OWNER, Scene, StandingClock
+from tests.database.scene import OWNER, Scene, StandingClock
+from tidewaiter.database.account_store import AccountStore, PauseCause
+from tidewaiter.database.engine import Database
+from tidewaiter.domain.http_values import Json
+from tidewaiter.log import configure
+from tidewaiter.worker.lease import Lease
+from tidewaiter.worker.pauses import TLS_PAUSE_S, Pauses, fingerprint_of, matches
 
 SETTINGS: dict[str, Json] = {"server": "https://api.example.com", "token": "canary-77"}
 
@@ -49,8 +49,8 @@ def daemon(scene: Scene, clock: StandingClock, output: io.StringIO) -> Callable[
     return daemon
 
 
-def _hold(scene: Scene, clock: StandingClock) -> Hold:
-    return Hold(scene.lane.id, scene.lane.epoch, clock, 30.0)
+def _hold(scene: Scene, clock: StandingClock) -> Lease:
+    return Lease(scene.lane.id, scene.lane.epoch, clock, 30.0)
 
 
 def _told(output: io.StringIO) -> list[tuple[object, ...]]:
@@ -76,7 +76,7 @@ async def test_26_a_refusal_is_heeded_at_once_and_written_in_the_next_round(
     mine, theirs = daemon(), daemon()
     await mine.start()
     await theirs.start()
-    mine.refuse("acme", PausedBy.CREDENTIALS, "HTTP 401", _hold(scene, clock))
+    mine.refuse("acme", PauseCause.CREDENTIALS, "HTTP 401", _hold(scene, clock))
     assert (mine.reason("acme"), theirs.reason("acme")) == ("HTTP 401", None)
     await theirs.refresh()
     assert theirs.reason("acme") is None
@@ -92,7 +92,7 @@ async def test_26_it_lasts_until_a_person_resumes(
 ) -> None:
     """Neither time nor a restart with the same settings ends it; a person does, in every daemon."""
     mine = daemon()
-    mine.refuse("acme", PausedBy.CREDENTIALS, "HTTP 401", _hold(scene, clock))
+    mine.refuse("acme", PauseCause.CREDENTIALS, "HTTP 401", _hold(scene, clock))
     await mine.refresh()
     clock.at += 86_400.0
     await mine.refresh()
@@ -111,7 +111,7 @@ async def test_26_a_restart_with_other_settings_resumes(
 ) -> None:
     """Somebody has mended the key: whoever starts with it ends the pause, and the others see it."""
     old = daemon()
-    old.refuse("acme", PausedBy.CREDENTIALS, "HTTP 401", _hold(scene, clock))
+    old.refuse("acme", PauseCause.CREDENTIALS, "HTTP 401", _hold(scene, clock))
     await old.refresh()
     mended = daemon(token="new-key")
     await mended.start()
@@ -137,7 +137,7 @@ async def test_22_a_failure_of_tls_is_tried_again(
     """After five minutes the account resumes by itself; where TLS still fails it is paused again."""
     mine = daemon()
     for _ in range(2):
-        mine.refuse("acme", PausedBy.TLS, "no safe connection", _hold(scene, clock))
+        mine.refuse("acme", PauseCause.TLS, "no safe connection", _hold(scene, clock))
         await mine.refresh()
         clock.at += TLS_PAUSE_S - 1
         await mine.refresh()
@@ -153,7 +153,7 @@ async def test_accounts_of_others_are_left_alone(
 ) -> None:
     """A daemon that does not know an account says nothing of it, and ends nothing."""
     mine = daemon()
-    mine.refuse("acme", PausedBy.CREDENTIALS, "HTTP 401", _hold(scene, clock))
+    mine.refuse("acme", PauseCause.CREDENTIALS, "HTTP 401", _hold(scene, clock))
     await mine.refresh()
     stranger = Pauses(AccountStore(scene.database), {"other": {}}, Random(3), mine._log)
     await stranger.start()
@@ -166,7 +166,7 @@ async def test_nothing_secret_is_stored(
 ) -> None:
     """The database has a fingerprint, from which nobody reads the key."""
     mine = daemon()
-    mine.refuse("acme", PausedBy.CREDENTIALS, "HTTP 401", _hold(scene, clock))
+    mine.refuse("acme", PauseCause.CREDENTIALS, "HTTP 401", _hold(scene, clock))
     await mine.refresh()
     (pause,) = (await AccountStore(scene.database).paused()).values()
     assert pause.fingerprint is not None
@@ -181,7 +181,7 @@ async def test_settings_that_change_meanwhile_resume(
     """A daemon that is given other settings ends the pause for the old ones, as one that starts with them does."""
     mine = daemon()
     await mine.start()
-    mine.refuse("acme", PausedBy.CREDENTIALS, "HTTP 401", _hold(scene, clock))
+    mine.refuse("acme", PauseCause.CREDENTIALS, "HTTP 401", _hold(scene, clock))
     await mine.refresh()
     await mine.apply_settings({"acme": SETTINGS, "other": {}})
     assert mine.reason("acme") == "HTTP 401"
@@ -196,11 +196,11 @@ async def test_a_refusal_of_old_settings_is_forgotten(
     """One that was not written yet says nothing of the new settings, and must not be noted as theirs."""
     mine = daemon()
     await mine.start()
-    mine.refuse("acme", PausedBy.CREDENTIALS, "HTTP 401", _hold(scene, clock))
+    mine.refuse("acme", PauseCause.CREDENTIALS, "HTTP 401", _hold(scene, clock))
     await mine.apply_settings({"acme": SETTINGS | {"token": "new-key"}})
     await mine.refresh()
     assert mine.reason("acme") is None
-    mine.refuse("acme", PausedBy.CREDENTIALS, "HTTP 401", _hold(scene, clock))
+    mine.refuse("acme", PauseCause.CREDENTIALS, "HTTP 401", _hold(scene, clock))
     await mine.apply_settings({})
     assert (await AccountStore(scene.database).paused()) == {}
 

@@ -9,21 +9,21 @@ from random import Random
 import pytest
 from aiohttp.test_utils import BaseTestServer, TestServer
 
-from app.clock import Clock, SystemClock
-from app.domain import outcome as o
-from app.domain.schedule import Limits
-from app.domain.wire import WireReply, WireRequest
-from app.log import EventLog, configure
-from app.transport.aiohttp_wire import AiohttpWire
-from app.transport.budget import Budget
-from app.transport.client import AccountClient, ClientSettings
-from app.transport.errors import AccountPausedError, TlsError
-from app.worker.account_observer import AccountObserver
-from app.worker.hold import Hold
-from app.worker.session import SignedClient, SignInError
+from tests.database.scene import StandingClock
 from tests.providers.samples import provider_of
-from tests.store.scene import StandingClock
 from tests.worker.signing import LOGIN, Api, spec_with
+from tidewaiter.clock import Clock, SystemClock
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.backoff_and_limits import Limits
+from tidewaiter.domain.http_values import WireReply, WireRequest
+from tidewaiter.log import EventLog, configure
+from tidewaiter.transport.account_client import AccountClient, ClientSettings
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.transport.budget import Budget
+from tidewaiter.transport.wire import AccountPausedError, TlsError
+from tidewaiter.worker.account_observer import AccountObserver
+from tidewaiter.worker.authenticated_client import AuthenticatedClient, SignInError
+from tidewaiter.worker.lease import Lease
 
 
 def address_of(server: BaseTestServer) -> str:
@@ -69,11 +69,11 @@ class Desk:
             account.credentials,
             self.budget,
         )
-        self.client = SignedClient(
+        self.client = AuthenticatedClient(
             client,
             account.session,
             budget=self.budget,
-            observer=AccountObserver("shop", Hold(1, 1, clock, 60.0), self.budget, clock=clock, log=self.log),
+            observer=AccountObserver("shop", Lease(1, 1, clock, 60.0), self.budget, clock=clock, log=self.log),
             clock=clock,
             rand=Random(1),
             log=self.log,

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from app.domain import outcome as o
-from app.domain.job import State
-from app.store.engine import Database
-from app.worker.hold import moment
 from tests.providers.samples import job_with
 from tests.worker.shop import Answer, config_for, daemon_for, shop_with
 from tests.worker.workshop import LEASE_S, queued, signing_workshop
+from tidewaiter.database.engine import Database
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.job import State
+from tidewaiter.worker.lease import moment
 
 
 async def test_a_lease_that_ends_during_a_login(database: Database, tmp_path: Path) -> None:

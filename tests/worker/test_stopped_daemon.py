@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from app.clock import SystemClock
-from app.domain.job import NewJob
-from app.store.engine import Database
-from app.store.jobs import JobStore
-from app.store.lanes import LaneStore
 from tests.worker.shop import Answer, config_for, shop_with
+from tidewaiter.clock import SystemClock
+from tidewaiter.database.engine import Database
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.lane_store import LaneStore
+from tidewaiter.domain.job import NewJob
 
 LEASE_S = 2.0
 SPEC = """
@@ -49,7 +49,7 @@ async def test_a_daemon_that_was_stopped(tmp_path: Path, postgres_url: str) -> N
         await jobs.add_many([(new, lane)] * 5, clock.now())
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
         log = (tmp_path / "daemon.log").open("w")
-        command = [sys.executable, "-m", "app.cli.main", "serve"]
+        command = [sys.executable, "-m", "tidewaiter.cli.main", "serve"]
         with log, subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log) as daemon:  # noqa: ASYNC220
             try:
                 await _until(lambda: shop.times("GET /list") > 20)

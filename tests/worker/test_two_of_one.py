@@ -6,16 +6,16 @@ from random import Random
 
 import pytest
 
-from app.domain import outcome as o
-from app.domain.job import Job, State
-from app.domain.machine import Update, advance
-from app.log import configure
-from app.store.engine import Database
-from app.worker.answers import Answers
-from app.worker.narrator import Narrator
-from app.worker.recorder import Recorder, Verdict
-from app.worker.remote_jobs import RemoteJobs
-from tests.store.scene import NOW, OWNER, POLICY, Scene, StandingClock, new_job
+from tests.database.scene import NOW, OWNER, POLICY, Scene, StandingClock, new_job
+from tidewaiter.database.engine import Database
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.state_machine import Update, advance
+from tidewaiter.log import configure
+from tidewaiter.worker.admission import RemoteJobs
+from tidewaiter.worker.committer import CommitResult, Committer
+from tidewaiter.worker.job_log import JobLog
+from tidewaiter.worker.shared_results import SharedResults
 
 ASK = new_job(answer_key="00000001page")
 
@@ -30,15 +30,15 @@ async def test_a_wish_and_an_intent_of_one_job(database: Database) -> None:
     job, _ = await scene.jobs.add(new_job(), scene.lane.id, NOW)
     clock = StandingClock()
     log = configure("json", "info", [], clock=clock, stream=io.StringIO(), strict=True)
-    recorder = Recorder(scene.jobs, OWNER, clock, log, Narrator(log, clock, scene.jobs))
-    verdicts: list[Verdict] = []
+    recorder = Committer(scene.jobs, OWNER, clock, log, JobLog(log, clock, scene.jobs))
+    verdicts: list[CommitResult] = []
     for outcome in (o.CancelAsked(), o.Intended("k")):
         recorder.record(_decided(job, outcome), scene.lane.epoch, lambda _, told: verdicts.append(told))
     running = asyncio.ensure_future(recorder.run())
     await recorder.settled()
     running.cancel()
     log.close()
-    assert verdicts == [Verdict.ACCEPTED, Verdict.STALE]
+    assert verdicts == [CommitResult.ACCEPTED, CommitResult.STALE]
     stored = await scene.jobs.get(job.id)
     assert stored is not None
     assert stored.state is State.CANCELLED
@@ -51,8 +51,8 @@ async def test_an_update_and_what_follows_it(database: Database) -> None:
     job, _ = await scene.jobs.add(new_job(), scene.lane.id, NOW)
     clock = StandingClock()
     log = configure("json", "info", [], clock=clock, stream=io.StringIO(), strict=True)
-    recorder = Recorder(scene.jobs, OWNER, clock, log, Narrator(log, clock, scene.jobs))
-    verdicts: list[Verdict] = []
+    recorder = Committer(scene.jobs, OWNER, clock, log, JobLog(log, clock, scene.jobs))
+    verdicts: list[CommitResult] = []
     intended = _decided(job, o.Intended("k"))
     for update in (intended, _decided(intended.job, o.Interrupted())):
         recorder.record(update, scene.lane.epoch, lambda _, told: verdicts.append(told))
@@ -60,7 +60,7 @@ async def test_an_update_and_what_follows_it(database: Database) -> None:
     await recorder.settled()
     running.cancel()
     log.close()
-    assert verdicts == [Verdict.ACCEPTED, Verdict.ACCEPTED]
+    assert verdicts == [CommitResult.ACCEPTED, CommitResult.ACCEPTED]
     stored = await scene.jobs.get(job.id)
     assert stored is not None
     assert stored.state is State.QUEUED
@@ -70,7 +70,7 @@ async def test_questions_that_overlap_both_come_to_an_end(scene: Scene) -> None:
     """A job that wants a newer answer asks while an older question is open; whoever waits for the older one is told."""
     first, _ = await scene.jobs.add(ASK, scene.lane.id, NOW)
     second, _ = await scene.jobs.add(ASK, scene.lane.id, NOW)
-    answers = Answers(scene.jobs, None, StandingClock())  # type: ignore[arg-type]  # no file is looked at
+    answers = SharedResults(scene.jobs, None, StandingClock())  # type: ignore[arg-type]  # no file is looked at
     answers.begin(first)
     waiting = answers._begun[first.id].promise
     answers.begin(second)

@@ -11,33 +11,33 @@ from random import Random
 
 from aiohttp.test_utils import TestServer
 
-from app.domain import outcome as o
-from app.domain.job import Job, NewJob, State
-from app.domain.machine import Update
-from app.domain.schedule import Limits
-from app.log import configure
-from app.storage.local import LocalStorage
-from app.storage.threads import StorageThreads
-from app.store.accounts import AccountStore
-from app.store.engine import Database
-from app.store.jobs import FencedUpdate, JobStore
-from app.store.lanes import LaneStore
-from app.transport.aiohttp_wire import AiohttpWire
-from app.transport.budget import Budget
-from app.transport.client import AccountClient, ClientSettings
-from app.transport.wire import Timeouts
-from app.worker.account_observer import AccountObserver
-from app.worker.fetch import Fetcher
-from app.worker.hold import Hold
-from app.worker.narrator import Narrator
-from app.worker.pauses import Pauses
-from app.worker.recorder import Recorder
-from app.worker.session import SignedClient
-from app.worker.steps import Stepper
-from app.worker.visit import Visit
+from tests.database.scene import OWNER, StandingClock
 from tests.providers.samples import job_with, provider_of
-from tests.store.scene import OWNER, StandingClock
 from tests.worker.signing import Api, spec_with
+from tidewaiter.database.account_store import AccountStore
+from tidewaiter.database.engine import Database
+from tidewaiter.database.job_store import FencedUpdate, JobStore
+from tidewaiter.database.lane_store import LaneStore
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.backoff_and_limits import Limits
+from tidewaiter.domain.job import Job, NewJob, State
+from tidewaiter.domain.state_machine import Update
+from tidewaiter.log import configure
+from tidewaiter.storage.base import StorageThreads
+from tidewaiter.storage.folder import LocalStorage
+from tidewaiter.transport.account_client import AccountClient, ClientSettings
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.transport.budget import Budget
+from tidewaiter.transport.wire import Timeouts
+from tidewaiter.worker.account_observer import AccountObserver
+from tidewaiter.worker.authenticated_client import AuthenticatedClient
+from tidewaiter.worker.committer import Committer
+from tidewaiter.worker.executor import Executor
+from tidewaiter.worker.fetcher import Fetcher
+from tidewaiter.worker.job_log import JobLog
+from tidewaiter.worker.lease import Lease
+from tidewaiter.worker.pauses import Pauses
+from tidewaiter.worker.step import StepContext
 
 LEASE_S = 60.0
 PASSWORD = "canary-password"
@@ -47,11 +47,11 @@ PASSWORD = "canary-password"
 class Workshop:
     """An executor and the step that it is to take; ``may_send`` is asked before every request."""
 
-    executor: Stepper
-    step: Visit
+    executor: Executor
+    step: StepContext
     clock: StandingClock
     budget: Budget
-    hold: Hold
+    hold: Lease
     jobs: JobStore
     pauses: Pauses
     output: io.StringIO
@@ -102,13 +102,13 @@ async def workshop(
     (row,) = await lanes.take(OWNER, 1, LEASE_S, force=False, accounts=["shop"])
     settings = {"server": server, "password": PASSWORD}
     account = provider_of(spec).bind("shop", settings)
-    budget, hold = Budget(clock, Random(1), Limits()), Hold(row.id, row.epoch, clock, LEASE_S)
+    budget, hold = Budget(clock, Random(1), Limits()), Lease(row.id, row.epoch, clock, LEASE_S)
     pauses = Pauses(AccountStore(database), {"shop": settings}, Random(1), log)
     observer = AccountObserver(
         "shop", hold, budget, clock=clock, log=log, limit_headers=account.limit_headers, pauses=pauses
     )
-    job_log = Narrator(log, clock, jobs)
-    committer = Recorder(jobs, OWNER, clock, log, job_log)
+    job_log = JobLog(log, clock, jobs)
+    committer = Committer(jobs, OWNER, clock, log, job_log)
     committing = asyncio.ensure_future(committer.run())
 
     def may_send() -> bool:
@@ -125,13 +125,13 @@ async def workshop(
                 on_reply=observer.headers_received,
                 clock=clock,
             )
-            signed = SignedClient(
+            signed = AuthenticatedClient(
                 client, account.session, budget=budget, observer=observer, clock=clock, rand=Random(1), log=log
             )
             fetcher = Fetcher(LocalStorage(folder, threads), jobs, clock, job_log, rand=Random(1))
-            executor = Stepper(fetcher, jobs, committer, clock=clock, rand=Random(1), log=log)
+            executor = Executor(fetcher, jobs, committer, clock=clock, rand=Random(1), log=log)
             due = await stored_as(job, jobs, row.id, row.epoch, clock.now())
-            step = Visit.of(due, account.operations["report"], signed, hold)
+            step = StepContext.of(due, account.operations["report"], signed, hold)
             shop = Workshop(executor, step, clock, budget, hold, jobs, pauses, output, hold.held)
             yield shop
     committing.cancel()

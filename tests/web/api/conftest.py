@@ -17,27 +17,27 @@ from typing import Any
 import aiohttp
 import pytest
 
-from app.bootstrap.bound import Running, bind
-from app.bootstrap.health import health_of
-from app.bootstrap.seams import Seams
-from app.bootstrap.website import website
-from app.clock import Clock, SystemClock
-from app.config import load
-from app.domain import outcome as o
-from app.domain.change import News, Tell, change_of
-from app.domain.job import Job
-from app.domain.machine import advance
-from app.domain.manifest import Artifact
-from app.domain.schedule import Policy
-from app.log import configure
-from app.metrics.registry import Metrics
-from app.storage.local import LocalStorage
-from app.storage.threads import StorageThreads
-from app.store.engine import Database
-from app.store.jobs import FencedUpdate, JobStore
-from app.store.lanes import LaneStore
-from app.transport.aiohttp_wire import AiohttpWire
-from app.web.vitals import Vitals
+from tidewaiter.bootstrap.live_config import LiveConfig, bind
+from tidewaiter.bootstrap.process import health_of
+from tidewaiter.bootstrap.seams import Seams
+from tidewaiter.bootstrap.web_listener import web_listener
+from tidewaiter.clock import Clock, SystemClock
+from tidewaiter.config import load
+from tidewaiter.database.engine import Database
+from tidewaiter.database.job_store import FencedUpdate, JobStore
+from tidewaiter.database.lane_store import LaneStore
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.backoff_and_limits import OperationPolicy
+from tidewaiter.domain.change_feed import ChangeFeed, ChangeListener, change_of
+from tidewaiter.domain.job import Job
+from tidewaiter.domain.manifest import Artifact
+from tidewaiter.domain.state_machine import advance
+from tidewaiter.log import configure
+from tidewaiter.metrics.process_metrics import Metrics
+from tidewaiter.storage.base import StorageThreads
+from tidewaiter.storage.folder import LocalStorage
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.web.health_routes import ProcessStatus
 
 SPEC = """
 name = "harbour"
@@ -104,7 +104,7 @@ operation = "report"
 cron = "15 4 * * *"
 params = { period = "LAST_DAY", note = "${yesterday}" }
 """
-POLICY = Policy()
+POLICY = OperationPolicy()
 OWNER = "owner-1"
 ACCOUNTS = ("pier", "quay")
 ADMIN = "admin-token-admin-token-admin"
@@ -161,7 +161,7 @@ class Site:
     session: aiohttp.ClientSession
     database: Database
     jobs: JobStore
-    tell: Tell
+    tell: ChangeListener
     output: Paper
     folder: Path
     storage: LocalStorage
@@ -257,11 +257,13 @@ async def serving(
     with StorageThreads() as threads:
         storage = LocalStorage(folder / "landed", threads)
         async with AiohttpWire() as wire:
-            news, stop, metrics = News(log.follower_failed), asyncio.Event(), Metrics()
+            news, stop, metrics = ChangeFeed(log.follower_failed), asyncio.Event(), Metrics()
             seams = Seams(clock, Random(7), wire, database, storage, metrics, news.tell)
-            vitals = Vitals(stop)
+            vitals = ProcessStatus(stop)
             health = health_of(config, vitals, metrics, database, clock=clock, log=log)
-            site = website(Running(bind(config)), health, vitals, seams, log, news=news, listening=bound, stop=stop)
+            site = web_listener(
+                LiveConfig(bind(config)), health, vitals, seams, log, news=news, listening=bound, stop=stop
+            )
             async with site, aiohttp.ClientSession() as session:
                 base = f"http://127.0.0.1:{bound.getsockname()[1]}"
                 yield Site(base, session, database, JobStore(database), news.tell, output, folder, storage)

@@ -14,10 +14,10 @@ from aiohttp import ETag, web
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
-from app.web.api.artifacts import disposition
-from app.web.api.preferences import known_tags, matched_tags, range_of
-from app.web.problems import ProblemError
 from tests.web.api.conftest import Site
+from tidewaiter.web.api.artifact_routes import disposition
+from tidewaiter.web.api.request_headers import known_tags, matched_tags, range_of
+from tidewaiter.web.problems import ProblemError
 
 CONTENT = random.Random(5).randbytes(3 * 2**20 + 777)
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from app.clock import SystemClock
-from app.desk.actors import Actor, Way
-from app.domain import outcome as o
-from app.domain.job import State
-from app.store.actions import ActionStore
 from tests.web.api import conftest
 from tests.web.api.conftest import ADMIN, Site, serving
+from tidewaiter.clock import SystemClock
+from tidewaiter.database.action_store import ActionStore
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.job import State
+from tidewaiter.services.actors import Actor, Channel
 
 BEARER = {"Authorization": f"Bearer {ADMIN}"}
 PROXY = '[http]\nlisten = "127.0.0.1:0"\ntrusted_proxies = ["127.0.0.1/32"]\n'
@@ -159,7 +159,7 @@ async def _command(folder: Path, *words: str) -> int:
 
 def test_a_persons_text_breaks_nothing() -> None:
     """Names and reasons are bounded, on one line, and without what steers a terminal."""
-    words = Actor("na\nme\x1b[2J" + "x" * 500, Way.CLI, reason="why\u202e\r\n" + "y" * 5000).words
+    words = Actor("na\nme\x1b[2J" + "x" * 500, Channel.CLI, reason="why\u202e\r\n" + "y" * 5000).words
     assert words is not None
     assert len(words) < 600
     assert words.isprintable()

@@ -11,11 +11,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from app.domain import outcome as o
-from app.domain.change import Change
-from app.domain.job import Job, State
-from app.web.api.feed import MOST_BEHIND, MOST_HELD, Feed
 from tests.web.api.conftest import Site
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.change_feed import JobChange
+from tidewaiter.domain.job import Job, State
+from tidewaiter.web.api.job_changes import MOST_BEHIND, MOST_HELD, EventFeed
 
 Event = dict[str, Any]
 
@@ -107,14 +107,14 @@ async def test_what_was_missed_is_told_in_pieces(site: Site) -> None:
     assert max(sizes) <= 250
 
 
-def _change(number: int) -> Change:
+def _change(number: int) -> JobChange:
     job = Job(number, 1, "quay", "report", {}, State.QUEUED, 1, None, 0.0, 0.0)
-    return Change("job.submitted", job, None, "Submitted", 0.0)
+    return JobChange("job.submitted", job, None, "Submitted", 0.0)
 
 
 async def test_a_slow_reader_is_let_go() -> None:
     """A reader that does not take what comes is marked as behind, holds a bounded number, and others go on."""
-    feed = Feed("boot")
+    feed = EventFeed("boot")
     slow, quick = feed.join(), feed.join()
     taken = 0
     for number in range(MOST_BEHIND + 5):
@@ -127,7 +127,7 @@ async def test_a_slow_reader_is_let_go() -> None:
 
 def test_what_is_held_is_bounded() -> None:
     """After so many events the first are gone, and who saw the last of those is told that nobody can tell."""
-    feed = Feed("boot")
+    feed = EventFeed("boot")
     for number in range(MOST_HELD + 10):
         feed.on_change(_change(number))
     assert feed.since("boot-9") is None
@@ -143,7 +143,7 @@ class _Parameters(dict[str, Any]):
 
 def test_what_is_held_does_not_hold_the_jobs() -> None:
     """The feed and a reader that is behind keep what they tell of a change, not the job, however large that is."""
-    feed = Feed("boot")
+    feed = EventFeed("boot")
     reader = feed.join()
     parameters = _Parameters(filter="x" * 60_000)
     alive = weakref.ref(parameters)
@@ -156,7 +156,7 @@ def test_what_is_held_does_not_hold_the_jobs() -> None:
 
 async def test_the_stream_ends_with_the_listener(site: Site) -> None:
     """A reader that is there when the process ends sees the stream's end, not a broken connection."""
-    feed = Feed("boot")
+    feed = EventFeed("boot")
     reader = feed.join()
     waiting = asyncio.ensure_future(reader.next())
     await asyncio.sleep(0)

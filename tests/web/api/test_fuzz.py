@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.web.api.reading import parse
-from app.web.problems import ProblemError
 from tests.support.effort import examples
 from tests.web.api.conftest import Site, new_job
+from tidewaiter.web.api.request_input import parse_json
+from tidewaiter.web.problems import ProblemError
 
 GOOD = json.dumps(new_job()).encode()
 JSON = {"Content-Type": "application/json"}
@@ -156,7 +156,7 @@ async def test_any_bytes(any_site: Site) -> None:
 def test_parsing(raw: bytes) -> None:
     """Reading JSON ends in a value that can be written again, or in a problem: in nothing else."""
     try:
-        document = parse(raw)
+        document = parse_json(raw)
     except ProblemError as error:
         document = error.status
     assert document in (400, 413) or json.dumps(document, allow_nan=False).encode()
@@ -167,5 +167,5 @@ def test_a_name_twice_among_many() -> None:
     names = ",".join(f'"n{number}":0' for number in range(100_000))
     begun_at = time.process_time()
     with pytest.raises(ProblemError, match="'n99999'"):
-        parse(f'{{{names},"n99999":1}}'.encode())
+        parse_json(f'{{{names},"n99999":1}}'.encode())
     assert time.process_time() - begun_at < 5.0

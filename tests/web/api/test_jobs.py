@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from app.domain import outcome as o
-from app.domain.job import State
 from tests.web.api.conftest import Site, new_job
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.job import State
 
 
 async def test_a_job_is_made_and_shown(any_site: Site) -> None:
@@ -167,7 +167,7 @@ async def test_a_parked_job_adopts(site: Site) -> None:
 
 async def test_who_has_gone_does_not_wait(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Callers beyond those who can wait are told so or answered at once; who hangs up leaves a place."""
-    monkeypatch.setattr("app.web.api.watch.MOST_WAITING", 2)
+    monkeypatch.setattr("tidewaiter.web.api.job_changes.MOST_WAITING", 2)
     path = f"/v1/jobs/{(await site.submitted())['id']}"
     host, port = site.base.removeprefix("http://").split(":")
     held = [await asyncio.open_connection(host, int(port)) for _ in range(2)]

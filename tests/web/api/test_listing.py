@@ -4,8 +4,8 @@ from urllib.parse import quote
 
 import pytest
 
-from app.domain import outcome as o
 from tests.web.api.conftest import Site
+from tidewaiter.domain import outcome as o
 
 
 async def _numbers(site: Site, query: str = "") -> list[int]:

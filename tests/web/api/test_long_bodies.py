@@ -2,15 +2,15 @@
 
 import time
 
-from app.web.api import reading, shapes
+from tidewaiter.web.api import json_shapes, request_input
 
 
 def test_values_that_were_read_as_json_are_not_looked_at_again() -> None:
     """Seen: 480,000 values took a quarter of a second on the event loop, after the thread that had read them."""
     raw = b'{"account":"a","operation":"o","params":{"x":[' + b"1," * 480_000 + b"1]}}"
     began = time.thread_time()
-    document = reading.parse(raw)
+    document = request_input.parse_json(raw)
     parsed = time.thread_time()
-    job = reading.fit(document, shapes.NewJob)
+    job = request_input.check_shape(document, json_shapes.NewJobBody)
     assert time.thread_time() - parsed < (parsed - began) / 3
     assert len(job.params["x"]) == 480_001  # type: ignore[arg-type]  # a list

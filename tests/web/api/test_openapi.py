@@ -17,9 +17,9 @@ from schemathesis import Case, GenerationMode
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi import checks
 
-from app.store import migrate
-from app.web import guesses
 from tests.web.api.conftest import ADMIN, READ, new_job, serving
+from tidewaiter.database import migrate
+from tidewaiter.web import rate_limits
 
 CHECKS = [
     schemathesis.checks.not_a_server_error,
@@ -76,8 +76,8 @@ async def _serve(folder: Path, ready: threading.Event, made: list[Running], stop
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server with tokens that has a few jobs. Wrong tokens, of which schemathesis sends many, do not slow it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guesses, "BURST", 10**9)
-        patch.setattr(guesses, "TOTAL_BURST", 10**9)
+        patch.setattr(rate_limits, "BURST", 10**9)
+        patch.setattr(rate_limits, "TOTAL_BURST", 10**9)
         yield from _running(tmp_path_factory)
 
 

@@ -4,8 +4,8 @@ import jsonschema
 import pytest
 from sqlalchemy import text
 
-from app.domain import outcome as o
 from tests.web.api.conftest import Site
+from tidewaiter.domain import outcome as o
 
 
 async def test_accounts(any_site: Site) -> None:

@@ -11,14 +11,13 @@ import pytest
 from aiohttp import web
 from sqlalchemy import insert
 
-import app.bootstrap.website as bootstrap
-from app.domain import outcome as o
-from app.domain.manifest import Artifact
-from app.store.tables import notifications
-from app.web.callers import Role
-from app.web.rules import Rule, rules_of
-from app.web.server import make_application
+import tidewaiter.bootstrap.web_listener as bootstrap
 from tests.web.api.conftest import Site, serving
+from tidewaiter.database.tables import notifications
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.manifest import Artifact
+from tidewaiter.web.http_server import make_application
+from tidewaiter.web.roles import Role, RouteRule, rules_of
 
 NAMES = [(role, limited) for role in ("read", "submit", "admin") for limited in (False, True)]
 OPEN = {"/healthz", "/readyz", "/login", "/logout", "/static/{name}"}
@@ -36,14 +35,14 @@ class Guarded:
 
     site: Site
     routes: Sequence[Any]
-    rules: dict[tuple[str, str], Rule]
+    rules: dict[tuple[str, str], RouteRule]
     hidden: int
     own: int
 
-    def rule(self, route: Any) -> Rule:
+    def rule(self, route: Any) -> RouteRule:
         """What the table says of a route."""
         default = Role.READ if route.method == "GET" else Role.ADMIN
-        return self.rules.get((route.method, route.path)) or Rule(default, limited=False)
+        return self.rules.get((route.method, route.path)) or RouteRule(default, limited=False)
 
     async def call(self, route: Any, token: str | None) -> tuple[int, str]:
         """The status and the text of a route, asked about the hidden account."""
@@ -141,7 +140,7 @@ async def test_a_route_that_says_nothing_refuses_limited_tokens(guarded: Guarded
     """Whoever adds a route and forgets its rule has made one for admins of all accounts, or readers of all accounts."""
     forgotten = web.get("/forgotten", lambda _: web.Response())  # type: ignore[arg-type,return-value]
     assert rules_of([forgotten]) == {}
-    assert guarded.rule(forgotten) == Rule(Role.READ, limited=False)
+    assert guarded.rule(forgotten) == RouteRule(Role.READ, limited=False)
 
 
 @pytest.mark.parametrize(

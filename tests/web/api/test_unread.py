@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from app.web import connections, server
 from tests.web.api.conftest import serving
 from tests.web.unread import healthy, push, unreading
+from tidewaiter.web import http_server, listener
 
 
 async def test_they_cost_health_no_answer(tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """More of them than are served at once, all with requests that take the database: each look is answered 200."""
-    monkeypatch.setattr(server, "_MOST_CONNECTIONS", 16)
+    monkeypatch.setattr(http_server, "_MOST_CONNECTIONS", 16)
     async with serving(tmp_path, sqlite_url) as site:
         for _ in range(20):
             await site.submitted()
@@ -25,7 +25,7 @@ async def test_they_cost_health_no_answer(tmp_path: Path, sqlite_url: str, monke
 
 async def test_one_that_takes_nothing_is_cut(tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that nobody takes is given up after a while, and its memory is free again."""
-    monkeypatch.setattr(connections, "_UNREAD_S", 0.3)
+    monkeypatch.setattr(listener, "_UNREAD_S", 0.3)
     async with serving(tmp_path, sqlite_url) as site:
         for _ in range(50):
             await site.submitted()

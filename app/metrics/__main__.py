@@ -1,7 +1,0 @@
-"""``python -m app.metrics`` prints the page ``docs/metrics.md``."""
-
-import sys
-
-from app.metrics.page import render
-
-sys.stdout.write(render())

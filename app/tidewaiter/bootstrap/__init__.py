@@ -1,0 +1,35 @@
+"""The composition root: the only package that names every concrete class and puts them together."""
+
+from tidewaiter.bootstrap.account_binding import bind_accounts, known_settings, read_schedules, secrets_of
+from tidewaiter.bootstrap.config_faults import faults_of
+from tidewaiter.bootstrap.daemon_assembly import build_daemon
+from tidewaiter.bootstrap.open_services import open_desk, open_notifications, open_schedules, rekeyed
+from tidewaiter.bootstrap.process import EXIT_FAILED, EXIT_OK, serve
+from tidewaiter.bootstrap.run_checks import run_checks
+from tidewaiter.bootstrap.seams import Seams
+from tidewaiter.bootstrap.single_run import RunBrokenError, run_once
+from tidewaiter.bootstrap.webhooks import TEST_TYPE, endpoints_of, send_test, subscriptions_of
+
+__all__ = [
+    "EXIT_FAILED",
+    "EXIT_OK",
+    "TEST_TYPE",
+    "RunBrokenError",
+    "Seams",
+    "bind_accounts",
+    "build_daemon",
+    "endpoints_of",
+    "faults_of",
+    "known_settings",
+    "open_desk",
+    "open_notifications",
+    "open_schedules",
+    "read_schedules",
+    "rekeyed",
+    "run_checks",
+    "run_once",
+    "secrets_of",
+    "send_test",
+    "serve",
+    "subscriptions_of",
+]

@@ -1,0 +1,127 @@
+"""Accounts of the configuration bound to their providers, and its recurring schedules."""
+
+from collections.abc import Iterator, Mapping
+from zoneinfo import ZoneInfo
+
+from tidewaiter.config import Config, ConfigError
+from tidewaiter.config.origins import ConfigFault
+from tidewaiter.domain.permissions import Bounds
+from tidewaiter.providers.errors import ParameterError, SettingsError, SpecError, UnknownProviderError
+from tidewaiter.providers.provider import BoundAccount
+from tidewaiter.providers.provider_registry import Registry
+from tidewaiter.providers.spec.value_spec import SettingSpec
+from tidewaiter.recurrence import CatchUp, Schedule
+
+
+def load_providers(config: Config) -> Registry:
+    """Every known provider: the built-in ones and those of the configuration's folders.
+
+    Raises:
+        ConfigError: broken specs, all of them at once.
+    """
+    try:
+        return Registry.load(config.providers.folders)
+    except SpecError as error:
+        raise ConfigError.of([ConfigFault(str(one.file), one.key, one.reason) for one in error.faults]) from error
+
+
+def bind_accounts(config: Config, registry: Registry | None = None) -> dict[str, BoundAccount]:
+    """Every configured account, bound to its provider's spec; the registry is loaded if none is given.
+
+    Raises:
+        ConfigError: broken specs, unknown providers, bad settings: all of them at once.
+    """
+    bound, faults = bind_valid_accounts(config, registry)
+    if faults:
+        raise ConfigError.of(faults)
+    return bound
+
+
+def bind_valid_accounts(
+    config: Config, registry: Registry | None = None
+) -> tuple[dict[str, BoundAccount], list[ConfigFault]]:
+    """Every valid account, bound to its provider's spec, and the faults of the others.
+
+    Raises:
+        ConfigError: broken specs.
+    """
+    registry = registry or load_providers(config)
+    bound: dict[str, BoundAccount] = {}
+    faults: list[ConfigFault] = []
+    for name, account in config.accounts.items():
+        try:
+            provider = registry.get(account.provider)
+            bound[name] = provider.bind(
+                name,
+                account.settings,
+                limits=account.limits,
+                schedule=account.schedule,
+                clean=account.clean,
+                bounds=Bounds(**account.bounds.model_dump()),
+            )
+        except UnknownProviderError as error:
+            faults.append(config.fault_at("accounts", name, "provider", reason=str(error)))
+        except SettingsError as error:
+            known = registry.get(account.provider).spec.account
+            for one in error.faults:
+                inside = ("settings", one.key) if one.key in known or one.key in account.settings else (one.key,)
+                faults.append(config.fault_at("accounts", name, *filter(None, inside), reason=one.reason))
+    return bound, faults
+
+
+def read_schedules(config: Config, accounts: Mapping[str, BoundAccount]) -> dict[str, Schedule]:
+    """Every configured schedule, by name, except those of configured accounts that are not in ``accounts``.
+
+    Raises:
+        ConfigError: unknown accounts or operations, or bad parameters; all of them at once.
+    """
+    found: dict[str, Schedule] = {}
+    faults: list[ConfigFault] = []
+    for name, one in config.schedules.items():
+        if one.account in config.accounts and one.account not in accounts:
+            continue  # its operations are not known until its faults are corrected
+        schedule = Schedule(
+            name, one.account, one.operation, one.cron, ZoneInfo(one.timezone), one.params, CatchUp(one.catch_up)
+        )
+        found[name] = schedule
+        faults += _faults_of_schedule(config, accounts, schedule)
+    if faults:
+        raise ConfigError.of(faults)
+    return found
+
+
+def _faults_of_schedule(
+    config: Config, accounts: Mapping[str, BoundAccount], schedule: Schedule
+) -> Iterator[ConfigFault]:
+    account = accounts.get(schedule.account)
+    if account is None:
+        known = ", ".join(sorted(config.accounts)) or "none"
+        reason = f"{schedule.account!r} is no configured account (configured: {known})"
+        yield config.fault_at("schedules", schedule.name, "account", reason=reason)
+        return
+    operation = account.operations.get(schedule.operation)
+    if operation is None:
+        known = ", ".join(sorted(account.operations))
+        reason = f"{schedule.operation!r} is no operation of account {schedule.account} (known: {known})"
+        yield config.fault_at("schedules", schedule.name, "operation", reason=reason)
+        return
+    try:
+        operation.check_params(schedule.params_at(0.0))
+    except ParameterError as error:
+        for one in error.faults:
+            inside = filter(None, ("params", one.key))
+            yield config.fault_at("schedules", schedule.name, *inside, reason=one.reason)
+
+
+def known_settings(config: Config) -> dict[str, Mapping[str, SettingSpec]]:
+    """The settings that each provider knows, by its name; only built-in providers if a custom spec is broken."""
+    try:
+        registry = Registry.load(config.providers.folders)
+    except SpecError:
+        registry = Registry.load()
+    return {name: registry.get(name).spec.account for name in registry.names()}
+
+
+def secrets_of(accounts: Mapping[str, BoundAccount]) -> set[str]:
+    """Every value that must never be shown."""
+    return {secret for account in accounts.values() for secret in account.secrets}

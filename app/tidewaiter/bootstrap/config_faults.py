@@ -1,0 +1,100 @@
+"""Faults of a configuration that its tables cannot see: why a daemon would refuse to start."""
+
+import ipaddress
+
+from tidewaiter.bootstrap.account_binding import bind_valid_accounts, read_schedules
+from tidewaiter.config import Config, ConfigError, ValueSource, host_and_port
+from tidewaiter.config.origins import ConfigFault
+from tidewaiter.web.tls import CertificateError, server_context
+
+
+def faults_of(config: Config) -> tuple[ConfigFault, ...]:
+    """The faults of accounts, specs, schedules, listeners and notifications; empty when a daemon could start."""
+    return (*_faults_of_accounts(config), *faults_of_access(config), *faults_of_notifications(config))
+
+
+def _faults_of_accounts(config: Config) -> tuple[ConfigFault, ...]:
+    faults: list[ConfigFault] = []
+    try:
+        accounts, faults = bind_valid_accounts(config)
+        read_schedules(config, accounts)
+    except ConfigError as error:
+        faults += error.faults
+    return tuple(faults)
+
+
+def faults_of_access(config: Config) -> tuple[ConfigFault, ...]:
+    """The faults of the listener's address, its certificate and its tokens."""
+    return (*_faults_of_address(config), *_faults_of_certificate(config), *_faults_of_tokens(config))
+
+
+def _faults_of_address(config: Config) -> list[ConfigFault]:
+    if config.http.listen is None:
+        if config.http.public_url is None:
+            return []
+        reason = "needs http.listen as well: an address to listen on, such as 127.0.0.1:8090"
+        return [config.fault_at("http", "public_url", reason=reason)]
+    if config.http.listen == config.callbacks.listen:
+        reason = "is already the address for callbacks; use another port"
+        return [config.fault_at("http", "listen", reason=reason)]
+    if config.tokens or is_loopback(host_and_port(config.http.listen)[0]):
+        return []
+    reason = "can be reached from other machines, so a token is needed: add [tokens.NAME] with a token_file"
+    return [config.fault_at("http", "listen", reason=reason)]
+
+
+def _faults_of_certificate(config: Config) -> list[ConfigFault]:
+    certificate, key = config.http.tls_certificate, config.http.tls_key
+    if certificate is None and key is None:
+        return []
+    if certificate is None or key is None:
+        there, lacking = ("tls_key", "tls_certificate") if certificate is None else ("tls_certificate", "tls_key")
+        return [config.fault_at("http", there, reason=f"needs http.{lacking} as well: the path of its other half")]
+    try:
+        server_context(certificate, key)
+    except CertificateError as error:
+        return [config.fault_at("http", "tls_key" if error.is_key else "tls_certificate", reason=str(error))]
+    return []
+
+
+def _faults_of_tokens(config: Config) -> list[ConfigFault]:
+    faults: list[ConfigFault] = []
+    seen: dict[str, str] = {}
+    for name, one in config.tokens.items():
+        for key, text in (("token", one.token), ("next_token", one.next_token)):
+            if text is None:
+                continue
+            if config.origin_of("tokens", name, key).source is not ValueSource.SECRET_FILE:
+                reason = f'is read from a file only: write {key}_file = "/path/of/it"'
+                faults.append(config.fault_at("tokens", name, key, reason=reason))
+            if text in seen:
+                reason = f"is the same as that of {seen[text]}; each has its own"
+                faults.append(config.fault_at("tokens", name, key, reason=reason))
+            seen[text] = name
+        for account in one.accounts or ():
+            if account not in config.accounts:
+                known = ", ".join(sorted(config.accounts)) or "none is configured"
+                reason = f"names the account {account!r}, which is not configured; configured: {known}"
+                faults.append(config.fault_at("tokens", name, "accounts", reason=reason))
+    return faults
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address to listen on."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def faults_of_notifications(config: Config) -> tuple[ConfigFault, ...]:
+    """Endpoints that name an unknown account."""
+    known = ", ".join(sorted(config.accounts)) or "none"
+    return tuple(
+        config.fault_at(
+            "notifications", name, "accounts", reason=f"{account!r} is no configured account (configured: {known})"
+        )
+        for name, one in config.notifications.items()
+        for account in one.accounts or ()
+        if account not in config.accounts
+    )

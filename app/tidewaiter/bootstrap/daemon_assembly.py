@@ -1,0 +1,224 @@
+"""Builds a daemon from a configuration: its parts, those of them that can be reconfigured, and its metrics."""
+
+import os
+import platform
+import socket
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from tidewaiter import __version__
+from tidewaiter.bootstrap.account_binding import read_schedules
+from tidewaiter.bootstrap.lane_maker import SharedParts, lane_maker
+from tidewaiter.bootstrap.live_config import BoundConfig, Reloadable
+from tidewaiter.bootstrap.open_services import desk_of, jobs_of
+from tidewaiter.bootstrap.seams import Seams
+from tidewaiter.bootstrap.webhooks import endpoints_of, subscriptions_of
+from tidewaiter.clock import Clock
+from tidewaiter.config import Config
+from tidewaiter.database.account_store import AccountStore
+from tidewaiter.database.delivery_store import DeliveryStore
+from tidewaiter.database.lane_store import LaneRow, LaneStore
+from tidewaiter.database.schedule_store import ScheduleStore
+from tidewaiter.database.wake_ups import WakeUp, WakeUpStore
+from tidewaiter.log import EventLog
+from tidewaiter.metrics.readings import DaemonReading, LaneReading
+from tidewaiter.providers.provider import BoundAccount
+from tidewaiter.services import DAEMON
+from tidewaiter.transport.webhook_sender import WebhookSender
+from tidewaiter.web.callback_listener import CallbackListener
+from tidewaiter.worker.admission import StorageGate
+from tidewaiter.worker.committer import Committer
+from tidewaiter.worker.daemon import Daemon, Run
+from tidewaiter.worker.fetcher import Fetcher
+from tidewaiter.worker.heartbeat import Heartbeat
+from tidewaiter.worker.job_log import JobLog
+from tidewaiter.worker.lane import Lane
+from tidewaiter.worker.lease import Lease
+from tidewaiter.worker.leases import Identity, LanePlan, Leases
+from tidewaiter.worker.pauses import Pauses
+from tidewaiter.worker.retention import Retention
+from tidewaiter.worker.scheduler import Scheduler, SchedulerSettings
+from tidewaiter.worker.webhook_dispatcher import DispatcherSettings, WebhookDispatcher
+from tidewaiter.worker.work_watcher import WorkWatcher
+
+
+def daemon_readings(
+    leases: Leases, pauses: Pauses, recorder: Committer, gate: StorageGate, clock: Clock
+) -> Callable[[], DaemonReading]:
+    """Returns what reads the state of these parts, each time that it is called."""
+
+    def now() -> DaemonReading:
+        return DaemonReading(
+            lanes=[_lane_now(lane, clock) for lane in leases.lanes.values()],
+            paused=pauses.causes,
+            waiting=recorder.waiting,
+            storage_open=gate.open.is_set(),
+            in_touch=leases.in_touch,
+            stalled=leases.stalled,
+        )
+
+    return now
+
+
+def _lane_now(lane: Lane, clock: Clock) -> LaneReading:
+    budget = lane.budget
+    return LaneReading(
+        lane.row.id,
+        lane.row.account,
+        in_flight=lane.in_flight,
+        closed_s=max(0.0, budget.closed_until - clock.now()),
+        breaker_open=budget.breaker != "closed",
+        left=budget.left,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """A daemon, what its lanes share, and its parts that another configuration reconfigures."""
+
+    daemon: Daemon
+    shared: SharedParts
+    reloadables: tuple[Reloadable[Any], ...]
+
+    async def prepare(self, bound: BoundConfig, changed: Collection[str]) -> LanePlan:
+        """The lanes for another configuration; each that :meth:`Daemon.replace_lanes` will build is built on trial.
+
+        Nothing is changed but that the lanes of new accounts exist.
+
+        Raises:
+            Exception: a lane cannot be built; the daemon goes on as it is.
+            StoreUnavailableError: the database cannot be used.
+        """
+        plan = lane_plan(bound, self.shared)
+        hold = Lease(0, 0, self.shared.seams.clock, bound.config.worker.lease_s)
+        for name in changed:
+            if name in bound.accounts:
+                plan.make_lane(LaneRow(0, name, 0, 0, None, None, (), clean=True), hold)
+        await LaneStore(self.shared.seams.database).ensure(shards_of(bound))
+        return plan
+
+
+def lane_plan(bound: BoundConfig, shared: SharedParts) -> LanePlan:
+    """The accounts of a configuration, and what builds their lanes."""
+    settings = {name: bound.config.accounts[name].settings for name in bound.accounts}
+    return LanePlan(settings, lane_maker(bound, shared))
+
+
+def scheduler_settings(bound: BoundConfig, seams: Seams, log: EventLog) -> SchedulerSettings:
+    """The recurring schedules of a configuration, and what submits their jobs."""
+    config = bound.config
+    desk = desk_of(config, bound.accounts, seams.database, seams.clock, log, rand=seams.rand, tell=seams.tell)
+    schedules = list(read_schedules(config, bound.accounts).values())
+    return SchedulerSettings(schedules, partial(desk.submit, actor=DAEMON))
+
+
+def dispatcher_settings(bound: BoundConfig) -> DispatcherSettings:
+    """The endpoints of a configuration, and how often due notifications are looked for."""
+    return DispatcherSettings(endpoints_of(bound.config), bound.config.worker.lookout_s)
+
+
+def shards_of(bound: BoundConfig) -> dict[str, int]:
+    """How many lanes each account has."""
+    return {name: bound.config.accounts[name].shards for name in bound.accounts}
+
+
+async def build_daemon(
+    config: Config,
+    accounts: Mapping[str, BoundAccount],
+    seams: Seams,
+    log: EventLog,
+    listening: socket.socket | None = None,
+) -> Daemon:
+    """Build a daemon whose configuration is never reloaded; see :func:`assemble`."""
+    return (await assemble(BoundConfig(config, accounts), seams, log, listening)).daemon
+
+
+async def assemble(
+    bound: BoundConfig, seams: Seams, log: EventLog, listening: socket.socket | None = None
+) -> Assembled:
+    """Build a daemon; the lanes of every account exist afterwards. Callbacks come in on ``listening``."""
+    config, clock, database, metrics = bound.config, seams.clock, seams.database, seams.metrics
+    jobs, lanes = jobs_of(config, database), LaneStore(database)
+    await lanes.ensure(shards_of(bound))
+    owner = f"{seams.rand.getrandbits(64):016x}"
+    narrator = JobLog(log, clock, jobs, polled=metrics.polled, tell=seams.tell)
+    recorder = Committer(jobs, owner, clock, log, narrator, committed=metrics.committed)
+    gate = StorageGate(seams.storage, clock, log)
+    fetcher = Fetcher(seams.storage, jobs, clock, narrator, rand=seams.rand)
+    accounts = {name: config.accounts[name].settings for name in bound.accounts}
+    pauses = Pauses(AccountStore(database), accounts, seams.rand, log)
+    await pauses.start()
+    shared = SharedParts(
+        seams=seams,
+        log=log,
+        jobs=jobs,
+        recorder=recorder,
+        narrator=narrator,
+        fetcher=fetcher,
+        pauses=pauses,
+        gate=gate,
+    )
+    leases = Leases(
+        lanes,
+        Identity(owner, platform.node(), os.getpid(), __version__),
+        lane_plan(bound, shared),
+        lease_s=config.worker.lease_s,
+        alone=database.exclusive,
+        outcomes_settled=recorder.settled,
+        clock=clock,
+        log=log,
+    )
+    served, deliveries = leases.lanes, DeliveryStore(database)
+    work_watcher = WorkWatcher(jobs, pauses, served, clock=clock, log=log, settings=config.worker)
+    heartbeat = Heartbeat(jobs, served, narrator, clock=clock, log=log, settings=config.worker, lagged=metrics.lagged)
+    retention = Retention(jobs, deliveries, seams.storage, clock, log, settings=config.retention)
+    scheduler = Scheduler(scheduler_settings(bound, seams, log), ScheduleStore(database), clock, log)
+    dispatcher = WebhookDispatcher(
+        deliveries,
+        WebhookSender(seams.wire, clock),
+        dispatcher_settings(bound),
+        clock=clock,
+        rand=seams.rand,
+        log=log,
+    )
+
+    def wake(hint: WakeUp) -> None:
+        lane = served.get(hint.lane)
+        if lane is not None:
+            lane.wake_up(hint.job)
+
+    runs: list[Run] = [
+        recorder.run,
+        leases.run,
+        work_watcher.run,
+        heartbeat.run,
+        retention.run,
+        gate.run,
+        scheduler.run,
+        dispatcher.run,
+    ]
+    if listening is not None:
+        runs.append(CallbackListener(listening, WakeUpStore(database), wake=wake, clock=clock, log=log).run)
+    metrics.serve(bound.operations, daemon_readings(leases, pauses, recorder, gate, clock))
+    log.emit(
+        "daemon.started",
+        owner=owner,
+        version=__version__,
+        database=database.name,
+        storage=config.storage.place,
+        accounts=len(bound.accounts),
+        pid=os.getpid(),
+    )
+    daemon = Daemon(leases, pauses, runs, clock=clock, log=log, settings=config.worker)
+    reloadables = (
+        Reloadable(daemon, lambda bound: bound.config.worker),
+        Reloadable(work_watcher, lambda bound: bound.config.worker),
+        Reloadable(heartbeat, lambda bound: bound.config.worker),
+        Reloadable(retention, lambda bound: bound.config.retention),
+        Reloadable(scheduler, lambda bound: scheduler_settings(bound, seams, log)),
+        Reloadable(dispatcher, dispatcher_settings),
+        Reloadable(jobs, lambda bound: subscriptions_of(bound.config)),
+    )  # lanes are not in it: they are built anew
+    return Assembled(daemon, shared, reloadables)

@@ -1,0 +1,114 @@
+"""Builds lanes: from one account's configuration, and the parts that all lanes of a daemon use."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tidewaiter.bootstrap.live_config import BoundConfig
+from tidewaiter.bootstrap.seams import Seams
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.lane_store import LaneRow
+from tidewaiter.log import EventLog
+from tidewaiter.metrics.process_metrics import ELSEWHERE, PROVIDER
+from tidewaiter.transport.account_client import AccountClient, ClientSettings
+from tidewaiter.transport.budget import Budget
+from tidewaiter.transport.counting_wire import CountingWire
+from tidewaiter.worker.account_observer import AccountObserver
+from tidewaiter.worker.admission import StorageGate
+from tidewaiter.worker.authenticated_client import AuthenticatedClient
+from tidewaiter.worker.committer import Committer
+from tidewaiter.worker.executor import Executor
+from tidewaiter.worker.fetcher import Fetcher
+from tidewaiter.worker.job_log import JobLog
+from tidewaiter.worker.lane import Lane, LaneLimits, LaneParts, ProviderAccess
+from tidewaiter.worker.lease import Lease
+from tidewaiter.worker.pauses import Pauses
+from tidewaiter.worker.shared_results import SharedResults
+
+_BODY_LIMIT = 8 * 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class SharedParts:
+    """What the lanes of a daemon share, whatever its configuration."""
+
+    seams: Seams
+    log: EventLog
+    jobs: JobStore
+    recorder: Committer
+    narrator: JobLog
+    fetcher: Fetcher
+    pauses: Pauses
+    gate: StorageGate
+
+
+def lane_maker(bound: BoundConfig, shared: SharedParts) -> Callable[[LaneRow, Lease], Lane]:
+    """What builds the lanes of these accounts."""
+    config = bound.config
+    clock, rand, log = shared.seams.clock, shared.seams.rand, shared.log
+    metrics = shared.seams.metrics
+    for one in bound.accounts.values():
+        one.redactor.join(log.redactor)
+    parts = LaneParts(
+        stepper=Executor(
+            shared.fetcher,
+            shared.jobs,
+            shared.recorder,
+            clock=clock,
+            rand=rand,
+            log=log,
+            public_url=config.callbacks.public_url,
+        ),
+        jobs=shared.jobs,
+        recorder=shared.recorder,
+        narrator=shared.narrator,
+        storage_gate=shared.gate,
+        clock=clock,
+        rand=rand,
+    )
+
+    def make_lane(row: LaneRow, lease: Lease) -> Lane:
+        account, settings = bound.accounts[row.account], config.accounts[row.account]
+        limits = account.limits.share(max(settings.shards, row.of))
+        budget = Budget(clock, rand, limits, row.request_window, full=not row.clean)
+        if row.closed_until is not None:
+            budget.close(row.closed_until, row.closed_reason or "closed by the lane's last owner")
+        if (paused := shared.pauses.reason(row.account)) is not None:
+            budget.pause(paused)
+        observer = AccountObserver(
+            account.name,
+            lease,
+            budget,
+            clock=clock,
+            log=log,
+            limit_headers=account.limit_headers,
+            pauses=shared.pauses,
+        )
+        client = AccountClient(
+            CountingWire(
+                shared.seams.wire,
+                account.origin,
+                metrics.requests(account.name, PROVIDER),
+                metrics.requests(account.name, ELSEWHERE),
+                clock,
+            ),
+            ClientSettings(account.origin, settings.private_ok, _BODY_LIMIT),
+            account.credentials,
+            budget,
+            clock=clock,
+            may_send=lease.held,
+            on_reply=observer.headers_received,
+        )
+        signed = AuthenticatedClient(
+            client, account.session, budget=budget, observer=observer, clock=clock, rand=rand, log=log
+        )
+        return Lane(
+            row,
+            lease,
+            ProviderAccess(account, signed, budget),
+            LaneLimits(min(limits.concurrency, config.worker.polls), config.worker.downloads, limits.remote_jobs),
+            parts,
+            answers=SharedResults(shared.jobs, shared.seams.storage, clock),
+            reopened_at=shared.pauses.reopened_at(row.account),
+        )
+
+    return make_lane

@@ -1,0 +1,130 @@
+"""A configuration with its accounts bound, and the parts that get another one's settings while the process runs.
+
+A reload replaces the configuration as a whole. Every part that reads some of it is listed once, as a
+:class:`Reloadable`: the part, and where its settings stand in the configuration. The settings of all parts are derived
+before the first part gets its own, so either all of them change or none.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from tidewaiter.bootstrap.account_binding import bind_accounts, load_providers, read_schedules
+from tidewaiter.bootstrap.config_faults import faults_of_access, faults_of_notifications
+from tidewaiter.config import Config, ConfigError
+from tidewaiter.domain.reconfigurable import Reconfigurable
+from tidewaiter.providers.provider import BoundAccount
+from tidewaiter.providers.provider_registry import Registry
+from tidewaiter.web.tls import identity_of
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class BoundConfig:
+    """A configuration, its accounts bound to their providers, and every known provider.
+
+    ``certificate`` is a hash of the files of the listener's certificate and key.
+    """
+
+    config: Config
+    accounts: Mapping[str, BoundAccount]
+    providers: Registry = field(default_factory=lambda: Registry({}))
+    certificate: bytes = b""
+
+    @property
+    def operations(self) -> dict[str, Collection[str]]:
+        """The operations of each account."""
+        return {name: account.operations.keys() for name, account in self.accounts.items()}
+
+    def accounts_with_changed_lanes(self, other: "BoundConfig") -> frozenset[str]:
+        """The accounts whose lanes have to be built anew, including those that only one of the two has."""
+        every = {*self.accounts, *other.accounts}
+        if _settings_of_every_lane(self.config) != _settings_of_every_lane(other.config):
+            return frozenset(every)
+        return frozenset(name for name in every if self._settings_of_lane(name) != other._settings_of_lane(name))
+
+    def providers_with_changed_specs(self, other: "BoundConfig") -> tuple[str, ...]:
+        """The providers with another spec there, as far as accounts of both configurations use them."""
+        both = [name for name in self.accounts if name in other.accounts]
+        pairs = [(self.accounts[name], other.accounts[name]) for name in both]
+        return tuple(
+            sorted({new.provider for old, new in pairs if old.provider == new.provider and old.source != new.source})
+        )
+
+    def _settings_of_lane(self, name: str) -> tuple[object, ...] | None:
+        if name not in self.accounts:
+            return None
+        return self.config.accounts[name], self.accounts[name].source
+
+
+def bind(config: Config) -> BoundConfig:
+    """A configuration with its accounts bound, after a check that a daemon can use all of it.
+
+    Raises:
+        ConfigError: every fault of accounts, specs, schedules, listeners, tokens and notifications.
+    """
+    faults = (*faults_of_access(config), *faults_of_notifications(config))
+    try:
+        providers = load_providers(config)
+        accounts = bind_accounts(config, providers)
+        read_schedules(config, accounts)
+    except ConfigError as error:
+        raise error.joined_by(faults) from None
+    if faults:
+        raise ConfigError.of(faults)
+    return BoundConfig(config, accounts, providers, _certificate_in(config))
+
+
+def _certificate_in(config: Config) -> bytes:
+    certificate, key = config.http.tls_certificate, config.http.tls_key
+    return b"" if certificate is None or key is None else hashlib.sha256(identity_of(certificate, key)).digest()
+
+
+def _settings_of_every_lane(config: Config) -> tuple[object, ...]:
+    return config.worker.polls, config.worker.downloads, config.callbacks.public_url
+
+
+@dataclass(frozen=True, slots=True)
+class Reloadable(Generic[S]):
+    """A part that can be reconfigured, and how its settings are derived from the configuration."""
+
+    part: Reconfigurable[S]
+    settings: Callable[[BoundConfig], S]
+
+    def ready(self, bound: BoundConfig) -> Callable[[], None]:
+        """Derive the settings, which may fail. What is returned hands them to the part, which cannot."""
+        return partial(self.part.reconfigure, self.settings(bound))
+
+
+class LiveConfig:
+    """The configuration that the process uses now, and every part that is to be reconfigured with it.
+
+    Read ``bound`` anew each time. Hold ``changing`` while you build something from it or replace it.
+
+    Args:
+        bound: the configuration at the start.
+    """
+
+    def __init__(self, bound: BoundConfig) -> None:
+        self.bound = bound
+        self.changing = asyncio.Lock()
+        self._reloadables: list[Reloadable[Any]] = []
+
+    def join(self, *reloadables: Reloadable[Any]) -> None:
+        """Reconfigure these parts, too, whenever the configuration is replaced."""
+        self._reloadables += reloadables
+
+    def replace(self, bound: BoundConfig) -> None:
+        """Use this configuration from now on, in every part at the same moment.
+
+        Raises:
+            Exception: settings could not be derived; nothing has changed.
+        """
+        changes = [one.ready(bound) for one in self._reloadables]
+        self.bound = bound
+        for apply in changes:
+            apply()

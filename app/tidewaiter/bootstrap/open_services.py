@@ -1,0 +1,105 @@
+"""The desk on the configured database, for commands that need no daemon."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from random import Random, SystemRandom
+
+from tidewaiter.bootstrap.account_binding import bind_accounts, read_schedules, secrets_of
+from tidewaiter.bootstrap.webhooks import subscriptions_of
+from tidewaiter.clock import Clock, SystemClock
+from tidewaiter.config import Config
+from tidewaiter.database.engine import Database
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.notification_store import NotificationStore
+from tidewaiter.database.rekey import rekey
+from tidewaiter.database.schedule_store import ScheduleStore
+from tidewaiter.database.schema_check import is_fresh
+from tidewaiter.database.sealing import Seal
+from tidewaiter.domain.change_feed import ChangeListener, ignore_change
+from tidewaiter.log import EventLog
+from tidewaiter.providers.provider import BoundAccount
+from tidewaiter.services import JobService, ScheduleService
+
+
+@asynccontextmanager
+async def open_desk(config: Config, log: EventLog, clock: Clock | None = None) -> AsyncIterator[JobService]:
+    """The desk on the configured database, for a command that needs no daemon.
+
+    Raises:
+        ConfigError: see :func:`bind_accounts`.
+        StoreUnavailableError: the database cannot be reached.
+        SchemaError: its schema is missing, old, or newer than this program.
+    """
+    clock = clock or SystemClock()
+    accounts = bind_accounts(config)
+    log.add_secrets(secrets_of(accounts))
+    await prepare_database(config)
+    database = Database.open(config.database.url, clock)
+    try:
+        await database.check_schema()
+        yield desk_of(config, accounts, database, clock, log)
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_schedules(config: Config, log: EventLog) -> AsyncIterator[ScheduleService]:
+    """The schedules on the configured database; raises as :func:`open_desk` does."""
+    clock = SystemClock()
+    async with open_desk(config, log, clock) as desk:
+        schedules = read_schedules(config, desk.accounts)
+        yield ScheduleService(schedules, ScheduleStore(desk.jobs.database), desk, clock)
+
+
+@asynccontextmanager
+async def open_notifications(config: Config, log: EventLog) -> AsyncIterator[NotificationStore]:
+    """The notifications of the configured database; raises as :func:`open_desk` does."""
+    async with open_desk(config, log) as desk:
+        yield NotificationStore(desk.jobs.database)
+
+
+def desk_of(
+    config: Config,
+    accounts: Mapping[str, BoundAccount],
+    database: Database,
+    clock: Clock,
+    log: EventLog,
+    *,
+    rand: Random | None = None,
+    tell: ChangeListener = ignore_change,
+) -> JobService:
+    """The desk on an open database; ``rand`` spreads jobs over an account's lanes, ``tell`` is called with new jobs."""
+    return JobService(
+        accounts,
+        jobs_of(config, database),
+        shards={name: account.shards for name, account in config.accounts.items()},
+        clock=clock,
+        rand=rand or SystemRandom(),
+        log=log,
+        tell=tell,
+    )
+
+
+def jobs_of(config: Config, database: Database) -> JobStore:
+    """The jobs of an open database, with the endpoints to notify and the encryption keys."""
+    return JobStore(database, subscriptions_of(config), Seal(config.database.keys))
+
+
+async def rekeyed(config: Config, *, decrypt: bool) -> tuple[int, int]:
+    """Write every stored link anew; see :func:`tidewaiter.database.rekey.rekey`. Raises as :func:`open_desk` does."""
+    await prepare_database(config)
+    database = Database.open(config.database.url, SystemClock())
+    try:
+        await database.check_schema()
+        return await rekey(database, Seal(config.database.keys), decrypt=decrypt)
+    finally:
+        await database.close()
+
+
+async def prepare_database(config: Config) -> None:
+    """A new SQLite file gets its schema at once; any other database waits for ``tidewaiter db upgrade``."""
+    if await asyncio.to_thread(is_fresh, config.database.url):
+        from tidewaiter.database import migrate  # noqa: PLC0415  # Alembic takes 11 MB, and the first start alone needs it
+
+        await asyncio.to_thread(migrate.upgrade, config.database.url)

@@ -1,0 +1,302 @@
+"""The process of a daemon: signals, health and metrics, the daemon lock, and the exit code."""
+
+import asyncio
+import contextlib
+import errno
+import gc
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from random import SystemRandom
+from typing import Literal
+
+from tidewaiter import __version__
+from tidewaiter.bootstrap.account_binding import secrets_of
+from tidewaiter.bootstrap.daemon_assembly import assemble
+from tidewaiter.bootstrap.live_config import LiveConfig, Reloadable, bind
+from tidewaiter.bootstrap.open_services import prepare_database
+from tidewaiter.bootstrap.reload import Reloader
+from tidewaiter.bootstrap.seams import Seams
+from tidewaiter.bootstrap.web_listener import web_listener
+from tidewaiter.clock import Clock, SystemClock
+from tidewaiter.config import Config, ConfigError, host_and_port
+from tidewaiter.database.daemon_lock import DaemonLock
+from tidewaiter.database.dashboard_store import DashboardStore
+from tidewaiter.database.engine import Database
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.lane_store import LaneStore
+from tidewaiter.domain.change_feed import ChangeFeed
+from tidewaiter.log import EventLog
+from tidewaiter.metrics.process_metrics import Metrics
+from tidewaiter.storage.base import Storage, StorageSetupError
+from tidewaiter.storage.open_storage import FreeSpace, open_storage
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.transport.guard import OwnListeners
+from tidewaiter.web.health_routes import CachedProbes, HealthRoutes, Phase, ProcessStatus
+
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
+
+
+@contextlib.contextmanager
+def handle_signals(
+    stop: asyncio.Event, reload: asyncio.Event | None, on_stop: Callable[[signal.Signals], None]
+) -> Iterator[None]:
+    """Handle signals while the block runs.
+
+    Args:
+        stop: set by SIGTERM and SIGINT; the second of them ends the process at once. If other code sets it, that does
+            not count as a first signal.
+        reload: set by SIGHUP; without it SIGHUP works as SIGTERM does.
+        on_stop: called with the first signal that asks the process to end.
+    """
+    loop = asyncio.get_running_loop()
+    has_asked = False
+
+    def ask(number: signal.Signals) -> None:
+        nonlocal has_asked
+        if has_asked:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            # Still running: the kernel applies no default action to the first process of a container.
+            os._exit(128 + number)
+        has_asked = True
+        on_stop(number)
+        stop.set()
+
+    for number in _STOPPING:
+        loop.add_signal_handler(number, ask, number)
+    if reload is None:
+        loop.add_signal_handler(signal.SIGHUP, ask, signal.SIGHUP)
+    else:
+        loop.add_signal_handler(signal.SIGHUP, reload.set)
+    try:
+        yield
+    finally:
+        for number in (*_STOPPING, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+
+
+def metrics_of_process(clock: Clock, log: EventLog) -> Metrics:
+    """The metrics of this process, which begins now; they count what it logs."""
+    metrics = Metrics()
+    metrics.born(__version__, clock.now())
+    log.observe(metrics.observe)
+    return metrics
+
+
+def health_of(
+    config: Config, vitals: ProcessStatus, metrics: Metrics, database: Database, *, clock: Clock, log: EventLog
+) -> HealthRoutes:
+    """The routes ``/healthz``, ``/readyz`` and ``/metrics``."""
+    lent = database.for_lookers
+    jobs = JobStore(lent)
+    soundings = CachedProbes(
+        database.check_schema,
+        jobs=jobs,
+        overview=DashboardStore(jobs),
+        lanes=LaneStore(lent),
+        free_bytes=FreeSpace(None if config.storage.url else config.storage.root),
+        clock=clock,
+    )
+    return HealthRoutes(vitals, metrics, soundings, version=__version__, lines_lost=lambda: log.lost, clock=clock)
+
+
+_STANDBY_S = 1.0
+# After this time a database thread gets its turn beside an event loop that is busy with polls. A query needs several
+# turns, and Python's own 5 ms would be long for that.
+_SWITCH_S = 0.001
+EXIT_OK = 0
+EXIT_FAILED = 1
+
+
+async def serve(
+    config: Config,
+    log: EventLog,
+    *,
+    stop: asyncio.Event | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> int:
+    """Run the daemon until a signal, or ``stop``, asks it to end.
+
+    Args:
+        config: the configuration at the start.
+        log: takes its lines.
+        stop: asks it to end.
+        environ: on SIGHUP the configuration is read again, from its file and this environment. Without it SIGHUP ends
+            the daemon.
+
+    Returns:
+        The exit code: 0 after a drain, 1 when a part of the daemon died.
+
+    Raises:
+        ConfigError, StoreUnavailableError, SchemaError: as :func:`open_desk`; nothing was started.
+    """
+    stop, reload = stop or asyncio.Event(), asyncio.Event()
+    running = LiveConfig(bind(config))
+    log.add_secrets(secrets_of(running.bound.accounts))
+
+    def stopping(number: signal.Signals) -> None:
+        log.emit("daemon.stopping", signal=number.name, grace_s=running.bound.config.worker.drain_s)
+
+    with handle_signals(stop, None if environ is None else reload, stopping), _storage(config) as storage:
+        clock = SystemClock()
+        await prepare_database(config)
+        database = Database.open(config.database.url, clock)
+        reloading = Reloader(running, environ or {}, database, clock, log)
+        try:
+            await database.check_schema()
+            own = OwnListeners()
+            with listening_socket(config, "http") as web_socket, own.listening(web_socket):
+                vitals = ProcessStatus(stop)
+                metrics = metrics_of_process(clock, log)
+                running.join(
+                    Reloadable(log, lambda bound: bound.config.log), Reloadable(metrics, lambda bound: bound.operations)
+                )
+                health = health_of(config, vitals, metrics, database, clock=clock, log=log)
+                news = ChangeFeed(log.follower_failed)
+                async with AiohttpWire(own) as wire:
+                    seams = Seams(clock, SystemRandom(), wire, database, storage, metrics, news.tell)
+                    site = web_listener(running, health, vitals, seams, log, news=news, listening=web_socket, stop=stop)
+                    async with site as serving, reloading.on_request(reload, stop) as reloads:
+                        code = await _take_over(running, reloading, seams, log, stop=stop, vitals=vitals, own=own)
+                        has_died = [_has_died(task, log) for task in (serving, reloads)]
+                        return EXIT_FAILED if any(has_died) else code
+        finally:
+            await database.close()
+
+
+@contextlib.contextmanager
+def listening_socket(config: Config, table: Literal["callbacks", "http"]) -> Iterator[socket.socket | None]:
+    """The socket of a listener, bound before anything is started; ``None`` if none is configured.
+
+    Raises:
+        ConfigError: nothing can listen at the address.
+        OSError: another process listens there, perhaps not for long.
+    """
+    listen = config.callbacks.listen if table == "callbacks" else config.http.listen
+    if listen is None:
+        yield None
+        return
+    host, port = host_and_port(listen)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        bound = socket.create_server((host, port), family=family)
+    except OSError as error:
+        reason = (
+            f"cannot be listened on: {error.strerror or error}; use another address, or stop the program that uses it"
+        )
+        if error.errno == errno.EADDRINUSE:
+            raise OSError(error.errno, f"{listen} {reason}", f"{table}.listen") from error
+        raise ConfigError.of([config.fault_at(table, "listen", reason=reason)]) from error
+    with contextlib.closing(bound):
+        yield bound
+
+
+async def _take_over(
+    running: LiveConfig,
+    reloading: Reloader,
+    seams: Seams,
+    log: EventLog,
+    *,
+    stop: asyncio.Event,
+    vitals: ProcessStatus,
+    own: OwnListeners,
+) -> int:
+    """Serve when no other daemon uses the database."""
+    config = running.bound.config
+    async with _daemon_lock(config, seams.database, seams.clock, log, stop=stop, vitals=vitals) as locked:
+        if not locked:
+            return EXIT_OK
+        with listening_socket(config, "callbacks") as listening, own.listening(listening):
+            return await _serve(running, reloading, seams, log, stop=stop, listening=listening, vitals=vitals)
+
+
+def _has_died(serving: asyncio.Task[None] | None, log: EventLog) -> bool:
+    """Whether a task that should run on has died; if so, it is logged."""
+    if serving is None or not serving.done() or serving.cancelled():
+        return False
+    error = serving.exception()
+    log.emit("daemon.failed", reason=f"{type(error).__name__}: {error}")
+    return True
+
+
+async def _serve(
+    running: LiveConfig,
+    reloading: Reloader,
+    seams: Seams,
+    log: EventLog,
+    *,
+    stop: asyncio.Event,
+    listening: socket.socket | None,
+    vitals: ProcessStatus,
+) -> int:
+    async with running.changing:
+        assembled = await assemble(running.bound, seams, log, listening)
+        reloading.begin(assembled)
+    _relieve_garbage_collector()
+    sys.setswitchinterval(_SWITCH_S)
+    vitals.enter(Phase.SERVING)
+    try:
+        await assembled.daemon.run(stop)
+    except* Exception as group:  # noqa: BLE001  # the last stop before the exit code
+        for error in _single_exceptions(group):
+            log.emit("daemon.failed", reason=f"{type(error).__name__}: {error}")
+        return_code = EXIT_FAILED
+    else:
+        return_code = EXIT_OK
+    return return_code
+
+
+def _relieve_garbage_collector() -> None:
+    """Exclude what is loaded from garbage collection: walking over it costs more than a poll does.
+
+    Reference counts free what a step leaves behind; the collector is only for rare cycles, and may run seldom.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+@asynccontextmanager
+async def _daemon_lock(
+    config: Config, database: Database, clock: Clock, log: EventLog, *, stop: asyncio.Event, vitals: ProcessStatus
+) -> AsyncIterator[bool]:
+    """Hold the database's daemon lock, waiting while another daemon holds it; ``False`` if asked to stop first."""
+    lock = DaemonLock.of(config.database.url)
+    if lock is None:
+        yield True
+        return
+    if not lock.try_acquire():
+        log.emit("daemon.waited", database=database.name)
+        vitals.enter(Phase.STANDBY)
+        while not lock.try_acquire():
+            if stop.is_set():
+                yield False
+                return
+            await clock.sleep(_STANDBY_S)
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def _storage(config: Config) -> Iterator[Storage]:
+    with contextlib.ExitStack() as stack:
+        try:
+            opened = open_storage(config.storage.root, config.storage.url, config.storage.options.given)
+            storage = stack.enter_context(opened)
+        except StorageSetupError as error:
+            raise ConfigError.of([config.fault_at("storage", "url", reason=str(error))]) from None
+        yield storage
+
+
+def _single_exceptions(group: BaseExceptionGroup[Exception]) -> list[BaseException]:
+    """The exceptions inside a group, however deep."""
+    leaves: list[BaseException] = []
+    for error in group.exceptions:
+        leaves.extend(_single_exceptions(error) if isinstance(error, BaseExceptionGroup) else [error])
+    return leaves

@@ -1,0 +1,250 @@
+"""Builds and runs the checks of everything that a configuration names, for ``tidewaiter doctor``."""
+
+import asyncio
+import math
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from random import SystemRandom
+
+from tidewaiter.bootstrap.account_binding import bind_accounts
+from tidewaiter.bootstrap.webhooks import configured_listeners
+from tidewaiter.clock import Clock, SystemClock
+from tidewaiter.config import Config, host_and_port
+from tidewaiter.config.notification_tables import NotificationTable
+from tidewaiter.database.account_store import AccountStore, Pause
+from tidewaiter.database.daemon_lock import DaemonLock
+from tidewaiter.database.database_url import DatabaseAddress
+from tidewaiter.database.engine import Database, StoreUnavailableError
+from tidewaiter.database.errors import SchemaError
+from tidewaiter.database.lane_store import LaneStatus, LaneStore
+from tidewaiter.doctor.account_checks import Ask, CheckedAccount, check_account
+from tidewaiter.doctor.address_checks import (
+    NetworkEndpoint,
+    check_callbacks,
+    check_endpoint,
+    check_http,
+    check_name,
+    check_public_url,
+)
+from tidewaiter.doctor.data_checks import check_database, check_folder, check_missing_file, check_sqlite, check_storage
+from tidewaiter.doctor.findings import Check, Notes, OnFindings, failure, info, run_all
+from tidewaiter.domain.http_values import WireReply, WireRequest
+from tidewaiter.domain.outcome import Throttled
+from tidewaiter.domain.permissions import PermittedNetworks
+from tidewaiter.log import EventLog
+from tidewaiter.providers.provider import BoundAccount
+from tidewaiter.providers.reply_defaults import Trouble
+from tidewaiter.storage.base import StorageSetupError
+from tidewaiter.storage.open_storage import open_storage
+from tidewaiter.transport.account_client import AccountClient, ClientSettings
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.transport.budget import Budget
+from tidewaiter.transport.wire import Timeouts, Wire
+from tidewaiter.worker.account_observer import AccountObserver
+from tidewaiter.worker.authenticated_client import AuthenticatedClient, SignInError
+from tidewaiter.worker.lease import Lease
+
+_LONGEST_WAIT_S = 20.0
+_BODY_LIMIT = 1_048_576
+_TIMEOUTS = Timeouts(connect_s=10.0, overall_s=25.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the database knows about an account."""
+
+    pause: Pause | None
+    closed: str | None
+    requests: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tools:
+    """What every check over the network uses; only ``own`` may reach the daemon's own listeners."""
+
+    wire: Wire
+    own: Wire
+    clock: Clock
+    log: EventLog
+
+
+async def run_checks(
+    config: Config, log: EventLog, tell: OnFindings, *, accounts: Collection[str] = (), offline: bool = False
+) -> None:
+    """Check what the configuration names.
+
+    Args:
+        config: a configuration without faults.
+        log: takes lines about logins; it learns their tokens, to redact them.
+        tell: gets the findings, check by check.
+        accounts: check only these; if empty, all of them.
+        offline: use no network.
+    """
+    clock = SystemClock()
+    address = DatabaseAddress.parse(config.database.url)
+    async with AsyncExitStack() as stack:
+        database = await _opened(config, address, clock)
+        if database is not None:
+            stack.push_async_callback(database.close)
+        # The other checks read accounts from the database, so it is checked first and alone.
+        await run_all(_of_this_machine(config, address, database, clock, offline=offline), clock, tell)
+        if offline:
+            return
+        known = {} if database is None else await _known(database, config.accounts)
+        wire = await stack.enter_async_context(AiohttpWire(stack.enter_context(configured_listeners(config))))
+        tools = _Tools(wire, await stack.enter_async_context(AiohttpWire()), clock, log)
+        bound = {name: one for name, one in bind_accounts(config).items() if not accounts or name in accounts}
+        checks = [
+            *(_of_account(config, one, known.get(one.name), tools) for one in bound.values()),
+            *_of_addresses(config, tools),
+        ]
+        await run_all(checks, clock, tell)
+
+
+async def _opened(config: Config, address: DatabaseAddress, clock: Clock) -> Database | None:
+    """The database; ``None`` for a file that does not exist yet, because opening would create it."""
+    if address.file is not None and not await asyncio.to_thread(address.file.exists):
+        return None
+    return Database.open(config.database.url, clock)
+
+
+def _of_this_machine(
+    config: Config, address: DatabaseAddress, database: Database | None, clock: Clock, *, offline: bool
+) -> list[Check]:
+    checks: list[Check] = []
+    file, lock = address.file, DaemonLock.of(config.database.url)
+    if file is not None and lock is not None:
+        checks.append(Check("sqlite", "database", lambda notes: check_sqlite(notes, file, lock)))
+    if file is not None and database is None:
+        checks.append(Check("database", "database", lambda notes: check_missing_file(notes, file)))
+    elif database is not None and (file is not None or not offline):
+        checks.append(Check("database", "database", lambda notes: check_database(notes, database, clock)))
+    else:
+        checks.append(Check("database", "database", partial(_note_not_asked, "database")))
+    if config.storage.root is not None or not offline:
+        checks.append(Check("storage", "storage", lambda notes: _look_at_storage(notes, config)))
+    else:
+        checks.append(Check("storage", "storage", partial(_note_not_asked, "storage")))
+    return checks
+
+
+async def _note_not_asked(check: str, notes: Notes) -> None:
+    notes.add(check, info("not asked (--offline)"))
+
+
+async def _look_at_storage(notes: Notes, config: Config) -> None:
+    root = config.storage.root
+    try:
+        with open_storage(root, config.storage.url, config.storage.options.given) as storage:
+            if root is not None:
+                await check_folder(notes, storage, root)
+            else:
+                mend = (
+                    "see that bucket, region and credentials are right, and which permissions docs/storage.md asks for"
+                )
+                await check_storage(notes, storage, config.storage.place, mend)
+    except StorageSetupError as error:
+        notes.add("storage", failure(str(error), "correct what it names in [storage]"))
+
+
+async def _known(database: Database, accounts: Collection[str]) -> Mapping[str, _Known]:
+    """What is known about each account; nothing if the database cannot be used, which was reported already."""
+    try:
+        await database.check_schema()
+        paused = await AccountStore(database).paused()
+        lanes, now = await LaneStore(database).every(), await database.now()
+    except (SchemaError, StoreUnavailableError):
+        return {}
+    return {name: _known_of([one for one in lanes if one.account == name], paused.get(name), now) for name in accounts}
+
+
+def _known_of(lanes: Sequence[LaneStatus], pause: Pause | None, now: float) -> _Known:
+    closed = next((told for lane in lanes if (told := _closed(lane, now)) is not None), None)
+    return _Known(pause, closed, sorted(at for lane in lanes for at in lane.request_window))
+
+
+def _closed(lane: LaneStatus, now: float) -> str | None:
+    if lane.closed_until is None or lane.closed_until <= now:
+        return None
+    reason = lane.closed_reason or "the provider asked for it"
+    return f"the account is closed for {lane.closed_until - now:,.0f} s more, because {reason}"
+
+
+def _of_account(config: Config, account: BoundAccount, known: _Known | None, tools: _Tools) -> Check:
+    private_ok = config.accounts[account.name].private_ok
+    examined = CheckedAccount(
+        account.name,
+        account.base_url,
+        private_ok,
+        account.probe,
+        _asker(account, [] if known is None else known.requests, tools, private_ok=private_ok),
+        standing=known is not None,
+        pause=None if known is None else known.pause,
+        closed=None if known is None else known.closed,
+    )
+    return Check("login", account.name, lambda notes: check_account(notes, examined, tools.clock))
+
+
+def _asker(account: BoundAccount, requests: Sequence[float], tools: _Tools, *, private_ok: PermittedNetworks) -> Ask:
+    """Sends requests as the account's daemon would: authenticated, and within its limits."""
+    clock, rand = tools.clock, SystemRandom()
+    budget = Budget(clock, rand, account.limits, requests)
+    client = AccountClient(
+        tools.wire,
+        ClientSettings(account.origin, private_ok, _BODY_LIMIT, _TIMEOUTS),
+        account.credentials,
+        budget,
+        clock=clock,
+    )
+    observer = AccountObserver(account.name, Lease(0, 0, clock, math.inf), budget, clock=clock, log=tools.log)
+    signed = AuthenticatedClient(
+        client, account.session, budget=budget, observer=observer, clock=clock, rand=rand, log=tools.log
+    )
+
+    async def ask(request: WireRequest) -> WireReply | Trouble:
+        try:
+            async with asyncio.timeout(_LONGEST_WAIT_S):
+                permit = await budget.admit()
+        except TimeoutError:
+            return Throttled(f"the account's own limit has had no room for {_LONGEST_WAIT_S:g} s")
+        try:
+            return await signed.exchange(request, permit)
+        except SignInError as error:
+            return error.outcome
+
+    return ask
+
+
+def _of_addresses(config: Config, tools: _Tools) -> list[Check]:
+    """The daemon's own addresses, and the endpoints of notifications."""
+    wire, clock = tools.own, tools.clock
+    checks: list[Check] = []
+    callbacks, http = config.callbacks, config.http
+    if callbacks.public_url is not None and callbacks.listen is not None:
+        url, listen = callbacks.public_url, host_and_port(callbacks.listen)
+        checks.append(Check("callbacks", "callbacks", partial(_of_callbacks, url, listen, wire, clock)))
+    if http.listen is not None and (listen := host_and_port(http.listen))[1]:
+        checks.append(Check("http", "http", partial(_of_http, http.public_url, listen, wire, clock)))
+    for name, one in config.notifications.items():
+        checks.append(Check("notifications", name, partial(_of_receiver, name, one, clock)))
+    return checks
+
+
+async def _of_receiver(name: str, receiver: NotificationTable, clock: Clock, notes: Notes) -> None:
+    """Nothing is sent: the endpoint would take it for a notification."""
+    key, permit = f"notifications.{name}.url", f"set notifications.{name}.allow_private = true"
+    endpoint, private_ok = NetworkEndpoint.of(receiver.url), receiver.private_ok
+    await check_endpoint(notes, endpoint, clock, private_ok=private_ok, key=key, permit=permit)
+
+
+async def _of_callbacks(url: str, listen: tuple[str, int], wire: Wire, clock: Clock, notes: Notes) -> None:
+    await check_callbacks(notes, url, listen, wire, clock)
+
+
+async def _of_http(url: str | None, listen: tuple[str, int], wire: Wire, clock: Clock, notes: Notes) -> None:
+    if await check_http(notes, listen, wire) and url is not None:
+        await check_public_url(notes, "http", url, listen, clock)
+    elif url is not None:
+        await check_name(notes, NetworkEndpoint.of(url), private_ok=True, key="http.public_url")

@@ -1,0 +1,240 @@
+"""The HTTP listener beside the daemon: who may use it, what it uses of the configuration, its routes and its task.
+
+It is up before the daemon, in standby too, and down after it.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from ipaddress import ip_network
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from tidewaiter.bootstrap.account_binding import read_schedules
+from tidewaiter.bootstrap.live_config import BoundConfig, LiveConfig, Reloadable
+from tidewaiter.bootstrap.open_services import desk_of
+from tidewaiter.bootstrap.seams import Seams
+from tidewaiter.clock import Clock
+from tidewaiter.config import Config, host_and_port
+from tidewaiter.config.config_tables import TokenTable
+from tidewaiter.config.value_types import epoch_of
+from tidewaiter.database.dashboard_store import Dashboards, DashboardStore
+from tidewaiter.database.engine import Database
+from tidewaiter.database.job_list import JobList
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.notification_store import NotificationStore
+from tidewaiter.database.schedule_store import ScheduleStore
+from tidewaiter.database.session_store import SessionStore
+from tidewaiter.domain.change_feed import ChangeFeed
+from tidewaiter.domain.permissions import EVERY_ACCOUNT, Scope
+from tidewaiter.log import EventLog
+from tidewaiter.providers.provider_registry import Registry
+from tidewaiter.services import JobService, ScheduleService
+from tidewaiter.web.access_control import AccessControl, AccessSettings
+from tidewaiter.web.api.job_changes import EventFeed, JobWatch
+from tidewaiter.web.api.openapi import api_routes
+from tidewaiter.web.api.routing import ApiContext, guarded_routes
+from tidewaiter.web.health_routes import HealthRoutes, ProcessStatus
+from tidewaiter.web.http_server import HttpServer, make_application
+from tidewaiter.web.roles import CallerToken, Role, scope_of
+from tidewaiter.web.tls import Certificate, server_context
+from tidewaiter.web.ui.page_renderer import PageRenderer
+from tidewaiter.web.ui.page_routes import page_routes
+
+_OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+_ROLES = {"read": Role.READ, "submit": Role.SUBMIT, "admin": Role.ADMIN}
+
+
+def bind_access(config: Config, clock: Clock, log: EventLog, database: Database) -> AccessControl:
+    """The access rules; :func:`faults_of_access` has found nothing wrong with the configuration."""
+    return AccessControl(
+        access_settings(config),
+        open_paths=_OPEN_PATHS,
+        clock=clock,
+        log=log,
+        sessions=SessionStore(database.for_lookers),
+    )
+
+
+def access_settings(config: Config) -> AccessSettings:
+    """Tokens, names and proxies of a configuration that :func:`faults_of_access` found nothing wrong with."""
+    return AccessSettings(
+        _tokens(config), _own_names(config), tuple(ip_network(one) for one in config.http.trusted_proxies)
+    )
+
+
+def _tokens(config: Config) -> list[CallerToken]:
+    return [
+        CallerToken.of(
+            name, _ROLES[one.role], text, _scope(one), None if one.expires_at is None else epoch_of(one.expires_at)
+        )
+        for name, one in config.tokens.items()
+        for text in (one.token, one.next_token)
+        if text is not None
+    ]
+
+
+def _scope(token: TokenTable) -> Scope:
+    return EVERY_ACCOUNT if token.accounts is None else Scope(frozenset(token.accounts))
+
+
+def certificate_settings(config: Config) -> ssl.SSLContext | None:
+    """The certificate that the listener shows where it speaks TLS, as a context.
+
+    Raises:
+        CertificateError: a file cannot be used; :func:`faults_of_access` says so before, unless it changed since.
+    """
+    if config.http.tls_certificate is None or config.http.tls_key is None:
+        return None
+    return server_context(config.http.tls_certificate, config.http.tls_key)
+
+
+def is_secure(config: Config) -> bool:
+    """Whether browsers use https."""
+    return config.http.tls_certificate is not None or (config.http.public_url or "").startswith("https:")
+
+
+def _own_names(config: Config) -> set[str]:
+    """The names under which the listener may be called."""
+    names = {"localhost", "127.0.0.1", "::1"}
+    if config.http.listen is not None:
+        names.add(host_and_port(config.http.listen)[0].lower())
+    if config.http.public_url is not None:
+        names.add((urlsplit(config.http.public_url).hostname or "").lower())
+    return names
+
+
+class LiveServices:
+    """Each call returns what belongs to the configuration that is in use at that moment.
+
+    Args:
+        running: the configuration.
+        seams: time, chance and database.
+        log: takes what is requested.
+    """
+
+    def __init__(self, running: LiveConfig, seams: Seams, log: EventLog) -> None:
+        self._seams = seams
+        self._log = log
+        self.reconfigure(running.bound)
+        running.join(Reloadable(self, lambda bound: bound))
+
+    def desk(self) -> JobService:
+        """The desk with the configured accounts."""
+        return self._desk
+
+    def schedules(self) -> ScheduleService:
+        """The desk for recurring jobs."""
+        return self._schedules
+
+    def providers(self) -> Registry:
+        """The known providers."""
+        return self._providers
+
+    def shards(self) -> Mapping[str, int]:
+        """How many lanes each account has."""
+        return self._shards
+
+    def reconfigure(self, bound: BoundConfig) -> None:
+        """Build everything anew for this configuration."""
+        seams = self._seams
+        self._providers = bound.providers
+        self._desk = desk_of(
+            bound.config, bound.accounts, seams.database, seams.clock, self._log, rand=seams.rand, tell=seams.tell
+        )
+        schedules = read_schedules(bound.config, bound.accounts)
+        self._schedules = ScheduleService(schedules, ScheduleStore(seams.database), self._desk, seams.clock)
+        self._shards = {name: account.shards for name, account in bound.config.accounts.items()}
+
+
+@asynccontextmanager
+async def web_listener(
+    running: LiveConfig,
+    health: HealthRoutes,
+    vitals: ProcessStatus,
+    seams: Seams,
+    log: EventLog,
+    *,
+    news: ChangeFeed,
+    listening: socket.socket | None,
+    stop: asyncio.Event,
+) -> AsyncIterator[asyncio.Task[None] | None]:
+    """Serve HTTP while the block runs, where an address is configured. A listener that dies sets ``stop``.
+
+    Args:
+        running: the configuration; a new one is used as soon as it replaces it.
+        health: the routes about the health of the process.
+        vitals: what the process does.
+        seams: time, chance, database and storage.
+        log: takes requests that change something, and refused ones.
+        news: changes of jobs in this process.
+        listening: the socket; ``None`` if none is configured.
+        stop: asks the process to end.
+
+    Yields:
+        The task that serves; in the end its result says whether it died.
+    """
+    if listening is None:
+        yield None
+        return
+    access = bind_access(running.bound.config, seams.clock, log, seams.database)
+    running.join(Reloadable(access, lambda bound: access_settings(bound.config)))
+    present = LiveServices(running, seams, log)
+    context = _api_context(present, seams, log)
+    news.follow(context.watch.on_change)
+    news.follow(context.feed.on_change)
+    frame = PageRenderer(access, vitals, seams.clock)
+    page = page_routes(
+        frame,
+        context.desk,
+        context.schedules,
+        context.lists,
+        context.overview,
+        shards=present.shards,
+        storage_trouble=health.storage_trouble,
+        is_secure=lambda: is_secure(running.bound.config),
+    )
+    routes: list[web.AbstractRouteDef] = [*health.routes(), *guarded_routes(api_routes(context)), *page]
+    application = make_application(routes, access, log, error_page=frame.error_page)
+    tls = _tls(running)
+    task = asyncio.create_task(HttpServer(listening, application, seams.clock, tls).run())
+    task.add_done_callback(lambda _: stop.set())
+    try:
+        yield task
+    finally:
+        context.watch.close()
+        context.feed.close()
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def _tls(running: LiveConfig) -> ssl.SSLContext | None:
+    """The TLS context of the listener; a reload may bring another certificate, but neither begins nor ends TLS."""
+    shown = certificate_settings(running.bound.config)
+    if shown is None:
+        return None
+    certificate = Certificate(shown)
+    running.join(Reloadable(certificate, lambda bound: certificate_settings(bound.config) or shown))
+    return certificate.context
+
+
+def _api_context(present: LiveServices, seams: Seams, log: EventLog) -> ApiContext:
+    lent = seams.database.for_lookers
+    lists, notifications = JobList(JobStore(lent)), NotificationStore(lent)
+    overviews = Dashboards(DashboardStore(JobStore(lent)), seams.clock)
+    return ApiContext(
+        desk=lambda request: present.desk().limited_to(scope_of(request)),
+        schedules=lambda request: present.schedules().limited_to(scope_of(request)),
+        providers=present.providers,
+        lists=lambda request: lists.limited_to(scope_of(request)),
+        overview=lambda request: overviews.of(scope_of(request)),
+        storage=seams.storage,
+        notifications=lambda request: notifications.limited_to(scope_of(request)),
+        watch=JobWatch(lists, seams.clock),
+        feed=EventFeed(f"{seams.rand.getrandbits(32):08x}"),
+        clock=seams.clock,
+        log=log,
+    )

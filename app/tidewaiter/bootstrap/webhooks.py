@@ -1,0 +1,68 @@
+"""Outbound webhooks as the configuration has them: which jobs each endpoint is notified about, where it is, one test.
+
+Also the addresses on which a daemon of this configuration listens, which other requests must not reach.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from random import SystemRandom
+from typing import Final
+
+from tidewaiter.clock import SystemClock
+from tidewaiter.config import Config, host_and_port
+from tidewaiter.domain.job import State
+from tidewaiter.domain.notification import Subscription, keys_of, render_notification
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.transport.guard import OwnListeners
+from tidewaiter.transport.webhook_sender import WebhookEndpoint, WebhookReply, WebhookSender
+
+
+@contextmanager
+def configured_listeners(config: Config) -> Iterator[OwnListeners]:
+    """The listeners that the configuration names, whether a daemon runs or not."""
+    own = OwnListeners()
+    with ExitStack() as stack:
+        for listen in (config.http.listen, config.callbacks.listen):
+            if listen is not None:
+                stack.enter_context(own.at(*host_and_port(listen)))
+        yield own
+
+
+TEST_TYPE: Final = "tidewaiter.test"
+
+
+def subscriptions_of(config: Config) -> list[Subscription]:
+    """Which jobs and states every configured endpoint is notified about."""
+    return [
+        Subscription(
+            name,
+            frozenset(State(state) for state in one.states),
+            None if one.accounts is None else frozenset(one.accounts),
+        )
+        for name, one in config.notifications.items()
+    ]
+
+
+def endpoints_of(config: Config) -> dict[str, WebhookEndpoint]:
+    """The endpoints that notifications are sent to, by name."""
+    return {
+        name: WebhookEndpoint(name, one.url, keys_of(one.secret), one.private_ok)
+        for name, one in config.notifications.items()
+    }
+
+
+async def send_test(config: Config, endpoint: str) -> WebhookReply:
+    """Send one notification of the type ``tidewaiter.test`` now, once, without the database.
+
+    Raises:
+        KeyError: there is no endpoint of that name.
+        TransportError: there was no reply.
+    """
+    clock = SystemClock()
+    where = endpoints_of(config)[endpoint]
+    body = render_notification(
+        TEST_TYPE, clock.now(), {"endpoint": endpoint, "reason": "a person has asked for a test"}
+    )
+    with configured_listeners(config) as own:
+        async with AiohttpWire(own) as wire:
+            return await WebhookSender(wire, clock).send(where, f"msg_{SystemRandom().getrandbits(128):032x}", body)

@@ -1,0 +1,148 @@
+"""``tidewaiter accounts``: which accounts work, which are paused by whom and why; pauses and resumes them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import click
+from rich.text import Text
+
+from tidewaiter.cli import name_completion
+from tidewaiter.cli.exit_codes import ExitCode
+from tidewaiter.cli.invocation import (
+    Invocation,
+    config_option,
+    current_user,
+    debug_option,
+    example,
+    open_job_service,
+    pass_invocation,
+)
+from tidewaiter.cli.output import json_option, show_json, show_table, table
+from tidewaiter.domain.formatting import date_and_time, duration, printable
+from tidewaiter.domain.job import State
+
+if TYPE_CHECKING:
+    from tidewaiter.database.lane_store import LaneStatus
+    from tidewaiter.services import AccountStatus, JobService
+
+T = TypeVar("T")
+
+_BY: Final = {
+    "credentials": "paused: credentials refused",
+    "tls": "paused: TLS failed",
+    "person": "paused by a person",
+}
+
+
+@click.group
+@debug_option
+def accounts() -> None:
+    """See how accounts stand, pause and resume them.
+
+    While an account is paused no daemon sends its provider a request, and its jobs wait unharmed. Tidewaiter pauses an
+    account whose credentials are refused.
+    """
+
+
+@accounts.command("list", epilog=example("tidewaiter accounts list", "tidewaiter accounts list --json"))
+@json_option
+@config_option
+@pass_invocation
+def list_accounts(invocation: Invocation, /, *, as_json: bool) -> None:
+    """List the configured accounts: provider, whether and why they are paused or closed for a while, and live jobs.
+
+    An account that has left the configuration is listed while jobs of it wait. It has no provider, and no daemon
+    serves it.
+    """
+    from tidewaiter.services.json_views import account_json, orphan_json  # noqa: PLC0415  # help and completion do without
+
+    async def look(service: "JobService") -> tuple[list["AccountStatus"], dict[str, Mapping[State, int]]]:
+        return await service.standings(), await service.orphans()
+
+    found, orphans = asyncio.run(_ask(invocation, look))
+    if as_json:
+        left = [orphan_json(name, jobs) for name, jobs in orphans.items()]
+        show_json({"accounts": [*map(account_json, found), *left]})
+        return
+    made = table("account", "provider", "stands", "since (UTC)", "why", "live jobs")
+    for one in found:
+        for account, provider, stands, since, why, jobs in _rows(one):
+            made.add_row(account, provider, stands, since, Text(printable(why)), jobs)
+    for name, waiting in orphans.items():
+        remedy = f"put [accounts.{name}] back, or cancel its jobs"
+        made.add_row(name, "", Text("not configured", style="bold red"), "", Text(remedy), _counts(waiting))
+    show_table(made)
+
+
+@accounts.command(epilog=example('tidewaiter accounts pause newsletter --reason "their maintenance on Sunday"'))
+@click.argument("name", shell_complete=name_completion.accounts)
+@click.option("--reason", metavar="TEXT", help="Why, for others; without it, an existing pause keeps its reason.")
+@json_option
+@config_option
+@pass_invocation
+def pause(invocation: Invocation, /, *, name: str, reason: str | None, as_json: bool) -> None:
+    """Pause an account until a person resumes it.
+
+    Within a lookout round every daemon stops sending requests to its provider; running steps finish. Cancelling still
+    works. The exit code is 2 if there is no such account, and 0 if it is paused already.
+    """
+    from tidewaiter.services.json_views import account_json  # noqa: PLC0415  # help and completion do without
+
+    standing = asyncio.run(_ask(invocation, lambda service: service.pause(name, reason, actor=current_user())))
+    if as_json:
+        show_json(account_json(standing))
+    else:
+        click.echo(f"account {name} is paused")
+
+
+@accounts.command(epilog=example("tidewaiter accounts resume newsletter"))
+@click.argument("name", shell_complete=name_completion.accounts)
+@json_option
+@config_option
+@pass_invocation
+def resume(invocation: Invocation, /, *, name: str, as_json: bool) -> None:
+    """End the pause of an account, whoever paused it, and open it if it is closed for a while.
+
+    The deadlines of its live jobs move by as long as they have waited in a pause. Within a lookout round one request
+    tests the provider before the others follow. The exit code is 2 if there is no such account, and 0 if it is neither
+    paused nor closed.
+    """
+    from tidewaiter.services.json_views import resumed_json  # noqa: PLC0415  # help and completion do without
+
+    resumed = asyncio.run(_ask(invocation, lambda service: service.resume(name, actor=current_user())))
+    if as_json:
+        show_json(resumed_json(resumed))
+    elif resumed.paused_s is not None:
+        click.echo(f"account {name} is resumed after {duration(resumed.paused_s)}")
+    elif resumed.opened:
+        lane = resumed.opened[0]
+        click.echo(f"account {name} is opened; it was {_until(lane)}: {printable(lane.closed_reason or '')}")
+    else:
+        click.echo(f"account {name} was not paused")
+
+
+async def _ask(invocation: Invocation, request: "Callable[[JobService], Awaitable[T]]") -> T:
+    async with open_job_service(invocation, refusal=ExitCode.USAGE) as (service, _):
+        return await request(service)
+
+
+def _rows(standing: "AccountStatus") -> Iterator[tuple[str, str, Text, str, str, str]]:
+    """One line, or one for each closed lane of an account that is not paused."""
+    jobs = _counts(standing.jobs)
+    name, provider = standing.account, standing.provider
+    if (by := standing.pause) is not None:
+        yield name, provider, Text(_BY[by.by.value], style="bold red"), date_and_time(by.at), by.reason, jobs
+    elif not standing.closed:
+        yield name, provider, Text("open", style="green"), "", "", jobs
+    for lane in () if standing.pause else standing.closed:
+        yield name, provider, Text(_until(lane), style="yellow"), "", lane.closed_reason or "", jobs
+        name = provider = jobs = ""
+
+
+def _until(lane: "LaneStatus") -> str:
+    return f"closed until {date_and_time(lane.closed_until)}" if lane.closed_until else "closed by its breaker"
+
+
+def _counts(jobs: Mapping[State, int]) -> str:
+    return ", ".join(f"{number} {state.value}" for state, number in jobs.items())

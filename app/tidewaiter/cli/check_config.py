@@ -1,0 +1,89 @@
+"""``tidewaiter check-config``: whether a daemon can start with this configuration; starts nothing."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from tidewaiter.bootstrap import faults_of, known_settings
+from tidewaiter.cli.exit_codes import CommandError, ExitCode
+from tidewaiter.cli.invocation import Invocation, config_option, example, pass_invocation
+from tidewaiter.cli.output import show_json
+from tidewaiter.config import Config, ConfigError, ConfigFault
+from tidewaiter.config.cautions import cautions
+from tidewaiter.config.table_keys import table_in
+
+
+@click.command(
+    "check-config",
+    epilog=example("tidewaiter check-config", "tidewaiter check-config /etc/tidewaiter/tidewaiter.toml --strict"),
+)
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--strict", is_flag=True, help="Fail on warnings, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@config_option
+@pass_invocation
+def check_config(invocation: Invocation, /, *, file: Path | None, strict: bool, as_json: bool) -> None:
+    """Check the configuration, offline.
+
+    All errors at once: the file, the environment, secret files, specs, accounts and schedules. It sends nothing over
+    the network, and opens neither database nor storage; `tidewaiter doctor` does that. The exit code is 78 if
+    something is wrong.
+    """
+    if file is not None:
+        invocation.config = file
+    config, faults = _read(invocation)
+    warnings = () if config is None else cautions(config, known_settings(config))
+    failed = bool(faults) or (strict and bool(warnings))
+    if as_json:
+        summary = None if config is None or faults else {**_counts(config), "listens": _listens(config)}
+        show_json(
+            {
+                "file": str(invocation.find_config()),
+                "ok": not failed,
+                "faults": _as_json(faults),
+                "warnings": _as_json(warnings),
+                "summary": summary,
+            }
+        )
+    else:
+        for warning in warnings:
+            click.echo(f"warning: {warning}", err=True)
+        for fault in faults:
+            click.echo(f"tidewaiter: {fault}", err=True)
+        if config is not None and not faults:
+            click.echo(_summary(invocation, config))
+    if failed:
+        raise CommandError(ExitCode.CONFIG)
+
+
+def _read(invocation: Invocation) -> tuple[Config | None, tuple[ConfigFault, ...]]:
+    """The configuration as far as it can be read, and all its errors."""
+    try:
+        config = invocation.load()
+    except ConfigError as error:
+        return error.rest, error.faults
+    return config, faults_of(config)
+
+
+def _as_json(faults: Iterable[ConfigFault]) -> list[dict[str, str]]:
+    return [{"origin": one.origin, "key": one.key, "reason": one.reason} for one in faults]
+
+
+def _counts(config: Config) -> dict[str, int]:
+    """The number of accounts, schedules and so on."""
+    named = [name for name, key in Config.model_fields.items() if (found := table_in(key)) and found[1]]
+    return {name: len(getattr(config, name)) for name in named}
+
+
+def _listens(config: Config) -> dict[str, str]:
+    """The daemon's listen addresses, by table."""
+    return {name: str(table.listen) for name, table in config if getattr(table, "listen", None) is not None}
+
+
+def _summary(invocation: Invocation, config: Config) -> str:
+    counts = ", ".join(
+        f"{number} {name.removesuffix('s') if number == 1 else name}" for name, number in _counts(config).items()
+    )
+    places = ", ".join(f"{place} ({name})" for name, place in _listens(config).items()) or "nowhere"
+    return f"{invocation.find_config()}: no fault: {counts}; listens: {places}"

@@ -1,0 +1,113 @@
+"""``tidewaiter db``: the database's tables, and the keys that encrypt what is in them."""
+
+import asyncio
+
+import click
+
+from tidewaiter.cli.exit_codes import CommandError, ExitCode
+from tidewaiter.cli.invocation import Invocation, config_option, debug_option, example, pass_invocation
+from tidewaiter.cli.output import json_option, show_json
+from tidewaiter.database import migrate
+from tidewaiter.database.sealing import new_key as make_key
+from tidewaiter.domain.formatting import counted
+
+
+@click.group
+@debug_option
+def db() -> None:
+    """Bring the database up to date, and manage its keys."""
+
+
+@db.command(epilog=example("tidewaiter db upgrade"))
+@json_option
+@config_option
+@pass_invocation
+def upgrade(invocation: Invocation, /, *, as_json: bool) -> None:
+    """Bring the tables to the revision that this program needs."""
+    url = invocation.load().database.url
+    before = migrate.current(url)
+    migrate.upgrade(url)
+    after = migrate.current(url)
+    if as_json:
+        show_json({"revision": after, "before": before})
+        return
+    click.echo(f"the database is at revision {after}" + ("" if before == after else f", it was at {before or 'none'}"))
+
+
+@db.command(epilog=example("tidewaiter db current"))
+@json_option
+@config_option
+@pass_invocation
+def current(invocation: Invocation, /, *, as_json: bool) -> None:
+    """Print the revision of the tables.
+
+    The exit code is 1 if there are no tables yet.
+    """
+    revision = migrate.current(invocation.load().database.url)
+    if as_json:
+        show_json({"revision": revision})
+    if revision is None:
+        raise CommandError(ExitCode.FAILED, "the database has no tables yet: run `tidewaiter db upgrade`")
+    if not as_json:
+        click.echo(revision)
+
+
+@db.command(epilog=example("tidewaiter db check"))
+@json_option
+@config_option
+@pass_invocation
+def check(invocation: Invocation, /, *, as_json: bool) -> None:
+    """Compare the tables with what this program needs.
+
+    The exit code is 1 if they differ.
+    """
+    differences = migrate.check(invocation.load().database.url)
+    if as_json:
+        show_json({"differences": differences})
+    else:
+        for difference in differences:
+            click.echo(difference)
+    if differences:
+        number = counted(len(differences), "difference")
+        raise CommandError(ExitCode.FAILED, f"{number}: run `tidewaiter db upgrade`")
+    if not as_json:
+        click.echo("the tables are what this program needs")
+
+
+@db.command("new-key", epilog=example("tidewaiter db new-key > links.key && chmod 0600 links.key"))
+@debug_option
+def new_key() -> None:
+    """Print a new key for `[database] key_file`, which encrypts the stored links to files.
+
+    The file has one key per line: the first encrypts, all of them decrypt. To change the key, put the new one on the
+    first line, restart every daemon, run `tidewaiter db rekey`, and remove the old one.
+    """
+    click.echo(make_key())
+
+
+@db.command(epilog=example("tidewaiter db rekey", "tidewaiter db rekey --decrypt"))
+@click.option("--decrypt", is_flag=True, help="Store the links unencrypted, before the key is removed.")
+@json_option
+@config_option
+@pass_invocation
+def rekey(invocation: Invocation, /, *, decrypt: bool, as_json: bool) -> None:
+    """Encrypt the stored links to files with the first key of `[database] key_file`.
+
+    The exit code is 1 if no key decrypts some links. Their jobs lose nothing else: the daemon requests fresh links
+    from the provider, or parks the job if it cannot.
+    """
+    from tidewaiter.bootstrap import rekeyed  # noqa: PLC0415  # help and completion do without
+
+    config = invocation.load()
+    if not config.database.keys:
+        raise CommandError(
+            ExitCode.CONFIG, "there is no key: make one with `tidewaiter db new-key`, and name it in database.key_file"
+        )
+    done, left = asyncio.run(rekeyed(config, decrypt=decrypt))
+    if as_json:
+        show_json({"written": done, "unreadable": left})
+    else:
+        how = "stored as they are" if decrypt else "encrypted with the first key"
+        click.echo(f"the links of {counted(done, 'job')} are {how} now")
+    if left:
+        raise CommandError(ExitCode.FAILED, f"the links of {counted(left, 'job')} are left, which no key decrypts")

@@ -1,0 +1,257 @@
+"""``tidewaiter jobs``: lists jobs, shows one with its history, and takes a person's decisions."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+from rich.text import Text
+
+from tidewaiter.cli import name_completion
+from tidewaiter.cli.exit_codes import CommandError, ExitCode
+from tidewaiter.cli.invocation import (
+    Invocation,
+    config_option,
+    current_user,
+    debug_option,
+    example,
+    next_page,
+    open_job_service,
+    pass_invocation,
+)
+from tidewaiter.cli.job_progress import job_line, wait_for, wait_text
+from tidewaiter.cli.output import (
+    console,
+    files_json,
+    history_table,
+    jobs_table,
+    json_option,
+    remote_text,
+    show_files,
+    show_json,
+    show_table,
+    state_text,
+    table,
+)
+from tidewaiter.clock import SystemClock
+from tidewaiter.domain.formatting import counted, duration, moment, parameters, printable
+from tidewaiter.domain.job import HistoryEntry, Job, State
+from tidewaiter.domain.job_view import JobView, entry_json, job_json, jobs_json
+from tidewaiter.domain.manifest import Artifact
+
+if TYPE_CHECKING:
+    from tidewaiter.services import JobService
+
+
+@click.group
+@debug_option
+def jobs() -> None:
+    """List, show, cancel, retry, poll and adopt jobs."""
+
+
+@jobs.command(
+    "list",
+    epilog=example(
+        "tidewaiter jobs list --account newsletter --state polling --state fetching", "tidewaiter jobs list --json"
+    ),
+)
+@click.option("--account", metavar="NAME", shell_complete=name_completion.accounts, help="Only jobs of this account.")
+@click.option(
+    "--operation", metavar="NAME", shell_complete=name_completion.operations, help="Only jobs of this operation."
+)
+@click.option(
+    "--state", "states", multiple=True, type=click.Choice([one.value for one in State]), help="Only jobs in this state."
+)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at most.")
+@click.option("--before", type=int, metavar="JOB", help="Only jobs before this one: the next page.")
+@json_option
+@config_option
+@pass_invocation
+def list_jobs(
+    invocation: Invocation,
+    /,
+    *,
+    account: str | None,
+    operation: str | None,
+    states: tuple[str, ...],
+    limit: int,
+    before: int | None,
+    as_json: bool,
+) -> None:
+    """List jobs, the newest first."""
+
+    async def find() -> list[Job]:
+        async with open_job_service(invocation) as (service, _):
+            wanted = [State(state) for state in states]
+            return await service.jobs.find(
+                account=account, operation=operation, states=wanted, before_id=before, limit=limit + 1
+            )
+
+    found = asyncio.run(find())
+    page = found[:limit]
+    if as_json:
+        query = {"account": [account], "operation": [operation], "state": states, "limit": [limit]}
+        show_json({"jobs": jobs_json(page), "next": next_page("/v1/jobs", query, page) if found[limit:] else None})
+    elif page:
+        show_table(jobs_table(page))
+    else:
+        click.echo("no jobs")
+
+
+@jobs.command(epilog=example("tidewaiter jobs show 12"))
+@click.argument("job", type=int)
+@json_option
+@config_option
+@pass_invocation
+def show(invocation: Invocation, /, *, job: int, as_json: bool) -> None:
+    """Show a job with its history and its files."""
+
+    async def look() -> tuple[Job, list[HistoryEntry], list[Artifact], str, str]:
+        now = SystemClock().now()
+        async with open_job_service(invocation) as (service, config):
+            found, history, artifacts = await service.show(job)
+            wait = await wait_for(service, found, now)
+            return found, history, artifacts, config.storage.place, "" if wait is None else wait_text(wait, now)
+
+    found, history, artifacts, place, wait = asyncio.run(look())
+    if as_json:
+        files = files_json(found.id, artifacts, place)
+        show_json({**job_json(found), "history": [entry_json(one) for one in history], "artifacts": files})
+    else:
+        _show(found, history, artifacts, place, wait)
+
+
+@jobs.command(epilog=example("tidewaiter jobs cancel 12 13"))
+@click.argument("job", type=int, nargs=-1, required=True)
+@json_option
+@config_option
+@pass_invocation
+def cancel(invocation: Invocation, /, *, job: tuple[int, ...], as_json: bool) -> None:
+    """Cancel jobs; the remote job is cancelled, too, where the provider can."""
+    refusals: list[str] = []
+
+    async def stop() -> list[Job]:
+        async with open_job_service(invocation) as (service, _):
+            return [one for number in dict.fromkeys(job) if (one := await _cancelled(service, number, refusals))]
+
+    stopped = asyncio.run(stop())
+    if as_json:
+        show_json({"jobs": jobs_json(stopped)})
+    else:
+        for one in stopped:
+            click.echo(_changed_line(one))
+    if refusals:
+        raise CommandError(ExitCode.FAILED, "\n".join(refusals))
+
+
+async def _cancelled(service: "JobService", number: int, refusals: list[str]) -> Job | None:
+    """The job after its cancel request; if it is refused, the reason is added to ``refusals``."""
+    from tidewaiter.services import RequestError  # noqa: PLC0415  # help and completion do without
+
+    try:
+        return await service.cancel(number, actor=current_user())
+    except RequestError as error:
+        refusals.append(str(error))
+        return None
+
+
+@jobs.command(epilog=example("tidewaiter jobs retry 12"))
+@click.argument("job", type=int)
+@json_option
+@config_option
+@pass_invocation
+def retry(invocation: Invocation, /, *, job: int, as_json: bool) -> None:
+    """Submit a job again: a parked job continues itself, an ended one is repeated by a new job."""
+
+    async def again() -> Job:
+        async with open_job_service(invocation) as (service, _):
+            return await service.retry(job, actor=current_user())
+
+    _show_changed(asyncio.run(again()), as_json)
+
+
+@jobs.command(epilog=example("tidewaiter jobs poll 12"))
+@click.argument("job", type=int)
+@json_option
+@config_option
+@pass_invocation
+def poll(invocation: Invocation, /, *, job: int, as_json: bool) -> None:
+    """Make a job's next step due now: a poll, where its remote job is under way.
+
+    The daemon does it within its lookout round. While the account is paused, or its limit is used up, the job still
+    waits. The exit code is 1 if the job has ended or is parked.
+    """
+
+    async def poll_now() -> Job:
+        async with open_job_service(invocation) as (service, _):
+            return await service.poll_now(job, actor=current_user())
+
+    _show_changed(asyncio.run(poll_now()), as_json)
+
+
+@jobs.command(epilog=example("tidewaiter jobs adopt 12 r-812"))
+@click.argument("job", type=int)
+@click.argument("handle")
+@json_option
+@config_option
+@pass_invocation
+def adopt(invocation: Invocation, /, *, job: int, handle: str, as_json: bool) -> None:
+    """Let a parked job follow the remote job HANDLE, which a person has found at the provider.
+
+    A job is parked when the outcome of its submit stays unknown. HANDLE is the provider's name for the remote job: an
+    id, a token or a URL, as its replies give it. The exit code is 1 if the job is not parked, or another job follows
+    that remote job already.
+    """
+
+    async def follow() -> Job:
+        async with open_job_service(invocation) as (service, _):
+            return await service.adopt(job, handle, actor=current_user())
+
+    _show_changed(asyncio.run(follow()), as_json)
+
+
+def _show_changed(job: Job, as_json: bool) -> None:
+    if as_json:
+        show_json(job_json(job))
+    else:
+        click.echo(_changed_line(job))
+
+
+def _changed_line(job: Job) -> str:
+    repeats = f"; it repeats job {job.retry_of}" if job.retry_of else ""
+    asked = "; it was asked to stop" if job.cancel_requested else ""
+    return f"{job_line(job)}{repeats}{asked}"
+
+
+def _counts(job: Job) -> str:
+    counts = (("poll", job.polls), ("submit", job.submits), ("download", job.fetches), ("failure", job.failures))
+    return ", ".join(counted(number, word) for word, number in counts)
+
+
+def _show(job: Job, history: Sequence[HistoryEntry], artifacts: Sequence[Artifact], place: str, wait: str) -> None:
+    facts = table("job", str(job.id))
+    until = job.finished_at or SystemClock().now()
+    for name, value in (
+        ("state", state_text(job.state)),
+        ("account", job.account),
+        ("operation", job.operation),
+        ("parameters", printable(parameters(job.params))),
+        ("unique key", printable(job.unique_key or "")),
+        ("repeats job", str(job.retry_of or "")),
+        ("remote job", printable(JobView.of(job).handle or "")),
+        ("remote says", remote_text(job)),
+        ("why", printable(job.reason or "")),
+        ("waits", wait),
+        ("created", moment(job.created_at)),
+        ("took" if job.finished_at else "since", duration(until - job.created_at)),
+        ("next step", moment(job.due_at) or ""),
+        ("counted", _counts(job)),
+    ):
+        if str(value):
+            facts.add_row(name, value if isinstance(value, Text) else Text(value, overflow="fold"))
+    show_table(facts)
+    console().print()
+    show_table(history_table(history))
+    if artifacts:
+        console().print()
+        show_files(artifacts, place)

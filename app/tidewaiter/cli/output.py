@@ -1,0 +1,117 @@
+"""What commands print: tables for people, JSON for programs."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tidewaiter.domain.formatting import date_and_time, printable, size
+from tidewaiter.domain.job import HistoryEntry, Job, State
+from tidewaiter.domain.job_view import JobView, artifact_json
+from tidewaiter.domain.manifest import Artifact
+
+STYLES: Final[Mapping[State, str]] = {
+    State.SUCCEEDED: "green",
+    State.FAILED: "bold red",
+    State.EXPIRED: "bold red",
+    State.PARKED: "bold magenta",
+    State.CANCELLED: "dim",
+    State.CANCELLING: "dim",
+    State.QUEUED: "dim",
+}
+_LIVE_STYLE: Final = "cyan"
+_WIDE: Final = 4096
+_LONGEST_REASON: Final = 60
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def console() -> Console:
+    """The standard output. Off a terminal nothing is cut and nothing wraps."""
+    to_terminal = sys.stdout.isatty()
+    return Console(file=sys.stdout, width=None if to_terminal else _WIDE, highlight=False, emoji=False)
+
+
+def table(*columns: str, right: Iterable[str] = ()) -> Table:
+    """An empty table with these headings; those in ``right`` hold numbers. Numbers and times are never cut."""
+    made = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False, header_style="bold")
+    for column in columns:
+        whole = column in right or column.endswith("(UTC)")
+        made.add_column(column, justify="right" if column in right else "left", no_wrap=whole)
+    return made
+
+
+def show_table(made: Table) -> None:
+    """Print a table; off a terminal without trailing blanks. Text in brackets is not read as markup."""
+    if sys.stdout.isatty():
+        console().print(made, markup=False)
+        return
+    wide = console()
+    with wide.capture() as captured:
+        wide.print(made, markup=False)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
+
+
+def show_json(value: object) -> None:
+    """Print a value as JSON."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def files_json(job_id: int | None, artifacts: Iterable[Artifact], place: str) -> list[dict[str, Any]]:
+    """Landed files as the API has them, and each with its path below ``place``, the storage's folder or URL."""
+    return [{**artifact_json(job_id, one), "path": f"{place}/{one.key}"} for one in artifacts]
+
+
+def state_text(state: State) -> Text:
+    """A state in its colour."""
+    return Text(state.value, style=STYLES.get(state, _LIVE_STYLE))
+
+
+def remote_text(job: Job) -> str:
+    """What the provider last said of the remote job."""
+    return printable(JobView.of(job).remote_words)
+
+
+def jobs_table(jobs: Iterable[Job]) -> Table:
+    """Jobs, one a line."""
+    made = table(
+        "job", "account", "operation", "state", "polls", "remote", "created (UTC)", "why", right=("job", "polls")
+    )
+    for job in jobs:
+        made.add_row(
+            str(job.id),
+            job.account,
+            job.operation,
+            state_text(job.state),
+            str(job.polls),
+            remote_text(job),
+            date_and_time(job.created_at),
+            _shortened(printable(job.reason or "")),
+        )
+    return made
+
+
+def _shortened(reason: str) -> str:
+    """A reason that leaves room for the rest of the line; off a terminal all of it."""
+    return f"{reason[:_LONGEST_REASON]}…" if len(reason) > _LONGEST_REASON and sys.stdout.isatty() else reason
+
+
+def show_files(artifacts: Iterable[Artifact], place: str) -> None:
+    """Print landed files: the path of each on a line of its own, to be copied, and below it size and checksum."""
+    for artifact in artifacts:
+        click.echo(f"{place}/{artifact.key}\n  {size(artifact.size)}, SHA-256 {artifact.sha256}")
+
+
+def history_table(entries: Iterable[HistoryEntry]) -> Table:
+    """A job's history, oldest first."""
+    made = table("time (UTC)", "state", "outcome", "detail")
+    for entry in entries:
+        made.add_row(date_and_time(entry.at), state_text(entry.state), entry.outcome, printable(entry.detail or ""))
+    return made

@@ -1,0 +1,27 @@
+"""``tidewaiter serve``: the daemon."""
+
+import asyncio
+import os
+import sys
+
+import click
+
+from tidewaiter import bootstrap
+from tidewaiter.cli.invocation import Invocation, config_option, example, pass_invocation
+
+
+@click.command(epilog=example("tidewaiter serve --config /etc/tidewaiter/tidewaiter.toml"))
+@config_option
+@pass_invocation
+def serve(invocation: Invocation) -> None:
+    """Run the daemon.
+
+    It serves every job that is submitted, and logs on stdout. SIGTERM and Ctrl-C let running steps finish; a second
+    one ends it at once. SIGHUP reads the configuration again and applies what has changed; a wrong configuration is
+    refused, and the daemon continues unchanged. A new SQLite database is set up automatically; any other database
+    needs `tidewaiter db upgrade` first.
+    """
+    config = invocation.load()
+    with invocation.log(config, level=config.log.level, stream=sys.stdout) as log:
+        code = asyncio.run(bootstrap.serve(config, log, environ=os.environ))
+    click.get_current_context().exit(code)

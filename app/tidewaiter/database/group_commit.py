@@ -1,0 +1,335 @@
+"""The group commit: many updates in one fenced statement, with their history, files and notifications.
+
+An update is written only if the stored job still has the version that the update started from, *and* the writer still
+holds the job's lane at the epoch at which the step began. A writer that lost the lane writes nothing, and neither does
+an update after a person's decision.
+
+The acknowledgement of a commit can be lost. The writer then passes the same updates again, and finds no matching
+versions, although its own commit succeeded. So every update carries a unique stamp: the lane's epoch, which no two
+owners share, and a number that its process counts up. The stamp is stored with the job and with the history row. An
+update whose stamp is found was committed before.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from itertools import count
+from operator import attrgetter
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Executable,
+    Integer,
+    SmallInteger,
+    Subquery,
+    Text,
+    and_,
+    bindparam,
+    case,
+    delete,
+    false,
+    literal_column,
+    not_,
+    or_,
+    select,
+    true,
+    union,
+    update,
+)
+from sqlalchemy import Update as SqlUpdate
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import TypeEngine
+
+from tidewaiter.database.notification_store import Outbox
+from tidewaiter.database.row_codec import PARAMETER, encode, rows_of
+from tidewaiter.database.sealing import Seal
+from tidewaiter.database.tables import artifacts, history, jobs, lanes
+from tidewaiter.domain.job import HistoryEntry, State, track_of
+from tidewaiter.domain.manifest import Artifact
+from tidewaiter.domain.outcome import Stored
+from tidewaiter.domain.state_machine import Update
+
+_SERIAL_BITS = 40
+_MANY_LINKS = 1000
+_serials = count(1)
+
+# In an index: written only if they change, because SQLite rewrites the index even for the same value.
+_INDEXED: Final = ("state", "handle", "shared", "finished_at", "callback_hash")
+# The others are written as the update has them; links are treated separately.
+_PLAIN: Final = (
+    "intent_key",
+    "intent_at",
+    "remote_status",
+    "progress",
+    "reason",
+    "polls",
+    "failures",
+    "crashes",
+    "submits",
+    "resubmits",
+    "fetches",
+    "submitted_at",
+    "ready_at",
+    "landed_at",
+    "moved_at",
+    "unknowns",
+    "polls_at_submit",
+    "expiries",
+    "expired_at",
+)
+# Other writers may change these while a step is under way; deadlines move when an account is resumed.
+_SHARED: Final = ("due_at", "cancel_requested", "hinted", "deadline_at")
+_written = attrgetter(*_INDEXED, *_PLAIN, *_SHARED)
+_entry = attrgetter(*(field.name for field in fields(HistoryEntry)))
+_artifact = attrgetter(*(field.name for field in fields(Artifact)))
+_Columns = Sequence[tuple[str, TypeEngine[Any]]]
+_FENCE: Final[_Columns] = (("id", BigInteger()), ("expected", Integer()), ("stamp", BigInteger()))
+_UPDATE: Final[_Columns] = (
+    *_FENCE,
+    ("epoch", BigInteger()),
+    ("track", SmallInteger()),
+    ("links", Text()),
+    *((name, jobs.c[name].type) for name in (*_INDEXED, *_PLAIN, *_SHARED)),
+    ("saw_hint", Boolean()),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FencedUpdate:
+    """An update and the epoch of the lane at which its step began.
+
+    ``serial`` is unique in this process: after a lost acknowledgement pass the same value again, not a copy made from
+    its parts.
+    """
+
+    update: Update
+    epoch: int
+    serial: int = field(default_factory=_serials.__next__)
+
+    @property
+    def stamp(self) -> int:
+        """The number by which this update is recognized in the database."""
+        return self.epoch << _SERIAL_BITS | self.serial
+
+
+@dataclass(frozen=True, slots=True)
+class GroupResult:
+    """The result of a group of updates, by job.
+
+    ``accepted`` are durable. ``conflicts`` were refused because another job already follows the same remote job, each
+    with the reason. ``unwritable`` have values that the database will never accept, with the reason. An update in none
+    of them is stale: its lane or its version has changed, and nothing was written.
+    """
+
+    accepted: frozenset[int]
+    conflicts: tuple[tuple[int, str], ...] = ()
+    unwritable: tuple[tuple[int, str], ...] = ()
+
+
+class GroupCommit:
+    """The statements that write updates; each runs in a transaction of the caller.
+
+    Args:
+        dialect: ``sqlite`` or ``postgresql``.
+        outbox: writes the notifications about the jobs.
+        seal: encrypts links.
+    """
+
+    def __init__(self, dialect: str, outbox: Outbox, seal: Seal) -> None:
+        self._outbox = outbox
+        self._seal = seal
+        changed = rows_of(dialect, _UPDATE)
+        self._staying = _staying_update(changed)
+        self._moving = _moving_update(changed)
+        self._decision = _decision(changed)
+        self._known = _known_by_stamp(rows_of(dialect, _FENCE))
+        self._history = _history_insert(dialect)
+        self._artifacts = _artifact_upsert(dialect)
+        self._forget = _artifact_delete(dialect)
+
+    async def write(self, connection: AsyncConnection, group: Sequence[FencedUpdate], owner: str) -> frozenset[int]:
+        """Write every update of the group that the fence permits.
+
+        Returns:
+            The ids of the jobs whose update is in the database, written now or by an earlier attempt.
+
+        Raises:
+            IntegrityError: one of them has a handle that another job has.
+        """
+        staying = [one for one in group if one.update.state_from is one.update.job.state]
+        accepted = await self._write_through(connection, self._staying, staying, owner)
+        moving = [one for one in group if one.update.job.id not in accepted]
+        accepted |= await self._write_through(connection, self._moving, moving, owner)
+        await self._write_details(connection, [one for one in group if one.update.job.id in accepted])
+        left = [one for one in group if one.update.job.id not in accepted]
+        return accepted | await self._written_before(connection, left)
+
+    async def decide(self, connection: AsyncConnection, decision: Update) -> bool:
+        """Write a person's decision if the job is still parked, at the version that the person saw."""
+        result = await connection.execute(self._decision, {PARAMETER: encode([self._row(decision, 0, None)])})
+        accepted = result.scalar() is not None
+        if accepted and decision.entry is not None:
+            await self.write_history(connection, [(*_entry(decision.entry), None)])
+            await self._outbox.write(connection, [decision])
+        return accepted
+
+    async def write_history(self, connection: AsyncConnection, rows: Sequence[Sequence[object]]) -> None:
+        """Write history rows: the fields of an entry, and the stamp."""
+        await connection.execute(self._history, {PARAMETER: encode(rows)})
+
+    async def _write_through(
+        self, connection: AsyncConnection, statement: Executable, group: Sequence[FencedUpdate], owner: str
+    ) -> frozenset[int]:
+        """Run a fenced update; returns the ids of the jobs that it wrote."""
+        if not group:
+            return frozenset()
+        rows = await self.encoded(group)
+        result = await connection.execute(statement, {PARAMETER: rows, "owner": owner})
+        return frozenset(result.scalars().all())
+
+    async def _write_details(self, connection: AsyncConnection, accepted: Sequence[FencedUpdate]) -> None:
+        told = [(*_entry(one.update.entry), one.stamp) for one in accepted if one.update.entry is not None]
+        if told:
+            await self.write_history(connection, told)
+        whole = [
+            (one.update.job.id, _last_of(one.update)) for one in accepted if isinstance(one.update.outcome, Stored)
+        ]
+        if whole:
+            await connection.execute(self._forget, {PARAMETER: encode(whole)})
+        landed = [(one.update.job.id, *_artifact(file)) for one in accepted for file in one.update.artifacts]
+        if landed:
+            await connection.execute(self._artifacts, {PARAMETER: encode(landed)})
+        if told:
+            await self._outbox.write(connection, [one.update for one in accepted if one.update.entry is not None])
+
+    async def encoded(self, group: Sequence[FencedUpdate]) -> str:
+        """The rows of a group as text; in a thread if many links would block the event loop."""
+
+        def text() -> str:
+            return encode([self._row(one.update, one.epoch, one.stamp) for one in group])
+
+        links = sum(len(one.update.job.links) for one in group if isinstance(one.update.job.links, tuple))
+        return text() if links <= _MANY_LINKS else await asyncio.to_thread(text)
+
+    def _row(self, change: Update, epoch: int, stamp: int | None) -> tuple[object, ...]:
+        """A row of ``_UPDATE``."""
+        job = change.job
+        fence = (job.id, change.expected, stamp, epoch)
+        return (*fence, track_of(job.state).value, self._seal.stored(job.links), *_written(job), change.saw_hint)
+
+    async def _written_before(self, connection: AsyncConnection, group: Sequence[FencedUpdate]) -> frozenset[int]:
+        if not group:
+            return frozenset()
+        rows = [(one.update.job.id, one.update.expected, one.stamp) for one in group]
+        return frozenset((await connection.execute(self._known, {PARAMETER: encode(rows)})).scalars().all())
+
+
+def _fenced_update(changed: Subquery) -> SqlUpdate:
+    """What a lane's owner writes to every job, and the fence.
+
+    The owner's lanes are locked against a takeover until the commit, always in the same order, so that two such
+    statements never wait for each other; SQLite has one writer and ignores the lock.
+
+    A cancel request may have come while the step was under way, so that the step's job does not show it: then the job
+    stays due at once. If the step knew of the request, the job keeps its new due time; otherwise a job that cannot be
+    cancelled yet would be served without pause. A callback that came during the step is treated in the same way, and
+    keeps its flag.
+    """
+    held = select(lanes.c.id, lanes.c.epoch).where(lanes.c.owner == bindparam("owner", type_=Text()))
+    held_lanes = held.order_by(lanes.c.id).with_for_update(read=True).cte("held")
+    asked_meanwhile = and_(jobs.c.cancel_requested, not_(changed.c.cancel_requested), jobs.c.due_at < changed.c.due_at)
+    hinted_meanwhile = and_(jobs.c.hinted, not_(changed.c.saw_hint), changed.c.finished_at.is_(None))
+    hurried = or_(asked_meanwhile, and_(hinted_meanwhile, jobs.c.due_at < changed.c.due_at))
+    return (
+        _versioned_update(changed)
+        .where(held_lanes.c.id == jobs.c.lane, held_lanes.c.epoch == changed.c.epoch)
+        .values(
+            due_at=case((hurried, jobs.c.due_at), else_=changed.c.due_at),
+            hinted=case((hinted_meanwhile, true()), else_=changed.c.hinted),
+        )
+    )
+
+
+def _staying_update(changed: Subquery) -> Executable:
+    """The update of jobs that stay in their state, as most do: half the work, because it changes only one index.
+
+    A job for which anything else changes is left to :func:`_moving_update`.
+    """
+    same = (
+        jobs.c.state == changed.c.state,
+        jobs.c.handle.is_not_distinct_from(changed.c.handle),
+        jobs.c.shared == changed.c.shared,
+        changed.c.finished_at.is_(None),
+        jobs.c.callback_hash.is_not_distinct_from(changed.c.callback_hash),
+    )
+    return _fenced_update(changed).where(*same).returning(jobs.c.id)
+
+
+def _moving_update(changed: Subquery) -> Executable:
+    """The update of jobs that reach another state. A job that has ended has no cancel request any more."""
+    still_requested = case((changed.c.finished_at.is_not(None), false()), else_=jobs.c.cancel_requested)
+    return _fenced_update(changed).values(**_indexed(changed), cancel_requested=still_requested).returning(jobs.c.id)
+
+
+def _decision(changed: Subquery) -> Executable:
+    """The update by a person: fenced by the version, because no step works on a parked job."""
+    return (
+        _versioned_update(changed)
+        .where(jobs.c.state == State.PARKED.value)
+        .values(**_indexed(changed), **{name: changed.c[name] for name in _SHARED})
+        .returning(jobs.c.id)
+    )
+
+
+def _versioned_update(changed: Subquery) -> SqlUpdate:
+    values = {name: changed.c[name] for name in (*_PLAIN, "links", "stamp")}
+    return (
+        update(jobs)
+        .where(jobs.c.id == changed.c.id, jobs.c.version == changed.c.expected)
+        .values(**values, version=changed.c.expected + 1)
+    )
+
+
+def _indexed(changed: Subquery) -> dict[str, ColumnElement[Any]]:
+    return {name: changed.c[name] for name in (*_INDEXED, "track")}
+
+
+def _known_by_stamp(asked: Subquery) -> Executable:
+    """The jobs whose update was written before; the history still has the stamp when the job has changed again."""
+    next_version = asked.c.expected + 1
+    on_job = and_(jobs.c.id == asked.c.id, jobs.c.version == next_version, jobs.c.stamp == asked.c.stamp)
+    on_entry = and_(history.c.job_id == asked.c.id, history.c.version == next_version, history.c.stamp == asked.c.stamp)
+    return union(select(asked.c.id).join(jobs, on_job), select(asked.c.id).join(history, on_entry))
+
+
+def _history_insert(dialect: str) -> Executable:
+    names = [column.name for column in history.c]
+    rows = rows_of(dialect, [(name, history.c[name].type) for name in names])
+    return history.insert().from_select(names, select(*rows.c))
+
+
+def _last_of(update: Update) -> int:
+    """The highest file number of a job with all its files: rows with a higher number are no files any more."""
+    return max((one.number for one in update.artifacts), default=-1)
+
+
+def _artifact_delete(dialect: str) -> Executable:
+    rows = rows_of(dialect, [("id", BigInteger()), ("last", Integer())])
+    beyond = select(rows.c.id).where(rows.c.id == artifacts.c.job_id, artifacts.c.number > rows.c.last)
+    return delete(artifacts).where(beyond.correlate(artifacts).exists())
+
+
+def _artifact_upsert(dialect: str) -> Executable:
+    """A file that is landed again, after a step that died, replaces its first row."""
+    names = [column.name for column in artifacts.c]
+    rows = rows_of(dialect, [(name, artifacts.c[name].type) for name in names])
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    # SQLite would read ON CONFLICT as part of the join: https://www.sqlite.org/lang_upsert.html#parsing_ambiguity
+    added = insert(artifacts).from_select(names, select(*rows.c).where(literal_column("1 = 1")))
+    key = ["job_id", "number"]
+    changed = {name: added.excluded[name] for name in names if name not in key}
+    return added.on_conflict_do_update(index_elements=key, set_=changed)

@@ -1,0 +1,171 @@
+"""Adding jobs: many in one statement, each with its first history row, and no second job for a unique key."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import Executable, Integer, Text, literal_column, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tidewaiter.database.group_commit import GroupCommit
+from tidewaiter.database.row_codec import JOB_COLUMNS, PARAMETER, encode, job_of, rows_of
+from tidewaiter.database.tables import jobs
+from tidewaiter.domain.job import Job, NewJob, State, track_of
+
+_CHUNK: Final = 2_000
+_FIRST_VERSION: Final = 1
+_ADDED: Final = (
+    "id",
+    "lane",
+    "account",
+    "operation",
+    "params",
+    "state",
+    "version",
+    "due_at",
+    "created_at",
+    "deadline_at",
+    "unique_key",
+    "retry_of",
+    "answer_key",
+    "track",
+)
+_NewRow = tuple[int, NewJob, int]
+"""The place of a new job in the request, the job, and its lane."""
+
+
+class JobInsert:
+    """The statements that add jobs; they run in a transaction of the caller.
+
+    Args:
+        dialect: ``sqlite`` or ``postgresql``.
+        group: writes the history.
+    """
+
+    def __init__(self, dialect: str, group: GroupCommit) -> None:
+        self._group = group
+        self._on_sqlite = dialect == "sqlite"
+        self._insert = _job_insert(dialect)
+        self._existing = _existing_jobs(dialect)
+
+    async def add(
+        self, connection: AsyncConnection, news: Sequence[tuple[NewJob, int]], now: float, detail: str | None = None
+    ) -> list[tuple[Job, bool]]:
+        """Add jobs with their lanes; the results are in the order of ``news``."""
+        # Every batch uses the unique keys in one order, so that two batches never wait for each other in a circle.
+        asked = sorted(((place, new, lane) for place, (new, lane) in enumerate(news)), key=_by_key)
+        answers: dict[int, tuple[Job, bool]] = {}
+        for start in range(0, len(asked), _CHUNK):
+            left = asked[start : start + _CHUNK]
+            # A round that adds nothing and finds nothing met a job that was deleted in between: try again.
+            while left:
+                answers |= await self._insert_new(connection, left, now, detail)
+                left = [one for one in left if one[0] not in answers]
+                answers |= await self._find_existing(connection, left)
+                left = [one for one in left if one[0] not in answers]
+        return [answers[place] for place in range(len(asked))]
+
+    async def _insert_new(
+        self, connection: AsyncConnection, asked: Sequence[_NewRow], now: float, detail: str | None
+    ) -> dict[int, tuple[Job, bool]]:
+        numbers = await self._next_ids(connection, len(asked))
+        fresh = {
+            number: (place, _job(number, new, lane, now))
+            for number, (place, new, lane) in zip(numbers, sorted(asked, key=_place), strict=True)
+        }
+        rows = [_row(job) for _, job in sorted(fresh.values(), key=lambda one: _key(one[1]))]
+        added = list((await connection.execute(self._insert, {PARAMETER: encode(rows)})).scalars())
+        await self._group.write_history(
+            connection,
+            [(number, _FIRST_VERSION, now, None, State.QUEUED.value, "Submitted", detail, None) for number in added],
+        )
+        return {fresh[number][0]: (fresh[number][1], True) for number in added}
+
+    async def _find_existing(
+        self, connection: AsyncConnection, asked: Sequence[_NewRow]
+    ) -> dict[int, tuple[Job, bool]]:
+        if not asked:
+            return {}
+        rows = [(place, new.account, new.unique_key) for place, new, _ in asked]
+        found = (await connection.execute(self._existing, {PARAMETER: encode(rows)})).all()
+        return {place: (job_of(columns), False) for place, *columns in found}
+
+    async def _next_ids(self, connection: AsyncConnection, number: int) -> Sequence[int]:
+        """Ids that no job ever had. They are taken first, because RETURNING guarantees no order."""
+        if self._on_sqlite:
+            last = (await connection.execute(_LAST_ID_ON_SQLITE)).scalar() or 0
+            return range(last + 1, last + 1 + number)
+        return sorted((await connection.execute(_NEXT_IDS_ON_POSTGRESQL, {"number": number})).scalars())
+
+
+_LAST_ID_ON_SQLITE: Final = text("SELECT seq FROM sqlite_sequence WHERE name = 'jobs'")
+_NEXT_IDS_ON_POSTGRESQL: Final = text(
+    "SELECT nextval(pg_get_serial_sequence('jobs', 'id')) FROM generate_series(1, :number)"
+)
+
+
+def _place(asked: _NewRow) -> int:
+    return asked[0]
+
+
+def _by_key(asked: _NewRow) -> tuple[str, str]:
+    return _key(asked[1])
+
+
+def _key(job: NewJob | Job) -> tuple[str, str]:
+    return job.account, job.unique_key or ""
+
+
+def _job(number: int, new: NewJob, lane: int, now: float) -> Job:
+    return Job(
+        id=number,
+        lane=lane,
+        account=new.account,
+        operation=new.operation,
+        params=new.params,
+        state=State.QUEUED,
+        version=_FIRST_VERSION,
+        due_at=now + new.wait_s,
+        created_at=now,
+        deadline_at=now + new.deadline_s,
+        unique_key=new.unique_key,
+        retry_of=new.retry_of,
+        answer_key=new.answer_key,
+    )
+
+
+def _row(job: Job) -> tuple[Any, ...]:
+    """A row of ``_ADDED``."""
+    return (
+        job.id,
+        job.lane,
+        job.account,
+        job.operation,
+        json.dumps(job.params) if job.params else "{}",
+        job.state.value,
+        job.version,
+        job.due_at,
+        job.created_at,
+        job.deadline_at,
+        job.unique_key,
+        job.retry_of,
+        job.answer_key,
+        track_of(job.state).value,
+    )
+
+
+def _job_insert(dialect: str) -> Executable:
+    rows = rows_of(dialect, [(name, jobs.c[name].type) for name in _ADDED])
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    # SQLite would read ON CONFLICT as part of the join: https://www.sqlite.org/lang_upsert.html#parsing_ambiguity
+    added = insert(jobs).from_select(list(_ADDED), select(*rows.c).where(literal_column("1 = 1")))
+    return added.on_conflict_do_nothing(
+        index_elements=[jobs.c.account, jobs.c.unique_key], index_where=jobs.c.unique_key.is_not(None)
+    ).returning(jobs.c.id)
+
+
+def _existing_jobs(dialect: str) -> Executable:
+    asked = rows_of(dialect, [("place", Integer()), ("account", Text()), ("unique_key", Text())])
+    same = (jobs.c.account == asked.c.account) & (jobs.c.unique_key == asked.c.unique_key)
+    return select(asked.c.place, *JOB_COLUMNS).join(jobs, same)

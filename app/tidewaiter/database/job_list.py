@@ -1,0 +1,214 @@
+"""Lists of jobs, a page at a time, newest first.
+
+A page is read from the end of an index and stops when it is full, so it costs the same among a million jobs. One index
+has every account's jobs by state; a list over several states is made of one page for each. No index has the jobs of an
+operation alone, so such a list is made of a page from each account that has the operation.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import nlargest
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, bindparam, func, literal, select, union, union_all
+
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.row_codec import JOB_COLUMNS, jobs_of
+from tidewaiter.database.tables import HandleKey, jobs, lanes
+from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.permissions import EVERY_ACCOUNT, Scope
+
+# Ids rise with time, but several daemons' clocks differ, and a transaction may take its id before its time.
+_SKEW_S: Final = 3600.0
+_LAST_CHARACTER: Final = "\U0010ffff"
+LARGEST_ID: Final = 2**63 - 1
+"""No job has a number beyond it."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs to find: all given conditions must match. Times are epoch seconds, and exclusive.
+
+    ``search`` is a job's number, the beginning of its unique key, its whole handle, or the beginning of its operation's
+    name.
+    """
+
+    account: str | None = None
+    operation: str | None = None
+    states: Collection[State] = ()
+    unique_key: str | None = None
+    created_after: float | None = None
+    created_before: float | None = None
+    search: str | None = None
+
+
+class JobList:
+    """Finds jobs. Every method raises ``StoreUnavailableError`` where the database does.
+
+    Args:
+        jobs: the jobs table.
+        scope: jobs of other accounts are not found.
+    """
+
+    def __init__(self, jobs: JobStore, scope: Scope = EVERY_ACCOUNT) -> None:
+        self._jobs_table = jobs
+        self._database = jobs.database
+        self._scope = scope
+
+    def limited_to(self, scope: Scope) -> "JobList":
+        """The same, for these accounts."""
+        return JobList(self._jobs_table, scope)
+
+    async def page(
+        self,
+        wanted: JobFilter,
+        limit: int,
+        before_id: int | None = None,
+        offered: Mapping[str, Collection[str]] | None = None,
+    ) -> list[Job]:
+        """Jobs, the newest first.
+
+        Args:
+            wanted: the conditions; an operation without an account, a key or a search is looked up in the accounts of
+                ``offered`` that have it.
+            limit: how many at most.
+            before_id: the last id of the previous page.
+            offered: the existing operations, by account.
+        """
+        offered = offered or {}
+        fits = await self._fitting(wanted, before_id)
+        if wanted.search is not None:
+            named = frozenset(name for operations in offered.values() for name in operations)
+            found: Any = _searched(self._database.dialect, wanted.search, named, fits, limit)
+        elif wanted.unique_key is not None:
+            found = _page(_ids(*fits), limit)
+        elif wanted.account is None and wanted.operation is not None:
+            having = [name for name, operations in offered.items() if wanted.operation in operations]
+            found = await self._newest_of([name for name in having if name in self._scope], wanted, fits, limit)
+        elif wanted.account is None and self._scope.accounts is not None:
+            found = await self._newest_of(sorted(self._scope.accounts), wanted, fits, limit)
+        elif wanted.account is not None or wanted.states:
+            found = _by_state(wanted, fits, limit)
+        else:
+            return await self._jobs(_page(select(*JOB_COLUMNS).where(*fits), limit))
+        return await self._jobs(_page(select(*JOB_COLUMNS).where(jobs.c.id.in_(found)), limit))
+
+    async def keyed(self, unique_keys: Sequence[str]) -> dict[tuple[str, str], Job]:
+        """The jobs with one of these unique keys, of any account, by account and key."""
+        found: list[Job] = []
+        for start in range(0, len(unique_keys), _KEYS_AT_ONCE):
+            some = jobs.c.unique_key.in_(unique_keys[start : start + _KEYS_AT_ONCE])
+            found += await self._jobs(select(*JOB_COLUMNS).where(some, *self._within()))
+        return {(job.account, job.unique_key): job for job in found if job.unique_key is not None}
+
+    async def numbered(self, numbers: Collection[int]) -> dict[int, Job]:
+        """The jobs with these numbers."""
+        return {
+            job.id: job for job in await self._jobs(select(*JOB_COLUMNS).where(jobs.c.id.in_(numbers), *self._within()))
+        }
+
+    def _within(self) -> list[ColumnElement[bool]]:
+        return [] if self._scope.accounts is None else [jobs.c.account.in_(sorted(self._scope.accounts))]
+
+    async def _newest_of(
+        self, accounts: Sequence[str], wanted: JobFilter, fits: Sequence[ColumnElement[bool]], limit: int
+    ) -> list[int]:
+        """The ids of the newest jobs of these accounts; the caller then reads only the jobs of the page."""
+        newest: list[int] = []
+        for name in accounts:
+            page = _by_state(wanted, [*fits, jobs.c.account == name], limit)
+            async with self._database.reading() as connection:
+                newest = nlargest(limit, [*newest, *(await connection.execute(page)).scalars()])
+        return newest
+
+    async def _fitting(self, wanted: JobFilter, before_id: int | None) -> list[ColumnElement[bool]]:
+        fits: list[ColumnElement[bool]] = self._within()
+        if before_id is not None:
+            fits.append(jobs.c.id < before_id)
+        if wanted.account is not None:
+            fits.append(jobs.c.account == wanted.account)
+        if wanted.operation is not None:
+            fits.append(jobs.c.operation == wanted.operation)
+        if wanted.states:
+            fits.append(jobs.c.state.in_(sorted(wanted.states)))
+        if wanted.unique_key is not None:
+            fits.append(jobs.c.unique_key == wanted.unique_key)
+        if wanted.created_after is not None:
+            fits.append(jobs.c.created_at > wanted.created_after)
+            fits.append(jobs.c.id >= await self._first_since(wanted.created_after - _SKEW_S))
+        if wanted.created_before is not None:
+            fits.append(jobs.c.created_at < wanted.created_before)
+            fits.append(jobs.c.id < await self._first_since(wanted.created_before + _SKEW_S))
+        return fits
+
+    async def _first_since(self, at: float) -> int:
+        """About the first id of jobs created at ``at`` or later, by a search over the ids, which needs no index."""
+        async with self._database.reading() as connection:
+            low, high = 1, ((await connection.execute(_LAST_ID)).scalar() or 0) + 1
+            while low < high:
+                middle = (low + high) // 2
+                row = (await connection.execute(_FROM_ID, {"from_id": middle})).first()
+                if row is None or row[1] >= at:
+                    high = middle
+                else:
+                    low = row[0] + 1
+        return low
+
+    async def _jobs(self, statement: Select[Any]) -> list[Job]:
+        async with self._database.reading() as connection:
+            return await jobs_of((await connection.execute(statement)).all())
+
+
+_KEYS_AT_ONCE: Final = 500
+_LAST_ID: Final = select(func.max(jobs.c.id))
+_FROM_ID: Final = (
+    select(jobs.c.id, jobs.c.created_at)
+    .where(jobs.c.id >= bindparam("from_id", type_=BigInteger()))
+    .order_by(jobs.c.id)
+    .limit(1)
+)
+# Every account that ever had jobs; only a few rows.
+_ACCOUNTS: Final = select(lanes.c.account)
+
+
+def _page(statement: Select[Any], limit: int) -> Select[Any]:
+    return statement.order_by(jobs.c.id.desc()).limit(limit)
+
+
+def _ids(*conditions: ColumnElement[bool]) -> Select[Any]:
+    return select(jobs.c.id).where(*conditions)
+
+
+def _by_state(wanted: JobFilter, fits: Sequence[ColumnElement[bool]], limit: int) -> Any:
+    """A page of ids from each state: with several states in one condition, the database would sort all rows."""
+    pages = [
+        _page(_ids(jobs.c.state == state.value, *fits), limit).subquery()
+        for state in sorted(wanted.states or frozenset(State))
+    ]
+    return union_all(*(select(page.c.id) for page in pages))
+
+
+def _searched(
+    dialect: str, text: str, operations: Collection[str], fits: Sequence[ColumnElement[bool]], limit: int
+) -> Any:
+    """Ids of jobs that match a text in any of its meanings; each meaning has an index of its own."""
+    at_least, at_most = ("~>=~", "~<=~") if dialect == "postgresql" else (">=", "<=")
+    begins = and_(
+        jobs.c.unique_key.is_not(None),
+        jobs.c.unique_key.bool_op(at_least)(text),
+        jobs.c.unique_key.bool_op(at_most)(f"{text}{_LAST_CHARACTER}"),
+    )
+    followed = and_(
+        jobs.c.account.in_(_ACCOUNTS),
+        jobs.c.operation.in_(sorted(operations)),
+        jobs.c.handle.is_not(None),
+        HandleKey(jobs.c.handle) == HandleKey(literal(text, Text())),
+        jobs.c.handle == text,
+    )
+    meanings = [begins, followed]
+    if text.isascii() and text.isdigit() and int(text) <= LARGEST_ID:
+        meanings.append(jobs.c.id == int(text))
+    if named := sorted(name for name in operations if name.startswith(text)):
+        meanings.append(jobs.c.operation.in_(named))
+    pages = [_page(_ids(meaning, *fits), limit).subquery() for meaning in meanings]
+    return union(*(select(page.c.id) for page in pages))

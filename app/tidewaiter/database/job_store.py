@@ -1,0 +1,407 @@
+"""Jobs in the database: adding, reading, the group commit, cancelling, retention."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Executable,
+    Integer,
+    ScalarSelect,
+    Text,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    or_,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from tidewaiter.database.engine import Database, HandleTakenError
+from tidewaiter.database.errors import unwritable
+from tidewaiter.database.group_commit import FencedUpdate, GroupCommit, GroupResult
+from tidewaiter.database.job_insert import JobInsert
+from tidewaiter.database.notification_store import Outbox
+from tidewaiter.database.row_codec import (
+    ARTIFACT_COLUMNS,
+    ENTRY_COLUMNS,
+    JOB_COLUMNS,
+    artifact_of,
+    entry_of,
+    job_of,
+    jobs_of,
+)
+from tidewaiter.database.sealing import Seal
+from tidewaiter.database.tables import HANDLE_INDEX, HandleKey, artifacts, history, jobs, lanes
+from tidewaiter.domain.job import (
+    CANCELLED_AT_ONCE,
+    LIVE,
+    REMOTE,
+    TERMINAL,
+    HistoryEntry,
+    Job,
+    NewJob,
+    OtherJob,
+    State,
+    Track,
+)
+from tidewaiter.domain.manifest import Artifact
+from tidewaiter.domain.notification import Subscription
+from tidewaiter.domain.state_machine import Update
+
+__all__ = ["FencedUpdate", "GroupResult", "JobStore"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResult:
+    """The result of a job: when it asked the provider (epoch seconds), and the files of the reply."""
+
+    job_id: int
+    asked_at: float
+    artifacts: tuple[Artifact, ...]
+
+
+class JobStore:
+    """Jobs with their history and artifacts. Every method raises ``StoreUnavailableError`` where the database does.
+
+    Args:
+        database: where they are.
+        subscriptions: who is notified about what; the notification is committed with the change of state.
+        seal: encrypts the links that are stored; without it they are stored in plain.
+    """
+
+    def __init__(
+        self, database: Database, subscriptions: Sequence[Subscription] = (), seal: Seal | None = None
+    ) -> None:
+        self.database = database
+        self.seal = seal or Seal()
+        self._outbox = Outbox(database.dialect, subscriptions)
+        self._group = GroupCommit(database.dialect, self._outbox, self.seal)
+        self._adding = JobInsert(database.dialect, self._group)
+
+    def reconfigure(self, subscriptions: Sequence[Subscription]) -> None:
+        """Notify these endpoints from the next commit on, and no others."""
+        self._outbox.subscriptions = tuple(subscriptions)
+
+    async def add(self, new: NewJob, lane: int, now: float) -> tuple[Job, bool]:
+        """Store a job that is due at once, with its first history row.
+
+        Args:
+            new: the job.
+            lane: the lane that serves it.
+            now: epoch seconds.
+
+        Returns:
+            The job, and whether it is new: an existing job of the same account and ``unique_key`` is returned.
+        """
+        (added,) = await self.add_many([(new, lane)], now)
+        return added
+
+    async def add_many(
+        self, news: Sequence[tuple[NewJob, int]], now: float, detail: str | None = None
+    ) -> list[tuple[Job, bool]]:
+        """Store many jobs in one transaction, each as :meth:`add` does; ``detail`` is that of their first rows."""
+        async with self.database.writing() as connection:
+            return await self._adding.add(connection, news, now, detail)
+
+    async def add_again(self, new: NewJob, lane: int, now: float, detail: str | None = None) -> tuple[Job, bool]:
+        """Store a job that repeats another, as :meth:`add` does; if such a repetition is under way, return that."""
+        async with self.database.writing() as connection:
+            await connection.execute(_LOCK_JOB, {"id": new.retry_of})  # otherwise two processes could both add one
+            if (row := (await connection.execute(_AGAIN, {"id": new.retry_of})).first()) is not None:
+                return job_of(row), False
+            (added,) = await self._adding.add(connection, [(new, lane)], now, detail)
+            return added
+
+    async def get(self, number: int) -> Job | None:
+        """The job with that id."""
+        async with self.database.reading() as connection:
+            row = (await connection.execute(_GET, {"id": number})).first()
+        return None if row is None else job_of(row)
+
+    async def find(
+        self,
+        *,
+        account: str | None = None,
+        operation: str | None = None,
+        states: Collection[State] = (),
+        before_id: int | None = None,
+        limit: int = 50,
+    ) -> list[Job]:
+        """Jobs that match all given conditions, newest first; ``before_id`` is the last id of the previous page."""
+        statement = select(*JOB_COLUMNS).order_by(jobs.c.id.desc()).limit(limit)
+        if account is not None:
+            statement = statement.where(jobs.c.account == account)
+        if operation is not None:
+            statement = statement.where(jobs.c.operation == operation)
+        if states:
+            statement = statement.where(jobs.c.state.in_([state.value for state in states]))
+        if before_id is not None:
+            statement = statement.where(jobs.c.id < before_id)
+        return await jobs_of(await self._rows(statement))
+
+    async def history(self, number: int) -> list[HistoryEntry]:
+        """The job's history, oldest first."""
+        return [entry_of(row) for row in await self._rows(_HISTORY, id=number)]
+
+    async def artifacts(self, number: int) -> list[Artifact]:
+        """The files that the job has landed, by number."""
+        return [artifact_of(row) for row in await self._rows(_ARTIFACTS, id=number)]
+
+    async def answer(self, job: Job, since: float) -> StoredResult | None:
+        """The last result that this job may share, if another job asked for it at ``since`` or later."""
+        same = {"account": job.account, "operation": job.operation, "answer_key": job.answer_key, "since": since}
+        found = await self._rows(_STORED_RESULT, **same)
+        if not found:
+            return None
+        number, asked_at = found[0]
+        return StoredResult(number, asked_at, tuple(await self.artifacts(number)))
+
+    async def due(
+        self, lane: int, track: Track, now: float, limit: int, since: float = 0.0, *, submits: bool = True
+    ) -> list[Job]:
+        """The jobs of a lane's track that are due at ``now`` and not before ``since``, the longest due first.
+
+        Without ``submits``, jobs that wait for their submit are left out, unless they are about to end.
+        """
+        parameters = {"lane": lane, "track": track.value, "now": now, "since": since, "limit": limit}
+        return await jobs_of(await self._rows(_DUE if submits else _DUE_BUT_SUBMITS, **parameters))
+
+    async def remote(self, lane: int) -> set[int]:
+        """The jobs of a lane whose remote job is, or may be, under way."""
+        return {number for (number,) in await self._rows(_REMOTE, lane=lane)}
+
+    async def next_due(self, numbers: Collection[int]) -> dict[tuple[int, Track], float]:
+        """When the first job of each track of these lanes is due; a track without such a job is left out."""
+        rows = await self._rows(_NEXT_DUE.where(lanes.c.id.in_(numbers)))
+        return {(row[0], track): row[1 + track] for row in rows for track in Track if row[1 + track] is not None}
+
+    async def next_due_after(self, lane: int, track: Track, now: float) -> float | None:
+        """When the next job of the track becomes due."""
+        rows = await self._rows(_NEXT_DUE_AFTER, lane=lane, track=track.value, now=now)
+        return rows[0][0] if rows else None
+
+    async def oldest_due(self) -> float | None:
+        """The earliest ``due_at`` of all jobs; if it has passed, the daemons are late by that much."""
+        return min((at for row in await self._rows(_NEXT_DUE) for at in row[1:] if at is not None), default=None)
+
+    async def record(self, updates: Sequence[FencedUpdate], owner: str) -> GroupResult:
+        """Commit the updates of steps in one transaction; at most one update for each job.
+
+        Args:
+            updates: what to write, each with the epoch of its lane.
+            owner: who writes.
+
+        Raises:
+            StoreUnavailableError: the group may or may not have been written. Call again with the same values: updates
+                that were written are recognized, and accepted.
+        """
+        if not updates:
+            return GroupResult(frozenset())
+        try:
+            async with self.database.writing() as connection:
+                return GroupResult(await self._group.write(connection, updates, owner))
+        except DBAPIError as error:
+            is_taken, why = _is_handle_taken(error), unwritable(error)
+            if why is None:
+                raise
+        if len(updates) == 1:
+            (one,) = updates
+            if is_taken:
+                return GroupResult(frozenset(), (await self._conflict(one.update),))
+            return GroupResult(frozenset(), unwritable=((one.update.job.id, why),))
+        # One update is refused, and the database does not say which: halve the group.
+        middle = len(updates) // 2
+        first, second = await self.record(updates[:middle], owner), await self.record(updates[middle:], owner)
+        return GroupResult(
+            first.accepted | second.accepted,
+            first.conflicts + second.conflicts,
+            first.unwritable + second.unwritable,
+        )
+
+    async def decide(self, update: Update) -> bool:
+        """Commit a person's decision on a parked job.
+
+        Returns:
+            Whether it was written: not if the job is no longer parked, or has another version.
+
+        Raises:
+            HandleTakenError: it adopts a remote job that another job follows.
+        """
+        try:
+            async with self.database.writing() as connection:
+                return await self._group.decide(connection, update)
+        except IntegrityError as error:
+            if not _is_handle_taken(error):
+                raise
+        _, reason = await self._conflict(update)
+        raise HandleTakenError(reason)
+
+    async def ask_cancel(self, number: int, now: float) -> bool:
+        """Store a cancel request for a live job; its next step, due now, applies it.
+
+        The version does not change, so a step under way is not undone, and its update does not remove the request.
+
+        Returns:
+            Whether the job is live; a parked job needs a decision instead.
+        """
+        async with self.database.writing() as connection:
+            result = await connection.execute(_ASK_CANCEL, {"number": number, "now": now})
+            return result.rowcount == 1
+
+    async def wishes(self, numbers: Collection[int]) -> list[Job]:
+        """The jobs of these lanes with a cancel request that can stop without a request to the provider."""
+        return await jobs_of(await self._rows(_CANCEL_REQUESTS.where(jobs.c.lane.in_(numbers))))
+
+    async def followers(self, job: Job) -> list[OtherJob]:
+        """The other jobs, ended ones too, that follow the remote job of this one."""
+        return [] if job.handle is None else await self.followers_of(job, job.handle)
+
+    async def followers_of(self, job: Job, handle: str) -> list[OtherJob]:
+        """The other jobs of its account and operation that follow this remote job, ended ones too."""
+        asked = {"account": job.account, "operation": job.operation, "handle": handle, "id": job.id}
+        found: dict[int, OtherJob] = {}
+        for number, state, shared, deadline_at, told in await self._rows(_FOLLOWERS, **asked):
+            before = found[number].told if number in found else frozenset()
+            known = before if told is None else before | {told}
+            found[number] = OtherJob(number, State(state), bool(shared), deadline_at, known)
+        return list(found.values())
+
+    async def counts(self, accounts: Collection[str] | None = None) -> dict[State, int]:
+        """How many jobs are in each state, of all accounts or of these."""
+        statement = _COUNTS if accounts is None else _COUNTS.where(jobs.c.account.in_(sorted(accounts)))
+        found = {State(state): number for state, number in await self._rows(statement)}
+        return {state: found.get(state, 0) for state in State}
+
+    async def delete_finished(self, before: float, limit: int) -> int:
+        """Delete up to ``limit`` jobs that finished before that epoch second, with all that belongs to them.
+
+        Returns:
+            How many were deleted.
+        """
+        async with self.database.writing() as connection:
+            return (await connection.execute(_DELETE_FINISHED, {"before": before, "limit": limit})).rowcount
+
+    async def _rows(self, statement: Executable, **parameters: object) -> Sequence[Sequence[Any]]:
+        async with self.database.reading() as connection:
+            return (await connection.execute(statement, parameters)).all()
+
+    async def _conflict(self, change: Update) -> tuple[int, str]:
+        """Which job has the handle of an update."""
+        job = change.job
+        of_job = (jobs.c.account == job.account, jobs.c.operation == job.operation, jobs.c.handle == job.handle)
+        rows = await self._rows(select(jobs.c.id).where(*of_job, jobs.c.finished_at.is_(None), jobs.c.id != job.id))
+        holder = f"job {rows[0][0]}" if rows else "another job"
+        return job.id, f"{holder} of account {job.account} follows the remote job {job.shown_handle} already"
+
+
+def _is_handle_taken(error: DBAPIError) -> bool:
+    """Whether the unique index over handles has refused a row: PostgreSQL names it, SQLite names its columns."""
+    return isinstance(error, IntegrityError) and (HANDLE_INDEX in str(error.orig) or "jobs.handle" in str(error.orig))
+
+
+def _first_due(track: Track) -> ScalarSelect[float]:
+    """The first entry of the due index for a lane of the outer query: one lookup for any number of jobs."""
+    of_stream = (jobs.c.lane == lanes.c.id, jobs.c.track == track.value, jobs.c.due_at.is_not(None))
+    return select(jobs.c.due_at).where(*of_stream).order_by(jobs.c.due_at).limit(1).scalar_subquery()
+
+
+_OF_STREAM: Final[tuple[ColumnElement[bool], ...]] = (
+    jobs.c.lane == bindparam("lane", type_=BigInteger()),
+    jobs.c.track == bindparam("track", type_=Integer()),
+)
+_NOW: Final = bindparam("now", type_=jobs.c.due_at.type)
+_LIMIT: Final = bindparam("limit", type_=Integer())
+
+_LOCK_JOB: Final = select(jobs.c.id).where(jobs.c.id == bindparam("id")).with_for_update()
+_AGAIN: Final = (
+    select(*JOB_COLUMNS)
+    .where(
+        jobs.c.id > bindparam("id"),
+        jobs.c.retry_of == bindparam("id"),
+        jobs.c.state.not_in([state.value for state in TERMINAL]),
+    )
+    .order_by(jobs.c.id)
+    .limit(1)
+)
+_GET: Final = select(*JOB_COLUMNS).where(jobs.c.id == bindparam("id", type_=BigInteger()))
+_HISTORY: Final = (
+    select(*ENTRY_COLUMNS).where(history.c.job_id == bindparam("id", type_=BigInteger())).order_by(history.c.version)
+)
+_ARTIFACTS: Final = (
+    select(*ARTIFACT_COLUMNS)
+    .where(artifacts.c.job_id == bindparam("id", type_=BigInteger()))
+    .order_by(artifacts.c.number)
+)
+_SINCE: Final = bindparam("since", type_=jobs.c.due_at.type)
+_DUE: Final = (
+    select(*JOB_COLUMNS)
+    .where(*_OF_STREAM, jobs.c.due_at <= _NOW, jobs.c.due_at >= _SINCE)
+    .order_by(jobs.c.due_at)
+    .limit(_LIMIT)
+)
+_DUE_BUT_SUBMITS: Final = _DUE.where(
+    or_(jobs.c.state != State.QUEUED.value, jobs.c.deadline_at <= _NOW, jobs.c.cancel_requested)
+)
+_REMOTE: Final = select(jobs.c.id).where(
+    jobs.c.lane == bindparam("lane", type_=BigInteger()),
+    jobs.c.state.in_(sorted(state.value for state in REMOTE)),
+)
+_NEXT_DUE: Final = select(lanes.c.id, _first_due(Track.ASK), _first_due(Track.FETCH))
+_NEXT_DUE_AFTER: Final = select(jobs.c.due_at).where(*_OF_STREAM, jobs.c.due_at > _NOW).order_by(jobs.c.due_at).limit(1)
+# Copies of a shared result have no ``ready_at``: they are as old as their original.
+_ASKED_AT: Final = func.coalesce(jobs.c.intent_at, jobs.c.ready_at)
+_STORED_RESULT: Final = (
+    select(jobs.c.id, _ASKED_AT)
+    .where(
+        jobs.c.account == bindparam("account", type_=jobs.c.account.type),
+        jobs.c.operation == bindparam("operation", type_=jobs.c.operation.type),
+        jobs.c.answer_key == bindparam("answer_key", type_=jobs.c.answer_key.type),
+        jobs.c.ready_at >= _SINCE,
+        jobs.c.state.in_([State.CLEANING.value, State.SUCCEEDED.value]),
+        _ASKED_AT >= _SINCE,
+    )
+    .order_by(jobs.c.ready_at.desc())
+    .limit(1)
+)
+_HANDLE: Final = bindparam("handle", type_=Text())
+_FOLLOWERS: Final = (
+    select(jobs.c.id, jobs.c.state, jobs.c.shared, jobs.c.deadline_at, history.c.outcome)
+    .outerjoin(history, and_(history.c.job_id == jobs.c.id, history.c.outcome.in_(["Cleaned", "Cancelled"])))
+    .where(
+        jobs.c.account == bindparam("account", type_=Text()),
+        jobs.c.operation == bindparam("operation", type_=Text()),
+        HandleKey(jobs.c.handle) == HandleKey(_HANDLE),
+        jobs.c.handle == _HANDLE,
+        jobs.c.id != bindparam("id", type_=BigInteger()),
+    )
+)
+_COUNTS: Final = select(jobs.c.state, func.count()).group_by(jobs.c.state)
+_ASK_CANCEL: Final = (
+    update(jobs)
+    .where(
+        jobs.c.id == bindparam("number", type_=BigInteger()),
+        jobs.c.state.in_(sorted(state.value for state in LIVE)),
+    )
+    .values(cancel_requested=true(), due_at=case((jobs.c.due_at < _NOW, jobs.c.due_at), else_=_NOW))
+)
+_MOST_CANCEL_REQUESTS: Final = 500
+_CANCEL_REQUESTS: Final = (
+    select(*JOB_COLUMNS)
+    .where(jobs.c.cancel_requested, jobs.c.state.in_(sorted(state.value for state in CANCELLED_AT_ONCE)))
+    .limit(_MOST_CANCEL_REQUESTS)
+)
+_FINISHED: Final = (
+    select(jobs.c.id)
+    .where(jobs.c.finished_at < bindparam("before", type_=jobs.c.finished_at.type))
+    .order_by(jobs.c.finished_at)
+    .limit(_LIMIT)
+    .with_for_update(skip_locked=True)
+)
+_DELETE_FINISHED: Final = delete(jobs).where(jobs.c.id.in_(_FINISHED))

@@ -1,0 +1,384 @@
+"""Lanes in the database: who owns which, until when, and what the next owner must know; and the live workers.
+
+Only the database's clock decides about leases. Every statement that changes several lanes locks them in the order of
+their ids, as the group commit does, so that two statements never wait for each other in a circle.
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    BindParameter,
+    Double,
+    Executable,
+    Integer,
+    Select,
+    Subquery,
+    Text,
+    and_,
+    bindparam,
+    case,
+    delete,
+    false,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.types import TypeEngine
+
+from tidewaiter.database.engine import Database
+from tidewaiter.database.row_codec import PARAMETER, encode, rows_of
+from tidewaiter.database.tables import DatabaseNow, accounts, jobs, lanes, workers
+from tidewaiter.domain.job import State
+
+_FORGOTTEN_S: Final = 86_400.0
+
+_OWNER: Final = bindparam("holder", type_=Text())
+_LEASE_S: Final[BindParameter[float]] = bindparam("lease_s", type_=Double())
+_STATE_COLUMNS: Final[Sequence[tuple[str, TypeEngine[Any]]]] = (
+    ("id", BigInteger()),
+    ("epoch", BigInteger()),
+    ("request_window", Text()),
+    ("closed_until", Double()),
+    ("closed_reason", Text()),
+    ("reopened_at", Double()),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LaneState:
+    """What the next owner of a lane must know.
+
+    ``request_window`` are the epoch seconds of the recent requests that the account's limit still counts;
+    ``closed_until`` is when requests are permitted again, and ``closed_reason`` is why not before. ``reopened_at`` is
+    when a person last opened the account, as far as the owner knows: a later opening ends the closing.
+    """
+
+    epoch: int
+    request_window: Sequence[float] = ()
+    closed_until: float | None = None
+    closed_reason: str | None = None
+    reopened_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneRow:
+    """A lane that was taken.
+
+    ``clean`` says that the previous owner gave it back, or that there was none: then ``request_window`` is complete.
+    After an expired lease it is not. ``of`` is how many lanes share the account's limits, by its jobs: all lanes up to
+    the last one that has a live job.
+    """
+
+    id: int
+    account: str
+    shard: int
+    epoch: int
+    closed_until: float | None
+    closed_reason: str | None
+    request_window: tuple[float, ...]
+    clean: bool
+    of: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LaneStatus:
+    """The state of a lane: its owner and the owner's host, if it has one, and whether the lease still holds.
+
+    ``request_window`` are the epoch seconds of its recent requests at the last renewal of the lease.
+    """
+
+    id: int
+    account: str
+    shard: int
+    owner: str | None
+    host: str | None
+    epoch: int
+    lease_until: float | None
+    leased: bool
+    closed_until: float | None
+    closed_reason: str | None
+    request_window: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """A live daemon: where it runs, since when, and until when it counts as alive without another heartbeat.
+
+    Both in epoch seconds by the database's clock.
+    """
+
+    owner: str
+    host: str
+    pid: int
+    version: str
+    started_at: float
+    lease_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class LaneShare:
+    """How many lanes there are, and how many live workers to serve them."""
+
+    lanes: int
+    workers: int
+
+
+class LaneStore:
+    """The lanes and the workers. Every method raises ``StoreUnavailableError`` where the database does.
+
+    Args:
+        database: where they are.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        handed = rows_of(database.dialect, _STATE_COLUMNS)
+        self._renew = _write_states(handed, lease_until=DatabaseNow() + _LEASE_S)
+        self._give_back = _write_states(handed, owner=null(), lease_until=null(), clean=true())
+        self._ensure = _lane_insert(database.dialect)
+        self._beat = _worker_upsert(database.dialect)
+
+    async def ensure(self, shards: Mapping[str, int]) -> None:
+        """Create missing lanes, by account and its number of shards. Lanes beyond that number stay."""
+        rows = [(account, shard) for account, number in sorted(shards.items()) for shard in range(number)]
+        if rows:
+            await self._write(self._ensure, **{PARAMETER: encode(rows)})
+
+    async def ids(self, account: str) -> list[int]:
+        """The account's lanes, by shard."""
+        async with self._database.reading() as connection:
+            return list((await connection.execute(_IDS, {"account": account})).scalars())
+
+    async def beat(self, owner: str, host: str, pid: int, version: str, lease_s: float) -> None:
+        """Store that a worker is alive for the next ``lease_s`` seconds."""
+        worker = {"holder": owner, "host": host, "pid": pid, "version": version, "lease_s": lease_s}
+        async with self._database.writing() as connection:
+            await connection.execute(self._beat, worker)
+            await connection.execute(_FORGET_DEAD)
+
+    async def take(
+        self,
+        owner: str,
+        most: int,
+        lease_s: float,
+        *,
+        force: bool,
+        accounts: Collection[str],
+        held: Collection[int] = (),
+    ) -> list[LaneRow]:
+        """Take up to ``most`` lanes that are free, or whose lease has expired.
+
+        Every take raises the lane's epoch, so that the previous owner can no longer write.
+
+        Args:
+            owner: who takes.
+            most: the largest number of lanes.
+            lease_s: how long the lease lasts without renewal, in seconds.
+            force: also take lanes whose lease still holds: a file lock proves that their owners are dead.
+            accounts: take only lanes of these accounts.
+            held: the lanes that the owner already serves. A lane that it has lost is taken like any other.
+        """
+        if most <= 0:
+            return []
+        statement = _take(accounts, held, by_force=force)
+        async with self._database.writing() as connection:
+            result = await connection.execute(statement, {"holder": owner, "lease_s": lease_s, "most": most})
+            rows = result.all()
+            sharing = (await connection.execute(_SHARING)).all() if rows else ()
+        of = {row[0]: row[1] for row in sharing}
+        return sorted((_taken(row, of) for row in rows), key=lambda lane: lane.id)
+
+    async def renew(self, owner: str, lease_s: float, states: Mapping[int, LaneState]) -> set[int]:
+        """Extend the leases of these lanes and store their states, in one statement.
+
+        Returns:
+            The lanes that this owner still holds at the epoch of their state.
+        """
+        parameters = {PARAMETER: _encode_states(states), "holder": owner, "lease_s": lease_s}
+        async with self._database.writing() as connection:
+            return set((await connection.execute(self._renew, parameters)).scalars())
+
+    async def give_back(self, owner: str, states: Mapping[int, LaneState]) -> None:
+        """Free these lanes, if they are still held, and store what the next owner must know."""
+        if states:
+            await self._write(self._give_back, **{PARAMETER: _encode_states(states), "holder": owner})
+
+    async def share(self, accounts: Collection[str]) -> LaneShare:
+        """How many lanes these accounts have, and how many workers live, by the database's clock."""
+        number_of_lanes = select(func.count()).where(lanes.c.account.in_(sorted(accounts))).scalar_subquery()
+        async with self._database.reading() as connection:
+            row = (await connection.execute(select(number_of_lanes, _LIVE_WORKERS))).one()
+        return LaneShare(*row)
+
+    async def forget(self, owner: str) -> None:
+        """Remove a worker that ends."""
+        await self._write(_FORGET, holder=owner)
+
+    async def every(self) -> list[LaneStatus]:
+        """The state of every lane, by account and shard."""
+        async with self._database.reading() as connection:
+            return [_status(row) for row in await connection.execute(_EVERY)]
+
+    async def workers(self) -> list[WorkerStatus]:
+        """The live daemons by the database's clock, the oldest first."""
+        async with self._database.reading() as connection:
+            return [WorkerStatus(*row) for row in await connection.execute(_WORKERS)]
+
+    async def _write(self, statement: Executable, **parameters: object) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(statement, parameters)
+
+
+def _encode_states(states: Mapping[int, LaneState]) -> str:
+    """Rows of ``_STATE_COLUMNS``."""
+    return encode(
+        [
+            (
+                number,
+                state.epoch,
+                json.dumps(list(state.request_window)),
+                state.closed_until,
+                state.closed_reason,
+                state.reopened_at,
+            )
+            for number, state in sorted(states.items())
+        ]
+    )
+
+
+def _taken(row: Sequence[Any], sharing: Mapping[str, int]) -> LaneRow:
+    number, account, shard, epoch, closed_until, closed_reason, window, clean = row
+    stamps, of = tuple(json.loads(window)), sharing.get(account, 1)
+    return LaneRow(number, account, shard, epoch, closed_until, closed_reason, stamps, clean, of)
+
+
+def _status(row: Sequence[Any]) -> LaneStatus:
+    values = list(row)
+    values[-1] = tuple(json.loads(values[-1]))
+    return LaneStatus(*values)
+
+
+def _locked(which: Select[int], name: str, *, skip: bool = False) -> CTE:
+    """Lanes locked in the order of their ids; SQLite has one writer and ignores the lock.
+
+    It is not the strongest lock, which would wait for every transaction that adds a job to the lane.
+    """
+    return which.order_by(lanes.c.id).with_for_update(key_share=True, skip_locked=skip).cte(name)
+
+
+def _write_states(handed: Subquery, **values: Any) -> Executable:
+    """Write states to the lanes that are still held at the given epochs."""
+    held = _locked(select(lanes.c.id).where(lanes.c.owner == _OWNER), "held")
+    opened_since = (
+        select(literal_column("1"))
+        .where(accounts.c.name == lanes.c.account, accounts.c.resumed_at > func.coalesce(handed.c.reopened_at, 0.0))
+        .correlate(lanes, handed)
+        .exists()
+    )
+    closing = {name: case((opened_since, null()), else_=handed.c[name]) for name in ("closed_until", "closed_reason")}
+    states = {"request_window": handed.c.request_window, **closing}
+    return (
+        update(lanes)
+        .where(lanes.c.id == held.c.id, lanes.c.id == handed.c.id, lanes.c.epoch == handed.c.epoch)
+        .where(lanes.c.owner == _OWNER)
+        .values(**states, **values)
+        .returning(lanes.c.id)
+    )
+
+
+def _take(accounts: Collection[str], held: Collection[int], *, by_force: bool) -> Executable:
+    """Take free lanes. Lanes that another daemon takes at this moment are skipped."""
+    free = select(lanes.c.id).where(lanes.c.account.in_(sorted(accounts)), lanes.c.id.not_in(sorted(held)))
+    if not by_force:
+        free = free.where(or_(lanes.c.owner.is_(None), lanes.c.lease_until <= DatabaseNow()))
+    taken = _locked(free.limit(bindparam("most", type_=Integer())), "free", skip=True)
+    return (
+        update(lanes)
+        .where(lanes.c.id == taken.c.id)
+        .values(
+            owner=_OWNER,
+            epoch=lanes.c.epoch + 1,
+            lease_until=DatabaseNow() + _LEASE_S,
+            clean=and_(lanes.c.owner.is_(None), lanes.c.clean),
+        )
+        .returning(
+            lanes.c.id,
+            lanes.c.account,
+            lanes.c.shard,
+            lanes.c.epoch,
+            lanes.c.closed_until,
+            lanes.c.closed_reason,
+            lanes.c.request_window,
+            lanes.c.clean,
+        )
+    )
+
+
+def _lane_insert(dialect: str) -> Executable:
+    rows = rows_of(dialect, (("account", Text()), ("shard", Integer())))
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    # A new lane beside others begins as if its share were used up, because the others had more of the limit until now.
+    alone = ~select(literal_column("1")).where(lanes.c.account == rows.c.account).correlate(rows).exists()
+    # SQLite would read ON CONFLICT as part of the join: https://www.sqlite.org/lang_upsert.html#parsing_ambiguity
+    new = select(*rows.c, alone).where(literal_column("1 = 1"))
+    added = insert(lanes).from_select(["account", "shard", "clean"], new)
+    return added.on_conflict_do_nothing(index_elements=["account", "shard"])
+
+
+def _worker_upsert(dialect: str) -> Executable:
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    added = insert(workers).values(
+        owner=_OWNER,
+        host=bindparam("host", type_=Text()),
+        pid=bindparam("pid", type_=Integer()),
+        version=bindparam("version", type_=Text()),
+        started_at=DatabaseNow(),
+        lease_until=DatabaseNow() + _LEASE_S,
+    )
+    return added.on_conflict_do_update(index_elements=["owner"], set_={"lease_until": added.excluded.lease_until})
+
+
+_IS_LIVE: Final = or_(jobs.c.due_at.is_not(None), jobs.c.state == State.PARKED.value)
+_SHARING: Final = (
+    select(lanes.c.account, func.max(lanes.c.shard) + 1)
+    .where(select(literal_column("1")).where(jobs.c.lane == lanes.c.id, _IS_LIVE).exists())
+    .group_by(lanes.c.account)
+)
+_IDS: Final = select(lanes.c.id).where(lanes.c.account == bindparam("account", type_=Text())).order_by(lanes.c.shard)
+_LIVE_WORKERS: Final = select(func.count()).where(workers.c.lease_until > DatabaseNow()).scalar_subquery()
+_FORGET: Final = delete(workers).where(workers.c.owner == _OWNER)
+_FORGET_DEAD: Final = delete(workers).where(workers.c.lease_until < DatabaseNow() - _FORGOTTEN_S)
+_EVERY: Final = (
+    select(
+        lanes.c.id,
+        lanes.c.account,
+        lanes.c.shard,
+        lanes.c.owner,
+        workers.c.host,
+        lanes.c.epoch,
+        lanes.c.lease_until,
+        func.coalesce(lanes.c.lease_until > DatabaseNow(), false()),
+        lanes.c.closed_until,
+        lanes.c.closed_reason,
+        lanes.c.request_window,
+    )
+    .select_from(lanes.outerjoin(workers, workers.c.owner == lanes.c.owner))
+    .order_by(lanes.c.account, lanes.c.shard)
+)
+_WORKERS: Final = (
+    select(
+        workers.c.owner, workers.c.host, workers.c.pid, workers.c.version, workers.c.started_at, workers.c.lease_until
+    )
+    .where(workers.c.lease_until > DatabaseNow())
+    .order_by(workers.c.started_at, workers.c.owner)
+)

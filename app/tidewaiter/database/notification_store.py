@@ -1,0 +1,244 @@
+"""Notifications in the database: written with the change of state that they report, listed, and sent again.
+
+The outbox writes a notification in the transaction that changes the job, so that neither exists without the other. It
+makes the text at that moment, because a parked job continues and a finished one is deleted later.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Executable, func, literal, null, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tidewaiter.database.engine import Database
+from tidewaiter.database.row_codec import PARAMETER, encode, rows_of, storable
+from tidewaiter.database.tables import DatabaseNow, artifacts, notifications
+from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.manifest import Artifact
+from tidewaiter.domain.notification import MOST_LISTED, DeliveryStatus, Subscription, body_of, message_id
+from tidewaiter.domain.permissions import EVERY_ACCOUNT, Scope
+from tidewaiter.domain.state_machine import Update
+
+# Making and encoding bodies blocks the event loop: a group has hundreds of jobs, each with files.
+_JOBS_AT_ONCE: Final = 64
+_GIVEN: Final = ("endpoint", "message_id", "job_id", "account", "state", "at", "body")
+
+
+class Outbox:
+    """The statements that write notifications; they run in a transaction of the caller.
+
+    Args:
+        dialect: ``sqlite`` or ``postgresql``.
+        subscriptions: which endpoint is notified about what.
+    """
+
+    def __init__(self, dialect: str, subscriptions: Sequence[Subscription]) -> None:
+        self.subscriptions = tuple(subscriptions)
+        self._insert = _notification_insert(dialect)
+        self._files = _files_of_jobs(dialect)
+
+    async def write(self, connection: AsyncConnection, updates: Sequence[Update]) -> None:
+        """Write the notifications about these updates, which were accepted in this transaction."""
+        if not self.subscriptions:
+            return
+        heard = [(update, names) for update in updates if (names := self._wanted_by(update))]
+        for start in range(0, len(heard), _JOBS_AT_ONCE):
+            some = heard[start : start + _JOBS_AT_ONCE]
+            files = await self._files_by_job(connection, [update.job.id for update, _ in some])
+            rows = [row for update, names in some for row in _rows(update, names, *files.get(update.job.id, ((), 0)))]
+            await connection.execute(self._insert, {PARAMETER: encode(rows)})
+
+    def _wanted_by(self, update: Update) -> list[str]:
+        """The endpoints that are notified about an update: it must have brought the job into its state."""
+        if update.state_from is update.job.state:
+            return []
+        return [one.endpoint for one in self.subscriptions if one.wants(update.job)]
+
+    async def _files_by_job(
+        self, connection: AsyncConnection, numbers: Sequence[int]
+    ) -> dict[int, tuple[list[Artifact], int]]:
+        """The first files of each job, and their total: an update has only the files of its own step."""
+        rows = (await connection.execute(self._files, {PARAMETER: encode([(number,) for number in numbers])})).all()
+        found: dict[int, tuple[list[Artifact], int]] = {}
+        for number, total, _, *columns in rows:
+            found.setdefault(number, ([], total))[0].append(Artifact(*columns))
+        return found
+
+
+def _rows(update: Update, endpoints: Sequence[str], files: Sequence[Artifact], total: int) -> list[tuple[object, ...]]:
+    """Rows of ``_GIVEN``, one for each endpoint."""
+    job = _as_stored(update.job)
+    at = job.created_at if update.entry is None else update.entry.at
+    body = body_of(job, at, files, total)
+    return [(name, message_id(job), job.id, job.account, job.state.value, at, body) for name in endpoints]
+
+
+def _as_stored(job: Job) -> Job:
+    """The job with its texts as the database stores them; inside the body's JSON they would not be replaced."""
+    texts = {name: getattr(job, name) for name in ("reason", "unique_key")}
+    return job.but(**{name: text and storable(text) for name, text in texts.items()})
+
+
+def _notification_insert(dialect: str) -> Executable:
+    rows = rows_of(dialect, [(name, notifications.c[name].type) for name in _GIVEN])
+    # Due by the database's clock, like all times of notifications that several daemons use.
+    made = select(*rows.c, literal(DeliveryStatus.WAITING.value, notifications.c.status.type), DatabaseNow())
+    return notifications.insert().from_select([*_GIVEN, "status", "due_at"], made)
+
+
+def _files_of_jobs(dialect: str) -> Executable:
+    asked = rows_of(dialect, [("job_id", BigInteger())])
+    columns: list[Any] = [artifacts.c[field.name] for field in fields(Artifact)]
+    of_job = artifacts.c.job_id
+    ranked = (
+        select(
+            artifacts.c.job_id,
+            func.count().over(partition_by=of_job).label("total"),
+            func.row_number().over(partition_by=of_job, order_by=artifacts.c.number).label("place"),
+            *columns,
+        )
+        .join(asked, asked.c.job_id == artifacts.c.job_id)
+        .subquery("ranked")
+    )
+    return select(ranked).where(ranked.c.place <= MOST_LISTED).order_by(ranked.c.job_id, ranked.c.place)
+
+
+__all__ = [
+    "NOTIFICATION_COLUMNS",
+    "DeliveryStatus",
+    "EndpointBacklog",
+    "Notification",
+    "NotificationStore",
+    "notification_of",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A message to an endpoint: a job has reached ``state`` at ``at`` (times are epoch seconds).
+
+    ``message_id`` names the event for the receiver. ``due_at`` is the time of the next attempt, ``None`` if there is
+    none; ``ended_at`` is when it was delivered or given up. ``attempts`` counts attempts that were begun.
+    """
+
+    id: int
+    endpoint: str
+    message_id: str
+    job_id: int
+    account: str
+    state: State
+    at: float
+    status: DeliveryStatus
+    due_at: float | None
+    attempts: int
+    attempted_at: float | None
+    last_error: str | None
+    ended_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointBacklog:
+    """What an endpoint has not received: how many wait, when the next one is due (epoch seconds), how many died."""
+
+    waiting: int = 0
+    due_at: float | None = None
+    dead: int = 0
+
+
+class NotificationStore:
+    """The notifications table. Every method raises ``StoreUnavailableError`` where the database does.
+
+    Args:
+        database: where it is.
+        scope: notifications of other accounts are neither found nor changed.
+    """
+
+    def __init__(self, database: Database, scope: Scope = EVERY_ACCOUNT) -> None:
+        self.database = database
+        self._within = () if scope.accounts is None else (notifications.c.account.in_(sorted(scope.accounts)),)
+
+    def limited_to(self, scope: Scope) -> "NotificationStore":
+        """The same, for these accounts."""
+        return NotificationStore(self.database, scope)
+
+    async def find(
+        self,
+        *,
+        status: DeliveryStatus | None = None,
+        endpoint: str | None = None,
+        job_id: int | None = None,
+        before_id: int | None = None,
+        limit: int = 50,
+    ) -> list[Notification]:
+        """Notifications that match all given conditions, newest first; ``before_id`` continues after that id."""
+        statement = select(*NOTIFICATION_COLUMNS).where(*self._within).order_by(notifications.c.id.desc()).limit(limit)
+        if status is not None:
+            statement = statement.where(notifications.c.status == status.value)
+        if endpoint is not None:
+            statement = statement.where(notifications.c.endpoint == endpoint)
+        if job_id is not None:
+            statement = statement.where(notifications.c.job_id == job_id)
+        if before_id is not None:
+            statement = statement.where(notifications.c.id < before_id)
+        return [notification_of(row) for row in await self._rows(statement)]
+
+    async def backlogs(self) -> dict[str, EndpointBacklog]:
+        """What has not been received, by endpoint; an endpoint that has received everything is left out."""
+        waiting = {name: (number, due_at) for name, number, due_at in await self._rows(_WAITING.where(*self._within))}
+        dead: dict[str, int] = {name: number for name, number in await self._rows(_DEAD.where(*self._within))}  # noqa: C416  # rows, no pairs
+        names = sorted({*waiting, *dead})
+        return {name: EndpointBacklog(*waiting.get(name, (0, None)), dead.get(name, 0)) for name in names}
+
+    async def retry(self, numbers: Collection[int]) -> list[int]:
+        """Deliver these (again) from now on, whatever their status, with all attempts.
+
+        Returns:
+            The numbers that exist.
+        """
+        async with self.database.writing() as connection:
+            statement = _RETRY.where(notifications.c.id.in_(sorted(numbers)), *self._within).returning(
+                notifications.c.id
+            )
+            return sorted((await connection.execute(statement)).scalars())
+
+    async def retry_dead(self, endpoint: str | None = None) -> int:
+        """Deliver all that died again, of one endpoint or of all.
+
+        Returns:
+            Their number.
+        """
+        statement = _RETRY.where(notifications.c.status == DeliveryStatus.DEAD.value, *self._within)
+        if endpoint is not None:
+            statement = statement.where(notifications.c.endpoint == endpoint)
+        async with self.database.writing() as connection:
+            return (await connection.execute(statement)).rowcount
+
+    async def _rows(self, statement: Executable) -> Sequence[Sequence[Any]]:
+        async with self.database.reading() as connection:
+            return (await connection.execute(statement)).all()
+
+
+_FIELDS: Final = tuple(field.name for field in fields(Notification))
+NOTIFICATION_COLUMNS: Final = tuple(notifications.c[name] for name in _FIELDS)
+
+
+def notification_of(row: Sequence[Any]) -> Notification:
+    """The notification of a row of ``NOTIFICATION_COLUMNS``."""
+    values = dict(zip(_FIELDS, row, strict=True))
+    return Notification(**{**values, "state": State(values["state"]), "status": DeliveryStatus(values["status"])})
+
+
+_WAITING: Final = (
+    select(notifications.c.endpoint, func.count(), func.min(notifications.c.due_at))
+    .where(notifications.c.due_at.is_not(None))
+    .group_by(notifications.c.endpoint)
+)
+_DEAD: Final = (
+    select(notifications.c.endpoint, func.count())
+    .where(notifications.c.status == DeliveryStatus.DEAD.value)
+    .group_by(notifications.c.endpoint)
+)
+_RETRY: Final = update(notifications).values(
+    status=DeliveryStatus.WAITING.value, due_at=DatabaseNow(), attempts=0, ended_at=null()
+)

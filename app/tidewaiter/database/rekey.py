@@ -1,0 +1,57 @@
+"""Rekey: every stored link is encrypted again, or decrypted, while daemons work."""
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Integer, Text, bindparam, select, update
+
+from tidewaiter.database.engine import Database
+from tidewaiter.database.sealing import Seal
+from tidewaiter.database.tables import jobs
+
+_AT_ONCE: Final = 100
+_SOME: Final = (
+    select(jobs.c.id, jobs.c.links)
+    .where(jobs.c.id > bindparam("after", type_=BigInteger()), jobs.c.links != "[]")
+    .order_by(jobs.c.id)
+    .limit(bindparam("limit", type_=Integer()))
+)
+# What a step has written in the meantime stays: it uses the new key.
+_REPLACE: Final = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("number", type_=BigInteger()), jobs.c.links == bindparam("before", type_=Text()))
+    .values(links=bindparam("links", type_=Text()))
+)
+
+
+async def rekey(database: Database, seal: Seal, *, decrypt: bool) -> tuple[int, int]:
+    """Write all links again.
+
+    Args:
+        database: where they are.
+        seal: has the keys; the first one encrypts.
+        decrypt: whether to store them in plain.
+
+    Returns:
+        The number of jobs whose links were written, and the number whose links no key decrypts.
+
+    Raises:
+        StoreUnavailableError: the database cannot be used; written links stay, and the rest can be done later.
+    """
+    written = unreadable = after = 0
+    while True:
+        async with database.reading() as connection:
+            rows = (await connection.execute(_SOME, {"after": after, "limit": _AT_ONCE})).all()
+        if not rows:
+            return written, unreadable
+        changes = []
+        for number, before in rows:
+            plain = seal.opened(before)
+            if plain is None:
+                unreadable += 1
+            else:
+                changes.append({"number": number, "before": before, "links": plain if decrypt else seal.closed(plain)})
+        if changes:
+            async with database.writing() as connection:
+                for change in changes:
+                    written += (await connection.execute(_REPLACE, change)).rowcount
+        after = rows[-1][0]

@@ -1,0 +1,77 @@
+"""Sealing: the links of jobs are encrypted while they are in the database.
+
+A sealed text is ``sealed:1:`` and a Fernet token (https://github.com/fernet/spec). Plain JSON begins with ``[``, so
+rows of either kind can be read beside each other, whether a key is configured or not.
+"""
+
+import base64
+import json
+import secrets
+from collections.abc import Sequence
+from typing import Final
+
+from tidewaiter.domain.http_values import Link, SealedLinks
+
+_ENVELOPE: Final = "sealed:1:"
+_KEY_BYTES: Final = 32
+
+
+def new_key() -> str:
+    """A new key: 32 random bytes in URL-safe Base64."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
+
+
+class Seal:
+    """Encrypts and decrypts links, which give access to a job's files.
+
+    Args:
+        keys: as :func:`new_key` makes them. The first encrypts, every one decrypts; without one nothing is encrypted.
+    """
+
+    def __init__(self, keys: Sequence[str] = ()) -> None:
+        self._fernet = None
+        if keys:
+            from cryptography.fernet import Fernet, MultiFernet  # noqa: PLC0415  # needs memory, and few databases use it
+
+            self._fernet = MultiFernet([Fernet(key) for key in keys])
+
+    def __bool__(self) -> bool:
+        return self._fernet is not None
+
+    def stored(self, links: Sequence[Link] | SealedLinks) -> str:
+        """The stored text of links; links that are already sealed do not change."""
+        if isinstance(links, SealedLinks):
+            return links.text
+        return self.closed(json.dumps([link.to_json() for link in links])) if links else "[]"
+
+    def closed(self, text: str) -> str:
+        """The stored form of a plain text."""
+        return text if self._fernet is None else f"{_ENVELOPE}{self._fernet.encrypt(text.encode()).decode()}"
+
+    def opened(self, text: str) -> str | None:
+        """The plain text of a stored text; ``None`` if no key decrypts it."""
+        if not is_sealed(text):
+            return text
+        if self._fernet is None or not text.startswith(_ENVELOPE):
+            return None
+        from cryptography.fernet import InvalidToken  # noqa: PLC0415  # see above
+
+        try:
+            return self._fernet.decrypt(text.removeprefix(_ENVELOPE)).decode()
+        except (InvalidToken, ValueError):
+            return None
+
+    def links(self, sealed: SealedLinks) -> tuple[Link, ...] | None:
+        """The links; ``None`` if no key decrypts them."""
+        text = self.opened(sealed.text)
+        return None if text is None else links_of(text)
+
+
+def is_sealed(text: str) -> bool:
+    """Whether a stored text is sealed, and not a plain JSON list."""
+    return not text.startswith("[")
+
+
+def links_of(text: str) -> tuple[Link, ...]:
+    """The links of plain JSON."""
+    return tuple(Link.from_json(link) for link in json.loads(text))

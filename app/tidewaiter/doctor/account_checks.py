@@ -1,0 +1,126 @@
+"""Checks of an account: is it paused, can its provider be reached, and does the provider accept it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from tidewaiter.clock import Clock
+from tidewaiter.database.account_store import Pause, PauseCause
+from tidewaiter.doctor.address_checks import NetworkEndpoint, check_endpoint
+from tidewaiter.doctor.findings import CheckResult, Notes, failure, info, ok, warning
+from tidewaiter.domain.http_values import WireReply, WireRequest
+from tidewaiter.domain.outcome import Refused, Retry, Throttled, Unauthorized
+from tidewaiter.domain.permissions import PermittedNetworks
+from tidewaiter.providers.provider import Healthy, Probe, Probed
+from tidewaiter.providers.reply_defaults import Trouble
+from tidewaiter.providers.reply_headers import parse_http_date
+from tidewaiter.transport.wire import TlsError, TransportError
+
+Ask: TypeAlias = Callable[[WireRequest], Awaitable[WireReply | Trouble]]
+"""Sends a request as the account's daemon would, authenticated and within its limits; returns a trouble if it cannot.
+
+Raises ``TransportError`` if the network fails.
+"""
+
+_MOST_SKEW_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedAccount:
+    """An account to check.
+
+    ``private_ok`` is the account's ``allow_private``. ``pause_result`` says that the database could be read. It gives
+    ``pause``, and ``closed``: why no request may be sent now.
+    """
+
+    name: str
+    base_url: str
+    private_ok: PermittedNetworks
+    probe: Probe | None
+    ask: Ask
+    standing: bool = False
+    pause: Pause | None = None
+    closed: str | None = None
+
+
+async def check_account(notes: Notes, account: CheckedAccount, clock: Clock) -> None:
+    """Note whether an account is paused, and whether it works."""
+    if account.standing:
+        notes.add("account", pause_result(account.name, account.pause))
+    key = f"accounts.{account.name}.settings"
+    permit = f"set accounts.{account.name}.allow_private = true"
+    endpoint = NetworkEndpoint.of(account.base_url)
+    if not await check_endpoint(notes, endpoint, clock, private_ok=account.private_ok, key=key, permit=permit):
+        return
+    if account.probe is None:
+        notes.add("login", info("its provider's spec has no probe, so no request was sent"))
+    elif account.closed is not None:
+        notes.add("login", warning(f"no request was sent: {account.closed}", "try again later"))
+    else:
+        await _check_login(notes, account, account.probe, clock)
+
+
+async def _check_login(notes: Notes, account: CheckedAccount, probe: Probe, clock: Clock) -> None:
+    try:
+        reply = await account.ask(probe.request)
+    except TransportError as error:
+        notes.add("login", failed_probe_result(error))
+        return
+    now = clock.now()
+    if not isinstance(reply, WireReply):
+        notes.add("login", probe_result(reply, account.name, account.pause))
+        return
+    notes.add("login", probe_result(probe.read(reply, now), account.name, account.pause))
+    said = reply.headers.get("date")
+    theirs = None if said is None else parse_http_date(said.strip(), now)
+    if theirs is not None:
+        notes.add("clock", provider_clock_result(theirs - now))
+
+
+# --- results ----------------------------------------------------------------------------------------------------------
+
+
+def pause_result(name: str, pause: Pause | None) -> CheckResult:
+    """What an account's pause means."""
+    if pause is None:
+        return ok("is open")
+    by = "a person" if pause.by is PauseCause.PERSON else f"its daemon ({pause.by.value})"
+    told = f"is paused by {by}, so its jobs wait: {pause.reason}"
+    if pause.by is PauseCause.TLS:
+        return warning(told, "repair what the check tls below reports; the daemon tries again every five minutes")
+    mend = f"tidewaiter accounts resume {name}"
+    if pause.by is PauseCause.CREDENTIALS:
+        return failure(told, f"correct the credentials in accounts.{name}.settings, then: {mend}")
+    return warning(told, f"once the reason is gone: {mend}")
+
+
+def probe_result(told: Probed, name: str, pause: Pause | None = None) -> CheckResult:
+    """Whether the account works, by the provider's reply to the probe."""
+    resume = "" if pause is None else f", then: tidewaiter accounts resume {name}"
+    match told:
+        case Healthy():
+            return ok("the provider knows the account")
+        case Unauthorized(reason):
+            mend = f"correct the credentials in accounts.{name}.settings, or have the provider permit them{resume}"
+            return failure(f"the provider refuses the credentials: {reason}", mend)
+        case Throttled(reason):
+            return warning(f"the provider cannot be asked now: {reason}", "try again later")
+        case Retry(reason):
+            return failure(f"the provider is in trouble: {reason}", "wait, or contact the provider")
+        case Refused(reason):
+            mend = f"see that accounts.{name}.settings name the right server and account"
+            return failure(f"the provider refuses the probe: {reason}", mend)
+
+
+def failed_probe_result(error: TransportError) -> CheckResult:
+    """What to look at after a request without a reply; the text holds no secret."""
+    mend = "look at the certificate" if isinstance(error, TlsError) else "look at the network, and at any proxy in it"
+    return failure(str(error).rstrip("."), mend)
+
+
+def provider_clock_result(seconds: float) -> CheckResult:
+    """Whether a difference of the provider's clock from ours would break signatures and expiries."""
+    if abs(seconds) <= _MOST_SKEW_S:
+        return ok("the provider's clock and this machine's agree")
+    told = f"the provider's clock is {abs(seconds):,.0f} s {'ahead of' if seconds > 0 else 'behind'} this machine's"
+    return warning(told, "let this machine set its clock by NTP; if it does, the provider's is wrong")

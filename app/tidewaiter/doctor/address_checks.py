@@ -1,0 +1,291 @@
+"""Checks of addresses: a name, its addresses, its certificate; and whether a public address leads to a Tidewaiter."""
+
+import asyncio
+import json
+import os
+import socket
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+from tidewaiter.clock import Clock
+from tidewaiter.doctor.findings import CheckResult, CheckStatus, Notes, failure, info, ok, warning
+from tidewaiter.domain.http_values import WireRequest
+from tidewaiter.domain.permissions import PermittedNetworks
+from tidewaiter.domain.url import CALLBACK_PATH
+from tidewaiter.transport.guard import Guard
+from tidewaiter.transport.wire import Timeouts, TransportError, Wire
+
+_DAY_S: Final = 86_400.0
+_FEW_DAYS: Final = 14
+_CONNECT_S: Final = 15.0
+_HANDSHAKE_S: Final = 10.0  # of these
+_PORTS: Final = {"http": 80, "https": 443}
+
+# https://docs.openssl.org/3.0/man1/openssl-verification-options: the codes of X509_verify_cert_error_string.
+_NOT_YET_VALID: Final = 9
+_EXPIRED: Final = 10
+_UNKNOWN_AUTHORITY: Final = frozenset({2, 18, 19, 20, 21})
+_OTHER_NAME: Final = frozenset({62, 64})
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkEndpoint:
+    """The host and port of an address, and whether it uses TLS."""
+
+    host: str
+    port: int
+    tls: bool
+
+    @classmethod
+    def of(cls, url: str) -> Self:
+        """The endpoint of an http or https address."""
+        parts = urlsplit(url)
+        scheme = parts.scheme.lower()
+        return cls(parts.hostname or "", parts.port or _PORTS[scheme], scheme == "https")
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+async def check_endpoint(
+    notes: Notes, endpoint: NetworkEndpoint, clock: Clock, *, private_ok: PermittedNetworks, key: str, permit: str = ""
+) -> bool:
+    """Note whether an endpoint can be reached and its certificate is valid; returns whether it is usable.
+
+    Args:
+        notes: take the results.
+        endpoint: what is checked.
+        clock: for the expiry of certificates.
+        private_ok: which private addresses it may have.
+        key: the configuration key of the address.
+        permit: how the configuration can permit a private address, if it can.
+    """
+    addresses = await check_name(notes, endpoint, private_ok=private_ok, key=key, permit=permit)
+    if not addresses:
+        return False
+    return notes.add("tls", await _connect(endpoint, addresses, clock, key)) is not CheckStatus.FAILURE
+
+
+async def check_name(
+    notes: Notes, endpoint: NetworkEndpoint, *, private_ok: PermittedNetworks, key: str, permit: str = ""
+) -> Sequence[str]:
+    """Note whether a name has addresses that may be reached; returns them, or none. Arguments as above."""
+    try:
+        addresses = await resolve(endpoint)
+    except OSError as error:
+        told = f"{endpoint.host} has no address: {error.strerror or 'unknown'}"
+        notes.add("dns", failure(told, f"see that {key} is right, and DNS works"))
+        return ()
+    verdict = addresses_result(endpoint.host, addresses, private_ok=private_ok, permit=permit)
+    if verdict.status is CheckStatus.OK and addresses == [endpoint.host]:
+        return addresses  # already an address: there is no name to report
+    return () if notes.add("dns", verdict) is CheckStatus.FAILURE else addresses
+
+
+async def resolve(endpoint: NetworkEndpoint) -> list[str]:
+    """The numeric addresses of an endpoint's host, each once; raises ``OSError`` if there are none."""
+    found = await asyncio.get_running_loop().getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(one[4][0]) for one in found))
+
+
+def addresses_result(host: str, addresses: Sequence[str], *, private_ok: PermittedNetworks, permit: str) -> CheckResult:
+    """Whether each of a host's addresses may be reached."""
+    guard = Guard(private_ok)
+    refused = next((told for one in addresses if (told := guard.refusal(one, 0)) is not None), None)
+    if refused is None:
+        return ok(f"{host} has the address {', '.join(addresses)}")
+    if not permit or refused.permit is None:
+        mend = "see that DNS gives its public address"
+    elif not private_ok and refused.permit == "allow_private = true":
+        mend = f"{permit}, if it is meant to be there"
+    else:
+        mend = "name its network in allow_private, if it is meant to be there"
+    return failure(f"{host} has the address {refused.address}, {refused.kind}, to which nothing is sent", mend)
+
+
+async def _connect(endpoint: NetworkEndpoint, addresses: Sequence[str], clock: Clock, key: str) -> CheckResult:
+    """Connect to the first address that takes a connection."""
+    error: OSError = OSError("no address")
+    for address in addresses:
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                return await _handshake(endpoint, address, clock)
+        except ssl.SSLError as refused:
+            return tls_result(refused, endpoint.host, key)
+        except ConnectionAbortedError:
+            told = f"{endpoint} does not answer the TLS handshake"
+            return failure(told, f"see that {key} is https where it should be, and that the server works")
+        except OSError as failed:  # TimeoutError is one, too
+            error = failed
+    if isinstance(error, TimeoutError):
+        told = f"{endpoint} takes no connection within {_CONNECT_S:g} s"
+    else:
+        told = f"{endpoint} takes no connection: {os.strerror(error.errno) if error.errno else error}"
+    return failure(told, f"see that {key} is right, the server is up, and no firewall stands between")
+
+
+async def _handshake(endpoint: NetworkEndpoint, address: str, clock: Clock) -> CheckResult:
+    context = _trusted_authorities() if endpoint.tls else None
+    name = endpoint.host if endpoint.tls else None
+    handshake_s = _HANDSHAKE_S if endpoint.tls else None
+    _, writer = await asyncio.open_connection(
+        address, endpoint.port, ssl=context, server_hostname=name, ssl_handshake_timeout=handshake_s
+    )
+    try:
+        if context is None:
+            return ok(f"{endpoint} takes connections, without TLS")
+        shaken: ssl.SSLObject = writer.get_extra_info("ssl_object")
+        certificate = shaken.getpeercert() or {}
+        return certificate_result(str(certificate["notAfter"]), clock.now(), shaken.version() or "TLS")
+    finally:
+        writer.transport.abort()
+
+
+def _trusted_authorities() -> ssl.SSLContext:
+    """The authorities that the daemon trusts: those of the system and of ``SSL_CERT_FILE``."""
+    trust = ssl.create_default_context()
+    trust.minimum_version = ssl.TLSVersion.TLSv1_2
+    return trust
+
+
+def certificate_result(not_after: str, now: float, version: str) -> CheckResult:
+    """For how long a valid certificate stays valid; ``now`` is epoch seconds."""
+    days = int((ssl.cert_time_to_seconds(not_after) - now) // _DAY_S)
+    told = f"{version}; the certificate is valid for {days:,} more day{'s' * (days != 1)}"
+    if days < _FEW_DAYS:
+        return warning(told, "see that the server's operator renews it in time")
+    return ok(told)
+
+
+def tls_result(error: ssl.SSLError, host: str, key: str) -> CheckResult:
+    """What is wrong with the certificate or the protocol, after a handshake that failed."""
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        reason = (error.reason or "unknown").replace("_", " ").lower()
+        mend = f"see that {key} is https where it should be, and that the server speaks TLS 1.2 or newer"
+        return failure(f"the TLS handshake failed: {reason}", mend)
+    code = error.verify_code
+    if code == _EXPIRED:
+        return failure("its certificate has expired", "the server's operator must renew it")
+    if code == _NOT_YET_VALID:
+        return failure("its certificate is not valid yet", "check this machine's clock, then the server's")
+    if code in _OTHER_NAME:
+        mend = f"write the name of the certificate into {key}, or get a certificate for this name"
+        return failure(f"its certificate is not for {host}", mend)
+    if code in _UNKNOWN_AUTHORITY:
+        mend = "if that is right, add it to the authorities of this machine, or to a file that SSL_CERT_FILE names"
+        return failure(f"its certificate is from an unknown authority ({error.verify_message})", mend)
+    return failure(f"its certificate was refused: {error.verify_message}", "the server's operator must repair it")
+
+
+_TIMEOUTS: Final = Timeouts(connect_s=10.0, overall_s=20.0)
+_MOST_READ: Final = 1024
+_ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # its address on this machine
+_ELSEWHERE: Final = "set another port in http.listen, or end that program"
+_OURS: Final = "tidewaiter"
+
+
+@dataclass(frozen=True, slots=True)
+class PublicReply:
+    """The reply of a public address."""
+
+    status: int
+    server: str
+    is_empty: bool
+
+
+async def check_http(notes: Notes, listen: tuple[str, int], wire: Wire) -> bool:
+    """Note what answers on the daemon's HTTP address; returns whether anything does."""
+    host, port = listen
+    own = NetworkEndpoint(_ANY.get(host, host), port, tls=False)
+    if not await _listens(host, port):
+        notes.add("http", info(f"nothing listens on {own} now: start the daemon to check it"))
+        return False
+    request = WireRequest("GET", f"http://{own}/healthz", fresh=True)
+    try:
+        async with wire.open(request, private_ok=True, timeouts=_TIMEOUTS, stream=False) as reply:
+            body, _ = await reply.read(_MOST_READ)
+    except TransportError as error:
+        notes.add("http", failure(f"{own} is held by another program: {str(error).rstrip('.')}", _ELSEWHERE))
+    else:
+        notes.add("http", health_result(body, str(own)))
+    return True
+
+
+async def check_callbacks(notes: Notes, public_url: str, listen: tuple[str, int], wire: Wire, clock: Clock) -> None:
+    """Note whether a request to the public address arrives at a Tidewaiter; it cannot make a job due."""
+    if not await check_public_url(notes, "callbacks", public_url, listen, clock):
+        return
+    try:
+        answer = await _ask(f"{public_url}{CALLBACK_PATH}", wire)
+    except TransportError as error:
+        notes.add("callbacks", warning(str(error).rstrip("."), _mend(listen)))
+    else:
+        notes.add("callbacks", callback_result(answer, public_url, listen))
+
+
+async def check_public_url(notes: Notes, table: str, public_url: str, listen: tuple[str, int], clock: Clock) -> bool:
+    """Note whether a public address of ours can be reached, if the daemon listens; returns whether it can.
+
+    Args:
+        notes: take the results.
+        table: the configuration table with both addresses.
+        public_url: the address that others use.
+        listen: where the daemon listens.
+        clock: for the expiry of certificates.
+    """
+    # Inside one's own network the public name may resolve to a private address.
+    endpoint, key = NetworkEndpoint.of(public_url), f"{table}.public_url"
+    if await _listens(*listen):
+        return await check_endpoint(notes, endpoint, clock, private_ok=True, key=key)
+    await check_name(notes, endpoint, private_ok=True, key=key)
+    notes.add(table, info(f"nothing listens on {table}.listen now: start the daemon to check {public_url}"))
+    return False
+
+
+async def _listens(host: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(_TIMEOUTS.connect_s):
+            _, writer = await asyncio.open_connection(_ANY.get(host, host), port)
+    except OSError:
+        return False
+    writer.transport.abort()
+    return True
+
+
+async def _ask(url: str, wire: Wire) -> PublicReply:
+    request = WireRequest("POST", url, body=b"", fresh=True)
+    async with wire.open(request, private_ok=True, timeouts=_TIMEOUTS, stream=False) as reply:
+        body, _ = await reply.read(_MOST_READ)
+        return PublicReply(reply.status, reply.headers.get("server", ""), not body)
+
+
+def health_result(body: bytes, own: str) -> CheckResult:
+    """Whether the reply of the daemon's own address is a Tidewaiter's, and its status."""
+    try:
+        told = json.loads(body)
+    except ValueError:
+        told = None
+    if not isinstance(told, dict) or not {"status", "phase"} <= told.keys():
+        return failure(f"{own} is held by another program", _ELSEWHERE)
+    if told["status"] != "ok":
+        return failure(f"{own} answers: {told['status']}", "look at the log of the daemon, and start it again")
+    return ok(f"{own} answers: {told['phase']}")
+
+
+def callback_result(answer: PublicReply, public_url: str, listen: tuple[str, int]) -> CheckResult:
+    """Whether the reply of the public address is a Tidewaiter's, which does not know such a callback."""
+    if answer.status == 404 and answer.server == _OURS:
+        return ok(f"a request to {public_url} arrives at a Tidewaiter")
+    if answer.status == 404 and answer.is_empty:
+        return ok(f"a request to {public_url} is answered as a Tidewaiter does, through {answer.server or 'a proxy'}")
+    by = f" by {answer.server}" if answer.server else ""
+    return warning(f"{public_url} answers HTTP {answer.status}{by}, and not as a Tidewaiter does", _mend(listen))
+
+
+def _mend(listen: tuple[str, int]) -> str:
+    host, port = listen
+    return f"let the proxy forward POST {CALLBACK_PATH}... to {NetworkEndpoint(host, port, tls=False)}"

@@ -1,0 +1,215 @@
+"""Checks of where data is kept: the SQLite library, disks and their free space, the storage, and the database."""
+
+import asyncio
+import os
+import shutil
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from tidewaiter.clock import Clock
+from tidewaiter.database.daemon_lock import DaemonLock
+from tidewaiter.database.engine import Database
+from tidewaiter.database.errors import SchemaError, StoreUnavailableError
+from tidewaiter.database.sqlite_files import OTHERS, files_of, is_over_network, kind_of
+from tidewaiter.doctor.findings import CheckResult, Notes, failure, info, ok, warning
+from tidewaiter.storage.base import Storage, StorageError, StorageFullError
+
+Version: TypeAlias = tuple[int, ...]
+
+# https://www.sqlite.org/wal.html#walresetbug: from 3.7.0 on, where two connections write or checkpoint at the same
+# moment, a database in WAL mode can be damaged. Fixed in 3.51.3, and in two older branches.
+_FAULT_SINCE: Final = (3, 7, 0)
+_MENDED_SINCE: Final = (3, 51, 3)
+_MENDED_BRANCHES: Final = ((3, 44, 6), (3, 50, 7))
+
+_LITTLE_SPACE: Final = 1_000_000_000
+_NO_SPACE: Final = 100_000_000
+
+
+def sqlite_result(version: Version) -> CheckResult:
+    """Whether a version of the SQLite library has the WAL-reset bug."""
+    told = ".".join(map(str, version))
+    is_mended = version >= _MENDED_SINCE or any(
+        version >= mend and version[:2] == mend[:2] for mend in _MENDED_BRANCHES
+    )
+    if is_mended or version < _FAULT_SINCE:
+        return ok(f"SQLite {told}")
+    return warning(
+        f"SQLite {told} has the WAL-reset bug: two programs that write at the same moment can, very rarely, "
+        "damage the database",
+        f"{_mend_of(version)} (unless your distribution has fixed {told} itself), or use PostgreSQL",
+    )
+
+
+def _mend_of(version: Version) -> str:
+    branch = next((mend for mend in _MENDED_BRANCHES if version[:2] == mend[:2]), None)
+    newest = ".".join(map(str, _MENDED_SINCE))
+    if branch is None:
+        return f"run Tidewaiter with SQLite {newest} or newer"
+    return f"run Tidewaiter with SQLite {'.'.join(map(str, branch))}, or with {newest} or newer"
+
+
+def file_system_result(kind: str | None, file: Path) -> CheckResult:
+    """Whether SQLite's locks work on this kind of file system."""
+    if kind is None:
+        return info(f"the kind of file system of {file} is not known")
+    if is_over_network(kind):
+        return warning(
+            f"{file} lies on a network file system ({kind}), where SQLite's locks cannot be relied on",
+            "put the database on a disk of this machine, or use PostgreSQL",
+        )
+    return ok(f"{file} lies on {kind}")
+
+
+def free_space_result(free: int, place: Path) -> CheckResult:
+    """Whether this many free bytes are enough."""
+    told = f"{free / 1e9:,.1f} GB are free at {place}"
+    if free < _NO_SPACE:
+        return failure(f"only {free / 1e6:,.0f} MB are free at {place}", "free some space, or move it to a larger disk")
+    return warning(told, "free some space before it is full") if free < _LITTLE_SPACE else ok(told)
+
+
+async def check_free_space(notes: Notes, place: Path) -> None:
+    """Note how much space is free where a path is, or will be."""
+    notes.add("free space", await asyncio.to_thread(_free_space_at, place))
+
+
+async def check_file_system(notes: Notes, file: Path) -> None:
+    """Note the kind of file system of a database's file."""
+    notes.add("file system", file_system_result(await asyncio.to_thread(kind_of, file), file))
+
+
+def _free_space_at(place: Path) -> CheckResult:
+    there = nearest_existing(place)
+    return free_space_result(shutil.disk_usage(there).free, there)
+
+
+def nearest_existing(path: Path) -> Path:
+    """The path, or the first folder above it that exists."""
+    return next(one for one in (path, *path.parents) if one.exists())
+
+
+def creatable_result(path: Path) -> CheckResult:
+    """Whether this user can create a path that does not exist yet."""
+    above = nearest_existing(path)
+    if not above.is_dir():
+        return failure(f"{above} is no folder", f"name another place than {path}, or move that file away")
+    if not os.access(above, os.W_OK | os.X_OK):
+        return failure(
+            f"{path} does not exist, and this user may not write to {above}",
+            f"create {path} and give it to the user that runs the daemon (chown)",
+        )
+    return info(f"{path} does not exist yet; it is created when it is first needed")
+
+
+async def check_folder(notes: Notes, storage: Storage, root: Path) -> None:
+    """Note how much space is free in the storage folder, and whether a small file can be written there."""
+    await check_free_space(notes, root)
+    if not await asyncio.to_thread(root.exists):
+        # Not created here: the doctor may run as another user than the daemon.
+        notes.add("storage", await asyncio.to_thread(creatable_result, root))
+        return
+    if not await asyncio.to_thread(root.is_dir):
+        notes.add(
+            "storage",
+            failure(f"{root} is a file, not a folder", "name a folder as storage.root, or move that file away"),
+        )
+        return
+    partial = root / ".partial"
+    had_partial = await asyncio.to_thread(partial.exists)
+    await check_storage(notes, storage, str(root), f"give {root} to the user that runs the daemon (chown)")
+    if not had_partial:
+        await asyncio.to_thread(_remove_empty, partial)
+
+
+async def check_storage(notes: Notes, storage: Storage, place: str, mend: str) -> None:
+    """Note whether a small file can be written, synced and deleted.
+
+    Args:
+        notes: take the results.
+        storage: what is checked.
+        place: its name.
+        mend: how to repair it if it does not work.
+    """
+    try:
+        await storage.check()
+    except StorageFullError as error:
+        notes.add("storage", failure(_told(error), "free some space, or raise the quota"))
+    except StorageError as error:
+        notes.add("storage", failure(_told(error), mend))
+    else:
+        notes.add("storage", ok(f"a file was written to {place}, synced and deleted"))
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # it was not created, or a daemon uses it by now
+        folder.rmdir()
+
+
+def _told(error: StorageError) -> str:
+    return str(error).rstrip(".")
+
+
+_MOST_SKEW_S: Final = 5.0
+
+
+async def check_sqlite(notes: Notes, file: Path, lock: DaemonLock) -> None:
+    """Note what can be learned about an SQLite file without opening it; nothing is created."""
+    notes.add("sqlite", sqlite_result(sqlite3.sqlite_version_info))
+    await check_file_system(notes, file)
+    await check_free_space(notes, file)
+    open_to_others = await asyncio.to_thread(_open_to_others, file)
+    if open_to_others:
+        notes.add("permissions", _permissions(open_to_others))
+    try:
+        is_held = await asyncio.to_thread(lock.is_held)
+    except StoreUnavailableError as error:
+        told, _, mend = str(error).rpartition(": ")
+        notes.add("daemon", failure(told, mend.rstrip(".")))
+        return
+    notes.add("daemon", info("a daemon is running" if is_held else "no daemon is running"))
+
+
+def _open_to_others(file: Path) -> list[Path]:
+    """The files of a database that other users may read or write."""
+    return [one for one in files_of(Path(os.path.realpath(file))) if one.exists() and one.stat().st_mode & OTHERS]
+
+
+def _permissions(open_to_others: list[Path]) -> CheckResult:
+    names = " ".join(map(str, open_to_others))
+    told = f"other users may use {names}, and a database holds parameters and links"
+    return warning(told, f"as the owner: chmod 600 {names}")
+
+
+async def check_missing_file(notes: Notes, file: Path) -> None:
+    """Note whether an SQLite file that does not exist yet can be created."""
+    notes.add("database", await asyncio.to_thread(creatable_result, file))
+
+
+async def check_database(notes: Notes, database: Database, clock: Clock) -> None:
+    """Note whether the database can be used."""
+    try:
+        await database.check_schema()
+    except SchemaError as error:
+        told, _, mend = str(error).rpartition(": ")
+        notes.add("database", failure(told, mend.rstrip(".")))
+        return
+    except StoreUnavailableError as error:
+        mend = f"see that {database.name} is up, that this user may use it, and that database.url is right"
+        notes.add("database", failure(str(error).rstrip("."), mend))
+        return
+    notes.add("database", ok(f"{database.name} is at revision {await database.schema_version()}"))
+    if not database.exclusive:
+        before = clock.now()
+        theirs = await database.now()
+        notes.add("database clock", database_clock_result(theirs - (before + clock.now()) / 2))
+
+
+def database_clock_result(seconds: float) -> CheckResult:
+    """Whether the difference of a database's clock from this machine's is acceptable."""
+    if abs(seconds) <= _MOST_SKEW_S:
+        return ok(f"{abs(seconds):.1f} s from this machine's")
+    told = f"{abs(seconds):,.0f} s {'ahead of' if seconds > 0 else 'behind'} this machine's"
+    return warning(told, "let both machines set their clocks by NTP")

@@ -1,0 +1,91 @@
+"""When to come back: backoff with jitter, and what a server's Retry-After is allowed to change."""
+
+import math
+from dataclasses import dataclass
+from random import Random
+
+_LARGEST_EXPONENT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """A clamped exponential schedule in seconds: ``base_s * factor ** n``, at most ``cap_s``.
+
+    ``jitter`` (0 to 1) is the share of the delay that chance may take away, so that jobs made together drift apart;
+    a delay never grows by it and stays above ``(1 - jitter)`` of its size.
+    """
+
+    base_s: float
+    factor: float = 2.0
+    cap_s: float = 3600.0
+    jitter: float = 0.2
+
+    def delay(self, n: int, rand: Random) -> float:
+        """Seconds to wait before try ``n + 1``, where ``n`` counts from 0."""
+        full = min(self.cap_s, self.base_s * self.factor ** min(max(n, 0), _LARGEST_EXPONENT))
+        return full * (1.0 - self.jitter * rand.random())
+
+
+@dataclass(frozen=True, slots=True)
+class OperationPolicy:
+    """The numbers and permissions that the state table needs for one operation of one account, all in seconds.
+
+    ``repeatable``: submitting twice is harmless. ``cancels``/``cleans``: the provider has such a request and the
+    account asks for it. ``shares``: the provider has one remote job for equal submits, so jobs of ours may follow the
+    same one. ``stall_s``: how long a remote job may show no sign of life. ``gone_grace_s``: how long after the submit a
+    "not found" is still believed to be lag. ``links_expire_s``: for how long links may be refused in a row before the
+    job fails. ``unknown``: the delays before a submit is repeated whose outcome is unknown, ``most_unknown`` of which
+    in a row park the job. ``retry_after_floor_s`` and ``retry_after_cap_s`` clamp whatever a server asks for.
+    ``called_first_delay_s`` and ``called_poll`` are the slower schedule of a job whose submit named a
+    callback URL.
+    """
+
+    first_delay_s: float = 5.0
+    poll: Backoff = Backoff(10.0, 1.5, 300.0)
+    called_first_delay_s: float = 300.0
+    called_poll: Backoff = Backoff(600.0, 1.5, 3600.0)
+    retry: Backoff = Backoff(2.0, 2.0, 300.0, 0.5)
+    unknown: Backoff = Backoff(2.0, 8.0, 3600.0, 0.5)
+    deadline_s: float = 86_400.0
+    stall_s: float = math.inf
+    gone_grace_s: float = 60.0
+    links_expire_s: float = 3600.0
+    retry_after_floor_s: float = 1.0
+    retry_after_cap_s: float = 3600.0
+    repeatable: bool = False
+    cancels: bool = False
+    cleans: bool = False
+    shares: bool = False
+    most_resubmits: int = 1
+    most_fetches: int = 20
+    most_cleanups: int = 8
+    most_crashes: int = 5
+    most_unknown: int = 5
+
+    def clamp(self, retry_after_s: float) -> float:
+        """How much of a server's Retry-After counts, in seconds."""
+        return min(max(retry_after_s, self.retry_after_floor_s), self.retry_after_cap_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an account may ask of its provider.
+
+    At most ``requests`` in any window of ``period_s`` seconds (``None``: no such limit), two requests at least
+    ``spacing_s`` apart, at most ``concurrency`` of them in flight; at most ``remote_jobs`` remote jobs under way.
+    """
+
+    requests: int | None = None
+    period_s: float = 60.0
+    spacing_s: float = 0.0
+    concurrency: int = 64
+    remote_jobs: int | None = None
+
+    def share(self, shards: int) -> "Limits":
+        """What each of an account's lanes may ask, so that all of them together keep the limits."""
+        if shards == 1:
+            return self
+        requests = None if self.requests is None else max(1, self.requests // shards)
+        remote_jobs = None if self.remote_jobs is None else max(1, self.remote_jobs // shards)
+        concurrency = max(1, self.concurrency // shards)
+        return Limits(requests, self.period_s, self.spacing_s * shards, concurrency, remote_jobs)

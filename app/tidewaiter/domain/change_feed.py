@@ -1,0 +1,96 @@
+"""Changes of jobs, sent to listeners in this process after their commit."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.state_machine import Update
+
+
+@dataclass(frozen=True, slots=True)
+class JobChange:
+    """A job that was added or has moved on, at ``at`` (epoch seconds); ``event`` is what the log calls it."""
+
+    event: str
+    job: Job
+    state_from: State | None
+    outcome: str
+    at: float
+
+
+ChangeListener: TypeAlias = Callable[[JobChange], None]
+"""Is called with every change after its commit, from the event loop; it must not wait."""
+
+
+def ignore_change(_change: JobChange) -> None:
+    """A listener that does nothing."""
+
+
+class ChangeFeed:
+    """Passes changes on to every listener.
+
+    Args:
+        failed: is called with a listener that has raised, and its exception. The change is durable by then, so work
+            goes on, and so do the other listeners.
+    """
+
+    def __init__(self, failed: Callable[[ChangeListener, Exception], None]) -> None:
+        self._failed = failed
+        self._followers: list[ChangeListener] = []
+
+    def follow(self, tell: ChangeListener) -> None:
+        """Call this listener, too, from now on."""
+        self._followers.append(tell)
+
+    def tell(self, change: JobChange) -> None:
+        """Call every listener."""
+        for follower in self._followers:
+            try:
+                follower(change)
+            except Exception as error:  # noqa: BLE001  # a fault of a listener must not stop the committer
+                self._failed(follower, error)
+
+
+def added(job: Job) -> JobChange:
+    """That a job was stored."""
+    return JobChange("job.submitted", job, None, "Submitted", job.created_at)
+
+
+def change_of(update: Update) -> JobChange | None:
+    """What an update has changed; ``None`` where it only counts, as most polls do."""
+    entry = update.entry
+    if entry is None:
+        return None
+    return JobChange(_event_of(update), update.job, update.state_from, entry.outcome, entry.at)
+
+
+def _event_of(update: Update) -> str:
+    match update.job.state:
+        case State.FAILED | State.EXPIRED:
+            return "job.failed"
+        case State.SUCCEEDED | State.CANCELLED:
+            return "job.finished"
+        case State.PARKED:
+            return "job.parked"
+        case (
+            State.QUEUED
+            | State.SUBMITTING
+            | State.RECONCILING
+            | State.POLLING
+            | State.FETCHING
+            | State.CLEANING
+            | State.CANCELLING
+        ):
+            return _live_event_of(update)
+
+
+def _live_event_of(update: Update) -> str:
+    if isinstance(update.outcome, o.Unmapped):
+        return "job.unmapped"
+    if isinstance(update.outcome, o.Pending):
+        return "job.stalled"
+    if update.job.state is State.QUEUED and update.state_from is State.RECONCILING:
+        return "job.repeated"
+    return "job.troubled" if update.job.state is update.state_from else "job.advanced"

@@ -1,0 +1,182 @@
+"""What every rule of the state machine may look at, and the rules that hold in every live state.
+
+A rule takes the context of a step and the outcome of the step, and returns the job as it will stand. Each rule is typed
+by the outcomes that it accepts.
+"""
+
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any, Self
+
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.backoff_and_limits import OperationPolicy
+from tidewaiter.domain.job import Job, State
+
+_LONGEST_REASON = 500
+_AFTER_PAUSE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RuleContext:
+    """The job before the step, the numbers of its operation, the time, and the source of jitter.
+
+    ``version`` is the version of the job after the step.
+    """
+
+    job: Job
+    policy: OperationPolicy
+    now: float
+    rand: Random
+    version: int
+
+    def becomes(self, **changes: Any) -> Job:
+        """The job with these changes, at its next version."""
+        return self.job.but(version=self.version, **changes)
+
+    def of(self, job: Job) -> Self:
+        """The same context for a job that an earlier part of the rule has changed already."""
+        return replace(self, job=job)
+
+    def retry_in(self, failures: int, retry_after_s: float | None = None, *, exact: bool = False) -> float:
+        """Seconds until the same step may be tried again, after this many failures before this one."""
+        return self.not_before(self.policy.retry.delay(failures, self.rand), retry_after_s, exact=exact)
+
+    def not_before(self, delay_s: float, retry_after_s: float | None, *, exact: bool = False) -> float:
+        """Our own delay, or the server's Retry-After within floor and cap, whichever is later.
+
+        Where the spec says that the server's value is ``exact``, it replaces our own.
+        Source: RFC 9110, section 10.2.3.
+        """
+        if retry_after_s is None:
+            return delay_s
+        clamped = self.policy.clamp(retry_after_s)
+        return clamped if exact else max(delay_s, clamped)
+
+    def first_poll_in(self, job: Job) -> float:
+        """Seconds from the submit to the first poll."""
+        share = 1.0 - self.policy.poll.jitter * self.rand.random()
+        first_s = self.policy.first_delay_s * share
+        return self._slower_with_callback(job, first_s, self.policy.called_first_delay_s * share)
+
+    def next_poll_in(self, job: Job) -> float:
+        """Seconds until the next poll of a remote job that is not ready."""
+        polls = job.polls - job.polls_at_submit
+        next_s = self.policy.poll.delay(polls, self.rand)
+        if job.callback_hash is None:
+            return next_s
+        return self._slower_with_callback(job, next_s, self.policy.called_poll.delay(polls, self.rand))
+
+    def stands_still(self, job: Job) -> bool:
+        """Whether the provider has reported nothing new about the remote job for half of the permitted time."""
+        if job.moved_at is None:
+            return False
+        longest_s = min(self.policy.stall_s, job.deadline_at - (job.submitted_at or job.created_at))
+        return self.now - job.moved_at >= longest_s / 2
+
+    def _slower_with_callback(self, job: Job, delay_s: float, called_s: float) -> float:
+        """The slower delay of a job that may be called back.
+
+        The callback may never come, so the delay is at most half of the time that is left before the deadline.
+        """
+        if job.callback_hash is None:
+            return delay_s
+        return max(delay_s, min(called_s, (job.deadline_at - self.now) / 2))
+
+
+def cut(reason: str) -> str:
+    """As much of a reason as the database keeps."""
+    return reason[:_LONGEST_REASON]
+
+
+def finish(context: RuleContext, state: State, reason: str | None) -> Job:
+    """The job in a terminal state."""
+    return context.becomes(
+        state=state,
+        due_at=None,
+        reason=reason,
+        finished_at=context.now,
+        links=(),
+        cancel_requested=False,
+        callback_hash=None,
+        hinted=False,
+    )
+
+
+def try_again(context: RuleContext, reason: str, retry_after_s: float | None = None, *, exact: bool = False) -> Job:
+    """The job with one failure more, due for the same step after a growing delay."""
+    failures = context.job.failures + 1
+    return context.becomes(
+        due_at=context.now + context.retry_in(failures - 1, retry_after_s, exact=exact),
+        failures=failures,
+        reason=cut(reason),
+    )
+
+
+# --- every live state -------------------------------------------------------------------------------------------------
+
+
+def retry(context: RuleContext, outcome: o.Retry) -> Job:
+    """The same step again, later."""
+    return try_again(context, outcome.reason, outcome.retry_after_s)
+
+
+def storage_full(context: RuleContext, outcome: o.StorageFull) -> Job:
+    """The same step again, later."""
+    return try_again(context, outcome.reason)
+
+
+def account_paused(context: RuleContext, outcome: o.Throttled | o.Unauthorized) -> Job:
+    """The lane is closed for now; the job is due again as soon as the lane opens."""
+    return context.becomes(due_at=context.now + _AFTER_PAUSE_S * context.rand.random(), reason=cut(outcome.reason))
+
+
+def interrupted(context: RuleContext, _outcome: o.Interrupted) -> Job:
+    """The same step again, as soon as a daemon serves the lane."""
+    return context.becomes(due_at=context.now)
+
+
+def refused(context: RuleContext, outcome: o.Refused) -> Job:
+    """The provider refuses the job permanently."""
+    polled = int(context.job.state is State.POLLING)
+    job = context.becomes(polls=context.job.polls + polled)
+    return finish(context.of(job), State.FAILED, cut(outcome.reason))
+
+
+def crashed(context: RuleContext, outcome: o.Crashed) -> Job:
+    """The same step again, a bounded number of times: the job itself may be what makes the step crash."""
+    crashes = context.job.crashes + 1
+    if crashes >= context.policy.most_crashes:
+        return finish(context, State.FAILED, f"{crashes} steps crashed: {cut(outcome.reason)}")
+    return try_again(context, outcome.reason).but(crashes=crashes)
+
+
+def expire(context: RuleContext, outcome: o.DeadlinePassed) -> Job:
+    """The job has waited too long."""
+    return finish(context, State.EXPIRED, cut(outcome.reason))
+
+
+# --- cancelling -------------------------------------------------------------------------------------------------------
+
+
+def cancel(context: RuleContext, _outcome: o.CancelAsked) -> Job:
+    """Ask the provider to cancel the remote job, where it can; else the job ends at once."""
+    if context.job.handle is None or not context.policy.cancels:
+        return cancelled(context, _outcome)
+    return context.becomes(state=State.CANCELLING, due_at=context.now, failures=0, links=())
+
+
+def cancelled(context: RuleContext, _outcome: o.CancelAsked | o.Cancelled | o.LeftAlone) -> Job:
+    """The job ends as requested. The last reason stays on record, because it may name a remote job in doubt."""
+    return finish(context, State.CANCELLED, context.job.reason)
+
+
+def cancelled_untidily(context: RuleContext, outcome: o.Retry | o.Refused | o.Crashed | o.DeadlinePassed) -> Job:
+    """The job ends as requested, though the remote job may go on."""
+    return finish(context, State.CANCELLED, f"the remote was not told: {cut(outcome.reason)}")
+
+
+def cancel_failed(context: RuleContext, outcome: o.Retry | o.Crashed) -> Job:
+    """Ask the provider again, a bounded number of times."""
+    if context.job.failures + 1 >= context.policy.most_cleanups:
+        return cancelled_untidily(context, outcome)
+    return try_again(context, outcome.reason, outcome.retry_after_s if isinstance(outcome, o.Retry) else None)

@@ -1,0 +1,210 @@
+"""The rules for a job whose files are landing, and for deleting its remote job afterwards.
+
+A download of several files ends with the gravest outcome of its files, wherever it stands in the list. From the
+gravest to the lightest:
+
+====================  ==============================================  ===========================  ===================
+outcome               concerns                                        the other files              charged to the job
+====================  ==============================================  ===========================  ===================
+``StorageFull``       the storage, and so every job                   are not asked for            no
+``Unauthorized``      the account                                     only from other origins      no
+``Throttled``         the account                                     only from other origins      no
+``Refused``           the job, which cannot succeed any more          are not asked for            it ends
+``LinksExpired``      the links, which must be asked for again        are asked for                as the table has it
+``Retry``             the file                                        are asked for                yes, unless progress
+``NotYet``            the file, which comes later                     are asked for                no
+====================  ==============================================  ===========================  ===================
+
+A failure of the account comes before a refusal: it may be why a file was refused, and a job that waits loses nothing.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.common_rules import RuleContext, account_paused, cut, finish, try_again
+from tidewaiter.domain.job import Job, State
+
+_GRAVITY: tuple[type[o.Outcome], ...] = (
+    o.StorageFull,
+    o.Unauthorized,
+    o.Throttled,
+    o.Refused,
+    o.LinksExpired,
+    o.Retry,
+    o.NotYet,
+)
+_ENDS_DOWNLOAD = (o.StorageFull, o.Refused)
+_OF_ACCOUNT = (o.Unauthorized, o.Throttled)
+
+
+def gravest_outcome(outcomes: Iterable[o.Outcome], *, landed: bool = False) -> o.Outcome | None:
+    """The outcome of a step whose files ended like this; ``None`` where there is none.
+
+    Of several of one kind the first is taken. A ``Retry`` or ``NotYet`` waits as long as any file of these two kinds
+    was asked to wait for, and a ``Retry`` or ``LinksExpired`` has progressed where any file has.
+
+    Args:
+        outcomes: of the files that did not land. A kind that is not in the table comes before all that are.
+        landed: whether other files landed meanwhile.
+    """
+    every = list(outcomes)
+    if not every:
+        return None
+    first = min(every, key=lambda one: _GRAVITY.index(type(one)) if type(one) in _GRAVITY else -1)
+    waits = [one.retry_after_s for one in every if isinstance(one, o.Retry | o.NotYet)]
+    wait_s = max((wait for wait in waits if wait is not None), default=None)
+    progressed = landed or any(isinstance(one, o.Retry | o.LinksExpired) and one.progressed for one in every)
+    if isinstance(first, o.Retry):
+        return replace(first, retry_after_s=wait_s, progressed=progressed)
+    if isinstance(first, o.NotYet):
+        return replace(first, retry_after_s=wait_s)
+    if isinstance(first, o.LinksExpired):
+        return replace(first, progressed=progressed)
+    return first
+
+
+def ends_download(outcome: o.Outcome) -> bool:
+    """Whether this outcome of one file ends the download of the others."""
+    return isinstance(outcome, _ENDS_DOWNLOAD) or type(outcome) not in _GRAVITY
+
+
+def closes_account(outcome: o.Outcome) -> bool:
+    """Whether the provider's own origin must not be asked again after this outcome of one file."""
+    return isinstance(outcome, _OF_ACCOUNT)
+
+
+_FEWEST_EXPIRIES = 3
+
+
+def fetch_started(context: RuleContext, _outcome: o.FetchStarted) -> Job:
+    """Count the download before it begins."""
+    return context.becomes(fetches=context.job.fetches + 1, due_at=context.now)
+
+
+def stored(context: RuleContext, _outcome: o.Stored) -> Job:
+    """Every file is durable: delete the remote job where the account asks for it."""
+    landed = context.becomes(
+        landed_at=context.now, failures=0, crashes=0, expiries=0, expired_at=None, links=(), reason=None
+    )
+    if context.policy.cleans and landed.handle is not None:
+        return landed.but(state=State.CLEANING, due_at=context.now)
+    return finish(context.of(landed), State.SUCCEEDED, None)
+
+
+def stored_by_submit(context: RuleContext, outcome: o.Stored) -> Job:
+    """The reply was the file, and it has landed. The status that an earlier reply gave is out of date."""
+    handle = outcome.handle or context.job.handle
+    replied = context.becomes(ready_at=context.now, remote_status=outcome.status, handle=handle)
+    return stored(context.of(replied), outcome)
+
+
+def stored_by_poll(context: RuleContext, outcome: o.Stored) -> Job:
+    """The reply to a poll was the file, and it has landed."""
+    polled = context.becomes(polls=context.job.polls + 1)
+    return stored_by_submit(context.of(polled), outcome)
+
+
+def fetch_failed(context: RuleContext, outcome: o.Retry) -> Job:
+    """Download again, a bounded number of times without progress.
+
+    A download that got further is not counted as a failure, and its backoff begins again.
+    """
+    if outcome.progressed:
+        fetches = max(0, context.job.fetches - 1)
+        context = context.of(context.job.but(failures=0, fetches=fetches, expiries=0, expired_at=None))
+    if context.job.fetches >= context.policy.most_fetches:
+        return finish(context, State.FAILED, f"{context.job.fetches} downloads failed: {cut(outcome.reason)}")
+    return try_again(context, outcome.reason, outcome.retry_after_s)
+
+
+def links_expired(context: RuleContext, outcome: o.LinksExpired) -> Job:
+    """The links do not work: ask for new ones after a growing delay; without a handle, begin again.
+
+    A file may appear long after its provider has said "ready". So the limit is a time, not a number of tries. A few
+    tries are required as well, because no daemon may have served the lane for long.
+    """
+    return _ask_for_links(context, cut(outcome.reason), progressed=outcome.progressed)
+
+
+def links_lost(context: RuleContext, outcome: o.LinksLost) -> Job:
+    """The stored links cannot be decrypted any more: ask for new ones.
+
+    Without a handle only a submit would bring new ones, and might make a second remote job: a person decides.
+    """
+    if context.job.handle is not None:
+        return _ask_for_links(context, cut(outcome.reason), progressed=False)
+    fetches = max(0, context.job.fetches - 1)
+    return context.becomes(state=State.PARKED, due_at=None, fetches=fetches, failures=0, reason=cut(outcome.reason))
+
+
+def _ask_for_links(context: RuleContext, reason: str, *, progressed: bool) -> Job:
+    job, policy = context.job, context.policy
+    if job.expired_at is None or progressed:
+        job = job.but(expiries=0, expired_at=context.now)
+    expiries, lasted_s = job.expiries + 1, context.now - (job.expired_at or context.now)
+    if lasted_s >= policy.links_expire_s and expiries >= _FEWEST_EXPIRIES:
+        summary = f"for {lasted_s:.0f} s no link to the files served, {expiries} times in a row: {reason}"
+        return finish(context, State.FAILED, summary)
+    return context.becomes(
+        state=State.QUEUED if job.handle is None else State.POLLING,
+        due_at=context.now + context.retry_in(job.expiries),
+        fetches=max(0, job.fetches - 1),
+        failures=0,
+        expiries=expiries,
+        expired_at=job.expired_at,
+        links=(),
+        reason=reason,
+    )
+
+
+def fetch_blocked(context: RuleContext, outcome: o.StorageFull) -> Job:
+    """The storage has no room: download later; the job is not charged."""
+    delay_s = context.retry_in(context.job.failures)
+    return _refunded(context, delay_s, cut(outcome.reason) or context.job.reason)
+
+
+def fetch_interrupted(context: RuleContext, _outcome: o.Interrupted) -> Job:
+    """We stopped the download ourselves: the job is not charged."""
+    return _refunded(context, 0.0, context.job.reason)
+
+
+def fetch_paused(context: RuleContext, outcome: o.Throttled | o.Unauthorized) -> Job:
+    """The account is paused: the job is not charged."""
+    refunded = _refunded(context, 0.0, context.job.reason)
+    return account_paused(context.of(refunded), outcome)
+
+
+def _refunded(context: RuleContext, delay_s: float, reason: str | None) -> Job:
+    return context.becomes(
+        fetches=max(0, context.job.fetches - 1),
+        due_at=context.now + delay_s,
+        reason=reason,
+    )
+
+
+def fetch_not_yet(context: RuleContext, outcome: o.NotYet) -> Job:
+    """The file is not there yet: ask again after a growing delay, or at the known time; this is no failed download."""
+    failures = context.job.failures if outcome.exact else context.job.failures + 1
+    waiting = try_again(context, outcome.reason, outcome.retry_after_s, exact=outcome.exact)
+    return waiting.but(fetches=max(0, context.job.fetches - 1), failures=failures)
+
+
+# --- cleaning ---------------------------------------------------------------------------------------------------------
+
+
+def succeeded(context: RuleContext, _outcome: o.Cleaned | o.LeftAlone | o.CancelAsked) -> Job:
+    """The files have landed, and the remote job needs nothing more."""
+    return finish(context, State.SUCCEEDED, None)
+
+
+def succeeded_untidily(context: RuleContext, outcome: o.Retry | o.Refused | o.Crashed | o.DeadlinePassed) -> Job:
+    """The files have landed, but the remote job was not deleted."""
+    return finish(context, State.SUCCEEDED, f"the remote job was not deleted: {cut(outcome.reason)}")
+
+
+def clean_failed(context: RuleContext, outcome: o.Retry | o.Crashed) -> Job:
+    """Try to delete the remote job again, a bounded number of times."""
+    if context.job.failures + 1 >= context.policy.most_cleanups:
+        return succeeded_untidily(context, outcome)
+    return try_again(context, outcome.reason, outcome.retry_after_s if isinstance(outcome, o.Retry) else None)

@@ -1,0 +1,147 @@
+"""Which file a link means: a hash that stays the same when the link is signed anew, and for no other file.
+
+After fresh links a file that has landed already is kept only where it is the same file. A file is identified by its
+URL without its signature, and by what the list says about it: label, size, count, media type and digests. A file with
+other values is another file and is downloaded again, which costs time and never lands a wrong file.
+Only the SHA-256 of all this is kept, because a URL may hold a secret.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote_plus, urlsplit
+
+from tidewaiter.domain.http_values import Link
+
+
+@dataclass(frozen=True, slots=True)
+class _Signature:
+    """How one kind of signed URL signs: ``keys`` and ``prefixes`` sign only where every key of ``where`` is there.
+
+    A key such as ``st`` or ``expires`` may mean anything elsewhere. All names are in lower case.
+    """
+
+    where: frozenset[str]
+    keys: frozenset[str] = frozenset()
+    prefixes: tuple[str, ...] = ()
+
+
+def _signature(where: str, keys: str = "", *prefixes: str) -> _Signature:
+    return _Signature(frozenset(where.split()), frozenset(keys.split()), prefixes)
+
+
+# The place to add another kind of signed URL.
+_SIGNATURES = (
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+    _signature("x-amz-signature", "", "x-amz-"),
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html (version 2)
+    _signature("awsaccesskeyid signature", "awsaccesskeyid signature expires x-amz-security-token"),
+    # https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-signed-urls.html
+    _signature("key-pair-id signature", "key-pair-id signature expires policy hash-algorithm"),
+    # https://cloud.google.com/storage/docs/authentication/signatures (version 4, and before it version 2)
+    _signature("x-goog-signature", "", "x-goog-"),
+    _signature("googleaccessid signature", "googleaccessid signature expires"),
+    # https://cloud.google.com/cdn/docs/using-signed-urls
+    _signature("keyname signature", "keyname signature expires urlprefix"),
+    # https://learn.microsoft.com/rest/api/storageservices/create-service-sas; sr, snapshot and versionid name the blob.
+    _signature(
+        "sig se sp",
+        "sig se st sv sp spr sip si ss srt sdd skoid sktid skt ske sks skv saoid suoid scid sduoid skdutid ses",
+    ),
+    _signature("sig si sv", "sig sv si spr sip"),
+    # https://www.alibabacloud.com/help/en/oss/developer-reference/add-signatures-to-urls (version 1 and 4)
+    _signature("ossaccesskeyid signature", "ossaccesskeyid signature expires security-token"),
+    _signature("x-oss-signature", "", "x-oss-signature", "x-oss-credential", "x-oss-date", "x-oss-expires"),
+    # https://www.tencentcloud.com/document/product/436/7778
+    _signature("q-signature", "x-cos-security-token", "q-"),
+    # https://docs.openstack.org/swift/latest/api/temporary_url_middleware.html
+    _signature("temp_url_sig", "temp_url_sig temp_url_expires temp_url_ip_range"),
+    # Akamai's token authentication
+    _signature("hdnts", "hdnts"),
+    _signature("hdnea", "hdnea"),
+    _signature("__token__", "__token__"),
+    _signature("__gda__", "__gda__"),
+)
+
+# What many providers of their own call a signature. Nothing proves that it is one: such a key may as well name the
+# file. So these are left out of a URL only where no two links of the list are alike without them.
+_PROBABLY = frozenset(
+    {"access_token", "auth_token", "hmac", "jwt", "sas_token", "sig", "sign", "signature", "signed_token", "token"}
+)
+_PROBABLY_BESIDE = frozenset({"exp", "expire", "expires", "expires_at", "expiry"})
+
+
+def identities(links: Sequence[Link], of: int = 0) -> tuple[str, ...]:
+    """The identity of each link of one list, as lower-case hex; two that are equal mean the same file twice.
+
+    Args:
+        links: the whole list, for what is ambiguous in it is not left out of a URL.
+        of: which of the job's submits made the files: those of another remote job are other files.
+    """
+    shortened = [_text(link, of, probably=True) for link in links]
+    complete = [_text(link, of, probably=False) for link in links]
+    # Equal texts without the probable signatures must be equal with them, too.
+    variants: dict[str, set[str]] = {}
+    for text, other in zip(shortened, complete, strict=True):
+        variants.setdefault(text, set()).add(other)
+    chosen = [text if len(variants[text]) == 1 else other for text, other in zip(shortened, complete, strict=True)]
+    return tuple(hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() for text in chosen)
+
+
+def pair_files(wanted: Sequence[str], recorded: Sequence[str | None]) -> dict[int, int]:
+    """Which of the recorded files each wanted one is: place in the list to place among the recorded.
+
+    Files of one identity are paired one to one, so that each of them exists. What was recorded without an identity, by
+    an older version, is no file that is wanted.
+    """
+    left: dict[str, list[int]] = {}
+    for place, identity in enumerate(recorded):
+        if identity is not None:
+            left.setdefault(identity, []).append(place)
+    counted = Counter(wanted)
+    for identity, places in left.items():
+        del places[counted[identity] :]
+    found: dict[int, int] = {}
+    for place, identity in enumerate(wanted):
+        if same := left.get(identity):
+            found[place] = same.pop(0)
+    return found
+
+
+def part_number(identity: str) -> int:
+    """A number for what an interrupted download left of a file, so that no other file is ever continued from it."""
+    return int(identity[:15], 16)
+
+
+def _text(link: Link, of: int, *, probably: bool) -> str:
+    """Everything that identifies the file, as one text."""
+    announced = (link.label, link.size, link.count, link.media_type, link.sha256, link.md5, link.gzip)
+    if not link.url:
+        announced = (link.label, None, None, None, link.sha256, link.md5, link.gzip)
+    return json.dumps([of, _address(link.url, probably=probably), *announced])
+
+
+def _address(url: str, *, probably: bool) -> list[object]:
+    """A URL without what signs it: scheme, host, path and the rest of the query, whose order says nothing."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return [url]
+    given = [(pair, unquote_plus(pair.partition("=")[0]).lower()) for pair in parts.query.split("&") if pair]
+    signing = frozenset(_signing([name for _, name in given], probably=probably))
+    # Sorted by name alone: values of one name keep their order.
+    kept = [pair for pair, name in sorted(given, key=lambda one: one[1]) if name not in signing]
+    return [parts.scheme.lower(), parts.netloc.lower(), parts.path, kept]
+
+
+def _signing(names: Sequence[str], *, probably: bool) -> Iterator[str]:
+    present = frozenset(names)
+    for one in _SIGNATURES:
+        if one.where <= present:
+            yield from one.keys
+            yield from (name for name in names if name.startswith(one.prefixes))
+    if probably and not present.isdisjoint(_PROBABLY):
+        yield from _PROBABLY
+        yield from _PROBABLY_BESIDE

@@ -1,0 +1,189 @@
+"""HTTP and JSON as values: requests, replies, header fields, content codings, links to finished files."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
+JsonObject: TypeAlias = Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class WireRequest:
+    """One HTTP request before credentials are added.
+
+    ``url`` is absolute and already percent-encoded; it is sent byte for byte. ``fresh`` asks for a connection of its
+    own: a submit must never meet a kept-alive connection that the server is just closing, because then its outcome
+    would be unknown.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    fresh: bool = False
+
+    def with_headers(self, more: Mapping[str, str]) -> "WireRequest":
+        """The request with further header fields; those that it has already, in any case of letters, stay."""
+        given = {name.lower() for name in self.headers}
+        added = {name: value for name, value in more.items() if name.lower() not in given}
+        return replace(self, headers={**added, **self.headers}) if added else self
+
+
+class Fields(Mapping[str, str]):
+    """The header fields of a reply that did not come over a wire; names are looked up in lower case.
+
+    Args:
+        values: the values of each field, in order.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, Sequence[str]]) -> None:
+        self._values = {name.lower(): tuple(several) for name, several in values.items() if several}
+
+    def __getitem__(self, name: str) -> str:
+        """The first value of a field."""
+        return self._values[name][0]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the fields."""
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        """How many fields there are, each counted once."""
+        return len(self._values)
+
+    def getall(self, name: str, default: Sequence[str] = ()) -> Sequence[str]:
+        """Every value of a field."""
+        return self._values.get(name, default)
+
+
+def field_values(headers: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Every value of a header field, in the order in which the fields came (RFC 9110, section 5.3); often none.
+
+    Args:
+        headers: of a reply; a mapping that holds repeated fields has ``getall``, any other holds each field once.
+        name: in lower case.
+    """
+    getall = getattr(headers, "getall", None)
+    if getall is not None:
+        return tuple(getall(name, ()))
+    value = headers.get(name)
+    return () if value is None else (value,)
+
+
+def combined_field(headers: Mapping[str, str], name: str) -> str | None:
+    """A field that is a list, as one value: repeated fields joined by commas; ``None`` where it is absent."""
+    values = field_values(headers, name)
+    return ", ".join(values) if values else None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What proves the account to its provider; added to requests to the provider's own origin and to no others.
+
+    ``body`` goes among the members of a JSON object or a form that is sent; into the query where there is neither.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: tuple[tuple[str, str], ...] = ()
+    body: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WireReply:
+    """One HTTP reply whose body was read into memory.
+
+    ``headers`` is looked up with lower-case names (a case-insensitive mapping, or a plain one with lower-case keys).
+    ``truncated`` says that the body was longer than the buffer limit and only its beginning is here. ``phrase`` is the
+    reason phrase of the status line, where the server sent one. ``foreign`` says that another host than the provider
+    answered, or chose the address that did: such a reply says nothing of the account.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    url: str = ""
+    truncated: bool = False
+    phrase: str = ""
+    foreign: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SealedLinks:
+    """Links as they are stored where they are encrypted; only the download of the files decrypts them."""
+
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One file of a finished remote job, as the provider named it.
+
+    ``label`` is a name that the provider proposes: a label only, never a path. ``send_auth`` says whether the
+    account's credentials go with the request, which they do only to the provider's own origin. ``size`` is in bytes,
+    ``count`` in records; both are ``None`` where the provider does not say. ``sha256`` and ``md5`` are lower-case hex.
+    ``gzip`` says that the file may be packed: the first bytes decide, and it lands unpacked. Size and checksums may be
+    those of the packed or of the unpacked file. ``unread`` says which announced digest could not be read, and why.
+    """
+
+    url: str
+    label: str = ""
+    send_auth: bool = True
+    media_type: str | None = None
+    size: int | None = None
+    count: int | None = None
+    sha256: str | None = None
+    md5: str | None = None
+    gzip: bool = False
+    unread: str | None = None
+
+    def to_json(self) -> JsonObject:
+        """The link as JSON, without the members that say nothing."""
+        every = {name: getattr(self, name) for name in self.__slots__}
+        return {
+            name: value
+            for name, value in every.items()
+            if value is not None and value != "" and (name != "gzip" or value)
+        }
+
+    @classmethod
+    def from_json(cls, raw: JsonObject) -> "Link":
+        """The inverse of :meth:`to_json`."""
+        return cls(**raw)  # type: ignore[arg-type]  # written by to_json alone
+
+
+_UNDONE = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
+_MOST_CODINGS = 5  # as many as curl undoes; each one multiplies what a reply can expand to
+_NO_CODING = re.compile(
+    r"""
+    identity | none | null | no | off | false | default | plain | text | raw | binary | 7bit | 8bit | quoted-printable
+    | chunked | aws-chunked                                                  # of the transfer, which is over
+    | (us-)?ascii | utf-?(7|8|16|32)([lb]e)? | ucs-?[24] | unicode | ansi    # character sets
+    | iso[-_]?8859[-_]?\d{1,2} | latin-?\d{1,2} | windows-?\d{3,4} | cp-?\d{3,5} | koi8-?[ru]
+    | shift[-_]jis | euc-?(jp|kr|cn|tw) | big5 | gb(k|2312|18030) | iso-2022-\w{2}
+    | charset\ *=.* | [\w.+*-]+/[\w.+*-]+                                    # a character set, a media type
+    """,
+    re.VERBOSE | re.ASCII,
+)
+
+
+def content_codings(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """The codings of a reply's body, in the order in which they were applied; usually none.
+
+    Args:
+        headers: of the reply; repeated fields and lists count as one list.
+
+    Returns:
+        Names in lower case, ``gzip`` for ``x-gzip``; also those that cannot be undone.
+    """
+    values = ",".join(field_values(headers, "content-encoding")).split(",")
+    names = (value.partition(";")[0].strip(" \t\"'").lower() for value in values)
+    return tuple(_UNDONE.get(name, name) for name in names if name and not _NO_CODING.fullmatch(name))
+
+
+def can_be_undone(codings: Sequence[str]) -> bool:
+    """Whether every one of these codings can be undone."""
+    return len(codings) <= _MOST_CODINGS and all(coding in _UNDONE for coding in codings)

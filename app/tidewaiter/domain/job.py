@@ -1,0 +1,238 @@
+"""The job: one durable request for an operation under an account, its states, its progress, and its remote job's end.
+
+Several jobs may follow one remote job. Each one asks before it deletes or cancels it (:func:`duty_of`): while another
+job waits for the results, it leaves the remote job alone. Of several that are about to end it, the one with the highest
+number decides and the others wait, so that exactly one does it.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import Enum, IntEnum, StrEnum
+from operator import attrgetter
+from typing import Any, Final
+
+from tidewaiter.domain.http_values import JsonObject, Link, SealedLinks
+from tidewaiter.domain.url import shown_handle
+
+_PROGRESS_RATIO: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(?:/|of)\s*(\d+(?:\.\d+)?)")
+_PROGRESS_PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%")
+
+
+def fraction_of(progress: str | None) -> float | None:
+    """How much is done, 0 to 1, where a provider's words for it can be read as a ratio or a percentage."""
+    if progress is None:
+        return None
+    if ratio := _PROGRESS_RATIO.search(progress):
+        done, total = float(ratio[1]), float(ratio[2])
+        return min(1.0, done / total) if total else None
+    percent = _PROGRESS_PERCENT.search(progress)
+    return min(1.0, float(percent[1]) / 100) if percent else None
+
+
+class State(StrEnum):
+    """How far a job is. Which daemon works on it is not a state: that depends on its lane."""
+
+    QUEUED = "queued"
+    """Nothing has been sent."""
+    SUBMITTING = "submitting"
+    """The intent to submit is durable; the POST may or may not have been sent."""
+    RECONCILING = "reconciling"
+    """A submit's outcome is unknown and is being found out."""
+    POLLING = "polling"
+    """The remote job's handle is durable; the provider is asked when the job is due."""
+    FETCHING = "fetching"
+    """The remote job has finished; its files are being landed."""
+    CLEANING = "cleaning"
+    """Every file is durable; the remote job is being deleted."""
+    CANCELLING = "cancelling"
+    """A cancel request was made; the provider is being asked to cancel the remote job."""
+    PARKED = "parked"
+    """Only a person can decide what happened to the submit."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+TERMINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED, State.EXPIRED})
+LIVE = frozenset(State) - TERMINAL - {State.PARKED}
+
+
+REMOTE = frozenset({State.SUBMITTING, State.RECONCILING, State.POLLING, State.CANCELLING})
+"""Where a remote job is under way, or may be."""
+
+CANCELLED_AT_ONCE = frozenset({State.QUEUED, State.POLLING, State.FETCHING})
+"""Where the next step applies a cancel request. In SUBMITTING and RECONCILING a remote job may exist that has to be
+found first; in CLEANING and CANCELLING the job is about to end."""
+
+
+class Track(IntEnum):
+    """Which of a lane's two streams a job waits in, so that long downloads never starve polls."""
+
+    ASK = 0
+    FETCH = 1
+
+
+def track_of(state: State) -> Track:
+    """The stream in which jobs of this state are served."""
+    return Track.FETCH if state is State.FETCHING else Track.ASK
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job as it stands in the database; every change is a new value with the next ``version``.
+
+    Times are epoch seconds (UTC). Counters are apart because waiting is not an attempt: ``polls`` asks of the status,
+    ``failures`` consecutive failures in this state, ``crashes`` steps that failed with a bug of ours, ``submits``
+    intents recorded, ``resubmits`` submits made because a remote job was gone, ``fetches`` downloads begun.
+    ``due_at`` is when its next step is due; ``None`` for never.
+
+    ``answer_key`` is the same for jobs that may share one answer. ``callback_hash`` is the SHA-256 of the token in the
+    callback URL that the last submit named, ``hinted`` says that a callback came which no step has looked into yet.
+    ``moved_at`` is when the provider last reported anything new about the remote job.
+
+    ``unknowns`` counts submits in a row whose outcome was unknown. ``polls_at_submit`` is what ``polls`` was at the
+    last submit, so that backoff begins anew. ``expiries`` counts downloads in a row whose links were refused as
+    expired, and ``expired_at`` is when the first of them was.
+    """
+
+    id: int
+    lane: int
+    account: str
+    operation: str
+    params: JsonObject
+    state: State
+    version: int
+    due_at: float | None
+    created_at: float
+    deadline_at: float
+    unique_key: str | None = None
+    retry_of: int | None = None
+    cancel_requested: bool = False
+    intent_key: str | None = None
+    intent_at: float | None = None
+    handle: str | None = None
+    shared: bool = False
+    remote_status: str | None = None
+    progress: str | None = None
+    reason: str | None = None
+    links: tuple[Link, ...] | SealedLinks = ()
+    polls: int = 0
+    failures: int = 0
+    crashes: int = 0
+    submits: int = 0
+    resubmits: int = 0
+    fetches: int = 0
+    submitted_at: float | None = None
+    ready_at: float | None = None
+    landed_at: float | None = None
+    finished_at: float | None = None
+    answer_key: str | None = None
+    callback_hash: str | None = None
+    hinted: bool = False
+    moved_at: float | None = None
+    unknowns: int = 0
+    polls_at_submit: int = 0
+    expiries: int = 0
+    expired_at: float | None = None
+
+    @property
+    def shown_handle(self) -> str | None:
+        """The handle as it is shown to people: whole, unless it may be a signed address."""
+        return None if self.handle is None else shown_handle(self.handle)
+
+    def but(self, **changes: Any) -> "Job":
+        """The job with these members changed: ``dataclasses.replace``, at half its price, which every poll pays."""
+        values = list(_members_of(self))
+        for name, value in changes.items():
+            values[_PLACES[name]] = value
+        return Job(*values)
+
+
+_members_of = attrgetter(*Job.__slots__)
+_PLACES = {name: place for place, name in enumerate(Job.__slots__)}
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job that is asked for but not stored yet; ``params`` have been checked against the provider's spec.
+
+    ``wait_s`` is how long it waits before its first step.
+    """
+
+    account: str
+    operation: str
+    params: JsonObject
+    deadline_s: float
+    unique_key: str | None = None
+    retry_of: int | None = None
+    answer_key: str | None = None
+    wait_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One row of a job's history: the state that was reached at ``version``, by which outcome, and why."""
+
+    job_id: int
+    version: int
+    at: float
+    state_from: State | None
+    state: State
+    outcome: str
+    detail: str | None = None
+
+
+_ENDING_STATES = frozenset({State.CLEANING, State.CANCELLING})
+
+
+@dataclass(frozen=True, slots=True)
+class OtherJob:
+    """Another job with the same handle.
+
+    ``shared`` says that it did not make the remote job. ``told`` names the outcomes in its history by which it has
+    deleted or cancelled the remote job.
+    """
+
+    id: int
+    state: State
+    shared: bool
+    deadline_at: float
+    told: frozenset[str] = frozenset()
+
+
+class Duty(Enum):
+    """What a job does about a remote job that it no longer needs."""
+
+    ACT = "act"
+    """No other job needs it, and one of our jobs has made it: end it."""
+    LEAVE = "leave"
+    """Other jobs need it, or have ended it, or none of our jobs has made it."""
+    WAIT = "wait"
+    """Another job is about to decide."""
+
+
+def duty_of(job: Job, others: Collection[OtherJob], now: float) -> Duty:
+    """What ``job``, which is about to end its remote job, does about it.
+
+    Args:
+        job: in CLEANING or CANCELLING, or past its deadline.
+        others: every other job that has the same handle, ended ones too.
+        now: epoch seconds.
+    """
+    live = [other for other in others if other.state in LIVE]
+    if any(not _lets_go(other, job, now) for other in live):
+        return Duty.LEAVE
+    if any(other.id > job.id and other.state in _ENDING_STATES for other in live):
+        return Duty.WAIT
+    done = {"Cleaned"} if job.state is State.CLEANING else {"Cleaned", "Cancelled"}
+    if any(other.told & done for other in others):
+        return Duty.LEAVE
+    made = not job.shared or any(not other.shared for other in others)
+    return Duty.ACT if made else Duty.LEAVE
+
+
+def _lets_go(other: OtherJob, job: Job, now: float) -> bool:
+    """Whether a live follower no longer needs the remote job; of two that expire, only one may wait for the other."""
+    return other.state in _ENDING_STATES or (other.deadline_at <= now and other.id < job.id)

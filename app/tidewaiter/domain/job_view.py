@@ -1,0 +1,113 @@
+"""What the outside may see of a job, its history and its files: the one view that everything else is made from.
+
+The HTTP API, the command line's ``--json``, webhooks, the page and the terminal show these members and no others. A
+page of a thousand jobs is made of them, so they are built without reflection.
+"""
+
+from collections.abc import Iterable
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
+
+from tidewaiter.domain.formatting import rfc3339
+from tidewaiter.domain.http_values import JsonObject
+from tidewaiter.domain.job import HistoryEntry, Job, State
+from tidewaiter.domain.manifest import Artifact
+
+
+class JobView(NamedTuple):
+    """A job without its secrets: no links, no intent key, no hash of its callback's token.
+
+    Times are epoch seconds. ``handle`` is the provider's name for the remote job; of an address without its query.
+    """
+
+    id: int
+    account: str
+    operation: str
+    params: JsonObject
+    state: State
+    version: int
+    lane: int
+    unique_key: str | None
+    retry_of: int | None
+    cancel_requested: bool
+    handle: str | None
+    shared: bool
+    remote_status: str | None
+    progress: str | None
+    reason: str | None
+    polls: int
+    failures: int
+    crashes: int
+    submits: int
+    resubmits: int
+    fetches: int
+    created_at: float
+    due_at: float | None
+    deadline_at: float
+    intent_at: float | None
+    submitted_at: float | None
+    moved_at: float | None
+    ready_at: float | None
+    landed_at: float | None
+    finished_at: float | None
+
+    @classmethod
+    def of(cls, job: Job) -> "JobView":
+        """The view of a job."""
+        return cls._make(_members_of(job))
+
+    @property
+    def remote_words(self) -> str:
+        """The provider's last status and progress; no progress once the job has succeeded."""
+        progress = None if self.state is State.SUCCEEDED else self.progress
+        return " ".join(word.strip() for word in (self.remote_status, progress) if word)
+
+    def as_json(self) -> dict[str, Any]:
+        """The job for programs, with times by RFC 3339."""
+        shown = self._asdict()
+        for name in _TIMES:
+            if (at := shown[name]) is not None:
+                shown[name] = rfc3339(at)
+        return shown
+
+
+_members_of: Final = attrgetter(*("shown_handle" if name == "handle" else name for name in JobView._fields))
+_TIMES: Final = tuple(name for name in JobView._fields if name.endswith("_at"))
+
+
+def job_json(job: Job) -> dict[str, Any]:
+    """A job for programs."""
+    return JobView.of(job).as_json()
+
+
+def jobs_json(jobs: Iterable[Job]) -> list[dict[str, Any]]:
+    """Jobs for programs, in their order."""
+    return [job_json(job) for job in jobs]
+
+
+def entry_json(entry: HistoryEntry) -> dict[str, Any]:
+    """A row of a job's history for programs."""
+    return {
+        "version": entry.version,
+        "at": rfc3339(entry.at),
+        "state_from": entry.state_from,
+        "state": entry.state,
+        "outcome": entry.outcome,
+        "detail": entry.detail,
+    }
+
+
+def artifact_json(job_id: int | None, artifact: Artifact) -> dict[str, Any]:
+    """A landed file for programs; ``job_id`` is ``None`` where no API serves it."""
+    return {
+        "number": artifact.number,
+        "name": artifact.name,
+        "label": artifact.label,
+        "key": artifact.key,
+        "size": artifact.size,
+        "sha256": artifact.sha256,
+        "media_type": artifact.media_type,
+        "landed_at": rfc3339(artifact.landed_at),
+        "count": artifact.count,
+        "location": None if job_id is None else f"/v1/jobs/{job_id}/artifacts/{artifact.number}",
+    }

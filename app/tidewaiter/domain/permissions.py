@@ -1,0 +1,118 @@
+"""What is permitted: networks outside the public internet, accounts a caller may see, how much of a reply is read."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
+from typing import Final, TypeAlias
+
+Network: TypeAlias = IPv4Network | IPv6Network
+PermittedNetworks: TypeAlias = bool | tuple[Network, ...]
+"""``True``: every private address but those of a cloud's metadata. ``False`` or no networks: none. Networks: theirs,
+of a cloud's metadata only where a network names nothing else."""
+
+_METADATA: Final = tuple(
+    ip_network(one)
+    for one in (
+        "169.254.0.0/16",  # link-local: nearly every cloud's
+        "168.63.129.16/32",  # Azure's virtual host
+        "100.100.100.200/32",  # Alibaba Cloud's
+        "192.0.0.192/32",  # Oracle Cloud's
+        "fe80::/10",  # link-local
+        "fd00:ec2::/32",  # Amazon's, with its other services of one instance
+        "fd20:ce::254/128",  # Google Cloud's
+        "fd00:42::42/128",  # Scaleway's
+        "fd00:a9fe:a9fe::/64",  # Akamai's
+        "fd00:c1::a9fe:a9fe/128",  # Oracle Cloud's
+    )
+)
+"""Where a cloud gives its machines their credentials, and what is link-local."""
+
+WITH_IPV4_INSIDE: Final = tuple(
+    IPv6Network(one) for one in ("::ffff:0:0/96", "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
+)
+"""IPv6 networks whose addresses stand for IPv4 addresses, and are judged by these: mapped and compatible (RFC 4291),
+NAT64 (RFC 6052, RFC 8215), 6to4 (RFC 3056) and Teredo (RFC 4380)."""
+
+
+def network_of(text: str) -> Network:
+    """The network that a text names, in CIDR notation (RFC 4632), such as ``10.0.0.0/8`` or ``fd00::/8``.
+
+    Raises:
+        ValueError: it names none; the message says how to write it.
+    """
+    try:
+        interface = ip_interface(text)
+    except ValueError:
+        # Without the text: it may have been meant for another key.
+        raise ValueError("an entry is not a network; write one such as 10.0.0.0/8, 127.0.0.1/32 or fd00::/8") from None
+    network, address = interface.network, interface.ip
+    if "%" in text:
+        raise ValueError(f"{text!r} has a zone: addresses of one link are never reached; take the zone out")
+    if "/" not in text:
+        raise ValueError(f"{text!r} is an address, not a network; write {network}")
+    if network.network_address != address:
+        raise ValueError(
+            f"{text!r} has bits set behind its prefix; write {network}, or {ip_network(str(address))} for the address"
+        )
+    if isinstance(network, IPv6Network) and network != IPv6Network("::1/128"):
+        inside = next((one for one in WITH_IPV4_INSIDE if network.subnet_of(one)), None)
+        if inside is not None:
+            raise ValueError(
+                f"{text!r} lies in {inside}, whose addresses are judged by the IPv4 address in them; write its network"
+            )
+    return network
+
+
+def permitted_networks(allowed: bool | tuple[str, ...]) -> PermittedNetworks:
+    """What an ``allow_private`` permits; texts are as for :func:`network_of`."""
+    return allowed if isinstance(allowed, bool) else tuple(map(network_of, allowed))
+
+
+def may_reach(address: Network, private: PermittedNetworks) -> bool:
+    """Whether an address outside the public internet, as a network of one, may be reached."""
+    around = metadata_around(address)
+    if isinstance(private, bool):
+        return private and around is None
+    return any(_within(address, one) and (around is None or _within(one, around)) for one in private)
+
+
+def metadata_around(network: Network) -> Network | None:
+    """The range of a cloud's metadata, or of link-local addresses, in which a network lies; most often ``None``."""
+    return next((one for one in _METADATA if _within(network, one)), None)
+
+
+def _within(inner: Network, outer: Network) -> bool:
+    if isinstance(inner, IPv4Network):
+        return isinstance(outer, IPv4Network) and inner.subnet_of(outer)
+    return isinstance(outer, IPv6Network) and inner.subnet_of(outer)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Some accounts, or all of them where ``accounts`` is ``None``; ``name in scope`` says whether one is in it."""
+
+    accounts: frozenset[str] | None = None
+
+    def __contains__(self, account: object) -> bool:
+        return self.accounts is None or account in self.accounts
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether some accounts do not belong to it."""
+        return self.accounts is not None
+
+
+EVERY_ACCOUNT: Final = Scope()
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What an account takes at most: files and JSON values in one reply, pages in one list, bytes in one file."""
+
+    most_files: int = 10_000
+    most_pages: int = 100_000
+    most_values: int = 1_000_000
+    largest_file_bytes: int = 1 << 40
+
+
+USUAL_BOUNDS = Bounds()
+"""Where the operator says nothing else."""

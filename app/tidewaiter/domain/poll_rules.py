@@ -1,0 +1,100 @@
+"""The rules for a job whose remote job is being polled."""
+
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.common_rules import RuleContext, cut, finish, try_again
+from tidewaiter.domain.job import Job, State
+
+_STANDS_STILL = "the provider has told nothing new of the remote job for long"
+
+
+def pending(context: RuleContext, outcome: o.Pending) -> Job:
+    """Not ready: poll again after the backoff's next delay. Waiting is no failure, and it clears earlier failures.
+
+    A remote job that has not moved for long gets a reason, once, so that the log and the history show it.
+    """
+    job = context.job
+    moved = has_moved(job, outcome)
+    delay_s = context.not_before(context.next_poll_in(job), outcome.retry_after_s, exact=outcome.exact)
+    return context.becomes(
+        due_at=context.now + delay_s,
+        polls=job.polls + 1,
+        failures=0,
+        crashes=0,
+        reason=_STANDS_STILL if not moved and context.stands_still(job) else None,
+        hinted=False,
+        remote_status=outcome.status if outcome.status is not None else job.remote_status,
+        progress=outcome.progress if outcome.progress is not None else job.progress,
+        handle=outcome.handle or job.handle,
+        moved_at=context.now if moved else job.moved_at,
+    )
+
+
+def has_moved(job: Job, seen: o.Pending) -> bool:
+    """Whether a reply says anything new about the remote job: another status, or another progress."""
+    another_status = seen.status is not None and seen.status != job.remote_status
+    another_progress = seen.progress is not None and seen.progress != job.progress
+    return another_status or another_progress or job.moved_at is None
+
+
+def poll_ready(context: RuleContext, outcome: o.Ready) -> Job:
+    """A poll found the remote job finished: land the files."""
+    return ready(context, outcome).but(polls=context.job.polls + 1, hinted=False)
+
+
+def ready(context: RuleContext, outcome: o.Ready) -> Job:
+    """The remote job has finished, or none is needed: land the files."""
+    return context.becomes(
+        state=State.FETCHING,
+        due_at=context.now,
+        failures=0,
+        crashes=0,
+        reason=None,
+        remote_status=outcome.status or context.job.remote_status,
+        links=outcome.links,
+        ready_at=context.now,
+        handle=outcome.handle or context.job.handle,
+    )
+
+
+def gone(context: RuleContext, outcome: o.Gone) -> Job:
+    """The remote job was not found: at first that may be lag, then submit once more, then fail."""
+    job, policy, reason = context.job, context.policy, cut(outcome.reason)
+    asked = context.becomes(polls=job.polls + 1, hinted=False, failures=0)
+    lagging = job.submitted_at is not None and context.now - job.submitted_at < policy.gone_grace_s
+    if job.ready_at is None and lagging:
+        delay = policy.poll.delay(0, context.rand)
+        return asked.but(due_at=context.now + delay, reason=f"not there yet: {reason}")
+    if job.resubmits >= policy.most_resubmits:
+        return finish(context, State.FAILED, f"the remote job is gone: {reason}")
+    return asked.but(
+        state=State.QUEUED,
+        due_at=context.now,
+        handle=None,
+        shared=False,
+        intent_key=None,
+        callback_hash=None,
+        resubmits=job.resubmits + 1,
+        reason=f"submitting afresh, the remote job is gone: {reason}",
+        links=(),
+        ready_at=None,
+        expiries=0,
+        expired_at=None,
+    )
+
+
+def unmapped(context: RuleContext, outcome: o.Unmapped) -> Job:
+    """No rule of the spec matches the reply: record that, and poll until the deadline."""
+    job = context.job
+    return context.becomes(
+        due_at=context.now + context.next_poll_in(job),
+        polls=job.polls + 1,
+        failures=0,
+        hinted=False,
+        reason=f"no rule of the spec speaks of this reply: {cut(outcome.excerpt)}",
+    )
+
+
+def poll_failed(context: RuleContext, outcome: o.Retry) -> Job:
+    """A poll without a readable reply counts as a poll, too."""
+    polled = context.becomes(polls=context.job.polls + 1)
+    return try_again(context.of(polled), outcome.reason, outcome.retry_after_s)

@@ -1,0 +1,238 @@
+"""The state machine: one table that says what every outcome does to a job in every state.
+
+A state says how far a job is. A step works on the job and learns one outcome. ``advance`` turns state and outcome into
+an update: the job as it will stand, and its history row. ``advance`` is pure: time and randomness come in as arguments,
+the numbers in a policy. A pair that is not in the table is a bug and raises, and so does a rule that leads to a state
+that the table does not name. ``docs/states.md`` is generated from the table.
+
+Three principles keep the table small:
+
+* Waiting is not an attempt. ``Pending`` clears the failures; ``Throttled``, ``Unauthorized``, ``StorageFull`` and
+  ``Interrupted`` concern the account or the daemon and charge the job nothing.
+* SUBMITTING has no ``Retry``: a submit was either provably not sent (``Unsent``, and every reply by which a provider
+  refuses to look at a request) or its outcome is ``Unknown``. As long as a remote job may exist unknown to us, in
+  SUBMITTING and RECONCILING, a cancel request waits until it is known.
+* Files that have landed are never lost to a failure of the deletion after it: in CLEANING every end is SUCCEEDED, and
+  in CANCELLING every end is CANCELLED; the failure is kept as the reason.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Final, TypeVar, cast
+
+from tidewaiter.domain import common_rules as common
+from tidewaiter.domain import download_rules as download
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain import poll_rules as poll
+from tidewaiter.domain import submit_rules as submit
+from tidewaiter.domain.backoff_and_limits import OperationPolicy
+from tidewaiter.domain.common_rules import RuleContext
+from tidewaiter.domain.job import LIVE, HistoryEntry, Job, State
+from tidewaiter.domain.manifest import Artifact
+from tidewaiter.domain.url import shown_handle
+
+O = TypeVar("O", bound=o.Outcome)  # noqa: E741  # an outcome
+
+SAME: Final = None
+"""The target of a rule that leaves the job in its state."""
+
+
+class IllegalOutcomeError(Exception):
+    """A step reported an outcome that the job's state cannot have, or a rule led to an unexpected state: a bug."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What one outcome changes: the job as it will stand, valid only if the stored one still has ``expected``.
+
+    ``artifacts`` are files that have landed and are recorded with it. ``saw_hint`` says that the step knew of the
+    callback that made the job due; a later callback is not answered by this outcome.
+    """
+
+    job: Job
+    expected: int
+    state_from: State
+    outcome: o.Outcome
+    entry: HistoryEntry | None = None
+    artifacts: tuple[Artifact, ...] = ()
+    saw_hint: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What one outcome does in one state, and the states that it may lead to."""
+
+    rule: Callable[[RuleContext, o.Outcome], Job]
+    targets: tuple[State, ...]
+
+
+def advance(job: Job, outcome: o.Outcome, policy: OperationPolicy, now: float, rand: Random) -> Update:
+    """What ``outcome`` does to ``job``.
+
+    Args:
+        job: the job as it was read.
+        outcome: what the step learned.
+        policy: the numbers and permissions of the job's operation.
+        now: epoch seconds.
+        rand: the source of jitter.
+
+    Raises:
+        IllegalOutcomeError: the pair is not in the table, or its rule leads to a state that the table does not name.
+    """
+    transition = TABLE.get((job.state, type(outcome)))
+    if transition is None:
+        raise IllegalOutcomeError(f"{type(outcome).__name__} cannot happen to a job that is {job.state}")
+    after = transition.rule(RuleContext(job, policy, now, rand, job.version + 1), outcome)
+    if after.state not in transition.targets:
+        raise IllegalOutcomeError(f"{type(outcome).__name__} led from {job.state} to {after.state}, against the table")
+    artifacts = outcome.artifacts if isinstance(outcome, o.Stored) else ()
+    return Update(after, job.version, job.state, outcome, _entry(job, after, outcome, now), artifacts, job.hinted)
+
+
+def _entry(job: Job, after: Job, outcome: o.Outcome, now: float) -> HistoryEntry | None:
+    """The history row: one for every change of state, and one for every new reason."""
+    if after.state is job.state and (after.reason is None or after.reason == job.reason):
+        return None
+    detail = after.reason or _detail(outcome)
+    return HistoryEntry(job.id, after.version, now, job.state, after.state, type(outcome).__name__, detail)
+
+
+_NAMES_REMOTE_JOB = (o.Accepted, o.Duplicate, o.Adopted, o.AdoptDecided, o.Pending, o.Ready, o.Stored)
+
+
+def _detail(outcome: o.Outcome) -> str | None:
+    """What the history says about an outcome that has no reason."""
+    if isinstance(outcome, o.Stored) and outcome.shared_from is not None:
+        return f"the answer of job {outcome.shared_from}"
+    handle = outcome.handle if isinstance(outcome, _NAMES_REMOTE_JOB) else None
+    return None if handle is None else f"handle {shown_handle(handle)}"
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """A rule for one kind of outcome; without a rule the outcome is illegal in the state."""
+
+    kind: type[o.Outcome]
+    rule: Callable[[RuleContext, o.Outcome], Job] | None
+    targets: tuple[State | None, ...] = ()
+
+
+def _on(kind: type[O], rule: Callable[[RuleContext, O], Job], *targets: State | None) -> TableRow:
+    """The row of a rule that takes its own kind of outcome, which the type checker proves here."""
+
+    def applied(context: RuleContext, outcome: o.Outcome) -> Job:
+        if not isinstance(outcome, kind):
+            raise IllegalOutcomeError(f"the rule for {kind.__name__} got {type(outcome).__name__}")
+        return rule(context, outcome)
+
+    return TableRow(cast("type[o.Outcome]", kind), applied, targets)
+
+
+def _never(kind: type[o.Outcome]) -> TableRow:
+    """The row of an outcome that is legal in other live states, but not in this one."""
+    return TableRow(kind, None)
+
+
+ANY_LIVE: tuple[TableRow, ...] = (
+    _on(o.Retry, common.retry, SAME),
+    _on(o.Throttled, common.account_paused, SAME),
+    _on(o.Unauthorized, common.account_paused, SAME),
+    _on(o.Interrupted, common.interrupted, SAME),
+    _on(o.Refused, common.refused, State.FAILED),
+    _on(o.Crashed, common.crashed, SAME, State.FAILED),
+    _on(o.DeadlinePassed, common.expire, State.EXPIRED),
+    _on(o.CancelAsked, common.cancel, State.CANCELLING, State.CANCELLED),
+)
+
+BY_STATE: Mapping[State, tuple[TableRow, ...]] = {
+    State.QUEUED: (
+        _on(o.Intended, submit.intend, State.SUBMITTING),
+        _on(o.Ready, poll.ready, State.FETCHING),
+        _on(o.Stored, download.stored, State.CLEANING, State.SUCCEEDED),
+        _on(o.StorageFull, common.storage_full, SAME),
+    ),
+    State.SUBMITTING: (
+        _on(o.Accepted, submit.accepted, State.POLLING),
+        _on(o.Stored, download.stored_by_submit, State.CLEANING, State.SUCCEEDED),
+        _on(o.Ready, poll.ready, State.FETCHING),
+        _on(o.Duplicate, submit.duplicate, State.POLLING, State.RECONCILING),
+        _on(o.Unsent, submit.unsent, State.QUEUED),
+        _on(o.Unknown, submit.unknown, State.RECONCILING),
+        _on(o.Throttled, submit.submit_not_read, State.QUEUED),
+        _on(o.Unauthorized, submit.submit_not_read, State.QUEUED),
+        _on(o.Interrupted, submit.submit_interrupted, State.QUEUED),
+        _on(o.Crashed, submit.submit_crashed, State.QUEUED, State.RECONCILING, State.FAILED),
+        _never(o.Retry),
+        _never(o.CancelAsked),
+        _never(o.DeadlinePassed),
+    ),
+    State.RECONCILING: (
+        _on(o.Adopted, submit.adopted, State.POLLING),
+        _on(o.Absent, submit.absent, State.QUEUED, State.PARKED),
+        _on(o.Undecidable, submit.undecidable, State.QUEUED, State.PARKED),
+        _never(o.CancelAsked),
+    ),
+    State.POLLING: (
+        _on(o.Pending, poll.pending, SAME),
+        _on(o.Ready, poll.poll_ready, State.FETCHING),
+        _on(o.Stored, download.stored_by_poll, State.CLEANING, State.SUCCEEDED),
+        _on(o.Gone, poll.gone, SAME, State.QUEUED, State.FAILED),
+        _on(o.Unmapped, poll.unmapped, SAME),
+        _on(o.Retry, poll.poll_failed, SAME),
+        _on(o.StorageFull, common.storage_full, SAME),
+    ),
+    State.FETCHING: (
+        _on(o.FetchStarted, download.fetch_started, SAME),
+        _on(o.Stored, download.stored, State.CLEANING, State.SUCCEEDED),
+        _on(o.LinksExpired, download.links_expired, State.POLLING, State.QUEUED, State.FAILED),
+        _on(o.LinksLost, download.links_lost, State.POLLING, State.PARKED, State.FAILED),
+        _on(o.Retry, download.fetch_failed, SAME, State.FAILED),
+        _on(o.StorageFull, download.fetch_blocked, SAME),
+        _on(o.NotYet, download.fetch_not_yet, SAME),
+        _on(o.Interrupted, download.fetch_interrupted, SAME),
+        _on(o.Throttled, download.fetch_paused, SAME),
+        _on(o.Unauthorized, download.fetch_paused, SAME),
+    ),
+    State.CLEANING: (
+        _on(o.Cleaned, download.succeeded, State.SUCCEEDED),
+        _on(o.LeftAlone, download.succeeded, State.SUCCEEDED),
+        _on(o.Retry, download.clean_failed, SAME, State.SUCCEEDED),
+        _on(o.Refused, download.succeeded_untidily, State.SUCCEEDED),
+        _on(o.Crashed, download.clean_failed, SAME, State.SUCCEEDED),
+        _on(o.DeadlinePassed, download.succeeded_untidily, State.SUCCEEDED),
+        _on(o.CancelAsked, download.succeeded, State.SUCCEEDED),
+    ),
+    State.CANCELLING: (
+        _on(o.Cancelled, common.cancelled, State.CANCELLED),
+        _on(o.LeftAlone, common.cancelled, State.CANCELLED),
+        _on(o.Retry, common.cancel_failed, SAME, State.CANCELLED),
+        _on(o.Refused, common.cancelled_untidily, State.CANCELLED),
+        _on(o.Crashed, common.cancel_failed, SAME, State.CANCELLED),
+        _on(o.DeadlinePassed, common.cancelled_untidily, State.CANCELLED),
+        _never(o.CancelAsked),
+    ),
+    State.PARKED: (
+        _on(o.RetryDecided, submit.retry_decided, State.QUEUED),
+        _on(o.AdoptDecided, submit.adopt_decided, State.POLLING),
+        _on(o.CancelAsked, common.cancelled, State.CANCELLED),
+    ),
+}
+
+
+def _whole_table() -> dict[tuple[State, type[o.Outcome]], Transition]:
+    """Every legal pair: a state's own rows replace the rows that hold in every live state."""
+    table: dict[tuple[State, type[o.Outcome]], Transition] = {}
+    for state, own in BY_STATE.items():
+        rows = {row.kind: row for row in (*(ANY_LIVE if state in LIVE else ()), *own)}
+        for kind, row in rows.items():
+            if row.rule is not None:
+                targets = tuple(state if target is SAME else target for target in row.targets)
+                table[state, kind] = Transition(row.rule, targets)
+    return table
+
+
+TABLE: Mapping[tuple[State, type[o.Outcome]], Transition] = _whole_table()

@@ -1,0 +1,148 @@
+"""``python -m tidewaiter.domain.states_page`` prints ``docs/states.md``, which is made from the state table."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, TypeAlias
+
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.job import LIVE, State
+from tidewaiter.domain.state_machine import ANY_LIVE, BY_STATE, SAME, TABLE, TableRow
+
+MEANING: Final[Mapping[State, str]] = {
+    State.QUEUED: "Nothing has been sent.",
+    State.SUBMITTING: "The intent to submit is stored; the request may or may not have been sent.",
+    State.RECONCILING: "The outcome of a submit is unknown and is being found out.",
+    State.POLLING: "The handle of the remote job is stored; the provider is asked when the job is due.",
+    State.FETCHING: "The remote job has finished; its files are landing.",
+    State.CLEANING: "Every file is durable; the remote job is being deleted.",
+    State.CANCELLING: "A cancel request was made; the provider is being asked to cancel the remote job.",
+    State.PARKED: "A person must decide what happened to the submit.",
+    State.SUCCEEDED: "Every file has landed.",
+    State.FAILED: "The job cannot succeed any more; the reason says why.",
+    State.CANCELLED: "A cancel request ended the job.",
+    State.EXPIRED: "The deadline passed.",
+}
+
+_Way: TypeAlias = Sequence[tuple[type[o.Outcome], State]]
+
+WAYS: Final[Mapping[str, _Way]] = {
+    "the usual way": (
+        (o.Intended, State.SUBMITTING),
+        (o.Accepted, State.POLLING),
+        (o.Pending, State.POLLING),
+        (o.Ready, State.FETCHING),
+        (o.FetchStarted, State.FETCHING),
+        (o.Stored, State.CLEANING),
+        (o.Cleaned, State.SUCCEEDED),
+    ),
+    "the reply to the submit is the file": (
+        (o.Intended, State.SUBMITTING),
+        (o.Stored, State.SUCCEEDED),
+    ),
+    "nothing has to be submitted": (
+        (o.Ready, State.FETCHING),
+        (o.FetchStarted, State.FETCHING),
+        (o.Stored, State.SUCCEEDED),
+    ),
+    "the outcome of the submit is unknown, and the remote job is found": (
+        (o.Intended, State.SUBMITTING),
+        (o.Unknown, State.RECONCILING),
+        (o.Adopted, State.POLLING),
+    ),
+    "the outcome stays unknown, and a person decides": (
+        (o.Intended, State.SUBMITTING),
+        (o.Unknown, State.RECONCILING),
+        (o.Undecidable, State.PARKED),
+        (o.RetryDecided, State.QUEUED),
+    ),
+    "the links have expired": (
+        (o.Ready, State.FETCHING),
+        (o.FetchStarted, State.FETCHING),
+        (o.LinksExpired, State.POLLING),
+        (o.Ready, State.FETCHING),
+    ),
+    "a cancel request": (
+        (o.CancelAsked, State.CANCELLING),
+        (o.Cancelled, State.CANCELLED),
+    ),
+}
+"""Ways through the table, each from the state where its first outcome can happen. A test checks every step."""
+
+_STARTS = {"the links have expired": State.POLLING, "a cancel request": State.POLLING}
+
+_HEAD = """\
+# States of a job
+
+Made from the state table (`app/tidewaiter/domain/state_machine.py`) by `make docs-states`; do not edit.
+
+A step works on a job and learns one outcome. The table turns state and outcome into the next state; a pair that is not
+in it cannot happen. What each outcome means stands in `app/tidewaiter/domain/outcome.py`.
+"""
+
+
+def start_of(name: str) -> State:
+    """The state in which a way begins."""
+    return _STARTS.get(name, State.QUEUED)
+
+
+def render() -> str:
+    """The page, in Markdown."""
+    return "\n".join((_HEAD, *_meanings(), *_ways(), *_table()))
+
+
+def _meanings() -> Iterator[str]:
+    yield "| state | meaning |"
+    yield "|---|---|"
+    for state, meaning in MEANING.items():
+        yield f"| `{state}` | {meaning} |"
+    yield ""
+
+
+def _ways() -> Iterator[str]:
+    yield "## Ways of a job\n"
+    yield "```text"
+    for number, (name, way) in enumerate(WAYS.items()):
+        if number:
+            yield ""
+        yield f"{name}:"
+        state = start_of(name)
+        yield f"  {state}"
+        for kind, target in way:
+            yield f"    --{kind.__name__}--> {target}" + (" (stays)" if target is state else "")
+            state = target
+    yield "```\n"
+
+
+def _table() -> Iterator[str]:
+    yield "## The whole table\n"
+    yield "Each line is one next state and the outcomes that can lead to it. Where an outcome is in several lines of"
+    yield "a state, the counters and the handle of the job and the policy of its operation decide between them."
+    yield ""
+    yield "```text"
+    yield "every live state, where the state itself says nothing else"
+    yield from _lines(ANY_LIVE)
+    for state, rows in BY_STATE.items():
+        yield ""
+        yield f"{state}"
+        yield from _lines(rows)
+    yield "```\n"
+    ends = ", ".join(f"`{state}`" for state in State if state not in BY_STATE)
+    live = ", ".join(f"`{state}`" for state in State if state in LIVE)
+    yield f"Live states: {live}. Terminal states, which nothing leaves: {ends}."
+    yield f"The table has {len(TABLE)} pairs.\n"
+
+
+def _lines(rows: Sequence[TableRow]) -> Iterator[str]:
+    """The rows by target, in the order in which targets come up; what is struck out comes last."""
+    by_target: dict[str, list[str]] = {}
+    for row in rows:
+        for target in row.targets:
+            by_target.setdefault("(stays)" if target is SAME else f"-> {target}", []).append(row.kind.__name__)
+    if never := [row.kind.__name__ for row in rows if row.rule is None]:
+        by_target["(never)"] = never
+    for label, kinds in by_target.items():
+        yield f"    {label:15}  {', '.join(kinds)}"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())

@@ -1,0 +1,179 @@
+"""The rules for a job whose submit is ahead, under way or unclear, and for what a person decides about it.
+
+A submit with an unclear outcome is sent again only where that is harmless, after a growing delay, and a bounded number
+of times in a row.
+"""
+
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.common_rules import RuleContext, account_paused, crashed, cut, finish
+from tidewaiter.domain.job import Job, State
+
+
+def intend(context: RuleContext, outcome: o.Intended) -> Job:
+    """Store the intent to submit, with its key, before anything is sent.
+
+    The failures stay: a submit that cannot be sent is tried again after a growing delay. The status of an earlier
+    remote job goes: a new one has not reported anything yet.
+    """
+    return context.becomes(
+        state=State.SUBMITTING,
+        due_at=context.now,
+        intent_key=outcome.key,
+        intent_at=context.now,
+        submits=context.job.submits + 1,
+        shared=False,
+        reason=None,
+        callback_hash=outcome.callback_hash,
+        polls_at_submit=context.job.polls,
+        hinted=False,
+        remote_status=None,
+        progress=None,
+    )
+
+
+def accepted(context: RuleContext, outcome: o.Accepted) -> Job:
+    """The submit made a remote job; the first poll comes after the spec's delay, or later if the provider says so."""
+    return _poll_from_now(context, outcome.handle, outcome.retry_after_s, shared=False, exact=outcome.exact)
+
+
+def adopted(context: RuleContext, outcome: o.Adopted | o.AdoptDecided) -> Job:
+    """The remote job of an unclear submit was found."""
+    return _poll_from_now(context, outcome.handle, shared=context.job.shared)
+
+
+def duplicate(context: RuleContext, outcome: o.Duplicate) -> Job:
+    """Follow the remote job that exists already; where the provider did not name it, find it first."""
+    if outcome.handle is not None:
+        return _poll_from_now(context, outcome.handle, shared=True)
+    reason = "the provider has such a remote job already, and does not name it"
+    return _in_doubt(context, reason).but(shared=True)
+
+
+def _poll_from_now(
+    context: RuleContext, handle: str, retry_after_s: float | None = None, *, shared: bool, exact: bool = False
+) -> Job:
+    """The first poll comes at once where the callback arrived before our own commit.
+
+    A remote job that was there before will not call us: it was made with a callback URL that is not ours.
+    """
+    polling = context.becomes(
+        state=State.POLLING,
+        handle=handle,
+        shared=shared,
+        submitted_at=context.now,
+        moved_at=context.now,
+        failures=0,
+        unknowns=0,
+        polls_at_submit=context.job.polls,
+        reason=None,
+        callback_hash=None if shared else context.job.callback_hash,
+    )
+    first_s = context.not_before(context.first_poll_in(polling), retry_after_s, exact=exact)
+    return polling.but(due_at=context.now + (0.0 if context.job.hinted else first_s))
+
+
+def unsent(context: RuleContext, outcome: o.Unsent) -> Job:
+    """The submit was not sent; try again after a growing delay."""
+    failures = context.job.failures + 1
+    return context.becomes(
+        state=State.QUEUED,
+        due_at=context.now + context.retry_in(failures - 1),
+        failures=failures,
+        reason=cut(outcome.reason) or None,
+    )
+
+
+def unknown(context: RuleContext, outcome: o.Unknown) -> Job:
+    """Find out first whether the submit made a remote job."""
+    return _in_doubt(context, cut(outcome.reason))
+
+
+def _in_doubt(context: RuleContext, reason: str) -> Job:
+    """A remote job may exist from now on at the latest, so its grace for "not found" is counted from now."""
+    return context.becomes(
+        state=State.RECONCILING,
+        due_at=context.now,
+        submitted_at=context.now,
+        failures=0,
+        unknowns=context.job.unknowns + 1,
+        reason=reason,
+    )
+
+
+def undecidable(context: RuleContext, outcome: o.Undecidable) -> Job:
+    """Submit again where that is harmless; else a person decides."""
+    reason = cut(outcome.reason)
+    if context.policy.repeatable:
+        return _submit_again(context, f"submitting again, which is harmless here: {reason}", reason)
+    came = "; its callback has come, so there is a remote job" if context.job.hinted else ""
+    return _park(context, f"{reason}{came}")
+
+
+def absent(context: RuleContext, outcome: o.Absent) -> Job:
+    """The provider's list shows that the submit made no remote job: submit again.
+
+    The submit had no clear answer, so it counts among the unknown ones.
+    """
+    reason = cut(outcome.reason)
+    return _submit_again(context, reason, reason)
+
+
+def _submit_again(context: RuleContext, reason: str, cause: str) -> Job:
+    """Submit after a delay that grows with every unknown outcome in a row; after too many a person decides."""
+    unknowns = max(1, context.job.unknowns)
+    if unknowns >= context.policy.most_unknown:
+        return _park(context, f"{unknowns} submits in a row had no clear outcome: {cause}")
+    delay = context.policy.unknown.delay(unknowns - 1, context.rand)
+    return context.becomes(state=State.QUEUED, due_at=context.now + delay, failures=0, reason=reason)
+
+
+def _park(context: RuleContext, reason: str) -> Job:
+    return context.becomes(state=State.PARKED, due_at=None, reason=reason)
+
+
+def submit_not_read(context: RuleContext, outcome: o.Throttled | o.Unauthorized) -> Job:
+    """The provider refused the request before it looked at the submit."""
+    return account_paused(context, outcome).but(state=State.QUEUED)
+
+
+def submit_interrupted(context: RuleContext, _outcome: o.Interrupted) -> Job:
+    """The submit was interrupted before anything was sent."""
+    return context.becomes(state=State.QUEUED, due_at=context.now)
+
+
+def submit_crashed(context: RuleContext, outcome: o.Crashed) -> Job:
+    """After a crash nobody knows whether the submit was sent, unless the step knows that it was not."""
+    crashes = context.job.crashes + 1
+    if not outcome.sent:
+        after = crashed(context, outcome)
+        return after if after.state is State.FAILED else after.but(state=State.QUEUED)
+    reason = cut(outcome.reason)
+    if crashes >= context.policy.most_crashes:
+        return finish(context, State.FAILED, f"{crashes} steps crashed, a remote job may exist: {reason}")
+    return _in_doubt(context, reason).but(crashes=crashes)
+
+
+# --- what a person decides --------------------------------------------------------------------------------------------
+
+
+def retry_decided(context: RuleContext, _outcome: o.RetryDecided) -> Job:
+    """A person decided to submit again, with a new deadline."""
+    return context.becomes(
+        state=State.QUEUED,
+        due_at=context.now,
+        deadline_at=context.now + context.policy.deadline_s,
+        failures=0,
+        unknowns=0,
+        cancel_requested=False,
+        links=(),
+        ready_at=None,
+        reason="a person decided to submit again",
+    )
+
+
+def adopt_decided(context: RuleContext, outcome: o.AdoptDecided) -> Job:
+    """A person has found the remote job."""
+    deadline_at = context.now + context.policy.deadline_s
+    return adopted(context, outcome).but(
+        due_at=context.now, deadline_at=deadline_at, cancel_requested=False, hinted=False
+    )

@@ -1,0 +1,323 @@
+"""The event log: the events of the catalogue, written by structlog to one output."""
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import RLock
+from typing import Any, Final, Protocol, Self, TextIO, TypeAlias
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from tidewaiter.clock import Clock, SystemClock
+from tidewaiter.events import CATALOGUE
+from tidewaiter.log.line_output import Output
+from tidewaiter.log.redactor import Redactor
+
+_FOLD_S: Final = 60.0
+_MOST_FOLDS: Final = 4096
+_FOLDED_LEVELS: Final = frozenset({"warning", "error"})
+_NEVER_FOLDED: Final = frozenset(
+    {"job.advanced", "job.repeated", "job.finished", "job.failed", "job.parked", "config.refused", "config.kept"}
+)
+_SAMENESS: Final = ("job", "account", "lane", "reason", "logger", "message")
+_FAILED: Final = "follower.failed"
+_LEVELS: Final = {name: getattr(logging, CATALOGUE[name].level.upper()) for name in CATALOGUE}
+_BOUND: Final = frozenset(field for event in CATALOGUE.values() for field in event.fields)
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+Observer: TypeAlias = Callable[[str, Mapping[str, object]], None]
+"""Called with the name and fields of every event, in the thread that logs it; it must not log itself."""
+
+
+class LogSettings(Protocol):
+    """What can change while the process runs: the least level that is printed."""
+
+    @property
+    def level(self) -> str:
+        """``debug``, ``info``, ``warning`` or ``error``."""
+
+
+class UncataloguedError(Exception):
+    """An event or a field was logged that the catalogue does not have: a bug, raised in strict mode only."""
+
+
+@dataclass(slots=True)
+class _Fold:
+    """A line that was printed, and how often it was repeated since."""
+
+    until: float
+    name: str
+    fields: Mapping[str, object]
+    repeated: int = 0
+
+
+class _Printer:
+    """Prints lines for every bound log: folds repeats, renders, writes."""
+
+    def __init__(self, logger: Any, output: Output, clock: Clock, least: int) -> None:
+        self.least = least
+        self._logger = logger
+        self._output = output
+        self._clock = clock
+        self._lock = RLock()  # libraries log from threads
+        self._folds: dict[object, _Fold] = {}  # in the order in which they end
+        self.observers: list[Observer] = []
+
+    @property
+    def lost(self) -> int:
+        """Lines lost since the start."""
+        return self._output.lost_in_all
+
+    def put(self, name: str, level: int, fields: Mapping[str, object], key: object) -> None:
+        """Print a line, or count it where ``key`` is that of a line printed just before."""
+        with self._lock:
+            self._unfold(self._clock.monotonic())
+            if key is not None and self._folded(key, name, fields):
+                return
+            self._print(name, level, fields)
+
+    def flush(self) -> None:
+        """Print what has been folded so far."""
+        with self._lock:
+            self._unfold(float("inf"))
+
+    def _folded(self, key: object, name: str, fields: Mapping[str, object]) -> bool:
+        fold = self._folds.get(key)
+        if fold is None:
+            self._folds[key] = _Fold(self._clock.monotonic() + _FOLD_S, name, fields)
+            return False
+        fold.fields = fields
+        fold.repeated += 1
+        return True
+
+    def _unfold(self, now: float) -> None:
+        while self._folds:
+            key = next(iter(self._folds))
+            fold = self._folds[key]
+            if fold.until > now and len(self._folds) <= _MOST_FOLDS:
+                return
+            del self._folds[key]
+            if fold.repeated:
+                self._print(fold.name, _LEVELS[fold.name], {**fold.fields, "repeated": fold.repeated})
+
+    def _print(self, name: str, level: int, fields: Mapping[str, object]) -> None:
+        if self._logger.log(level, name, **fields) and self._output.lost:
+            lost, self._output.lost = self._output.lost, 0
+            self._logger.log(_LEVELS["log.dropped"], "log.dropped", lines=lost)
+            self.tell("log.dropped", {"lines": lost})
+
+    def tell(self, name: str, fields: Mapping[str, object]) -> None:
+        """Call the observers with an event.
+
+        If one fails, that is printed but not passed to observers: it would fail again.
+        """
+        for observer in self.observers:
+            try:
+                observer(name, fields)
+            except Exception as error:  # noqa: BLE001  # logging never fails its caller
+                fault = _fault_of(observer, error)
+                self.put(_FAILED, _LEVELS[_FAILED], fault, _fold_key(_FAILED, fault))
+
+
+class EventLog:
+    """Emits the events of the catalogue, each at its level there."""
+
+    def __init__(self, press: _Printer, redactor: Redactor, strict: bool, bound: Mapping[str, object]) -> None:
+        self.redactor = redactor
+        self._press = press
+        self._strict = strict
+        self._bound = bound
+
+    def emit(self, name: str, /, **fields: object) -> None:
+        """Log one event; fields that are ``None`` are left out, floats are rounded to thousandths.
+
+        Raises:
+            UncataloguedError: in strict mode, where the event or a field is not in the catalogue. Otherwise such a line
+                is logged with ``uncatalogued`` naming what the catalogue lacks.
+        """
+        level: int = _LEVELS.get(name, logging.WARNING)
+        if level < self._press.least and not self._press.observers:
+            return
+        event = CATALOGUE.get(name)
+        known: Mapping[str, str] = {} if event is None else event.fields
+        foreign = [field for field in fields if field not in known]
+        if event is None or foreign:
+            if self._strict:
+                raise UncataloguedError(f"{name} with {', '.join(foreign) or 'no fields'} is not in the catalogue")
+            fields["uncatalogued"] = foreign if event else True
+        said = {field: value for field, value in self._bound.items() if field in known} | fields
+        said = {field: value for field, value in said.items() if value is not None}
+        self._press.tell(name, said)
+        if level >= self._press.least:
+            self._press.put(name, level, said, _fold_key(name, said) if event else None)
+
+    def follower_failed(self, follower: object, error: Exception) -> None:
+        """Log that a follower of changes has raised."""
+        self.emit(_FAILED, **_fault_of(follower, error))
+
+    def says(self, name: str) -> bool:
+        """Whether an event of that name is printed at all: ask before computing expensive fields."""
+        level: int = _LEVELS[name]
+        return level >= self._press.least
+
+    def observe(self, observer: Observer) -> None:
+        """Call ``observer`` with every later event, also with those that are folded or below the printed level."""
+        self._press.observers.append(observer)
+
+    @property
+    def lost(self) -> int:
+        """Lines lost since the start because the reader stalled."""
+        return self._press.lost
+
+    def bind(self, **fields: object) -> Self:
+        """A log that adds these fields to each event that has them in the catalogue."""
+        foreign = [field for field in fields if field not in _BOUND]
+        if foreign and self._strict:
+            raise UncataloguedError(f"no event in the catalogue has {', '.join(foreign)}")
+        return type(self)(self._press, self.redactor, self._strict, {**self._bound, **fields})
+
+    def reconfigure(self, settings: LogSettings) -> None:
+        """Print events from the level of these settings on, here and in every bound log."""
+        self._press.least = _level_of(settings.level)
+
+    def add_secrets(self, secrets: Iterable[str]) -> None:
+        """Keep these values out of every later line."""
+        self.redactor.add(secrets)
+
+    def add_passing_secrets(self, owner: str, secrets: Iterable[str]) -> None:
+        """Keep these values out of every later line until the same owner brings others."""
+        self.redactor.add_passing(owner, secrets)
+
+    def close(self) -> None:
+        """Print folded lines, and let libraries log as before."""
+        self._press.flush()
+        _detach_libraries()
+
+
+def _fault_of(follower: object, error: Exception) -> dict[str, object]:
+    name = getattr(follower, "__qualname__", type(follower).__qualname__)
+    return {"follower": name, "reason": f"{type(error).__name__}: {error}"}
+
+
+def _fold_key(name: str, fields: Mapping[str, object]) -> object:
+    if CATALOGUE[name].level not in _FOLDED_LEVELS or name in _NEVER_FOLDED:
+        return None
+    return (name, *(str(fields.get(field)) for field in _SAMENESS))
+
+
+def configure(
+    format: str,  # noqa: A002  # the word of the configuration
+    level: str,
+    secrets: Iterable[str] = (),
+    *,
+    clock: Clock | None = None,
+    stream: TextIO | None = None,
+    strict: bool = False,
+) -> EventLog:
+    """Make the log of this process and route the standard library's logging into it.
+
+    Args:
+        format: ``json``, ``console``, or ``auto`` for the console's format on a terminal and JSON elsewhere.
+        level: ``debug``, ``info``, ``warning`` or ``error``: the least level that is printed.
+        secrets: values that no line may show.
+        clock: gives the timestamps.
+        stream: where lines go; stdout by default.
+        strict: raise on events and fields that are not in the catalogue; for tests.
+    """
+    clock = clock or SystemClock()
+    output = Output(sys.stdout if stream is None else stream)
+    redactor = Redactor(secrets)
+    on_console = format == "console" or (format == "auto" and output.is_terminal)
+    logger = structlog.wrap_logger(
+        output,
+        processors=[
+            structlog.processors.add_log_level,
+            _arranged_by(clock),
+            _cleaned_by(redactor),
+            *_renderers(on_console=on_console, in_color=output.is_terminal and not os.environ.get("NO_COLOR")),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),  # the event log filters
+        context_class=dict,
+    )
+    log = EventLog(_Printer(logger, output, clock, _level_of(level)), redactor, strict, {})
+    _attach_libraries(log)
+    return log
+
+
+def _level_of(name: str) -> int:
+    level: int = getattr(logging, name.upper())
+    return level
+
+
+# --- the chain of processors ------------------------------------------------------------------------------------------
+
+
+def _arranged_by(clock: Clock) -> Processor:
+    def arranged(_logger: WrappedLogger, _method: str, said: EventDict) -> EventDict:
+        now = datetime.fromtimestamp(clock.now(), UTC).isoformat(timespec="milliseconds")
+        first = {"timestamp": now.replace("+00:00", "Z"), "level": said.pop("level"), "event": said.pop("event")}
+        return first | {field: _rounded(value) for field, value in said.items()}
+
+    return arranged
+
+
+def _rounded(value: object) -> object:
+    return round(value, 3) if isinstance(value, float) else value
+
+
+def _cleaned_by(redactor: Redactor) -> Processor:
+    def cleaned(_logger: WrappedLogger, _method: str, said: EventDict) -> EventDict:
+        return {field: redactor.clean_value(value) for field, value in said.items()}
+
+    return cleaned
+
+
+def _renderers(*, on_console: bool, in_color: bool) -> list[Processor]:
+    if on_console:
+        return [_printable, structlog.dev.ConsoleRenderer(colors=in_color, sort_keys=False, pad_event_to=18)]
+    return [structlog.processors.JSONRenderer()]
+
+
+def _printable(_logger: WrappedLogger, _method: str, said: EventDict) -> EventDict:
+    """Text from a provider must not control the operator's terminal."""
+    return {field: _CONTROL.sub("�", value) if isinstance(value, str) else value for field, value in said.items()}
+
+
+# --- logging of libraries ---------------------------------------------------------------------------------------------
+
+
+class _Libraries(logging.Handler):
+    """Turns the records of the standard library's logging into events."""
+
+    def __init__(self, log: EventLog) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log one record; a broken record is reported by ``logging``."""
+        try:
+            trace = self._traceback(record)
+            self._log.emit("library.logged", logger=record.name, message=record.getMessage(), traceback=trace)
+        except Exception:  # noqa: BLE001  # the contract of logging.Handler
+            self.handleError(record)
+
+    @staticmethod
+    def _traceback(record: logging.LogRecord) -> str | None:
+        return logging.Formatter().formatException(record.exc_info) if record.exc_info else None
+
+
+def _attach_libraries(log: EventLog) -> None:
+    _detach_libraries()
+    logging.getLogger().addHandler(_Libraries(log))
+
+
+def _detach_libraries() -> None:
+    root = logging.getLogger()
+    for one in [one for one in root.handlers if isinstance(one, _Libraries)]:
+        root.removeHandler(one)

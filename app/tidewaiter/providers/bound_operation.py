@@ -1,0 +1,311 @@
+"""One operation under one account: it builds the requests of each step and reads the replies.
+
+This is the class that a provider in Python extends (:mod:`tidewaiter.sdk`). Its methods do no IO and look at no clock.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tidewaiter.domain.backoff_and_limits import OperationPolicy
+from tidewaiter.domain.http_values import Json, Link, SealedLinks, WireReply, WireRequest
+from tidewaiter.domain.job import Job
+from tidewaiter.domain.outcome import Cancelled, Cleaned
+from tidewaiter.domain.permissions import Bounds
+from tidewaiter.providers import step_replies
+from tidewaiter.providers.account_credentials import OwnCredentials
+from tidewaiter.providers.compiled_steps import Choice, Ending, RemoteJobSearch, Steps
+from tidewaiter.providers.download_plan import Decision, DownloadRequest, FileHead, decide
+from tidewaiter.providers.errors import UnsendableError
+from tidewaiter.providers.operation_parts import OperationParts, Sharing
+from tidewaiter.providers.paged_lists import PageReader
+from tidewaiter.providers.parameters import check_params, unlisted_values
+from tidewaiter.providers.reply_defaults import FileTrouble, Polled, Submitted, Trouble
+from tidewaiter.providers.step_replies import by_sender, ended, file_reply
+
+_ANY_CALLBACK: Final = "https://callback.invalid/"
+
+
+@dataclass(frozen=True, slots=True)
+class BoundOperation:
+    """One operation under one account, as its spec describes it.
+
+    The methods of a step come in pairs: one builds the request, one reads the reply. Those that build raise
+    ``UnsendableError`` where the job lacks what the request needs; nothing is sent then. Those that read never raise.
+    ``now`` is epoch seconds, and serves only to understand a Retry-After that is a date.
+
+    A reply may come from another host, after a redirect: ``reply.url`` says from where.
+    """
+
+    parts: OperationParts
+
+    # --- submit -------------------------------------------------------------------------------------------------------
+
+    def submit(self, job: Job, callback_url: str | None = None) -> WireRequest:
+        """The request that makes the remote job.
+
+        Args:
+            job: the job, which has no handle yet; ``job.intent_key`` is the same for each repetition of one intent.
+            callback_url: where the provider can report the end of the remote job; ``None`` where callbacks are off.
+
+        Returns:
+            A request with ``fresh=True``: it gets a connection of its own, because a kept-alive connection may close
+            under a submit and leave its outcome unknown. It is committed as an intent first, then sent at most once.
+
+        Raises:
+            UnsendableError: the job lacks what the request needs.
+        """
+        return self._for_inline(job, self.parts.steps.submit.needed(job, "submit").build(job, callback_url))
+
+    def read_submit(self, job: Job, reply: WireReply, now: float) -> Submitted:
+        """What became of a submit.
+
+        Returns:
+            ``Accepted`` with the handle of the remote job, ``Duplicate`` where it existed before, ``Inline`` or
+            ``Ready`` where nothing has to be waited for, ``Unsent`` where the provider certainly made nothing,
+            ``Refused``, ``Throttled``, ``Unauthorized``, and ``Unknown`` for every doubt.
+        """
+        return step_replies.read_submit(self.parts, job, reply, now)
+
+    # --- poll ---------------------------------------------------------------------------------------------------------
+
+    def poll(self, job: Job) -> WireRequest:
+        """The request that asks for the status of the remote job.
+
+        It may be sent any number of times, so repeating it must be harmless.
+
+        Args:
+            job: the job; ``job.handle`` names the remote job, ``job.remote_status`` is the status of the last reply.
+
+        Raises:
+            UnsendableError: the job lacks what the request needs.
+        """
+        return self._for_inline(job, self.parts.steps.poll.needed(job, "poll").build(job, None))
+
+    def read_poll(self, job: Job, reply: WireReply, now: float) -> Polled:
+        """What a poll learned.
+
+        Returns:
+            ``Pending`` (poll again later), ``Ready`` with the links or without, ``Inline`` where the reply is the file,
+            ``Empty`` where there is none, ``Gone`` where the provider does not know the remote job, ``Retry``,
+            ``Refused``, ``Throttled``, ``Unauthorized``, and ``Unmapped`` for a reply that no rule matches.
+        """
+        return step_replies.read_poll(self.parts, job, reply, now)
+
+    # --- results ------------------------------------------------------------------------------------------------------
+
+    def resolve(self, job: Job) -> WireRequest | None:
+        """The request that asks for the link to the file; ``None`` where :meth:`links` knows the links without asking.
+
+        Raises:
+            UnsendableError: the job lacks what the request needs.
+        """
+        results = self.parts.steps.results.of(job)
+        return results.resolve(job, None) if results is not None and results.resolve is not None else None
+
+    def read_resolve(self, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | FileTrouble:
+        """The link to the file, or why there is none: ``LinksExpired``, ``NotYet``, ``Retry`` and others."""
+        return step_replies.read_resolve(self.parts, job, reply, now)
+
+    def links(self, job: Job) -> tuple[Link, ...]:
+        """The links to the job's files where they are known: from the poll that said ready, or from the spec.
+
+        Raises:
+            UnsendableError: the job lacks what the links need.
+        """
+        results = self.parts.steps.results.of(job)
+        if results is None or results.url is None:
+            if isinstance(job.links, SealedLinks):
+                raise UnsendableError("the links are encrypted still")
+            return job.links
+        return (results.link(job, results.url(job, None)),)
+
+    def read_file(self, job: Job, link: Link, reply: WireReply, now: float) -> FileTrouble | None:
+        """Why a reply to a download brings no file; ``None`` where it brings one.
+
+        Only the provider's own origin can throttle or refuse the account; another file host can pause only itself. A
+        link that is not served is asked for again: most often it has expired.
+
+        Args:
+            job: the job.
+            link: the file.
+            reply: its status and headers; ``body`` holds the first bytes only.
+            now: epoch seconds.
+        """
+        results = self.parts.steps.results.of(job)
+        rules = results.rules if results is not None else None
+        reading, account = self.parts.reading(reply), self.parts.account
+        return file_reply(
+            reading, link, rules, account.messages, own=account.origin, named=job.handle is not None, now=now
+        )
+
+    # --- the end of the remote job ------------------------------------------------------------------------------------
+
+    def cancel(self, job: Job) -> WireRequest | None:
+        """The request that stops the remote job; ``None`` where there is no such request, or no remote job.
+
+        Raises:
+            UnsendableError: the job lacks what the request needs.
+        """
+        return _ending_request(self.parts.steps.cancel, job)
+
+    def read_cancel(self, job: Job, reply: WireReply, now: float) -> Cancelled | Trouble:
+        """``Cancelled`` where the remote job has stopped, or was not there; else why it has not."""
+        return self._ended(self.parts.steps.cancel.of(job), reply, now) or Cancelled()
+
+    def clean(self, job: Job) -> WireRequest | None:
+        """The request that deletes the remote job; ``None`` where there is no such request, or no remote job.
+
+        Raises:
+            UnsendableError: the job lacks what the request needs.
+        """
+        return _ending_request(self.parts.steps.cleanup, job)
+
+    def read_clean(self, job: Job, reply: WireReply, now: float) -> Cleaned | Trouble:
+        """``Cleaned`` where the remote job has been deleted, or was not there; else why it has not."""
+        return self._ended(self.parts.steps.cleanup.of(job), reply, now) or Cleaned()
+
+    # --- what the worker asks besides ---------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The name of the operation, as in the spec."""
+        return self.parts.name
+
+    @property
+    def policy(self) -> OperationPolicy:
+        """The numbers for the state machine, unless a variant of the submit says otherwise; see :meth:`policy_of`."""
+        return self.parts.policy
+
+    @property
+    def media_type(self) -> str | None:
+        """The media type of its files, where the spec gives one."""
+        return self.parts.spec.media_type
+
+    @property
+    def steps(self) -> Steps:
+        """The compiled steps."""
+        return self.parts.steps
+
+    @property
+    def sharing(self) -> Sharing | None:
+        """When jobs may share one result; ``None`` where they may not."""
+        return self.parts.sharing
+
+    @property
+    def bounds(self) -> Bounds:
+        """How much of what the provider sends is read at most."""
+        return self.parts.account.bounds
+
+    @property
+    def own(self) -> OwnCredentials:
+        """The account's credentials, as they can stand in an address."""
+        return self.parts.account.own
+
+    def check_params(self, raw: Mapping[str, Json]) -> dict[str, Json]:
+        """A job's parameters as they will be stored: typed, spelled as the spec spells them, with defaults.
+
+        Raises:
+            ParameterError: it lists every fault.
+        """
+        return check_params(self.parts.spec, raw)
+
+    def unlisted(self, params: Mapping[str, Json]) -> list[tuple[str, str]]:
+        """The checked parameters that the spec does not know and that are sent: where, and what a person reads."""
+        return unlisted_values(self.parts.spec, params)
+
+    def policy_of(self, job: Job) -> OperationPolicy:
+        """The policy for this job: its variant of the submit may say otherwise whether a repetition is harmless."""
+        step = self.parts.steps.submit.of(job)
+        if step is None or step.repeatable is None:
+            return self.policy
+        return replace(self.policy, repeatable=step.repeatable)
+
+    def submits(self, job: Job) -> bool:
+        """Whether a remote job is made for the job; without one its results can be asked for at once."""
+        return self.parts.steps.submit.of(job) is not None
+
+    def calls_back(self, job: Job) -> bool:
+        """Whether the submit of this job would name the callback URL: not where the job has an address of its own.
+
+        Raises:
+            UnsendableError: the job lacks what the submit needs.
+        """
+        step = self.parts.steps.submit.of(job)
+        if step is None or not step.names_callback:
+            return False
+        return step.build(job, _ANY_CALLBACK) != step.build(job, None)
+
+    def may_answer_at_once(self, job: Job) -> bool:
+        """Whether the reply to the submit may be the file."""
+        step, results = self.parts.steps.submit.of(job), self.parts.steps.results.of(job)
+        return (results is not None and results.inline) or (step is not None and step.rules.may_mean("ready"))
+
+    def may_bring_file(self, job: Job) -> bool:
+        """Whether the reply to a poll may be the file."""
+        results = self.parts.steps.results.of(job)
+        return results is not None and results.inline
+
+    def pages(self, job: Job) -> PageReader | None:
+        """Reads the job's results where they are a list over several pages."""
+        results, account = self.parts.steps.results.of(job), self.parts.account
+        if results is None or results.pages is None:
+            return None
+        media_type = self.media_type or ("text/csv" if results.csv else "application/json")
+        label = results.label(job) or self.name
+        return PageReader(
+            results.pages, account.messages, account.origin, label, media_type, results.csv, account.bounds
+        )
+
+    def adoption(self, job: Job) -> RemoteJobSearch | None:
+        """Finds the remote job of an unclear submit; ``None`` where the spec has no list of remote jobs."""
+        adopt, account = self.parts.steps.adopt.of(job), self.parts.account
+        if adopt is None:
+            return None
+        return RemoteJobSearch(
+            adopt, PageReader(adopt.paged, account.messages, account.origin, bounds=account.bounds), self.own
+        )
+
+    def file_headers(self, job: Job) -> Mapping[str, str]:
+        """What the spec adds to the headers of every request for a file."""
+        results = self.parts.steps.results.of(job)
+        return {} if results is None else results.headers(job, None)
+
+    def read_download(
+        self, job: Job, link: Link, asked: DownloadRequest, reply: WireReply, *, now: float, largest_bytes: int
+    ) -> Decision:
+        """What the reply to a download means, and what to do next; see :mod:`tidewaiter.providers.download_plan`.
+
+        Args:
+            job: the job.
+            link: the file.
+            asked: how it was asked for.
+            reply: its head; ``body`` holds the first bytes, unpacked where that can be done. They are left out of a 206
+                that was asked for: in the middle of a file any bytes may stand.
+            now: epoch seconds.
+            largest_bytes: a file that is announced as larger is refused.
+        """
+        return decide(
+            asked,
+            FileHead(reply.status, reply.headers, reply.body),
+            trouble=self.read_file(job, link, reply, now),
+            expected=link.media_type or self.media_type,
+            largest_bytes=largest_bytes,
+        )
+
+    def _ended(self, step: Ending | None, reply: WireReply, now: float) -> Trouble | None:
+        account = self.parts.account
+        reading = self.parts.reading(reply)
+        return by_sender(ended(step, reading, account.messages, own=account.origin, now=now), reply, account.origin)
+
+    def _for_inline(self, job: Job, request: WireRequest) -> WireRequest:
+        """A request whose reply may be the file, with the headers of one; headers that the step sets itself stay."""
+        results = self.parts.steps.results.of(job)
+        if results is None or not results.inline or not (more := results.headers(job, None)):
+            return request
+        return request.with_headers(more)
+
+
+def _ending_request(choice: Choice[Ending], job: Job) -> WireRequest | None:
+    step = choice.of(job) if job.handle is not None else None
+    return None if step is None else step.build(job, None)

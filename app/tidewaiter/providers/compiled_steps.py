@@ -1,0 +1,342 @@
+"""The compiled steps of an operation, and the search for the remote job of an unclear submit.
+
+A step is chosen by the account once, and by the job's parameters each time.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeAlias, TypeVar
+
+from tidewaiter.domain.http_values import Json, WireReply, WireRequest
+from tidewaiter.domain.job import Job
+from tidewaiter.domain.outcome import Refused
+from tidewaiter.providers.account_credentials import OwnCredentials
+from tidewaiter.providers.errors import UnsendableError
+from tidewaiter.providers.extract import Pick, as_handle, as_text, as_url, as_word, compile_pick
+from tidewaiter.providers.jmespath_expressions import Search, compile_expression, is_true
+from tidewaiter.providers.paged_lists import ListedItems, PagedList, PagePosition, PageReader, compile_pages
+from tidewaiter.providers.reply import Reading, url_fault
+from tidewaiter.providers.reply_defaults import FileTrouble
+from tidewaiter.providers.reply_limits import WaitRules, compile_waits
+from tidewaiter.providers.reply_rules import Rules, expand
+from tidewaiter.providers.request_building import HANDLE, Build, compile_request
+from tidewaiter.providers.result_files import Results, compile_results
+from tidewaiter.providers.spec.field_types import PARAMS, SpecVariant, holds
+from tidewaiter.providers.spec.provider_spec import OperationSpec
+from tidewaiter.providers.spec.step_specs import AdoptSpec, CancelSpec, PollSpec, ProgressSpec, ResultsSpec, SubmitSpec
+from tidewaiter.providers.template import Render, always, compile_value, names_callback
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """The remote jobs on a page that may be the one that is looked for."""
+
+    handles: tuple[str, ...]
+    listed: ListedItems
+
+    @property
+    def items(self) -> tuple[Json, ...]:
+        """What the page holds."""
+        return self.listed.items
+
+    @property
+    def ends(self) -> bool | None:
+        """Whether the page says that it is the last one."""
+        return self.listed.ends
+
+    @property
+    def after(self) -> PagePosition | None:
+        """The page after it."""
+        return self.listed.after
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """The compiled table; ``handle`` reads the name of the remote job out of an item, made absolute where it is a URL.
+
+    ``lag_s`` is how long the list may lag behind a submit, ``parks`` whether a remote job that is not in it is a
+    matter for a person, ``match_all`` whether a job must have everything that is compared.
+    """
+
+    paged: PagedList
+    match: tuple[tuple[Search, Render], ...]
+    where: Search | None
+    handle: Callable[[Json, str], str | None]
+    lag_s: float
+    parks: bool
+    match_all: bool
+
+
+def compile_adopt(
+    spec: AdoptSpec,
+    base_url: str,
+    settings: Mapping[str, Json],
+    key: str,
+    as_name: Callable[[Json, str], str | None],
+) -> Adopt:
+    """The compiled form of an ``adopt`` table.
+
+    Args:
+        spec: the table.
+        base_url: what URLs that begin with ``/`` follow.
+        settings: the account's values.
+        key: where the table stands in the spec.
+        as_name: makes a handle of a value, and of the URL that a relative one is relative to.
+    """
+    name = compile_expression(spec.handle)
+    return Adopt(
+        paged=compile_pages(spec, base_url, settings, key),
+        match=tuple(
+            (compile_expression(where), always(compile_value(str(as_text(wanted)), settings)))
+            for where, wanted in spec.match.items()
+        ),
+        where=None if spec.where is None else compile_expression(spec.where),
+        handle=lambda item, base: as_name(name(item), base or f"{base_url}/"),
+        lag_s=spec.lag_s,
+        parks=spec.absent == "park",
+        match_all=spec.match_all,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteJobSearch:
+    """Looks for a job's remote job, page by page."""
+
+    adopt: Adopt
+    reader: PageReader
+    own: OwnCredentials = field(default_factory=OwnCredentials, repr=False)
+
+    @property
+    def lag_s(self) -> float:
+        """Seconds by which the list may lag behind a submit."""
+        return self.adopt.lag_s
+
+    @property
+    def parks(self) -> bool:
+        """Whether a person decides where the list does not have the remote job."""
+        return self.adopt.parks
+
+    def request(self, job: Job, page: PagePosition) -> WireRequest:
+        """The request for a page of the list."""
+        return self.reader.request(job, page)
+
+    def read(self, job: Job, page: PagePosition, reply: WireReply, now: float) -> Matches | FileTrouble:
+        """The remote jobs on a page that are what the job's submit asked for, or why that cannot be decided."""
+        listed = self.reader.read(job, page, reply, now)
+        if not isinstance(listed, ListedItems):
+            return listed
+        wanted = self._wanted(job)
+        lacks = len(wanted) < len(self.adopt.match)
+        if (lacks and self.adopt.match_all) or (not wanted and self.adopt.where is None):
+            # With less to compare, something older would be taken for what the submit made.
+            return Refused(f"the job has {'not everything' if wanted else 'nothing'} of what adopt compares")
+        meant = [item for item in listed.items if self._is_meant(item, wanted)]
+        handles = [self.adopt.handle(item, reply.url) for item in meant]
+        if None in handles:
+            return Refused("an item of the list is what was asked for, but it names no remote job")
+        return Matches(tuple(self.own.without(handle) for handle in handles if handle is not None), listed)
+
+    def _wanted(self, job: Job) -> list[tuple[Search, str]]:
+        rendered = ((search, as_text(render(job, None))) for search, render in self.adopt.match)
+        return [(search, text.strip()) for search, text in rendered if text is not None]
+
+    def _is_meant(self, item: Json, wanted: list[tuple[Search, str]]) -> bool:
+        if self.adopt.where is not None and not is_true(self.adopt.where(item)):
+            return False
+        return all((as_text(search(item)) or "").strip() == text for search, text in wanted)
+
+
+V = TypeVar("V", bound=SpecVariant)
+S = TypeVar("S")
+
+ReadHandle: TypeAlias = Callable[[Reading], str | None]
+ReadProgress: TypeAlias = Callable[[Reading], str | None]
+
+_DONE_ALREADY = (404, 410)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(Generic[S]):
+    """The variants of a step that an account has; a job's parameters choose among them.
+
+    ``variants`` holds what the parameters must be, the key in the spec, and the compiled step. ``defaults`` stands in
+    for parameters that the job does not have, because they came into the spec after it was made.
+    """
+
+    variants: tuple[tuple[Mapping[str, Json], str, S], ...]
+    defaults: Mapping[str, Json]
+
+    def of(self, job: Job) -> S | None:
+        """The first variant that is meant for the job; ``None`` where there is none."""
+        return self.with_key(job)[1]
+
+    def with_key(self, job: Job) -> tuple[str, S | None]:
+        """The same, after its key in the spec."""
+        for conditions, key, step in self.variants:
+            if not conditions or all(self._is(job, name, value) for name, value in conditions.items()):
+                return key, step
+        return "", None
+
+    def needed(self, job: Job, step: str) -> S:
+        """As :meth:`of`; raises ``UnsendableError`` where there is none, which names the step."""
+        chosen = self.of(job)
+        if chosen is None:
+            raise UnsendableError(f"operation {job.operation!r} has no {step} for this job")
+        return chosen
+
+    def _is(self, job: Job, name: str, value: Json) -> bool:
+        return (job.params[name] if name in job.params else self.defaults.get(name)) == value
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """How a remote job is made, and how the reply is read.
+
+    ``handle_fault`` says what is wrong with what stands in the place of a handle; ``None`` where nothing stands there.
+    ``repeatable`` is ``None`` where the operation's own word holds.
+    """
+
+    build: Build
+    rules: Rules
+    handle: ReadHandle
+    handle_fault: ReadHandle
+    names_callback: bool
+    repeatable: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """How a remote job is polled, and how the reply is read."""
+
+    build: Build
+    rules: Rules
+    handle: ReadHandle
+    progress: ReadProgress
+    waits: WaitRules
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a remote job is stopped or deleted.
+
+    Where no rule matches a reply, ``done`` are the status codes that say that it has ended.
+    """
+
+    build: Build
+    rules: Rules
+    done: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """All steps of an operation, for one account."""
+
+    submit: Choice[Submit]
+    adopt: Choice[Adopt]
+    poll: Choice[Poll]
+    results: Choice[Results]
+    cancel: Choice[Ending]
+    cleanup: Choice[Ending]
+
+
+def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Json], key: str) -> Steps:
+    """The steps of an operation under an account with these settings; ``key`` is where it stands in the spec."""
+    defaults = {name: one.default for name, one in spec.params.items() if one.default is not None}
+    handle_is_url = any(url.startswith(HANDLE) for url in urls_of(spec))
+
+    def submit(one: SubmitSpec, at: str) -> Submit:
+        build = compile_request(one, base_url, settings, fresh=True)
+        handle = _compile_handle(compile_pick(one.handle), base_url, is_url=handle_is_url)
+        fault = _compile_handle_fault(compile_pick(one.handle), base_url, is_url=handle_is_url)
+        rules = Rules(one.rules, f"{at}.rules")
+        return Submit(build, rules, handle, fault, _names_callback(one), one.repeatable)
+
+    def poll(one: PollSpec, at: str) -> Poll:
+        return Poll(
+            compile_request(one, base_url, settings),
+            Rules(one.rules, f"{at}.rules"),
+            _compile_handle(compile_pick(one.handle), base_url, is_url=handle_is_url),
+            _compile_progress(one.progress),
+            compile_waits(one.retry_after),
+        )
+
+    def ending(one: CancelSpec, at: str) -> Ending:
+        done = expand(("2xx", *_DONE_ALREADY, *one.done))
+        return Ending(compile_request(one, base_url, settings), Rules(one.rules, f"{at}.rules"), done)
+
+    def results(one: ResultsSpec, at: str) -> Results:
+        return compile_results(one, base_url, settings, at)
+
+    def adopt(one: AdoptSpec, at: str) -> Adopt:
+        as_name = as_url if handle_is_url else lambda value, _base: as_handle(value)
+        return compile_adopt(one, base_url, settings, at, as_name)
+
+    def choose(specs: Sequence[V], step: str, compile_one: Callable[[V, str], S]) -> Choice[S]:
+        return Choice(tuple(_variants(specs, settings, f"{key}.{step}", compile_one)), defaults)
+
+    return Steps(
+        submit=choose(spec.submit, "submit", submit),
+        adopt=choose(spec.adopt, "adopt", adopt),
+        poll=choose(spec.poll, "poll", poll),
+        results=choose(spec.results, "results", results),
+        cancel=choose(spec.cancel, "cancel", ending),
+        cleanup=choose(spec.cleanup, "cleanup", ending),
+    )
+
+
+def urls_of(spec: OperationSpec) -> Iterator[str]:
+    """The templates of all URLs of an operation."""
+    for request in (*spec.submit, *spec.adopt, *spec.poll, *spec.cancel, *spec.cleanup):
+        yield request.url
+    for results in spec.results:
+        asked = (results.resolve, results.pages)
+        yield from (url for url in (results.url, *(one and one.url for one in asked)) if url)
+
+
+def _variants(
+    specs: Sequence[V], settings: Mapping[str, Json], key: str, compile_one: Callable[[V, str], S]
+) -> Iterator[tuple[Mapping[str, Json], str, S]]:
+    for number, spec in enumerate(specs):
+        if holds(spec.when, settings):
+            at = f"{key}[{number}]" if len(specs) > 1 else key
+            yield spec.when.get(PARAMS, {}), at, compile_one(spec, at)
+
+
+def _compile_handle(pick: Pick, base_url: str, *, is_url: bool) -> ReadHandle:
+    """Reads a handle. One that is a URL is made absolute at once, while it is known what it is relative to."""
+    if not is_url:
+        return lambda reading: as_handle(pick(reading))
+    return lambda reading: as_url(pick(reading), reading.url or f"{base_url}/")
+
+
+def _compile_handle_fault(pick: Pick, base_url: str, *, is_url: bool) -> ReadHandle:
+    def fault(reading: Reading) -> str | None:
+        value = pick(reading)
+        if value is None or not is_true(value):
+            return None
+        if is_url and isinstance(value, str):
+            why = url_fault(reading.url or f"{base_url}/", value)
+            return None if why is None else f"a URL that cannot be used, {why}"
+        return None if as_handle(value) is not None else "something that is no name of one"
+
+    return fault
+
+
+def _names_callback(spec: SubmitSpec) -> bool:
+    return any(names_callback(texts) for texts in (spec.query, spec.headers, spec.body, spec.form))
+
+
+def _compile_progress(spec: ProgressSpec | None) -> ReadProgress:
+    if spec is None:
+        return lambda _reading: None
+    if spec.done is None or spec.total is None:
+        pick = compile_pick((spec,))
+        return lambda reading: as_word(pick(reading))
+    done_of, total_of = compile_expression(spec.done), compile_expression(spec.total)
+
+    def ratio(reading: Reading) -> str | None:
+        document = reading.document()
+        done, total = as_word(done_of(document)), as_word(total_of(document))
+        return None if done is None else done if total is None else f"{done}/{total}"
+
+    return ratio

@@ -1,0 +1,341 @@
+"""What the reply to a download means and what is done next: whole file, part, again, or no file.
+
+No IO. The first bytes of a body decide where its headers cannot be trusted: a page of HTML with status 200 is no file.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from tidewaiter.domain.http_values import can_be_undone, content_codings, field_values
+from tidewaiter.domain.outcome import NotYet, Refused, Retry
+from tidewaiter.providers.reply_defaults import FileTrouble, is_success
+
+SNIFFED_BYTES = 4096
+"""So many bytes after leading blanks are enough to decide."""
+
+_BLANKS = " \t\n\f\r\ufeff"
+# The standard's tags and a few more that pages without <html> begin with. By the standard a tag's name ends with a
+# space or ">"; authors also write a line end or "/".
+_HTML_TAG = re.compile(
+    r"<(?:!doctype\s+html|html|head|script|iframe|h[1-6]|div|font|table|a|style|title|b|body|br|p|meta|noscript)"
+    r"(?=[\s>/])",
+    re.IGNORECASE,
+)
+_HTML_ROOT = re.compile(r"<(?:!doctype\s+|(?:[\w.-]{1,64}:)?)html(?=[\s>/])", re.IGNORECASE)
+_UNKNOWN = frozenset({"", "application/octet-stream", "binary/octet-stream", "application/unknown", "*/*"})
+_ENDS = (("<?", "?>"), ("<!--", "-->"))
+
+
+def is_html(head: bytes, expected_media_type: str | None, declared: str | None) -> bool:
+    """Whether an HTML document came where another file is expected.
+
+    Args:
+        head: the first bytes of the file, unpacked; ``SNIFFED_BYTES`` of them after leading blanks, or all.
+        expected_media_type: what the file should be, by the spec or the provider's list; ``None`` where neither says.
+            Where it is HTML, no document is out of place.
+        declared: the Content-Type that came along. ``text/html`` proves nothing, for PHP declares it by default; it is
+            used where nothing is expected and it names XML.
+
+    Returns:
+        Of XML only a document whose doctype or root element is ``html`` counts, for XML may begin with a comment, and
+        ``a``, ``b`` or ``title`` may be the root of any vocabulary.
+    """
+    expected = _essence(expected_media_type)
+    if "html" in expected:
+        return False
+    text = _text(head).lstrip(_BLANKS)
+    is_xml = _is_xml(_essence(declared) if expected in _UNKNOWN else expected)
+    if not is_xml and (text.startswith("<!--") or _HTML_TAG.match(text)):
+        return True
+    return _HTML_ROOT.match(_without_prolog(text)) is not None
+
+
+def blanks_before(head: bytes) -> int:
+    """How many bytes at the beginning of a file are blank, so that more must be looked at."""
+    return len(head) - len(head.lstrip(b" \t\n\f\r\xef\xbb\xbf\xff\xfe"))
+
+
+def _essence(media_type: str | None) -> str:
+    return (media_type or "").partition(";")[0].strip().lower()
+
+
+def _is_xml(essence: str) -> bool:
+    return essence in ("text/xml", "application/xml") or essence.endswith("+xml")
+
+
+def _text(head: bytes) -> str:
+    """The bytes as characters, of which only the ASCII ones matter."""
+    if head.startswith((b"\xff\xfe", b"<\x00")):
+        return head.decode("utf-16-le", "replace")
+    if head.startswith((b"\xfe\xff", b"\x00<")):
+        return head.decode("utf-16-be", "replace")
+    return head.decode("utf-8", "replace")
+
+
+def _without_prolog(text: str) -> str:
+    """What follows processing instructions, comments and a doctype other than HTML's; empty where they do not end."""
+    while True:
+        for start, end in _ENDS:
+            if text.startswith(start):
+                text = text.partition(end)[2].lstrip(_BLANKS)
+                break
+        else:
+            if text[:9].lower() != "<!doctype" or _HTML_ROOT.match(text):
+                return text
+            ends = "]" if "[" in text.partition(">")[0] else ">"
+            text = text.partition(ends)[2].lstrip(_BLANKS + "]>")
+
+
+_BYTES_RANGE = re.compile(r"bytes[ \t]+([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", re.IGNORECASE)
+_UNSATISFIED = re.compile(r"bytes[ \t]+\*/([0-9]{1,18})", re.IGNORECASE)
+# Also misspelled, as "bytes=0-9/100", and of other units, as "items 0-24/319": what names a part is no whole file.
+_ANY_RANGE = re.compile(r"([a-z]+)[\s=:]+([0-9]{1,18})\s*-\s*([0-9]{1,18})\s*/\s*([0-9]{1,18}|\*)", re.IGNORECASE)
+_UNFIT = frozenset({412, 416, 501})
+_MULTIPART = "multipart/byteranges"
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadRequest:
+    """How a file was asked for, and what is known of it.
+
+    ``at`` is how many bytes of it are held: 0 asks for the whole file, more for the rest, on the condition that the
+    file still has the strong entity tag ``validator``. ``total`` is its size in bytes as an earlier reply named it.
+    ``plainly`` forbids every content coding. ``anew`` says that an earlier reply made us ask for the whole file again.
+    """
+
+    at: int = 0
+    validator: str | None = None
+    total: int | None = None
+    plainly: bool = False
+    anew: bool = False
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The header fields of the request."""
+        headers = {"Accept-Encoding": "identity;q=1, *;q=0" if self.plainly else "identity"}
+        if self.at and self.validator is not None:
+            headers |= {"Range": f"bytes={self.at}-", "If-Range": self.validator}
+        return headers
+
+    def from_the_start(self) -> "DownloadRequest":
+        """The whole file, about which nothing is known any more."""
+        return DownloadRequest(plainly=self.plainly, anew=True)
+
+
+@dataclass(frozen=True, slots=True)
+class FileBody:
+    """The body is the file, or the next part of it.
+
+    ``at`` is where it belongs: at 0 it takes the place of all that is held. ``length`` is how many bytes the body must
+    have as it comes over the wire, ``total`` how many the whole file has; ``None`` where the reply does not name it.
+    ``codings`` are to be undone. ``validator`` is the strong entity tag with which the rest can be asked for later.
+    """
+
+    at: int = 0
+    length: int | None = None
+    total: int | None = None
+    codings: tuple[str, ...] = ()
+    validator: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AskAgain:
+    """Ask again, now, in this way; where that is the whole file, what is held is forgotten first."""
+
+    asked: DownloadRequest
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """What is held is the whole file."""
+
+
+Decision: TypeAlias = FileBody | AskAgain | Complete | NotYet | FileTrouble
+"""The outcomes among them mean: wait (``NotYet``), fresh links (``LinksExpired``), not this file (all others)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileHead:
+    """The head of a reply to a download.
+
+    ``first`` holds the first bytes of the body, unpacked as :func:`codings_to_undo` says; see
+    :data:`tidewaiter.providers.download_plan.SNIFFED_BYTES`.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    first: bytes = b""
+
+
+def too_large(largest_bytes: int) -> str:
+    """Why a file is not taken that is, or is announced as, larger than an account's files may be."""
+    return f"the file is larger than {largest_bytes} bytes, which is bounds.largest_file_bytes of the account"
+
+
+def codings_to_undo(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """The codings that are undone of a body from its first byte on: all that its reply declares, or none of them.
+
+    What :func:`decide` says about the body holds for bytes that were unpacked in this way.
+    """
+    codings = content_codings(headers)
+    return codings if can_be_undone(codings) else ()
+
+
+def decide(
+    asked: DownloadRequest,
+    head: FileHead,
+    *,
+    trouble: NotYet | FileTrouble | None,
+    expected: str | None,
+    largest_bytes: int,
+) -> Decision:
+    """What a reply to a download means.
+
+    Args:
+        asked: how the file was asked for.
+        head: the head of the reply.
+        trouble: what the rules of the spec and the status make of the reply; ``None`` where it brings a file.
+        expected: the media type that the file should have; ``None`` where that is not known.
+        largest_bytes: a file that is announced as larger is refused.
+    """
+    if asked.at and (head.status in _UNFIT or isinstance(trouble, Refused)):
+        return _unsatisfied(asked, head)
+    if trouble is not None:
+        return trouble
+    if not is_success(head.status):
+        return Retry(f"HTTP {head.status}, and no file")
+    codings = content_codings(head.headers)
+    decision = _part(asked, head, codings) if head.status == 206 else _whole(asked, head, codings)
+    if not isinstance(decision, FileBody):
+        return decision
+    if max(decision.length or 0, decision.total or 0) > largest_bytes:
+        return Refused(too_large(largest_bytes))
+    if decision.at == 0 and is_html(head.first, expected, _only(head.headers, "content-type")):
+        return Retry("a page of HTML came in place of the file")
+    return decision
+
+
+def after(asked: DownloadRequest, body: FileBody, received: int) -> AskAgain | Complete | Retry:
+    """What to do after a body that was read to its end.
+
+    Args:
+        asked: how it was asked for.
+        body: what it was to be.
+        received: how many bytes of it came over the wire.
+
+    Returns:
+        ``AskAgain`` where more of the file is to be asked for, ``Complete``, or ``Retry`` where the body was cut short.
+    """
+    held = body.at + received
+    if body.length is not None and received != body.length:
+        return Retry(f"the file ended after {held} of {body.at + body.length} bytes")
+    ends_early = body.at > 0 and (body.total is None or held < body.total)
+    if ends_early and body.validator is not None:
+        rest = replace(asked, at=held, validator=body.validator, total=body.total)
+        return AskAgain(rest, f"{held} bytes are here, and the reply does not say that this is all")
+    return Complete()
+
+
+def strong_etag(headers: Mapping[str, str]) -> str | None:
+    """The entity tag of a reply where it may be used with If-Range: a strong one only (RFC 9110, section 13.1.5)."""
+    tag = _only(headers, "etag") or ""
+    return tag if len(tag) > 2 and tag.startswith('"') and tag.endswith('"') else None
+
+
+def _unsatisfied(asked: DownloadRequest, head: FileHead) -> AskAgain | Complete:
+    """A range was refused: nothing is missing, what is held does not fit, or the server has no ranges."""
+    size = _UNSATISFIED.fullmatch(_only(head.headers, "content-range") or "")
+    is_whole = head.status == 416 and size is not None and int(size[1]) == asked.at
+    if is_whole and asked.total in (None, asked.at) and _same_tag(asked, head):
+        return Complete()
+    return AskAgain(asked.from_the_start(), f"HTTP {head.status} to a request for the rest of the file")
+
+
+def _part(asked: DownloadRequest, head: FileHead, codings: tuple[str, ...]) -> FileBody | AskAgain | Retry:
+    """A 206 is used where it goes on exactly where we are, or brings the whole file."""
+    found = _BYTES_RANGE.fullmatch(_only(head.headers, "content-range") or "")
+    if found is not None and not _is_multipart(head):
+        first, last = int(found[1]), int(found[2])
+        total = None if found[3] == "*" else int(found[3])
+        is_range = first <= last and (total is None or last < total)
+        same_total = None in (total, asked.total) or total == asked.total
+        if is_range and asked.at and first == asked.at and same_total and not codings and _same_tag(asked, head):
+            return FileBody(first, last - first + 1, asked.total if total is None else total, (), asked.validator)
+        if is_range and not asked.at and first == 0 and total is not None and last == total - 1:
+            return _coded(asked, head, codings, total)
+    if asked.at:
+        return AskAgain(asked.from_the_start(), "the reply does not go on where an earlier download ended")
+    return Retry("the server sent a part of the file, which was not asked for")
+
+
+def _whole(asked: DownloadRequest, head: FileHead, codings: tuple[str, ...]) -> FileBody | AskAgain | Retry | Refused:
+    """Any other 2xx brings the whole file, unless it names a part of it."""
+    if _is_multipart(head) or _names_a_part(head.headers):
+        if not asked.anew:
+            return AskAgain(asked.from_the_start(), f"HTTP {head.status}, and only a part of the file")
+        return Refused(f"HTTP {head.status}, and only a part of the file, though all of it was asked for")
+    # A Content-Range that covers the whole file names its size, which the body must have then, unless it is coded.
+    total = None if codings else _named_total(head.headers)
+    return _coded(asked, head, codings, _number(head.headers, "content-length") if total is None else total)
+
+
+def _coded(
+    asked: DownloadRequest, head: FileHead, codings: tuple[str, ...], length: int | None
+) -> FileBody | AskAgain | Retry:
+    """A whole file whose codings can be undone; what was coded cannot be gone on with, for ranges count coded bytes."""
+    if not codings:
+        return FileBody(0, length, length, (), strong_etag(head.headers))
+    if codings == codings_to_undo(head.headers):
+        return FileBody(0, length, None, codings)
+    named = ", ".join(codings)[:100]
+    if not asked.plainly:
+        return AskAgain(
+            replace(asked.from_the_start(), plainly=True, anew=asked.anew), f"the file came coded as {named}"
+        )
+    return Retry(f"the file came coded as {named}, which cannot be undone, though it was asked for as it is")
+
+
+def _same_tag(asked: DownloadRequest, head: FileHead) -> bool:
+    """Whether a reply is of the file that is held; without a tag it is, for If-Range was sent."""
+    return not field_values(head.headers, "etag") or strong_etag(head.headers) == asked.validator
+
+
+def _is_multipart(head: FileHead) -> bool:
+    return any(_MULTIPART in value.lower() for value in field_values(head.headers, "content-type"))
+
+
+def _names_a_part(headers: Mapping[str, str]) -> bool:
+    """Whether a Content-Range, which has no meaning in such a reply, shows that not all of the file is here."""
+    return any(_is_part(value) for value in field_values(headers, "content-range"))
+
+
+def _is_part(value: str) -> bool:
+    found = _ANY_RANGE.fullmatch(value.strip())
+    if found is None:
+        return re.search(r"[0-9]\s*-\s*[0-9]", value) is not None
+    first, last, total = int(found[2]), int(found[3]), found[4]
+    if found[1].lower() == "bytes":
+        return total == "*" or first > 0 or last + 1 != int(total)
+    return total != "*" and last - first + 1 < int(total)
+
+
+def _named_total(headers: Mapping[str, str]) -> int | None:
+    """The size that the Content-Range of a whole file names."""
+    value = _only(headers, "content-range") or ""
+    found = _BYTES_RANGE.fullmatch(value) or _UNSATISFIED.fullmatch(value)
+    total = None if found is None else found[found.re.groups]
+    return None if total in (None, "*") else int(total)
+
+
+def _only(headers: Mapping[str, str], name: str) -> str | None:
+    """The value of a field that must not be repeated; ``None`` where it is absent, or repeated with another value."""
+    values = {value.strip(" \t") for value in field_values(headers, name)}
+    return values.pop() if len(values) == 1 else None
+
+
+def _number(headers: Mapping[str, str], name: str) -> int | None:
+    value = _only(headers, name) or ""
+    return int(value) if re.fullmatch(r"[0-9]{1,18}", value) else None

@@ -1,0 +1,74 @@
+"""Coverage: which rules, words and steps of a spec there are, and which of them one exchange goes through."""
+
+from collections.abc import Iterator
+
+from tidewaiter.domain.job import Job
+from tidewaiter.providers.compiled_steps import Steps
+from tidewaiter.providers.reply import Reading
+from tidewaiter.providers.reply_rules import READY, Rules
+from tidewaiter.providers.spec.auth_spec import OAuth2Auth, SessionAuth
+from tidewaiter.providers.spec.provider_spec import ProviderSpec
+
+_NAMES_RESULTS = ("submit", "poll")
+
+
+def keys_of(spec: ProviderSpec) -> Iterator[str]:
+    """The key of everything in a spec that an example should go through: variants of steps, rules, words."""
+    for number, auth in enumerate(spec.auth):
+        if isinstance(auth, SessionAuth | OAuth2Auth):
+            at = (f"auth[{number}]" if len(spec.auth) > 1 else "auth") + ".login"
+            yield at
+            yield from (
+                f"{at.removesuffix('.login')}.renew[{n}]" for n in range(len(auth.renew)) if _is_documented(auth)
+            )
+            if isinstance(auth, SessionAuth):
+                yield from Rules(auth.login.rules, f"{at}.rules").keys()
+    if spec.probe is not None:
+        yield "probe"
+        yield from Rules(spec.probe.rules, "probe.rules").keys()
+    for name, operation in spec.operations.items():
+        for step in ("submit", "adopt", "poll", "results", "cancel", "cleanup"):
+            variants = getattr(operation, step)
+            if operation.like is not None and variants == getattr(spec.operations[operation.like], step):
+                continue  # the examples of that operation are enough
+            for number, variant in enumerate(variants):
+                at = f"operations.{name}.{step}" + (f"[{number}]" if len(variants) > 1 else "")
+                yield at
+                yield from Rules(getattr(variant, "rules", ()), f"{at}.rules").keys()
+                if (pages := getattr(variant, "pages", None)) is not None:
+                    yield from Rules(pages.rules, f"{at}.pages.rules").keys()
+
+
+def _is_documented(auth: SessionAuth | OAuth2Auth) -> bool:
+    """Whether the spec itself says what means that a token is no longer good."""
+    return "renew" in auth.model_fields_set
+
+
+def keys_hit(steps: Steps, step: str, job: Job, reading: Reading | None) -> Iterator[str]:
+    """The keys that a step of a job goes through, with the rule that its reply meets."""
+    results_key, results = steps.results.with_key(job)
+    key, rules = _rules_of(steps, step, job)
+    yield key
+    verdict = rules.judge(reading) if rules is not None and reading is not None else None
+    if verdict is None:
+        return
+    yield verdict.key
+    if step in _NAMES_RESULTS and verdict.effect in READY and results is not None and results.in_ready_reply:
+        yield results_key
+
+
+def _rules_of(steps: Steps, step: str, job: Job) -> tuple[str, Rules | None]:
+    """The key of the variant that a step of a job uses, and the rules by which its reply is read."""
+    if step in ("submit", "poll"):
+        key, asked = (steps.submit if step == "submit" else steps.poll).with_key(job)
+        return key, None if asked is None else asked.rules
+    if step in ("cancel", "cleanup"):
+        key, ending = (steps.cancel if step == "cancel" else steps.cleanup).with_key(job)
+        return key, None if ending is None else ending.rules
+    if step == "adopt":
+        key, adopt = steps.adopt.with_key(job)
+        return key, None if adopt is None else adopt.paged.rules
+    key, results = steps.results.with_key(job)
+    if results is not None and step == "page":
+        return key, None if results.pages is None else results.pages.rules
+    return key, None if results is None else results.rules

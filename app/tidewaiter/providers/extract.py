@@ -1,0 +1,186 @@
+"""Extraction: one value out of a reply, from its JSON, a header, its text or its status code."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from tidewaiter.domain.http_values import Json, field_values
+from tidewaiter.patterns import Pattern, compile_pattern
+from tidewaiter.providers.jmespath_expressions import compile_expression
+from tidewaiter.providers.reply import LONGEST_QUOTE, LONGEST_TEXT, Reading, plain, resolve_url, shorten
+from tidewaiter.providers.reply_headers import link_target
+from tidewaiter.providers.spec.field_types import PickSpec
+
+Pick = Callable[[Reading], Json]
+
+_LONGEST_HANDLE = 2048
+_SINGLE = frozenset({
+    "age", "content-length", "content-location", "content-range", "content-type", "date", "etag", "expires",
+    "last-modified", "location", "retry-after", "set-cookie",
+})  # fmt: skip
+"""Fields that have one value: a list of them would mean nothing (RFC 9110, section 5.3; RFC 6265, section 3)."""
+
+# Replacement characters are what is left of curly quotation marks in another encoding.
+_AROUND = (
+    " \t\r\n\v\f\u00a0\u2028\u2029\u200b\ufeff\ufffd\"'`"
+    "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a"
+)
+
+
+def compile_pick(specs: Sequence[PickSpec]) -> Pick:
+    """The function that reads a value out of a reply: the first of the specs that finds one.
+
+    What it returns is ``None`` where nothing was found; blank text counts as nothing.
+    """
+    picks = tuple(_compile_one(spec) for spec in specs)
+    if len(picks) == 1:
+        return picks[0]
+
+    def pick(reading: Reading) -> Json:
+        return next((value for one in picks if (value := one(reading)) is not None), None)
+
+    return pick
+
+
+def _compile_one(spec: PickSpec) -> Pick:
+    source = _bared(_source(spec)) if spec.bare else _source(spec)
+    if spec.regex is None:
+        picked = source
+    elif spec.header is not None and spec.rel is None:
+        picked = _matched_in_header(spec.header.lower(), compile_pattern(spec.regex), bare if spec.bare else str)
+    else:
+        picked = _narrowed(source, compile_pattern(spec.regex))
+    return _without_blank(picked if spec.excludes is None else _but_for(picked, compile_pattern(spec.excludes)))
+
+
+def _source(spec: PickSpec) -> Pick:
+    if spec.expression is not None:
+        search = compile_expression(spec.expression)
+        return lambda reading: search(reading.document())
+    if spec.header is not None:
+        return _in_header(spec.header.lower(), spec.rel)
+    if spec.text is not None:
+        pattern = compile_pattern(spec.text)
+        clean = bare if spec.bare else str
+        return lambda reading: pattern.part_of(clean(reading.text()))
+    return lambda reading: reading.status
+
+
+def _narrowed(pick: Pick, pattern: Pattern) -> Pick:
+    """The part of a value that is meant, looked for in its beginning."""
+
+    def narrowed(reading: Reading) -> Json:
+        value = pick(reading)
+        return None if value is None else pattern.part_of((as_text(value) or "")[:LONGEST_TEXT])
+
+    return narrowed
+
+
+def _but_for(pick: Pick, excluded: Pattern) -> Pick:
+    """A value, unless it matches as a whole what is no value."""
+
+    def found(reading: Reading) -> Json:
+        value = pick(reading)
+        text = as_text(value)
+        return None if text is not None and excluded.matches(text[:LONGEST_TEXT].strip()) else value
+
+    return found
+
+
+def header_of(reading: Reading, name: str) -> str | None:
+    """A header field as one value: repeated fields joined by commas, but the first of a field that has one value.
+
+    The same value several times counts once.
+
+    Source: RFC 9110, section 5.3.
+    """
+    values = list(dict.fromkeys(value for value in field_values(reading.headers, name) if value.strip()))
+    return None if not values else values[0] if name in _SINGLE else ", ".join(values)
+
+
+def header_values(reading: Reading, name: str) -> Iterator[str]:
+    """What a regex is tried on: every value of a header field by itself, then all of them joined by commas."""
+    values = field_values(reading.headers, name)
+    yield from values
+    if len(values) > 1:
+        yield ", ".join(values)
+
+
+def _in_header(name: str, relation: str | None) -> Pick:
+    if relation is None:
+        return lambda reading: header_of(reading, name)
+    return lambda reading: link_target(field_values(reading.headers, name), relation, reading.url)
+
+
+def _matched_in_header(name: str, pattern: Pattern, clean: Callable[[str], str]) -> Pick:
+    def matched(reading: Reading) -> Json:
+        found = (pattern.part_of(clean(value[:LONGEST_TEXT])) for value in header_values(reading, name))
+        return next((part for part in found if part is not None), None)
+
+    return matched
+
+
+def _bared(pick: Pick) -> Pick:
+    def found(reading: Reading) -> Json:
+        value = pick(reading)
+        return bare(value) if isinstance(value, str) else value
+
+    return found
+
+
+def bare(text: str) -> str:
+    """A text without what may stand around a value: byte order mark, blanks, quotation marks of any kind."""
+    return text.strip(_AROUND)
+
+
+def _without_blank(pick: Pick) -> Pick:
+    def found(reading: Reading) -> Json:
+        value = pick(reading)
+        return None if isinstance(value, str) and not value.strip() else value
+
+    return found
+
+
+def as_text(value: Json) -> str | None:
+    """A scalar as text, the way JSON would write it; ``None`` for null, lists and objects."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value) if isinstance(value, int | float) else None
+
+
+def as_word(value: Json) -> str | None:
+    """A scalar as it stands, so far as it is looked at: secrets are taken out of it before it is shortened."""
+    text = as_text(value)
+    return None if text is None else text.strip()[: LONGEST_QUOTE + 1] or None
+
+
+def as_note(value: Json, length: int = 100) -> str | None:
+    """A scalar as a short line for a person: a status word, or a progress."""
+    text = as_text(value)
+    if text is None:
+        return None
+    clean = text.strip() if text.isascii() and text.isprintable() else plain(text)
+    return shorten(clean, length) or None
+
+
+def as_count(value: Json) -> int | None:
+    """A count or a size, also where it came as text; ``None`` where it is no whole number from 0."""
+    text = as_text(value)
+    return int(text) if text is not None and re.fullmatch(r"[0-9]{1,18}", text.strip()) else None
+
+
+def as_url(value: Json, base: str) -> str | None:
+    """A URL that can be asked; ``None`` where the value is no text, or no http or https URL after resolving."""
+    return resolve_url(base, value) if isinstance(value, str) else None
+
+
+def as_handle(value: Json) -> str | None:
+    """A handle as text; ``None`` where it could never be sent back: controls, dots only, or without end."""
+    text = None if isinstance(value, bool) else as_text(value)
+    if text is None or not text.strip() or len(text) > _LONGEST_HANDLE or not text.strip().isprintable():
+        return None
+    # As a segment of a path these would name another resource.
+    return None if text.strip() in (".", "..") else text.strip()

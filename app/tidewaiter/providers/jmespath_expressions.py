@@ -1,0 +1,135 @@
+"""JMESPath, compiled once and forgiving about how a provider spells its keys.
+
+A key is looked up as it is written; only where it is missing, one that differs in case or by surrounding blanks is
+taken. An expression that cannot be evaluated on what a provider sent (a wrong type, a comparison of text with a
+number) has no value; that is a fact about the reply, not a fault.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+from jmespath.functions import Functions
+from jmespath.visitor import TreeInterpreter
+
+from tidewaiter.domain.http_values import Json
+
+Search = Callable[[Json], Json]
+
+_LONGEST_EXPRESSION = 2000
+_MOST_NESTING = 200
+_NESTING = re.compile(r"[(\[{.!|&]")
+_EVALUATION_FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
+class ExpressionError(ValueError):
+    """An expression is not JMESPath, or calls a function that JMESPath does not have."""
+
+
+def compile_expression(source: str) -> Search:
+    """The function that evaluates a JMESPath expression on parsed JSON.
+
+    Raises:
+        ExpressionError: it says what is wrong and where.
+    """
+    tree = _parse(source)
+    names = _path(tree)
+    if names is not None:
+        return _follow(names)
+
+    def search(document: Json) -> Json:
+        try:
+            found: Json = _TOLERANT.visit(tree, document)
+        except _EVALUATION_FAULTS:
+            return None
+        return found
+
+    return search
+
+
+def is_true(value: Json) -> bool:
+    """Truth as JMESPath has it: everything but null, false, and what is empty; 0 is true."""
+    return not (value is None or value is False or value in ("", [], {}))
+
+
+def lookup(document: Json, name: str) -> Json:
+    """A member of a JSON object, by its name as written, else by one that differs in case or blanks only."""
+    if not isinstance(document, dict):
+        return None
+    found: Json = document.get(name)
+    if found is not None or name in document:
+        return found
+    wanted = name.strip().casefold()
+    return next((value for key, value in document.items() if key.strip().casefold() == wanted), None)
+
+
+class _Tolerant(TreeInterpreter):
+    def visit_field(self, node: Any, value: Any) -> Any:
+        """A key, looked up forgivingly."""
+        return lookup(value, node["value"])
+
+
+_TOLERANT = _Tolerant()
+
+
+def _follow(names: tuple[str, ...]) -> Search:
+    """The same as the interpreter would find, without walking a tree: most expressions are one key."""
+    if len(names) == 1:
+        (only,) = names
+        return lambda document: lookup(document, only)
+
+    def search(document: Json) -> Json:
+        for name in names:
+            document = lookup(document, name)
+        return document
+
+    return search
+
+
+def _path(tree: Any) -> tuple[str, ...] | None:
+    """The keys of an expression that is nothing but keys; ``None`` where it is more."""
+    if tree["type"] == "field":
+        return (tree["value"],)
+    if tree["type"] == "subexpression" and all(child["type"] == "field" for child in tree["children"]):
+        return tuple(child["value"] for child in tree["children"])
+    return None
+
+
+def _parse(source: str) -> Any:
+    # The parser recurses for each bracket and each operator.
+    if len(source) > _LONGEST_EXPRESSION or len(_NESTING.findall(source)) > _MOST_NESTING:
+        raise ExpressionError(
+            f"is not read: an expression has at most {_LONGEST_EXPRESSION} characters and {_MOST_NESTING} brackets "
+            "and operators"
+        )
+    try:
+        tree: Any = jmespath.compile(source).parsed
+    except JMESPathError as error:
+        # The rest of the message draws the expression with a caret below it.
+        what = str(error).splitlines()[0].removesuffix(":").removesuffix(", for expression")
+        what = re.sub(r"^(Invalid|Bad) jmespath expression: ", "", what, flags=re.IGNORECASE)
+        raise ExpressionError(f"not JMESPath: {what}") from error
+    for node in _nodes(tree):
+        if node["type"] == "function_expression":
+            _check_call(node["value"], len(node["children"]))
+    return tree
+
+
+def _nodes(tree: Any) -> Iterator[Any]:
+    yield tree
+    for child in tree["children"]:
+        if isinstance(child, dict):  # the children of a slice are numbers
+            yield from _nodes(child)
+
+
+def _check_call(name: str, given: int) -> None:
+    """JMESPath itself finds an unknown function only when it calls it."""
+    table: Any = Functions.FUNCTION_TABLE
+    if name not in table:
+        raise ExpressionError(f"not JMESPath: there is no function {name}(); there are {', '.join(sorted(table))}")
+    signature = table[name]["signature"]
+    variadic = bool(signature) and signature[-1].get("variadic", False)
+    if given < len(signature) or (given > len(signature) and not variadic):
+        raise ExpressionError(f"not JMESPath: {name}() takes {len(signature)} arguments, not {given}")

@@ -1,0 +1,123 @@
+"""Joining the pages of a list into one file: a JSON array of all items, or one CSV with the first page's header."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tidewaiter.domain.http_values import Json
+
+_LONGEST_HEADER_BYTES = 1_048_576
+_DECISIVE = re.compile(rb'["\n]')
+_MARK = b"\xef\xbb\xbf"
+
+
+class JoinError(Exception):
+    """A page does not belong to those before it; the message is a sentence."""
+
+
+def json_items(items: Sequence[Json], *, first: bool) -> bytes:
+    """Items as they stand in a JSON array, with the comma that parts them from those before."""
+    if not items:
+        return b""
+    text = ",\n".join(_written(item) for item in items)
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair: JSON may have it, UTF-8 may not
+        data = ",\n".join(json.dumps(item, separators=(",", ":")) for item in items).encode()
+    return data if first else b",\n" + data
+
+
+def _written(item: Json) -> str:
+    return json.dumps(item, ensure_ascii=False, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class Csv:
+    """What the pages so far have come to: their header, whether the last line is ended, and how many records."""
+
+    header: bytes | None = None
+    newline: bytes = b"\n"
+    ended: bool = True
+    records: int = 0
+
+
+class CsvPage:
+    """One page of CSV (RFC 4180) on its way into the joined file, piece by piece.
+
+    A page that breaks off is thrown away, and begun again from the same ``so_far``: nothing else is remembered.
+
+    Args:
+        so_far: what the pages before have come to.
+    """
+
+    def __init__(self, so_far: Csv) -> None:
+        self._so_far = so_far
+        self._head: bytearray | None = bytearray()
+        self._header = so_far.header
+        self._newline = so_far.newline
+        self._records = so_far.records
+        self._quoted = False
+        self._in_record = False
+        self._ended = so_far.ended
+
+    def feed(self, piece: bytes) -> bytes:
+        """What of the next bytes goes into the file.
+
+        Raises:
+            JoinError: the page has other columns than those before it, or a header without end.
+        """
+        if self._head is None:
+            return self._rows(piece)
+        looked_at = len(self._head)
+        self._head += piece
+        end = self._end_of_header(self._head, looked_at)
+        if end is None:
+            if len(self._head) > _LONGEST_HEADER_BYTES:
+                raise JoinError("A page of CSV has a header without end.")
+            return b""
+        head, rows = bytes(self._head[:end]), bytes(self._head[end:])
+        self._head = None
+        return self._begin(head) + self._rows(rows)
+
+    def end(self) -> tuple[bytes, Csv]:
+        """What is left to write at the end of the page, and what the pages have come to with it; see :meth:`feed`."""
+        left = b""
+        if self._head:
+            left = self._begin(bytes(self._head))
+        records = self._records + self._in_record
+        return left, Csv(self._header, self._newline, self._ended, records)
+
+    def _end_of_header(self, head: bytearray, start: int) -> int | None:
+        """Where the header ends: after the first line break outside of quotes. Each byte is looked at once."""
+        for found in _DECISIVE.finditer(head, start):
+            if found[0] == b'"':
+                self._quoted = not self._quoted
+            elif not self._quoted:
+                return found.end()
+        return None
+
+    def _begin(self, head: bytes) -> bytes:
+        """The header: written where it is the first one, else compared and dropped."""
+        header = head.removeprefix(_MARK).rstrip(b"\r\n")
+        if self._header is None:
+            self._header = header
+            self._newline = b"\r\n" if head.endswith(b"\r\n") else b"\n"
+            self._ended = head.endswith(b"\n")
+            return head
+        if header != self._header:
+            raise JoinError("A page of CSV has other columns than the pages before it.")
+        return b""
+
+    def _rows(self, data: bytes) -> bytes:
+        if not data:
+            return b""
+        before = b"" if self._ended or self._in_record else self._newline
+        for number, part in enumerate(data.split(b'"')):
+            if number:
+                self._quoted = not self._quoted
+            if not self._quoted:
+                self._records += part.count(b"\n")
+        self._in_record = self._quoted or not data.endswith(b"\n")
+        self._ended = not self._in_record
+        return before + data

@@ -1,0 +1,277 @@
+"""Lists over several pages: the request for each page, and what its reply holds. Results and adopt read them alike."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from tidewaiter.domain.http_values import Json, WireReply, WireRequest
+from tidewaiter.domain.job import Job
+from tidewaiter.domain.outcome import Refused, Retry
+from tidewaiter.domain.permissions import USUAL_BOUNDS, Bounds
+from tidewaiter.providers.download_plan import is_html
+from tidewaiter.providers.extract import as_text, as_url, compile_pick
+from tidewaiter.providers.jmespath_expressions import Search, compile_expression, is_true
+from tidewaiter.providers.messages import Messages
+from tidewaiter.providers.reply import Reading, host_of, is_own, url_fault
+from tidewaiter.providers.reply_defaults import (
+    FILE_ENDS,
+    FileTrouble,
+    as_said_by_host,
+    file_trouble,
+    is_success,
+    missing_file,
+    storage_trouble,
+)
+from tidewaiter.providers.reply_headers import retry_after
+from tidewaiter.providers.reply_rules import Rules
+from tidewaiter.providers.request_building import Build, compile_request
+from tidewaiter.providers.spec.step_specs import PagesByParams, PageSpec
+from tidewaiter.providers.template import PAGE_COUNTERS, refers_to
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A page names the next one in a way that cannot be requested; ``reason`` ends a sentence."""
+
+    reason: str
+
+
+ReadNext: TypeAlias = Callable[[Reading], str | Unusable | None]
+
+
+@dataclass(frozen=True, slots=True)
+class PagePosition:
+    """Which page of a list is asked for; ``next`` is the cursor, or the URL, that the page before has named."""
+
+    number: int = 1
+    offset: int = 0
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedItems:
+    """What a page holds, and the page after it; ``None`` after the last one.
+
+    ``ends`` says whether the page itself is the last one; ``None`` where it does not say.
+    """
+
+    items: tuple[Json, ...]
+    after: PagePosition | None
+    ends: bool | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PagedList:
+    """The compiled table.
+
+    ``by_url`` says that a page names the URL of the next one, ``counted`` that it names nothing, and is asked for by
+    its number or offset: then the end is a page that is not full, or repeats the one before. A list that is asked for
+    by neither has one page.
+    """
+
+    build: Build
+    size: int | None
+    by_params: PagesByParams
+    items: Search | None
+    next: ReadNext
+    by_url: bool
+    counted: bool
+    last: Search | None
+    rules: Rules
+
+    def request(self, job: Job, page: PagePosition) -> WireRequest:
+        """The request for a page."""
+        start = _whole(job, self.by_params.number)
+        values: dict[str, Json] = {
+            "page.number": page.number if start is None else page.number + start - 1,
+            "page.offset": page.offset + (_whole(job, self.by_params.offset) or 0),
+            "page.size": self.size_for(job),
+            "page.next": None if self.by_url else page.next,
+        }
+        request = self.build(job.but(params={**job.params, **values}), None)
+        return replace(request, url=page.next) if self.by_url and page.next is not None else request
+
+    def size_for(self, job: Job) -> int | None:
+        """How many items a full page has; ``None`` where neither the spec nor the job says."""
+        chosen = _whole(job, self.by_params.size)
+        return self.size if chosen is None else chosen
+
+    def has_one_page(self, job: Job) -> bool:
+        """Whether the caller of the job has asked for one page of the list alone."""
+        return self.by_params.one_page is not None and job.params.get(self.by_params.one_page) is not None
+
+    def items_in(self, reading: Reading) -> tuple[Json, ...] | None:
+        """The items of a page, none where null stands in their place; ``None`` where there is no list of them."""
+        if self.items is None:
+            return None
+        found = self.items(reading.document())
+        if found is None:
+            # An expression finds null as well where there is nothing at all, such as in an error.
+            try:
+                found = self.items(_with_lists_for_nulls(reading.document()))
+            except RecursionError:
+                return None
+        return tuple(found) if isinstance(found, list) else None
+
+    def ends(self, job: Job, reading: Reading, count: int) -> bool | None:
+        """Whether a page of so many items says that it is the last one; ``None`` where it does not say.
+
+        Where nothing else would say so, one that is just full says that another follows.
+        """
+        if self.has_one_page(job):
+            return True
+        if self.last is None:
+            return False if self.counted and count == self.size_for(job) else None
+        said = self.last(reading.document())
+        return None if said is None else is_true(said)
+
+    def after(self, job: Job, reading: Reading, page: PagePosition, count: int) -> PagePosition | Refused | None:
+        """The page after this one, which holds so many items; ``Refused`` where it cannot be requested."""
+        ends, size = self.ends(job, reading, count), self.size_for(job)
+        if ends:
+            return None
+        named = self.next(reading)
+        if isinstance(named, Unusable):
+            return Refused(f"page {page.number} of the list names the next one by {named.reason}")
+        if named is None and not self.counted:
+            return None
+        if self.counted and (count == 0 or (ends is None and size is not None and count < size)):
+            return None
+        return PagePosition(page.number + 1, page.offset + count, named)
+
+
+def compile_pages(spec: PageSpec, base_url: str, settings: Mapping[str, Json], key: str) -> PagedList:
+    """The compiled form of a paged request; ``key`` is where it stands in the spec."""
+    return PagedList(
+        build=compile_request(spec, base_url, settings),
+        size=spec.size,
+        by_params=spec.by_params,
+        items=None if spec.items is None else compile_expression(spec.items),
+        next=_compile_next(spec, base_url),
+        by_url=bool(spec.next_url),
+        counted=not spec.next and not spec.next_url and names_page(spec),
+        last=None if spec.last is None else compile_expression(spec.last),
+        rules=Rules(spec.rules, f"{key}.rules"),
+    )
+
+
+def names_page(spec: PageSpec) -> bool:
+    """Whether a request differs from page to page without a cursor."""
+    texts = (spec.url, spec.query, spec.headers, spec.body, spec.form)
+    return any(refers_to(text, PAGE_COUNTERS) for text in texts)
+
+
+def _whole(job: Job, name: str | None) -> int | None:
+    """A parameter of the job that is a whole number; ``None`` where the job lacks it."""
+    value = None if name is None else job.params.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _compile_next(spec: PageSpec, base_url: str) -> ReadNext:
+    pick = compile_pick(spec.next_url or spec.next)
+    ends = frozenset(value.strip() for value in spec.last_values)
+
+    def cursor(reading: Reading) -> str | Unusable | None:
+        value = pick(reading)
+        if _is_none(value):
+            return None
+        text = None if value is True else as_text(value)
+        if text is None:
+            return Unusable("what is neither text nor a number")
+        return None if not text.strip() or text.strip() in ends else text.strip()
+
+    def url(reading: Reading) -> str | Unusable | None:
+        value, base = pick(reading), reading.url or f"{base_url}/"
+        if _is_none(value):
+            return None
+        if not isinstance(value, str):
+            return Unusable("what is no text, and so no URL")
+        fault = url_fault(base, value)
+        return as_url(value, base) if fault is None else Unusable(f"a URL that cannot be used: {fault}")
+
+    return url if spec.next_url else cursor
+
+
+def _is_none(value: Json) -> bool:
+    """Whether the value that names the next page means that there is none: null, false, empty, or the number 0.
+
+    No page that follows another has the number or the offset 0. The text "0" is a cursor.
+    """
+    return not is_true(value) or (isinstance(value, int | float) and value == 0)
+
+
+def _with_lists_for_nulls(tree: Json) -> Json:
+    """The same JSON with an empty list in the place of every null."""
+    if tree is None:
+        return []
+    if isinstance(tree, dict):
+        return {key: _with_lists_for_nulls(value) for key, value in tree.items()}
+    return [_with_lists_for_nulls(value) for value in tree] if isinstance(tree, list) else tree
+
+
+@dataclass(frozen=True, slots=True)
+class PageReader:
+    """Builds the requests for the pages of a list, and reads the replies.
+
+    ``label`` and ``media_type`` are those of the joined file, ``csv`` says what the pages are made of.
+    """
+
+    paged: PagedList
+    messages: Messages = field(repr=False)
+    origin: str
+    label: str = ""
+    media_type: str | None = None
+    csv: bool = False
+    bounds: Bounds = USUAL_BOUNDS
+
+    def request(self, job: Job, page: PagePosition) -> WireRequest:
+        """The request for a page; raises ``UnsendableError`` where the job lacks what it needs."""
+        return self.paged.request(job, page)
+
+    def read(self, job: Job, page: PagePosition, reply: WireReply, now: float) -> ListedItems | FileTrouble:
+        """The items of a page of JSON, or why there are none."""
+        without_page = self.read_without_page(job, reply, now)
+        if without_page is not None:
+            return without_page
+        reading = Reading(reply, self.bounds.most_values)
+        items = self.paged.items_in(reading)
+        if items is not None:
+            after = self.paged.after(job, reading, page, len(items))
+            if isinstance(after, Refused):
+                return after
+            return ListedItems(items, after, self.paged.ends(job, reading, len(items)))
+        if reading.truncated:
+            return Refused(f"page {page.number} of the list is longer than can be read: smaller pages are needed")
+        if reading.why is not None:
+            return Refused(self.messages.unread(reading))
+        if reading.malformed:
+            return Retry(self.messages.unread(reading))
+        return Retry(f"the reply holds no list of items: {self.messages.unmapped(reading)}")
+
+    def read_without_page(self, job: Job, reply: WireReply, now: float) -> ListedItems | FileTrouble | None:
+        """What a reply means that brings no page; ``None`` for a page, whose body must be read."""
+        reading = Reading(reply, self.bounds.most_values)
+        verdict = self.paged.rules.judge(reading)
+        reason, wait_s = self.messages.reason(reading), retry_after(reading.headers, now)
+        own = is_own(reply, self.origin)
+        if verdict is not None and verdict.effect == "empty":
+            return ListedItems((), None)
+        if verdict is not None and verdict.effect is not None:
+            outcome = FILE_ENDS[verdict.effect](verdict.reason_with(reason), wait_s)
+            return outcome if own else as_said_by_host(outcome, host_of(reply, self.origin))
+        if self.csv and (reading.status == 206 or missing_file(reading.status, wait_s) is not None):
+            # Of JSON the body decides; no bytes of CSV would be a page without records, and the last one.
+            return Retry(f"HTTP {reading.status}, and no whole page of the list", wait_s)
+        if is_success(reading.status):
+            html = self.csv and is_html(reading.body, self.media_type, reading.headers.get("content-type"))
+            return Retry("a page of HTML came in place of a page of the list") if html else None
+        stored = storage_trouble(reading, reason, wait_s, own=own)
+        return stored or file_trouble(reading.status, reason, wait_s, own=own, proved=own, named=job.handle is not None)
+
+    def is_full(self, job: Job, count: int) -> bool:
+        """Whether a page of so many records says by their number that another follows."""
+        return self.paged.last is None and self.paged.counted and count == self.paged.size_for(job)
+
+    def after(self, job: Job, page: PagePosition, reply: WireReply, count: int) -> PagePosition | Refused | None:
+        """The page after one of CSV, of which the head and the number of records are known."""
+        return self.paged.after(job, Reading(reply, self.bounds.most_values), page, count)

@@ -1,0 +1,168 @@
+"""An operation's parameters and an account's settings: checked, written as the spec names them, and as JSON Schema."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from tidewaiter.domain.http_values import Json
+from tidewaiter.providers.compiled_steps import urls_of
+from tidewaiter.providers.errors import ParameterError, SettingsError, SpecFault
+from tidewaiter.providers.request_building import path_names, url_names
+from tidewaiter.providers.spec.field_types import holds
+from tidewaiter.providers.spec.parameter_spec import (
+    Item,
+    ParameterSpec,
+    find_missing,
+    find_out_of_place,
+    find_unknown,
+    fit,
+    given,
+)
+from tidewaiter.providers.spec.provider_spec import OperationSpec
+from tidewaiter.providers.spec.value_spec import Problems, SettingSpec
+
+
+def names_as_written(spec: OperationSpec, settings: Mapping[str, Json]) -> OperationSpec:
+    """The operation for an account with these settings.
+
+    Where the ``as_written`` of a parameter or field holds, each of its other names (``also``) becomes a parameter of
+    its own, and so its value is kept and sent under the name that was used.
+    """
+    return spec.model_copy(update={"params": dict(_apart(spec.params, settings))})
+
+
+def _apart(params: Mapping[str, ParameterSpec], settings: Mapping[str, Json]) -> Iterator[tuple[str, ParameterSpec]]:
+    for name, one in params.items():
+        inner = one.model_copy(update={"fields": dict(_apart(one.fields, settings)), "items": _item(one, settings)})
+        if not one.as_written or not holds(one.as_written, settings):
+            yield name, inner
+            continue
+        for own in (name, *one.also):
+            yield own, inner.model_copy(update={"also": ()})
+
+
+def _item(one: ParameterSpec, settings: Mapping[str, Json]) -> Item | None:
+    if one.items is None:
+        return None
+    return one.items.model_copy(update={"fields": dict(_apart(one.items.fields, settings))})
+
+
+def check_params(spec: OperationSpec, raw: Mapping[str, Json]) -> dict[str, Json]:
+    """A job's parameters, typed and with defaults.
+
+    Raises:
+        ParameterError: unknown, missing, not permitted, or given where another parameter rules it out; of a fault
+            inside an object or array the key is a path.
+    """
+    problems: Problems = []
+    find_unknown(spec.params, raw, "parameter", "", problems)
+    named = given(spec.params, raw, "", problems)
+    fitted = fit(spec.params, named, "", problems)
+    find_out_of_place(spec.params, named, fitted, "", problems)
+    problems += _unfit_for_urls(spec, fitted.values)
+    find_missing(spec.params, fitted, "", problems)
+    if problems:
+        raise ParameterError(SpecFault("", key, reason) for key, reason in problems)
+    return fitted.values
+
+
+def unlisted_values(spec: OperationSpec, params: Mapping[str, Json]) -> Problems:
+    """The checked parameters that will be sent although the spec does not list them: where, and what a person reads."""
+    return [
+        problem
+        for name, value in params.items()
+        if name in spec.params
+        for problem in spec.params[name].unlisted(value, name)
+    ]
+
+
+def check_settings(account: str, specs: Mapping[str, SettingSpec], raw: Mapping[str, Json]) -> dict[str, Json]:
+    """An account's settings, typed and with defaults.
+
+    A setting that the others rule out (a token where HTTP Basic is used) is checked but does no harm.
+
+    Raises:
+        SettingsError: unknown, missing, of a wrong type, or not permitted.
+    """
+    problems: Problems = []
+    find_unknown(specs, raw, "setting", "", problems)
+    fitted = fit(specs, given(specs, raw, "", problems), "", problems)
+    values = fitted.values
+    problems += [(name, "is empty") for name, value in values.items() if isinstance(value, str) and not value]
+    problems += [
+        # A secret that was read from a file often brings its line break along.
+        (name, "holds a line break or another control character")
+        for name, value in values.items()
+        if isinstance(value, str)
+        and specs[name].type != "private_key"
+        and any(character < " " or character == "\x7f" for character in value)
+    ]
+    find_missing(specs, fitted, "", problems)
+    if problems:
+        raise SettingsError(SpecFault(f"account {account}", key, reason) for key, reason in problems)
+    return values
+
+
+def _unfit_for_urls(spec: OperationSpec, values: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+    in_urls = frozenset().union(*(url_names(url) for url in urls_of(spec)))
+    in_paths = frozenset().union(*(path_names(url) for url in urls_of(spec)))
+    for name, value in values.items():
+        if name not in in_urls or not isinstance(value, str):
+            continue
+        parts = value.removeprefix("/").split("/") if name in in_paths else [value]
+        # Such a segment is removed, or names another one: RFC 3986, section 5.2.4.
+        if any(part.strip(".") == "" for part in parts):
+            why = "has a segment that is empty or made of dots, and" if len(parts) > 1 else ""
+            yield name, f"{value!r} {why} cannot be a part of a URL".replace("  ", " ")
+
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+
+def parameter_schema(operation: OperationSpec) -> dict[str, Any]:
+    """The schema of an object that holds the parameters."""
+    return {"$schema": DIALECT, **_object(operation.params)}
+
+
+def _object(params: Mapping[str, ParameterSpec]) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "type": "object",
+        "properties": {name: _value(one) for name, one in params.items()},
+        "additionalProperties": False,
+    }
+    needed = {name: one for name, one in params.items() if one.required and one.default is None}
+    always = [name for name, one in needed.items() if not one.when]
+    if always:
+        made["required"] = always
+    sometimes = [_where(one.when, name) for name, one in needed.items() if one.when]
+    if sometimes:
+        made["allOf"] = sometimes
+    return made
+
+
+def _where(when: Mapping[str, Json], name: str) -> dict[str, Any]:
+    """That a parameter is required where others have these values."""
+    held = {other: {"const": value} for other, value in when.items()}
+    return {"if": {"properties": held, "required": list(held)}, "then": {"required": [name]}}
+
+
+def _value(one: ParameterSpec) -> dict[str, Any]:
+    made: dict[str, Any] = {"type": one.type, "description": one.help}
+    if one.default is not None:
+        made["default"] = one.default
+    if one.example is not None:
+        made["examples"] = [one.example]
+    if one.enum and one.more:
+        made["anyOf"] = [{"enum": list(one.enum)}, {"type": "string", "minLength": 1}]
+    elif one.enum:
+        made["enum"] = list(one.enum)
+    if one.pattern is not None:
+        made["pattern"] = f"^(?:{one.pattern})$"
+    if one.max_length is not None:
+        made["maxLength"] = one.max_length
+    if one.max_items is not None:
+        made["maxItems"] = one.max_items
+    if one.items is not None:
+        made["items"] = _value(one.items)
+    if one.fields:
+        made |= {name: value for name, value in _object(one.fields).items() if name != "type"}
+    return made

@@ -1,0 +1,330 @@
+"""A provider, and an account bound to it: settings in, compiled operations and a harmless probe out."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Self, TypeAlias
+
+from tidewaiter.domain.backoff_and_limits import Backoff, Limits, OperationPolicy
+from tidewaiter.domain.http_values import Credentials, Json, WireReply, WireRequest
+from tidewaiter.domain.outcome import Refused, Unauthorized
+from tidewaiter.domain.permissions import USUAL_BOUNDS, Bounds
+from tidewaiter.domain.url import AddressError, sendable
+from tidewaiter.log.redactor import Redactor
+from tidewaiter.providers.account_credentials import LoginSession, OwnCredentials
+from tidewaiter.providers.account_overrides import LimitsOverride, ScheduleOverride
+from tidewaiter.providers.auth import Proof, compile_proof
+from tidewaiter.providers.bound_operation import BoundOperation
+from tidewaiter.providers.compiled_steps import Steps, compile_steps
+from tidewaiter.providers.errors import SettingsError, SpecError, SpecFault, UnsendableError
+from tidewaiter.providers.extract import compile_pick
+from tidewaiter.providers.messages import Messages
+from tidewaiter.providers.operation_parts import AccountParts, OperationParts, sharing_of
+from tidewaiter.providers.parameters import check_settings, names_as_written
+from tidewaiter.providers.reply import Reading, origin_of
+from tidewaiter.providers.reply_defaults import Trouble, is_success, provider_trouble
+from tidewaiter.providers.reply_headers import retry_after
+from tidewaiter.providers.reply_limits import LimitHeaders, limit_headers
+from tidewaiter.providers.reply_rules import Rules
+from tidewaiter.providers.request_building import NO_JOB, compile_request
+from tidewaiter.providers.spec.field_types import holds
+from tidewaiter.providers.spec.provider_spec import CallbackSpec, LimitsSpec, OperationSpec, ProviderSpec, ScheduleSpec
+from tidewaiter.providers.spec_lint import read_spec
+from tidewaiter.providers.template import Fixed, compile_text, url_part
+
+
+@dataclass(frozen=True, slots=True)
+class Healthy:
+    """The account works."""
+
+
+Probed: TypeAlias = Healthy | Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The request, and how its reply is read."""
+
+    request: WireRequest
+    rules: Rules = field(repr=False)
+    messages: Messages = field(repr=False)
+
+    def keys_hit(self, reply: WireReply | None) -> Iterator[str]:
+        """What of the spec an exchange goes through: the probe, and the rule that its reply meets."""
+        yield "probe"
+        verdict = None if reply is None else self.rules.judge(Reading(reply))
+        if verdict is not None:
+            yield verdict.key
+
+    def read(self, reply: WireReply, now: float) -> Probed:
+        """Whether the account works, or what is the trouble; ``now`` is epoch seconds."""
+        reading = Reading(reply)
+        verdict = self.rules.judge(reading)
+        reason = self.messages.reason(reading)
+        effect = None if verdict is None else verdict.effect
+        if effect == "unauthorized":
+            return Unauthorized(reason)
+        if effect == "failed":
+            return Refused(reason)
+        if effect == "healthy" or is_success(reading.status):
+            return Healthy()
+        return provider_trouble(reading.status, reason, retry_after(reading.headers, now))
+
+
+@dataclass(frozen=True, slots=True)
+class BoundAccount:
+    """An account on its provider, ready to use.
+
+    ``origin`` is ``https://host:port``, the only one that ``credentials`` may be sent to. ``secrets`` holds every value
+    that must never be shown: those of the secret settings, and what HTTP Basic makes of them; ``redactor`` takes them
+    out of what the provider says, and joins the one of the process. ``session`` is how the
+    account signs in, where it must; ``probe`` one harmless request, where the provider has one; ``source`` the text
+    of the spec.
+    """
+
+    name: str
+    provider: str
+    base_url: str
+    origin: str
+    credentials: Credentials = field(repr=False)
+    limits: Limits
+    limit_headers: LimitHeaders | None
+    secrets: frozenset[str] = field(repr=False)
+    redactor: Redactor = field(repr=False, compare=False)
+    operations: Mapping[str, BoundOperation]
+    session: LoginSession | None = field(default=None, repr=False)
+    probe: Probe | None = field(default=None, repr=False)
+    source: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A kind of remote API, as its spec describes it; ``source`` is the text of the spec, ``file`` where it stood."""
+
+    spec: ProviderSpec
+    source: str = field(repr=False)
+    file: str
+
+    @classmethod
+    def read(cls, text: str, file: str) -> Self:
+        """The provider that a spec's text describes; ``file`` is what messages call it.
+
+        Raises:
+            SpecError: it lists every fault.
+        """
+        spec, faults = read_spec(file, text)
+        if spec is None:
+            raise SpecError(faults)
+        return cls(spec, text, file)
+
+    @property
+    def name(self) -> str:
+        """The name by which accounts refer to it."""
+        return self.spec.name
+
+    @property
+    def title(self) -> str:
+        """The name for people."""
+        return self.spec.title
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """The names of what it can be asked for."""
+        return tuple(self.spec.operations)
+
+    def bind(
+        self,
+        account: str,
+        settings: Mapping[str, Json],
+        *,
+        limits: LimitsOverride | None = None,
+        schedule: ScheduleOverride | None = None,
+        clean: bool | None = None,
+        bounds: Bounds | None = None,
+    ) -> BoundAccount:
+        """An account on this provider, with everything compiled that can be.
+
+        Args:
+            account: its name.
+            settings: its values, secrets included.
+            limits: the operator's limits; the spec's hold where they are not set.
+            schedule: the operator's polling times, for every operation.
+            clean: whether remote jobs are deleted once their files have landed; ``None`` leaves it to the spec.
+            bounds: how much of what the provider sends is taken at most.
+
+        Raises:
+            SettingsError: it lists every fault.
+        """
+        spec = self.spec
+        values = check_settings(account, spec.account, settings)
+        faults = [*_stall_faults(spec, schedule), *_clean_faults(spec, clean)]
+        secrets = frozenset(str(values[name]) for name, one in spec.account.items() if one.secret and name in values)
+        redactor = Redactor(secrets)
+        # What other settings rule out is as if it were not there, for texts that try one after the other.
+        values = {name: value for name, value in values.items() if holds(spec.account[name].when, values)}
+        base_url = self._base_url(values, faults)
+        origin = origin_of(base_url)
+        steps = self._steps(base_url, values, faults)
+        proof = compile_proof(spec, base_url, values, redactor, faults) if origin else Proof()
+        secrets |= proof.secrets
+        redactor.add(proof.secrets)
+        messages = Messages(compile_pick(spec.error), redactor)
+        probe = _probe(spec, base_url, values, messages, faults)
+        if faults:
+            raise SettingsError(SpecFault(f"account {account}", fault.key, fault.reason) for fault in faults)
+        own = OwnCredentials.of(origin, proof.credentials, proof.session, redactor)
+        shared = AccountParts(origin, messages, bounds or USUAL_BOUNDS, own)
+        operations = {
+            name: self.operation(
+                OperationParts(
+                    name,
+                    policy=_policy(one, schedule or ScheduleOverride(), clean),
+                    spec=names_as_written(one, values),
+                    steps=steps[name],
+                    account=shared,
+                    sharing=sharing_of(one.answers),
+                ),
+                values,
+            )
+            for name, one in spec.operations.items()
+        }
+        return BoundAccount(
+            name=account,
+            provider=spec.name,
+            base_url=base_url,
+            origin=origin,
+            credentials=proof.credentials,
+            limits=(permitted := _limits(spec.limits, limits or LimitsOverride())),
+            limit_headers=limit_headers(spec.limits.headers, permitted),
+            secrets=secrets,
+            redactor=redactor,
+            operations=MappingProxyType(operations),
+            session=proof.session,
+            probe=probe,
+            source=self.source,
+        )
+
+    def operation(
+        self,
+        parts: OperationParts,
+        settings: Mapping[str, Json],  # noqa: ARG002  # for those who override it
+    ) -> BoundOperation:
+        """One operation of an account. A provider in Python overrides this to return a class of its own.
+
+        Args:
+            parts: what the spec says about the operation, compiled; ``parts.name`` is its name.
+            settings: the account's settings, secrets included.
+        """
+        return BoundOperation(parts)
+
+    def _base_url(self, values: Mapping[str, Json], faults: list[SpecFault]) -> str:
+        """The base URL without a slash at its end: the first for which there is every setting."""
+        try:
+            url = next((url for one in self.spec.base_url if (url := self._filled(one, values))), "")
+            url = url if url.isascii() else sendable(url)
+        except (UnsendableError, AddressError) as error:
+            faults.append(SpecFault("", "base_url", str(error)))
+            return ""
+        if not origin_of(url):
+            faults.append(SpecFault("", "base_url", f"{url!r} is not an http or https address"))
+        return url
+
+    def _filled(self, template: str, values: Mapping[str, Json]) -> str:
+        """A base URL with its settings, or nothing where one is missing; one of type ``url`` goes in as it is."""
+        before = ""
+        for name, one in self.spec.account.items():
+            start = f"${{account.{name}}}"
+            if one.type == "url" and template.startswith(start):
+                if name not in values:
+                    return ""
+                before, template = str(values[name]), template.removeprefix(start)
+        node = compile_text(template, values, url_part, before=before)
+        return str(node.value).rstrip("/") if isinstance(node, Fixed) and node.value is not None else ""
+
+    def _steps(self, base_url: str, values: Mapping[str, Json], faults: list[SpecFault]) -> dict[str, Steps]:
+        try:
+            return {
+                name: compile_steps(one, base_url, values, f"operations.{name}")
+                for name, one in self.spec.operations.items()
+            }
+        except UnsendableError as error:
+            faults.append(SpecFault("", "", str(error)))
+            return {}
+
+
+def _probe(
+    spec: ProviderSpec, base_url: str, values: Mapping[str, Json], messages: Messages, faults: list[SpecFault]
+) -> Probe | None:
+    if spec.probe is None:
+        return None
+    try:
+        request = compile_request(spec.probe, base_url, values)(NO_JOB, None)
+    except UnsendableError as error:
+        faults.append(SpecFault("", "probe", str(error)))
+        return None
+    return Probe(request, Rules(spec.probe.rules, "probe.rules"), messages)
+
+
+def _limits(spec: LimitsSpec, override: LimitsOverride) -> Limits:
+    """The operator's limits before those of the spec, and those before the usual ones."""
+    return Limits(**(spec.model_dump(exclude={"headers"}, exclude_none=True) | override.model_dump(exclude_none=True)))
+
+
+def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None) -> OperationPolicy:
+    said: ScheduleSpec = spec.schedule
+    called = spec.callback or CallbackSpec()
+    interval_s = override.interval_s or said.interval_s
+    cap_s = _longest_interval_s(said, override)
+    floor_s = said.retry_after_floor_s if override.retry_after_floor_s is None else override.retry_after_floor_s
+    poll = Backoff(interval_s, override.factor or said.factor, cap_s)
+    return OperationPolicy(
+        first_delay_s=said.first_delay_s if override.first_delay_s is None else override.first_delay_s,
+        poll=poll,
+        # What the operator sets holds for jobs that may be called back as well.
+        called_first_delay_s=called.first_delay_s if override.first_delay_s is None else override.first_delay_s,
+        called_poll=poll
+        if override.interval_s
+        else Backoff(called.interval_s, override.factor or called.factor, override.cap_s or called.cap_s),
+        deadline_s=override.deadline_s or said.deadline_s,
+        stall_s=override.stall_s or _stall_s(said, cap_s),
+        gone_grace_s=said.gone_grace_s,
+        links_expire_s=override.links_expire_s or said.links_expire_s,
+        retry_after_floor_s=floor_s,
+        # One of the two may be the operator's and the other the spec's.
+        retry_after_cap_s=max(floor_s, override.retry_after_cap_s or said.retry_after_cap_s),
+        most_unknown=override.most_unknown or said.most_unknown,
+        repeatable=spec.repeatable,
+        cancels=bool(spec.cancel),
+        shares=any("duplicate" in (rule.then, *rule.words.values()) for one in spec.submit for rule in one.rules),
+        cleans=any(one.by_default if clean is None else clean for one in spec.cleanup),
+    )
+
+
+def _stall_s(said: ScheduleSpec, cap_s: float) -> float:
+    """When a job has stalled: an account that asks less often than the spec has to wait for two polls at least."""
+    return math.inf if said.stall_s is None else max(said.stall_s, 2 * cap_s if cap_s > said.cap_s else 0.0)
+
+
+def _stall_faults(spec: ProviderSpec, override: ScheduleOverride | None) -> Iterator[SpecFault]:
+    """A limit that one interval between two polls would reach."""
+    if override is None or override.stall_s is None:
+        return
+    for name, one in spec.operations.items():
+        called_s = one.callback.cap_s if one.callback else 0.0
+        longest_s = max(_longest_interval_s(one.schedule, override), called_s)
+        if one.poll and override.stall_s <= longest_s:
+            reason = (
+                f"{override.stall_s:g} is not more than {longest_s:g}, the longest interval between polls of {name}"
+            )
+            yield SpecFault("", "schedule.stall_s", reason)
+
+
+def _longest_interval_s(said: ScheduleSpec, override: ScheduleOverride) -> float:
+    """An interval set above the spec's cap is meant to be kept."""
+    return override.cap_s or max(said.cap_s, override.interval_s or said.interval_s)
+
+
+def _clean_faults(spec: ProviderSpec, clean: bool | None) -> Iterator[SpecFault]:
+    if clean and not any(operation.cleanup for operation in spec.operations.values()):
+        yield SpecFault("", "clean", f"{spec.title} has no request that deletes a remote job")

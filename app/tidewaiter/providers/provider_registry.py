@@ -1,0 +1,115 @@
+"""The registry of providers: the built-in catalogue, the operator's own spec folders, and providers in Python.
+
+A package offers a provider in Python by an entry point of the group ``tidewaiter.providers``: something that is called
+without arguments and returns a :class:`Provider`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from importlib import metadata, resources
+from pathlib import Path
+
+from tidewaiter.providers.errors import SpecError, SpecFault, UnknownProviderError
+from tidewaiter.providers.provider import Provider
+from tidewaiter.toml_file import TomlError, read_text
+
+ENTRY_POINTS = "tidewaiter.providers"
+_CATALOG = "catalog"
+
+
+class Registry:
+    """Every provider, by name."""
+
+    def __init__(self, providers: Mapping[str, Provider]) -> None:
+        self._providers = dict(sorted(providers.items()))
+
+    @classmethod
+    def load(cls, folders: Sequence[Path] = ()) -> "Registry":
+        """The built-in providers, those of every ``*.toml`` file in the folders, and those of installed packages.
+
+        Raises:
+            SpecError: a file is no spec, a folder cannot be read, a package's provider cannot be loaded, or a name is
+                taken; it lists every fault of all files.
+        """
+        faults: list[SpecFault] = []
+        providers: dict[str, Provider] = {}
+        for found in (*_of_files(folders, faults), *_of_packages(faults)):
+            if (taken := providers.get(found.name)) is not None:
+                reason = f"{found.name!r} is the name of the provider in {taken.file} already"
+                faults.append(SpecFault(found.file, "name", reason))
+            else:
+                providers[found.name] = found
+        if faults:
+            raise SpecError(faults)
+        return cls(providers)
+
+    def names(self) -> tuple[str, ...]:
+        """The names of all providers, sorted."""
+        return tuple(self._providers)
+
+    def get(self, name: str) -> Provider:
+        """The provider of that name.
+
+        Raises:
+            UnknownProviderError: there is no such provider; it names the known ones.
+        """
+        if name not in self._providers:
+            raise UnknownProviderError(name, self._providers)
+        return self._providers[name]
+
+    def source(self, name: str) -> str:
+        """The text of a provider's spec.
+
+        Raises:
+            UnknownProviderError: there is no provider of that name.
+        """
+        return self.get(name).source
+
+
+def _of_files(folders: Sequence[Path], faults: list[SpecFault]) -> Iterator[Provider]:
+    for file, text in (*_built_in(), *_operators(folders, faults)):
+        try:
+            yield _read(text, file)
+        except SpecError as error:
+            faults += error.faults
+
+
+@lru_cache(maxsize=64)
+def _read(text: str, file: str) -> Provider:
+    """The provider of a text. A reload, and each command in one process, checks only what has changed."""
+    return Provider.read(text, file)
+
+
+def _of_packages(faults: list[SpecFault]) -> Iterator[Provider]:
+    """Any exception of a package's code becomes a fault of that package; the daemon then does not start."""
+    for entry in sorted(metadata.entry_points(group=ENTRY_POINTS), key=lambda one: one.name):
+        place = f"entry point {entry.name} ({entry.value})"
+        try:
+            found = entry.load()()
+        except SpecError as error:
+            faults += error.faults
+        except Exception as error:  # noqa: BLE001  # somebody else's code
+            faults.append(SpecFault(place, "", f"cannot be loaded: {type(error).__name__}: {error}"))
+        else:
+            if isinstance(found, Provider):
+                yield found
+            else:
+                faults.append(SpecFault(place, "", f"returns no Provider, but {type(found).__name__}"))
+
+
+def _built_in() -> Iterator[tuple[str, str]]:
+    catalog = resources.files("tidewaiter.providers") / _CATALOG
+    for entry in sorted(catalog.iterdir(), key=lambda one: one.name):
+        if entry.name.endswith(".toml"):
+            yield f"{_CATALOG}/{entry.name}", entry.read_text("utf-8")
+
+
+def _operators(folders: Sequence[Path], faults: list[SpecFault]) -> Iterator[tuple[str, str]]:
+    for folder in folders:
+        if not folder.is_dir():
+            faults.append(SpecFault(str(folder), "", "is not a folder"))
+        for path in sorted(folder.glob("*.toml")):
+            try:
+                yield str(path), read_text(path)
+            except TomlError as error:
+                faults.append(SpecFault(str(path), error.place, error.reason))

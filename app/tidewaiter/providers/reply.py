@@ -1,0 +1,209 @@
+"""A reply as it is read: its text, its JSON within bounds, the URLs in it, and whether it is the provider's own."""
+
+import base64
+import json
+import math
+import re
+from typing import NoReturn
+from urllib.parse import unquote, urlsplit
+
+from tidewaiter.domain.http_values import Json, WireReply
+from tidewaiter.domain.permissions import USUAL_BOUNDS
+from tidewaiter.domain.url import AddressError, ascii_host, resolve
+from tidewaiter.log.redactor import Redactor
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def origin_of(url: str) -> str:
+    """The origin of an http or https URL as ``https://host:port``, lower-case and with its port; else empty.
+
+    Source: RFC 6454, section 4.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
+        name = parts.hostname
+        if not name or port is None or parts.scheme not in _DEFAULT_PORTS:
+            return ""
+        host = f"[{name}]" if ":" in name else ascii_host(name)
+    except ValueError:  # an AddressError is one
+        return ""
+    return f"{parts.scheme}://{host}:{port}"
+
+
+def resolve_url(base: str, reference: str) -> str | None:
+    """A URL that a provider named, made absolute and fit for the wire; see :func:`tidewaiter.domain.url.resolve`.
+
+    Returns:
+        The URL, or ``None`` where the reference is no http or https URL that could be sent.
+    """
+    try:
+        return _usable(base, reference)
+    except AddressError:
+        return None
+
+
+def url_fault(base: str, reference: str) -> str | None:
+    """Why a URL that a provider named cannot be used, as the end of a sentence; ``None`` where it can."""
+    try:
+        _usable(base, reference)
+    except AddressError as error:
+        return str(error)
+    return None
+
+
+def _usable(base: str, reference: str) -> str:
+    url = resolve(base, reference)
+    if not origin_of(url):
+        raise AddressError("its host or port cannot be read")
+    return url
+
+
+def last_segment(url: str) -> str:
+    """The last segment of a URL's path, decoded: what a file behind it might be called."""
+    return unquote(url.split("?", 1)[0].split("#", 1)[0].rstrip("/").rsplit("/", 1)[-1])
+
+
+EXCERPT_LENGTH = 200
+LONGEST_QUOTE = 8192
+LONGEST_TEXT = 65_536
+_MOST_VALUES = USUAL_BOUNDS.most_values
+_MOST_DIGITS = 4300
+"""Python reads no more, because the time that it takes grows with their square."""
+_BLANKS = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029]+")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    # NaN and the infinities are not JSON, and PostgreSQL stores none of them in a JSON column.
+    raise ValueError(f"{name} is not JSON")
+
+
+class UnfitJsonError(ValueError):
+    """JSON holds more than can be taken; the message says what."""
+
+
+def _finite(digits: str) -> float:
+    # 1e999 is JSON, but it would be read as infinity, and written as what is not JSON.
+    number = float(digits)
+    if math.isinf(number):
+        raise UnfitJsonError("its JSON holds a number that is too large")
+    return number
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise UnfitJsonError(f"its JSON holds a number of {len(digits)} digits")
+    return int(digits)
+
+
+# json.loads would make one for every reply.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole)
+
+
+class Reading:
+    """A reply and what has been read out of it so far; never raises, whatever the body is."""
+
+    __slots__ = (
+        "_document",
+        "_most_values",
+        "_parsed",
+        "body",
+        "foreign",
+        "headers",
+        "malformed",
+        "phrase",
+        "status",
+        "truncated",
+        "url",
+        "why",
+    )
+
+    def __init__(self, reply: WireReply, most_values: int = _MOST_VALUES) -> None:
+        self.status = reply.status
+        self.headers = reply.headers
+        self.body = reply.body
+        self.url = reply.url
+        self.phrase = reply.phrase
+        self.truncated = reply.truncated
+        self.foreign = reply.foreign
+        self.malformed = False
+        """Whether JSON was asked for and the body was none (or only the beginning of some)."""
+        self.why: str | None = None
+        """What is wrong with it, where that can be said in a few words."""
+        self._most_values = most_values
+        self._parsed = False
+        self._document: Json = None
+
+    def document(self) -> Json:
+        """The body as JSON; ``None`` where it is not JSON, which ``malformed`` then says."""
+        if not self._parsed:
+            self._parsed = True
+            try:
+                self._document = self._decoded()
+            except RecursionError:
+                self.malformed, self.why = True, "its JSON is nested too deep"
+            except UnfitJsonError as error:
+                self.malformed, self.why = True, str(error)
+            except ValueError:
+                self.malformed = True
+        return self._document
+
+    def _decoded(self) -> Json:
+        """The body as JSON; raises ``ValueError`` and ``RecursionError``."""
+        if self.truncated:
+            raise ValueError("only the beginning of the body is there")
+        values = self.body.count(b",") + self.body.count(b"[") + self.body.count(b"{")
+        if values > self._most_values:
+            raise UnfitJsonError(
+                f"its JSON holds up to {values} values, and {self._most_values} are taken: "
+                "ask for smaller pages, or raise most_values in the account's bounds"
+            )
+        document: Json = _DECODER.decode(self.body.decode(json.detect_encoding(self.body)))
+        return document
+
+    def text(self) -> str:
+        """The beginning of the body as text; what is not UTF-8 is replaced."""
+        return self.body[:LONGEST_TEXT].decode("utf-8", "replace")
+
+
+def is_own(reply: WireReply | Reading, own: str) -> bool:
+    """Whether a reply is the provider's own word; ``own`` is its origin, and no other host chose the address."""
+    return not reply.foreign and host_of(reply, own) is None
+
+
+def host_of(reply: WireReply | Reading, own: str) -> str | None:
+    """The origin of the host that has replied in the place of ``own``; ``None`` where it was the provider itself."""
+    origin = origin_of(reply.url) if reply.url else own
+    return None if origin == own else origin
+
+
+def plain(text: str) -> str:
+    """Text from outside, fit for a log line and a database: one line, no controls, valid Unicode."""
+    return _BLANKS.sub(" ", text).strip().encode("utf-8", "replace").decode("utf-8")
+
+
+def shorten(text: str, length: int = EXCERPT_LENGTH) -> str:
+    """The text cut to at most ``length`` characters, with an ellipsis where something was cut."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def basic_credential(username: str, password: str) -> str:
+    """The credential of HTTP Basic, in UTF-8. Source: RFC 7617."""
+    return base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
+
+
+def quoted(text: str, redactor: Redactor, length: int = EXCERPT_LENGTH, *, cut: bool = False) -> str:
+    """What a provider said, for a person to read: one line of at most ``length`` characters, without secrets.
+
+    It is cut before anything is looked for in it, and its secrets are taken out before it is shortened. ``cut`` says
+    that it is the beginning of something longer.
+    """
+    cut = cut or len(text) > LONGEST_QUOTE
+    return shorten(plain(redactor.clean_quote(text[:LONGEST_QUOTE], cut=cut)), length)
+
+
+def excerpt(reading: Reading, redactor: Redactor) -> str:
+    """The beginning of a body, as :func:`quoted` gives it."""
+    start = reading.body[:LONGEST_QUOTE].decode("utf-8", "replace")
+    return quoted(start, redactor, cut=reading.truncated or len(reading.body) > LONGEST_QUOTE)

@@ -1,0 +1,250 @@
+"""What replies mean: the defaults for every provider, the effects that rules name, and the errors of object storages.
+
+Each function takes the status or the reply, the reason as a person will read it, and what Retry-After asked for in
+seconds.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TypeAlias, TypeVar
+
+from tidewaiter.domain.outcome import (
+    Accepted,
+    Duplicate,
+    Empty,
+    Gone,
+    Inline,
+    LinksExpired,
+    NotYet,
+    Pending,
+    Ready,
+    Refused,
+    Retry,
+    Throttled,
+    Unauthorized,
+    Unknown,
+    Unmapped,
+    Unsent,
+)
+from tidewaiter.providers.reply import Reading
+
+T = TypeVar("T")
+
+Trouble: TypeAlias = Retry | Throttled | Unauthorized | Refused
+FileTrouble: TypeAlias = LinksExpired | NotYet | Trouble
+
+FILE_ENDS: Mapping[str, Callable[[str, float | None], FileTrouble]] = {
+    "expired": lambda reason, _: LinksExpired(reason),
+    "pending": NotYet,
+    "retry": Retry,
+    "refused": lambda reason, _: Refused(reason),
+    "throttled": Throttled,
+    "unauthorized": lambda reason, _: Unauthorized(reason),
+}
+"""The outcomes of the effects that a rule may name for a file or a page."""
+
+LOST_LINK = frozenset({403, 404, 410})
+"""With these a file's host refuses a link that has expired."""
+
+BUSY = frozenset({429, 503})
+"""With these a server asks for a pause."""
+
+_WITHOUT_FILE = frozenset({201, 204, 205, 207, 208, 226})
+
+_UNREAD = frozenset({421, 423, 425})
+"""The wrong server, locked, too early: the request was not acted upon, and another time it will be.
+
+Sources: RFC 9110, section 15.5.20; RFC 4918, section 11.3; RFC 8470, section 5.2.
+"""
+
+# Timeout and too many requests as well; and a range or condition that no longer fits, so that the file is begun anew.
+_NOT_NOW = _UNREAD | {408, 412, 416, 429}
+
+
+def is_success(status: int) -> bool:
+    """Whether a status is one of the 2xx."""
+    return 200 <= status < 300
+
+
+def missing_file(status: int, wait_s: float | None) -> NotYet | Retry | None:
+    """What a 2xx means that brings no file; ``None`` for one whose body is the file, or a part of it.
+
+    A file that is still being made (202) is waited for. No other says that there ever will be one, so it counts as a
+    download that failed: of 201, 207 and 208 the body describes resources, 204 and 205 have none, and the body of a
+    226 is a difference to be applied to something else. Source: RFC 9110, section 15.3; RFC 4918, RFC 5842, RFC 3229.
+    """
+    if status == 202:
+        return NotYet("HTTP 202: the file is not there yet", wait_s)
+    return Retry(f"HTTP {status}, and no file", wait_s) if status in _WITHOUT_FILE else None
+
+
+def unaccepted_submit(
+    status: int, reason: str, wait_s: float | None
+) -> Throttled | Unauthorized | Refused | Unsent | Unknown:
+    """What a reply to a submit means that is no 2xx: a refusal only where the provider surely did not act.
+
+    A 503 that says when to come back was made on purpose; one that does not may come from a proxy that had already
+    passed the request on, and so may any other 5xx, and a 408.
+    """
+    if status == 429 or (status == 503 and wait_s is not None):
+        return Throttled(reason, wait_s)
+    if status in (401, 403):
+        return Unauthorized(reason)
+    if status in _UNREAD:
+        return Unsent(reason)
+    if 400 <= status < 500 and status != 408:
+        return Refused(reason)
+    return Unknown(reason)
+
+
+def provider_trouble(status: int, reason: str, wait_s: float | None) -> Trouble:
+    """What a reply from the provider's own origin means that is no answer to a step that may be repeated."""
+    if status in BUSY:
+        return Throttled(reason, wait_s)
+    if status in (401, 403):
+        return Unauthorized(reason)
+    return host_trouble(status, reason, wait_s)
+
+
+def as_said_by_host(outcome: T, host: str | None) -> T | Retry:
+    """An outcome of a step that may be repeated, as it is where another host has replied, or has chosen who does.
+
+    Such a host cannot close or pause the account, and does not know whether the remote job is there.
+
+    Args:
+        outcome: what the reply would mean if it came from the provider itself.
+        host: the host's origin; ``None`` where the provider itself replied at an address that another host chose.
+    """
+    if isinstance(outcome, Throttled):
+        return Retry(outcome.reason, outcome.retry_after_s, host=host)
+    return Retry(outcome.reason) if isinstance(outcome, Unauthorized | Gone) else outcome
+
+
+def provider_failure(status: int, outcome: object) -> str | None:
+    """Why a reply counts as a failure of the provider itself, for the circuit breaker; ``None`` where it does not.
+
+    A reply that makes no sense counts as a 5xx does: a page of HTML with status 200 is what many an outage looks like.
+
+    Args:
+        status: the reply's.
+        outcome: what it was read as.
+    """
+    if status >= 500 and not isinstance(outcome, Refused):
+        return f"HTTP {status}"
+    if isinstance(outcome, Unknown) or (isinstance(outcome, Retry) and outcome.unreadable):
+        return outcome.reason
+    return None
+
+
+def host_trouble(status: int, reason: str, wait_s: float | None) -> Retry | Refused:
+    """What a reply means that says nothing about the account, such as that of a file's host that gives no file."""
+    if 400 <= status < 500 and status not in _NOT_NOW:
+        return Refused(reason)
+    return Retry(reason, wait_s)
+
+
+def file_trouble(
+    status: int, reason: str, wait_s: float | None, *, own: bool, proved: bool, named: bool
+) -> FileTrouble:
+    """What a reply means that should have been a file or a page of a list, and is no 2xx.
+
+    Only the provider's own origin can throttle or refuse the account. A link that is not served is asked for again,
+    because most often it has expired; where the provider itself does not know it and there is no remote job, it never
+    will.
+
+    Args:
+        status: the reply's.
+        reason: as a person will read it.
+        wait_s: what Retry-After asked for, in seconds.
+        own: whether the reply came from the provider's origin.
+        proved: whether the account's credentials were sent: else a 401 or 403 does not concern them.
+        named: whether there is a remote job.
+    """
+    lost = status in LOST_LINK and not (proved and status == 403)
+    if lost and (named or not own):
+        return LinksExpired(reason)
+    if own and (proved or status != 401):
+        return provider_trouble(status, reason, wait_s)
+    return host_trouble(status, reason, wait_s)
+
+
+Submitted: TypeAlias = (
+    Accepted | Duplicate | Inline | Empty | Ready | Throttled | Unauthorized | Refused | Unsent | Unknown
+)
+Polled: TypeAlias = Pending | Ready | Inline | Empty | Gone | Unmapped | Retry | Throttled | Unauthorized | Refused
+
+
+SUBMIT_ENDS: Mapping[str, Callable[[str, float | None], Submitted]] = {
+    "refused": lambda reason, _: Refused(reason),
+    "throttled": Throttled,
+    "unauthorized": lambda reason, _: Unauthorized(reason),
+    "unsent": lambda reason, _: Unsent(reason),
+    "unknown": lambda reason, _: Unknown(reason),
+}
+"""Of a submit."""
+
+POLL_ENDS: Mapping[str, Callable[[str, float | None], Polled]] = {
+    "failed": lambda reason, _: Refused(reason),
+    "cancelled": lambda reason, _: Refused(reason),
+    "gone": lambda reason, _: Gone(reason),
+    "retry": Retry,
+    "throttled": Throttled,
+    "unauthorized": lambda reason, _: Unauthorized(reason),
+}
+"""Of a poll."""
+
+ENDING_ENDS: Mapping[str | None, Callable[[str, float | None], Trouble]] = {
+    "refused": lambda reason, _: Refused(reason),
+    "retry": Retry,
+    "throttled": Throttled,
+    "unauthorized": lambda reason, _: Unauthorized(reason),
+}
+"""Of a request that deletes or cancels the remote job."""
+
+
+StorageTrouble: TypeAlias = LinksExpired | Retry
+
+_LOOKED_AT = 4096
+_CODE = re.compile(rb"<Code>\s{0,20}([A-Za-z.]{1,80})\s{0,20}</Code>")
+_ERROR = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s{0,80}(?:<\?xml[^>]{0,200}\?>)?\s{0,80}<Error(?:\s[^>]{0,200})?>\s{0,80}<Code>"
+)
+_AZURE_CODE = "x-ms-error-code"
+_OLD_LINK_WORDS = (b"Request has expired", b"Signature not valid in the specified time frame")
+# A signature that no longer serves, or whose token does not: another link does.
+_OLD_LINK = frozenset({
+    "AuthenticationFailed", "AuthorizationQueryParametersError", "ExpiredRequest", "ExpiredToken",
+    "InvalidToken", "RequestExpired", "RequestTimeTooSkewed", "SignatureDoesNotMatch", "TokenRefreshRequired",
+})  # fmt: skip
+_OF_THE_ACCOUNT = frozenset({"AuthenticationFailed", "InvalidToken"})
+# Whatever the status says: S3 sends RequestTimeout with 400, and others a fault of theirs with 200.
+_STORAGE_NOT_NOW = frozenset({
+    "Busy", "InternalError", "OperationAborted", "OperationTimedOut", "RequestLimitExceeded", "RequestTimeout",
+    "ServerBusy", "ServiceUnavailable", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequests",
+})  # fmt: skip
+_TOLD_BY_STATUS = frozenset({429, 503})
+
+
+def storage_trouble(reading: Reading, reason: str, wait_s: float | None, *, own: bool) -> StorageTrouble | None:
+    """Why an object storage does not give a file; ``None`` where its reply is not known.
+
+    Args:
+        reading: the head of the reply, with the first bytes of its body.
+        reason: as a person will read it.
+        wait_s: what Retry-After asked for, in seconds.
+        own: whether the reply came from the provider's origin: there some codes concern the account.
+    """
+    said = _code_in(reading)
+    if is_success(reading.status):
+        return Retry(reason, wait_s) if said in _STORAGE_NOT_NOW and _ERROR.match(reading.body) else None
+    old = said in _OLD_LINK and not (own and said in _OF_THE_ACCOUNT)
+    if old or any(words in reading.body[:_LOOKED_AT] for words in _OLD_LINK_WORDS):
+        return LinksExpired(reason)
+    if said in _STORAGE_NOT_NOW and not (own and reading.status in _TOLD_BY_STATUS):
+        return Retry(reason, wait_s)
+    return None
+
+
+def _code_in(reading: Reading) -> str:
+    found = _CODE.search(reading.body[:_LOOKED_AT])
+    return found[1].decode("ascii") if found is not None else (reading.headers.get(_AZURE_CODE) or "").strip()

@@ -1,0 +1,118 @@
+"""What a reply says about later requests: when to ask again, and how much of the account's limit is left."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from tidewaiter.domain.backoff_and_limits import Limits
+from tidewaiter.domain.http_values import field_values
+from tidewaiter.providers.extract import Pick, as_text, compile_pick
+from tidewaiter.providers.reply import Reading
+from tidewaiter.providers.reply_headers import parse_http_date, parse_retry_after, retry_after
+from tidewaiter.providers.spec.provider_spec import LimitHeadersSpec
+from tidewaiter.providers.spec.step_specs import RetryAfterSpec
+
+
+class ReplyWait(NamedTuple):
+    """Seconds, or ``None`` where a reply asks for nothing; ``exact`` says that they replace our own schedule."""
+
+    seconds: float | None
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WaitRules:
+    """The values that a spec names, in order, each with whether it is exact; and whether the header Retry-After is."""
+
+    picks: Sequence[tuple[Pick, bool]]
+    header_is_exact: bool
+
+    def of(self, reading: Reading, now: float) -> ReplyWait:
+        """What a poll's reply asks for: the first named value that can be read, else the header."""
+        for pick, exact in self.picks:
+            said = as_text(pick(reading))
+            wait_s = None if said is None else parse_retry_after(said, reading.headers.get("date"), now)
+            if wait_s is not None:
+                return ReplyWait(wait_s, exact)
+        return self.in_header(reading, now)
+
+    def in_header(self, reading: Reading, now: float) -> ReplyWait:
+        """What the header Retry-After of any reply asks for."""
+        wait_s = retry_after(reading.headers, now)
+        return ReplyWait(wait_s, self.header_is_exact and wait_s is not None)
+
+
+def compile_waits(specs: Sequence[RetryAfterSpec]) -> WaitRules:
+    """The compiled form of ``poll.retry_after``."""
+    picks = tuple((compile_pick((spec,)), spec.exact) for spec in specs if spec.names_value)
+    return WaitRules(picks, any(spec.exact for spec in specs if not spec.names_value))
+
+
+NOT_BEFORE: Final = WaitRules((), header_is_exact=False)
+"""For an operation without polls."""
+
+
+_LIMIT_NUMBER = re.compile(r"\s*(-?[0-9]{1,18})(?:[.;,\s]|$)")
+_LONGEST_WAIT_S = 3600.0
+_TOO_MANY = 429
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSpent:
+    """Nothing is left of the provider's limit. ``refused`` says that it sent the request back for that."""
+
+    wait_s: float
+    reason: str
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LimitHeaders:
+    """The names of the headers, in lower case, and how ``reset`` is meant: a moment, or a number of seconds.
+
+    ``longest_s`` is the most that a reply is believed: a provider that counts by the minute frees something within one.
+    """
+
+    limit: str | None
+    remaining: str | None
+    reset: str
+    epoch: bool
+    longest_s: float
+
+    def read(self, status: int, headers: Mapping[str, str], now: float) -> LimitSpent | None:
+        """What a reply says; ``None`` where something is left, or where it does not say until when nothing is.
+
+        A moment is counted from the reply's own Date, because the server's clock and ours may differ. A refusal with a
+        Retry-After has said it already.
+        """
+        refused = status == _TOO_MANY
+        left = min(self._numbers(headers, self.remaining), default=None)
+        if refused and retry_after(headers, now) is not None:
+            return None
+        if not refused and (left is None or left > 0):
+            return None
+        reset = max(self._numbers(headers, self.reset), default=None)
+        if reset is None:
+            return None
+        said_at = parse_http_date(headers.get("date", "").strip(" \t"), now)
+        wait_s = reset - (now if said_at is None else said_at) if self.epoch else reset
+        permitted = min(self._numbers(headers, self.limit), default=None)
+        several = "requests that it permits" if permitted is None else f"{permitted:.0f} requests that it permits"
+        wait_s = min(max(wait_s, 0.0), self.longest_s)
+        return LimitSpent(wait_s, f"the provider says that nothing is left of the {several}", refused)
+
+    @staticmethod
+    def _numbers(headers: Mapping[str, str], name: str | None) -> list[float]:
+        """What a header says: a server of several limits may send it for each of them."""
+        values = () if name is None else field_values(headers, name)
+        return [float(found[1]) for value in values if (found := _LIMIT_NUMBER.match(value)) is not None]
+
+
+def limit_headers(spec: LimitHeadersSpec | None, limits: Limits) -> LimitHeaders | None:
+    """The compiled form of ``limits.headers``; ``None`` where the provider has no such headers."""
+    if spec is None:
+        return None
+    limit, remaining = (None if name is None else name.lower() for name in (spec.limit, spec.remaining))
+    longest_s = _LONGEST_WAIT_S if limits.requests is None else limits.period_s
+    return LimitHeaders(limit, remaining, spec.reset.lower(), spec.reset_is == "epoch", longest_s)

@@ -1,0 +1,184 @@
+"""Requests: the tables of a spec compiled into functions that build what goes over the wire."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+from tidewaiter.domain.http_values import Json, WireRequest
+from tidewaiter.domain.job import Job, State
+from tidewaiter.providers.errors import UnsendableError
+from tidewaiter.providers.extract import as_text
+from tidewaiter.providers.reply import resolve_url
+from tidewaiter.providers.spec.step_specs import RequestSpec
+from tidewaiter.providers.template import Fixed, always, compile_text, compile_tree, query_part, references_in, url_part
+
+Build: TypeAlias = Callable[[Job, str | None], WireRequest]
+"""Builds a request for a job and its callback URL; raises ``UnsendableError`` where the job lacks what it needs."""
+BuildUrl: TypeAlias = Callable[[Job, str | None], str]
+BuildHeaders: TypeAlias = Callable[[Job, str | None], Mapping[str, str]]
+
+HANDLE = "${handle}"
+SPREAD = "*"
+"""The key of a query or form whose value is an object; each member of the object becomes a field."""
+
+NO_JOB: Final = Job(0, 0, "", "", {}, State.QUEUED, 0, None, 0.0, 0.0)
+"""What a request is built for that belongs to no job: a login, or a probe. Its templates refer to settings only."""
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
+_JSON = {"content-type": "application/json"}
+_FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+def compile_request(spec: RequestSpec, base_url: str, settings: Mapping[str, Json], *, fresh: bool = False) -> Build:
+    """The function that builds a request.
+
+    Args:
+        spec: the request's table.
+        base_url: what URLs that begin with ``/`` follow.
+        settings: the account's values.
+        fresh: whether the request wants a connection of its own.
+    """
+    method = spec.method
+    url = compile_url(spec.url, base_url, settings, spec.query)
+    body = _compile_body(spec, settings)
+    kind = _JSON if spec.body is not None else _FORM if spec.form is not None else {}
+    given = {name.lower() for name in spec.headers}
+    headers = compile_headers(
+        {**{name: value for name, value in kind.items() if name not in given}, **spec.headers}, settings
+    )
+
+    def build(job: Job, callback_url: str | None) -> WireRequest:
+        return WireRequest(method, url(job, callback_url), headers(job, callback_url), body(job, callback_url), fresh)
+
+    return build
+
+
+def compile_url(
+    template: str, base_url: str, settings: Mapping[str, Json], query: Mapping[str, Json] = MappingProxyType({})
+) -> BuildUrl:
+    """The function that builds a URL: after the base URL, or from the handle where the template begins with it."""
+    if template.startswith(HANDLE):
+        without_query = _from_handle(template, base_url, settings)
+    else:
+        without_query = _from_base(template, base_url, settings)
+    if not query:
+        return without_query
+    pairs = _compile_pairs(query, settings)
+
+    def with_query(job: Job, callback_url: str | None) -> str:
+        url = without_query(job, callback_url)
+        asked = "&".join(pairs(job, callback_url))
+        if not asked:
+            return url
+        return f"{url}{'&' if '?' in url else '?'}{asked}"
+
+    return with_query
+
+
+def _from_base(template: str, base_url: str, settings: Mapping[str, Json]) -> BuildUrl:
+    render = always(compile_text(template, settings, url_part, before=base_url))
+
+    def build(job: Job, callback_url: str | None) -> str:
+        url = render(job, callback_url)
+        if not isinstance(url, str):
+            raise UnsendableError(f"the URL {template} needs something that the job does not have")
+        return url
+
+    return build
+
+
+def _from_handle(template: str, base_url: str, settings: Mapping[str, Json]) -> BuildUrl:
+    rest = _from_base(template.removeprefix(HANDLE), "", settings)
+    base = f"{base_url}/"
+
+    def build(job: Job, callback_url: str | None) -> str:
+        url = None if job.handle is None else resolve_url(base, job.handle)
+        if url is None:
+            raise UnsendableError(f"the job's handle {job.handle!r} is no URL")
+        return url + rest(job, callback_url)
+
+    return build
+
+
+def url_names(template: str) -> frozenset[str]:
+    """The names of the parameters that a URL's template has."""
+    return frozenset(one.name for one in references_in(template) if one.scope == "params")
+
+
+def path_names(template: str) -> frozenset[str]:
+    """The names of those that are several segments of it."""
+    return frozenset(one.name for one in references_in(template) if one.scope == "params" and one.as_path)
+
+
+def compile_headers(table: Mapping[str, str], settings: Mapping[str, Json]) -> BuildHeaders:
+    """The function that builds headers; one whose template has nothing to substitute is left out."""
+    node = compile_tree(table, settings)
+    if isinstance(node, Fixed):
+        fixed = MappingProxyType(dict(_headers_of(node.value)))
+        return lambda _job, _callback_url: fixed
+    return lambda job, callback_url: dict(_headers_of(node(job, callback_url)))
+
+
+def _headers_of(tree: Json) -> Iterable[tuple[str, str]]:
+    for name, value in _members(tree):
+        # A line break would begin another header.
+        yield name, _CONTROLS.sub(" ", value)
+
+
+def _compile_body(spec: RequestSpec, settings: Mapping[str, Json]) -> Callable[[Job, str | None], bytes | None]:
+    if spec.form is not None:
+        pairs = _compile_pairs(spec.form, settings)
+        return lambda job, callback_url: "&".join(pairs(job, callback_url)).encode("ascii")
+    if spec.body is None:
+        return lambda _job, _callback_url: None
+    node = compile_tree(spec.body, settings)
+    if isinstance(node, Fixed):
+        fixed = _json_bytes(node.value)
+        return lambda _job, _callback_url: fixed
+    return lambda job, callback_url: _json_bytes(node(job, callback_url))
+
+
+def _json_bytes(tree: Json) -> bytes:
+    return json.dumps(tree, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def _compile_pairs(
+    table: Mapping[str, Json], settings: Mapping[str, Json]
+) -> Callable[[Job, str | None], Iterable[str]]:
+    render = always(compile_tree(table, settings))
+    return lambda job, callback_url: [
+        f"{query_part(key)}={query_part(value)}" for key, value in _pairs(render(job, callback_url))
+    ]
+
+
+def _pairs(tree: Json) -> Iterable[tuple[str, str]]:
+    """What goes into a query or a form; the keys of a spread object that the table has itself are left out."""
+    if not isinstance(tree, Mapping):
+        return
+    spread = tree.get(SPREAD)
+    if not isinstance(spread, Mapping):
+        yield from _members(tree)
+        return
+    yield from _members({name: value for name, value in tree.items() if name != SPREAD})
+    for name, value in spread.items():
+        if name not in tree:
+            yield from _spread(name, value)
+
+
+def _spread(name: str, value: Json) -> Iterable[tuple[str, str]]:
+    for one in value if isinstance(value, list) else [value]:
+        text = as_text(one)
+        if text is None and one is not None:
+            raise UnsendableError(f"{name} is neither a single value nor a list of them, which is what a query holds")
+        if text is not None:
+            yield name, text
+
+
+def _members(tree: Json) -> Iterable[tuple[str, str]]:
+    """The members of a rendered table that can be written as text."""
+    if isinstance(tree, Mapping):
+        for name, value in tree.items():
+            if (text := as_text(value)) is not None:
+                yield name, text

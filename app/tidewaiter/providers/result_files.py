@@ -1,0 +1,290 @@
+"""Results: where the files of a finished remote job are, and their announced digests, compiled from a spec's table."""
+
+import base64
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from tidewaiter.domain.http_values import Json, Link
+from tidewaiter.domain.job import Job
+from tidewaiter.providers.extract import as_count, as_note, as_url, compile_pick
+from tidewaiter.providers.jmespath_expressions import Search, compile_expression, is_true
+from tidewaiter.providers.paged_lists import PagedList, compile_pages
+from tidewaiter.providers.reply import Reading, last_segment, url_fault
+from tidewaiter.providers.reply_rules import Rules
+from tidewaiter.providers.request_building import (
+    Build,
+    BuildHeaders,
+    BuildUrl,
+    compile_headers,
+    compile_request,
+    compile_url,
+)
+from tidewaiter.providers.spec.step_specs import FilesSpec, ResolveSpec, ResultsSpec
+from tidewaiter.providers.template import always, compile_text
+
+Algorithm: TypeAlias = Literal["sha256", "md5"]
+
+_BYTES = {"sha256": 32, "md5": 16}
+_NAMED = re.compile(r"([A-Za-z][A-Za-z0-9]*(?:-[0-9]+)?)\s*[:=-]\s*(.+)", re.DOTALL)
+_HEX = re.compile(r"[0-9A-Fa-f]+")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
+_LONGEST = 1024
+
+
+class DigestError(ValueError):
+    """A digest was announced and cannot be read; the message quotes its beginning."""
+
+
+def read_digest(value: Json, algorithm: Algorithm) -> str | None:
+    """A digest as it was announced, in lower-case hexadecimal.
+
+    Args:
+        value: hexadecimal, Base64 or base64url, with or without padding, quotes and the algorithm's name before it; or
+            a list of such; the one with the algorithm's name counts.
+        algorithm: what it must be.
+
+    Returns:
+        ``None`` where nothing was announced: null or blank text.
+
+    Raises:
+        DigestError: something was announced, and it is no digest of this algorithm.
+    """
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    if isinstance(value, str):
+        # No form of a digest contains a comma, so this is a list of several.
+        for text in value[:_LONGEST].split(","):
+            found = _one(text, algorithm)
+            if found is not None:
+                return found
+    raise DigestError(f"{str(value)[:80]!r} cannot be read as a digest of {algorithm}")
+
+
+def _one(text: str, algorithm: Algorithm) -> str | None:
+    text = _unquoted(text)
+    plain = _bytes_of(text, algorithm)
+    if plain is not None:
+        return plain
+    named = _NAMED.fullmatch(text)
+    if named is None or named[1].replace("-", "").lower() != algorithm:
+        return None
+    return _bytes_of(_unquoted(named[2]), algorithm)
+
+
+def _unquoted(text: str) -> str:
+    text = text.strip()
+    for mark in ('"', "'", ":"):
+        if len(text) > 1 and text.startswith(mark) and text.endswith(mark):
+            text = text[1:-1].strip()
+    return text
+
+
+def _bytes_of(text: str, algorithm: Algorithm) -> str | None:
+    size = _BYTES[algorithm]
+    if len(text) == 2 * size:
+        return text.lower() if _HEX.fullmatch(text) else None
+    if not _BASE64.fullmatch(text):
+        return None
+    bare = text.rstrip("=").replace("-", "+").replace("_", "/")
+    if len(bare) != (size * 8 + 5) // 6:
+        return None
+    return base64.b64decode(bare + "=" * (-len(bare) % 4)).hex()
+
+
+@dataclass(frozen=True, slots=True)
+class TooMany:
+    """A reply lists more files than are taken."""
+
+    files: int
+
+
+ReadLinks: TypeAlias = Callable[[Reading, int], tuple[Link, ...] | TooMany | str | None]
+"""Reads so many links at most out of a reply; what is wrong with one of them, or ``None`` where the reply cannot be
+read."""
+ReadUrl: TypeAlias = Callable[[Reading], str | None]
+
+_LONGEST_LABEL = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """The compiled table: exactly one of ``inline``, ``url``, ``listed``, ``pages`` and ``resolve`` is there.
+
+    ``head`` says that of an inline reply the status and header fields are the file, and not the body.
+    ``label`` names the one file where it is inline, or where the provider's URL says little; it is empty where the
+    spec leaves the name to the URL. ``listed`` reads the links from the reply that says ready, ``resolved`` the one
+    URL from the reply to ``resolve``, ``unresolved`` why it names none, ``packed`` whether gzip has packed what is
+    there, and ``trusts`` whether the credentials go to that URL. ``csv`` says what ``pages`` are made of. ``headers``
+    go with every request for a file.
+    """
+
+    inline: bool
+    head: bool
+    url: BuildUrl | None
+    listed: ReadLinks | None
+    resolve: Build | None
+    resolved: ReadUrl
+    packed: Callable[[Reading], bool]
+    trusts: Callable[[Reading], bool]
+    pages: PagedList | None
+    csv: bool
+    label: Callable[[Job], str]
+    send_auth: bool
+    headers: BuildHeaders
+    rules: Rules
+    unresolved: Callable[[Reading], str | None]
+
+    @property
+    def in_ready_reply(self) -> bool:
+        """Whether the reply that says ready is, or names, the files."""
+        return self.inline or self.listed is not None
+
+    def link(self, job: Job, url: str, *, gzip: bool = False, send_auth: bool | None = None) -> Link:
+        """A link to the job's one file; ``send_auth`` is that of the spec where it is not given."""
+        send_auth = self.send_auth if send_auth is None else send_auth
+        return Link(url, self.label(job) or _name_in(url), send_auth, gzip=gzip)
+
+
+def compile_results(spec: ResultsSpec, base_url: str, settings: Mapping[str, Json], key: str) -> Results:
+    """The compiled form of a ``results`` table; ``key`` is where it stands in the spec."""
+    return Results(
+        inline=spec.inline is not None,
+        head=spec.inline == "head",
+        url=None if spec.url is None else compile_url(spec.url, base_url, settings),
+        listed=_compile_listed(spec, base_url) if spec.files else None,
+        resolve=None if spec.resolve is None else compile_request(spec.resolve, base_url, settings),
+        resolved=_compile_resolved(spec.resolve, base_url),
+        packed=_compile_packed(spec.resolve),
+        trusts=_compile_trusts(spec),
+        pages=None if spec.pages is None else compile_pages(spec.pages, base_url, settings, f"{key}.pages"),
+        csv=spec.pages is not None and spec.pages.join == "csv",
+        label=_compile_label(spec, settings),
+        send_auth=spec.send_auth,
+        headers=compile_headers(spec.headers, settings),
+        rules=Rules(spec.rules, f"{key}.rules"),
+        unresolved=_compile_unresolved(spec.resolve, base_url),
+    )
+
+
+def _compile_label(spec: ResultsSpec, settings: Mapping[str, Json]) -> Callable[[Job], str]:
+    render = always(compile_text(spec.label or "", settings))
+    return lambda job: str(render(job, None) or "")
+
+
+def _compile_resolved(spec: ResolveSpec | None, base_url: str) -> ReadUrl:
+    pick = compile_pick(() if spec is None else spec.link)
+    return lambda reading: as_url(pick(reading), reading.url or f"{base_url}/")
+
+
+def _compile_unresolved(spec: ResolveSpec | None, base_url: str) -> Callable[[Reading], str | None]:
+    """Reads what is wrong with the URL that a reply names; ``None`` where it names none."""
+    pick = compile_pick(() if spec is None else spec.link)
+
+    def fault(reading: Reading) -> str | None:
+        value = pick(reading)
+        why = url_fault(reading.url or f"{base_url}/", value) if isinstance(value, str) else None
+        return None if why is None else f"a URL that cannot be used, {why}"
+
+    return fault
+
+
+def _compile_packed(spec: ResolveSpec | None) -> Callable[[Reading], bool]:
+    pick = compile_pick(() if spec is None else spec.gzip)
+    return lambda reading: is_true(pick(reading))
+
+
+def _compile_trusts(spec: ResultsSpec) -> Callable[[Reading], bool]:
+    if spec.resolve is None or not spec.resolve.send_auth_if:
+        return lambda _reading: spec.send_auth
+    pick = compile_pick(spec.resolve.send_auth_if)
+    # What it finds is true, unless it says false itself.
+    return lambda reading: (found := pick(reading)) is not None and found is not False
+
+
+def _compile_listed(spec: ResultsSpec, base_url: str) -> ReadLinks:
+    lists = tuple(_compile_files(files) for files in spec.files)
+    send_auth_if = None if spec.send_auth_if is None else compile_expression(spec.send_auth_if)
+
+    def read(reading: Reading, most: int) -> tuple[Link, ...] | TooMany | str | None:
+        document = reading.document()
+        if reading.malformed:
+            return None
+        send_auth = spec.send_auth
+        if send_auth_if is not None and (said := send_auth_if(document)) is not None:
+            send_auth = is_true(said)
+        base = reading.url or f"{base_url}/"
+        listed = [(files, files.items(document)) for files in lists]
+        count = sum(len(items) for _, items in listed)
+        if count > most:
+            return TooMany(count)
+        links = [files.link(item, base, send_auth) for files, items in listed for item in items]
+        # A file that is listed without a usable URL must not be lost in silence.
+        fault = next((link for link in links if isinstance(link, str)), None)
+        return fault or tuple(link for link in links if isinstance(link, Link))
+
+    return read
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """A list of files: what it lists, and how an item is read, or what is wrong with the URL that it names."""
+
+    items: Callable[[Json], list[Json]]
+    link: Callable[[Json, str, bool], Link | str]
+
+
+def _compile_files(spec: FilesSpec) -> _Files:
+    each = compile_expression(spec.each)
+    url = compile_expression(spec.url)
+    label, count, size = _optional(spec.label), _optional(spec.count), _optional(spec.size)
+    kind, sha256, md5 = _optional(spec.media_type), _optional(spec.sha256), _optional(spec.md5)
+    gzip = _optional(spec.gzip)
+
+    def items(document: Json) -> list[Json]:
+        found = each(document)
+        return found if isinstance(found, list) else [] if found is None else [found]
+
+    def read(item: Json, base: str, send_auth: bool) -> Link | str:
+        named = url(item)
+        address = as_url(named, base)
+        if address is None:
+            why = url_fault(base, named) if isinstance(named, str) else "it is no text"
+            return f"a file is listed with a URL that cannot be used, {why}"
+        digests, unread = _digests({"sha256": sha256(item), "md5": md5(item)})
+        return Link(
+            address,
+            as_note(label(item), _LONGEST_LABEL) or _name_in(address),
+            send_auth,
+            as_note(kind(item)),
+            as_count(size(item)),
+            as_count(count(item)),
+            digests.get("sha256"),
+            digests.get("md5"),
+            is_true(gzip(item)),
+            unread,
+        )
+
+    return _Files(items, read)
+
+
+def _optional(expression: str | None) -> Search:
+    return compile_expression(expression) if expression is not None else lambda _item: None
+
+
+def _name_in(url: str) -> str:
+    """What a URL seems to call its file; what is encoded in it may be anything."""
+    return as_note(last_segment(url), _LONGEST_LABEL) or ""
+
+
+def _digests(announced: Mapping[Algorithm, Json]) -> tuple[dict[Algorithm, str | None], str | None]:
+    """The digests in hexadecimal, and which of them could not be read."""
+    digests: dict[Algorithm, str | None] = {}
+    faults: list[str] = []
+    for algorithm, value in announced.items():
+        try:
+            digests[algorithm] = read_digest(value, algorithm)
+        except DigestError as error:
+            faults.append(f"{algorithm}: {error}")
+    return digests, "; ".join(faults) or None

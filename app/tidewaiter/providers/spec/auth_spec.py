@@ -1,0 +1,190 @@
+"""How an account proves who it is: keys, passwords, and sessions that a login opens."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self, TypeAlias
+
+from pydantic import AfterValidator, Field, model_validator
+
+from tidewaiter.providers.spec.field_types import (
+    Codes,
+    Items,
+    Picks,
+    Scalar,
+    SentHeaderName,
+    SpecTable,
+    SpecVariant,
+    Text,
+    UnfitError,
+)
+from tidewaiter.providers.spec.step_specs import ConditionsSpec, RequestSpec, RuleSpec, Words
+
+Seconds = Annotated[float, Field(gt=0)]
+
+ASSERTION_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+"""Those of RFC 7518 and RFC 8037 that need no shared secret."""
+
+
+class NoAuth(SpecVariant):
+    """Nothing proves the account."""
+
+    type: Literal["none"]
+
+
+class BasicAuth(SpecVariant):
+    """HTTP Basic. Source: RFC 7617."""
+
+    type: Literal["basic"]
+    username: Text
+    password: Text
+
+
+class BearerAuth(SpecVariant):
+    """A token in ``Authorization: Bearer``. Source: RFC 6750."""
+
+    type: Literal["bearer"]
+    token: Text
+
+
+class HeaderAuth(SpecVariant):
+    """A key in a header of its own."""
+
+    type: Literal["header"]
+    name: SentHeaderName
+    value: Text
+
+
+class QueryAuth(SpecVariant):
+    """A key in the query of every URL."""
+
+    type: Literal["query"]
+    name: Text
+    value: Text
+
+
+class BodyAuth(SpecVariant):
+    """A key among the members of the JSON object, or of the form, that is sent; in the query where there is no body."""
+
+    type: Literal["body"]
+    name: Text
+    value: Text
+
+
+def _address_template(value: str) -> str:
+    if not value.startswith(("/", "${account.")):
+        raise UnfitError("must begin with / or with ${account.NAME}, a setting of type url")
+    return value
+
+
+def _algorithm(value: str) -> str:
+    if "${" not in value and value not in ASSERTION_ALGORITHMS:
+        raise UnfitError(f"must be one of {', '.join(ASSERTION_ALGORITHMS)}")
+    return value
+
+
+AddressTemplate: TypeAlias = Annotated[str, AfterValidator(_address_template)]
+Algorithm: TypeAlias = Annotated[str, AfterValidator(_algorithm)]
+LoginEffect = Literal["refused", "throttled", "retry"]
+
+
+class LoginRule(RuleSpec):
+    """What a reply to a login means; without a rule, 2xx with a token is success, and 4xx is a refusal."""
+
+    then: LoginEffect | None = None
+    words: Words[LoginEffect] = Field(default={})
+
+
+class RenewRule(ConditionsSpec):
+    """What a reply looks like that means: the token is no longer good."""
+
+    status: Codes = (401,)
+
+
+class PlaceSpec(SpecTable):
+    """Where the token goes: into a header, after ``prefix``, or into the query."""
+
+    header: SentHeaderName | None = None
+    prefix: str = ""
+    query: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.header is None) == (self.query is None):
+            raise ValueError("needs either header or query")
+        if self.prefix and self.header is None:
+            raise ValueError("prefix belongs to header")
+        return self
+
+
+BEARER = PlaceSpec(header="Authorization", prefix="Bearer ")
+"""Where most tokens go. Source: RFC 6750, section 2.1."""
+
+
+class LoginSpec(RequestSpec):
+    """The request that opens a session, and where the token stands in its reply.
+
+    ``url`` may lead to another origin; this request carries what it says itself, and none of the account's other
+    credentials. Of ``expires_at``, ``expires_in`` and ``jwt`` the first that is there counts.
+    """
+
+    method: Literal["GET", "POST", "PUT"] = "POST"
+    url: AddressTemplate
+    token: Picks = Field(min_length=1)
+    expires_at: Picks = Field(default=(), description="ISO 8601 with an offset, an HTTP-date, or epoch seconds")
+    expires_in: Picks = Field(default=(), description="seconds")
+    jwt: bool = Field(default=False, description="the token is a JSON Web Token, and its exp is the end")
+    rules: Items[LoginRule] = ()
+
+
+class TokenAuth(SpecVariant):
+    """A token that a login gives, renewed before it expires, and once more where a reply says that it is not good."""
+
+    lifetime_s: Seconds = Field(default=3600.0, description="of a token without an end")
+    renew_ahead_s: float = Field(default=60.0, ge=0, description="renewed so long before it expires")
+    renew: Items[RenewRule] = Field(default=(RenewRule(),), min_length=1)
+
+
+class SessionAuth(TokenAuth):
+    """A token out of the reply to a request of the provider's own."""
+
+    type: Literal["session"]
+    login: LoginSpec
+    place: PlaceSpec = BEARER
+
+
+class AssertionSpec(SpecTable):
+    """A JSON Web Token, signed with the account's private key, in place of a secret. Source: RFC 7523, section 2.2."""
+
+    key: Text = Field(description="${account.NAME} of a setting of type private_key, and nothing else")
+    algorithm: Algorithm = Field(default="RS384", description="as JSON Web Algorithms name it")
+    key_id: Text | None = Field(default=None, description="kid in the header")
+    audience: Text | None = Field(default=None, description="aud; the token URL unless given")
+    # SMART servers take at most five minutes; one is left for clocks that differ.
+    # https://hl7.org/fhir/smart-app-launch/client-confidential-asymmetric.html
+    lifetime_s: float = Field(default=240.0, gt=0, le=3600, description="how long an assertion is good for")
+
+
+class OAuth2Auth(TokenAuth):
+    """OAuth 2.0 client credentials: with a secret, or with a signed assertion. Source: RFC 6749, section 4.4."""
+
+    type: Literal["oauth2"]
+    token_url: AddressTemplate
+    client_id: Text
+    client_secret: Text | None = None
+    assertion: AssertionSpec | None = None
+    send: Literal["basic", "form"] = Field(default="basic", description="where client_id and client_secret go")
+    scope: Text | None = None
+    form: Mapping[str, Scalar] = Field(default={}, description="what else goes into the form")
+
+    @model_validator(mode="after")
+    def _one_proof(self) -> Self:
+        if (self.client_secret is None) == (self.assertion is None):
+            raise ValueError("needs either client_secret or assertion")
+        if self.assertion is not None and "send" in self.model_fields_set:
+            raise ValueError("send says where the client_secret goes, and there is none")
+        return self
+
+
+Auth = Annotated[
+    NoAuth | BasicAuth | BearerAuth | HeaderAuth | QueryAuth | BodyAuth | SessionAuth | OAuth2Auth,
+    Field(discriminator="type"),
+]

@@ -1,0 +1,182 @@
+"""The small parts that spec tables are made of: checked texts, lists that may be single, extractions."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from tidewaiter.patterns import compile_pattern
+from tidewaiter.providers.jmespath_expressions import compile_expression
+
+T = TypeVar("T")
+When: TypeAlias = Mapping[str, Any]
+"""Names of settings, and the values that they must have."""
+
+_OF_THE_CONNECTION = frozenset(
+    {"connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
+)
+"""Headers that say where a message ends and who it is for (RFC 9110 and 9112): a wrong one would smuggle a request."""
+
+PARAMS = "params"
+"""The key of ``when`` under which a job's parameters stand, beside the account's settings."""
+
+
+class UnfitError(ValueError):
+    """A value does not fit where it stands; the message ends a sentence that begins with its key."""
+
+
+class SpecTable(BaseModel):
+    """A table of a spec: unknown keys are errors, values keep their TOML type, nothing changes after reading."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, defer_build=True
+    )  # one validator for a whole file, not one for each table
+
+
+class SpecVariant(SpecTable):
+    """A table that is used only where ``when`` holds; of several the first that holds is used."""
+
+    when: When = Field(default={}, description="account settings and their values; params for a job's parameters")
+
+
+def holds(when: When, settings: Mapping[str, Any]) -> bool:
+    """Whether the settings are what ``when`` asks for; its ``params`` are not looked at."""
+    return all(settings.get(name) == value for name, value in when.items() if name != PARAMS)
+
+
+def _as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _one_as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else (value,)
+
+
+class _OneOrMore:
+    """Lets a list of one be written without the list; its JSON Schema says so."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_one_as_tuple, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        several = handler(schema)
+        return {"anyOf": [several["items"], several]}
+
+
+Items: TypeAlias = Annotated[tuple[T, ...], BeforeValidator(_as_tuple)]
+OneOrMore: TypeAlias = Annotated[tuple[T, ...], _OneOrMore()]
+
+
+def _expression(source: str) -> str:
+    compile_expression(source)
+    return source
+
+
+def _regex(source: str) -> str:
+    compile_pattern(source)
+    return source
+
+
+def _of_the_message(name: str) -> str:
+    if name.lower() in _OF_THE_CONNECTION or name.lower().startswith("proxy-"):
+        raise ValueError(f"{name} belongs to the connection and is set by Tidewaiter itself; leave it out")
+    return name
+
+
+def _scalar(value: object) -> object:
+    if not isinstance(value, str | int):  # a boolean is an integer
+        raise UnfitError("must be text, a whole number or a boolean")
+    return value
+
+
+def _code(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599:
+        return value
+    if isinstance(value, str) and re.fullmatch("[1-5]xx", value):
+        return value
+    raise ValueError("must be a status code from 100 to 599, or a class such as '2xx'")
+
+
+Expression: TypeAlias = Annotated[str, AfterValidator(_expression)]
+Regex: TypeAlias = Annotated[str, AfterValidator(_regex)]
+Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+HeaderName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
+SentHeaderName: TypeAlias = Annotated[HeaderName, AfterValidator(_of_the_message)]
+"""The name of a header that a request may set."""
+Relation: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[^\s,;<>\"]+$")]
+Text: TypeAlias = Annotated[str, StringConstraints(min_length=1)]
+Scalar: TypeAlias = Annotated[
+    Any,
+    AfterValidator(_scalar),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}, {"type": "boolean"}]}),
+]
+Code: TypeAlias = Annotated[
+    Any,
+    AfterValidator(_code),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 100, "maximum": 599}, {"type": "string", "pattern": "^[1-5]xx$"}]}
+    ),
+]
+Codes: TypeAlias = OneOrMore[Code]
+
+
+class PickSpec(SpecTable):
+    """Where a value stands in a reply: exactly one source, narrowed by a regex. Plain text is a JMESPath expression.
+
+    Of a regex the first group counts, or the whole match where it has none. ``bare`` comes before the regex.
+    """
+
+    expression: Expression | None = Field(default=None, alias="json", description="JMESPath on the JSON body")
+    header: HeaderName | None = Field(default=None, description="a header, in any case")
+    rel: Relation | None = Field(default=None, description="of the header Link: the target with this relation")
+    text: Regex | None = Field(default=None, description="a regex on the body as text")
+    code: Literal[True] | None = Field(default=None, description="the HTTP status code")
+    regex: Regex | None = Field(default=None, description="the part of json, header or code that is meant")
+    excludes: Regex | None = Field(default=None, description="a regex; a value that it matches as a whole is none")
+    bare: bool = Field(default=False, description="without byte order mark, blanks and quotation marks around it")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        return {"json": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _says_where(self) -> Self:
+        self._check_source()
+        return self
+
+    def _check_source(self) -> None:
+        sources = (self.expression, self.header, self.text, self.code)
+        if sum(source is not None for source in sources) != 1:
+            raise ValueError("needs exactly one of json, header, text and code")
+        if self.rel is not None and self.header is None:
+            raise ValueError('rel is the relation of a link in a header: header = "Link"')
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "string", "description": "JMESPath on the JSON body"}, handler(schema)]}
+
+
+Picks: TypeAlias = OneOrMore[PickSpec]
+"""One source, or several of which the first that finds something counts."""
+
+
+class HeaderMatch(SpecTable):
+    """A condition on a header: it is there, and the regex is found in one of its values, or in all of them joined."""
+
+    name: HeaderName
+    regex: Regex

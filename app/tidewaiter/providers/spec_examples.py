@@ -1,0 +1,323 @@
+"""Examples: recorded exchanges inside a spec, run against the spec itself."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+from urllib.parse import parse_qsl
+
+from tidewaiter.domain.http_values import Fields, Json, Link, WireReply, WireRequest
+from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.outcome import Refused
+from tidewaiter.providers.bound_operation import BoundOperation
+from tidewaiter.providers.compiled_steps import Matches, RemoteJobSearch
+from tidewaiter.providers.download_plan import DownloadRequest, FileBody
+from tidewaiter.providers.errors import ParameterError, SettingsError, UnsendableError
+from tidewaiter.providers.example_coverage import keys_hit, keys_of
+from tidewaiter.providers.page_joining import Csv, CsvPage
+from tidewaiter.providers.paged_lists import ListedItems, PagePosition, PageReader
+from tidewaiter.providers.provider import BoundAccount, Probe, Provider
+from tidewaiter.providers.reply import Reading
+from tidewaiter.providers.spec.provider_spec import Example, ExampleRequest
+from tidewaiter.providers.spec.value_spec import ValueSpec
+
+_NOW = 1_700_000_000.0
+_PARTIAL = ("reason", "excerpt")
+_STATES = {"submit": State.SUBMITTING, "adopt": State.RECONCILING}
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleResult:
+    """How one example went. ``problems`` are differences, each with what was expected and what came instead."""
+
+    key: str
+    name: str
+    problems: tuple[str, ...]
+    hit: frozenset[str]
+    """The keys of the rules, words and steps of the spec that it went through."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything came as the example says."""
+        return not self.problems
+
+    def __str__(self) -> str:
+        if self.ok:
+            return f"{self.key} ({self.name}): as expected"
+        return "\n".join((f"{self.key} ({self.name}):", *self.problems))
+
+
+def run_examples(provider: Provider) -> list[ExampleResult]:
+    """Every example of a spec, run: the request that it builds, and what it makes of the reply.
+
+    The account's settings and the job's parameters are the ``example`` values of the spec, and over them those of the
+    example. Times in seconds are compared as numbers; the clock of an example stands still.
+    """
+    return [_run(provider, example, f"examples[{number}]") for number, example in enumerate(provider.spec.examples)]
+
+
+def uncovered_rules(provider: Provider) -> list[str]:
+    """The keys of the spec's rules, words and steps that no example goes through, in the order of the spec."""
+    hit = frozenset().union(*(result.hit for result in run_examples(provider)))
+    return [key for key in keys_of(provider.spec) if key not in hit]
+
+
+def _run(provider: Provider, example: Example, key: str) -> ExampleResult:
+    try:
+        account = _bind(provider, example)
+        if example.operation is None:
+            return _run_account(account, example, key)
+        operation = account.operations[example.operation]
+        job = _job(provider, operation, example)
+        problems = [*_request_problems(operation, job, example), *_outcome_problems(operation, job, example)]
+    except (SettingsError, ParameterError, UnsendableError) as error:
+        return ExampleResult(key, example.name, (_indented(str(error)),), frozenset())
+    reading = None if example.reply is None else Reading(_reply(example))
+    hit = frozenset(keys_hit(operation.steps, example.step, job, reading))
+    return ExampleResult(key, example.name, tuple(problems), hit)
+
+
+def _bind(provider: Provider, example: Example) -> BoundAccount:
+    settings = {**_example_values(provider.spec.account), **example.account}
+    return provider.bind("example", settings)
+
+
+def _run_account(account: BoundAccount, example: Example, key: str) -> ExampleResult:
+    """An exchange that belongs to no job: a login, what is made of a token, or a probe."""
+    if example.step == "renew":
+        return _run_renew(account, example, key)
+    exchange = account.session if example.step == "login" else account.probe
+    if exchange is None:
+        return ExampleResult(key, example.name, (f"  this account has no {example.step}",), frozenset())
+    problems: list[str] = []
+    if example.request is not None:
+        built = exchange.request if isinstance(exchange, Probe) else exchange.login(_NOW, "example-nonce")
+        problems += _differences(example.request, built)
+    reply = None if example.reply is None else _reply(example)
+    if example.outcome is not None and reply is not None:
+        read = exchange.read if isinstance(exchange, Probe) else exchange.read_login
+        problems += _outcome_differences(example.outcome, read(reply, _NOW))
+    return ExampleResult(key, example.name, tuple(problems), frozenset(exchange.keys_hit(reply)))
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """A reply that means that the token is no longer good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """A reply that says nothing against the token."""
+
+
+def _run_renew(account: BoundAccount, example: Example, key: str) -> ExampleResult:
+    session, reply = account.session, _reply(example)
+    if session is None:
+        return ExampleResult(key, example.name, ("  this account has no login",), frozenset())
+    # Only the provider's own origin can say so, and an example need not name it.
+    found = session.renewal_in(replace(reply, url=reply.url or account.base_url))
+    problems = _outcome_differences(example.outcome or {}, Keep() if found is None else Renew())
+    return ExampleResult(key, example.name, tuple(problems), frozenset(filter(None, [found])))
+
+
+def _example_values(specs: Mapping[str, ValueSpec]) -> dict[str, Json]:
+    return {name: spec.example for name, spec in specs.items() if spec.example is not None}
+
+
+def _job(provider: Provider, operation: BoundOperation, example: Example) -> Job:
+    given = {**_example_values(provider.spec.operations[operation.name].params), **example.params}
+    return Job(
+        id=1,
+        lane=0,
+        account="example",
+        operation=operation.name,
+        params=operation.check_params(given),
+        state=_STATES.get(example.step, State.POLLING),
+        version=1,
+        due_at=_NOW,
+        created_at=_NOW,
+        deadline_at=_NOW,
+        intent_key="example-intent",
+        handle=example.handle,
+    )
+
+
+def _request_problems(operation: BoundOperation, job: Job, example: Example) -> Iterator[str]:
+    if example.request is None:
+        return
+    built = _build(operation, job, example)
+    if built is None:
+        yield _difference("request", example.request.url, "no request")
+        return
+    yield from _differences(example.request, built)
+
+
+def _differences(expected: ExampleRequest, built: WireRequest) -> Iterator[str]:
+    if expected.method is not None:
+        yield from _compare("request.method", expected.method, built.method)
+    yield from _compare("request.url", expected.url, built.url)
+    sent = {name.lower(): value for name, value in built.headers.items()}
+    for name, value in expected.headers.items():
+        yield from _compare(f"request.headers.{name}", value, sent.get(name.lower()))
+    yield from _body_problems(expected, built)
+
+
+def _body_problems(expected: ExampleRequest, built: WireRequest) -> Iterator[str]:
+    text = (built.body or b"").decode()
+    if expected.body is not None:
+        yield from _compare("request.json", expected.body, json.loads(text) if text else None)
+    sent = dict(parse_qsl(text, keep_blank_values=True)) if expected.form else {}
+    for name, value in expected.form.items():
+        yield from _compare(f"request.form.{name}", value, sent.get(name))
+    if expected.text is not None:
+        yield from _compare("request.text", expected.text, text)
+
+
+def _build(operation: BoundOperation, job: Job, example: Example) -> WireRequest | None:
+    match example.step:
+        case "submit":
+            return operation.submit(job, example.callback_url)
+        case "adopt" | "page":
+            pages = _pages(operation, job, example)
+            return None if pages is None else pages.request(job, _page(example))
+        case "poll":
+            return operation.poll(job)
+        case "resolve":
+            return operation.resolve(job)
+        case "cancel":
+            return operation.cancel(job)
+        case "cleanup":
+            return operation.clean(job)
+        case "file":
+            links = operation.links(job)
+            return WireRequest("GET", links[0].url, operation.file_headers(job)) if links else None
+        case "login" | "renew" | "probe":
+            raise UnsendableError(f"the step {example.step} belongs to no operation")
+
+
+def _outcome_problems(operation: BoundOperation, job: Job, example: Example) -> Iterator[str]:
+    if example.outcome is not None:
+        yield from _outcome_differences(example.outcome, _read(operation, job, example))
+
+
+def _outcome_differences(outcome: Mapping[str, Json], got: object) -> Iterator[str]:
+    expected = dict(outcome)
+    kind = expected.pop("is", None)
+    yield from _compare("outcome.is", kind, _kind_of(got))
+    if kind != _kind_of(got):
+        yield f"    it says: {got}"
+        return
+    members = _members_of(got)
+    for name, value in expected.items():
+        if name not in members:
+            yield _difference(f"outcome.{name}", value, f"nothing: {kind} has {', '.join(members) or 'no fields'}")
+        elif name in _PARTIAL:
+            if str(value) not in str(members[name]):
+                yield _difference(f"outcome.{name}", f"… {value} …", members[name])
+        elif not _agrees(value, members[name]):
+            yield _difference(f"outcome.{name}", value, members[name])
+
+
+def _read(operation: BoundOperation, job: Job, example: Example) -> object:
+    reply = _reply(example)
+    match example.step:
+        case "submit":
+            return operation.read_submit(job, reply, _NOW)
+        case "adopt" | "page":
+            pages = _pages(operation, job, example)
+            if isinstance(pages, PageReader) and pages.csv:
+                return _csv_page(pages, job, example, reply)
+            return None if pages is None else pages.read(job, _page(example), reply, _NOW)
+        case "poll":
+            return operation.read_poll(job, reply, _NOW)
+        case "resolve":
+            return operation.read_resolve(job, reply, _NOW)
+        case "cancel":
+            return operation.read_cancel(job, reply, _NOW)
+        case "cleanup":
+            return operation.read_clean(job, reply, _NOW)
+        case "file":
+            link = Link(example.link.url, send_auth=example.link.send_auth) if example.link else Link("")
+            read = operation.read_download(job, link, DownloadRequest(), reply, now=_NOW, largest_bytes=sys.maxsize)
+            return None if isinstance(read, FileBody) else read
+        case "login" | "renew" | "probe":
+            raise UnsendableError(f"the step {example.step} belongs to no operation")
+
+
+def _pages(operation: BoundOperation, job: Job, example: Example) -> PageReader | RemoteJobSearch | None:
+    return operation.adoption(job) if example.step == "adopt" else operation.pages(job)
+
+
+def _page(example: Example) -> PagePosition:
+    return PagePosition(example.page.number, example.page.offset, example.page.next)
+
+
+def _csv_page(pages: PageReader, job: Job, example: Example, reply: WireReply) -> object:
+    without_page = pages.read_without_page(job, reply, _NOW)
+    if without_page is not None:
+        return without_page
+    page = CsvPage(Csv())
+    page.feed(reply.body)
+    _, read = page.end()
+    after = pages.after(job, _page(example), reply, read.records)
+    return after if isinstance(after, Refused) else ListedItems((None,) * read.records, after)
+
+
+def _reply(example: Example) -> WireReply:
+    recorded = example.reply
+    if recorded is None:
+        return WireReply(0)
+    text = recorded.text or "" if recorded.body is None else json.dumps(recorded.body)
+    headers = {name: (value,) if isinstance(value, str) else value for name, value in recorded.headers.items()}
+    return WireReply(recorded.status, Fields(headers), text.encode(), recorded.url)
+
+
+def _kind_of(got: object) -> str:
+    if got is None:
+        return "File"
+    if isinstance(got, ListedItems):
+        return "Page"
+    return "Links" if isinstance(got, tuple) else type(got).__name__
+
+
+def _members_of(got: Any) -> dict[str, object]:
+    if got is None:
+        return {}
+    if isinstance(got, tuple):
+        return {"links": _links(got)}
+    if isinstance(got, ListedItems | Matches):
+        found = {"items": len(got.items)} if isinstance(got, ListedItems) else {"handles": list(got.handles)}
+        return {**found, "next": got.after and got.after.next, "last": got.after is None}
+    members = {field.name: getattr(got, field.name) for field in fields(got)}
+    return members | ({"links": _links(members["links"])} if "links" in members else {})
+
+
+def _links(links: Iterable[Link]) -> Sequence[Mapping[str, object]]:
+    return [{name: value for name, value in asdict(link).items() if value is not None} for link in links]
+
+
+def _compare(what: str, expected: object, got: object) -> Iterator[str]:
+    if expected != got:
+        yield _difference(what, expected, got)
+
+
+def _agrees(expected: object, got: object) -> bool:
+    """Whether a field of an outcome is as expected; of a link only the members that are named are compared."""
+    if isinstance(expected, list) and isinstance(got, list):
+        return len(expected) == len(got) and all(map(_agrees, expected, got))
+    if isinstance(expected, dict) and isinstance(got, dict):
+        return all(name in got and got[name] == value for name, value in expected.items())
+    return expected == got
+
+
+def _difference(what: str, expected: object, got: object) -> str:
+    return f"  {what}\n    expected: {_shown(expected)}\n    got:      {_shown(got)}"
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())

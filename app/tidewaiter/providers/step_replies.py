@@ -1,0 +1,278 @@
+"""How the replies to each step become outcomes.
+
+Nothing here raises because of what a provider sent. The rules of the spec decide first. Where no rule matches, the same
+defaults hold for every provider:
+
+* submit is conservative, because a second POST may make a second remote job: only what a provider certainly did not
+  process is tried again, and every doubt is ``Unknown``;
+* a poll that is refused for a time is ``Throttled`` or ``Retry``, a job that is not there is ``Gone``, and a reply that
+  no rule matches is ``Unmapped``, never a guess;
+* trouble with the account (429, 503, 401, 403) concerns the account, and only the provider's own origin can cause it.
+  No other host can throttle or refuse the account, or say that the remote job is gone.
+"""
+
+from typing import Final, TypeVar
+
+from tidewaiter.domain.http_values import Link, WireReply
+from tidewaiter.domain.job import Job
+from tidewaiter.domain.outcome import (
+    Accepted,
+    Duplicate,
+    Empty,
+    Gone,
+    LinksExpired,
+    NotYet,
+    Pending,
+    Ready,
+    Refused,
+    Retry,
+    Throttled,
+    Unauthorized,
+    Unknown,
+    Unmapped,
+    Unsent,
+)
+from tidewaiter.providers.compiled_steps import Ending, Poll, Submit
+from tidewaiter.providers.messages import Messages
+from tidewaiter.providers.operation_parts import OperationParts
+from tidewaiter.providers.reply import Reading, host_of, is_own, origin_of
+from tidewaiter.providers.reply_defaults import (
+    BUSY,
+    ENDING_ENDS,
+    FILE_ENDS,
+    POLL_ENDS,
+    SUBMIT_ENDS,
+    FileTrouble,
+    Polled,
+    Submitted,
+    Trouble,
+    as_said_by_host,
+    file_trouble,
+    is_success,
+    missing_file,
+    provider_trouble,
+    storage_trouble,
+    unaccepted_submit,
+)
+from tidewaiter.providers.reply_headers import retry_after
+from tidewaiter.providers.reply_limits import NOT_BEFORE
+from tidewaiter.providers.reply_rules import READY, Rules, RuleVerdict
+from tidewaiter.providers.result_files import TooMany
+
+T = TypeVar("T")
+
+
+def by_sender(outcome: T, reply: WireReply, own: str) -> T | Retry:
+    """What a reply means, by who has sent it; for a step that may be repeated."""
+    return outcome if is_own(reply, own) else as_said_by_host(outcome, host_of(reply, own))
+
+
+def trouble_of(reading: Reading, messages: Messages, *, own: str, now: float) -> Trouble:
+    """What a reply means, by its status, that is no answer to a step that may be repeated."""
+    wait_s, reason = retry_after(reading.headers, now), messages.reason(reading)
+    if is_own(reading, own):
+        return provider_trouble(reading.status, reason, wait_s)
+    stored = storage_trouble(reading, reason, wait_s, own=False)
+    outcome = stored or file_trouble(reading.status, reason, wait_s, own=False, proved=False, named=True)
+    # That it wants other credentials than we have says nothing of the remote job either.
+    return Retry(reason, wait_s) if reading.status == 401 or isinstance(outcome, LinksExpired | NotYet) else outcome
+
+
+def polled_by_default(
+    reading: Reading, verdict: RuleVerdict | None, messages: Messages, *, own: str, now: float
+) -> Gone | Unmapped | Trouble:
+    """What a poll learned where no rule matches its reply; ``verdict`` has a word that no rule knows, if any."""
+    if reading.malformed and is_success(reading.status):
+        return unreadable(reading, messages)
+    if reading.status in (404, 410):
+        return Gone(messages.reason(reading))
+    if 400 <= reading.status < 600:
+        return trouble_of(reading, messages, own=own, now=now)
+    return Unmapped(messages.unmapped(reading, verdict.word if verdict is not None else None))
+
+
+def unreadable(reading: Reading, messages: Messages) -> Retry | Refused:
+    """Broken JSON may come from a proxy, so it is tried again; what is too large would come again."""
+    reason = messages.unread(reading)
+    return Retry(reason, unreadable=True) if reading.why is None else Refused(reason)
+
+
+def ended(step: Ending | None, reading: Reading, messages: Messages, *, own: str, now: float) -> Trouble | None:
+    """What stands in the way of the remote job's end, which was asked for; ``None`` where it has ended."""
+    verdict = None if step is None else step.rules.judge(reading)
+    if verdict is not None and verdict.effect in ENDING_ENDS:
+        reason = verdict.reason_with(messages.reason(reading))
+        return ENDING_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
+    is_done = step is not None and reading.status in step.done
+    if is_done or (verdict is not None and verdict.effect == "done"):
+        return None
+    return trouble_of(reading, messages, own=own, now=now)
+
+
+def file_reply(
+    reading: Reading, link: Link, rules: Rules | None, messages: Messages, *, own: str, named: bool, now: float
+) -> FileTrouble | None:
+    """What stands in the way of a file; ``None`` where the reply brings it.
+
+    Args:
+        reading: the head of the reply, with the first bytes of its body.
+        link: the file.
+        rules: of the spec, for replies in place of a file.
+        messages: says what a person will read.
+        own: the provider's own origin. No other host can throttle or refuse the account; it closes but itself.
+        named: whether there is a remote job that can be asked for new links.
+        now: epoch seconds.
+    """
+    origin = origin_of(reading.url or link.url)
+    # Closed as a host of files, the provider's own origin would be closed to links that the provider named itself.
+    host = None if origin == own else origin
+    is_word = host is None and not reading.foreign
+    wait_s, reason = retry_after(reading.headers, now), messages.reason(reading)
+    verdict = None if rules is None else rules.judge(reading)
+    if verdict is not None and verdict.effect is not None:
+        outcome = FILE_ENDS[verdict.effect](verdict.reason_with(reason), wait_s)
+        return outcome if is_word else as_said_by_host(outcome, host)
+    stored = storage_trouble(reading, reason, wait_s, own=is_word)
+    if stored is not None:
+        return stored
+    if is_success(reading.status):
+        return missing_file(reading.status, wait_s)
+    if not is_word and reading.status in BUSY:
+        return Retry(reason, wait_s, host=host)
+    return file_trouble(reading.status, reason, wait_s, own=is_word, proved=is_word and link.send_auth, named=named)
+
+
+_NOT_READY: Final = 202
+
+
+def read_submit(parts: OperationParts, job: Job, reply: WireReply, now: float) -> Submitted:
+    """What became of a submit."""
+    outcome = _submitted(parts, job, parts.reading(reply), now)
+    if isinstance(outcome, Throttled | Unauthorized) and not is_own(reply, parts.account.origin):
+        # A submit does not follow a redirect to another host, so that host has made no remote job.
+        return Unsent(outcome.reason)
+    return outcome
+
+
+def _submitted(parts: OperationParts, job: Job, reading: Reading, now: float) -> Submitted:
+    step, messages = parts.steps.submit.of(job), parts.account.messages
+    if step is None:
+        return Unknown(messages.unmapped(reading))
+    verdict = parts.judged(step.rules, reading)
+    effect = verdict.effect if verdict is not None else None
+    wait_s = retry_after(reading.headers, now)
+    if verdict is not None and effect is not None and effect in SUBMIT_ENDS:
+        return SUBMIT_ENDS[effect](verdict.reason_with(messages.of_submit(reading)), wait_s)
+    if verdict is not None and effect == "empty":
+        return Empty(verdict.word)
+    if effect == "ready" or (effect is None and is_success(reading.status) and _is_large_file(parts, job, reading)):
+        return _file_in_submit(parts, job, step, reading, verdict)
+    if effect is None and not is_success(reading.status):
+        return unaccepted_submit(reading.status, messages.of_submit(reading), wait_s)
+    handle = parts.handle(job, step, reading)
+    if effect == "duplicate":
+        return Duplicate(handle)
+    if handle is None:
+        fault = step.handle_fault(reading)
+        named = "" if fault is None else f"the remote job is named by {fault}: "
+        return Unknown(f"{named}{messages.nameless(reading)}")
+    poll = parts.steps.poll.of(job)
+    wait = (NOT_BEFORE if poll is None else poll.waits).in_header(reading, now)
+    return Accepted(handle, wait.seconds, wait.exact)
+
+
+def _is_large_file(parts: OperationParts, job: Job, reading: Reading) -> bool:
+    """Whether this is the file itself, so long that no rule can look into its JSON; no refusal is that long."""
+    results = parts.steps.results.of(job)
+    return reading.truncated and results is not None and results.inline and not results.head
+
+
+def _file_in_submit(
+    parts: OperationParts, job: Job, step: Submit, reading: Reading, verdict: RuleVerdict | None
+) -> Submitted:
+    results = parts.steps.results.of(job)
+    if results is None:
+        return Unknown(parts.account.messages.unmapped(reading))
+    word, certain = (None, False) if verdict is None else (verdict.word, verdict.certain)
+    return parts.inline(job, results, reading, word, parts.handle(job, step, reading), certain=certain)
+
+
+def read_poll(parts: OperationParts, job: Job, reply: WireReply, now: float) -> Polled:
+    """What a poll learned."""
+    outcome = _polled(parts, job, parts.reading(reply), now)
+    if isinstance(outcome, Gone) and origin_of(reply.url) == origin_of(job.handle or ""):
+        return outcome  # a handle that is a URL on another host: that host knows its remote jobs
+    return by_sender(outcome, reply, parts.account.origin)
+
+
+def _polled(parts: OperationParts, job: Job, reading: Reading, now: float) -> Polled:
+    step, messages = parts.steps.poll.of(job), parts.account.messages
+    if step is None:
+        return Unmapped(messages.unmapped(reading))
+    verdict = parts.judged(step.rules, reading)
+    if verdict is None or verdict.effect is None:
+        return polled_by_default(reading, verdict, messages, own=parts.account.origin, now=now)
+    if verdict.effect in POLL_ENDS:
+        reason = verdict.reason_with(messages.says(reading, verdict.word))
+        return POLL_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
+    if verdict.effect == "empty":
+        return Empty(verdict.word, parts.handle(job, step, reading))
+    if verdict.effect in READY:
+        return _ready(parts, job, step, reading, verdict)
+    wait = step.waits.of(reading, now)
+    progress = messages.note(step.progress(reading))
+    return Pending(verdict.word, progress, wait.seconds, parts.handle(job, step, reading), wait.exact)
+
+
+def _ready(parts: OperationParts, job: Job, step: Poll, reading: Reading, verdict: RuleVerdict) -> Polled:
+    results, handle = parts.steps.results.of(job), parts.handle(job, step, reading)
+    messages, most_files = parts.account.messages, parts.account.bounds.most_files
+    # A rule that says "partial" without a word gives that as the status.
+    status = verdict.word or ("partial" if verdict.effect == "partial" else None)
+    if results is None:
+        return Unmapped(messages.unmapped(reading, verdict.word))
+    is_body = results.inline and not results.head
+    in_full = is_body and not reading.truncated and "json" in (parts.spec.media_type or "")
+    if in_full and reading.document() is None and reading.malformed:
+        # A body that was promised as JSON and is not JSON is a broken reply, whatever a rule has found in its text.
+        return unreadable(reading, messages)
+    if results.inline:
+        return parts.inline(job, results, reading, status, handle, certain=verdict.certain)
+    if results.listed is None:
+        return Ready(status=status, handle=handle)
+    links = results.listed(reading, most_files)
+    if isinstance(links, TooMany):
+        return Refused(
+            f"the provider lists {links.files} files, and {most_files} are taken: "
+            f"raise accounts.{job.account}.bounds.most_files, or ask for less"
+        )
+    if isinstance(links, tuple):
+        return Ready(messages.labelled(tuple(map(parts.account.own.link, links))), status, handle)
+    if links is None:
+        return unreadable(reading, messages)
+    return Unmapped(f"{links}: {messages.unmapped(reading, verdict.word)}")
+
+
+def read_resolve(parts: OperationParts, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | FileTrouble:
+    """The link to the file, or why there is none."""
+    return by_sender(_resolved(parts, job, parts.reading(reply), now), reply, parts.account.origin)
+
+
+def _resolved(parts: OperationParts, job: Job, reading: Reading, now: float) -> tuple[Link, ...] | FileTrouble:
+    results, messages = parts.steps.results.of(job), parts.account.messages
+    verdict = None if results is None else results.rules.judge(reading)
+    if verdict is not None and verdict.effect is not None:
+        reason = verdict.reason_with(messages.reason(reading))
+        return FILE_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
+    if results is None or not is_success(reading.status):
+        if reading.status in (404, 410):
+            return LinksExpired(messages.reason(reading))
+        return trouble_of(reading, messages, own=parts.account.origin, now=now)
+    url = results.resolved(reading)
+    if url is not None:
+        link = results.link(job, url, gzip=results.packed(reading), send_auth=results.trusts(reading))
+        return messages.labelled((parts.account.own.link(link),))
+    if reading.status == _NOT_READY:
+        return NotYet(messages.reason(reading), retry_after(reading.headers, now))
+    fault = results.unresolved(reading)
+    return Retry(f"the reply names {fault or 'no URL of a file'}: {messages.unmapped(reading)}")

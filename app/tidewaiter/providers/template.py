@@ -1,0 +1,297 @@
+"""Templates: ``${...}`` in the parsed tree of a spec, compiled once into functions of a job.
+
+A text that is nothing but one reference keeps the type of its value; in any other text values are written as JSON
+would write them. A value that is not there makes the whole text not there, and the key that it stands at is left out;
+of several references between which ``|`` stands, as in ``${params.x|account.x}``, the first that has a value counts.
+Nothing is ever pasted into JSON text, and into a URL only percent-encoded.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+from urllib.parse import quote
+
+from tidewaiter.domain.http_values import Json
+from tidewaiter.domain.job import Job
+from tidewaiter.providers.errors import UnsendableError
+from tidewaiter.providers.extract import as_text
+
+_REFERENCE = re.compile(r"\$\{([^{}]*)\}")
+_SAFE_SEGMENT = re.compile(r"[A-Za-z0-9_~-]+")
+PAGE = ("page.next", "page.number", "page.offset", "page.size")
+PAGE_COUNTERS = frozenset({"page.number", "page.offset"})
+"""The scopes of references that differ from page to page."""
+_PLAIN = ("handle", "callback_url", "job.id", "intent.key", *PAGE)
+_SCOPES = ("params", "account")
+_PATH = ":path"
+_OR = "|"
+KNOWN = f"params.NAME, account.NAME, {', '.join(_PLAIN)}"
+
+
+class TemplateError(ValueError):
+    """A template cannot be read; the message says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What stands between ``${`` and ``}``: a scope, and within ``params`` and ``account`` a name.
+
+    ``as_path`` is said by ``:path`` at its end: in a URL the value is several segments, whose slashes stay.
+    ``otherwise`` is what counts where there is no value: the reference after the ``|``.
+    """
+
+    scope: str
+    name: str = ""
+    as_path: bool = False
+    otherwise: "Reference | None" = None
+
+    def __str__(self) -> str:
+        named = f"{self.scope}.{self.name}" if self.name else self.scope
+        return f"${{{named}{_PATH if self.as_path else ''}}}"
+
+    def each(self) -> Iterator["Reference"]:
+        """This reference, and those that count where it has no value, in order."""
+        yield self
+        if self.otherwise is not None:
+            yield from self.otherwise.each()
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What a template comes to when it depends on no job; ``None`` where it comes to nothing."""
+
+    value: Json
+
+
+Render: TypeAlias = Callable[[Job, str | None], Json]
+"""What a template comes to for a job and its callback URL; ``None`` where a value is not there."""
+Node: TypeAlias = Fixed | Render
+
+
+def parse_template(text: str) -> tuple[str | Reference, ...]:
+    """The texts and references that a template is made of, in order.
+
+    Raises:
+        TemplateError: a reference is not closed, or has an unknown scope.
+    """
+    pieces = _REFERENCE.split(text)
+    if any("${" in piece for piece in pieces[::2]):
+        raise TemplateError("has a ${ without its }")
+    every = (piece if number % 2 == 0 else _reference(piece) for number, piece in enumerate(pieces))
+    return tuple(piece for piece in every if piece != "")
+
+
+def _reference(inner: str) -> Reference:
+    first, bar, rest = inner.partition(_OR)
+    if bar:
+        return replace(_reference(first.strip()), otherwise=_reference(rest.strip()))
+    whole = inner.removesuffix(_PATH)
+    scope, _, name = whole.partition(".")
+    if scope in _SCOPES and name:
+        return Reference(scope, name, as_path=whole != inner)
+    if whole in _PLAIN:
+        return Reference(whole, as_path=whole != inner)
+    raise TemplateError(f"refers to ${{{inner}}}, which there is not (there are {KNOWN})")
+
+
+def references_in(text: str) -> Iterator[Reference]:
+    """Every reference in a text, alternatives included; none where the text is no template."""
+    try:
+        parts = parse_template(text)
+    except TemplateError:
+        return
+    for part in parts:
+        if isinstance(part, Reference):
+            yield from part.each()
+
+
+def names_callback(tree: object) -> bool:
+    """Whether a text anywhere in a tree refers to the callback URL."""
+    return refers_to(tree, {"callback_url"})
+
+
+def refers_to(tree: object, scopes: Collection[str]) -> bool:
+    """Whether a text anywhere in a tree refers to one of these scopes, if only as an alternative."""
+    match tree:
+        case str():
+            return any(one.scope in scopes for one in references_in(tree))
+        case Mapping():
+            return any(refers_to(one, scopes) for one in tree.values())
+        case list() | tuple():
+            return any(refers_to(one, scopes) for one in tree)
+        case _:
+            return False
+
+
+def compile_value(text: str, settings: Mapping[str, Json]) -> Node:
+    """A template whose value keeps its type where it is one whole reference."""
+    parts = parse_template(text)
+    if len(parts) == 1 and isinstance(parts[0], Reference):
+        return _value_of(parts[0], settings)
+    return compile_text(text, settings)
+
+
+def compile_tree(tree: Json, settings: Mapping[str, Json]) -> Node:
+    """A tree of templates; members and items that come to nothing are left out of it."""
+    if isinstance(tree, str):
+        return compile_value(tree, settings)
+    if isinstance(tree, Mapping):
+        return _compile_object({key: compile_tree(value, settings) for key, value in tree.items()})
+    if isinstance(tree, Sequence):
+        return _compile_array([compile_tree(item, settings) for item in tree])
+    return Fixed(tree)
+
+
+def _compile_object(nodes: Mapping[str, Node]) -> Node:
+    members = {key: node.value for key, node in nodes.items() if isinstance(node, Fixed)}
+    if len(members) == len(nodes):
+        return Fixed({key: value for key, value in members.items() if value is not None})
+    renders = [(key, always(node)) for key, node in nodes.items()]
+    return lambda job, callback_url: {
+        key: value for key, render in renders if (value := render(job, callback_url)) is not None
+    }
+
+
+def _compile_array(nodes: Sequence[Node]) -> Node:
+    items = [node.value for node in nodes if isinstance(node, Fixed)]
+    if len(items) == len(nodes):
+        return Fixed([item for item in items if item is not None])
+    renders = [always(node) for node in nodes]
+    return lambda job, callback_url: [item for render in renders if (item := render(job, callback_url)) is not None]
+
+
+def compile_text(
+    text: str, settings: Mapping[str, Json], escape: Callable[[str], str] | None = None, before: str = ""
+) -> Node:
+    """A template that comes to text, with ``before`` in front of it as it is.
+
+    ``escape`` is applied to what is substituted, never to the template itself.
+    """
+    pieces: list[str | Render] = [before] if before else []
+    for part in parse_template(text):
+        node = Fixed(part) if isinstance(part, str) else _text_of(_value_of(part, settings), _escaping(part, escape))
+        if isinstance(node, Fixed) and node.value is None:
+            return node
+        piece = str(node.value) if isinstance(node, Fixed) else node
+        if pieces and isinstance(piece, str) and isinstance(last := pieces[-1], str):
+            pieces[-1] = last + piece
+        else:
+            pieces.append(piece)
+    return _joined(pieces)
+
+
+def _escaping(part: Reference, escape: Callable[[str], str] | None) -> Callable[[str], str] | None:
+    return url_path if part.as_path and escape is url_part else escape
+
+
+def _joined(pieces: list[str | Render]) -> Node:
+    match pieces:
+        case []:
+            return Fixed("")
+        case [str(only)]:
+            return Fixed(only)
+        case [str(before), only] if not isinstance(only, str):
+            return _after(before, only)
+    renders = [always(Fixed(piece) if isinstance(piece, str) else piece) for piece in pieces]
+
+    def render(job: Job, callback_url: str | None) -> Json:
+        values = [one(job, callback_url) for one in renders]
+        return None if None in values else "".join(map(str, values))
+
+    return render
+
+
+def _after(before: str, only: Render) -> Render:
+    """The most common template of all, a URL that ends with the handle, without lists."""
+
+    def render(job: Job, callback_url: str | None) -> Json:
+        value = only(job, callback_url)
+        return None if value is None else f"{before}{value}"
+
+    return render
+
+
+def always(node: Node) -> Render:
+    """A node as a function, also where it is fixed."""
+    if not isinstance(node, Fixed):
+        return node
+    value = node.value
+    return lambda _job, _callback_url: value
+
+
+def _value_of(reference: Reference, settings: Mapping[str, Json]) -> Node:
+    first = _value_of_one(reference, settings)
+    if reference.otherwise is None:
+        return first
+    rest = _value_of(reference.otherwise, settings)
+    if isinstance(first, Fixed):
+        return rest if first.value is None else first
+    either = always(rest)
+
+    def value(job: Job, callback_url: str | None) -> Json:
+        found = first(job, callback_url)
+        return either(job, callback_url) if found is None else found
+
+    return value
+
+
+def _value_of_one(reference: Reference, settings: Mapping[str, Json]) -> Node:
+    name = reference.name
+    match reference.scope:
+        case "account":
+            return Fixed(settings.get(name))
+        case "params":
+            return lambda job, _: job.params.get(name)
+        case "handle":
+            return lambda job, _: job.handle
+        case "callback_url":
+            return lambda _, callback_url: callback_url
+        case "job.id":
+            return lambda job, _: job.id
+        case page if page in PAGE:
+            # A page comes among the parameters, under names that no parameter can have.
+            return lambda job, _: job.params.get(page)
+        case "intent.key":
+            return lambda job, _: job.intent_key
+        case unknown:
+            raise ValueError(f"no value is known for the scope {unknown}")
+
+
+def _text_of(node: Node, escape: Callable[[str], str] | None) -> Node:
+    def written(value: Json) -> str | None:
+        text = as_text(value)
+        return text if text is None or escape is None else escape(text)
+
+    if isinstance(node, Fixed):
+        return Fixed(written(node.value))
+    return lambda job, callback_url: written(node(job, callback_url))
+
+
+def url_part(text: str) -> str:
+    """A value as a part of a URL: no character of it can end the part that it stands in.
+
+    Raises:
+        UnsendableError: the value is empty or made of dots; as a segment of a path it would name another resource.
+    """
+    if _SAFE_SEGMENT.fullmatch(text):
+        return text
+    if text.strip(".") == "":
+        raise UnsendableError(f"{text!r} cannot be a part of a URL")
+    return quote(text, safe="")
+
+
+def url_path(text: str) -> str:
+    """A value as several segments of a URL's path: slashes stay, and each segment is what :func:`url_part` makes of it.
+
+    A slash at its beginning is left out: the path goes on behind the base URL either way.
+
+    Raises:
+        UnsendableError: a segment is empty or made of dots.
+    """
+    return "/".join(map(url_part, text.removeprefix("/").split("/")))
+
+
+def query_part(text: str) -> str:
+    """A key or value of a query, percent-encoded."""
+    return quote(text, safe="")

@@ -1,0 +1,200 @@
+"""Recurring jobs as values: when a schedule ticks, and the parameters of a tick's job.
+
+A cron expression has five fields and means the same as in Debian's cron, also when the clock changes for summer time: a
+job at an hour that is skipped runs right after it, one in the hour that comes twice runs once.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+from tidewaiter.domain.http_values import Json
+
+MOST_CAUGHT_UP: Final = 1000
+"""After a downtime at most this many ticks are caught up: the latest ones."""
+
+_FIELDS: Final = 5
+_TEMPLATE: Final = re.compile(r"\$\{([^{}]*)\}")
+_DATE: Final = re.compile(
+    r"(?P<base>today|yesterday|week|month|year)(?P<offset>[+-][0-9]{1,4}[dwmy])?(?::(?P<format>.+))?"
+)
+_DATE_FORMS: Final = (
+    "${today}, ${yesterday}, ${week}, ${month}, ${year}, each with an offset such as -3d or +1m "
+    "and a format such as :%Y%m%d, and ${tick}"
+)
+_MONTHS_PER_YEAR: Final = 12
+
+
+class CatchUp(StrEnum):
+    """Which ticks that passed while no daemon ran are served."""
+
+    SKIP = "skip"
+    LAST = "last"
+    ALL = "all"
+
+
+class RecurrenceError(ValueError):
+    """A schedule cannot be read; the message ends a sentence that begins with its key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A recurring job.
+
+    ``params`` may hold date templates, which :meth:`params_at` fills in.
+    """
+
+    name: str
+    account: str
+    operation: str
+    cron: str
+    zone: ZoneInfo
+    params: Mapping[str, Json]
+    catch_up: CatchUp
+
+    def ticks_after(self, at: float) -> Iterator[float]:
+        """The ticks after an epoch second, in order, without end; none if the expression never matches again."""
+        for moment in CronSim(self.cron, datetime.fromtimestamp(at, self.zone)):
+            tick_at = moment.timestamp()
+            # When the clock is set back, CronSim may return a moment twice.
+            if tick_at > at:
+                at = tick_at
+                yield tick_at
+
+    def next_tick(self, at: float) -> float | None:
+        """The first tick after an epoch second."""
+        return next(self.ticks_after(at), None)
+
+    def due(self, since: float, now: float, late_s: float) -> "Due":
+        """The ticks after ``since`` and up to ``now`` that are to be served, by the policy for late ones.
+
+        Args:
+            since: the last tick that was served, or when the schedule was first seen; epoch seconds.
+            now: epoch seconds.
+            late_s: a tick that is no older than this is on time.
+        """
+        passed: list[float] = []
+        missed = 0
+        for tick_at in self.ticks_after(since):
+            if tick_at > now:
+                break
+            passed.append(tick_at)
+            if len(passed) > MOST_CAUGHT_UP:
+                del passed[0]
+                missed += 1
+        on_time = [tick_at for tick_at in passed if now - tick_at <= late_s]
+        choices = {CatchUp.ALL: passed, CatchUp.LAST: on_time or passed[-1:], CatchUp.SKIP: on_time}
+        served = choices[self.catch_up]
+        return Due(tuple(served), missed + len(passed) - len(served), passed[-1] if passed else None)
+
+    def params_at(self, tick_at: float) -> dict[str, Json]:
+        """The parameters of a tick's job: templates give dates in the schedule's time zone as of the tick."""
+        moment = datetime.fromtimestamp(tick_at, self.zone)
+        return {name: _filled(value, moment) for name, value in self.params.items()}
+
+    def key_at(self, tick_at: float) -> str:
+        """The unique key of a tick's job: however many daemons see the tick, there is one job."""
+        return f"schedule:{self.name}:{datetime.fromtimestamp(tick_at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What a schedule has to do: the ticks to serve, how many others are skipped, and the last tick that has passed."""
+
+    ticks: tuple[float, ...]
+    missed: int
+    last: float | None
+
+
+def check_cron(expression: str) -> str:
+    """The expression, if it is a valid one.
+
+    Raises:
+        RecurrenceError: it is not.
+    """
+    fields = expression.split()
+    if len(fields) != _FIELDS:
+        raise RecurrenceError(
+            f"has {len(fields)} fields and needs {_FIELDS}: minute, hour, day of the month, month, day of the week"
+        )
+    try:
+        next(CronSim(expression, datetime(2026, 1, 1, tzinfo=UTC)))
+    except CronSimError as error:
+        raise RecurrenceError(f"is no cron expression: {str(error)[:1].lower()}{str(error)[1:]}") from None
+    except StopIteration:
+        raise RecurrenceError("never comes true") from None
+    return expression
+
+
+def check_templates(value: Json) -> Json:
+    """The parameter, if its templates can be filled in.
+
+    Raises:
+        RecurrenceError: a template cannot.
+    """
+    _filled(value, datetime(2026, 1, 31, tzinfo=UTC))
+    return value
+
+
+def _filled(value: Json, moment: datetime) -> Json:
+    if isinstance(value, str):
+        return _TEMPLATE.sub(lambda found: _date_text(found[1], moment), value)
+    if isinstance(value, Mapping):
+        return {name: _filled(one, moment) for name, one in value.items()}
+    if isinstance(value, Sequence):
+        return [_filled(one, moment) for one in value]
+    return value
+
+
+def _date_text(inner: str, moment: datetime) -> str:
+    if inner == "tick":
+        return moment.isoformat(timespec="seconds")
+    found = _DATE.fullmatch(inner)
+    if found is None:
+        raise RecurrenceError(f"holds ${{{inner}}}, which there is not; there are {_DATE_FORMS}")
+    day = _moved(_base(found["base"], moment.date()), found["offset"] or "+0d", inner)
+    return day.strftime(found["format"]) if found["format"] else day.isoformat()
+
+
+def _base(name: str, today: date) -> date:
+    match name:
+        case "yesterday":
+            return today - timedelta(days=1)
+        case "week":
+            return today - timedelta(days=today.weekday())
+        case "month":
+            return today.replace(day=1)
+        case "year":
+            return today.replace(month=1, day=1)
+        case "today":
+            return today
+        case _:
+            raise ValueError(f"{name!r} is no date")
+
+
+def _moved(day: date, offset: str, inner: str) -> date:
+    number, unit = int(offset[:-1]), offset[-1]
+    try:
+        if unit in "dw":
+            return day + timedelta(days=number * (7 if unit == "w" else 1))
+        months = day.year * _MONTHS_PER_YEAR + day.month - 1 + number * (_MONTHS_PER_YEAR if unit == "y" else 1)
+        year, month = divmod(months, _MONTHS_PER_YEAR)
+        return _last_that_exists(year, month + 1, day.day)
+    except (ValueError, OverflowError):
+        raise RecurrenceError(f"holds ${{{inner}}}, which is no date") from None
+
+
+def _last_that_exists(year: int, month: int, day: int) -> date:
+    """That day of a month, or its last one: a month after the 31st of January is the end of February."""
+    while day > 28:  # every month has so many
+        try:
+            return date(year, month, day)
+        except ValueError:
+            day -= 1
+    return date(year, month, day)

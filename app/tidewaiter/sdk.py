@@ -1,0 +1,85 @@
+"""What a provider written in Python may use. Import from here, and from nowhere else in Tidewaiter.
+
+A provider is a spec in TOML and two small classes: a :class:`Provider` that returns an operation of its own class, and
+a :class:`BoundOperation` that overrides the methods of the steps that the spec cannot describe. A package offers it by
+an entry point of the group ``tidewaiter.providers``: a function without arguments that returns the provider.
+
+* The methods of an operation come in pairs, one that builds a request and one that reads its reply: ``submit`` and
+  ``read_submit``, ``poll`` and ``read_poll``, ``resolve`` and ``read_resolve``, ``links`` and ``read_file``, ``cancel``
+  and ``read_cancel``, ``clean`` and ``read_clean``. What is not overridden does what the spec says, also through
+  ``super()``.
+* Methods do no IO and look at no clock. Requests leave without credentials: Tidewaiter adds the account's to every
+  request to the provider's own origin. Limits, retries, redirects and TLS are its business, too.
+* A method that builds raises :class:`UnsendableError` where the job lacks what the request needs. A method that reads
+  never raises; it returns one of the outcomes below. Any other exception crashes the step; after five crashes in a row
+  the job fails.
+* A secret goes only into a field with ``field(repr=False)``, and never into a reason or a URL that is returned.
+
+Stability: this module follows semantic versioning. A name in ``__all__``, its parameters, its fields and its meaning
+change only with a new major version. A minor version may add names, fields with a default, and outcomes that a method
+may return; it never adds an outcome that a method must return. Other modules of Tidewaiter may change at any time.
+"""
+
+from tidewaiter.domain.http_values import Json, JsonObject, Link, WireReply, WireRequest
+from tidewaiter.domain.job import Job
+from tidewaiter.domain.outcome import (
+    Accepted,
+    Cancelled,
+    Cleaned,
+    Duplicate,
+    Empty,
+    Gone,
+    Inline,
+    LinksExpired,
+    NotYet,
+    Pending,
+    Ready,
+    Refused,
+    Retry,
+    Throttled,
+    Unauthorized,
+    Unknown,
+    Unmapped,
+    Unsent,
+)
+from tidewaiter.providers.bound_operation import BoundOperation
+from tidewaiter.providers.errors import SpecError, UnsendableError
+from tidewaiter.providers.operation_parts import OperationParts
+from tidewaiter.providers.provider import Provider
+from tidewaiter.providers.reply_defaults import FileTrouble, Polled, Submitted, Trouble
+
+__all__ = [
+    "Accepted",
+    "BoundOperation",
+    "Cancelled",
+    "Cleaned",
+    "Duplicate",
+    "Empty",
+    "FileTrouble",
+    "Gone",
+    "Inline",
+    "Job",
+    "Json",
+    "JsonObject",
+    "Link",
+    "LinksExpired",
+    "NotYet",
+    "OperationParts",
+    "Pending",
+    "Polled",
+    "Provider",
+    "Ready",
+    "Refused",
+    "Retry",
+    "SpecError",
+    "Submitted",
+    "Throttled",
+    "Trouble",
+    "Unauthorized",
+    "Unknown",
+    "Unmapped",
+    "UnsendableError",
+    "Unsent",
+    "WireReply",
+    "WireRequest",
+]

@@ -1,0 +1,31 @@
+"""The services: every request of a person or a program is checked here before anything is stored."""
+
+from tidewaiter.services.account_status import AccountStatus
+from tidewaiter.services.actors import DAEMON, Actor, Channel, audit_fields
+from tidewaiter.services.job_requests import (
+    ConflictError,
+    JobRequest,
+    JobRequestFault,
+    NotFoundError,
+    RefusedError,
+    RequestError,
+)
+from tidewaiter.services.job_service import JobService
+from tidewaiter.services.schedule_service import ScheduleService, ScheduleStatus
+
+__all__ = [
+    "DAEMON",
+    "AccountStatus",
+    "Actor",
+    "Channel",
+    "ConflictError",
+    "JobRequest",
+    "JobRequestFault",
+    "JobService",
+    "NotFoundError",
+    "RefusedError",
+    "RequestError",
+    "ScheduleService",
+    "ScheduleStatus",
+    "audit_fields",
+]

@@ -1,0 +1,107 @@
+"""Job requests: how one is checked against the configured accounts and becomes a job, and why a request is refused."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from tidewaiter.domain.http_values import Json, JsonObject
+from tidewaiter.domain.job import NewJob
+from tidewaiter.providers.bound_operation import BoundOperation
+from tidewaiter.providers.errors import ParameterError
+from tidewaiter.providers.provider import BoundAccount
+
+
+class RequestError(Exception):
+    """The request cannot be done; the message says why, and what can be done instead."""
+
+
+class NotFoundError(RequestError):
+    """The request names something that does not exist."""
+
+
+class ConflictError(RequestError):
+    """The request cannot be done in the present state; at another time it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequestFault:
+    """What is wrong with one request for a job.
+
+    ``place`` counts the requests from 0. ``member`` is ``account``, ``operation`` or ``params``; of parameters ``path``
+    says which, as in ``variants.twitter[0].message``.
+    """
+
+    place: int
+    member: str
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}" if self.path else self.reason
+
+
+class RefusedError(RequestError):
+    """Jobs were requested that cannot be made; ``faults`` says what is wrong. Nothing was stored."""
+
+    def __init__(self, faults: Iterable[JobRequestFault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(map(str, self.faults)))
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """A request for a job: ``params`` as they were given; ``unique_key`` names the request within its account."""
+
+    account: str
+    operation: str
+    params: Mapping[str, Json]
+    unique_key: str | None = None
+
+
+def new_job_of(accounts: Mapping[str, BoundAccount], request: JobRequest, place: int = 0) -> NewJob:
+    """The job for a request.
+
+    Args:
+        accounts: the configured accounts, by name.
+        request: for a job.
+        place: its index among several requests; faults name it.
+
+    Raises:
+        RefusedError: unknown account, operation or parameter, or a value that is not permitted.
+    """
+    account = accounts.get(request.account)
+    if account is None:
+        known = ", ".join(sorted(accounts)) or "none is configured"
+        reason = f"unknown account {request.account!r}; configured: {known}"
+        raise RefusedError([JobRequestFault(place, "account", "", reason)])
+    operation = account.operations.get(request.operation)
+    if operation is None:
+        known = ", ".join(sorted(account.operations))
+        reason = f"account {request.account!r} has no operation {request.operation!r}; it has: {known}"
+        raise RefusedError([JobRequestFault(place, "operation", "", reason)])
+    try:
+        params = operation.check_params(request.params)
+    except ParameterError as error:
+        raise RefusedError(JobRequestFault(place, "params", one.key, one.reason) for one in error.faults) from error
+    return new_job(request.account, operation, params, unique_key=request.unique_key)
+
+
+def new_job(
+    account: str,
+    operation: BoundOperation,
+    params: JsonObject,
+    *,
+    unique_key: str | None = None,
+    retry_of: int | None = None,
+) -> NewJob:
+    """A job whose parameters have been checked."""
+    sharing = operation.sharing
+    return NewJob(
+        account,
+        operation.name,
+        params,
+        operation.policy.deadline_s,
+        unique_key,
+        retry_of,
+        None if sharing is None else sharing.key(params),
+        0.0 if sharing is None else sharing.wait_s(params),
+    )

@@ -1,0 +1,139 @@
+"""Accounts, schedules, providers, notifications and the overview: the JSON of the API and of the command line."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tidewaiter.database.dashboard_store import Arrival, DashboardSnapshot, Minute
+from tidewaiter.database.lane_store import LaneStatus
+from tidewaiter.database.notification_store import Notification
+from tidewaiter.domain.formatting import rfc3339
+from tidewaiter.domain.job import State
+from tidewaiter.providers.parameters import parameter_schema
+from tidewaiter.providers.provider import Provider
+from tidewaiter.services.account_status import AccountStatus, Resumed
+from tidewaiter.services.schedule_service import ScheduleStatus
+
+
+def account_json(standing: AccountStatus) -> dict[str, Any]:
+    """An account: its pause, its closed lanes and its live jobs."""
+    pause = standing.pause
+    return {
+        "account": standing.account,
+        "provider": standing.provider,
+        "pause": None if pause is None else {"by": pause.by, "reason": pause.reason, "at": rfc3339(pause.at)},
+        "closed": [closed_json(lane) for lane in standing.closed],
+        "jobs": {state.value: number for state, number in standing.jobs.items()},
+    }
+
+
+def orphan_json(account: str, jobs: Mapping[State, int]) -> dict[str, Any]:
+    """An account that has left the configuration while jobs of it wait."""
+    counts = {state.value: number for state, number in jobs.items()}
+    return {"account": account, "provider": None, "pause": None, "closed": [], "jobs": counts}
+
+
+def closed_json(lane: LaneStatus) -> dict[str, Any]:
+    """A lane that sends nothing for a while; only a throttled one knows until when."""
+    return {"shard": lane.shard, "reason": lane.closed_reason, "until": rfc3339(lane.closed_until or None)}
+
+
+def resumed_json(resumed: Resumed) -> dict[str, Any]:
+    """An account after its pause has ended."""
+    opened = [closed_json(lane) for lane in resumed.opened]
+    return {**account_json(resumed.standing), "paused_s": resumed.paused_s, "opened": opened}
+
+
+def schedule_json(standing: ScheduleStatus) -> dict[str, Any]:
+    """A schedule, its last tick and its next."""
+    one = standing.schedule
+    return {
+        "name": one.name,
+        "account": one.account,
+        "operation": one.operation,
+        "cron": one.cron,
+        "timezone": str(one.zone),
+        "catch_up": one.catch_up.value,
+        "params": dict(one.params),
+        "next_at": rfc3339(standing.next_at),
+        "ticked_at": rfc3339(standing.ticked_at),
+        "job": standing.job,
+    }
+
+
+def notification_json(one: Notification) -> dict[str, Any]:
+    """A notification and how its delivery stands."""
+    return {
+        "id": one.id,
+        "endpoint": one.endpoint,
+        "message_id": one.message_id,
+        "job": one.job_id,
+        "account": one.account,
+        "state": one.state,
+        "at": rfc3339(one.at),
+        "status": one.status,
+        "due_at": rfc3339(one.due_at),
+        "attempts": one.attempts,
+        "attempted_at": rfc3339(one.attempted_at),
+        "last_error": one.last_error,
+        "ended_at": rfc3339(one.ended_at),
+    }
+
+
+def provider_line_json(provider: Provider, accounts: Iterable[str]) -> dict[str, Any]:
+    """A provider in short; ``accounts`` are those that are configured on it."""
+    return {
+        "name": provider.name,
+        "title": provider.title,
+        "operations": list(provider.operations),
+        "accounts": sorted(accounts),
+        "location": f"/v1/providers/{provider.name}",
+    }
+
+
+def provider_json(provider: Provider) -> dict[str, Any]:
+    """A provider with its operations; ``parameters`` is the JSON Schema of an operation's parameters."""
+    return {
+        "name": provider.name,
+        "title": provider.title,
+        "documentation": [str(address) for address in provider.spec.documentation],
+        "operations": {
+            name: {"title": one.title, "parameters": parameter_schema(one)}
+            for name, one in provider.spec.operations.items()
+        },
+    }
+
+
+def overview_json(picture: DashboardSnapshot) -> dict[str, Any]:
+    """Everything at a glance."""
+    return {
+        "at": rfc3339(picture.at),
+        "jobs": {state.value: number for state, number in picture.counts.items()},
+        "lanes": [
+            {"lane": one.lane, "due": one.due, "oldest_due_at": rfc3339(one.oldest_due_at)}
+            for one in picture.backlogs.values()
+        ],
+        "minutes": [_minute(one) for one in picture.minutes],
+        "landed": [_arrival(one) for one in picture.arrivals],
+    }
+
+
+def _minute(minute: Minute) -> dict[str, Any]:
+    return {
+        "at": rfc3339(minute.at),
+        "ended": {state.value: number for state, number in minute.ended.items()},
+        "landing_p50_s": minute.delay_s(0.5),
+        "landing_p95_s": minute.delay_s(0.95),
+    }
+
+
+def _arrival(arrival: Arrival) -> dict[str, Any]:
+    job = arrival.job
+    return {
+        "job": job.id,
+        "account": job.account,
+        "operation": job.operation,
+        "finished_at": rfc3339(job.finished_at),
+        "files": arrival.files,
+        "name": arrival.name,
+        "size": arrival.size,
+    }

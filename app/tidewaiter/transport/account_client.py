@@ -1,0 +1,318 @@
+"""Sends an account's requests: asks the budget first, follows redirects, gives credentials to the provider only."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Final, TypeAlias
+
+from tidewaiter.clock import Clock, SystemClock
+from tidewaiter.domain.http_values import Credentials, WireReply, WireRequest
+from tidewaiter.domain.permissions import PermittedNetworks
+from tidewaiter.transport.addresses import MOST_HOPS, UrlOrigin, harmless, leads_on, location_of, next_address
+from tidewaiter.transport.budget import Budget, Permit
+from tidewaiter.transport.credentials import AccountCredentials, Cookies
+from tidewaiter.transport.reply_bodies import ReplyBeginning, ResumedReply, StreamReply, beginning_of
+from tidewaiter.transport.wire import (
+    BrokenBodyError,
+    LeaseOverError,
+    OnSend,
+    RawReply,
+    RedirectRefusedError,
+    Timeouts,
+    Wire,
+    at_departure,
+)
+
+OnReply: TypeAlias = Callable[[int, Mapping[str, str]], None]
+
+
+def _ignore(_status: int, _headers: Mapping[str, str]) -> None:
+    pass
+
+
+def _always() -> bool:
+    return True
+
+
+def ignore_departure(_sent: bool) -> None:
+    """For requests where nothing depends on whether they have left."""
+
+
+def any_host(_url: str) -> None:
+    """For requests that may go to any host."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """Where the requests of an account go, and the bounds of each.
+
+    ``origin`` is the provider's scheme, host and port. ``private_ok`` says which private addresses may be reached.
+    ``body_limit`` is the most bytes of a reply that are buffered. ``timeouts`` are those of each hop.
+    """
+
+    origin: str
+    private_ok: PermittedNetworks
+    body_limit: int
+    timeouts: Timeouts = field(default_factory=Timeouts)
+
+
+class AccountClient:
+    """Exchanges of one account with its provider, and downloads from any host that the provider names.
+
+    GET and HEAD follow at most five redirects, never from https to http; a redirect of any other method is the reply.
+    Credentials are added on each hop to the provider's origin, until the chain has left it: a hop that comes back was
+    chosen by another host. Any other hop takes only harmless headers. Every hop to the provider's origin takes a
+    permit.
+
+    Cookies live until the chain ends or leaves the origin; those of a login, as long as its credentials are used.
+
+    Args:
+        wire: carries one hop.
+        settings: where requests go, and their bounds.
+        credentials: what proves the account; see :meth:`use`.
+        budget: of this account.
+        on_reply: called with status and headers of each reply of the provider's origin, where no other host led there.
+        may_send: asked before every request to any host: ``False`` where the account may belong to another daemon by
+            now. Then ``LeaseOverError`` is raised and nothing is sent.
+        clock: decides when cookies end.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        settings: ClientSettings,
+        credentials: Credentials,
+        budget: Budget,
+        *,
+        on_reply: OnReply = _ignore,
+        may_send: Callable[[], bool] = _always,
+        clock: Clock | None = None,
+    ) -> None:
+        self._wire = wire
+        self._settings = settings
+        self._origin = UrlOrigin(settings.origin)
+        self._budget = budget
+        self._on_reply = on_reply
+        self._may_send: Final = may_send
+        self._clock = clock or SystemClock()
+        self._set_by_login = Cookies(self._clock)
+        self._cookies = Cookies(self._clock)
+        self.use(credentials)
+
+    def use(self, credentials: Credentials) -> None:
+        """Use these credentials from the next hop on, and the cookies of the last login: a token was renewed."""
+        self._cookies, self._set_by_login = self._set_by_login, Cookies(self._clock)
+        self._credentials = AccountCredentials(credentials)
+
+    def owns(self, url: str) -> bool:
+        """Whether an address lies within the provider's origin, so that credentials go there."""
+        return self._origin.covers(url)
+
+    async def exchange(
+        self, request: WireRequest, permit: Permit | None = None, on_send: OnSend = ignore_departure
+    ) -> WireReply:
+        """Send ``request`` and read the whole reply, up to the body limit.
+
+        Args:
+            request: without credentials.
+            permit: one that was taken already, for the first hop.
+            on_send: called before each hop; if it raises, nothing is sent and the error comes out here.
+
+        Raises:
+            TransportError: one of its kinds; see :mod:`tidewaiter.transport.wire`.
+            LeaseOverError: the account may belong to another daemon by now.
+        """
+        hops = _Hops(self, request, permit, send_auth=True, stream=False, on_send=on_send)
+        async with hops as raw:
+            body, truncated = await raw.read(self._settings.body_limit)
+        return WireReply(raw.status, raw.headers, body, hops.url, truncated, raw.phrase, foreign=not hops.own)
+
+    @asynccontextmanager
+    async def begin(
+        self, request: WireRequest, permit: Permit | None = None, on_send: OnSend = ignore_departure
+    ) -> AsyncIterator[ReplyBeginning]:
+        """Send ``request`` and read the reply up to the body limit; what is longer can be streamed within the block.
+
+        For a reply that may be a file. Arguments and errors are as for :meth:`exchange`.
+        """
+        hops = _Hops(self, request, permit, send_auth=True, stream=True, on_send=on_send)
+        async with hops as raw:
+            chunks = raw.chunks()
+            try:
+                async with asyncio.timeout(self._settings.timeouts.overall_s):
+                    first, body, truncated = await beginning_of(raw, chunks, self._settings.body_limit)
+            except TimeoutError:
+                raise BrokenBodyError("The reply did not come within the time allowed.") from None
+            reply = WireReply(raw.status, raw.headers, body, hops.url, truncated, raw.phrase, foreign=not hops.own)
+            rest = ResumedReply(raw.status, raw.headers, hops.url, raw.phrase, first, chunks)
+            yield ReplyBeginning(reply, StreamReply(raw.status, raw.headers, hops.url, hops.own, rest))
+
+    async def sign_in(self, request: WireRequest, permit: Permit | None = None) -> WireReply:
+        """Send a login exactly as it is: it contains its own proof.
+
+        It takes a permit even where it goes to another host: it is a request to the provider. No redirect is followed.
+
+        Raises:
+            TransportError: one of its kinds; see :mod:`tidewaiter.transport.wire`.
+        """
+        with permit or await self._budget.admit() as admitted:
+            async with self._open(request, ignore_departure, stream=False) as raw:
+                admitted.done()
+                self._set_by_login = Cookies(self._clock)
+                self._set_by_login.take(request.url, raw.headers)
+                if self.owns(request.url):
+                    self._on_reply(raw.status, raw.headers)
+                body, truncated = await raw.read(self._settings.body_limit)
+        return WireReply(raw.status, raw.headers, body, request.url, truncated, raw.phrase)
+
+    def stream(
+        self,
+        request: WireRequest,
+        *,
+        send_auth: bool,
+        permit: Permit | None = None,
+        may_ask: Callable[[str], None] = any_host,
+    ) -> AbstractAsyncContextManager[StreamReply]:
+        """Send ``request`` and give the reply as a stream; leaving the block ends it.
+
+        Args:
+            request: without credentials.
+            send_auth: whether credentials go along on hops to the provider's origin.
+            permit: one that was taken already, for the first hop.
+            may_ask: called with the URL before each hop to another origin; if it raises, nothing is sent.
+
+        Raises:
+            TransportError: one of its kinds; see :mod:`tidewaiter.transport.wire`.
+        """
+        hops = _Hops(self, request, permit, send_auth=send_auth, stream=True, on_send=ignore_departure, may_ask=may_ask)
+        return self._stream(hops)
+
+    def _open(self, request: WireRequest, on_send: OnSend, *, stream: bool) -> AbstractAsyncContextManager[RawReply]:
+        """One hop: the only place where this client sends a request.
+
+        The lease is checked before anything is done, and again at the last moment, when the connection stands.
+        """
+
+        def leaving(sent: bool) -> None:
+            if sent:
+                self._check_lease()
+            on_send(sent)
+
+        self._check_lease()
+        settings = self._settings
+        opened = self._wire.open(request, private_ok=settings.private_ok, timeouts=settings.timeouts, stream=stream)
+        at_departure(opened, leaving)
+        return opened
+
+    def _check_lease(self) -> None:
+        if not self._may_send():
+            raise LeaseOverError("the lane's lease ran out before the request was sent")
+
+    @asynccontextmanager
+    async def _stream(self, hops: "_Hops") -> AsyncIterator[StreamReply]:
+        async with hops as raw:
+            yield StreamReply(raw.status, raw.headers, hops.url, hops.own, raw)
+
+    def _prepared(self, request: WireRequest, *, own: bool, send_auth: bool, cookies: Cookies) -> WireRequest:
+        """``request`` as it is sent: with credentials to the provider (``own``), else with harmless headers only.
+
+        Cookies go to the origin that set them.
+        """
+        return _with_cookies(self._proved(request, own=own, send_auth=send_auth), cookies)
+
+    def _proved(self, request: WireRequest, *, own: bool, send_auth: bool) -> WireRequest:
+        if own:
+            return self._credentials.added_to(request) if send_auth else request
+        if not self.owns(request.url) and self._credentials.appear_in(request.url):
+            raise RedirectRefusedError("An address of another origin carries the account's credentials in its query.")
+        return replace(request, headers=harmless(request.headers))
+
+
+def _with_cookies(request: WireRequest, cookies: Cookies) -> WireRequest:
+    kept = cookies.header_for(request.url)
+    if kept is None:
+        return request
+    # A Cookie of the spec, or of the credentials, comes first and goes in the same field (RFC 6265, section 5.4).
+    given = [value for name, value in request.headers.items() if name.lower() == "cookie"]
+    others = {name: value for name, value in request.headers.items() if name.lower() != "cookie"}
+    return replace(request, headers={**others, "Cookie": "; ".join([*given, kept])})
+
+
+class _Hops:
+    """A request and its redirects; entering gives the last reply. ``own``: every hop went to the provider's origin."""
+
+    __slots__ = (
+        "_client", "_cookies", "_may_ask", "_on_send", "_opened", "_permit", "_request", "_send_auth", "_stream",
+        "own", "url",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        client: AccountClient,
+        request: WireRequest,
+        permit: Permit | None,
+        *,
+        send_auth: bool,
+        stream: bool,
+        on_send: OnSend,
+        may_ask: Callable[[str], None] = any_host,
+    ) -> None:
+        self._client = client
+        self._may_ask = may_ask
+        self._request = request
+        self._permit = permit
+        self._send_auth = send_auth
+        self._stream = stream
+        self._on_send = on_send
+        self._cookies = Cookies(client._clock, client._cookies if send_auth else None)
+        self.own = True
+        self.url = request.url
+
+    async def __aenter__(self) -> RawReply:
+        try:
+            for _ in range(MOST_HOPS + 1):
+                raw = await self._ask()
+                if not leads_on(self._request.method, raw.status, raw.headers):
+                    return raw
+                await self._opened.__aexit__(None, None, None)
+                self._go_to(location_of(self.url, raw.headers))
+        finally:
+            if self._permit is not None:
+                self._permit.done()
+        raise RedirectRefusedError(f"More than {MOST_HOPS} redirects followed each other.")
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._opened.__aexit__(kind, error, trace)
+
+    async def _ask(self) -> RawReply:
+        client = self._client
+        to_provider = client._origin.covers(self.url)
+        if self.own and not to_provider:
+            self.own, self._cookies = False, Cookies(client._clock)  # another host chooses what follows
+        if not to_provider:
+            self._may_ask(self.url)
+        elif self._permit is None:
+            self._permit = await client._budget.admit()
+        request = client._prepared(self._request, own=self.own, send_auth=self._send_auth, cookies=self._cookies)
+        self._opened = client._open(request, self._on_send, stream=self._stream)
+        try:
+            raw = await self._opened.__aenter__()
+        finally:
+            if to_provider and self._permit is not None:
+                self._permit.done()
+                self._permit = None
+        self._cookies.take(self.url, raw.headers)
+        if self.own:
+            if self._send_auth:
+                client._cookies.take(self.url, raw.headers, known_only=True)
+            client._on_reply(raw.status, raw.headers)
+        return raw
+
+    def _go_to(self, location: str) -> None:
+        self.url = next_address(self.url, location)
+        body = self._request.body if self._client._origin.covers(self.url) else None
+        self._request = replace(self._request, url=self.url, body=body)

@@ -1,0 +1,74 @@
+"""A wire that counts how each request of an account ended, and how long its reply took."""
+
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Final
+
+from tidewaiter.clock import Clock
+from tidewaiter.domain.http_values import WireRequest
+from tidewaiter.domain.permissions import PermittedNetworks
+from tidewaiter.metrics.readings import RequestCounter
+from tidewaiter.transport.addresses import UrlOrigin
+from tidewaiter.transport.wire import LostReplyError, NotSentError, OnSend, RawReply, Timeouts, Wire, at_departure
+
+
+class CountingWire:
+    """Passes everything on to another wire.
+
+    Args:
+        wire: carries the requests.
+        origin: the provider's scheme, host and port.
+        provider: counts the requests that go there.
+        elsewhere: counts those that go to other hosts, such as one for files.
+        clock: measures the replies.
+    """
+
+    def __init__(
+        self, wire: Wire, origin: str, provider: RequestCounter, elsewhere: RequestCounter, clock: Clock
+    ) -> None:
+        self._wire = wire
+        self._origin: Final = UrlOrigin(origin)
+        self._provider = provider
+        self._elsewhere = elsewhere
+        self._clock = clock
+
+    def open(
+        self, request: WireRequest, *, private_ok: PermittedNetworks, timeouts: Timeouts, stream: bool
+    ) -> AbstractAsyncContextManager[RawReply]:
+        """Send ``request``; see :meth:`tidewaiter.transport.wire.Wire.open`."""
+        opened = self._wire.open(request, private_ok=private_ok, timeouts=timeouts, stream=stream)
+        tally = self._provider if self._origin.covers(request.url) else self._elsewhere
+        return _CountedExchange(opened, tally, self._clock)
+
+
+class _CountedExchange(AbstractAsyncContextManager[RawReply]):
+    """One request that is counted when its reply's headers are here, or will not come."""
+
+    __slots__ = ("_clock", "_opened", "_tally")
+
+    def __init__(self, opened: AbstractAsyncContextManager[RawReply], tally: RequestCounter, clock: Clock) -> None:
+        self._opened = opened
+        self._tally = tally
+        self._clock = clock
+
+    def at_departure(self, on_send: OnSend) -> None:
+        """See :class:`tidewaiter.transport.wire.Departing`."""
+        at_departure(self._opened, on_send)
+
+    async def __aenter__(self) -> RawReply:
+        asked_at = self._clock.monotonic()
+        try:
+            reply = await self._opened.__aenter__()
+        except NotSentError:
+            self._tally.failed(sent=False)
+            raise
+        except LostReplyError:
+            self._tally.failed(sent=True)
+            raise
+        self._tally.replied(reply.status, self._clock.monotonic() - asked_at)
+        return reply
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._opened.__aexit__(kind, error, trace)

@@ -1,0 +1,150 @@
+"""What is configured, through the API: providers, accounts and their recurring jobs."""
+
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from tidewaiter.domain.job_view import job_json
+from tidewaiter.providers.errors import UnknownProviderError
+from tidewaiter.services.json_views import account_json, provider_json, provider_line_json, resumed_json, schedule_json
+from tidewaiter.web.api import json_shapes as shapes
+from tidewaiter.web.api.request_input import read_body
+from tidewaiter.web.api.routing import ApiContext, ApiResponse, ApiRoute, QueryParameters, json_reply
+from tidewaiter.web.problems import ProblemError
+from tidewaiter.web.roles import REASON, Role, actor_of
+
+
+class ProviderRoutes:
+    """The routes of providers."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+
+    def routes(self) -> list[ApiRoute]:
+        """The routes."""
+        return [
+            ApiRoute(
+                "GET", "/v1/providers", "listProviders", "List the known remote APIs", self.every,
+                {200: ApiResponse("the providers", shapes.ProvidersShape)}, limited=True,
+            ),
+            ApiRoute(
+                "GET", "/v1/providers/{name}", "showProvider", "Show the operations of a remote API", self.show,
+                {200: ApiResponse("the provider", shapes.ProviderShape)}, problems=(404,), limited=True,
+            ),
+        ]  # fmt: skip
+
+    async def every(self, request: web.Request, _: QueryParameters) -> web.Response:
+        """The known remote APIs."""
+        registry, accounts = self._context.providers(), self._context.desk(request).accounts
+        lines = [
+            provider_line_json(registry.get(name), (one.name for one in accounts.values() if one.provider == name))
+            for name in registry.names()
+        ]
+        return json_reply({"providers": lines})
+
+    async def show(self, request: web.Request, _: QueryParameters) -> web.Response:
+        """The operations of a remote API."""
+        try:
+            provider = self._context.providers().get(request.match_info["name"])
+        except UnknownProviderError as error:
+            raise ProblemError(404, str(error)) from error
+        return json_reply(provider_json(provider))
+
+
+class AccountRoutes:
+    """The routes of accounts."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+
+    def routes(self) -> list[ApiRoute]:
+        """The routes."""
+        status = ApiResponse("its status", shapes.AccountShape)
+        return [
+            ApiRoute(
+                "GET", "/v1/accounts", "listAccounts", "List the configured accounts", self.every,
+                {200: ApiResponse("their status", shapes.AccountsShape)}, limited=True,
+            ),
+            ApiRoute(
+                "GET", "/v1/accounts/{name}", "showAccount", "Show the status of an account", self.show,
+                {200: status}, problems=(404,), limited=True,
+            ),
+            ApiRoute(
+                "POST", "/v1/accounts/{name}/pause", "pauseAccount", "Pause an account", self.pause, {200: status},
+                body=shapes.PauseReason, problems=(404,),
+                detail="No request is sent to its provider until somebody resumes it; its jobs wait.",
+                limited=True,
+            ),
+            ApiRoute(
+                "POST", "/v1/accounts/{name}/resume", "resumeAccount", "End the pause of an account", self.resume,
+                {200: ApiResponse("its status", shapes.ResumedShape)}, problems=(404,),
+                detail="The deadlines of its jobs move by the time that they have waited. An account that its provider "
+                "or its circuit breaker has closed for a while is opened, too.", limited=True,
+            ),
+        ]  # fmt: skip
+
+    async def every(self, request: web.Request, _: QueryParameters) -> web.Response:
+        """The status of all accounts."""
+        return json_reply({"accounts": [account_json(one) for one in await self._context.desk(request).standings()]})
+
+    async def show(self, request: web.Request, _: QueryParameters) -> web.Response:
+        """The status of an account."""
+        name = request.match_info["name"]
+        for one in await self._context.desk(request).standings():
+            if one.account == name:
+                return json_reply(account_json(one))
+        raise ProblemError(404, f"there is no account {name[:100]!r} in the configuration")
+
+    async def pause(self, request: web.Request, _: QueryParameters) -> web.Response:
+        """Pause an account."""
+        body = await read_body(request, shapes.PauseReason)
+        request[REASON] = body.reason or ""
+        name, actor = request.match_info["name"], actor_of(request)
+        return json_reply(account_json(await self._context.desk(request).pause(name, body.reason, actor=actor)))
+
+    async def resume(self, request: web.Request, _: QueryParameters) -> web.Response:
+        """End the pause of an account."""
+        resumed = await self._context.desk(request).resume(request.match_info["name"], actor=actor_of(request))
+        return json_reply(resumed_json(resumed))
+
+
+_AGAIN: Final = "1"
+
+
+class ScheduleRoutes:
+    """The routes of schedules."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+
+    def routes(self) -> list[ApiRoute]:
+        """The routes."""
+        headers: dict[str, str] = {
+            hdrs.LOCATION: "address of the job",
+            hdrs.RETRY_AFTER: "seconds after which to look",
+        }
+        return [
+            ApiRoute(
+                "GET", "/v1/schedules", "listSchedules", "List the recurring jobs", self.every,
+                {200: ApiResponse("the schedules", shapes.SchedulesShape)}, limited=True,
+            ),
+            ApiRoute(
+                "POST", "/v1/schedules/{name}/run", "runSchedule", "Submit a schedule's job now", self.run,
+                {202: ApiResponse("the job, not at its end yet", shapes.JobShape, headers=headers)},
+                problems=(404, 422),
+                detail="It is submitted in addition to the ticks, with the dates of today.",
+                role=Role.SUBMIT, limited=True,
+            ),
+        ]  # fmt: skip
+
+    async def every(self, request: web.Request, _: QueryParameters) -> web.Response:
+        """The status of all schedules."""
+        return json_reply(
+            {"schedules": [schedule_json(one) for one in await self._context.schedules(request).standings()]}
+        )
+
+    async def run(self, request: web.Request, _: QueryParameters) -> web.Response:
+        """Submit the job of a schedule now."""
+        job = await self._context.schedules(request).run(request.match_info["name"], actor=actor_of(request))
+        headers: dict[str, str] = {hdrs.LOCATION: f"/v1/jobs/{job.id}", hdrs.RETRY_AFTER: _AGAIN}
+        return json_reply(job_json(job), 202, headers)

@@ -1,0 +1,251 @@
+"""Follow what happens to jobs: wait for one job to change, or read the feed of all changes.
+
+Many callers wait at once without a query of each: a commit of this process wakes them, and for jobs that another
+process serves one query a second looks for all of them. The feed holds a bounded number of changes, and of each only what is
+sent, because parameters and links of thousands of jobs take too much memory.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from tidewaiter.clock import Clock
+from tidewaiter.database.job_list import JobList
+from tidewaiter.domain.change_feed import JobChange
+from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.permissions import Scope
+
+MOST_WAITING: Final = 256
+"""Callers who may wait at once: half of the connections, so that others are served."""
+_LOOK_S: Final = 1.0
+
+
+class _Waiter:
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.woken = asyncio.Event()
+
+
+class JobWatch:
+    """Lets callers wait for jobs.
+
+    Args:
+        jobs: reads the jobs.
+        clock: the time.
+    """
+
+    def __init__(self, jobs: JobList, clock: Clock) -> None:
+        self._jobs = jobs
+        self._clock = clock
+        self._waiters: dict[int, set[_Waiter]] = {}
+        self._turn = asyncio.Lock()
+        self._seen: dict[int, Job] = {}
+        self._looked_at = float("-inf")
+        self._closed = False
+
+    def on_change(self, change: JobChange) -> None:
+        """Wake the callers who wait for the job that has changed."""
+        self._wake(change.job.id)
+
+    def close(self) -> None:
+        """End all waits: each caller gets the job as it is."""
+        self._closed = True
+        for number in self._waiters:
+            self._wake(number)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether too many callers wait already."""
+        return sum(map(len, self._waiters.values())) >= MOST_WAITING
+
+    async def wait_for(
+        self,
+        number: int,
+        is_enough: Callable[[Job], bool],
+        wait_s: float,
+        scope: Scope,
+        is_gone: Callable[[], bool] = lambda: False,
+    ) -> Job | None:
+        """The job as soon as it is as expected, or as it is when the time is over; ``None`` if there is none.
+
+        Args:
+            number: which job.
+            is_enough: whether the job is as the caller expects.
+            wait_s: how long to wait, in seconds.
+            scope: the accounts that the caller may see; a job of another account counts as none.
+            is_gone: whether the caller has disconnected; checked about once a second.
+
+        Raises:
+            StoreUnavailableError: the database cannot be reached.
+        """
+        waiter = _Waiter(number)
+        self._waiters.setdefault(number, set()).add(waiter)
+        ends_at = self._clock.monotonic() + wait_s
+        try:
+            job = (await self._jobs.numbered([number])).get(number)
+            if job is None or job.account not in scope:
+                return None
+            while job is not None and not is_enough(job) and not self._closed and not is_gone():
+                left_s = ends_at - self._clock.monotonic()
+                if left_s <= 0:
+                    break
+                if await self._is_woken(waiter, min(left_s, _LOOK_S)):
+                    job = (await self._jobs.numbered([number])).get(number)
+                else:
+                    job = await self._look(number)
+            return job
+        finally:
+            self._waiters[number].discard(waiter)
+            if not self._waiters[number]:
+                del self._waiters[number]
+
+    def _wake(self, number: int) -> None:
+        for waiter in self._waiters.get(number, ()):
+            waiter.woken.set()
+
+    async def _is_woken(self, waiter: _Waiter, wait_s: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await waiter.woken.wait()
+        was_woken = waiter.woken.is_set()
+        waiter.woken.clear()
+        return was_woken
+
+    async def _look(self, number: int) -> Job | None:
+        """The job from a query shared by all who wait, at most half a second old."""
+        async with self._turn:
+            if self._clock.monotonic() - self._looked_at >= _LOOK_S / 2 or number not in self._seen:
+                self._seen = await self._jobs.numbered(list(self._waiters))
+                self._looked_at = self._clock.monotonic()
+            return self._seen.get(number)
+
+
+MOST_HELD: Final = 10_000
+MOST_BEHIND: Final = 1_000
+MOST_READERS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class FeedEvent:
+    """A change as it is sent, with its number in this process; ``job`` is the number of the job."""
+
+    number: int
+    event: str
+    job: int
+    account: str
+    operation: str
+    state: State
+    state_from: State | None
+    outcome: str
+    at: float
+
+
+class FeedReader:
+    """The events that one reader has not received yet."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[FeedEvent] = deque()
+        self._came = asyncio.Event()
+        self.is_behind = False
+        self.has_ended = False
+
+    def push(self, numbered: FeedEvent) -> None:
+        """Queue an event, unless the reader is too far behind."""
+        if len(self._waiting) >= MOST_BEHIND:
+            self.is_behind = True
+        else:
+            self._waiting.append(numbered)
+        self._came.set()
+
+    def end(self) -> None:
+        """Note that no more events will come."""
+        self.has_ended = True
+        self._came.set()
+
+    async def next(self) -> list[FeedEvent]:
+        """Wait for events and return all of them; empty if the reader is too far behind or the feed has ended."""
+        await self._came.wait()
+        self._came.clear()
+        found = list(self._waiting)
+        self._waiting.clear()
+        return found
+
+
+class EventFeed:
+    """Numbers changes, holds the last ones, and passes them to the readers.
+
+    Args:
+        boot: identifies this process in the ids of events.
+    """
+
+    def __init__(self, boot: str) -> None:
+        self._boot = boot
+        self._last = 0
+        self._held: deque[FeedEvent] = deque(maxlen=MOST_HELD)
+        self._readers: set[FeedReader] = set()
+        self._closed = False
+
+    def on_change(self, change: JobChange) -> None:
+        """Number a change and pass it to all readers."""
+        self._last += 1
+        job = change.job
+        numbered = FeedEvent(
+            self._last,
+            change.event,
+            job.id,
+            job.account,
+            job.operation,
+            job.state,
+            change.state_from,
+            change.outcome,
+            change.at,
+        )
+        self._held.append(numbered)
+        for reader in self._readers:
+            reader.push(numbered)
+
+    def close(self) -> None:
+        """End all readers."""
+        self._closed = True
+        for reader in self._readers:
+            reader.end()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more readers are accepted."""
+        return len(self._readers) >= MOST_READERS
+
+    def join(self) -> FeedReader:
+        """A reader of all events from now on."""
+        reader = FeedReader()
+        self._readers.add(reader)
+        if self._closed:
+            reader.end()
+        return reader
+
+    def leave(self, reader: FeedReader) -> None:
+        """Remove a reader."""
+        self._readers.discard(reader)
+
+    def id_of(self, number: int) -> str:
+        """The id of the event with that number."""
+        return f"{self._boot}-{number}"
+
+    @property
+    def last_id(self) -> str:
+        """The id of the last event."""
+        return self.id_of(self._last)
+
+    def since(self, last_id: str) -> list[FeedEvent] | None:
+        """The events after the one with that id; ``None`` if they are not all held any more."""
+        boot, _, digits = last_id.rpartition("-")
+        if boot != self._boot or not (digits.isascii() and digits.isdigit()) or len(digits) > len(str(self._last)):
+            return None
+        number = int(digits)
+        oldest = self._held[0].number if self._held else self._last + 1
+        if number > self._last or number + 1 < oldest:
+            return None
+        return [one for one in self._held if one.number > number]

@@ -1,0 +1,303 @@
+"""Jobs through the API: list them, make one, show one, and decide about one."""
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from aiohttp import ETag, hdrs, web
+
+from tidewaiter.database.job_list import JobFilter
+from tidewaiter.domain.job import TERMINAL, Job, NewJob, State
+from tidewaiter.domain.job_view import artifact_json, entry_json, job_json
+from tidewaiter.services import JobRequest, RefusedError
+from tidewaiter.web.api import json_shapes as shapes
+from tidewaiter.web.api.paging import ACCOUNT, CURSOR, LIMIT, STATES, TEXT, PageRequest, states_of
+from tidewaiter.web.api.request_headers import (
+    IDEMPOTENCY_KEY,
+    KEY_PATTERN,
+    REPLAYED,
+    applied,
+    entity_tag,
+    idempotency_key,
+    known_tags,
+    wait_of,
+)
+from tidewaiter.web.api.request_input import LARGE, job_number, moment_of, read_body, refusal_of_one, refuse_query
+from tidewaiter.web.api.routing import ApiContext, ApiParameter, ApiResponse, ApiRoute, QueryParameters, json_reply
+from tidewaiter.web.problems import FieldFault, ProblemError
+from tidewaiter.web.roles import Role, actor_of, scope_of
+
+_TIME: Final = {"type": "string", "format": "date-time"}
+
+
+class JobListRoutes:
+    """The route of the list of jobs."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+
+    def routes(self) -> list[ApiRoute]:
+        """The routes."""
+        return [
+            ApiRoute(
+                "GET", "/v1/jobs", "listJobs", "List jobs, the newest first", self.jobs,
+                {
+                    200: ApiResponse(
+                        "a page", shapes.JobPage, headers={hdrs.LINK: 'the next page, rel="next" (RFC 8288)'}
+                    )
+                },
+                query=(
+                    ACCOUNT,
+                    ApiParameter(
+                        "operation",
+                        "only of this operation; without `account` or `unique_key`, of the accounts that have it now",
+                        TEXT,
+                    ),
+                    STATES,
+                    ApiParameter("unique_key", "only with this unique key", TEXT),
+                    ApiParameter("created_after", "only made after this time", _TIME),
+                    ApiParameter("created_before", "only made before this time", _TIME),
+                    ApiParameter(
+                        "q", "a job's number, its handle, or the beginning of its unique key or operation", TEXT
+                    ),
+                    LIMIT,
+                    CURSOR,
+                ), limited=True,
+            )
+        ]  # fmt: skip
+
+    async def jobs(self, request: web.Request, query: QueryParameters) -> web.Response:
+        """A page of jobs."""
+        faults: list[FieldFault] = []
+        wanted, page = _wanted(query, faults), PageRequest.read("/v1/jobs", query, faults)
+        refuse_query(faults)
+        offered = self._context.desk(request).offered
+        found = await self._context.lists(request).page(wanted, page.lookup, page.before_id, offered)
+        return page.response("jobs", found, job_json)
+
+
+def _wanted(query: QueryParameters, faults: list[FieldFault]) -> JobFilter:
+    def text(name: str) -> str | None:
+        return query[name][0] if name in query else None
+
+    return JobFilter(
+        account=text("account"),
+        operation=text("operation"),
+        states=states_of(query, faults),
+        unique_key=text("unique_key"),
+        created_after=_moment(query, "created_after", faults),
+        created_before=_moment(query, "created_before", faults),
+        search=text("q"),
+    )
+
+
+def _moment(query: QueryParameters, name: str, faults: list[FieldFault]) -> float | None:
+    if name not in query:
+        return None
+    at = moment_of(query[name][0])
+    if at is None:
+        reason = "must be a time with its offset, such as 2026-11-21T14:00:00Z; in a URL a + is written %2B"
+        faults.append(FieldFault(reason, parameter=name))
+    return at
+
+
+_LONGEST_AGAIN_S: Final = 3600.0
+_FULL_AGAIN_S: Final = 5.0
+_ENDS: Final = TERMINAL | {State.PARKED}
+
+PREFER: Final = ApiParameter("Prefer", "wait=N: wait up to N seconds, at most 60 (RFC 7240)", {"type": "string"})
+KEY: Final = ApiParameter(
+    IDEMPOTENCY_KEY,
+    "identifies this request: repeated with the same key, it makes nothing new",
+    {"type": "string", "pattern": KEY_PATTERN},
+)
+_LOCATION: Final[dict[str, str]] = {hdrs.LOCATION: "address of the job"}
+_AGAIN: Final[dict[str, str]] = {hdrs.RETRY_AFTER: "seconds after which to look again"}
+_REPLAYED: Final[dict[str, str]] = {REPLAYED: "true if nothing new was made"}
+_TAG: Final[dict[str, str]] = {hdrs.ETAG: "changes with the job"}
+
+
+class JobRoutes:
+    """The routes of single jobs."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+
+    def routes(self) -> list[ApiRoute]:
+        """The routes."""
+        job = shapes.JobShape
+        asked = ApiResponse("the request is stored; the job as it is now", job, headers=_AGAIN)
+        return [
+            ApiRoute(
+                "POST", "/v1/jobs", "submitJob", "Make a job", self.submit,
+                {
+                    202: ApiResponse("the job, not at its end yet", job, headers=_LOCATION | _AGAIN | _REPLAYED),
+                    201: ApiResponse("a new job that has ended already", job, headers=_LOCATION),
+                    200: ApiResponse("the ended job of an earlier request", job, headers=_LOCATION | _REPLAYED),
+                },
+                headers=(KEY, PREFER), body=shapes.NewJobBody, role=Role.SUBMIT, limited=True,
+            ),
+            ApiRoute(
+                "GET", "/v1/jobs/{id}", "showJob", "Show a job", self.show,
+                {
+                    200: ApiResponse("the job", job, headers=_TAG),
+                    304: ApiResponse("it has not changed", media_type=None, headers=_TAG),
+                },
+                headers=(
+                    PREFER,
+                    ApiParameter(hdrs.IF_NONE_MATCH, "entity tags that the caller knows", {"type": "string"}),
+                ),
+                problems=(404, 429),
+                detail="With `Prefer: wait=N` the reply comes when the job no longer matches the entity tag in "
+                "`If-None-Match`; without that header, when the job has ended or waits for a person.", limited=True,
+            ),
+            ApiRoute(
+                "GET", "/v1/jobs/{id}/history", "showHistory", "Show the history of a job", self.history,
+                {200: ApiResponse("its history", shapes.HistoryShape)}, problems=(404,), limited=True,
+            ),
+            ApiRoute(
+                "GET", "/v1/jobs/{id}/artifacts", "listArtifacts", "List the files that a job has landed",
+                self.artifacts, {200: ApiResponse("its files", shapes.ArtifactsShape)}, problems=(404,), limited=True,
+            ),
+            ApiRoute(
+                "POST", "/v1/jobs/{id}/cancel", "cancelJob", "Stop a job", self.cancel, {202: asked},
+                problems=(404, 409), detail="The remote job is cancelled if the provider supports it.", limited=True,
+            ),
+            ApiRoute(
+                "POST", "/v1/jobs/{id}/retry", "retryJob", "Submit a job again", self.retry,
+                {202: ApiResponse("the job that continues", job, headers=_LOCATION | _AGAIN)}, problems=(404, 409),
+                detail="A parked job continues as itself. For a job that has ended a new job is made, which points to "
+                "it; while that one is live, another retry returns it.", limited=True,
+            ),
+            ApiRoute(
+                "POST", "/v1/jobs/{id}/adopt", "adoptRemoteJob", "Let a parked job follow a remote job", self.adopt,
+                {202: ApiResponse("the job that continues", job, headers=_AGAIN)}, body=shapes.AdoptionBody,
+                problems=(404, 409), limited=True,
+            ),
+            ApiRoute(
+                "POST", "/v1/jobs/{id}/poll", "pollJob", "Make a job's next step due now", self.poll, {202: asked},
+                problems=(404, 409), limited=True,
+            ),
+        ]  # fmt: skip
+
+    async def submit(self, request: web.Request, _: QueryParameters) -> web.Response:
+        """Submit a job, once for each key."""
+        body = await read_body(request, shapes.NewJobBody)
+        key, wait_s = idempotency_key(request), None if self._context.watch.is_full else wait_of(request)
+        job_request = JobRequest(body.account, body.operation, body.params, _one_key(key, body.unique_key))
+        if request.content_length is None or request.content_length > LARGE:
+            new = await asyncio.to_thread(self._draft, request, job_request)  # many values would block the event loop
+        else:
+            new = self._draft(request, job_request)
+        ((job, created),) = await self._context.desk(request).store([new], actor=actor_of(request))
+        if key is not None and not created:
+            check_same(job, new)
+        if wait_s is not None:
+            watch, scope = self._context.watch, scope_of(request)
+            job = await watch.wait_for(job.id, _has_ended, wait_s, scope, _gone(request)) or job
+        status = 202 if job.state not in _ENDS else 201 if created else 200
+        headers = {hdrs.LOCATION: f"/v1/jobs/{job.id}", **applied(wait_s), **({} if created else {REPLAYED: "true"})}
+        return self._reply(job, status, headers)
+
+    async def show(self, request: web.Request, _: QueryParameters) -> web.Response:
+        """Show a job, at once or when it has changed."""
+        number, known, wait_s = job_number(request), known_tags(request), wait_of(request)
+
+        def is_changed(job: Job) -> bool:
+            return entity_tag(job) not in known if known else job.state in _ENDS
+
+        if wait_s and self._context.watch.is_full:
+            raise ProblemError(429, "too many callers wait for jobs", retry_after_s=_FULL_AGAIN_S)
+        job = await self._context.watch.wait_for(number, is_changed, wait_s or 0.0, scope_of(request), _gone(request))
+        if job is None:
+            raise ProblemError(404, f"there is no job {number}")
+        tag = entity_tag(job)
+        if tag in known or "*" in known:
+            unchanged = web.Response(status=304, headers=applied(wait_s))
+            unchanged.etag = ETag(tag)
+            return unchanged
+        return self._reply(job, 200, applied(wait_s))
+
+    async def history(self, request: web.Request, _: QueryParameters) -> web.Response:
+        """The history of a job."""
+        number = job_number(request)
+        _job, entries, _artifacts = await self._context.desk(request).show(number)
+        return json_reply({"history": [entry_json(entry) for entry in entries]})
+
+    async def artifacts(self, request: web.Request, _: QueryParameters) -> web.Response:
+        """The files of a job."""
+        number = job_number(request)
+        _job, _history, artifacts = await self._context.desk(request).show(number)
+        return json_reply({"artifacts": [artifact_json(number, one) for one in artifacts]})
+
+    async def cancel(self, request: web.Request, _: QueryParameters) -> web.Response:
+        """Stop a job."""
+        job = await self._context.desk(request).cancel(job_number(request), actor=actor_of(request))
+        return self._reply(job, 202)
+
+    async def retry(self, request: web.Request, _: QueryParameters) -> web.Response:
+        """Submit a job again."""
+        job = await self._context.desk(request).retry(job_number(request), actor=actor_of(request))
+        return self._reply(job, 202, {hdrs.LOCATION: f"/v1/jobs/{job.id}"})
+
+    async def adopt(self, request: web.Request, _: QueryParameters) -> web.Response:
+        """Let a parked job follow a remote job."""
+        number, body = job_number(request), await read_body(request, shapes.AdoptionBody)
+        job = await self._context.desk(request).adopt(number, body.handle, actor=actor_of(request))
+        return self._reply(job, 202)
+
+    async def poll(self, request: web.Request, _: QueryParameters) -> web.Response:
+        """Make a job's next step due now."""
+        job = await self._context.desk(request).poll_now(job_number(request), actor=actor_of(request))
+        return self._reply(job, 202)
+
+    def _draft(self, request: web.Request, job_request: JobRequest) -> NewJob:
+        try:
+            return self._context.desk(request).draft(job_request)
+        except RefusedError as error:
+            raise refusal_of_one(error, job_request) from error
+
+    def _reply(self, job: Job, status: int, headers: Mapping[str, str] | None = None) -> web.Response:
+        response = json_reply(job_json(job), status, headers)
+        response.etag = ETag(entity_tag(job))
+        if status == 202:
+            response.headers[hdrs.RETRY_AFTER] = str(again_in(job, self._context.clock.now()))
+        return response
+
+
+def again_in(job: Job, now: float) -> int:
+    """After how many seconds to look at a job again: nothing happens before it is due."""
+    return math.ceil(min(max((job.due_at or now) - now, 1.0), _LONGEST_AGAIN_S))
+
+
+def check_same(job: Job, new: NewJob) -> None:
+    """Make sure that the job of an earlier request with the same key equals the requested one.
+
+    Raises:
+        ProblemError: 422, as the draft of the header requires.
+    """
+    if (job.operation, job.params) != (new.operation, new.params):
+        raise key_was_used(f"job {job.id}")
+
+
+def key_was_used(by: str) -> ProblemError:
+    """The problem of a key that was used for another request."""
+    reason = f"was used for another request, which made {by}; each request has a key of its own"
+    return ProblemError(422, f"the key {reason}", errors=[FieldFault(reason, parameter=IDEMPOTENCY_KEY)])
+
+
+def _one_key(key: str | None, unique_key: str | None) -> str | None:
+    if key is not None and unique_key is not None and key != unique_key:
+        reason = f"is not the {IDEMPOTENCY_KEY}, which identifies the same request; give one of the two"
+        raise ProblemError(422, "the request has two keys", errors=[FieldFault(reason, "/unique_key")])
+    return unique_key if key is None else key
+
+
+def _gone(request: web.Request) -> Callable[[], bool]:
+    """Whether the caller has disconnected, so that nobody waits for a reply."""
+    return lambda: request.transport is None
+
+
+def _has_ended(job: Job) -> bool:
+    return job.state in _ENDS

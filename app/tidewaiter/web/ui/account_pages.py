@@ -1,0 +1,109 @@
+"""The pages of the accounts and of their schedules."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from aiohttp import web
+
+from tidewaiter.database.job_list import JobFilter, JobList
+from tidewaiter.services import JobService, NotFoundError, ScheduleService, ScheduleStatus
+from tidewaiter.web.roles import GuardedRoute, read_route
+from tidewaiter.web.ui.dashboard import DashboardReader, DashboardView, LaneView
+from tidewaiter.web.ui.page_renderer import PageRenderer
+
+_LIMIT = 20
+
+
+class AccountPages:
+    """The pages at ``/accounts`` and ``/accounts/{name}``.
+
+    Args:
+        renderer: makes the pages.
+        dashboard: reads the lanes.
+        desk: has the accounts.
+        lists: finds the newest jobs of an account.
+    """
+
+    def __init__(
+        self,
+        renderer: PageRenderer,
+        dashboard: DashboardReader,
+        desk: Callable[[web.Request], JobService],
+        lists: Callable[[web.Request], JobList],
+    ) -> None:
+        self._renderer = renderer
+        self._dashboard = dashboard
+        self._desk = desk
+        self._lists = lists
+
+    def routes(self) -> list[GuardedRoute]:
+        """The routes."""
+        return [read_route("/accounts", self._list), read_route("/accounts/{name}", self._show)]
+
+    async def _list(self, request: web.Request) -> web.Response:
+        view = await self._dashboard.read(request)
+        accounts = self._desk(request).accounts
+        served = {lane.account for lane in view.lanes}
+        idle = [account for name, account in sorted(accounts.items()) if name not in served]
+        return self._renderer.page(request, "accounts.html", title="Accounts", view=view, accounts=accounts, idle=idle)
+
+    async def _show(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        account = self._desk(request).accounts.get(name)
+        if account is None:
+            raise NotFoundError(f"there is no account {name[:64]!r} in the configuration")
+        view = await self._dashboard.read(request)
+        newest = await self._lists(request).page(JobFilter(account=name), _LIMIT)
+        return self._renderer.page(
+            request,
+            "account.html",
+            title=f"Account {name}",
+            view=view,
+            account=account,
+            lanes=_lanes_of(view, name),
+            pause=await self._desk(request).paused(name),
+            newest=newest,
+        )
+
+
+def _lanes_of(view: DashboardView, account: str) -> list[LaneView]:
+    return [lane for lane in view.lanes if lane.account == account]
+
+
+_TICKS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleRow:
+    """The status of a schedule, and its next ticks in epoch seconds."""
+
+    standing: ScheduleStatus
+    ticks: list[float]
+
+
+class SchedulePage:
+    """The page at ``/schedules``.
+
+    Args:
+        renderer: makes the page.
+        schedules: has the schedules.
+    """
+
+    def __init__(self, renderer: PageRenderer, schedules: Callable[[web.Request], ScheduleService]) -> None:
+        self._renderer = renderer
+        self._schedules = schedules
+
+    def routes(self) -> list[GuardedRoute]:
+        """The routes."""
+        return [read_route("/schedules", self._show)]
+
+    async def _show(self, request: web.Request) -> web.Response:
+        now = self._renderer.clock.now()
+        recurring = [
+            ScheduleRow(one, list(islice(one.schedule.ticks_after(now), _TICKS)))
+            for one in await self._schedules(request).standings()
+        ]
+        recurring.sort(key=lambda one: one.ticks[0] if one.ticks else float("inf"))
+        return self._renderer.page(request, "schedules.html", title="Schedules", recurring=recurring)

@@ -1,0 +1,137 @@
+"""What the pages show of the whole: the dashboard with its lanes, in words."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from tidewaiter.clock import Clock
+from tidewaiter.database.dashboard_store import MOST_DUE, Dashboard, DashboardSnapshot, LaneBacklog
+from tidewaiter.database.engine import StoreUnavailableError
+from tidewaiter.domain.backoff_and_limits import Limits
+from tidewaiter.providers.provider import BoundAccount
+from tidewaiter.services import JobService
+from tidewaiter.services.account_status import LaneStanding, hold_of
+
+
+@dataclass(frozen=True, slots=True)
+class LaneView:
+    """A lane as it is shown.
+
+    ``until`` is when it opens again (epoch seconds), if that is known. ``used`` of ``limits.requests`` were sent within
+    ``limits.period_s``. ``late_s`` is how long ago the first of its ``due`` jobs was due.
+    """
+
+    id: int
+    account: str
+    shard: int
+    provider: str | None
+    host: str | None
+    standing: LaneStanding
+    reason: str | None
+    until: float | None
+    limits: Limits
+    used: int
+    live: int
+    due: int
+    late_s: float
+
+    @property
+    def due_text(self) -> str:
+        """The number of due jobs, as far as they were counted."""
+        return f"{self.due:,}" if self.due <= MOST_DUE else f"over {MOST_DUE:,}"
+
+
+def lanes_of(
+    picture: DashboardSnapshot, accounts: Mapping[str, BoundAccount], shards: Mapping[str, int], now: float
+) -> list[LaneView]:
+    """The lanes by account and shard, without those that have nothing to serve any more.
+
+    Args:
+        picture: the state of everything.
+        accounts: the configured accounts.
+        shards: how many lanes each of them has.
+        now: epoch seconds.
+    """
+    found = []
+    live = [lane for lane in picture.lanes if lane.id in picture.backlogs and picture.backlogs[lane.id].live]
+    sharing = {lane.account: lane.shard + 1 for lane in sorted(live, key=lambda lane: lane.shard)}
+    for lane in picture.lanes:
+        backlog = picture.backlogs.get(lane.id) or LaneBacklog(lane.id, 0, 0, None)
+        account = accounts.get(lane.account)
+        number = shards.get(lane.account, 1)
+        if (account is None or lane.shard >= number) and not backlog.live:
+            continue
+        limits = account.limits.share(max(number, sharing.get(lane.account, 1))) if account else Limits()
+        since = now - limits.period_s
+        hold = hold_of(lane, is_configured=account is not None, pause=picture.pauses.get(lane.account), now=now)
+        found.append(
+            LaneView(
+                lane.id,
+                lane.account,
+                lane.shard,
+                account.provider if account else None,
+                lane.host if lane.leased else None,
+                hold.standing,
+                hold.reason,
+                hold.until,
+                limits,
+                min(sum(at > since for at in lane.request_window), limits.requests or 0),
+                backlog.live,
+                backlog.due,
+                max(0.0, now - backlog.oldest_due_at) if backlog.oldest_due_at is not None else 0.0,
+            )
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardView:
+    """The dashboard and its lanes; ``trouble`` is why it could not be refreshed, if it could not."""
+
+    picture: DashboardSnapshot
+    lanes: list[LaneView]
+    trouble: str | None
+
+
+class DashboardReader:
+    """Reads the dashboard for a caller.
+
+    Args:
+        desk: has the accounts.
+        overview: reads the state of everything.
+        shards: how many lanes each account has.
+        storage_trouble: why downloads wait for the storage, if they do.
+        clock: the time.
+    """
+
+    def __init__(
+        self,
+        desk: Callable[[web.Request], JobService],
+        overview: Callable[[web.Request], Dashboard],
+        shards: Callable[[], Mapping[str, int]],
+        storage_trouble: Callable[[], str | None],
+        clock: Clock,
+    ) -> None:
+        self.storage_trouble = storage_trouble
+        self._desk = desk
+        self._overview = overview
+        self._shards = shards
+        self._clock = clock
+
+    async def read(self, request: web.Request) -> DashboardView:
+        """The dashboard that the caller may see, or the last one while the database cannot be reached.
+
+        Raises:
+            StoreUnavailableError: the database could never be reached.
+        """
+        overview, trouble = self._overview(request), None
+        try:
+            picture = await overview.look()
+        except StoreUnavailableError as error:
+            if overview.last is None:
+                raise
+            picture, trouble = overview.last, str(error)
+        return DashboardView(
+            picture, lanes_of(picture, self._desk(request).accounts, self._shards(), self._clock.now()), trouble
+        )

@@ -1,0 +1,281 @@
+"""The authenticated client: sends requests to the provider, with a session's token where the account needs one.
+
+One login at a time: any other request that finds the token missing or refused waits for that login and shares its
+result, good or bad. So a wrong password is sent once and not by every step under way. A waiting request gives its
+permit back first: the login needs one, and where requests are spaced there is no second. Large replies are read in a
+thread.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+from typing import TypeVar
+
+from tidewaiter.clock import Clock
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.http_values import WireReply, WireRequest
+from tidewaiter.log import EventLog
+from tidewaiter.providers.account_credentials import LoginSession, NotSignedIn, Token
+from tidewaiter.transport.account_client import AccountClient, any_host, ignore_departure
+from tidewaiter.transport.budget import Budget, Permit
+from tidewaiter.transport.reply_bodies import ReplyBeginning, StreamReply
+from tidewaiter.transport.wire import OnSend, TlsError, TransportError
+from tidewaiter.worker.account_observer import AccountObserver
+
+T = TypeVar("T")
+
+_LARGE_BYTES = 65_536
+
+
+async def read_off_loop(size: int, read: Callable[[], T]) -> T:
+    """The result of ``read``: called at once for a few bytes, in a thread for many. It must be pure.
+
+    Args:
+        size: how many bytes it reads.
+        read: the function.
+    """
+    return read() if size <= _LARGE_BYTES else await asyncio.to_thread(read)
+
+
+_NONCE_BITS = 128
+_MOST_READ = 65_536
+_FIRST_ERROR = 400
+_WORTH_KEEPING_S = 2.0
+
+
+class SignInError(Exception):
+    """There is no token that the provider accepts; ``outcome`` says what that means for the step."""
+
+    def __init__(self, outcome: NotSignedIn) -> None:
+        super().__init__(outcome.reason)
+        self.outcome = outcome
+
+
+@dataclass(slots=True)
+class _Login:
+    """A login under way, and its error where it failed."""
+
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    error: SignInError | None = None
+
+
+class AuthenticatedClient:
+    """The exchanges of :class:`AccountClient`, signed in before they are sent.
+
+    Args:
+        client: sends the requests.
+        session: how the account signs in; ``None`` where its credentials are enough.
+        budget: admits requests and logins.
+        observer: learns of logins, good and bad; steps report what their replies mean to the same observer.
+        clock: the time.
+        rand: makes the nonces of logins.
+        log: redacts every token, from before its first use.
+    """
+
+    def __init__(
+        self,
+        client: AccountClient,
+        session: LoginSession | None,
+        *,
+        budget: Budget,
+        observer: AccountObserver,
+        clock: Clock,
+        rand: Random,
+        log: EventLog,
+    ) -> None:
+        self.observer = observer
+        self._client = client
+        self._session = session
+        self._budget = budget
+        self._clock = clock
+        self._rand = rand
+        self._log = log
+        self._token: Token | None = None
+        self._renew_at = 0.0
+        self._last_value = ""
+        self._login: _Login | None = None
+
+    async def exchange(
+        self, request: WireRequest, permit: Permit | None = None, on_send: OnSend = ignore_departure
+    ) -> WireReply:
+        """Send ``request`` and read the whole reply; where the token has ended, renew it and send once more.
+
+        A reply that says so proves that nothing was done, so a submit is sent again as well.
+
+        Args:
+            request: without credentials.
+            permit: one that was taken already.
+            on_send: called when the request leaves, and when it was refused for its token; see ``OnSend``.
+
+        Raises:
+            TransportError: of the request itself.
+            SignInError: there is no token to send it with.
+        """
+        session = self._session
+        if session is None or not self._client.owns(request.url):
+            return await self._client.exchange(request, permit, on_send)
+        permit, token = await self._signed(session, permit)
+        reply = await self._client.exchange(request, permit, on_send)
+        if not await read_off_loop(len(reply.body), partial(session.says_renew, reply)):
+            return reply
+        on_send(False)
+        self._forget(token)
+        permit, _ = await self._signed(session, None)
+        reply = await self._client.exchange(request, permit, on_send)
+        if await read_off_loop(len(reply.body), partial(session.says_renew, reply)):
+            on_send(False)
+            raise SignInError(session.refused(reply))
+        return reply
+
+    @asynccontextmanager
+    async def begin(
+        self, request: WireRequest, permit: Permit | None = None, on_send: OnSend = ignore_departure
+    ) -> AsyncIterator[ReplyBeginning]:
+        """Send ``request`` and read the beginning of its reply, as :meth:`AccountClient.begin` does.
+
+        The rest is as for :meth:`exchange`.
+        """
+        session = self._session
+        if session is None or not self._client.owns(request.url):
+            async with self._client.begin(request, permit, on_send) as begun:
+                yield begun
+            return
+        permit, token = await self._signed(session, permit)
+        async with self._client.begin(request, permit, on_send) as begun:
+            if not session.says_renew(begun.reply):
+                yield begun
+                return
+        on_send(False)
+        self._forget(token)
+        permit, _ = await self._signed(session, None)
+        async with self._client.begin(request, permit, on_send) as begun:
+            if session.says_renew(begun.reply):
+                on_send(False)
+                raise SignInError(session.refused(begun.reply))
+            yield begun
+
+    def check_open(self) -> None:
+        """Raise ``AccountClosedError`` where the provider will not be asked for more than a moment."""
+        self._budget.check_open()
+
+    async def rest(self, delay_s: float) -> None:
+        """Sleep between two tries; raises ``DrainingError`` where the daemon is about to end."""
+        await self._budget.rest(delay_s)
+
+    def owns(self, url: str) -> bool:
+        """Whether an address lies within the provider's own origin."""
+        return self._client.owns(url)
+
+    def stream(
+        self, request: WireRequest, *, send_auth: bool, may_ask: Callable[[str], None] = any_host
+    ) -> AbstractAsyncContextManager[StreamReply]:
+        """Send ``request`` and give the reply as a stream; raises as :meth:`exchange` does.
+
+        ``may_ask`` is as for :meth:`AccountClient.stream`.
+        """
+        if self._session is None or not send_auth or not self._client.owns(request.url):
+            return self._client.stream(request, send_auth=send_auth, may_ask=may_ask)
+        return self._stream(self._session, request, may_ask)
+
+    @asynccontextmanager
+    async def _stream(
+        self, session: LoginSession, request: WireRequest, may_ask: Callable[[str], None]
+    ) -> AsyncIterator[StreamReply]:
+        permit, token = await self._signed(session, None)
+        async with self._client.stream(request, send_auth=True, permit=permit, may_ask=may_ask) as raw:
+            reply, refusal = await _examined(session, raw)
+            if refusal is None:
+                yield reply
+                return
+        self._forget(token)
+        permit, _ = await self._signed(session, None)
+        async with self._client.stream(request, send_auth=True, permit=permit, may_ask=may_ask) as raw:
+            reply, refusal = await _examined(session, raw)
+            if refusal is not None:
+                raise SignInError(session.refused(refusal))
+            yield reply
+
+    # --- the token ----------------------------------------------------------------------------------------------------
+
+    async def _signed(self, session: LoginSession, permit: Permit | None) -> tuple[Permit, Token]:
+        """A permit, and the token that a request carries which is sent with it at once."""
+        while True:
+            permit = permit or await self._budget.admit()
+            token = self._token
+            if token is not None and self._clock.now() < self._renew_at:
+                return permit, token
+            await self._sign_in(session, permit)
+            permit = None
+
+    def _forget(self, refused: Token) -> None:
+        """Stop using a token; another request may have renewed it already."""
+        if self._token is refused:
+            self._token = None
+        self.observer.token_refused()
+
+    async def _sign_in(self, session: LoginSession, permit: Permit) -> None:
+        """Log in, or wait for the login that is under way; then the caller looks for the token again."""
+        under_way = self._login
+        if under_way is not None:
+            permit.give_back()
+            await under_way.ended.wait()
+            if under_way.error is not None:
+                raise SignInError(under_way.error.outcome) from under_way.error.__cause__
+            return
+        self._login = login = _Login()
+        try:
+            got = await self._log_in(session, permit)
+            if isinstance(got, Token):
+                self._use(session, got)
+            elif not self._keeps_token(got.outcome):
+                login.error = got
+                raise got
+        finally:
+            # A login that was interrupted has neither error nor token: the next request that waits begins one.
+            self._login = None
+            login.ended.set()
+
+    async def _log_in(self, session: LoginSession, permit: Permit) -> Token | SignInError:
+        request = session.login(self._clock.now(), f"{self._rand.getrandbits(_NONCE_BITS):032x}")
+        try:
+            reply = await self._client.sign_in(request, permit)
+        except TransportError as error:
+            self.observer.login_failed(error)
+            reason = f"the login failed: {error}"
+            failure = SignInError(o.Unauthorized(reason) if isinstance(error, TlsError) else o.Retry(reason))
+            failure.__cause__ = error
+            return failure
+        read = await read_off_loop(len(reply.body), partial(session.read_login, reply, self._clock.now()))
+        self.observer.login_read(reply.status, signed_in=isinstance(read, Token))
+        return read if isinstance(read, Token) else SignInError(read)
+
+    def _keeps_token(self, failure: NotSignedIn) -> bool:
+        """Whether the token is still good after a login failed that came early; then the login is tried again later.
+
+        Each time half of the rest passes first, so the tries are few.
+        """
+        left_s = 0.0 if self._token is None else self._token.expires_at - self._clock.now()
+        if isinstance(failure, o.Unauthorized) or left_s < _WORTH_KEEPING_S:
+            return False
+        self.observer.login_postponed(failure, left_s)
+        self._renew_at = self._clock.now() + left_s / 2
+        return True
+
+    def _use(self, session: LoginSession, token: Token) -> None:
+        # Requests with the token before may still be under way and fail: the log redacts that one until the next login.
+        self._log.add_passing_secrets(f"session {self.observer.lane}", {self._last_value, token.value})
+        self._token, self._renew_at, self._last_value = token, token.renew_at, token.value
+        self._client.use(session.credentials(token))
+        self.observer.signed_in(token.expires_at - self._clock.now())
+
+
+async def _examined(session: LoginSession, reply: StreamReply) -> tuple[StreamReply, WireReply | None]:
+    """The reply, which can still be read, and the refusal in it where it says that the token has ended."""
+    if not reply.own or reply.status < _FIRST_ERROR:
+        return reply, None
+    body, truncated = await reply.read(_MOST_READ)
+    refusal = WireReply(reply.status, reply.headers, body, reply.url, truncated, reply.phrase, foreign=not reply.own)
+    return reply.already_read(body, truncated), refusal if session.says_renew(refusal) else None

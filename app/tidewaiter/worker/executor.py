@@ -1,0 +1,356 @@
+"""The executor: takes one step of a job and returns one outcome. The only place that turns exceptions into outcomes.
+
+A step goes downwards only: the executor picks the step for the job's state, the step asks the provider through its
+session, and the reply is read as an outcome. What a reply means for the account is the account observer's business;
+what an outcome means for the job is the state table's.
+"""
+
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from tidewaiter.clock import Clock
+from tidewaiter.database.engine import StoreUnavailableError
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.http_values import Link, SealedLinks, WireReply
+from tidewaiter.domain.job import CANCELLED_AT_ONCE, Duty, Job, State, duty_of
+from tidewaiter.domain.poll_rules import has_moved
+from tidewaiter.log import EventLog
+from tidewaiter.providers.bound_operation import BoundOperation
+from tidewaiter.providers.errors import UnsendableError
+from tidewaiter.transport.reply_bodies import ReplyBeginning
+from tidewaiter.transport.wire import AccountClosedError, AccountPausedError, LeaseOverError
+from tidewaiter.worker.authenticated_client import SignInError, read_off_loop
+from tidewaiter.worker.committer import Committer
+from tidewaiter.worker.fetcher import Fetcher
+from tidewaiter.worker.list_download import until_open
+from tidewaiter.worker.list_walk import ListWalk
+from tidewaiter.worker.step import StepContext, SupersededError
+from tidewaiter.worker.submitting import Reconciler, Submitter, share
+
+
+class RemoteJobEndings:
+    """Ends remote jobs, each once, by the last of our jobs that follow it.
+
+    Args:
+        jobs: knows which jobs follow a remote job.
+        clock: the time.
+    """
+
+    def __init__(self, jobs: JobStore, clock: Clock) -> None:
+        self._jobs = jobs
+        self._clock = clock
+
+    async def clean(self, step: StepContext) -> o.Outcome:
+        """Delete the remote job, whose files have landed."""
+        request = step.operation.clean(step.job)
+        if request is None:
+            return o.Cleaned()
+        if (left := await self._left_to_others(step)) is not None:
+            return left
+        return await step.session.send(request, partial(step.operation.read_clean, step.job))
+
+    async def cancel(self, step: StepContext) -> o.Outcome:
+        """Cancel the remote job, because somebody asked for it."""
+        request = step.operation.cancel(step.job)
+        if request is None:
+            return o.Cancelled()
+        if (left := await self._left_to_others(step)) is not None:
+            return left
+        return await step.session.send(request, partial(step.operation.read_cancel, step.job))
+
+    async def expire(self, step: StepContext, reason: str) -> o.DeadlinePassed:
+        """End a job that has waited too long; its remote job is cancelled where that can be done, in one try."""
+        job, operation = step.job, step.operation
+        try:
+            request = operation.cancel(job) if job.handle is not None and operation.policy.cancels else None
+        except UnsendableError as error:
+            return o.DeadlinePassed(f"{reason}; the remote job could not be cancelled: {error}")
+        if request is not None and await self._duty(job, operation) is Duty.ACT:
+            try:
+                was_answered = isinstance(await step.session.ask(request), WireReply)
+            except SignInError:
+                was_answered = False
+            if not was_answered:
+                reason = f"{reason}; the remote job could not be cancelled"
+        return o.DeadlinePassed(reason)
+
+    async def _left_to_others(self, step: StepContext) -> o.LeftAlone | o.Retry | None:
+        """The outcome where other jobs follow the same remote job; ``None`` where this job ends it."""
+        duty = await self._duty(step.job, step.operation)
+        if duty is Duty.LEAVE:
+            return o.LeftAlone()
+        if duty is Duty.WAIT:
+            return o.Retry("another job that follows the same remote job is about to end it")
+        return None
+
+    async def _duty(self, job: Job, operation: BoundOperation) -> Duty:
+        """What the job does about its remote job, which it no longer needs."""
+        if not (job.shared or operation.policy.shares):
+            return Duty.ACT
+        return duty_of(job, await self._jobs.followers(job), self._clock.now())
+
+
+_UNREADABLE: Final = (
+    "the stored links to the files cannot be decrypted: database.key_file lacks the key that encrypted them"
+)
+
+
+class Executor:
+    """Takes steps.
+
+    Args:
+        fetcher: lands files.
+        jobs: knows which jobs follow a remote job, and has the keys to what is encrypted.
+        committer: makes durable what must be, before a step goes on.
+        clock: the time.
+        rand: makes the keys of intents and spreads retries.
+        log: takes secrets out of every outcome before it is stored.
+        public_url: where providers can call back; ``None`` where they cannot.
+    """
+
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        jobs: JobStore,
+        committer: Committer,
+        *,
+        clock: Clock,
+        rand: Random,
+        log: EventLog,
+        public_url: str | None = None,
+    ) -> None:
+        self._fetcher = fetcher
+        self._committer = committer
+        self._submitter = Submitter(fetcher, committer, clock=clock, rand=rand, log=log, public_url=public_url)
+        self._reconciler = Reconciler(jobs, clock)
+        self._endings = RemoteJobEndings(jobs, clock)
+        self._seal = jobs.seal
+        self._clock = clock
+        self._rand = rand
+        self._log = log
+
+    def asks_provider(self, job: Job, operation: BoundOperation) -> bool:
+        """Whether the next step of this job begins with a request to the provider, which its budget must admit."""
+        if job.cancel_requested and job.state in CANCELLED_AT_ONCE:
+            return False
+        if job.state is State.QUEUED:
+            return operation.submits(job)
+        if job.state is State.RECONCILING:
+            return operation.adoption(job) is not None
+        return job.state in (State.POLLING, State.CLEANING, State.CANCELLING)
+
+    async def take(self, step: StepContext) -> o.Outcome:
+        """Take the step that is due and return its outcome.
+
+        Raises:
+            SupersededError: the job or its lane has moved on; there is nothing to commit.
+        """
+        clean = self._log.redactor.clean
+        try:
+            outcome = await self._take(step)
+        except SupersededError:
+            raise
+        except SignInError as error:
+            outcome = step.session.not_signed_in(error)
+        except UnsendableError as error:
+            outcome = _unbuilt(step.job, error)
+        except (AccountPausedError, LeaseOverError) as error:
+            # The request that was to come next was not sent; what came before it is done.
+            return self.interrupted(step, str(error))
+        except StoreUnavailableError:
+            return self.interrupted(step)
+        except Exception as error:  # noqa: BLE001  # an error in a step must never end the lane
+            reason = clean(f"{type(error).__name__}: {error} ({_place_of(error)})")
+            return o.Crashed(reason, sent=step.session.sent)
+        return _cleaned(outcome, clean)
+
+    @staticmethod
+    def interrupted(step: StepContext, why: str = "the daemon was stopped while the submit was under way") -> o.Outcome:
+        """The outcome of a step that was stopped half way."""
+        if step.job.state is State.SUBMITTING and step.session.sent:
+            return o.Unknown(why)
+        return o.Interrupted()
+
+    @staticmethod
+    def cancelled(step: StepContext) -> o.Outcome:
+        """The outcome of a step that a cancel request stopped; the job waits where a remote job may exist by now."""
+        return o.CancelAsked() if step.job.state in CANCELLED_AT_ONCE else Executor.interrupted(step)
+
+    async def drop_parts(self, job: Job) -> None:
+        """Remove what a download has left for a later one."""
+        await self._fetcher.drop_parts(job)
+
+    async def _take(self, step: StepContext) -> o.Outcome:
+        job = step.job
+        if job.cancel_requested and job.state in CANCELLED_AT_ONCE:
+            if job.state is State.FETCHING:
+                await self.drop_parts(job)
+            return o.CancelAsked()
+        if self._clock.now() >= job.deadline_at and job.state is not State.SUBMITTING:
+            return await self._expire(step)
+        return await _STEPS[job.state](self, step)
+
+    # --- submitting ---------------------------------------------------------------------------------------------------
+
+    async def _begin(self, step: StepContext) -> o.Outcome:
+        return await self._submitter.begin(step)
+
+    async def _found_submitting(self, _: StepContext) -> o.Outcome:
+        return o.Unknown("the daemon ended between the intent and the reply")
+
+    async def _reconcile(self, step: StepContext) -> o.Outcome:
+        job, operation = step.job, step.operation
+        adoption = operation.adoption(job)
+        if adoption is None:
+            return o.Undecidable(job.reason or "the submit's outcome is unknown")
+        return await self._reconciler.find(job, adoption, operation.policy, self._walk(step))
+
+    def _walk(self, step: StepContext, *, waits: bool = True) -> ListWalk:
+        return ListWalk(step.job, step.session, self._clock, self._rand, waits=waits)
+
+    # --- polling ------------------------------------------------------------------------------------------------------
+
+    async def _poll(self, step: StepContext) -> o.Outcome:
+        operation, job, session = step.operation, step.job, step.session
+        async with session.begin(operation.poll(job), may_be_file=operation.may_bring_file(job)) as begun:
+            if not isinstance(begun, ReplyBeginning):
+                return begun
+            read = await session.read(begun.reply, partial(operation.read_poll, job))
+            outcome = await self._land_polled(step, read, begun) if isinstance(read, o.Inline | o.Empty) else read
+        if isinstance(outcome, o.Pending) and (still_s := self._still_for(job, outcome)) >= operation.policy.stall_s:
+            return await self._expire(step, f"for {still_s:.0f} s the provider reported nothing new about the job")
+        return outcome
+
+    async def _land_polled(self, step: StepContext, read: o.Inline | o.Empty, begun: ReplyBeginning) -> o.Outcome:
+        """Land the file that a reply to a poll is, or only the manifest, under the handle that the reply names.
+
+        Returns:
+            The outcome of the poll; where nothing landed, the next poll asks again.
+        """
+        job = step.job.but(handle=read.handle or step.job.handle)
+        if isinstance(read, o.Inline):
+            landed = await self._fetcher.land_reply(job, step.operation, read, begun)
+        else:
+            landed = await self._fetcher.land_nothing(job, read)
+        outcome = landed
+        if isinstance(landed, o.Stored):
+            outcome = replace(landed, handle=read.handle)
+        elif isinstance(landed, o.NotYet):
+            outcome = o.Pending(retry_after_s=landed.retry_after_s)
+        elif isinstance(landed, o.LinksExpired):
+            outcome = o.Retry(landed.reason)
+        step.session.learned(outcome)
+        return outcome
+
+    def _still_for(self, job: Job, read: o.Pending) -> float:
+        """For how many seconds the provider has said nothing new, this reply included."""
+        return 0.0 if job.moved_at is None or has_moved(job, read) else self._clock.now() - job.moved_at
+
+    # --- fetching -----------------------------------------------------------------------------------------------------
+
+    async def _fetch(self, step: StepContext) -> o.Outcome:
+        """Count the download before it begins, learn the links, land the files."""
+        started = step.update(o.FetchStarted(), self._clock.now(), self._rand)
+        job = await step.commit(started, self._committer)
+        if step.shared_result is not None:
+            return await share(step, step.shared_result, self._fetcher)
+        pages = step.operation.pages(job)
+        try:
+            if pages is not None:
+                # While the account is closed downloads from other hosts go on: nothing that waits may take their slots.
+                return await self._fetcher.fetch_pages(step, pages, self._walk(step, waits=False))
+            links = await self._links(step)
+        except AccountClosedError as error:
+            return until_open(error)
+        return await self._fetcher.fetch(step, links) if isinstance(links, tuple) else links
+
+    async def _links(self, step: StepContext) -> tuple[Link, ...] | o.Outcome:
+        """The links of a finished remote job: known since the poll, or asked for now."""
+        job, operation = step.job, step.operation
+        request = operation.resolve(job)
+        if request is not None:
+            step.session.check_open()
+            return await step.session.send(request, partial(operation.read_resolve, job))
+        if isinstance(job.links, SealedLinks):
+            links = await read_off_loop(len(job.links.text), partial(self._seal.links, job.links))
+            if links is None:
+                named = {"job": job.id, "account": job.account, "operation": job.operation}
+                self._log.emit("links.unreadable", **named, reason=_UNREADABLE)
+                return o.LinksLost(_UNREADABLE)
+            job = job.but(links=links)
+        return operation.links(job)
+
+    # --- ending the remote job ----------------------------------------------------------------------------------------
+
+    async def _clean_up(self, step: StepContext) -> o.Outcome:
+        return await self._endings.clean(step)
+
+    async def _cancel(self, step: StepContext) -> o.Outcome:
+        return await self._endings.cancel(step)
+
+    async def _expire(self, step: StepContext, waited: str | None = None) -> o.Outcome:
+        """The job has waited too long: cancel the remote job where that can be done, once, and end the job."""
+        job = step.job
+        late = f"after {job.deadline_at - job.created_at:.0f} s the job was still {job.state}"
+        late = f"{late}: {job.reason}" if job.reason else late
+        return await self._endings.expire(step, waited or late)
+
+
+_STEPS: Mapping[State, Callable[[Executor, StepContext], Awaitable[o.Outcome]]] = {
+    State.QUEUED: Executor._begin,
+    State.SUBMITTING: Executor._found_submitting,
+    State.RECONCILING: Executor._reconcile,
+    State.POLLING: Executor._poll,
+    State.FETCHING: Executor._fetch,
+    State.CLEANING: Executor._clean_up,
+    State.CANCELLING: Executor._cancel,
+}
+
+
+def _unbuilt(job: Job, error: UnsendableError) -> o.Outcome:
+    """The outcome where the next request cannot be built: the spec, or the job's place in it, has changed.
+
+    Before the submit that is the end. Later there is a remote job, or there are files, and a spec that is corrected
+    lets the job go on.
+    """
+    if job.state is State.QUEUED:
+        return o.Refused(f"the submit cannot be built from the provider's spec as it is now: {error}")
+    return o.Retry(f"the request cannot be built from the provider's spec as it is now; correct the spec: {error}")
+
+
+def _place_of(error: Exception) -> str:
+    """Where an exception was raised, as file and line: enough to find it, without the values that a traceback holds."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown place"
+
+
+def _cleaned(outcome: o.Outcome, clean: Callable[[str], str]) -> o.Outcome:
+    """The outcome with every secret taken out of its texts, before any of it is stored."""
+    match outcome:
+        case o.Unmapped(excerpt=excerpt):
+            return replace(outcome, excerpt=clean(excerpt))
+        case o.Pending(status=status, progress=progress):
+            return replace(
+                outcome,
+                status=None if status is None else clean(status),
+                progress=None if progress is None else clean(progress),
+            )
+        case o.Ready(status=status) | o.Stored(status=status):
+            return replace(outcome, status=None if status is None else clean(status))
+        case (
+            o.Unsent() | o.Unknown() | o.Absent() | o.Undecidable() | o.LinksExpired() | o.LinksLost() | o.Gone()
+            | o.Retry() | o.NotYet() | o.Throttled() | o.Unauthorized() | o.StorageFull() | o.Refused()
+            | o.DeadlinePassed()
+        ):  # fmt: skip
+            return replace(outcome, reason=clean(outcome.reason))
+        case (
+            o.Intended() | o.Accepted() | o.Duplicate() | o.Adopted() | o.FetchStarted() | o.Cleaned() | o.Cancelled()
+            | o.LeftAlone() | o.Interrupted() | o.Crashed() | o.CancelAsked() | o.RetryDecided() | o.AdoptDecided()
+        ):  # fmt: skip
+            return outcome

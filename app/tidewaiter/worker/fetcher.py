@@ -1,0 +1,314 @@
+"""Landing a job's files: each whole or not at all, the good ones kept when another fails, the manifest last."""
+
+import re
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from random import Random
+
+from tidewaiter.clock import Clock
+from tidewaiter.database.job_store import JobStore, StoredResult
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.file_identity import identities, pair_files
+from tidewaiter.domain.http_values import Link
+from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.manifest import MANIFEST_NAME, Artifact, file_name, folder_of, free_places, render_manifest
+from tidewaiter.providers.bound_operation import BoundOperation
+from tidewaiter.providers.paged_lists import PageReader
+from tidewaiter.storage.base import Landed, Storage, StorageError
+from tidewaiter.transport.reply_bodies import ReplyBeginning
+from tidewaiter.worker.authenticated_client import read_off_loop
+from tidewaiter.worker.file_download import Downloaded, Downloader, InlineSource, storage_failure
+from tidewaiter.worker.job_log import JobLog
+from tidewaiter.worker.list_download import DownloadTools, FileHosts, ListDownload, artifact_of
+from tidewaiter.worker.list_walk import ListWalk
+from tidewaiter.worker.step import StepContext, despite_cancel_request
+
+_ARTIFACT_BYTES = 512
+_LINK_BYTES = 512
+_LARGEST_FILE_BYTES = 1 << 40
+
+
+class Fetcher:
+    """Downloads links into storage.
+
+    Args:
+        storage: where files land.
+        jobs: knows which files of a job have landed already.
+        clock: the time.
+        job_log: gets a line for every landed file.
+        rand: spreads the delays of hosts.
+        largest_bytes: the download of a larger file is given up: an endless body must end somewhere.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        jobs: JobStore,
+        clock: Clock,
+        job_log: JobLog,
+        *,
+        rand: Random,
+        largest_bytes: int = _LARGEST_FILE_BYTES,
+    ) -> None:
+        self._storage = storage
+        self._jobs = jobs
+        self._clock = clock
+        self._job_log = job_log
+        self._largest_bytes = largest_bytes
+        self._downloader = Downloader(storage, clock, job_log, largest_bytes)
+        self._tools = DownloadTools(self._downloader, FileHosts(clock, rand), clock, job_log)
+
+    async def fetch(self, step: StepContext, links: Sequence[Link]) -> o.Outcome:
+        """Land every file that has not landed yet, then the manifest.
+
+        Args:
+            step: the step. Every artifact is appended to its artifacts as soon as it is durable, so that a failure or
+                an interruption keeps it. Its hold is looked at before anything is removed.
+            links: the files, in the provider's order.
+
+        Returns:
+            ``Stored``, or the gravest outcome of the files that did not land; see :func:`gravest`.
+
+        Raises:
+            SignInError, AccountPausedError: nothing could be asked of the provider; files of other hosts have landed.
+        """
+        job, operation = step.job, step.operation
+        size = len(links) * _LINK_BYTES
+        links, names = await read_off_loop(size, partial(_named, links, job.submits))
+
+        def key_of(place: int, number: int) -> str:
+            return self._key(job, operation, links[place], number, len(links))
+
+        try:
+            recorded = await self._jobs.artifacts(job.id)
+            kept = await self._still_there(names, recorded)
+            missing = await read_off_loop(size, lambda: list(free_places(kept, len(links), key_of)))
+            if missing and not await self._withdraw_manifest(step):
+                return o.Interrupted()
+            download = ListDownload(self._tools, step, links, names)
+            placed = dict(kept)
+            failure = await download.land(missing, placed)
+            if failure is not None:
+                return failure
+            # Files of earlier steps are read again before the manifest lists them, once for each job.
+            changed = [place for place, one in kept.items() if not await self._is_whole(one)]
+            failure = await download.land([(at, kept[at].number, kept[at].key) for at in changed], placed)
+            if failure is not None:
+                return failure
+        except StorageError as error:
+            return storage_failure(error)
+        if not step.hold.held():
+            return o.Interrupted()
+        files = [replace(placed[place], number=place) for place in range(len(links))]
+        return await self._complete(job, files, clear=bool(recorded) or job.fetches > 1)
+
+    async def _withdraw_manifest(self, step: StepContext) -> bool:
+        """Remove the manifest of a step that died after it wrote it; ``False`` where the lease may be over."""
+        if step.job.fetches <= 1:
+            return True
+        if not step.hold.held():
+            return False
+        await self._storage.remove(f"{_folder(step.job)}/{MANIFEST_NAME}")
+        return True
+
+    async def _still_there(self, names: Sequence[str], recorded: Sequence[Artifact]) -> dict[int, Artifact]:
+        """The artifacts of earlier steps that are in the list and still stored, by their place in the list."""
+        found = pair_files(names, [one.identity for one in recorded])
+        kept = {place: recorded[at] for place, at in found.items()}
+        return {place: one for place, one in kept.items() if await self._storage.find(one.key) == one.size}
+
+    async def _is_whole(self, artifact: Artifact) -> bool:
+        """Whether what is stored is what was recorded, by its checksum."""
+        return await self._storage.measure(artifact.key) == Landed(artifact.size, artifact.sha256)
+
+    async def fetch_pages(self, step: StepContext, pages: PageReader, walk: ListWalk) -> o.Outcome:
+        """Land the pages of a list as one file, then the manifest; the rest is as for :meth:`fetch`."""
+        job = step.job
+        link = Link("", pages.label, media_type=pages.media_type)
+        (identity,) = identities((link,), job.submits)
+        try:
+            recorded = await self._jobs.artifacts(job.id)
+            kept = list((await self._still_there((identity,), recorded)).values())
+            if kept and not await self._is_whole(kept[0]):
+                kept = []
+        except StorageError as error:
+            return storage_failure(error)
+        if not kept:
+            artifact = await self._join(job, step.operation, pages, walk, link, identity=identity)
+            if not isinstance(artifact, Artifact):
+                return artifact
+            step.artifacts.append(artifact)
+        files = [replace(one, number=0) for one in (*kept, *step.artifacts)]
+        return await self._complete(job, files, clear=bool(recorded) or job.fetches > 1)
+
+    async def _join(
+        self, job: Job, operation: BoundOperation, pages: PageReader, walk: ListWalk, link: Link, *, identity: str
+    ) -> Artifact | o.Outcome:
+        key = self._key(job, operation, link, 0, 1)
+        try:
+            landing = await self._storage.open(key, job.id, 0)
+            try:
+                if landing.offset:
+                    await landing.restart()
+                count = await walk.land(pages, landing, self._largest(operation))
+                if not isinstance(count, int):
+                    return count
+                stored = await landing.finish()
+            finally:
+                await landing.discard()
+        except StorageError as error:
+            return storage_failure(error)
+        artifact = artifact_of(
+            self._clock.now(),
+            replace(link, count=count),
+            stored,
+            number=0,
+            key=key,
+            media_type=link.media_type,
+            identity=identity,
+        )
+        self._job_log.landed(job, artifact, 0)
+        return artifact
+
+    async def land_reply(
+        self, job: Job, operation: BoundOperation, inline: o.Inline, begun: ReplyBeginning
+    ) -> o.Outcome:
+        """Land a file that is the body of the reply just begun, by the same rules as any download.
+
+        Args:
+            job: the job whose file it is.
+            operation: reads the head of the reply.
+            inline: what the reply was read as.
+            begun: the reply.
+
+        Returns:
+            ``Stored``, or why the reply is no file or could not be kept.
+        """
+        url, source = begun.reply.url, InlineSource(begun, certain=inline.certain)
+        if inline.content is not None:
+            return await self._land_content(job, operation, inline, inline.content, url)
+        link = Link(url, inline.label)
+        # What the reply calls itself names the file; what it has to be is for the spec to say.
+        key = self._key(job, operation, replace(link, media_type=inline.media_type), 0, 1)
+        (identity,) = identities((Link("", inline.label),), job.submits)
+        got = await self._downloader.download(job, operation, source, link, key=key, identity=identity)
+        if not isinstance(got, Downloaded):
+            return got
+        artifact = artifact_of(
+            self._clock.now(), link, got.landed, number=0, key=key, media_type=got.media_type, identity=identity
+        )
+        self._job_log.landed(job, artifact, 0)
+        return await self._complete(job, [artifact], inline.status, clear=_may_have_landed(job))
+
+    async def _land_content(
+        self, job: Job, operation: BoundOperation, inline: o.Inline, content: bytes, url: str
+    ) -> o.Outcome:
+        """Land a file that was made of the head of a reply."""
+        media_type = inline.media_type or operation.media_type
+        link = Link(url, inline.label, media_type=media_type)
+        key = self._key(job, operation, link, 0, 1)
+        (identity,) = identities((Link("", inline.label),), job.submits)
+        try:
+            stored = await self._storage.put(key, content)
+        except StorageError as error:
+            return storage_failure(error)
+        artifact = artifact_of(
+            self._clock.now(), link, stored, number=0, key=key, media_type=media_type, identity=identity
+        )
+        self._job_log.landed(job, artifact, 0)
+        return await self._complete(job, [artifact], inline.status, clear=_may_have_landed(job))
+
+    async def land_nothing(self, job: Job, empty: o.Empty) -> o.Outcome:
+        """Write the manifest of a job that has no files."""
+        return await self._complete(job, (), empty.status, clear=_may_have_landed(job))
+
+    async def copy(self, job: Job, result: StoredResult) -> o.Outcome:
+        """Land a copy of every file of another job's result; ``Retry`` where one of them has changed since."""
+        copies: list[Artifact] = []
+        try:
+            for one in result.artifacts:
+                key = f"{_folder(job)}/{one.name}"
+                stored = await self._storage.copy(one.key, key)
+                if stored.sha256 != one.sha256:
+                    return o.Retry(f"the files of job {result.job_id}, whose result this job shares, have changed")
+                copies.append(replace(one, key=key, landed_at=self._clock.now(), identity=None))
+                self._job_log.landed(job, copies[-1], 0)
+        except StorageError as error:
+            return storage_failure(error)
+        outcome = await self._complete(job, copies, clear=job.fetches > 1)
+        return replace(outcome, shared_from=result.job_id) if isinstance(outcome, o.Stored) else outcome
+
+    async def drop_parts(self, job: Job) -> None:
+        """Remove the partial files of a job that nobody wants any more.
+
+        Where the storage fails, retention removes them later.
+        """
+        with suppress(StorageError):
+            await self._storage.drop_partials(job.id)
+
+    async def _complete(
+        self, job: Job, artifacts: Sequence[Artifact], status: str | None = None, *, clear: bool
+    ) -> o.Outcome:
+        """Write the manifest, which says that everything is there.
+
+        Args:
+            job: the job.
+            artifacts: its files, in the order of their numbers.
+            status: the provider's status of the remote job, where it was just read.
+            clear: whether files of earlier steps may be there that are none of these; they are removed first.
+        """
+        render = partial(
+            render_manifest,
+            job_id=job.id,
+            account=job.account,
+            operation=job.operation,
+            handle=job.handle,
+            status=status or job.remote_status,
+            artifacts=artifacts,
+            finished_at=self._clock.now(),
+        )
+        document = await read_off_loop(len(artifacts) * _ARTIFACT_BYTES, render)
+        try:
+            if clear:
+                await self._clear(job, frozenset(one.key for one in artifacts))
+            # A cancel request does not stop this half way: with its manifest a job has succeeded.
+            await despite_cancel_request(self._storage.put(f"{_folder(job)}/{MANIFEST_NAME}", document))
+        except StorageError as error:
+            return storage_failure(error)
+        return o.Stored(tuple(artifacts), status)
+
+    async def _clear(self, job: Job, keep: Collection[str]) -> None:
+        """Remove the job's files that are not to be kept: of earlier lists, and of steps that died uncommitted."""
+        for key in await self._storage.list(_folder(job)):
+            if key not in keep:
+                await self._storage.remove(key)
+
+    def _largest(self, operation: BoundOperation) -> int:
+        """How many bytes a file of this account may have."""
+        return min(self._largest_bytes, operation.bounds.largest_file_bytes)
+
+    def _key(self, job: Job, operation: BoundOperation, link: Link, number: int, total: int) -> str:
+        name = file_name(link.label, number, total, link.media_type or operation.media_type, job.operation)
+        return f"{_folder(job)}/{name}"
+
+
+def _folder(job: Job) -> str:
+    return folder_of(job.account, job.operation, job.created_at, job.id)
+
+
+def _may_have_landed(job: Job) -> bool:
+    """Whether an earlier step may have landed a file and died uncommitted: nothing counts a poll before it is sent."""
+    return job.state is not State.SUBMITTING or job.submits > 1 or job.fetches > 0
+
+
+def _named(links: Sequence[Link], of: int) -> tuple[Sequence[Link], Sequence[str]]:
+    """Links as their files land, and the identity of each; ten thousand of them take a second."""
+    landing = [_as_it_lands(link) for link in links]
+    return landing, identities(landing, of)
+
+
+def _as_it_lands(link: Link) -> Link:
+    """A link whose label names the file that lands, which is the unpacked one."""
+    return replace(link, label=re.sub(r"(?i)\.gz(ip)?$", "", link.label)) if link.gzip else link

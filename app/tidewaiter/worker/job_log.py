@@ -1,0 +1,205 @@
+"""The job log: turns committed updates into log lines, and counts what the heartbeat reports."""
+
+from collections.abc import Callable, Sequence
+
+from tidewaiter.clock import Clock
+from tidewaiter.database.engine import StoreUnavailableError
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.change_feed import ChangeListener, change_of, ignore_change
+from tidewaiter.domain.http_values import Link
+from tidewaiter.domain.job import TERMINAL, Job, State
+from tidewaiter.domain.manifest import Artifact, folder_of
+from tidewaiter.domain.state_machine import Update
+from tidewaiter.log import EventLog
+
+_MOST_DIGESTS = 100  # in one line of the log; the manifest has all of them
+_POLLED = (o.Pending, o.Ready, o.Gone, o.Unmapped)
+
+
+def _uncounted(_account: str) -> None:
+    pass
+
+
+class JobLog:
+    """Writes one line for each transition, after its commit; the last line of a job sums it up.
+
+    Args:
+        log: takes the lines.
+        clock: the time.
+        jobs: has the files that landed in earlier steps of a job.
+        polled: called with the account of every answered poll.
+        tell: called with every transition.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        clock: Clock,
+        jobs: JobStore,
+        *,
+        polled: Callable[[str], None] = _uncounted,
+        tell: ChangeListener = ignore_change,
+    ) -> None:
+        self._log = log
+        self._clock = clock
+        self._jobs = jobs
+        self._polled = polled
+        self._tell = tell
+        self.polls = 0
+        self.landed_bytes = 0
+
+    async def committed(self, updates: Sequence[Update]) -> None:
+        """Log the changes of these committed updates."""
+        for update in updates:
+            if isinstance(update.outcome, _POLLED):
+                self.polls += 1
+                self._polled(update.job.account)
+            change = change_of(update)
+            if change is None:
+                self._waited(update)
+                continue
+            self._tell(change)
+            if update.job.state in TERMINAL:
+                await self._finished(update)
+            else:
+                self._advanced(update, change.event)
+
+    def dropped(self, update: Update) -> None:
+        """Log that a stale write was refused."""
+        self._log.emit("update.dropped", **_step(update.job), outcome=_name(update))
+
+    def conflicted(self, update: Update, reason: str) -> None:
+        """Log that two jobs claim the same remote job."""
+        self._log.emit("job.conflicted", **_named(update.job), reason=reason)
+
+    def landed(self, job: Job, artifact: Artifact, resumed_from: int) -> None:
+        """Log a file that is durable under its final name."""
+        self.landed_bytes += artifact.size
+        self._log.emit(
+            "file.landed",
+            **_named(job),
+            key=artifact.key,
+            bytes=artifact.size,
+            sha256=artifact.sha256,
+            resumed_from=resumed_from,
+        )
+
+    def digest_unread(self, job: Job, link: Link) -> None:
+        """Log that an announced digest cannot be read, so that the file lands without being compared with it."""
+        self._log.emit("file.digest_unread", **_named(job), label=link.label, reason=link.unread)
+
+    def crashed(self, job: Job, reason: str) -> None:
+        """Log a step that died of an error in this program."""
+        self._log.emit("job.crashed", **_step(job), reason=reason)
+
+    def reopened(self, lane: int, account: str, closed_until: float, reason: str | None) -> None:
+        """Log that an operator ended a closing that would have lasted until that epoch second (0 for a breaker)."""
+        left_s = round(max(0.0, closed_until - self._clock.now()), 1)
+        self._log.emit("account.reopened", lane=lane, account=account, reason=reason, left_s=left_s)
+
+    def _waited(self, update: Update) -> None:
+        job = update.job
+        if self._log.says("job.waited") and isinstance(update.outcome, o.Pending):
+            self._log.emit(
+                "job.waited",
+                **_named(job),
+                status=job.remote_status,
+                progress=job.progress,
+                polls=job.polls,
+                due_in_s=self._due_in(job),
+            )
+
+    def _advanced(self, update: Update, event: str) -> None:
+        job = update.job
+        match event:
+            case "job.parked":
+                self._log.emit("job.parked", **_step(job), reason=job.reason)
+            case "job.stalled":
+                still_s = _between(job.moved_at, self._clock.now())
+                self._log.emit(
+                    event, **_step(job), reason=job.reason, still_s=still_s, polls=job.polls, due_in_s=self._due_in(job)
+                )
+            case "job.repeated":
+                self._log.emit(
+                    event, **_step(job), reason=job.reason, unknowns=job.unknowns, due_in_s=self._due_in(job)
+                )
+            case "job.unmapped":
+                self._log.emit("job.unmapped", **_step(job), reason=job.reason, due_in_s=self._due_in(job))
+            case "job.troubled":
+                self._log.emit(
+                    "job.troubled",
+                    **_step(job),
+                    outcome=_name(update),
+                    reason=job.reason,
+                    failures=job.failures,
+                    due_in_s=self._due_in(job),
+                )
+            case _:
+                self._log.emit(
+                    "job.advanced",
+                    **_step(job),
+                    state_from=update.state_from.value,
+                    outcome=_name(update),
+                    handle=job.shown_handle,
+                    reason=job.reason,
+                    polls=job.polls,
+                    due_in_s=self._due_in(job),
+                )
+
+    async def _finished(self, update: Update) -> None:
+        job = update.job
+        summary = {
+            **_step(job),
+            "outcome": _name(update),
+            "handle": job.shown_handle,
+            "reason": job.reason,
+            "polls": job.polls,
+            "submits": job.submits,
+            "fetches": job.fetches,
+            "total_s": _between(job.created_at, job.finished_at),
+        }
+        if job.state in (State.FAILED, State.EXPIRED):
+            self._log.emit("job.failed", **summary)
+            return
+        artifacts = await self._artifacts(update)
+        self._log.emit(
+            "job.finished",
+            **summary,
+            status=job.remote_status,
+            queued_s=_between(job.created_at, job.submitted_at),
+            polling_s=_between(job.submitted_at, job.ready_at),
+            fetching_s=_between(job.ready_at, job.landed_at),
+            files=len(artifacts),
+            bytes=sum(artifact.size for artifact in artifacts),
+            sha256=[artifact.sha256 for artifact in artifacts[:_MOST_DIGESTS]],
+            destination=folder_of(job.account, job.operation, job.created_at, job.id),
+        )
+
+    async def _artifacts(self, update: Update) -> Sequence[Artifact]:
+        """The artifacts of a finished job: with the update, or from the database where cleaning came between."""
+        if update.artifacts or update.job.landed_at is None:
+            return update.artifacts
+        try:
+            return await self._jobs.artifacts(update.job.id)
+        except StoreUnavailableError:
+            return ()
+
+    def _due_in(self, job: Job) -> float | None:
+        return None if job.due_at is None else round(max(0.0, job.due_at - self._clock.now()), 3)
+
+
+def _name(update: Update) -> str:
+    return type(update.outcome).__name__
+
+
+def _named(job: Job) -> dict[str, object]:
+    return {"job": job.id, "account": job.account, "operation": job.operation}
+
+
+def _step(job: Job) -> dict[str, object]:
+    return {**_named(job), "state": job.state.value}
+
+
+def _between(start: float | None, end: float | None) -> float | None:
+    return None if start is None or end is None else round(end - start, 3)

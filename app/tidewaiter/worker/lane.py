@@ -1,0 +1,388 @@
+"""A lane: one account's stream of work, served by this daemon for as long as it holds the lease.
+
+Two tracks run side by side, one that asks the provider and one that downloads, so that long downloads never delay
+polls. Each track repeats: wait for a free slot, get the next due job, wait until the budget admits a request, and take
+the step in a task of its own.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from random import Random
+
+from tidewaiter.clock import Clock
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.lane_store import LaneRow, LaneState
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.backoff_and_limits import OperationPolicy
+from tidewaiter.domain.job import Job, State, Track, track_of
+from tidewaiter.domain.state_machine import IllegalOutcomeError, Update, advance
+from tidewaiter.providers.provider import BoundAccount
+from tidewaiter.transport.budget import Budget
+from tidewaiter.transport.wire import AccountPausedError
+from tidewaiter.worker.admission import RemoteJobs, StorageGate
+from tidewaiter.worker.authenticated_client import AuthenticatedClient
+from tidewaiter.worker.committer import CommitResult, Committer
+from tidewaiter.worker.due_jobs import DueJobs, JobsUnderWay
+from tidewaiter.worker.executor import Executor
+from tidewaiter.worker.job_log import JobLog
+from tidewaiter.worker.lease import Lease
+from tidewaiter.worker.shared_results import SharedResults, asks_for_result, may_share
+from tidewaiter.worker.step import RunningSteps, StepContext, SupersededError
+
+_STORE_RETRY_S = 1.0
+_NO_POLICY = OperationPolicy()
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderAccess:
+    """How a lane reaches its provider.
+
+    ``account`` is bound to the provider's spec, ``client`` sends requests, and ``budget`` admits them.
+    """
+
+    account: BoundAccount
+    client: AuthenticatedClient
+    budget: Budget
+
+
+@dataclass(frozen=True, slots=True)
+class LaneLimits:
+    """How much may be under way in a lane at once: steps of each track, and jobs at the provider (``None``: any)."""
+
+    polls: int
+    downloads: int
+    remote_jobs: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneParts:
+    """The parts of the daemon that all its lanes use.
+
+    ``stepper`` takes the steps, ``jobs`` has the due jobs, and ``recorder`` commits outcomes. ``narrator`` logs
+    crashes. ``storage_gate`` is open while the storage takes files. ``rand`` spreads retries.
+    """
+
+    stepper: Executor
+    jobs: JobStore
+    recorder: Committer
+    narrator: JobLog
+    storage_gate: StorageGate
+    clock: Clock
+    rand: Random
+
+
+class Lane:
+    """Serves the due jobs of one lane.
+
+    Args:
+        row: the lane as it was taken.
+        lease: says whether the lane is still ours.
+        access: the account and how to reach its provider.
+        limits: how much may be under way.
+        parts: what all lanes use.
+        answers: the results that its jobs may share.
+        reopened_at: when a person last opened the account, as far as was known when the lane was built.
+    """
+
+    def __init__(
+        self,
+        row: LaneRow,
+        lease: Lease,
+        access: ProviderAccess,
+        limits: LaneLimits,
+        parts: LaneParts,
+        *,
+        answers: SharedResults,
+        reopened_at: float | None = None,
+    ) -> None:
+        self.row = row
+        self.lease = lease
+        self.budget = access.budget
+        self._account = access.account
+        self._client = access.client
+        self._stepper = parts.stepper
+        self._recorder = parts.recorder
+        self._narrator = parts.narrator
+        self._storage_gate = parts.storage_gate
+        self._clock = parts.clock
+        self._rand = parts.rand
+        self._answers = answers
+        self._reopened_at = reopened_at
+        self._remote = RemoteJobs(parts.jobs, row.id, limits.remote_jobs, parts.clock)
+        self._under_way = JobsUnderWay()
+        self._due: Mapping[Track, DueJobs] = {
+            track: DueJobs(
+                row.id,
+                track,
+                slots,
+                store=parts.jobs,
+                under_way=self._under_way,
+                remote=self._remote,
+                clock=parts.clock,
+            )
+            for track, slots in ((Track.ASK, limits.polls), (Track.FETCH, limits.downloads))
+        }
+        self._preparing: set[int] = set()
+        self._woken: set[int] = set()
+        self._steps: set[asyncio.Task[None]] = set()
+        self._stoppable = RunningSteps()
+        self._closing = asyncio.Event()
+        self._group: asyncio.TaskGroup | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """Steps under way."""
+        return len(self._steps)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether no more steps are begun."""
+        return self._closing.is_set()
+
+    def state(self) -> LaneState:
+        """What the next owner must know of the budget."""
+        budget = self.budget
+        return LaneState(
+            self.lease.epoch, budget.snapshot(), budget.closed_until, budget.closed_reason, self._reopened_at
+        )
+
+    # --- requests from outside ----------------------------------------------------------------------------------------
+
+    def due_by(self, track: Track, due_at: float) -> None:
+        """A job of this track is, or will be, due at that epoch second."""
+        self._due[track].due_by(due_at)
+
+    def wake_up(self, job_id: int) -> None:
+        """A callback has made a job due. If a step works on it now, another step follows when that one has ended."""
+        if job_id in self._under_way:
+            self._woken.add(job_id)
+        self.due_by(Track.ASK, self._clock.now())
+
+    def cancel(self, job: Job) -> None:
+        """Cancel a job on request: at once, whatever the budget says. A download under way is stopped."""
+        if job.id in self._under_way:
+            self._stoppable.stop(job.id)
+            return
+        if self.is_closed:
+            return
+        self._preparing.discard(job.id)
+        self._under_way.begin(job.id)
+        update = advance(job, o.CancelAsked(), self._policy_of(job), self._clock.now(), self._rand)
+        self._recorder.record(update, self.lease.epoch, self._settled_cancel)
+
+    def apply_pause(self, reason: str | None) -> None:
+        """Pause the lane for this reason, or (``None``) end its pause.
+
+        During a pause no step begins, but cancel requests are still served. The end of a pause has moved the deadlines
+        of all jobs, so they are read again.
+        """
+        if reason is not None:
+            self.budget.pause(reason)
+        elif self.budget.paused is not None:
+            self.budget.resume()
+            for due in self._due.values():
+                due.reset()
+
+    def apply_reopening(self, at: float | None) -> None:
+        """End a closing of this lane if a person opened the account at that epoch second, and the lane did not know."""
+        if at == self._reopened_at:
+            return
+        self._reopened_at = at
+        closed_until, reason = self.budget.closed_until, self.budget.closed_reason
+        if self.budget.reopen():
+            self._narrator.reopened(self.row.id, self.row.account, closed_until, reason)
+
+    # --- begin and end ------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve until :meth:`close` or cancellation; steps end before this does."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            feeders = [group.create_task(self._feed(due, group)) for due in self._due.values()]
+            await self._closing.wait()
+            for feeder in feeders:
+                feeder.cancel()
+
+    def close(self, grace_s: float = 0.0) -> None:
+        """Begin no more steps. Those under way go on for ``grace_s``, except those that only wait for the account."""
+        self._closing.set()
+        self.budget.drain(grace_s)
+
+    def interrupt(self) -> None:
+        """Stop the steps under way; each still reports what it knows."""
+        for step in self._steps:
+            step.cancel()
+
+    def lease_lost(self) -> None:
+        """Begin nothing more and stop everything: the lane has another owner."""
+        self.lease.lost()
+        self.close()
+        self.interrupt()
+
+    # --- from a due job to a step under way ---------------------------------------------------------------------------
+
+    async def _feed(self, due: DueJobs, group: asyncio.TaskGroup) -> None:
+        """Begin one step after the other, as slots, due jobs and the budget allow."""
+        if due.track is Track.ASK:
+            await self._remote.load()
+        while True:
+            await due.free_slots.acquire()
+            await self._until_steps_may_begin(due.track)
+            job = await due.next()
+            operation = self._account.operations.get(job.operation)
+            visit = StepContext.of(job, operation, self._client, self.lease) if operation else None
+            self._preparing.add(job.id)
+            if not await self._prepared(visit):
+                self._preparing.discard(job.id)
+                due.free_slots.release()
+                continue
+            if job.id not in self._preparing:  # a cancel request was served while the step was prepared
+                self._give_up(visit)
+                due.free_slots.release()
+                continue
+            self._preparing.discard(job.id)
+            self._remote.begin(job)
+            self._under_way.begin(job.id)
+            step = group.create_task(self._step(due, job, visit))
+            self._steps.add(step)
+            step.add_done_callback(self._steps.discard)
+            if visit is not None:
+                self._stoppable.begin(step, visit)
+
+    async def _until_steps_may_begin(self, track: Track) -> None:
+        """Wait until outcomes can be handed over, the storage takes files, and no pause and no doubt stop the lane."""
+        await self._recorder.room.wait()
+        if track is Track.FETCH:
+            await self._storage_gate.open.wait()
+        await self.budget.unpaused.wait()
+        while not self.lease.held():  # no request may leave until the lease is renewed
+            await self._clock.sleep(_STORE_RETRY_S)
+
+    async def _prepared(self, visit: StepContext | None) -> bool:
+        """Get what the step begins with; ``False`` where the account is paused."""
+        if self.budget.paused is not None:
+            return False
+        try:
+            if visit is not None:
+                await self._prepare(visit)
+        except AccountPausedError:
+            return False
+        return True
+
+    async def _prepare(self, visit: StepContext) -> None:
+        """Get the shared result of another job where the step may use one, else a permit for its request."""
+        job, operation = visit.job, visit.operation
+        sharing = None if job.answer_key is None or job.cancel_requested else operation.sharing
+        if sharing is not None and (job.state is State.QUEUED or asks_for_result(job, operation)):
+            visit.shared_result = await self._answers.look(job, sharing)
+        if visit.shared_result is None and self._stepper.asks_provider(job, operation):
+            visit.session.permit = await self.budget.admit()
+        if visit.shared_result is None and sharing is not None and asks_for_result(job, operation):
+            self._answers.begin(job)
+
+    def _give_up(self, visit: StepContext | None) -> None:
+        """Undo :meth:`_prepare` for a step that is not begun."""
+        if visit is None:
+            return
+        if visit.session.permit is not None:
+            visit.session.permit.give_back()
+        self._answers.end(visit.job)
+
+    # --- a step under way ---------------------------------------------------------------------------------------------
+
+    async def _step(self, due: DueJobs, job: Job, visit: StepContext | None) -> None:
+        """Take one step and hand its outcome over for commit."""
+        try:
+            if visit is None:
+                self._refuse(job, f"account {job.account} has no operation {job.operation} any more")
+                return
+            try:
+                outcome = await self._stepper.take(visit)
+            except SupersededError:
+                self._remote.forget(job.id)
+                self._under_way.end(job.id)
+                return
+            except asyncio.CancelledError:
+                if not self._stoppable.was_stopped(job.id):
+                    self._record(visit, self._stepper.interrupted(visit))
+                    raise
+                self._record(visit, self._stepper.cancelled(visit))
+                await self._stepper.drop_parts(job)
+                return
+            if isinstance(outcome, o.Crashed):
+                self._narrator.crashed(visit.job, outcome.reason)
+            elif isinstance(outcome, o.StorageFull):
+                self._storage_gate.close(outcome.reason)
+            self._record(visit, outcome)
+        finally:
+            self._stoppable.end(job.id)
+            if visit is not None and visit.session.permit is not None:
+                visit.session.permit.done()
+            self._answers.end(job)
+            due.free_slots.release()
+
+    def _record(self, visit: StepContext, outcome: o.Outcome) -> None:
+        """Hand over what a step learned for commit, with the files that have landed."""
+        policy, now = visit.operation.policy_of(visit.job), self._clock.now()
+        try:
+            update = advance(visit.job, outcome, policy, now, self._rand)
+        except IllegalOutcomeError as error:
+            self._narrator.crashed(visit.job, str(error))
+            update = advance(visit.job, o.Crashed(str(error)), policy, now, self._rand)
+        if visit.artifacts and not update.artifacts:
+            update = replace(update, artifacts=tuple(visit.artifacts))
+        if may_share(visit.job, visit.operation.sharing, outcome):
+            self._answers.answered(visit.job, update.artifacts)
+        elif visit.shared_result is not None and isinstance(outcome, o.Retry):
+            self._answers.spoil(visit.shared_result)
+        self._recorder.record(update, self.lease.epoch, self._settled, shares=policy.shares)
+
+    def _refuse(self, job: Job, reason: str) -> None:
+        """End a job that cannot go on, whatever its operation's policy was."""
+        update = advance(job, o.Refused(reason), _NO_POLICY, self._clock.now(), self._rand)
+        self._recorder.record(update, self.lease.epoch, self._settled)
+
+    def _policy_of(self, job: Job) -> OperationPolicy:
+        operation = self._account.operations.get(job.operation)
+        return operation.policy_of(job) if operation else _NO_POLICY
+
+    # --- an outcome that is committed, or refused ---------------------------------------------------------------------
+
+    def _settled(self, update: Update, verdict: CommitResult) -> None:
+        """The verdict on an outcome is known: the job may be visited again."""
+        job = update.job
+        self._under_way.end(job.id)
+        match verdict:
+            case CommitResult.ACCEPTED | CommitResult.UNWRITABLE:
+                if self._remote.settle(job):
+                    self.due_by(Track.ASK, self._clock.now())
+                if job.due_at is not None:
+                    self.due_by(track_of(job.state), job.due_at)
+                if job.id in self._woken:
+                    self.due_by(track_of(job.state), self._clock.now())
+                    self._woken.discard(job.id)
+            case CommitResult.STALE:
+                self._remote.forget(job.id)
+                self.due_by(track_of(job.state), self._clock.now() + _STORE_RETRY_S)
+            case CommitResult.CONFLICT:
+                self._settled_twin(update)
+
+    def _settled_twin(self, update: Update) -> None:
+        """Another job follows the remote job that this one found or was given: look again, or refuse the job."""
+        job = update.job
+        before = replace(job, state=update.state_from, version=update.expected, handle=None)
+        self._under_way.begin(job.id)
+        if update.state_from is not State.RECONCILING:
+            self._refuse(before, f"the provider named remote job {job.shown_handle}, which another job follows already")
+            return
+        # Both jobs found one remote job, and this one came too late: it must find its own, or learn that it has none.
+        outcome = o.Retry("another job follows the remote job that was found")
+        again = advance(before, outcome, self._policy_of(before), self._clock.now(), self._rand)
+        self._recorder.record(again, self.lease.epoch, self._settled)
+
+    def _settled_cancel(self, update: Update, verdict: CommitResult) -> None:
+        """A job was cancelled between two steps: delete the parts of its downloads. In a drain the sweep does it."""
+        self._settled(update, verdict)
+        if verdict is CommitResult.ACCEPTED and update.job.ready_at and self._group is not None and not self.is_closed:
+            self._group.create_task(self._stepper.drop_parts(update.job))

@@ -1,0 +1,66 @@
+"""The lease of one lane, as far as this process may believe in it."""
+
+import math
+
+from tidewaiter.clock import Clock
+
+
+class Lease:
+    """A lane's lease, as this process knows it.
+
+    ``epoch`` is the fence: every write names it, and the database refuses a write with the epoch of a former owner.
+    ``held()`` is the cheap check before something that cannot be fenced, a request: the lease was renewed recently
+    enough, counted from before the renewal was sent. So a process that was stopped finds out by itself.
+
+    Two clocks must agree. The monotonic clock goes on while the process is stopped (SIGSTOP, a frozen container), and
+    nobody can set it. While the machine is suspended it stands still on Linux (clock_gettime(2)), but the wall clock is
+    right again afterwards. If a person sets the wall clock ahead, the lease ends too soon; the next renewal repairs it.
+
+    Args:
+        lane: the lane's number.
+        epoch: raised each time that the lane is taken.
+        clock: the time.
+        lease_s: how long a lease lasts without renewal.
+        asked: the :func:`moment` before the lease was asked for; now, where it is not given.
+    """
+
+    def __init__(
+        self,
+        lane: int,
+        epoch: int,
+        clock: Clock,
+        lease_s: float,
+        asked: tuple[float, float] | None = None,
+    ) -> None:
+        self.lane = lane
+        self.epoch = epoch
+        self._clock = clock
+        self._lease_s = lease_s
+        self._until = -math.inf
+        self._wall_until = -math.inf
+        self.renewed(*(asked or moment(clock)))
+
+    def held(self) -> bool:
+        """Whether the lease can still be ours."""
+        return self._clock.monotonic() < self._until and moment(self._clock)[1] < self._wall_until
+
+    def renewed(self, asked_at: float, wall_asked_at: float) -> None:
+        """The database has extended the lease.
+
+        Args:
+            asked_at: the monotonic time before the renewal was sent.
+            wall_asked_at: the wall clock at that time.
+        """
+        if asked_at + self._lease_s >= self._until:
+            self._until = asked_at + self._lease_s
+            # Not the later of the two: after a wall clock was set back, the lease would never end.
+            self._wall_until = wall_asked_at + self._lease_s
+
+    def lost(self) -> None:
+        """The lane has another owner."""
+        self._until = -math.inf
+
+
+def moment(clock: Clock) -> tuple[float, float]:
+    """Now, in seconds, by the monotonic clock and by the wall clock as it is set at present."""
+    return clock.monotonic(), clock.now() + clock.skew()

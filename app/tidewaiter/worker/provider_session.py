@@ -1,0 +1,155 @@
+"""A step's session with its provider: sends a request, reads the reply, and reports both to the account observer.
+
+The only way from a step to the provider. What comes back is what the step learned: what the reply was read as, or what
+the failure of the exchange means.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Final, TypeVar
+
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.backoff_and_limits import OperationPolicy
+from tidewaiter.domain.http_values import WireReply, WireRequest
+from tidewaiter.transport.account_client import any_host, ignore_departure
+from tidewaiter.transport.budget import Permit
+from tidewaiter.transport.reply_bodies import ReplyBeginning, StreamReply
+from tidewaiter.transport.wire import (
+    BrokenBodyError,
+    LeaseOverError,
+    LostReplyError,
+    NotSentError,
+    OnSend,
+    RedirectRefusedError,
+)
+from tidewaiter.worker.authenticated_client import AuthenticatedClient, SignInError, read_off_loop
+
+T = TypeVar("T")
+
+_FAILURES: Final = (SignInError, NotSentError, LostReplyError, BrokenBodyError, RedirectRefusedError)
+_NEVER_SENT: Final = (SignInError, NotSentError)
+
+
+class ProviderSession:
+    """What one step may ask of its provider.
+
+    ``permit`` is for the first request, where it was taken before the step began. ``sent`` says that a submit may have
+    left the process and that nobody knows yet what came of it.
+
+    Args:
+        client: signs the requests and sends them.
+        policy: of the operation; bounds the delays that a provider may ask for.
+    """
+
+    def __init__(self, client: AuthenticatedClient, policy: OperationPolicy) -> None:
+        self._client = client
+        self._observer = client.observer
+        self._policy = policy
+        self.permit: Permit | None = None
+        self.sent = False
+
+    async def send(self, request: WireRequest, read: Callable[[WireReply, float], T]) -> T | o.Outcome:
+        """What the reply to a request that may be repeated is read as, or what the failure of the exchange means.
+
+        Args:
+            request: without credentials.
+            read: reads the reply, given the time; must be pure.
+
+        Raises:
+            AccountPausedError, LeaseOverError: nothing was sent.
+        """
+        reply = await self.ask(request)
+        return await self.read(reply, read) if isinstance(reply, WireReply) else reply
+
+    async def ask(self, request: WireRequest) -> WireReply | o.Outcome:
+        """As :meth:`send`, for a reply that nobody reads."""
+        async with self.begin(request, may_be_file=False) as begun:
+            return begun.reply if isinstance(begun, ReplyBeginning) else begun
+
+    @asynccontextmanager
+    async def begin(self, request: WireRequest, *, may_be_file: bool) -> AsyncIterator[ReplyBeginning | o.Outcome]:
+        """The beginning of the reply to a request that may be repeated, or what the failure of the exchange means.
+
+        Args:
+            request: without credentials.
+            may_be_file: whether the reply is of use beyond the body limit; it can be streamed within the block then.
+
+        Raises:
+            AccountPausedError, LeaseOverError: nothing was sent.
+        """
+        permit, self.permit = self.permit, None  # it is for one request, and a step may send several
+        async with AsyncExitStack() as stack:
+            try:
+                begun: ReplyBeginning | o.Outcome = await self._begin(
+                    request, stack, permit, ignore_departure, may_be_file=may_be_file
+                )
+            except _FAILURES as error:
+                begun = self._failed(error)
+            yield begun
+
+    @asynccontextmanager
+    async def submit(self, request: WireRequest, *, may_be_file: bool) -> AsyncIterator[ReplyBeginning | o.Outcome]:
+        """As :meth:`begin`, for a request that must not be repeated: a failure tells whether it may have been sent."""
+        async with AsyncExitStack() as stack:
+            try:
+                begun: ReplyBeginning | o.Outcome = await self._begin(
+                    request, stack, self.permit, self._on_send, may_be_file=may_be_file
+                )
+            except LeaseOverError as error:
+                begun = o.Unknown(str(error)) if self.sent else o.Unsent(str(error))
+            except _FAILURES as error:
+                begun = self._failed(error)
+                if isinstance(begun, o.Retry):
+                    was_sent = self.sent and not isinstance(error, _NEVER_SENT)
+                    begun = o.Unknown(begun.reason) if was_sent else o.Unsent(begun.reason)
+            yield begun
+
+    async def read(self, reply: WireReply, read: Callable[[WireReply, float], T]) -> T:
+        """What a reply is read as; the observer learns of it."""
+        got = await read_off_loop(len(reply.body), partial(read, reply, self._observer.now()))
+        self._observer.reply_read(reply, got, self._policy)
+        return got
+
+    def not_signed_in(self, error: SignInError) -> o.Retry | o.Throttled | o.Unauthorized:
+        """The outcome of a step that had no token to sign its request with; the observer learns of it."""
+        return self._observer.sign_in_failed(error.outcome, error.__cause__, self._policy)
+
+    def learned(self, outcome: o.Outcome) -> None:
+        """Let the observer know of an outcome that came of more than one reply, such as that of a download."""
+        self._observer.outcome_read(outcome, self._policy)
+
+    def stream(
+        self, request: WireRequest, *, send_auth: bool, may_ask: Callable[[str], None] = any_host
+    ) -> AbstractAsyncContextManager[StreamReply]:
+        """As :meth:`AuthenticatedClient.stream` does; a failure is raised, and the observer does not learn of it."""
+        return self._client.stream(request, send_auth=send_auth, may_ask=may_ask)
+
+    def owns(self, url: str) -> bool:
+        """Whether an address lies within the provider's own origin."""
+        return self._client.owns(url)
+
+    def check_open(self) -> None:
+        """Raise ``AccountClosedError`` where the provider will not be asked for more than a moment."""
+        self._client.check_open()
+
+    async def rest(self, delay_s: float) -> None:
+        """Sleep between two tries of a step; raises ``DrainingError`` where the daemon is about to end."""
+        await self._client.rest(delay_s)
+
+    async def _begin(
+        self, request: WireRequest, stack: AsyncExitStack, permit: Permit | None, on_send: OnSend, *, may_be_file: bool
+    ) -> ReplyBeginning:
+        if may_be_file:
+            return await stack.enter_async_context(self._client.begin(request, permit, on_send))
+        return ReplyBeginning.whole(await self._client.exchange(request, permit, on_send))
+
+    def _failed(
+        self, error: SignInError | NotSentError | LostReplyError | BrokenBodyError | RedirectRefusedError
+    ) -> o.Retry | o.Throttled | o.Unauthorized:
+        if isinstance(error, SignInError):
+            return self.not_signed_in(error)
+        return self._observer.exchange_failed(error)
+
+    def _on_send(self, sent: bool) -> None:
+        self.sent = sent

@@ -1,0 +1,122 @@
+"""One step of a job: what it works with, what has come of it so far, and how a cancel request stops it."""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Final, Self, TypeVar
+
+from tidewaiter.database.job_store import StoredResult
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.job import CANCELLED_AT_ONCE, Job
+from tidewaiter.domain.manifest import Artifact
+from tidewaiter.domain.state_machine import Update, advance
+from tidewaiter.providers.bound_operation import BoundOperation
+from tidewaiter.worker.authenticated_client import AuthenticatedClient
+from tidewaiter.worker.committer import CommitResult, Committer
+from tidewaiter.worker.lease import Lease
+from tidewaiter.worker.provider_session import ProviderSession
+
+
+class SupersededError(Exception):
+    """A write that had to come first was refused: the job or its lane has moved on, and the step has no outcome."""
+
+
+@dataclass(slots=True)
+class StepContext:
+    """One step of a job: its operation, the session with its provider, and the lane's hold.
+
+    ``job`` is the job as it was last made durable: a step that commits an update on its way puts the new job here.
+    ``shared_result`` is there where the job shares what another job asks for; ``artifacts`` are the files that have
+    landed.
+    """
+
+    job: Job
+    operation: BoundOperation
+    session: ProviderSession
+    hold: Lease
+    shared_result: asyncio.Future[StoredResult | None] | None = None
+    artifacts: list[Artifact] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, job: Job, operation: BoundOperation, client: AuthenticatedClient, hold: Lease) -> Self:
+        """The step of a job that is due; ``client`` sends its requests."""
+        return cls(job, operation, ProviderSession(client, operation.policy), hold)
+
+    def update(self, outcome: o.Outcome, now: float, rand: Random) -> Update:
+        """What an outcome makes of the job."""
+        return advance(self.job, outcome, self.operation.policy_of(self.job), now, rand)
+
+    async def commit(self, update: Update, committer: Committer) -> Job:
+        """Make an update durable in the middle of the step, which goes on with the job that comes of it.
+
+        Raises:
+            SupersededError: the update was refused.
+        """
+        try:
+            verdict = await committer.commit(update, self.hold.epoch)
+        except asyncio.CancelledError:
+            # It has been handed in: what the interrupted step reports next comes after it.
+            self.job = update.job
+            raise
+        if verdict is not CommitResult.ACCEPTED:
+            raise SupersededError
+        self.job = update.job
+        return update.job
+
+
+T = TypeVar("T")
+
+CANCEL_ASKED: Final = "somebody asked to cancel the job"
+"""The message with which a step's task is cancelled for a cancel request; asyncio passes it on to what is awaited."""
+
+
+async def despite_cancel_request(work: Coroutine[Any, Any, T]) -> T:
+    """Finish ``work`` although a cancel request comes meanwhile; a drain stops it as usual.
+
+    Returns:
+        The result of the work. The cancel request came too late then: the step goes on as if there were none.
+    """
+    task = asyncio.ensure_future(work)
+    while True:
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            current = asyncio.current_task()
+            if CANCEL_ASKED not in error.args or current is None:
+                task.cancel()
+                raise
+            current.uncancel()
+
+
+class RunningSteps:
+    """The running steps of a lane, and which of them a cancel request has stopped."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[int, tuple[asyncio.Task[None], StepContext]] = {}
+        self._stopped: set[int] = set()
+
+    def begin(self, step: asyncio.Task[None], visit: StepContext) -> None:
+        """A step begins."""
+        self._under_way[visit.job.id] = step, visit
+
+    def stop(self, job_id: int) -> None:
+        """Stop the step of a job, once, where that leaves nothing in doubt, such as a download at its next chunk.
+
+        A step that may have submitted goes on, and so does one that has ended and whose outcome is being committed.
+        """
+        if job_id not in self._under_way or job_id in self._stopped:
+            return
+        step, visit = self._under_way[job_id]
+        if visit.job.state in CANCELLED_AT_ONCE:
+            self._stopped.add(job_id)
+            step.cancel(CANCEL_ASKED)
+
+    def was_stopped(self, job_id: int) -> bool:
+        """Whether the step of a job was stopped."""
+        return job_id in self._stopped
+
+    def end(self, job_id: int) -> None:
+        """The step of a job has ended."""
+        self._under_way.pop(job_id, None)
+        self._stopped.discard(job_id)

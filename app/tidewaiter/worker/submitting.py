@@ -1,0 +1,173 @@
+"""Submitting, and finding the remote job of a submit whose reply did not name it.
+
+The intent is made durable before the request is sent, and nothing is sent twice without need.
+"""
+
+import asyncio
+from functools import partial
+from random import Random
+
+from tidewaiter.clock import Clock
+from tidewaiter.database.job_store import JobStore, StoredResult
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.backoff_and_limits import OperationPolicy
+from tidewaiter.domain.http_values import WireRequest
+from tidewaiter.domain.job import LIVE, Job
+from tidewaiter.domain.url import callback_hash_of, callback_url_of, new_callback_token, shown_handle
+from tidewaiter.log import EventLog
+from tidewaiter.providers.bound_operation import BoundOperation
+from tidewaiter.providers.compiled_steps import RemoteJobSearch
+from tidewaiter.transport.reply_bodies import ReplyBeginning
+from tidewaiter.worker.committer import Committer
+from tidewaiter.worker.fetcher import Fetcher
+from tidewaiter.worker.list_walk import ListWalk
+from tidewaiter.worker.step import StepContext
+
+_KEY_BITS = 128
+
+
+class Submitter:
+    """Takes the steps that submit.
+
+    Args:
+        fetcher: lands a file that comes as the reply to a submit.
+        committer: makes intents durable.
+        clock: the time.
+        rand: makes the keys of intents and the tokens of callbacks.
+        log: redacts those tokens.
+        public_url: where providers can call back; ``None`` where they cannot.
+    """
+
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        committer: Committer,
+        *,
+        clock: Clock,
+        rand: Random,
+        log: EventLog,
+        public_url: str | None,
+    ) -> None:
+        self._fetcher = fetcher
+        self._committer = committer
+        self._clock = clock
+        self._rand = rand
+        self._log = log
+        self._public_url = public_url
+
+    async def begin(self, step: StepContext) -> o.Outcome:
+        """Share another job's result, or ask for results that need no submit, or submit."""
+        if step.shared_result is not None:
+            return await share(step, step.shared_result, self._fetcher)
+        return await self._submit(step) if step.operation.submits(step.job) else o.Ready()
+
+    async def _submit(self, step: StepContext) -> o.Outcome:
+        """Build the request, make the intent durable, and only then send it."""
+        operation = step.operation
+        # The key stays when a submit's outcome was unknown: a provider that knows such keys makes no second remote job.
+        key = step.job.intent_key or f"{self._rand.getrandbits(_KEY_BITS):032x}"
+        callback_url, callback_hash = self._callback(operation, step.job)
+        intent = step.update(o.Intended(key, callback_hash), self._clock.now(), self._rand)
+        request = operation.submit(intent.job, callback_url)
+        job = await step.commit(intent, self._committer)
+        async with step.session.submit(request, may_be_file=operation.may_answer_at_once(job)) as begun:
+            if not isinstance(begun, ReplyBeginning):
+                return begun
+            outcome = await step.session.read(begun.reply, partial(operation.read_submit, job))
+            if isinstance(outcome, o.Empty):
+                return await self._fetcher.land_nothing(job, outcome)
+            return await self._land(step, request, outcome, begun) if isinstance(outcome, o.Inline) else outcome
+
+    async def _land(
+        self, step: StepContext, request: WireRequest, inline: o.Inline, begun: ReplyBeginning
+    ) -> o.Outcome:
+        """Land the file that the reply is; where that fails, what is known of the submit."""
+        repeatable = request.method == "GET"
+        if repeatable:  # a GET only asks: a step that is stopped from here on may ask again
+            step.session.sent = False
+        landed = await self._fetcher.land_reply(step.job, step.operation, inline, begun)
+        if isinstance(landed, o.Stored):
+            return landed
+        reason = f"the file in the reply could not be stored: {getattr(landed, 'reason', '')}"
+        return o.Unsent(reason) if repeatable else o.Unknown(reason)
+
+    def _callback(self, operation: BoundOperation, job: Job) -> tuple[str | None, str | None]:
+        """An address for the provider to call, new for every intent, and the stored hash of it; often neither."""
+        if self._public_url is None or not operation.calls_back(job):
+            return None, None
+        token = new_callback_token(self._rand)
+        self._log.redactor.add_recent(token)
+        return callback_url_of(self._public_url, token), callback_hash_of(token)
+
+
+async def share(step: StepContext, promise: asyncio.Future[StoredResult | None], fetcher: Fetcher) -> o.Outcome:
+    """Take another job's result; where there is none, the job is due at once and asks for itself."""
+    # Other jobs that wait for it go on waiting when this step is stopped.
+    result = await asyncio.shield(promise)
+    return o.Interrupted() if result is None else await fetcher.copy(step.job, result)
+
+
+_MOST_MATCHES = 1000
+_NAMED = 5
+_SHORTEST_WAIT_S = 1.0
+
+
+class Reconciler:
+    """Finds remote jobs in the provider's own list.
+
+    Args:
+        jobs: knows which of them other jobs of ours follow, or have followed.
+        clock: the time; the list may lag behind the submit for a while.
+    """
+
+    def __init__(self, jobs: JobStore, clock: Clock) -> None:
+        self._jobs = jobs
+        self._clock = clock
+
+    async def find(self, job: Job, adoption: RemoteJobSearch, policy: OperationPolicy, walk: ListWalk) -> o.Outcome:
+        """Look for the job's remote job in every page of the list.
+
+        That a list lacks the remote job does not prove that there is none: the list may lag behind the submit.
+        """
+        found = await walk.matches(adoption, _MOST_MATCHES)
+        if isinstance(found, o.Refused | o.LinksExpired):
+            return o.Undecidable(f"the remote job cannot be looked up: {found.reason}")
+        if isinstance(found, o.NotYet):
+            return o.Retry(found.reason, found.retry_after_s)
+        if not isinstance(found, set):
+            return found
+        possible = await self._possible(job, sorted(found), policy)
+        if len(possible) == 1:
+            return o.Adopted(possible[0])
+        if possible:
+            named = ", ".join(map(shown_handle, possible[:_NAMED])) + (" ..." if len(possible) > _NAMED else "")
+            return o.Undecidable(f"{len(possible)} remote jobs could be it: {named}")
+        return self._absent(job, adoption)
+
+    def _absent(self, job: Job, adoption: RemoteJobSearch) -> o.Outcome:
+        since = max(job.intent_at or 0.0, job.submitted_at or 0.0)
+        left_s = since + adoption.lag_s - self._clock.now()
+        if left_s > 0:
+            wait_s = max(_SHORTEST_WAIT_S, min(left_s, adoption.lag_s / 4))
+            return o.Retry("the provider's list does not have the remote job yet", wait_s)
+        reason = f"{adoption.lag_s:.0f} s after the submit the provider's list does not have the remote job"
+        return o.Undecidable(reason) if adoption.parks else o.Absent(reason)
+
+    async def _possible(self, job: Job, handles: list[str], policy: OperationPolicy) -> list[str]:
+        """Those that can be the job's own; one that another job of ours follows can be only where the provider shares.
+
+        Many lists keep the remote jobs of our ended jobs. They are passed over, unless the provider has said that there
+        is one, and there is no other.
+        """
+        unknown, followed, ended = [], [], []
+        for handle in handles:
+            followers = await self._jobs.followers_of(job, handle)
+            if not followers:
+                unknown.append(handle)
+            elif any(follower.state in LIVE for follower in followers):
+                followed.append(handle)
+            else:
+                ended.append(handle)
+        if not policy.shares:
+            return unknown
+        return unknown + followed or (ended if job.shared else [])

@@ -1,0 +1,170 @@
+"""Commits whose acknowledgement is lost (fault 11): handed in again, they are known again and never applied twice."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import aiosqlite
+import pytest
+
+from tests.database.scene import OWNER, Scene, StandingClock, artifact
+from tests.support.postgres import Line, Postgres
+from tidewaiter.database.engine import Database, StoreUnavailableError
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.job import State
+
+
+class Trouble(Protocol):
+    """How a test makes one commit go wrong."""
+
+    def lose_acknowledgement(self) -> None:
+        """The next commits are done, but nobody learns of it."""
+
+    def lose_commit(self) -> None:
+        """The next transactions end before their commit."""
+
+    def end(self) -> None:
+        """All is well again."""
+
+
+@dataclass(slots=True)
+class DiskTrouble:
+    """An SQLite file whose disk reports an error, after the commit or before it."""
+
+    before: bool = False
+    after: bool = False
+
+    def lose_acknowledgement(self) -> None:
+        self.after = True
+
+    def lose_commit(self) -> None:
+        self.before = True
+
+    def end(self) -> None:
+        self.before = self.after = False
+
+
+class TroubledConnection(aiosqlite.Connection):
+    """A connection over such a disk."""
+
+    def __init__(self, path: Path, trouble: DiskTrouble) -> None:
+        super().__init__(lambda: sqlite3.connect(path), iter_chunk_size=64)
+        self._trouble = trouble
+
+    async def commit(self) -> None:
+        if not self._trouble.before:
+            await super().commit()
+        if self._trouble.before or self._trouble.after:
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+            raise error
+
+
+@dataclass(slots=True)
+class NetworkTrouble:
+    """A line to PostgreSQL that is cut when the client says a certain word."""
+
+    line: Line
+
+    def lose_acknowledgement(self) -> None:
+        self.line.cut_after = b"COMMIT\0"
+
+    def lose_commit(self) -> None:
+        self.line.cut_after = b"UPDATE jobs"
+
+    def end(self) -> None:
+        self.line.cut_after = None
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def troubled(
+    request: pytest.FixtureRequest, clock: StandingClock, tmp_path: Path
+) -> AsyncIterator[tuple[Scene, Trouble]]:
+    """A scene in a database that can be made to fail."""
+    async with AsyncExitStack() as stack:
+        trouble: Trouble
+        if request.param == "sqlite":
+            url: str = request.getfixturevalue("sqlite_url")
+            trouble = disk = DiskTrouble()
+            path = Path(url.removeprefix("sqlite:///"))
+            database = Database.open(url, clock, sqlite_connect=lambda: TroubledConnection(path, disk))
+        else:
+            postgres: Postgres = request.getfixturevalue("postgres")
+            line = await stack.enter_async_context(Line(postgres.socket).open())
+            name = postgres.create()
+            stack.callback(postgres.drop, name)
+            trouble = NetworkTrouble(line)
+            database = Database.open(line.url(name), clock)
+        stack.push_async_callback(database.close)
+        yield await Scene.set_up(database), trouble
+
+
+async def test_acknowledgement_lost(troubled: tuple[Scene, Trouble]) -> None:
+    """A group whose commit went through unheard is accepted at the second try, and its details are there once."""
+    scene, trouble = troubled
+    staying, moving, ending, stale = [await scene.polling(f"h{number}") for number in range(4)]
+    group = [
+        scene.update(staying, o.Pending("running")),
+        scene.update(moving, o.Ready()),
+        scene.update(ending, o.Stored((artifact(0),))),
+        replace(scene.update(stale, o.Ready()), epoch=scene.lane.epoch - 1),
+    ]
+    trouble.lose_acknowledgement()
+    with pytest.raises(StoreUnavailableError):
+        await scene.jobs.record(group, OWNER)
+    trouble.end()
+
+    recorded = await scene.jobs.record(group, OWNER)
+    assert recorded.accepted == {staying.id, moving.id, ending.id}
+    for one in group[:3]:
+        assert await scene.stored(one.update.job) == one.update.job
+    assert [entry.version for entry in await scene.jobs.history(ending.id)] == [1, 2, 3, 4]
+    assert await scene.jobs.artifacts(ending.id) == [artifact(0)]
+
+
+async def test_commit_lost(troubled: tuple[Scene, Trouble]) -> None:
+    """A group that never was committed changes nothing, and is written at the second try."""
+    scene, trouble = troubled
+    job = await scene.polling("h")
+    group = [scene.update(job, o.Ready())]
+    trouble.lose_commit()
+    with pytest.raises(StoreUnavailableError):
+        await scene.jobs.record(group, OWNER)
+    trouble.end()
+
+    assert await scene.stored(job) == job
+    assert (await scene.jobs.record(group, OWNER)).accepted == {job.id}
+    assert await scene.stored(job) == group[0].update.job
+
+
+async def test_acknowledgement_lost_and_the_lane_after_it(troubled: tuple[Scene, Trouble]) -> None:
+    """Even when the next owner has moved the job on meanwhile, the first one learns that its update was written."""
+    scene, trouble = troubled
+    job = await scene.polling("h")
+    first = scene.update(job, o.Ready())
+    trouble.lose_acknowledgement()
+    with pytest.raises(StoreUnavailableError):
+        await scene.jobs.record([first], OWNER)
+    trouble.end()
+    (taken,) = await scene.lanes.take("owner-2", 1, 30.0, force=True, accounts=["acme"])
+    second = replace(scene.update(await scene.stored(job), o.Stored(())), epoch=taken.epoch)
+    assert (await scene.jobs.record([second], "owner-2")).accepted == {job.id}
+
+    assert (await scene.jobs.record([first], OWNER)).accepted == {job.id}
+    assert (await scene.stored(job)).state is State.SUCCEEDED
+
+
+async def test_somebody_elses_write_is_not_taken_for_ones_own(troubled: tuple[Scene, Trouble]) -> None:
+    """Another update of the same content, from the same version, is stale: only the very same value is known again."""
+    scene, _ = troubled
+    job = await scene.polling("h")
+    one = scene.update(job, o.Ready())
+    twin = scene.update(job, o.Ready())
+    assert twin.update == one.update
+    assert (await scene.jobs.record([one], OWNER)).accepted == {job.id}
+    assert (await scene.jobs.record([twin], OWNER)).accepted == frozenset()
+    (taken,) = await scene.lanes.take("owner-2", 1, 30.0, force=True, accounts=["acme"])
+    assert (await scene.jobs.record([replace(one, epoch=taken.epoch)], "owner-2")).accepted == frozenset()

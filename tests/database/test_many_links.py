@@ -1,0 +1,44 @@
+"""Jobs with very many links: they are written and read in a thread, so that the event loop is free meanwhile."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import fields
+
+import pytest
+
+from tests.database.scene import Scene
+from tidewaiter.database.group_commit import GroupCommit
+from tidewaiter.database.notification_store import Outbox
+from tidewaiter.database.row_codec import jobs_of
+from tidewaiter.database.sealing import Seal
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.http_values import Link
+from tidewaiter.domain.job import Job
+
+LINKS = tuple(Link(f"https://files.example.com/{number}", f"{number}.ndjson") for number in range(5_000))
+
+
+def row_of(job: Job) -> list[object]:
+    """The row that is read for a job."""
+    row = {field.name: getattr(job, field.name) for field in fields(Job)}
+    return list((row | {"params": "{}", "state": job.state.value, "links": Seal().stored(job.links)}).values())
+
+
+@pytest.mark.parametrize(("links", "at_once"), [(LINKS, False), (LINKS[:5], True)])
+async def test_many_links_leave_the_event_loop_free(scene: Scene, links: tuple[Link, ...], at_once: bool) -> None:
+    """Both ways; a few links are not worth a thread."""
+    group = GroupCommit("sqlite", Outbox("sqlite", ()), Seal())
+    job = await scene.polling("h-1")
+    update = scene.update(job, o.Ready(links))
+
+    async def has_ended_at_once(work: Callable[[], Awaitable[object]]) -> bool:
+        task = asyncio.ensure_future(work())
+        await asyncio.sleep(0)
+        ended = task.done()
+        await task
+        return ended
+
+    assert await has_ended_at_once(lambda: group.encoded([update])) is at_once
+    assert await has_ended_at_once(lambda: jobs_of([row_of(update.update.job)])) is at_once
+    fetching = await scene.accepted(job, o.Ready(links))
+    assert fetching.links == links

@@ -1,0 +1,162 @@
+"""The migrations: they build what tables.py says, once, whoever runs them."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, text
+
+import tidewaiter
+from tests.support.postgres import Postgres
+from tidewaiter.database import migrate, schema_check
+from tidewaiter.database.database_url import DatabaseAddress
+from tidewaiter.database.errors import SchemaError
+from tidewaiter.database.tables import CLOCK_FUNCTION, metadata
+
+ON_POSTGRESQL = """
+    SELECT 'column', table_name, column_name, data_type, is_nullable, column_default, is_identity, identity_generation
+    FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'alembic_version'
+    UNION ALL
+    SELECT 'index', tablename, indexname, indexdef, NULL, NULL, NULL, NULL
+    FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+    UNION ALL
+    SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid), NULL, NULL, NULL, NULL
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conrelid <> 'alembic_version'::regclass
+    ORDER BY 1, 2, 3
+"""
+ON_SQLITE = """
+    SELECT type, name, sql FROM sqlite_master
+    WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' AND name <> 'alembic_version' ORDER BY 1, 2
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database without tables, of either kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/folder/empty.db"
+        return
+    postgres: Postgres = request.getfixturevalue("postgres")
+    name = postgres.create(migrated=False)
+    yield postgres.url(name)
+    postgres.drop(name)
+
+
+def _schema(connection: Connection) -> list[tuple[object, ...]]:
+    """All that the database itself says of its tables; words that SQLite keeps as they were typed are evened out."""
+    if connection.dialect.name == "postgresql":
+        return [tuple(row) for row in connection.execute(text(ON_POSTGRESQL))]
+    rows = connection.execute(text(ON_SQLITE)).all()
+    # A column that was added later stands at the end of the statement, and on the line of the one before it.
+    return [(kind, name, sorted(re.split(r"\s*\n\s*|,\s+(?![^(]*\))", sql))) for kind, name, sql in rows]
+
+
+def test_migrations_equal_tables(empty_url: str) -> None:
+    """What the migrations build and what tables.py describes are the same to the last default and condition."""
+    migrate.upgrade(empty_url)
+    assert migrate.check(empty_url) == []
+
+    engine = create_engine(DatabaseAddress.parse(empty_url).for_migrations())
+    with engine.begin() as connection:
+        migrated = _schema(connection)
+        metadata.drop_all(connection)
+        assert _schema(connection) == []
+        metadata.create_all(connection)
+        assert _schema(connection) == migrated
+    engine.dispose()
+
+
+def test_check_names_differences(empty_url: str) -> None:
+    """What somebody removed or added is told in words, and so is a column that became another."""
+    migrate.upgrade(empty_url)
+    engine = create_engine(DatabaseAddress.parse(empty_url).for_migrations())
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE history DROP COLUMN detail"))
+        connection.execute(text("ALTER TABLE workers DROP COLUMN pid"))
+        connection.execute(text("ALTER TABLE workers ADD COLUMN pid TEXT"))
+        connection.execute(text("DROP INDEX jobs_due"))
+        connection.execute(text("DROP TABLE notifications"))
+        connection.execute(text("CREATE TABLE strange (id INTEGER)"))
+    engine.dispose()
+    differences = migrate.check(empty_url)
+    assert set(differences) >= {
+        "table notifications is missing",
+        "table strange is not known to this program",
+        "column detail of history is missing",
+        "column pid of workers has another type",
+        "column pid of workers has another nullability",
+        "index jobs_due on jobs is missing",
+    }
+    assert not any("(" in one for one in differences)
+
+
+def test_upgrade_again(empty_url: str) -> None:
+    """An upgraded database is left alone."""
+    assert migrate.current(empty_url) is None
+    migrate.upgrade(empty_url)
+    migrate.upgrade(empty_url)
+    assert migrate.current(empty_url) == schema_check.known_revisions()[-1]
+
+
+def test_a_newer_database_is_left_alone(empty_url: str) -> None:
+    """What a newer program has upgraded is refused with the words that every other command has for it."""
+    migrate.upgrade(empty_url)
+    engine = create_engine(DatabaseAddress.parse(empty_url).for_migrations())
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(SchemaError, match="is at revision 9999, which is newer than this program"):
+        migrate.upgrade(empty_url)
+    assert migrate.current(empty_url) == "9999"
+
+
+def test_upgrades_at_once(empty_url: str) -> None:
+    """Programs that start together upgrade once; the others wait for it and go on (fault 10)."""
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: migrate.upgrade(empty_url), range(4)))
+    assert migrate.check(empty_url) == []
+
+
+def test_fresh_is_only_an_empty_file(tmp_path: Path) -> None:
+    """Only an SQLite file that nobody has used is upgraded unasked."""
+    url = f"sqlite:///{tmp_path}/x.db"
+    assert schema_check.is_fresh(url)
+    (tmp_path / "x.db").touch()
+    assert schema_check.is_fresh(url)
+    migrate.upgrade(url)
+    assert not schema_check.is_fresh(url)
+    assert not schema_check.is_fresh("postgresql://host/x")
+
+
+def test_one_line_of_revisions() -> None:
+    """Revisions follow each other without branches, numbered in order."""
+    script = ScriptDirectory(str(schema_check.migrations_folder()))
+    assert len(script.get_heads()) == 1
+    known = schema_check.known_revisions()
+    assert known == tuple(f"{number:04d}" for number in range(1, len(known) + 1))
+
+
+def test_migrations_inside_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the package is installed the migrations lie inside of it, and are found there."""
+    outside = schema_check.migrations_folder()
+    package = tmp_path / "app"
+    shutil.copytree(outside, package / "migrations")
+    monkeypatch.setattr(tidewaiter, "__file__", str(package / "__init__.py"))
+    schema_check.migrations_folder.cache_clear()
+    try:
+        assert schema_check.migrations_folder() == package / "migrations"
+    finally:
+        schema_check.migrations_folder.cache_clear()
+
+
+def test_tables_do_not_need_the_clock_function(tmp_path: Path) -> None:
+    """Only statements use the clock function: any SQLite shell can open the file."""
+    migrate.upgrade(f"sqlite:///{tmp_path}/x.db")
+    engine = create_engine(f"sqlite:///{tmp_path}/x.db")
+    with engine.connect() as connection:
+        assert CLOCK_FUNCTION not in str(_schema(connection))
+    engine.dispose()

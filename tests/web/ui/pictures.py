@@ -1,0 +1,145 @@
+"""Takes the pictures of the page that the documentation shows: ``python -m tests.web.page.pictures``.
+
+The same scenes come out of the same seed. Pictures are made smaller with pngquant where it is installed; letters are
+Inter where it is installed, else whatever this machine calls sans-serif.
+"""
+
+import argparse
+import asyncio
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from playwright.async_api import Browser, ViewportSize, async_playwright
+
+from tests.database.scene import NOW
+from tests.web.ui.chromium import FLAGS, chromium_path
+from tests.web.ui.rig import ACCOUNTS, WISHES, Rig, served
+from tests.web.ui.scenes import HOUR, an_hour, under_way
+from tidewaiter.database import migrate
+
+ROOT: Final = Path(__file__).parents[3]
+MOST_BYTES: Final = 200_000
+_FRESH_S: Final = 4.0
+_FONTS: Final = """<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>
+<include ignore_missing="yes">/etc/fonts/fonts.conf</include>
+<match target="pattern"><test name="family" qual="any"><string>sans-serif</string></test>
+<edit name="family" mode="prepend" binding="strong"><string>Inter</string></edit></match>
+<match target="pattern"><test name="family" qual="any"><string>sans</string></test>
+<edit name="family" mode="prepend" binding="strong"><string>Inter</string></edit></match>
+<match target="pattern"><test name="family" qual="any"><string>system-ui</string></test>
+<edit name="family" mode="prepend" binding="strong"><string>Inter</string></edit></match>
+</fontconfig>"""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture: of which page, how wide, and in which scheme; ``tall`` cuts it off, else it is the whole page."""
+
+    name: str
+    path: str
+    wide: int = 1200
+    tall: int | None = None
+    dark: bool = False
+    sharp: float = 1.5
+
+
+async def main(folder: Path, *, every: bool) -> None:
+    """Take them all, into that folder."""
+    with tempfile.TemporaryDirectory(prefix="tidewaiter-pictures-") as scratch:
+        place = Path(scratch)
+        fonts = place / "fonts.conf"
+        await asyncio.to_thread(fonts.write_text, _FONTS)
+        environ: dict[str, str | float | bool] = {**os.environ, "FONTCONFIG_FILE": str(fonts)}
+        async with async_playwright() as driver:
+            browser = await driver.chromium.launch(executable_path=chromium_path(), args=list(FLAGS), env=environ)
+            url = f"sqlite:///{place / 'pictures.db'}"
+            await asyncio.to_thread(migrate.upgrade, url)
+            async with served(place, url) as rig:
+                await _take_all(browser, rig, folder, every=every)
+            await browser.close()
+
+
+async def _take_all(browser: Browser, rig: Rig, folder: Path, *, every: bool) -> None:
+    stage = rig.stage
+    stage.clock.at = NOW - 31 * HOUR
+    await stage.open(list(ACCOUNTS))
+    stage.clock.at = NOW
+    if every:
+        await _take(browser, rig, folder, [Picture("page-empty", "/", tall=620)])
+    stage.clock.at = NOW - 2 * HOUR
+    long = await stage.troubled("newsletter", "statistics", 14)
+    stage.clock.at = NOW - HOUR
+    await an_hour(stage, WISHES, 700)
+    await under_way(stage, WISHES, 140)
+    await stage.throttle("newsletter", 38)
+    await stage.throttle("shop", 114)
+    await stage.throttle("social", 30, 48.0, "HTTP 429: Too Many Requests")
+    await stage.throttle("loyalty", 12)
+    good = [
+        Picture("page-overview", "/"),
+        Picture("page-overview-dark", "/", dark=True),
+        Picture("page-job", f"/jobs/{long.id}"),
+    ]
+    await _take(browser, rig, folder, good)
+    if every:
+        more = [
+            Picture("page-jobs", "/jobs", tall=900),
+            Picture("page-jobs-phone", "/jobs", 390, 844, sharp=2),
+            Picture("page-job-phone", f"/jobs/{long.id}", 390, sharp=2),
+            Picture("page-accounts", "/accounts", tall=620),
+            Picture("page-schedules", "/schedules", tall=620),
+        ]
+        await _take(browser, rig, folder, more)
+    stage.clock.at = NOW - 240.0
+    await stage.failed("shop", "profiles", "HTTP 422: the segment 'spring-2025' is not in this account")
+    parked = await stage.parked("loyalty", "statistics")
+    await stage.parked("loyalty", "statistics")
+    await stage.refuse("social", "HTTP 401: the API key was revoked on 2025-06-14")
+    stage.clock.at = NOW
+    await asyncio.sleep(_FRESH_S)
+    bad = [Picture("page-phone", "/", 390, 844, sharp=2)]
+    if every:
+        bad += [
+            Picture("page-failing", "/"),
+            Picture("page-failing-dark", "/", dark=True),
+            Picture("page-parked", f"/jobs/{parked.id}", tall=760),
+            Picture("page-phone-dark", "/", 390, 844, dark=True, sharp=2),
+            Picture("page-error", "/jobs/99999", tall=620),
+        ]
+    await _take(browser, rig, folder, bad)
+
+
+async def _take(browser: Browser, rig: Rig, folder: Path, pictures: list[Picture]) -> None:
+    for one in pictures:
+        profile = await browser.new_context(
+            viewport=ViewportSize(width=one.wide, height=one.tall or 800),
+            color_scheme="dark" if one.dark else "light",
+            device_scale_factor=one.sharp,
+        )
+        page = await profile.new_page()
+        await page.goto(rig.origin + one.path)
+        file = folder / f"{one.name}.png"
+        await page.screenshot(path=file, full_page=one.tall is None)
+        await profile.close()
+        await asyncio.to_thread(_make_smaller, file)
+        if file.stat().st_size > MOST_BYTES:
+            raise SystemExit(f"{file.name} has {file.stat().st_size} bytes, more than {MOST_BYTES}")
+
+
+def _make_smaller(file: Path) -> None:
+    if shutil.which("pngquant"):
+        subprocess.run(["pngquant", "--force", "--ext", ".png", "--speed", "1", "64", str(file)], check=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=ROOT / "docs" / "images")
+    parser.add_argument("--every", action="store_true", help="take the pictures that no document shows, too")
+    asked = parser.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    asyncio.run(main(asked.folder, every=asked.every))

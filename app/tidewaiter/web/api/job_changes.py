@@ -1,8 +1,8 @@
 """Follow what happens to jobs: wait for one job to change, or read the feed of all changes.
 
 Many callers wait at once without a query of each: a commit of this process wakes them, and for jobs that another
-process serves one query a second looks for all of them. The feed holds a bounded number of changes, and of each only what is
-sent, because parameters and links of thousands of jobs take too much memory.
+process serves one query a second looks for all of them. The feed holds a bounded number of changes, and of each only
+what is sent, because parameters and links of thousands of jobs take too much memory.
 """
 
 import asyncio

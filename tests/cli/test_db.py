@@ -5,7 +5,7 @@ import sqlite3
 from pathlib import Path
 
 from tests.cli.conftest import CONFIG, Place
-from tests.database.scene import Scene
+from tests.support.stored_jobs import Scene
 from tidewaiter.cli.exit_codes import ExitCode
 from tidewaiter.clock import SystemClock
 from tidewaiter.database.engine import Database

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 import pytest
 
+from tests.cli.command_tree import EVERY
 from tests.cli.conftest import CONFIG, ROOT, Place
-from tests.cli.help import EVERY
 from tidewaiter import __version__
 from tidewaiter.cli.exit_codes import MEANINGS, ExitCode
 from tidewaiter.cli.main import COMMANDS

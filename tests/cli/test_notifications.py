@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.commands import STATISTICS, submit, wait_for
 from tests.cli.conftest import CONFIG, Place
-from tests.worker.receiver import SECRET, Receiver, receiver, status
+from tests.support.webhook_receiver import SECRET, Receiver, receiver, status
 from tidewaiter.cli.exit_codes import ExitCode
 from tidewaiter.domain.formatting import rfc3339
 

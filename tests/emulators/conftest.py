@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from tests.emulators.symplify_caller import GOOD, Caller
+from tests.emulators.symplify_client import GOOD, Caller
 from tidewaiter.emulators.file_host import FileHost
 from tidewaiter.emulators.symplify import SymplifyCustomer, SymplifyEmulator, SymplifyVariants
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
+from tests.emulators.callback_receiver import Receiver
 from tests.emulators.conftest import HandClock
-from tests.emulators.copernica_caller import ACCESS, Caller
-from tests.emulators.receiver import Receiver
+from tests.emulators.copernica_client import ACCESS, Caller
 from tidewaiter.emulators.controls import FaultKind, InjectedFault
 from tidewaiter.emulators.copernica import CopernicaEmulator, CopernicaVariants
 from tidewaiter.emulators.copernica_login import CopernicaLogin

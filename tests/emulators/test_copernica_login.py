@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from tests.emulators.conftest import HandClock
-from tests.emulators.copernica_caller import ACCESS
+from tests.emulators.copernica_client import ACCESS
 from tidewaiter.emulators.controls import FaultKind, InjectedFault
 from tidewaiter.emulators.copernica_login import CopernicaLogin, LoginVariants, TokenForm, is_signed
 

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from tests.emulators.conftest import HandClock
-from tests.emulators.copernica_caller import ACCESS, Caller
+from tests.emulators.copernica_client import ACCESS, Caller
 from tidewaiter.emulators.controls import FaultKind, InjectedFault, RetryAfter
 from tidewaiter.emulators.copernica import (
     CopernicaEmulator,

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from tests.emulators.conftest import HandClock
-from tests.emulators.oneall_caller import AUTH, MESSAGE, PRIVATE, PUBLIC, SNAPSHOTS, Caller
+from tests.emulators.oneall_client import AUTH, MESSAGE, PRIVATE, PUBLIC, SNAPSHOTS, Caller
 from tidewaiter.emulators.oneall import OneAllEmulator, OneAllVariants
 from tidewaiter.emulators.oneall_replies import publications_of
 

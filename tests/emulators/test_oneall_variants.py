@@ -8,9 +8,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.emulators.callback_receiver import Receiver
 from tests.emulators.conftest import HandClock
-from tests.emulators.oneall_caller import PRIVATE, PUBLIC, Caller
-from tests.emulators.receiver import Receiver
+from tests.emulators.oneall_client import PRIVATE, PUBLIC, Caller
 from tidewaiter.emulators.controls import FaultKind, InjectedFault
 from tidewaiter.emulators.oneall import FinishedForm, OneAllEmulator, OneAllVariants, PendingForm
 

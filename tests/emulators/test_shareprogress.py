@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from tests.emulators.conftest import HandClock
-from tests.emulators.shareprogress_caller import KEY, Caller
+from tests.emulators.shareprogress_client import KEY, Caller
 from tidewaiter.emulators.shareprogress import ShareProgressEmulator
 from tidewaiter.emulators.shareprogress_library import TEMPLATES, ShareKind
 

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from tests.emulators.conftest import HandClock
-from tests.emulators.shareprogress_caller import KEY, Answer, Caller
+from tests.emulators.shareprogress_client import KEY, Answer, Caller
 from tidewaiter.emulators.controls import FaultKind, InjectedFault, RetryAfter
 from tidewaiter.emulators.shareprogress import ShareProgressEmulator
 from tidewaiter.emulators.shareprogress_library import ShareKind

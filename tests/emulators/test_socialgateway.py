@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from tests.emulators.conftest import HandClock
-from tests.emulators.socialgateway_caller import LOGIN, Caller
+from tests.emulators.socialgateway_client import LOGIN, Caller
 from tidewaiter.emulators.controls import FaultKind, InjectedFault
 from tidewaiter.emulators.emulated_replies import page_reply
 from tidewaiter.emulators.socialgateway import (

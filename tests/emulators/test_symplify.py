@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 
 from tests.emulators.conftest import HandClock
-from tests.emulators.symplify_caller import AUTH, GOOD, ORDER, Caller
+from tests.emulators.symplify_client import AUTH, GOOD, ORDER, Caller
 from tidewaiter.emulators.controls import FaultKind, InjectedFault
 from tidewaiter.emulators.emulated_replies import GeneratedBody
 from tidewaiter.emulators.file_host import FileHost

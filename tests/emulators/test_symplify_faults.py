@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 
 from tests.emulators.conftest import HandClock
-from tests.emulators.symplify_caller import ORDER, Caller
+from tests.emulators.symplify_client import ORDER, Caller
 from tidewaiter.emulators.controls import FaultKind, InjectedFault
 from tidewaiter.emulators.symplify import SymplifyEmulator
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import pytest
 from sqlalchemy import event
 
-from tests.database.scene import Scene, StandingClock
-from tests.web.door import Door, open_door
+from tests.support.stored_jobs import Scene, StandingClock
+from tests.web.protected_app import Door, open_door
 from tidewaiter.database.engine import Database
 from tidewaiter.database.wake_ups import WakeUp, WakeUpStore
 from tidewaiter.domain import outcome as o

@@ -12,7 +12,7 @@ from random import Random
 
 import pytest
 
-from tests.database.scene import NOW, OWNER, POLICY, Scene, StandingClock, new_job
+from tests.support.stored_jobs import NOW, OWNER, POLICY, Scene, StandingClock, new_job
 from tidewaiter.database.engine import Database
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import Job, State

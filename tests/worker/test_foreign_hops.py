@@ -6,10 +6,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.database.scene import StandingClock
-from tests.worker.shop import Answer, answering, serving, shop_with
-from tests.worker.signing import Api
-from tests.worker.test_session import Desk, address_of
+from tests.support.scripted_provider import Answer, answering, serving, shop_with
+from tests.support.stored_jobs import StandingClock
+from tests.worker.login_api import Api
+from tests.worker.test_authenticated_client import Desk, address_of
 from tidewaiter.domain.http_values import WireRequest
 from tidewaiter.domain.job import State
 from tidewaiter.transport.aiohttp_wire import AiohttpWire

@@ -16,4 +16,4 @@ def test_templates_and_static_files_are_packed(tmp_path: Path) -> None:
     room = ROOT / "app/tidewaiter/web/ui"
     wanted = [path for folder in ("templates", "static") for path in (room / folder).iterdir()]
     assert len(wanted) > 10
-    assert {path.relative_to(ROOT).as_posix() for path in wanted} <= packed
+    assert {path.relative_to(ROOT / "app").as_posix() for path in wanted} <= packed

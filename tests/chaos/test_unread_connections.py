@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.api_server import serving
 from tests.support.unread_connections import healthy, push, unreading
-from tests.web.api.conftest import serving
 
 pytestmark = pytest.mark.chaos
 

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from tests.emulators.conftest import HandClock
+from tests.emulators.manual_clock import ManualClock
 from tidewaiter.emulators.controls import FaultKind, InjectedFault
 from tidewaiter.emulators.emulated_replies import GeneratedBody
 from tidewaiter.emulators.file_host import FileHost
@@ -20,7 +20,7 @@ _CONTENT = b'[{"id": 1}, {"id": 2}]'
 
 
 @pytest.fixture
-async def host(clock: HandClock) -> AsyncIterator[FileHost]:
+async def host(clock: ManualClock) -> AsyncIterator[FileHost]:
     """A running host with one file, and one secret that must never come in."""
     async with FileHost(clock=clock, secrets=["canary"]) as running:
         running.put(_KEY, _CONTENT)
@@ -92,7 +92,7 @@ async def test_a_url_without_a_signature(host: FileHost, client: aiohttp.ClientS
             assert await _error(reply) == (403, "AccessDenied", "Access Denied")
 
 
-async def test_a_url_expires_by_the_clock(host: FileHost, client: aiohttp.ClientSession, clock: HandClock) -> None:
+async def test_a_url_expires_by_the_clock(host: FileHost, client: aiohttp.ClientSession, clock: ManualClock) -> None:
     """It opens the file to the last second and not a second longer."""
     url = host.signed_url(_KEY, 60)
     clock.at += 60

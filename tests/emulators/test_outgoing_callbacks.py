@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable
 import pytest
 
 from tests.emulators.callback_receiver import Receiver
-from tests.emulators.conftest import HandClock
+from tests.emulators.manual_clock import ManualClock
 from tidewaiter.emulators.controls import FaultKind, FaultRule, InjectedFault
 from tidewaiter.emulators.emulated_replies import Reply, json_reply
 from tidewaiter.emulators.outgoing_callbacks import Callback
@@ -25,7 +25,7 @@ class Herald(EmulatedServer):
 
 
 @pytest.fixture
-async def herald(clock: HandClock) -> AsyncIterator[Herald]:
+async def herald(clock: ManualClock) -> AsyncIterator[Herald]:
     """A running herald."""
     async with Herald(clock=clock) as running:
         yield running
@@ -38,7 +38,7 @@ async def receiver() -> AsyncIterator[Receiver]:
         yield running
 
 
-async def test_a_callback_goes_out_when_it_is_due(herald: Herald, receiver: Receiver, clock: HandClock) -> None:
+async def test_a_callback_goes_out_when_it_is_due(herald: Herald, receiver: Receiver, clock: ManualClock) -> None:
     """After the seconds that it was planned for, with type and body, without credentials, and is recorded."""
     start = clock.at
     herald.owe(receiver.url, in_s=100)
@@ -51,7 +51,7 @@ async def test_a_callback_goes_out_when_it_is_due(herald: Herald, receiver: Rece
     assert receiver.waiting == 0
 
 
-async def test_what_is_overdue_goes_out_at_once(herald: Herald, receiver: Receiver, clock: HandClock) -> None:
+async def test_what_is_overdue_goes_out_at_once(herald: Herald, receiver: Receiver, clock: ManualClock) -> None:
     """A due time in the past does not move the clock."""
     start = clock.at
     herald.owe(receiver.url, in_s=-50)
@@ -59,7 +59,7 @@ async def test_what_is_overdue_goes_out_at_once(herald: Herald, receiver: Receiv
     assert clock.at == start
 
 
-async def test_a_late_callback(herald: Herald, receiver: Receiver, clock: HandClock) -> None:
+async def test_a_late_callback(herald: Herald, receiver: Receiver, clock: ManualClock) -> None:
     """It comes that many seconds after it was due."""
     start = clock.at
     herald.faults.add("news", InjectedFault(FaultKind.LATENCY, seconds=3600))
@@ -79,7 +79,7 @@ async def test_a_lost_callback(herald: Herald, receiver: Receiver) -> None:
     assert (receiver.waiting, len(herald.callbacks.posted)) == (0, 1)
 
 
-async def test_a_duplicate_callback(herald: Herald, receiver: Receiver, clock: HandClock) -> None:
+async def test_a_duplicate_callback(herald: Herald, receiver: Receiver, clock: ManualClock) -> None:
     """It comes once more after some seconds, the same."""
     herald.faults.add("news", InjectedFault(FaultKind.DUPLICATE, seconds=30))
     herald.owe(receiver.url)
@@ -136,7 +136,7 @@ async def test_nobody_there(herald: Herald, url: str) -> None:
     assert [posted.status for posted in herald.callbacks.posted] == [None]
 
 
-async def test_nothing_is_sent_for_what_is_not_owed_any_more(herald: Herald, clock: HandClock) -> None:
+async def test_nothing_is_sent_for_what_is_not_owed_any_more(herald: Herald, clock: ManualClock) -> None:
     """What to send is asked only when it is due; nothing to send means no POST."""
     asked_at: list[float] = []
 
@@ -150,7 +150,7 @@ async def test_nothing_is_sent_for_what_is_not_owed_any_more(herald: Herald, clo
     assert (asked_at, herald.callbacks.posted) == ([due], [])
 
 
-async def test_what_is_owed_over_a_stop(clock: HandClock, receiver: Receiver) -> None:
+async def test_what_is_owed_over_a_stop(clock: ManualClock, receiver: Receiver) -> None:
     """A server that is down sends nothing; once it is started again it sends what it owes, once."""
     herald = Herald(clock=clock)
     herald.owe(receiver.url, in_s=100, payload="planned before the first start")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.storage.conftest import in_place
 from tests.storage.faulty_network import Losses, losing
+from tests.storage.inspected_storage import in_place
 from tests.storage.landings import send, sha256
 from tests.support import s3
 from tidewaiter.clock import SystemClock

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.storage.conftest import in_place
+from tests.storage.inspected_storage import in_place
 from tests.support import s3
 from tidewaiter.storage.base import StorageError, StorageFullError, StorageSetupError, StorageUnavailableError
 from tidewaiter.storage.bucket import Bucket, connect

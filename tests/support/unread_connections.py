@@ -5,13 +5,13 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from tests.web.api.conftest import Site
+from tests.support.api_server import ApiServer
 
 _REQUEST = b"GET /v1/jobs?limit=1000 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
 @contextmanager
-def unreading(site: Site, number: int) -> Iterator[list[socket.socket]]:
+def unreading(site: ApiServer, number: int) -> Iterator[list[socket.socket]]:
     """So many connections, none of which reads."""
     held: list[socket.socket] = []
     port = int(site.base.rpartition(":")[2])
@@ -39,7 +39,7 @@ async def push(held: list[socket.socket], pipelined: int) -> None:
             continue  # hung up on, or full
 
 
-async def healthy(site: Site, times: int) -> list[int]:
+async def healthy(site: ApiServer, times: int) -> list[int]:
     """The statuses of so many looks at the health, each on a connection of its own and within three seconds."""
     found = []
     port = int(site.base.rpartition(":")[2])

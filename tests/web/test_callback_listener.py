@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.stored_jobs import NOW
-from tests.web.conftest import OTHER, TOKEN, LoopClock, Place
+from tests.web.callback_setup import OTHER, TOKEN, CallbackSetup, LoopClock
 from tidewaiter.database.engine import Database
 from tidewaiter.database.wake_ups import WakeUpStore
 from tidewaiter.domain import outcome as o
@@ -19,7 +19,7 @@ from tidewaiter.web.callback_listener import CallbackListener
 from tidewaiter.web.listener import ListenerDiedError
 
 
-async def test_a_callback_makes_its_job_due_and_wakes_the_lane(place: Place) -> None:
+async def test_a_callback_makes_its_job_due_and_wakes_the_lane(place: CallbackSetup) -> None:
     """The whole of what a callback does: a hint, a due time, a lane that looks."""
     job = await place.polling()
     place.clock.at = NOW + 5.0
@@ -30,7 +30,7 @@ async def test_a_callback_makes_its_job_due_and_wakes_the_lane(place: Place) -> 
     assert (line["job"], line["state"], line["noted"]) == (job.id, "polling", True)
 
 
-async def test_47_forged_tokens_are_told_apart_by_nobody(place: Place) -> None:
+async def test_47_forged_tokens_are_told_apart_by_nobody(place: CallbackSetup) -> None:
     """Unknown, malformed, finished, another method, another path: one answer, byte for byte, and no write."""
     job = await place.polling(OTHER)
     await place.scene.accepted(job, o.Refused("no"))
@@ -59,7 +59,7 @@ async def test_47_forged_tokens_are_told_apart_by_nobody(place: Place) -> None:
     assert await place.scene.stored(waiting) == waiting
 
 
-async def test_47_refusals_are_told_once(place: Place) -> None:
+async def test_47_refusals_are_told_once(place: CallbackSetup) -> None:
     """Scanners do not fill the log: the same refusal is folded, and no line shows a token."""
     for _ in range(5):
         assert await place.post("x" * 43) == 404
@@ -71,7 +71,7 @@ async def test_47_refusals_are_told_once(place: Place) -> None:
     "body",
     [b"", b'{"status": "failed", "error": "it is all lost"}', b"<html>", b"\x00\xff" * 99, b"state=cancelled"],
 )
-async def test_48_a_forged_body_says_nothing(place: Place, body: bytes) -> None:
+async def test_48_a_forged_body_says_nothing(place: CallbackSetup, body: bytes) -> None:
     """Whatever a call with a true token says, the job is due for a poll, and nothing else of it has changed."""
     job = await place.polling()
     assert await place.post(TOKEN, body) == 204
@@ -79,7 +79,7 @@ async def test_48_a_forged_body_says_nothing(place: Place, body: bytes) -> None:
     assert place.writes == 1
 
 
-async def test_49_duplicates_are_one_write(place: Place) -> None:
+async def test_49_duplicates_are_one_write(place: CallbackSetup) -> None:
     """Callbacks that come again before the poll are taken kindly and written once."""
     await place.polling()
     assert [await place.post() for _ in range(5)] == [204] * 5
@@ -88,7 +88,7 @@ async def test_49_duplicates_are_one_write(place: Place) -> None:
     assert len(place.woken) == 1
 
 
-async def test_49_a_late_callback_is_a_stranger(place: Place) -> None:
+async def test_49_a_late_callback_is_a_stranger(place: CallbackSetup) -> None:
     """After the job has ended its address is as unknown as any."""
     job = await place.polling()
     await place.scene.accepted(job, o.Refused("no"))
@@ -97,7 +97,7 @@ async def test_49_a_late_callback_is_a_stranger(place: Place) -> None:
     assert place.writes == 0
 
 
-async def test_50_a_flood_is_told_to_come_later(place: Place) -> None:
+async def test_50_a_flood_is_told_to_come_later(place: CallbackSetup) -> None:
     """Beyond the burst everybody gets 429 with a Retry-After and costs no look into the database; then it goes on."""
     await place.polling()
     assert [await place.post("x" * 43) for _ in range(20)] == [404] * 20
@@ -109,7 +109,7 @@ async def test_50_a_flood_is_told_to_come_later(place: Place) -> None:
     assert await place.post() == 429
 
 
-async def test_50_an_oversized_body_is_cut_off(place: Place) -> None:
+async def test_50_an_oversized_body_is_cut_off(place: CallbackSetup) -> None:
     """A call that brings a large file counts from its headers on; 16 KiB of the file are read, and no more."""
     job = await place.polling()
     reader, writer = await asyncio.open_connection(*place.socket.getsockname())
@@ -128,7 +128,7 @@ async def test_50_an_oversized_body_is_cut_off(place: Place) -> None:
     assert (await place.scene.stored(job)).hinted
 
 
-async def test_50_a_slow_body_is_not_waited_for(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_50_a_slow_body_is_not_waited_for(place: CallbackSetup, monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that does not come keeps nobody: the call counts, and the answer follows within the body's time."""
     monkeypatch.setattr(callback_listener, "_BODY_S", 0.05)
     job = await place.polling()
@@ -137,7 +137,7 @@ async def test_50_a_slow_body_is_not_waited_for(place: Place, monkeypatch: pytes
     assert (await place.scene.stored(job)).hinted
 
 
-async def test_50_a_caller_who_asks_first_is_answered_first(place: Place) -> None:
+async def test_50_a_caller_who_asks_first_is_answered_first(place: CallbackSetup) -> None:
     """With Expect: 100-continue the body is never asked for."""
     await place.polling()
     polite = (
@@ -174,7 +174,7 @@ def room_for_two(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(callback_listener, "_MOST_CONNECTIONS", 2)
 
 
-async def test_50_a_crowd_is_hung_up_on(room_for_two: None, place: Place) -> None:
+async def test_50_a_crowd_is_hung_up_on(room_for_two: None, place: CallbackSetup) -> None:
     """Connections beyond the limit are closed at once, and there is room again when others have gone."""
     job = await place.polling()
     held = [await asyncio.open_connection(*place.socket.getsockname()) for _ in range(2)]
@@ -201,7 +201,7 @@ async def test_50_a_crowd_is_hung_up_on(room_for_two: None, place: Place) -> Non
         (b"not deflated", "Content-Encoding: deflate"),
     ],
 )
-async def test_51_bombs_are_never_looked_into(place: Place, body: bytes, header: str) -> None:
+async def test_51_bombs_are_never_looked_into(place: CallbackSetup, body: bytes, header: str) -> None:
     """Nesting, huge numbers, NaN, compressed bombs: bytes that are dropped, like any others."""
     job = await place.polling()
     assert await place.post(TOKEN, body, header) == 204
@@ -219,7 +219,7 @@ async def test_51_bombs_are_never_looked_into(place: Place, body: bytes, header:
         b"POST /" + b"y" * 100_000 + b" HTTP/1.1\r\n\r\n",
     ],
 )
-async def test_51_what_is_no_http_is_refused_without_a_word_in_the_log(place: Place, raw: bytes) -> None:
+async def test_51_what_is_no_http_is_refused_without_a_word_in_the_log(place: CallbackSetup, raw: bytes) -> None:
     """TLS on a plain port, nonsense, endless lines: 400, and no line, for anybody can send that all day."""
     try:
         status, _, _ = await place.call(raw)
@@ -229,7 +229,7 @@ async def test_51_what_is_no_http_is_refused_without_a_word_in_the_log(place: Pl
     assert place.output.getvalue() == ""
 
 
-async def test_51_a_broken_body_does_not_undo_the_call(place: Place) -> None:
+async def test_51_a_broken_body_does_not_undo_the_call(place: CallbackSetup) -> None:
     """Chunks that are none: the call has counted, unless they came with its head and the whole is no HTTP."""
     job = await place.polling()
     raw = f"POST /callbacks/{TOKEN} HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n\r\n".encode()
@@ -259,7 +259,7 @@ async def test_a_database_that_is_away_is_not_the_callers_fault(tmp_path: Path, 
     assert b"Retry-After: 10" in answer
 
 
-async def test_07_a_listener_without_its_socket_dies_loudly(place: Place) -> None:
+async def test_07_a_listener_without_its_socket_dies_loudly(place: CallbackSetup) -> None:
     """A daemon that only seems to listen would be a zombie half."""
     place.socket.shutdown(socket.SHUT_RDWR)
     with pytest.raises(ListenerDiedError):

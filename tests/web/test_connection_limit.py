@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.web.api.conftest import Site, serving
+from tests.support.api_server import ApiServer, serving
 from tidewaiter.web import http_server
 
 _MOST = 4
@@ -16,7 +16,7 @@ _HALVES = (
 )
 
 
-async def _connect(site: Site, said: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _connect(site: ApiServer, said: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await asyncio.open_connection("127.0.0.1", int(site.base.rpartition(":")[2]))
     writer.write(said)
     await writer.drain()

@@ -7,21 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.web.api.conftest import ADMIN, Site, serving
+from tests.support.api_server import ADMIN, ApiServer, serving
 from tidewaiter.web import request_reading
 
 FORM = "application/x-www-form-urlencoded"
 
 
 @pytest.fixture
-async def door(tmp_path: Path, sqlite_url: str) -> AsyncIterator[Site]:
+async def door(tmp_path: Path, sqlite_url: str) -> AsyncIterator[ApiServer]:
     """The listener with tokens."""
     async with serving(tmp_path, sqlite_url, tokens=True) as made:
         yield made
 
 
 async def _begun(
-    site: Site, *headers: str, path: str = "/login", kind: str = FORM
+    site: ApiServer, *headers: str, path: str = "/login", kind: str = FORM
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A body that somebody has begun to send."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(site.base.rpartition(":")[2]))
@@ -34,7 +34,9 @@ async def _begun(
     ("header", "said"),
     [("Content-Length: 9000", b"t"), ("Transfer-Encoding: chunked", b"2\r\nab\r\n"), ("Content-Length: 9", b"")],
 )
-async def test_a_body_that_does_not_come(door: Site, monkeypatch: pytest.MonkeyPatch, header: str, said: bytes) -> None:
+async def test_a_body_that_does_not_come(
+    door: ApiServer, monkeypatch: pytest.MonkeyPatch, header: str, said: bytes
+) -> None:
     """Half a body from a stranger is answered with 408 when its time is over, and the connection ends."""
     monkeypatch.setattr(request_reading, "_BODY_S", 0.05)
     reader, writer = await _begun(door, header)
@@ -48,7 +50,7 @@ async def test_a_body_that_does_not_come(door: Site, monkeypatch: pytest.MonkeyP
     assert json.loads(body)["status"] == 408
 
 
-async def test_a_chunk_that_is_none(door: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_chunk_that_is_none(door: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that stops being HTTP is answered, too."""
     monkeypatch.setattr(request_reading, "_BODY_S", 0.2)
     reader, writer = await _begun(door, "Transfer-Encoding: chunked")
@@ -61,13 +63,13 @@ async def test_a_chunk_that_is_none(door: Site, monkeypatch: pytest.MonkeyPatch)
     assert answer.split()[1] in {b"400", b"408"}
 
 
-async def test_a_form_is_small(door: Site) -> None:
+async def test_a_form_is_small(door: ApiServer) -> None:
     """Nobody needs 16 KiB to sign in; more is refused unread."""
     reply = await door.post("/login", data=b"token=" + b"x" * 20_000, headers={"Content-Type": FORM})
     reply.problem(413)
 
 
-async def test_a_caller_who_goes(door: Site) -> None:
+async def test_a_caller_who_goes(door: ApiServer) -> None:
     """A connection that ends in the middle of a body is no fault of ours: the log says nothing of one."""
     _, writer = await _begun(
         door, "Content-Length: 100", f"Authorization: Bearer {ADMIN}", path="/v1/jobs", kind="application/json"

@@ -69,7 +69,7 @@ def open_files(folder: Path) -> list[str]:
 
 
 @dataclass(slots=True)
-class Desk:
+class DownloadSetup:
     """A server, and a downloader that lands its one file; ``output`` is the log."""
 
     server: Server
@@ -120,7 +120,7 @@ async def downloading(
     spec: str = SPEC,
     timeouts: Timeouts | None = None,
     store: Store = LocalStorage,
-) -> AsyncIterator[Desk]:
+) -> AsyncIterator[DownloadSetup]:
     """A desk for a server that answers like this."""
     clock, output = SystemClock(), io.StringIO()
     log = configure("json", "info", [], stream=output, strict=True)
@@ -140,5 +140,5 @@ async def downloading(
             )
             session = ProviderSession(signed, OperationPolicy())
             downloader = Downloader(store(folder, threads), clock, JobLog(log, clock, jobs), largest_bytes)
-            yield Desk(server, downloader, session, folder, spec, output)
+            yield DownloadSetup(server, downloader, session, folder, spec, output)
     log.close()

@@ -1,34 +1,22 @@
 """The signed client against a real server: one login for many, renewed ahead of time and once on refusal."""
 
 import asyncio
-import io
 import json
 from collections.abc import AsyncIterator
-from random import Random
 
 import pytest
 from aiohttp.test_utils import BaseTestServer, TestServer
 
-from tests.support.spec_samples import provider_of
 from tests.support.stored_jobs import StandingClock
-from tests.worker.login_api import LOGIN, Api, spec_with
-from tidewaiter.clock import Clock, SystemClock
+from tests.worker.client_setup import ClientSetup, address_of
+from tests.worker.login_api import LOGIN, Api
+from tidewaiter.clock import SystemClock
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import Limits
-from tidewaiter.domain.http_values import WireReply, WireRequest
-from tidewaiter.log import EventLog, configure
-from tidewaiter.transport.account_client import AccountClient, ClientSettings
+from tidewaiter.domain.http_values import WireRequest
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
-from tidewaiter.transport.budget import Budget
 from tidewaiter.transport.wire import AccountPausedError, TlsError
-from tidewaiter.worker.account_observer import AccountObserver
-from tidewaiter.worker.authenticated_client import AuthenticatedClient, SignInError
-from tidewaiter.worker.lease import Lease
-
-
-def address_of(server: BaseTestServer) -> str:
-    """A server's address without the slash at its end."""
-    return str(server.make_url("")).rstrip("/")
+from tidewaiter.worker.authenticated_client import SignInError
 
 
 @pytest.fixture
@@ -44,55 +32,6 @@ async def server(api: Api) -> AsyncIterator[BaseTestServer]:
         yield running
 
 
-class Desk:
-    """A signed client with everything that it stands on."""
-
-    def __init__(
-        self,
-        wire: AiohttpWire,
-        origin: str,
-        clock: Clock,
-        limits: Limits | None = None,
-        login: str = LOGIN,
-        **more: str,
-    ) -> None:
-        self.clock = clock
-        self.output = io.StringIO()
-        self.log: EventLog = configure(
-            "json", "debug", ["canary-password"], clock=clock, stream=self.output, strict=True
-        )
-        account = provider_of(spec_with(login)).bind("shop", {"server": origin, "password": "canary-password", **more})
-        self.budget = Budget(clock, Random(1), limits or Limits())
-        client = AccountClient(
-            wire,
-            ClientSettings(account.origin, True, 65_536),
-            account.credentials,
-            self.budget,
-        )
-        self.client = AuthenticatedClient(
-            client,
-            account.session,
-            budget=self.budget,
-            observer=AccountObserver("shop", Lease(1, 1, clock, 60.0), self.budget, clock=clock, log=self.log),
-            clock=clock,
-            rand=Random(1),
-            log=self.log,
-        )
-        self.data = WireRequest("GET", f"{origin}/v1/data")
-        self.submit = WireRequest("POST", f"{origin}/v1/data", fresh=True)
-
-    async def ask(self, request: WireRequest | None = None) -> WireReply:
-        """Send a request, which must not take for ever."""
-        async with asyncio.timeout(20):
-            return await self.client.exchange(request or self.data)
-
-    async def failure(self, request: WireRequest | None = None) -> o.Unauthorized | o.Throttled | o.Retry:
-        """What a request that cannot be signed comes to."""
-        with pytest.raises(SignInError) as caught:
-            await self.ask(request)
-        return caught.value.outcome
-
-
 @pytest.fixture
 def clock() -> StandingClock:
     """A clock that the test moves."""
@@ -100,10 +39,10 @@ def clock() -> StandingClock:
 
 
 @pytest.fixture
-async def desk(server: BaseTestServer, clock: StandingClock) -> AsyncIterator[Desk]:
+async def desk(server: BaseTestServer, clock: StandingClock) -> AsyncIterator[ClientSetup]:
     """A client without a token yet."""
     async with AiohttpWire() as wire:
-        made = Desk(wire, address_of(server), clock)
+        made = ClientSetup(wire, address_of(server), clock)
         yield made
         made.log.close()
 
@@ -111,7 +50,7 @@ async def desk(server: BaseTestServer, clock: StandingClock) -> AsyncIterator[De
 # --- one login for all ------------------------------------------------------------------------------------------------
 
 
-async def test_one_login_for_fifty(desk: Desk, api: Api) -> None:
+async def test_one_login_for_fifty(desk: ClientSetup, api: Api) -> None:
     """Fifty requests that find no token share one login."""
     api.let_in.clear()
     asking = [asyncio.ensure_future(desk.ask()) for _ in range(50)]
@@ -123,7 +62,7 @@ async def test_one_login_for_fifty(desk: Desk, api: Api) -> None:
     assert api.forms == ["user=export&password=canary-password"]
 
 
-async def test_one_refused_login_for_fifty(desk: Desk, api: Api) -> None:
+async def test_one_refused_login_for_fifty(desk: ClientSetup, api: Api) -> None:
     """A refused password is sent once, not by every request that waits."""
     api.login_status = 403
     api.let_in.clear()
@@ -135,7 +74,7 @@ async def test_one_refused_login_for_fifty(desk: Desk, api: Api) -> None:
     assert api.asked == [("login", None)]
 
 
-async def test_fifty_refusals_cost_one_renewal(desk: Desk, api: Api) -> None:
+async def test_fifty_refusals_cost_one_renewal(desk: ClientSetup, api: Api) -> None:
     """Requests that were under way together when the token was revoked share the login that follows."""
     await desk.ask()
     api.revoke()
@@ -144,7 +83,7 @@ async def test_fifty_refusals_cost_one_renewal(desk: Desk, api: Api) -> None:
     assert api.logins == 2
 
 
-async def test_an_interrupted_login_is_taken_up_by_the_next(desk: Desk, api: Api) -> None:
+async def test_an_interrupted_login_is_taken_up_by_the_next(desk: ClientSetup, api: Api) -> None:
     """When the step that signs in is stopped, another one does it."""
     api.let_in.clear()
     first = asyncio.ensure_future(desk.ask())
@@ -157,7 +96,7 @@ async def test_an_interrupted_login_is_taken_up_by_the_next(desk: Desk, api: Api
     assert api.logins == 2
 
 
-async def test_26_a_pause_turns_logins_away(desk: Desk, api: Api) -> None:
+async def test_26_a_pause_turns_logins_away(desk: ClientSetup, api: Api) -> None:
     """A paused account does not sign in, whoever waits for it; that is no failure of the provider."""
     desk.budget.pause("the key was refused")
     asking = [asyncio.ensure_future(desk.client.exchange(desk.data)) for _ in range(5)]
@@ -172,7 +111,7 @@ async def test_26_a_pause_turns_logins_away(desk: Desk, api: Api) -> None:
 async def test_22_a_login_without_a_safe_connection(server: BaseTestServer, api: Api, clock: StandingClock) -> None:
     """The password does not go out in the clear, and whoever looks can tell the failure from a refusal."""
     async with AiohttpWire() as wire:
-        safe = Desk(wire, str(server.make_url("")).rstrip("/").replace("http:", "https:"), clock)
+        safe = ClientSetup(wire, str(server.make_url("")).rstrip("/").replace("http:", "https:"), clock)
         with pytest.raises(SignInError) as caught:
             await safe.client.exchange(safe.data)
         safe.log.close()
@@ -184,7 +123,7 @@ async def test_22_a_login_without_a_safe_connection(server: BaseTestServer, api:
 # --- ahead of time ----------------------------------------------------------------------------------------------------
 
 
-async def test_renewed_ahead_of_time(desk: Desk, api: Api, clock: StandingClock) -> None:
+async def test_renewed_ahead_of_time(desk: ClientSetup, api: Api, clock: StandingClock) -> None:
     """A token is renewed a minute before it ends, before anybody refuses it."""
     await desk.ask()
     clock.at += 3539.0
@@ -195,7 +134,7 @@ async def test_renewed_ahead_of_time(desk: Desk, api: Api, clock: StandingClock)
     assert [what for what, _ in api.asked] == ["login", "GET", "GET", "login", "GET"]
 
 
-async def test_a_renewal_that_fails_ahead_of_time_is_put_off(desk: Desk, api: Api, clock: StandingClock) -> None:
+async def test_a_renewal_that_fails_ahead_of_time_is_put_off(desk: ClientSetup, api: Api, clock: StandingClock) -> None:
     """While the token lasts, a login that fails in passing stops nobody, and is not tried with every request."""
     await desk.ask()
     clock.at += 3541.0
@@ -210,7 +149,7 @@ async def test_a_renewal_that_fails_ahead_of_time_is_put_off(desk: Desk, api: Ap
 
 
 async def test_a_renewal_that_is_throttled_ahead_of_time_closes_the_account(
-    desk: Desk, api: Api, clock: StandingClock
+    desk: ClientSetup, api: Api, clock: StandingClock
 ) -> None:
     """What the provider asks for is done, though there is a token to go on with; not for longer than that lasts."""
     await desk.ask()
@@ -225,7 +164,7 @@ async def test_a_renewal_that_is_throttled_ahead_of_time_closes_the_account(
 
 
 async def test_a_renewal_that_is_refused_ahead_of_time_is_told_at_once(
-    desk: Desk, api: Api, clock: StandingClock
+    desk: ClientSetup, api: Api, clock: StandingClock
 ) -> None:
     """A password that was changed is a person's business, however long the old token would have lasted."""
     await desk.ask()
@@ -237,7 +176,7 @@ async def test_a_renewal_that_is_refused_ahead_of_time_is_told_at_once(
 # --- a token that is refused ------------------------------------------------------------------------------------------
 
 
-async def test_a_refused_token_is_renewed_once_and_the_submit_repeated(desk: Desk, api: Api) -> None:
+async def test_a_refused_token_is_renewed_once_and_the_submit_repeated(desk: ClientSetup, api: Api) -> None:
     """A submit that was refused for its token is sent again with the next, and is taken once."""
     await desk.ask()
     api.revoke()
@@ -249,7 +188,7 @@ async def test_a_refused_token_is_renewed_once_and_the_submit_repeated(desk: Des
     assert told == [True, False, True]
 
 
-async def test_a_new_token_that_is_refused_is_the_accounts_trouble(desk: Desk, api: Api) -> None:
+async def test_a_new_token_that_is_refused_is_the_accounts_trouble(desk: ClientSetup, api: Api) -> None:
     """After one renewal and one repetition it is over: no loop of logins."""
     api.refuses_all = True
     told: list[bool] = []
@@ -262,7 +201,7 @@ async def test_a_new_token_that_is_refused_is_the_accounts_trouble(desk: Desk, a
     assert told == [True, False, True, False]
 
 
-async def test_nothing_leaves_that_must_not(desk: Desk, api: Api) -> None:
+async def test_nothing_leaves_that_must_not(desk: ClientSetup, api: Api) -> None:
     """Whoever asks last whether a submit may go is heard after the login, and its word counts."""
 
     class NotNowError(Exception):
@@ -276,7 +215,7 @@ async def test_nothing_leaves_that_must_not(desk: Desk, api: Api) -> None:
     assert [what for what, _ in api.asked] == ["login"]
 
 
-async def test_a_stream_renews_as_well(desk: Desk, api: Api) -> None:
+async def test_a_stream_renews_as_well(desk: ClientSetup, api: Api) -> None:
     """A download that is refused for its token begins again with the next."""
     await desk.ask()
     api.revoke()
@@ -286,7 +225,7 @@ async def test_a_stream_renews_as_well(desk: Desk, api: Api) -> None:
     assert api.logins == 2
 
 
-async def test_a_stream_whose_new_token_is_refused(desk: Desk, api: Api) -> None:
+async def test_a_stream_whose_new_token_is_refused(desk: ClientSetup, api: Api) -> None:
     """The same end as for any other request, whatever the status is by which the API says so."""
     api.refuses_all = True
     with pytest.raises(SignInError):
@@ -295,7 +234,7 @@ async def test_a_stream_whose_new_token_is_refused(desk: Desk, api: Api) -> None
     assert api.logins == 2
 
 
-async def test_a_stream_that_fails_otherwise_keeps_its_body(desk: Desk, api: Api) -> None:
+async def test_a_stream_that_fails_otherwise_keeps_its_body(desk: ClientSetup, api: Api) -> None:
     """What was read to look for a refused token can still be read by whoever asked for it."""
     missing = WireRequest("GET", desk.data.url.replace("data", "nothing"))
     async with desk.client.stream(missing, send_auth=True) as reply:
@@ -311,7 +250,7 @@ async def test_a_login_elsewhere(server: BaseTestServer, api: Api, clock: Standi
     elsewhere = Api()
     login = LOGIN.replace('"/login"', '"${account.login_server}/v1/login"')
     async with TestServer(elsewhere.application(), host="127.0.0.1") as other, AiohttpWire() as wire:
-        desk = Desk(wire, address_of(server), clock, login=login, login_server=address_of(other))
+        desk = ClientSetup(wire, address_of(server), clock, login=login, login_server=address_of(other))
         api.good = lambda given: given == "Bearer canary-token-1"
         assert (await desk.ask()).status == 200
         file_url = str(other.make_url("/v1/open"))
@@ -324,7 +263,7 @@ async def test_a_login_elsewhere(server: BaseTestServer, api: Api, clock: Standi
     assert "canary" not in "".join(map(str, elsewhere.headers))
 
 
-async def test_a_login_that_is_redirected_goes_nowhere(desk: Desk, api: Api) -> None:
+async def test_a_login_that_is_redirected_goes_nowhere(desk: ClientSetup, api: Api) -> None:
     """The password goes to the address of the login and is not carried on."""
     api.login_status, api.login_headers = 307, {"Location": "/v1/elsewhere"}
     assert await desk.failure() == o.Retry("the login failed: HTTP 307")
@@ -336,7 +275,7 @@ async def test_a_file_elsewhere_needs_no_login(server: BaseTestServer, api: Api,
     api.login_status = 403
     host = Api()
     async with TestServer(host.application(), host="127.0.0.1") as other, AiohttpWire() as wire:
-        desk = Desk(wire, address_of(server), clock)
+        desk = ClientSetup(wire, address_of(server), clock)
         async with desk.client.stream(WireRequest("GET", str(other.make_url("/v1/open"))), send_auth=True) as file:
             assert file.status == 200
         desk.log.close()
@@ -350,7 +289,7 @@ async def test_a_file_elsewhere_needs_no_login(server: BaseTestServer, api: Api,
 async def test_limits_and_logins_do_not_wait_for_each_other(server: BaseTestServer, api: Api, limits: Limits) -> None:
     """Those that wait for a login do not hold the place that it needs: at the start, and when a token is refused."""
     async with AiohttpWire() as wire:
-        desk = Desk(wire, address_of(server), SystemClock(), limits)
+        desk = ClientSetup(wire, address_of(server), SystemClock(), limits)
         permits = [await desk.budget.admit()]
         first = desk.client.exchange(desk.data, permits[0])
         async with asyncio.timeout(20):
@@ -365,14 +304,14 @@ async def test_limits_and_logins_do_not_wait_for_each_other(server: BaseTestServ
 async def test_a_login_is_a_request_of_the_account(server: BaseTestServer, clock: StandingClock) -> None:
     """It stands in the window, and so does what follows it; a permit that was given back does not."""
     async with AiohttpWire() as wire:
-        desk = Desk(wire, address_of(server), SystemClock(), Limits(requests=100, period_s=3600.0))
+        desk = ClientSetup(wire, address_of(server), SystemClock(), Limits(requests=100, period_s=3600.0))
         await asyncio.gather(*(desk.ask() for _ in range(10)))
         assert len(desk.budget.snapshot()) == 11
         desk.log.close()
 
 
 async def test_a_login_that_finds_the_provider_back_lets_the_request_follow(
-    desk: Desk, api: Api, clock: StandingClock
+    desk: ClientSetup, api: Api, clock: StandingClock
 ) -> None:
     """The breaker's probe may be a login: when it succeeds, the request behind it need not wait for another probe."""
     for _ in range(5):
@@ -383,7 +322,7 @@ async def test_a_login_that_finds_the_provider_back_lets_the_request_follow(
     assert (before, desk.budget.breaker) == ("half-open", "closed")
 
 
-async def test_a_server_fault_is_no_refusal(desk: Desk, api: Api) -> None:
+async def test_a_server_fault_is_no_refusal(desk: ClientSetup, api: Api) -> None:
     """A login that fails for the moment is tried again later, and pauses nobody at once."""
     api.login_status = 502
     for _ in range(5):
@@ -394,7 +333,7 @@ async def test_a_server_fault_is_no_refusal(desk: Desk, api: Api) -> None:
 # --- what nobody may see ----------------------------------------------------------------------------------------------
 
 
-async def test_no_token_in_the_log(desk: Desk, clock: StandingClock) -> None:
+async def test_no_token_in_the_log(desk: ClientSetup, clock: StandingClock) -> None:
     """The log tells that the account has signed in, and takes both the token and the one before out of any line."""
     await desk.ask()
     clock.at += 3600.0
@@ -405,7 +344,7 @@ async def test_no_token_in_the_log(desk: Desk, clock: StandingClock) -> None:
     assert "canary" not in said
 
 
-async def test_only_two_tokens_are_remembered(desk: Desk, clock: StandingClock) -> None:
+async def test_only_two_tokens_are_remembered(desk: ClientSetup, clock: StandingClock) -> None:
     """A year of tokens does not slow the log down, and no secret of the configuration is forgotten with them."""
     for _ in range(3):
         await desk.ask()
@@ -415,14 +354,14 @@ async def test_only_two_tokens_are_remembered(desk: Desk, clock: StandingClock) 
     assert clean("canary-token-2 canary-token-3 canary-password") == "[redacted] [redacted] [redacted]"
 
 
-async def test_no_token_in_an_error(desk: Desk, api: Api) -> None:
+async def test_no_token_in_an_error(desk: ClientSetup, api: Api) -> None:
     """A login whose reply holds the token where nobody looks for it is not quoted."""
     api.token_name = "accessKey"
     failure = await desk.failure()
     assert failure == o.Unauthorized("the login failed: HTTP 200, without a token")
 
 
-async def test_a_passing_secret_of_one_lane_outlives_that_of_another(desk: Desk) -> None:
+async def test_a_passing_secret_of_one_lane_outlives_that_of_another(desk: ClientSetup) -> None:
     """Shards of an account may be given the same token: the log knows it as long as one of them has it."""
     desk.log.add_passing_secrets("session 7", ["canary-shared"])
     desk.log.add_passing_secrets("session 8", ["canary-shared"])
@@ -431,7 +370,9 @@ async def test_a_passing_secret_of_one_lane_outlives_that_of_another(desk: Desk)
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_probe_that_meets_a_spent_token(desk: Desk, api: Api, clock: StandingClock, stream: bool) -> None:
+async def test_a_probe_that_meets_a_spent_token(
+    desk: ClientSetup, api: Api, clock: StandingClock, stream: bool
+) -> None:
     """The probe of a half-open breaker is refused for its token: the login that has to follow does not wait for it."""
     await desk.ask()
     for _ in range(5):
@@ -447,7 +388,7 @@ async def test_a_probe_that_meets_a_spent_token(desk: Desk, api: Api, clock: Sta
     assert (api.logins, desk.budget.breaker) == (2, "closed")
 
 
-async def test_a_probe_whose_login_is_not_understood(desk: Desk, api: Api, clock: StandingClock) -> None:
+async def test_a_probe_whose_login_is_not_understood(desk: ClientSetup, api: Api, clock: StandingClock) -> None:
     """The next one may try at once."""
     for _ in range(5):
         desk.budget.failed("down")

@@ -14,7 +14,7 @@ from aiohttp import ETag, web
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
-from tests.web.api.conftest import Site
+from tests.support.api_server import ApiServer
 from tidewaiter.web.api.artifact_routes import disposition
 from tidewaiter.web.api.request_headers import known_tags, matched_tags, range_of
 from tidewaiter.web.problems import ProblemError
@@ -22,7 +22,7 @@ from tidewaiter.web.problems import ProblemError
 CONTENT = random.Random(5).randbytes(3 * 2**20 + 777)
 
 
-async def test_a_file_is_fetched_whole(site: Site) -> None:
+async def test_a_file_is_fetched_whole(site: ApiServer) -> None:
     """The bytes come as they landed, with their type, name, length, time and checksum; HEAD gives the same headers."""
     number, file = await site.landed(CONTENT)
     (listed,) = (await site.get(f"/v1/jobs/{number}/artifacts")).json["artifacts"]
@@ -55,7 +55,7 @@ async def test_a_file_is_fetched_whole(site: Site) -> None:
         ("bytes=2000000-9999999999", 2_000_000, None),
     ],
 )
-async def test_a_range(site: Site, asked: str, start: int, stop: int | None) -> None:
+async def test_a_range(site: ApiServer, asked: str, start: int, stop: int | None) -> None:
     """One range is sent as such, with its place in the whole."""
     number, file = await site.landed(CONTENT)
     place = f"/v1/jobs/{number}/artifacts/0"
@@ -66,7 +66,7 @@ async def test_a_range(site: Site, asked: str, start: int, stop: int | None) -> 
     assert reply.headers["Content-Range"] == f"bytes {begin}-{end}/{len(CONTENT)}"
 
 
-async def test_ranges_that_are_none(site: Site) -> None:
+async def test_ranges_that_are_none(site: ApiServer) -> None:
     """A range behind the end is 416 with the size; several, nonsense, or one of another file give the whole."""
     number, _ = await site.landed(b"0123456789")
     place = f"/v1/jobs/{number}/artifacts/0"
@@ -87,7 +87,7 @@ async def test_ranges_that_are_none(site: Site) -> None:
     assert (await site.get(place, headers=dated)).body == b"01"
 
 
-async def test_conditions(site: Site) -> None:
+async def test_conditions(site: ApiServer) -> None:
     """Who has the file already is told so without it; who wants another one gets none."""
     number, file = await site.landed(b"content")
     place = f"/v1/jobs/{number}/artifacts/0"
@@ -102,7 +102,7 @@ async def test_conditions(site: Site) -> None:
     assert (await site.get(place, headers={"If-None-Match": '"*"'})).status == 200
 
 
-async def test_conditions_by_time(site: Site) -> None:
+async def test_conditions_by_time(site: ApiServer) -> None:
     """A file that landed before a time is known by then, and is not one that must have landed before that."""
     number, _ = await site.landed(b"content")
     place, before = f"/v1/jobs/{number}/artifacts/0", "Sun, 15 Jun 2025 15:06:39 GMT"
@@ -113,7 +113,7 @@ async def test_conditions_by_time(site: Site) -> None:
     assert (await site.get(place, headers=other)).status == 200
 
 
-async def test_only_get_has_ranges(site: Site) -> None:
+async def test_only_get_has_ranges(site: ApiServer) -> None:
     """HEAD with a range is answered as without one."""
     number, _ = await site.landed(b"content")
     for asked in ("bytes=0-1", "bytes=99-"):
@@ -121,7 +121,7 @@ async def test_only_get_has_ranges(site: Site) -> None:
         assert (head.status, head.headers["Content-Length"]) == (200, "7")
 
 
-async def test_what_is_not_there(site: Site) -> None:
+async def test_what_is_not_there(site: ApiServer) -> None:
     """No such job, no such file, a file that was removed or is another by now: a problem each, and a log line."""
     (await site.get("/v1/jobs/99/artifacts/0")).problem(404)
     number, file = await site.landed(b"content")
@@ -138,7 +138,7 @@ async def test_what_is_not_there(site: Site) -> None:
 
 
 @pytest.mark.parametrize("key", ["../secret", "/etc/hostname", "a/../../b", ".partial/x", "a//b"])
-async def test_no_key_leads_elsewhere(site: Site, key: str, tmp_path: Path) -> None:
+async def test_no_key_leads_elsewhere(site: ApiServer, key: str, tmp_path: Path) -> None:
     """Even a key in the database that leads out of the storage opens nothing."""
     (tmp_path / "secret").write_bytes(b"content")
     number, _ = await site.landed(b"content", key=key)
@@ -147,7 +147,7 @@ async def test_no_key_leads_elsewhere(site: Site, key: str, tmp_path: Path) -> N
     assert b"content" not in reply.body
 
 
-async def test_a_hostile_type_and_name(site: Site) -> None:
+async def test_a_hostile_type_and_name(site: ApiServer) -> None:
     """What a provider calls its file cannot add headers, and is never shown as a page of ours."""
     number, _ = await site.landed(b"<script>", media_type="text/html\r\nX-Bad: 1", name='a"\r\n;b.html')
     reply = await site.get(f"/v1/jobs/{number}/artifacts/0")
@@ -159,7 +159,7 @@ async def test_a_hostile_type_and_name(site: Site) -> None:
     assert disposition("ä b.csv") == "attachment; filename=\"__b.csv\"; filename*=UTF-8''%C3%A4%20b.csv"
 
 
-async def test_a_file_that_shrinks_breaks_the_connection(site: Site) -> None:
+async def test_a_file_that_shrinks_breaks_the_connection(site: ApiServer) -> None:
     """A file cut short while it is sent ends in a broken connection, not in a short body that looks whole."""
     content = bytes(64 * 2**20)
     number, file = await site.landed(content)

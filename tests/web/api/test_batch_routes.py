@@ -5,10 +5,10 @@ import io
 import json
 import time
 
-from tests.web.api.conftest import Site, new_job
+from tests.support.api_server import ApiServer, new_job
 
 
-async def test_a_batch(any_site: Site) -> None:
+async def test_a_batch(any_site: ApiServer) -> None:
     """A batch is answered with a receipt for each job in its order; a key that is known gives its first job."""
     known = await any_site.submitted(unique_key="k-1")
     wanted = [new_job(), new_job(unique_key="k-1"), new_job(account="pier", operation="listing", params={})]
@@ -23,7 +23,7 @@ async def test_a_batch(any_site: Site) -> None:
     assert int(reply.headers["Retry-After"]) >= 1
 
 
-async def test_all_or_none(site: Site) -> None:
+async def test_all_or_none(site: ApiServer) -> None:
     """One bad job among good ones, and nothing is stored; faults of shape and of parameters point at theirs."""
     jobs = [new_job(), new_job(params={"period": "NEVER"}), new_job(account="nobody"), new_job(params={})]
     problem = (await site.post("/v1/jobs/batch", {"jobs": jobs})).problem(422)
@@ -35,7 +35,7 @@ async def test_all_or_none(site: Site) -> None:
     assert sum((await site.jobs.counts()).values()) == 0
 
 
-async def test_no_more_than_a_hundred_faults(site: Site) -> None:
+async def test_no_more_than_a_hundred_faults(site: ApiServer) -> None:
     """A thousand faults are not looked for: a hundred of them are told, of parameters as of the shape."""
     problem = (await site.post("/v1/jobs/batch", {"jobs": [new_job(params={})] * 1000})).problem(422)
     assert len(problem["errors"]) == 100
@@ -44,7 +44,7 @@ async def test_no_more_than_a_hundred_faults(site: Site) -> None:
     assert len(problem["errors"]) == 100
 
 
-async def test_others_are_served_beside_a_batch_of_faults(site: Site) -> None:
+async def test_others_are_served_beside_a_batch_of_faults(site: ApiServer) -> None:
     """A batch of nothing but faults costs little, and nobody else waits for it."""
     jobs = [new_job() | {f"x{number}": 0 for number in range(30)} for _ in range(9_000)]
     body = json.dumps({"jobs": [{f"x{number}": 0 for number in range(100_000)}, *jobs]}).encode()
@@ -61,7 +61,7 @@ async def test_others_are_served_beside_a_batch_of_faults(site: Site) -> None:
     assert max(waits) < 2.0
 
 
-async def test_a_batch_with_a_key(any_site: Site) -> None:
+async def test_a_batch_with_a_key(any_site: ApiServer) -> None:
     """A batch that is sent again with its key makes nothing; another batch with that key is refused as a whole."""
     headers = {"Idempotency-Key": '"night"'}
     batch = {"jobs": [new_job(), new_job(account="pier"), new_job()]}
@@ -82,7 +82,7 @@ async def test_a_batch_with_a_key(any_site: Site) -> None:
     assert sum((await any_site.jobs.counts()).values()) == 3
 
 
-async def test_batches_with_one_key_at_once(any_site: Site) -> None:
+async def test_batches_with_one_key_at_once(any_site: ApiServer) -> None:
     """Of different batches that come with one key at the same time one is made, and the others are refused."""
     headers = {"Idempotency-Key": '"night"'}
     batches = [[new_job()] * 3, [new_job()] * 2, [new_job(account="pier")], [new_job(operation="listing", params={})]]
@@ -94,7 +94,7 @@ async def test_batches_with_one_key_at_once(any_site: Site) -> None:
     assert sum((await any_site.jobs.counts()).values()) == len(made)
 
 
-async def test_ten_thousand_and_not_one_more(site: Site) -> None:
+async def test_ten_thousand_and_not_one_more(site: ApiServer) -> None:
     """The largest batch is taken in one transaction; one job more is refused."""
     jobs = [new_job()] * 10_000
     reply = await site.post("/v1/jobs/batch", {"jobs": jobs})
@@ -104,7 +104,7 @@ async def test_ten_thousand_and_not_one_more(site: Site) -> None:
     assert problem["errors"][0]["pointer"] == "/jobs"
 
 
-async def test_a_million_are_refused_unread(site: Site) -> None:
+async def test_a_million_are_refused_unread(site: ApiServer) -> None:
     """A million jobs are refused by their size, and a million empty ones by their number, before they are parsed."""
     million = json.dumps({"jobs": [new_job()] * 300_000}).encode()
     headers = {"Content-Type": "application/json"}

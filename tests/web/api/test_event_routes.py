@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.web.api.conftest import Site
+from tests.support.api_server import ApiServer
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.change_feed import JobChange
 from tidewaiter.domain.job import Job, State
@@ -21,7 +21,7 @@ Event = dict[str, Any]
 
 
 @asynccontextmanager
-async def _listening(site: Site, query: str = "", **headers: str) -> AsyncIterator[aiohttp.ClientResponse]:
+async def _listening(site: ApiServer, query: str = "", **headers: str) -> AsyncIterator[aiohttp.ClientResponse]:
     """The stream, once it has begun."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     async with site.session.get(f"{site.base}/v1/events{query}", headers=named) as reply:
@@ -41,7 +41,7 @@ async def _block(reply: aiohttp.ClientResponse) -> Event:
     return fields
 
 
-async def test_every_transition_is_told(site: Site) -> None:
+async def test_every_transition_is_told(site: ApiServer) -> None:
     """A job is followed from its submission to its end, each event with what a reader needs."""
     async with _listening(site) as reply:
         job = await site.submitted()
@@ -55,7 +55,7 @@ async def test_every_transition_is_told(site: Site) -> None:
     assert last["at"].endswith("Z")
 
 
-async def test_filters(site: Site) -> None:
+async def test_filters(site: ApiServer) -> None:
     """Only what fits account, state and job is told."""
     job = await site.submitted()
     async with _listening(site, f"?account=quay&state=polling&state=failed&job={job['id']}") as reply:
@@ -71,7 +71,7 @@ async def test_filters(site: Site) -> None:
         (await site.get(f"/v1/events{query}")).problem(400)
 
 
-async def test_a_reader_comes_back(site: Site) -> None:
+async def test_a_reader_comes_back(site: ApiServer) -> None:
     """Who names the last event that it saw is told what came since; who names a strange one is told to begin anew."""
     async with _listening(site) as reply:
         await site.submitted()
@@ -89,7 +89,7 @@ async def test_a_reader_comes_back(site: Site) -> None:
         assert (await _block(reply))["data"]["job"] == third["id"]
 
 
-async def test_what_was_missed_is_told_in_pieces(site: Site) -> None:
+async def test_what_was_missed_is_told_in_pieces(site: ApiServer) -> None:
     """Thousands of events are not made in one go: each piece on the wire has 250 at most, and none is missing."""
     async with _listening(site) as reply:
         await site.submitted()
@@ -154,7 +154,7 @@ def test_what_is_held_does_not_hold_the_jobs() -> None:
     feed.leave(reader)
 
 
-async def test_the_stream_ends_with_the_listener(site: Site) -> None:
+async def test_the_stream_ends_with_the_listener(site: ApiServer) -> None:
     """A reader that is there when the process ends sees the stream's end, not a broken connection."""
     feed = EventFeed("boot")
     reader = feed.join()
@@ -166,7 +166,7 @@ async def test_the_stream_ends_with_the_listener(site: Site) -> None:
 
 
 @pytest.mark.parametrize("number", [64])
-async def test_as_many_readers_as_are_served(site: Site, number: int) -> None:
+async def test_as_many_readers_as_are_served(site: ApiServer, number: int) -> None:
     """One reader more than are served is refused for a while, and served when another has gone."""
     opened = [await site.session.get(f"{site.base}/v1/events") for _ in range(number)]
     refused = await site.get("/v1/events")

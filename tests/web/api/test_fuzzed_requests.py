@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.api_server import ApiServer, new_job
 from tests.support.effort import examples
-from tests.web.api.conftest import Site, new_job
 from tidewaiter.web.api.request_input import parse_json
 from tidewaiter.web.problems import ProblemError
 
@@ -48,14 +48,14 @@ def _with_params(value: bytes) -> bytes:
         (b"[1,2]", 422, ""),
     ],
 )
-async def test_bodies(site: Site, body: bytes, status: int, says: str) -> None:
+async def test_bodies(site: ApiServer, body: bytes, status: int, says: str) -> None:
     """Each kind of bad body has its sentence."""
     problem = (await site.call("POST", "/v1/jobs", data=body, headers=JSON)).problem(status)
     assert says in problem["detail"]
     assert sum((await site.jobs.counts()).values()) == 0
 
 
-async def test_what_is_no_json(site: Site) -> None:
+async def test_what_is_no_json(site: ApiServer) -> None:
     """A body of another type, or a compressed one, is 415 and says what is taken."""
     for headers in (
         {"Content-Type": "text/plain"},
@@ -70,7 +70,7 @@ async def test_what_is_no_json(site: Site) -> None:
     assert (await site.call("POST", "/v1/jobs", data=GOOD, headers=vendor)).status == 202
 
 
-async def test_paths_and_methods(site: Site) -> None:
+async def test_paths_and_methods(site: ApiServer) -> None:
     """Nothing at a path is 404, another method 405 with those that there are; both are problem documents."""
     for path in ("/v1", "/v1/", "/v1/nothing", "/v2/jobs", "/v1/jobs/1/artifacts/0/x", "/%2e%2e/etc/passwd"):
         (await site.get(path)).problem(404)
@@ -81,7 +81,7 @@ async def test_paths_and_methods(site: Site) -> None:
     (await site.call("GET", "/v1/jobs/1/cancel")).problem(405)
 
 
-async def test_a_body_without_end_is_cut_off(site: Site) -> None:
+async def test_a_body_without_end_is_cut_off(site: ApiServer) -> None:
     """A body whose size nobody tells is read no further than permitted."""
     body = io.BytesIO(b" " * 2_000_000)
 
@@ -92,7 +92,7 @@ async def test_a_body_without_end_is_cut_off(site: Site) -> None:
     (await site.call("POST", "/v1/jobs", data=pieces(), headers=JSON)).problem(413)
 
 
-async def test_what_is_no_http(site: Site) -> None:
+async def test_what_is_no_http(site: ApiServer) -> None:
     """Bytes that are no request are answered with 400 or hung up on, and the listener goes on."""
     host, port = site.base.removeprefix("http://").split(":")
     for raw in (b"\x00\x01\r\n\r\n", b"GET /v1/jobs HTTP/9.9\r\n\r\n", b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n"):
@@ -126,7 +126,7 @@ _JOBS = st.fixed_dictionaries(
 _BODIES = st.binary(max_size=200) | (_JOBS | _JSON).map(lambda value: json.dumps(value).encode())
 
 
-async def _send(site: Site, raw: bytes, batch: bool, key: str | None) -> None:
+async def _send(site: ApiServer, raw: bytes, batch: bool, key: str | None) -> None:
     headers = JSON if key is None else {**JSON, "Idempotency-Key": key}
     path = "/v1/jobs/batch" if batch else "/v1/jobs"
     body = b'{"jobs":[' + raw + b"]}" if batch else raw
@@ -138,7 +138,7 @@ async def _send(site: Site, raw: bytes, batch: bool, key: str | None) -> None:
         assert "Traceback" not in json.dumps(problem)
 
 
-async def test_any_bytes(any_site: Site) -> None:
+async def test_any_bytes(any_site: ApiServer) -> None:
     """Random bytes and random JSON, some of it nearly right: always an answer, on both databases."""
     loop = asyncio.get_running_loop()
 

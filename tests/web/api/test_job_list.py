@@ -4,17 +4,17 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.web.api.conftest import Site
+from tests.support.api_server import ApiServer
 from tidewaiter.domain import outcome as o
 
 
-async def _numbers(site: Site, query: str = "") -> list[int]:
+async def _numbers(site: ApiServer, query: str = "") -> list[int]:
     reply = await site.get(f"/v1/jobs{query}")
     assert reply.status == 200, reply.body
     return [job["id"] for job in reply.json["jobs"]]
 
 
-async def test_filters(any_site: Site) -> None:
+async def test_filters(any_site: ApiServer) -> None:
     """Every filter leaves what fits it, the newest first, and they work together."""
     site = any_site
     one = await site.submitted(unique_key="a-1")
@@ -38,7 +38,7 @@ async def test_filters(any_site: Site) -> None:
     assert await _numbers(site, "?account=nobody") == []
 
 
-async def test_search(any_site: Site) -> None:
+async def test_search(any_site: ApiServer) -> None:
     """One text finds a job by its number or handle, and jobs by the beginning of their key or operation."""
     site = any_site
     one = await site.submitted(unique_key="Daily-ä-1")
@@ -57,7 +57,7 @@ async def test_search(any_site: Site) -> None:
     assert await _numbers(site, "?q=" + "9" * 60) == []
 
 
-async def test_pages(site: Site) -> None:
+async def test_pages(site: ApiServer) -> None:
     """Pages follow one another by Link and by ``next``; the last has neither, and jobs made meanwhile shift nothing."""
     made = [(await site.submitted())["id"] for _ in range(5)]
     reply = await site.get("/v1/jobs?limit=2&account=quay")
@@ -71,7 +71,7 @@ async def test_pages(site: Site) -> None:
     assert "Link" not in reply.headers
 
 
-async def test_a_cursor_is_for_its_filters(site: Site) -> None:
+async def test_a_cursor_is_for_its_filters(site: ApiServer) -> None:
     """A cursor that was tampered with, cut, made up, or made for other filters or another list is refused."""
     for _ in range(3):
         await site.submitted()
@@ -110,7 +110,7 @@ async def test_a_cursor_is_for_its_filters(site: Site) -> None:
         ("colour=red", "colour"),
     ],
 )
-async def test_faults_of_the_query(site: Site, query: str, parameter: str) -> None:
+async def test_faults_of_the_query(site: ApiServer, query: str, parameter: str) -> None:
     """What is wrong with a query is told by the parameter's name."""
     problem = (await site.get(f"/v1/jobs?{query}")).problem(400)
     assert [one["parameter"] for one in problem["errors"]] == [parameter]

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from tests.web.api.conftest import Site, new_job
+from tests.support.api_server import ApiServer, new_job
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import State
 
 
-async def test_a_job_is_made_and_shown(any_site: Site) -> None:
+async def test_a_job_is_made_and_shown(any_site: ApiServer) -> None:
     """A new job is answered with 202, its address and when to look again; at that address it stands."""
     reply = await any_site.post("/v1/jobs", new_job(params={"period": "yesterday", "rows": 3}))
     assert reply.status == 202
@@ -23,7 +23,7 @@ async def test_a_job_is_made_and_shown(any_site: Site) -> None:
     assert not {"links", "intent_key", "callback_hash"} & job.keys()
 
 
-async def test_the_same_key_is_the_same_job(any_site: Site) -> None:
+async def test_the_same_key_is_the_same_job(any_site: ApiServer) -> None:
     """A request that is sent again with its key makes nothing new and says so; quotes around the key do not matter."""
     first = await any_site.post("/v1/jobs", new_job(), headers={"Idempotency-Key": '"daily-1"'})
     again = await any_site.post("/v1/jobs", new_job(), headers={"Idempotency-Key": "daily-1"})
@@ -37,7 +37,7 @@ async def test_the_same_key_is_the_same_job(any_site: Site) -> None:
     assert (ended.status, ended.json["state"]) == (200, "failed")
 
 
-async def test_a_key_is_for_one_request(site: Site) -> None:
+async def test_a_key_is_for_one_request(site: ApiServer) -> None:
     """The same key with other parameters, or two keys for one wish, are refused; nothing is made."""
     await site.post("/v1/jobs", new_job(), headers={"Idempotency-Key": '"k"'})
     other = await site.post("/v1/jobs", new_job(operation="listing", params={}), headers={"Idempotency-Key": '"k"'})
@@ -68,14 +68,14 @@ async def test_a_key_is_for_one_request(site: Site) -> None:
         (new_job(unique_key="\u0007"), ["/unique_key"]),
     ],
 )
-async def test_faults_point_at_their_field(site: Site, body: object, pointers: list[str]) -> None:
+async def test_faults_point_at_their_field(site: ApiServer, body: object, pointers: list[str]) -> None:
     """Every fault of a body is told at once, with a pointer to where it stands."""
     problem = (await site.post("/v1/jobs", body)).problem(422)
     assert sorted(one["pointer"] for one in problem["errors"]) == sorted(pointers), problem
     assert all(one["detail"] for one in problem["errors"])
 
 
-async def test_waiting_for_the_end(site: Site) -> None:
+async def test_waiting_for_the_end(site: ApiServer) -> None:
     """With Prefer: wait the answer comes when the job has ended, 201 for a new one; or as it stands after that time."""
     late = await site.post("/v1/jobs", new_job(), headers={"Prefer": "wait=0"})
     assert (late.status, late.headers["Preference-Applied"]) == (202, "wait=0")
@@ -92,7 +92,7 @@ async def test_waiting_for_the_end(site: Site) -> None:
 
 
 @pytest.mark.parametrize("told", [True, False])
-async def test_waiting_for_a_change(site: Site, told: bool) -> None:
+async def test_waiting_for_a_change(site: ApiServer, told: bool) -> None:
     """A long poll with an entity tag ends when the job changes, in this process or another; else it ends with 304."""
     job = await site.submitted()
     tag = (await site.get(f"/v1/jobs/{job['id']}")).headers["ETag"]
@@ -108,7 +108,7 @@ async def test_waiting_for_a_change(site: Site, told: bool) -> None:
     assert reply.headers["ETag"] != tag
 
 
-async def test_history_and_artifacts(site: Site) -> None:
+async def test_history_and_artifacts(site: ApiServer) -> None:
     """A job's history tells each state with its reason; a job without files has an empty list of them."""
     job = await site.submitted()
     await site.step(job["id"], o.Intended("intent"), o.Accepted("r-1"))
@@ -119,7 +119,7 @@ async def test_history_and_artifacts(site: Site) -> None:
     assert (await site.get(f"/v1/jobs/{job['id']}/artifacts")).json == {"artifacts": []}
 
 
-async def test_what_there_is_not(site: Site) -> None:
+async def test_what_there_is_not(site: ApiServer) -> None:
     """Numbers of no job, and what is no number, are 404 at every path of a job."""
     for number in ("7", "0", "-1", "abc", "9" * 40, "%00", "1e3", "٣"):
         for path in ("", "/history", "/artifacts"):
@@ -129,7 +129,7 @@ async def test_what_there_is_not(site: Site) -> None:
         (await site.post(f"/v1/jobs/{number}/adopt", {"handle": "r"})).problem(404)
 
 
-async def test_decisions(any_site: Site) -> None:
+async def test_decisions(any_site: ApiServer) -> None:
     """A person's decisions do what the desk does, and what cannot be done as things stand is a conflict."""
     site = any_site
     number = (await site.submitted())["id"]
@@ -151,7 +151,7 @@ async def test_decisions(any_site: Site) -> None:
     assert again.headers["Location"] == f"/v1/jobs/{again.json['id']}"
 
 
-async def test_a_parked_job_adopts(site: Site) -> None:
+async def test_a_parked_job_adopts(site: ApiServer) -> None:
     """A parked job is let go on with the remote job that a person names; a poll of it is refused."""
     number = (await site.submitted())["id"]
     parked = await site.step(number, o.Intended("intent"), o.Unknown("the connection broke"), o.Undecidable("no list"))
@@ -165,7 +165,7 @@ async def test_a_parked_job_adopts(site: Site) -> None:
     assert (adopted.status, adopted.json["state"], adopted.json["handle"]) == (202, "polling", "r-77")
 
 
-async def test_who_has_gone_does_not_wait(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_has_gone_does_not_wait(site: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Callers beyond those who can wait are told so or answered at once; who hangs up leaves a place."""
     monkeypatch.setattr("tidewaiter.web.api.job_changes.MOST_WAITING", 2)
     path = f"/v1/jobs/{(await site.submitted())['id']}"
@@ -186,7 +186,7 @@ async def test_who_has_gone_does_not_wait(site: Site, monkeypatch: pytest.Monkey
             pass  # the listener learns of a closed connection on its own time
 
 
-async def test_asking_twice_repeats_a_job_once(any_site: Site) -> None:
+async def test_asking_twice_repeats_a_job_once(any_site: ApiServer) -> None:
     """Retries of an ended job that come at once are one new job; when that has ended, too, the next makes another."""
     number = (await any_site.submitted())["id"]
     await any_site.step(number, o.Refused("no"))

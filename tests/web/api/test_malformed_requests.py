@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.web.api.conftest import Site
+from tests.support.api_server import ApiServer
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: canary\r\n"
 POST = b"POST /v1/jobs HTTP/1.1\r\nHost: canary\r\n"
@@ -38,7 +38,7 @@ MALFORMED = {
 }
 
 
-async def _answer(site: Site, raw: bytes) -> bytes:
+async def _answer(site: ApiServer, raw: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", int(site.base.rpartition(":")[2]))
     writer.write(raw)
     async with asyncio.timeout(5):
@@ -48,7 +48,7 @@ async def _answer(site: Site, raw: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("raw", MALFORMED.values(), ids=list(MALFORMED))
-async def test_a_bare_400(site: Site, raw: bytes) -> None:
+async def test_a_bare_400(site: ApiServer, raw: bytes) -> None:
     """The status and the length of nothing; the connection ends, and no second request comes out of the first."""
     answer = await _answer(site, raw + b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -60,7 +60,7 @@ async def test_a_bare_400(site: Site, raw: bytes) -> None:
     assert b"canary" not in answer
 
 
-async def test_an_unknown_expectation_is_a_bare_417(site: Site) -> None:
+async def test_an_unknown_expectation_is_a_bare_417(site: ApiServer) -> None:
     """What is expected is not repeated."""
     answer = await _answer(site, POST + b"Expect: canary\r\nContent-Length: 6\r\n\r\ncanary")
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -70,7 +70,7 @@ async def test_an_unknown_expectation_is_a_bare_417(site: Site) -> None:
     assert b"server" not in head.lower()
 
 
-async def test_requests_in_chunks_are_read(site: Site) -> None:
+async def test_requests_in_chunks_are_read(site: ApiServer) -> None:
     """What is well-formed gets its own answer, one for each request."""
     chunked = b"2\r\n{}\r\n0\r\n\r\n"
     one = (

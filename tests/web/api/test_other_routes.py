@@ -4,11 +4,11 @@ import jsonschema
 import pytest
 from sqlalchemy import text
 
-from tests.web.api.conftest import Site
+from tests.support.api_server import ApiServer
 from tidewaiter.domain import outcome as o
 
 
-async def test_accounts(any_site: Site) -> None:
+async def test_accounts(any_site: ApiServer) -> None:
     """Accounts are listed with their live jobs; one is paused with a reason and resumed, and each change shows."""
     site = any_site
     await site.submitted()
@@ -33,7 +33,7 @@ async def test_accounts(any_site: Site) -> None:
     assert long.problem(422)["errors"][0]["pointer"] == "/reason"
 
 
-async def test_schedules(site: Site) -> None:
+async def test_schedules(site: ApiServer) -> None:
     """Schedules are listed with their next tick; one is run now, with the dates of today."""
     (listed,) = (await site.get("/v1/schedules")).json["schedules"]
     assert (listed["name"], listed["timezone"], listed["job"]) == ("nightly", "UTC", None)
@@ -46,7 +46,7 @@ async def test_schedules(site: Site) -> None:
     (await site.post("/v1/schedules/weekly/run")).problem(404)
 
 
-async def test_providers(site: Site) -> None:
+async def test_providers(site: ApiServer) -> None:
     """Providers are listed, built-in ones included; each operation has a sound JSON Schema of its parameters."""
     listed = (await site.get("/v1/providers")).json["providers"]
     (ours,) = [one for one in listed if one["name"] == "harbour"]
@@ -67,7 +67,7 @@ async def test_providers(site: Site) -> None:
     (await site.get("/v1/providers/nobody")).problem(404)
 
 
-async def test_overview(site: Site) -> None:
+async def test_overview(site: ApiServer) -> None:
     """The overview counts jobs by state and shows what has landed last."""
     number, _ = await site.landed(b"content")
     await site.submitted()
@@ -79,7 +79,7 @@ async def test_overview(site: Site) -> None:
 
 
 @pytest.fixture
-async def notified(site: Site) -> Site:
+async def notified(site: ApiServer) -> ApiServer:
     """A listener with three notifications, of which one has died."""
     number = (await site.submitted())["id"]
     await site.step(number, o.Refused("no"))
@@ -96,7 +96,7 @@ async def notified(site: Site) -> Site:
     return site
 
 
-async def test_notifications(notified: Site) -> None:
+async def test_notifications(notified: ApiServer) -> None:
     """Notifications are listed by what became of them, page by page, and a dead one is delivered again."""
     page = (await notified.get("/v1/notifications?limit=2")).json
     assert [one["status"] for one in page["notifications"]] == ["dead", "delivered"]

@@ -196,14 +196,14 @@ async def test_two_tokens_overlap_under_one_name(door: Door) -> None:
     ("headers", "status"),
     [
         ({}, 200),
-        ({"Sec-Fetch-ApiServer": "same-origin"}, 200),
-        ({"Sec-Fetch-ApiServer": "none"}, 200),
-        ({"Sec-Fetch-ApiServer": "same-site"}, 403),
-        ({"Sec-Fetch-ApiServer": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Sec-Fetch-Site": "none"}, 200),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Origin": "http://evil.example"}, 403),
         ({"Origin": "null"}, 403),
         ({"Origin": "http://[nonsense"}, 403),
-        ({"Origin": "http://evil.example", "Sec-Fetch-ApiServer": "same-origin"}, 200),
+        ({"Origin": "http://evil.example", "Sec-Fetch-Site": "same-origin"}, 200),
     ],
 )
 async def test_no_other_site_changes_anything(loopback: Door, headers: dict[str, str], status: int) -> None:

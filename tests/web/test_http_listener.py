@@ -20,7 +20,7 @@ from tidewaiter.log import configure
 
 
 @dataclass(slots=True)
-class ApiServer:
+class ConfiguredDaemon:
     """A configuration with an HTTP listener, and what its daemon has logged."""
 
     config: Config
@@ -67,14 +67,14 @@ class ApiServer:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> ApiServer:
+def site(tmp_path: Path) -> ConfiguredDaemon:
     """A listener on loopback without tokens."""
     port = free_port()
     (tmp_path / "tidewaiter.toml").write_text(f'[http]\nlisten = "127.0.0.1:{port}"\n')
-    return ApiServer(load(tmp_path / "tidewaiter.toml", {}), port)
+    return ConfiguredDaemon(load(tmp_path / "tidewaiter.toml", {}), port)
 
 
-async def test_an_unknown_path_is_a_problem(site: ApiServer) -> None:
+async def test_an_unknown_path_is_a_problem(site: ConfiguredDaemon) -> None:
     """What there is not is told by a problem document, with the headers that keep pages apart from other sites."""
     async with site.daemon():
         status, headers, body = await site.get("/v1/nothing")
@@ -83,7 +83,7 @@ async def test_an_unknown_path_is_a_problem(site: ApiServer) -> None:
     assert (headers["Server"], headers["X-Content-Type-Options"]) == ("tidewaiter", "nosniff")
 
 
-async def test_a_standby_answers_too(site: ApiServer) -> None:
+async def test_a_standby_answers_too(site: ConfiguredDaemon) -> None:
     """While another daemon has the database, this one's listener is up; it ends when it is asked to."""
     async with site.daemon():
         pass  # the database is there from now on
@@ -96,7 +96,7 @@ async def test_a_standby_answers_too(site: ApiServer) -> None:
     held.release()
 
 
-async def test_a_listener_that_dies_ends_the_daemon(site: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_listener_that_dies_ends_the_daemon(site: ConfiguredDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
     """The socket is gone: the daemon drains and ends with 1, to be restarted whole."""
     made: list[socket.socket] = []
     create = socket.create_server

@@ -6,8 +6,7 @@ LOCKS := config/locks
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 # Pure functions, and what runs in one process without a server, a daemon or a database.
-FAST := tests/arch tests/config tests/domain tests/providers tests/test_config*.py tests/test_log*.py \
-	tests/test_patterns.py tests/test_recurrence.py tests/test_redact.py
+FAST := tests/arch tests/config tests/domain tests/log tests/providers tests/test_patterns.py tests/test_recurrence.py
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help

@@ -117,7 +117,7 @@ def floors() -> dict[str, int]:
 
 
 def test_trips_lead_downwards() -> None:
-    """A file of a trip exists and comes once, what is called stands below or in the same package, and the page counts right."""
+    """Each file of a trip exists and comes once; calls lead down or stay in the package; the counts are right."""
     floor_of = floors()
     counts = [int(number) for number in re.findall(r"^(\d+) files\.$", TRIPS.read_text(), re.MULTILINE)]
     assert [len(trip) for trip in trips()] == counts

@@ -17,11 +17,14 @@ MADE_LATER = ("dist/", "config/deploy/compose/secrets/")
 """Places that a build or an operator makes; no commit has them."""
 
 TRIPS = ROOT / "docs/trips.md"
+INSIDE = (ROOT / "docs/architecture.md", TRIPS, *sorted((ROOT / "docs/decisions").glob("*.md")))
+"""The pages for those who change the code."""
 _CODE = re.compile(r"`([^`]+)`")
 _PATH = re.compile(r"[\w.*-]+(?:/[\w.*-]*)+|[\w*-]+\.py")
 _CLASS = re.compile(r"\b[A-Z][a-z]+(?:[A-Z][a-z0-9]+)+\b")
 _DOTTED = re.compile(r"([A-Z][A-Za-z]+)\.(\w+)(?:\(.*)?")
 _FUNCTION = re.compile(r"([a-z_]+)\(.*\)")
+_MODULE = re.compile(r"(?:python -m|from|import) ((?:tidewaiter|tests)(?:\.[a-z_]+)*)\b")
 _FOREIGN = {"JavaScript", "OpenAPI", "PostgreSQL"}
 """Words with two capitals that are no classes of ours."""
 
@@ -80,17 +83,20 @@ def test_targets_exist() -> None:
         assert {word for word in named if re.fullmatch(r"[a-z-]+", word)} <= targets, page
 
 
-@pytest.mark.parametrize("page", ["architecture.md", "trips.md"])
-def test_classes_exist(page: str) -> None:
-    """Every class that these pages name, pictures included, is defined in the sources."""
-    text = (ROOT / "docs" / page).read_text()
-    assert set(_CLASS.findall(text)) - _FOREIGN - definitions().keys() == set()
+@pytest.mark.parametrize("page", INSIDE, ids=lambda page: page.name)
+def test_classes_exist(page: Path) -> None:
+    """Every class that these pages name is defined in the sources."""
+    named = {code for code in named_in(page) if re.fullmatch(r"[A-Z][a-z]\w*", code)}
+    if page.parent.name == "docs":  # pictures and steps, too
+        named |= set(_CLASS.findall(page.read_text())) - _FOREIGN
+        named |= set(re.findall(r"\*\*([A-Z]\w+)\*\*", page.read_text()))
+    assert named - definitions().keys() == set()
 
 
 def test_members_exist() -> None:
-    """Every method, field and function that the architecture and the decisions name belongs to its class."""
+    """Every method, field and function that these pages name belongs to its class."""
     known, lost = definitions(), []
-    for page in (ROOT / "docs/architecture.md", TRIPS, *(ROOT / "docs/decisions").glob("*.md")):
+    for page in INSIDE:
         for code in named_in(page):
             if (member := _DOTTED.fullmatch(code)) is not None:
                 is_known = member[2] in known.get(member[1], ())
@@ -101,6 +107,15 @@ def test_members_exist() -> None:
             if not is_known:
                 lost.append(f"{page.name}: {code}")
     assert lost == []
+
+
+def test_modules_exist() -> None:
+    """Every module of Tidewaiter or of the tests that a page imports or runs is there."""
+    found = {name for page in PAGES for name in _MODULE.findall(re.sub(r"\s+", " ", page.read_text()))}
+    assert {"tidewaiter.sdk", "tests.simulation"} <= found
+    for name in found:
+        path = (ROOT / "app" if name.startswith("tidewaiter") else ROOT) / name.replace(".", "/")
+        assert path.is_dir() or path.with_suffix(".py").is_file(), name
 
 
 def trips() -> list[list[tuple[int, str]]]:

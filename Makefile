@@ -39,7 +39,7 @@ chaos: .venv/dev.stamp ## Run the same ten times as often, for an hour or more: 
 
 check: lint types arch docs test chaos-short ## Run all that must pass before a change lands, as CI does
 
-fmt: .venv/dev.stamp ## Format the code and mend what ruff can mend
+fmt: .venv/dev.stamp ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 

@@ -19,8 +19,8 @@ def _no_truth_value(value: object) -> object:
     return value
 
 
-Number: TypeAlias = Annotated[float, BeforeValidator(_no_truth_value), Field(allow_inf_nan=False)]
-Positive: TypeAlias = Annotated[Number, Field(gt=0)]
-FromZero: TypeAlias = Annotated[Number, Field(ge=0)]
-FromOne: TypeAlias = Annotated[Number, Field(ge=1)]
-Count: TypeAlias = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1)]
+# The bounds stand before the validator: so they are bounds of a number in the JSON Schema, too.
+Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_no_truth_value)]
+FromZero: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False), BeforeValidator(_no_truth_value)]
+FromOne: TypeAlias = Annotated[float, Field(ge=1, allow_inf_nan=False), BeforeValidator(_no_truth_value)]
+Count: TypeAlias = Annotated[int, Field(ge=1), BeforeValidator(_no_truth_value)]

@@ -38,6 +38,7 @@ async def worker(stage: Stage, number: int) -> AsyncIterator[asyncio.subprocess.
         stage.output.write(path.read_text())
 
 
+@pytest.mark.chaos
 @pytest.mark.timeout(180)
 async def test_both_are_reloaded_under_load(tmp_path: Path, postgres_url: str) -> None:
     """Lanes come to rest and begin anew under their leases in both: each job ends once, after one submit."""

@@ -70,7 +70,7 @@ def test_slow_is_not_still(template: Path) -> None:
 
     async def story(world: StubWorld) -> None:
         job = await world.submit()
-        await world.clock.sleep(5 * 3600.0)
+        await world.clock.sleep(2 * 3600.0)
         assert (await world.job(job)).state is State.POLLING
 
     in_stub_world(template, SPEC, telling(until_s=1e9, every_s=1200.0), story)
@@ -94,7 +94,7 @@ def test_without_a_limit_a_job_may_stand_still_until_its_deadline(template: Path
 
     async def story(world: StubWorld) -> None:
         job = await world.submit()
-        await world.clock.sleep(24 * 3600.0)
+        await world.clock.sleep(4 * 3600.0)
         assert (await world.job(job)).state is State.POLLING
 
     in_stub_world(template, SPEC.replace("stall_s = 1800\n", ""), telling(until_s=0.0, every_s=600.0), story)

@@ -238,6 +238,7 @@ def _show(job: Job, history: Sequence[HistoryEntry], artifacts: Sequence[Artifac
         ("parameters", printable(parameters(job.params))),
         ("unique key", printable(job.unique_key or "")),
         ("repeats job", str(job.retry_of or "")),
+        ("intent key", job.intent_key if job.state in (State.RECONCILING, State.PARKED) and job.intent_key else ""),
         ("remote job", printable(JobView.of(job).handle or "")),
         ("remote says", remote_text(job)),
         ("why", printable(job.reason or "")),

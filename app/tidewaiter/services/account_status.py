@@ -146,8 +146,6 @@ def wait_reason(job: Job, hold: LaneHold | None, now: float, *, phase: str | Non
 
 def _held(job: Job, hold: LaneHold, phase: str | None) -> WaitReason | None:
     match hold.standing:
-        case LaneStanding.PAUSED if job.state is State.CANCELLING:
-            return None  # a pause does not stop a cancellation
         case LaneStanding.PAUSED:
             remedy = f"resolve it, then run `tidewaiter accounts resume {job.account}`"
             return WaitReason(f"Its account is paused: {hold.reason}", held=True, remedy=remedy)

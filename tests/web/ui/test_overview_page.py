@@ -100,7 +100,7 @@ def test_what_has_ended_waits_for_nothing() -> None:
 
 
 def test_what_a_person_has_to_do_is_said() -> None:
-    """A pause and a missing account have a remedy; a pause does not stop a cancellation."""
+    """A pause and a missing account have a remedy; a pause holds back the cancellation of a remote job, too."""
     paused, unknown = LaneHold(LaneStanding.PAUSED, "HTTP 401"), LaneHold(LaneStanding.UNKNOWN)
     for hold, words in ((paused, "accounts resume shop"), (unknown, "[accounts.shop]")):
         wait = wait_reason(JOB, hold, NOW)
@@ -108,7 +108,8 @@ def test_what_a_person_has_to_do_is_said() -> None:
         assert words in str(wait.remedy)
     wait = wait_reason(replace(JOB, state=State.CANCELLING), paused, NOW)
     assert wait is not None
-    assert not wait.held
+    assert wait.held
+    assert "accounts resume shop" in str(wait.remedy)
 
 
 def test_due_jobs_are_counted_as_far_as_somebody_wants_to_know() -> None:

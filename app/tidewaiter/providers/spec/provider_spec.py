@@ -32,7 +32,10 @@ class LimitHeadersSpec(SpecTable):
 
 
 class LimitsSpec(LimitsOverride):
-    """What an account may ask of the provider, where the operator does not say otherwise; and which headers show it."""
+    """What an account may ask of the provider, where the operator does not say otherwise; and which headers show it.
+
+    Without these keys nothing is limited but the requests in flight (64); a period has 60 seconds.
+    """
 
     model_config = ConfigDict(strict=True)
 

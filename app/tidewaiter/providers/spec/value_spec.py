@@ -94,6 +94,8 @@ def free(raw: Json, depth: int = 0) -> Json:
             return [free(item, depth + 1) for item in raw]
         case int() | float() | None:
             return raw
+        case _:
+            raise UnfitError(f"is a {type(raw).__name__}, which is not JSON")
 
 
 def _refuse_constant(name: str) -> NoReturn:

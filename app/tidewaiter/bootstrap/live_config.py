@@ -118,13 +118,21 @@ class LiveConfig:
         """Reconfigure these parts, too, whenever the configuration is replaced."""
         self._reloadables += reloadables
 
-    def replace(self, bound: BoundConfig) -> None:
-        """Use this configuration from now on, in every part at the same moment.
+    def ready(self, bound: BoundConfig) -> Callable[[], None]:
+        """Derive the settings of every part; what is returned applies them in all parts at the same moment.
 
         Raises:
             Exception: settings could not be derived; nothing has changed.
         """
         changes = [one.ready(bound) for one in self._reloadables]
-        self.bound = bound
-        for apply in changes:
-            apply()
+
+        def apply_all() -> None:
+            self.bound = bound
+            for apply in changes:
+                apply()
+
+        return apply_all
+
+    def replace(self, bound: BoundConfig) -> None:
+        """Use this configuration from now on; raises as :meth:`ready` does."""
+        self.ready(bound)()

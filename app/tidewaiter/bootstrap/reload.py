@@ -144,12 +144,14 @@ class Reloader:
         concerned = old.accounts_with_changed_lanes(new)
         before = await self._prepared(self._assembled, old, ())
         plan = await self._prepared(self._assembled, new, concerned)
+        # Both are derived before either is applied, so that going back needs no file that may have changed.
+        forward, back = self._running.ready(new), self._running.ready(old)
         try:
-            self._running.replace(new)
+            forward()
             return await self._assembled.daemon.replace_lanes(plan, concerned)
         except Exception as error:
             try:
-                self._running.replace(old)
+                back()
                 await self._assembled.daemon.replace_lanes(before, concerned)
             except Exception as again:
                 raise HalfSwappedError(f"{error}; putting the old configuration back: {again}") from again

@@ -15,7 +15,7 @@ from tidewaiter.domain.manifest import Artifact
 
 
 class JobView(NamedTuple):
-    """A job without its secrets: no links, no hash of its callback's token.
+    """A job without its secrets: no links, no intent key, no hash of its callback's token.
 
     Times are epoch seconds. ``handle`` is the provider's name for the remote job; of an address without its query.
     """
@@ -30,7 +30,6 @@ class JobView(NamedTuple):
     unique_key: str | None
     retry_of: int | None
     cancel_requested: bool
-    intent_key: str | None
     handle: str | None
     shared: bool
     remote_status: str | None

@@ -88,9 +88,6 @@ class JobShape(Outgoing):
     unique_key: str | None
     retry_of: Annotated[JobNumber | None, Field(description="the job that this one repeats")]
     cancel_requested: bool
-    intent_key: Annotated[
-        str | None, Field(description="names its last submit, for providers that are sent such keys (idempotency keys)")
-    ]
     handle: Annotated[
         str | None, Field(description="the provider's name for the remote job; of an address without its query")
     ]

@@ -5,7 +5,7 @@ import tomllib
 
 import click
 
-from tests.cli.command_folder import ROOT
+from tests.cli.command_shell import ROOT
 from tests.cli.command_tree import EVERY
 from tidewaiter.cli import manual
 from tidewaiter.cli.exit_codes import MEANINGS

@@ -49,14 +49,14 @@ class Caller:
         """The status of a request that is there."""
         status, _, text = await self.ask("GET", f"/datarequest/{request_id}/status")
         assert status == 200
-        told = json.loads(text)
-        assert isinstance(told, dict)
-        return told
+        document = json.loads(text)
+        assert isinstance(document, dict)
+        return document
 
     async def bare(self, request_id: str) -> dict[str, Any]:
         """A request that is there, in the bare form."""
         status, _, text = await self.ask("GET", f"/datarequest/{request_id}")
         assert status == 200
-        told = json.loads(text)
-        assert isinstance(told, dict)
-        return told
+        document = json.loads(text)
+        assert isinstance(document, dict)
+        return document

@@ -56,8 +56,8 @@ async def test_a_request_from_order_to_file(
     assert await caller.status(request_id) == {"status": "pending"}
     clock.at += 100
     whole = _whole(copernica)
-    told = await caller.status(request_id)
-    assert told == {"status": "available", "available": len(whole), "content-type": "application/json"}
+    answer = await caller.status(request_id)
+    assert answer == {"status": "available", "available": len(whole), "content-type": "application/json"}
     status, headers, text = await caller.ask("GET", f"/datarequest/{request_id}/data")
     assert (status, headers["Content-Type"], text) == (200, "application/json", whole)
     found = json.loads(whole)

@@ -32,8 +32,8 @@ async def opened(clock: ManualClock, client: aiohttp.ClientSession) -> AsyncIter
 
         async def start(**variants: Any) -> Caller:
             login = await stack.enter_async_context(CopernicaLogin(clock=clock, access_token=ACCESS))
-            told = CopernicaVariants(**{"build_s": 100, **variants})
-            copernica = CopernicaEmulator(clock=clock, login=login, variants=told)
+            answer = CopernicaVariants(**{"build_s": 100, **variants})
+            copernica = CopernicaEmulator(clock=clock, login=login, variants=answer)
             return Caller(client, await stack.enter_async_context(copernica))
 
         yield start

@@ -301,10 +301,10 @@ async def test_malformed(server: Notebook, client: aiohttp.ClientSession) -> Non
         json.loads(text)
 
 
-@pytest.mark.parametrize(("told", "sent"), [(None, "text/html"), ("application/octet-stream",) * 2])
-async def test_wrong_type(server: Notebook, client: aiohttp.ClientSession, told: str | None, sent: str) -> None:
+@pytest.mark.parametrize(("declared", "sent"), [(None, "text/html"), ("application/octet-stream",) * 2])
+async def test_wrong_type(server: Notebook, client: aiohttp.ClientSession, declared: str | None, sent: str) -> None:
     """The JSON is right, but its content type says that it is something else."""
-    server.faults.add("note", InjectedFault(FaultKind.WRONG_TYPE, text=told))
+    server.faults.add("note", InjectedFault(FaultKind.WRONG_TYPE, text=declared))
     async with _note(client, server) as reply:
         assert reply.content_type == sent
         assert json.loads(await reply.text()) == _REPLY

@@ -93,7 +93,7 @@ async def test_every_type_can_be_ordered(symplify: SymplifyEmulator, caller: Cal
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "written"),
     [
         (ORDER | {"exportType": "OPEN"}, "Unknown exportType: OPEN"),
         (ORDER | {"period": "LAST_YEAR"}, "Unknown period: LAST_YEAR"),
@@ -102,10 +102,10 @@ async def test_every_type_can_be_ordered(symplify: SymplifyEmulator, caller: Cal
         (b"exportType=OPENS", "The request body is not JSON"),
     ],
 )
-async def test_a_bad_order(symplify: SymplifyEmulator, caller: Caller, body: object, said: str) -> None:
+async def test_a_bad_order(symplify: SymplifyEmulator, caller: Caller, body: object, written: str) -> None:
     """400, the reason under ``error``, and no batch."""
     status, _, text = await caller.ask("POST", "/exports/statistics", body)
-    assert (status, json.loads(text), symplify.batches) == (400, {"error": said}, [])
+    assert (status, json.loads(text), symplify.batches) == (400, {"error": written}, [])
 
 
 async def test_a_bad_token(symplify: SymplifyEmulator, caller: Caller, client: aiohttp.ClientSession) -> None:

@@ -236,7 +236,7 @@ def test_no_secret_leaves_in_a_reason() -> None:
         reply_of(200, echo),
         reply_of(500, str(echo).encode()),
     ):
-        told = repr([operation.read_submit(job_with(), reply, 0.0), operation.read_poll(job_with(), reply, 0.0)])
-        assert "pä'ss" not in told
-        assert credential not in told
-        assert "abc" not in told
+        text = repr([operation.read_submit(job_with(), reply, 0.0), operation.read_poll(job_with(), reply, 0.0)])
+        assert "pä'ss" not in text
+        assert credential not in text
+        assert "abc" not in text

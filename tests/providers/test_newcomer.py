@@ -152,9 +152,9 @@ class Archive:
         return web.Response(status=202, headers={"X-Order": "4711"})
 
     async def _look(self, _request: web.Request) -> web.Response:
-        told: dict[str, object] = {"phase": self._phases.pop(0), "percent": 40}
-        if told["phase"] == "ready":
-            told["sheets"] = [
+        status: dict[str, object] = {"phase": self._phases.pop(0), "percent": 40}
+        if status["phase"] == "ready":
+            status["sheets"] = [
                 {
                     "href": f"/api/sheets/{title}",
                     "title": title,
@@ -163,7 +163,7 @@ class Archive:
                 }
                 for title, body in SHEETS.items()
             ]
-        return web.json_response(told)
+        return web.json_response(status)
 
     async def _sheet(self, request: web.Request) -> web.Response:
         return web.Response(body=SHEETS[request.match_info["title"]], content_type="text/csv")

@@ -133,11 +133,11 @@ def _reachable(model: type[BaseModel]) -> set[type[BaseModel]]:
 def _own_keys(model: type[BaseModel], documented: set[type[BaseModel]]) -> dict[str, str]:
     """The keys of a model, each with its default as the page writes it, without what a section for its base tells."""
     bases = [base for base in model.__mro__[1:] if base in documented]
-    told = {(name, _default(base, name)) for base in bases for name in base.model_fields}
+    inherited = {(name, _default(base, name)) for base in bases for name in base.model_fields}
     return {
         field.alias or name: _default(model, name)
         for name, field in model.model_fields.items()
-        if (name, _default(model, name)) not in told
+        if (name, _default(model, name)) not in inherited
     }
 
 
@@ -172,8 +172,8 @@ def _words_in(annotation: Any) -> Iterator[str]:
 
 def test_the_reference_has_a_section_for_every_table() -> None:
     """A model that is added to the language has to be told."""
-    told = {model for section in MODELS.values() for models in section.values() for model in models}
-    assert _reachable(ProviderSpec) <= told | RULES.keys() | {LoginRule, RenewRule, ProbeRule, ConditionsSpec}
+    documented = {model for section in MODELS.values() for models in section.values() for model in models}
+    assert _reachable(ProviderSpec) <= documented | RULES.keys() | {LoginRule, RenewRule, ProbeRule, ConditionsSpec}
     assert MODELS.keys() <= REFERENCE.keys()
 
 
@@ -209,9 +209,11 @@ def test_the_reference_tells_every_permitted_word(section: str) -> None:
 def test_the_reference_tells_every_meaning(model: type[BaseModel]) -> None:
     """Each step's rules have their column, with every word that they may say and no other."""
     column = RULES[model]
-    told = [word for row in rows(REFERENCE["What a rule can say"]) for word in re.findall(r"`(\w+)`", row[column])]
-    assert sorted(told) == sorted(_words_in(model.model_fields["then"].annotation))
-    assert set(told) == set(_words_in(model.model_fields["words"].annotation))
+    documented = [
+        word for row in rows(REFERENCE["What a rule can say"]) for word in re.findall(r"`(\w+)`", row[column])
+    ]
+    assert sorted(documented) == sorted(_words_in(model.model_fields["then"].annotation))
+    assert set(documented) == set(_words_in(model.model_fields["words"].annotation))
 
 
 def test_the_reference_tells_every_template() -> None:
@@ -222,9 +224,9 @@ def test_the_reference_tells_every_template() -> None:
 
 def test_the_reference_tells_every_outcome() -> None:
     """An example can name each, with its fields."""
-    told = dict(re.findall(r"`([A-Z]\w+)`(?: \(([^)]+)\))?", REFERENCE["`examples`"]))
+    documented = dict(re.findall(r"`([A-Z]\w+)`(?: \(([^)]+)\))?", REFERENCE["`examples`"]))
     for outcome in {*get_args(Submitted), *get_args(Polled), *get_args(FileTrouble), Token, Healthy}:
-        assert [field.name for field in fields(outcome)] == re.findall(r"`(\w+)`", told[outcome.__name__])
-    assert {"Links", "File", "Cancelled", "Cleaned"} <= told.keys()
+        assert [field.name for field in fields(outcome)] == re.findall(r"`(\w+)`", documented[outcome.__name__])
+    assert {"Links", "File", "Cancelled", "Cleaned"} <= documented.keys()
     for field in fields(Link):
         assert f"`{field.name}`" in REFERENCE["`examples`"]

@@ -18,8 +18,8 @@ def code(name: str, message: str = "said") -> bytes:
 def read(status: int, body: bytes, url: str = ELSEWHERE, **headers: str) -> type | None:
     """What kind of outcome a reply to a download is."""
     reply = reply_of(status, body, url, **headers)
-    told = operation_of().read_file(job_with(), Link(url), reply, NOW)
-    return None if told is None else type(told)
+    outcome = operation_of().read_file(job_with(), Link(url), reply, NOW)
+    return None if outcome is None else type(outcome)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])

@@ -51,7 +51,7 @@ def artifact(number: int, **changes: object) -> Artifact:
 
 
 @dataclass(slots=True)
-class Scene:
+class Stores:
     """A database with one account of one lane, which ``OWNER`` holds."""
 
     database: Database
@@ -61,7 +61,7 @@ class Scene:
     rand: Random = field(default_factory=lambda: Random(7))
 
     @classmethod
-    async def set_up(cls, database: Database, subscriptions: Sequence[Subscription] = ()) -> "Scene":
+    async def set_up(cls, database: Database, subscriptions: Sequence[Subscription] = ()) -> "Stores":
         """Make the lane and take it."""
         lanes = LaneStore(database)
         await lanes.ensure({"acme": 1})

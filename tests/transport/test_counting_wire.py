@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.support.byte_servers import Asked, Server, answering, reply, reset
+from tests.support.byte_servers import ReceivedRequest, Server, answering, reply, reset
 from tests.support.byte_servers import serving as serving_at
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.http_values import WireRequest
@@ -70,7 +70,7 @@ async def test_other_hosts_are_counted_apart() -> None:
 async def test_requests_without_a_reply() -> None:
     """One that could not be sent and one whose reply was lost are told apart, and have no latency."""
 
-    async def broken(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+    async def broken(_asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         reset(writer)
 
     async with metered(reply(200)) as place:

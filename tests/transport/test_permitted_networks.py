@@ -10,7 +10,7 @@ from ipaddress import ip_network
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from tests.support.byte_servers import Asked, answering, reply, serving
+from tests.support.byte_servers import ReceivedRequest, answering, reply, serving
 from tidewaiter.domain.http_values import WireRequest
 from tidewaiter.domain.permissions import Network, PermittedNetworks, network_of
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
@@ -165,7 +165,7 @@ async def test_the_pools_have_an_end(wire: AiohttpWire) -> None:
     """A configuration that is reloaded again and again leaves no pools behind; one that is in use stays whole."""
     go_on = asyncio.Event()
 
-    async def in_two(asked: Asked, writer: asyncio.StreamWriter) -> None:
+    async def in_two(asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na")
         if asked.target == "/held":
             await go_on.wait()

@@ -153,7 +153,7 @@ async def test_an_open_or_muddled_listener_refuses_to_start(tmp_path: Path, text
     with pytest.raises(ConfigError) as caught:
         await bootstrap.serve(load(tmp_path / "tidewaiter.toml", {}), log)
     log.close()
-    told = {fault.key: fault.reason for fault in caught.value.faults}
-    assert reason in told[key]
+    reasons = {fault.key: fault.reason for fault in caught.value.faults}
+    assert reason in reasons[key]
     assert "abcdefghij" not in str(caught.value)
     assert not (tmp_path / "tidewaiter.db").exists()

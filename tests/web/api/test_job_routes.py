@@ -79,11 +79,11 @@ async def test_waiting_for_the_end(site: ApiServer) -> None:
     """With Prefer: wait the answer comes when the job has ended, 201 for a new one; or as it stands after that time."""
     late = await site.post("/v1/jobs", new_job(), headers={"Prefer": "wait=0"})
     assert (late.status, late.headers["Preference-Applied"]) == (202, "wait=0")
-    site.output.said.clear()
+    site.output.written.clear()
     waiting = asyncio.ensure_future(
         site.post("/v1/jobs", new_job(unique_key="mine"), headers={"Prefer": "respond-async, wait=900"})
     )
-    await asyncio.wait_for(site.output.said.wait(), 20)
+    await asyncio.wait_for(site.output.written.wait(), 20)
     (made,) = [job for job in await site.jobs.find() if job.unique_key == "mine"]
     await site.step(made.id, o.Refused("no such report"))
     reply = await asyncio.wait_for(waiting, 20)
@@ -91,8 +91,8 @@ async def test_waiting_for_the_end(site: ApiServer) -> None:
     assert reply.headers["Preference-Applied"] == "wait=60"
 
 
-@pytest.mark.parametrize("told", [True, False])
-async def test_waiting_for_a_change(site: ApiServer, told: bool) -> None:
+@pytest.mark.parametrize("notified", [True, False])
+async def test_waiting_for_a_change(site: ApiServer, notified: bool) -> None:
     """A long poll with an entity tag ends when the job changes, in this process or another; else it ends with 304."""
     job = await site.submitted()
     tag = (await site.get(f"/v1/jobs/{job['id']}")).headers["ETag"]
@@ -102,7 +102,7 @@ async def test_waiting_for_a_change(site: ApiServer, told: bool) -> None:
         site.get(f"/v1/jobs/{job['id']}", headers={"If-None-Match": tag, "Prefer": "wait=30"})
     )
     await asyncio.sleep(0.05)
-    await site.step(job["id"], o.Intended("intent"), told=told)
+    await site.step(job["id"], o.Intended("intent"), notified=notified)
     reply = await asyncio.wait_for(waiting, 10)
     assert (reply.status, reply.json["state"]) == (200, "submitting")
     assert reply.headers["ETag"] != tag

@@ -57,8 +57,8 @@ def _installed() -> str:
         command = ["apt-get", "-o", "DPkg::Lock::Timeout=300", *arguments]
         done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=INSTALL_S)
         if done.returncode:
-            told = (done.stderr.strip().splitlines() or ["it does not say why"])[-1]
-            raise NoBrowserError(f"{_ADVICE}; {' '.join(command)} failed: {told}")
+            message = (done.stderr.strip().splitlines() or ["it does not say why"])[-1]
+            raise NoBrowserError(f"{_ADVICE}; {' '.join(command)} failed: {message}")
     found = _on_path()
     if found is None:
         raise NoBrowserError(_ADVICE)

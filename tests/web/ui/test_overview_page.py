@@ -48,12 +48,12 @@ def test_every_kind_of_trouble_is_told_the_worst_first() -> None:
     late = replace(LANE, account="late", late_s=300.0)
     found = attention_items(picture, [broken, late, LANE], Phase.STANDBY, "no space left")
     assert [matter.level for matter in found] == [Urgency.URGENT] * 6 + [Urgency.WATCH] * 2
-    said = " | ".join(matter.what.replace("\u00a0", " ") for matter in found)
+    text = " | ".join(matter.what.replace("\u00a0", " ") for matter in found)
     for words in (
         "3 notifications to hook", "Downloads wait for the storage", "1 job parked", "2 jobs failed in the last hour",
         "1 job expired in the last hour", "Account shop is paused", "social: its provider fails", "late is 5 minutes",
     ):  # fmt: skip
-        assert words in said
+        assert words in text
     addresses = [matter.address for matter in found if "parked" in matter.what]
     assert addresses == ["/jobs/7"], "a single one is led to itself"
 

@@ -1,4 +1,4 @@
-"""A sleep between two rounds, and what cuts it short."""
+"""A timer that can be woken early."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Records what daemons log: in a bad day that has every trouble that an alert is for, and in a healthy one.
+"""Records the logs of two days: a bad day that triggers every alert, and a healthy one.
 
 The daemons, the database and the files are real ones in virtual time, the provider is an emulator that shows faults.
 What no fault from outside can bring about (a fault of the program itself) is said through the real log at the end.

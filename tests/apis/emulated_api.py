@@ -1,4 +1,4 @@
-"""A stage for one emulated API: whole daemons in virtual time, somebody at the desk, and a look behind the scenes."""
+"""An environment for one emulated API: whole daemons in virtual time, the job service, and access to their data."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""Stories with ShareProgress: the stage, and the emulated API with its record."""
+"""Scenarios with ShareProgress: the environment, and the emulated API with its record of requests."""
 
 import json
 from collections.abc import Awaitable, Callable

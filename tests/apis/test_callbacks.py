@@ -1,4 +1,4 @@
-"""OneAll and Copernica call back: real emulators, a real daemon with its listener, and schedules too slow to matter.
+"""OneAll and Copernica send callbacks: emulators, a daemon with its listener, and polls too slow to matter.
 
 Where they are called back, both are polled only after minutes, so a job ends within a test only because of a call.
 """

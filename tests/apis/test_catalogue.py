@@ -1,4 +1,4 @@
-"""Every emulator of the catalogue with the account that it comes with, as `tidewaiter emulate` prints it."""
+"""Each emulator of the catalogue works with the account that `tidewaiter emulate` prints for it."""
 
 import dataclasses
 import tomllib

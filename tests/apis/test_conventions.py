@@ -1,4 +1,4 @@
-"""Published conventions, end to end: a server that does as the documentation says, and the file that comes of it."""
+"""Published conventions, end to end: a server that follows the documentation, and the files that land."""
 
 import json
 from pathlib import Path

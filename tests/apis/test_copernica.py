@@ -1,4 +1,4 @@
-"""Copernica through the product: each row of its contract, each quirk, each thing that its documents leave open."""
+"""Copernica with a whole daemon: each row of its contract, each quirk, and what its documentation leaves open."""
 
 import json
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""What the documents of the APIs show besides the usual way: each shown by an emulator, and taken by the product."""
+"""Rare forms that the APIs document: the emulators produce them and the daemon accepts them."""
 
 import json
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""ShareProgress through the product, where all is well: every operation by its document, and what lands."""
+"""ShareProgress with a whole daemon, without faults: each documented operation, and what lands."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""ShareProgress's errors and odd replies, and fields that are refused before anything is sent."""
+"""ShareProgress's errors and odd replies, and parameters that are refused before a request is sent."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""ShareProgress's limit of thirty a minute, and the answers that are shared to keep within it."""
+"""ShareProgress's limit of thirty requests a minute, and shared results that help to keep it."""
 
 from pathlib import Path
 

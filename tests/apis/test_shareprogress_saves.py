@@ -1,4 +1,4 @@
-"""ShareProgress's saves, whose outcome may be lost: looked up, else left to a person, and never repeated blindly."""
+"""ShareProgress saves whose outcome is unknown: looked up, or parked for a person, never repeated."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Published conventions that want a login first, end to end: the server, the session, and the file that comes of it."""
+"""Published conventions that need a login, end to end: server, session, and the files that land."""
 
 import gzip
 import json

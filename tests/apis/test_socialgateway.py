@@ -1,4 +1,4 @@
-"""Social Gateway through the product: each row of its contract, each quirk, and what its document leaves open."""
+"""Social Gateway with a whole daemon: each row of its contract, each quirk, and what its document leaves open."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping

@@ -1,4 +1,4 @@
-"""The stage on which daemons are reloaded."""
+"""A daemon that tests reload."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

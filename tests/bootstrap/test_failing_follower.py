@@ -1,4 +1,4 @@
-"""Those who follow what becomes of jobs: one that fails does not take the daemon with it."""
+"""A change listener that fails does not stop the daemon."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A whole daemon whose provider stands, by its address, at one of the daemon's own listeners."""
+"""A daemon with a provider whose address is one of the daemon's own listeners."""
 
 import asyncio
 from pathlib import Path

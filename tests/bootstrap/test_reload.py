@@ -1,4 +1,4 @@
-"""SIGHUP: what changes is swapped whole, what does not change goes on, and nothing is lost over it."""
+"""SIGHUP: changed accounts are replaced, unchanged ones go on, and no work is lost."""
 
 import asyncio
 from pathlib import Path

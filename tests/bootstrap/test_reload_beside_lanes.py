@@ -1,4 +1,4 @@
-"""SIGHUP: what is reloaded beside the lanes, and how the signal gets along with others."""
+"""SIGHUP: what is reloaded beside the lanes, and SIGHUP together with other signals."""
 
 import asyncio
 import os

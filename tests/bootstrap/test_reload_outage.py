@@ -1,4 +1,4 @@
-"""SIGHUP while the database is away: an outage is no fault of the file, and delays the reload."""
+"""SIGHUP while the database is down: the reload waits, and the file is not blamed."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""SIGHUP: what is faulty changes nothing, what needs a restart is kept, and credentials that are mended are tried."""
+"""SIGHUP: a faulty file changes nothing, some keys need a restart, and repaired credentials are tried."""
 
 import os
 import signal

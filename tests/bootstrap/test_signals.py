@@ -1,4 +1,4 @@
-"""Signals: the first one asks, the second one ends."""
+"""Signals: the first one drains, the second one ends the process."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""TLS of the HTTP listener: served, reloaded on SIGHUP, refused with a sentence, known to healthcheck and cookies."""
+"""TLS of the HTTP listener: it is served, reloaded on SIGHUP, and respected by healthcheck and cookies."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Two daemons on one PostgreSQL, both reloaded again and again while they work."""
+"""Two daemons on one PostgreSQL database, both reloaded repeatedly while they work."""
 
 import asyncio
 import os

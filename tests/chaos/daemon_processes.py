@@ -1,4 +1,4 @@
-"""What the chaos tests share: daemons as processes, an emulated provider on real sockets, and the reckoning."""
+"""Daemons as processes, an emulated provider on real sockets, and the check of the results."""
 
 import asyncio
 import hashlib

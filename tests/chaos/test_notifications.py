@@ -1,4 +1,4 @@
-"""kill -9 around a delivery: what was committed is told, and what may have been told is told again under its id."""
+"""kill -9 during a delivery: each committed notification is sent; a repeated one has the same id."""
 
 import asyncio
 from pathlib import Path

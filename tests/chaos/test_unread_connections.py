@@ -1,4 +1,4 @@
-"""Six hundred connections that pipeline and never read must not cost one answer about the health."""
+"""Six hundred connections that pipeline requests and never read do not delay the health check."""
 
 import asyncio
 import resource

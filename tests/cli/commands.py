@@ -1,4 +1,4 @@
-"""What suites of commands share: jobs that are submitted, and processes that are waited for."""
+"""Helpers for commands: submit jobs, and wait for processes."""
 
 import json
 import subprocess

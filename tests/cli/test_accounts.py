@@ -1,4 +1,4 @@
-"""``tidewaiter accounts``: how accounts stand, and a person's say in it; a real daemon heeds it."""
+"""``tidewaiter accounts``: lists, pauses and resumes accounts, and a running daemon obeys."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""``tidewaiter check-config``: every fault at once, offline, and nothing is made on the way."""
+"""``tidewaiter check-config`` reports all faults at once, works offline, and creates no files."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Completion: what bash, zsh and fish are offered, from the configuration as it stands, without a word on errors."""
+"""Completions for bash, zsh and fish come from the configuration; errors print nothing."""
 
 import os
 import shlex

@@ -1,4 +1,4 @@
-"""``tidewaiter config``: showing, beginning and describing a configuration."""
+"""``tidewaiter config``: show, init and schema."""
 
 import json
 import stat

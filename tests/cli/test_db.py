@@ -1,4 +1,4 @@
-"""``tidewaiter db``: the keys that encrypt what is in the database."""
+"""``tidewaiter db``: the keys that encrypt links in the database."""
 
 import asyncio
 import sqlite3

@@ -1,4 +1,4 @@
-"""``tidewaiter doctor``: what it prints, how it ends, and that it may run beside a daemon."""
+"""``tidewaiter doctor``: its output, its exit codes, and that it can run beside a daemon."""
 
 import json
 import re

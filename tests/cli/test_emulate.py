@@ -1,4 +1,4 @@
-"""`tidewaiter emulate`: options come from the catalogue, and are checked before anything starts."""
+"""`tidewaiter emulate`: its options come from the catalogue and are checked before a server starts."""
 
 import dataclasses
 

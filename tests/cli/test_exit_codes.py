@@ -1,4 +1,4 @@
-"""How exceptions end a command."""
+"""The exit code for each kind of exception."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""``tidewaiter healthcheck``: what it asks, what it says, and with which code it ends."""
+"""``tidewaiter healthcheck``: its request, its output, and its exit codes."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""Submitting jobs and looking at them, without a daemon: what is stored and what is told."""
+"""Commands that submit and show jobs, without a daemon: what they store and print."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""The command as a whole: its help, its options, and how it ends."""
+"""The program as a whole: help, global options, exit codes."""
 
 import subprocess
 import sys

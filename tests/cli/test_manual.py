@@ -1,4 +1,4 @@
-"""The manual page: that of this program, with every command in it, and nothing that roff would misread."""
+"""The manual page is up to date, has every command, and is valid roff."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""``tidewaiter notifications``, as it is used, with a daemon and a receiver that are real."""
+"""``tidewaiter notifications`` with a real daemon and a real receiver."""
 
 import asyncio
 import json

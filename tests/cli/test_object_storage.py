@@ -1,4 +1,4 @@
-"""Whole runs into a bucket: a real daemon, an emulated provider, and a real server that speaks S3."""
+"""Whole runs into a bucket: a real daemon, an emulated provider, and a real S3 server."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Commands that run for a while, as real processes: the daemon, a single run, an emulator, the demo."""
+"""Commands that keep running, as real processes: the daemon, a single run, an emulator, the demo."""
 
 import hashlib
 import json

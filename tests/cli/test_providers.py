@@ -1,4 +1,4 @@
-"""`tidewaiter providers`: what there is to configure, and the check of one's own specs."""
+"""`tidewaiter providers`: the settings of each provider, and the check of an operator's own specs."""
 
 import json
 from pathlib import Path

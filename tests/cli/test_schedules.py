@@ -1,4 +1,4 @@
-"""``tidewaiter schedules``, as it is used."""
+"""``tidewaiter schedules``."""
 
 from tests.cli.command_shell import CONFIG, CommandShell
 from tidewaiter.web.api.json_shapes import ScheduleShape

@@ -1,4 +1,4 @@
-"""``tidewaiter top`` as a process: on a real terminal, through a pipe, beside a daemon, and without its database."""
+"""``tidewaiter top`` as a process: on a terminal, through a pipe, beside a daemon, without its database."""
 
 import json
 import signal

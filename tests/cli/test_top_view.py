@@ -1,4 +1,4 @@
-"""How ``top`` looks: columns that line up, nothing beyond the screen's edge, and nothing that steers the terminal."""
+"""The screen of ``top``: columns line up, nothing is wider than the screen, no control characters get through."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What is not wrong and yet told: secrets that all may read, unencrypted ways, doors into one's own network."""
+"""Warnings about valid settings: readable secrets, unencrypted addresses, access to private networks."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The configuration: what a file, the environment and secret files make together, and how every fault is told."""
+"""Loading: the file, the environment and secret files together, and the message for each fault."""
 
 import os
 from pathlib import Path

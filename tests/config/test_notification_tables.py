@@ -1,4 +1,4 @@
-"""``[notifications.NAME]``: what may be written there, what is meant by it, and how every fault is told."""
+"""``[notifications.NAME]``: valid values, their meaning, and the message for each fault."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The configuration as it is shown: whole, with where it came from, without secrets, and a configuration itself."""
+"""`config show`: every key, its origin, no secrets; the output is itself a configuration."""
 
 from collections.abc import Mapping
 from pathlib import Path

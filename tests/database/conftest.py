@@ -1,4 +1,4 @@
-"""An open database, and a scene in it."""
+"""An open database, with stores to work with."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""The plans of the statements that work runs, over a table with many jobs."""
+"""The plans of the statements that a piece of work runs, on a table with many jobs."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Pauses of accounts: who may write them, what ends them, and what becomes of deadlines."""
+"""Pauses of accounts: who may write them, what ends them, and how they change deadlines."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

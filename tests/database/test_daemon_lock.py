@@ -1,4 +1,4 @@
-"""The lock by which one daemon at a time serves an SQLite file."""
+"""The lock that lets one daemon at a time serve an SQLite file."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""The picture of how everything stands, on both databases."""
+"""The dashboard's numbers, on both databases."""
 
 import asyncio
 from dataclasses import replace

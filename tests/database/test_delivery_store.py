@@ -1,4 +1,4 @@
-"""Claiming, settling and burying notifications: nobody has one twice at a time, and what came of it is kept."""
+"""Deliveries: only one daemon claims each, and their result is stored."""
 
 import asyncio
 

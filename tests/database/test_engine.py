@@ -1,4 +1,4 @@
-"""Opening a database, transactions, the schema check, and what it says when it cannot be used."""
+"""Opening a database, transactions, the schema check, and messages for databases that cannot be used."""
 
 import asyncio
 import sqlite3

@@ -1,4 +1,4 @@
-"""Which other jobs follow a remote job, and what they have told it."""
+"""Which other jobs follow a remote job, and their outcomes."""
 
 from dataclasses import replace
 from random import Random

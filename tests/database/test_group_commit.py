@@ -1,4 +1,4 @@
-"""The group commit: its fence, what it writes beside the jobs, and what a single bad update does to its group."""
+"""The group commit: its fence, what it writes, and how one bad update affects its group."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Adding, reading, cancelling and retention of jobs."""
+"""Adding, reading, cancelling and deleting jobs."""
 
 import asyncio
 import math

@@ -1,4 +1,4 @@
-"""Lanes: taking, renewing, giving back, and who lives, by the database's clock."""
+"""Lanes: acquire, renew and release them; which workers are alive, by the database's clock."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

@@ -1,4 +1,4 @@
-"""Commits whose acknowledgement is lost (fault 11): handed in again, they are known again and never applied twice."""
+"""Commits whose acknowledgement is lost (fault 11): repeated, they are recognized and applied once."""
 
 import sqlite3
 from collections.abc import AsyncIterator

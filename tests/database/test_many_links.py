@@ -1,4 +1,4 @@
-"""Jobs with very many links: they are written and read in a thread, so that the event loop is free meanwhile."""
+"""Jobs with very many links are written and read in a thread, so that the event loop is free."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

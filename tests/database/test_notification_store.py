@@ -1,4 +1,4 @@
-"""The outbox: a notification is committed with the change of state, or neither is."""
+"""A notification and the change of state that causes it are committed together."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Query plans: the statements of the hot path look up, they never walk over the jobs that wait."""
+"""The statements of the hot path use indexes; they never scan the waiting jobs."""
 
 import pytest
 from sqlalchemy import text

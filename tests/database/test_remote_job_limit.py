@@ -1,4 +1,4 @@
-"""Remote jobs under way, and what is due while no further may be made; on both databases."""
+"""The number of remote jobs, and what is due when the limit is reached; on both databases."""
 
 from tests.support.stored_jobs import NOW, Stores
 from tidewaiter.domain import outcome as o

@@ -1,4 +1,4 @@
-"""Links at rest: encrypted where there is a key, readable beside plain ones, rewritten when the key changes."""
+"""Stored links: encrypted if there is a key, plain ones still readable, rewritten when the key changes."""
 
 import time
 

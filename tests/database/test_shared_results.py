@@ -1,4 +1,4 @@
-"""Answers that may be shared, as the database finds them; on both databases."""
+"""How the database finds results that can be shared; on both databases."""
 
 from tests.database.query_plans import fill, plan_of, walks
 from tests.support.stored_jobs import NOW, Stores, artifact

@@ -1,4 +1,4 @@
-"""What a database does not take: it fails its own job, never its group; other encodings than UTF8 are refused."""
+"""A value that the database refuses fails its own job, not its group; encodings other than UTF8 are refused."""
 
 import asyncio
 import io

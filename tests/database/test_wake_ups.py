@@ -1,4 +1,4 @@
-"""Hints: a callback makes its job due, changes nothing else, and is not lost to a step that is under way."""
+"""Wake-ups: a callback makes its job due and changes nothing else; a running step does not lose it."""
 
 from dataclasses import replace
 

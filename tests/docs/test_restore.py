@@ -1,4 +1,4 @@
-"""What the handbook says of job numbers after a restore is what the databases do."""
+"""The handbook's advice on job numbers after a restore is right for both databases."""
 
 import re
 

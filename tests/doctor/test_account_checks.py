@@ -1,4 +1,4 @@
-"""What is said of an account: its pause, what its provider answers to the probe, and the provider's clock."""
+"""Checks of an account: its pause, the reply to the probe, and the provider's clock."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The way to an address, on real sockets: names, the guard, ports, and every way in which TLS fails."""
+"""Checks of an address on real sockets: names, the guard, ports, and every TLS failure."""
 
 import asyncio
 import socket

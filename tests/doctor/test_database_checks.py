@@ -1,4 +1,4 @@
-"""The database: made, old, missing, out of reach, in use; on both kinds."""
+"""Checks of the database: current, old, missing, unreachable, in use; on both kinds."""
 
 import asyncio
 import socket

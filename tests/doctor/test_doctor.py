@@ -1,4 +1,4 @@
-"""The doctor as a whole: a configuration on emulated providers, healthy and not."""
+"""The whole doctor on a configuration with emulated providers, healthy and not."""
 
 import sqlite3
 import time

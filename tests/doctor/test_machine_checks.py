@@ -1,4 +1,4 @@
-"""What is said of this machine: its SQLite, the file system, the room that is left."""
+"""Checks of this machine: the SQLite version, the file system, free space."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The ways in, on real sockets: a request to the public address arrives at a Tidewaiter, or somewhere else."""
+"""Checks of the public address on real sockets: a request to it reaches this daemon, or another server."""
 
 import socket
 from collections.abc import AsyncIterator

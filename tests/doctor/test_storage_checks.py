@@ -1,4 +1,4 @@
-"""The storage: a folder and a bucket, tried without leaving anything behind."""
+"""Checks of the storage, folder and bucket; they leave nothing behind."""
 
 from pathlib import Path
 

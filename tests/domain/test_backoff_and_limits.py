@@ -1,4 +1,4 @@
-"""Backoff, limits, and what a server may ask for."""
+"""Backoff, limits, and the delays that a server may ask for."""
 
 from random import Random
 

@@ -1,4 +1,4 @@
-"""Numbers and keys of new files beside those that are kept."""
+"""Numbers and keys of new files beside files that are kept."""
 
 import sys
 from collections.abc import Callable

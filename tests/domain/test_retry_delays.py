@@ -1,4 +1,4 @@
-"""Waiting between tries: what repeats does so after a growing delay, and not for ever."""
+"""Delays between retries grow, and retries end."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Who of several jobs ends the remote job that they follow."""
+"""Which of several jobs cleans up the remote job that they share."""
 
 from dataclasses import replace
 from itertools import permutations

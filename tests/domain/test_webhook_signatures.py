@@ -1,4 +1,4 @@
-"""Signatures of Standard Webhooks, held against the convention's own library and an independent reckoning."""
+"""Standard Webhooks signatures, checked with the reference library and an independent calculation."""
 
 import base64
 import hashlib

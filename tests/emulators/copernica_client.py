@@ -1,4 +1,4 @@
-"""Whoever asks the emulated Copernica: logs in on the one origin, and carries the token to the other."""
+"""A client of the emulated Copernica: logs in at one origin and uses the token at the other."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Copernica's data requests when all is well, what the API refuses of its own accord, and reports."""
+"""Copernica's data requests without faults, the requests that it refuses, and reports."""
 
 import json
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What Copernica's documents leave open, each as the emulator can be told to have it, faults, and very large files."""
+"""Each variant for what Copernica's documentation leaves open, faults, and very large files."""
 
 import json
 import tracemalloc

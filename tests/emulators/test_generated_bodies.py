@@ -1,4 +1,4 @@
-"""Bodies: made up from a seed, cut into parts, never held whole."""
+"""Bodies are generated from a seed in parts, and never whole in memory."""
 
 import hashlib
 

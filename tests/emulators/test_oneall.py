@@ -1,4 +1,4 @@
-"""OneAll's snapshots when all is well, and what the API refuses of its own accord."""
+"""OneAll's snapshots without faults, and the requests that it refuses."""
 
 from collections.abc import AsyncIterator
 from email.utils import parsedate_to_datetime

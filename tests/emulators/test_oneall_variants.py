@@ -1,4 +1,4 @@
-"""What OneAll's documents leave open, each as the emulator can be told to have it, and the faults of a snapshot."""
+"""Each variant for what OneAll's documentation leaves open, and the faults of a snapshot."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -1,4 +1,4 @@
-"""The shared server: the record, the faults that any route can show, the control endpoint."""
+"""The shared server: its record, faults that any route can show, the control endpoint."""
 
 import asyncio
 import contextlib

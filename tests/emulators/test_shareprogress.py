@@ -1,4 +1,4 @@
-"""ShareProgress when all is well: every object with every method, as its document has them."""
+"""ShareProgress without faults: each object with each method, as documented."""
 
 import json
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""ShareProgress when something is wrong: the limit, the key, refused fields, and every variant that is left open."""
+"""ShareProgress with faults: the limit, the key, refused fields, and each variant."""
 
 from collections.abc import AsyncIterator
 from email.utils import parsedate_to_datetime

@@ -1,4 +1,4 @@
-"""Social Gateway's API: the login, what can be read with its token, and everything that can be wrong with either."""
+"""Social Gateway: the login, what its token can read, and every error of both."""
 
 import json
 import re

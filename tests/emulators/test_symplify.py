@@ -1,4 +1,4 @@
-"""Symplify's export when all is well, and what it refuses of its own accord."""
+"""Symplify's export without faults, and the requests that it refuses."""
 
 import json
 

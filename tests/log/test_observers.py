@@ -1,4 +1,4 @@
-"""Who is told of events beside the output: all of them, by name and fields, whatever is printed."""
+"""Observers get every event, with names and fields, independent of what is printed."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""What the log tells: each event is counted, and those of a job's life are read."""
+"""Metrics from the log: each event is counted, and some fields of job events are read."""
 
 import ast
 import io

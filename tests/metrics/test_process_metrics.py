@@ -1,4 +1,4 @@
-"""The registry: what was counted and read comes out, in both formats, and nothing that is not in the catalogue."""
+"""The metrics page: everything counted or read is on it, in both formats, and nothing uncatalogued."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Binding an account: its settings checked at once, its credentials, its limits and its schedule."""
+"""Binding an account: its settings are all checked, its credentials, its limits and its backoff."""
 
 import base64
 from collections.abc import Mapping

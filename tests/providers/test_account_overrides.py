@@ -1,4 +1,4 @@
-"""The catalogue's own limits of patience, and what accounts may set in their place."""
+"""The catalogue's own timeouts, and what accounts may set instead."""
 
 import math
 

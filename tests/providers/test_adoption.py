@@ -1,4 +1,4 @@
-"""Adopt: which items of a list are the remote job that a submit has made."""
+"""Adopt: which items of a list are the remote job that a submit created."""
 
 import pytest
 

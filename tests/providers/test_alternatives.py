@@ -1,4 +1,4 @@
-"""What a spec leaves to a job or an account: the first value that there is, names as written, values not listed."""
+"""Choices that a spec leaves to a job or account: first existing value, literal names, unlisted values."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Logins, purely: what is sent, what their replies mean, how long a token lasts, and what says that it is spent."""
+"""Logins without IO: requests, replies, token lifetimes, and the signs of an expired token."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""The download plan: every head of a reply becomes the one right decision, and no decision joins what does not fit."""
+"""The download plan: one right decision for each response head; parts that do not fit are never joined."""
 
 from dataclasses import dataclass, replace
 from typing import TypeAlias

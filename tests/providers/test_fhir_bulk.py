@@ -1,4 +1,4 @@
-"""FHIR Bulk Data export as the implementation guide has it."""
+"""FHIR Bulk Data export according to its implementation guide."""
 
 from urllib.parse import parse_qs
 

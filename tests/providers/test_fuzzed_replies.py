@@ -1,4 +1,4 @@
-"""Whatever comes over the wire, reading it ends in an outcome that can be stored and shown."""
+"""Any reply leads to an outcome that can be stored and shown."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Operations that are like another one: what they take over, and what is wrong with ``like``."""
+"""``like``: what an operation inherits from another, and the messages about faults."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whatever looks at text from outside takes time in proportion to it."""
+"""Code that reads foreign text takes linear time."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Parameters that are objects and arrays, and the checks of what strings contain and how long they count."""
+"""Parameters that are objects and arrays, and the checks of string contents and lengths."""
 
 import json
 from collections.abc import Mapping

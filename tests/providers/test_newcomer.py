@@ -1,4 +1,4 @@
-"""Somebody who has read docs/providers.md alone: an API that nobody knows, from an empty folder to its files."""
+"""An unknown API, from an empty folder to its files, with docs/providers.md as the only guide."""
 
 import asyncio
 import hashlib

@@ -1,4 +1,4 @@
-"""Replies of hosts to which a provider has led us on: they say nothing of the account, nor of the remote job."""
+"""Replies of other hosts that a provider leads to say nothing about the account or the remote job."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The registry: the catalogue, the operator's folders, and what happens when they do not fit together."""
+"""The registry: the catalogue, the operator's folders, and conflicts between them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""docs/providers.md: what it teaches works."""
+"""docs/providers.md: its examples work."""
 
 import hashlib
 import re

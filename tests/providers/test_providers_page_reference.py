@@ -1,4 +1,4 @@
-"""docs/providers.md: its reference tells every key, default and word that there is, and no other."""
+"""docs/providers.md: its reference lists every key, default and word, and no other."""
 
 import re
 from collections.abc import Iterator, Mapping

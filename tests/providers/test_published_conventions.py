@@ -1,4 +1,4 @@
-"""Published conventions: what their documentation leaves open, and what must not come of a slip."""
+"""Published conventions: what their documentation leaves open, and protection from slips."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Providers in Python: the page's own example, installed as a package, and packages that do not work."""
+"""Providers in Python: the page's example as an installed package, and packages with faults."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""What every status and every effect means in every step, whatever the provider."""
+"""The default meaning of each status and effect in each step, for all providers."""
 
 import pytest
 

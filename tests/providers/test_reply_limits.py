@@ -1,4 +1,4 @@
-"""The headers that say how much of a rate limit is left, and the messages about their table."""
+"""Headers that show the rest of a rate limit, and the messages about their table."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Rules: the first that holds decides, and words are read as people would read them."""
+"""Rules: the first match decides, and words are compared trimmed and without case."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Where the files are: in the reply itself, in lists, behind another request, or at a URL of the spec."""
+"""Where result files come from: the reply, lists, another request, or a URL of the spec."""
 
 from typing import Any
 

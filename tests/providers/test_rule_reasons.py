@@ -1,4 +1,4 @@
-"""The reason of a rule: what people are told before the provider's own message."""
+"""The reason of a rule stands before the provider's own message."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Examples inside specs: they run, they cover, and a wrong one tells what is wrong."""
+"""Examples in specs: they run, they cover the rules, and a wrong one names its fault."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What stores of files say in place of a file."""
+"""Error replies of file stores, in place of a file."""
 
 import pytest
 

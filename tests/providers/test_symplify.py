@@ -1,4 +1,4 @@
-"""Symplify as its documentation and recorded traffic have it, quirks included."""
+"""Symplify, according to its documentation and recorded traffic."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""One job, one fault, and the job's story: for the rows of the catalogue of faults that a simulation can show."""
+"""One job with one fault, and what happened to it: for rows of the catalogue of faults."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""An hour of faults: jobs, bad weather, power cuts and drains at moments that the seed chooses, and then calm."""
+"""An hour of faults: jobs, network faults, power cuts and drains at random moments, and then calm."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator

@@ -1,4 +1,4 @@
-"""A world for a spec of one's own: a daemon in virtual time, and a provider that is one function."""
+"""A world for a spec of the test: a daemon in virtual time, and a provider that is one function."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""The catalogue of faults, row by row, as far as one job in virtual time can show it. Numbers are its rows."""
+"""The catalogue of faults, as far as one job in virtual time can show it. Numbers are its rows."""
 
 from itertools import pairwise
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The simulation's database connections: the real SQL without threads, and without waiting."""
+"""The simulation's database connections run the real SQL, without threads and without waiting."""
 
 import asyncio
 import sqlite3

@@ -1,4 +1,4 @@
-"""A provider that tells in headers what is left of its limit, in virtual time."""
+"""A provider that sends the rest of its limit in headers, in virtual time."""
 
 from email.utils import formatdate
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Days of notifications in virtual time: the schedule of attempts, receivers and daemons that go and come back."""
+"""Days of notifications in virtual time: attempts, and receivers and daemons that stop and restart."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""An hour of faults with a receiver that is as bad as the network: every end is told, and nothing else is."""
+"""An hour of faults with an unreliable receiver: every job's end is notified, and nothing else."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""A provider that permits only so many remote jobs at a time, in virtual time."""
+"""A provider that limits concurrent remote jobs, in virtual time."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Waiting between tries, end to end in virtual time: how often a provider is asked that never answers as it should."""
+"""Retries in virtual time: how many requests a provider gets that never answers properly."""
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Shared answers, in virtual time: one request for all who ask for the same, and a file for each."""
+"""Shared results in virtual time: one request for all jobs with the same question, a file for each."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""A remote job that shows no sign of life, in virtual time."""
+"""A remote job that makes no progress, in virtual time."""
 
 from pathlib import Path
 

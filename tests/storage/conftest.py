@@ -1,4 +1,4 @@
-"""Storages of the test's own: on a folder, with real threads and in place, and in a bucket."""
+"""Storages for one test: a folder with and without threads, and a bucket."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A network that loses replies, so that nobody hears of what was done, and one that damages what is sent."""
+"""A network that loses replies, and one that damages requests."""
 
 import asyncio
 from collections.abc import AsyncIterator

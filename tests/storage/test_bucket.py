@@ -1,4 +1,4 @@
-"""What only a bucket can do to a file: outcomes that nobody knows, other writers, and a server that is away."""
+"""What happens only in a bucket: unknown outcomes, other writers, and a server that is down."""
 
 import asyncio
 import io

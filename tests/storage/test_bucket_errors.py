@@ -1,4 +1,4 @@
-"""What object stores say when they refuse, and what is made of it; and stores that cannot even be opened."""
+"""Error replies of object stores and their meaning, and stores that cannot be opened."""
 
 import subprocess
 import sys

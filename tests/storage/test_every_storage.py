@@ -1,4 +1,4 @@
-"""What every storage promises, in a folder as in a bucket."""
+"""The contract of every storage, folder and bucket."""
 
 import asyncio
 import hashlib

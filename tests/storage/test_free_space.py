@@ -1,4 +1,4 @@
-"""How much room a folder has: asked of the real disk, in a thread, by one at a time."""
+"""The free space of a folder: read from the real disk, in a thread, by one task at a time."""
 
 import asyncio
 import shutil

@@ -1,4 +1,4 @@
-"""Reading landed files back, in a folder as in a bucket."""
+"""Reading landed files, from a folder and a bucket."""
 
 import random
 

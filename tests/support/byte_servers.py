@@ -1,4 +1,4 @@
-"""Small servers that answer byte for byte what a test tells them, and remember what they were asked."""
+"""Small servers that send exactly the bytes of a test, and record the requests."""
 
 import asyncio
 import ssl

@@ -1,4 +1,4 @@
-"""SQLite connections that work in the calling thread: awaitable like aiosqlite's, but done before anyone waits."""
+"""SQLite connections that work in the calling thread: awaitable like aiosqlite's, but done at once."""
 
 import asyncio
 import sqlite3

@@ -1,4 +1,4 @@
-"""A scripted provider on loopback, an operator's own spec for it, and the daemon that works with both."""
+"""A scripted provider on loopback, a spec for it, and a daemon that works with both."""
 
 import asyncio
 import io

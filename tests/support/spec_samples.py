@@ -1,4 +1,4 @@
-"""Samples to try specs on: a small spec to vary, and jobs and replies."""
+"""A small spec to vary, and sample jobs and replies."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What the store's tests have in common: a clock that stands, jobs to store, and the updates that steps would make."""
+"""Stores on a database with one lane: a manual clock, jobs to store, and updates as steps would make them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

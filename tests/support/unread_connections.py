@@ -1,4 +1,4 @@
-"""Callers who pipeline requests and never read an answer, and somebody who asks for the health meanwhile."""
+"""Clients that pipeline requests and never read a reply, and health checks at the same time."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""A receiver of notifications on loopback, which answers as the test wants and believes nothing that is not signed."""
+"""A receiver of notifications on loopback: a test scripts its replies, and it accepts only signed messages."""
 
 import asyncio
 import base64

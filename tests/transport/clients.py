@@ -1,4 +1,4 @@
-"""A client of a server on this machine, and what must not leave it."""
+"""An account client for a local server, and the secrets that must not leave it."""
 
 import random
 

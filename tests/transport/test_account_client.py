@@ -1,4 +1,4 @@
-"""An account and its provider: redirects by hand, credentials to the provider only, a permit for every hop to it."""
+"""The account client: manual redirects, credentials for the provider only, a permit for each hop to it."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""What goes over the wire, and what aiohttp is kept from doing by itself."""
+"""What the wire sends, and what aiohttp must not do by itself."""
 
 import asyncio
 import gc

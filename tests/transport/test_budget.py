@@ -1,4 +1,4 @@
-"""The account's gate, on virtual time: rate, spacing, closings, the breaker, and what a restart remembers."""
+"""The budget in virtual time: rate, spacing, throttling, the breaker, and its state after a restart."""
 
 import asyncio
 import resource

@@ -1,4 +1,4 @@
-"""Cookies: kept within one chain of redirects and one login, and sent to the origin that set them alone."""
+"""Cookies: kept within one redirect chain and one login, and sent only to the origin that set them."""
 
 import pytest
 from multidict import CIMultiDict

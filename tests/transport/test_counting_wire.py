@@ -1,4 +1,4 @@
-"""The wire that counts: over real sockets, each request once, by where it went and how it ended."""
+"""The counting wire on real sockets: each request counts once, by target and result."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""How exchanges fail: told apart by what the remote may have seen, in bounded time, in words without secrets."""
+"""Failures: classified by what the remote may have received, in bounded time, without secrets."""
 
 import asyncio
 import gzip

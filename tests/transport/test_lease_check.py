@@ -1,4 +1,4 @@
-"""The last look at the lease: no hop of any kind leaves past it, however long the connection took to be made."""
+"""The last check of the lease: no hop is sent after its end, however long the connection took."""
 
 import asyncio
 import random

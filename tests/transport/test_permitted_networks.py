@@ -1,4 +1,4 @@
-"""Permitted networks, end to end: a resolver of the test's own, real servers on several loopback addresses."""
+"""Permitted networks, end to end: a resolver of the test, and real servers on several loopback addresses."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""One signed POST: the time that goes into it, what is read of the answer, and what a failure says."""
+"""One signed POST: its time, what is read of the reply, and the message of a failure."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""A listener on a real socket, with a real database behind it, and a caller who says exactly what the test wants."""
+"""A callback listener on a real socket with a real database, and a client that sends exact bytes."""
 
 import asyncio
 import io

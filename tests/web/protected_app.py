@@ -1,4 +1,4 @@
-"""An application behind the rule of access, for tests of who may do what."""
+"""An application behind access control."""
 
 import io
 import json

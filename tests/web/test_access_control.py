@@ -1,4 +1,4 @@
-"""Who may do what at the HTTP listener: tokens, roles, browsers' sessions, and the doors that stay shut on loopback."""
+"""Access at the HTTP listener: tokens, roles, browser sessions, and limits on loopback without tokens."""
 
 import hmac
 import json

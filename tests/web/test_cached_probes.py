@@ -1,4 +1,4 @@
-"""Looks into a real database for whoever watches: kept for a while, and never waited for long."""
+"""Cached probes of a real database: kept for a while, and never waited for long."""
 
 import asyncio
 from collections.abc import AsyncIterator

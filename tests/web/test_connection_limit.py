@@ -1,4 +1,4 @@
-"""A crowd of connections that only wait: whoever comes with a request is served all the same."""
+"""Many idle connections do not keep a request from being served."""
 
 import asyncio
 from pathlib import Path

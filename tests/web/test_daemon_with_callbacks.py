@@ -1,4 +1,4 @@
-"""A whole daemon that can be called back, against a provider that does so. Numbers are rows of the catalogue of faults.
+"""A daemon with callbacks and a provider that sends them. Numbers are rows of the catalogue of faults.
 
 Its schedules are so slow that a job ends within a test only because of a callback, unless the test says otherwise.
 """

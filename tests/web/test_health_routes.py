@@ -1,4 +1,4 @@
-"""How a whole process says that it is: /healthz, /readyz and /metrics of a real one, asked over HTTP."""
+"""/healthz, /readyz and /metrics of a whole process, over HTTP."""
 
 import asyncio
 import io

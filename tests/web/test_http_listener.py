@@ -1,4 +1,4 @@
-"""The HTTP listener beside a whole daemon: when it is up, what it refuses, and what its death means."""
+"""The HTTP listener of a whole daemon: when it is up, what it refuses, and what its failure means."""
 
 import asyncio
 import io

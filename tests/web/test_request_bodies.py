@@ -1,4 +1,4 @@
-"""Bodies that trickle, break off or never end: answered in time, and no fault of ours."""
+"""Slow, broken and endless request bodies: answered in time, and not logged as internal errors."""
 
 import asyncio
 import json

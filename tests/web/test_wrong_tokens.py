@@ -1,4 +1,4 @@
-"""Wrong tokens: slowed and counted, in bounded memory, without shutting others out."""
+"""Wrong tokens: slowed and counted, in bounded memory, without effect on others."""
 
 import pytest
 

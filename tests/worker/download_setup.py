@@ -1,4 +1,4 @@
-"""One file's download by the real downloader, over the real wire, from a server that answers byte for byte."""
+"""One file's download by the real downloader over the real wire, from a server that sends exact bytes."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""A step and an executor to take it, with everything below it: network, database, storage and committer."""
+"""A step and its executor, with everything below: network, database, storage and committer."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""An API with a login, for tests: its tokens are ``canary-token-1``, ``canary-token-2`` and so on."""
+"""An API with a login. Its tokens are ``canary-token-1``, ``canary-token-2`` and so on."""
 
 import asyncio
 from collections.abc import Callable

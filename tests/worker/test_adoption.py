@@ -1,4 +1,4 @@
-"""Remote jobs that are found again: after a lost answer, after a kill, and where the provider says duplicate."""
+"""Remote jobs that are found again: after a lost reply, after a kill, and when the provider reports a duplicate."""
 
 import asyncio
 import os

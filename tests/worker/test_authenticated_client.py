@@ -1,4 +1,4 @@
-"""The signed client against a real server: one login for many, renewed ahead of time and once on refusal."""
+"""The authenticated client on a real server: shared logins, early renewal, one renewal on refusal."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The committer: what becomes of an update that another daemon, another job or the database stands against."""
+"""The committer: updates that conflict with another daemon, another job or the database."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""Two updates of one job that meet in the recorder, and two questions for one answer that overlap."""
+"""Two updates of one job at the committer, and two overlapping requests for one shared result."""
 
 import asyncio
 import io

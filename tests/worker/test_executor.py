@@ -1,4 +1,4 @@
-"""The executor against hostile replies, byte for byte: one outcome for each step, and what it means for the account."""
+"""The executor against hostile replies, byte for byte: one outcome for each step, and its effect on the account."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Several files: what one says of the account or of its host holds at once, and files are kept by what they are."""
+"""Several files: effects on the account and the host apply at once, and files are kept by identity."""
 
 import asyncio
 import sqlite3

@@ -1,4 +1,4 @@
-"""A visit that dies between any two writes: the next one ends with exactly the files of its list."""
+"""A download that is killed between any two writes: the next one ends with exactly the listed files."""
 
 import asyncio
 import json

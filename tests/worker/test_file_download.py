@@ -1,4 +1,4 @@
-"""One file's download over the wire: what a server may answer, and what then lands, or why nothing does."""
+"""One file's download over the wire: each kind of reply, and what lands, or why nothing lands."""
 
 import asyncio
 import gzip

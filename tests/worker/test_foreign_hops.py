@@ -1,4 +1,4 @@
-"""Replies that another host gave, or led to: they neither pause nor throttle the account, nor spend its session."""
+"""Replies from other hosts neither pause nor throttle the account, nor end its session."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Hosts that asked to be left alone, by a clock that stands."""
+"""Pauses for hosts that asked for one, with a manual clock."""
 
 from itertools import pairwise
 from random import Random

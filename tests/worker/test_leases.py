@@ -1,4 +1,4 @@
-"""Leases: taking, renewing, sharing and giving back lanes, while daemons die, clocks jump and the database is away."""
+"""Leases: acquire, renew, share and release lanes, while daemons die, clocks jump and the database is down."""
 
 import asyncio
 from dataclasses import replace

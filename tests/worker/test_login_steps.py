@@ -1,4 +1,4 @@
-"""Signing in, in whole steps and whole daemons: what a login means for the job that waits for it."""
+"""Logins in whole steps and whole daemons, and their effect on the waiting job."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A list of very many files: the loop goes on while it is looked through."""
+"""A list of very many files does not block the event loop."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""Pauses as a daemon knows them: fingerprints, what is told, what begins and ends by itself."""
+"""Pauses in a daemon: fingerprints, log events, and automatic start and end."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Every field of a reply, in whole daemons: repeated headers, cookies, new handles, second calls, odd lists."""
+"""Reply fields in whole daemons: repeated headers, cookies, new handles, second calls, odd lists."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The calendar on a real database: one job for each tick, whoever sees it and however often."""
+"""The scheduler on a real database: one job for each tick, whichever daemon sees it."""
 
 import asyncio
 import io

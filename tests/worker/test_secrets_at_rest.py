@@ -1,4 +1,4 @@
-"""What is secret never rests in the open: the account's key in no handle or link, and signed links encrypted."""
+"""Secrets are never stored in plain text: no key in a handle or link, and signed links are encrypted."""
 
 import asyncio
 import sqlite3

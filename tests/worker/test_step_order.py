@@ -1,4 +1,4 @@
-"""The order of a step: what is built, made durable, looked at and sent, and what may stop it in between."""
+"""The order within a step: build, make durable, check, send, and what may stop it in between."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""A daemon that was stopped for longer than its lease, with a real SIGSTOP: it sends nothing beside the new owner."""
+"""A daemon stopped by SIGSTOP for longer than its lease sends nothing beside the new owner."""
 
 import asyncio
 import os

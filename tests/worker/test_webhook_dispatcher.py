@@ -1,4 +1,4 @@
-"""The notifier with a real receiver, a real database of either kind and the real network on loopback."""
+"""The webhook dispatcher with a real receiver, both kinds of database, and the loopback network."""
 
 import asyncio
 import io

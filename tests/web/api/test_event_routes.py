@@ -1,4 +1,4 @@
-"""Server-sent events over a real connection, and what the feed keeps for whom."""
+"""Server-sent events over a real connection, and which changes the feed keeps."""
 
 import asyncio
 import json

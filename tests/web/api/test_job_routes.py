@@ -1,4 +1,4 @@
-"""Jobs through the API: each request as a program sends it, each answer as it comes over the wire."""
+"""Jobs through the API: requests and replies as programs see them."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Every route under tokens of every role and of limited accounts: the rule comes from the route table itself."""
+"""Every route with tokens of every role and of limited accounts; the rule comes from the route table."""
 
 import asyncio
 import re

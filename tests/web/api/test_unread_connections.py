@@ -1,4 +1,4 @@
-"""Connections that pipeline and never read: cut, bounded, and never at the cost of an answer about the health."""
+"""Connections that pipeline and never read: closed, bounded, and no delay for the health check."""
 
 import asyncio
 from contextlib import suppress

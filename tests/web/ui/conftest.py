@@ -1,4 +1,4 @@
-"""A page that is served, scenes behind it, and a browser in front of it."""
+"""A served page, databases behind it, and a browser."""
 
 import shutil
 from collections.abc import AsyncIterator

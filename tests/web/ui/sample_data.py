@@ -1,4 +1,4 @@
-"""Scenes for the page: databases filled through the stores, with chance from a seed and a clock that stands."""
+"""Databases for the page, filled through the stores, with a seed and a manual clock."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

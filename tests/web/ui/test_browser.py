@@ -1,4 +1,4 @@
-"""The page in a real browser: looked at, steered, and live; with scripts and without."""
+"""The page in a real browser: display, actions and live updates; with and without scripts."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

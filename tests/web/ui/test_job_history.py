@@ -1,4 +1,4 @@
-"""A history as it is told."""
+"""The timeline of a job's history."""
 
 from tidewaiter.domain.job import HistoryEntry, State
 from tidewaiter.web.ui.job_pages import time_in, timeline

@@ -1,4 +1,4 @@
-"""What needs a person, why a job waits, and how a lane stands: words made of values."""
+"""The overview: what needs a person, why a job waits, and the state of a lane."""
 
 from dataclasses import replace
 

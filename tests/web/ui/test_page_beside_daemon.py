@@ -1,4 +1,4 @@
-"""The page beside a whole daemon, which works for an emulated provider: a job is watched from its wish to its file."""
+"""The page beside a daemon with an emulated provider: a job from its request to its file."""
 
 import asyncio
 import hashlib

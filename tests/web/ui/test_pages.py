@@ -1,4 +1,4 @@
-"""Every page over a real listener: what it says, what it refuses, and that nothing on it does more than be read."""
+"""Every page over a real listener: its content, what it refuses, and escaping."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""The page on a real listener, over a real database, without a daemon beside it: what a test shows stays as it is."""
+"""The page on a real listener and a real database, without a daemon, so that nothing changes by itself."""
 
 import asyncio
 import io

@@ -16,7 +16,7 @@ class StillClock(StandingClock):
 
 
 class BrokenClock(StandingClock):
-    """A clock that fails whoever sleeps by it."""
+    """A clock whose ``sleep`` fails."""
 
     async def sleep(self, seconds: float) -> None:
         raise ZeroDivisionError

@@ -123,7 +123,7 @@ class Day:
         await self.world.clock.sleep(minutes * _MINUTE)
 
     async def an_account_is_refused(self) -> None:
-        """Its credentials are good for nothing any more, until a person mends that."""
+        """Its credentials are refused until a person replaces them."""
         await self.submit("by-redirect", "LISTS")
         self.fault("status", FaultKind.UNAUTHORIZED, None)
         await self.pass_(20)

@@ -53,7 +53,7 @@ class CallbackDaemon:
 
     @asynccontextmanager
     async def daemon(self) -> AsyncIterator[JobService]:
-        """A daemon that runs meanwhile, and a desk to ask things at."""
+        """A daemon that runs meanwhile, and a job service."""
         log = configure("json", "debug", (), stream=self.output, strict=True)
         stop = asyncio.Event()
         async with bootstrap.open_desk(self._config, log) as service:

@@ -500,7 +500,7 @@ def test_an_outage(template: Path, route: str, code: int) -> None:
 
 @pytest.mark.parametrize("route", ["initiate", "snapshot"])
 def test_asked_too_often(template: Path, route: str) -> None:
-    """429 with a Retry-After is heeded."""
+    """The delay of a 429 with Retry-After is kept."""
 
     async def story(scenario: Scenario) -> None:
         scenario.api.faults.add(route, InjectedFault(FaultKind.THROTTLE, seconds=90, retry_after=RetryAfter.SECONDS))

@@ -174,7 +174,7 @@ def _variant(channel: str, **fields: str) -> dict[str, Any]:
 def test_fields_are_checked_before_anything_is_sent(
     template: Path, operation: str, params: dict[str, Any], text: str
 ) -> None:
-    """The document's limits hold at the desk, where the fault names its place, and no request is spent."""
+    """The service checks the documented limits; the fault names its place, and no request is sent."""
 
     async def story(scenario: Scenario) -> None:
         with pytest.raises(RequestError) as raised:

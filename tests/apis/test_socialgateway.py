@@ -127,7 +127,7 @@ def test_any_resource(template: Path) -> None:
     "path", ["//me", "a//b", "../../admin", "a/.", "/authenticate", "a?b=1", "", "authenticate", "a b"]
 )
 def test_paths_that_are_none(template: Path, path: str) -> None:
-    """What is no path, or is the login, is refused at the desk, and nothing is sent."""
+    """A value that is no path, or is the login's, is refused by the service, and nothing is sent."""
 
     async def story(scenario: Scenario) -> None:
         with pytest.raises(RequestError, match="path"):

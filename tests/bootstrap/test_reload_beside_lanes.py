@@ -52,7 +52,7 @@ async def test_sigterm_during_a_reload(setup: DaemonSetup) -> None:
 
 
 async def test_a_standby_takes_over_with_the_new_configuration(setup: DaemonSetup) -> None:
-    """SIGHUP is heeded while another daemon has the database; what counts at the take-over is what was read last."""
+    """SIGHUP works while another daemon has the database; the take-over uses what was read last."""
     setup.write(setup.account("shop"))
     first = DaemonSetup(setup.folder, setup.database_url, setup.emulator, setup.files)
     async with first.serving(), setup.serving(until="daemon.waited"):

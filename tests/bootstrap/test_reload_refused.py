@@ -47,7 +47,7 @@ async def test_a_faulty_file_changes_nothing(setup: DaemonSetup) -> None:
 
 
 async def test_a_changed_secret_resumes_a_refused_account(setup: DaemonSetup) -> None:
-    """Who mends the file of a refused key needs nothing but SIGHUP; the key's name is logged, no key ever."""
+    """After the file of a refused key is repaired, SIGHUP is enough; the key's name is logged, never a key."""
     setup.write(setup.account("shop", token=OTHER_TOKEN), setup.account("other"))
     async with setup.serving():
         numbers = await setup.submit("shop")

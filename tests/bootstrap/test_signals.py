@@ -26,7 +26,7 @@ asyncio.run(never_ends())
 
 @contextmanager
 def _running(*how: str) -> Iterator[subprocess.Popen[str]]:
-    """A process that heeds signals by now."""
+    """A process whose signal handlers are installed."""
     with subprocess.Popen([sys.executable, "-c", _PROGRAM, *how], stdout=subprocess.PIPE, text=True) as process:
         assert _line(process) == "ready"
         yield process

@@ -103,7 +103,7 @@ def test_an_account_that_has_left_the_configuration(shell: CommandShell) -> None
 
 
 def test_a_waiting_job_says_what_it_waits_for(shell: CommandShell) -> None:
-    """Whoever looks at a job, or waits for it, is told of the pause, or that its account has left the configuration."""
+    """Commands that show or await a job report the pause, or that its account is no longer configured."""
     number = str(submit(shell))
     assert "No daemon serves its lane" in shell("jobs", "show", number).stdout
     shell("accounts", "pause", "shop", "--reason", "maintenance")
@@ -162,8 +162,8 @@ def test_json_is_json(shell: CommandShell) -> None:
         json.loads(shell("accounts", *arguments, "--json").output)
 
 
-def test_a_daemon_heeds_a_pause(emulated: CommandShell) -> None:
-    """Within a look-out round of another process's wish nothing is asked any more, and everything again after it."""
+def test_a_daemon_applies_a_pause(emulated: CommandShell) -> None:
+    """Within one watcher round a pause by another process stops all requests, and a resume restarts them."""
     with emulated.process("serve") as daemon:
         wait_for(daemon, "daemon.started")
         emulated("accounts", "pause", "shop", "--reason", "maintenance")
@@ -180,7 +180,7 @@ def test_a_daemon_heeds_a_pause(emulated: CommandShell) -> None:
 
 
 def test_26_a_restart_with_another_key_resumes(emulated: CommandShell) -> None:
-    """A wrong key pauses the account; mended in the configuration, the next start of the daemon goes on by itself."""
+    """A wrong key pauses the account; after a fix in the configuration, the next start of the daemon resumes it."""
     right = emulated.config.read_text()
     emulated.config.write_text(right.replace('token = "canary-token"', 'token = "mistyped"'))
     number = str(submit(emulated))

@@ -18,7 +18,7 @@ public_url = "https://tide.example"
 
 
 def test_nothing_is_wrong(shell: CommandShell) -> None:
-    """One line says what there is; neither a database nor a folder for files is made."""
+    """One line sums up the configuration; neither a database nor a folder for files is created."""
     shell.config.write_text(CONFIG + SCHEDULE)
     result = shell("check-config")
     assert result.stdout.startswith("tidewaiter.toml: no fault: ")
@@ -108,7 +108,7 @@ def test_a_file_of_another_name(shell: CommandShell) -> None:
     assert json.loads(shell("check-config", "gone.toml", "--json", code=78).stdout)["ok"] is False
 
 
-def test_a_missing_secret_is_told(shell: CommandShell) -> None:
+def test_a_missing_secret_is_reported(shell: CommandShell) -> None:
     """A key that is called token is no secret itself: what is wrong with it is said, here and by every command."""
     shell.config.write_text(CONFIG.replace('token = "canary-token"', ""))
     for command in (("check-config",), ("jobs", "list")):

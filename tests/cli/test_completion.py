@@ -115,7 +115,7 @@ def test_files(installed: CommandShell) -> None:
     assert asked("zsh_complete", COMP_WORDS="tidewaiter --config some", COMP_CWORD="2")[0] == "file"
 
 
-def test_zsh_is_told_what_things_are(installed: CommandShell) -> None:
+def test_zsh_gets_descriptions(installed: CommandShell) -> None:
     """Three lines for each word, whatever a spec's texts hold; a colon of the word is escaped."""
     words = "tidewaiter submit networks "
     assert asked("zsh_complete", COMP_WORDS=words, COMP_CWORD="3") == [

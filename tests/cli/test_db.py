@@ -68,7 +68,7 @@ def test_without_a_key_nothing_is_rewritten(shell: CommandShell) -> None:
     assert "make one with `tidewaiter db new-key`, and name it in database.key_file" in result.stderr
 
 
-def test_a_key_that_is_none_is_told_without_it(shell: CommandShell, tmp_path: Path) -> None:
+def test_an_invalid_key_is_reported_without_it(shell: CommandShell, tmp_path: Path) -> None:
     """Missing, wrong, or too open: with the file, the key and what to do, and never with what is in it."""
     shell.config.write_text(f'{CONFIG}\n[database]\nkey_file = "links.key"\n')
     missing = shell("check-config", code=ExitCode.CONFIG)

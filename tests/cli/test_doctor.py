@@ -35,7 +35,7 @@ def test_a_healthy_place(shell: CommandShell) -> None:
 
 
 def test_a_dead_provider(shell: CommandShell) -> None:
-    """A failure ends it with 1, and has one mend below it."""
+    """A failure ends it with 1, and has one fix below it."""
     text = shell("doctor", code=ExitCode.FAILED).stdout
     assert re.search(
         r"(?m)^failure  tls +shop: 127\.0\.0\.1:9 takes no connection: .*\n +mend: see that accounts", text

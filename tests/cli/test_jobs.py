@@ -45,7 +45,7 @@ def test_a_unique_key_makes_one_job(shell: CommandShell) -> None:
         (["shop", "statistics", "--timeout", "3"], "--wait"),
     ],
 )
-def test_wrong_wishes(shell: CommandShell, arguments: list[str], output: str) -> None:
+def test_wrong_submits(shell: CommandShell, arguments: list[str], output: str) -> None:
     """What cannot be asked for is refused with 2 and with what is permitted, and nothing is stored."""
     result = shell("submit", *arguments, code=ExitCode.USAGE)
     assert output in result.stderr

@@ -15,7 +15,7 @@ from tidewaiter.cli.main import COMMANDS
 
 
 def test_the_help_names_all_commands_and_exit_codes(shell: CommandShell) -> None:
-    """`tidewaiter --help` is the map: what there is to do, and what the exit codes mean."""
+    """`tidewaiter --help` is an overview: the commands, and the meaning of the exit codes."""
     text = shell("--help").stdout
     for name, (_, line) in COMMANDS.items():
         assert name in text
@@ -92,7 +92,7 @@ def test_without_a_configuration(shell: CommandShell) -> None:
     )
 
 
-def test_every_fault_of_a_configuration_is_told(shell: CommandShell) -> None:
+def test_every_fault_of_a_configuration_is_reported(shell: CommandShell) -> None:
     """Shape, provider and settings: each fault is a line with its place, and no line shows a secret."""
     shell.config.write_text("[worker]\npolls = 0\nlease = 3\n")
     result = shell("serve", code=ExitCode.CONFIG)

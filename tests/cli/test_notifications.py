@@ -98,7 +98,7 @@ def test_listing(filled: CommandShell) -> None:
 
 
 def test_retrying(filled: CommandShell) -> None:
-    """By their ids, or all that died; what there is not is told with 1, what was not said clearly with 2."""
+    """By their ids, or all dead ones; unknown ids end with 1, unclear arguments with 2."""
     assert filled("notifications", "retry", "1").stdout == "1 notification is sent again\n"
     assert filled.json("notifications", "retry", "--dead", "--endpoint", "ops") == {"retried": 0, "unknown": []}
     assert filled("notifications", "retry", "--dead").stdout == "1 notification is sent again\n"
@@ -155,7 +155,7 @@ def test_an_account_that_there_is_not(shell: CommandShell) -> None:
     assert "notifications.ops.accounts: 'shopp' is no configured account" in text
 
 
-def test_a_daemon_tells_how_jobs_end(emulated: CommandShell) -> None:
+def test_a_daemon_notifies_how_jobs_end(emulated: CommandShell) -> None:
     """`serve` with an endpoint: the job's end is told with its file, and no secret is in the log or the database."""
     with listening() as (made, ask):
         emulated.config.write_text(emulated.config.read_text() + hook(made.url, accounts='["shop"]'))
@@ -181,7 +181,7 @@ def test_a_daemon_tells_how_jobs_end(emulated: CommandShell) -> None:
     assert SECRET.encode() not in (emulated.folder / "tidewaiter.db").read_bytes()
 
 
-def test_a_person_who_cancels_is_told_of(shell: CommandShell) -> None:
+def test_a_cancel_by_a_person_is_notified(shell: CommandShell) -> None:
     """What the command line decides about a parked job is written for the receivers, too."""
     number = submit(shell)
     with sqlite3.connect(shell.folder / "tidewaiter.db") as database:

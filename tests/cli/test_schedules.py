@@ -39,7 +39,7 @@ def test_an_unknown_schedule(shell: CommandShell) -> None:
     assert "unknown schedule 'weekly'; configured: nightly-opens" in result.stderr
 
 
-def test_bad_schedules_are_all_told(shell: CommandShell) -> None:
+def test_bad_schedules_are_all_reported(shell: CommandShell) -> None:
     """Every fault of every schedule is told at once, with its key; nothing is started."""
     shell.config.write_text(
         CONFIG

@@ -76,7 +76,7 @@ def test_a_new_size(shell: CommandShell) -> None:
 
 
 def test_no_colour(shell: CommandShell) -> None:
-    """NO_COLOR is heeded on the screen, too; a dumb terminal gets one picture as text."""
+    """NO_COLOR applies to the screen, too; a dumb terminal gets one screen as text."""
     with on_screen(shell, NO_COLOR="1") as screen:
         drawn = screen.wait_for("q ends it")
         screen.type("q")
@@ -120,7 +120,7 @@ def test_beside_a_daemon(emulated: CommandShell) -> None:
     assert (landed["job"], landed["name"], landed["size"]) == (job["id"], artifact["name"], artifact["size"])
 
 
-def test_one_picture_after_the_other(shell: CommandShell) -> None:
+def test_one_dashboard_after_the_other(shell: CommandShell) -> None:
     """Through a pipe --every prints one object a line until somebody ends it, with 0."""
     shell("submit", "shop", "statistics", "-p", "export_type=OPENS")
     with shell.process("top", "--json", "--every", "100ms") as process:

@@ -39,7 +39,7 @@ def test_no_account(tmp_path: Path) -> None:
 
 
 def test_secrets_that_all_may_read(tmp_path: Path) -> None:
-    """A secret file is told, and the configuration itself where a secret stands in it; each once, with the mend."""
+    """A readable secret file is reported, and a configuration that contains a secret; each once, with the fix."""
     (tmp_path / "token").write_text("secret")
     (tmp_path / "token").chmod(0o644)
     found = cautions_of(tmp_path, f'{ACCOUNT}token_file = "token"')

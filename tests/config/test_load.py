@@ -392,7 +392,7 @@ def test_a_folder_is_the_place(tmp_path: Path) -> None:
     ],
 )
 def test_storages_that_cannot_be(tmp_path: Path, text: str, key: str, reason: str) -> None:
-    """Each fault has its key, what is wrong, and how to mend it; other faults are told with it."""
+    """Each fault has its key, what is wrong, and how to fix it; other faults are reported with it."""
     faults = faults_of(write(tmp_path, f"[storage]\n{text}\n[worker]\nlease_s = 0"))
     assert set(faults) == {key, "worker.lease_s"}
     assert reason in faults[key].reason

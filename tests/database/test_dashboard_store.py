@@ -15,7 +15,7 @@ from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import State
 
 
-async def test_an_empty_database_makes_an_empty_picture(stores: Stores, clock: StandingClock) -> None:
+async def test_an_empty_database_has_an_empty_dashboard(stores: Stores, clock: StandingClock) -> None:
     """Every state has a number, every minute of the hour is there, and nothing is due."""
     picture = await Dashboard(DashboardStore(stores.jobs).picture, clock).look()
     assert set(picture.counts.values()) == {0}
@@ -45,7 +45,7 @@ async def test_no_more_due_jobs_are_counted_than_are_wanted(stores: Stores, monk
     assert found[stores.lane.id].due == 3
 
 
-async def test_what_has_landed_is_told_by_the_minute(stores: Stores, clock: StandingClock) -> None:
+async def test_landed_files_are_counted_by_the_minute(stores: Stores, clock: StandingClock) -> None:
     """A landed job counts in the minute of its end, with the seconds that landing took, and is told as an arrival."""
     job = await stores.polling("r-1")
     job = await stores.accepted(job, o.Ready(()), now=NOW + 60.0)
@@ -60,7 +60,7 @@ async def test_what_has_landed_is_told_by_the_minute(stores: Stores, clock: Stan
     assert [(one.job.id, one.files, one.size) for one in picture.arrivals] == [(job.id, 2, 2**40 + 24)]
 
 
-async def test_a_picture_is_drawn_once_for_all_who_look(stores: Stores, clock: StandingClock) -> None:
+async def test_a_dashboard_is_read_once_for_concurrent_callers(stores: Stores, clock: StandingClock) -> None:
     """Within a second everybody gets the same picture; after that it is drawn anew."""
     view = Dashboard(DashboardStore(stores.jobs).picture, clock)
     first = await view.look()
@@ -70,7 +70,7 @@ async def test_a_picture_is_drawn_once_for_all_who_look(stores: Stores, clock: S
     assert (await view.look()).counts[State.QUEUED] == 1
 
 
-async def test_a_picture_of_one_account(stores: Stores, clock: StandingClock) -> None:
+async def test_the_dashboard_of_one_account(stores: Stores, clock: StandingClock) -> None:
     """What ended, what landed and what is in trouble is the account's own; a landed job is told with its first file."""
     await stores.lanes.ensure({"other": 1})
     (lane,) = await stores.lanes.take(OWNER, 1, 30.0, force=False, accounts=["other"])
@@ -87,7 +87,7 @@ async def test_a_picture_of_one_account(stores: Stores, clock: StandingClock) ->
     assert len((await store.picture(NOW + 1.0)).minutes[-1].ended) == 2
 
 
-async def test_daemons_are_told_with_their_last_sign_of_life(stores: Stores, clock: StandingClock) -> None:
+async def test_daemons_are_listed_with_their_last_heartbeat(stores: Stores, clock: StandingClock) -> None:
     """A daemon that lives is there with the end of its lease, one whose lease is over is not."""
     await stores.lanes.beat("a1", "tide-1", 4711, "1.0", 15.0)
     (alive,) = await stores.lanes.workers()
@@ -97,7 +97,7 @@ async def test_daemons_are_told_with_their_last_sign_of_life(stores: Stores, clo
     assert [one.owner for one in await stores.lanes.workers()] == ["a1"]
 
 
-async def test_many_jobs_are_not_counted_for_every_picture(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_jobs_are_not_counted_for_every_dashboard(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     """How many jobs there are in each state may be seconds old, the more the more of them there are; never older."""
     monkeypatch.setattr(dashboard_store, "_STALE_S_PER_JOB", 2.0)
     store = DashboardStore(stores.jobs)

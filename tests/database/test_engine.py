@@ -239,7 +239,7 @@ async def test_sqlite_held_by_another_program(
 
 
 async def test_sqlite_without_room(sqlite_url: str, clock: StandingClock) -> None:
-    """A full disk is told apart, because it is mended differently; room that comes back is used (fault 14)."""
+    """A full disk is a case of its own, with its own fix; free space is used again (fault 14)."""
     database = Database.open(sqlite_url, clock)
     lanes = LaneStore(database)
     async with database.writing() as connection:

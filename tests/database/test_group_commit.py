@@ -141,7 +141,7 @@ async def test_handle_of_any_length(stores: Stores) -> None:
 
 @pytest.mark.parametrize("outcome", [o.Pending(), o.Retry("timeout")], ids=["staying", "told"])
 async def test_cancel_asked_while_a_step_was_under_way(stores: Stores, outcome: o.Outcome) -> None:
-    """The step's result is written, and the wish is not forgotten: the job is due at once."""
+    """The step's result is written, and the cancel request is kept: the job is due at once."""
     job = await stores.polling("h")
     in_flight = stores.update(job, outcome, NOW + 5.0)
     await stores.jobs.ask_cancel(job.id, NOW + 3.0)
@@ -163,7 +163,7 @@ async def test_cancel_asked_while_a_submit_was_under_way(stores: Stores) -> None
     assert stored.due_at == NOW
 
 
-async def test_a_wish_that_the_step_knew_does_not_hurry(stores: Stores) -> None:
+async def test_a_cancel_request_that_the_step_knew_does_not_make_due(stores: Stores) -> None:
     """A job that cannot be cancelled yet keeps its backoff, or it would be visited without pause."""
     job = await stores.accepted(await stores.add(), o.Intended("i"))
     job = await stores.accepted(job, o.Unknown("timeout"))
@@ -179,8 +179,8 @@ async def test_a_wish_that_the_step_knew_does_not_hurry(stores: Stores) -> None:
     assert stored.due_at > NOW + 1.0
 
 
-async def test_the_end_clears_the_wish(stores: Stores) -> None:
-    """A job that ended while somebody asked to cancel it has ended: no wish, never due again."""
+async def test_the_end_clears_the_cancel_request(stores: Stores) -> None:
+    """A job that ended before its cancel request was applied stays ended: no request, never due again."""
     job = await stores.polling("h")
     in_flight = stores.update(job, o.Stored((artifact(0),)))
     await stores.jobs.ask_cancel(job.id, NOW)
@@ -215,7 +215,7 @@ async def _parked(stores: Stores) -> FencedUpdate:
 
 
 async def test_decision_needs_no_lane(stores: Stores) -> None:
-    """A person's decision on a parked job is written whoever holds the lane, with its history row, and only once."""
+    """A person's decision on a parked job is written independent of the lane, with its history row, and once."""
     decision = (await _parked(stores)).update
     await stores.lanes.take("owner-2", 1, 30.0, force=True, accounts=["acme"])
 

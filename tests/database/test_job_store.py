@@ -234,7 +234,7 @@ async def test_counts_by_state(stores: Stores) -> None:
 
 
 async def test_cancelling_makes_a_live_job_due(stores: Stores) -> None:
-    """The wish is kept and the job is due now, never later than it was; the version stays."""
+    """The cancel request is stored and the job is due now, never later than before; the version stays."""
     job = await stores.polling("h")
     assert job.due_at == NOW + 60.0
     assert await stores.jobs.ask_cancel(job.id, NOW + 1.0)

@@ -133,7 +133,7 @@ async def test_what_was_lost_is_taken_again(store: LaneStore, let_pass: Callable
     assert [(row.id, row.epoch, row.clean) for row in again] == [(row.id, row.epoch + 1, False) for row in lost]
 
 
-async def test_renew_tells_what_is_lost(store: LaneStore) -> None:
+async def test_renew_returns_lost_lanes(store: LaneStore) -> None:
     """A lane that somebody else has taken, or that one has at another epoch, is not renewed and not written to."""
     first, second, third = await _take(store, "a")
     await store.take("b", 1, LEASE_S, force=True, accounts=["acme"])

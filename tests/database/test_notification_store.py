@@ -44,7 +44,7 @@ async def _parked(stores: Stores) -> Job:
     return await stores.accepted(await stores.accepted(job, o.Unknown("?")), o.Undecidable("nobody knows"))
 
 
-async def test_an_end_is_told_to_whoever_wants_it(stores: Stores) -> None:
+async def test_an_end_is_notified_to_subscribers(stores: Stores) -> None:
     """One row for each endpoint that wants account and state, due at once; a job that goes on is told to nobody."""
     await stores.polling("goes on")
     failed = await stores.accepted(await stores.polling("fails"), o.Refused("no such period"))
@@ -63,7 +63,7 @@ async def test_an_end_is_told_to_whoever_wants_it(stores: Stores) -> None:
     assert body["data"]["reason"] == "no such period"
 
 
-async def test_the_files_are_told(stores: Stores) -> None:
+async def test_the_notification_has_the_files(stores: Stores) -> None:
     """Files of the same step and of an earlier one, where the remote job was tidied up in between; twenty at most."""
     files = tuple(artifact(number) for number in range(MOST_LISTED + 5))
     at_once, later = await stores.polling("a"), await stores.polling("b")
@@ -82,7 +82,7 @@ async def test_the_files_are_told(stores: Stores) -> None:
     assert second["state"] == "succeeded"
 
 
-async def test_who_lost_the_lane_tells_nobody(stores: Stores) -> None:
+async def test_a_lost_lane_writes_no_notification(stores: Stores) -> None:
     """A fenced and a stale update write no notification, whatever is written beside them."""
     stale, fenced, fine = [await stores.polling(name) for name in ("a", "b", "c")]
     gone_on = stores.update(stale, o.Refused("too late"))
@@ -93,7 +93,7 @@ async def test_who_lost_the_lane_tells_nobody(stores: Stores) -> None:
     assert [one.job_id for one in await _notifications(stores)] == [fine.id]
 
 
-async def test_a_conflict_in_the_group_tells_once(stores: Stores) -> None:
+async def test_a_conflict_in_the_group_notifies_once(stores: Stores) -> None:
     """A group that is halved because of one bad update tells of each of the others once."""
     held = await stores.polling("taken")
     queued = await stores.accepted(await stores.add(), o.Intended("i"))
@@ -106,7 +106,7 @@ async def test_a_conflict_in_the_group_tells_once(stores: Stores) -> None:
     assert sorted(one.job_id for one in await _notifications(stores)) == [job.id for job in ends]
 
 
-async def test_handed_in_again_it_is_told_once(stores: Stores) -> None:
+async def test_a_repeated_commit_notifies_once(stores: Stores) -> None:
     """An update whose acknowledgement was lost is known again, and so is its notification."""
     update = stores.update(await stores.polling("h"), o.Refused("no"))
     for _ in range(2):
@@ -134,7 +134,7 @@ async def test_no_notification_without_the_change(stores: Stores) -> None:
     assert len(await _notifications(stores)) == 1
 
 
-async def test_a_large_group_is_told_in_pieces(stores: Stores) -> None:
+async def test_a_large_group_is_notified_in_pieces(stores: Stores) -> None:
     """No statement takes the bodies of more than 64 jobs, and each job is told once, in one order, with its files."""
     jobs = [await stores.accepted(await stores.polling(f"h{number}"), o.Ready()) for number in range(130)]
     said: list[str] = []

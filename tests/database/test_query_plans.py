@@ -29,7 +29,7 @@ async def test_due_and_next_due_use_the_index(stores: Stores) -> None:
         assert not walks(plan), plan
 
 
-async def test_wishes_use_their_own_index(stores: Stores) -> None:
+async def test_cancel_requests_use_their_own_index(stores: Stores) -> None:
     """Who wants to stop is found without looking at anybody else."""
     await fill(stores)
     plan = await plan_of(stores, lambda: stores.jobs.wishes([stores.lane.id]))

@@ -41,7 +41,7 @@ def opened(job: Job, *keys: str) -> tuple[Link, ...] | None:
 
 
 async def test_without_a_key_links_are_stored_as_ever(stores: Stores) -> None:
-    """Nothing changes for whoever configures none."""
+    """Without a key nothing changes."""
     job = await ready(stores)
     assert job.links == LINKS
     assert "canary-sig" in await column(stores.database, job)

@@ -97,7 +97,7 @@ async def test_a_person_who_asks_is_no_proof_of_a_remote_job(stores: Stores, hin
 
 
 async def test_a_person_who_asks_during_a_poll_is_answered_by_another(stores: Stores, hints: WakeUpStore) -> None:
-    """A job that is polled is hinted by a wish as well, which the answer of the poll under way does not take back."""
+    """A poll request wakes up a job that is being polled; the running poll does not undo it."""
     job = await _polling(stores)
     update = stores.update(job, o.Pending(retry_after_s=600.0))
     assert await hints.hurry(job.id, NOW + 1.0)

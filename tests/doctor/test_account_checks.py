@@ -23,13 +23,13 @@ PAUSE = Pause("shop", PauseCause.CREDENTIALS, "HTTP 401", 0.0, 60.0, None)
     ],
 )
 def test_answers(answer: Probed, status: CheckStatus, message: str) -> None:
-    """Each kind of answer is told apart, and but for the good one has one mend."""
+    """Each kind of answer has its own finding, with one fix unless it is good."""
     verdict = probe_result(answer, "shop")
     assert (verdict.status, verdict.message) == (status, message)
     assert bool(verdict.mend) is (status is not CheckStatus.OK)
 
 
-def test_the_mend_of_refused_credentials() -> None:
+def test_the_fix_for_refused_credentials() -> None:
     """It names where they stand; a paused account must be resumed afterwards as well."""
     refused = Unauthorized("HTTP 401")
     assert "accounts.shop.settings" in probe_result(refused, "shop").mend

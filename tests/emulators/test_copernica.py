@@ -31,7 +31,7 @@ async def copernica(clock: ManualClock, login: CopernicaLogin) -> AsyncIterator[
 
 @pytest.fixture
 def caller(client: aiohttp.ClientSession, copernica: CopernicaEmulator) -> Caller:
-    """Whoever asks that API."""
+    """A client of that API."""
     return Caller(client, copernica)
 
 

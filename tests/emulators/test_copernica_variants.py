@@ -27,7 +27,7 @@ Open = Callable[..., Awaitable[Caller]]
 
 @pytest.fixture
 async def opened(clock: ManualClock, client: aiohttp.ClientSession) -> AsyncIterator[Open]:
-    """Starts an API with variants and its login host; gives whoever asks it. Data take 100 seconds unless told."""
+    """Starts an API with variants and its login host, and returns a client. Data take 100 seconds by default."""
     async with AsyncExitStack() as stack:
 
         async def start(**variants: Any) -> Caller:
@@ -149,7 +149,7 @@ async def test_a_call_that_has_moved(opened: Open, clock: ManualClock, route: st
 
 
 async def test_variants_over_the_control_endpoint(opened: Open) -> None:
-    """Whoever runs it as a server changes a variant with a PATCH; what there is not is refused."""
+    """A PATCH changes a variant of a running server; unknown variants are refused."""
     caller = await opened()
     url = f"{caller.copernica.origin}/_control/variants"
     async with caller.client.patch(url, json={"identifier": "text", "moved": ["bare"]}) as reply:

@@ -23,7 +23,7 @@ async def oneall(clock: ManualClock) -> AsyncIterator[OneAllEmulator]:
 
 @pytest.fixture
 def caller(client: aiohttp.ClientSession, oneall: OneAllEmulator) -> Caller:
-    """Whoever asks that API."""
+    """A client of that API."""
     return Caller(client, oneall)
 
 
@@ -116,7 +116,7 @@ async def test_bad_keys(
     assert oneall.snapshots == []
 
 
-async def test_a_stranger(caller: Caller) -> None:
+async def test_wrong_credentials(caller: Caller) -> None:
     """A token that nobody gave: 404 in an error envelope, for reading and deleting."""
     for method in ("GET", "DELETE"):
         status, request, data = await caller.envelope(method, "/nobody.json?confirm_deletion=true")

@@ -19,7 +19,7 @@ Open = Callable[..., Awaitable[Caller]]
 
 @pytest.fixture
 async def opened(clock: ManualClock, client: aiohttp.ClientSession) -> AsyncIterator[Open]:
-    """Starts an API with variants, and gives whoever asks it; snapshots take 100 seconds unless told."""
+    """Starts an API with variants, and returns a client; snapshots take 100 seconds by default."""
     async with AsyncExitStack() as stack:
 
         async def start(**variants: Any) -> Caller:
@@ -152,7 +152,7 @@ async def test_the_number_of_publications(opened: Open) -> None:
 
 
 async def test_variants_over_the_control_endpoint(opened: Open) -> None:
-    """Whoever runs it as a server changes a variant with a PATCH; what there is not is refused."""
+    """A PATCH changes a variant of a running server; unknown variants are refused."""
     caller = await opened()
     url = f"{caller.oneall.origin}/_control/variants"
     async with caller.client.patch(url, json={"pending": 202, "http_statuses": {"202": 200}}) as reply:

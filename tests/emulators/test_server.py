@@ -149,7 +149,7 @@ async def test_an_outage(server: Notebook, client: aiohttp.ClientSession) -> Non
 
 
 def test_no_origin_before_the_start(clock: ManualClock) -> None:
-    """Whoever asks for the address too early gets a sentence, not port 0."""
+    """The address before the start raises an error with a sentence; it never has port 0."""
     with pytest.raises(RuntimeError, match="no port before"):
         _ = Notebook(clock=clock).origin
 

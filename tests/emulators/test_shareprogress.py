@@ -23,7 +23,7 @@ async def api(clock: ManualClock) -> AsyncIterator[ShareProgressEmulator]:
 
 @pytest.fixture
 def caller(client: aiohttp.ClientSession, api: ShareProgressEmulator) -> Caller:
-    """Whoever asks that API."""
+    """A client of that API."""
     return Caller(client, api)
 
 
@@ -75,7 +75,7 @@ async def test_a_button(caller: Caller) -> None:
 
 
 async def test_every_creation_makes_a_page(api: ShareProgressEmulator, caller: Caller) -> None:
-    """The same page asked for twice is two pages: whoever repeats a save blindly is found out."""
+    """A repeated save creates a second page, so that a blind repetition is found."""
     for _ in range(2):
         await caller.post("pages/update", page_url=URL, page_title="Reef")
     assert [entry.page_title for entry in api.library.shared[ShareKind.PAGES].values()].count("Reef") == 2

@@ -32,7 +32,7 @@ async def api(clock: ManualClock) -> AsyncIterator[ShareProgressEmulator]:
 
 @pytest.fixture
 def caller(client: aiohttp.ClientSession, api: ShareProgressEmulator) -> Caller:
-    """Whoever asks that API."""
+    """A client of that API."""
     return Caller(client, api)
 
 

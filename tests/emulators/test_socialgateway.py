@@ -45,7 +45,7 @@ async def gateway(clock: ManualClock) -> AsyncIterator[SocialGatewayEmulator]:
 
 @pytest.fixture
 def caller(client: aiohttp.ClientSession, gateway: SocialGatewayEmulator) -> Caller:
-    """Whoever asks that API."""
+    """A client of that API."""
     return Caller(client, gateway)
 
 

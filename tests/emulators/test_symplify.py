@@ -79,7 +79,7 @@ async def test_the_shape_of_a_status_reply(caller: Caller, clock: ManualClock) -
 
 
 async def test_each_order_makes_a_batch(symplify: SymplifyEmulator, caller: Caller) -> None:
-    """Every POST has its own effect, so that a repeated one is seen by whoever counts."""
+    """Every POST has its own effect, so that a repeated one can be counted."""
     ids = [await caller.create(period=period) for period in sorted(PERIODS)]
     assert len(set(ids)) == len(symplify.batches) == symplify.count("create") == 5
 
@@ -132,7 +132,7 @@ async def test_http_basic(clock: ManualClock, files: FileHost, client: aiohttp.C
                 assert ("WWW-Authenticate" in reply.headers) is (status == 401)
 
 
-async def test_strangers(symplify: SymplifyEmulator, caller: Caller, client: aiohttp.ClientSession) -> None:
+async def test_wrong_credentials(symplify: SymplifyEmulator, caller: Caller, client: aiohttp.ClientSession) -> None:
     """Batches and customers that are not there: 404 with an error."""
     await caller.create()
     for batch_id in ("101110", "101112", "0", "9" * 18):
@@ -155,7 +155,7 @@ async def test_strangers(symplify: SymplifyEmulator, caller: Caller, client: aio
     ],
 )
 async def test_the_link_is_plain_text(caller: Caller, clock: ManualClock, accept: str, status: int) -> None:
-    """Whoever accepts JSON, or does not accept plain text, is refused."""
+    """A request that accepts JSON, or does not accept plain text, is refused."""
     batch_id = await caller.create()
     clock.at += 100
     assert (await caller.url(batch_id, accept))[0] == status

@@ -169,7 +169,7 @@ def test_the_level_can_be_changed() -> None:
     assert stream.names == ["job.waited"]
 
 
-def test_every_fault_of_a_configuration_is_told() -> None:
+def test_every_fault_of_a_configuration_is_reported() -> None:
     """Equal reasons under different keys are different faults, and a second look at the file is no repetition."""
     stream = LogStream()
     for key in ("worker.polls", "worker.downloads", "worker.polls"):
@@ -314,7 +314,7 @@ def test_repeats_are_folded() -> None:
     assert "repeated" not in stream.lines[-1]
 
 
-def test_what_was_folded_is_told_at_the_end() -> None:
+def test_folded_lines_are_reported_at_the_end() -> None:
     """A daemon that stops within the minute still says how often."""
     stream = LogStream()
     for _ in range(3):
@@ -362,7 +362,7 @@ def test_libraries_speak_through_the_same_output() -> None:
     assert "ValueError: invalid literal for int() with base 10: '[redacted]'" in str(second["traceback"])
 
 
-async def test_a_forgotten_task_is_heard_of() -> None:
+async def test_a_failed_background_task_is_logged() -> None:
     """The complaints of asyncio, made by its exception handler, reach the log."""
     stream = LogStream()
     asyncio.get_running_loop().call_exception_handler({"message": "canary fell"})
@@ -412,7 +412,7 @@ def test_a_closed_output_is_survived() -> None:
     assert not Output(None).write("x")
 
 
-def test_a_stalled_reader_loses_lines_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stalled_reader_loses_lines_which_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """A full pipe holds the daemon up once and briefly; when it is read again, the log says how much is missing."""
     monkeypatch.setattr("tidewaiter.log.line_output._PATIENCE_S", 0.01)
     reading, writing = os.pipe()

@@ -10,7 +10,7 @@ from tidewaiter.clock import SystemClock
 from tidewaiter.log import configure
 
 
-def test_observers_are_told_what_is_said() -> None:
+def test_observers_get_each_logged_event() -> None:
     """The fields as they are logged, with those of a bound log, and without those that are not there."""
     observed: list[tuple[str, dict[str, object]]] = []
     log = configure("json", "info", clock=SystemClock(), stream=io.StringIO(), strict=True)

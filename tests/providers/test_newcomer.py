@@ -215,7 +215,7 @@ async def test_from_an_empty_folder_to_the_files(tmp_path: Path) -> None:
     assert all(name in ran.output for name in landed)
 
 
-async def test_a_slip_is_told_before_anything_is_sent(tmp_path: Path) -> None:
+async def test_a_slip_is_reported_before_anything_is_sent(tmp_path: Path) -> None:
     """A parameter that the spec does not permit ends the command with 2 and its reason; the API hears nothing."""
     archive = Archive("sesame")
     async with TestServer(archive.app, host="127.0.0.1") as server:

@@ -178,7 +178,7 @@ def test_the_reference_has_a_section_for_every_table() -> None:
 
 
 @pytest.mark.parametrize("section", MODELS)
-def test_the_reference_tells_every_key(section: str) -> None:
+def test_the_reference_has_every_key(section: str) -> None:
     """No key is missing, none is there that the language does not have, and each default is the true one."""
     documented = {model for parts in MODELS.values() for models in parts.values() for model in models}
     expected: dict[str, str] = {}
@@ -189,7 +189,7 @@ def test_the_reference_tells_every_key(section: str) -> None:
 
 
 @pytest.mark.parametrize("section", MODELS)
-def test_the_reference_tells_every_permitted_word(section: str) -> None:
+def test_the_reference_has_every_permitted_word(section: str) -> None:
     """What a key may say stands in its section."""
     for models in MODELS[section].values():
         for model in models:
@@ -206,7 +206,7 @@ def test_the_reference_tells_every_permitted_word(section: str) -> None:
 
 
 @pytest.mark.parametrize("model", RULES)
-def test_the_reference_tells_every_meaning(model: type[BaseModel]) -> None:
+def test_the_reference_has_every_meaning(model: type[BaseModel]) -> None:
     """Each step's rules have their column, with every word that they may say and no other."""
     column = RULES[model]
     documented = [
@@ -216,13 +216,13 @@ def test_the_reference_tells_every_meaning(model: type[BaseModel]) -> None:
     assert set(documented) == set(_words_in(model.model_fields["words"].annotation))
 
 
-def test_the_reference_tells_every_template() -> None:
+def test_the_reference_has_every_template() -> None:
     """Whatever `${...}` may name stands on the page."""
     for name in KNOWN.split(", "):
         assert f"`${{{name}}}`" in REFERENCE["What stands in texts"]
 
 
-def test_the_reference_tells_every_outcome() -> None:
+def test_the_reference_has_every_outcome() -> None:
     """An example can name each, with its fields."""
     documented = dict(re.findall(r"`([A-Z]\w+)`(?: \(([^)]+)\))?", REFERENCE["`examples`"]))
     for outcome in {*get_args(Submitted), *get_args(Polled), *get_args(FileTrouble), Token, Healthy}:

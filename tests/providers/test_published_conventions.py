@@ -215,7 +215,7 @@ def _error(code: str) -> Json:
     ],
 )
 def test_salesforce_polls(reply: WireReply, outcome: object) -> None:
-    """Of two kinds of 403 one is a limit, which time mends, and the other is for a person."""
+    """One kind of 403 is a limit, which ends by itself; the other one needs a person."""
     operation = _salesforce()
     assert (
         operation.read_poll(job_with("750R", _made(operation, query="SELECT Id FROM Account")), reply, NOW) == outcome

@@ -149,7 +149,7 @@ def test_every_effect_of_a_submit(effect: str, outcome: object) -> None:
     assert operation_of(spec).read_submit(job_with(None), reply, NOW) == outcome
 
 
-def test_a_name_that_cannot_be_used_is_told() -> None:
+def test_a_name_that_cannot_be_used_is_reported() -> None:
     """The cause is not that there is none."""
     spec = WHOLE.replace('url = "/reports/${handle}"', 'url = "${handle}"')
     outcome = operation_of(spec).read_submit(job_with(None), reply_of(200, {"id": "ftp://x.example/1"}), NOW)

@@ -71,7 +71,7 @@ def test_json_that_is_cut_short_is_no_file() -> None:
 
 
 def test_a_body_over_the_limit_is_the_file_all_the_same() -> None:
-    """Only its beginning is here; whoever lands it streams the rest of this very reply."""
+    """Only its beginning is here; the landing streams the rest of the same reply."""
     spec = INLINE.replace(
         'word = "status"\nwords = { pending = "pending", done = "ready" }', 'status = 200\nthen = "ready"'
     )

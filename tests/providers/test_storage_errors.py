@@ -51,7 +51,7 @@ def test_azure_says_it_in_a_header() -> None:
 
 
 def test_what_is_final_stays_so() -> None:
-    """A fault that no other link and no later day mends."""
+    """A fault that neither another link nor time repairs."""
     assert read(400, code("InvalidArgument")) is Refused
     assert read(400, b"RequestTimeout") is Refused
     assert read(400, b"") is Refused

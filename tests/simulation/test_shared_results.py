@@ -195,7 +195,7 @@ def test_what_is_only_read_is_shared_too(template: Path) -> None:
     in_stub_world(template, SPEC.replace(submit, read), numbering(), story)
 
 
-def test_a_wish_to_cancel_is_granted_while_a_job_waits_for_newer_data(template: Path) -> None:
+def test_a_cancel_request_is_applied_while_a_job_waits_for_newer_data(template: Path) -> None:
     """Nothing is asked for a job that nobody wants any more."""
 
     async def story(world: StubWorld) -> None:

@@ -102,7 +102,7 @@ async def test_discarding(inspected: InspectedStorage, content: bytes) -> None:
 
 @pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
 async def test_ending_a_landed_file_again(inspected: InspectedStorage, content: bytes) -> None:
-    """Whoever cleans up after a cancellation need not know whether the file had landed by then."""
+    """Cleaning up after a cancellation works whether or not the file has landed."""
     landing = await inspected.storage.open(KEY, 7, 0)
     await send(landing, content)
     await landing.finish()
@@ -272,7 +272,7 @@ async def test_no_key_leads_out(inspected: InspectedStorage, call: str) -> None:
 
 @pytest.mark.parametrize("content", [b"", SMALL, LARGE], ids=["nothing", "small", "large"])
 async def test_a_landing_is_a_context_that_always_ends(inspected: InspectedStorage, content: bytes) -> None:
-    """Whoever leaves it without an end has discarded it, by an error or not; what had ended before stays as it was."""
+    """Leaving the block without an end discards the landing, with an error or not; an ended one stays as it was."""
     async with await inspected.storage.open(KEY, 7, 0) as landing:
         await send(landing, content)
     with suppress(ZeroDivisionError):

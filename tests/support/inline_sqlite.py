@@ -53,7 +53,7 @@ class _InlineQueue:
         future, call = item
         try:
             result = self._run(call)
-        except Exception as error:  # noqa: BLE001  # whoever awaits the future gets it
+        except Exception as error:  # noqa: BLE001  # the awaiting caller gets it
             if future is not None:
                 set_exception(future, error)
         else:

@@ -53,7 +53,7 @@ class Postgres:
         return name
 
     def drop(self, database: str) -> None:
-        """Drop a database, whoever is connected to it."""
+        """Drop a database, with all its connections."""
         self._run("DROP DATABASE {} WITH (FORCE)", database)
 
     def kill(self) -> None:

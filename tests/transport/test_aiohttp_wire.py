@@ -320,7 +320,7 @@ async def test_a_bomb_does_not_go_off(wire: AiohttpWire) -> None:
 
 
 async def test_an_endless_message_ends_at_the_limit(wire: AiohttpWire) -> None:
-    """Whoever never stops sending is hung up on (fault 41)."""
+    """A server that never stops sending is disconnected (fault 41)."""
     hung_up = asyncio.Event()
 
     async def answer(_asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:

@@ -45,7 +45,7 @@ async def metered(*replies: bytes) -> AsyncIterator[Metered]:
 
 
 async def test_replies_are_passed_on_and_counted() -> None:
-    """Whoever asks gets the reply as it came; its class is counted with the seconds until its headers."""
+    """The caller gets the reply unchanged; its class is counted with the seconds until its headers."""
     async with metered(reply(200, b"one"), reply(404), reply(503)) as place:
         assert await place.get(f"{place.server.origin}/a") == (200, b"one")
         assert (await place.get(f"{place.server.origin}/b"))[0] == 404

@@ -212,7 +212,7 @@ async def test_an_answer_that_changes_between_check_and_connection(names: Names)
             return [Turning(result)]  # type: ignore[list-item]  # a dictionary, as far as anybody can tell
 
     class Turning(dict[str, object]):
-        """Says one address to whoever looks first, and another to everybody after."""
+        """Resolves to one address at the first lookup, and to another one afterwards."""
 
         looks = 0
 

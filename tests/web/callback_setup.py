@@ -17,7 +17,7 @@ OTHER = "o" * 43
 
 
 class LoopClock(StandingClock):
-    """A clock that the test moves; whoever sleeps by it lets the event loop go on."""
+    """A clock that the test moves; ``sleep`` lets the event loop go on."""
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(min(seconds, 0.01))
@@ -54,7 +54,7 @@ class CallbackSetup:
         return status
 
     async def polling(self, token: str = TOKEN) -> Job:
-        """A job that was submitted with this token and waits for its remote twin; what it took is not counted."""
+        """A job that was submitted with this token and waits for its remote job; its own writes are not counted."""
         job = await self.stores.accepted(await self.stores.add(), o.Intended("intent", callback_hash_of(token)))
         job = await self.stores.accepted(job, o.Accepted(f"handle-{job.id}", retry_after_s=600.0))
         self.writes = 0

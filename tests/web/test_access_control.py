@@ -52,7 +52,7 @@ async def test_what_is_open(app: ProtectedApp) -> None:
 
 
 async def test_a_browser_is_sent_to_sign_in(app: ProtectedApp) -> None:
-    """Whoever wants a page and has no token is sent to where it is shown, and back afterwards; not for what changes."""
+    """A browser without a token is sent to the login page, and back afterwards; but not for changes."""
     status, sent, _ = await app.request(path="/thing?a=1&b=2", Accept="text/html,*/*")
     assert (status, sent["Location"]) == (303, "/login?next=/thing?a%3D1%26b%3D2")
     assert (await app.request("POST", Accept="text/html"))[0] == 401

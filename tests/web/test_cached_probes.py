@@ -87,7 +87,7 @@ async def test_a_check_is_kept_for_less(place: Place) -> None:
 
 
 async def test_a_database_that_hangs(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever asks is told after a moment that it does not answer."""
+    """A caller gets the error "does not answer" after a moment."""
     monkeypatch.setattr("tidewaiter.web.health_routes._TIMEOUT_S", 0.01)
 
     async def hang() -> None:

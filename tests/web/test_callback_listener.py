@@ -59,7 +59,7 @@ async def test_47_forged_tokens_are_told_apart_by_nobody(setup: CallbackSetup) -
     assert await setup.stores.stored(waiting) == waiting
 
 
-async def test_47_refusals_are_told_once(setup: CallbackSetup) -> None:
+async def test_47_refusals_are_logged_once(setup: CallbackSetup) -> None:
     """Scanners do not fill the log: the same refusal is folded, and no line shows a token."""
     for _ in range(5):
         assert await setup.post("x" * 43) == 404
@@ -88,7 +88,7 @@ async def test_49_duplicates_are_one_write(setup: CallbackSetup) -> None:
     assert len(setup.woken) == 1
 
 
-async def test_49_a_late_callback_is_a_stranger(setup: CallbackSetup) -> None:
+async def test_49_a_late_callback_is_unknown(setup: CallbackSetup) -> None:
     """After the job has ended its address is as unknown as any."""
     job = await setup.polling()
     await setup.stores.accepted(job, o.Refused("no"))
@@ -174,7 +174,7 @@ def room_for_two(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(callback_listener, "_MOST_CONNECTIONS", 2)
 
 
-async def test_50_a_crowd_is_hung_up_on(room_for_two: None, setup: CallbackSetup) -> None:
+async def test_50_too_many_connections_are_closed(room_for_two: None, setup: CallbackSetup) -> None:
     """Connections beyond the limit are closed at once, and there is room again when others have gone."""
     job = await setup.polling()
     held = [await asyncio.open_connection(*setup.socket.getsockname()) for _ in range(2)]

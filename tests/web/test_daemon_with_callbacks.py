@@ -99,7 +99,7 @@ class Stage:
 
     @asynccontextmanager
     async def daemon(self) -> AsyncIterator[JobService]:
-        """A daemon that runs meanwhile, and a desk to ask things at."""
+        """A daemon that runs meanwhile, and a job service."""
         log = configure("json", "debug", (), stream=self.output, strict=True)
         stop = asyncio.Event()
         async with bootstrap.open_desk(self.config, log) as service:
@@ -236,7 +236,7 @@ async def test_without_a_listener_no_address_is_named(prepared: Prepare) -> None
 
 
 async def test_55_a_port_that_is_taken(prepared: Prepare) -> None:
-    """One sentence with the key, and no daemon was started: exit code 69, for whoever restarts it to try again."""
+    """One sentence with the key, and no daemon starts: exit code 69, so that a supervisor tries again."""
     callback_daemon = await prepared(1.0)
     log = configure("json", "debug", (), stream=callback_daemon.output, strict=True)
     with (

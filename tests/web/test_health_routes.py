@@ -114,7 +114,7 @@ async def test_a_schema_of_another_time_is_not_ready(tmp_path: Path, sqlite_url:
 
 
 async def test_who_may_look(tmp_path: Path, sqlite_url: str) -> None:
-    """With tokens configured health is open to anybody, and metrics are for whoever may read."""
+    """With tokens configured, health is public, and metrics need the read role."""
     token = "t" * 32
     (tmp_path / "token").write_text(token)
     more = '[tokens.watch]\nrole = "read"\ntoken_file = "token"\n'

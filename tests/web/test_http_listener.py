@@ -145,7 +145,7 @@ async def test_a_listener_that_dies_ends_the_daemon(site: ConfiguredDaemon, monk
     ],
 )
 async def test_an_open_or_muddled_listener_refuses_to_start(tmp_path: Path, text: str, key: str, reason: str) -> None:
-    """What would let strangers in, or is no token, is a fault that names its key; nothing was started."""
+    """Settings that allow anonymous access, and invalid tokens, are faults that name their key; nothing starts."""
     (tmp_path / "a").write_text("abcdefghijklmnopqrstuvwxyz\n")
     (tmp_path / "short").write_text("secret")
     (tmp_path / "tidewaiter.toml").write_text(text)

@@ -37,7 +37,7 @@ async def _begun(
 async def test_a_body_that_does_not_come(
     app: ApiServer, monkeypatch: pytest.MonkeyPatch, header: str, sent: bytes
 ) -> None:
-    """Half a body from a stranger is answered with 408 when its time is over, and the connection ends."""
+    """Half a body without a token is answered with 408 after its time limit, and the connection ends."""
     monkeypatch.setattr(request_reading, "_BODY_S", 0.05)
     reader, writer = await _begun(app, header)
     writer.write(sent)

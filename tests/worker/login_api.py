@@ -41,7 +41,7 @@ def spec_with(login: str = LOGIN) -> str:
 
 
 class Api:
-    """Answers whoever carries the last token that it gave; remembers what it was asked."""
+    """Accepts requests with the last token that it issued, and records all requests."""
 
     def __init__(self) -> None:
         self.logins = 0

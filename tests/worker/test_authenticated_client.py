@@ -97,7 +97,7 @@ async def test_an_interrupted_login_is_taken_up_by_the_next(setup: ClientSetup, 
 
 
 async def test_26_a_pause_turns_logins_away(setup: ClientSetup, api: Api) -> None:
-    """A paused account does not sign in, whoever waits for it; that is no failure of the provider."""
+    """A paused account does not log in; that is no failure of the provider."""
     setup.budget.pause("the key was refused")
     asking = [asyncio.ensure_future(setup.client.exchange(setup.data)) for _ in range(5)]
     failed = await asyncio.gather(*asking, return_exceptions=True)
@@ -109,7 +109,7 @@ async def test_26_a_pause_turns_logins_away(setup: ClientSetup, api: Api) -> Non
 
 
 async def test_22_a_login_without_a_safe_connection(server: BaseTestServer, api: Api, clock: StandingClock) -> None:
-    """The password does not go out in the clear, and whoever looks can tell the failure from a refusal."""
+    """The password is not sent unencrypted, and the failure differs from a refusal."""
     async with AiohttpWire() as wire:
         safe = ClientSetup(wire, str(server.make_url("")).rstrip("/").replace("http:", "https:"), clock)
         with pytest.raises(SignInError) as caught:
@@ -165,7 +165,7 @@ async def test_a_renewal_that_is_throttled_ahead_of_time_closes_the_account(
     asking.cancel()
 
 
-async def test_a_renewal_that_is_refused_ahead_of_time_is_told_at_once(
+async def test_a_renewal_that_is_refused_ahead_of_time_counts_at_once(
     setup: ClientSetup, api: Api, clock: StandingClock
 ) -> None:
     """A password that was changed is a person's business, however long the old token would have lasted."""
@@ -204,7 +204,7 @@ async def test_a_new_token_that_is_refused_is_the_accounts_trouble(setup: Client
 
 
 async def test_nothing_leaves_that_must_not(setup: ClientSetup, api: Api) -> None:
-    """Whoever asks last whether a submit may go is heard after the login, and its word counts."""
+    """The last check before a submit runs after the login, and it decides."""
 
     class NotNowError(Exception):
         pass
@@ -237,7 +237,7 @@ async def test_a_stream_whose_new_token_is_refused(setup: ClientSetup, api: Api)
 
 
 async def test_a_stream_that_fails_otherwise_keeps_its_body(setup: ClientSetup, api: Api) -> None:
-    """What was read to look for a refused token can still be read by whoever asked for it."""
+    """A body that was read to detect a refused token can still be read by the caller."""
     missing = WireRequest("GET", setup.data.url.replace("data", "nothing"))
     async with setup.client.stream(missing, send_auth=True) as reply:
         body = b"".join([chunk async for chunk in reply.chunks()])

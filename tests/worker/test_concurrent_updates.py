@@ -24,7 +24,7 @@ def _decided(job: Job, outcome: o.Outcome) -> Update:
     return advance(job, outcome, POLICY, NOW, Random(1))
 
 
-async def test_a_wish_and_an_intent_of_one_job(database: Database) -> None:
+async def test_a_cancel_request_and_an_intent_of_one_job(database: Database) -> None:
     """Both are judged in their order: the first is written, the second finds the job moved on, and nothing breaks."""
     stores = await Stores.set_up(database)
     job, _ = await stores.jobs.add(new_job(), stores.lane.id, NOW)
@@ -67,7 +67,7 @@ async def test_an_update_and_what_follows_it(database: Database) -> None:
 
 
 async def test_questions_that_overlap_both_come_to_an_end(stores: Stores) -> None:
-    """A job that wants a newer answer asks while an older question is open; whoever waits for the older one is told."""
+    """A job that needs a newer result asks while an older request runs; jobs that wait for the older one get it."""
     first, _ = await stores.jobs.add(ASK, stores.lane.id, NOW)
     second, _ = await stores.jobs.add(ASK, stores.lane.id, NOW)
     answers = SharedResults(stores.jobs, None, StandingClock())  # type: ignore[arg-type]  # no file is looked at

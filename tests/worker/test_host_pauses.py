@@ -34,7 +34,7 @@ def wait_s(hosts: FileHosts, account: str = "a", host: str = HOST) -> float:
 
 
 def test_a_host_is_closed_for_as_long_as_it_asks(hosts: FileHosts, clock: StandingClock) -> None:
-    """For one account, and no other host; a shorter wish does not open it earlier."""
+    """For one account and one host; a later, shorter delay does not end it earlier."""
     message = str(hosts.throttled("a", HOST, 60.0, "HTTP 429"))
     assert (wait_s(hosts), wait_s(hosts, "b"), wait_s(hosts, host=OTHER)) == (60.0, 0.0, 0.0)
     assert "closed for downloads until" in message

@@ -69,7 +69,7 @@ def test_a_fingerprint_knows_its_settings_and_shows_nothing() -> None:
     assert "canary" not in one
 
 
-async def test_26_a_refusal_is_heeded_at_once_and_written_in_the_next_round(
+async def test_26_a_refusal_counts_at_once_and_is_written_in_the_next_round(
     stores: Stores, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
 ) -> None:
     """The daemon that met it knows from now on; every other one knows after a round; each says so once, as an ERROR."""
@@ -109,7 +109,7 @@ async def test_26_it_lasts_until_a_person_resumes(
 async def test_26_a_restart_with_other_settings_resumes(
     stores: Stores, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
 ) -> None:
-    """Somebody has mended the key: whoever starts with it ends the pause, and the others see it."""
+    """The key is repaired: a daemon that starts with it ends the pause, and the others see that."""
     old = daemon()
     old.refuse("acme", PauseCause.CREDENTIALS, "HTTP 401", _hold(stores, clock))
     await old.refresh()
@@ -123,7 +123,7 @@ async def test_26_a_restart_with_other_settings_resumes(
 async def test_a_persons_pause_outlives_a_restart_with_other_settings(
     stores: Stores, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
 ) -> None:
-    """Whoever paused the account did not do it for its key."""
+    """The account was not paused because of its key."""
     await AccountStore(stores.database).pause("acme", "maintenance")
     changed = daemon(token="new-key")
     await changed.start()

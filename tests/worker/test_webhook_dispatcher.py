@@ -183,7 +183,7 @@ async def test_410_is_the_end(setup: NotificationSetup, hook: Receiver) -> None:
 
 
 async def test_a_redirect_is_not_followed(setup: NotificationSetup, hook: Receiver) -> None:
-    """Whoever moves has to be configured anew: a signed body goes where the operator has said and nowhere else."""
+    """Redirects are not followed: a signed body goes to the configured address and nowhere else."""
     hook.answer = status(307, Location="/elsewhere")
     await setup.ends()
     async with setup.notifier():
@@ -284,7 +284,7 @@ async def test_two_daemons_share_the_work(postgres_url: str, hook: Receiver) -> 
     assert len(hook.received) == len({one.message_id for one in hook.received}) == 40
 
 
-async def test_two_receivers_hear_of_one_event(database_url: str, hook: Receiver) -> None:
+async def test_two_receivers_get_one_event(database_url: str, hook: Receiver) -> None:
     """Each hears it under the same id, whatever the other does with it."""
     async with receiver() as other:
         other.answer = status(500)

@@ -41,7 +41,7 @@ async def _block(reply: aiohttp.ClientResponse) -> Event:
     return fields
 
 
-async def test_every_transition_is_told(site: ApiServer) -> None:
+async def test_every_transition_is_sent(site: ApiServer) -> None:
     """A job is followed from its submission to its end, each event with what a reader needs."""
     async with _listening(site) as reply:
         job = await site.submitted()
@@ -89,7 +89,7 @@ async def test_a_reader_comes_back(site: ApiServer) -> None:
         assert (await _block(reply))["data"]["job"] == third["id"]
 
 
-async def test_what_was_missed_is_told_in_pieces(site: ApiServer) -> None:
+async def test_missed_changes_are_sent_in_pieces(site: ApiServer) -> None:
     """Thousands of events are not made in one go: each piece on the wire has 250 at most, and none is missing."""
     async with _listening(site) as reply:
         await site.submitted()

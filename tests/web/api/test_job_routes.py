@@ -38,7 +38,7 @@ async def test_the_same_key_is_the_same_job(any_site: ApiServer) -> None:
 
 
 async def test_a_key_is_for_one_request(site: ApiServer) -> None:
-    """The same key with other parameters, or two keys for one wish, are refused; nothing is made."""
+    """The same key with other parameters, or two keys for one request, are refused; nothing is created."""
     await site.post("/v1/jobs", new_job(), headers={"Idempotency-Key": '"k"'})
     other = await site.post("/v1/jobs", new_job(operation="listing", params={}), headers={"Idempotency-Key": '"k"'})
     assert other.problem(422)["errors"][0]["parameter"] == "Idempotency-Key"
@@ -130,7 +130,7 @@ async def test_what_there_is_not(site: ApiServer) -> None:
 
 
 async def test_decisions(any_site: ApiServer) -> None:
-    """A person's decisions do what the desk does, and what cannot be done as things stand is a conflict."""
+    """A person's decisions do what the service does; one that does not fit the state is a conflict."""
     site = any_site
     number = (await site.submitted())["id"]
     await site.step(number, o.Intended("intent"), o.Accepted("r-1", retry_after_s=900.0))

@@ -20,7 +20,7 @@ FLAGS: Final = (
     "--hide-scrollbars",
 )
 INSTALL_S: Final = 900
-"""How long an installation may take, in seconds; whoever waits for a browser is given as long."""
+"""How long an installation may take, in seconds; a test that waits for a browser may take as long."""
 
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 _ADVICE: Final = "the status page is tested in a real browser: install Chromium (Debian: apt-get install chromium)"

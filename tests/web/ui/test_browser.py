@@ -253,7 +253,7 @@ async def test_what_is_open_stays_open_while_the_page_lives(browser: Browser, pa
         await expect(page.get_by_text("(try 5)")).to_be_visible()
 
 
-async def test_a_silent_daemon_is_told(browser: Browser, page_server: UiServer) -> None:
+async def test_a_silent_daemon_is_shown(browser: Browser, page_server: UiServer) -> None:
     """When it does not answer, a quiet banner says so, and goes when it answers again."""
     async with looking(browser, page_server) as page:
         await page.goto("/")

@@ -32,8 +32,8 @@ def test_nobody_serves() -> None:
     assert _whats(EMPTY, phase=Phase.STANDBY) == []
 
 
-def test_every_kind_of_trouble_is_told_the_worst_first() -> None:
-    """Parked, failed, refused, dead notifications and a full storage are urgent; what mends itself comes after."""
+def test_every_kind_of_trouble_is_shown_the_worst_first() -> None:
+    """Parked, failed, refused, dead notifications and a full storage are urgent; temporary troubles come after them."""
     minute = Minute(NOW - 60.0, {State.FAILED: 2, State.EXPIRED: 1, State.SUCCEEDED: 9}, [])
     picture = replace(
         EMPTY,
@@ -81,7 +81,7 @@ def test_a_pause_that_a_person_wanted_is_no_alarm() -> None:
         (replace(JOB, due_at=None), None, "No cause is known", None),
     ],
 )
-def test_a_job_tells_why_it_waits(job: Job, lane: LaneView | None, words: str, until: float | None) -> None:
+def test_a_job_shows_why_it_waits(job: Job, lane: LaneView | None, words: str, until: float | None) -> None:
     """What holds its account up goes before its own time."""
     hold = None if lane is None else LaneHold(lane.standing, lane.reason, lane.until)
     wait = wait_reason(job, hold, NOW)

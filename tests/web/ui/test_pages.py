@@ -110,7 +110,7 @@ async def test_a_signed_handle_is_not_shown_whole(page_server: UiServer) -> None
     assert re.findall(r'data-key="job-(\d+)"', page) == [str(job.id)]
 
 
-async def test_a_job_tells_why_it_waits(page_server: UiServer) -> None:
+async def test_a_job_shows_why_it_waits(page_server: UiServer) -> None:
     """The next poll, a throttle, a pause: whatever holds it up, and until when."""
     job = await page_server.sample.polling("shop", "profiles", "40 %", 600.0)
     assert "The provider is asked again" in (await page_server.get(f"/jobs/{job.id}"))[1]
@@ -121,7 +121,7 @@ async def test_a_job_tells_why_it_waits(page_server: UiServer) -> None:
     assert "a person decides: adopt, retry or cancel" in text
 
 
-async def test_whatever_strangers_say_is_only_text(page_server: UiServer) -> None:
+async def test_foreign_text_is_escaped(page_server: UiServer) -> None:
     """Markup, control characters and turned text in every field come out escaped, on every page that shows them."""
     job = await page_server.sample.polling(
         "shop", "profiles", EVIL, params={"segment": EVIL, EVIL: {"deep": [EVIL, "\ud800"]}}, unique_key=EVIL
@@ -173,13 +173,13 @@ async def test_odd_addresses_get_a_page_that_says_so(
 
 
 async def test_programs_get_problem_documents(page_server: UiServer) -> None:
-    """Only whoever asks for a page is given one."""
+    """Only a request that accepts HTML gets a page."""
     status, text = await page_server.get("/jobs/999", accept="*/*")
     assert status == 404
     assert text.startswith("{")
 
 
-async def test_a_lost_database_is_told(busy: UiServer, tmp_path: Path) -> None:
+async def test_a_lost_database_is_shown(busy: UiServer, tmp_path: Path) -> None:
     """What was seen last is shown with the time of it; what needs the database says so, and when to come again."""
     assert (await busy.get("/"))[0] == 200
     await busy.sample.database.close()
@@ -222,7 +222,7 @@ async def test_static_files_are_kept_for_ever(page_server: UiServer) -> None:
             assert reply.status == 304
 
 
-async def test_a_stranger_is_sent_to_sign_in(guarded: UiServer) -> None:
+async def test_an_anonymous_browser_is_sent_to_the_login(guarded: UiServer) -> None:
     """Every page leads to the one form, and back to where it was wanted."""
     async with aiohttp.ClientSession(headers={"Accept": "text/html"}) as session:
         async with session.get(f"{guarded.origin}/jobs?state=polling") as reply:
@@ -269,7 +269,7 @@ async def test_readers_see_no_actions_and_may_take_none(guarded: UiServer) -> No
 
 
 async def test_forms_that_cannot_be_are_told_so(page_server: UiServer) -> None:
-    """What the desk refuses, what is no form, and what another site sends: a page, and nothing is done."""
+    """Requests that the service refuses, bodies that are no form, and other sites' requests: a page, and no effect."""
     job = await page_server.sample.landed("shop", "profiles")
     page = {"Accept": "text/html"}
     async with aiohttp.ClientSession(headers=page) as session:

@@ -132,7 +132,7 @@ async def served(
     standing = StandingClock()
     standing.at = NOW if clock is None else clock.now()
     told_by = clock or standing
-    # Whoever fills the database moves its clock; the page looks at the same one.
+    # Code that fills the database moves its clock; the page uses the same clock.
     database = Database.open(url, standing)
     if database.dialect == "sqlite":
         event.listen(database._writer.sync_engine, "connect", _hurry)
@@ -174,7 +174,7 @@ def _hurry(connection: DBAPIConnection, _record: object) -> None:
 
 
 class Ticking(SystemClock):
-    """A clock whose time of day is another's, while whoever sleeps by it really sleeps."""
+    """A clock with another clock's time of day, whose ``sleep`` really sleeps."""
 
     def __init__(self, other: Clock) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Fixtures that several rooms' tests share: databases of either kind, migrated and empty, and buckets."""
+"""Fixtures that several suites share: migrated, empty databases of both kinds, and buckets."""
 
 import shutil
 from collections.abc import Iterator

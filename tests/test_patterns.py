@@ -1,4 +1,4 @@
-"""Regular expressions on foreign text: Python's syntax, RE2's promise of linear time, and messages that help."""
+"""Regular expressions on foreign text: Python's syntax, RE2's linear time, and helpful messages."""
 
 import time
 

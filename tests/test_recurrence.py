@@ -1,4 +1,4 @@
-"""Schedules as values: their ticks, what is missed, and the dates in their parameters."""
+"""Schedules as values: their ticks, missed ticks, and dates in their parameters."""
 
 from datetime import UTC, datetime
 from itertools import islice

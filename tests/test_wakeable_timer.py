@@ -1,4 +1,4 @@
-"""A sleep between two rounds, and what cuts it short."""
+"""A timer that can be woken early."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ class StillClock(StandingClock):
 
 
 class BrokenClock(StandingClock):
-    """A clock that fails whoever sleeps by it."""
+    """A clock whose ``sleep`` fails."""
 
     async def sleep(self, seconds: float) -> None:
         raise ZeroDivisionError

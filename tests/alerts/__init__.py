@@ -1,1 +1,1 @@
-"""The ready-made alerts, held to what the program really says."""
+"""The alert rules in `config/alerts`, checked against what the program logs and measures."""

@@ -1,4 +1,4 @@
-"""The part of ES|QL that the rules use, understood: anything else is refused.
+"""A reader for the part of ES|QL that the rules use; it refuses anything else.
 
 Source: https://www.elastic.co/docs/reference/query-languages/esql
 """

@@ -1,4 +1,4 @@
-"""What the expressions of the rules for Prometheus speak of."""
+"""The metrics and labels that the Prometheus rules use."""
 
 import promql_parser as promql
 

@@ -1,4 +1,4 @@
-"""Lines of a recorded log, and the alerts that fired while it was written: what every query language comes down to."""
+"""The lines of a recorded log, and which alerts fire on them, for all query languages."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence

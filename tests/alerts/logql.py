@@ -1,4 +1,4 @@
-"""The part of LogQL that the rules use, understood: anything else is refused.
+"""A reader for the part of LogQL that the rules use; it refuses anything else.
 
 Source: https://grafana.com/docs/loki/latest/query/
 """

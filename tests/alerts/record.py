@@ -1,4 +1,4 @@
-"""Records what daemons log: in a bad day that has every trouble that an alert is for, and in a healthy one.
+"""Records the logs of two days: a bad day that triggers every alert, and a healthy one.
 
 The daemons, the database and the files are real ones in virtual time, the provider is an emulator that shows faults.
 What no fault from outside can bring about (a fault of the program itself) is said through the real log at the end.
@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from tests.simulation.world import World, at_desk, config_of, in_world, inline, log_of
+from tests.simulation.world import World, config_of, in_world, inline, log_of, with_service
 from tests.support.inline_sqlite import connect_inline
 from tests.support.virtual_time import VirtualLoop
 from tidewaiter import bootstrap
@@ -109,7 +109,9 @@ class Day:
     async def submit(self, account: str, export_type: str) -> int:
         """Ask for an export; the job's number."""
         params = {"export_type": export_type, "period": "LAST_DAY"}
-        job, _ = await at_desk(self.world, lambda desk: desk.submit(account, "statistics", params, actor=DAEMON))
+        job, _ = await with_service(
+            self.world, lambda service: service.submit(account, "statistics", params, actor=DAEMON)
+        )
         return job.id
 
     def fault(self, route: str, kind: FaultKind, times: int | None = 1, **more: object) -> None:
@@ -121,12 +123,12 @@ class Day:
         await self.world.clock.sleep(minutes * _MINUTE)
 
     async def an_account_is_refused(self) -> None:
-        """Its credentials are good for nothing any more, until a person mends that."""
+        """Its credentials are refused until a person replaces them."""
         await self.submit("by-redirect", "LISTS")
         self.fault("status", FaultKind.UNAUTHORIZED, None)
         await self.pass_(20)
         self.world.emulator.faults.clear()
-        await at_desk(self.world, lambda desk: desk.resume("by-redirect", actor=DAEMON))
+        await with_service(self.world, lambda service: service.resume("by-redirect", actor=DAEMON))
         await self.pass_(10)
 
     async def the_provider_asks_for_rest(self) -> None:
@@ -140,7 +142,7 @@ class Day:
         self.fault("create", FaultKind.UNKNOWN_WORD, text="perhaps")
         number = await self.submit("by-url", "CLICKS")
         await self.pass_(10)
-        await at_desk(self.world, lambda desk: desk.cancel(number, actor=DAEMON))
+        await with_service(self.world, lambda service: service.cancel(number, actor=DAEMON))
         await self.pass_(5)
 
     async def jobs_fail(self) -> None:

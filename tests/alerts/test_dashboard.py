@@ -1,4 +1,4 @@
-"""The dashboard for Grafana: every expression can be read, and speaks of what the program measures."""
+"""The Grafana dashboard: each expression can be parsed and uses metrics that the program has."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The alerts on the log, for Loki and for Elasticsearch, replayed on recorded days: a bad one and a healthy one."""
+"""The log alerts for Loki and Elasticsearch, run on recorded logs of a bad day and a healthy day."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The alerts on metrics: each speaks of metrics, labels and values that a real daemon shows.
+"""The metric alerts use metrics, labels and values that a real daemon exposes.
 
 That the expressions fire when they should is for promtool to say, which is no wheel: whoever changes a rule runs
 ``promtool test rules prometheus.test.yaml`` in ``config/alerts``. Here that file is held to be complete.

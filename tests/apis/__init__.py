@@ -1,1 +1,1 @@
-"""Small servers that speak published conventions, and the product that lands their files."""
+"""The built-in providers and published conventions, tested with whole daemons against small servers."""

@@ -1,4 +1,4 @@
-"""What the tests of the emulated APIs start from."""
+"""Fixtures of the tests with emulated APIs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A stage for one emulated API: whole daemons in virtual time, somebody at the desk, and a look behind the scenes."""
+"""An environment for one emulated API: whole daemons in virtual time, the job service, and access to their data."""
 
 import asyncio
 import io
@@ -38,7 +38,7 @@ _ENDS = TERMINAL | {State.PARKED}
 
 
 @dataclass(slots=True)
-class Stage:
+class Environment:
     """What a story can lay its hands on."""
 
     root: Path
@@ -46,18 +46,18 @@ class Stage:
     wire: SimulatedWire
     config: Config
     secrets: Collection[str]
-    desk: JobService
+    service: JobService
     output: io.StringIO = field(default_factory=io.StringIO)
     rand: Random = field(default_factory=lambda: Random(1))
 
     async def submit(self, operation: str, params: Mapping[str, Json] | None = None) -> Job:
         """Ask for a job."""
-        job, _ = await self.desk.submit(ACCOUNT, operation, params or {}, actor=DAEMON)
+        job, _ = await self.service.submit(ACCOUNT, operation, params or {}, actor=DAEMON)
         return job
 
     async def job(self, job: Job) -> Job:
         """The job as it stands."""
-        found = await self.desk.jobs.get(job.id)
+        found = await self.service.jobs.get(job.id)
         assert found is not None
         return found
 
@@ -74,11 +74,11 @@ class Stage:
 
     async def resume(self) -> None:
         """A person says that the account works again."""
-        await self.desk.resume(ACCOUNT, actor=DAEMON)
+        await self.service.resume(ACCOUNT, actor=DAEMON)
 
     async def file_of(self, job: Job) -> bytes:
         """What the only file of a job holds."""
-        (artifact,) = await self.desk.jobs.artifacts(job.id)
+        (artifact,) = await self.service.jobs.artifacts(job.id)
         return (self.root / "exports" / artifact.key).read_bytes()
 
     async def json_of(self, job: Job) -> Json:
@@ -88,7 +88,7 @@ class Stage:
 
     async def history(self, job: Job) -> list[HistoryEntry]:
         """What has become of a job, step by step."""
-        _, history, _ = await self.desk.show(job.id)
+        _, history, _ = await self.service.show(job.id)
         return history
 
     def events(self, name: str) -> list[dict[str, object]]:
@@ -156,10 +156,10 @@ class _Power:
             connection.close()
 
 
-def on_stage(
+def in_environment(
     template: Path,
     build: Callable[[Clock], tuple[Sequence[EmulatedServer], Callable[[], EmulatedAccount]]],
-    story: Callable[[Stage], Awaitable[T]],
+    story: Callable[[Environment], Awaitable[T]],
     **table: Json,
 ) -> T:
     """Tell a story, and see that no secret showed anywhere.
@@ -173,15 +173,15 @@ def on_stage(
     with virtual_time() as (loop, clock), scratch("stage") as folder:
         shutil.copyfile(template, folder / "tidewaiter.db")
         servers, account = build(clock)
-        return loop.run_until_complete(_told(folder, clock, servers, account(), story, table=table))
+        return loop.run_until_complete(_run_story(folder, clock, servers, account(), story, table=table))
 
 
-async def _told(
+async def _run_story(
     root: Path,
     clock: Clock,
     servers: Sequence[EmulatedServer],
     account: EmulatedAccount,
-    story: Callable[[Stage], Awaitable[T]],
+    story: Callable[[Environment], Awaitable[T]],
     *,
     table: Mapping[str, Json],
 ) -> T:
@@ -190,15 +190,15 @@ async def _told(
     accounts, output = bootstrap.bind_accounts(config), io.StringIO()
     power = _Power()
     database = Database.open(config.database.url, clock, sqlite_connect=lambda: power.connect(root / "tidewaiter.db"))
-    desk = JobService(
+    service = JobService(
         accounts, JobStore(database),
         shards=dict.fromkeys(accounts, 1), clock=clock, rand=Random(2), log=_log(output, clock, secrets),
     )  # fmt: skip
-    stage = Stage(root, clock, SimulatedWire(servers, clock, Random(3)), config, secrets, desk, output)
-    told = await story(stage)
-    assert stage.leaks() == []
+    environment = Environment(root, clock, SimulatedWire(servers, clock, Random(3)), config, secrets, service, output)
+    scenario = await story(environment)
+    assert environment.leaks() == []
     await database.close()
-    return told
+    return scenario
 
 
 def _config(root: Path, account: EmulatedAccount, table: Mapping[str, Json]) -> Config:

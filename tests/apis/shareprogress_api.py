@@ -1,11 +1,11 @@
-"""Stories with ShareProgress: the stage, and the emulated API with its record."""
+"""Scenarios with ShareProgress: the environment, and the emulated API with its record of requests."""
 
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from tests.apis.emulated_api import Stage, on_stage
+from tests.apis.emulated_api import Environment, in_environment
 from tidewaiter.clock import Clock
 from tidewaiter.domain.job import Job
 from tidewaiter.emulators.catalogue import EmulatedAccount, shareprogress_account
@@ -21,11 +21,11 @@ NEW_PAGE: Final[dict[str, Any]] = {"page_url": PAGE_URL, "page_title": "Reef"}
 _PORT: Final = 4
 
 
-class Told:
+class Scenario:
     """What a story needs."""
 
-    def __init__(self, stage: Stage, api: ShareProgressEmulator) -> None:
-        self.stage = stage
+    def __init__(self, environment: Environment, api: ShareProgressEmulator) -> None:
+        self.environment = environment
         self.api = api
 
     def asked(self) -> list[str]:
@@ -34,28 +34,28 @@ class Told:
 
     async def landed(self, job: Job) -> Any:
         """What the only file of a job holds, as JSON."""
-        return json.loads(await self.stage.file_of(job))
+        return json.loads(await self.environment.file_of(job))
 
     def titles(self, kind: ShareKind = ShareKind.PAGES) -> list[str | None]:
         """The titles of everything of a kind, as the API keeps them."""
         return [entry.page_title for entry in self.api.library.shared[kind].values()]
 
 
-def tell(
-    template: Path, story: Callable[[Told], Awaitable[T]], *, pages: int = 3, skew_s: float = -60.0, **variants: Any
+def run_scenario(
+    template: Path, story: Callable[[Scenario], Awaitable[T]], *, pages: int = 3, skew_s: float = -60.0, **variants: Any
 ) -> T:
     """Tell a story with an API that has such variants. No minute ever sees more than thirty requests."""
     apis: list[ShareProgressEmulator] = []
 
     def build(clock: Clock) -> tuple[list[ShareProgressEmulator], Callable[[], EmulatedAccount]]:
-        told = ShareProgressVariants(**variants)
-        api = ShareProgressEmulator(clock=clock, key=KEY, pages=pages, variants=told, skew_s=skew_s, port=_PORT)
+        scenario = ShareProgressVariants(**variants)
+        api = ShareProgressEmulator(clock=clock, key=KEY, pages=pages, variants=scenario, skew_s=skew_s, port=_PORT)
         apis.append(api)
         return [api], lambda: shareprogress_account(api)
 
-    async def told(stage: Stage) -> T:
-        result = await story(Told(stage, apis[0]))
+    async def scenario(environment: Environment) -> T:
+        result = await story(Scenario(environment, apis[0]))
         assert apis[0].busiest_window(60.0) <= 30
         return result
 
-    return on_stage(template, build, told)
+    return in_environment(template, build, scenario)

@@ -1,4 +1,4 @@
-"""What the strict servers share: each is written from its API's documentation alone, and refuses whatever is not in it.
+"""The base of the strict servers. Each is written from the API's documentation and refuses anything else.
 
 They know nothing of the emulators. A request that the documentation does not have is answered with 400 and kept in
 ``wrong``, which every test expects to be empty.

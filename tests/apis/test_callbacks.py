@@ -1,4 +1,4 @@
-"""OneAll and Copernica call back: real emulators, a real daemon with its listener, and schedules too slow to matter.
+"""OneAll and Copernica send callbacks: emulators, a daemon with its listener, and polls too slow to matter.
 
 Where they are called back, both are polled only after minutes, so a job ends within a test only because of a call.
 """
@@ -34,7 +34,7 @@ _BUILD_S = 0.3
 _CALL = {"oneall": "pingback", "copernica": "report"}
 
 
-class Place:
+class CallbackDaemon:
     """One emulated API, and a daemon that it can call back."""
 
     def __init__(self, api: EmulatedServer, account: EmulatedAccount, folder: Path) -> None:
@@ -53,33 +53,33 @@ class Place:
 
     @asynccontextmanager
     async def daemon(self) -> AsyncIterator[JobService]:
-        """A daemon that runs meanwhile, and a desk to ask things at."""
+        """A daemon that runs meanwhile, and a job service."""
         log = configure("json", "debug", (), stream=self.output, strict=True)
         stop = asyncio.Event()
-        async with bootstrap.open_desk(self._config, log) as desk:
+        async with bootstrap.open_desk(self._config, log) as service:
             running = asyncio.ensure_future(bootstrap.serve(self._config, log, stop=stop))
             try:
-                yield desk
+                yield service
             finally:
                 stop.set()
                 assert await running == 0
                 log.close()
 
-    async def submit(self, desk: JobService) -> Job:
+    async def submit(self, service: JobService) -> Job:
         """Ask for what this API has."""
         wanted: Mapping[str, tuple[str, dict[str, str]]] = {
             "oneall": ("snapshot", {"sharing_message_token": "221c7bdf"}),
             "copernica": ("subprofile_data", {"id": "17"}),
         }
         operation, params = wanted[self.provider]
-        job, _ = await desk.submit("own", operation, dict(params), actor=DAEMON)
+        job, _ = await service.submit("own", operation, dict(params), actor=DAEMON)
         return job
 
-    async def ended(self, desk: JobService, job: Job) -> Job:
+    async def ended(self, service: JobService, job: Job) -> Job:
         """The job, when it has come to its end."""
         async with asyncio.timeout(30):
             while True:
-                found = await desk.jobs.get(job.id)
+                found = await service.jobs.get(job.id)
                 assert found is not None
                 if found.state in TERMINAL:
                     return found
@@ -98,7 +98,7 @@ class Place:
         return [line for line in lines if line["event"] == name]
 
 
-Open: TypeAlias = Callable[[str], Awaitable[Place]]
+Open: TypeAlias = Callable[[str], Awaitable[CallbackDaemon]]
 
 
 @pytest.fixture
@@ -107,18 +107,18 @@ async def opened(tmp_path: Path) -> AsyncIterator[Open]:
     clock = SystemClock()
     async with AsyncExitStack() as stack:
 
-        async def start(provider: str) -> Place:
+        async def start(provider: str) -> CallbackDaemon:
             if provider == "oneall":
                 variants = OneAllVariants(build_s=_BUILD_S)
                 oneall = OneAllEmulator(clock=clock, public_key="public", private_key="private", variants=variants)
                 await stack.enter_async_context(oneall)
-                return Place(oneall, oneall_entry.oneall_account(oneall), tmp_path)
+                return CallbackDaemon(oneall, oneall_entry.oneall_account(oneall), tmp_path)
             login = await stack.enter_async_context(CopernicaLogin(clock=clock, access_token="access"))
             copernica = CopernicaEmulator(
                 clock=clock, login=login, variants=CopernicaVariants(build_s=_BUILD_S, mime_bytes=300_000)
             )
             await stack.enter_async_context(copernica)
-            return Place(copernica, copernica_entry.copernica_account(copernica), tmp_path)
+            return CallbackDaemon(copernica, copernica_entry.copernica_account(copernica), tmp_path)
 
         yield start
 
@@ -129,38 +129,38 @@ _BOTH = pytest.mark.parametrize("provider", ["oneall", "copernica"])
 @_BOTH
 async def test_a_call_ends_the_wait(opened: Open, provider: str) -> None:
     """The call comes when it is ready: one poll, the file, and no trace of the secret address anywhere."""
-    place = await opened(provider)
-    async with place.daemon() as desk:
-        ended = await place.ended(desk, await place.submit(desk))
+    callback_daemon = await opened(provider)
+    async with callback_daemon.daemon() as service:
+        ended = await callback_daemon.ended(service, await callback_daemon.submit(service))
     assert (ended.state, ended.polls) == (State.SUCCEEDED, 1)
-    (posted,) = place.api.callbacks.posted
+    (posted,) = callback_daemon.api.callbacks.posted
     token = posted.url.rpartition("/")[2]
     assert len(token) == 43
-    assert token not in place.output.getvalue()
+    assert token not in callback_daemon.output.getvalue()
 
 
 @_BOTH
 async def test_a_duplicate_call(opened: Open, provider: str) -> None:
     """The second call comes after the end: 404, and nothing happens."""
-    place = await opened(provider)
-    place.api.faults.add(_CALL[provider], InjectedFault(FaultKind.DUPLICATE, seconds=2))
-    async with place.daemon() as desk:
-        ended = await place.ended(desk, await place.submit(desk))
-        await place.calls(2)
-        assert await desk.jobs.get(ended.id) == ended
+    callback_daemon = await opened(provider)
+    callback_daemon.api.faults.add(_CALL[provider], InjectedFault(FaultKind.DUPLICATE, seconds=2))
+    async with callback_daemon.daemon() as service:
+        ended = await callback_daemon.ended(service, await callback_daemon.submit(service))
+        await callback_daemon.calls(2)
+        assert await service.jobs.get(ended.id) == ended
     assert (ended.state, ended.polls) == (State.SUCCEEDED, 1)
 
 
 @_BOTH
 async def test_a_forged_body(opened: Open, provider: str) -> None:
     """Whatever the body says, it is not looked at: the API is asked, and its answer counts."""
-    place = await opened(provider)
-    place.api.faults.add(
+    callback_daemon = await opened(provider)
+    callback_daemon.api.faults.add(
         _CALL[provider], InjectedFault(FaultKind.FORGED, text='{"response": NaN, "data": [["forged"]]')
     )
-    async with place.daemon() as desk:
-        ended = await place.ended(desk, await place.submit(desk))
-        (artifact,) = await desk.jobs.artifacts(ended.id)
+    async with callback_daemon.daemon() as service:
+        ended = await callback_daemon.ended(service, await callback_daemon.submit(service))
+        (artifact,) = await service.jobs.artifacts(ended.id)
     assert (ended.state, ended.polls) == (State.SUCCEEDED, 1)
     assert artifact.size > 100
 
@@ -168,26 +168,26 @@ async def test_a_forged_body(opened: Open, provider: str) -> None:
 @_BOTH
 async def test_a_late_call(opened: Open, provider: str) -> None:
     """The job ends when it comes, however late that is."""
-    place = await opened(provider)
-    place.api.faults.add(_CALL[provider], InjectedFault(FaultKind.LATENCY, seconds=2))
-    async with place.daemon() as desk:
-        ended = await place.ended(desk, await place.submit(desk))
+    callback_daemon = await opened(provider)
+    callback_daemon.api.faults.add(_CALL[provider], InjectedFault(FaultKind.LATENCY, seconds=2))
+    async with callback_daemon.daemon() as service:
+        ended = await callback_daemon.ended(service, await callback_daemon.submit(service))
     assert (ended.state, ended.polls) == (State.SUCCEEDED, 1)
 
 
 @_BOTH
 async def test_a_lost_call(opened: Open, provider: str) -> None:
     """Nothing comes: the job goes on waiting, and will be polled before half of its time is over."""
-    place = await opened(provider)
-    place.api.faults.add(_CALL[provider], InjectedFault(FaultKind.LOST))
-    async with place.daemon() as desk:
-        job = await place.submit(desk)
+    callback_daemon = await opened(provider)
+    callback_daemon.api.faults.add(_CALL[provider], InjectedFault(FaultKind.LOST))
+    async with callback_daemon.daemon() as service:
+        job = await callback_daemon.submit(service)
         async with asyncio.timeout(30):
-            while (now := await desk.jobs.get(job.id)) is None or now.handle is None:  # noqa: ASYNC110  # tells nobody
+            while (now := await service.jobs.get(job.id)) is None or now.handle is None:  # noqa: ASYNC110  # tells nobody
                 await asyncio.sleep(0.02)
-        await place.api.callbacks.settle()
-    assert place.api.callbacks.posted == []
+        await callback_daemon.api.callbacks.settle()
+    assert callback_daemon.api.callbacks.posted == []
     assert now.state is State.POLLING
     assert now.due_at is not None
     assert now.due_at - now.created_at <= 1800
-    assert not place.events("callback.received")
+    assert not callback_daemon.events("callback.received")

@@ -1,4 +1,4 @@
-"""Every emulator of the catalogue with the account that it comes with, as `tidewaiter emulate` prints it."""
+"""Each emulator of the catalogue works with the account that `tidewaiter emulate` prints for it."""
 
 import dataclasses
 import tomllib
@@ -17,7 +17,7 @@ from tidewaiter.log import configure
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-async def test_each_wish_comes_true(name: str, tmp_path: Path) -> None:
+async def test_each_sample_request_succeeds(name: str, tmp_path: Path) -> None:
     """Real servers, a real run for each thing that the entry says can be asked for, and its file on the disk."""
     entry = CATALOGUE[name]
     quick = {"build_s": 0.2} if "build_s" in {field.name for field in dataclasses.fields(entry.options)} else {}

@@ -1,4 +1,4 @@
-"""Published conventions, end to end: a server that does as the documentation says, and the file that comes of it."""
+"""Published conventions, end to end: a server that follows the documentation, and the files that land."""
 
 import json
 from pathlib import Path
@@ -45,8 +45,8 @@ class _Processes:
         assert await request.json() == {"inputs": inputs, "response": "document"}
         if self._synchronous:
             return web.json_response({"area": {"value": 7.5}})
-        told = {"jobID": "job-7", "status": "accepted", "type": "process"}
-        return web.json_response(told, status=201, headers={"Location": "/ogcapi/jobs/job-7"})
+        scenario = {"jobID": "job-7", "status": "accepted", "type": "process"}
+        return web.json_response(scenario, status=201, headers={"Location": "/ogcapi/jobs/job-7"})
 
     async def _status(self, request: web.Request) -> web.Response:
         self.asked.append("status")
@@ -132,10 +132,10 @@ class _Azure:
 
     async def _operation(self, request: web.Request) -> web.Response:
         _authorized(request)
-        told: dict[str, object] = {"id": "22", "status": self._words.pop(0)}
-        if told["status"] == "Succeeded":
-            told["result"] = {"rows": [1, 2]}
-        return web.json_response(told)
+        scenario: dict[str, object] = {"id": "22", "status": self._words.pop(0)}
+        if scenario["status"] == "Succeeded":
+            scenario["result"] = {"rows": [1, 2]}
+        return web.json_response(scenario)
 
     async def _location(self, request: web.Request) -> web.Response:
         _authorized(request)
@@ -210,10 +210,10 @@ class _Library:
         _authorized(request)
         self.asked.append("operation")
         self._polls += 1
-        told: dict[str, object] = {"name": "publishers/lacroix/operations/7", "metadata": {"progressPercent": 50}}
+        scenario: dict[str, object] = {"name": "publishers/lacroix/operations/7", "metadata": {"progressPercent": 50}}
         if self._polls == 3:
-            told |= {"done": True, "response": {"@type": "type.example.com/ExportBooksResponse", "books": 12}}
-        return web.json_response(told)
+            scenario |= {"done": True, "response": {"@type": "type.example.com/ExportBooksResponse", "books": 12}}
+        return web.json_response(scenario)
 
     async def _delete(self, request: web.Request) -> web.Response:
         self.asked.append("delete")

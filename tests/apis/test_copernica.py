@@ -1,4 +1,4 @@
-"""Copernica through the product: each row of its contract, each quirk, each thing that its documents leave open."""
+"""Copernica with a whole daemon: each row of its contract, each quirk, and what its documentation leaves open."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import pytest
 
-from tests.apis.emulated_api import ACCOUNT, Stage, on_stage
+from tests.apis.emulated_api import ACCOUNT, Environment, in_environment
 from tidewaiter.clock import Clock
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import Job, State
@@ -26,23 +26,25 @@ _OPERATION: Final = "subprofile_data"
 _WANTED: Final[dict[str, Json]] = {"id": "17"}
 
 
-class Told:
+class Scenario:
     """What a story needs: the stage, and both servers with their records."""
 
-    def __init__(self, stage: Stage, api: CopernicaEmulator) -> None:
-        self.stage = stage
+    def __init__(self, environment: Environment, api: CopernicaEmulator) -> None:
+        self.environment = environment
         self.api = api
         self.login = api.login
 
     async def run(self, operation: str = _OPERATION, **params: Json) -> Job:
         """One job under a daemon, to its end."""
-        async with self.stage.daemon():
-            return await self.stage.run(operation, {**_WANTED, **params})
+        async with self.environment.daemon():
+            return await self.environment.run(operation, {**_WANTED, **params})
 
     async def landed_whole(self, job: Job, place: int = -1) -> bool:
         """Whether the job's one file is, byte for byte, what a request (the last unless told) results in."""
         body = self.api.file(self.api.requests[place])
-        return job.state is State.SUCCEEDED and await self.stage.file_of(job) == b"".join(body.chunks(0, body.size))
+        return job.state is State.SUCCEEDED and await self.environment.file_of(job) == b"".join(
+            body.chunks(0, body.size)
+        )
 
     def asked(self) -> list[str]:
         """The routes that were asked for, in order; a status that is asked for again is left out."""
@@ -50,9 +52,9 @@ class Told:
         return [route for at, route in enumerate(routes) if at == 0 or routes[at - 1] != route]
 
 
-def _tell(
+def _run_scenario(
     template: Path,
-    story: Callable[[Told], Awaitable[T]],
+    story: Callable[[Scenario], Awaitable[T]],
     *,
     settings: dict[str, str] | None = None,
     login: LoginVariants | None = None,
@@ -68,15 +70,15 @@ def _tell(
         servers.append(api)
         return [api, host], lambda: copernica_account(api, **{"form": "status", **(settings or {})})
 
-    async def told(stage: Stage) -> T:
+    async def scenario(environment: Environment) -> T:
         (api,) = servers
-        result = await story(Told(stage, api))
+        result = await story(Scenario(environment, api))
         assert all(_ACCESS_TOKEN not in f"{asked.path_qs}{asked.headers}{asked.body!r}" for asked in api.asked)
         assert all("Authorization" not in asked.headers for asked in api.login.asked)
-        stage.secrets = [*stage.secrets, *(token.jwt for token in api.login.given)]
+        environment.secrets = [*environment.secrets, *(token.jwt for token in api.login.given)]
         return result
 
-    return on_stage(template, build, told, schedule={"deadline_s": deadline_s})
+    return in_environment(template, build, scenario, schedule={"deadline_s": deadline_s})
 
 
 _EITHER = pytest.mark.parametrize("form", ["status", "bare"])
@@ -96,56 +98,56 @@ _EITHER = pytest.mark.parametrize("form", ["status", "bare"])
 def test_the_data_of_a_person(template: Path, kind: str, of: str, path: str) -> None:
     """One login, one order, polls, one download: the file is whole, and every request carries the session's token."""
 
-    async def story(told: Told) -> None:
-        job = await told.run(f"{kind}_data", id=of)
-        assert await told.landed_whole(job)
-        assert told.asked() == ["create", "status", "data"]
-        assert told.api.asked[0].path_qs == path
-        (token,) = told.login.given
-        assert all(asked.headers["Authorization"] == f"Bearer {token.jwt}" for asked in told.api.asked)
-        (artifact,) = await told.stage.desk.jobs.artifacts(job.id)
+    async def story(scenario: Scenario) -> None:
+        job = await scenario.run(f"{kind}_data", id=of)
+        assert await scenario.landed_whole(job)
+        assert scenario.asked() == ["create", "status", "data"]
+        assert scenario.api.asked[0].path_qs == path
+        (token,) = scenario.login.given
+        assert all(asked.headers["Authorization"] == f"Bearer {token.jwt}" for asked in scenario.api.asked)
+        (artifact,) = await scenario.environment.service.jobs.artifacts(job.id)
         assert artifact.name.startswith(f"{kind}_")
         assert artifact.name.endswith(".json")
         assert artifact.media_type == "application/json"
-        assert json.loads(await told.stage.file_of(job))["info"]["type"] == kind
-        assert told.api.count("create") == told.api.count("data") == job.submits == 1
+        assert json.loads(await scenario.environment.file_of(job))["info"]["type"] == kind
+        assert scenario.api.count("create") == scenario.api.count("data") == job.submits == 1
 
-    _tell(template, story)
+    _run_scenario(template, story)
 
 
 def test_the_bare_form(template: Path) -> None:
     """Asked for by a setting: the one resource is polled until it is the file itself."""
 
-    async def story(told: Told) -> None:
-        job = await told.run()
-        assert await told.landed_whole(job)
-        assert told.asked() == ["create", "bare"]
+    async def story(scenario: Scenario) -> None:
+        job = await scenario.run()
+        assert await scenario.landed_whole(job)
+        assert scenario.asked() == ["create", "bare"]
 
-    _tell(template, story, settings={"form": "bare"})
+    _run_scenario(template, story, settings={"form": "bare"})
 
 
 @pytest.mark.parametrize("text", ["Data not available (yet)", "Even geduld a.u.b.", "", "404"])
 def test_a_text_in_place_of_the_data_is_pending(template: Path, text: str) -> None:
     """Whatever its wording."""
 
-    async def story(told: Told) -> None:
-        job = await told.run()
-        assert await told.landed_whole(job)
+    async def story(scenario: Scenario) -> None:
+        job = await scenario.run()
+        assert await scenario.landed_whole(job)
         assert job.polls > 2
 
-    _tell(template, story, settings={"form": "bare"}, pending_text=text)
+    _run_scenario(template, story, settings={"form": "bare"}, pending_text=text)
 
 
 @pytest.mark.parametrize("word", ["pending", "not available", " Not Available "])
 def test_every_word_of_pending(template: Path, word: str) -> None:
     """Not ready, in either word and however it is written."""
 
-    async def story(told: Told) -> None:
-        job = await told.run()
-        assert await told.landed_whole(job)
+    async def story(scenario: Scenario) -> None:
+        job = await scenario.run()
+        assert await scenario.landed_whole(job)
         assert job.polls > 2
 
-    _tell(template, story, pending_word=word)
+    _run_scenario(template, story, pending_word=word)
 
 
 # --- the login --------------------------------------------------------------------------------------------------------
@@ -156,25 +158,27 @@ def test_every_word_of_pending(template: Path, word: str) -> None:
 def test_every_form_of_a_token(template: Path, form: TokenForm, *, signed: bool) -> None:
     """The whole body, a JSON string, a member of whatever name; signed or not is the API's business."""
 
-    async def story(told: Told) -> None:
-        assert await told.landed_whole(await told.run())
-        assert len(told.login.given) == 1
+    async def story(scenario: Scenario) -> None:
+        assert await scenario.landed_whole(await scenario.run())
+        assert len(scenario.login.given) == 1
 
-    _tell(template, story, login=LoginVariants(form=form, member="the_token", signed=signed))
+    _run_scenario(template, story, login=LoginVariants(form=form, member="the_token", signed=signed))
 
 
 def test_a_token_is_renewed_ahead_of_its_end(template: Path) -> None:
     """Its own claims tell when it ends: a job that outlives three tokens meets no refusal."""
 
-    async def story(told: Told) -> None:
-        job = await told.run()
-        assert await told.landed_whole(job)
-        assert len(told.login.given) >= 3
-        assert all(told.login.holds(token.jwt) or token.expires_at > token.issued_at for token in told.login.given)
-        assert not told.stage.events("account.refused")
+    async def story(scenario: Scenario) -> None:
+        job = await scenario.run()
+        assert await scenario.landed_whole(job)
+        assert len(scenario.login.given) >= 3
+        assert all(
+            scenario.login.holds(token.jwt) or token.expires_at > token.issued_at for token in scenario.login.given
+        )
+        assert not scenario.environment.events("account.refused")
         assert job.failures == 0
 
-    _tell(template, story, login=LoginVariants(lifetime_s=900), build_s=2700)
+    _run_scenario(template, story, login=LoginVariants(lifetime_s=900), build_s=2700)
 
 
 @pytest.mark.parametrize("refusal", [401, 400])
@@ -182,61 +186,61 @@ def test_a_token_is_renewed_ahead_of_its_end(template: Path) -> None:
 def test_a_revoked_token(template: Path, refusal: int, route: str) -> None:
     """401, or a 400 that speaks of the token: one login, the request once more, and the job goes on unharmed."""
 
-    async def story(told: Told) -> None:
-        told.api.faults.add(route, InjectedFault(FaultKind.REVOKED))
-        job = await told.run()
-        assert await told.landed_whole(job)
-        assert len(told.login.given) == 2
-        assert (job.failures, job.submits, len(told.api.requests)) == (0, 1, 1)
-        assert not told.stage.events("account.refused")
+    async def story(scenario: Scenario) -> None:
+        scenario.api.faults.add(route, InjectedFault(FaultKind.REVOKED))
+        job = await scenario.run()
+        assert await scenario.landed_whole(job)
+        assert len(scenario.login.given) == 2
+        assert (job.failures, job.submits, len(scenario.api.requests)) == (0, 1, 1)
+        assert not scenario.environment.events("account.refused")
 
-    _tell(template, story, token_refusal=refusal)
+    _run_scenario(template, story, token_refusal=refusal)
 
 
 def test_two_jobs_share_one_login(template: Path) -> None:
     """Twenty jobs at once ask for one token."""
 
-    async def story(told: Told) -> None:
-        async with told.stage.daemon():
-            jobs = [await told.stage.submit(_OPERATION, {"id": str(number)}) for number in range(1, 21)]
-            ended = [await told.stage.ended(job) for job in jobs]
+    async def story(scenario: Scenario) -> None:
+        async with scenario.environment.daemon():
+            jobs = [await scenario.environment.submit(_OPERATION, {"id": str(number)}) for number in range(1, 21)]
+            ended = [await scenario.environment.ended(job) for job in jobs]
         assert {job.state for job in ended} == {State.SUCCEEDED}
-        assert told.login.count("login") == 1
+        assert scenario.login.count("login") == 1
 
-    _tell(template, story)
+    _run_scenario(template, story)
 
 
 @pytest.mark.parametrize("refusal", [401, 400, 200])
 def test_a_refused_login(template: Path, refusal: int) -> None:
     """The account waits for a person, loudly; nothing is sent to the API; then the job goes on."""
 
-    async def story(told: Told) -> None:
-        told.login.access_token = "another"
-        async with told.stage.daemon():
-            job = await told.stage.submit(_OPERATION, _WANTED)
-            await told.stage.clock.sleep(400)
-            assert told.api.asked == []
-            assert told.stage.events("account.refused")
-            told.login.access_token = _ACCESS_TOKEN
-            await told.stage.desk.resume(ACCOUNT, actor=DAEMON)
-            assert await told.landed_whole(await told.stage.ended(job))
-        assert len(told.api.requests) == 1
+    async def story(scenario: Scenario) -> None:
+        scenario.login.access_token = "another"
+        async with scenario.environment.daemon():
+            job = await scenario.environment.submit(_OPERATION, _WANTED)
+            await scenario.environment.clock.sleep(400)
+            assert scenario.api.asked == []
+            assert scenario.environment.events("account.refused")
+            scenario.login.access_token = _ACCESS_TOKEN
+            await scenario.environment.service.resume(ACCOUNT, actor=DAEMON)
+            assert await scenario.landed_whole(await scenario.environment.ended(job))
+        assert len(scenario.api.requests) == 1
 
-    _tell(template, story, login=LoginVariants(refusal=refusal))
+    _run_scenario(template, story, login=LoginVariants(refusal=refusal))
 
 
 def test_a_login_host_that_is_down(template: Path) -> None:
     """Pages of HTML in place of a token: nothing is ordered, nothing is lost."""
 
-    async def story(told: Told) -> None:
-        told.login.faults.add("login", InjectedFault(FaultKind.UNAVAILABLE, status=502), times=3)
-        told.login.faults.add("login", InjectedFault(FaultKind.HTML))
-        told.login.faults.add("login", InjectedFault(FaultKind.RESET_AFTER))
-        job = await told.run()
-        assert await told.landed_whole(job)
-        assert len(told.api.requests) == 1
+    async def story(scenario: Scenario) -> None:
+        scenario.login.faults.add("login", InjectedFault(FaultKind.UNAVAILABLE, status=502), times=3)
+        scenario.login.faults.add("login", InjectedFault(FaultKind.HTML))
+        scenario.login.faults.add("login", InjectedFault(FaultKind.RESET_AFTER))
+        job = await scenario.run()
+        assert await scenario.landed_whole(job)
+        assert len(scenario.api.requests) == 1
 
-    _tell(template, story)
+    _run_scenario(template, story)
 
 
 # --- what the documents leave open ------------------------------------------------------------------------------------
@@ -248,12 +252,12 @@ def test_a_login_host_that_is_down(template: Path) -> None:
 def test_every_place_of_an_identifier(template: Path, place: IdentifierPlace, *, absolute: bool, numbers: bool) -> None:
     """X-Created, X-location, Location, the body as text, as a JSON string or number, as a member."""
 
-    async def story(told: Told) -> None:
-        job = await told.run()
-        assert await told.landed_whole(job)
-        assert job.handle == told.api.requests[0].id
+    async def story(scenario: Scenario) -> None:
+        job = await scenario.run()
+        assert await scenario.landed_whole(job)
+        assert job.handle == scenario.api.requests[0].id
 
-    _tell(template, story, identifier=place, absolute=absolute, numbers=numbers)
+    _run_scenario(template, story, identifier=place, absolute=absolute, numbers=numbers)
 
 
 @_EITHER
@@ -261,74 +265,74 @@ def test_every_place_of_an_identifier(template: Path, place: IdentifierPlace, *,
 def test_a_file_that_expires_before_it_is_fetched(template: Path, form: str, missing: int) -> None:
     """Gone after it was ready: ordered afresh, once, and that one lands."""
 
-    async def story(told: Told) -> None:
-        async with told.stage.daemon():
-            job = await told.stage.submit(_OPERATION, _WANTED)
-            await told.stage.clock.sleep(61)
-            told.api.requests[0].fate = InjectedFault(FaultKind.GONE)
-            assert await told.landed_whole(await told.stage.ended(job))
-        assert (await told.stage.job(job)).submits == len(told.api.requests) == 2
+    async def story(scenario: Scenario) -> None:
+        async with scenario.environment.daemon():
+            job = await scenario.environment.submit(_OPERATION, _WANTED)
+            await scenario.environment.clock.sleep(61)
+            scenario.api.requests[0].fate = InjectedFault(FaultKind.GONE)
+            assert await scenario.landed_whole(await scenario.environment.ended(job))
+        assert (await scenario.environment.job(job)).submits == len(scenario.api.requests) == 2
 
-    _tell(template, story, settings={"form": form}, missing=missing, build_s=300)
+    _run_scenario(template, story, settings={"form": form}, missing=missing, build_s=300)
 
 
 @_EITHER
 def test_files_that_expire_at_once(template: Path, form: str) -> None:
     """The second one is gone as well: the job fails with the API's own words, after two orders and no more."""
 
-    async def story(told: Told) -> None:
-        job = await told.run()
+    async def story(scenario: Scenario) -> None:
+        job = await scenario.run()
         assert job.state is State.FAILED
         assert "There is no data request with this ID" in (job.reason or "")
-        assert len(told.api.requests) == 2
+        assert len(scenario.api.requests) == 2
 
-    _tell(template, story, settings={"form": form}, keep_s=0)
+    _run_scenario(template, story, settings={"form": form}, keep_s=0)
 
 
 def test_data_that_are_missing_for_a_moment(template: Path) -> None:
     """404 at the place of the file although the status says available: asked again, and landed."""
 
-    async def story(told: Told) -> None:
-        told.api.faults.add("data", InjectedFault(FaultKind.GONE), times=3)
-        job = await told.run()
-        assert await told.landed_whole(job)
-        assert len(told.api.requests) == 1
+    async def story(scenario: Scenario) -> None:
+        scenario.api.faults.add("data", InjectedFault(FaultKind.GONE), times=3)
+        job = await scenario.run()
+        assert await scenario.landed_whole(job)
+        assert len(scenario.api.requests) == 1
 
-    _tell(template, story)
+    _run_scenario(template, story)
 
 
 def test_not_available_for_good(template: Path) -> None:
     """A request that goes back to "not available" is waited for until the deadline, and then told as it is."""
 
-    async def story(told: Told) -> None:
-        job = await told.run()
+    async def story(scenario: Scenario) -> None:
+        job = await scenario.run()
         assert job.state is State.EXPIRED
         assert job.remote_status == "not available"
-        assert len(told.api.requests) == 1
+        assert len(scenario.api.requests) == 1
 
-    _tell(template, story, deadline_s=900, keep_s=0, over=ExpiredForm.NOT_AVAILABLE)
+    _run_scenario(template, story, deadline_s=900, keep_s=0, over=ExpiredForm.NOT_AVAILABLE)
 
 
 @pytest.mark.parametrize("form", ["status", "bare"])
 def test_calls_that_have_moved(template: Path, form: str) -> None:
     """A 301 for a GET is followed, with the session's token, because it stays on the API's origin."""
 
-    async def story(told: Told) -> None:
-        assert await told.landed_whole(await told.run())
+    async def story(scenario: Scenario) -> None:
+        assert await scenario.landed_whole(await scenario.run())
 
-    _tell(template, story, settings={"form": form}, moved=("status", "data", "bare"))
+    _run_scenario(template, story, settings={"form": form}, moved=("status", "data", "bare"))
 
 
 def test_an_order_that_has_moved(template: Path) -> None:
     """A POST is not sent elsewhere: the job fails with a sentence that says what to change, and nothing was ordered."""
 
-    async def story(told: Told) -> None:
-        job = await told.run()
+    async def story(scenario: Scenario) -> None:
+        job = await scenario.run()
         assert job.state is State.FAILED
         assert "base_url" in (job.reason or "")
-        assert told.api.requests == []
+        assert scenario.api.requests == []
 
-    _tell(template, story, moved=("create",))
+    _run_scenario(template, story, moved=("create",))
 
 
 # --- trouble ----------------------------------------------------------------------------------------------------------
@@ -339,52 +343,52 @@ def test_an_order_that_has_moved(template: Path) -> None:
 def test_an_outage_of_minutes(template: Path, form: str, code: int) -> None:
     """Pages of HTML for ten minutes, for the order and again for the polls: one file in the end, no failed job."""
 
-    async def story(told: Told) -> None:
+    async def story(scenario: Scenario) -> None:
         down = InjectedFault(FaultKind.UNAVAILABLE, status=code)
-        async with told.stage.daemon():
-            told.api.faults.add("*", down, times=None)
-            job = await told.stage.submit(_OPERATION, _WANTED)
-            await told.stage.clock.sleep(600)
-            assert len(told.api.asked) < 60
-            told.api.faults.clear()
+        async with scenario.environment.daemon():
+            scenario.api.faults.add("*", down, times=None)
+            job = await scenario.environment.submit(_OPERATION, _WANTED)
+            await scenario.environment.clock.sleep(600)
+            assert len(scenario.api.asked) < 60
+            scenario.api.faults.clear()
             # Submits of unknown outcome come ever more slowly; the fourth at least is after the outage.
-            await told.stage.clock.sleep(1500)
-            told.api.faults.add("*", down, times=None)
-            await told.stage.clock.sleep(600)
-            told.api.faults.clear()
-            assert await told.landed_whole(await told.stage.ended(job))
+            await scenario.environment.clock.sleep(1500)
+            scenario.api.faults.add("*", down, times=None)
+            await scenario.environment.clock.sleep(600)
+            scenario.api.faults.clear()
+            assert await scenario.landed_whole(await scenario.environment.ended(job))
 
-    _tell(template, story, settings={"form": form}, build_s=1500)
+    _run_scenario(template, story, settings={"form": form}, build_s=1500)
 
 
 def test_asked_too_often(template: Path) -> None:
     """429 with a Retry-After: nothing is asked before that is over, and the job pays nothing but time."""
 
-    async def story(told: Told) -> None:
+    async def story(scenario: Scenario) -> None:
         slow_down = InjectedFault(FaultKind.THROTTLE, seconds=120, retry_after=RetryAfter.SECONDS)
         for route in ("create", "status", "data"):
-            told.api.faults.add(route, slow_down)
-        job = await told.run()
-        assert await told.landed_whole(job)
-        times = [asked.at for asked in told.api.asked]
+            scenario.api.faults.add(route, slow_down)
+        job = await scenario.run()
+        assert await scenario.landed_whole(job)
+        times = [asked.at for asked in scenario.api.asked]
         pauses = [later - earlier for earlier, later in pairwise(times)]
         assert sum(pause >= 120 for pause in pauses) >= 3
-        assert len(told.api.requests) == 1
+        assert len(scenario.api.requests) == 1
 
-    _tell(template, story)
+    _run_scenario(template, story)
 
 
 def test_a_lost_reply_to_an_order(template: Path) -> None:
     """Nobody knows the identifier, and there is no list: ordered again, which the spec says is harmless."""
 
-    async def story(told: Told) -> None:
-        told.api.faults.add("create", InjectedFault(FaultKind.RESET_AFTER))
-        job = await told.run()
-        assert await told.landed_whole(job)
-        assert (job.submits, len(told.api.requests)) == (2, 2)
-        assert any("harmless" in (entry.detail or "") for entry in await told.stage.history(job))
+    async def story(scenario: Scenario) -> None:
+        scenario.api.faults.add("create", InjectedFault(FaultKind.RESET_AFTER))
+        job = await scenario.run()
+        assert await scenario.landed_whole(job)
+        assert (job.submits, len(scenario.api.requests)) == (2, 2)
+        assert any("harmless" in (entry.detail or "") for entry in await scenario.environment.history(job))
 
-    _tell(template, story)
+    _run_scenario(template, story)
 
 
 @_EITHER
@@ -392,79 +396,79 @@ def test_a_lost_reply_to_an_order(template: Path) -> None:
 def test_replies_of_the_wrong_shape(template: Path, form: str, kind: FaultKind) -> None:
     """Half a JSON, a page, a broken body, an unknown word: neither a crash nor a success, and polled on."""
 
-    async def story(told: Told) -> None:
-        told.api.faults.add("status" if form == "status" else "bare", InjectedFault(kind), times=2)
-        job = await told.run()
-        assert await told.landed_whole(job)
-        assert told.stage.events("job.unmapped" if kind is FaultKind.UNKNOWN_WORD else "job.troubled")
+    async def story(scenario: Scenario) -> None:
+        scenario.api.faults.add("status" if form == "status" else "bare", InjectedFault(kind), times=2)
+        job = await scenario.run()
+        assert await scenario.landed_whole(job)
+        assert scenario.environment.events("job.unmapped" if kind is FaultKind.UNKNOWN_WORD else "job.troubled")
 
-    _tell(template, story, settings={"form": form})
+    _run_scenario(template, story, settings={"form": form})
 
 
 def test_a_word_that_no_document_names_for_good(template: Path) -> None:
     """The job lives until its deadline, and ends with the word in its reason."""
 
-    async def story(told: Told) -> None:
-        told.api.faults.add("create", InjectedFault(FaultKind.UNKNOWN_WORD, text="archived"))
-        job = await told.run()
+    async def story(scenario: Scenario) -> None:
+        scenario.api.faults.add("create", InjectedFault(FaultKind.UNKNOWN_WORD, text="archived"))
+        job = await scenario.run()
         assert job.state is State.EXPIRED
         assert "archived" in (job.reason or "")
 
-    _tell(template, story, deadline_s=900)
+    _run_scenario(template, story, deadline_s=900)
 
 
 @pytest.mark.parametrize("kind", [FaultKind.TRUNCATE, FaultKind.RESET_AFTER, FaultKind.HTML])
 def test_a_download_that_breaks(template: Path, kind: FaultKind) -> None:
     """A body that breaks off, or a page in its place, is not the file."""
 
-    async def story(told: Told) -> None:
-        told.api.faults.add("data", InjectedFault(kind), times=2)
-        assert await told.landed_whole(await told.run())
-        assert len(told.api.requests) == 1
+    async def story(scenario: Scenario) -> None:
+        scenario.api.faults.add("data", InjectedFault(kind), times=2)
+        assert await scenario.landed_whole(await scenario.run())
+        assert len(scenario.api.requests) == 1
 
-    _tell(template, story, mime_bytes=300_000)
+    _run_scenario(template, story, mime_bytes=300_000)
 
 
 def test_a_status_that_flaps(template: Path) -> None:
     """Available, pending, available: the file lands all the same."""
 
-    async def story(told: Told) -> None:
-        told.api.faults.add("create", InjectedFault(FaultKind.FLAPPING))
-        assert await told.landed_whole(await told.run())
+    async def story(scenario: Scenario) -> None:
+        scenario.api.faults.add("create", InjectedFault(FaultKind.FLAPPING))
+        assert await scenario.landed_whole(await scenario.run())
 
-    _tell(template, story)
+    _run_scenario(template, story)
 
 
 def test_a_request_that_never_ends(template: Path) -> None:
     """The job expires at its deadline."""
 
-    async def story(told: Told) -> None:
-        told.api.faults.add("create", InjectedFault(FaultKind.NEVER_ENDS))
-        assert (await told.run()).state is State.EXPIRED
+    async def story(scenario: Scenario) -> None:
+        scenario.api.faults.add("create", InjectedFault(FaultKind.NEVER_ENDS))
+        assert (await scenario.run()).state is State.EXPIRED
 
-    _tell(template, story, deadline_s=900)
+    _run_scenario(template, story, deadline_s=900)
 
 
 def test_whom_nobody_knows(template: Path) -> None:
     """400 with a message: the job fails with it at once."""
 
-    async def story(told: Told) -> None:
-        job = await told.run(id="0")
+    async def story(scenario: Scenario) -> None:
+        job = await scenario.run(id="0")
         assert (job.state, job.submits) == (State.FAILED, 1)
         assert "There is no subprofile 0" in (job.reason or "")
 
-    _tell(template, story)
+    _run_scenario(template, story)
 
 
 @pytest.mark.parametrize("wrong", ["17/../1", "jane", "", "1 2", "9" * 19])
 def test_what_is_no_identifier_is_not_sent(template: Path, wrong: str) -> None:
     """Checked before anything goes out."""
 
-    async def story(told: Told) -> None:
+    async def story(scenario: Scenario) -> None:
         with pytest.raises(RequestError, match=r"^id: "):
-            await told.stage.submit(_OPERATION, {"id": wrong})
+            await scenario.environment.submit(_OPERATION, {"id": wrong})
 
-    _tell(template, story)
+    _run_scenario(template, story)
 
 
 # --- reports, and very large files ------------------------------------------------------------------------------------
@@ -473,36 +477,36 @@ def test_what_is_no_identifier_is_not_sent(template: Path, wrong: str) -> None:
 def test_a_report_by_mail(template: Path) -> None:
     """A mailbox of the account's is told as well; the file lands all the same."""
 
-    async def story(told: Told) -> None:
-        assert await told.landed_whole(await told.run())
-        assert [mail.address for mail in told.api.mails()] == ["privacy@example.com"]
+    async def story(scenario: Scenario) -> None:
+        assert await scenario.landed_whole(await scenario.run())
+        assert [mail.address for mail in scenario.api.mails()] == ["privacy@example.com"]
 
-    _tell(template, story, settings={"report": "mail", "report_to": "privacy@example.com"})
+    _run_scenario(template, story, settings={"report": "mail", "report_to": "privacy@example.com"})
 
 
 @_EITHER
 def test_a_file_that_no_memory_should_hold(template: Path, form: str) -> None:
     """Above what is read of a reply the bare form is fetched again as a stream, and lands as whole as the other."""
 
-    async def story(told: Told) -> None:
-        assert await told.landed_whole(await told.run())
-        assert told.api.requests[0].id
+    async def story(scenario: Scenario) -> None:
+        assert await scenario.landed_whole(await scenario.run())
+        assert scenario.api.requests[0].id
 
-    _tell(template, story, settings={"form": form}, mime_bytes=20_000_000)
+    _run_scenario(template, story, settings={"form": form}, mime_bytes=20_000_000)
 
 
 @_EITHER
 def test_killed_at_any_moment(template: Path, form: str) -> None:
     """Daemons whose power is cut every few seconds: the job ends well, and no file is there twice."""
 
-    async def story(told: Told) -> None:
-        job = await told.stage.submit(_OPERATION, _WANTED)
+    async def story(scenario: Scenario) -> None:
+        job = await scenario.environment.submit(_OPERATION, _WANTED)
         for lasts_s in (0.05, 0.1, 8, 15, 20, 30):
-            async with told.stage.daemon(is_cut=True):
-                await told.stage.clock.sleep(lasts_s)
-        async with told.stage.daemon():
-            job = await told.stage.ended(job)
+            async with scenario.environment.daemon(is_cut=True):
+                await scenario.environment.clock.sleep(lasts_s)
+        async with scenario.environment.daemon():
+            job = await scenario.environment.ended(job)
         assert job.state is State.SUCCEEDED
-        assert len(await told.stage.desk.jobs.artifacts(job.id)) == 1
+        assert len(await scenario.environment.service.jobs.artifacts(job.id)) == 1
 
-    _tell(template, story, settings={"form": form})
+    _run_scenario(template, story, settings={"form": form})

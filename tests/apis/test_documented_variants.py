@@ -1,4 +1,4 @@
-"""What the documents of the APIs show besides the usual way: each shown by an emulator, and taken by the product."""
+"""Rare forms that the APIs document: the emulators produce them and the daemon accepts them."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import pytest
 
-from tests.apis.emulated_api import Stage, on_stage
-from tests.apis.shareprogress_api import NEW_PAGE, tell
-from tests.apis.shareprogress_api import Told as ShareProgressTold
+from tests.apis.emulated_api import Environment, in_environment
+from tests.apis.shareprogress_api import NEW_PAGE, run_scenario
+from tests.apis.shareprogress_api import Scenario as ShareProgressScenario
 from tidewaiter.clock import Clock
 from tidewaiter.domain.job import State
 from tidewaiter.emulators import catalogue
@@ -27,7 +27,10 @@ _SECRET: Final = "canary-secret-7d1c"
 
 
 def _copernica(
-    template: Path, story: Callable[[Stage, CopernicaEmulator], Awaitable[None]], auth: str = "login", **variants: Any
+    template: Path,
+    story: Callable[[Environment, CopernicaEmulator], Awaitable[None]],
+    auth: str = "login",
+    **variants: Any,
 ) -> None:
     made: list[CopernicaEmulator] = []
 
@@ -36,16 +39,16 @@ def _copernica(
         made.append(CopernicaEmulator(clock=clock, login=login, variants=CopernicaVariants(**variants), port=4))
         return [made[0], login], lambda: catalogue.copernica_account(made[0], auth=auth)
 
-    on_stage(template, build, lambda stage: story(stage, made[0]))
+    in_environment(template, build, lambda environment: story(environment, made[0]))
 
 
 @pytest.mark.parametrize("place", [IdentifierPlace.SEE_OTHER, IdentifierPlace.SEE_OTHER_LOCATION])
 def test_a_303_that_names_the_request(template: Path, place: IdentifierPlace) -> None:
     """It has been taken: one request, and its data lands the documented way."""
 
-    async def story(stage: Stage, api: CopernicaEmulator) -> None:
-        async with stage.daemon():
-            job = await stage.run("subprofile_data", {"id": "17"})
+    async def story(environment: Environment, api: CopernicaEmulator) -> None:
+        async with environment.daemon():
+            job = await environment.run("subprofile_data", {"id": "17"})
         assert (job.state, job.submits, len(api.requests)) == (State.SUCCEEDED, 1, 1)
         assert {asked.route for asked in api.asked} == {"create", "bare"}
 
@@ -56,9 +59,9 @@ def test_a_303_that_names_the_request(template: Path, place: IdentifierPlace) ->
 def test_the_access_token_itself(template: Path, auth: str) -> None:
     """Without a login; it shows in no log, no database and no file's name."""
 
-    async def story(stage: Stage, api: CopernicaEmulator) -> None:
-        async with stage.daemon():
-            job = await stage.run("subprofile_data", {"id": "17", "report": "jane@example.org"})
+    async def story(environment: Environment, api: CopernicaEmulator) -> None:
+        async with environment.daemon():
+            job = await environment.run("subprofile_data", {"id": "17", "report": "jane@example.org"})
         assert job.state is State.SUCCEEDED
         assert (api.login.asked, api.requests[0].report) == ([], "jane@example.org")
 
@@ -69,10 +72,10 @@ def test_the_access_token_itself(template: Path, auth: str) -> None:
 def test_an_error_that_comes_as_200(template: Path, route: str) -> None:
     """The job ends with its message, in every step."""
 
-    async def story(stage: Stage, api: CopernicaEmulator) -> None:
+    async def story(environment: Environment, api: CopernicaEmulator) -> None:
         api.faults.add(route, InjectedFault(FaultKind.ERROR_STATUS, text="this customer has left"))
-        async with stage.daemon():
-            job = await stage.run("subprofile_data", {"id": "17"})
+        async with environment.daemon():
+            job = await environment.run("subprofile_data", {"id": "17"})
         assert (job.state, job.submits) == (State.FAILED, 1)
         assert "this customer has left" in (job.reason or "")
 
@@ -88,19 +91,19 @@ def test_a_list_without_pagination(template: Path) -> None:
         made.append(OneAllEmulator(clock=clock, public_key="p", private_key=_SECRET, variants=variants, port=4))
         return [made[0]], lambda: catalogue.oneall_account(made[0])
 
-    async def story(stage: Stage) -> None:
+    async def story(environment: Environment) -> None:
         tokens = [made[0].make(f"message-{number}").token for number in range(7)]
-        async with stage.daemon():
-            whole = await stage.run("snapshots")
-            page = await stage.run("snapshots", {"page": 2, "entries_per_page": 3, "order_direction": "desc"})
-            read = await stage.run("snapshot_read", {"token": tokens[0]})
-            gone = await stage.run("snapshot_delete", {"token": tokens[0]})
-        listed: Any = [await stage.json_of(whole), await stage.json_of(page)]
-        told = [[entry["sharing_analytics_snapshot_token"] for entry in entries] for entries in listed]
-        assert told == [tokens, tokens[::-1][3:6]]
+        async with environment.daemon():
+            whole = await environment.run("snapshots")
+            page = await environment.run("snapshots", {"page": 2, "entries_per_page": 3, "order_direction": "desc"})
+            read = await environment.run("snapshot_read", {"token": tokens[0]})
+            gone = await environment.run("snapshot_delete", {"token": tokens[0]})
+        listed: Any = [await environment.json_of(whole), await environment.json_of(page)]
+        scenario = [[entry["sharing_analytics_snapshot_token"] for entry in entries] for entries in listed]
+        assert scenario == [tokens, tokens[::-1][3:6]]
         assert (read.state, gone.state, made[0].snapshots[0].deleted) == (State.SUCCEEDED, State.SUCCEEDED, True)
 
-    on_stage(template, build, story)
+    in_environment(template, build, story)
 
 
 @pytest.mark.parametrize("form", UrlForm)
@@ -116,13 +119,13 @@ def test_the_url_of_a_result(template: Path, form: UrlForm) -> None:
         )
         return [made[0], files], lambda: catalogue.symplify_account(made[0])
 
-    async def story(stage: Stage) -> None:
-        async with stage.daemon():
-            job = await stage.run("statistics", {"export_type": "OPENED"})
+    async def story(environment: Environment) -> None:
+        async with environment.daemon():
+            job = await environment.run("statistics", {"export_type": "OPENED"})
         assert job.state is State.SUCCEEDED
         assert json.loads(made[0].asked[0].body)["exportType"] == "OPENED"
 
-    on_stage(template, build, story)
+    in_environment(template, build, story)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
@@ -136,27 +139,27 @@ def test_a_change_of_a_resource(template: Path, method: str) -> None:
         )
         return [made[0]], lambda: catalogue.socialgateway_account(made[0])
 
-    async def story(stage: Stage) -> None:
-        async with stage.daemon():
-            job = await stage.run("resource", {"path": "segment/7", "method": method})
+    async def story(environment: Environment) -> None:
+        async with environment.daemon():
+            job = await environment.run("resource", {"path": "segment/7", "method": method})
             assert (job.state, made[0].actions) == (State.SUCCEEDED, ["segment/7"])
             made[0].faults.add("action", InjectedFault(FaultKind.RESET_AFTER))
-            lost = await stage.run("resource", {"path": "segment/8", "method": method})
+            lost = await environment.run("resource", {"path": "segment/8", "method": method})
         assert (lost.state, made[0].actions) == (State.PARKED, ["segment/7", "segment/8"])
 
-    on_stage(template, build, story)
+    in_environment(template, build, story)
 
 
 def test_a_template_that_is_not_in_the_document(template: Path) -> None:
     """It is sent as it was given; the log warns of it, and of no template that is known."""
 
-    async def story(told: ShareProgressTold) -> None:
-        async with told.stage.daemon():
-            new = await told.stage.run("button_create", {**NEW_PAGE, "button_template": "sp_wa_large"})
-            await told.stage.run("button_create", {**NEW_PAGE, "button_template": "SP_FB_small"})
+    async def story(scenario: ShareProgressScenario) -> None:
+        async with scenario.environment.daemon():
+            new = await scenario.environment.run("button_create", {**NEW_PAGE, "button_template": "sp_wa_large"})
+            await scenario.environment.run("button_create", {**NEW_PAGE, "button_template": "SP_FB_small"})
         assert new.state is State.SUCCEEDED
-        assert json.loads(told.api.asked[0].body)["button_template"] == "sp_wa_large"
-        (warned,) = told.stage.events("job.warned")
+        assert json.loads(scenario.api.asked[0].body)["button_template"] == "sp_wa_large"
+        (warned,) = scenario.environment.events("job.warned")
         assert (warned["key"], warned["level"], warned["job"]) == ("button_template", "warning", new.id)
 
-    tell(template, story, templates=("sp_wa_large",))
+    run_scenario(template, story, templates=("sp_wa_large",))

@@ -1,4 +1,4 @@
-"""OneAll through the product: each row of its contract, each quirk, each thing that its documents leave open."""
+"""OneAll with a whole daemon: each row of its contract, each quirk, and what its documentation leaves open."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 import pytest
 
-from tests.apis.emulated_api import ACCOUNT, Stage, on_stage
+from tests.apis.emulated_api import ACCOUNT, Environment, in_environment
 from tidewaiter.clock import Clock
 from tidewaiter.domain.job import Job, State
 from tidewaiter.emulators.catalogue import EmulatedAccount, oneall_account
@@ -23,35 +23,36 @@ _MESSAGE: Final = "221c7bdf-d2b7-4ee4-99f4-34d0d550ecf6"
 _PORT: Final = 6
 
 
-class Told:
+class Scenario:
     """What a story needs: the stage, and the API with its record."""
 
-    def __init__(self, stage: Stage, api: OneAllEmulator) -> None:
-        self.stage = stage
+    def __init__(self, environment: Environment, api: OneAllEmulator) -> None:
+        self.environment = environment
         self.api = api
 
     async def submit(self, message: str = _MESSAGE) -> Job:
         """Ask for a snapshot of a message."""
-        return await self.stage.submit("snapshot", {"sharing_message_token": message})
+        return await self.environment.submit("snapshot", {"sharing_message_token": message})
 
     async def run(self, message: str = _MESSAGE) -> Job:
         """One snapshot under a daemon, to its end."""
-        async with self.stage.daemon():
-            return await self.stage.ended(await self.submit(message))
+        async with self.environment.daemon():
+            return await self.environment.ended(await self.submit(message))
 
-    async def told_of(self, job: Job) -> Any:
+    async def snapshot_of(self, job: Job) -> Any:
         """What the file of a job that has succeeded says of its snapshot."""
         assert job.state is State.SUCCEEDED, job.reason
-        file = json.loads(await self.stage.file_of(job))
+        file = json.loads(await self.environment.file_of(job))
         return file["response"]["result"]["data"]["sharing_analytics_snapshot"]
 
     async def landed_whole(self, job: Job, place: int = 0) -> bool:
         """Whether the job's file is the finished snapshot with that place, with its statistics."""
-        told = await self.told_of(job)
+        scenario = await self.snapshot_of(job)
         token = self.api.snapshots[place].token
-        publications = told["publication_snapshots"]["count"]
+        publications = scenario["publication_snapshots"]["count"]
         return (
-            bool(told["sharing_analytics_snapshot_token"] == token) and publications == self.api.variants.publications
+            bool(scenario["sharing_analytics_snapshot_token"] == token)
+            and publications == self.api.variants.publications
         )
 
     def asked(self) -> list[str]:
@@ -60,9 +61,9 @@ class Told:
         return [route for at, route in enumerate(routes) if at == 0 or routes[at - 1] != route]
 
 
-def _tell(
+def _run_scenario(
     template: Path,
-    story: Callable[[Told], Awaitable[T]],
+    story: Callable[[Scenario], Awaitable[T]],
     *,
     clean: bool = False,
     deadline_s: float = 21_600.0,
@@ -72,15 +73,15 @@ def _tell(
     servers: list[OneAllEmulator] = []
 
     def build(clock: Clock) -> tuple[list[OneAllEmulator], Callable[[], EmulatedAccount]]:
-        told = OneAllVariants(**{"build_s": 300, **variants})
-        api = OneAllEmulator(clock=clock, public_key="public", private_key=_PRIVATE_KEY, variants=told, port=_PORT)
+        scenario = OneAllVariants(**{"build_s": 300, **variants})
+        api = OneAllEmulator(clock=clock, public_key="public", private_key=_PRIVATE_KEY, variants=scenario, port=_PORT)
         servers.append(api)
         return [api], lambda: oneall_account(api)
 
-    async def told(stage: Stage) -> T:
-        return await story(Told(stage, servers[0]))
+    async def scenario(environment: Environment) -> T:
+        return await story(Scenario(environment, servers[0]))
 
-    return on_stage(template, build, told, schedule={"deadline_s": deadline_s}, clean=clean)
+    return in_environment(template, build, scenario, schedule={"deadline_s": deadline_s}, clean=clean)
 
 
 # --- the rows of the contract -----------------------------------------------------------------------------------------
@@ -89,19 +90,19 @@ def _tell(
 def test_a_snapshot(template: Path) -> None:
     """One PUT, polls, and the finished snapshot's own reply is the file, as it came; every request is signed."""
 
-    async def story(told: Told) -> None:
-        job = await told.run()
-        assert await told.landed_whole(job)
-        assert told.asked() == ["initiate", "snapshot"]
-        assert told.api.count("initiate") == job.submits == 1
-        assert told.api.count("snapshot") == job.polls
-        assert all(asked.has_basic("public", _PRIVATE_KEY) for asked in told.api.asked)
-        (artifact,) = await told.stage.desk.jobs.artifacts(job.id)
+    async def story(scenario: Scenario) -> None:
+        job = await scenario.run()
+        assert await scenario.landed_whole(job)
+        assert scenario.asked() == ["initiate", "snapshot"]
+        assert scenario.api.count("initiate") == job.submits == 1
+        assert scenario.api.count("snapshot") == job.polls
+        assert all(asked.has_basic("public", _PRIVATE_KEY) for asked in scenario.api.asked)
+        (artifact,) = await scenario.environment.service.jobs.artifacts(job.id)
         assert (artifact.name, artifact.media_type) == (f"{_MESSAGE}.json", "application/json")
-        order = json.loads(told.api.asked[0].body)
+        order = json.loads(scenario.api.asked[0].body)
         assert order == {"request": {"analytics": {"sharing": {"sharing_message_token": _MESSAGE}}}}
 
-    _tell(template, story)
+    _run_scenario(template, story)
 
 
 @pytest.mark.parametrize("pending", PendingForm)
@@ -109,78 +110,78 @@ def test_a_snapshot(template: Path) -> None:
 def test_every_form_of_pending_and_finished(template: Path, pending: PendingForm, finished: FinishedForm) -> None:
     """102 in the envelope, 202, 207, 304, 409, 200 without an end; then a date, a status, or both."""
 
-    async def story(told: Told) -> None:
-        job = await told.run()
-        assert await told.landed_whole(job)
+    async def story(scenario: Scenario) -> None:
+        job = await scenario.run()
+        assert await scenario.landed_whole(job)
         assert job.polls > 2
         assert job.failures == 0
-        assert not told.stage.events("job.unmapped")
+        assert not scenario.environment.events("job.unmapped")
 
-    _tell(template, story, pending=pending, finished=finished)
+    _run_scenario(template, story, pending=pending, finished=finished)
 
 
 @pytest.mark.parametrize("pending", [202, 207, 409])
 def test_pending_in_the_envelope_alone(template: Path, pending: int) -> None:
     """The HTTP status says 200, the code in the envelope that it is not ready."""
 
-    async def story(told: Told) -> None:
-        assert await told.landed_whole(await told.run())
+    async def story(scenario: Scenario) -> None:
+        assert await scenario.landed_whole(await scenario.run())
 
-    _tell(template, story, pending=PendingForm(pending), http_statuses={pending: 200})
+    _run_scenario(template, story, pending=PendingForm(pending), http_statuses={pending: 200})
 
 
 @pytest.mark.parametrize("statuses", [{201: 200}, {201: 202}, {200: 202}, {200: 201}])
 def test_other_statuses_than_codes(template: Path, statuses: dict[int, int]) -> None:
     """An HTTP status that differs from the code misleads nobody, neither of the acceptance nor of the snapshot."""
 
-    async def story(told: Told) -> None:
-        assert await told.landed_whole(await told.run())
-        assert len(told.api.snapshots) == 1
+    async def story(scenario: Scenario) -> None:
+        assert await scenario.landed_whole(await scenario.run())
+        assert len(scenario.api.snapshots) == 1
 
-    _tell(template, story, http_statuses=statuses)
+    _run_scenario(template, story, http_statuses=statuses)
 
 
 @pytest.mark.parametrize("publications", [0, 40])
 def test_few_and_many_publications(template: Path, publications: int) -> None:
     """A message that came out nowhere, and one that came out often."""
 
-    async def story(told: Told) -> None:
-        assert await told.landed_whole(await told.run())
+    async def story(scenario: Scenario) -> None:
+        assert await scenario.landed_whole(await scenario.run())
 
-    _tell(template, story, publications=publications)
+    _run_scenario(template, story, publications=publications)
 
 
 def test_a_snapshot_that_no_memory_should_hold(template: Path) -> None:
     """One beyond what is looked into as JSON is recognised by its beginning, and fetched again as a stream."""
 
-    async def story(told: Told) -> None:
-        job = await told.run()
-        assert await told.landed_whole(job)
-        (artifact,) = await told.stage.desk.jobs.artifacts(job.id)
+    async def story(scenario: Scenario) -> None:
+        job = await scenario.run()
+        assert await scenario.landed_whole(job)
+        (artifact,) = await scenario.environment.service.jobs.artifacts(job.id)
         assert artifact.size > 8 * 2**20
 
-    _tell(template, story, publications=18_000)
+    _run_scenario(template, story, publications=18_000)
 
 
 def test_not_there_right_after_the_initiation(template: Path) -> None:
     """404 at first is taken for lag."""
 
-    async def story(told: Told) -> None:
-        assert await told.landed_whole(await told.run())
-        assert len(told.api.snapshots) == 1
+    async def story(scenario: Scenario) -> None:
+        assert await scenario.landed_whole(await scenario.run())
+        assert len(scenario.api.snapshots) == 1
 
-    _tell(template, story, lookup_lag_s=60)
+    _run_scenario(template, story, lookup_lag_s=60)
 
 
 def test_an_hour(template: Path) -> None:
     """A snapshot may take an hour: few polls, and the file at last."""
 
-    async def story(told: Told) -> None:
-        job = await told.run()
-        assert await told.landed_whole(job)
+    async def story(scenario: Scenario) -> None:
+        job = await scenario.run()
+        assert await scenario.landed_whole(job)
         assert job.polls < 25
 
-    _tell(template, story, build_s=3600)
+    _run_scenario(template, story, build_s=3600)
 
 
 # --- one pending snapshot for a message -------------------------------------------------------------------------------
@@ -191,110 +192,110 @@ def test_an_hour(template: Path) -> None:
 def test_two_jobs_for_one_message(template: Path, statuses: dict[int, int], *, token: bool) -> None:
     """They share the one snapshot that there is, whether the 207 names it or the list has to."""
 
-    async def story(told: Told) -> None:
-        async with told.stage.daemon():
-            first = await told.submit()
-            await told.stage.clock.sleep(5)
-            second = await told.submit()
-            ended = [await told.stage.ended(job) for job in (first, second)]
+    async def story(scenario: Scenario) -> None:
+        async with scenario.environment.daemon():
+            first = await scenario.submit()
+            await scenario.environment.clock.sleep(5)
+            second = await scenario.submit()
+            ended = [await scenario.environment.ended(job) for job in (first, second)]
         for job in ended:
-            assert await told.landed_whole(job)
-        assert (len(told.api.snapshots), told.api.snapshots[0].repeats) == (1, 1)
+            assert await scenario.landed_whole(job)
+        assert (len(scenario.api.snapshots), scenario.api.snapshots[0].repeats) == (1, 1)
         assert ended[0].handle == ended[1].handle
         assert [job.shared for job in ended] == [False, True]
-        assert told.api.count("list") == (0 if token else 1)
+        assert scenario.api.count("list") == (0 if token else 1)
 
-    _tell(template, story, duplicate_token=token, http_statuses=statuses)
+    _run_scenario(template, story, duplicate_token=token, http_statuses=statuses)
 
 
 @pytest.mark.parametrize("token", [True, False])
 def test_a_snapshot_of_somebody_else(template: Path, *, token: bool) -> None:
     """One that is pending already, of another program's making, is followed rather than fought; it is left alone."""
 
-    async def story(told: Told) -> None:
-        told.api.make(_MESSAGE)
-        await told.stage.clock.sleep(30)
-        job = await told.run()
-        assert await told.landed_whole(job)
+    async def story(scenario: Scenario) -> None:
+        scenario.api.make(_MESSAGE)
+        await scenario.environment.clock.sleep(30)
+        job = await scenario.run()
+        assert await scenario.landed_whole(job)
         assert job.shared
-        assert told.api.count("delete") == 0
+        assert scenario.api.count("delete") == 0
 
-    _tell(template, story, duplicate_token=token, clean=True)
+    _run_scenario(template, story, duplicate_token=token, clean=True)
 
 
 @pytest.mark.parametrize("status", [True, False])
 def test_older_snapshots_of_the_same_message(template: Path, *, status: bool) -> None:
     """In a list of either revision the pending one is found among finished ones and other messages, over all pages."""
 
-    async def story(told: Told) -> None:
+    async def story(scenario: Scenario) -> None:
         for number in range(600):
-            told.api.make(_MESSAGE if number % 5 == 0 else f"other-{number}")
-        await told.stage.clock.sleep(301)
+            scenario.api.make(_MESSAGE if number % 5 == 0 else f"other-{number}")
+        await scenario.environment.clock.sleep(301)
         for number in range(300):
-            told.api.make(f"later-{number}")
-        pending = told.api.make(_MESSAGE)
+            scenario.api.make(f"later-{number}")
+        pending = scenario.api.make(_MESSAGE)
         for number in range(300):
-            told.api.make(f"latest-{number}")
-        job = await told.run()
+            scenario.api.make(f"latest-{number}")
+        job = await scenario.run()
         assert job.handle == pending.token
-        assert (await told.told_of(job))["sharing_analytics_snapshot_token"] == pending.token
-        assert told.api.count("list") == 5
+        assert (await scenario.snapshot_of(job))["sharing_analytics_snapshot_token"] == pending.token
+        assert scenario.api.count("list") == 5
 
-    _tell(template, story, duplicate_token=False, list_status=status, build_s=300)
+    _run_scenario(template, story, duplicate_token=False, list_status=status, build_s=300)
 
 
 def test_a_list_that_lags_behind(template: Path) -> None:
     """A 207 that names nothing, and a list that does not have it yet: looked for again, and found."""
 
-    async def story(told: Told) -> None:
-        told.api.make(_MESSAGE)
-        job = await told.run()
-        assert await told.landed_whole(job)
-        assert told.api.count("list") > 1
+    async def story(scenario: Scenario) -> None:
+        scenario.api.make(_MESSAGE)
+        job = await scenario.run()
+        assert await scenario.landed_whole(job)
+        assert scenario.api.count("list") > 1
 
-    _tell(template, story, duplicate_token=False, list_lag_s=50)
+    _run_scenario(template, story, duplicate_token=False, list_lag_s=50)
 
 
 def test_a_lost_reply_to_an_initiation(template: Path) -> None:
     """Nobody was told the token: it is found in the list, and there is one snapshot, initiated once."""
 
-    async def story(told: Told) -> None:
-        told.api.faults.add("initiate", InjectedFault(FaultKind.RESET_AFTER))
-        job = await told.run()
-        assert await told.landed_whole(job)
-        assert (job.submits, told.api.count("initiate"), len(told.api.snapshots)) == (1, 1, 1)
+    async def story(scenario: Scenario) -> None:
+        scenario.api.faults.add("initiate", InjectedFault(FaultKind.RESET_AFTER))
+        job = await scenario.run()
+        assert await scenario.landed_whole(job)
+        assert (job.submits, scenario.api.count("initiate"), len(scenario.api.snapshots)) == (1, 1, 1)
 
-    _tell(template, story)
+    _run_scenario(template, story)
 
 
 def test_a_lost_initiation(template: Path) -> None:
     """The order itself got lost: the list never shows a snapshot, so it is initiated again, once."""
 
-    async def story(told: Told) -> None:
-        told.api.faults.add("initiate", InjectedFault(FaultKind.RESET_BEFORE))
-        job = await told.run()
-        assert await told.landed_whole(job)
-        assert (job.submits, len(told.api.snapshots), told.api.snapshots[0].repeats) == (2, 1, 0)
+    async def story(scenario: Scenario) -> None:
+        scenario.api.faults.add("initiate", InjectedFault(FaultKind.RESET_BEFORE))
+        job = await scenario.run()
+        assert await scenario.landed_whole(job)
+        assert (job.submits, len(scenario.api.snapshots), scenario.api.snapshots[0].repeats) == (2, 1, 0)
 
-    _tell(template, story)
+    _run_scenario(template, story)
 
 
 @pytest.mark.parametrize("lives_s", [(0.05, 0.1, 5.0), (20.0, 200.0, 60.0, 30.0)])
 def test_killed_at_any_moment(template: Path, lives_s: tuple[float, ...]) -> None:
     """Daemons whose power is cut: one snapshot, one file."""
 
-    async def story(told: Told) -> None:
-        job = await told.submit()
+    async def story(scenario: Scenario) -> None:
+        job = await scenario.submit()
         for lasts_s in lives_s:
-            async with told.stage.daemon(is_cut=True):
-                await told.stage.clock.sleep(lasts_s)
-        async with told.stage.daemon():
-            job = await told.stage.ended(job)
-        assert await told.landed_whole(job)
-        assert len(told.api.snapshots) == 1
-        assert len(await told.stage.desk.jobs.artifacts(job.id)) == 1
+            async with scenario.environment.daemon(is_cut=True):
+                await scenario.environment.clock.sleep(lasts_s)
+        async with scenario.environment.daemon():
+            job = await scenario.environment.ended(job)
+        assert await scenario.landed_whole(job)
+        assert len(scenario.api.snapshots) == 1
+        assert len(await scenario.environment.service.jobs.artifacts(job.id)) == 1
 
-    _tell(template, story)
+    _run_scenario(template, story)
 
 
 # --- the whole list ---------------------------------------------------------------------------------------------------
@@ -303,50 +304,50 @@ def test_killed_at_any_moment(template: Path, lives_s: tuple[float, ...]) -> Non
 def test_the_list_of_all_snapshots(template: Path) -> None:
     """Three pages, one file: every entry, once, in order."""
 
-    async def story(told: Told) -> None:
-        made = [told.api.make(f"message-{number}").token for number in range(620)]
-        async with told.stage.daemon():
-            job = await told.stage.run("snapshots")
+    async def story(scenario: Scenario) -> None:
+        made = [scenario.api.make(f"message-{number}").token for number in range(620)]
+        async with scenario.environment.daemon():
+            job = await scenario.environment.run("snapshots")
         assert job.state is State.SUCCEEDED
-        entries = json.loads(await told.stage.file_of(job))
+        entries = json.loads(await scenario.environment.file_of(job))
         assert [entry["sharing_analytics_snapshot_token"] for entry in entries] == made
-        assert told.asked() == ["list"]
-        assert [asked.query["page"] for asked in told.api.asked] == ["1", "2", "3"]
-        assert {asked.query["entries_per_page"] for asked in told.api.asked} == {"250"}
+        assert scenario.asked() == ["list"]
+        assert [asked.query["page"] for asked in scenario.api.asked] == ["1", "2", "3"]
+        assert {asked.query["entries_per_page"] for asked in scenario.api.asked} == {"250"}
 
-    _tell(template, story)
+    _run_scenario(template, story)
 
 
 def test_an_empty_list(template: Path) -> None:
     """No snapshots are an empty list, and a success."""
 
-    async def story(told: Told) -> None:
-        async with told.stage.daemon():
-            job = await told.stage.run("snapshots")
+    async def story(scenario: Scenario) -> None:
+        async with scenario.environment.daemon():
+            job = await scenario.environment.run("snapshots")
         assert job.state is State.SUCCEEDED
-        assert json.loads(await told.stage.file_of(job)) == []
-        assert told.api.count("list") == 1
+        assert json.loads(await scenario.environment.file_of(job)) == []
+        assert scenario.api.count("list") == 1
 
-    _tell(template, story)
+    _run_scenario(template, story)
 
 
 def test_the_list_of_one_user_and_identity(template: Path) -> None:
     """The filters go out as they were given."""
 
-    async def story(told: Told) -> None:
+    async def story(scenario: Scenario) -> None:
         for number in range(10):
-            told.api.make(f"message-{number}")
+            scenario.api.make(f"message-{number}")
         publication = publications_of("message-0", 1)[0]
-        async with told.stage.daemon():
+        async with scenario.environment.daemon():
             wanted = {"user_token": publication.user_token, "identity_token": publication.identity_token}
-            job = await told.stage.run("snapshots", wanted)
-        entries = json.loads(await told.stage.file_of(job))
+            job = await scenario.environment.run("snapshots", wanted)
+        entries = json.loads(await scenario.environment.file_of(job))
         found = {entry["sharing_message"]["sharing_message_token"] for entry in entries}
         mine = {f"message-{n}" for n in range(10) if publications_of(f"message-{n}", 1)[0] == publication}
         assert found == mine
         assert 0 < len(mine) < 10
 
-    _tell(template, story)
+    _run_scenario(template, story)
 
 
 @pytest.mark.parametrize(
@@ -355,17 +356,17 @@ def test_the_list_of_one_user_and_identity(template: Path) -> None:
 def test_a_page_that_fails(template: Path, kind: FaultKind) -> None:
     """The list is whole in the end, whichever page was in trouble."""
 
-    async def story(told: Told) -> None:
+    async def story(scenario: Scenario) -> None:
         for number in range(620):
-            told.api.make(f"message-{number}")
-        told.api.faults.add("list", InjectedFault(FaultKind.NONE))
-        told.api.faults.add("list", InjectedFault(kind), times=2)
-        async with told.stage.daemon():
-            job = await told.stage.run("snapshots")
+            scenario.api.make(f"message-{number}")
+        scenario.api.faults.add("list", InjectedFault(FaultKind.NONE))
+        scenario.api.faults.add("list", InjectedFault(kind), times=2)
+        async with scenario.environment.daemon():
+            job = await scenario.environment.run("snapshots")
         assert job.state is State.SUCCEEDED
-        assert len(json.loads(await told.stage.file_of(job))) == 620
+        assert len(json.loads(await scenario.environment.file_of(job))) == 620
 
-    _tell(template, story)
+    _run_scenario(template, story)
 
 
 # --- deleting ---------------------------------------------------------------------------------------------------------
@@ -375,54 +376,54 @@ def test_a_page_that_fails(template: Path, kind: FaultKind) -> None:
 def test_the_remote_snapshot_is_deleted_where_the_account_asks_for_it(template: Path, *, clean: bool) -> None:
     """After the file has landed, with the confirmation that the API wants; else it is left where it is."""
 
-    async def story(told: Told) -> None:
-        job = await told.run()
-        assert await told.landed_whole(job)
-        assert told.api.snapshots[0].deleted is clean
-        assert told.asked() == ["initiate", "snapshot", *(["delete"] if clean else [])]
+    async def story(scenario: Scenario) -> None:
+        job = await scenario.run()
+        assert await scenario.landed_whole(job)
+        assert scenario.api.snapshots[0].deleted is clean
+        assert scenario.asked() == ["initiate", "snapshot", *(["delete"] if clean else [])]
 
-    _tell(template, story, clean=clean)
+    _run_scenario(template, story, clean=clean)
 
 
 def test_a_shared_snapshot_is_deleted_once(template: Path) -> None:
     """While another job of ours still needs it, it stays; the last one tidies up."""
 
-    async def story(told: Told) -> None:
-        async with told.stage.daemon():
-            first = await told.submit()
-            await told.stage.clock.sleep(5)
-            second = await told.submit()
+    async def story(scenario: Scenario) -> None:
+        async with scenario.environment.daemon():
+            first = await scenario.submit()
+            await scenario.environment.clock.sleep(5)
+            second = await scenario.submit()
             for job in (first, second):
-                assert await told.landed_whole(await told.stage.ended(job))
-        assert told.api.count("delete") == 1
-        assert told.api.snapshots[0].deleted
+                assert await scenario.landed_whole(await scenario.environment.ended(job))
+        assert scenario.api.count("delete") == 1
+        assert scenario.api.snapshots[0].deleted
 
-    _tell(template, story, clean=True)
+    _run_scenario(template, story, clean=True)
 
 
 def test_a_deletion_that_fails(template: Path) -> None:
     """The file is there, so the job succeeds; the snapshot is tried to be deleted again."""
 
-    async def story(told: Told) -> None:
-        told.api.faults.add("delete", InjectedFault(FaultKind.UNAVAILABLE), times=2)
-        assert await told.landed_whole(await told.run())
-        assert told.api.snapshots[0].deleted
+    async def story(scenario: Scenario) -> None:
+        scenario.api.faults.add("delete", InjectedFault(FaultKind.UNAVAILABLE), times=2)
+        assert await scenario.landed_whole(await scenario.run())
+        assert scenario.api.snapshots[0].deleted
 
-    _tell(template, story, clean=True)
+    _run_scenario(template, story, clean=True)
 
 
 def test_a_job_that_is_cancelled(template: Path) -> None:
     """The pending snapshot goes with it, so that the message is free again."""
 
-    async def story(told: Told) -> None:
-        async with told.stage.daemon():
-            job = await told.submit()
-            await told.stage.clock.sleep(60)
-            await told.stage.desk.cancel(job.id, actor=DAEMON)
-            assert (await told.stage.ended(job)).state is State.CANCELLED
-        assert told.api.snapshots[0].deleted
+    async def story(scenario: Scenario) -> None:
+        async with scenario.environment.daemon():
+            job = await scenario.submit()
+            await scenario.environment.clock.sleep(60)
+            await scenario.environment.service.cancel(job.id, actor=DAEMON)
+            assert (await scenario.environment.ended(job)).state is State.CANCELLED
+        assert scenario.api.snapshots[0].deleted
 
-    _tell(template, story)
+    _run_scenario(template, story)
 
 
 # --- trouble ----------------------------------------------------------------------------------------------------------
@@ -432,17 +433,17 @@ def test_a_job_that_is_cancelled(template: Path) -> None:
 def test_refused_keys(template: Path, statuses: dict[int, int]) -> None:
     """Whether HTTP or the envelope says so: the account waits for a person, and then its job goes on."""
 
-    async def story(told: Told) -> None:
-        told.api.private_key = "another"
-        async with told.stage.daemon():
-            job = await told.submit()
-            await told.stage.clock.sleep(60)
-            told.api.private_key = _PRIVATE_KEY
-            await told.stage.desk.resume(ACCOUNT, actor=DAEMON)
-            assert await told.landed_whole(await told.stage.ended(job))
-        assert [line["level"] for line in told.stage.events("account.refused")] == ["error"]
+    async def story(scenario: Scenario) -> None:
+        scenario.api.private_key = "another"
+        async with scenario.environment.daemon():
+            job = await scenario.submit()
+            await scenario.environment.clock.sleep(60)
+            scenario.api.private_key = _PRIVATE_KEY
+            await scenario.environment.service.resume(ACCOUNT, actor=DAEMON)
+            assert await scenario.landed_whole(await scenario.environment.ended(job))
+        assert [line["level"] for line in scenario.environment.events("account.refused")] == ["error"]
 
-    _tell(template, story, http_statuses=statuses)
+    _run_scenario(template, story, http_statuses=statuses)
 
 
 @pytest.mark.parametrize("info", [True, False])
@@ -450,38 +451,38 @@ def test_refused_keys(template: Path, statuses: dict[int, int]) -> None:
 def test_a_refused_initiation(template: Path, statuses: dict[int, int], *, info: bool) -> None:
     """The job fails with what the API says, which may be nothing but the code."""
 
-    async def story(told: Told) -> None:
-        told.api.faults.add("initiate", InjectedFault(FaultKind.UNAVAILABLE, status=400))
-        job = await told.run()
-        assert (job.state, job.submits, told.api.snapshots) == (State.FAILED, 1, [])
+    async def story(scenario: Scenario) -> None:
+        scenario.api.faults.add("initiate", InjectedFault(FaultKind.UNAVAILABLE, status=400))
+        job = await scenario.run()
+        assert (job.state, job.submits, scenario.api.snapshots) == (State.FAILED, 1, [])
         assert "400" in (job.reason or "")
 
-    _tell(template, story, http_statuses=statuses, error_info=info)
+    _run_scenario(template, story, http_statuses=statuses, error_info=info)
 
 
 @pytest.mark.parametrize("statuses", [{}, {404: 200}])
 def test_a_snapshot_that_is_gone(template: Path, statuses: dict[int, int]) -> None:
     """Initiated afresh, once, and that one lands."""
 
-    async def story(told: Told) -> None:
-        told.api.faults.add("initiate", InjectedFault(FaultKind.GONE))
-        job = await told.run()
-        assert await told.landed_whole(job, 1)
-        assert (job.submits, len(told.api.snapshots)) == (2, 2)
+    async def story(scenario: Scenario) -> None:
+        scenario.api.faults.add("initiate", InjectedFault(FaultKind.GONE))
+        job = await scenario.run()
+        assert await scenario.landed_whole(job, 1)
+        assert (job.submits, len(scenario.api.snapshots)) == (2, 2)
 
-    _tell(template, story, http_statuses=statuses)
+    _run_scenario(template, story, http_statuses=statuses)
 
 
 def test_snapshots_that_are_always_gone(template: Path) -> None:
     """The second time it fails, with the API's words."""
 
-    async def story(told: Told) -> None:
-        told.api.faults.add("initiate", InjectedFault(FaultKind.GONE), times=None)
-        job = await told.run()
-        assert (job.state, len(told.api.snapshots)) == (State.FAILED, 2)
+    async def story(scenario: Scenario) -> None:
+        scenario.api.faults.add("initiate", InjectedFault(FaultKind.GONE), times=None)
+        job = await scenario.run()
+        assert (job.state, len(scenario.api.snapshots)) == (State.FAILED, 2)
         assert "does not exist" in (job.reason or "")
 
-    _tell(template, story)
+    _run_scenario(template, story)
 
 
 @pytest.mark.parametrize("route", ["initiate", "snapshot"])
@@ -489,27 +490,27 @@ def test_snapshots_that_are_always_gone(template: Path) -> None:
 def test_an_outage(template: Path, route: str, code: int) -> None:
     """Pages of HTML for a while: one snapshot, one file."""
 
-    async def story(told: Told) -> None:
-        told.api.faults.add(route, InjectedFault(FaultKind.UNAVAILABLE, status=code), times=3)
-        assert await told.landed_whole(await told.run())
-        assert len(told.api.snapshots) == 1
+    async def story(scenario: Scenario) -> None:
+        scenario.api.faults.add(route, InjectedFault(FaultKind.UNAVAILABLE, status=code), times=3)
+        assert await scenario.landed_whole(await scenario.run())
+        assert len(scenario.api.snapshots) == 1
 
-    _tell(template, story)
+    _run_scenario(template, story)
 
 
 @pytest.mark.parametrize("route", ["initiate", "snapshot"])
 def test_asked_too_often(template: Path, route: str) -> None:
-    """429 with a Retry-After is heeded."""
+    """The delay of a 429 with Retry-After is kept."""
 
-    async def story(told: Told) -> None:
-        told.api.faults.add(route, InjectedFault(FaultKind.THROTTLE, seconds=90, retry_after=RetryAfter.SECONDS))
-        job = await told.run()
-        assert await told.landed_whole(job)
-        times = [asked.at for asked in told.api.asked if asked.route == route]
-        after = times[1] if len(times) > 1 else told.api.asked[1].at
+    async def story(scenario: Scenario) -> None:
+        scenario.api.faults.add(route, InjectedFault(FaultKind.THROTTLE, seconds=90, retry_after=RetryAfter.SECONDS))
+        job = await scenario.run()
+        assert await scenario.landed_whole(job)
+        times = [asked.at for asked in scenario.api.asked if asked.route == route]
+        after = times[1] if len(times) > 1 else scenario.api.asked[1].at
         assert after - times[0] >= 90
 
-    _tell(template, story)
+    _run_scenario(template, story)
 
 
 @pytest.mark.parametrize("kind", [FaultKind.MALFORMED, FaultKind.HTML, FaultKind.TRUNCATE])
@@ -517,46 +518,46 @@ def test_asked_too_often(template: Path, route: str) -> None:
 def test_replies_of_the_wrong_shape(template: Path, route: str, kind: FaultKind) -> None:
     """Neither a crash nor a success, and no second snapshot."""
 
-    async def story(told: Told) -> None:
-        told.api.faults.add(route, InjectedFault(kind))
-        assert await told.landed_whole(await told.run())
-        assert len(told.api.snapshots) == 1
+    async def story(scenario: Scenario) -> None:
+        scenario.api.faults.add(route, InjectedFault(kind))
+        assert await scenario.landed_whole(await scenario.run())
+        assert len(scenario.api.snapshots) == 1
 
-    _tell(template, story)
+    _run_scenario(template, story)
 
 
 def test_a_word_that_no_document_names(template: Path) -> None:
     """Told loudly, with the word; the job lives on, and if it stays so to the deadline it expires with that reason."""
 
-    async def story(told: Told) -> None:
-        told.api.faults.add("snapshot", InjectedFault(FaultKind.UNKNOWN_WORD, text="archived"), times=2)
-        assert await told.landed_whole(await told.run())
-        assert all("archived" in str(line) for line in told.stage.events("job.unmapped"))
-        told.api.faults.add("initiate", InjectedFault(FaultKind.UNKNOWN_WORD, text="archived"))
-        job = await told.run("another")
+    async def story(scenario: Scenario) -> None:
+        scenario.api.faults.add("snapshot", InjectedFault(FaultKind.UNKNOWN_WORD, text="archived"), times=2)
+        assert await scenario.landed_whole(await scenario.run())
+        assert all("archived" in str(line) for line in scenario.environment.events("job.unmapped"))
+        scenario.api.faults.add("initiate", InjectedFault(FaultKind.UNKNOWN_WORD, text="archived"))
+        job = await scenario.run("another")
         assert job.state is State.EXPIRED
         assert "archived" in (job.reason or "")
 
-    _tell(template, story, deadline_s=900)
+    _run_scenario(template, story, deadline_s=900)
 
 
 def test_a_status_that_flaps(template: Path) -> None:
     """Finished now and then: the file lands."""
 
-    async def story(told: Told) -> None:
-        told.api.faults.add("initiate", InjectedFault(FaultKind.FLAPPING))
-        assert await told.landed_whole(await told.run())
+    async def story(scenario: Scenario) -> None:
+        scenario.api.faults.add("initiate", InjectedFault(FaultKind.FLAPPING))
+        assert await scenario.landed_whole(await scenario.run())
 
-    _tell(template, story)
+    _run_scenario(template, story)
 
 
 def test_a_snapshot_that_never_ends(template: Path) -> None:
     """The job expires at its deadline, and the remote snapshot is taken away, so that the message is free again."""
 
-    async def story(told: Told) -> None:
-        told.api.faults.add("initiate", InjectedFault(FaultKind.NEVER_ENDS))
-        job = await told.run()
+    async def story(scenario: Scenario) -> None:
+        scenario.api.faults.add("initiate", InjectedFault(FaultKind.NEVER_ENDS))
+        job = await scenario.run()
         assert job.state is State.EXPIRED
-        assert told.api.snapshots[0].deleted
+        assert scenario.api.snapshots[0].deleted
 
-    _tell(template, story, deadline_s=900)
+    _run_scenario(template, story, deadline_s=900)

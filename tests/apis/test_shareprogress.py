@@ -1,4 +1,4 @@
-"""ShareProgress through the product, where all is well: every operation by its document, and what lands."""
+"""ShareProgress with a whole daemon, without faults: each documented operation, and what lands."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.apis.shareprogress_api import KEY, NEW_PAGE, PAGE_URL, Told, tell
+from tests.apis.shareprogress_api import KEY, NEW_PAGE, PAGE_URL, Scenario, run_scenario
 from tidewaiter.domain.job import State
 from tidewaiter.emulators.shareprogress_library import ShareKind
 
@@ -38,48 +38,48 @@ def test_what_is_answered_at_once(
 ) -> None:
     """One request, by POST and with the key in its body; the file is the envelope, as it came."""
 
-    async def story(told: Told) -> None:
-        async with told.stage.daemon():
-            job = await told.stage.run(operation, params)
-        assert (job.state, told.asked()) == (State.SUCCEEDED, [route])
-        (asked,) = told.api.asked
+    async def story(scenario: Scenario) -> None:
+        async with scenario.environment.daemon():
+            job = await scenario.environment.run(operation, params)
+        assert (job.state, scenario.asked()) == (State.SUCCEEDED, [route])
+        (asked,) = scenario.api.asked
         assert (asked.method, KEY in asked.path_qs, json.loads(asked.body)["key"]) == ("POST", False, KEY)
-        (artifact,) = await told.stage.desk.jobs.artifacts(job.id)
+        (artifact,) = await scenario.environment.service.jobs.artifacts(job.id)
         assert artifact.name == name
-        envelope = await told.landed(job)
+        envelope = await scenario.landed(job)
         assert envelope["success"] is True
         assert isinstance(envelope["response"], list)
 
-    tell(template, story)
+    run_scenario(template, story)
 
 
 def test_what_a_save_does(template: Path) -> None:
     """A page is created with its variants and options, written into, and deleted; each reply lands."""
 
-    async def story(told: Told) -> None:
+    async def story(scenario: Scenario) -> None:
         variants = {"twitter": [{"twitter_message": "One {LINK}"}, {"twitter_message": "Two {LINK}"}]}
         options = {"prompt": "Share!", "custom_params": {"prompt": "source", "e": "mail"}}
-        async with told.stage.daemon():
-            created = await told.stage.run(
+        async with scenario.environment.daemon():
+            created = await scenario.environment.run(
                 "page_create", {**NEW_PAGE, "variants": variants, "advanced_options": json.dumps(options)}
             )
-            (row,) = (await told.landed(created))["response"]
+            (row,) = (await scenario.landed(created))["response"]
             first = row["variants"]["twitter"][0]["id"]
             gone = {"twitter": [{"id": first, "_destroy": "true"}]}
-            updated = await told.stage.run("page_update", {"id": row["id"], "variants": gone})
+            updated = await scenario.environment.run("page_update", {"id": row["id"], "variants": gone})
             (entry,) = (
-                entry for entry in told.api.library.shared[ShareKind.PAGES].values() if entry.page_url == PAGE_URL
+                entry for entry in scenario.api.library.shared[ShareKind.PAGES].values() if entry.page_url == PAGE_URL
             )
-            deleted = await told.stage.run("page_delete", {"id": row["id"]})
+            deleted = await scenario.environment.run("page_delete", {"id": row["id"]})
         assert {created.state, updated.state, deleted.state} == {State.SUCCEEDED}
         assert [variant["twitter_message"] for variant in entry.variants["twitter"]] == ["Two {LINK}"]
         assert entry.options["customize_params"] == {"param": "source", "e": "mail"}
         assert entry.options["prompt"] == "Share!"
-        sent = json.loads(told.api.asked[0].body)["advanced_options"]
+        sent = json.loads(scenario.api.asked[0].body)["advanced_options"]
         assert "custom_params" not in sent
-        assert "Reef" not in told.titles()
+        assert "Reef" not in scenario.titles()
 
-    tell(template, story)
+    run_scenario(template, story)
 
 
 @pytest.mark.parametrize(
@@ -89,28 +89,28 @@ def test_what_a_save_does(template: Path) -> None:
 def test_a_whole_index(template: Path, pages: int, requests: int) -> None:
     """All pages of the list become one file, from the newest."""
 
-    async def story(told: Told) -> None:
-        async with told.stage.daemon():
-            job = await told.stage.run("page_index")
-        rows = await told.landed(job)
+    async def story(scenario: Scenario) -> None:
+        async with scenario.environment.daemon():
+            job = await scenario.environment.run("page_index")
+        rows = await scenario.landed(job)
         assert [row["id"] for row in rows] == list(range(9 + pages, 9, -1))
-        assert told.asked() == ["page_index"] * requests
-        assert KEY not in "".join(asked.path_qs for asked in told.api.asked)
+        assert scenario.asked() == ["page_index"] * requests
+        assert KEY not in "".join(asked.path_qs for asked in scenario.api.asked)
 
-    tell(template, story, pages=pages)
+    run_scenario(template, story, pages=pages)
 
 
 def test_the_other_indexes(template: Path) -> None:
     """Buttons, wrappers, and the pages that a search finds."""
 
-    async def story(told: Told) -> None:
-        async with told.stage.daemon():
-            buttons = await told.stage.run("button_index")
-            wrappers = await told.stage.run("wrapper_index")
-            found = await told.stage.run("page_index", {"search": "petition-2"})
-        assert [row["id"] for row in await told.landed(buttons)] == [11, 10]
-        assert await told.landed(wrappers) == [{"id": 10, "name": "Default Wrapper", "default": True}]
-        assert [row["id"] for row in await told.landed(found)] == [11]
-        assert told.asked() == ["button_index", "wrapper_index", "page_index"]
+    async def story(scenario: Scenario) -> None:
+        async with scenario.environment.daemon():
+            buttons = await scenario.environment.run("button_index")
+            wrappers = await scenario.environment.run("wrapper_index")
+            found = await scenario.environment.run("page_index", {"search": "petition-2"})
+        assert [row["id"] for row in await scenario.landed(buttons)] == [11, 10]
+        assert await scenario.landed(wrappers) == [{"id": 10, "name": "Default Wrapper", "default": True}]
+        assert [row["id"] for row in await scenario.landed(found)] == [11]
+        assert scenario.asked() == ["button_index", "wrapper_index", "page_index"]
 
-    tell(template, story)
+    run_scenario(template, story)

@@ -1,11 +1,11 @@
-"""ShareProgress's errors and odd replies, and fields that are refused before anything is sent."""
+"""ShareProgress's errors and odd replies, and parameters that are refused before a request is sent."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.apis.shareprogress_api import KEY, NEW_PAGE, Told, tell
+from tests.apis.shareprogress_api import KEY, NEW_PAGE, Scenario, run_scenario
 from tidewaiter.domain.job import State
 from tidewaiter.emulators.controls import FaultKind, InjectedFault
 from tidewaiter.emulators.shareprogress_variants import BooleanForm, CapitalsForm, MessageForm, ParamsKey
@@ -15,23 +15,26 @@ from tidewaiter.services import RequestError
 def test_a_bad_key_is_no_server_fault(template: Path) -> None:
     """HTTP 500 with "Bad API Key": the account waits for a person, its jobs wait unharmed, and nothing is in doubt."""
 
-    async def story(told: Told) -> None:
-        told.api.key = "another"
-        async with told.stage.daemon():
-            jobs = [await told.stage.submit("page_create", NEW_PAGE), await told.stage.submit("page_index")]
-            await told.stage.clock.sleep(3600)
-            assert told.asked() == ["page_update", "page_index"]
-            told.api.key = KEY
-            await told.stage.resume()
-            ended = [await told.stage.ended(job) for job in jobs]
+    async def story(scenario: Scenario) -> None:
+        scenario.api.key = "another"
+        async with scenario.environment.daemon():
+            jobs = [
+                await scenario.environment.submit("page_create", NEW_PAGE),
+                await scenario.environment.submit("page_index"),
+            ]
+            await scenario.environment.clock.sleep(3600)
+            assert scenario.asked() == ["page_update", "page_index"]
+            scenario.api.key = KEY
+            await scenario.environment.resume()
+            ended = [await scenario.environment.ended(job) for job in jobs]
         assert {job.state for job in ended} == {State.SUCCEEDED}
         assert {job.failures for job in ended} == {0}
-        line = told.stage.events("account.refused")[0]
+        line = scenario.environment.events("account.refused")[0]
         assert line["level"] == "error"
         assert "the key is not valid: HTTP 500: Bad API Key" in str(line["reason"])
-        assert told.titles().count("Reef") == 1
+        assert scenario.titles().count("Reef") == 1
 
-    tell(template, story)
+    run_scenario(template, story)
 
 
 @pytest.mark.parametrize(
@@ -48,30 +51,30 @@ def test_a_bad_key_is_no_server_fault(template: Path) -> None:
 def test_what_is_not_there(template: Path, operation: str, params: dict[str, Any], kind: str) -> None:
     """404: the job fails in the API's words after one request."""
 
-    async def story(told: Told) -> None:
-        async with told.stage.daemon():
-            job = await told.stage.run(operation, params)
+    async def story(scenario: Scenario) -> None:
+        async with scenario.environment.daemon():
+            job = await scenario.environment.run(operation, params)
         assert job.state is State.FAILED
         assert f"HTTP 404: Can't find that {kind}" in (job.reason or "")
-        assert len(told.asked()) == 1
+        assert len(scenario.asked()) == 1
 
-    tell(template, story)
+    run_scenario(template, story)
 
 
 @pytest.mark.parametrize("form", list(MessageForm))
 def test_what_the_api_refuses(template: Path, form: MessageForm) -> None:
     """200 with ``success: false``: the job fails with the complaints, whatever they look like, and nothing lands."""
 
-    async def story(told: Told) -> None:
-        async with told.stage.daemon():
-            job = await told.stage.run("page_create", {**NEW_PAGE, "page_url": "https://down.invalid/"})
+    async def story(scenario: Scenario) -> None:
+        async with scenario.environment.daemon():
+            job = await scenario.environment.run("page_create", {**NEW_PAGE, "page_url": "https://down.invalid/"})
         assert job.state is State.FAILED
         assert "could not be read" in (job.reason or "")
         assert (job.reason or "").startswith("HTTP 200: ")
-        assert await told.stage.desk.jobs.artifacts(job.id) == []
-        assert told.asked() == ["page_update"]
+        assert await scenario.environment.service.jobs.artifacts(job.id) == []
+        assert scenario.asked() == ["page_update"]
 
-    tell(template, story, failure_message=form)
+    run_scenario(template, story, failure_message=form)
 
 
 @pytest.mark.parametrize(
@@ -92,28 +95,28 @@ def test_what_the_api_refuses(template: Path, form: MessageForm) -> None:
 def test_every_variant_of_a_reply(template: Path, variants: dict[str, Any]) -> None:
     """However success is worded and however long it takes, each job succeeds by one request."""
 
-    async def story(told: Told) -> None:
-        async with told.stage.daemon():
+    async def story(scenario: Scenario) -> None:
+        async with scenario.environment.daemon():
             jobs = [
-                await told.stage.run("page_analytics", {"id": 10}),
-                await told.stage.run("page_create", NEW_PAGE),
-                await told.stage.run("page_index"),
+                await scenario.environment.run("page_analytics", {"id": 10}),
+                await scenario.environment.run("page_create", NEW_PAGE),
+                await scenario.environment.run("page_index"),
             ]
         assert {job.state for job in jobs} == {State.SUCCEEDED}
-        assert told.asked() == ["page_analytics", "page_update", "page_index"]
+        assert scenario.asked() == ["page_analytics", "page_update", "page_index"]
 
-    tell(template, story, **variants)
+    run_scenario(template, story, **variants)
 
 
 def test_a_failure_told_by_a_text(template: Path) -> None:
     """``"success": "false"`` is a failure, though the text is true."""
 
-    async def story(told: Told) -> None:
-        async with told.stage.daemon():
-            job = await told.stage.run("page_create", {**NEW_PAGE, "page_url": "https://down.invalid/"})
+    async def story(scenario: Scenario) -> None:
+        async with scenario.environment.daemon():
+            job = await scenario.environment.run("page_create", {**NEW_PAGE, "page_url": "https://down.invalid/"})
         assert job.state is State.FAILED
 
-    tell(template, story, booleans=BooleanForm.ALL)
+    run_scenario(template, story, booleans=BooleanForm.ALL)
 
 
 @pytest.mark.parametrize(
@@ -127,15 +130,15 @@ def test_a_failure_told_by_a_text(template: Path) -> None:
 def test_a_reading_that_goes_wrong(template: Path, kind: FaultKind, operation: str, params: dict[str, Any]) -> None:
     """A page of HTML, broken JSON, an outage (a 500, too) or a lost reply is read again, and what lands is whole."""
 
-    async def story(told: Told) -> None:
-        told.api.faults.add(operation, InjectedFault(kind, status=500, seconds=5))
-        async with told.stage.daemon():
-            job = await told.stage.run(operation, params)
+    async def story(scenario: Scenario) -> None:
+        scenario.api.faults.add(operation, InjectedFault(kind, status=500, seconds=5))
+        async with scenario.environment.daemon():
+            job = await scenario.environment.run(operation, params)
         assert job.state is State.SUCCEEDED
-        assert await told.landed(job)
-        assert told.stage.events("account.refused") == []
+        assert await scenario.landed(job)
+        assert scenario.environment.events("account.refused") == []
 
-    tell(template, story)
+    run_scenario(template, story)
 
 
 def _variant(channel: str, **fields: str) -> dict[str, Any]:
@@ -143,7 +146,7 @@ def _variant(channel: str, **fields: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("operation", "params", "said"),
+    ("operation", "params", "text"),
     [
         ("page_create", {}, "page_url"),
         ("page_create", {"page_url": "no url"}, "page_url"),
@@ -169,17 +172,17 @@ def _variant(channel: str, **fields: str) -> dict[str, Any]:
     ],
 )
 def test_fields_are_checked_before_anything_is_sent(
-    template: Path, operation: str, params: dict[str, Any], said: str
+    template: Path, operation: str, params: dict[str, Any], text: str
 ) -> None:
-    """The document's limits hold at the desk, where the fault names its place, and no request is spent."""
+    """The service checks the documented limits; the fault names its place, and no request is sent."""
 
-    async def story(told: Told) -> None:
+    async def story(scenario: Scenario) -> None:
         with pytest.raises(RequestError) as raised:
-            await told.stage.submit(operation, params)
-        assert said in str(raised.value)
-        assert told.asked() == []
+            await scenario.environment.submit(operation, params)
+        assert text in str(raised.value)
+        assert scenario.asked() == []
 
-    tell(template, story)
+    run_scenario(template, story)
 
 
 @pytest.mark.parametrize(
@@ -195,9 +198,9 @@ def test_fields_are_checked_before_anything_is_sent(
 def test_fields_that_just_fit(template: Path, operation: str, params: dict[str, Any]) -> None:
     """What is as long as it may be is taken, by the API too: ``{LINK}`` counts as 22 in a tweet, as 7 in a mail."""
 
-    async def story(told: Told) -> None:
-        async with told.stage.daemon():
-            job = await told.stage.run(operation, params)
+    async def story(scenario: Scenario) -> None:
+        async with scenario.environment.daemon():
+            job = await scenario.environment.run(operation, params)
         assert job.state is State.SUCCEEDED
 
-    tell(template, story)
+    run_scenario(template, story)

@@ -1,10 +1,10 @@
-"""ShareProgress's limit of thirty a minute, and the answers that are shared to keep within it."""
+"""ShareProgress's limit of thirty requests a minute, and shared results that help to keep it."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.apis.shareprogress_api import NEW_PAGE, Told, tell
+from tests.apis.shareprogress_api import NEW_PAGE, Scenario, run_scenario
 from tidewaiter.domain.job import State
 from tidewaiter.emulators.controls import FaultKind, InjectedFault, RetryAfter
 
@@ -12,111 +12,111 @@ from tidewaiter.emulators.controls import FaultKind, InjectedFault, RetryAfter
 def test_an_answer_is_shared_for_five_minutes(template: Path) -> None:
     """Analytics of one page within five minutes spend no request and have the same bytes; another page has its own."""
 
-    async def story(told: Told) -> None:
-        async with told.stage.daemon():
-            first = await told.stage.run("page_analytics", {"id": 10})
-            other = await told.stage.run("page_analytics", {"id": 11})
-            await told.stage.clock.sleep(240)
-            again = await told.stage.run("page_analytics", {"id": 10})
-            assert told.asked() == ["page_analytics"] * 2
-            await told.stage.clock.sleep(120)
-            later = await told.stage.run("page_analytics", {"id": 10})
-        assert told.asked() == ["page_analytics"] * 3
-        files = [await told.stage.file_of(job) for job in (first, again, later, other)]
+    async def story(scenario: Scenario) -> None:
+        async with scenario.environment.daemon():
+            first = await scenario.environment.run("page_analytics", {"id": 10})
+            other = await scenario.environment.run("page_analytics", {"id": 11})
+            await scenario.environment.clock.sleep(240)
+            again = await scenario.environment.run("page_analytics", {"id": 10})
+            assert scenario.asked() == ["page_analytics"] * 2
+            await scenario.environment.clock.sleep(120)
+            later = await scenario.environment.run("page_analytics", {"id": 10})
+        assert scenario.asked() == ["page_analytics"] * 3
+        files = [await scenario.environment.file_of(job) for job in (first, again, later, other)]
         assert files[0] == files[1]
         assert len(set(files)) == 3
-        keys = [(await told.stage.desk.jobs.artifacts(job.id))[0].key for job in (first, again)]
+        keys = [(await scenario.environment.service.jobs.artifacts(job.id))[0].key for job in (first, again)]
         assert keys[0] != keys[1]
 
-    tell(template, story)
+    run_scenario(template, story)
 
 
 def test_many_who_ask_at_once_share(template: Path) -> None:
     """Twenty jobs for one page spend one request."""
 
-    async def story(told: Told) -> None:
-        async with told.stage.daemon():
-            jobs = [await told.stage.submit("page_analytics", {"id": 10}) for _ in range(20)]
-            ended = [await told.stage.ended(job) for job in jobs]
+    async def story(scenario: Scenario) -> None:
+        async with scenario.environment.daemon():
+            jobs = [await scenario.environment.submit("page_analytics", {"id": 10}) for _ in range(20)]
+            ended = [await scenario.environment.ended(job) for job in jobs]
         assert {job.state for job in ended} == {State.SUCCEEDED}
-        assert told.asked() == ["page_analytics"]
+        assert scenario.asked() == ["page_analytics"]
 
-    tell(template, story)
+    run_scenario(template, story)
 
 
 def test_newer_than_the_job(template: Path) -> None:
     """With ``fresh`` the numbers are newer than the job: it waits for five minutes, then asks."""
 
-    async def story(told: Told) -> None:
-        async with told.stage.daemon():
-            stale = await told.stage.run("page_analytics", {"id": 10})
-            wanted_at = told.stage.clock.now()
-            fresh = await told.stage.run("page_analytics", {"id": 10, "fresh": True})
+    async def story(scenario: Scenario) -> None:
+        async with scenario.environment.daemon():
+            stale = await scenario.environment.run("page_analytics", {"id": 10})
+            wanted_at = scenario.environment.clock.now()
+            fresh = await scenario.environment.run("page_analytics", {"id": 10, "fresh": True})
         assert (stale.state, fresh.state) == (State.SUCCEEDED, State.SUCCEEDED)
-        assert told.asked() == ["page_analytics"] * 2
-        assert 300 <= told.api.asked[1].at - wanted_at <= 330
-        assert await told.stage.file_of(stale) != await told.stage.file_of(fresh)
+        assert scenario.asked() == ["page_analytics"] * 2
+        assert 300 <= scenario.api.asked[1].at - wanted_at <= 330
+        assert await scenario.environment.file_of(stale) != await scenario.environment.file_of(fresh)
 
-    tell(template, story)
+    run_scenario(template, story)
 
 
 def test_a_burst_keeps_within_the_limit(template: Path) -> None:
     """A hundred jobs at once: nobody is refused, and the minutes are used to the full."""
 
-    async def story(told: Told) -> None:
-        async with told.stage.daemon():
-            jobs = [await told.stage.submit("page_read", {"id": 10 + number}) for number in range(100)]
-            ended = [await told.stage.ended(job) for job in jobs]
+    async def story(scenario: Scenario) -> None:
+        async with scenario.environment.daemon():
+            jobs = [await scenario.environment.submit("page_read", {"id": 10 + number}) for number in range(100)]
+            ended = [await scenario.environment.ended(job) for job in jobs]
         assert {job.state for job in ended} == {State.SUCCEEDED}
-        assert len(told.asked()) == 100
-        times = [asked.at for asked in told.api.asked]
+        assert len(scenario.asked()) == 100
+        times = [asked.at for asked in scenario.api.asked]
         assert 180 <= times[-1] - times[0] <= 200
-        assert "account.paused" not in told.stage.output.getvalue()
+        assert "account.paused" not in scenario.environment.output.getvalue()
 
-    tell(template, story, pages=100)
+    run_scenario(template, story, pages=100)
 
 
 def test_the_limit_holds_over_restarts(template: Path) -> None:
     """A daemon that is drained, and one whose power is cut, leave a window that the next one keeps to."""
 
-    async def story(told: Told) -> None:
-        jobs = [await told.stage.submit("page_read", {"id": 10 + number}) for number in range(90)]
+    async def story(scenario: Scenario) -> None:
+        jobs = [await scenario.environment.submit("page_read", {"id": 10 + number}) for number in range(90)]
         for is_cut in (False, True):
-            async with told.stage.daemon(is_cut=is_cut):
-                await told.stage.clock.sleep(30)
-        async with told.stage.daemon():
-            ended = [await told.stage.ended(job) for job in jobs]
+            async with scenario.environment.daemon(is_cut=is_cut):
+                await scenario.environment.clock.sleep(30)
+        async with scenario.environment.daemon():
+            ended = [await scenario.environment.ended(job) for job in jobs]
         assert {job.state for job in ended} == {State.SUCCEEDED}
 
-    tell(template, story, pages=90)
+    run_scenario(template, story, pages=90)
 
 
 @pytest.mark.parametrize("skew_s", [-60.0, 0.0, 75.0])
 def test_others_with_the_same_key(template: Path, skew_s: float) -> None:
     """Somebody else spends twenty of the thirty: the headers tell, whatever the server's clock, and few are refused."""
 
-    async def story(told: Told) -> None:
-        async with told.stage.daemon():
-            jobs = [await told.stage.submit("page_read", {"id": 10 + number}) for number in range(40)]
-            ended = [await told.stage.ended(job) for job in jobs]
+    async def story(scenario: Scenario) -> None:
+        async with scenario.environment.daemon():
+            jobs = [await scenario.environment.submit("page_read", {"id": 10 + number}) for number in range(40)]
+            ended = [await scenario.environment.ended(job) for job in jobs]
         assert {job.state for job in ended} == {State.SUCCEEDED}
-        assert len(told.asked()) <= 60
-        times = [asked.at for asked in told.api.asked]
+        assert len(scenario.asked()) <= 60
+        times = [asked.at for asked in scenario.api.asked]
         assert times[-1] - times[0] <= 600
 
-    tell(template, story, pages=40, skew_s=skew_s, spent_by_others=20)
+    run_scenario(template, story, pages=40, skew_s=skew_s, spent_by_others=20)
 
 
 @pytest.mark.parametrize("asked", [RetryAfter.ABSENT, RetryAfter.SECONDS, RetryAfter.NONSENSE])
 def test_429(template: Path, asked: RetryAfter) -> None:
     """A 429 pauses the account, charges nobody, and the save that met it is made once."""
 
-    async def story(told: Told) -> None:
-        told.api.faults.add("page_update", InjectedFault(FaultKind.THROTTLE, seconds=20, retry_after=asked))
-        async with told.stage.daemon():
-            job = await told.stage.run("page_create", NEW_PAGE)
+    async def story(scenario: Scenario) -> None:
+        scenario.api.faults.add("page_update", InjectedFault(FaultKind.THROTTLE, seconds=20, retry_after=asked))
+        async with scenario.environment.daemon():
+            job = await scenario.environment.run("page_create", NEW_PAGE)
         assert (job.state, job.failures) == (State.SUCCEEDED, 0)
-        assert told.asked() == ["page_update"] * 2
-        assert told.titles().count("Reef") == 1
+        assert scenario.asked() == ["page_update"] * 2
+        assert scenario.titles().count("Reef") == 1
 
-    tell(template, story)
+    run_scenario(template, story)

@@ -1,4 +1,4 @@
-"""Published conventions that want a login first, end to end: the server, the session, and the file that comes of it."""
+"""Published conventions that need a login, end to end: server, session, and the files that land."""
 
 import gzip
 import json
@@ -133,17 +133,17 @@ class _SellingPartner:
 
     async def _report(self, request: web.Request) -> web.Response:
         self._signed(request, "report")
-        told = {"reportId": "50039", "processingStatus": self._statuses.pop(0)}
-        if told["processingStatus"] == "DONE":
-            told["reportDocumentId"] = "doc.3.made-up"
-        return web.json_response(told)
+        scenario = {"reportId": "50039", "processingStatus": self._statuses.pop(0)}
+        if scenario["processingStatus"] == "DONE":
+            scenario["reportDocumentId"] = "doc.3.made-up"
+        return web.json_response(scenario)
 
     async def _document(self, request: web.Request) -> web.Response:
         self._signed(request, "document")
         self._documents += 1
         url = f"{self.files_origin}/made-up?X-Amz-Signature={self._documents}"
-        told = {"reportDocumentId": "doc.3.made-up", "url": url, "compressionAlgorithm": "GZIP"}
-        return web.json_response(told)
+        scenario = {"reportDocumentId": "doc.3.made-up", "url": url, "compressionAlgorithm": "GZIP"}
+        return web.json_response(scenario)
 
     async def _file(self, request: web.Request) -> web.Response:
         self.asked.append("file")

@@ -71,8 +71,8 @@ class Gateway(StrictServer):
             return response
         if request.method == "GET" and self.failure is None:
             return web.json_response([{"path": request.match_info["path"]}], headers=headers)
-        told = {"success": self.failure is None, "statusMessage": self.failure or "done"}
-        return web.json_response(told, headers=headers)
+        scenario = {"success": self.failure is None, "statusMessage": self.failure or "done"}
+        return web.json_response(scenario, headers=headers)
 
 
 async def _run(out: Path, gateway: Gateway, params: dict[str, str], operation: str = "resource") -> Landed:

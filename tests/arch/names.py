@@ -1,4 +1,4 @@
-"""No Python file names a provider: what is known of one stands in its spec, and in its emulator.
+"""No Python file names a provider. A provider is described only in its spec and its emulator.
 
 Run by ``make arch``: ``python -m tests.arch.names``.
 """

@@ -1,1 +1,1 @@
-"""Benchmarks of the real daemon beside bare clients on one machine (``make bench``); no unit test times anything."""
+"""Benchmarks of the daemon against bare clients on one machine (``make bench``). No unit test measures time."""

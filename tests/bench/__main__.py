@@ -1,4 +1,4 @@
-"""``python -m tests.bench``: runs the benchmarks and shows what they have found."""
+"""``python -m tests.bench``: runs the benchmarks and prints the results."""
 
 import argparse
 import signal

@@ -1,4 +1,4 @@
-"""What the daemon and the bare client have in common: one account of the stub, and how it may be asked."""
+"""Account settings that the daemon and the bare client share."""
 
 from typing import Final
 

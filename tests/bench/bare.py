@@ -1,4 +1,4 @@
-"""The yardstick: an aiohttp client that polls from memory, with the daemon's client settings and nothing around it.
+"""The reference: an aiohttp client that polls from memory, with the daemon's client settings and nothing else.
 
 ``python -m tests.bench.bare ORIGIN JOBS`` polls until it is ended. Each of the tasks takes the next job, asks, reads
 the body, parses it, looks at the status word, and puts the job back at the end of the line. There is no database, no

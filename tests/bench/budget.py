@@ -1,4 +1,4 @@
-"""Ten thousand jobs due at once under a limit of thirty requests in a sliding minute: is it kept, used, and idle?
+"""Ten thousand due jobs under a limit of thirty requests a minute: the limit is kept and used, the CPU is idle.
 
 All three come from one run. The server's own record says when requests came: no minute may hold more than thirty, and
 each request should come as soon as the thirtieth before it is a minute old. Meanwhile the daemon, which has nothing to

@@ -1,4 +1,4 @@
-"""The daemon as an operator would run it: a configuration file, `serve`, a log file."""
+"""A daemon as an operator runs it: a configuration file, `serve`, a log file."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Databases of waiting jobs for the benchmarks: seeded once, copied for each run, so that every run finds the same."""
+"""Databases of waiting jobs for the benchmarks: filled once and copied for each run."""
 
 import shutil
 from collections.abc import Callable, Iterator

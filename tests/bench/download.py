@@ -1,4 +1,4 @@
-"""A gibibyte through a redirect, landed with its checksum, beside what curl needs for the bare download.
+"""Downloads one gibibyte through a redirect, with its checksum, and compares the time with curl's.
 
 Same raw file server, same disk, in turns. The daemon's clock runs from the request that is answered with the redirect
 to the line that says that the job is finished: by then the file is hashed, synced, renamed, its manifest written, and

@@ -1,4 +1,4 @@
-"""A stub of an API that permits so many requests in a sliding period, and remembers when each of them came.
+"""A stub API with a limit of requests in a sliding period, which records when each request arrives.
 
 ``python -m tests.bench.limited FD REQUESTS PERIOD_S`` serves on a listening socket that it inherits. A request beyond
 the limit is refused with 429; whatever else is asked is answered at once. ``GET /record`` tells when requests came.

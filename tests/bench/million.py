@@ -1,4 +1,4 @@
-"""A million waiting jobs: how soon the daemon asks after the first that is due, and how much memory it takes."""
+"""A million waiting jobs: the time until the daemon polls the first due job, and its memory."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Durable polls for each second of one core, beside a bare client that keeps its jobs in memory.
+"""Durable polls per CPU second, compared with a bare client that keeps its jobs in memory.
 
 Bare client and daemon take turns on the same core, against the same stub on another, so that a machine that becomes
 slower becomes so for both. The stub counts. Every poll of the daemon is a committed row (SQLite with synchronous=FULL,

@@ -1,4 +1,4 @@
-"""The servers that the benchmarks ask, each in its own process on a socket that it inherits: the stub and the files."""
+"""The servers of the benchmarks, each a process that inherits its socket: the stub and the file server."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""What the benchmarks have found, as a table for people and as JSON for programs."""
+"""The results of the benchmarks, as a table and as JSON."""
 
 import json
 from collections.abc import Sequence

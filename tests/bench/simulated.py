@@ -1,4 +1,4 @@
-"""How much faster than real time the simulation lives: an hour of faults with 100 jobs, against the clock."""
+"""The speed of the simulation: an hour of faults with 100 jobs, compared with real time."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The operator's surface: reads under load, the page over a million jobs, an idle daemon's memory and start."""
+"""The API under load, the page with a million jobs, and an idle daemon's memory and start time."""
 
 import http.client
 import os

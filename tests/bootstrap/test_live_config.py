@@ -1,4 +1,4 @@
-"""The list of reloadable parts: all of them change, or none does."""
+"""The reloadable parts of the configuration change together or not at all."""
 
 from pathlib import Path
 

@@ -1,11 +1,11 @@
-"""A whole daemon whose provider stands, by its address, at one of the daemon's own listeners."""
+"""A daemon with a provider whose address is one of the daemon's own listeners."""
 
 import asyncio
 from pathlib import Path
 
 import pytest
 
-from tests.support.daemon_in_process import Stage
+from tests.support.daemon_in_process import DaemonSetup
 from tests.support.doctor_run import consulted
 from tests.support.ports import free_port
 from tidewaiter.bootstrap import send_test
@@ -16,18 +16,18 @@ from tidewaiter.transport.wire import BlockedAddressError
 
 @pytest.mark.parametrize("table", ["http", "callbacks"])
 @pytest.mark.parametrize("permitted", ["true", '["127.0.0.0/8"]'])
-async def test_no_account_reaches_them(stage: Stage, table: str, permitted: str) -> None:
+async def test_no_account_reaches_them(setup: DaemonSetup, table: str, permitted: str) -> None:
     """The job waits, with the reason; with the same permission another account's provider is reached."""
     port = free_port()
     listen = f'[{table}]\nlisten = "127.0.0.1:{port}"\n'
     public = f'public_url = "http://127.0.0.1:{port}"\n' if table == "callbacks" else ""
-    good = stage.account("good").replace("allow_private = true", f"allow_private = {permitted}")
-    astray = good.replace("accounts.good", "accounts.astray").replace(stage.emulator.origin, f"http://127.0.0.1:{port}")
-    stage.write(good, astray, listen + public)
-    async with stage.serving():
-        (number,) = await stage.submit("astray")
-        await stage.until(await stage.submit("good"))
-        async with asyncio.timeout(20), stage.store() as (jobs, _):
+    good = setup.account("good").replace("allow_private = true", f"allow_private = {permitted}")
+    astray = good.replace("accounts.good", "accounts.astray").replace(setup.emulator.origin, f"http://127.0.0.1:{port}")
+    setup.write(good, astray, listen + public)
+    async with setup.serving():
+        (number,) = await setup.submit("astray")
+        await setup.until(await setup.submit("good"))
+        async with asyncio.timeout(20), setup.store() as (jobs, _):
             while (job := await jobs.get(number)) is None or job.reason is None:  # noqa: ASYNC110  # a daemon notifies nobody
                 await asyncio.sleep(0.02)
     assert "127.0.0.1 is a listener of this daemon; no setting permits it" in job.reason

@@ -1,147 +1,147 @@
-"""SIGHUP: what changes is swapped whole, what does not change goes on, and nothing is lost over it."""
+"""SIGHUP: changed accounts are replaced, unchanged ones go on, and no work is lost."""
 
 import asyncio
 from pathlib import Path
 
-from tests.support.daemon_in_process import TOKEN, Stage, staged
+from tests.support.daemon_in_process import TOKEN, DaemonSetup, open_daemon_setup
 from tidewaiter.domain.job import State
 from tidewaiter.emulators.controls import FaultKind, FaultRule, InjectedFault
 
 
 async def test_a_new_account_works(tmp_path: Path, database_url: str) -> None:
     """An account that came with the reload is served at once, on both databases; the other's lane goes on."""
-    async with staged(tmp_path, database_url) as stage:
-        stage.write(stage.account("shop"))
-        async with stage.serving():
-            await stage.said("lane.taken")
-            stage.write(stage.account("shop"), stage.account("new"))
-            told = await stage.reload()
+    async with open_daemon_setup(tmp_path, database_url) as setup:
+        setup.write(setup.account("shop"))
+        async with setup.serving():
+            await setup.logged("lane.taken")
+            setup.write(setup.account("shop"), setup.account("new"))
+            told = await setup.reload()
             assert (told["event"], told["changed"], told["lanes"]) == ("config.reloaded", ["accounts.new"], 0)
-            assert told["origins"] == [str(stage.path)]
-            (job,) = await stage.until(await stage.submit("new"))
+            assert told["origins"] == [str(setup.path)]
+            (job,) = await setup.until(await setup.submit("new"))
             assert job.state is State.SUCCEEDED
-            assert [line["account"] for line in stage.lines("lane.taken")] == ["shop", "new"]
-            assert stage.lines("lane.given_back") == []
-        assert stage.code == 0
-        assert len(stage.lines("lane.given_back")) == 2
-        assert len(stage.lines("daemon.started")) == 1
+            assert [line["account"] for line in setup.lines("lane.taken")] == ["shop", "new"]
+            assert setup.lines("lane.given_back") == []
+        assert setup.code == 0
+        assert len(setup.lines("lane.given_back")) == 2
+        assert len(setup.lines("daemon.started")) == 1
 
 
-async def test_nothing_has_changed(stage: Stage) -> None:
+async def test_nothing_has_changed(setup: DaemonSetup) -> None:
     """The same values, however they are written: one line says so, and not even a lane is touched."""
-    stage.write(stage.account("shop"))
-    async with stage.serving():
-        await stage.said("lane.taken")
-        stage.path.write_text(stage.path.read_text() + '\n# the same\n[log]\nlevel = "info"\n')
-        told = await stage.reload()
+    setup.write(setup.account("shop"))
+    async with setup.serving():
+        await setup.logged("lane.taken")
+        setup.path.write_text(setup.path.read_text() + '\n# the same\n[log]\nlevel = "info"\n')
+        told = await setup.reload()
         assert (told["event"], told["changed"], told["lanes"]) == ("config.reloaded", [], 0)
-    assert len(stage.lines("lane.taken")) == 1
+    assert len(setup.lines("lane.taken")) == 1
 
 
-async def test_an_account_that_vanished(stage: Stage) -> None:
+async def test_an_account_that_vanished(setup: DaemonSetup) -> None:
     """Its jobs wait, which is told once with their number; when it is back they go on where they were."""
-    stage.write(stage.account("shop"), stage.account("other"))
-    stage.emulator.faults.add("status", InjectedFault(FaultKind.NEVER_ENDS), times=None)
-    async with stage.serving():
-        waiting = await stage.submit("shop", 3)
-        await stage.until(waiting, State.POLLING)
-        stage.write(stage.account("other"))
-        told = await stage.reload()
+    setup.write(setup.account("shop"), setup.account("other"))
+    setup.emulator.faults.add("status", InjectedFault(FaultKind.NEVER_ENDS), times=None)
+    async with setup.serving():
+        waiting = await setup.submit("shop", 3)
+        await setup.until(waiting, State.POLLING)
+        setup.write(setup.account("other"))
+        told = await setup.reload()
         assert (told["changed"], told["lanes"]) == (["accounts.shop"], 1)
-        (line,) = await stage.said("account.vanished")
+        (line,) = await setup.logged("account.vanished")
         assert (line["level"], line["account"], line["jobs"]) == ("warning", "shop", 3)
-        assert [line["account"] for line in await stage.said("lane.given_back")] == ["shop"]
-        asked = len(stage.emulator.asked)
-        stage.emulator.faults.clear()
-        (other,) = await stage.until(await stage.submit("other"))
+        assert [line["account"] for line in await setup.logged("lane.given_back")] == ["shop"]
+        asked = len(setup.emulator.asked)
+        setup.emulator.faults.clear()
+        (other,) = await setup.until(await setup.submit("other"))
         assert other.state is State.SUCCEEDED
-        polls = {request.path_qs for request in stage.emulator.asked[asked:] if request.route == "status"}
+        polls = {request.path_qs for request in setup.emulator.asked[asked:] if request.route == "status"}
         assert len(polls) == 1  # those of the other's job
-        stage.write(stage.account("shop"), stage.account("other"))
-        await stage.reload()
-        assert {job.state for job in await stage.until(waiting)} == {State.SUCCEEDED}
-        assert len(stage.lines("account.vanished")) == 1
-    assert stage.emulator.count("create") == 4
+        setup.write(setup.account("shop"), setup.account("other"))
+        await setup.reload()
+        assert {job.state for job in await setup.until(waiting)} == {State.SUCCEEDED}
+        assert len(setup.lines("account.vanished")) == 1
+    assert setup.emulator.count("create") == 4
 
 
 async def test_the_limit_holds_across_reloads(tmp_path: Path, database_url: str) -> None:
     """Lanes that are exchanged while they are busy hand their window on: never one request too many, nor a lost one."""
     requests, period_s = 6, 1.5
-    async with staged(tmp_path, database_url) as stage:
+    async with open_daemon_setup(tmp_path, database_url) as setup:
 
         def write(interval_s: float) -> None:
-            stage.write(stage.account("shop", interval_s=interval_s), stage.limited("shop", requests, period_s))
+            setup.write(setup.account("shop", interval_s=interval_s), setup.limited("shop", requests, period_s))
 
         write(0.1)
-        stage.emulator.faults.add("status", InjectedFault(FaultKind.NEVER_ENDS), times=None)
-        async with stage.serving():
-            await stage.submit("shop", 10)
+        setup.emulator.faults.add("status", InjectedFault(FaultKind.NEVER_ENDS), times=None)
+        async with setup.serving():
+            await setup.submit("shop", 10)
             for number in range(8):
-                await stage.asked("status", 3 + 2 * number)
+                await setup.asked("status", 3 + 2 * number)
                 write(0.11 + number / 100)
-                assert (await stage.reload())["lanes"] == 1
-            await stage.asked("status", 30)
-        assert stage.emulator.busiest_window(period_s) == requests
-        times = [asked.at for asked in stage.emulator.asked]
+                assert (await setup.reload())["lanes"] == 1
+            await setup.asked("status", 30)
+        assert setup.emulator.busiest_window(period_s) == requests
+        times = [asked.at for asked in setup.emulator.asked]
         # A lane that began with a full window, or an empty one, would have lost or overdrawn whole periods.
         assert len(times) >= 0.75 * requests * (times[-1] - times[0]) / period_s
-        assert len(stage.lines("lane.taken")) == 1
+        assert len(setup.lines("lane.taken")) == 1
 
 
-async def test_a_submit_under_way_ends_properly(stage: Stage) -> None:
+async def test_a_submit_under_way_ends_properly(setup: DaemonSetup) -> None:
     """Its lane comes to rest only when the answer is here: nothing is sent twice, and nothing is in doubt."""
-    stage.write(stage.account("shop"))
-    stage.emulator.faults.extend([FaultRule("create", 1, InjectedFault(FaultKind.LATENCY, seconds=1.5))])
-    async with stage.serving():
-        numbers = await stage.submit("shop")
-        await stage.asked("create", 1)
-        stage.write(stage.account("shop", interval_s=0.15))
-        told = await stage.reload()
+    setup.write(setup.account("shop"))
+    setup.emulator.faults.extend([FaultRule("create", 1, InjectedFault(FaultKind.LATENCY, seconds=1.5))])
+    async with setup.serving():
+        numbers = await setup.submit("shop")
+        await setup.asked("create", 1)
+        setup.write(setup.account("shop", interval_s=0.15))
+        told = await setup.reload()
         assert told["lanes"] == 1
         assert float(str(told["took_s"])) > 1
-        (job,) = await stage.until(numbers)
+        (job,) = await setup.until(numbers)
         assert (job.state, job.submits) == (State.SUCCEEDED, 1)
-        async with stage.store() as (store, _):
+        async with setup.store() as (store, _):
             assert "unknown" not in [entry.outcome for entry in await store.history(job.id)]
-    assert stage.emulator.count("create") == 1
+    assert setup.emulator.count("create") == 1
 
 
-async def test_a_download_that_is_cut_off_goes_on(stage: Stage) -> None:
+async def test_a_download_that_is_cut_off_goes_on(setup: DaemonSetup) -> None:
     """One that outlasts ``drain_s`` is resumed by the new lane, uncharged; other accounts go on meanwhile."""
-    stage.write(stage.account("shop"), stage.account("other"), worker="drain_s = 0.5")
-    stage.files.faults.add("file", InjectedFault(FaultKind.STALL, size=150_000))
-    async with stage.serving():
-        numbers = await stage.submit("shop")
-        await stage.until(numbers, State.FETCHING)
-        await stage.comes(lambda: stage.files.count("file") == 1)
-        stage.write(stage.account("shop", interval_s=0.2), stage.account("other"), worker="drain_s = 0.5")
-        reloading = asyncio.create_task(stage.reload())
-        others = await stage.submit("other", export_type="SENT")
-        (job,) = await stage.until(numbers)
+    setup.write(setup.account("shop"), setup.account("other"), worker="drain_s = 0.5")
+    setup.files.faults.add("file", InjectedFault(FaultKind.STALL, size=150_000))
+    async with setup.serving():
+        numbers = await setup.submit("shop")
+        await setup.until(numbers, State.FETCHING)
+        await setup.comes(lambda: setup.files.count("file") == 1)
+        setup.write(setup.account("shop", interval_s=0.2), setup.account("other"), worker="drain_s = 0.5")
+        reloading = asyncio.create_task(setup.reload())
+        others = await setup.submit("other", export_type="SENT")
+        (job,) = await setup.until(numbers)
         assert (await reloading)["lanes"] == 1
         assert (job.state, job.failures, job.crashes) == (State.SUCCEEDED, 0, 0)
-        (landed,) = [line for line in stage.lines("file.landed") if line["job"] == job.id]
+        (landed,) = [line for line in setup.lines("file.landed") if line["job"] == job.id]
         assert landed["resumed_from"] == 150_000
-        assert (await stage.until(others))[0].state is State.SUCCEEDED
-    assert sorted(str(line["account"]) for line in stage.lines("lane.taken")) == ["other", "shop"]
+        assert (await setup.until(others))[0].state is State.SUCCEEDED
+    assert sorted(str(line["account"]) for line in setup.lines("lane.taken")) == ["other", "shop"]
 
 
-async def test_twenty_reloads_under_load(stage: Stage) -> None:
+async def test_twenty_reloads_under_load(setup: DaemonSetup) -> None:
     """Forty jobs of two accounts, of which one changes twenty times: each ends once, whole, after one submit."""
-    more = stage.limited("shop", 500, 1)
-    stage.write(stage.account("shop"), more, stage.account("other"))
-    stage.emulator.faults.extend([FaultRule("create", 40, InjectedFault(FaultKind.LATENCY, seconds=0.1))])
-    async with stage.serving():
-        numbers = [*await stage.submit("shop", 20), *await stage.submit("other", 20, "SENT")]
+    more = setup.limited("shop", 500, 1)
+    setup.write(setup.account("shop"), more, setup.account("other"))
+    setup.emulator.faults.extend([FaultRule("create", 40, InjectedFault(FaultKind.LATENCY, seconds=0.1))])
+    async with setup.serving():
+        numbers = [*await setup.submit("shop", 20), *await setup.submit("other", 20, "SENT")]
         for number in range(20):
-            stage.write(stage.account("shop", interval_s=0.1 + number / 100), more, stage.account("other"))
-            assert (await stage.reload())["event"] == "config.reloaded"
-        jobs = await stage.until(numbers)
-        async with stage.store() as (store, _):
+            setup.write(setup.account("shop", interval_s=0.1 + number / 100), more, setup.account("other"))
+            assert (await setup.reload())["event"] == "config.reloaded"
+        jobs = await setup.until(numbers)
+        async with setup.store() as (store, _):
             artifacts = [len(await store.artifacts(number)) for number in numbers]
     assert {(job.state, job.submits) for job in jobs} == {(State.SUCCEEDED, 1)}
     assert artifacts == [1] * 40
-    assert stage.emulator.count("create") == 40
-    assert stage.files.violations == []
-    assert stage.lines("update.dropped", "lane.lost", "job.crashed", "store.unavailable") == []
-    assert TOKEN not in stage.output.getvalue()
+    assert setup.emulator.count("create") == 40
+    assert setup.files.violations == []
+    assert setup.lines("update.dropped", "lane.lost", "job.crashed", "store.unavailable") == []
+    assert TOKEN not in setup.output.getvalue()

@@ -1,4 +1,4 @@
-"""Signals: the first one asks, the second one ends."""
+"""Signals: the first one drains, the second one ends the process."""
 
 import signal
 import subprocess
@@ -26,7 +26,7 @@ asyncio.run(never_ends())
 
 @contextmanager
 def _running(*how: str) -> Iterator[subprocess.Popen[str]]:
-    """A process that heeds signals by now."""
+    """A process whose signal handlers are installed."""
     with subprocess.Popen([sys.executable, "-c", _PROGRAM, *how], stdout=subprocess.PIPE, text=True) as process:
         assert _line(process) == "ready"
         yield process

@@ -1,4 +1,4 @@
-"""TLS of the HTTP listener: served, reloaded on SIGHUP, refused with a sentence, known to healthcheck and cookies."""
+"""TLS of the HTTP listener: it is served, reloaded on SIGHUP, and respected by healthcheck and cookies."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.support.certificates import Authority
-from tests.support.daemon_in_process import Stage
+from tests.support.daemon_in_process import DaemonSetup
 from tests.support.ports import free_port
 from tidewaiter.web.tls import CertificateError, server_context
 
@@ -30,7 +30,7 @@ def _halves(folder: Path, made: str = "server.pem") -> tuple[Path, Path]:
     return certificate, key
 
 
-async def test_it_is_served_and_reloaded(stage: Stage, tmp_path: Path) -> None:
+async def test_it_is_served_and_reloaded(setup: DaemonSetup, tmp_path: Path) -> None:
     """TLS 1.2 at least; after SIGHUP the new certificate is shown, a bad one is refused and the last one goes on."""
     authority = Authority.made(tmp_path)
     authority.server()
@@ -38,9 +38,9 @@ async def test_it_is_served_and_reloaded(stage: Stage, tmp_path: Path) -> None:
     port = free_port()
     listen = f'[http]\nlisten = "127.0.0.1:{port}"\n'
     http = f'{listen}tls_certificate = "{tmp_path}/tls.crt"\ntls_key = "{tmp_path}/tls.key"\n'
-    (stage.folder / "one.bearer").write_text(TOKEN)
+    (setup.folder / "one.bearer").write_text(TOKEN)
     token = '[tokens.one]\nrole = "admin"\ntoken_file = "one.bearer"\n'
-    stage.write(stage.account("shop"), http + token)
+    setup.write(setup.account("shop"), http + token)
     trusting = ssl.create_default_context(cafile=str(authority.file))
 
     async def shown() -> bytes:
@@ -52,29 +52,29 @@ async def test_it_is_served_and_reloaded(stage: Stage, tmp_path: Path) -> None:
         assert isinstance(certificate, bytes)
         return certificate
 
-    async with stage.serving():
+    async with setup.serving():
         first = await shown()
         await _check_cookie(port, trusting)
         await _check_old_versions(port)
-        await _check_healthcheck(stage)
+        await _check_healthcheck(setup)
 
         authority.server()
         _halves(tmp_path)
         assert await shown() == first
-        told = await stage.reload()
+        told = await setup.reload()
         assert (told["changed"], told["lanes"]) == (["http.tls_certificate"], 0)
         second = await shown()
         assert second != first
 
         (tmp_path / "tls.crt").write_text("no certificate")
-        refused = await stage.reload()
+        refused = await setup.reload()
         assert refused["key"] == "http.tls_certificate"
         assert str(refused["reason"]).startswith(f"{tmp_path}/tls.crt holds no certificate in PEM form")
         assert await shown() == second
 
         _halves(tmp_path)
-        stage.write(stage.account("shop"), listen + token)
-        assert (await stage.reload())["changed"] == []
+        setup.write(setup.account("shop"), listen + token)
+        assert (await setup.reload())["changed"] == []
         assert await shown() == second  # TLS is not taken off while the socket listens
 
 
@@ -104,11 +104,11 @@ async def _check_old_versions(port: int) -> None:
     writer.close()
 
 
-async def _check_healthcheck(stage: Stage) -> None:
+async def _check_healthcheck(setup: DaemonSetup) -> None:
     """`tidewaiter healthcheck` asks by TLS."""
     command = Path(sys.executable).with_name("tidewaiter")
     asked = await asyncio.create_subprocess_exec(
-        command, "--config", stage.folder / "tidewaiter.toml", "healthcheck",
+        command, "--config", setup.folder / "tidewaiter.toml", "healthcheck",
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     out, error = await asked.communicate()

@@ -1,4 +1,4 @@
-"""Two daemons on one PostgreSQL, both reloaded again and again while they work."""
+"""Two daemons on one PostgreSQL database, both reloaded repeatedly while they work."""
 
 import asyncio
 import os
@@ -10,23 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.daemon_in_process import Stage, staged
+from tests.support.daemon_in_process import DaemonSetup, open_daemon_setup
 from tidewaiter.domain.job import State
 
 ROOT = Path(__file__).parents[2]
 
 
 @asynccontextmanager
-async def worker(stage: Stage, number: int) -> AsyncIterator[asyncio.subprocess.Process]:
+async def worker(setup: DaemonSetup, number: int) -> AsyncIterator[asyncio.subprocess.Process]:
     """A daemon in a process of its own, up by the time the block begins."""
-    path = stage.folder / f"worker-{number}.log"
+    path = setup.folder / f"worker-{number}.log"
     with path.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tidewaiter.cli.main", "--config", str(stage.path), "serve",
+            sys.executable, "-m", "tidewaiter.cli.main", "--config", str(setup.path), "serve",
             stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
     try:
-        await stage.comes(lambda: "daemon.started" in path.read_text())
+        await setup.comes(lambda: "daemon.started" in path.read_text())
         yield process
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(20):
@@ -35,33 +35,33 @@ async def worker(stage: Stage, number: int) -> AsyncIterator[asyncio.subprocess.
         if process.returncode is None:
             process.kill()
             await process.wait()
-        stage.output.write(path.read_text())
+        setup.output.write(path.read_text())
 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(180)
 async def test_both_are_reloaded_under_load(tmp_path: Path, postgres_url: str) -> None:
     """Lanes come to rest and begin anew under their leases in both: each job ends once, after one submit."""
-    async with staged(tmp_path, postgres_url) as stage:
+    async with open_daemon_setup(tmp_path, postgres_url) as setup:
         names = ["one", "two", "three", "four"]
 
         def write(interval_s: float, *more: str) -> None:
-            stage.write(*(stage.account(name, interval_s=interval_s) for name in names), *more)
+            setup.write(*(setup.account(name, interval_s=interval_s) for name in names), *more)
 
         write(0.1)
-        async with worker(stage, 1) as first, worker(stage, 2) as second:
-            numbers = [number for name in names for number in await stage.submit(name, 10)]
+        async with worker(setup, 1) as first, worker(setup, 2) as second:
+            numbers = [number for name in names for number in await setup.submit(name, 10)]
             for times in range(1, 9):
-                write(0.1 + times / 100, *([stage.account("guest")] if times % 2 else []))
+                write(0.1 + times / 100, *([setup.account("guest")] if times % 2 else []))
                 for number, process in enumerate((first, second), 1):
                     process.send_signal(signal.SIGHUP)
-                    await _reloaded(stage, number, times)
-            jobs = await stage.until(numbers)
+                    await _reloaded(setup, number, times)
+            jobs = await setup.until(numbers)
         assert {(job.state, job.submits) for job in jobs} == {(State.SUCCEEDED, 1)}
-        assert stage.emulator.count("create") == 40
-        assert stage.lines("config.refused", "update.dropped", "lane.lost", "job.crashed", "daemon.failed") == []
+        assert setup.emulator.count("create") == 40
+        assert setup.lines("config.refused", "update.dropped", "lane.lost", "job.crashed", "daemon.failed") == []
 
 
-async def _reloaded(stage: Stage, number: int, times: int) -> None:
-    path = stage.folder / f"worker-{number}.log"
-    await stage.comes(lambda: path.read_text().count('"config.reloaded"') == times)
+async def _reloaded(setup: DaemonSetup, number: int, times: int) -> None:
+    path = setup.folder / f"worker-{number}.log"
+    await setup.comes(lambda: path.read_text().count('"config.reloaded"') == times)

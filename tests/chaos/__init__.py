@@ -1,1 +1,1 @@
-"""Real daemons in real processes, killed at moments that nobody chose."""
+"""Real daemons in real processes, killed at random moments."""

@@ -1,4 +1,4 @@
-"""What the chaos tests share: daemons as processes, an emulated provider on real sockets, and the reckoning."""
+"""Daemons as processes, an emulated provider on real sockets, and the check of the results."""
 
 import asyncio
 import hashlib
@@ -32,7 +32,7 @@ def _content(export_type: str, _period: str) -> GeneratedBody:
 
 
 @dataclass(slots=True)
-class Rig:
+class ChaosRun:
     """One provider, one database, one folder of exports."""
 
     folder: Path
@@ -169,7 +169,7 @@ async def drain(daemon: asyncio.subprocess.Process) -> int:
 
 
 @asynccontextmanager
-async def rig(folder: Path, database_url: str, build_s: float = 1.5) -> AsyncIterator[Rig]:
+async def chaos_run(folder: Path, database_url: str, build_s: float = 1.5) -> AsyncIterator[ChaosRun]:
     """A provider and a place for daemons to work."""
     clock = SystemClock()
     async with FileHost(clock=clock, secrets=[TOKEN]) as files:
@@ -178,4 +178,4 @@ async def rig(folder: Path, database_url: str, build_s: float = 1.5) -> AsyncIte
             clock=clock, files=files, customer=SymplifyCustomer(TOKEN), content=_content, variants=variants
         )
         async with emulator:
-            yield Rig(folder, emulator, files, database_url)
+            yield ChaosRun(folder, emulator, files, database_url)

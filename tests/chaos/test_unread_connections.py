@@ -1,4 +1,4 @@
-"""Six hundred connections that pipeline and never read must not cost one answer about the health."""
+"""Six hundred connections that pipeline requests and never read do not delay the health check."""
 
 import asyncio
 import resource
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.api_server import serving
-from tests.support.unread_connections import healthy, push, unreading
+from tests.support.unread_connections import healthy, open_unread, push
 
 pytestmark = pytest.mark.chaos
 
@@ -22,7 +22,7 @@ async def test_six_hundred_that_never_read(tmp_path: Path, sqlite_url: str) -> N
         async with serving(tmp_path, sqlite_url) as site:
             for _ in range(50):
                 await site.submitted()
-            with unreading(site, _NUMBER) as held:
+            with open_unread(site, _NUMBER) as held:
                 pushing = asyncio.create_task(push(held, 500))
                 statuses: list[int] = []
                 async with asyncio.timeout(100):

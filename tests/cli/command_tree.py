@@ -1,4 +1,4 @@
-"""Every command of the program, found by walking from the first."""
+"""All commands of the program, found from the root command."""
 
 from collections.abc import Iterator
 

@@ -1,9 +1,9 @@
-"""What suites of commands share: jobs that are submitted, and processes that are waited for."""
+"""Helpers for commands: submit jobs, and wait for processes."""
 
 import json
 import subprocess
 
-from tests.cli.command_folder import CommandFolder
+from tests.cli.command_shell import CommandShell
 
 STATISTICS = ("shop", "statistics", "-p", "export_type=OPENS")
 
@@ -23,7 +23,7 @@ def wait_for(process: subprocess.Popen[str], word: str) -> str:
     raise AssertionError(f"it ended with {process.wait()} and without {word!r}")
 
 
-def submit(place: CommandFolder, *arguments: str) -> int:
+def submit(shell: CommandShell, *arguments: str) -> int:
     """Submit a job; gives its number."""
-    number: int = place.json("submit", "shop", "statistics", "-p", "export_type=OPENS", *arguments)["id"]
+    number: int = shell.json("submit", "shop", "statistics", "-p", "export_type=OPENS", *arguments)["id"]
     return number

@@ -5,22 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command_folder import CONFIG, CommandFolder
+from tests.cli.command_shell import CONFIG, CommandShell
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandFolder:
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandShell:
     """A folder of this test's own, and the working directory of its commands."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TIDEWAITER_CONFIG", raising=False)
-    return CommandFolder(tmp_path)
+    return CommandShell(tmp_path)
 
 
 @pytest.fixture
-def emulated(place: CommandFolder) -> Iterator[CommandFolder]:
+def emulated(shell: CommandShell) -> Iterator[CommandShell]:
     """The same with an emulated provider behind its account, started by ``tidewaiter emulate`` itself."""
-    with place.process("emulate", "symplify", "--build-s", "0.5", "--token", "canary-token") as process:
+    with shell.process("emulate", "symplify", "--build-s", "0.5", "--token", "canary-token") as process:
         assert process.stdout is not None
         url = process.stdout.readline().split()[1]
-        place.config.write_text(CONFIG.replace("http://127.0.0.1:9", url))
-        yield place
+        shell.config.write_text(CONFIG.replace("http://127.0.0.1:9", url))
+        yield shell

@@ -1,4 +1,4 @@
-"""Pictures of how everything might stand, for the tests of ``top``."""
+"""Sample dashboards for the tests of ``top``."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A terminal in which a test starts a program: what it shows, what is typed, how large it is, and how it is left."""
+"""A terminal in which a test starts a program: its screen, its input, its size, and how the program left it."""
 
 import fcntl
 import os

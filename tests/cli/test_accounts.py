@@ -1,4 +1,4 @@
-"""``tidewaiter accounts``: how accounts stand, and a person's say in it; a real daemon heeds it."""
+"""``tidewaiter accounts``: lists, pauses and resumes accounts, and a running daemon obeys."""
 
 import json
 import signal
@@ -8,23 +8,23 @@ from datetime import datetime
 
 import pytest
 
-from tests.cli.command_folder import CommandFolder
+from tests.cli.command_shell import CommandShell
 from tests.cli.commands import STATISTICS, submit, wait_for
 from tidewaiter.cli.exit_codes import ExitCode
 from tidewaiter.domain.formatting import rfc3339
 
 
-def execute(place: CommandFolder, statement: str, *parameters: object) -> None:
+def execute(shell: CommandShell, statement: str, *parameters: object) -> None:
     """Write into the database, as a daemon would."""
-    with sqlite3.connect(place.folder / "tidewaiter.db") as database:
+    with sqlite3.connect(shell.folder / "tidewaiter.db") as database:
         database.execute(statement, parameters)
     database.close()
 
 
-def test_an_open_account(place: CommandFolder) -> None:
+def test_an_open_account(shell: CommandShell) -> None:
     """Provider, nothing wrong, and the live jobs by state."""
     for _ in range(2):
-        submit(place)
+        submit(shell)
     shop: dict[str, object] = {
         "account": "shop",
         "provider": "symplify",
@@ -32,138 +32,138 @@ def test_an_open_account(place: CommandFolder) -> None:
         "closed": [],
         "jobs": {"queued": 2},
     }
-    assert place.json("accounts", "list") == {"accounts": [shop]}
-    text = place("accounts", "list").stdout
+    assert shell.json("accounts", "list") == {"accounts": [shop]}
+    text = shell("accounts", "list").stdout
     assert "open" in text
     assert "2 queued" in text
 
 
-def test_pausing_and_resuming(place: CommandFolder) -> None:
+def test_pausing_and_resuming(shell: CommandShell) -> None:
     """A person's pause is theirs, with their reason; resuming tells how long it was; both can be said twice."""
-    assert place("accounts", "pause", "shop", "--reason", "maintenance").stdout == "account shop is paused\n"
-    paused = place.json("accounts", "pause", "shop", "--reason", "maintenance, still")["pause"]
+    assert shell("accounts", "pause", "shop", "--reason", "maintenance").stdout == "account shop is paused\n"
+    paused = shell.json("accounts", "pause", "shop", "--reason", "maintenance, still")["pause"]
     assert (paused["by"], paused["reason"]) == ("person", "maintenance, still")
-    assert place.json("accounts", "pause", "shop")["pause"]["reason"] == "maintenance, still"
-    (shop,) = place.json("accounts", "list")["accounts"]
+    assert shell.json("accounts", "pause", "shop")["pause"]["reason"] == "maintenance, still"
+    (shop,) = shell.json("accounts", "list")["accounts"]
     assert shop["pause"]["at"] == paused["at"]
-    text = place("accounts", "list").stdout
+    text = shell("accounts", "list").stdout
     assert "paused by a person" in text
     assert "maintenance, still" in text
-    assert place("accounts", "resume", "shop").stdout.startswith("account shop is resumed after ")
-    assert place("accounts", "resume", "shop").stdout == "account shop was not paused\n"
-    again = place.json("accounts", "resume", "shop")
+    assert shell("accounts", "resume", "shop").stdout.startswith("account shop is resumed after ")
+    assert shell("accounts", "resume", "shop").stdout == "account shop was not paused\n"
+    again = shell.json("accounts", "resume", "shop")
     assert (again["pause"], again["paused_s"]) == (None, None)
-    assert place.json("accounts", "pause", "shop")["pause"]["reason"] == "a person paused it"
+    assert shell.json("accounts", "pause", "shop")["pause"]["reason"] == "a person paused it"
 
 
-def test_a_closed_account_is_opened(place: CommandFolder) -> None:
+def test_a_closed_account_is_opened(shell: CommandShell) -> None:
     """It says until when and why; resuming opens it, also where no daemon runs, and tells what was closed."""
-    submit(place)
-    execute(place, "UPDATE lanes SET closed_until = 4102444800.0, closed_reason = 'HTTP 429: slow down'")
-    (shop,) = place.json("accounts", "list")["accounts"]
+    submit(shell)
+    execute(shell, "UPDATE lanes SET closed_until = 4102444800.0, closed_reason = 'HTTP 429: slow down'")
+    (shop,) = shell.json("accounts", "list")["accounts"]
     assert shop["closed"] == [{"shard": 0, "reason": "HTTP 429: slow down", "until": "2100-01-01T00:00:00.000Z"}]
-    text = place("accounts", "list").stdout
+    text = shell("accounts", "list").stdout
     assert "closed until 2100-01-01" in text
     assert "HTTP 429: slow down" in text
-    told = place("accounts", "resume", "shop").stdout
-    assert told == "account shop is opened; it was closed until 2100-01-01 00:00:00: HTTP 429: slow down\n"
-    assert place.json("accounts", "list")["accounts"][0]["closed"] == []
-    execute(place, "UPDATE lanes SET closed_until = 4102444800.0, closed_reason = 'HTTP 429'")
-    (opened,) = place.json("accounts", "resume", "shop")["opened"]
+    output = shell("accounts", "resume", "shop").stdout
+    assert output == "account shop is opened; it was closed until 2100-01-01 00:00:00: HTTP 429: slow down\n"
+    assert shell.json("accounts", "list")["accounts"][0]["closed"] == []
+    execute(shell, "UPDATE lanes SET closed_until = 4102444800.0, closed_reason = 'HTTP 429'")
+    (opened,) = shell.json("accounts", "resume", "shop")["opened"]
     assert opened["reason"] == "HTTP 429"
-    assert place.json("accounts", "resume", "shop")["opened"] == []
+    assert shell.json("accounts", "resume", "shop")["opened"] == []
 
 
-def test_jobs_wait_in_a_paused_account(place: CommandFolder) -> None:
+def test_jobs_wait_in_a_paused_account(shell: CommandShell) -> None:
     """A pause refuses no job: it is taken in, and its deadline moves by as long as it has waited."""
-    place("accounts", "pause", "shop")
-    number = submit(place)
-    execute(place, "UPDATE accounts SET paused_at = paused_at - 1000")
-    execute(place, "UPDATE jobs SET created_at = created_at - 400")
-    before = place.json("jobs", "show", str(number))
-    assert place.json("accounts", "resume", "shop")["paused_s"] == pytest.approx(1000, abs=20)
-    after = place.json("jobs", "show", str(number))
+    shell("accounts", "pause", "shop")
+    number = submit(shell)
+    execute(shell, "UPDATE accounts SET paused_at = paused_at - 1000")
+    execute(shell, "UPDATE jobs SET created_at = created_at - 400")
+    before = shell.json("jobs", "show", str(number))
+    assert shell.json("accounts", "resume", "shop")["paused_s"] == pytest.approx(1000, abs=20)
+    after = shell.json("jobs", "show", str(number))
     moved = datetime.fromisoformat(after["deadline_at"]) - datetime.fromisoformat(before["deadline_at"])
     assert moved.total_seconds() == pytest.approx(400, abs=20)
     assert after["version"] == before["version"]
 
 
-def test_an_account_that_has_left_the_configuration(place: CommandFolder) -> None:
+def test_an_account_that_has_left_the_configuration(shell: CommandShell) -> None:
     """While jobs of it wait it is listed, with what to do; once they are cancelled it is gone."""
-    number = str(submit(place))
-    place.config.write_text(place.config.read_text().replace("[accounts.shop", "[accounts.store"))
-    text = place("accounts", "list").stdout
+    number = str(submit(shell))
+    shell.config.write_text(shell.config.read_text().replace("[accounts.shop", "[accounts.store"))
+    text = shell("accounts", "list").stdout
     assert "not configured" in text
     assert "put [accounts.shop] back" in text
     left: dict[str, object] = {"account": "shop", "provider": None, "pause": None, "closed": []}
     left["jobs"] = {"queued": 1}
-    assert left in place.json("accounts", "list")["accounts"]
-    execute(place, "UPDATE jobs SET state = 'cancelled', due_at = NULL WHERE id = ?", number)
-    assert [one["account"] for one in place.json("accounts", "list")["accounts"]] == ["store"]
+    assert left in shell.json("accounts", "list")["accounts"]
+    execute(shell, "UPDATE jobs SET state = 'cancelled', due_at = NULL WHERE id = ?", number)
+    assert [one["account"] for one in shell.json("accounts", "list")["accounts"]] == ["store"]
 
 
-def test_a_waiting_job_says_what_it_waits_for(place: CommandFolder) -> None:
-    """Whoever looks at a job, or waits for it, is told of the pause, or that its account has left the configuration."""
-    number = str(submit(place))
-    assert "No daemon serves its lane" in place("jobs", "show", number).stdout
-    place("accounts", "pause", "shop", "--reason", "maintenance")
-    words = (" ".join(place("jobs", "show", number).stdout.split()), "paused: maintenance", "accounts resume shop")
+def test_a_waiting_job_says_what_it_waits_for(shell: CommandShell) -> None:
+    """Commands that show or await a job report the pause, or that its account is no longer configured."""
+    number = str(submit(shell))
+    assert "No daemon serves its lane" in shell("jobs", "show", number).stdout
+    shell("accounts", "pause", "shop", "--reason", "maintenance")
+    words = (" ".join(shell("jobs", "show", number).stdout.split()), "paused: maintenance", "accounts resume shop")
     assert all(word in words[0] for word in words[1:])
-    result = place("submit", *STATISTICS, "--wait", "--timeout", "0.6", code=ExitCode.TIMED_OUT)
+    result = shell("submit", *STATISTICS, "--wait", "--timeout", "0.6", code=ExitCode.TIMED_OUT)
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("job 2 waits: ")]
     assert all(word in line for word in words[1:])
-    place.config.write_text(place.config.read_text().replace("[accounts.shop", "[accounts.store"))
-    text = " ".join(place("jobs", "show", number).stdout.split())
+    shell.config.write_text(shell.config.read_text().replace("[accounts.shop", "[accounts.store"))
+    text = " ".join(shell("jobs", "show", number).stdout.split())
     assert "not configured any more" in text
     assert "put [accounts.shop] back" in text
 
 
-def test_whose_pause_it_is(place: CommandFolder) -> None:
+def test_whose_pause_it_is(shell: CommandShell) -> None:
     """Refused credentials and failures of TLS are told apart; what a provider said cannot steer the terminal."""
-    place("accounts", "pause", "shop")
-    for by, told in (("credentials", "credentials refused"), ("tls", "TLS failed")):
-        execute(place, "UPDATE accounts SET paused_by = ?, paused_reason = ?", by, "HTTP 401: \x1b[2Jno")
-        text = place("accounts", "list").stdout
-        assert told in text
+    shell("accounts", "pause", "shop")
+    for by, cause in (("credentials", "credentials refused"), ("tls", "TLS failed")):
+        execute(shell, "UPDATE accounts SET paused_by = ?, paused_reason = ?", by, "HTTP 401: \x1b[2Jno")
+        text = shell("accounts", "list").stdout
+        assert cause in text
         assert "\x1b" not in text
-        assert place.json("accounts", "list")["accounts"][0]["pause"]["by"] == by
+        assert shell.json("accounts", "list")["accounts"][0]["pause"]["by"] == by
 
 
-def test_lanes_that_are_closed_for_a_while(place: CommandFolder) -> None:
+def test_lanes_that_are_closed_for_a_while(shell: CommandShell) -> None:
     """A throttle says until when, a breaker only why; a throttle that is over is not told."""
-    submit(place)
+    submit(shell)
     later = time.time() + 3600
-    execute(place, "UPDATE lanes SET closed_until = ?, closed_reason = 'HTTP 429'", later)
-    (closed,) = place.json("accounts", "list")["accounts"][0]["closed"]
+    execute(shell, "UPDATE lanes SET closed_until = ?, closed_reason = 'HTTP 429'", later)
+    (closed,) = shell.json("accounts", "list")["accounts"][0]["closed"]
     assert (closed["until"], closed["reason"]) == (rfc3339(later), "HTTP 429")
-    assert "closed until" in place("accounts", "list").stdout
-    execute(place, "UPDATE lanes SET closed_until = 0, closed_reason = 'HTTP 502'")
-    assert "closed by its breaker" in place("accounts", "list").stdout
-    execute(place, "UPDATE lanes SET closed_until = 5, closed_reason = 'HTTP 429'")
-    assert place.json("accounts", "list")["accounts"][0]["closed"] == []
+    assert "closed until" in shell("accounts", "list").stdout
+    execute(shell, "UPDATE lanes SET closed_until = 0, closed_reason = 'HTTP 502'")
+    assert "closed by its breaker" in shell("accounts", "list").stdout
+    execute(shell, "UPDATE lanes SET closed_until = 5, closed_reason = 'HTTP 429'")
+    assert shell.json("accounts", "list")["accounts"][0]["closed"] == []
 
 
 @pytest.mark.parametrize("command", ["pause", "resume"])
-def test_no_such_account(place: CommandFolder, command: str) -> None:
+def test_no_such_account(shell: CommandShell, command: str) -> None:
     """A name that is not configured ends with 2, and with the names that are."""
-    told = place("accounts", command, "shpo", code=ExitCode.USAGE)
-    assert told.stderr == "tidewaiter: unknown account 'shpo'; configured: shop\n"
+    output = shell("accounts", command, "shpo", code=ExitCode.USAGE)
+    assert output.stderr == "tidewaiter: unknown account 'shpo'; configured: shop\n"
 
 
 @pytest.mark.parametrize("command", [("list",), ("pause",), ("resume",)])
-def test_help_shows_an_example(place: CommandFolder, command: tuple[str, ...]) -> None:
+def test_help_shows_an_example(shell: CommandShell, command: tuple[str, ...]) -> None:
     """Every command shows how it is called."""
-    assert f"tidewaiter accounts {command[0]}" in place("accounts", *command, "--help").stdout
+    assert f"tidewaiter accounts {command[0]}" in shell("accounts", *command, "--help").stdout
 
 
-def test_json_is_json(place: CommandFolder) -> None:
+def test_json_is_json(shell: CommandShell) -> None:
     """Whatever prints data prints one JSON document and nothing else."""
     for arguments in (("list",), ("pause", "shop"), ("resume", "shop")):
-        json.loads(place("accounts", *arguments, "--json").output)
+        json.loads(shell("accounts", *arguments, "--json").output)
 
 
-def test_a_daemon_heeds_a_pause(emulated: CommandFolder) -> None:
-    """Within a look-out round of another process's wish nothing is asked any more, and everything again after it."""
+def test_a_daemon_applies_a_pause(emulated: CommandShell) -> None:
+    """Within one watcher round a pause by another process stops all requests, and a resume restarts them."""
     with emulated.process("serve") as daemon:
         wait_for(daemon, "daemon.started")
         emulated("accounts", "pause", "shop", "--reason", "maintenance")
@@ -179,8 +179,8 @@ def test_a_daemon_heeds_a_pause(emulated: CommandFolder) -> None:
         assert daemon.wait(30) == 0
 
 
-def test_26_a_restart_with_another_key_resumes(emulated: CommandFolder) -> None:
-    """A wrong key pauses the account; mended in the configuration, the next start of the daemon goes on by itself."""
+def test_26_a_restart_with_another_key_resumes(emulated: CommandShell) -> None:
+    """A wrong key pauses the account; after a fix in the configuration, the next start of the daemon resumes it."""
     right = emulated.config.read_text()
     emulated.config.write_text(right.replace('token = "canary-token"', 'token = "mistyped"'))
     number = str(submit(emulated))

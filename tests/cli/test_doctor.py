@@ -1,11 +1,11 @@
-"""``tidewaiter doctor``: what it prints, how it ends, and that it may run beside a daemon."""
+"""``tidewaiter doctor``: its output, its exit codes, and that it can run beside a daemon."""
 
 import json
 import re
 
 import pytest
 
-from tests.cli.command_folder import CONFIG, CommandFolder
+from tests.cli.command_shell import CONFIG, CommandShell
 from tests.cli.commands import wait_for
 from tests.support.ports import free_port
 from tidewaiter.cli.exit_codes import ExitCode
@@ -21,74 +21,74 @@ def checks(text: str) -> dict[str, str]:
     return {check: status for status, check in re.findall(r"(?m)^(ok|info|warning|failure)\s+(\S+(?: \S+)?)  ", text)}
 
 
-def test_a_healthy_place(place: CommandFolder) -> None:
+def test_a_healthy_place(shell: CommandShell) -> None:
     """Without accounts there is little to find: exit code 0, and a line for each check."""
-    place.config.write_text(QUIET)
-    text = place("doctor").stdout
+    shell.config.write_text(QUIET)
+    text = shell("doctor").stdout
     found = checks(text)
     assert found["configuration"] == "warning"
     assert found["database"] == "info"
     assert "mend: `tidewaiter config init`" in text
     assert re.search(r"(?m)^\d+ checks: 0 failures, \d warnings?$", text)
-    assert not (place.folder / "landed").exists()
-    assert not (place.folder / "tidewaiter.db").exists()
+    assert not (shell.folder / "landed").exists()
+    assert not (shell.folder / "tidewaiter.db").exists()
 
 
-def test_a_dead_provider(place: CommandFolder) -> None:
-    """A failure ends it with 1, and has one mend below it."""
-    text = place("doctor", code=ExitCode.FAILED).stdout
+def test_a_dead_provider(shell: CommandShell) -> None:
+    """A failure ends it with 1, and has one fix below it."""
+    text = shell("doctor", code=ExitCode.FAILED).stdout
     assert re.search(
         r"(?m)^failure  tls +shop: 127\.0\.0\.1:9 takes no connection: .*\n +mend: see that accounts", text
     )
     assert "Connection refused" in text
 
 
-def test_as_json(place: CommandFolder) -> None:
+def test_as_json(shell: CommandShell) -> None:
     """Programs get an array of findings, each with the same members."""
-    found = place.json("doctor", code=ExitCode.FAILED)
+    found = shell.json("doctor", code=ExitCode.FAILED)
     assert all(list(one) == ["check", "subject", "status", "message", "mend", "seconds"] for one in found)
     (tls,) = (one for one in found if one["check"] == "tls")
     assert (tls["subject"], tls["status"]) == ("shop", "failure")
     assert all(one["mend"] for one in found if one["status"] in ("failure", "warning"))
 
 
-def test_a_configuration_that_is_wrong(place: CommandFolder) -> None:
+def test_a_configuration_that_is_wrong(shell: CommandShell) -> None:
     """Nothing else is tried: exit code 78, with every fault as a finding."""
-    place.config.write_text(CONFIG.replace('token = "canary-token"', "").replace("drain_s = 5", "drain = 5"))
-    text = place("doctor", code=ExitCode.CONFIG).stdout
+    shell.config.write_text(CONFIG.replace('token = "canary-token"', "").replace("drain_s = 5", "drain = 5"))
+    text = shell("doctor", code=ExitCode.CONFIG).stdout
     assert "worker.drain: is no known key; did you mean drain_s?" in text
     assert "accounts.shop.settings.token: is missing" in text
     assert "mend: correct it in tidewaiter.toml" in text
-    found = place.json("doctor", code=ExitCode.CONFIG)
+    found = shell.json("doctor", code=ExitCode.CONFIG)
     assert {one["check"] for one in found} == {"configuration"}
-    place.config.unlink()
-    assert "there is no configuration" in place("doctor", code=ExitCode.CONFIG).stderr
+    shell.config.unlink()
+    assert "there is no configuration" in shell("doctor", code=ExitCode.CONFIG).stderr
 
 
-def test_an_account_that_there_is_not(place: CommandFolder) -> None:
+def test_an_account_that_there_is_not(shell: CommandShell) -> None:
     """It is told with those that there are."""
-    assert "(there are: shop)" in place("doctor", "--account", "shpo", code=ExitCode.USAGE).stderr
+    assert "(there are: shop)" in shell("doctor", "--account", "shpo", code=ExitCode.USAGE).stderr
 
 
-def test_warnings_about_one_account(place: CommandFolder) -> None:
+def test_warnings_about_one_account(shell: CommandShell) -> None:
     """With --account nothing is remarked of another's settings."""
     other = '[accounts.other]\nprovider = "symplify"\nallow_private = true\n[accounts.other.settings]\n'
     other += 'server = "http://127.0.0.1:9"\ncustomer_id = "1"\ntoken = "canary-other"\n'
-    place.config.write_text(CONFIG + other)
-    subjects = {one["subject"] for one in place.json("doctor", "--offline")}
+    shell.config.write_text(CONFIG + other)
+    subjects = {one["subject"] for one in shell.json("doctor", "--offline")}
     assert {"accounts.shop.allow_private", "accounts.other.allow_private"} <= subjects
-    subjects = {one["subject"] for one in place.json("doctor", "--offline", "--account", "shop")}
+    subjects = {one["subject"] for one in shell.json("doctor", "--offline", "--account", "shop")}
     assert "accounts.shop.allow_private" in subjects
     assert "accounts.other.allow_private" not in subjects
 
 
-def test_offline(place: CommandFolder) -> None:
+def test_offline(shell: CommandShell) -> None:
     """The dead provider is not asked."""
-    assert "tls" not in checks(place("doctor", "--offline").stdout)
+    assert "tls" not in checks(shell("doctor", "--offline").stdout)
 
 
 @pytest.mark.timeout(60)
-def test_beside_a_daemon(emulated: CommandFolder) -> None:
+def test_beside_a_daemon(emulated: CommandShell) -> None:
     """A daemon serves on while the doctor looks: it is found running, and its database and files are in order."""
     port = free_port()
     callbacks = f'[callbacks]\nlisten = "127.0.0.1:{port}"\npublic_url = "http://127.0.0.1:{port}"\n'

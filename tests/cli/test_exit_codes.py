@@ -1,4 +1,4 @@
-"""How exceptions end a command."""
+"""The exit code for each kind of exception."""
 
 import pytest
 
@@ -34,6 +34,6 @@ def test_exceptions_end_in_codes(error: Exception, code: ExitCode, sentence: str
     assert (end.code, str(end)) == (code, sentence)
 
 
-def test_a_fault_of_ours_is_told_as_such() -> None:
-    """Anything else is named as the program's fault, with the way to more."""
+def test_an_internal_error_is_reported_as_such() -> None:
+    """Anything else is reported as an internal error, with a hint where to find more."""
     assert "fault of the program: KeyError: 'x'; --debug" in str(command_error_of(KeyError("x")))

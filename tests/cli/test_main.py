@@ -1,4 +1,4 @@
-"""The command as a whole: its help, its options, and how it ends."""
+"""The program as a whole: help, global options, exit codes."""
 
 import subprocess
 import sys
@@ -7,16 +7,16 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.cli.command_folder import CONFIG, ROOT, CommandFolder
+from tests.cli.command_shell import CONFIG, ROOT, CommandShell
 from tests.cli.command_tree import EVERY
 from tidewaiter import __version__
 from tidewaiter.cli.exit_codes import MEANINGS, ExitCode
 from tidewaiter.cli.main import COMMANDS
 
 
-def test_the_help_names_all_commands_and_exit_codes(place: CommandFolder) -> None:
-    """`tidewaiter --help` is the map: what there is to do, and what the exit codes mean."""
-    text = place("--help").stdout
+def test_the_help_names_all_commands_and_exit_codes(shell: CommandShell) -> None:
+    """`tidewaiter --help` is an overview: the commands, and the meaning of the exit codes."""
+    text = shell("--help").stdout
     for name, (_, line) in COMMANDS.items():
         assert name in text
         assert line in text
@@ -32,9 +32,9 @@ def test_the_map_says_what_the_commands_say() -> None:
 
 
 @pytest.mark.parametrize("path", [path for path, command in EVERY.items() if not isinstance(command, click.Group)])
-def test_every_command_explains_itself_with_an_example(path: tuple[str, ...], place: CommandFolder) -> None:
+def test_every_command_explains_itself_with_an_example(path: tuple[str, ...], shell: CommandShell) -> None:
     """No command leaves its reader to guess; the example begins with the command itself."""
-    text = place(*path, "--help").stdout
+    text = shell(*path, "--help").stdout
     assert f"  tidewaiter {' '.join(path)}" in text.split("Example")[-1]
 
 
@@ -76,15 +76,15 @@ def test_help_and_version_load_nothing_heavy(argument: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_version(place: CommandFolder) -> None:
+def test_the_version(shell: CommandShell) -> None:
     """The version is the package's."""
-    assert place("--version").stdout == f"tidewaiter {__version__}\n"
+    assert shell("--version").stdout == f"tidewaiter {__version__}\n"
 
 
-def test_without_a_configuration(place: CommandFolder) -> None:
+def test_without_a_configuration(shell: CommandShell) -> None:
     """Where there is no configuration, the command says where it looked."""
-    place.config.unlink()
-    result = place("jobs", "list", code=ExitCode.CONFIG)
+    shell.config.unlink()
+    result = shell("jobs", "list", code=ExitCode.CONFIG)
     assert result.stdout == ""
     assert result.stderr == (
         "tidewaiter: there is no configuration, neither tidewaiter.toml nor /etc/tidewaiter/tidewaiter.toml; "
@@ -92,76 +92,76 @@ def test_without_a_configuration(place: CommandFolder) -> None:
     )
 
 
-def test_every_fault_of_a_configuration_is_told(place: CommandFolder) -> None:
+def test_every_fault_of_a_configuration_is_reported(shell: CommandShell) -> None:
     """Shape, provider and settings: each fault is a line with its place, and no line shows a secret."""
-    place.config.write_text("[worker]\npolls = 0\nlease = 3\n")
-    result = place("serve", code=ExitCode.CONFIG)
+    shell.config.write_text("[worker]\npolls = 0\nlease = 3\n")
+    result = shell("serve", code=ExitCode.CONFIG)
     assert result.stderr.splitlines() == [
         "tidewaiter: tidewaiter.toml: worker.polls: must be 1 or more",
         "tidewaiter: tidewaiter.toml: worker.lease: is no known key; did you mean lease_s?",
     ]
-    place.config.write_text(CONFIG.replace("customer_id", "customer") + '[accounts.other]\nprovider = "nobody"\n')
-    result = place("serve", code=ExitCode.CONFIG)
-    told = result.stderr.splitlines()
-    assert len(told) == 3
-    assert all(line.startswith("tidewaiter: tidewaiter.toml: accounts.") for line in told)
+    shell.config.write_text(CONFIG.replace("customer_id", "customer") + '[accounts.other]\nprovider = "nobody"\n')
+    result = shell("serve", code=ExitCode.CONFIG)
+    output = result.stderr.splitlines()
+    assert len(output) == 3
+    assert all(line.startswith("tidewaiter: tidewaiter.toml: accounts.") for line in output)
     assert "canary" not in result.output
 
 
-def test_the_configuration_is_found(place: CommandFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_configuration_is_found(shell: CommandShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the one of --config, before or after the command, else of the variable, else of the working directory."""
     other = tmp_path / "other"
     other.mkdir()
     (other / "mine.toml").write_text(CONFIG)
-    place("--config", "other/mine.toml", "db", "upgrade")
+    shell("--config", "other/mine.toml", "db", "upgrade")
     assert (other / "tidewaiter.db").exists()
     assert not (tmp_path / "tidewaiter.db").exists()
-    place("db", "upgrade", "--config", str(place.config))
+    shell("db", "upgrade", "--config", str(shell.config))
     assert (tmp_path / "tidewaiter.db").exists()
     monkeypatch.setenv("TIDEWAITER_CONFIG", "gone.toml")
-    result = place("db", "current", code=ExitCode.CONFIG)
+    result = shell("db", "current", code=ExitCode.CONFIG)
     assert result.stderr == "tidewaiter: gone.toml: cannot be read: No such file or directory\n"
-    place("db", "current", "--config", str(place.config))
+    shell("db", "current", "--config", str(shell.config))
 
 
-def test_the_environment_overrides(place: CommandFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_overrides(shell: CommandShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable reaches the command."""
     monkeypatch.setenv("TIDEWAITER__DATABASE__URL", "sqlite:///elsewhere.db")
-    place("db", "upgrade")
+    shell("db", "upgrade")
     assert (tmp_path / "elsewhere.db").exists()
 
 
-def test_usage(place: CommandFolder) -> None:
+def test_usage(shell: CommandShell) -> None:
     """A wrong command, option or argument ends with 2 and a hint."""
     for arguments in (["sail"], ["jobs", "list", "--state", "sunk"], ["jobs", "show", "one"], ["submit", "shop"]):
-        assert "Usage: tidewaiter" in place(*arguments, code=ExitCode.USAGE).stderr
+        assert "Usage: tidewaiter" in shell(*arguments, code=ExitCode.USAGE).stderr
 
 
-def test_a_database_that_cannot_be_used(place: CommandFolder) -> None:
+def test_a_database_that_cannot_be_used(shell: CommandShell) -> None:
     """An unreachable database is one sentence and 69, whatever the command; --debug shows where it arose."""
     url = "postgresql://nobody:canary-word@127.0.0.1:9/none"
-    place.config.write_text(f'[database]\nurl = "{url}"\n')
-    result = place("jobs", "list", code=ExitCode.UNAVAILABLE)
+    shell.config.write_text(f'[database]\nurl = "{url}"\n')
+    result = shell("jobs", "list", code=ExitCode.UNAVAILABLE)
     assert len(result.stderr.splitlines()) == 1
     assert result.stderr.startswith("tidewaiter: The database cannot be reached")
     assert "canary" not in result.output
 
 
-def test_debug_shows_where(place: CommandFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_debug_shows_where(shell: CommandShell, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error of ours is one sentence that names it; with --debug, before or after the command, also its place."""
 
     def broken(_url: str) -> None:
         raise ZeroDivisionError("token=canary")
 
     monkeypatch.setattr("tidewaiter.database.migrate.current", broken)
-    result = place("db", "current", code=ExitCode.FAILED)
+    result = shell("db", "current", code=ExitCode.FAILED)
     assert result.stderr == (
         "tidewaiter: this is a fault of the program: ZeroDivisionError: token=canary; --debug shows where\n"
     )
     for arguments in (("--debug", "db", "current"), ("db", "current", "--debug")):
         process = subprocess.run(
             [sys.executable, "-c", f"{_BROKEN}main({list(arguments)!r})"],
-            cwd=place.folder,
+            cwd=shell.folder,
             env={"PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
@@ -180,10 +180,10 @@ migrate.current = broken
 """
 
 
-def test_a_reader_that_has_gone(place: CommandFolder) -> None:
+def test_a_reader_that_has_gone(shell: CommandShell) -> None:
     """`tidewaiter jobs list | head -1` ends quietly."""
-    place("db", "upgrade")
-    with place.process("jobs", "list") as process:
+    shell("db", "upgrade")
+    with shell.process("jobs", "list") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()

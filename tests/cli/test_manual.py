@@ -1,11 +1,11 @@
-"""The manual page: that of this program, with every command in it, and nothing that roff would misread."""
+"""The manual page is up to date, has every command, and is valid roff."""
 
 import re
 import tomllib
 
 import click
 
-from tests.cli.command_folder import ROOT
+from tests.cli.command_shell import ROOT
 from tests.cli.command_tree import EVERY
 from tidewaiter.cli import manual
 from tidewaiter.cli.exit_codes import MEANINGS

@@ -1,4 +1,4 @@
-"""``tidewaiter notifications``, as it is used, with a daemon and a receiver that are real."""
+"""``tidewaiter notifications`` with a real daemon and a real receiver."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.command_folder import CONFIG, CommandFolder
+from tests.cli.command_shell import CONFIG, CommandShell
 from tests.cli.commands import STATISTICS, submit, wait_for
 from tests.support.webhook_receiver import SECRET, Receiver, receiver, status
 from tidewaiter.cli.exit_codes import ExitCode
@@ -41,8 +41,8 @@ def listening() -> Iterator[tuple[Receiver, Callable[[Coroutine[Any, Any, Any]],
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
 
-    def ask(wish: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(wish, loop).result(30)
+    def ask(coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(30)
 
     made = receiver()
     try:
@@ -55,21 +55,21 @@ def listening() -> Iterator[tuple[Receiver, Callable[[Coroutine[Any, Any, Any]],
 
 
 @pytest.fixture
-def filled(place: CommandFolder) -> CommandFolder:
+def filled(shell: CommandShell) -> CommandShell:
     """A database in which receivers were told of jobs, and did not take all of it."""
-    place("jobs", "list")
-    with sqlite3.connect(place.folder / "tidewaiter.db") as database:
+    shell("jobs", "list")
+    with sqlite3.connect(shell.folder / "tidewaiter.db") as database:
         database.execute(FILL)
     database.close()
-    return place
+    return shell
 
 
-def ids(place: CommandFolder, *filters: str) -> list[int]:
+def ids(shell: CommandShell, *filters: str) -> list[int]:
     """The ids of the listed notifications."""
-    return [one["id"] for one in place.json("notifications", "list", *filters)["notifications"]]
+    return [one["id"] for one in shell.json("notifications", "list", *filters)["notifications"]]
 
 
-def test_listing(filled: CommandFolder) -> None:
+def test_listing(filled: CommandShell) -> None:
     """Newest first, by status, endpoint and job, in pages; the table says where each stands and why."""
     every = filled.json("notifications", "list")["notifications"]
     assert [one["id"] for one in every] == [4, 3, 2, 1]
@@ -97,65 +97,65 @@ def test_listing(filled: CommandFolder) -> None:
     assert "dead" in text
 
 
-def test_retrying(filled: CommandFolder) -> None:
-    """By their ids, or all that died; what there is not is told with 1, what was not said clearly with 2."""
+def test_retrying(filled: CommandShell) -> None:
+    """By their ids, or all dead ones; unknown ids end with 1, unclear arguments with 2."""
     assert filled("notifications", "retry", "1").stdout == "1 notification is sent again\n"
     assert filled.json("notifications", "retry", "--dead", "--endpoint", "ops") == {"retried": 0, "unknown": []}
     assert filled("notifications", "retry", "--dead").stdout == "1 notification is sent again\n"
     assert filled.json("notifications", "list", "--dead")["notifications"] == []
     assert ids(filled, "--waiting") == [4, 3, 1]
-    told = filled("notifications", "retry", "2", "4711", code=ExitCode.FAILED)
-    assert "there is no notification 4711; `tidewaiter notifications list` has them" in told.stderr
+    result = filled("notifications", "retry", "2", "4711", code=ExitCode.FAILED)
+    assert "there is no notification 4711; `tidewaiter notifications list` has them" in result.stderr
     assert filled.json("notifications", "list")["notifications"][2]["status"] == "waiting"
     for none in (str(2**63), "0", "x1", "9" * 5000):
         assert "is no id; an id is a whole number" in filled("notifications", "retry", none, code=2).stderr
     for wrong in ([], ["1", "--dead"], ["1", "--endpoint", "ops"]):
-        said = filled("notifications", "retry", *wrong, code=ExitCode.USAGE).stderr
-        assert "name the notifications by their ids, or all that died with --dead" in said
+        text = filled("notifications", "retry", *wrong, code=ExitCode.USAGE).stderr
+        assert "name the notifications by their ids, or all that died with --dead" in text
 
 
-def test_a_receiver_is_tried(place: CommandFolder) -> None:
+def test_a_receiver_is_tried(shell: CommandShell) -> None:
     """One signed message now; its answer is shown, and a refusal ends with 1."""
     with listening() as (made, _):
-        place.config.write_text(CONFIG + hook(made.url))
-        assert place("notifications", "test", "ops").stdout == (
+        shell.config.write_text(CONFIG + hook(made.url))
+        assert shell("notifications", "test", "ops").stdout == (
             "ops was sent one tidewaiter.test and answered HTTP 200 OK\n"
         )
-        assert place.json("notifications", "test", "ops")["taken"] is True
-        first, second = made.heard
+        assert shell.json("notifications", "test", "ops")["taken"] is True
+        first, second = made.received
         assert first.body["type"] == "tidewaiter.test"
         assert first.message_id != second.message_id
         made.answer = status(403)
-        result = place("notifications", "test", "ops", code=ExitCode.FAILED)
+        result = shell("notifications", "test", "ops", code=ExitCode.FAILED)
         assert "answered HTTP 403 Forbidden" in result.stdout
         assert "ops has not taken it: only an answer from 200 to 299 counts" in result.stderr
         assert SECRET not in result.output
-    assert not (place.folder / "tidewaiter.db").exists()
+    assert not (shell.folder / "tidewaiter.db").exists()
 
 
-def test_a_receiver_that_is_not_there(place: CommandFolder) -> None:
+def test_a_receiver_that_is_not_there(shell: CommandShell) -> None:
     """No answer is one sentence and 1; a name that is not configured is 2, with those that are."""
-    place.config.write_text(CONFIG + hook("http://127.0.0.1:9/canary"))
-    result = place("notifications", "test", "ops", code=ExitCode.FAILED)
+    shell.config.write_text(CONFIG + hook("http://127.0.0.1:9/canary"))
+    result = shell("notifications", "test", "ops", code=ExitCode.FAILED)
     assert "tidewaiter: ops: No connection to http://127.0.0.1:9: " in result.stderr
     assert "canary" not in result.output
-    assert place("notifications", "test", "chat", code=ExitCode.USAGE).stderr == (
+    assert shell("notifications", "test", "chat", code=ExitCode.USAGE).stderr == (
         "tidewaiter: unknown endpoint 'chat'; configured: ops\n"
     )
 
 
-def test_an_account_that_there_is_not(place: CommandFolder) -> None:
+def test_an_account_that_there_is_not(shell: CommandShell) -> None:
     """It is a fault of the configuration, told with its key and beside all others."""
-    place.config.write_text(CONFIG + hook("https://ops.example.com/hook", accounts='["shop", "shopp"]'))
-    said = place("serve", code=ExitCode.CONFIG).stderr
-    assert "notifications.ops.accounts: 'shopp' is no configured account (configured: shop)" in said
-    place.config.write_text(place.config.read_text() + "\n[worker2]\n")
-    said = place("jobs", "list", code=ExitCode.CONFIG).stderr
-    assert "worker2" in said
-    assert "notifications.ops.accounts: 'shopp' is no configured account" in said
+    shell.config.write_text(CONFIG + hook("https://ops.example.com/hook", accounts='["shop", "shopp"]'))
+    text = shell("serve", code=ExitCode.CONFIG).stderr
+    assert "notifications.ops.accounts: 'shopp' is no configured account (configured: shop)" in text
+    shell.config.write_text(shell.config.read_text() + "\n[worker2]\n")
+    text = shell("jobs", "list", code=ExitCode.CONFIG).stderr
+    assert "worker2" in text
+    assert "notifications.ops.accounts: 'shopp' is no configured account" in text
 
 
-def test_a_daemon_tells_how_jobs_end(emulated: CommandFolder) -> None:
+def test_a_daemon_notifies_how_jobs_end(emulated: CommandShell) -> None:
     """`serve` with an endpoint: the job's end is told with its file, and no secret is in the log or the database."""
     with listening() as (made, ask):
         emulated.config.write_text(emulated.config.read_text() + hook(made.url, accounts='["shop"]'))
@@ -168,9 +168,9 @@ def test_a_daemon_tells_how_jobs_end(emulated: CommandFolder) -> None:
             assert daemon.wait(30) == 0
             assert daemon.stdout is not None
             assert SECRET not in daemon.stdout.read()
-    (heard,) = made.heard
-    assert heard.body["type"] == "job.succeeded"
-    data = heard.body["data"]
+    (received,) = made.received
+    assert received.body["type"] == "job.succeeded"
+    data = received.body["data"]
     for name in ("id", "account", "operation", "state", "unique_key", "retry_of"):
         assert data[name] == job[name]
     for name in ("created_at", "finished_at"):
@@ -181,19 +181,19 @@ def test_a_daemon_tells_how_jobs_end(emulated: CommandFolder) -> None:
     assert SECRET.encode() not in (emulated.folder / "tidewaiter.db").read_bytes()
 
 
-def test_a_person_who_cancels_is_told_of(place: CommandFolder) -> None:
+def test_a_cancel_by_a_person_is_notified(shell: CommandShell) -> None:
     """What the command line decides about a parked job is written for the receivers, too."""
-    number = submit(place)
-    with sqlite3.connect(place.folder / "tidewaiter.db") as database:
+    number = submit(shell)
+    with sqlite3.connect(shell.folder / "tidewaiter.db") as database:
         database.execute("UPDATE jobs SET state = 'parked', due_at = NULL, version = 4")
     database.close()
-    place.config.write_text(CONFIG + hook("https://ops.example.com/hook"))
-    assert place.json("jobs", "cancel", str(number))["jobs"][0]["state"] == "cancelled"
-    (told,) = place.json("notifications", "list", "--waiting")["notifications"]
-    assert (told["job"], told["state"]) == (number, "cancelled")
+    shell.config.write_text(CONFIG + hook("https://ops.example.com/hook"))
+    assert shell.json("jobs", "cancel", str(number))["jobs"][0]["state"] == "cancelled"
+    (result,) = shell.json("notifications", "list", "--waiting")["notifications"]
+    assert (result["job"], result["state"]) == (number, "cancelled")
 
 
-def test_an_endpoint_that_comes_with_a_reload(emulated: CommandFolder) -> None:
+def test_an_endpoint_that_comes_with_a_reload(emulated: CommandShell) -> None:
     """SIGHUP takes a new endpoint over: the next job's end is told there, though the daemon began without it."""
     with listening() as (made, ask), emulated.process("serve") as daemon:
         wait_for(daemon, "daemon.started")
@@ -201,7 +201,7 @@ def test_an_endpoint_that_comes_with_a_reload(emulated: CommandFolder) -> None:
         daemon.send_signal(signal.SIGHUP)
         wait_for(daemon, "config.reloaded")
         job = emulated.json("submit", *STATISTICS, "--wait", "--timeout", "30")
-        heard = ask(made.until(1))
+        received = ask(made.until(1))
         daemon.terminate()
         assert daemon.wait(30) == 0
-    assert [one.body["data"]["id"] for one in heard] == [job["id"]]
+    assert [one.body["data"]["id"] for one in received] == [job["id"]]

@@ -1,27 +1,27 @@
-"""Whole runs into a bucket: a real daemon, an emulated provider, and a real server that speaks S3."""
+"""Whole runs into a bucket: a real daemon, an emulated provider, and a real S3 server."""
 
 import hashlib
 import json
 import signal
 
-from tests.cli.command_folder import CommandFolder
+from tests.cli.command_shell import CommandShell
 from tests.cli.commands import STATISTICS, lines_of, wait_for
 from tests.support.s3 import Bucket
 
 
-def keep_in(bucket: Bucket, place: CommandFolder) -> str:
+def keep_in(bucket: Bucket, shell: CommandShell) -> str:
     """Configure the bucket as the storage, the secret in a file; the URL."""
-    (place.folder / "secret").write_text(str(bucket.server.options["secret_access_key"]))
+    (shell.folder / "secret").write_text(str(bucket.server.options["secret_access_key"]))
     url = f"s3://{bucket.name}/tide"
     table = (
         f'url = "{url}"\n[storage.options]\nendpoint = "{bucket.server.endpoint}"\nallow_http = true\n'
         'region = "us-east-1"\naccess_key_id = "tests"\nsecret_access_key_file = "secret"'
     )
-    place.config.write_text(place.config.read_text().replace('root = "landed"', table))
+    shell.config.write_text(shell.config.read_text().replace('root = "landed"', table))
     return url
 
 
-def test_a_daemon_lands_in_a_bucket(emulated: CommandFolder, bucket: Bucket) -> None:
+def test_a_daemon_lands_in_a_bucket(emulated: CommandShell, bucket: Bucket) -> None:
     """The object and its manifest are there, whole; the URL is told in place of a path, and the secret nowhere."""
     url = keep_in(bucket, emulated)
     with emulated.process("serve") as daemon:
@@ -44,7 +44,7 @@ def test_a_daemon_lands_in_a_bucket(emulated: CommandFolder, bucket: Bucket) -> 
     assert log[-1]["event"] == "daemon.stopped"
 
 
-def test_a_run_into_a_folder_needs_no_bucket(emulated: CommandFolder, bucket: Bucket) -> None:
+def test_a_run_into_a_folder_needs_no_bucket(emulated: CommandShell, bucket: Bucket) -> None:
     """`run --out` writes where it was told, whatever the daemon's storage is."""
     keep_in(bucket, emulated)
     job = emulated.json("run", *STATISTICS, "--out", "here")
@@ -52,11 +52,11 @@ def test_a_run_into_a_folder_needs_no_bucket(emulated: CommandFolder, bucket: Bu
     assert bucket.listing() == []
 
 
-def test_the_daemon_refuses_a_bucket_that_cannot_be(place: CommandFolder) -> None:
+def test_the_daemon_refuses_a_bucket_that_cannot_be(shell: CommandShell) -> None:
     """An option that its client refuses is told with its key, and nothing is started."""
-    place.config.write_text('[storage]\nurl = "gs://exports"\noptions.service_account_key = "canary-key"\n')
-    told = place("serve", code=78).output
-    assert "storage.url: " in told
-    assert "service account" in told
-    assert "canary-key" not in told
-    assert not (place.folder / "tidewaiter.db").exists()
+    shell.config.write_text('[storage]\nurl = "gs://exports"\noptions.service_account_key = "canary-key"\n')
+    output = shell("serve", code=78).output
+    assert "storage.url: " in output
+    assert "service account" in output
+    assert "canary-key" not in output
+    assert not (shell.folder / "tidewaiter.db").exists()

@@ -1,4 +1,4 @@
-"""Commands that run for a while, as real processes: the daemon, a single run, an emulator, the demo."""
+"""Commands that keep running, as real processes: the daemon, a single run, an emulator, the demo."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command_folder import CommandFolder, start
+from tests.cli.command_shell import CommandShell, start
 from tests.cli.commands import STATISTICS, lines_of, wait_for
 from tidewaiter.cli.exit_codes import ExitCode
 
@@ -21,7 +21,7 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def test_a_daemon_lands_what_is_submitted(emulated: CommandFolder) -> None:
+def test_a_daemon_lands_what_is_submitted(emulated: CommandShell) -> None:
     """`serve` in one process and `submit --wait` in another: the file is there, whole, and the log names it."""
     with emulated.process("serve") as daemon:
         wait_for(daemon, "daemon.started")
@@ -38,18 +38,18 @@ def test_a_daemon_lands_what_is_submitted(emulated: CommandFolder) -> None:
     assert names[-1] == "daemon.stopped"
 
 
-def test_waiting_is_stopped_by_ctrl_c(place: CommandFolder) -> None:
+def test_waiting_is_stopped_by_ctrl_c(shell: CommandShell) -> None:
     """Ctrl-C ends the wait with 130 and without a word; the job stays."""
-    with place.process("submit", *STATISTICS, "--wait") as process:
+    with shell.process("submit", *STATISTICS, "--wait") as process:
         wait_for(process, "queued")
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == ExitCode.INTERRUPTED
         assert process.stderr is not None
         assert process.stderr.read() == ""
-    assert len(place.json("jobs", "list")["jobs"]) == 1
+    assert len(shell.json("jobs", "list")["jobs"]) == 1
 
 
-def test_one_run(emulated: CommandFolder, tmp_path: Path) -> None:
+def test_one_run(emulated: CommandShell, tmp_path: Path) -> None:
     """`run` tells what happens, lands the file in the folder, and leaves no database behind."""
     text = emulated("run", *STATISTICS, "--out", "here").stdout
     assert "is polling" in text
@@ -62,7 +62,7 @@ def test_one_run(emulated: CommandFolder, tmp_path: Path) -> None:
     assert Path(job["artifacts"][0]["path"]).is_file()
 
 
-def test_runs_leave_what_has_landed(emulated: CommandFolder, tmp_path: Path) -> None:
+def test_runs_leave_what_has_landed(emulated: CommandShell, tmp_path: Path) -> None:
     """A run writes over no file in its folder: neither one that a daemon landed first there, nor one of another run."""
     with emulated.process("serve") as daemon:
         emulated("submit", *STATISTICS, "--wait", "--timeout", "30")
@@ -77,7 +77,7 @@ def test_runs_leave_what_has_landed(emulated: CommandFolder, tmp_path: Path) -> 
         assert len(landed) == 1 + runs
 
 
-def test_a_run_that_fails(emulated: CommandFolder) -> None:
+def test_a_run_that_fails(emulated: CommandShell) -> None:
     """A wrong parameter ends with 2 before anything is sent; a refusal of the provider with 1 and its reason."""
     assert "permitted" in emulated("run", "shop", "statistics", "-p", "export_type=NO", "--out", "x", code=2).stderr
     emulated.config.write_text(
@@ -86,7 +86,7 @@ def test_a_run_that_fails(emulated: CommandFolder) -> None:
     assert "is expired" in emulated("run", *STATISTICS, "--out", "x", code=ExitCode.FAILED).stdout
 
 
-def test_a_run_with_a_refused_key(emulated: CommandFolder) -> None:
+def test_a_run_with_a_refused_key(emulated: CommandShell) -> None:
     """Nobody is there to resume the account, so the run ends at once, with the reason, and shows no secret."""
     emulated.config.write_text(emulated.config.read_text().replace('"canary-token"', '"canary-wrong"'))
     result = emulated("run", *STATISTICS, "--out", "x", code=ExitCode.FAILED)
@@ -94,21 +94,21 @@ def test_a_run_with_a_refused_key(emulated: CommandFolder) -> None:
     assert "canary" not in result.output
 
 
-def test_a_run_is_stopped_by_ctrl_c(place: CommandFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_stopped_by_ctrl_c(shell: CommandShell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C ends a run with 130 and one sentence; its scratch database is gone."""
-    monkeypatch.setenv("TMPDIR", str(place.folder))
-    with place.process("run", *STATISTICS, "--out", "here") as process:
+    monkeypatch.setenv("TMPDIR", str(shell.folder))
+    with shell.process("run", *STATISTICS, "--out", "here") as process:
         wait_for(process, "refused")
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == ExitCode.INTERRUPTED
         assert process.stderr is not None
         assert "stopped before the end" in process.stderr.read()
-    assert not list(place.folder.glob("tidewaiter-run-*"))
+    assert not list(shell.folder.glob("tidewaiter-run-*"))
 
 
-def test_an_emulator(place: CommandFolder) -> None:
+def test_an_emulator(shell: CommandShell) -> None:
     """It prints where it listens and an account that works as it stands, and ends in good order."""
-    with place.process("emulate", "symplify", "--build-s", "0") as process:
+    with shell.process("emulate", "symplify", "--build-s", "0") as process:
         url = wait_for(process, "API").split()[1]
         assert process.stdout is not None
         printed = ""
@@ -117,40 +117,46 @@ def test_an_emulator(place: CommandFolder) -> None:
             if "Ctrl-C" in line:
                 break
         account = printed[printed.index("[accounts") : printed.index("Ctrl-C")]
-        place.config.write_text(account)
-        assert place("run", "emulated-symplify", "statistics", "-p", "export_type=SENT", "--out", "here").exit_code == 0
+        shell.config.write_text(account)
+        assert shell("run", "emulated-symplify", "statistics", "-p", "export_type=SENT", "--out", "here").exit_code == 0
         with urllib.request.urlopen(f"{url}/_control/requests") as reply:  # noqa: S310  # ours
             assert len(json.load(reply)) >= 3
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
 
 
-def test_an_emulator_on_a_taken_port(place: CommandFolder) -> None:
+def test_an_emulator_on_a_taken_port(shell: CommandShell) -> None:
     """A port that is taken is one sentence and 69."""
-    with place.process("emulate", "symplify") as process:
+    with shell.process("emulate", "symplify") as process:
         port = wait_for(process, "API").strip().split(":")[2]
-        place("emulate", "symplify", "--port", port, code=ExitCode.UNAVAILABLE)
+        shell("emulate", "symplify", "--port", port, code=ExitCode.UNAVAILABLE)
 
 
-def test_the_daemon_refuses_to_start_on_a_bad_configuration(place: CommandFolder) -> None:
+def test_the_daemon_refuses_to_start_on_a_bad_configuration(shell: CommandShell) -> None:
     """Every fault, exit 78, and no log line: nothing was started."""
-    place.config.write_text('[accounts.shop]\nprovider = "nobody"')
-    with place.process("serve") as process:
+    shell.config.write_text('[accounts.shop]\nprovider = "nobody"')
+    with shell.process("serve") as process:
         assert process.wait(30) == ExitCode.CONFIG
         assert process.stdout is not None
         assert process.stdout.read() == ""
 
 
-def test_the_demo(place: CommandFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo(shell: CommandShell, monkeypatch: pytest.MonkeyPatch) -> None:
     """The demo lands eleven files of five APIs, verifies them, and tells what the servers saw."""
-    monkeypatch.setenv("TMPDIR", str(place.folder))
-    with start(place.folder, ["demo"]) as process:
+    monkeypatch.setenv("TMPDIR", str(shell.folder))
+    with start(shell.folder, ["demo"]) as process:
         out, err = process.communicate(timeout=90)
     assert process.returncode == 0, out + err
     assert err == ""
     assert len(re.findall(r"✓ succeeded .* ✓ yes", out)) == 11
-    for told in ("expired", "told 207", "a callback ended the wait", "logins kept a token alive", "never more than 3"):
-        assert told in out
+    for output in (
+        "expired",
+        "told 207",
+        "a callback ended the wait",
+        "logins kept a token alive",
+        "never more than 3",
+    ):
+        assert output in out
     places = dict(line.split(maxsplit=1) for line in out.splitlines()[-3:])
     log = [json.loads(line) for line in Path(places["log"]).read_text().splitlines()]
     events = [line["event"] for line in log]
@@ -162,13 +168,13 @@ def test_the_demo(place: CommandFolder, monkeypatch: pytest.MonkeyPatch) -> None
     assert log[-1]["event"] == "daemon.stopped"
     for secret in ("token", "private", "access", "key", "api-key", "password"):
         assert f"demo-{secret}" not in Path(places["log"]).read_text()
-    assert Path(places["configuration"]).is_relative_to(place.folder)
+    assert Path(places["configuration"]).is_relative_to(shell.folder)
 
 
-def test_the_demo_keeps_its_page_up(place: CommandFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_keeps_its_page_up(shell: CommandShell, monkeypatch: pytest.MonkeyPatch) -> None:
     """It opens with the address of the page, which is still up when all has landed; Ctrl-C ends it in good order."""
-    monkeypatch.setenv("TMPDIR", str(place.folder))
-    with start(place.folder, ["demo", "--keep-running", "--remove-files"]) as process:
+    monkeypatch.setenv("TMPDIR", str(shell.folder))
+    with start(shell.folder, ["demo", "--keep-running", "--remove-files"]) as process:
         address = wait_for(process, "Its page is at").split()[4]
         assert address in wait_for(process, "The page stays up at")
         with urllib.request.urlopen(address, timeout=20) as page:  # noqa: S310  # the demo's own address
@@ -178,15 +184,15 @@ def test_the_demo_keeps_its_page_up(place: CommandFolder, monkeypatch: pytest.Mo
             assert len(json.load(answer)["jobs"]) == 11
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == ExitCode.OK
-    assert not list(place.folder.glob("tidewaiter-demo-*"))
+    assert not list(shell.folder.glob("tidewaiter-demo-*"))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the daemon through Linux's /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_the_demo_is_stopped(place: CommandFolder, number: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_is_stopped(shell: CommandShell, number: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C, a kill and a closed terminal: 130, no daemon is left running, and the files go where that was asked."""
-    monkeypatch.setenv("TMPDIR", str(place.folder))
-    with place.process("demo", "--remove-files") as process:
+    monkeypatch.setenv("TMPDIR", str(shell.folder))
+    with shell.process("demo", "--remove-files") as process:
         wait_for(process, "is polling")
         (daemon,) = children_of(process.pid)
         process.send_signal(number)
@@ -195,17 +201,17 @@ def test_the_demo_is_stopped(place: CommandFolder, number: signal.Signals, monke
         assert process.stderr.read() == ""
     with pytest.raises(ProcessLookupError):
         os.kill(daemon, 0)
-    assert not list(place.folder.glob("tidewaiter-demo-*"))
+    assert not list(shell.folder.glob("tidewaiter-demo-*"))
 
 
-def test_every_fault_of_a_configuration_at_once(place: CommandFolder) -> None:
+def test_every_fault_of_a_configuration_at_once(shell: CommandShell) -> None:
     """What is wrong with tables, secret files, providers and their settings is told together, and nothing starts."""
-    place.config.write_text(
+    shell.config.write_text(
         '[worker]\nlease_s = -1\n[accounts.Shop]\nprovider = "symplify"\n[accounts.a]\nprovider = "symplfy"\n'
         '[accounts.b]\nprovider = "symplify"\n[accounts.b.settings]\nserver = "x"\ntoken_file = "nowhere"\n'
     )
-    told = place("serve", code=78).output
+    output = shell("serve", code=78).output
     for key in ("worker.lease_s", "accounts.Shop", "accounts.a.provider", "settings.server", "settings.customer_id"):
-        assert key in told
-    assert told.count("settings.token") == 1
-    assert not (place.folder / "tidewaiter.db").exists()
+        assert key in output
+    assert output.count("settings.token") == 1
+    assert not (shell.folder / "tidewaiter.db").exists()

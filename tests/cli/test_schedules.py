@@ -1,6 +1,6 @@
-"""``tidewaiter schedules``, as it is used."""
+"""``tidewaiter schedules``."""
 
-from tests.cli.command_folder import CONFIG, CommandFolder
+from tests.cli.command_shell import CONFIG, CommandShell
 from tidewaiter.web.api.json_shapes import ScheduleShape
 
 SCHEDULES = """
@@ -14,34 +14,34 @@ params = { export_type = "OPENS", period = "LAST_DAY" }
 """
 
 
-def test_list_next_and_run(place: CommandFolder) -> None:
+def test_list_next_and_run(shell: CommandShell) -> None:
     """A schedule is listed, its next ticks are told with their parameters, and its job can be asked for now."""
-    place.config.write_text(CONFIG + SCHEDULES)
-    (listed,) = place.json("schedules", "list")["schedules"]
+    shell.config.write_text(CONFIG + SCHEDULES)
+    (listed,) = shell.json("schedules", "list")["schedules"]
     assert set(listed) == set(ScheduleShape.model_fields)
     assert listed["name"] == "nightly-opens"
     assert listed["next_at"] > "2020"
     assert listed["job"] is None
-    assert "nightly-opens" in place("schedules", "list").stdout
-    ticks = place.json("schedules", "next", "nightly-opens", "--number", "3")
+    assert "nightly-opens" in shell("schedules", "list").stdout
+    ticks = shell.json("schedules", "next", "nightly-opens", "--number", "3")
     assert len(ticks) == 3
     assert ticks[0]["params"] == {"export_type": "OPENS", "period": "LAST_DAY"}
-    assert "period=LAST_DAY" in place("schedules", "next", "nightly-opens").stdout
-    job = place.json("schedules", "run", "nightly-opens")
+    assert "period=LAST_DAY" in shell("schedules", "next", "nightly-opens").stdout
+    job = shell.json("schedules", "run", "nightly-opens")
     assert (job["state"], job["operation"]) == ("queued", "statistics")
-    assert len(place.json("jobs", "list")["jobs"]) == 1
+    assert len(shell.json("jobs", "list")["jobs"]) == 1
 
 
-def test_an_unknown_schedule(place: CommandFolder) -> None:
+def test_an_unknown_schedule(shell: CommandShell) -> None:
     """A name that is not configured is answered with those that are."""
-    place.config.write_text(CONFIG + SCHEDULES)
-    result = place("schedules", "run", "weekly", code=2)
+    shell.config.write_text(CONFIG + SCHEDULES)
+    result = shell("schedules", "run", "weekly", code=2)
     assert "unknown schedule 'weekly'; configured: nightly-opens" in result.stderr
 
 
-def test_bad_schedules_are_all_told(place: CommandFolder) -> None:
+def test_bad_schedules_are_all_reported(shell: CommandShell) -> None:
     """Every fault of every schedule is told at once, with its key; nothing is started."""
-    place.config.write_text(
+    shell.config.write_text(
         CONFIG
         + """
 [schedules.a]
@@ -66,7 +66,7 @@ cron = "15 4 * * *"
 params = { export_type = "OPENS", periode = "LAST_DAY" }
 """
     )
-    said = place("schedules", "list", code=78).stderr
+    text = shell("schedules", "list", code=78).stderr
     for fault in (
         "schedules.a.cron: has 4 fields and needs 5",
         "schedules.a.timezone: 'Europe/Atlantis' is no time zone; names are such as Europe/Amsterdam",
@@ -76,4 +76,4 @@ params = { export_type = "OPENS", periode = "LAST_DAY" }
         "schedules.c.operation: 'statisticks' is no operation of account shop (known: statistics)",
         "schedules.d.params.periode: unknown parameter (did you mean period? ",
     ):
-        assert fault in said, said
+        assert fault in text, text

@@ -1,4 +1,4 @@
-"""``tidewaiter top`` as a process: on a real terminal, through a pipe, beside a daemon, and without its database."""
+"""``tidewaiter top`` as a process: on a terminal, through a pipe, beside a daemon, without its database."""
 
 import json
 import signal
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.command_folder import ROOT, CommandFolder
+from tests.cli.command_shell import ROOT, CommandShell
 from tests.cli.terminal import Terminal, terminal
 from tests.support.postgres import Postgres
 from tidewaiter.cli.exit_codes import ExitCode
@@ -20,17 +20,17 @@ ENTER, LEAVE, SHOW_CURSOR = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25h"
 
 @contextmanager
 def on_screen(
-    place: CommandFolder, *arguments: str, lines: int = 24, columns: int = 80, **environ: str
+    shell: CommandShell, *arguments: str, lines: int = 24, columns: int = 80, **environ: str
 ) -> Iterator[Terminal]:
     """The command on a terminal of its own."""
     command = [sys.executable, "-m", "tidewaiter.cli.main", "top", *arguments]
-    with terminal(command, place.folder, {"PYTHONPATH": str(ROOT), **environ}, lines=lines, columns=columns) as screen:
+    with terminal(command, shell.folder, {"PYTHONPATH": str(ROOT), **environ}, lines=lines, columns=columns) as screen:
         yield screen
 
 
-def test_on_a_terminal(place: CommandFolder) -> None:
+def test_on_a_terminal(shell: CommandShell) -> None:
     """It draws on a screen of its own, obeys `q`, and leaves the terminal as it was, with exit code 0."""
-    with on_screen(place, "--every", "200ms") as screen:
+    with on_screen(shell, "--every", "200ms") as screen:
         before = screen.settings()
         screen.wait_for(ENTER)
         screen.wait_for("tidewaiter top")
@@ -48,9 +48,9 @@ def test_on_a_terminal(place: CommandFolder) -> None:
 
 
 @pytest.mark.parametrize("end", ["\x03", signal.SIGTERM, signal.SIGHUP])
-def test_other_ends(place: CommandFolder, end: str | signal.Signals) -> None:
+def test_other_ends(shell: CommandShell, end: str | signal.Signals) -> None:
     """Ctrl-C, a signal and a closed terminal end it just as well."""
-    with on_screen(place) as screen:
+    with on_screen(shell) as screen:
         before = screen.settings()
         screen.wait_for("q ends it")
         if isinstance(end, str):
@@ -62,9 +62,9 @@ def test_other_ends(place: CommandFolder, end: str | signal.Signals) -> None:
         assert LEAVE in screen.rest()
 
 
-def test_a_new_size(place: CommandFolder) -> None:
+def test_a_new_size(shell: CommandShell) -> None:
     """When the terminal changes its size it is drawn anew at once, not with the next picture."""
-    with on_screen(place, "--every", "1h") as screen:
+    with on_screen(shell, "--every", "1h") as screen:
         screen.wait_for("q ends it")
         screen.resize(40, 140)
         drawn = screen.wait_for("q ends it")
@@ -75,34 +75,34 @@ def test_a_new_size(place: CommandFolder) -> None:
         assert screen.process.wait(30) == 0
 
 
-def test_no_colour(place: CommandFolder) -> None:
-    """NO_COLOR is heeded on the screen, too; a dumb terminal gets one picture as text."""
-    with on_screen(place, NO_COLOR="1") as screen:
+def test_no_colour(shell: CommandShell) -> None:
+    """NO_COLOR applies to the screen, too; a dumb terminal gets one screen as text."""
+    with on_screen(shell, NO_COLOR="1") as screen:
         drawn = screen.wait_for("q ends it")
         screen.type("q")
         assert screen.process.wait(30) == 0
     assert "\x1b[31" not in drawn
     assert "\x1b[1;31" not in drawn
-    with on_screen(place, TERM="dumb") as screen:
+    with on_screen(shell, TERM="dumb") as screen:
         screen.wait_for("no daemon is running")
         assert screen.process.wait(30) == 0
         assert "\x1b" not in screen.rest()
 
 
-def test_once_on_a_terminal(place: CommandFolder) -> None:
+def test_once_on_a_terminal(shell: CommandShell) -> None:
     """--once prints below the prompt, on no screen of its own."""
-    with on_screen(place, "--once") as screen:
+    with on_screen(shell, "--once") as screen:
         shown = screen.wait_for("landed")
         assert screen.process.wait(30) == 0
         assert ENTER not in shown + screen.rest()
 
 
-def test_beside_a_daemon(emulated: CommandFolder) -> None:
+def test_beside_a_daemon(emulated: CommandShell) -> None:
     """It shows the daemon, its lane, the job that landed and its file; as JSON the same."""
     with emulated.process("serve") as daemon:
         job = emulated.json("submit", "shop", "statistics", "-p", "export_type=OPENS", "--wait", "--timeout", "30")
         text = emulated("top", "--once").stdout
-        told = emulated.json("top", "--account", "shop")
+        document = emulated.json("top", "--account", "shop")
         daemon.send_signal(signal.SIGTERM)
         assert daemon.wait(30) == 0
     (artifact,) = job["artifacts"]
@@ -111,19 +111,19 @@ def test_beside_a_daemon(emulated: CommandFolder) -> None:
     assert artifact["name"] in text
     assert "\x1b" not in text
     assert not any(line.endswith(" ") for line in text.splitlines())
-    assert [one["pid"] for one in told["daemons"]] == [daemon.pid]
-    (lane,) = told["lanes"]
+    assert [one["pid"] for one in document["daemons"]] == [daemon.pid]
+    (lane,) = document["lanes"]
     assert (lane["account"], lane["provider"], lane["stands"]) == ("shop", "symplify", "open")
     assert lane["requests"]["most"] == 1000
-    assert sum(one["ended"].get("succeeded", 0) for one in told["minutes"]) == 1
-    (landed,) = told["landed"]
+    assert sum(one["ended"].get("succeeded", 0) for one in document["minutes"]) == 1
+    (landed,) = document["landed"]
     assert (landed["job"], landed["name"], landed["size"]) == (job["id"], artifact["name"], artifact["size"])
 
 
-def test_one_picture_after_the_other(place: CommandFolder) -> None:
+def test_one_dashboard_after_the_other(shell: CommandShell) -> None:
     """Through a pipe --every prints one object a line until somebody ends it, with 0."""
-    place("submit", "shop", "statistics", "-p", "export_type=OPENS")
-    with place.process("top", "--json", "--every", "100ms") as process:
+    shell("submit", "shop", "statistics", "-p", "export_type=OPENS")
+    with shell.process("top", "--json", "--every", "100ms") as process:
         first, second = json.loads(line_of(process)), json.loads(line_of(process))
         assert second["at"] > first["at"]
         assert first["jobs"]["queued"] == 1
@@ -133,24 +133,24 @@ def test_one_picture_after_the_other(place: CommandFolder) -> None:
         assert process.stderr.read() == ""
 
 
-def test_a_database_that_goes_and_comes_back(place: CommandFolder, postgres: Postgres, postgres_url: str) -> None:
+def test_a_database_that_goes_and_comes_back(shell: CommandShell, postgres: Postgres, postgres_url: str) -> None:
     """While it is away every picture says so; when it is back they are whole again. One picture alone ends with 69."""
-    place.config.write_text(f'[database]\nurl = "{postgres_url}"\n{place.config.read_text()}')
-    with place.process("top", "--json", "--every", "100ms") as process:
+    shell.config.write_text(f'[database]\nurl = "{postgres_url}"\n{shell.config.read_text()}')
+    with shell.process("top", "--json", "--every", "100ms") as process:
         assert json.loads(line_of(process))["jobs"] is not None
         postgres.kill()
         try:
-            error = next(told["error"] for told in pictures(process) if told["error"])
+            error = next(picture["error"] for picture in pictures(process) if picture["error"])
             assert error.startswith("The database")
-            result = place("top", code=ExitCode.UNAVAILABLE)
+            result = shell("top", code=ExitCode.UNAVAILABLE)
             assert result.stderr.startswith("tidewaiter: The database")
         finally:
             postgres.start()
-        assert next(told for told in pictures(process) if not told["error"])["jobs"]["queued"] == 0
+        assert next(picture for picture in pictures(process) if not picture["error"])["jobs"]["queued"] == 0
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("--every", "soon"), "'soon' is no time; write it as 2s, 500ms or 1min"),
         (("--every", "1ms"), "'1ms' is not between 100ms and 24h"),
@@ -158,9 +158,9 @@ def test_a_database_that_goes_and_comes_back(place: CommandFolder, postgres: Pos
         (("--account", "nobody"), "unknown account 'nobody'; configured: shop"),
     ],
 )
-def test_usage(place: CommandFolder, arguments: tuple[str, ...], told: str) -> None:
+def test_usage(shell: CommandShell, arguments: tuple[str, ...], message: str) -> None:
     """What cannot be is told in a sentence, with 2."""
-    assert told in place("top", *arguments, code=ExitCode.USAGE).stderr
+    assert message in shell("top", *arguments, code=ExitCode.USAGE).stderr
 
 
 def line_of(process: subprocess.Popen[str]) -> str:

@@ -1,4 +1,4 @@
-"""How ``top`` looks: columns that line up, nothing beyond the screen's edge, and nothing that steers the terminal."""
+"""The screen of ``top``: columns line up, nothing is wider than the screen, no control characters get through."""
 
 import json
 import re
@@ -109,7 +109,7 @@ def test_trouble_with_the_database() -> None:
     assert shown(fitting(first, 80, 24), 80)[1].rstrip() == "The database does not answer. Trying again."
 
 
-def test_what_receivers_were_not_told() -> None:
+def test_undelivered_notifications() -> None:
     """A line of its own says so, and only where there is something to say."""
     untold = {"ops": EndpointBacklog(3, None, 2), "quiet": EndpointBacklog(), "mail": EndpointBacklog(waiting=1)}
     lines = shown(fitting(busy(picture=picture(undelivered=untold)), 80, 24), 80)
@@ -158,7 +158,7 @@ def test_colours_are_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_rooms_are_shared() -> None:
-    """Rows go to whoever wants some and has the fewest; nobody gets more than it wants."""
+    """Each row goes to the section that needs one and has the fewest; no section gets more than it needs."""
     assert shares(10, [3, 20, 1]) == [3, 6, 1]
     assert shares(100, [3, 20, 1]) == [3, 20, 1]
     assert shares(2, [3, 20, 1]) == [1, 1, 0]

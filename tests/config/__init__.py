@@ -1,1 +1,1 @@
-"""The configuration's files: what is written, shown and described of it."""
+"""Tests of the configuration: loading, showing, and its documentation."""

@@ -1,4 +1,4 @@
-"""``allow_private`` of accounts and notifications: networks, the shorthand, and what cannot be one."""
+"""``allow_private`` of accounts and notifications: networks, ``true``, and invalid values."""
 
 import json
 from pathlib import Path

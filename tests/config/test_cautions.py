@@ -1,4 +1,4 @@
-"""What is not wrong and yet told: secrets that all may read, unencrypted ways, doors into one's own network."""
+"""Warnings about valid settings: readable secrets, unencrypted addresses, access to private networks."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ customer_id = "5004"
 """
 
 
-def told(folder: Path, text: str, mode: int = 0o600) -> dict[str, str]:
+def cautions_of(folder: Path, text: str, mode: int = 0o600) -> dict[str, str]:
     """The cautions about a configuration, by their key; the file has that mode."""
     path = write(folder, text)
     path.chmod(mode)
@@ -30,26 +30,26 @@ def test_nothing_to_tell(tmp_path: Path) -> None:
     """A configuration as it should be: secrets in a file of one's own, everything encrypted."""
     (tmp_path / "token").write_text("secret")
     (tmp_path / "token").chmod(0o600)
-    assert told(tmp_path, f'{ACCOUNT}token_file = "token"', 0o644) == {}
+    assert cautions_of(tmp_path, f'{ACCOUNT}token_file = "token"', 0o644) == {}
 
 
 def test_no_account(tmp_path: Path) -> None:
     """A daemon without accounts has nothing to do."""
-    assert list(told(tmp_path, "")) == ["accounts"]
+    assert list(cautions_of(tmp_path, "")) == ["accounts"]
 
 
 def test_secrets_that_all_may_read(tmp_path: Path) -> None:
-    """A secret file is told, and the configuration itself where a secret stands in it; each once, with the mend."""
+    """A readable secret file is reported, and a configuration that contains a secret; each once, with the fix."""
     (tmp_path / "token").write_text("secret")
     (tmp_path / "token").chmod(0o644)
-    found = told(tmp_path, f'{ACCOUNT}token_file = "token"')
+    found = cautions_of(tmp_path, f'{ACCOUNT}token_file = "token"')
     assert found == {
         "accounts.shop.settings.token": "the file holds a secret, and every user of this machine may read it; "
         f"chmod o-r {tmp_path}/token"
     }
     inline = f'{ACCOUNT}token = "t"\npassword = "u"\n[database]\nurl = "postgresql://u:p@h/d"'
-    assert list(told(tmp_path, inline, 0o644)) == ["database.url"]
-    assert told(tmp_path, inline, 0o640) == {}
+    assert list(cautions_of(tmp_path, inline, 0o644)) == ["database.url"]
+    assert cautions_of(tmp_path, inline, 0o640) == {}
 
 
 def test_unencrypted_ways(tmp_path: Path) -> None:
@@ -59,20 +59,22 @@ def test_unencrypted_ways(tmp_path: Path) -> None:
         '[storage]\nurl = "s3://exports"\noptions = { endpoint = "http://s3", allow_http = true }\n'
         f'[notifications.ops]\nurl = "http://10.0.0.1/hook"\nsecret = "whsec_{"A" * 32}"\nallow_private = true\n'
     )
-    assert set(told(tmp_path, text)) == {
+    assert set(cautions_of(tmp_path, text)) == {
         "accounts.shop.settings.server",
         "callbacks.public_url",
         "notifications.ops.url",
         "storage.options.allow_http",
     }
     for host in ("127.0.0.1:8", "localhost", "[::1]"):
-        assert told(tmp_path, ACCOUNT.replace("https://eu.example", f"http://{host}")) == {}
+        assert cautions_of(tmp_path, ACCOUNT.replace("https://eu.example", f"http://{host}")) == {}
 
 
 def test_private_addresses(tmp_path: Path) -> None:
     """An account that may reach into one's own network is told."""
     assert list(
-        told(tmp_path, ACCOUNT.replace("[accounts.shop.settings]", "allow_private = true\n[accounts.shop.settings]"))
+        cautions_of(
+            tmp_path, ACCOUNT.replace("[accounts.shop.settings]", "allow_private = true\n[accounts.shop.settings]")
+        )
     ) == ["accounts.shop.allow_private"]
 
 
@@ -88,7 +90,7 @@ def test_private_addresses(tmp_path: Path) -> None:
 def test_which_private_addresses(tmp_path: Path, value: str, reason: str | None) -> None:
     """Named networks are as it should be, but for those of a cloud's metadata."""
     table = f"allow_private = {value}\n[accounts.shop.settings]"
-    found = told(tmp_path, ACCOUNT.replace("[accounts.shop.settings]", table))
+    found = cautions_of(tmp_path, ACCOUNT.replace("[accounts.shop.settings]", table))
     assert list(found) == ([] if reason is None else ["accounts.shop.allow_private"])
     assert reason is None or reason in found["accounts.shop.allow_private"]
 

@@ -1,4 +1,4 @@
-"""What differs between two configurations: keys without values, and what a running daemon cannot take over."""
+"""The difference between two configurations: keys without values, and what needs a restart."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The configuration: what a file, the environment and secret files make together, and how every fault is told."""
+"""Loading: the file, the environment and secret files together, and the message for each fault."""
 
 import os
 from pathlib import Path
@@ -109,8 +109,8 @@ def test_where_a_value_was_written_is_remembered(tmp_path: Path) -> None:
     assert config.origin_of(*settings, "customer_id") == ValueOrigin(ValueSource.FILE, str(path))
     assert config.origin_of(*settings, "token") == ValueOrigin(ValueSource.SECRET_FILE, str(tmp_path / "token"))
     assert config.origin_of("worker", "downloads").source is ValueSource.DEFAULT
-    told = str(config.fault_at(*settings, "server", reason="is no URL"))
-    assert told == "TIDEWAITER__ACCOUNTS__SHOP__SETTINGS__SERVER: accounts.shop.settings.server: is no URL"
+    message = str(config.fault_at(*settings, "server", reason="is no URL"))
+    assert message == "TIDEWAITER__ACCOUNTS__SHOP__SETTINGS__SERVER: accounts.shop.settings.server: is no URL"
     assert str(config.fault_at(*settings, "realm", reason="is missing")).startswith(f"{path}: accounts.shop.settings")
 
 
@@ -142,8 +142,8 @@ def test_faults_of_secret_files(tmp_path: Path) -> None:
         'a_file = "gone"\nb_file = "empty"\nc_file = "large"\nd_file = "binary"\ne = "1"\ne_file = "x"\nf_file = 1'
     )
     path = write(tmp_path, f'[accounts.shop]\nprovider = "p"\n[accounts.shop.settings]\n{settings}')
-    told = {key.rsplit(".", 1)[-1]: fault.reason for key, fault in faults_of(path).items()}
-    assert told == {
+    reasons = {key.rsplit(".", 1)[-1]: fault.reason for key, fault in faults_of(path).items()}
+    assert reasons == {
         "a_file": f"{tmp_path}/gone cannot be read: No such file or directory",
         "b_file": f"{tmp_path}/empty is empty",
         "c_file": f"{tmp_path}/large is larger than 64 KiB",
@@ -179,10 +179,10 @@ def test_every_fault_at_once(tmp_path: Path) -> None:
     path = write(tmp_path, text)
     variable = "TIDEWAITER__ACCOUNTS__TWO__SHARD"
     faults = faults_of(path, **{variable: "3", "TIDEWAITER__": "x", "TIDEWAITER__LOG__LEVEL__X": "x"})
-    told = {key: fault.reason for key, fault in faults.items()}
-    account = told.pop("accounts.Shop")
+    reasons = {key: fault.reason for key, fault in faults.items()}
+    account = reasons.pop("accounts.Shop")
     assert account.startswith("an account's name is made of lower-case letters")
-    assert told == {
+    assert reasons == {
         "": "names no key; the form is TIDEWAITER__TABLE__KEY",
         "worker.lease_s": "must be 1 or more",
         "worker.polls": "must be a whole number",
@@ -392,7 +392,7 @@ def test_a_folder_is_the_place(tmp_path: Path) -> None:
     ],
 )
 def test_storages_that_cannot_be(tmp_path: Path, text: str, key: str, reason: str) -> None:
-    """Each fault has its key, what is wrong, and how to mend it; other faults are told with it."""
+    """Each fault has its key, what is wrong, and how to fix it; other faults are reported with it."""
     faults = faults_of(write(tmp_path, f"[storage]\n{text}\n[worker]\nlease_s = 0"))
     assert set(faults) == {key, "worker.lease_s"}
     assert reason in faults[key].reason

@@ -1,4 +1,4 @@
-"""``[notifications.NAME]``: what may be written there, what is meant by it, and how every fault is told."""
+"""``[notifications.NAME]``: valid values, their meaning, and the message for each fault."""
 
 from pathlib import Path
 
@@ -83,7 +83,7 @@ def test_where_private_addresses_are_meant(tmp_path: Path, url: str, allowed: bo
     ],
 )
 def test_notifications_that_cannot_be(tmp_path: Path, text: str, key: str, reason: str) -> None:
-    """Each fault has its key, what is wrong, and how to mend it; what may be secret is not repeated."""
+    """Each fault has its key, what is wrong, and how to fix it; possible secrets are not repeated."""
     name = text.split(" ", 1)[0]
     kept = [line for line in HOOK.splitlines() if not line.startswith(f"{name} ")]
     faults = faults_of(write(tmp_path, "\n".join([*kept, text, "[worker]", "lease_s = 0"])))

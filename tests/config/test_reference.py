@@ -1,4 +1,4 @@
-"""The reference page: every table and key, up to date."""
+"""The reference page has every table and key and is up to date."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The sample configuration: whole, loadable as it is, and a configuration that works once it is filled in."""
+"""The sample configuration has every key, loads as it is, and works once it is filled in."""
 
 import re
 import tomllib

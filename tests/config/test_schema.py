@@ -1,4 +1,4 @@
-"""The JSON Schema for editors: valid itself, kind to what is right, and strict with what is wrong."""
+"""The JSON Schema for editors is valid, accepts right configurations and refuses wrong ones."""
 
 import tomllib
 from typing import Any

@@ -1,4 +1,4 @@
-"""The configuration as it is shown: whole, with where it came from, without secrets, and a configuration itself."""
+"""`config show`: every key, its origin, no secrets; the output is itself a configuration."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -73,11 +73,11 @@ def test_origins(tmp_path: Path) -> None:
     """Each value says where it came from: file, variable, secret file or default."""
     config = loaded(tmp_path, FULL, {"TIDEWAITER__WORKER__DRAIN_S": "3"})
     text = as_toml(effective(config, known_settings(config), str), with_origin=True)
-    told = {line.split(" = ")[0]: line.partition("  # ")[2].strip() for line in text.splitlines() if " = " in line}
-    assert told["lease_s"] == f"file {tmp_path}/tidewaiter.toml"
-    assert told["drain_s"] == "environment TIDEWAITER__WORKER__DRAIN_S"
-    assert told["token"] == f"secret file {tmp_path}/token"
-    assert told["heartbeat_s"] == "default"
+    origins = {line.split(" = ")[0]: line.partition("  # ")[2].strip() for line in text.splitlines() if " = " in line}
+    assert origins["lease_s"] == f"file {tmp_path}/tidewaiter.toml"
+    assert origins["drain_s"] == "environment TIDEWAITER__WORKER__DRAIN_S"
+    assert origins["token"] == f"secret file {tmp_path}/token"
+    assert origins["heartbeat_s"] == "default"
     assert "# not set: " in text
 
 

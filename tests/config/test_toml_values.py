@@ -1,4 +1,4 @@
-"""Values as TOML: whatever can stand in a configuration reads back as it was."""
+"""Values written as TOML read back the same."""
 
 import tomllib
 

@@ -1,10 +1,10 @@
-"""An open database, and a scene in it."""
+"""An open database, with stores to work with."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.stored_jobs import Scene, StandingClock
+from tests.support.stored_jobs import StandingClock, Stores
 from tidewaiter.database.engine import Database
 
 
@@ -23,6 +23,6 @@ async def database(database_url: str, clock: StandingClock) -> AsyncIterator[Dat
 
 
 @pytest.fixture
-async def scene(database: Database) -> Scene:
+async def stores(database: Database) -> Stores:
     """A lane that is held, and stores to work with."""
-    return await Scene.set_up(database)
+    return await Stores.set_up(database)

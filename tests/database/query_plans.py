@@ -1,11 +1,11 @@
-"""The plans of the statements that work runs, over a table with many jobs."""
+"""The plans of the statements that a piece of work runs, on a table with many jobs."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Engine, event, text
 
-from tests.support.stored_jobs import Scene
+from tests.support.stored_jobs import Stores
 
 WAITING = 20_000
 
@@ -25,43 +25,43 @@ FILL_POSTGRESQL = """
 
 
 @contextmanager
-def overheard(engine: Engine) -> Iterator[list[tuple[str, object]]]:
+def statements_run(engine: Engine) -> Iterator[list[tuple[str, object]]]:
     """Every statement that goes to the driver meanwhile, with its parameters."""
-    said: list[tuple[str, object]] = []
+    statements: list[tuple[str, object]] = []
 
     def listen(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
-        said.append((statement, parameters))
+        statements.append((statement, parameters))
 
     event.listen(engine, "before_cursor_execute", listen)
-    yield said
+    yield statements
     event.remove(engine, "before_cursor_execute", listen)
 
 
-async def plan_of(scene: Scene, work: Callable[[], Awaitable[object]]) -> str:
+async def plan_of(stores: Stores, work: Callable[[], Awaitable[object]]) -> str:
     """The plans of the statements that ``work`` runs."""
-    database = scene.database
+    database = stores.database
     engines = {id(one.sync_engine): one.sync_engine for one in (database._reader, database._writer)}
-    said: list[tuple[str, object]] = []
+    statements: list[tuple[str, object]] = []
     for engine in engines.values():
-        with overheard(engine) as heard:
+        with statements_run(engine) as recorded:
             await work()
-        said += [one for one in heard if not one[0].startswith(("BEGIN", "EXPLAIN"))]
+        statements += [one for one in recorded if not one[0].startswith(("BEGIN", "EXPLAIN"))]
     explain = "EXPLAIN QUERY PLAN " if database.dialect == "sqlite" else "EXPLAIN "
     lines: list[str] = []
     async with database.reading() as connection:
-        for statement, parameters in said:
-            rows = await connection.exec_driver_sql(explain + statement, parameters)  # type: ignore[arg-type]  # as heard
+        for statement, parameters in statements:
+            rows = await connection.exec_driver_sql(explain + statement, parameters)  # type: ignore[arg-type]  # as recorded
             lines += [" ".join(str(value) for value in row) for row in rows]
     assert lines
     return "\n".join(lines)
 
 
-async def fill(scene: Scene) -> None:
+async def fill(stores: Stores) -> None:
     """Put in many jobs that wait."""
-    async with scene.database.writing() as connection:
-        fill = FILL_SQLITE if scene.database.dialect == "sqlite" else FILL_POSTGRESQL
-        await connection.execute(text(fill), {"lane": scene.lane.id, "number": WAITING})
-        await connection.execute(text("ANALYZE" if scene.database.dialect == "postgresql" else "SELECT 1"))
+    async with stores.database.writing() as connection:
+        fill = FILL_SQLITE if stores.database.dialect == "sqlite" else FILL_POSTGRESQL
+        await connection.execute(text(fill), {"lane": stores.lane.id, "number": WAITING})
+        await connection.execute(text("ANALYZE" if stores.database.dialect == "postgresql" else "SELECT 1"))
 
 
 def walks(plan: str) -> list[str]:

@@ -1,11 +1,11 @@
-"""Pauses of accounts: who may write them, what ends them, and what becomes of deadlines."""
+"""Pauses of accounts: who may write them, what ends them, and how they change deadlines."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.support.stored_jobs import NOW, OWNER, Scene, StandingClock
+from tests.support.stored_jobs import NOW, OWNER, StandingClock, Stores
 from tidewaiter.database.account_store import AccountStore, Pause, PauseCause
 from tidewaiter.database.engine import Database
 from tidewaiter.database.tables import accounts as table
@@ -23,11 +23,11 @@ def accounts(database: Database) -> AccountStore:
 
 
 @pytest.fixture
-def refuse(scene: Scene, accounts: AccountStore) -> Refuse:
+def refuse(stores: Stores, accounts: AccountStore) -> Refuse:
     """A lane that has met a refusal, at an epoch that may be another than its own."""
 
     async def refuse(by: PauseCause = PauseCause.CREDENTIALS, reason: str = "HTTP 401", epochs: int = 0) -> bool:
-        lane = scene.lane
+        lane = stores.lane
         return await accounts.refuse("acme", by, reason, "print", lane=lane.id, epoch=lane.epoch + epochs)
 
     return refuse
@@ -56,11 +56,11 @@ async def test_a_lane_pauses_its_account(accounts: AccountStore, refuse: Refuse)
     assert 0 <= pause.lasts_s < 10
 
 
-async def test_a_stale_owner_pauses_nothing(scene: Scene, accounts: AccountStore, refuse: Refuse) -> None:
+async def test_a_stale_owner_pauses_nothing(stores: Stores, accounts: AccountStore, refuse: Refuse) -> None:
     """A lane that has passed on, or was given back, has no say any more (invariant 5)."""
     assert not await refuse(epochs=-1)
     assert not await refuse(epochs=1)
-    await scene.lanes.take("thief", 5, 30.0, force=True, accounts=["acme"])
+    await stores.lanes.take("thief", 5, 30.0, force=True, accounts=["acme"])
     assert not await refuse()
     assert await accounts.paused() == {}
 
@@ -112,11 +112,11 @@ async def test_only_the_pause_that_was_meant_is_ended(
 
 
 async def test_deadlines_move_by_the_pause(
-    database: Database, clock: StandingClock, scene: Scene, accounts: AccountStore, refuse: Refuse
+    database: Database, clock: StandingClock, stores: Stores, accounts: AccountStore, refuse: Refuse
 ) -> None:
     """A live job gets the time back that it has waited in the pause, and no more; one that has ended gets nothing."""
-    waiting = await scene.polling("h")
-    ended = await scene.accepted(await scene.polling("e"), o.Refused("no"))
+    waiting = await stores.polling("h")
+    ended = await stores.accepted(await stores.polling("e"), o.Refused("no"))
     async with database.writing() as connection:
         await connection.execute(jobs.update().where(jobs.c.id == waiting.id).values(moved_at=NOW))
     await refuse()
@@ -124,53 +124,53 @@ async def test_deadlines_move_by_the_pause(
     async with database.writing() as connection:
         # As if everything had begun with the database's clock, which on PostgreSQL is another one.
         await connection.execute(jobs.update().values(created_at=paused_at - 50))
-    late = await scene.add()
+    late = await stores.add()
     async with database.writing() as connection:
         await connection.execute(jobs.update().where(jobs.c.id == late.id).values(created_at=paused_at + 40))
     clock.at += 100.0
     moved_s = await accounts.resume("acme")
     assert moved_s is not None
-    after = await scene.stored(waiting)
+    after = await stores.stored(waiting)
     assert after.deadline_at == pytest.approx(waiting.deadline_at + moved_s)
     assert after.version == waiting.version
-    assert (await scene.stored(late)).deadline_at == pytest.approx(late.deadline_at + moved_s - 40.0)
-    assert (await scene.stored(ended)).deadline_at == ended.deadline_at
+    assert (await stores.stored(late)).deadline_at == pytest.approx(late.deadline_at + moved_s - 40.0)
+    assert (await stores.stored(ended)).deadline_at == ended.deadline_at
 
 
 async def test_a_step_under_way_does_not_move_a_deadline_back(
-    database: Database, clock: StandingClock, scene: Scene, accounts: AccountStore, refuse: Refuse
+    database: Database, clock: StandingClock, stores: Stores, accounts: AccountStore, refuse: Refuse
 ) -> None:
     """An outcome that was learned with the old deadline in mind is written without it."""
-    job = await scene.polling("h")
-    update = scene.update(job, o.Pending())
+    job = await stores.polling("h")
+    update = stores.update(job, o.Pending())
     await refuse()
     await _let_pass(database, clock, 100.0)
     await accounts.resume("acme")
-    moved = await scene.stored(job)
+    moved = await stores.stored(job)
     assert moved.deadline_at > job.deadline_at
-    assert (await scene.jobs.record([update], OWNER)).accepted == {job.id}
-    assert (await scene.stored(job)).deadline_at == moved.deadline_at
+    assert (await stores.jobs.record([update], OWNER)).accepted == {job.id}
+    assert (await stores.stored(job)).deadline_at == moved.deadline_at
 
 
 async def test_resumed_once_by_many(
-    database: Database, clock: StandingClock, scene: Scene, accounts: AccountStore, refuse: Refuse
+    database: Database, clock: StandingClock, stores: Stores, accounts: AccountStore, refuse: Refuse
 ) -> None:
     """Daemons that end the same pause at the same moment move the deadlines once."""
-    job = await scene.polling("h")
+    job = await stores.polling("h")
     await refuse(PauseCause.TLS)
     await _let_pass(database, clock, 300.0)
     pause = await _pause(accounts)
     lasted = [one for one in await asyncio.gather(*(accounts.resume("acme", pause) for _ in range(5))) if one]
     assert len(lasted) == 1
-    assert (await scene.stored(job)).deadline_at < job.deadline_at + 2 * lasted[0]
+    assert (await stores.stored(job)).deadline_at < job.deadline_at + 2 * lasted[0]
 
 
-async def test_live_jobs_by_account(scene: Scene, accounts: AccountStore) -> None:
+async def test_live_jobs_by_account(stores: Stores, accounts: AccountStore) -> None:
     """What has ended does not count; what is parked does."""
     assert await accounts.live_jobs() == {}
-    await scene.polling("a")
-    await scene.accepted(await scene.polling("b"), o.Refused("no"))
-    await scene.add()
-    unknown = await scene.accepted(await scene.accepted(await scene.add(), o.Intended("i")), o.Unknown("?"))
-    await scene.accepted(unknown, o.Undecidable("?"))
+    await stores.polling("a")
+    await stores.accepted(await stores.polling("b"), o.Refused("no"))
+    await stores.add()
+    unknown = await stores.accepted(await stores.accepted(await stores.add(), o.Intended("i")), o.Unknown("?"))
+    await stores.accepted(unknown, o.Undecidable("?"))
     assert await accounts.live_jobs() == {"acme": {State.QUEUED: 1, State.POLLING: 1, State.PARKED: 1}}

@@ -1,4 +1,4 @@
-"""The lock by which one daemon at a time serves an SQLite file."""
+"""The lock that lets one daemon at a time serve an SQLite file."""
 
 import os
 import stat
@@ -186,7 +186,7 @@ def test_a_lock_that_is_a_link(tmp_path: Path, leads_to: str) -> None:
 
 
 def test_a_lock_with_a_second_name(tmp_path: Path) -> None:
-    """Whoever has the other name has the lock, too; and the other file keeps its mode."""
+    """The other name leads to the same lock; and the other file keeps its mode."""
     target, lock = tmp_path / "target", DaemonLock(tmp_path / "x.db.lock")
     target.touch()
     target.chmod(0o644)

@@ -1,4 +1,4 @@
-"""The picture of how everything stands, on both databases."""
+"""The dashboard's numbers, on both databases."""
 
 import asyncio
 from dataclasses import replace
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.stored_jobs import NOW, OWNER, Scene, StandingClock, artifact
+from tests.support.stored_jobs import NOW, OWNER, StandingClock, Stores, artifact
 from tidewaiter.database import dashboard_store, migrate
 from tidewaiter.database.dashboard_store import Dashboard, DashboardStore
 from tidewaiter.database.engine import Database, StoreUnavailableError
@@ -15,9 +15,9 @@ from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import State
 
 
-async def test_an_empty_database_makes_an_empty_picture(scene: Scene, clock: StandingClock) -> None:
+async def test_an_empty_database_has_an_empty_dashboard(stores: Stores, clock: StandingClock) -> None:
     """Every state has a number, every minute of the hour is there, and nothing is due."""
-    picture = await Dashboard(DashboardStore(scene.jobs).picture, clock).look()
+    picture = await Dashboard(DashboardStore(stores.jobs).picture, clock).look()
     assert set(picture.counts.values()) == {0}
     assert len(picture.minutes) == 60
     assert not any(minute.ended or minute.delays_s for minute in picture.minutes)
@@ -25,34 +25,34 @@ async def test_an_empty_database_makes_an_empty_picture(scene: Scene, clock: Sta
     assert list(picture.arrivals) == []
 
 
-async def test_what_is_due_is_counted_by_lane(scene: Scene) -> None:
+async def test_what_is_due_is_counted_by_lane(stores: Stores) -> None:
     """Both tracks count, jobs of the future do not, and the oldest tells how late the lane is."""
     for _ in range(3):
-        await scene.add()
-    await scene.polling("waits")
-    found = await DashboardStore(scene.jobs).backlogs(NOW + 5.0)
-    assert (found[scene.lane.id].due, found[scene.lane.id].oldest_due_at) == (3, NOW)
-    found = await DashboardStore(scene.jobs).backlogs(NOW + 600.0)
-    assert found[scene.lane.id].due == 4
+        await stores.add()
+    await stores.polling("waits")
+    found = await DashboardStore(stores.jobs).backlogs(NOW + 5.0)
+    assert (found[stores.lane.id].due, found[stores.lane.id].oldest_due_at) == (3, NOW)
+    found = await DashboardStore(stores.jobs).backlogs(NOW + 600.0)
+    assert found[stores.lane.id].due == 4
 
 
-async def test_no_more_due_jobs_are_counted_than_are_wanted(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_more_due_jobs_are_counted_than_are_wanted(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the limit it is enough to know that there are more."""
     for _ in range(4):
-        await scene.add()
+        await stores.add()
     monkeypatch.setattr(dashboard_store, "MOST_DUE", 2)
-    found = await DashboardStore(scene.jobs).backlogs(NOW)
-    assert found[scene.lane.id].due == 3
+    found = await DashboardStore(stores.jobs).backlogs(NOW)
+    assert found[stores.lane.id].due == 3
 
 
-async def test_what_has_landed_is_told_by_the_minute(scene: Scene, clock: StandingClock) -> None:
+async def test_landed_files_are_counted_by_the_minute(stores: Stores, clock: StandingClock) -> None:
     """A landed job counts in the minute of its end, with the seconds that landing took, and is told as an arrival."""
-    job = await scene.polling("r-1")
-    job = await scene.accepted(job, o.Ready(()), now=NOW + 60.0)
+    job = await stores.polling("r-1")
+    job = await stores.accepted(job, o.Ready(()), now=NOW + 60.0)
     files = (artifact(1), replace(artifact(2), key="acme/two.csv", size=24))
-    job = await scene.accepted(job, o.Stored(files), now=NOW + 72.5)
+    job = await stores.accepted(job, o.Stored(files), now=NOW + 72.5)
     clock.at = NOW + 75.0
-    picture = await Dashboard(DashboardStore(scene.jobs).picture, clock).look()
+    picture = await Dashboard(DashboardStore(stores.jobs).picture, clock).look()
     minute = picture.minutes[-1]
     assert minute.ended == {State.SUCCEEDED: 1}
     assert minute.delays_s == [12.5]
@@ -60,25 +60,25 @@ async def test_what_has_landed_is_told_by_the_minute(scene: Scene, clock: Standi
     assert [(one.job.id, one.files, one.size) for one in picture.arrivals] == [(job.id, 2, 2**40 + 24)]
 
 
-async def test_a_picture_is_drawn_once_for_all_who_look(scene: Scene, clock: StandingClock) -> None:
+async def test_a_dashboard_is_read_once_for_concurrent_callers(stores: Stores, clock: StandingClock) -> None:
     """Within a second everybody gets the same picture; after that it is drawn anew."""
-    view = Dashboard(DashboardStore(scene.jobs).picture, clock)
+    view = Dashboard(DashboardStore(stores.jobs).picture, clock)
     first = await view.look()
-    await scene.add()
+    await stores.add()
     assert await view.look() is first
     clock.at += 1.5
     assert (await view.look()).counts[State.QUEUED] == 1
 
 
-async def test_a_picture_of_one_account(scene: Scene, clock: StandingClock) -> None:
+async def test_the_dashboard_of_one_account(stores: Stores, clock: StandingClock) -> None:
     """What ended, what landed and what is in trouble is the account's own; a landed job is told with its first file."""
-    await scene.lanes.ensure({"other": 1})
-    (lane,) = await scene.lanes.take(OWNER, 1, 30.0, force=False, accounts=["other"])
-    job = await scene.polling("r-1")
-    await scene.accepted(await scene.accepted(job, o.Ready(())), o.Stored((artifact(2), artifact(3))))
-    scene.lane = lane
-    failed = await scene.accepted(await scene.polling("r-2", account="other"), o.Refused("no such period"))
-    store = DashboardStore(scene.jobs)
+    await stores.lanes.ensure({"other": 1})
+    (lane,) = await stores.lanes.take(OWNER, 1, 30.0, force=False, accounts=["other"])
+    job = await stores.polling("r-1")
+    await stores.accepted(await stores.accepted(job, o.Ready(())), o.Stored((artifact(2), artifact(3))))
+    stores.lane = lane
+    failed = await stores.accepted(await stores.polling("r-2", account="other"), o.Refused("no such period"))
+    store = DashboardStore(stores.jobs)
     ours, theirs = await store.picture(NOW + 1.0, "acme"), await store.picture(NOW + 1.0, "other")
     assert [(one.job.id, one.name) for one in ours.arrivals] == [(job.id, "2.csv")]
     assert (ours.minutes[-1].ended, ours.failures) == ({State.SUCCEEDED: 1}, [])
@@ -87,24 +87,24 @@ async def test_a_picture_of_one_account(scene: Scene, clock: StandingClock) -> N
     assert len((await store.picture(NOW + 1.0)).minutes[-1].ended) == 2
 
 
-async def test_daemons_are_told_with_their_last_sign_of_life(scene: Scene, clock: StandingClock) -> None:
+async def test_daemons_are_listed_with_their_last_heartbeat(stores: Stores, clock: StandingClock) -> None:
     """A daemon that lives is there with the end of its lease, one whose lease is over is not."""
-    await scene.lanes.beat("a1", "tide-1", 4711, "1.0", 15.0)
-    (alive,) = await scene.lanes.workers()
+    await stores.lanes.beat("a1", "tide-1", 4711, "1.0", 15.0)
+    (alive,) = await stores.lanes.workers()
     assert (alive.host, alive.pid) == ("tide-1", 4711)
     assert alive.lease_until - alive.started_at == pytest.approx(15.0, abs=1.0)
-    await scene.lanes.beat("a2", "tide-2", 4712, "1.0", -1.0)
-    assert [one.owner for one in await scene.lanes.workers()] == ["a1"]
+    await stores.lanes.beat("a2", "tide-2", 4712, "1.0", -1.0)
+    assert [one.owner for one in await stores.lanes.workers()] == ["a1"]
 
 
-async def test_many_jobs_are_not_counted_for_every_picture(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_jobs_are_not_counted_for_every_dashboard(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     """How many jobs there are in each state may be seconds old, the more the more of them there are; never older."""
     monkeypatch.setattr(dashboard_store, "_STALE_S_PER_JOB", 2.0)
-    store = DashboardStore(scene.jobs)
+    store = DashboardStore(stores.jobs)
     assert (await store.picture(NOW)).counts[State.QUEUED] == 0
-    await scene.add()
+    await stores.add()
     assert (await store.picture(NOW + 0.5)).counts[State.QUEUED] == 1
-    await scene.add()
+    await stores.add()
     assert (await store.picture(NOW + 2.0)).counts[State.QUEUED] == 1
     assert (await store.picture(NOW + 2.5)).counts[State.QUEUED] == 2
     assert (await store.picture(NOW)).counts[State.QUEUED] == 2

@@ -1,4 +1,4 @@
-"""Opening a database, transactions, the schema check, and what it says when it cannot be used."""
+"""Opening a database, transactions, the schema check, and messages for databases that cannot be used."""
 
 import asyncio
 import sqlite3
@@ -195,8 +195,8 @@ async def test_schema_is_older(database: Database, monkeypatch: pytest.MonkeyPat
     """A database that this program has not upgraded yet is refused with the command that helps."""
     last = known_revisions()[-1]
     monkeypatch.setattr(engine, "known_revisions", lambda: (*known_revisions(), "7777"))
-    told = f"at revision {last} and this program needs 7777: run `tidewaiter db upgrade`"
-    with pytest.raises(SchemaError, match=told):
+    message = f"at revision {last} and this program needs 7777: run `tidewaiter db upgrade`"
+    with pytest.raises(SchemaError, match=message):
         await database.check_schema()
 
 
@@ -239,7 +239,7 @@ async def test_sqlite_held_by_another_program(
 
 
 async def test_sqlite_without_room(sqlite_url: str, clock: StandingClock) -> None:
-    """A full disk is told apart, because it is mended differently; room that comes back is used (fault 14)."""
+    """A full disk is a case of its own, with its own fix; free space is used again (fault 14)."""
     database = Database.open(sqlite_url, clock)
     lanes = LaneStore(database)
     async with database.writing() as connection:
@@ -274,10 +274,10 @@ async def test_mistakes_of_ours_stay_mistakes(database: Database) -> None:
 def test_what_postgresql_says() -> None:
     """SQLSTATE decides what is an outage: a full disk, a deadlock, a shutdown; a duplicate or a bad query is none."""
 
-    def told(error: psycopg.Error) -> StoreUnavailableError | None:
+    def translated(error: psycopg.Error) -> StoreUnavailableError | None:
         return unavailable(exc.DBAPIError("statement", None, error))
 
-    full = told(psycopg.errors.DiskFull("no space"))
+    full = translated(psycopg.errors.DiskFull("no space"))
     assert full is not None
     assert (full.full, str(full)) == (True, "The database has no room left: no space.")
     outages: tuple[type[psycopg.Error], ...] = (
@@ -291,12 +291,12 @@ def test_what_postgresql_says() -> None:
         psycopg.OperationalError,
     )
     for kind in outages:
-        outage = told(kind("first line\nDETAIL: second line"))
+        outage = translated(kind("first line\nDETAIL: second line"))
         assert outage is not None
         assert not outage.full
         assert str(outage).endswith(": first line.")
     mistakes = (psycopg.errors.UniqueViolation, psycopg.errors.UndefinedTable, psycopg.InterfaceError)
-    assert [told(kind("mistake")) for kind in mistakes] == [None] * 3
+    assert [translated(kind("mistake")) for kind in mistakes] == [None] * 3
     assert unavailable(ValueError("mistake")) is None
 
 

@@ -1,4 +1,4 @@
-"""Lanes: taking, renewing, giving back, and who lives, by the database's clock."""
+"""Lanes: acquire, renew and release them; which workers are alive, by the database's clock."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 import psycopg
 import pytest
 
-from tests.support.stored_jobs import NOW, OWNER, Scene, StandingClock, new_job
+from tests.support.stored_jobs import NOW, OWNER, StandingClock, Stores, new_job
 from tidewaiter.database.engine import Database
 from tidewaiter.database.lane_store import LaneRow, LaneShare, LaneState, LaneStore
 from tidewaiter.database.tables import DatabaseNow, lanes, workers
@@ -64,14 +64,14 @@ async def test_a_lane_beside_others_begins_with_its_share_spent(store: LaneStore
     assert [(lane.shard, lane.clean) for lane in taken] == [(0, True), (1, True), (2, False)]
 
 
-async def test_lanes_with_jobs_share_the_limits_beyond_the_number_of_shards(scene: Scene) -> None:
+async def test_lanes_with_jobs_share_the_limits_beyond_the_number_of_shards(stores: Stores) -> None:
     """A lane knows up to which of its account's lanes there are live jobs."""
-    await scene.lanes.ensure({"acme": 4})
-    numbers = await scene.lanes.ids("acme")
-    taken = await scene.lanes.take("x", 4, LEASE_S, force=True, accounts=["acme"])
+    await stores.lanes.ensure({"acme": 4})
+    numbers = await stores.lanes.ids("acme")
+    taken = await stores.lanes.take("x", 4, LEASE_S, force=True, accounts=["acme"])
     assert {lane.of for lane in taken} == {1}
-    await scene.jobs.add(new_job(), numbers[2], NOW)
-    taken = await scene.lanes.take("y", 4, LEASE_S, force=True, accounts=["acme"])
+    await stores.jobs.add(new_job(), numbers[2], NOW)
+    taken = await stores.lanes.take("y", 4, LEASE_S, force=True, accounts=["acme"])
     assert {lane.of for lane in taken} == {3}
 
 
@@ -133,7 +133,7 @@ async def test_what_was_lost_is_taken_again(store: LaneStore, let_pass: Callable
     assert [(row.id, row.epoch, row.clean) for row in again] == [(row.id, row.epoch + 1, False) for row in lost]
 
 
-async def test_renew_tells_what_is_lost(store: LaneStore) -> None:
+async def test_renew_returns_lost_lanes(store: LaneStore) -> None:
     """A lane that somebody else has taken, or that one has at another epoch, is not renewed and not written to."""
     first, second, third = await _take(store, "a")
     await store.take("b", 1, LEASE_S, force=True, accounts=["acme"])
@@ -234,44 +234,44 @@ async def test_two_takers_at_once(database_url: str, store: LaneStore, clock: St
 
 
 @pytest.fixture
-async def on_postgresql(postgres_url: str, clock: StandingClock) -> AsyncIterator[Scene]:
+async def on_postgresql(postgres_url: str, clock: StandingClock) -> AsyncIterator[Stores]:
     """A scene where several writers can be in the middle of something; SQLite has only one."""
     database = Database.open(postgres_url, clock)
-    yield await Scene.set_up(database)
+    yield await Stores.set_up(database)
     await database.close()
 
 
-async def test_takeover_between_fence_and_commit(on_postgresql: Scene, postgres_url: str) -> None:
+async def test_takeover_between_fence_and_commit(on_postgresql: Stores, postgres_url: str) -> None:
     """A group commit that meets a takeover in the middle waits for it, and then writes nothing."""
-    scene = on_postgresql
-    update = scene.update(await scene.polling("h"), o.Pending())
+    stores = on_postgresql
+    update = stores.update(await stores.polling("h"), o.Pending())
     async with await psycopg.AsyncConnection.connect(postgres_url) as thief:
         await thief.execute("UPDATE lanes SET owner = 'thief', epoch = epoch + 1")
-        recording = asyncio.ensure_future(scene.jobs.record([update], OWNER))
+        recording = asyncio.ensure_future(stores.jobs.record([update], OWNER))
         await _until_somebody_waits(postgres_url)
         await thief.commit()
         assert (await recording).accepted == frozenset()
 
 
-async def test_takeover_during_a_commit(on_postgresql: Scene) -> None:
+async def test_takeover_during_a_commit(on_postgresql: Stores) -> None:
     """While a group commit is under way its lane cannot be taken, even by force: others take what else is free."""
-    scene = on_postgresql
-    await scene.lanes.ensure({"acme": 2})
-    async with scene.database.writing() as connection:
+    stores = on_postgresql
+    await stores.lanes.ensure({"acme": 2})
+    async with stores.database.writing() as connection:
         await connection.execute(lanes.select().where(lanes.c.owner == OWNER).with_for_update(read=True))
-        taken = await scene.lanes.take("thief", 5, LEASE_S, force=True, accounts=["acme"])
+        taken = await stores.lanes.take("thief", 5, LEASE_S, force=True, accounts=["acme"])
     assert [lane.shard for lane in taken] == [1]
 
 
-async def test_adding_jobs_does_not_hide_a_lane(on_postgresql: Scene) -> None:
+async def test_adding_jobs_does_not_hide_a_lane(on_postgresql: Stores) -> None:
     """A transaction that adds jobs refers to the lane, which keeps nobody from taking it."""
-    scene = on_postgresql
-    async with scene.database.writing() as connection:
+    stores = on_postgresql
+    async with stores.database.writing() as connection:
         await connection.exec_driver_sql(
             "INSERT INTO jobs (lane, account, operation, params, state, version, created_at, deadline_at, track)"
             " SELECT id, 'acme', 'x', '{}', 'queued', 1, 0, 0, 0 FROM lanes"
         )
-        assert len(await scene.lanes.take("thief", 5, LEASE_S, force=True, accounts=["acme"])) == 1
+        assert len(await stores.lanes.take("thief", 5, LEASE_S, force=True, accounts=["acme"])) == 1
 
 
 async def _until_somebody_waits(url: str) -> None:

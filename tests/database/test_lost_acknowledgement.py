@@ -1,4 +1,4 @@
-"""Commits whose acknowledgement is lost (fault 11): handed in again, they are known again and never applied twice."""
+"""Commits whose acknowledgement is lost (fault 11): repeated, they are recognized and applied once."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ import aiosqlite
 import pytest
 
 from tests.support.postgres import Line, Postgres
-from tests.support.stored_jobs import OWNER, Scene, StandingClock, artifact
+from tests.support.stored_jobs import OWNER, StandingClock, Stores, artifact
 from tidewaiter.database.engine import Database, StoreUnavailableError
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import State
@@ -82,7 +82,7 @@ class NetworkTrouble:
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def troubled(
     request: pytest.FixtureRequest, clock: StandingClock, tmp_path: Path
-) -> AsyncIterator[tuple[Scene, Trouble]]:
+) -> AsyncIterator[tuple[Stores, Trouble]]:
     """A scene in a database that can be made to fail."""
     async with AsyncExitStack() as stack:
         trouble: Trouble
@@ -99,72 +99,72 @@ async def troubled(
             trouble = NetworkTrouble(line)
             database = Database.open(line.url(name), clock)
         stack.push_async_callback(database.close)
-        yield await Scene.set_up(database), trouble
+        yield await Stores.set_up(database), trouble
 
 
-async def test_acknowledgement_lost(troubled: tuple[Scene, Trouble]) -> None:
+async def test_acknowledgement_lost(troubled: tuple[Stores, Trouble]) -> None:
     """A group whose commit went through unheard is accepted at the second try, and its details are there once."""
-    scene, trouble = troubled
-    staying, moving, ending, stale = [await scene.polling(f"h{number}") for number in range(4)]
+    stores, trouble = troubled
+    staying, moving, ending, stale = [await stores.polling(f"h{number}") for number in range(4)]
     group = [
-        scene.update(staying, o.Pending("running")),
-        scene.update(moving, o.Ready()),
-        scene.update(ending, o.Stored((artifact(0),))),
-        replace(scene.update(stale, o.Ready()), epoch=scene.lane.epoch - 1),
+        stores.update(staying, o.Pending("running")),
+        stores.update(moving, o.Ready()),
+        stores.update(ending, o.Stored((artifact(0),))),
+        replace(stores.update(stale, o.Ready()), epoch=stores.lane.epoch - 1),
     ]
     trouble.lose_acknowledgement()
     with pytest.raises(StoreUnavailableError):
-        await scene.jobs.record(group, OWNER)
+        await stores.jobs.record(group, OWNER)
     trouble.end()
 
-    recorded = await scene.jobs.record(group, OWNER)
+    recorded = await stores.jobs.record(group, OWNER)
     assert recorded.accepted == {staying.id, moving.id, ending.id}
     for one in group[:3]:
-        assert await scene.stored(one.update.job) == one.update.job
-    assert [entry.version for entry in await scene.jobs.history(ending.id)] == [1, 2, 3, 4]
-    assert await scene.jobs.artifacts(ending.id) == [artifact(0)]
+        assert await stores.stored(one.update.job) == one.update.job
+    assert [entry.version for entry in await stores.jobs.history(ending.id)] == [1, 2, 3, 4]
+    assert await stores.jobs.artifacts(ending.id) == [artifact(0)]
 
 
-async def test_commit_lost(troubled: tuple[Scene, Trouble]) -> None:
+async def test_commit_lost(troubled: tuple[Stores, Trouble]) -> None:
     """A group that never was committed changes nothing, and is written at the second try."""
-    scene, trouble = troubled
-    job = await scene.polling("h")
-    group = [scene.update(job, o.Ready())]
+    stores, trouble = troubled
+    job = await stores.polling("h")
+    group = [stores.update(job, o.Ready())]
     trouble.lose_commit()
     with pytest.raises(StoreUnavailableError):
-        await scene.jobs.record(group, OWNER)
+        await stores.jobs.record(group, OWNER)
     trouble.end()
 
-    assert await scene.stored(job) == job
-    assert (await scene.jobs.record(group, OWNER)).accepted == {job.id}
-    assert await scene.stored(job) == group[0].update.job
+    assert await stores.stored(job) == job
+    assert (await stores.jobs.record(group, OWNER)).accepted == {job.id}
+    assert await stores.stored(job) == group[0].update.job
 
 
-async def test_acknowledgement_lost_and_the_lane_after_it(troubled: tuple[Scene, Trouble]) -> None:
+async def test_acknowledgement_lost_and_the_lane_after_it(troubled: tuple[Stores, Trouble]) -> None:
     """Even when the next owner has moved the job on meanwhile, the first one learns that its update was written."""
-    scene, trouble = troubled
-    job = await scene.polling("h")
-    first = scene.update(job, o.Ready())
+    stores, trouble = troubled
+    job = await stores.polling("h")
+    first = stores.update(job, o.Ready())
     trouble.lose_acknowledgement()
     with pytest.raises(StoreUnavailableError):
-        await scene.jobs.record([first], OWNER)
+        await stores.jobs.record([first], OWNER)
     trouble.end()
-    (taken,) = await scene.lanes.take("owner-2", 1, 30.0, force=True, accounts=["acme"])
-    second = replace(scene.update(await scene.stored(job), o.Stored(())), epoch=taken.epoch)
-    assert (await scene.jobs.record([second], "owner-2")).accepted == {job.id}
+    (taken,) = await stores.lanes.take("owner-2", 1, 30.0, force=True, accounts=["acme"])
+    second = replace(stores.update(await stores.stored(job), o.Stored(())), epoch=taken.epoch)
+    assert (await stores.jobs.record([second], "owner-2")).accepted == {job.id}
 
-    assert (await scene.jobs.record([first], OWNER)).accepted == {job.id}
-    assert (await scene.stored(job)).state is State.SUCCEEDED
+    assert (await stores.jobs.record([first], OWNER)).accepted == {job.id}
+    assert (await stores.stored(job)).state is State.SUCCEEDED
 
 
-async def test_somebody_elses_write_is_not_taken_for_ones_own(troubled: tuple[Scene, Trouble]) -> None:
+async def test_somebody_elses_write_is_not_taken_for_ones_own(troubled: tuple[Stores, Trouble]) -> None:
     """Another update of the same content, from the same version, is stale: only the very same value is known again."""
-    scene, _ = troubled
-    job = await scene.polling("h")
-    one = scene.update(job, o.Ready())
-    twin = scene.update(job, o.Ready())
+    stores, _ = troubled
+    job = await stores.polling("h")
+    one = stores.update(job, o.Ready())
+    twin = stores.update(job, o.Ready())
     assert twin.update == one.update
-    assert (await scene.jobs.record([one], OWNER)).accepted == {job.id}
-    assert (await scene.jobs.record([twin], OWNER)).accepted == frozenset()
-    (taken,) = await scene.lanes.take("owner-2", 1, 30.0, force=True, accounts=["acme"])
-    assert (await scene.jobs.record([replace(one, epoch=taken.epoch)], "owner-2")).accepted == frozenset()
+    assert (await stores.jobs.record([one], OWNER)).accepted == {job.id}
+    assert (await stores.jobs.record([twin], OWNER)).accepted == frozenset()
+    (taken,) = await stores.lanes.take("owner-2", 1, 30.0, force=True, accounts=["acme"])
+    assert (await stores.jobs.record([replace(one, epoch=taken.epoch)], "owner-2")).accepted == frozenset()

@@ -1,4 +1,4 @@
-"""Jobs with very many links: they are written and read in a thread, so that the event loop is free meanwhile."""
+"""Jobs with very many links are written and read in a thread, so that the event loop is free."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,7 +6,7 @@ from dataclasses import fields
 
 import pytest
 
-from tests.support.stored_jobs import Scene
+from tests.support.stored_jobs import Stores
 from tidewaiter.database.group_commit import GroupCommit
 from tidewaiter.database.notification_store import Outbox
 from tidewaiter.database.row_codec import jobs_of
@@ -25,11 +25,11 @@ def row_of(job: Job) -> list[object]:
 
 
 @pytest.mark.parametrize(("links", "at_once"), [(LINKS, False), (LINKS[:5], True)])
-async def test_many_links_leave_the_event_loop_free(scene: Scene, links: tuple[Link, ...], at_once: bool) -> None:
+async def test_many_links_leave_the_event_loop_free(stores: Stores, links: tuple[Link, ...], at_once: bool) -> None:
     """Both ways; a few links are not worth a thread."""
     group = GroupCommit("sqlite", Outbox("sqlite", ()), Seal())
-    job = await scene.polling("h-1")
-    update = scene.update(job, o.Ready(links))
+    job = await stores.polling("h-1")
+    update = stores.update(job, o.Ready(links))
 
     async def has_ended_at_once(work: Callable[[], Awaitable[object]]) -> bool:
         task = asyncio.ensure_future(work())
@@ -40,5 +40,5 @@ async def test_many_links_leave_the_event_loop_free(scene: Scene, links: tuple[L
 
     assert await has_ended_at_once(lambda: group.encoded([update])) is at_once
     assert await has_ended_at_once(lambda: jobs_of([row_of(update.update.job)])) is at_once
-    fetching = await scene.accepted(job, o.Ready(links))
+    fetching = await stores.accepted(job, o.Ready(links))
     assert fetching.links == links

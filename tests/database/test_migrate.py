@@ -1,4 +1,4 @@
-"""The migrations: they build what tables.py says, once, whoever runs them."""
+"""The migrations build what tables.py defines, once, also when several processes run them."""
 
 import re
 import shutil

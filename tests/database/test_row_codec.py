@@ -1,4 +1,4 @@
-"""Rows in one parameter: whatever goes in comes out the same, on both databases."""
+"""Rows in one parameter are read as they were written, on both databases."""
 
 from collections.abc import Sequence
 from random import Random

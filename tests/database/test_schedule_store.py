@@ -1,4 +1,4 @@
-"""How far schedules are, on both databases."""
+"""The last tick of each schedule, on both databases."""
 
 from tidewaiter.database.engine import Database
 from tidewaiter.database.schedule_store import ScheduleProgress, ScheduleStore

@@ -1,4 +1,4 @@
-"""The files of an SQLite database: for the user of the daemon alone, however they came to be."""
+"""The files of an SQLite database are readable only for the daemon's user."""
 
 import os
 import sqlite3

@@ -1,4 +1,4 @@
-"""Kinds of file systems: found by the mount that a path lies on, and told whether they are of this machine."""
+"""The file system of a path is found by its mount, and whether it is local."""
 
 from pathlib import Path
 

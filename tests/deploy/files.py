@@ -1,4 +1,4 @@
-"""The deployment files, read."""
+"""Parsed deployment files."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The composition: its services, secrets and configuration fit together."""
+"""The compose file: its services, secrets and configuration fit together."""
 
 import json
 import re

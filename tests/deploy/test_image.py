@@ -1,4 +1,4 @@
-"""The container image: what its Dockerfile promises to those who run it."""
+"""The container image: the properties that the Dockerfile promises."""
 
 import json
 import re

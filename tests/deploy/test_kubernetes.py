@@ -1,4 +1,4 @@
-"""The Kubernetes manifests: Kubernetes' own schemas hold, and names, ports and paths agree."""
+"""The Kubernetes manifests match Kubernetes' schemas; names, ports and paths agree."""
 
 import asyncio
 import subprocess

@@ -1,4 +1,4 @@
-"""A release: the same bytes from the same source, every library named, and what is known against each."""
+"""A release: reproducible bytes, a complete bill of materials, and a check for known vulnerabilities."""
 
 import asyncio
 import json

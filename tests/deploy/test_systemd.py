@@ -1,4 +1,4 @@
-"""The systemd unit: what it runs exists, and it knows what the exit codes mean."""
+"""The systemd unit: its command exists, and it handles the exit codes."""
 
 import shlex
 

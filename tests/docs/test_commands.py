@@ -1,4 +1,4 @@
-"""Every command that a page tells people to type exists, with its options."""
+"""Every command on a page exists, with its options."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Every configuration that a page shows can be loaded."""
+"""Every configuration on a page can be loaded."""
 
 import base64
 import re

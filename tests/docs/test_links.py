@@ -1,4 +1,4 @@
-"""Links of the pages that are no part of the site lead somewhere; those of the site are `make docs`' business."""
+"""Links of pages outside the documentation site lead somewhere; `make docs` checks those of the site."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""docs/notifications.md: what it shows is what there is, and what it teaches works."""
+"""docs/notifications.md: its tables match the program and its examples work."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What the handbook says of job numbers after a restore is what the databases do."""
+"""The handbook's advice on job numbers after a restore is right for both databases."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.support.doc_pages import ROOT
-from tests.support.stored_jobs import Scene, StandingClock
+from tests.support.stored_jobs import StandingClock, Stores
 from tidewaiter.database.engine import Database
 
 _STATEMENTS = re.findall(r"^ *(.+;) -- (.+)$", (ROOT / "docs/operate.md").read_text(), re.MULTILINE)
@@ -20,12 +20,12 @@ async def test_numbers_go_on_above_those_that_were_given_out(
     url = request.getfixturevalue("postgres_url" if where == "PostgreSQL" else "sqlite_url")
     database = Database.open(url, StandingClock())
     try:
-        scene = await Scene.set_up(database)
+        stores = await Stores.set_up(database)
         if not where.startswith("empty"):
-            await scene.add()
+            await stores.add()
         async with database.writing() as connection:
             await connection.execute(text(statement))
-        assert (await scene.add()).id > 1_000_000
+        assert (await stores.add()).id > 1_000_000
     finally:
         await database.close()
 

@@ -1,4 +1,4 @@
-"""What there is in a folder."""
+"""The names in a folder."""
 
 from pathlib import Path
 

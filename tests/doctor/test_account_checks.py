@@ -1,4 +1,4 @@
-"""What is said of an account: its pause, what its provider answers to the probe, and the provider's clock."""
+"""Checks of an account: its pause, the reply to the probe, and the provider's clock."""
 
 import pytest
 
@@ -13,7 +13,7 @@ PAUSE = Pause("shop", PauseCause.CREDENTIALS, "HTTP 401", 0.0, 60.0, None)
 
 
 @pytest.mark.parametrize(
-    ("told", "status", "message"),
+    ("answer", "status", "message"),
     [
         (Healthy(), CheckStatus.OK, "the provider knows the account"),
         (Unauthorized("HTTP 401"), CheckStatus.FAILURE, "the provider refuses the credentials: HTTP 401"),
@@ -22,14 +22,14 @@ PAUSE = Pause("shop", PauseCause.CREDENTIALS, "HTTP 401", 0.0, 60.0, None)
         (Throttled("HTTP 429"), CheckStatus.WARNING, "the provider cannot be asked now: HTTP 429"),
     ],
 )
-def test_answers(told: Probed, status: CheckStatus, message: str) -> None:
-    """Each kind of answer is told apart, and but for the good one has one mend."""
-    verdict = probe_result(told, "shop")
+def test_answers(answer: Probed, status: CheckStatus, message: str) -> None:
+    """Each kind of answer has its own finding, with one fix unless it is good."""
+    verdict = probe_result(answer, "shop")
     assert (verdict.status, verdict.message) == (status, message)
     assert bool(verdict.mend) is (status is not CheckStatus.OK)
 
 
-def test_the_mend_of_refused_credentials() -> None:
+def test_the_fix_for_refused_credentials() -> None:
     """It names where they stand; a paused account must be resumed afterwards as well."""
     refused = Unauthorized("HTTP 401")
     assert "accounts.shop.settings" in probe_result(refused, "shop").mend
@@ -44,33 +44,33 @@ def test_no_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("by", "status", "told", "mend"),
+    ("by", "status", "text", "mend"),
     [
         (PauseCause.CREDENTIALS, CheckStatus.FAILURE, "by its daemon (credentials)", "tidewaiter accounts resume shop"),
         (PauseCause.PERSON, CheckStatus.WARNING, "by a person", "tidewaiter accounts resume shop"),
         (PauseCause.TLS, CheckStatus.WARNING, "by its daemon (tls)", "tries again"),
     ],
 )
-def test_pauses(by: PauseCause, status: CheckStatus, told: str, mend: str) -> None:
+def test_pauses(by: PauseCause, status: CheckStatus, text: str, mend: str) -> None:
     """A pause is told with whose it is and why, and with what ends it; refused credentials are a failure."""
     verdict = pause_result("shop", Pause("shop", by, "because", 0.0, 60.0, None))
     assert verdict.status is status
-    assert told in verdict.message
+    assert text in verdict.message
     assert verdict.message.endswith("because")
     assert mend in verdict.mend
     assert pause_result("shop", None).status is CheckStatus.OK
 
 
 @pytest.mark.parametrize(
-    ("seconds", "status", "told"),
+    ("seconds", "status", "text"),
     [
         (29, CheckStatus.OK, "agree"),
         (-31, CheckStatus.WARNING, "31 s behind"),
         (3600, CheckStatus.WARNING, "3,600 s ahead of"),
     ],
 )
-def test_clocks(seconds: float, status: CheckStatus, told: str) -> None:
+def test_clocks(seconds: float, status: CheckStatus, text: str) -> None:
     """Half a minute is what signatures and expiries bear."""
     verdict = provider_clock_result(seconds)
     assert verdict.status is status
-    assert told in verdict.message
+    assert text in verdict.message

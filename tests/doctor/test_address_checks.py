@@ -1,4 +1,4 @@
-"""The way to an address, on real sockets: names, the guard, ports, and every way in which TLS fails."""
+"""Checks of an address on real sockets: names, the guard, ports, and every TLS failure."""
 
 import asyncio
 import socket
@@ -107,7 +107,7 @@ def test_one_blocked_address_is_enough() -> None:
     ],
 )
 def test_what_permits_it(address: str, private_ok: PermittedNetworks, mend: str) -> None:
-    """The mend is one that helps, given what the account permits already."""
+    """The suggested fix helps, given what the account permits already."""
     verdict = addresses_result("a", [address], private_ok=private_ok, permit="set allow_private = true")
     assert (verdict.status, verdict.mend) == (CheckStatus.FAILURE, mend)
 
@@ -165,7 +165,7 @@ def test_how_soon_is_soon(days: int, status: CheckStatus) -> None:
     ],
 )
 async def test_bad_certificates(since: float, days: float, address: str, message: str, authority: Authority) -> None:
-    """Each fault of a certificate by a known authority is named as what it is, with a mend of its own."""
+    """Each fault of a certificate by a known authority is named precisely, with its own fix."""
     async with serving(answering(reply()), authority.server(address, since=since, days=days)) as server:
         found = await looked_at(server.origin)
     assert found["tls"].status is CheckStatus.FAILURE

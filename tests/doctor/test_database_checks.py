@@ -1,4 +1,4 @@
-"""The database: made, old, missing, out of reach, in use; on both kinds."""
+"""Checks of the database: current, old, missing, unreachable, in use; on both kinds."""
 
 import asyncio
 import socket
@@ -135,12 +135,12 @@ async def test_a_lock_that_no_daemon_would_use(sqlite_url: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("seconds", "status", "told"), [(4.9, CheckStatus.OK, "4.9 s"), (-90, CheckStatus.WARNING, "90 s behind")]
+    ("seconds", "status", "expected"), [(4.9, CheckStatus.OK, "4.9 s"), (-90, CheckStatus.WARNING, "90 s behind")]
 )
-def test_clocks(seconds: float, status: CheckStatus, told: str) -> None:
+def test_clocks(seconds: float, status: CheckStatus, expected: str) -> None:
     """A database whose clock is far off is told: leases are measured by it."""
     assert database_clock_result(seconds).status is status
-    assert told in database_clock_result(seconds).message
+    assert expected in database_clock_result(seconds).message
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])

@@ -1,4 +1,4 @@
-"""The doctor as a whole: a configuration on emulated providers, healthy and not."""
+"""The whole doctor on a configuration with emulated providers, healthy and not."""
 
 import sqlite3
 import time
@@ -97,7 +97,7 @@ async def test_a_clock_that_is_wrong(tmp_path: Path) -> None:
 
 async def test_a_provider_in_trouble(tmp_path: Path) -> None:
     """A provider that fails, throttles, or hangs up is told apart from credentials that are refused."""
-    for answer, status, told in (
+    for answer, status, text in (
         (reply(500), CheckStatus.FAILURE, "the provider is in trouble"),
         (reply(429, b"", "Retry-After: 60"), CheckStatus.WARNING, "the provider cannot be asked now"),
         (reply(404), CheckStatus.FAILURE, "the provider refuses the probe"),
@@ -106,7 +106,7 @@ async def test_a_provider_in_trouble(tmp_path: Path) -> None:
         async with serving(answering(answer)) as server:
             found = await consulted(tmp_path, account(server.origin))
         assert found["shop", "login"].status is status
-        assert told in found["shop", "login"].message
+        assert text in found["shop", "login"].message
 
 
 async def test_a_paused_account(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A round of checks: side by side, bounded, each with a time limit, in order."""
+"""Checks run concurrently, bounded, each with a time limit, and report in order."""
 
 import asyncio
 

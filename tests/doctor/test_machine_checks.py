@@ -1,4 +1,4 @@
-"""What is said of this machine: its SQLite, the file system, the room that is left."""
+"""Checks of this machine: the SQLite version, the file system, free space."""
 
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from tidewaiter.doctor.findings import CheckStatus
 @pytest.mark.parametrize(
     "version", [(3, 6, 23), (3, 44, 6), (3, 44, 9), (3, 50, 7), (3, 51, 3), (3, 52, 0), (3, 53, 1), (4, 0, 0)]
 )
-def test_mended_libraries(version: tuple[int, ...]) -> None:
-    """Those from before the fault, those of the branches that were mended, and all that came after."""
+def test_fixed_libraries(version: tuple[int, ...]) -> None:
+    """Versions before the fault, fixed branches, and all later versions."""
     verdict = sqlite_result(version)
     assert verdict.status is CheckStatus.OK
     assert verdict.message == f"SQLite {'.'.join(map(str, version))}"
@@ -36,7 +36,7 @@ def test_mended_libraries(version: tuple[int, ...]) -> None:
     ],
 )
 def test_libraries_with_the_fault(version: tuple[int, ...], mend: str) -> None:
-    """A library older than the mend of its branch is told with the version that mends it."""
+    """A library older than the fix of its branch is reported with the version that has the fix."""
     verdict = sqlite_result(version)
     assert verdict.status is CheckStatus.WARNING
     assert "WAL-reset bug" in verdict.message

@@ -1,4 +1,4 @@
-"""The ways in, on real sockets: a request to the public address arrives at a Tidewaiter, or somewhere else."""
+"""Checks of the public address on real sockets: a request to it reaches this daemon, or another server."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -66,7 +66,7 @@ async def test_nothing_listens(wire: AiohttpWire) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "told"),
+    ("body", "status", "text"),
     [
         (b'{"status": "ok", "phase": "serving"}', CheckStatus.OK, "answers: serving"),
         (b'{"status": "stalled", "phase": "serving"}', CheckStatus.FAILURE, "answers: stalled"),
@@ -74,14 +74,14 @@ async def test_nothing_listens(wire: AiohttpWire) -> None:
         (b"<html>", CheckStatus.FAILURE, "is held by another program"),
     ],
 )
-async def test_the_own_address(wire: AiohttpWire, body: bytes, status: CheckStatus, told: str) -> None:
+async def test_the_own_address(wire: AiohttpWire, body: bytes, status: CheckStatus, text: str) -> None:
     """A daemon says of itself how it is; whatever else answers there is in its place."""
     notes = Notes("http", CLOCK)
     async with serving(answering(reply(200, body))) as server:
         assert await check_http(notes, (ANYWHERE, server.port), wire)
     (found,) = notes.findings
     assert (found.check, found.status) == ("http", status)
-    assert found.message == f"127.0.0.1:{server.port} {told}"
+    assert found.message == f"127.0.0.1:{server.port} {text}"
     assert bool(found.mend) is (status is not CheckStatus.OK)
 
 

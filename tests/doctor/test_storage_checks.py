@@ -1,4 +1,4 @@
-"""The storage: a folder and a bucket, tried without leaving anything behind."""
+"""Checks of the storage, folder and bucket; they leave nothing behind."""
 
 from pathlib import Path
 
@@ -52,7 +52,7 @@ async def test_a_folder_that_takes_nothing(tmp_path: Path) -> None:
 
 
 async def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
-    """It is told as that: no other owner would mend it."""
+    """It is reported as such: another owner would not help."""
     (tmp_path / "exports").write_text("")
     found = await looked_at(tmp_path / "exports")
     assert found["storage"].status is CheckStatus.FAILURE

@@ -1,1 +1,1 @@
-"""Tests of the pure floor."""
+"""Tests of the domain: pure values and rules."""

@@ -1,4 +1,4 @@
-"""A job in any state, and one step of it."""
+"""Sample jobs in every state, and one step on each."""
 
 from dataclasses import replace
 from random import Random

@@ -1,4 +1,4 @@
-"""Backoff, limits, and what a server may ask for."""
+"""Backoff, limits, and the delays that a server may ask for."""
 
 from random import Random
 
@@ -38,7 +38,7 @@ def test_jitter_spreads_jobs_made_together() -> None:
 
 
 def test_clamp() -> None:
-    """A server's wish is kept within the policy's floor and cap."""
+    """A delay that a server asks for stays within the policy's floor and cap."""
     policy = OperationPolicy(retry_after_floor_s=2.0, retry_after_cap_s=60.0)
     assert [policy.clamp(wish) for wish in (-1.0, 5.0, 1e10)] == [2.0, 5.0, 60.0]
 

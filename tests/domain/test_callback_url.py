@@ -1,4 +1,4 @@
-"""Callback addresses, and the slower schedule of jobs that have one."""
+"""Callback addresses, and the slower polls of jobs that have one."""
 
 from dataclasses import replace
 from random import Random

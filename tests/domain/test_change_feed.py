@@ -1,4 +1,4 @@
-"""What is told of jobs, and to whom."""
+"""Which changes of jobs are published, and to which listeners."""
 
 from tidewaiter.domain.change_feed import ChangeFeed, ChangeListener, JobChange, added
 from tidewaiter.domain.job import Job, State

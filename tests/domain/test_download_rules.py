@@ -1,4 +1,4 @@
-"""What the state table makes of downloads: progress is no failure."""
+"""Downloads in the state table: progress does not count as a failure."""
 
 from random import Random
 

@@ -1,4 +1,4 @@
-"""Which links mean the same file, and which do not."""
+"""Which links lead to the same file, and which do not."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Numbers and keys of new files beside those that are kept."""
+"""Numbers and keys of new files beside files that are kept."""
 
 import sys
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def test_a_place_is_the_number_where_it_is_free() -> None:
 
 
 def test_a_kept_file_holds_its_number() -> None:
-    """Whoever stands in its old place gets another one, that is no place of the list."""
+    """A file at its old place gets another place, which is not one of the list."""
     assert list(free_places({1: artifact(0)}, 2, key_of)) == [(0, 2, "k/2")]
     assert list(free_places({2: artifact(0), 0: artifact(3)}, 3, key_of)) == [(1, 1, "k/1")]
 

@@ -1,4 +1,4 @@
-"""The gravest outcome of several files, whatever their order."""
+"""The gravest outcome of several files, in any order."""
 
 from itertools import permutations
 

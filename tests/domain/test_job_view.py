@@ -1,4 +1,4 @@
-"""The one view of a job: what is in it, and what never is."""
+"""The one view of a job: its fields, and what it never contains."""
 
 import dataclasses
 import json

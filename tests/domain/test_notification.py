@@ -1,4 +1,4 @@
-"""Notifications: who hears of what, what the body says and leaves out, and the pauses between attempts."""
+"""Notifications: their receivers, their body, and the delays between attempts."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Waiting between tries: what repeats does so after a growing delay, and not for ever."""
+"""Delays between retries grow, and retries end."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -191,7 +191,7 @@ def test_an_exact_retry_after_replaces_the_schedule(outcome: o.Outcome) -> None:
     assert due_in(step(job(state, polls=9), outcome, SURE)) == 17.0
 
 
-def test_a_remote_job_that_does_not_move_is_told_once() -> None:
+def test_a_stalled_remote_job_is_reported_once() -> None:
     """At half of what it may stand still; the reason goes when it moves, and a second stand-still is told again."""
     policy = replace(SURE, stall_s=1000.0)
     before, told = job(State.POLLING, remote_status="RUNNING", moved_at=NOW), list[object]()

@@ -1,4 +1,4 @@
-"""Who of several jobs ends the remote job that they follow."""
+"""Which of several jobs cleans up the remote job that they share."""
 
 from dataclasses import replace
 from itertools import permutations
@@ -27,7 +27,7 @@ def test_a_job_that_is_alone_acts() -> None:
     assert duty_of(job(1, shared=True), [follower(2, State.FAILED, shared=False)], NOW) is Duty.ACT
 
 
-def test_whoever_still_waits_for_it_keeps_it() -> None:
+def test_a_waiting_job_keeps_the_remote_job() -> None:
     """In any live state; one that has ended does not."""
     for state in (State.POLLING, State.FETCHING, State.RECONCILING):
         assert duty_of(job(1), [follower(2, state)], NOW) is Duty.LEAVE
@@ -44,7 +44,7 @@ def test_of_several_that_end_at_once_the_last_decides() -> None:
     assert duty_of(job(1), [follower(2, State.CANCELLED, told="Cancelled")], NOW) is Duty.ACT
 
 
-def test_of_two_that_expire_together_one_tells() -> None:
+def test_of_two_that_expire_together_one_reports() -> None:
     """Each sees the other as live."""
     assert duty_of(job(1, State.POLLING), [follower(2, State.POLLING, late=True)], NOW) is Duty.LEAVE
     assert duty_of(job(2, State.POLLING), [follower(1, State.POLLING, late=True)], NOW) is Duty.ACT

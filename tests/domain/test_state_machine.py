@@ -114,7 +114,7 @@ def test_whatever_is_new_of_the_remote_job_is_a_move() -> None:
     assert step(job(State.SUBMITTING), o.Accepted("h")).moved_at == NOW
 
 
-def test_repeated_reason_is_told_once() -> None:
+def test_repeated_reason_is_reported_once() -> None:
     """The same trouble again adds no second row; another trouble does."""
     first = advance(job(State.POLLING), o.Retry("HTTP 502"), PLAIN, NOW, Random(1))
     second = advance(first.job, o.Retry("HTTP 502"), PLAIN, NOW, Random(1))
@@ -182,8 +182,8 @@ def test_cleaning_never_loses_landed_files() -> None:
         assert "not deleted" in (after.reason or "")
 
 
-def test_cancel_tells_the_remote_where_it_can() -> None:
-    """A job with a remote twin goes through CANCELLING where the spec has a request; otherwise it ends at once."""
+def test_cancel_is_sent_to_the_remote_if_possible() -> None:
+    """A job with a remote job goes through CANCELLING if the spec has a request; otherwise it ends at once."""
     able = replace(PLAIN, cancels=True)
     assert step(job(State.POLLING), o.CancelAsked(), able).state is State.CANCELLING
     assert step(job(State.POLLING), o.CancelAsked()).state is State.CANCELLED
@@ -291,8 +291,8 @@ def test_advance_is_pure_and_never_loops_hot(
         assert one.job.due_at > NOW
 
 
-def test_a_decision_grants_an_old_wish_no_longer() -> None:
-    """A parked job that somebody submits again or adopts is not cancelled by a wish from before."""
+def test_a_decision_drops_an_old_cancel_request() -> None:
+    """A parked job that somebody submits again or adopts is not cancelled by an older cancel request."""
     before = job(State.PARKED, cancel_requested=True, handle=None)
     assert not step(before, o.RetryDecided()).cancel_requested
     assert not step(before, o.AdoptDecided("h")).cancel_requested

@@ -1,4 +1,4 @@
-"""The page of the states, and what the table says about where each rule may lead."""
+"""The page of the states is up to date, and each rule leads only to its declared states."""
 
 import itertools
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Signatures of Standard Webhooks, held against the convention's own library and an independent reckoning."""
+"""Standard Webhooks signatures, checked with the reference library and an independent calculation."""
 
 import base64
 import hashlib
@@ -46,7 +46,7 @@ def test_the_library_believes_us() -> None:
 
 
 def test_two_secrets_while_one_is_changed() -> None:
-    """Signed with each, in order: whoever knows the old one or the new one believes it."""
+    """Signed with each, in order: a receiver with the old or the new secret accepts it."""
     now = int(SystemClock().now())
     headers = dict(signed_headers(keys_of(f"{NEW}  {OLD}\n"), "msg_1", now, BODY.encode()))
     for secret in (OLD, NEW):

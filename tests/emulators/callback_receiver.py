@@ -1,4 +1,4 @@
-"""Whoever is called back: a real server that keeps what comes in."""
+"""A real server that receives callbacks and records them."""
 
 import asyncio
 from dataclasses import dataclass

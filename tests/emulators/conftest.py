@@ -45,5 +45,5 @@ async def symplify(clock: ManualClock, files: FileHost) -> AsyncIterator[Symplif
 
 @pytest.fixture
 def caller(client: aiohttp.ClientSession, symplify: SymplifyEmulator) -> Caller:
-    """Whoever asks that API."""
+    """A client of that API."""
     return Caller(client, symplify)

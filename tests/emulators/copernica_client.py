@@ -1,4 +1,4 @@
-"""Whoever asks the emulated Copernica: logs in on the one origin, and carries the token to the other."""
+"""A client of the emulated Copernica: logs in at one origin and uses the token at the other."""
 
 import json
 from collections.abc import Mapping
@@ -49,14 +49,14 @@ class Caller:
         """The status of a request that is there."""
         status, _, text = await self.ask("GET", f"/datarequest/{request_id}/status")
         assert status == 200
-        told = json.loads(text)
-        assert isinstance(told, dict)
-        return told
+        document = json.loads(text)
+        assert isinstance(document, dict)
+        return document
 
     async def bare(self, request_id: str) -> dict[str, Any]:
         """A request that is there, in the bare form."""
         status, _, text = await self.ask("GET", f"/datarequest/{request_id}")
         assert status == 200
-        told = json.loads(text)
-        assert isinstance(told, dict)
-        return told
+        document = json.loads(text)
+        assert isinstance(document, dict)
+        return document

@@ -1,4 +1,4 @@
-"""Whoever asks the emulated OneAll, with good credentials unless a test says otherwise."""
+"""A client of the emulated OneAll, with valid credentials by default."""
 
 import json
 from collections.abc import Mapping
@@ -55,17 +55,17 @@ class Caller:
         """A snapshot that is there, as it stands in the envelope."""
         status, _, data = await self.envelope("GET", f"/{token}.json")
         assert status == 200
-        told = data["sharing_analytics_snapshot"]
-        assert isinstance(told, dict)
-        return told
+        document = data["sharing_analytics_snapshot"]
+        assert isinstance(document, dict)
+        return document
 
     async def listed(self, query: str = "") -> dict[str, Any]:
         """One page of the list, as it stands in the envelope."""
         status, _, data = await self.envelope("GET", f".json{query}")
         assert status == 200
-        told = data["sharing_analytics_snapshots"]
-        assert isinstance(told, dict)
-        return told
+        document = data["sharing_analytics_snapshots"]
+        assert isinstance(document, dict)
+        return document
 
     async def tokens(self, query: str = "") -> list[str]:
         """The tokens on one page of the list."""

@@ -1,4 +1,4 @@
-"""Whoever asks the emulated ShareProgress, with the good key unless a test says otherwise."""
+"""A client of the emulated ShareProgress, with a valid key by default."""
 
 import json
 from collections.abc import Mapping

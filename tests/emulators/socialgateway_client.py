@@ -1,4 +1,4 @@
-"""Whoever asks the emulated Social Gateway."""
+"""A client of the emulated Social Gateway."""
 
 import json
 from collections.abc import Mapping

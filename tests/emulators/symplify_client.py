@@ -1,4 +1,4 @@
-"""Whoever asks the emulated Symplify, with good credentials unless a test says otherwise."""
+"""A client of the emulated Symplify, with valid credentials by default."""
 
 import json
 from collections.abc import Mapping

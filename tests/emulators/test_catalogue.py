@@ -1,4 +1,4 @@
-"""The catalogue: every entry builds servers that run, and an account that the product takes as it stands."""
+"""Each catalogue entry builds servers that run and an account that the program accepts."""
 
 import dataclasses
 import tomllib

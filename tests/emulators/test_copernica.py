@@ -1,4 +1,4 @@
-"""Copernica's data requests when all is well, what the API refuses of its own accord, and reports."""
+"""Copernica's data requests without faults, the requests that it refuses, and reports."""
 
 import json
 from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ async def copernica(clock: ManualClock, login: CopernicaLogin) -> AsyncIterator[
 
 @pytest.fixture
 def caller(client: aiohttp.ClientSession, copernica: CopernicaEmulator) -> Caller:
-    """Whoever asks that API."""
+    """A client of that API."""
     return Caller(client, copernica)
 
 
@@ -56,8 +56,8 @@ async def test_a_request_from_order_to_file(
     assert await caller.status(request_id) == {"status": "pending"}
     clock.at += 100
     whole = _whole(copernica)
-    told = await caller.status(request_id)
-    assert told == {"status": "available", "available": len(whole), "content-type": "application/json"}
+    answer = await caller.status(request_id)
+    assert answer == {"status": "available", "available": len(whole), "content-type": "application/json"}
     status, headers, text = await caller.ask("GET", f"/datarequest/{request_id}/data")
     assert (status, headers["Content-Type"], text) == (200, "application/json", whole)
     found = json.loads(whole)

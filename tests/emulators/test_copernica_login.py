@@ -1,4 +1,4 @@
-"""Copernica's login host: the forms of its reply, and tokens that end."""
+"""Copernica's login host: the forms of its reply, and tokens that expire."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""What Copernica's documents leave open, each as the emulator can be told to have it, faults, and very large files."""
+"""Each variant for what Copernica's documentation leaves open, faults, and very large files."""
 
 import json
 import tracemalloc
@@ -27,13 +27,13 @@ Open = Callable[..., Awaitable[Caller]]
 
 @pytest.fixture
 async def opened(clock: ManualClock, client: aiohttp.ClientSession) -> AsyncIterator[Open]:
-    """Starts an API with variants and its login host; gives whoever asks it. Data take 100 seconds unless told."""
+    """Starts an API with variants and its login host, and returns a client. Data take 100 seconds by default."""
     async with AsyncExitStack() as stack:
 
         async def start(**variants: Any) -> Caller:
             login = await stack.enter_async_context(CopernicaLogin(clock=clock, access_token=ACCESS))
-            told = CopernicaVariants(**{"build_s": 100, **variants})
-            copernica = CopernicaEmulator(clock=clock, login=login, variants=told)
+            answer = CopernicaVariants(**{"build_s": 100, **variants})
+            copernica = CopernicaEmulator(clock=clock, login=login, variants=answer)
             return Caller(client, await stack.enter_async_context(copernica))
 
         yield start
@@ -149,7 +149,7 @@ async def test_a_call_that_has_moved(opened: Open, clock: ManualClock, route: st
 
 
 async def test_variants_over_the_control_endpoint(opened: Open) -> None:
-    """Whoever runs it as a server changes a variant with a PATCH; what there is not is refused."""
+    """A PATCH changes a variant of a running server; unknown variants are refused."""
     caller = await opened()
     url = f"{caller.copernica.origin}/_control/variants"
     async with caller.client.patch(url, json={"identifier": "text", "moved": ["bare"]}) as reply:

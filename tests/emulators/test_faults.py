@@ -1,4 +1,4 @@
-"""Faults as values, and the plan that hands them out."""
+"""Faults as values, and the plan that injects them."""
 
 from email.utils import parsedate_to_datetime
 

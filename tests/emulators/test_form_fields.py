@@ -1,4 +1,4 @@
-"""Forms with members in members."""
+"""Forms with nested fields."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Bodies: made up from a seed, cut into parts, never held whole."""
+"""Bodies are generated from a seed in parts, and never whole in memory."""
 
 import hashlib
 
@@ -42,6 +42,6 @@ def test_any_part_equals_that_part_of_the_whole(body: EmulatedBody, start: int, 
 
 
 def test_the_head_of_a_body_is_bounded() -> None:
-    """Asking for more than there is gives what there is."""
+    """A request for more than the body has returns what it has."""
     assert head_of(as_body(b"abc"), 2) == b"ab"
     assert head_of(as_body(b"abc"), 9) == b"abc"

@@ -1,4 +1,4 @@
-"""OneAll's snapshots when all is well, and what the API refuses of its own accord."""
+"""OneAll's snapshots without faults, and the requests that it refuses."""
 
 from collections.abc import AsyncIterator
 from email.utils import parsedate_to_datetime
@@ -23,7 +23,7 @@ async def oneall(clock: ManualClock) -> AsyncIterator[OneAllEmulator]:
 
 @pytest.fixture
 def caller(client: aiohttp.ClientSession, oneall: OneAllEmulator) -> Caller:
-    """Whoever asks that API."""
+    """A client of that API."""
     return Caller(client, oneall)
 
 
@@ -34,10 +34,10 @@ async def test_a_snapshot_from_initiation_to_statistics(
     token = await caller.start()
     assert "publication_snapshots" not in await caller.snapshot(token)
     clock.at += 100
-    told = await caller.snapshot(token)
-    assert told["status"] == "processed"
-    assert parsedate_to_datetime(told["date_finished"]).timestamp() == clock.at
-    assert told["publication_snapshots"]["count"] == len(told["publication_snapshots"]["entries"]) == 2
+    answer = await caller.snapshot(token)
+    assert answer["status"] == "processed"
+    assert parsedate_to_datetime(answer["date_finished"]).timestamp() == clock.at
+    assert answer["publication_snapshots"]["count"] == len(answer["publication_snapshots"]["entries"]) == 2
     (snapshot,) = oneall.snapshots
     assert (snapshot.token, snapshot.message_token, snapshot.polls) == (token, MESSAGE, 2)
 
@@ -53,10 +53,10 @@ async def test_the_shape_of_an_initiation(caller: Caller) -> None:
         "code": 201,
         "info": "Your request has been received and scheduled to be processed",
     }
-    told = data["sharing_analytics_snapshot"]
-    assert told.keys() == {"sharing_analytics_snapshot_token", "date_initiated", "sharing_message"}
-    assert told["sharing_message"]["sharing_message_token"] == MESSAGE
-    assert told["date_initiated"].endswith(" +0100")
+    answer = data["sharing_analytics_snapshot"]
+    assert answer.keys() == {"sharing_analytics_snapshot_token", "date_initiated", "sharing_message"}
+    assert answer["sharing_message"]["sharing_message_token"] == MESSAGE
+    assert answer["date_initiated"].endswith(" +0100")
 
 
 async def test_one_pending_snapshot_for_a_message(oneall: OneAllEmulator, caller: Caller, clock: ManualClock) -> None:
@@ -79,7 +79,7 @@ async def test_a_deleted_snapshot_makes_room(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "text"),
     [
         (b"nonsense", "The sharing_message_token is missing"),
         ([], "The sharing_message_token is missing"),
@@ -94,10 +94,10 @@ async def test_a_deleted_snapshot_makes_room(caller: Caller) -> None:
         ),
     ],
 )
-async def test_a_bad_order(oneall: OneAllEmulator, caller: Caller, body: object, said: str) -> None:
+async def test_a_bad_order(oneall: OneAllEmulator, caller: Caller, body: object, text: str) -> None:
     """400 in an error envelope without a result, and no snapshot."""
     status, request, data = await caller.envelope("PUT", ".json", body)
-    assert (status, request["status"], data) == (400, {"flag": "error", "code": 400, "info": said}, None)
+    assert (status, request["status"], data) == (400, {"flag": "error", "code": 400, "info": text}, None)
     assert oneall.snapshots == []
 
 
@@ -109,14 +109,14 @@ async def test_bad_keys(
     headers = {"Authorization": aiohttp.encode_basic_auth(*credentials, "utf-8")} if credentials else {}
     for method, path in (("PUT", ".json"), ("GET", ".json"), ("GET", "/x.json"), ("DELETE", "/x.json")):
         async with client.request(method, f"{oneall.origin}{SNAPSHOTS}{path}", headers=headers) as reply:
-            told = await reply.json()
+            answer = await reply.json()
             assert (reply.status, reply.headers["WWW-Authenticate"]) == (401, 'Basic realm="API"')
-        assert told["response"]["request"]["status"]["code"] == 401
-        assert "result" not in told["response"]
+        assert answer["response"]["request"]["status"]["code"] == 401
+        assert "result" not in answer["response"]
     assert oneall.snapshots == []
 
 
-async def test_a_stranger(caller: Caller) -> None:
+async def test_wrong_credentials(caller: Caller) -> None:
     """A token that nobody gave: 404 in an error envelope, for reading and deleting."""
     for method in ("GET", "DELETE"):
         status, request, data = await caller.envelope(method, "/nobody.json?confirm_deletion=true")

@@ -1,4 +1,4 @@
-"""What OneAll's documents leave open, each as the emulator can be told to have it, and the faults of a snapshot."""
+"""Each variant for what OneAll's documentation leaves open, and the faults of a snapshot."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,12 +19,12 @@ Open = Callable[..., Awaitable[Caller]]
 
 @pytest.fixture
 async def opened(clock: ManualClock, client: aiohttp.ClientSession) -> AsyncIterator[Open]:
-    """Starts an API with variants, and gives whoever asks it; snapshots take 100 seconds unless told."""
+    """Starts an API with variants, and returns a client; snapshots take 100 seconds by default."""
     async with AsyncExitStack() as stack:
 
         async def start(**variants: Any) -> Caller:
-            told = OneAllVariants(**{"build_s": 100, **variants})
-            oneall = OneAllEmulator(clock=clock, public_key=PUBLIC, private_key=PRIVATE, variants=told)
+            snapshot = OneAllVariants(**{"build_s": 100, **variants})
+            oneall = OneAllEmulator(clock=clock, public_key=PUBLIC, private_key=PRIVATE, variants=snapshot)
             return Caller(client, await stack.enter_async_context(oneall))
 
         yield start
@@ -34,7 +34,7 @@ async def opened(clock: ManualClock, client: aiohttp.ClientSession) -> AsyncIter
 
 
 @pytest.mark.parametrize(
-    ("pending", "told"),
+    ("pending", "snapshot"),
     [
         (PendingForm.UNFINISHED, (200, 200, "success")),
         (PendingForm.PROCESSING, (200, 102, "pending")),
@@ -44,13 +44,13 @@ async def opened(clock: ManualClock, client: aiohttp.ClientSession) -> AsyncIter
     ],
 )
 async def test_every_form_of_pending(
-    opened: Open, clock: ManualClock, pending: PendingForm, told: tuple[int, int, str]
+    opened: Open, clock: ManualClock, pending: PendingForm, snapshot: tuple[int, int, str]
 ) -> None:
     """102 in the envelope, 202, 207, 409 or a 200 without the end; then the finished snapshot all the same."""
     caller = await opened(pending=pending)
     token = await caller.start()
     status, request, data = await caller.envelope("GET", f"/{token}.json")
-    assert (status, request["status"]["code"], request["status"]["flag"]) == told
+    assert (status, request["status"]["code"], request["status"]["flag"]) == snapshot
     assert (data is None) is (pending is PendingForm.CONFLICT)
     assert "date_finished" not in json.dumps(data)
     clock.at += 100
@@ -79,9 +79,9 @@ async def test_every_form_of_finished(
     caller = await opened(finished=finished)
     token = await caller.start()
     clock.at += 100
-    told = await caller.snapshot(token)
-    assert told.keys() & {"date_finished", "status"} == members
-    assert told.get("status", "processed") == "processed"
+    snapshot = await caller.snapshot(token)
+    assert snapshot.keys() & {"date_finished", "status"} == members
+    assert snapshot.get("status", "processed") == "processed"
 
 
 async def test_a_duplicate_without_a_token(opened: Open) -> None:
@@ -147,12 +147,12 @@ async def test_errors_without_info(opened: Open) -> None:
 async def test_the_number_of_publications(opened: Open) -> None:
     """None is a finished snapshot, too."""
     caller = await opened(publications=0, build_s=0)
-    told = await caller.snapshot(await caller.start())
-    assert told["publication_snapshots"] == {"count": 0, "entries": []}
+    snapshot = await caller.snapshot(await caller.start())
+    assert snapshot["publication_snapshots"] == {"count": 0, "entries": []}
 
 
 async def test_variants_over_the_control_endpoint(opened: Open) -> None:
-    """Whoever runs it as a server changes a variant with a PATCH; what there is not is refused."""
+    """A PATCH changes a variant of a running server; unknown variants are refused."""
     caller = await opened()
     url = f"{caller.oneall.origin}/_control/variants"
     async with caller.client.patch(url, json={"pending": 202, "http_statuses": {"202": 200}}) as reply:
@@ -234,8 +234,8 @@ async def test_a_word_that_no_document_names(opened: Open, clock: ManualClock, t
     caller.oneall.faults.add("snapshot", InjectedFault(FaultKind.UNKNOWN_WORD, text=text))
     token = await caller.start()
     clock.at += 100
-    told = await caller.snapshot(token)
-    assert (told["status"], "date_finished" in told) == (word, False)
+    snapshot = await caller.snapshot(token)
+    assert (snapshot["status"], "date_finished" in snapshot) == (word, False)
     assert (await caller.snapshot(token))["status"] == "processed"
 
 
@@ -253,10 +253,10 @@ async def test_the_pingback(opened: Open, clock: ManualClock) -> None:
     response = json.loads(received.body)["response"]
     assert response["request"]["resource"] == "/sharing/analytics/snapshot.json"
     assert (response["request"]["status"]["flag"], response["request"]["status"]["code"]) == ("success", 200)
-    told = response["result"]["data"]["sharing_analytics_snapshot"]
-    assert told["sharing_analytics_snapshot_token"] == token
-    assert told["date_finished"]
-    assert "publication_snapshots" not in told
+    snapshot = response["result"]["data"]["sharing_analytics_snapshot"]
+    assert snapshot["sharing_analytics_snapshot_token"] == token
+    assert snapshot["date_finished"]
+    assert "publication_snapshots" not in snapshot
 
 
 async def test_a_late_and_a_duplicate_pingback(opened: Open, clock: ManualClock) -> None:
@@ -291,8 +291,8 @@ async def test_a_forged_pingback(opened: Open) -> None:
     caller.oneall.faults.add("pingback", InjectedFault(FaultKind.FORGED, text="[NaN"))
     async with Receiver() as receiver:
         token = await caller.start("one", receiver.url)
-        told = json.loads((await receiver.next()).body)["response"]["result"]["data"]["sharing_analytics_snapshot"]
-        assert told["sharing_analytics_snapshot_token"] != token
+        snapshot = json.loads((await receiver.next()).body)["response"]["result"]["data"]["sharing_analytics_snapshot"]
+        assert snapshot["sharing_analytics_snapshot_token"] != token
         await caller.start("two", receiver.url)
         assert (await receiver.next()).body == b"[NaN"
 

@@ -1,4 +1,4 @@
-"""What a server sends of its own accord: real POSTs to a real receiver, when they are due, and the ways they fail."""
+"""Callbacks that a server sends: real POSTs to a real receiver, when they are due, and how they fail."""
 
 from collections.abc import AsyncIterator, Iterable
 

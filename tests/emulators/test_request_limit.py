@@ -1,4 +1,4 @@
-"""The progressive count of requests."""
+"""The emulated request limit."""
 
 from tidewaiter.emulators.request_limit import RequestLimit
 

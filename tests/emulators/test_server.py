@@ -1,4 +1,4 @@
-"""The shared server: the record, the faults that any route can show, the control endpoint."""
+"""The shared server: its record, faults that any route can show, the control endpoint."""
 
 import asyncio
 import contextlib
@@ -149,7 +149,7 @@ async def test_an_outage(server: Notebook, client: aiohttp.ClientSession) -> Non
 
 
 def test_no_origin_before_the_start(clock: ManualClock) -> None:
-    """Whoever asks for the address too early gets a sentence, not port 0."""
+    """The address before the start raises an error with a sentence; it never has port 0."""
     with pytest.raises(RuntimeError, match="no port before"):
         _ = Notebook(clock=clock).origin
 
@@ -301,10 +301,10 @@ async def test_malformed(server: Notebook, client: aiohttp.ClientSession) -> Non
         json.loads(text)
 
 
-@pytest.mark.parametrize(("told", "sent"), [(None, "text/html"), ("application/octet-stream",) * 2])
-async def test_wrong_type(server: Notebook, client: aiohttp.ClientSession, told: str | None, sent: str) -> None:
+@pytest.mark.parametrize(("declared", "sent"), [(None, "text/html"), ("application/octet-stream",) * 2])
+async def test_wrong_type(server: Notebook, client: aiohttp.ClientSession, declared: str | None, sent: str) -> None:
     """The JSON is right, but its content type says that it is something else."""
-    server.faults.add("note", InjectedFault(FaultKind.WRONG_TYPE, text=told))
+    server.faults.add("note", InjectedFault(FaultKind.WRONG_TYPE, text=declared))
     async with _note(client, server) as reply:
         assert reply.content_type == sent
         assert json.loads(await reply.text()) == _REPLY

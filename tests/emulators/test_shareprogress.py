@@ -1,4 +1,4 @@
-"""ShareProgress when all is well: every object with every method, as its document has them."""
+"""ShareProgress without faults: each object with each method, as documented."""
 
 import json
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ async def api(clock: ManualClock) -> AsyncIterator[ShareProgressEmulator]:
 
 @pytest.fixture
 def caller(client: aiohttp.ClientSession, api: ShareProgressEmulator) -> Caller:
-    """Whoever asks that API."""
+    """A client of that API."""
     return Caller(client, api)
 
 
@@ -75,7 +75,7 @@ async def test_a_button(caller: Caller) -> None:
 
 
 async def test_every_creation_makes_a_page(api: ShareProgressEmulator, caller: Caller) -> None:
-    """The same page asked for twice is two pages: whoever repeats a save blindly is found out."""
+    """A repeated save creates a second page, so that a blind repetition is found."""
     for _ in range(2):
         await caller.post("pages/update", page_url=URL, page_title="Reef")
     assert [entry.page_title for entry in api.library.shared[ShareKind.PAGES].values()].count("Reef") == 2
@@ -104,9 +104,9 @@ async def test_a_wrapper(caller: Caller) -> None:
 
 async def test_the_account(caller: Caller) -> None:
     """The members of the document's sample, either way of asking."""
-    told = (await caller.get("account")).row
-    assert (told["plan"], told["share_budget"], told["monthly_cost"]) == ("basic", 1250, "50")
-    assert (await caller.post("account")).row == told
+    answer = (await caller.get("account")).row
+    assert (answer["plan"], answer["share_budget"], answer["monthly_cost"]) == ("basic", 1250, "50")
+    assert (await caller.post("account")).row == answer
 
 
 async def test_the_index_in_parts(clock: ManualClock, client: aiohttp.ClientSession) -> None:
@@ -207,22 +207,22 @@ async def test_a_save_takes_seconds(caller: Caller, clock: ManualClock) -> None:
 
 async def test_analytics(caller: Caller) -> None:
     """A page under test: numbers by generation and channel, the channel under test alone, visitors as a text."""
-    told = (await caller.post("pages/analytics", id=10)).row
-    assert sorted(told) == ["generations", "id", "share_tests", "share_types", "total"]
-    assert sorted(told["share_types"]) == ["dark_social", "email", "facebook", "twitter"]
-    assert sorted(told["share_types"]["email"]) == ["shares", "viral_actions", "viral_visits"]
-    assert list(told["share_tests"]) == ["facebook"]
-    assert [test["winner"] for test in told["share_tests"]["facebook"]] == [False, True]
-    assert sorted(told["total"]) == ["total_shares", "total_viral_actions", "total_viral_visitors", "total_visitors"]
-    assert isinstance(told["total"]["total_visitors"], str)
+    answer = (await caller.post("pages/analytics", id=10)).row
+    assert sorted(answer) == ["generations", "id", "share_tests", "share_types", "total"]
+    assert sorted(answer["share_types"]) == ["dark_social", "email", "facebook", "twitter"]
+    assert sorted(answer["share_types"]["email"]) == ["shares", "viral_actions", "viral_visits"]
+    assert list(answer["share_tests"]) == ["facebook"]
+    assert [test["winner"] for test in answer["share_tests"]["facebook"]] == [False, True]
+    assert sorted(answer["total"]) == ["total_shares", "total_viral_actions", "total_viral_visitors", "total_visitors"]
+    assert isinstance(answer["total"]["total_visitors"], str)
     assert (await caller.get("pages/analytics", id="11")).row["share_tests"] == {}
 
 
 async def test_analytics_of_a_button(caller: Caller) -> None:
     """A button has no viral actions, and its totals begin with a capital, as in the document's sample."""
-    told = (await caller.get("buttons/analytics", id="10")).row
-    assert sorted(told["share_types"]["email"]) == ["shares", "viral_visits"]
-    assert sorted(told["total"]) == ["Total_shares", "Total_viral_visitors", "Total_visitors"]
+    answer = (await caller.get("buttons/analytics", id="10")).row
+    assert sorted(answer["share_types"]["email"]) == ["shares", "viral_visits"]
+    assert sorted(answer["total"]) == ["Total_shares", "Total_viral_visitors", "Total_visitors"]
 
 
 async def test_analytics_are_refreshed_every_five_minutes_at_most(caller: Caller, clock: ManualClock) -> None:

@@ -1,4 +1,4 @@
-"""ShareProgress when something is wrong: the limit, the key, refused fields, and every variant that is left open."""
+"""ShareProgress with faults: the limit, the key, refused fields, and each variant."""
 
 from collections.abc import AsyncIterator
 from email.utils import parsedate_to_datetime
@@ -32,7 +32,7 @@ async def api(clock: ManualClock) -> AsyncIterator[ShareProgressEmulator]:
 
 @pytest.fixture
 def caller(client: aiohttp.ClientSession, api: ShareProgressEmulator) -> Caller:
-    """Whoever asks that API."""
+    """A client of that API."""
     return Caller(client, api)
 
 
@@ -231,11 +231,11 @@ async def test_messages_of_success(client: aiohttp.ClientSession, api: ShareProg
 
 async def test_messages_of_failure(client: aiohttp.ClientSession, api: ShareProgressEmulator) -> None:
     """What the records have as an object may come as a list or as a text."""
-    said = {}
+    text = {}
     for form in MessageForm:
         caller = await _varied(client, api, failure_message=form)
-        said[form] = (await caller.post("buttons/update", page_url="", button_template="")).envelope["message"]
-    assert said == {
+        text[form] = (await caller.post("buttons/update", page_url="", button_template="")).envelope["message"]
+    assert text == {
         MessageForm.OBJECT: {"page_url": ["can't be blank"], "button_template": ["is invalid"]},
         MessageForm.LIST: ["page_url can't be blank", "button_template is invalid"],
         MessageForm.TEXT: "page_url can't be blank; button_template is invalid",
@@ -245,11 +245,11 @@ async def test_messages_of_failure(client: aiohttp.ClientSession, api: ShareProg
 async def test_booleans_as_texts(client: aiohttp.ClientSession, api: ShareProgressEmulator) -> None:
     """Those of the objects, or all of them, success included."""
     caller = await _varied(client, api, booleans=BooleanForm.FIELDS)
-    told = (await caller.get("wrappers")).envelope
-    assert (told["success"], told["response"][0]["default"]) == (True, "true")
+    answer = (await caller.get("wrappers")).envelope
+    assert (answer["success"], answer["response"][0]["default"]) == (True, "true")
     caller = await _varied(client, api, booleans=BooleanForm.ALL)
-    told = (await caller.get("pages")).envelope
-    assert (told["success"], told["response"][0]["is_active"]) == ("true", "false")
+    answer = (await caller.get("pages")).envelope
+    assert (answer["success"], answer["response"][0]["is_active"]) == ("true", "false")
     assert (await caller.get("pages/read", id="999")).envelope["success"] == "false"
 
 

@@ -1,4 +1,4 @@
-"""Social Gateway's API: the login, what can be read with its token, and everything that can be wrong with either."""
+"""Social Gateway: the login, what its token can read, and every error of both."""
 
 import json
 import re
@@ -45,7 +45,7 @@ async def gateway(clock: ManualClock) -> AsyncIterator[SocialGatewayEmulator]:
 
 @pytest.fixture
 def caller(client: aiohttp.ClientSession, gateway: SocialGatewayEmulator) -> Caller:
-    """Whoever asks that API."""
+    """A client of that API."""
     return Caller(client, gateway)
 
 
@@ -57,10 +57,10 @@ async def _varied(gateway: SocialGatewayEmulator, client: aiohttp.ClientSession,
 async def test_a_login(gateway: SocialGatewayEmulator, caller: Caller) -> None:
     """A form gets a token of 40 hex digits, its end by the domain's clock, and a header from 1970 about the page."""
     status, headers, text = await caller.login()
-    told = json.loads(text)
-    assert (status, sorted(told), told["success"]) == (200, ["access_token", "expires", "success"], True)
-    assert re.fullmatch("[0-9a-f]{40}", told["access_token"])
-    assert told["expires"] == "2014-06-19T12:10:00-0300"  # 14:10 UTC plus an hour, without a colon in the offset
+    answer = json.loads(text)
+    assert (status, sorted(answer), answer["success"]) == (200, ["access_token", "expires", "success"], True)
+    assert re.fullmatch("[0-9a-f]{40}", answer["access_token"])
+    assert answer["expires"] == "2014-06-19T12:10:00-0300"  # 14:10 UTC plus an hour, without a colon in the offset
     assert headers["Expires"] == "Thu, 01-Jan-1970 00:00:00 GMT"
     assert headers["Content-Type"] == "application/json;charset=UTF-8"
     assert (gateway.logins, gateway.failed_logins, gateway.count("authenticate")) == (1, 0, 1)
@@ -129,10 +129,10 @@ async def test_me(gateway: SocialGatewayEmulator, caller: Caller) -> None:
 async def test_campaign_stats(gateway: SocialGatewayEmulator, caller: Caller) -> None:
     """An object, or an array, with dates in the domain's time zone."""
     token = await caller.token()
-    told = await caller.read("campaign/stats", token)
-    assert (told["date"], len(told["campaigns"])) == ("2014-06-19T11:10:00-0300", 3)
+    answer = await caller.read("campaign/stats", token)
+    assert (answer["date"], len(answer["campaigns"])) == ("2014-06-19T11:10:00-0300", 3)
     await _varied(gateway, caller.client, stats_shape=StatsShape.ARRAY)
-    assert await caller.read("campaign/stats", token) == told["campaigns"]
+    assert await caller.read("campaign/stats", token) == answer["campaigns"]
     assert gateway.count("stats") == 2
 
 
@@ -212,10 +212,10 @@ async def test_a_token_may_end_early(gateway: SocialGatewayEmulator, caller: Cal
     """Though an hour was told, it is good for a minute."""
     await _varied(gateway, caller.client, dies_after_s=60)
     _, _, text = await caller.login()
-    told = json.loads(text)
-    assert told["expires"] == "2014-06-19T12:10:00-0300"
+    answer = json.loads(text)
+    assert answer["expires"] == "2014-06-19T12:10:00-0300"
     clock.at += 60
-    assert (await caller.get("campaign/stats", told["access_token"]))[0] == 401
+    assert (await caller.get("campaign/stats", answer["access_token"]))[0] == 401
 
 
 async def test_revoked_tokens(gateway: SocialGatewayEmulator, caller: Caller) -> None:

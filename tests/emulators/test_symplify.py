@@ -1,4 +1,4 @@
-"""Symplify's export when all is well, and what it refuses of its own accord."""
+"""Symplify's export without faults, and the requests that it refuses."""
 
 import json
 
@@ -79,7 +79,7 @@ async def test_the_shape_of_a_status_reply(caller: Caller, clock: ManualClock) -
 
 
 async def test_each_order_makes_a_batch(symplify: SymplifyEmulator, caller: Caller) -> None:
-    """Every POST has its own effect, so that a repeated one is seen by whoever counts."""
+    """Every POST has its own effect, so that a repeated one can be counted."""
     ids = [await caller.create(period=period) for period in sorted(PERIODS)]
     assert len(set(ids)) == len(symplify.batches) == symplify.count("create") == 5
 
@@ -93,7 +93,7 @@ async def test_every_type_can_be_ordered(symplify: SymplifyEmulator, caller: Cal
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "written"),
     [
         (ORDER | {"exportType": "OPEN"}, "Unknown exportType: OPEN"),
         (ORDER | {"period": "LAST_YEAR"}, "Unknown period: LAST_YEAR"),
@@ -102,10 +102,10 @@ async def test_every_type_can_be_ordered(symplify: SymplifyEmulator, caller: Cal
         (b"exportType=OPENS", "The request body is not JSON"),
     ],
 )
-async def test_a_bad_order(symplify: SymplifyEmulator, caller: Caller, body: object, said: str) -> None:
+async def test_a_bad_order(symplify: SymplifyEmulator, caller: Caller, body: object, written: str) -> None:
     """400, the reason under ``error``, and no batch."""
     status, _, text = await caller.ask("POST", "/exports/statistics", body)
-    assert (status, json.loads(text), symplify.batches) == (400, {"error": said}, [])
+    assert (status, json.loads(text), symplify.batches) == (400, {"error": written}, [])
 
 
 async def test_a_bad_token(symplify: SymplifyEmulator, caller: Caller, client: aiohttp.ClientSession) -> None:
@@ -132,7 +132,7 @@ async def test_http_basic(clock: ManualClock, files: FileHost, client: aiohttp.C
                 assert ("WWW-Authenticate" in reply.headers) is (status == 401)
 
 
-async def test_strangers(symplify: SymplifyEmulator, caller: Caller, client: aiohttp.ClientSession) -> None:
+async def test_wrong_credentials(symplify: SymplifyEmulator, caller: Caller, client: aiohttp.ClientSession) -> None:
     """Batches and customers that are not there: 404 with an error."""
     await caller.create()
     for batch_id in ("101110", "101112", "0", "9" * 18):
@@ -155,7 +155,7 @@ async def test_strangers(symplify: SymplifyEmulator, caller: Caller, client: aio
     ],
 )
 async def test_the_link_is_plain_text(caller: Caller, clock: ManualClock, accept: str, status: int) -> None:
-    """Whoever accepts JSON, or does not accept plain text, is refused."""
+    """A request that accepts JSON, or does not accept plain text, is refused."""
     batch_id = await caller.create()
     clock.at += 100
     assert (await caller.url(batch_id, accept))[0] == status

@@ -1,4 +1,4 @@
-"""Symplify's export, wrong in every way that it can be told."""
+"""Symplify's export with each fault."""
 
 import json
 

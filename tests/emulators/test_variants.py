@@ -1,4 +1,4 @@
-"""What an API's documents leave open, told to a server while it runs."""
+"""Variants for what documentation leaves open, set while a server runs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

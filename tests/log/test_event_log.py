@@ -46,7 +46,7 @@ class Hands:
         return 0.0
 
 
-class Paper:
+class LogStream:
     """A log on a stream in memory, and what was printed on it."""
 
     def __init__(self, level: str = "debug", secrets: Sequence[str] = (), *, strict: bool = True) -> None:
@@ -103,9 +103,9 @@ def test_whatever_is_emitted_is_catalogued() -> None:
 
 def test_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """One event is one JSON object: time first, level from the catalogue, no empty fields, sensible numbers."""
-    paper = Paper()
-    paper.log.emit("job.advanced", job=7, account="shop", state="polling", handle=None, due_in_s=4.123456789)
-    assert paper.lines == [
+    stream = LogStream()
+    stream.log.emit("job.advanced", job=7, account="shop", state="polling", handle=None, due_in_s=4.123456789)
+    assert stream.lines == [
         {
             "timestamp": "2026-09-21T14:13:20.000Z",
             "level": "info",
@@ -116,12 +116,12 @@ def test_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
             "due_in_s": 4.123,
         }
     ]
-    assert list(paper.lines[0])[:3] == ["timestamp", "level", "event"]
+    assert list(stream.lines[0])[:3] == ["timestamp", "level", "event"]
 
 
 def test_what_the_catalogue_lacks_raises_in_tests_and_is_marked_in_production() -> None:
     """A forgotten entry fails a test, and never costs the operator the line."""
-    strict, lenient = Paper(), Paper(strict=False)
+    strict, lenient = LogStream(), LogStream(strict=False)
     with pytest.raises(UncataloguedError, match=r"job\.sneezed"):
         strict.log.emit("job.sneezed", job=1)
     with pytest.raises(UncataloguedError, match="loudness"):
@@ -136,12 +136,12 @@ def test_what_the_catalogue_lacks_raises_in_tests_and_is_marked_in_production() 
 
 def test_bound_fields_go_where_the_catalogue_has_them() -> None:
     """A log bound to a lane adds the lane to the events that have one, and leaves the others alone."""
-    paper = Paper()
-    log = paper.log.bind(lane=3).bind(account="shop")
+    stream = LogStream()
+    log = stream.log.bind(lane=3).bind(account="shop")
     log.emit("lane.lost")
     log.emit("job.advanced", job=1)
     log.emit("storage.resumed")
-    assert [(line.get("lane"), line.get("account")) for line in paper.lines] == [
+    assert [(line.get("lane"), line.get("account")) for line in stream.lines] == [
         (3, "shop"),
         (None, "shop"),
         (None, None),
@@ -150,31 +150,31 @@ def test_bound_fields_go_where_the_catalogue_has_them() -> None:
 
 def test_a_level_that_is_off_costs_nothing() -> None:
     """Below the level nothing is looked at, not even the fields."""
-    paper = Paper("warning")
-    paper.log.emit("job.waited", no_such_field=object())
-    paper.log.emit("lane.lost", lane=1)
-    assert paper.names == ["lane.lost"]
+    stream = LogStream("warning")
+    stream.log.emit("job.waited", no_such_field=object())
+    stream.log.emit("lane.lost", lane=1)
+    assert stream.names == ["lane.lost"]
 
 
 def test_the_level_can_be_changed() -> None:
     """It counts at once, also for logs that were bound before; what is asked beforehand knows it too."""
-    paper = Paper("warning")
-    bound = paper.log.bind(account="shop")
-    paper.log.reconfigure(LogTable(level="debug"))
+    stream = LogStream("warning")
+    bound = stream.log.bind(account="shop")
+    stream.log.reconfigure(LogTable(level="debug"))
     bound.emit("job.waited", job=1)
-    assert paper.log.says("job.waited")
-    paper.log.reconfigure(LogTable(level="error"))
+    assert stream.log.says("job.waited")
+    stream.log.reconfigure(LogTable(level="error"))
     bound.emit("lane.lost", lane=1)
     assert not bound.says("lane.lost")
-    assert paper.names == ["job.waited"]
+    assert stream.names == ["job.waited"]
 
 
-def test_every_fault_of_a_configuration_is_told() -> None:
+def test_every_fault_of_a_configuration_is_reported() -> None:
     """Equal reasons under different keys are different faults, and a second look at the file is no repetition."""
-    paper = Paper()
+    stream = LogStream()
     for key in ("worker.polls", "worker.downloads", "worker.polls"):
-        paper.log.emit("config.refused", file="tidewaiter.toml", key=key, reason="must be a whole number")
-    assert [line["key"] for line in paper.lines] == ["worker.polls", "worker.downloads", "worker.polls"]
+        stream.log.emit("config.refused", file="tidewaiter.toml", key=key, reason="must be a whole number")
+    assert [line["key"] for line in stream.lines] == ["worker.polls", "worker.downloads", "worker.polls"]
 
 
 # --- redaction --------------------------------------------------------------------------------------------------------
@@ -280,15 +280,15 @@ def test_redaction_is_quick_on_hostile_text() -> None:
 
 def test_nested_fields_are_cleaned() -> None:
     """A secret in a list in a mapping, in a name, in bytes or in an exception's text is found as well."""
-    paper = Paper(secrets=["canary-1"])
-    paper.log.add_secrets(["canary-2"])
-    paper.log.emit(
+    stream = LogStream(secrets=["canary-1"])
+    stream.log.add_secrets(["canary-2"])
+    stream.log.emit(
         "heartbeat",
         jobs={"canary-1": [1, ("x canary-2", b"canary-1")]},
         breakers=ValueError(f"canary-1 at {SIGNED}"),
         lanes={"deep": [[[[[[[[[["canary-2"]]]]]]]]]]},
     )
-    text = paper.stream.getvalue()
+    text = stream.stream.getvalue()
     assert "canary" not in text
     assert "abc%2Fdef" not in text
     assert text.count(REDACTED) == 7
@@ -299,46 +299,46 @@ def test_nested_fields_are_cleaned() -> None:
 
 def test_repeats_are_folded() -> None:
     """Within a minute an equal warning is counted instead of printed; the count follows when the minute is over."""
-    paper = Paper()
+    stream = LogStream()
     for _ in range(5):
-        paper.log.emit("account.paused", account="shop", lane=1, reason="HTTP 429", until_s=paper.clock.at % 100)
-        paper.clock.at += 10
-    paper.log.emit("account.paused", account="other", lane=2, reason="HTTP 429")
-    assert len(paper.lines) == 2
-    paper.clock.at += 15
-    paper.log.emit("storage.resumed")
-    assert paper.names == ["account.paused", "account.paused", "account.paused", "storage.resumed"]
-    assert paper.lines[2]["repeated"] == 4
-    assert paper.lines[2]["until_s"] == 40
-    paper.log.emit("account.paused", account="shop", lane=1, reason="HTTP 429")
-    assert "repeated" not in paper.lines[-1]
+        stream.log.emit("account.paused", account="shop", lane=1, reason="HTTP 429", until_s=stream.clock.at % 100)
+        stream.clock.at += 10
+    stream.log.emit("account.paused", account="other", lane=2, reason="HTTP 429")
+    assert len(stream.lines) == 2
+    stream.clock.at += 15
+    stream.log.emit("storage.resumed")
+    assert stream.names == ["account.paused", "account.paused", "account.paused", "storage.resumed"]
+    assert stream.lines[2]["repeated"] == 4
+    assert stream.lines[2]["until_s"] == 40
+    stream.log.emit("account.paused", account="shop", lane=1, reason="HTTP 429")
+    assert "repeated" not in stream.lines[-1]
 
 
-def test_what_was_folded_is_told_at_the_end() -> None:
+def test_folded_lines_are_reported_at_the_end() -> None:
     """A daemon that stops within the minute still says how often."""
-    paper = Paper()
+    stream = LogStream()
     for _ in range(3):
-        paper.log.emit("store.unavailable", reason="no space", waiting=1)
-    paper.log.close()
-    paper.log.close()
-    assert [line.get("repeated") for line in paper.lines] == [None, 2]
+        stream.log.emit("store.unavailable", reason="no space", waiting=1)
+    stream.log.close()
+    stream.log.close()
+    assert [line.get("repeated") for line in stream.lines] == [None, 2]
 
 
 def test_transitions_and_terminal_lines_are_never_folded() -> None:
     """A person who counts jobs in the log counts right, whatever repeats."""
-    paper = Paper()
+    stream = LogStream()
     for name in ("job.advanced", "job.finished", "job.failed", "job.parked", "heartbeat"):
         for _ in range(2):
-            paper.log.emit(name)
-    assert len(paper.lines) == 10
+            stream.log.emit(name)
+    assert len(stream.lines) == 10
 
 
 def test_folds_are_bounded() -> None:
     """A hundred thousand different warnings in one minute do not fill the memory."""
-    paper = Paper()
+    stream = LogStream()
     for job in range(10_000):
-        paper.log.emit("job.troubled", job=job, reason="x")
-    assert len(paper.log._press._folds) <= 4097
+        stream.log.emit("job.troubled", job=job, reason="x")
+    assert len(stream.log._press._folds) <= 4097
 
 
 # --- other people's logging -------------------------------------------------------------------------------------------
@@ -346,14 +346,14 @@ def test_folds_are_bounded() -> None:
 
 def test_libraries_speak_through_the_same_output() -> None:
     """A library's warning comes out as an event, redacted, with its traceback; its chatter does not."""
-    paper = Paper(secrets=["canary-3"])
+    stream = LogStream(secrets=["canary-3"])
     logging.getLogger("alembic").info("chatter")
     logging.getLogger("sqlalchemy.pool").warning("lost %s", "canary-3")
     try:
         int("canary-3")
     except ValueError:
         logging.getLogger("asyncio").exception("oops")
-    first, second = paper.lines
+    first, second = stream.lines
     assert (first["event"], first["logger"], first["message"]) == (
         "library.logged",
         "sqlalchemy.pool",
@@ -362,16 +362,16 @@ def test_libraries_speak_through_the_same_output() -> None:
     assert "ValueError: invalid literal for int() with base 10: '[redacted]'" in str(second["traceback"])
 
 
-async def test_a_forgotten_task_is_heard_of() -> None:
+async def test_a_failed_background_task_is_logged() -> None:
     """The complaints of asyncio, made by its exception handler, reach the log."""
-    paper = Paper()
+    stream = LogStream()
     asyncio.get_running_loop().call_exception_handler({"message": "canary fell"})
-    assert paper.lines[0]["message"] == "canary fell"
+    assert stream.lines[0]["message"] == "canary fell"
 
 
 def test_a_second_configuration_replaces_the_first() -> None:
     """Configuring again moves the libraries over: no line is printed twice."""
-    first, second = Paper(), Paper()
+    first, second = LogStream(), LogStream()
     logging.getLogger("x").warning("once")
     assert not first.lines
     assert len(second.lines) == 1
@@ -412,7 +412,7 @@ def test_a_closed_output_is_survived() -> None:
     assert not Output(None).write("x")
 
 
-def test_a_stalled_reader_loses_lines_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stalled_reader_loses_lines_which_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """A full pipe holds the daemon up once and briefly; when it is read again, the log says how much is missing."""
     monkeypatch.setattr("tidewaiter.log.line_output._PATIENCE_S", 0.01)
     reading, writing = os.pipe()
@@ -454,20 +454,20 @@ def test_a_reader_that_has_gone_is_survived() -> None:
 
 def test_lines_of_threads_do_not_mix() -> None:
     """Libraries log from threads of their own; each line stays whole."""
-    paper = Paper()
+    stream = LogStream()
 
     def chatter() -> None:
         for job in range(300):
-            paper.log.emit("job.advanced", job=job)
+            stream.log.emit("job.advanced", job=job)
 
     threads = [threading.Thread(target=chatter) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(paper.lines) == 1200
+    assert len(stream.lines) == 1200
 
 
 def test_the_log_says_its_type() -> None:
     """A bound log is an event log like the one that it came from."""
-    assert isinstance(Paper().log.bind(job=1), EventLog)
+    assert isinstance(LogStream().log.bind(job=1), EventLog)

@@ -1,4 +1,4 @@
-"""Who is told of events beside the output: all of them, by name and fields, whatever is printed."""
+"""Observers get every event, with names and fields, independent of what is printed."""
 
 import io
 import json
@@ -10,39 +10,39 @@ from tidewaiter.clock import SystemClock
 from tidewaiter.log import configure
 
 
-def test_observers_are_told_what_is_said() -> None:
+def test_observers_get_each_logged_event() -> None:
     """The fields as they are logged, with those of a bound log, and without those that are not there."""
-    told: list[tuple[str, dict[str, object]]] = []
+    observed: list[tuple[str, dict[str, object]]] = []
     log = configure("json", "info", clock=SystemClock(), stream=io.StringIO(), strict=True)
-    log.observe(lambda name, fields: told.append((name, dict(fields))))
+    log.observe(lambda name, fields: observed.append((name, dict(fields))))
     log.bind(account="shop").emit("job.advanced", job=1, reason=None)
     log.emit("storage.resumed")
     log.close()
-    assert told == [("job.advanced", {"account": "shop", "job": 1}), ("storage.resumed", {})]
+    assert observed == [("job.advanced", {"account": "shop", "job": 1}), ("storage.resumed", {})]
 
 
 def test_the_level_is_for_the_output() -> None:
     """An event below the level of the log is told and not printed."""
-    told: list[str] = []
+    observed: list[str] = []
     stream = io.StringIO()
     log = configure("json", "error", clock=SystemClock(), stream=stream, strict=True)
-    log.observe(lambda name, _: told.append(name))
+    log.observe(lambda name, _: observed.append(name))
     log.emit("job.finished", job=1)
     log.emit("job.failed", job=2)
     log.close()
-    assert told == ["job.finished", "job.failed"]
+    assert observed == ["job.finished", "job.failed"]
     assert [line for line in stream.getvalue().splitlines() if "job.finished" in line] == []
 
 
 def test_folding_is_for_the_output() -> None:
     """Equal lines are printed once and told each time."""
-    told: list[str] = []
+    observed: list[str] = []
     stream = io.StringIO()
     log = configure("json", "info", clock=SystemClock(), stream=stream, strict=True)
-    log.observe(lambda name, _: told.append(name))
+    log.observe(lambda name, _: observed.append(name))
     for _ in range(3):
         log.emit("account.refused", account="shop", reason="HTTP 401")
-    assert told == ["account.refused"] * 3
+    assert observed == ["account.refused"] * 3
     assert len(stream.getvalue().splitlines()) == 1
     log.close()
 
@@ -50,11 +50,11 @@ def test_folding_is_for_the_output() -> None:
 def test_lost_lines_are_counted_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
     """The log's count of lost lines goes on after the log has told of some; the telling reaches observers, too."""
     monkeypatch.setattr("tidewaiter.log.line_output._PATIENCE_S", 0.01)
-    told: list[tuple[str, object]] = []
+    observed: list[tuple[str, object]] = []
     reading, writing = os.pipe()
     with open(writing, "w") as stream, open(reading, "rb", buffering=0) as pipe:  # noqa: PTH123  # descriptors
         log = configure("json", "info", clock=SystemClock(), stream=stream)
-        log.observe(lambda name, fields: told.append((name, fields.get("lines"))))
+        log.observe(lambda name, fields: observed.append((name, fields.get("lines"))))
         for job in range(2000):
             log.emit("job.advanced", job=job, reason="x" * 100)
         lost = log.lost
@@ -62,12 +62,12 @@ def test_lost_lines_are_counted_for_good(monkeypatch: pytest.MonkeyPatch) -> Non
         log.emit("storage.resumed")
     assert lost > 0
     assert log.lost == lost
-    assert told[-1] == ("log.dropped", lost)
+    assert observed[-1] == ("log.dropped", lost)
 
 
 def test_an_observer_that_fails_harms_nobody() -> None:
     """Who logs goes on, the line is printed, the others are told; the fault is printed, once where it repeats."""
-    told: list[str] = []
+    observed: list[str] = []
     stream = io.StringIO()
     log = configure("json", "info", clock=SystemClock(), stream=stream, strict=True)
 
@@ -75,10 +75,10 @@ def test_an_observer_that_fails_harms_nobody() -> None:
         raise KeyError(name)
 
     log.observe(broken)
-    log.observe(lambda name, _: told.append(name))
+    log.observe(lambda name, _: observed.append(name))
     for _ in range(2):
         log.emit("storage.resumed")
-    assert told == ["storage.resumed"] * 2
+    assert observed == ["storage.resumed"] * 2
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert [line["event"] for line in lines] == ["follower.failed", "storage.resumed", "storage.resumed"]
     assert lines[0]["reason"] == "KeyError: 'storage.resumed'"

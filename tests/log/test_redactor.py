@@ -1,4 +1,4 @@
-"""Redaction of what a provider echoes: every encoding, any mix of them, at any place, in time linear in the text."""
+"""Redaction of secrets in a provider's text: every encoding, mixed encodings, any position, in linear time."""
 
 import base64
 import html

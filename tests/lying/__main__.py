@@ -1,4 +1,4 @@
-"""``python -m tests.lying SEED``: run one mix and print its story; ``FIRST COUNT`` runs many and sums up what broke."""
+"""``python -m tests.lying SEED``: runs one mix and prints what happened; ``FIRST COUNT`` runs many and sums up."""
 
 import argparse
 import sys

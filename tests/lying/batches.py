@@ -1,4 +1,4 @@
-"""Groups of plans that one daemon serves, and how what they break is told."""
+"""Groups of plans that one daemon serves, and the report on broken claims."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,4 +1,4 @@
-"""What holds whatever a server does: the bytes of a job that succeeded, the reason of one that did not, and bounds."""
+"""Claims that hold for any server: the bytes of succeeded jobs, the reasons of others, and bounds."""
 
 import hashlib
 import json

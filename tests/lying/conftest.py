@@ -1,4 +1,4 @@
-"""What the mixes start from."""
+"""Fixtures of the mixes."""
 
 from pathlib import Path
 

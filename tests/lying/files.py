@@ -1,4 +1,4 @@
-"""How an honest server answers for a file: whole, or the rest of it where a range was asked for and still fits."""
+"""An honest server's reply for a file: whole, or the rest of it if a range was requested and still fits."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""How an honest server answers for a page of a list, in each way of saying which page is next."""
+"""An honest server's reply for a page of a list, with each way to name the next page."""
 
 import json
 

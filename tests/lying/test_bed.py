@@ -1,4 +1,4 @@
-"""The test bed itself: an honest server is no trouble, every fault is shown, and the claims find what is wrong."""
+"""Tests of the test bed: an honest server succeeds, every fault occurs, and the claims find wrong results."""
 
 from collections import Counter
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The property: whatever a server does, what a job lands is the truth, and every other end says why.
+"""The property: whatever a server does, landed files are right, and every other job has a reason.
 
 `make test` runs three hundred mixes, `make chaos-short` three thousand, and `make lies FIRST=100000 COUNT=20000`
 others. One alone, with its story: ``python -m tests.lying SEED --shrink 1``.

@@ -29,10 +29,12 @@ def _to_a_range(lie: Lie) -> Play:
     return play
 
 
-def _part(exchange: Exchange, told: str | None, body: bytes, *, status: int = 206, tag: str | None = "") -> Answer:
-    answer = exchange.answer.without("content-range").but(status=status, body=body, note=f"{status}, {told}")
-    if told is not None:
-        answer = answer.with_fields(("Content-Range", told))
+def _part(
+    exchange: Exchange, content_range: str | None, body: bytes, *, status: int = 206, tag: str | None = ""
+) -> Answer:
+    answer = exchange.answer.without("content-range").but(status=status, body=body, note=f"{status}, {content_range}")
+    if content_range is not None:
+        answer = answer.with_fields(("Content-Range", content_range))
     if tag is None:
         return answer.without("etag")
     return answer.with_fields(("ETag", tag)) if tag else answer
@@ -90,8 +92,10 @@ def _odd_range_field(exchange: Exchange, data: bytes, start: int) -> Answer:
 
 def _two_range_fields(exchange: Exchange, data: bytes, start: int) -> Answer:
     answer = _part(exchange, None, data[start + 1 :])
-    told = (_told(start, data[start:], len(data)), _told(start + 1, data[start + 1 :], len(data)))
-    return answer.but(fields=(*answer.fields, *(("Content-Range", one) for one in told)), note=f"206, {told}")
+    content_range = (_told(start, data[start:], len(data)), _told(start + 1, data[start + 1 :], len(data)))
+    return answer.but(
+        fields=(*answer.fields, *(("Content-Range", one) for one in content_range)), note=f"206, {content_range}"
+    )
 
 
 def _other_total(exchange: Exchange, data: bytes, start: int) -> Answer:
@@ -112,8 +116,8 @@ def _other_case(exchange: Exchange, data: bytes, start: int) -> Answer:
 
 
 def _multipart(exchange: Exchange, data: bytes, start: int) -> Answer:
-    told = _told(start, data[start:], len(data))
-    head = f"--SEP\r\nContent-Type: text/csv\r\nContent-Range: {told}\r\n\r\n".encode()
+    content_range = _told(start, data[start:], len(data))
+    head = f"--SEP\r\nContent-Type: text/csv\r\nContent-Range: {content_range}\r\n\r\n".encode()
     answer = _part(exchange, None, head + data[start:] + b"\r\n--SEP--\r\n")
     return answer.with_fields(("Content-Type", "multipart/byteranges; boundary=SEP")).but(
         note="206, multipart/byteranges"
@@ -129,9 +133,9 @@ def _ignored(exchange: Exchange, data: bytes, start: int) -> Answer:
     return _part(exchange, None, data, status=200)
 
 
-def _not_satisfiable(told: Callable[[int, int], str | None]) -> Lie:
+def _not_satisfiable(content_range: Callable[[int, int], str | None]) -> Lie:
     def lie(exchange: Exchange, data: bytes, start: int) -> Answer:
-        value = told(len(data), start if _is_size_told(exchange) else len(data))
+        value = content_range(len(data), start if _is_size_told(exchange) else len(data))
         return Answer(416, () if value is None else (("Content-Range", value),), b"", note=f"416, {value}")
 
     return lie
@@ -148,10 +152,10 @@ def _unasked(exchange: Exchange) -> Script:
     data = stored_of(exchange.remote.plan, number, exchange.remote.versions[number])
     start = exchange.rand.choice((0, 0, len(data) // 2))
     body = data[start:] if exchange.rand.random() < 0.5 else data[start : start + max(1, len(data) // 3)]
-    told = exchange.rand.choice((_told(start, body, len(data)), _told(start, body, "*"), None))
+    content_range = exchange.rand.choice((_told(start, body, len(data)), _told(start, body, "*"), None))
     if not data:
         return exchange.answer.script()
-    return _part(exchange, told, body).script()
+    return _part(exchange, content_range, body).script()
 
 
 def _slice_as_whole(exchange: Exchange) -> Script:

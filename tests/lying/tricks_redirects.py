@@ -14,7 +14,7 @@ def _chain(exchange: Exchange) -> Script:
     style = rand.choice(STYLES)
     left = rand.choice((1, 1, 2, 5))
     cookie = "foreign" not in style and "back" not in style and rand.random() < 0.5
-    # Credentials stay behind on the way to another host, so only a file can be there.
+    # Credentials are not sent to another host, so only a file can be there.
     if exchange.kind in ("poll", "resolve", "page", "adopt") and style in ("foreign", "there-and-back"):
         style = "path"
     hop = Hop(exchange.kind, exchange.request, left, style, cookie, status=rand.choice((301, 302, 303, 307, 308)))

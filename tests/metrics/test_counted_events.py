@@ -1,4 +1,4 @@
-"""What the log tells: each event is counted, and those of a job's life are read."""
+"""Metrics from the log: each event is counted, and some fields of job events are read."""
 
 import ast
 import io
@@ -16,7 +16,7 @@ WORK = {"account": "shop", "operation": "report"}
 OBSERVER = Path(__file__).parents[2] / "app" / "tidewaiter" / "metrics" / "process_metrics.py"
 
 
-def told(*events: tuple[str, dict[str, object]], level: str = "info") -> Samples:
+def metrics_after(*events: tuple[str, dict[str, object]], level: str = "info") -> Samples:
     """The metrics after these events were logged by a real log."""
     metrics = Metrics()
     metrics.serve({"shop": ["report"]}, DaemonReading)
@@ -35,7 +35,7 @@ def finished(**more: object) -> tuple[str, dict[str, object]]:
 
 def test_a_job_that_has_ended() -> None:
     """By account, operation and state, with its duration and its landing; a cancelled job has not landed."""
-    samples = told(
+    samples = metrics_after(
         finished(),
         finished(state="cancelled", fetching_s=None),
         ("job.failed", {**WORK, "job": 2, "state": "expired", "total_s": 90_000.0}),
@@ -53,7 +53,7 @@ def test_a_job_that_has_ended() -> None:
 
 def test_troubles_by_outcome() -> None:
     """A step that failed in passing by what it learned, and the louder ones by their names."""
-    samples = told(
+    samples = metrics_after(
         ("job.troubled", {**WORK, "job": 1, "outcome": "Retry"}),
         ("job.troubled", {**WORK, "job": 1, "outcome": "Retry"}),
         ("job.unmapped", {**WORK, "job": 1}),
@@ -69,14 +69,14 @@ def test_troubles_by_outcome() -> None:
 def test_files_and_their_bytes() -> None:
     """What has landed."""
     landed = ("file.landed", {**WORK, "job": 1, "key": "a/b", "bytes": 1500, "sha256": "00"})
-    samples = told(landed, landed)
+    samples = metrics_after(landed, landed)
     assert samples("tidewaiter_files_landed_total", **WORK) == 2
     assert samples("tidewaiter_landed_bytes_total", **WORK) == 3000
 
 
 def test_only_throttles_are_throttles() -> None:
     """A pause that is somebody's doing is shown by the gauge, and is no throttle."""
-    samples = told(
+    samples = metrics_after(
         ("account.paused", {"account": "shop", "lane": 1, "reason": "HTTP 429", "until_s": 5.0}),
         ("account.paused", {"account": "shop", "reason": "maintenance", "by": "person"}),
     )
@@ -86,7 +86,7 @@ def test_only_throttles_are_throttles() -> None:
 def test_each_event_is_counted_whatever_is_printed() -> None:
     """Below the level of the log, and where lines are folded: repeats count in full."""
     lost = ("lane.lost", {"lane": 1, "account": "shop"})
-    samples = told(finished(), lost, lost, lost, level="error")
+    samples = metrics_after(finished(), lost, lost, lost, level="error")
     assert samples("tidewaiter_log_events_total", event="job.finished", level="info") == 1
     assert samples("tidewaiter_log_events_total", event="lane.lost", level="warning") == 3
     assert samples("tidewaiter_log_events_total", event="job.failed", level="error") == 0
@@ -102,7 +102,7 @@ def test_an_event_that_nobody_knows() -> None:
 
 def test_a_job_that_says_less() -> None:
     """A field that is not there stops nobody."""
-    samples = told(("job.failed", {**WORK, "job": 2, "state": "failed"}))
+    samples = metrics_after(("job.failed", {**WORK, "job": 2, "state": "failed"}))
     assert samples("tidewaiter_jobs_ended_total", **WORK, state="failed") == 1
 
 

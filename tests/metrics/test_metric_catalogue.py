@@ -1,4 +1,4 @@
-"""The catalogue of metrics: well-formed, few labels, and the page that is made from it."""
+"""The catalogue of metrics: well-formed, few labels, and its page is up to date."""
 
 from pathlib import Path
 

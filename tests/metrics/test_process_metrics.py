@@ -1,4 +1,4 @@
-"""The registry: what was counted and read comes out, in both formats, and nothing that is not in the catalogue."""
+"""The metrics page: everything counted or read is on it, in both formats, and nothing uncatalogued."""
 
 from pathlib import Path
 
@@ -156,9 +156,9 @@ def test_counters_begin_at_zero_and_go_on() -> None:
 )
 def test_the_format_is_what_accept_asks_for(accept: str, content_type: str) -> None:
     """Text by default and for nonsense, OpenMetrics on demand, which ends in its mark; no series of creation times."""
-    body, told = served().scrape(UP).written(accept)
-    assert told.startswith(content_type)
-    assert body.endswith(b"# EOF\n") == told.startswith("application/openmetrics-text")
+    body, written_as = served().scrape(UP).written(accept)
+    assert written_as.startswith(content_type)
+    assert body.endswith(b"# EOF\n") == written_as.startswith("application/openmetrics-text")
     assert b"_created" not in body
 
 

@@ -1,1 +1,1 @@
-"""The providers' room: pure, so its tests need nothing but values."""
+"""Tests of the providers package. It is pure, so they need only values."""

@@ -1,4 +1,4 @@
-"""A spec whose results come in pages, and what reads them."""
+"""A spec with results in pages, and its reader."""
 
 from tests.support.spec_samples import HEAD, job_with, operation_of
 from tidewaiter.providers.paged_lists import PageReader

@@ -1,4 +1,4 @@
-"""Binding an account: its settings checked at once, its credentials, its limits and its schedule."""
+"""Binding an account: its settings are all checked, its credentials, its limits and its backoff."""
 
 import base64
 from collections.abc import Mapping
@@ -116,7 +116,7 @@ def test_secrets_that_could_not_be_sent(value: Json, reason: str) -> None:
     assert _faults({**TOKEN, "token": value}) == [f"account shop: {reason}"]
 
 
-def test_a_secret_that_does_not_fit_is_not_told() -> None:
+def test_an_invalid_secret_is_not_repeated() -> None:
     """Messages about settings reach logs and screens."""
     key = 'key = { help = "k", secret = true, pattern = "[a-f]+" }\n'
     faults = _faults({"key": "canary"}, provider_of(HEAD + key + SUBMIT + POLL + RESULTS))
@@ -207,7 +207,7 @@ def test_an_interval_above_its_own_cap_is_a_fault() -> None:
 
 
 def test_the_policy_says_what_the_provider_can() -> None:
-    """Cancelling and cleaning need a request of the spec; cleaning also a wish of the account or of the spec."""
+    """Cancelling and cleaning need a request in the spec; cleaning must also be switched on by account or spec."""
     ends = '[operations.report.cancel]\nurl = "/c/${handle}"\n[operations.report.cleanup]\nurl = "/d/${handle}"\n'
     both = provider_of(WHOLE + ends)
 
@@ -236,7 +236,7 @@ def test_no_secret_leaves_in_a_reason() -> None:
         reply_of(200, echo),
         reply_of(500, str(echo).encode()),
     ):
-        told = repr([operation.read_submit(job_with(), reply, 0.0), operation.read_poll(job_with(), reply, 0.0)])
-        assert "pä'ss" not in told
-        assert credential not in told
-        assert "abc" not in told
+        text = repr([operation.read_submit(job_with(), reply, 0.0), operation.read_poll(job_with(), reply, 0.0)])
+        assert "pä'ss" not in text
+        assert credential not in text
+        assert "abc" not in text

@@ -1,4 +1,4 @@
-"""The catalogue's own limits of patience, and what accounts may set in their place."""
+"""The catalogue's own timeouts, and what accounts may set instead."""
 
 import math
 
@@ -84,7 +84,7 @@ def test_bad_limits_are_faults() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "headers", "wait"),
+    ("text", "headers", "wait"),
     [
         ("{ exact = true }", {"retry-after": "5"}, (5.0, True)),
         ("{ exact = true }", {}, (None, False)),
@@ -96,9 +96,9 @@ def test_bad_limits_are_faults() -> None:
         ('{ header = "X-Again" }', {"x-again": "6.5"}, (7.0, False)),
     ],
 )
-def test_what_is_exact(said: str, headers: dict[str, str], wait: tuple[float | None, bool]) -> None:
+def test_what_is_exact(text: str, headers: dict[str, str], wait: tuple[float | None, bool]) -> None:
     """Each value that the spec names, and the header Retry-After, by themselves."""
-    rest = f"retry_after = {said}\n"
+    rest = f"retry_after = {text}\n"
     operation = operation_of(WHOLE.replace("[operations.report.poll]\n", f"[operations.report.poll]\n{rest}"))
     reply = reply_of(
         200, {"status": "pending", "again_s": 7}, **{name.replace("-", "_"): v for name, v in headers.items()}

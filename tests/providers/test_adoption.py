@@ -1,4 +1,4 @@
-"""Adopt: which items of a list are the remote job that a submit has made."""
+"""Adopt: which items of a list are the remote job that a submit created."""
 
 import pytest
 
@@ -87,7 +87,7 @@ def test_handles_that_are_urls_are_made_absolute() -> None:
     assert found({"name": "n"}, item(1, href="reports/1"), text=text) == (f"{BASE}/reports/1",)
 
 
-def test_a_match_without_a_name_is_told() -> None:
+def test_a_match_without_a_name_is_reported() -> None:
     """It may be the one: to pass over it would be to submit again."""
     reply = reply_of(200, {"reports": [item(1, id=None)]}, f"{BASE}/reports")
     got = adoption_of().read(job_with(None, {"name": "n"}), PagePosition(), reply, NOW)

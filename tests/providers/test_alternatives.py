@@ -1,4 +1,4 @@
-"""What a spec leaves to a job or an account: the first value that there is, names as written, values not listed."""
+"""Choices that a spec leaves to a job or account: first existing value, literal names, unlisted values."""
 
 from typing import Any
 
@@ -110,8 +110,10 @@ def test_what_stands_alone_may_be_missing_everywhere() -> None:
 def test_a_variant_may_be_repeatable_or_not() -> None:
     """The policy of a job is that of its variant."""
     operation = _operation()
-    told = [operation.policy_of(_job(operation, method=method)).repeatable for method in ("GET", "HEAD", "DELETE")]
-    assert told == [True, True, False]
+    repeatable = [
+        operation.policy_of(_job(operation, method=method)).repeatable for method in ("GET", "HEAD", "DELETE")
+    ]
+    assert repeatable == [True, True, False]
 
 
 def test_the_head_of_a_reply() -> None:

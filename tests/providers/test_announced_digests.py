@@ -1,4 +1,4 @@
-"""Announced digests are read in every form that providers write; one that cannot be read is never passed over."""
+"""Announced digests in every form that providers write; an unreadable one is never ignored."""
 
 import base64
 import hashlib

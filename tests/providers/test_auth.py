@@ -1,4 +1,4 @@
-"""Logins, purely: what is sent, what their replies mean, how long a token lasts, and what says that it is spent."""
+"""Logins without IO: requests, replies, token lifetimes, and the signs of an expired token."""
 
 import base64
 import json
@@ -285,7 +285,7 @@ rules = [
 ]
 """
     session = session_of(LOGIN + rules)
-    told = [
+    outcomes = [
         session.read_login(reply, NOW)
         for reply in (
             reply_of(200, {"success": False, "token": "t"}),
@@ -294,7 +294,7 @@ rules = [
             reply_of(401, b"no"),
         )
     ]
-    assert [type(one) for one in told] == [Unauthorized, Throttled, Retry, Unauthorized]
+    assert [type(one) for one in outcomes] == [Unauthorized, Throttled, Retry, Unauthorized]
 
 
 def test_the_errors_of_a_token_endpoint() -> None:

@@ -1,4 +1,4 @@
-"""The download plan: every head of a reply becomes the one right decision, and no decision joins what does not fit."""
+"""The download plan: one right decision for each response head; parts that do not fit are never joined."""
 
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -204,9 +204,9 @@ def test_a_coding_that_cannot_be_undone(coding: str) -> None:
     again = decided(REST, head_of(200, [("Content-Encoding", coding)]))
     assert isinstance(again, AskAgain)
     assert again.asked.headers == {"Accept-Encoding": "identity;q=1, *;q=0"}
-    told = decided(again.asked, head_of(200, [("Content-Encoding", coding)]))
-    assert isinstance(told, Retry)
-    assert coding.rpartition(" ")[2] in told.reason
+    decision = decided(again.asked, head_of(200, [("Content-Encoding", coding)]))
+    assert isinstance(decision, Retry)
+    assert coding.rpartition(" ")[2] in decision.reason
 
 
 def test_html_is_not_the_file() -> None:
@@ -235,19 +235,19 @@ def test_a_file_that_is_announced_as_too_large(asked: DownloadRequest, head: Fil
 @pytest.mark.parametrize("status", [400, 405, 501])
 def test_a_refusal_may_be_of_the_range_alone(status: int) -> None:
     """A server without ranges may serve the whole file; only then the refusal counts."""
-    told = Refused("no")
-    again = decide(REST, head_of(status, []), trouble=told, expected=None, largest_bytes=LARGEST)
+    refusal = Refused("no")
+    again = decide(REST, head_of(status, []), trouble=refusal, expected=None, largest_bytes=LARGEST)
     assert isinstance(again, AskAgain)
     assert again.asked == ANEW
-    assert decide(again.asked, head_of(status, []), trouble=told, expected=None, largest_bytes=LARGEST) == told
+    assert decide(again.asked, head_of(status, []), trouble=refusal, expected=None, largest_bytes=LARGEST) == refusal
 
 
 @pytest.mark.parametrize("trouble", [NotYet("wait", 5.0), LinksExpired("old"), Retry("later")])
 def test_rules_and_status_come_first(trouble: NotYet | LinksExpired | Retry) -> None:
     """Except where a range was refused: then the file is asked for from the start."""
     for status in (200, 206, 404, 503):
-        told = decide(REST, head_of(status, []), trouble=trouble, expected=None, largest_bytes=LARGEST)
-        assert told == trouble
+        decision = decide(REST, head_of(status, []), trouble=trouble, expected=None, largest_bytes=LARGEST)
+        assert decision == trouble
     assert decide(WHOLE, head_of(416, []), trouble=trouble, expected=None, largest_bytes=LARGEST) == trouble
     assert isinstance(decide(REST, head_of(416, []), trouble=trouble, expected=None, largest_bytes=LARGEST), AskAgain)
 
@@ -268,11 +268,11 @@ def test_rules_and_status_come_first(trouble: NotYet | LinksExpired | Retry) -> 
 )
 def test_after_a_body(body: FileBody, received: int, then: object) -> None:
     """A part that ends early leads to the next; whether one of unknown total does is asked for."""
-    told = after(REST, body, received)
-    assert told == then if isinstance(then, Complete) else isinstance(told, then)  # type: ignore[arg-type]
-    if isinstance(told, AskAgain):
-        assert told.asked.headers["Range"] == f"bytes={100 + received}-"
-        assert told.asked.headers["If-Range"] == ETAG
+    result = after(REST, body, received)
+    assert result == then if isinstance(then, Complete) else isinstance(result, then)  # type: ignore[arg-type]
+    if isinstance(result, AskAgain):
+        assert result.asked.headers["Range"] == f"bytes={100 + received}-"
+        assert result.asked.headers["If-Range"] == ETAG
 
 
 # --- a model of a server ---------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Extraction: from JSON, header, text and code, and what may be a handle, a count, a note."""
+"""Extraction from JSON, header, text and status, and valid handles, counts and notes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""FHIR Bulk Data export as the implementation guide has it."""
+"""FHIR Bulk Data export according to its implementation guide."""
 
 from urllib.parse import parse_qs
 
@@ -99,8 +99,8 @@ def test_the_handle_is_the_url_to_poll(location: str, handle: str) -> None:
 @pytest.mark.parametrize("location", ["", "urn:uuid:1", "https://", "https://x.example.com/\r\nX: y"])
 def test_a_handle_that_cannot_be_polled_is_none(location: str) -> None:
     """The job may run, but nobody can say where."""
-    told = _operation().read_submit(job_with(None), reply_of(202, b"", content_location=location), NOW)
-    assert isinstance(told, Unknown)
+    outcome = _operation().read_submit(job_with(None), reply_of(202, b"", content_location=location), NOW)
+    assert isinstance(outcome, Unknown)
 
 
 def test_kick_offs_that_fail() -> None:

@@ -1,4 +1,4 @@
-"""Whatever comes over the wire, reading it ends in an outcome that can be stored and shown."""
+"""Any reply leads to an outcome that can be stored and shown."""
 
 import json
 from typing import Any
@@ -98,9 +98,9 @@ def test_no_reason_holds_a_secret(reply: WireReply) -> None:
     """Whatever a provider echoes, the account's secret is in no sentence about it."""
     for operation, job in JOBS:
         for outcome in (operation.read_submit(job, reply, NOW), operation.read_poll(job, reply, NOW)):
-            told = getattr(outcome, "reason", "") + (outcome.excerpt if isinstance(outcome, Unmapped) else "")
-            assert "t-canary" not in told
-            assert len(told) < 500
+            text = getattr(outcome, "reason", "") + (outcome.excerpt if isinstance(outcome, Unmapped) else "")
+            assert "t-canary" not in text
+            assert len(text) < 500
 
 
 @settings(max_examples=examples(200), deadline=None)

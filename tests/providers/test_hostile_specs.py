@@ -1,4 +1,4 @@
-"""Specs that nobody writes in good faith: each ends at once, in a sentence that names the file and what is wrong."""
+"""Hostile specs fail at once, with a message that names the file and the fault."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""HTML in place of a file is recognized by its first bytes, and no other file is taken for HTML."""
+"""HTML instead of a file is detected by its first bytes; no other file is taken for HTML."""
 
 import pytest
 from hypothesis import given

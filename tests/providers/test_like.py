@@ -1,4 +1,4 @@
-"""Operations that are like another one: what they take over, and what is wrong with ``like``."""
+"""``like``: what an operation inherits from another, and the messages about faults."""
 
 import pytest
 
@@ -57,7 +57,7 @@ def test_a_table_that_is_there_is_taken_whole() -> None:
         (LIKE.replace('"report"', "7"), "operations.other.like: must be text"),
     ],
 )
-def test_each_fault_is_told(text: str, fault: str) -> None:
+def test_each_fault_is_reported(text: str, fault: str) -> None:
     """File, key as it stands in the file, reason."""
     _, faults = read_spec("demo.toml", WHOLE + text)
     assert f"demo.toml: {fault}" in map(str, faults)

@@ -1,4 +1,4 @@
-"""Whatever looks at text from outside takes time in proportion to it."""
+"""Code that reads foreign text takes linear time."""
 
 import time
 from collections.abc import Callable
@@ -83,7 +83,7 @@ def test_a_value_that_is_excluded_is_none(text: str, handle: str | None) -> None
 
 
 def test_a_parameter_must_not_be_what_is_excluded() -> None:
-    """``excludes`` is the way to say what ``pattern`` cannot."""
+    """``excludes`` expresses what ``pattern`` cannot."""
     spec = WHOLE + (
         "\n[operations.report.params]\npath = { help = 'x', pattern = '[a-z]+', excludes = 'admin|root' }\n"
     )

@@ -1,4 +1,4 @@
-"""Header fields that come several times, and the links that stand in one of them."""
+"""Repeated header fields, and links in one of them."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Parameters that are objects and arrays, and the checks of what strings contain and how long they count."""
+"""Parameters that are objects and arrays, and the checks of string contents and lengths."""
 
 import json
 from collections.abc import Mapping
@@ -110,7 +110,7 @@ def test_what_is_inside_is_sent_as_it_is() -> None:
     }
 
 
-def test_faults_are_told_with_their_path() -> None:
+def test_faults_are_reported_with_their_path() -> None:
     """Every one at once, however deep."""
     assert _faults(
         {

@@ -1,4 +1,4 @@
-"""Somebody who has read docs/providers.md alone: an API that nobody knows, from an empty folder to its files."""
+"""An unknown API, from an empty folder to its files, with docs/providers.md as the only guide."""
 
 import asyncio
 import hashlib
@@ -152,9 +152,9 @@ class Archive:
         return web.Response(status=202, headers={"X-Order": "4711"})
 
     async def _look(self, _request: web.Request) -> web.Response:
-        told: dict[str, object] = {"phase": self._phases.pop(0), "percent": 40}
-        if told["phase"] == "ready":
-            told["sheets"] = [
+        status: dict[str, object] = {"phase": self._phases.pop(0), "percent": 40}
+        if status["phase"] == "ready":
+            status["sheets"] = [
                 {
                     "href": f"/api/sheets/{title}",
                     "title": title,
@@ -163,7 +163,7 @@ class Archive:
                 }
                 for title, body in SHEETS.items()
             ]
-        return web.json_response(told)
+        return web.json_response(status)
 
     async def _sheet(self, request: web.Request) -> web.Response:
         return web.Response(body=SHEETS[request.match_info["title"]], content_type="text/csv")
@@ -215,7 +215,7 @@ async def test_from_an_empty_folder_to_the_files(tmp_path: Path) -> None:
     assert all(name in ran.output for name in landed)
 
 
-async def test_a_slip_is_told_before_anything_is_sent(tmp_path: Path) -> None:
+async def test_a_slip_is_reported_before_anything_is_sent(tmp_path: Path) -> None:
     """A parameter that the spec does not permit ends the command with 2 and its reason; the API hears nothing."""
     archive = Archive("sesame")
     async with TestServer(archive.app, host="127.0.0.1") as server:

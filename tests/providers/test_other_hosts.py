@@ -1,4 +1,4 @@
-"""Replies of hosts to which a provider has led us on: they say nothing of the account, nor of the remote job."""
+"""Replies of other hosts that a provider leads to say nothing about the account or the remote job."""
 
 import pytest
 
@@ -39,8 +39,8 @@ rules = [{ status = 402, then = "throttled" }, { status = 407, then = "unauthori
 def read(step: str, reply: WireReply, spec: str = SPEC) -> Outcome:
     """What a step's reply means."""
     operation = operation_of(spec, {"server": OWN})
-    told: Outcome = getattr(operation, f"read_{step}")(job_with("h-1"), reply, 0.0)
-    return told
+    outcome: Outcome = getattr(operation, f"read_{step}")(job_with("h-1"), reply, 0.0)
+    return outcome
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def read(step: str, reply: WireReply, spec: str = SPEC) -> Outcome:
 def test_another_host_neither_closes_the_account_nor_loses_the_remote_job(step: str, status: int) -> None:
     """The same step is tried again; the same reply of the provider itself would mean more."""
     reply = WireReply(status, {"retry-after": "7"}, b"no", f"{OTHER}/x")
-    told = read(step, reply)
-    assert isinstance(told, o.Retry)
+    outcome = read(step, reply)
+    assert isinstance(outcome, o.Retry)
     own = read(step, WireReply(status, {"retry-after": "7"}, b"no", f"{OWN}/x"))
     assert not isinstance(own, o.Retry)
 

@@ -1,4 +1,4 @@
-"""The account's own credentials in what a provider names: handles and links are kept without them."""
+"""Handles and links are stored without the account's credentials."""
 
 import pytest
 

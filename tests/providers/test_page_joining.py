@@ -1,4 +1,4 @@
-"""Pages joined into one file: whatever a page is cut into, and however its lines end."""
+"""Pages joined into one file, with any cuts and any line endings."""
 
 import csv
 import io

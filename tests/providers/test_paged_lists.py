@@ -1,4 +1,4 @@
-"""Lists page by page: the request for each, what is read out of it, and where the list ends."""
+"""Paged lists: the request for each page, its items, and the end of the list."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A job's parameters: typed, spelled as the spec spells them, and every fault at once."""
+"""A job's parameters: types, spelling, and all faults at once."""
 
 from collections.abc import Mapping
 

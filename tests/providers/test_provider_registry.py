@@ -1,4 +1,4 @@
-"""The registry: the catalogue, the operator's folders, and what happens when they do not fit together."""
+"""The registry: the catalogue, the operator's folders, and conflicts between them."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def test_operators_add_their_own(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_is_answered_with_those_there_are() -> None:
-    """The message helps whoever mistyped."""
+    """The message helps to find a typing error."""
     with pytest.raises(UnknownProviderError) as raised:
         Registry.load().get("simplify")
     names = ", ".join(Registry.load().names())

@@ -1,4 +1,4 @@
-"""URLs that providers name: kept as they are, made absolute, or refused."""
+"""URLs from providers: kept, made absolute, or refused."""
 
 import pytest
 from hypothesis import given, settings

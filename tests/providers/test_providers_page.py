@@ -1,4 +1,4 @@
-"""docs/providers.md: what it teaches works."""
+"""docs/providers.md: its examples work."""
 
 import hashlib
 import re
@@ -86,7 +86,7 @@ async def test_the_walk_ends_with_a_file(tmp_path: Path) -> None:
     (tmp_path / "specs").mkdir()
     (tmp_path / "specs" / "example-shop.toml").write_text(SPEC)
     (tmp_path / "shop-key").write_text("sesame\n")
-    told: list[State] = []
+    observed: list[State] = []
     async with TestServer(app, host="127.0.0.1") as server:
         address = str(server.make_url("")).rstrip("/")
         trial = f'server = "{address}"\n[accounts.shop.schedule]\nfirst_delay_s = 0\ninterval_s = 0.1\n'
@@ -99,7 +99,7 @@ async def test_the_walk_ends_with_a_file(tmp_path: Path) -> None:
             "report",
             {"kind": "orders"},
             out=tmp_path / "out",
-            on_change=lambda job: told.append(job.state),
+            on_change=lambda job: observed.append(job.state),
             log=log,
         )
         log.close()
@@ -107,7 +107,7 @@ async def test_the_walk_ends_with_a_file(tmp_path: Path) -> None:
     assert [artifact.name for artifact in artifacts] == ["orders.csv"]
     assert (tmp_path / "out" / artifacts[0].key).read_bytes() == _ORDERS
     assert seen[0] == ("POST /v2/reports", {"kind": "orders"})
-    assert all(f"\njob 1769853600000 is {state.value}\n" in WALK for state in told)
+    assert all(f"\njob 1769853600000 is {state.value}\n" in WALK for state in observed)
     assert f"  {len(_ORDERS)} B, SHA-256 {hashlib.sha256(_ORDERS).hexdigest()}\n" in WALK
 
 
@@ -360,8 +360,8 @@ def test_the_table_of_defaults_is_true() -> None:
     checked = 0
     for row in rows(CHAPTERS["What replies mean by themselves"]):
         for status in re.findall(r"`(\d{3})`", row[0]):
-            told = [next(iter(re.findall(r"`(\w+)`", cell))) for cell in row[1:]]
-            assert told == _names_of_outcomes(operation, int(status)), status
+            listed = [next(iter(re.findall(r"`(\w+)`", cell))) for cell in row[1:]]
+            assert listed == _names_of_outcomes(operation, int(status)), status
             checked += 1
     assert checked > 10
 

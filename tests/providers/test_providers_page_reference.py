@@ -1,4 +1,4 @@
-"""docs/providers.md: its reference tells every key, default and word that there is, and no other."""
+"""docs/providers.md: its reference lists every key, default and word, and no other."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -133,11 +133,11 @@ def _reachable(model: type[BaseModel]) -> set[type[BaseModel]]:
 def _own_keys(model: type[BaseModel], documented: set[type[BaseModel]]) -> dict[str, str]:
     """The keys of a model, each with its default as the page writes it, without what a section for its base tells."""
     bases = [base for base in model.__mro__[1:] if base in documented]
-    told = {(name, _default(base, name)) for base in bases for name in base.model_fields}
+    inherited = {(name, _default(base, name)) for base in bases for name in base.model_fields}
     return {
         field.alias or name: _default(model, name)
         for name, field in model.model_fields.items()
-        if (name, _default(model, name)) not in told
+        if (name, _default(model, name)) not in inherited
     }
 
 
@@ -172,13 +172,13 @@ def _words_in(annotation: Any) -> Iterator[str]:
 
 def test_the_reference_has_a_section_for_every_table() -> None:
     """A model that is added to the language has to be told."""
-    told = {model for section in MODELS.values() for models in section.values() for model in models}
-    assert _reachable(ProviderSpec) <= told | RULES.keys() | {LoginRule, RenewRule, ProbeRule, ConditionsSpec}
+    documented = {model for section in MODELS.values() for models in section.values() for model in models}
+    assert _reachable(ProviderSpec) <= documented | RULES.keys() | {LoginRule, RenewRule, ProbeRule, ConditionsSpec}
     assert MODELS.keys() <= REFERENCE.keys()
 
 
 @pytest.mark.parametrize("section", MODELS)
-def test_the_reference_tells_every_key(section: str) -> None:
+def test_the_reference_has_every_key(section: str) -> None:
     """No key is missing, none is there that the language does not have, and each default is the true one."""
     documented = {model for parts in MODELS.values() for models in parts.values() for model in models}
     expected: dict[str, str] = {}
@@ -189,7 +189,7 @@ def test_the_reference_tells_every_key(section: str) -> None:
 
 
 @pytest.mark.parametrize("section", MODELS)
-def test_the_reference_tells_every_permitted_word(section: str) -> None:
+def test_the_reference_has_every_permitted_word(section: str) -> None:
     """What a key may say stands in its section."""
     for models in MODELS[section].values():
         for model in models:
@@ -206,25 +206,27 @@ def test_the_reference_tells_every_permitted_word(section: str) -> None:
 
 
 @pytest.mark.parametrize("model", RULES)
-def test_the_reference_tells_every_meaning(model: type[BaseModel]) -> None:
+def test_the_reference_has_every_meaning(model: type[BaseModel]) -> None:
     """Each step's rules have their column, with every word that they may say and no other."""
     column = RULES[model]
-    told = [word for row in rows(REFERENCE["What a rule can say"]) for word in re.findall(r"`(\w+)`", row[column])]
-    assert sorted(told) == sorted(_words_in(model.model_fields["then"].annotation))
-    assert set(told) == set(_words_in(model.model_fields["words"].annotation))
+    documented = [
+        word for row in rows(REFERENCE["What a rule can say"]) for word in re.findall(r"`(\w+)`", row[column])
+    ]
+    assert sorted(documented) == sorted(_words_in(model.model_fields["then"].annotation))
+    assert set(documented) == set(_words_in(model.model_fields["words"].annotation))
 
 
-def test_the_reference_tells_every_template() -> None:
+def test_the_reference_has_every_template() -> None:
     """Whatever `${...}` may name stands on the page."""
     for name in KNOWN.split(", "):
         assert f"`${{{name}}}`" in REFERENCE["What stands in texts"]
 
 
-def test_the_reference_tells_every_outcome() -> None:
+def test_the_reference_has_every_outcome() -> None:
     """An example can name each, with its fields."""
-    told = dict(re.findall(r"`([A-Z]\w+)`(?: \(([^)]+)\))?", REFERENCE["`examples`"]))
+    documented = dict(re.findall(r"`([A-Z]\w+)`(?: \(([^)]+)\))?", REFERENCE["`examples`"]))
     for outcome in {*get_args(Submitted), *get_args(Polled), *get_args(FileTrouble), Token, Healthy}:
-        assert [field.name for field in fields(outcome)] == re.findall(r"`(\w+)`", told[outcome.__name__])
-    assert {"Links", "File", "Cancelled", "Cleaned"} <= told.keys()
+        assert [field.name for field in fields(outcome)] == re.findall(r"`(\w+)`", documented[outcome.__name__])
+    assert {"Links", "File", "Cancelled", "Cleaned"} <= documented.keys()
     for field in fields(Link):
         assert f"`{field.name}`" in REFERENCE["`examples`"]

@@ -1,4 +1,4 @@
-"""Published conventions: what their documentation leaves open, and what must not come of a slip."""
+"""Published conventions: what their documentation leaves open, and protection from slips."""
 
 import json
 
@@ -81,8 +81,8 @@ def test_ogc_results_at_once() -> None:
     """The results of a synchronous execution may hold anything, also what looks like the name of a job."""
     operation = _ogc()
     job = job_with(None, _made(operation, process="buffer"))
-    told = operation.read_submit(job, reply_of(200, {"type": "Feature", "id": "feature-7"}), NOW)
-    assert told == Inline("buffer", None, None, None)
+    outcome = operation.read_submit(job, reply_of(200, {"type": "Feature", "id": "feature-7"}), NOW)
+    assert outcome == Inline("buffer", None, None, None)
 
 
 def test_ogc_inputs_are_sent_as_they_are() -> None:
@@ -134,8 +134,8 @@ def test_azure_an_operation_is_not_taken_for_its_location() -> None:
     operation = _azure()
     assert isinstance(operation.read_submit(job_with(None, _made(operation, action="export")), reply, NOW), Unknown)
     operation = _azure("location")
-    told = operation.read_submit(job_with(None, _made(operation, action="export")), reply, NOW)
-    assert told == Accepted(f"{AZURE}/operationresults/22")
+    outcome = operation.read_submit(job_with(None, _made(operation, action="export")), reply, NOW)
+    assert outcome == Accepted(f"{AZURE}/operationresults/22")
 
 
 def test_azure_locations_of_four_kilobytes() -> None:
@@ -143,8 +143,8 @@ def test_azure_locations_of_four_kilobytes() -> None:
     address = f"{AZURE}/operationresults/{'a' * 4000}"
     operation = _azure("location")
     reply = reply_of(202, b"", location=address)
-    told = operation.read_submit(job_with(None, _made(operation, action="export")), reply, NOW)
-    assert told == Accepted(address)
+    outcome = operation.read_submit(job_with(None, _made(operation, action="export")), reply, NOW)
+    assert outcome == Accepted(address)
 
 
 # --- AIP-151 ----------------------------------------------------------------------------------------------------------
@@ -158,15 +158,15 @@ def test_aip_151_names_are_paths_below_the_version(name: str) -> None:
     operation = _library()
     url = f"{LIBRARY}/books:export"
     reply = reply_of(200, {"name": name}, url)
-    told = operation.read_submit(job_with(None, _made(operation, collection="books")), reply, NOW)
-    assert told == Accepted(f"https://library.example.com/v1/{name}")
-    cancel = operation.cancel(job_with(told.handle))
+    outcome = operation.read_submit(job_with(None, _made(operation, collection="books")), reply, NOW)
+    assert outcome == Accepted(f"https://library.example.com/v1/{name}")
+    cancel = operation.cancel(job_with(outcome.handle))
     assert cancel is not None
     assert (cancel.method, cancel.url, cancel.body) == ("POST", f"https://library.example.com/v1/{name}:cancel", b"{}")
 
 
 @pytest.mark.parametrize(
-    ("told", "outcome"),
+    ("body", "outcome"),
     [
         ({"name": "operations/7", "done": False}, Pending()),
         ({"name": "operations/7", "done": True, "response": {}}, Inline("books", None, None, None)),
@@ -174,11 +174,11 @@ def test_aip_151_names_are_paths_below_the_version(name: str) -> None:
         ({"name": "operations/7", "metadata": {"progressPercent": 0}}, Pending(None, "0")),
     ],
 )
-def test_aip_151_what_is_done(told: Json, outcome: object) -> None:
+def test_aip_151_what_is_done(body: Json, outcome: object) -> None:
     """Only `done` tells; a method that returns nothing is done without a response."""
     operation = _library()
     job = job_with(f"{LIBRARY}/operations/7", _made(operation, collection="books"))
-    assert operation.read_poll(job, reply_of(200, told), NOW) == outcome
+    assert operation.read_poll(job, reply_of(200, body), NOW) == outcome
 
 
 def test_aip_151_a_reply_of_another_kind_is_nobodys_success() -> None:
@@ -215,7 +215,7 @@ def _error(code: str) -> Json:
     ],
 )
 def test_salesforce_polls(reply: WireReply, outcome: object) -> None:
-    """Of two kinds of 403 one is a limit, which time mends, and the other is for a person."""
+    """One kind of 403 is a limit, which ends by itself; the other one needs a person."""
     operation = _salesforce()
     assert (
         operation.read_poll(job_with("750R", _made(operation, query="SELECT Id FROM Account")), reply, NOW) == outcome

@@ -1,4 +1,4 @@
-"""Providers in Python: the page's own example, installed as a package, and packages that do not work."""
+"""Providers in Python: the page's example as an installed package, and packages with faults."""
 
 import hashlib
 import hmac
@@ -67,7 +67,7 @@ def test_the_example_of_the_page_signs_what_it_submits(site: Path) -> None:
     assert type(operation.read_submit(job, reply_of(201, {"id": 7}), NOW)).__name__ == "Accepted"
 
 
-def test_packages_that_do_not_work_are_told(site: Path) -> None:
+def test_packages_that_do_not_work_are_reported(site: Path) -> None:
     """What their code raises, what they return, a broken spec and a taken name: each with the entry point's name."""
     _install(site, "a", {"a_module.py": "raise RuntimeError('no luck')\n"}, "a = a_module:provider")
     _install(site, "b", {"b_module.py": "def provider():\n    return 7\n"}, "b = b_module:provider")

@@ -1,4 +1,4 @@
-"""Replies as rules look at them: JSON strictly or not at all, and excerpts without secrets."""
+"""Replies as rules see them: strict JSON or none, and excerpts without secrets."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What every status and every effect means in every step, whatever the provider."""
+"""The default meaning of each status and effect in each step, for all providers."""
 
 import pytest
 
@@ -149,12 +149,12 @@ def test_every_effect_of_a_submit(effect: str, outcome: object) -> None:
     assert operation_of(spec).read_submit(job_with(None), reply, NOW) == outcome
 
 
-def test_a_name_that_cannot_be_used_is_told() -> None:
+def test_a_name_that_cannot_be_used_is_reported() -> None:
     """The cause is not that there is none."""
     spec = WHOLE.replace('url = "/reports/${handle}"', 'url = "${handle}"')
-    told = operation_of(spec).read_submit(job_with(None), reply_of(200, {"id": "ftp://x.example/1"}), NOW)
-    assert isinstance(told, Unknown)
-    assert told.reason.startswith("the remote job is named by a URL that cannot be used, its scheme is 'ftp'")
+    outcome = operation_of(spec).read_submit(job_with(None), reply_of(200, {"id": "ftp://x.example/1"}), NOW)
+    assert isinstance(outcome, Unknown)
+    assert outcome.reason.startswith("the remote job is named by a URL that cannot be used, its scheme is 'ftp'")
 
 
 @pytest.mark.parametrize("body", [{"status": "done", "id": "9"}, {"status": "done", "id": 9}])
@@ -211,7 +211,7 @@ def test_a_bad_end_without_a_message_names_the_word() -> None:
 
 
 @pytest.mark.parametrize(
-    ("progress", "body", "told"),
+    ("progress", "body", "expected"),
     [
         ('"percent"', {"percent": 40}, "40"),
         ('"percent"', {"percent": " 40 % "}, "40 %"),
@@ -222,13 +222,13 @@ def test_a_bad_end_without_a_message_names_the_word() -> None:
         ('{ header = "X-Progress" }', {}, "half"),
     ],
 )
-def test_progress_in_every_form(progress: str, body: dict[str, object], told: str | None) -> None:
+def test_progress_in_every_form(progress: str, body: dict[str, object], expected: str | None) -> None:
     """A number, a text, a ratio, or a header."""
     spec = WHOLE.replace('url = "/reports/${handle}"\n', f'url = "/reports/${{handle}}"\nprogress = {progress}\n')
     pending = operation_of(spec).read_poll(
         job_with(), reply_of(200, {"status": "pending", **body}, x_progress="half"), NOW
     )
-    assert pending == Pending("pending", told)
+    assert pending == Pending("pending", expected)
 
 
 def test_a_poll_may_bring_a_wait_and_a_new_handle_in_its_body() -> None:
@@ -291,8 +291,8 @@ def test_a_poll_may_bring_a_wait_and_a_new_handle_in_its_body() -> None:
 )
 def test_every_reply_to_a_download(link: Link, reply: WireReply, outcome: type | None) -> None:
     """A file host never pauses the account, wherever a redirect led; a link that is not served is asked for afresh."""
-    told = operation_of().read_file(job_with(), link, reply, NOW)
-    assert told is None if outcome is None else isinstance(told, outcome)
+    result = operation_of().read_file(job_with(), link, reply, NOW)
+    assert result is None if outcome is None else isinstance(result, outcome)
 
 
 def test_a_spec_can_know_its_file_host_better() -> None:

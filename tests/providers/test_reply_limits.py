@@ -1,4 +1,4 @@
-"""The headers that say how much of a rate limit is left, and the messages about their table."""
+"""Headers that show the rest of a rate limit, and the messages about their table."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def _compiled(text: str = SPEC) -> LimitHeaders:
 
 
 @pytest.mark.parametrize(
-    ("status", "headers", "said"),
+    ("status", "headers", "text"),
     [
         (200, _headers(limit="30", remaining="1", reset=f"{NOW + 9:.0f}"), None),
         (200, _headers(limit="30", remaining="0", reset=f"{NOW + 9:.0f}"), LimitSpent(9.0, ALL, False)),
@@ -55,15 +55,15 @@ def _compiled(text: str = SPEC) -> LimitHeaders:
         (429, {}, None),
     ],
 )
-def test_what_a_reply_says(status: int, headers: dict[str, str], said: LimitSpent | None) -> None:
+def test_what_a_reply_says(status: int, headers: dict[str, str], text: LimitSpent | None) -> None:
     """Nothing left and until when: by the server's own clock, and no longer than the period of its limit."""
-    assert _compiled().read(status, headers, NOW) == said
+    assert _compiled().read(status, headers, NOW) == text
 
 
 def test_a_reset_in_seconds() -> None:
     """Some count down instead."""
-    told = _compiled(SPEC + 'reset_is = "seconds"\n').read(200, _headers(remaining="0", reset="9"), NOW)
-    assert told == LimitSpent(9.0, SOME, False)
+    limit = _compiled(SPEC + 'reset_is = "seconds"\n').read(200, _headers(remaining="0", reset="9"), NOW)
+    assert limit == LimitSpent(9.0, SOME, False)
 
 
 def test_without_a_limit_of_our_own_an_hour_is_believed() -> None:

@@ -1,4 +1,4 @@
-"""Rules: the first that holds decides, and words are read as people would read them."""
+"""Rules: the first match decides, and words are compared trimmed and without case."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ def test_the_first_rule_that_holds_decides() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "effect", "key"),
+    ("text", "effect", "key"),
     [
         ("PENDING", "pending", "PENDING"),
         (" pending\t", "pending", "PENDING"),
@@ -35,9 +35,9 @@ def test_the_first_rule_that_holds_decides() -> None:
         (3, "failed", "3"),
     ],
 )
-def test_words_are_compared_trimmed_and_in_one_case(said: object, effect: str, key: str) -> None:
+def test_words_are_compared_trimmed_and_in_one_case(text: object, effect: str, key: str) -> None:
     """A status may come with blanks, in any case, as a boolean or as a number."""
-    verdict = _judge([WORDS], reply_of(200, {"status": said}))
+    verdict = _judge([WORDS], reply_of(200, {"status": text}))
     assert verdict is not None
     assert (verdict.effect, verdict.key) == (effect, f"poll.rules[0].words.{key}")
 

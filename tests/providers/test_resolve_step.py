@@ -1,4 +1,4 @@
-"""The second call, whose reply names the file: rules, and what it means by itself."""
+"""The second call, whose reply names the file: its rules and its defaults."""
 
 import pytest
 

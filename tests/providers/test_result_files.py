@@ -1,4 +1,4 @@
-"""Where the files are: in the reply itself, in lists, behind another request, or at a URL of the spec."""
+"""Where result files come from: the reply, lists, another request, or a URL of the spec."""
 
 from typing import Any
 
@@ -71,7 +71,7 @@ def test_json_that_is_cut_short_is_no_file() -> None:
 
 
 def test_a_body_over_the_limit_is_the_file_all_the_same() -> None:
-    """Only its beginning is here; whoever lands it streams the rest of this very reply."""
+    """Only its beginning is here; the landing streams the rest of the same reply."""
     spec = INLINE.replace(
         'word = "status"\nwords = { pending = "pending", done = "ready" }', 'status = 200\nthen = "ready"'
     )
@@ -173,10 +173,10 @@ def test_lists_of_files_become_links() -> None:
     )
 
 
-@pytest.mark.parametrize(("said", "sent"), [(True, True), (False, False), (None, True), (0, True), ("", False)])
-def test_the_provider_says_whether_files_want_credentials(said: object, sent: bool) -> None:
+@pytest.mark.parametrize(("text", "sent"), [(True, True), (False, False), (None, True), (0, True), ("", False)])
+def test_the_provider_says_whether_files_want_credentials(text: object, sent: bool) -> None:
     """Where it does not say, they go along: to the provider's own origin, and never to another."""
-    body = {"auth": said, "urls": ["https://o.example.com/a"]}
+    body = {"auth": text, "urls": ["https://o.example.com/a"]}
     assert _ready(body) == Ready((Link("https://o.example.com/a", "a", sent),), "done")
 
 
@@ -215,7 +215,7 @@ resolve = { url = "/reports/${handle}/link", link = ["url", { header = "Location
 
 
 @pytest.mark.parametrize(
-    ("reply", "told"),
+    ("reply", "expected"),
     [
         (reply_of(200, {"url": FOREIGN}), (Link(FOREIGN, "x", send_auth=False),)),
         (
@@ -235,14 +235,14 @@ resolve = { url = "/reports/${handle}/link", link = ["url", { header = "Location
         (reply_of(400), Refused),
     ],
 )
-def test_every_reply_that_names_the_file(reply: WireReply, told: Any) -> None:
+def test_every_reply_that_names_the_file(reply: WireReply, expected: Any) -> None:
     """A link, or an outcome that a job that is fetching can have: polling finds out whether the job is gone."""
     operation = operation_of(RESOLVED)
     request = operation.resolve(job_with())
     assert request is not None
     assert request.url == f"{BASE}/reports/42/link"
     got = operation.read_resolve(job_with(), reply, NOW)
-    assert got == told if isinstance(told, tuple) else isinstance(got, told)
+    assert got == expected if isinstance(expected, tuple) else isinstance(got, expected)
 
 
 def test_links_that_are_known_without_asking() -> None:

@@ -1,4 +1,4 @@
-"""Retry-After: every form of RFC 9110, and everything that servers write instead."""
+"""Retry-After: each form of RFC 9110, and the forms that servers write instead."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""The reason of a rule: what people are told before the provider's own message."""
+"""The reason of a rule stands before the provider's own message."""
 
 import pytest
 
@@ -47,8 +47,8 @@ def test_the_reason_of_a_file() -> None:
     """The host of a file may be spoken for, too."""
     rules = '/file"\nrules = [{ status = 418, then = "expired", reason = "the link is old" }]\n'
     operation = operation_of(changed('/file"\n', rules))
-    told = operation.read_file(job_with(), Link(f"{BASE}/x"), reply_of(418), NOW)
-    assert told == LinksExpired("the link is old: HTTP 418")
+    outcome = operation.read_file(job_with(), Link(f"{BASE}/x"), reply_of(418), NOW)
+    assert outcome == LinksExpired("the link is old: HTTP 418")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""An operator's schedule holds for every job of the account, whether its submit named a callback or not."""
+"""An operator's backoff is used for every job of the account, with or without a callback."""
 
 from typing import Any
 

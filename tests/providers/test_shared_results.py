@@ -1,4 +1,4 @@
-"""Which jobs ask for the same, how old an answer may be, and the messages about `answers`."""
+"""Which jobs ask the same question, how old a shared result may be, and the messages about `answers`."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Examples inside specs: they run, they cover, and a wrong one tells what is wrong."""
+"""Examples in specs: they run, they cover the rules, and a wrong one names its fault."""
 
 import pytest
 
@@ -135,7 +135,7 @@ reply = { status = 200, json = { status = "done", files = [{ url = "https://f.ex
     assert not run_examples(provider_of(spec + wrong))[0].ok
 
 
-def test_what_no_example_shows_is_told() -> None:
+def test_what_no_example_covers_is_reported() -> None:
     """By the keys that the spec has for it: steps, rules and words."""
     ends = '[operations.report.cancel]\nurl = "/c/${handle}"\n'
     spec = WHOLE.replace(

@@ -1,4 +1,4 @@
-"""Every message about a faulty spec, as the person who wrote the spec reads it."""
+"""The messages about faulty specs."""
 
 from pathlib import Path
 

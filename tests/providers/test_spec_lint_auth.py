@@ -1,4 +1,4 @@
-"""Messages about logins, OAuth 2.0, keys in bodies and the probe, as the person who wrote the spec reads them."""
+"""The messages about logins, OAuth 2.0, keys in bodies and the probe."""
 
 import pytest
 

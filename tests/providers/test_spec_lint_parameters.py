@@ -1,4 +1,4 @@
-"""Messages about parameters that are objects and arrays, as the person who wrote the spec reads them."""
+"""The messages about parameters that are objects and arrays."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What lint says about results, addresses and examples that do not fit together."""
+"""The messages about results, addresses and examples that do not fit together."""
 
 import pytest
 

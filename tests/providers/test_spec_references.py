@@ -1,4 +1,4 @@
-"""What a spec says of itself: every message about a reference or a condition that leads nowhere."""
+"""The messages about references and conditions that lead nowhere."""
 
 import pytest
 

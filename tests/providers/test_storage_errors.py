@@ -1,4 +1,4 @@
-"""What stores of files say in place of a file."""
+"""Error replies of file stores, in place of a file."""
 
 import pytest
 
@@ -18,8 +18,8 @@ def code(name: str, message: str = "said") -> bytes:
 def read(status: int, body: bytes, url: str = ELSEWHERE, **headers: str) -> type | None:
     """What kind of outcome a reply to a download is."""
     reply = reply_of(status, body, url, **headers)
-    told = operation_of().read_file(job_with(), Link(url), reply, NOW)
-    return None if told is None else type(told)
+    outcome = operation_of().read_file(job_with(), Link(url), reply, NOW)
+    return None if outcome is None else type(outcome)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
@@ -51,7 +51,7 @@ def test_azure_says_it_in_a_header() -> None:
 
 
 def test_what_is_final_stays_so() -> None:
-    """A fault that no other link and no later day mends."""
+    """A fault that neither another link nor time repairs."""
     assert read(400, code("InvalidArgument")) is Refused
     assert read(400, b"RequestTimeout") is Refused
     assert read(400, b"") is Refused

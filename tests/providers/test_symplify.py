@@ -1,4 +1,4 @@
-"""Symplify as its documentation and recorded traffic have it, quirks included."""
+"""Symplify, according to its documentation and recorded traffic."""
 
 import json
 
@@ -157,10 +157,10 @@ def test_the_redirect_to_the_file() -> None:
 def test_an_expired_signature_asks_for_a_fresh_url() -> None:
     """S3 says so in XML, with a 403, and the reason that reaches the history has no signature in it."""
     body = f"<Error><Code>AccessDenied</Code><Message>Request has expired</Message><U>{SIGNED}</U></Error>".encode()
-    told = _operation().read_file(job_with(), Link(SIGNED, send_auth=False), reply_of(403, body, SIGNED), NOW)
-    assert isinstance(told, LinksExpired)
-    assert "Request has expired" in told.reason
-    assert "FWZp8noVyxc" not in told.reason
+    outcome = _operation().read_file(job_with(), Link(SIGNED, send_auth=False), reply_of(403, body, SIGNED), NOW)
+    assert isinstance(outcome, LinksExpired)
+    assert "Request has expired" in outcome.reason
+    assert "FWZp8noVyxc" not in outcome.reason
 
 
 def test_it_is_asked_less_than_once_a_minute() -> None:

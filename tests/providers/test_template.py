@@ -1,4 +1,4 @@
-"""Templates and requests: types kept, nothing pasted, missing values left out."""
+"""Templates and requests: types are kept, nothing is concatenated, missing values are left out."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""``python -m tests.simulation SEED [JOBS]``: live through one world, print its story and how fast it was."""
+"""``python -m tests.simulation SEED [JOBS]``: simulates one hour and prints its events and its speed."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""What the simulations start from."""
+"""Fixtures of the simulations."""
 
 from pathlib import Path
 

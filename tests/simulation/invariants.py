@@ -1,4 +1,4 @@
-"""What must be true of a world when it has come to rest, whatever happened in it (see the catalogue of faults)."""
+"""Invariants of every world at rest, whatever happened in it (see the catalogue of faults)."""
 
 import hashlib
 import json

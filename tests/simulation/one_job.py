@@ -1,4 +1,4 @@
-"""One job, one fault, and the job's story: for the rows of the catalogue of faults that a simulation can show."""
+"""One job with one fault, and what happened to it: for rows of the catalogue of faults."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.simulation.invariants import broken_invariants
-from tests.simulation.world import World, at_desk, in_world, one_daemon
+from tests.simulation.world import World, in_world, one_daemon, with_service
 from tidewaiter.domain.job import HistoryEntry, Job
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.emulators.controls import FaultKind, FaultRule, InjectedFault, RetryAfter
@@ -16,7 +16,7 @@ _BUILD_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Scenario:
     """A job as it ended, with its history, its files, and the world that it lived in."""
 
     world: World
@@ -66,7 +66,7 @@ def tell(
     cancel_after_s: float | None = None,
     pause_after_s: float | None = None,
     resume_after_s: float | None = None,
-) -> Told:
+) -> Scenario:
     """Submit one job and let daemons live until it has ended.
 
     Args:
@@ -81,29 +81,29 @@ def tell(
         resume_after_s: how long after that a daemon goes on living before somebody resumes the account.
     """
 
-    async def live(world: World) -> Told:
+    async def live(world: World) -> Scenario:
         world.emulator.variants = replace(world.emulator.variants, build_s=_BUILD_S)
         for prepare in preparations:
             prepare(world)
 
-        async def submit(desk: JobService) -> int:
+        async def submit(service: JobService) -> int:
             params = {"export_type": export_type, "period": "LAST_DAY"}
-            job, _ = await desk.submit(account, "statistics", params, actor=DAEMON)
+            job, _ = await service.submit(account, "statistics", params, actor=DAEMON)
             return job.id
 
-        number = await at_desk(world, submit)
+        number = await with_service(world, submit)
         world.asked_for.append(number)
         for seconds in lives_s:
             await one_daemon(world, seconds, is_cut=True)
         if cancel_after_s is not None:
             await one_daemon(world, cancel_after_s, is_cut=False)
-            await at_desk(world, lambda desk: desk.cancel(number, actor=DAEMON))
+            await with_service(world, lambda service: service.cancel(number, actor=DAEMON))
         async with asyncio.TaskGroup() as people:
             people.create_task(_pause_and_resume(world, account, pause_after_s, resume_after_s))
             await one_daemon(world, patience_s + (resume_after_s or 0.0), is_cut=False, until_done=True)
-        job, history, artifacts = await at_desk(world, lambda desk: desk.show(number))
+        job, history, artifacts = await with_service(world, lambda service: service.show(number))
         assert broken_invariants(world) == []
-        return Told(world, job, history, artifacts, world.lines())
+        return Scenario(world, job, history, artifacts, world.lines())
 
     return in_world(1, template, live)
 
@@ -114,7 +114,7 @@ async def _pause_and_resume(
     """What somebody does at the command line while the last daemon lives."""
     if pause_after_s is not None:
         await world.clock.sleep(pause_after_s)
-        await at_desk(world, lambda desk: desk.pause(account, "maintenance", actor=DAEMON))
+        await with_service(world, lambda service: service.pause(account, "maintenance", actor=DAEMON))
     if resume_after_s is not None:
         await world.clock.sleep(resume_after_s)
-        await at_desk(world, lambda desk: desk.resume(account, actor=DAEMON))
+        await with_service(world, lambda service: service.resume(account, actor=DAEMON))

@@ -1,4 +1,4 @@
-"""The network of the simulation: carries requests to emulators in the same process, and loses some on the way."""
+"""The simulated network: carries requests to emulators in the same process, and loses some."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""A world for a spec of one's own: a daemon in virtual time, and a provider that is one function."""
+"""A world for a spec of the test: a daemon in virtual time, and a provider that is one function."""
 
 import asyncio
 import io
@@ -56,7 +56,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ReplyData:
     """A reply; a body that is no bytes is written as JSON."""
 
     status: int = 200
@@ -64,18 +64,18 @@ class Said:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Answer: TypeAlias = Callable[[Sent], Said]
+Answer: TypeAlias = Callable[[Sent], ReplyData]
 
 
 class StubReply:
     """A reply as the transport hands it on."""
 
-    def __init__(self, said: Said, url: str, now: float) -> None:
-        self.status = said.status
+    def __init__(self, data: ReplyData, url: str, now: float) -> None:
+        self.status = data.status
         self.phrase = ""
         self.url = url
-        self._body = said.body if isinstance(said.body, bytes) else json.dumps(said.body).encode()
-        given = {name.lower(): value for name, value in said.headers.items()}
+        self._body = data.body if isinstance(data.body, bytes) else json.dumps(data.body).encode()
+        given = {name.lower(): value for name, value in data.headers.items()}
         self.headers: Mapping[str, str] = {
             "date": formatdate(now, usegmt=True),
             "content-length": str(len(self._body)),
@@ -109,16 +109,16 @@ class StubWire:
         await self._clock.sleep(self.latency_s / 2)
         sent = Sent(self._clock.now(), request)
         self.sent.append(sent)
-        said = self.answer(sent)
+        data = self.answer(sent)
         await self._clock.sleep(self.latency_s / 2)
-        yield StubReply(said, request.url, self._clock.now())
+        yield StubReply(data, request.url, self._clock.now())
 
 
 @dataclass(slots=True)
 class StubWorld:
     """What a story can lay its hands on while the daemon runs."""
 
-    desk: JobService
+    service: JobService
     clock: Clock
     wire: StubWire
     root: Path
@@ -131,7 +131,7 @@ class StubWorld:
 
     async def submit(self, params: Mapping[str, object] | None = None, operation: str = "report") -> Job:
         """Ask for a job."""
-        job, _ = await self.desk.submit(ACCOUNT, operation, params or {}, actor=DAEMON)  # type: ignore[arg-type]  # is JSON
+        job, _ = await self.service.submit(ACCOUNT, operation, params or {}, actor=DAEMON)  # type: ignore[arg-type]  # is JSON
         return job
 
     async def ended(self, job: Job, within_s: float = 86_400.0) -> Job:
@@ -143,13 +143,13 @@ class StubWorld:
 
     async def job(self, job: Job) -> Job:
         """The job as it stands."""
-        found = await self.desk.jobs.get(job.id)
+        found = await self.service.jobs.get(job.id)
         assert found is not None
         return found
 
     async def file_of(self, job: Job) -> bytes:
         """The only file of a job."""
-        (artifact,) = await self.desk.jobs.artifacts(job.id)
+        (artifact,) = await self.service.jobs.artifacts(job.id)
         return (self.root / "exports" / artifact.key).read_bytes()
 
     def events(self, name: str) -> list[dict[str, object]]:
@@ -209,14 +209,14 @@ async def _live(
         stop.clear()
         lives.append(group.create_task(daemon()))
 
-    desk = JobService(
+    service = JobService(
         accounts, JobStore(database),
         shards=dict.fromkeys(accounts, 1), clock=clock, rand=Random(2), log=log,
     )  # fmt: skip
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         lives.append(group.create_task(daemon()))
-        result = await story(StubWorld(desk, clock, wire, root, output, restart))
+        result = await story(StubWorld(service, clock, wire, root, output, restart))
         stop.set()
     await database.close()
     return result

@@ -1,4 +1,4 @@
-"""A daemon that is asked to leave at the very moment at which it renews its leases."""
+"""A daemon that drains at the moment when it renews its leases."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The catalogue of faults, row by row, as far as one job in virtual time can show it. Numbers are its rows."""
+"""The catalogue of faults, as far as one job in virtual time can show it. Numbers are its rows."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -136,7 +136,7 @@ def test_26_a_paused_account_is_left_alone(template: Path) -> None:
 
 
 def test_26_a_job_can_be_cancelled_while_its_account_is_paused(template: Path) -> None:
-    """Nobody waits for a key to be mended only to stop a job."""
+    """A cancel request does not wait for a repaired key."""
     told = tell(template, fault("status", FaultKind.UNAUTHORIZED, None), cancel_after_s=600.0)
     assert told.job.state is State.CANCELLED
     assert told.job.finished_at is not None
@@ -144,7 +144,7 @@ def test_26_a_job_can_be_cancelled_while_its_account_is_paused(template: Path) -
 
 
 def test_a_persons_pause_stops_everything(template: Path) -> None:
-    """Nothing is asked from within a look-out round after the wish until somebody resumes the account."""
+    """From one watcher round after the pause nothing is requested until somebody resumes the account."""
     told = tell(template, pause_after_s=30.0, resume_after_s=1800.0, patience_s=300.0)
     assert told.job.state is State.SUCCEEDED
     times = sorted(asked.at for asked in told.world.emulator.asked)
@@ -229,13 +229,13 @@ def test_38_to_40_broken_downloads(template: Path, kind: FaultKind) -> None:
 
 
 def test_cancel_ends_a_waiting_job(template: Path) -> None:
-    """A wish to cancel, made while no daemon runs, is granted as soon as one does."""
+    """A cancel request made while no daemon runs is applied as soon as one starts."""
     told = tell(template, cancel_after_s=30.0)
     assert told.states == ["queued", "submitting", "polling", "cancelled"]
 
 
 def test_cancel_needs_no_provider(template: Path) -> None:
-    """While the account is paused a wish to cancel is granted all the same, within one look-out."""
+    """A cancel request is applied while the account is paused, within one watcher round."""
     told = tell(template, fault("status", FaultKind.THROTTLE, None, retry_after=RetryAfter.HUGE), cancel_after_s=100.0)
     assert told.job.state is State.CANCELLED
     assert told.job.finished_at is not None

@@ -1,4 +1,4 @@
-"""The simulation's database connections: the real SQL without threads, and without waiting."""
+"""The simulation's database connections run the real SQL, without threads and without waiting."""
 
 import asyncio
 import sqlite3
@@ -47,7 +47,7 @@ async def test_calls_are_done_before_anyone_waits(tmp_path: Path) -> None:
     assert not turned.is_set()
 
 
-async def test_errors_reach_whoever_awaits(tmp_path: Path) -> None:
+async def test_errors_reach_the_awaiting_caller(tmp_path: Path) -> None:
     """A failing call raises where it is awaited, and the connection goes on."""
     connection = await connect_inline(tmp_path / "x.db")
     with pytest.raises(sqlite3.OperationalError, match="no such table"):

@@ -1,9 +1,9 @@
-"""A provider that tells in headers what is left of its limit, in virtual time."""
+"""A provider that sends the rest of its limit in headers, in virtual time."""
 
 from email.utils import formatdate
 from pathlib import Path
 
-from tests.simulation.stub_world import Said, Sent, StubWorld, in_stub_world
+from tests.simulation.stub_world import ReplyData, Sent, StubWorld, in_stub_world
 from tidewaiter.domain.job import State
 
 SPEC = """
@@ -48,15 +48,15 @@ class Counting:
         """Somebody else uses the same key."""
         self.counted += [at] * number
 
-    def __call__(self, sent: Sent) -> Said:
+    def __call__(self, sent: Sent) -> ReplyData:
         """One request."""
         self.counted = [at for at in self.counted if at > sent.at - 60.0]
         if len(self.counted) >= self.permitted:
             self.refused.append(sent.at)
-            return Said(429, {"error": "too much"}, self._headers(sent.at))
+            return ReplyData(429, {"error": "too much"}, self._headers(sent.at))
         self.counted.append(sent.at)
         self.most = max(self.most, len(self.counted))
-        return Said(200, b"{}", self._headers(sent.at))
+        return ReplyData(200, b"{}", self._headers(sent.at))
 
     def _headers(self, at: float) -> dict[str, str]:
         return {

@@ -1,4 +1,4 @@
-"""Days of notifications in virtual time: the schedule of attempts, receivers and daemons that go and come back."""
+"""Days of notifications in virtual time: attempts, and receivers and daemons that stop and restart."""
 
 import asyncio
 import io
@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from tests.support.inline_sqlite import connect_inline
-from tests.support.stored_jobs import Scene
+from tests.support.stored_jobs import Stores
 from tests.support.virtual_time import VirtualClock, virtual_time
 from tidewaiter.database.delivery_store import DeliveryStore
 from tidewaiter.database.engine import Database
@@ -72,7 +72,7 @@ class World:
 
     clock: VirtualClock
     database: Database
-    scene: Scene
+    stores: Stores
     wire: ScriptedWire
     output: io.StringIO = field(default_factory=io.StringIO)
 
@@ -92,9 +92,9 @@ class World:
 
     async def fails(self) -> None:
         """A job fails."""
-        job = await self.scene.add()
-        update = self.scene.update(job, o.Refused("no"), self.clock.now())
-        await self.scene.jobs.record([update], "owner-1")
+        job = await self.stores.add()
+        update = self.stores.update(job, o.Refused("no"), self.clock.now())
+        await self.stores.jobs.record([update], "owner-1")
 
     async def told(self) -> list[Notification]:
         """All notifications, oldest first."""
@@ -113,8 +113,8 @@ def live(url: str, story: Callable[[World], Awaitable[None]]) -> None:
 
         async def begin() -> None:
             database = Database.open(url, clock, sqlite_connect=lambda: connect_inline(path))
-            scene = await Scene.set_up(database, [Subscription("ops", TERMINAL)])
-            await story(World(clock, database, scene, ScriptedWire(clock)))
+            stores = await Stores.set_up(database, [Subscription("ops", TERMINAL)])
+            await story(World(clock, database, stores, ScriptedWire(clock)))
             await database.close()
 
         loop.run_until_complete(begin())

@@ -1,4 +1,4 @@
-"""An hour of faults with a receiver that is as bad as the network: every end is told, and nothing else is."""
+"""An hour of faults with an unreliable receiver: every job's end is notified, and nothing else."""
 
 import base64
 import hashlib
@@ -104,7 +104,7 @@ def _untold(world: World, wire: HearingWire) -> list[str]:
 
 
 @pytest.mark.timeout(300)
-def test_every_end_is_told(template: Path) -> None:
+def test_every_end_is_notified(template: Path) -> None:
     """Whatever dies and whatever is lost: each end and each parking is heard, under one id with one body, none else."""
     again = 0
     for seed in range(SEEDS):

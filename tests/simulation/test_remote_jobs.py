@@ -1,8 +1,8 @@
-"""A provider that permits only so many remote jobs at a time, in virtual time."""
+"""A provider that limits concurrent remote jobs, in virtual time."""
 
 from pathlib import Path
 
-from tests.simulation.stub_world import Said, Sent, StubWorld, in_stub_world
+from tests.simulation.stub_world import ReplyData, Sent, StubWorld, in_stub_world
 from tidewaiter.domain.job import State
 from tidewaiter.services import DAEMON
 
@@ -54,31 +54,31 @@ class Building:
         self.most = 0
         self.refused = 0
 
-    def __call__(self, sent: Sent) -> Said:
+    def __call__(self, sent: Sent) -> ReplyData:
         """One request."""
         method, _, path = sent.path.partition(" ")
         if path == "/reports":
             return self._begin(sent)
         number = path.split("/")[2]
         if path.endswith("/file"):
-            return Said(200, number.encode())
+            return ReplyData(200, number.encode())
         if method == "DELETE":
             self.done.add(number)
-            return Said(204)
+            return ReplyData(204)
         if sent.at - self.begun_at[number] < self.builds_s:
-            return Said(200, {"status": "working"})
+            return ReplyData(200, {"status": "working"})
         self.done.add(number)
-        return Said(200, {"status": "ready"})
+        return ReplyData(200, {"status": "ready"})
 
-    def _begin(self, sent: Sent) -> Said:
+    def _begin(self, sent: Sent) -> ReplyData:
         under_way = len(self.begun_at) - len(self.done)
         if under_way >= self.permitted:
             self.refused += 1
-            return Said(409, {"error": "too many reports under way"})
+            return ReplyData(409, {"error": "too many reports under way"})
         self.most = max(self.most, under_way + 1)
         number = str(len(self.begun_at) + 1)
         self.begun_at[number] = sent.at
-        return Said(201, {"id": number})
+        return ReplyData(201, {"id": number})
 
 
 def test_never_more_than_are_permitted_and_never_fewer_than_could_be(template: Path) -> None:
@@ -122,9 +122,9 @@ def test_who_waits_for_a_place_can_be_cancelled_and_expires(template: Path) -> N
         waiting = [await world.submit({"number": number}) for number in range(2)]
         waiting.append(await world.submit({"number": 3}, "quick"))
         await world.clock.sleep(60.0)
-        await world.desk.cancel(waiting[0].id, actor=DAEMON)
+        await world.service.cancel(waiting[0].id, actor=DAEMON)
         assert (await world.ended(waiting[0], 60.0)).state is State.CANCELLED
-        await world.desk.cancel(building[0].id, actor=DAEMON)
+        await world.service.cancel(building[0].id, actor=DAEMON)
         await world.clock.sleep(60.0)
         assert (await world.job(building[0])).state is State.CANCELLED
         assert (await world.job(waiting[1])).state is State.POLLING

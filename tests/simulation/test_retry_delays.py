@@ -1,4 +1,4 @@
-"""Waiting between tries, end to end in virtual time: how often a provider is asked that never answers as it should."""
+"""Retries in virtual time: how many requests a provider gets that never answers properly."""
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.stub_world import ACCOUNT, ORIGIN, Answer, Said, Sent, StubWorld, in_stub_world
+from tests.simulation.stub_world import ACCOUNT, ORIGIN, Answer, ReplyData, Sent, StubWorld, in_stub_world
 from tidewaiter.domain.job import Job, State
 from tidewaiter.services import DAEMON
 
@@ -47,16 +47,16 @@ def asked(world: StubWorld, path: str) -> list[Sent]:
 
 
 @pytest.mark.parametrize(
-    ("said", "why"),
+    ("data", "why"),
     [
-        (Said(200, HTML), "no JSON where it was promised"),
-        (Said(303, b"", {"Location": "/sign-in?ticket=1"}), "HTTP 303 (Location: /sign-in?[redacted])"),
-        (Said(207, {"request": {"status": {"code": 207}}}), "no remote job is named"),
-        (Said(502, HTML), "HTTP 502"),
+        (ReplyData(200, HTML), "no JSON where it was promised"),
+        (ReplyData(303, b"", {"Location": "/sign-in?ticket=1"}), "HTTP 303 (Location: /sign-in?[redacted])"),
+        (ReplyData(207, {"request": {"status": {"code": 207}}}), "no remote job is named"),
+        (ReplyData(502, HTML), "HTTP 502"),
     ],
     ids=["html", "redirect", "no-token", "bad-gateway"],
 )
-def test_an_unclear_submit_is_repeated_five_times_at_most(template: Path, said: Said, why: str) -> None:
+def test_an_unclear_submit_is_repeated_five_times_at_most(template: Path, data: ReplyData, why: str) -> None:
     """Ever more slowly; then a person decides, and begins the count anew."""
 
     async def story(world: StubWorld) -> None:
@@ -72,11 +72,11 @@ def test_an_unclear_submit_is_repeated_five_times_at_most(template: Path, said: 
         assert [line["unknowns"] for line in world.events("job.repeated")] == [1, 2, 3, 4]
         (line,) = world.events("job.parked")
         assert "5 submits in a row had no clear outcome" in str(line["reason"])
-        await world.desk.retry(job.id, actor=DAEMON)
+        await world.service.retry(job.id, actor=DAEMON)
         await world.clock.sleep(5.0)
         assert (await world.job(job)).unknowns == 1
 
-    in_stub_world(template, SPEC, lambda _: said, story)
+    in_stub_world(template, SPEC, lambda _: data, story)
 
 
 def test_unreadable_replies_open_the_breaker(template: Path) -> None:
@@ -87,26 +87,26 @@ def test_unreadable_replies_open_the_breaker(template: Path) -> None:
             await world.submit()
         await world.clock.sleep(20.0)
         assert len(asked(world, "POST /reports")) < 20
-        (status,) = await world.desk.standings()
+        (status,) = await world.service.standings()
         await world.clock.sleep(25.0)
-        (status,) = await world.desk.standings()
+        (status,) = await world.service.standings()
         assert "no JSON where it was promised" in (status.closed[0].closed_reason or "")
 
-    in_stub_world(template, SPEC, lambda _: Said(200, HTML), story, limits={"spacing_s": 0.5})
+    in_stub_world(template, SPEC, lambda _: ReplyData(200, HTML), story, limits={"spacing_s": 0.5})
 
 
 def appearing(after_s: float) -> Answer:
     """A provider that says ready at once, and has the file so many seconds later."""
     ready_at: list[float] = []
 
-    def answer(sent: Sent) -> Said:
+    def answer(sent: Sent) -> ReplyData:
         if sent.path == "POST /reports":
-            return Said(200, {"id": "7"})
+            return ReplyData(200, {"id": "7"})
         if sent.path == "GET /reports/7":
             ready_at.append(sent.at)
-            return Said(200, READY)
+            return ReplyData(200, READY)
         there = sent.at - ready_at[0] >= after_s
-        return Said(200, b"a,b\n", {"Content-Type": "text/csv"}) if there else Said(404, b"<Error/>")
+        return ReplyData(200, b"a,b\n", {"Content-Type": "text/csv"}) if there else ReplyData(404, b"<Error/>")
 
     return answer
 
@@ -141,8 +141,12 @@ def test_a_file_that_never_appears_ends_the_job(template: Path) -> None:
 def polled(headers: Mapping[str, str]) -> Answer:
     """A provider that says "not yet" for ever, with these header fields."""
 
-    def answer(sent: Sent) -> Said:
-        return Said(200, {"id": "7"}) if sent.path == "POST /reports" else Said(200, {"status": "working"}, headers)
+    def answer(sent: Sent) -> ReplyData:
+        return (
+            ReplyData(200, {"id": "7"})
+            if sent.path == "POST /reports"
+            else ReplyData(200, {"status": "working"}, headers)
+        )
 
     return answer
 
@@ -190,12 +194,12 @@ def test_a_remote_job_that_never_moves_is_not_polled_in_silence(template: Path) 
 def busy(until: Callable[[Sent], bool], headers: Mapping[str, str]) -> Answer:
     """A provider that makes remote jobs, and answers 429 to polls as long as it is told to."""
 
-    def answer(sent: Sent) -> Said:
+    def answer(sent: Sent) -> ReplyData:
         if sent.path == "POST /reports":
-            return Said(200, {"id": "7"})
+            return ReplyData(200, {"id": "7"})
         if sent.path == "GET /reports/7":
-            return Said(429, b"", headers) if until(sent) else Said(200, READY)
-        return Said(200, b"a,b\n", {"Content-Type": "text/csv"})
+            return ReplyData(429, b"", headers) if until(sent) else ReplyData(200, READY)
+        return ReplyData(200, b"a,b\n", {"Content-Type": "text/csv"})
 
     return answer
 
@@ -219,12 +223,12 @@ def test_a_person_opens_a_closed_account(template: Path) -> None:
 
     async def story(world: StubWorld) -> None:
         job = await when_closed(world)
-        (standing,) = await world.desk.standings()
+        (standing,) = await world.service.standings()
         (lane,) = standing.closed
         assert lane.closed_reason == "HTTP 429"
         assert lane.closed_until is not None
         assert 3500.0 < lane.closed_until - world.clock.now() < 3600.0
-        resumed = await world.desk.resume(ACCOUNT, actor=DAEMON)
+        resumed = await world.service.resume(ACCOUNT, actor=DAEMON)
         assert (resumed.standing.closed, resumed.paused_s, len(resumed.opened)) == ((), None, 1)
         ended = await world.ended(job, within_s=30.0)
         assert ended.state is State.SUCCEEDED
@@ -248,7 +252,7 @@ def test_a_closing_ends_for_the_next_owner_too(template: Path) -> None:
         await world.restart()
         await world.clock.sleep(60.0)
         assert len(polls) == 1
-        await world.desk.resume(ACCOUNT, actor=DAEMON)
+        await world.service.resume(ACCOUNT, actor=DAEMON)
         await world.restart()
         assert (await world.ended(job, within_s=60.0)).state is State.SUCCEEDED
 
@@ -275,16 +279,16 @@ def test_downloads_from_elsewhere_go_on_while_the_account_is_closed(template: Pa
     """The provider's own limit says nothing about the host of the files."""
     closed_at: list[float] = []
 
-    def answer(sent: Sent) -> Said:
+    def answer(sent: Sent) -> ReplyData:
         if sent.path.startswith("POST"):
-            return Said(200, {"id": str(len(closed_at) or int(sent.at))})
+            return ReplyData(200, {"id": str(len(closed_at) or int(sent.at))})
         if sent.request.url.startswith(ORIGIN):
             if not closed_at:
                 closed_at.append(sent.at)
-                return Said(200, READY)
-            return Said(429, b"", {"Retry-After": "3600"})
+                return ReplyData(200, READY)
+            return ReplyData(429, b"", {"Retry-After": "3600"})
         late = sent.at - closed_at[0] > 120.0
-        return Said(200, b"a,b\n", {"Content-Type": "text/csv"}) if late else Said(503)
+        return ReplyData(200, b"a,b\n", {"Content-Type": "text/csv"}) if late else ReplyData(503)
 
     async def story(world: StubWorld) -> None:
         first = await world.submit()

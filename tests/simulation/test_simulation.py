@@ -1,4 +1,4 @@
-"""The real daemon, lanes, steps, recorder and SQL, through an hour of faults at a time.
+"""The real daemon, lanes, executor, committer and SQL, through simulated hours of faults.
 
 `make test` runs twenty seeds, `make chaos-short` a hundred, `make chaos` more.
 """
@@ -9,7 +9,7 @@ import pytest
 
 from tests.simulation.invariants import broken_invariants
 from tests.simulation.simulated_hour import Plan, run_hour
-from tests.simulation.world import World, at_desk
+from tests.simulation.world import World, with_service
 from tests.support.effort import seeds
 from tidewaiter.domain.job import State
 
@@ -17,7 +17,7 @@ GROUP = 5
 
 
 async def _examine(world: World) -> tuple[list[str], dict[State, int], list[dict[str, object]], int]:
-    jobs = await at_desk(world, lambda desk: desk.jobs.find(limit=100_000))
+    jobs = await with_service(world, lambda service: service.jobs.find(limit=100_000))
     counts = {state: sum(job.state is state for job in jobs) for state in State}
     return broken_invariants(world), counts, world.lines(), world.cuts
 

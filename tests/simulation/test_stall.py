@@ -1,8 +1,8 @@
-"""A remote job that shows no sign of life, in virtual time."""
+"""A remote job that makes no progress, in virtual time."""
 
 from pathlib import Path
 
-from tests.simulation.stub_world import Answer, Said, Sent, StubWorld, in_stub_world
+from tests.simulation.stub_world import Answer, ReplyData, Sent, StubWorld, in_stub_world
 from tidewaiter.domain.job import State
 
 SPEC = """
@@ -38,12 +38,12 @@ def telling(until_s: float, every_s: float, word: str = "working") -> Answer:
     """A provider whose job moves on every so often until it does no more."""
     begun_at: list[float] = []
 
-    def answer(sent: Sent) -> Said:
+    def answer(sent: Sent) -> ReplyData:
         if sent.path == "POST /reports":
             begun_at.append(sent.at)
-            return Said(200, {"id": "7"})
+            return ReplyData(200, {"id": "7"})
         passed_s = min(sent.at - begun_at[0], until_s)
-        return Said(200, {"status": word, "done": int(passed_s / every_s)})
+        return ReplyData(200, {"status": word, "done": int(passed_s / every_s)})
 
     return answer
 

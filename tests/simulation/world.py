@@ -121,11 +121,11 @@ def config_of(world: World) -> Config:
 # --- people -----------------------------------------------------------------------------------------------------------
 
 
-async def at_desk(world: World, wish: Callable[[JobService], Awaitable[T]]) -> T:
+async def with_service(world: World, call: Callable[[JobService], Awaitable[T]]) -> T:
     """Somebody uses the command line: another process, with a connection of its own."""
     with _power() as power:
-        database, desk = _open(world, power)
-        result = await wish(desk)
+        database, service = _open(world, power)
+        result = await call(service)
         await database.close()
         return result
 
@@ -170,11 +170,11 @@ def _open(world: World, power: _Power) -> tuple[Database, JobService]:
     database = Database.open(
         config.database.url, world.clock, sqlite_connect=lambda: power.connect(world.database_path)
     )
-    desk = JobService(
+    service = JobService(
         accounts, JobStore(database),
         shards=dict.fromkeys(accounts, 1), clock=world.clock, rand=world.rand, log=log_of(world),
     )  # fmt: skip
-    return database, desk
+    return database, service
 
 
 async def one_daemon(world: World, lasts_s: float, *, is_cut: bool, until_done: bool = False) -> None:

@@ -1,1 +1,1 @@
-"""Storage, on a real file system."""
+"""Tests of the storages, on a real file system and a real S3 server."""

@@ -1,4 +1,4 @@
-"""Storages of the test's own: on a folder, with real threads and in place, and in a bucket."""
+"""Storages for one test: a folder with and without threads, and a bucket."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +38,7 @@ def objects(bucket: s3.Bucket) -> Iterator[ObjectStorage]:
 
 
 @pytest.fixture(params=["folder", "folder, in place", "bucket"])
-def shelf(request: pytest.FixtureRequest, root: Path) -> Iterator[InspectedStorage]:
+def inspected(request: pytest.FixtureRequest, root: Path) -> Iterator[InspectedStorage]:
     """A storage of each kind."""
     if request.param == "bucket":
         bucket: s3.Bucket = request.getfixturevalue("bucket")

@@ -1,4 +1,4 @@
-"""A network that loses replies, so that nobody hears of what was done, and one that damages what is sent."""
+"""A network that loses replies, and one that damages requests."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -80,6 +80,6 @@ async def _read(reader: asyncio.StreamReader) -> bytes:
 
 
 async def _drain(writer: asyncio.StreamWriter) -> None:
-    """Wait until there is room; a connection that has ended is noticed by whoever reads from it."""
+    """Wait until there is room; an ended connection is noticed by its reader."""
     with suppress(ConnectionError):
         await writer.drain()

@@ -1,4 +1,4 @@
-"""Looking into folders, outside of coroutines."""
+"""Functions that read folders, outside of coroutines."""
 
 from pathlib import Path
 

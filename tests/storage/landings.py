@@ -1,4 +1,4 @@
-"""Contents on their way into a storage."""
+"""Helpers that write contents into a landing."""
 
 import hashlib
 

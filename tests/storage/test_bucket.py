@@ -1,4 +1,4 @@
-"""What only a bucket can do to a file: outcomes that nobody knows, other writers, and a server that is away."""
+"""What happens only in a bucket: unknown outcomes, other writers, and a server that is down."""
 
 import asyncio
 import io
@@ -56,7 +56,7 @@ async def land(storage: ObjectStorage, content: bytes) -> None:
 async def test_an_upload_whose_outcome_is_unknown(
     bucket: s3.Bucket, content: bytes, request_line: str, replies: int
 ) -> None:
-    """The store has the object, its reply is lost, and whoever asks again is refused: it is ours (fault 46)."""
+    """The store has the object, the reply is lost, and the repeated request is refused: it is ours (fault 46)."""
     losses = Losses(request_line.format(bucket.name).encode(), replies)
     async with losing(bucket.server.port, losses) as origin:
         await land(opened(bucket, endpoint=origin), content)
@@ -177,7 +177,7 @@ async def test_killed_in_an_upload(bucket: s3.Bucket) -> None:
 
 @pytest.mark.parametrize("blocks", [1, 12, 30])
 async def test_a_download_that_is_cancelled(bucket: s3.Bucket, objects: ObjectStorage, blocks: int) -> None:
-    """Whoever is cancelled while it writes and then ends the landing leaves nothing behind."""
+    """A landing that is cancelled during a write and then ended leaves nothing behind."""
     begun = asyncio.Event()
 
     async def download() -> None:

@@ -1,4 +1,4 @@
-"""What object stores say when they refuse, and what is made of it; and stores that cannot even be opened."""
+"""Error replies of object stores and their meaning, and stores that cannot be opened."""
 
 import subprocess
 import sys
@@ -61,7 +61,7 @@ async def land_zeros(storage: ObjectStorage, mebibytes: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "kind", "told"),
+    ("status", "code", "kind", "text"),
     [
         (507, "XMinioStorageFull", StorageFullError, "The storage is full: could not {} (507, XMinioStorageFull)."),
         (403, "QuotaExceeded", StorageFullError, "The storage is full: could not {} (403, QuotaExceeded)."),
@@ -74,14 +74,14 @@ async def land_zeros(storage: ObjectStorage, mebibytes: int) -> None:
 )
 @pytest.mark.parametrize("mebibytes", [1, 20])
 async def test_what_a_refusal_means(
-    status: int, code: str, kind: type[StorageError], told: str, mebibytes: int
+    status: int, code: str, kind: type[StorageError], text: str, mebibytes: int
 ) -> None:
     """A quota is a full storage, what ails the whole bucket pauses downloads, and the rest is one file's trouble."""
     async with refusing(status, code) as storage:
         with pytest.raises(StorageError) as caught:
             await land_zeros(storage, mebibytes)
     assert type(caught.value) is kind
-    assert str(caught.value) == told.format(f"write {KEY}")
+    assert str(caught.value) == text.format(f"write {KEY}")
 
 
 async def test_a_server_that_fails() -> None:

@@ -1,4 +1,4 @@
-"""What is durable when: the order of syncs and renames, a killed process, a cut-off task, a slow disk."""
+"""When data is durable: the order of syncs and renames, a killed process, a cancelled task, a slow disk."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Keys, small files, and the housekeeping of a storage."""
+"""Keys, small files, and the cleanup of a storage."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""One file on its way to its final name: whole or not at all, whatever happens in between."""
+"""One file's landing: whole or not at all, whatever happens in between."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""How much room a folder has: asked of the real disk, in a thread, by one at a time."""
+"""The free space of a folder: read from the real disk, in a thread, by one task at a time."""
 
 import asyncio
 import shutil
@@ -22,7 +22,7 @@ async def test_a_bucket_has_no_disk() -> None:
 
 
 async def test_many_ask_at_once(tmp_path: Path) -> None:
-    """Each gets an answer, and whoever gives up waiting takes nobody's answer away."""
+    """Each caller gets an answer, also when another one stops waiting."""
     room = FreeSpace(tmp_path)
     impatient = asyncio.ensure_future(room())
     await asyncio.sleep(0)

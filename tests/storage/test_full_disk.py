@@ -1,4 +1,4 @@
-"""A storage without room: told apart, nothing left behind, and over when there is room again (fault 43)."""
+"""A full storage: recognized, nothing left behind, and work goes on when there is space again (fault 43)."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Symbolic links below the storage root: never followed, whenever they come, and told with a remedy."""
+"""Symbolic links below the storage root are never followed, and the message names a remedy."""
 
 import asyncio
 import json

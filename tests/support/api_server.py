@@ -123,10 +123,10 @@ class LogOutput(io.StringIO):
 
     def __init__(self) -> None:
         super().__init__()
-        self.said = asyncio.Event()
+        self.written = asyncio.Event()
 
     def write(self, text: str) -> int:
-        self.said.set()
+        self.written.set()
         return super().write(text)
 
 
@@ -194,7 +194,7 @@ class ApiServer:
         assert job is not None
         return job
 
-    async def step(self, number: int, *outcomes: o.Outcome, told: bool = True) -> Job:
+    async def step(self, number: int, *outcomes: o.Outcome, notified: bool = True) -> Job:
         """Commit what steps of a daemon have learned; the listener is told, as by a daemon in its own process."""
         job = await self.stored(number)
         if job.lane not in self.epochs:
@@ -208,7 +208,7 @@ class ApiServer:
             recorded = await self.jobs.record([FencedUpdate(update, self.epochs[job.lane])], OWNER)
             assert recorded.accepted == {number}
             change = change_of(update)
-            if told and change is not None:
+            if notified and change is not None:
                 self.tell(change)
         return await self.stored(number)
 

@@ -1,4 +1,4 @@
-"""Small servers that answer byte for byte what a test tells them, and remember what they were asked."""
+"""Small servers that send exactly the bytes of a test, and record the requests."""
 
 import asyncio
 import ssl
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ReceivedRequest:
     """One request as it came over the wire; ``connection`` counts the connections from 1."""
 
     method: str
@@ -18,7 +18,7 @@ class Asked:
     connection: int
 
 
-Answer = Callable[[Asked, asyncio.StreamWriter], Awaitable[None]]
+Answer = Callable[[ReceivedRequest, asyncio.StreamWriter], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class Server:
     port: int = 0
     scheme: str = "http"
     connections: int = 0
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[ReceivedRequest] = field(default_factory=list)
 
     @property
     def origin(self) -> str:
@@ -46,7 +46,7 @@ def answering(*replies: bytes) -> Answer:
     """Send each of these in turn, the last one for ever."""
     left = list(replies)
 
-    async def answer(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(_asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(left.pop(0) if len(left) > 1 else left[0])
         await writer.drain()
 
@@ -99,6 +99,6 @@ async def _talk(server: Server, number: int, reader: asyncio.StreamReader, write
         method, target, _ = head[0].split(" ", 2)
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-        asked = Asked(method, target, headers, body, number)
+        asked = ReceivedRequest(method, target, headers, body, number)
         server.asked.append(asked)
         await server.answer(asked, writer)

@@ -1,4 +1,4 @@
-"""Certificates made for one test: of an authority that is trusted or not, for a name, until a day."""
+"""Certificates for one test: trusted or not, for a name, until a day."""
 
 import ipaddress
 import ssl

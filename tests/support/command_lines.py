@@ -1,4 +1,4 @@
-"""Holds a written command line against the commands and options that there are, without running it."""
+"""Checks a written command line against the program's commands and options, without running it."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Configurations in files: a full one, how one is written, and the faults of one that must not load."""
+"""Configuration files for tests: a full one, a function that writes one, and one that returns its faults."""
 
 import re
 from pathlib import Path

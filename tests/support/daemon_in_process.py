@@ -34,7 +34,7 @@ def body(export_type: str, _period: str) -> GeneratedBody:
 
 
 @dataclass(slots=True)
-class Stage:
+class DaemonSetup:
     """A folder with a configuration, an emulated provider, and what the daemon has logged."""
 
     folder: Path
@@ -86,7 +86,7 @@ class Stage:
         log = configure("json", config.log.level, config.secrets, stream=self.output, strict=True)
         life = asyncio.create_task(bootstrap.serve(config, log, stop=self.stop, environ=self.environ))
         try:
-            await self.said(until, life=life)
+            await self.logged(until, life=life)
             yield
         finally:
             self.stop.set()
@@ -97,14 +97,14 @@ class Stage:
         """Hang up on the process, and give the line that says what became of it."""
         before = len(self.lines(*OUTCOMES))
         os.kill(os.getpid(), signal.SIGHUP)
-        return (await self.said(*OUTCOMES, more_than=before))[before]
+        return (await self.logged(*OUTCOMES, more_than=before))[before]
 
     def lines(self, *names: str) -> list[dict[str, object]]:
         """The log lines of these events."""
         every = [json.loads(line) for line in self.output.getvalue().splitlines()]
         return [line for line in every if line["event"] in names]
 
-    async def said(
+    async def logged(
         self, *names: str, more_than: int = 0, life: "asyncio.Task[int] | None" = None
     ) -> list[dict[str, object]]:
         """The log lines of these events, once there are more than so many."""
@@ -159,7 +159,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(folder: Path, database_url: str, *, build_s: float = 0.3) -> AsyncIterator[Stage]:
+async def open_daemon_setup(folder: Path, database_url: str, *, build_s: float = 0.3) -> AsyncIterator[DaemonSetup]:
     """A provider, and a place for a daemon."""
     clock = SystemClock()
     async with (
@@ -172,4 +172,4 @@ async def staged(folder: Path, database_url: str, *, build_s: float = 0.3) -> As
             variants=SymplifyVariants(build_s=build_s),
         ) as emulator,
     ):
-        yield Stage(folder, database_url, emulator, files)
+        yield DaemonSetup(folder, database_url, emulator, files)

@@ -1,4 +1,4 @@
-"""The pages that people read, and what is in them: blocks of code, commands, links."""
+"""The documentation pages and their contents: code blocks, commands, links."""
 
 import re
 import shlex

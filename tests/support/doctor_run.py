@@ -1,4 +1,4 @@
-"""The doctor, asked for what it finds."""
+"""Runs the doctor and returns its findings."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""How much of what is repeated is run: `make test` runs a part, `make chaos-short` and `make chaos` run the rest.
+"""How many repetitions run: `make test` runs a part, `make chaos-short` and `make chaos` run the rest.
 
 A property is tried with a number of examples that the profile of Hypothesis scales: ``quick`` (a quarter, which is what
 `make test` does), ``full``, or ``thorough`` (ten times as many); name one with ``--hypothesis-profile``.

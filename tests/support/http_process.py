@@ -1,4 +1,4 @@
-"""A whole process as `tidewaiter serve` makes it, with the HTTP listener, and somebody who asks it."""
+"""A whole process as `tidewaiter serve` runs it, with the HTTP listener, and requests to it."""
 
 import asyncio
 import io

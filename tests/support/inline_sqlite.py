@@ -1,4 +1,4 @@
-"""SQLite connections that work in the calling thread: awaitable like aiosqlite's, but done before anyone waits."""
+"""SQLite connections that work in the calling thread: awaitable like aiosqlite's, but done at once."""
 
 import asyncio
 import sqlite3
@@ -53,7 +53,7 @@ class _InlineQueue:
         future, call = item
         try:
             result = self._run(call)
-        except Exception as error:  # noqa: BLE001  # whoever awaits the future gets it
+        except Exception as error:  # noqa: BLE001  # the awaiting caller gets it
             if future is not None:
                 set_exception(future, error)
         else:

@@ -1,4 +1,4 @@
-"""JSON as Hypothesis makes it up."""
+"""A Hypothesis strategy for JSON."""
 
 from hypothesis import strategies as st
 

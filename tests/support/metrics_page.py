@@ -1,4 +1,4 @@
-"""Reading an exposition as Prometheus does."""
+"""Reads a metrics page as Prometheus does."""
 
 from collections.abc import Iterator, Mapping
 

@@ -1,4 +1,4 @@
-"""One export from a small server: what `tidewaiter run` does, against the address at which the server listens."""
+"""One export from a small server, as `tidewaiter run` does it."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager

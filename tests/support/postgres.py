@@ -53,7 +53,7 @@ class Postgres:
         return name
 
     def drop(self, database: str) -> None:
-        """Drop a database, whoever is connected to it."""
+        """Drop a database, with all its connections."""
         self._run("DROP DATABASE {} WITH (FORCE)", database)
 
     def kill(self) -> None:
@@ -163,23 +163,23 @@ class Line:
         cut = asyncio.Event()
         answers = asyncio.ensure_future(self._answer(server, to_client, cut))
         try:
-            while said := await _read(client):
-                if self.cut_after is not None and self.cut_after in said:
+            while data := await _read(client):
+                if self.cut_after is not None and self.cut_after in data:
                     cut.set()
                 if not self.silent:
-                    to_server.write(said)
+                    to_server.write(data)
         finally:
             answers.cancel()
             for end in (to_client, to_server):
                 end.close()
 
     async def _answer(self, server: asyncio.StreamReader, to_client: asyncio.StreamWriter, cut: asyncio.Event) -> None:
-        while said := await _read(server):
+        while data := await _read(server):
             if cut.is_set():
                 self.cuts += 1
                 break
             if not self.silent:
-                to_client.write(said)
+                to_client.write(data)
         to_client.close()
 
 

@@ -1,4 +1,4 @@
-"""A real server that speaks S3 (moto's), in a process of its own: started, filled, looked into and killed by tests."""
+"""A real S3 server (moto) in its own process, which tests start, fill, read and kill."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Folders that last as long as a block of a test."""
+"""Folders that exist for one block of a test."""
 
 import tempfile
 from collections.abc import Iterator

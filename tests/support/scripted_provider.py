@@ -1,4 +1,4 @@
-"""A scripted provider on loopback, an operator's own spec for it, and the daemon that works with both."""
+"""A scripted provider on loopback, a spec for it, and a daemon that works with both."""
 
 import asyncio
 import io
@@ -47,7 +47,7 @@ retry_after_floor_s = 0.05
 
 
 @dataclass(slots=True)
-class Shop:
+class ScriptedProvider:
     """The provider: ``answers`` by method and path, and every request that came, as method and target."""
 
     answers: dict[str, Answer]
@@ -65,9 +65,9 @@ class Shop:
 
 
 @asynccontextmanager
-async def shop_with(answers: dict[str, Answer]) -> AsyncIterator[Shop]:
+async def open_provider(answers: dict[str, Answer]) -> AsyncIterator[ScriptedProvider]:
     """A provider on a port of its own."""
-    shop = Shop(answers)
+    shop = ScriptedProvider(answers)
     app = web.Application(client_max_size=2**24)
     app.router.add_route("*", "/{path:.*}", shop.answer)
     async with TestServer(app, host="127.0.0.1") as server:
@@ -131,7 +131,7 @@ class Running:
         document: dict[str, object] = json.loads(path.read_bytes())
         return document
 
-    async def said(self, name: str, within_s: float = 30) -> list[dict[str, object]]:
+    async def logged(self, name: str, within_s: float = 30) -> list[dict[str, object]]:
         """The log lines of one event, once there are any."""
         async with asyncio.timeout(within_s):
             while True:
@@ -211,10 +211,10 @@ async def daemon_for(config: Config) -> AsyncIterator[Running]:
 @asynccontextmanager
 async def serving(
     folder: Path, database_url: str, spec: str, answers: dict[str, Answer], account: str = ""
-) -> AsyncIterator[tuple[Shop, Running]]:
+) -> AsyncIterator[tuple[ScriptedProvider, Running]]:
     """A provider, and a daemon that serves an account of it."""
     async with (
-        shop_with(answers) as shop,
+        open_provider(answers) as shop,
         daemon_for(config_for(folder, spec, shop.url, database_url, account)) as running,
     ):
         yield shop, running

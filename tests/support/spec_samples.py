@@ -1,4 +1,4 @@
-"""Samples to try specs on: a small spec to vary, and jobs and replies."""
+"""A small spec to vary, and sample jobs and replies."""
 
 import json
 from collections.abc import Mapping
@@ -100,7 +100,7 @@ def faults_of(text: str) -> list[str]:
 
 
 def job_with(handle: str | None = "42", params: Mapping[str, Json] | None = None, intent: str | None = "key-1") -> Job:
-    """A job that waits for its remote twin."""
+    """A job that waits for its remote job."""
     return Job(
         id=7,
         lane=1,

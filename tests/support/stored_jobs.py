@@ -1,4 +1,4 @@
-"""What the store's tests have in common: a clock that stands, jobs to store, and the updates that steps would make."""
+"""Stores on a database with one lane: a manual clock, jobs to store, and updates as steps would make them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -51,7 +51,7 @@ def artifact(number: int, **changes: object) -> Artifact:
 
 
 @dataclass(slots=True)
-class Scene:
+class Stores:
     """A database with one account of one lane, which ``OWNER`` holds."""
 
     database: Database
@@ -61,7 +61,7 @@ class Scene:
     rand: Random = field(default_factory=lambda: Random(7))
 
     @classmethod
-    async def set_up(cls, database: Database, subscriptions: Sequence[Subscription] = ()) -> "Scene":
+    async def set_up(cls, database: Database, subscriptions: Sequence[Subscription] = ()) -> "Stores":
         """Make the lane and take it."""
         lanes = LaneStore(database)
         await lanes.ensure({"acme": 1})

@@ -1,4 +1,4 @@
-"""Callers who pipeline requests and never read an answer, and somebody who asks for the health meanwhile."""
+"""Clients that pipeline requests and never read a reply, and health checks at the same time."""
 
 import asyncio
 import socket
@@ -11,7 +11,7 @@ _REQUEST = b"GET /v1/jobs?limit=1000 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
 @contextmanager
-def unreading(site: ApiServer, number: int) -> Iterator[list[socket.socket]]:
+def open_unread(site: ApiServer, number: int) -> Iterator[list[socket.socket]]:
     """So many connections, none of which reads."""
     held: list[socket.socket] = []
     port = int(site.base.rpartition(":")[2])

@@ -1,4 +1,4 @@
-"""An event loop whose time is virtual: whenever nothing is left to do, the clock jumps to the next timer.
+"""An event loop in virtual time: when nothing is left to do, the clock jumps to the next timer.
 
 Sockets over loopback work, where both ends of every connection live in this one loop: what one end sends is in the
 other end's buffer when ``send`` returns, so a socket that has nothing to read will have nothing until a timer runs.

@@ -1,4 +1,4 @@
-"""A receiver of notifications on loopback, which answers as the test wants and believes nothing that is not signed."""
+"""A receiver of notifications on loopback: a test scripts its replies, and it accepts only signed messages."""
 
 import asyncio
 import base64
@@ -18,7 +18,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ReceivedMessage:
     """One notification that came, whose signature was good."""
 
     message_id: str
@@ -34,7 +34,7 @@ class Receiver:
 
     url: str = ""
     answer: Answer | None = None
-    heard: list[Heard] = field(default_factory=list)
+    received: list[ReceivedMessage] = field(default_factory=list)
     _came: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def take(self, request: web.Request) -> web.StreamResponse:
@@ -43,18 +43,20 @@ class Receiver:
         body = Webhook(SECRET).verify(text, dict(request.headers))
         headers = request.headers
         timestamp = int(headers["webhook-timestamp"])
-        self.heard.append(Heard(headers["webhook-id"], timestamp, request.path, headers["content-type"], body))
+        self.received.append(
+            ReceivedMessage(headers["webhook-id"], timestamp, request.path, headers["content-type"], body)
+        )
         self._came.set()
         assert body == json.loads(text)
         return web.Response() if self.answer is None else await self.answer(request)
 
-    async def until(self, number: int, within_s: float = 20) -> list[Heard]:
+    async def until(self, number: int, within_s: float = 20) -> list[ReceivedMessage]:
         """What it has heard, once that is so much."""
         async with asyncio.timeout(within_s):
-            while len(self.heard) < number:
+            while len(self.received) < number:
                 self._came.clear()
                 await self._came.wait()
-        return self.heard
+        return self.received
 
 
 @asynccontextmanager

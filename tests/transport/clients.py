@@ -1,8 +1,8 @@
-"""A client of a server on this machine, and what must not leave it."""
+"""An account client for a local server, and the secrets that must not leave it."""
 
 import random
 
-from tests.support.byte_servers import Asked, Server, reply
+from tests.support.byte_servers import ReceivedRequest, Server, reply
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.http_values import Credentials
@@ -42,6 +42,6 @@ def to(location: str, status: int = 302) -> bytes:
     return reply(status, b"", f"Location: {location}")
 
 
-def secret(asked: Asked) -> bool:
+def secret(asked: ReceivedRequest) -> bool:
     """Whether any part of a request shows what only the provider may see."""
     return "s3cret" in f"{asked.target}{asked.headers}{asked.body!r}"

@@ -1,4 +1,4 @@
-"""The real wire, and how the tests use it."""
+"""The real wire as a fixture."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""An account and its provider: redirects by hand, credentials to the provider only, a permit for every hop to it."""
+"""The account client: manual redirects, credentials for the provider only, a permit for each hop to it."""
 
 import asyncio
 import random
@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 import pytest
 
-from tests.support.byte_servers import Asked, Server, answering, reply, serving
+from tests.support.byte_servers import ReceivedRequest, Server, answering, reply, serving
 from tests.transport.clients import account, secret, to
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.backoff_and_limits import Limits
@@ -265,7 +265,7 @@ async def test_a_permit_is_done_with_the_headers(wire: AiohttpWire) -> None:
     budget = Budget(SystemClock(), random.Random(1), Limits(requests=1, period_s=0.05))
     headers, body, asked = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    async def answer(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(_asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         asked.set()
         await headers.wait()
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n")
@@ -288,10 +288,10 @@ async def test_a_failed_or_cancelled_exchange_gives_its_place_back(wire: Aiohttp
     budget = Budget(SystemClock(), random.Random(1), Limits(requests=1, period_s=0.05))
     asked = asyncio.Event()
 
-    async def drop(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+    async def drop(_asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.close()
 
-    async def keep_waiting(_asked: Asked, _writer: asyncio.StreamWriter) -> None:
+    async def keep_waiting(_asked: ReceivedRequest, _writer: asyncio.StreamWriter) -> None:
         asked.set()
 
     async with serving(drop) as server:

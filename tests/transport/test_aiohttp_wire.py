@@ -1,4 +1,4 @@
-"""What goes over the wire, and what aiohttp is kept from doing by itself."""
+"""What the wire sends, and what aiohttp must not do by itself."""
 
 import asyncio
 import gc
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.byte_servers import Asked, answering, reply, reset, serving
+from tests.support.byte_servers import ReceivedRequest, answering, reply, reset, serving
 from tidewaiter import __version__
 from tidewaiter.domain.http_values import WireRequest, field_values
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
@@ -73,7 +73,7 @@ async def test_nothing_is_ever_sent_twice(wire: AiohttpWire, method: str, broken
     aiohttp repeats idempotent requests there; without ``_send_once`` the server counts three.
     """
 
-    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         if len(server.asked) == 1:
             writer.write(reply())
         elif broken_by == "close":
@@ -102,7 +102,7 @@ async def test_a_hundred_connections_to_one_host_are_kept(wire: AiohttpWire) -> 
     """Polls of a busy account do not wait for each other, and find their connections again."""
     everybody = asyncio.Barrier(100)
 
-    async def answer(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(_asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         if len(server.asked) <= 100:
             await everybody.wait()
         writer.write(reply())
@@ -320,10 +320,10 @@ async def test_a_bomb_does_not_go_off(wire: AiohttpWire) -> None:
 
 
 async def test_an_endless_message_ends_at_the_limit(wire: AiohttpWire) -> None:
-    """Whoever never stops sending is hung up on (fault 41)."""
+    """A server that never stops sending is disconnected (fault 41)."""
     hung_up = asyncio.Event()
 
-    async def answer(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(_asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         try:
             while True:
@@ -342,7 +342,7 @@ async def test_leaving_closes_every_connection() -> None:
     """Kept-alive connections end with the wire, and nothing warns of what was left open (invariant 12)."""
     ended = asyncio.Event()
 
-    async def answer(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(_asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(reply())
         transport = writer.transport
         asyncio.get_running_loop().call_soon(_watch, transport)

@@ -1,4 +1,4 @@
-"""A blocked address never gets a packet: listeners on loopback that must see nobody (fault 57, invariant 11)."""
+"""A blocked address gets no packet: loopback listeners that must see nothing (fault 57, invariant 11)."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""Keys in the body: among the members of a JSON object, in a form, and in the query where there is neither."""
+"""Keys in the body: as fields of a JSON object or a form, and in the query if there is neither."""
 
 import random
 

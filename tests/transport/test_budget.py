@@ -1,4 +1,4 @@
-"""The account's gate, on virtual time: rate, spacing, closings, the breaker, and what a restart remembers."""
+"""The budget in virtual time: rate, spacing, throttling, the breaker, and its state after a restart."""
 
 import asyncio
 import resource
@@ -158,7 +158,7 @@ def test_first_come_first_served() -> None:
 
 
 def test_the_library_does_not_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    """asyncio-throttle would look every few milliseconds; whoever stands at the gate sleeps until there is room."""
+    """asyncio-throttle would check every few milliseconds; a waiting request sleeps until there is room."""
     polls = list[float]()
 
     async def counted(seconds: float) -> None:
@@ -265,7 +265,7 @@ def test_a_closing_holds_and_only_extends() -> None:
 
 
 def test_a_closing_reaches_those_who_wait_already() -> None:
-    """Whoever waits for the window waits for a closing that comes meanwhile, and for its extension."""
+    """A request that waits for the window also waits for a pause that begins meanwhile, and for its extension."""
 
     async def story(clock: VirtualClock) -> None:
         budget = new(clock, Limits(requests=1, period_s=10.0))
@@ -282,7 +282,7 @@ def test_a_closing_reaches_those_who_wait_already() -> None:
 
 
 def test_26_a_pause_turns_everybody_away() -> None:
-    """Whoever waits in line when the account is paused is turned away at once, and so is whoever comes later."""
+    """Waiting requests are refused at once when the account is paused, and so are later ones."""
 
     async def story(clock: VirtualClock) -> None:
         budget = new(clock, Limits(requests=1, period_s=60.0))
@@ -372,7 +372,7 @@ def test_many_throttles_with_a_time_are_one() -> None:
 
 
 def test_a_person_ends_a_closing() -> None:
-    """Whoever waits in line goes at once, one at first; where nothing is closed nothing changes."""
+    """Waiting requests go on at once, one at first; without a pause nothing changes."""
 
     async def story(clock: VirtualClock) -> None:
         budget = new(clock)
@@ -497,7 +497,7 @@ def test_a_probe_without_a_verdict() -> None:
 
 
 def test_a_permit_that_is_given_back_costs_nothing() -> None:
-    """Its place is free at once: nothing was sent, so the remote counts nothing. Whoever waits for it goes on."""
+    """Its place is free at once: nothing was sent, so the remote counts nothing. A waiting request goes on."""
 
     async def story(clock: VirtualClock) -> None:
         for limits in (Limits(requests=1, period_s=60.0), Limits(spacing_s=60.0)):

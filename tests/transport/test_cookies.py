@@ -1,9 +1,9 @@
-"""Cookies: kept within one chain of redirects and one login, and sent to the origin that set them alone."""
+"""Cookies: kept within one redirect chain and one login, and sent only to the origin that set them."""
 
 import pytest
 from multidict import CIMultiDict
 
-from tests.support.byte_servers import Asked, answering, reply, serving
+from tests.support.byte_servers import ReceivedRequest, answering, reply, serving
 from tests.transport.clients import account, to
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.http_values import Credentials, WireRequest
@@ -87,7 +87,7 @@ def test_there_is_an_end_to_them() -> None:
 async def test_a_chain_keeps_them_and_the_next_does_not(wire: AiohttpWire) -> None:
     """A load balancer that sets one and redirects to itself lets us in; the next exchange begins without."""
 
-    async def answer(asked: Asked, writer: object) -> None:
+    async def answer(asked: ReceivedRequest, writer: object) -> None:
         sent = reply(200, b"in") if "lb=7" in asked.headers.get("cookie", "") else None
         sent = sent or reply(302, b"", f"Location: {asked.target}", "Set-Cookie: lb=7; Path=/", "Set-Cookie: x=1")
         await answering(sent)(asked, writer)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The wire that counts: over real sockets, each request once, by where it went and how it ended."""
+"""The counting wire on real sockets: each request counts once, by target and result."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.support.byte_servers import Asked, Server, answering, reply, reset
+from tests.support.byte_servers import ReceivedRequest, Server, answering, reply, reset
 from tests.support.byte_servers import serving as serving_at
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.http_values import WireRequest
@@ -45,7 +45,7 @@ async def metered(*replies: bytes) -> AsyncIterator[Metered]:
 
 
 async def test_replies_are_passed_on_and_counted() -> None:
-    """Whoever asks gets the reply as it came; its class is counted with the seconds until its headers."""
+    """The caller gets the reply unchanged; its class is counted with the seconds until its headers."""
     async with metered(reply(200, b"one"), reply(404), reply(503)) as place:
         assert await place.get(f"{place.server.origin}/a") == (200, b"one")
         assert (await place.get(f"{place.server.origin}/b"))[0] == 404
@@ -70,7 +70,7 @@ async def test_other_hosts_are_counted_apart() -> None:
 async def test_requests_without_a_reply() -> None:
     """One that could not be sent and one whose reply was lost are told apart, and have no latency."""
 
-    async def broken(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+    async def broken(_asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         reset(writer)
 
     async with metered(reply(200)) as place:

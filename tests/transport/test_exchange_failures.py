@@ -1,4 +1,4 @@
-"""How exchanges fail: told apart by what the remote may have seen, in bounded time, in words without secrets."""
+"""Failures: classified by what the remote may have received, in bounded time, without secrets."""
 
 import asyncio
 import gzip
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.byte_servers import Answer, Asked, answering, reply, reset, serving
+from tests.support.byte_servers import Answer, ReceivedRequest, answering, reply, reset, serving
 from tidewaiter.domain.http_values import WireRequest
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
 from tidewaiter.transport.wire import BrokenBodyError, LostReplyError, NotSentError, Timeouts, TlsError, TransportError
@@ -151,7 +151,7 @@ async def test_a_trusted_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
 def says(*pieces: bytes, then: Callable[[asyncio.StreamWriter], None] | None = None) -> Answer:
     """Send these bytes, and then close, break, or (by default) fall silent until the client has gone."""
 
-    async def answer(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(_asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         for piece in pieces:
             writer.write(piece)
             await writer.drain()
@@ -200,7 +200,7 @@ async def test_no_reply_in_time(wire: AiohttpWire, stream: bool) -> None:
 async def test_headers_that_never_end(wire: AiohttpWire, stream: bool) -> None:
     """Headers byte by byte, or interim replies for ever, keep nobody longer than ``overall_s`` (fault 23)."""
 
-    async def answer(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(_asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         while True:
             writer.write(b"HTTP/1.1 102 Processing\r\n\r\n")
             await writer.drain()
@@ -241,7 +241,7 @@ async def test_a_body_that_is_no_longer_http(wire: AiohttpWire, stream: bool) ->
     aiohttp closes the connection there, but wakes nobody who waits for the body, and stops its own read timeout.
     """
 
-    async def answer(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(_asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(CHUNKED + b"5\r\n12345\r\n")
         await writer.drain()
         await asyncio.sleep(0.05)  # in one piece with the headers it would be no reply at all
@@ -271,7 +271,7 @@ async def test_a_body_that_stalls(wire: AiohttpWire) -> None:
 def dripping(pieces: int, every_s: float, piece: bytes = b"x") -> Answer:
     """A body of so many pieces, one at a time."""
 
-    async def answer(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(_asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {pieces * len(piece)}\r\n\r\n".encode())
         for _ in range(pieces):
             writer.write(piece)

@@ -1,4 +1,4 @@
-"""A chain of redirects that has left the provider: what comes back to it carries nothing that proves the account."""
+"""A redirect chain that left the provider: a hop back to it carries no credentials."""
 
 import random
 from collections.abc import AsyncIterator, Mapping

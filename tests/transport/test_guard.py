@@ -1,4 +1,4 @@
-"""Which addresses are public, and that neither a name nor a literal gets past the guard."""
+"""Which addresses are public; neither a name nor a literal address passes the guard."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""The last look at the lease: no hop of any kind leaves past it, however long the connection took to be made."""
+"""The last check of the lease: no hop is sent after its end, however long the connection took."""
 
 import asyncio
 import random
@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.support.byte_servers import Asked, Server, reply, serving
+from tests.support.byte_servers import ReceivedRequest, Server, reply, serving
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.http_values import Credentials, WireRequest
@@ -114,10 +114,12 @@ async def test_no_connection_is_no_departure(wire: AiohttpWire) -> None:
     assert told == []
 
 
-def _redirecting(lease: Lease, target: str) -> Callable[[Asked, asyncio.StreamWriter], "asyncio.Future[None]"]:
+def _redirecting(
+    lease: Lease, target: str
+) -> Callable[[ReceivedRequest, asyncio.StreamWriter], "asyncio.Future[None]"]:
     """Ends the lease, then redirects."""
 
-    async def answer(_: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         lease.held = False
         writer.write(reply(302, b"", f"Location: {target}") if target else reply())
         await writer.drain()

@@ -1,4 +1,4 @@
-"""Permitted networks, end to end: a resolver of the test's own, real servers on several loopback addresses."""
+"""Permitted networks, end to end: a resolver of the test, and real servers on several loopback addresses."""
 
 import asyncio
 import socket
@@ -10,7 +10,7 @@ from ipaddress import ip_network
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from tests.support.byte_servers import Asked, answering, reply, serving
+from tests.support.byte_servers import ReceivedRequest, answering, reply, serving
 from tidewaiter.domain.http_values import WireRequest
 from tidewaiter.domain.permissions import Network, PermittedNetworks, network_of
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
@@ -165,7 +165,7 @@ async def test_the_pools_have_an_end(wire: AiohttpWire) -> None:
     """A configuration that is reloaded again and again leaves no pools behind; one that is in use stays whole."""
     go_on = asyncio.Event()
 
-    async def in_two(asked: Asked, writer: asyncio.StreamWriter) -> None:
+    async def in_two(asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na")
         if asked.target == "/held":
             await go_on.wait()
@@ -212,7 +212,7 @@ async def test_an_answer_that_changes_between_check_and_connection(names: Names)
             return [Turning(result)]  # type: ignore[list-item]  # a dictionary, as far as anybody can tell
 
     class Turning(dict[str, object]):
-        """Says one address to whoever looks first, and another to everybody after."""
+        """Resolves to one address at the first lookup, and to another one afterwards."""
 
         looks = 0
 

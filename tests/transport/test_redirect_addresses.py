@@ -1,4 +1,4 @@
-"""Where redirects lead, planned without IO."""
+"""The targets of redirects, without IO."""
 
 import pytest
 from multidict import CIMultiDict

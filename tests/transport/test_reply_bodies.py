@@ -1,4 +1,4 @@
-"""Unpacking bodies, whatever pieces they come in and however often they were packed."""
+"""Decoding of bodies, in any pieces and any number of codings."""
 
 import gzip
 import zlib

@@ -1,4 +1,4 @@
-"""How many requests a budget permits at once, for whoever watches it."""
+"""How many requests a budget permits at once."""
 
 from random import Random
 

@@ -1,4 +1,4 @@
-"""The sliding window, and what it needs of asyncio-throttle's private state: fails when a new version changes that."""
+"""The sliding window, and what it needs of asyncio-throttle's private state; a changed library fails here."""
 
 import inspect
 import math

@@ -1,4 +1,4 @@
-"""One signed POST: the time that goes into it, what is read of the answer, and what a failure says."""
+"""One signed POST: its time, what is read of the reply, and the message of a failure."""
 
 from collections.abc import AsyncIterator
 
@@ -17,7 +17,7 @@ from tidewaiter.transport.wire import BlockedAddressError
 KEYS = keys_of(SECRET)
 
 
-class Asked:
+class ReceivedRequest:
     """What came, and the answer that is given to it."""
 
     def __init__(self) -> None:
@@ -33,9 +33,9 @@ class Asked:
 
 
 @pytest.fixture
-async def asked() -> AsyncIterator[Asked]:
+async def asked() -> AsyncIterator[ReceivedRequest]:
     """A server on loopback."""
-    made = Asked()
+    made = ReceivedRequest()
     app = web.Application()
     app.router.add_post("/{path:.*}", made.answer)
     async with TestServer(app, host="127.0.0.1") as server:
@@ -50,7 +50,7 @@ class SetClock(SystemClock):
         return -2 * 86_400.0
 
 
-async def test_it_is_signed_as_it_is_sent(asked: Asked) -> None:
+async def test_it_is_signed_as_it_is_sent(asked: ReceivedRequest) -> None:
     """The signature is of these very bytes and of the wall clock as it stands now; nothing of an account goes along."""
     body = '{"reason":"réussi"}'
     async with AiohttpWire() as wire:
@@ -65,7 +65,7 @@ async def test_it_is_signed_as_it_is_sent(asked: Asked) -> None:
     assert not {"authorization", "cookie"} & set(headers)
 
 
-async def test_little_is_read_of_the_answer(asked: Asked) -> None:
+async def test_little_is_read_of_the_answer(asked: ReceivedRequest) -> None:
     """Status and headers are whole, of the body only a beginning is kept; a failure is an answer, no exception."""
     asked.status = 503
     async with AiohttpWire() as wire:
@@ -77,7 +77,7 @@ async def test_little_is_read_of_the_answer(asked: Asked) -> None:
     assert len(answer.body) == 4096
 
 
-async def test_a_private_address_is_refused(asked: Asked) -> None:
+async def test_a_private_address_is_refused(asked: ReceivedRequest) -> None:
     """Unless it is allowed nothing leaves, and the sentence says how it would; the path is not repeated."""
     async with AiohttpWire() as wire:
         with pytest.raises(BlockedAddressError, match="allow_private = true permits it") as caught:
@@ -91,7 +91,7 @@ async def test_a_private_address_is_refused(asked: Asked) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-async def test_a_named_network_and_no_redirect(asked: Asked, status: int) -> None:
+async def test_a_named_network_and_no_redirect(asked: ReceivedRequest, status: int) -> None:
     """A receiver in a permitted network is reached; where it redirects to is not, whatever the status."""
     asked.status = status
     asked.headers = {"Location": asked.url.replace("/hook", "/elsewhere")}

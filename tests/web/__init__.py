@@ -1,1 +1,1 @@
-"""What listens, tested over real sockets."""
+"""Tests of the listeners, over real sockets."""

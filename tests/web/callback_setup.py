@@ -1,4 +1,4 @@
-"""A listener on a real socket, with a real database behind it, and a caller who says exactly what the test wants."""
+"""A callback listener on a real socket with a real database, and a client that sends exact bytes."""
 
 import asyncio
 import io
@@ -6,7 +6,7 @@ import json
 import socket
 from dataclasses import dataclass, field
 
-from tests.support.stored_jobs import Scene, StandingClock
+from tests.support.stored_jobs import StandingClock, Stores
 from tidewaiter.database.wake_ups import WakeUp
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import Job
@@ -17,7 +17,7 @@ OTHER = "o" * 43
 
 
 class LoopClock(StandingClock):
-    """A clock that the test moves; whoever sleeps by it lets the event loop go on."""
+    """A clock that the test moves; ``sleep`` lets the event loop go on."""
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(min(seconds, 0.01))
@@ -27,7 +27,7 @@ class LoopClock(StandingClock):
 class CallbackSetup:
     """The listener, the database behind it, and what both have said."""
 
-    scene: Scene
+    stores: Stores
     clock: LoopClock
     socket: socket.socket
     running: asyncio.Future[None]
@@ -49,14 +49,14 @@ class CallbackSetup:
 
     async def post(self, token: str = TOKEN, body: bytes = b"", *headers: str, path: str = "/callbacks/") -> int:
         """A callback as a provider sends it; the answer's status."""
-        told = [f"POST {path}{token} HTTP/1.1", "Host: tide", f"Content-Length: {len(body)}", *headers]
-        status, _, _ = await self.call("\r\n".join(told).encode() + b"\r\n\r\n" + body)
+        request_lines = [f"POST {path}{token} HTTP/1.1", "Host: tide", f"Content-Length: {len(body)}", *headers]
+        status, _, _ = await self.call("\r\n".join(request_lines).encode() + b"\r\n\r\n" + body)
         return status
 
     async def polling(self, token: str = TOKEN) -> Job:
-        """A job that was submitted with this token and waits for its remote twin; what it took is not counted."""
-        job = await self.scene.accepted(await self.scene.add(), o.Intended("intent", callback_hash_of(token)))
-        job = await self.scene.accepted(job, o.Accepted(f"handle-{job.id}", retry_after_s=600.0))
+        """A job that was submitted with this token and waits for its remote job; its own writes are not counted."""
+        job = await self.stores.accepted(await self.stores.add(), o.Intended("intent", callback_hash_of(token)))
+        job = await self.stores.accepted(job, o.Accepted(f"handle-{job.id}", retry_after_s=600.0))
         self.writes = 0
         return job
 

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import event
 
-from tests.support.stored_jobs import Scene
+from tests.support.stored_jobs import Stores
 from tests.web.callback_setup import CallbackSetup, LoopClock
-from tests.web.protected_app import Door, open_door
+from tests.web.protected_app import ProtectedApp, open_app
 from tidewaiter.database.engine import Database
 from tidewaiter.database.wake_ups import WakeUp, WakeUpStore
 from tidewaiter.log import configure
@@ -25,7 +25,7 @@ def clock() -> LoopClock:
 
 
 @pytest.fixture
-async def place(sqlite_url: str, clock: LoopClock) -> AsyncIterator[CallbackSetup]:
+async def setup(sqlite_url: str, clock: LoopClock) -> AsyncIterator[CallbackSetup]:
     """A listener that runs, on a free port of the loopback interface."""
     database = Database.open(sqlite_url, clock)
     bound = socket.create_server(("127.0.0.1", 0))
@@ -34,15 +34,15 @@ async def place(sqlite_url: str, clock: LoopClock) -> AsyncIterator[CallbackSetu
     woken: list[WakeUp] = []
     hints, bucket = WakeUpStore(database), RateBucket(clock, 1.0, 20)
     listener = CallbackListener(bound, hints, wake=woken.append, clock=clock, log=log, bucket=bucket)
-    scene = await Scene.set_up(database)
+    stores = await Stores.set_up(database)
     running = asyncio.ensure_future(listener.run())
-    place = CallbackSetup(scene, clock, bound, running, output, woken)
+    setup = CallbackSetup(stores, clock, bound, running, output, woken)
 
     def count(*_: object) -> None:
-        place.writes += 1
+        setup.writes += 1
 
     event.listen(database._writer.sync_engine, "begin", count)
-    yield place
+    yield setup
     running.cancel()
     await asyncio.wait([running])
     await database.close()
@@ -51,21 +51,21 @@ async def place(sqlite_url: str, clock: LoopClock) -> AsyncIterator[CallbackSetu
 
 
 @pytest.fixture
-async def door(sqlite_url: str) -> AsyncIterator[Door]:
+async def app(sqlite_url: str) -> AsyncIterator[ProtectedApp]:
     """With tokens."""
-    async with open_door(sqlite_url, with_tokens=True) as made:
+    async with open_app(sqlite_url, with_tokens=True) as made:
         yield made
 
 
 @pytest.fixture
-async def loopback(sqlite_url: str) -> AsyncIterator[Door]:
+async def loopback(sqlite_url: str) -> AsyncIterator[ProtectedApp]:
     """Without any."""
-    async with open_door(sqlite_url, with_tokens=False) as made:
+    async with open_app(sqlite_url, with_tokens=False) as made:
         yield made
 
 
 @pytest.fixture
-async def proxied(sqlite_url: str) -> AsyncIterator[Door]:
+async def proxied(sqlite_url: str) -> AsyncIterator[ProtectedApp]:
     """With tokens, behind a proxy on this machine."""
-    async with open_door(sqlite_url, with_tokens=True, proxies=("127.0.0.0/8",)) as made:
+    async with open_app(sqlite_url, with_tokens=True, proxies=("127.0.0.0/8",)) as made:
         yield made

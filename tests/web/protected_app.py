@@ -1,4 +1,4 @@
-"""An application behind the rule of access, for tests of who may do what."""
+"""An application behind access control."""
 
 import io
 import json
@@ -23,7 +23,7 @@ ADMIN = "admin-token-admin-token-admin"
 
 
 @dataclass(slots=True)
-class Door:
+class ProtectedApp:
     """An application behind the rule of access, its clock, and its log."""
 
     base: str
@@ -34,7 +34,9 @@ class Door:
     errors: list[Exception]
     database: Database
 
-    async def knock(self, method: str = "GET", path: str = "/thing", **headers: str) -> tuple[int, dict[str, str], str]:
+    async def request(
+        self, method: str = "GET", path: str = "/thing", **headers: str
+    ) -> tuple[int, dict[str, str], str]:
         """A request with these headers: ``_`` stands for ``-``."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         reply = self.session.request(method, f"{self.base}{path}", headers=named, allow_redirects=False)
@@ -53,7 +55,7 @@ async def _who(request: web.Request) -> web.Response:
 
 
 @asynccontextmanager
-async def open_door(url: str, *, with_tokens: bool, proxies: Sequence[str] = ()) -> AsyncIterator[Door]:
+async def open_app(url: str, *, with_tokens: bool, proxies: Sequence[str] = ()) -> AsyncIterator[ProtectedApp]:
     """The application; ``proxies`` are the networks of trusted ones."""
     clock, output = StandingClock(), io.StringIO()
     database = Database.open(url, clock)
@@ -70,6 +72,6 @@ async def open_door(url: str, *, with_tokens: bool, proxies: Sequence[str] = ())
     routes.append(web.post("/fail", fail))
     application = make_application([*routes, web.get("/login", _who), web.post("/login", _who)], access, log)
     async with TestServer(application, host="127.0.0.1") as server, ClientSession() as session:
-        yield Door(str(server.make_url("")).rstrip("/"), access, clock, session, output, errors, database)
+        yield ProtectedApp(str(server.make_url("")).rstrip("/"), access, clock, session, output, errors, database)
     log.close()
     await database.close()

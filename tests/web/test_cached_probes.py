@@ -1,4 +1,4 @@
-"""Looks into a real database for whoever watches: kept for a while, and never waited for long."""
+"""Cached probes of a real database: kept for a while, and never waited for long."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from tests.support.stored_jobs import NOW, Scene, StandingClock
+from tests.support.stored_jobs import NOW, StandingClock, Stores
 from tidewaiter.database.dashboard_store import DashboardStore
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
@@ -23,7 +23,7 @@ class Place:
     """The soundings of a database in which a test puts jobs, and how often the schema was looked at."""
 
     clock: StandingClock
-    scene: Scene
+    stores: Stores
     soundings: CachedProbes
     checks: list[float] = field(default_factory=list)
 
@@ -37,7 +37,7 @@ async def place(database_url: str) -> AsyncIterator[Place]:
     """On either kind of database."""
     clock = StandingClock()
     database = Database.open(database_url, clock)
-    scene = await Scene.set_up(database)
+    stores = await Stores.set_up(database)
     jobs = JobStore(database)
     checks: list[float] = []
 
@@ -48,14 +48,14 @@ async def place(database_url: str) -> AsyncIterator[Place]:
     soundings = CachedProbes(
         check, jobs=jobs, overview=DashboardStore(jobs), lanes=LaneStore(database), free_bytes=_no_folder, clock=clock
     )
-    yield Place(clock, scene, soundings, checks)
+    yield Place(clock, stores, soundings, checks)
     await database.close()
 
 
 async def test_what_is_found(place: Place) -> None:
     """Jobs by state, and by account those that are due and by how much the first of them is late."""
-    await place.scene.add()
-    await place.scene.polling("r-1")
+    await place.stores.add()
+    await place.stores.polling("r-1")
     place.clock.at = NOW + 90.0
     found = await place.soundings.database_counts()
     assert found is not None
@@ -68,7 +68,7 @@ async def test_what_is_found(place: Place) -> None:
 async def test_a_look_is_kept(place: Place) -> None:
     """For ten seconds everybody gets the same numbers; then somebody looks again."""
     first = await place.soundings.database_counts()
-    await place.scene.add()
+    await place.stores.add()
     place.clock.at += 9.0
     assert await place.soundings.database_counts() is first
     place.clock.at += 2.0
@@ -87,18 +87,18 @@ async def test_a_check_is_kept_for_less(place: Place) -> None:
 
 
 async def test_a_database_that_hangs(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever asks is told after a moment that it does not answer."""
+    """A caller gets the error "does not answer" after a moment."""
     monkeypatch.setattr("tidewaiter.web.health_routes._TIMEOUT_S", 0.01)
 
     async def hang() -> None:
         await asyncio.Event().wait()
 
-    scene = place.scene
+    stores = place.stores
     hanging = CachedProbes(
         hang,
-        jobs=scene.jobs,
-        overview=DashboardStore(scene.jobs),
-        lanes=scene.lanes,
+        jobs=stores.jobs,
+        overview=DashboardStore(stores.jobs),
+        lanes=stores.lanes,
         free_bytes=_no_folder,
         clock=place.clock,
     )

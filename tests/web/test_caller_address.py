@@ -1,4 +1,4 @@
-"""The address of a caller behind proxies: only what a trusted proxy has added counts."""
+"""The client address behind proxies: only what a trusted proxy added counts."""
 
 from ipaddress import ip_network
 

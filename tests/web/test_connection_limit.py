@@ -1,4 +1,4 @@
-"""A crowd of connections that only wait: whoever comes with a request is served all the same."""
+"""Many idle connections do not keep a request from being served."""
 
 import asyncio
 from pathlib import Path
@@ -16,9 +16,9 @@ _HALVES = (
 )
 
 
-async def _connect(site: ApiServer, said: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _connect(site: ApiServer, sent: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await asyncio.open_connection("127.0.0.1", int(site.base.rpartition(":")[2]))
-    writer.write(said)
+    writer.write(sent)
     await writer.drain()
     return reader, writer
 

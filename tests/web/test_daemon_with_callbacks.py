@@ -1,4 +1,4 @@
-"""A whole daemon that can be called back, against a provider that does so. Numbers are rows of the catalogue of faults.
+"""A daemon with callbacks and a provider that sends them. Numbers are rows of the catalogue of faults.
 
 Its schedules are so slow that a job ends within a test only because of a callback, unless the test says otherwise.
 """
@@ -99,23 +99,23 @@ class Stage:
 
     @asynccontextmanager
     async def daemon(self) -> AsyncIterator[JobService]:
-        """A daemon that runs meanwhile, and a desk to ask things at."""
+        """A daemon that runs meanwhile, and a job service."""
         log = configure("json", "debug", (), stream=self.output, strict=True)
         stop = asyncio.Event()
-        async with bootstrap.open_desk(self.config, log) as desk:
+        async with bootstrap.open_desk(self.config, log) as service:
             running = asyncio.ensure_future(bootstrap.serve(self.config, log, stop=stop))
             try:
-                yield desk
+                yield service
             finally:
                 stop.set()
                 assert await running == 0
                 log.close()
 
-    async def ended(self, desk: JobService, number: int) -> Job:
+    async def ended(self, service: JobService, number: int) -> Job:
         """The job, when it has come to its end."""
         async with asyncio.timeout(20):
             while True:
-                job = await desk.jobs.get(number)
+                job = await service.jobs.get(number)
                 assert job is not None
                 if job.state in TERMINAL:
                     return job
@@ -130,7 +130,7 @@ Prepare = Callable[..., Awaitable[Stage]]
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Prepare]:
+async def prepared(tmp_path: Path) -> AsyncIterator[Prepare]:
     """Prepares a stage, given the delay of both schedules, and how seldom the daemon looks out for what others did."""
     caller = Caller()
     application = web.Application()
@@ -154,106 +154,106 @@ async def stage(tmp_path: Path) -> AsyncIterator[Prepare]:
         yield prepare
 
 
-async def test_a_callback_saves_the_wait(stage: Prepare) -> None:
+async def test_a_callback_saves_the_wait(prepared: Prepare) -> None:
     """A job whose next poll is an hour away lands its file within moments of the call: the lane was woken."""
-    place = await stage(3600.0)
-    async with place.daemon() as desk:
-        job, _ = await desk.submit("shop", "report", {}, actor=DAEMON)
-        await place.caller.submitted.wait()
-        place.caller.state = "done"
-        assert await place.caller.call() == 204
-        assert (await place.ended(desk, job.id)).state is State.SUCCEEDED
-        assert await place.caller.call() == 404
-    assert place.caller.polls == 1
-    (line,) = [line for line in place.lines() if line["event"] == "callback.received"]
+    callback_daemon = await prepared(3600.0)
+    async with callback_daemon.daemon() as service:
+        job, _ = await service.submit("shop", "report", {}, actor=DAEMON)
+        await callback_daemon.caller.submitted.wait()
+        callback_daemon.caller.state = "done"
+        assert await callback_daemon.caller.call() == 204
+        assert (await callback_daemon.ended(service, job.id)).state is State.SUCCEEDED
+        assert await callback_daemon.caller.call() == 404
+    assert callback_daemon.caller.polls == 1
+    (line,) = [line for line in callback_daemon.lines() if line["event"] == "callback.received"]
     assert line["job"] == job.id
-    token = str(place.caller.notify[0]).rsplit("/", 1)[-1]
+    token = str(callback_daemon.caller.notify[0]).rsplit("/", 1)[-1]
     assert len(token) == 43
-    assert token not in place.output.getvalue()
+    assert token not in callback_daemon.output.getvalue()
 
 
-async def test_48_a_forged_body_is_one_poll(stage: Prepare) -> None:
+async def test_48_a_forged_body_is_one_poll(prepared: Prepare) -> None:
     """A call that says that all is done, while it is not, has the provider asked once; the job goes on waiting."""
-    place = await stage(3600.0)
-    async with place.daemon() as desk:
-        job, _ = await desk.submit("shop", "report", {}, actor=DAEMON)
-        await place.caller.submitted.wait()
-        assert await place.caller.call(b'{"state": "done", "file": "http://evil.example/"}') == 204
-        await asyncio.wait_for(place.caller.polled.wait(), 20)
+    callback_daemon = await prepared(3600.0)
+    async with callback_daemon.daemon() as service:
+        job, _ = await service.submit("shop", "report", {}, actor=DAEMON)
+        await callback_daemon.caller.submitted.wait()
+        assert await callback_daemon.caller.call(b'{"state": "done", "file": "http://evil.example/"}') == 204
+        await asyncio.wait_for(callback_daemon.caller.polled.wait(), 20)
         async with asyncio.timeout(20):
-            while (now := await desk.jobs.get(job.id)) is None or now.hinted:  # noqa: ASYNC110  # a daemon tells nobody
+            while (now := await service.jobs.get(job.id)) is None or now.hinted:  # noqa: ASYNC110  # a daemon tells nobody
                 await asyncio.sleep(0.02)
-        assert (now.state, now.polls, place.caller.polls) == (State.POLLING, 1, 1)
+        assert (now.state, now.polls, callback_daemon.caller.polls) == (State.POLLING, 1, 1)
         assert now.due_at is not None
         assert now.due_at - now.created_at > 2800  # 3600, of which jitter takes a fifth at most
 
 
-async def test_49_a_callback_before_the_submits_answer_helps(stage: Prepare) -> None:
+async def test_49_a_callback_before_the_submits_answer_helps(prepared: Prepare) -> None:
     """A provider that calls back before it has answered the submit: the job is polled as soon as it has."""
-    place = await stage(3600.0)
-    place.caller.early, place.caller.state = True, "done"
-    async with place.daemon() as desk:
-        job, _ = await desk.submit("shop", "report", {}, actor=DAEMON)
-        await place.caller.submitted.wait()
-        ended = await place.ended(desk, job.id)
-    assert (ended.state, place.caller.polls) == (State.SUCCEEDED, 1)
+    callback_daemon = await prepared(3600.0)
+    callback_daemon.caller.early, callback_daemon.caller.state = True, "done"
+    async with callback_daemon.daemon() as service:
+        job, _ = await service.submit("shop", "report", {}, actor=DAEMON)
+        await callback_daemon.caller.submitted.wait()
+        ended = await callback_daemon.ended(service, job.id)
+    assert (ended.state, callback_daemon.caller.polls) == (State.SUCCEEDED, 1)
 
 
-async def test_52_polling_suffices(stage: Prepare) -> None:
+async def test_52_polling_suffices(prepared: Prepare) -> None:
     """A callback that never comes costs nothing but the slower schedule."""
-    place = await stage(0.1)
-    place.caller.state = "done"
-    async with place.daemon() as desk:
-        job, _ = await desk.submit("shop", "report", {}, actor=DAEMON)
-        assert (await place.ended(desk, job.id)).state is State.SUCCEEDED
-    assert place.caller.notify[0] is not None
+    callback_daemon = await prepared(0.1)
+    callback_daemon.caller.state = "done"
+    async with callback_daemon.daemon() as service:
+        job, _ = await service.submit("shop", "report", {}, actor=DAEMON)
+        assert (await callback_daemon.ended(service, job.id)).state is State.SUCCEEDED
+    assert callback_daemon.caller.notify[0] is not None
 
 
-async def test_each_submit_has_its_own_address(stage: Prepare) -> None:
+async def test_each_submit_has_its_own_address(prepared: Prepare) -> None:
     """Two jobs, two addresses, of which the database knows only hashes."""
-    place = await stage(3600.0, lookout_s=0.05)
-    async with place.daemon() as desk:
+    callback_daemon = await prepared(3600.0, lookout_s=0.05)
+    async with callback_daemon.daemon() as service:
         for _ in range(2):
-            await desk.submit("shop", "report", {}, actor=DAEMON)
-            await asyncio.wait_for(place.caller.submitted.wait(), 20)
-            place.caller.submitted.clear()
-    assert len(set(place.caller.notify)) == 2
-    stored = (Path(place.config.path).parent / "tidewaiter.db").read_bytes()
-    for url in place.caller.notify:
+            await service.submit("shop", "report", {}, actor=DAEMON)
+            await asyncio.wait_for(callback_daemon.caller.submitted.wait(), 20)
+            callback_daemon.caller.submitted.clear()
+    assert len(set(callback_daemon.caller.notify)) == 2
+    stored = (Path(callback_daemon.config.path).parent / "tidewaiter.db").read_bytes()
+    for url in callback_daemon.caller.notify:
         assert str(url).rsplit("/", 1)[-1].encode() not in stored
 
 
-async def test_without_a_listener_no_address_is_named(stage: Prepare) -> None:
+async def test_without_a_listener_no_address_is_named(prepared: Prepare) -> None:
     """Where callbacks are not configured the submit leaves the key out, and the ordinary schedule holds."""
-    place = await stage(0.1)
-    place.caller.state = "done"
-    plain = place.config.model_copy(update={"callbacks": type(place.config.callbacks)()})
-    place.config = plain
-    async with place.daemon() as desk:
-        job, _ = await desk.submit("shop", "report", {}, actor=DAEMON)
-        assert (await place.ended(desk, job.id)).state is State.SUCCEEDED
-    assert place.caller.notify == [None]
+    callback_daemon = await prepared(0.1)
+    callback_daemon.caller.state = "done"
+    plain = callback_daemon.config.model_copy(update={"callbacks": type(callback_daemon.config.callbacks)()})
+    callback_daemon.config = plain
+    async with callback_daemon.daemon() as service:
+        job, _ = await service.submit("shop", "report", {}, actor=DAEMON)
+        assert (await callback_daemon.ended(service, job.id)).state is State.SUCCEEDED
+    assert callback_daemon.caller.notify == [None]
 
 
-async def test_55_a_port_that_is_taken(stage: Prepare) -> None:
-    """One sentence with the key, and no daemon was started: exit code 69, for whoever restarts it to try again."""
-    place = await stage(1.0)
-    log = configure("json", "debug", (), stream=place.output, strict=True)
+async def test_55_a_port_that_is_taken(prepared: Prepare) -> None:
+    """One sentence with the key, and no daemon starts: exit code 69, so that a supervisor tries again."""
+    callback_daemon = await prepared(1.0)
+    log = configure("json", "debug", (), stream=callback_daemon.output, strict=True)
     with (
-        socket.create_server(("127.0.0.1", place.port)),
+        socket.create_server(("127.0.0.1", callback_daemon.port)),
         pytest.raises(OSError, match="Address already in use") as caught,
     ):
-        await bootstrap.serve(place.config, log)
+        await bootstrap.serve(callback_daemon.config, log)
     log.close()
     ended = command_error_of(caught.value)
     assert ended.code is ExitCode.UNAVAILABLE
-    assert str(ended).startswith(f"callbacks.listen: 127.0.0.1:{place.port} cannot be listened on")
-    assert [line["event"] for line in place.lines()] == []
+    assert str(ended).startswith(f"callbacks.listen: 127.0.0.1:{callback_daemon.port} cannot be listened on")
+    assert [line["event"] for line in callback_daemon.lines()] == []
 
 
-async def test_07_the_daemon_dies_with_its_listener(stage: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_07_the_daemon_dies_with_its_listener(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
     """When nothing listens any more the whole daemon ends with 1 and an ERROR, to be restarted whole."""
-    place = await stage(3600.0)
+    callback_daemon = await prepared(3600.0)
     bound: list[socket.socket] = []
     create_server = socket.create_server
 
@@ -262,13 +262,13 @@ async def test_07_the_daemon_dies_with_its_listener(stage: Prepare, monkeypatch:
         return bound[-1]
 
     monkeypatch.setattr(socket, "create_server", remembered)
-    log = configure("json", "debug", (), stream=place.output, strict=True)
-    running = asyncio.ensure_future(bootstrap.serve(place.config, log))
+    log = configure("json", "debug", (), stream=callback_daemon.output, strict=True)
+    running = asyncio.ensure_future(bootstrap.serve(callback_daemon.config, log))
     async with asyncio.timeout(20):
-        while not any(line["event"] == "daemon.started" for line in place.lines()):  # noqa: ASYNC110  # a log is a file
+        while not any(line["event"] == "daemon.started" for line in callback_daemon.lines()):  # noqa: ASYNC110  # a log is a file
             await asyncio.sleep(0.02)
         bound[0].shutdown(socket.SHUT_RDWR)
         assert await running == 1
     log.close()
-    (line,) = [line for line in place.lines() if line["event"] == "daemon.failed"]
+    (line,) = [line for line in callback_daemon.lines() if line["event"] == "daemon.failed"]
     assert "ListenerDiedError" in str(line["reason"])

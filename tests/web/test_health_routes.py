@@ -1,4 +1,4 @@
-"""How a whole process says that it is: /healthz, /readyz and /metrics of a real one, asked over HTTP."""
+"""/healthz, /readyz and /metrics of a whole process, over HTTP."""
 
 import asyncio
 import io
@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 
 from tests.support.http_process import answers, configured, process
-from tests.support.scripted_provider import shop_with
+from tests.support.scripted_provider import open_provider
 from tidewaiter import __version__, bootstrap
 from tidewaiter.database.daemon_lock import DaemonLock
 from tidewaiter.log import configure
@@ -19,7 +19,7 @@ from tidewaiter.services import DAEMON
 
 async def test_a_process_that_serves(tmp_path: Path, database_url: str) -> None:
     """It is alive and ready, says so in JSON, and shows what a job did: on either database."""
-    async with shop_with(answers()) as shop:
+    async with open_provider(answers()) as shop:
         config = configured(tmp_path, database_url, shop.url)
         async with process(config) as daemon:
             ready = await daemon.until("/readyz", 200)
@@ -30,8 +30,8 @@ async def test_a_process_that_serves(tmp_path: Path, database_url: str) -> None:
             assert before("tidewaiter_ready") == 1
             assert before("tidewaiter_polls_total", account="shop") == 0
             log = configure("json", "error", stream=io.StringIO(), strict=True)
-            async with bootstrap.open_desk(config, log) as desk:
-                await desk.submit("shop", "report", {}, actor=DAEMON)
+            async with bootstrap.open_desk(config, log) as service:
+                await service.submit("shop", "report", {}, actor=DAEMON)
             async with asyncio.timeout(20):
                 while (after := await daemon.scrape())("tidewaiter_jobs_ended_total", **ENDED) != 1:  # noqa: ASYNC110  # it is asked
                     await asyncio.sleep(0.05)
@@ -77,13 +77,13 @@ async def test_a_drain_is_not_ready_and_is_well(tmp_path: Path, sqlite_url: str)
         await held.wait()
         return aiohttp.web.json_response({"id": "r-1"}, status=201)
 
-    async with shop_with({**answers(), "POST /jobs": slowly}) as shop:
+    async with open_provider({**answers(), "POST /jobs": slowly}) as shop:
         config = configured(tmp_path, sqlite_url, shop.url)
         async with process(config) as daemon:
             await daemon.until("/readyz", 200, phase="serving")
             log = configure("json", "error", stream=io.StringIO(), strict=True)
-            async with bootstrap.open_desk(config, log) as desk:
-                await desk.submit("shop", "report", {}, actor=DAEMON)
+            async with bootstrap.open_desk(config, log) as service:
+                await service.submit("shop", "report", {}, actor=DAEMON)
             log.close()
             async with asyncio.timeout(20):
                 while not shop.times("POST"):  # noqa: ASYNC110  # the provider tells nobody
@@ -114,7 +114,7 @@ async def test_a_schema_of_another_time_is_not_ready(tmp_path: Path, sqlite_url:
 
 
 async def test_who_may_look(tmp_path: Path, sqlite_url: str) -> None:
-    """With tokens configured health is open to anybody, and metrics are for whoever may read."""
+    """With tokens configured, health is public, and metrics need the read role."""
     token = "t" * 32
     (tmp_path / "token").write_text(token)
     more = '[tokens.watch]\nrole = "read"\ntoken_file = "token"\n'

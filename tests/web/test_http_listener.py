@@ -1,4 +1,4 @@
-"""The HTTP listener beside a whole daemon: when it is up, what it refuses, and what its death means."""
+"""The HTTP listener of a whole daemon: when it is up, what it refuses, and what its failure means."""
 
 import asyncio
 import io
@@ -145,7 +145,7 @@ async def test_a_listener_that_dies_ends_the_daemon(site: ConfiguredDaemon, monk
     ],
 )
 async def test_an_open_or_muddled_listener_refuses_to_start(tmp_path: Path, text: str, key: str, reason: str) -> None:
-    """What would let strangers in, or is no token, is a fault that names its key; nothing was started."""
+    """Settings that allow anonymous access, and invalid tokens, are faults that name their key; nothing starts."""
     (tmp_path / "a").write_text("abcdefghijklmnopqrstuvwxyz\n")
     (tmp_path / "short").write_text("secret")
     (tmp_path / "tidewaiter.toml").write_text(text)
@@ -153,7 +153,7 @@ async def test_an_open_or_muddled_listener_refuses_to_start(tmp_path: Path, text
     with pytest.raises(ConfigError) as caught:
         await bootstrap.serve(load(tmp_path / "tidewaiter.toml", {}), log)
     log.close()
-    told = {fault.key: fault.reason for fault in caught.value.faults}
-    assert reason in told[key]
+    reasons = {fault.key: fault.reason for fault in caught.value.faults}
+    assert reason in reasons[key]
     assert "abcdefghij" not in str(caught.value)
     assert not (tmp_path / "tidewaiter.db").exists()

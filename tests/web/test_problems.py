@@ -1,4 +1,4 @@
-"""Problem documents: every error of a floor below has its status, and a fault of ours shows nothing of itself."""
+"""Problem documents: each lower error has its status, and an internal error reveals nothing."""
 
 import io
 import json

@@ -1,9 +1,9 @@
-"""Wrong tokens: slowed and counted, in bounded memory, without shutting others out."""
+"""Wrong tokens: slowed and counted, in bounded memory, without effect on others."""
 
 import pytest
 
 from tests.support.stored_jobs import StandingClock
-from tests.web.protected_app import ADMIN, READ, Door
+from tests.web.protected_app import ADMIN, READ, ProtectedApp
 from tidewaiter.web.rate_limits import BURST, MOST_ADDRESSES, PER_S, TOTAL_BURST, TOTAL_PER_S, WrongTokenCounter
 
 PROXIED = {"X_Forwarded_For": "198.51.100.7"}
@@ -47,43 +47,43 @@ def test_memory_is_bounded() -> None:
     assert guesses.wait_s(str(2 * MOST_ADDRESSES - 1)) > 0
 
 
-async def test_wrong_tokens_are_429_with_retry_after(door: Door) -> None:
+async def test_wrong_tokens_are_429_with_retry_after(app: ProtectedApp) -> None:
     """After some 401 it is 429, for a right token too, in the header and at the sign-in; then it goes on."""
     for _ in range(BURST):
-        assert (await door.knock(Authorization="Bearer wrong-wrong-wrong"))[0] == 401
+        assert (await app.request(Authorization="Bearer wrong-wrong-wrong"))[0] == 401
     for token in ("wrong", ADMIN):
-        status, headers, _ = await door.knock(Authorization=f"Bearer {token}")
+        status, headers, _ = await app.request(Authorization=f"Bearer {token}")
         assert status == 429
         assert 1 <= int(headers["Retry-After"]) <= 10
-    assert door.logged("access.slowed")[0]["remote"] == "127.0.0.1"
+    assert app.logged("access.slowed")[0]["remote"] == "127.0.0.1"
     with pytest.raises(Exception, match="too many wrong tokens"):
-        door.access.sign_in(ADMIN, "127.0.0.1")
-    assert (await door.knock(path="/healthz", Authorization="Bearer wrong"))[0] == 200
-    assert (await door.knock())[0] == 401
-    door.clock.at += 10.0
-    assert (await door.knock(Authorization=f"Bearer {ADMIN}"))[0] == 200
+        app.access.sign_in(ADMIN, "127.0.0.1")
+    assert (await app.request(path="/healthz", Authorization="Bearer wrong"))[0] == 200
+    assert (await app.request())[0] == 401
+    app.clock.at += 10.0
+    assert (await app.request(Authorization=f"Bearer {ADMIN}"))[0] == 200
 
 
-async def test_a_session_is_not_slowed(door: Door) -> None:
+async def test_a_session_is_not_slowed(app: ProtectedApp) -> None:
     """A browser that is signed in goes on, whatever comes from its address."""
-    cookie = f"tidewaiter_session={door.access.sign_in(READ)}"
+    cookie = f"tidewaiter_session={app.access.sign_in(READ)}"
     for _ in range(BURST + 2):
-        await door.knock(Authorization="Bearer wrong")
-    assert (await door.knock(Cookie=cookie))[0] == 200
+        await app.request(Authorization="Bearer wrong")
+    assert (await app.request(Cookie=cookie))[0] == 200
 
 
-async def test_right_tokens_behind_the_same_proxy_are_not_slowed(proxied: Door) -> None:
+async def test_right_tokens_behind_the_same_proxy_are_not_slowed(proxied: ProtectedApp) -> None:
     """Behind a trusted proxy each caller counts by itself, whatever somebody makes up in the same header."""
     for number in range(BURST + 2):
         forged = {"X_Forwarded_For": f"203.0.113.{number}, 198.51.100.7"}
-        await proxied.knock(Authorization="Bearer wrong", **forged)
-    assert (await proxied.knock(Authorization=f"Bearer {ADMIN}", **PROXIED))[0] == 429
-    assert (await proxied.knock(Authorization=f"Bearer {ADMIN}", X_Forwarded_For="198.51.100.8"))[0] == 200
+        await proxied.request(Authorization="Bearer wrong", **forged)
+    assert (await proxied.request(Authorization=f"Bearer {ADMIN}", **PROXIED))[0] == 429
+    assert (await proxied.request(Authorization=f"Bearer {ADMIN}", X_Forwarded_For="198.51.100.8"))[0] == 200
     assert {one["remote"] for one in proxied.logged("access.slowed")} == {"198.51.100.7"}
 
 
-async def test_without_a_trusted_proxy_the_header_says_nothing(door: Door) -> None:
+async def test_without_a_trusted_proxy_the_header_says_nothing(app: ProtectedApp) -> None:
     """Nobody gets around the limit by a header."""
     for number in range(BURST):
-        await door.knock(Authorization="Bearer wrong", X_Forwarded_For=f"203.0.113.{number}")
-    assert (await door.knock(Authorization=f"Bearer {ADMIN}", X_Forwarded_For="203.0.113.99"))[0] == 429
+        await app.request(Authorization="Bearer wrong", X_Forwarded_For=f"203.0.113.{number}")
+    assert (await app.request(Authorization=f"Bearer {ADMIN}", X_Forwarded_For="203.0.113.99"))[0] == 429

@@ -1,1 +1,1 @@
-"""Tests of the worker's parts that need no whole daemon."""
+"""Tests of the worker: its parts, and whole daemons against scripted providers."""

@@ -1,4 +1,4 @@
-"""One file's download by the real downloader, over the real wire, from a server that answers byte for byte."""
+"""One file's download by the real downloader over the real wire, from a server that sends exact bytes."""
 
 import hashlib
 import io
@@ -121,7 +121,7 @@ async def downloading(
     timeouts: Timeouts | None = None,
     store: Store = LocalStorage,
 ) -> AsyncIterator[DownloadSetup]:
-    """A desk for a server that answers like this."""
+    """A download setup for a server that answers like this."""
     clock, output = SystemClock(), io.StringIO()
     log = configure("json", "info", [], stream=output, strict=True)
     jobs = JobStore(Database.open(f"sqlite:///{folder}.db", clock))  # never opened: no job ends here

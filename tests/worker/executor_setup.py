@@ -1,4 +1,4 @@
-"""A step and an executor to take it, with everything below it: network, database, storage and committer."""
+"""A step and its executor, with everything below: network, database, storage and committer."""
 
 import asyncio
 import io
@@ -44,7 +44,7 @@ PASSWORD = "canary-password"
 
 
 @dataclass(slots=True)
-class Workshop:
+class ExecutorSetup:
     """An executor and the step that it is to take; ``may_send`` is asked before every request."""
 
     executor: Executor
@@ -91,9 +91,9 @@ async def stored_as(job: Job, jobs: JobStore, lane: int, epoch: int, now: float)
 
 
 @asynccontextmanager
-async def workshop(
+async def open_executor(
     database: Database, folder: Path, job: Job, *, spec: str, server: str, timeouts: Timeouts | None = None
-) -> AsyncIterator[Workshop]:
+) -> AsyncIterator[ExecutorSetup]:
     """A step that is about to be taken for a job, of an account of ``spec`` whose provider is ``server``."""
     clock, output = StandingClock(), io.StringIO()
     log = configure("json", "debug", [PASSWORD], clock=clock, stream=output, strict=True)
@@ -112,7 +112,7 @@ async def workshop(
     committing = asyncio.ensure_future(committer.run())
 
     def may_send() -> bool:
-        return shop.may_send()
+        return setup.may_send()
 
     with StorageThreads() as threads:
         async with AiohttpWire() as wire:
@@ -132,19 +132,19 @@ async def workshop(
             executor = Executor(fetcher, jobs, committer, clock=clock, rand=Random(1), log=log)
             due = await stored_as(job, jobs, row.id, row.epoch, clock.now())
             step = StepContext.of(due, account.operations["report"], signed, hold)
-            shop = Workshop(executor, step, clock, budget, hold, jobs, pauses, output, hold.held)
-            yield shop
+            setup = ExecutorSetup(executor, step, clock, budget, hold, jobs, pauses, output, hold.held)
+            yield setup
     committing.cancel()
     log.close()
 
 
 @asynccontextmanager
-async def signing_workshop(database: Database, folder: Path, job: Job) -> AsyncIterator[Workshop]:
+async def open_login_executor(database: Database, folder: Path, job: Job) -> AsyncIterator[ExecutorSetup]:
     """The same, for an API whose logins take as long as a test wants."""
     api = Api()
     async with (
         TestServer(api.application(), host="127.0.0.1") as server,
-        workshop(database, folder, job, spec=spec_with(), server=str(server.make_url(""))) as shop,
+        open_executor(database, folder, job, spec=spec_with(), server=str(server.make_url(""))) as setup,
     ):
-        shop.api = api
-        yield shop
+        setup.api = api
+        yield setup

@@ -1,4 +1,4 @@
-"""An API with a login, for tests: its tokens are ``canary-token-1``, ``canary-token-2`` and so on."""
+"""An API with a login. Its tokens are ``canary-token-1``, ``canary-token-2`` and so on."""
 
 import asyncio
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def spec_with(login: str = LOGIN) -> str:
 
 
 class Api:
-    """Answers whoever carries the last token that it gave; remembers what it was asked."""
+    """Accepts requests with the last token that it issued, and records all requests."""
 
     def __init__(self) -> None:
         self.logins = 0
@@ -54,9 +54,9 @@ class Api:
         self.login_headers: dict[str, str] = {}
         self.token_name = "token"
         self.refuses_all = False
-        self.let_in = asyncio.Event()
-        self.let_in.set()
-        self.asked_in = asyncio.Event()
+        self.may_log_in = asyncio.Event()
+        self.may_log_in.set()
+        self.login_received = asyncio.Event()
         self.good: Callable[[str | None], bool] = lambda given: given == f"Bearer canary-token-{self.tokens}"
         self.on_login: Callable[[], None] = lambda: None
 
@@ -86,9 +86,9 @@ class Api:
         self.forms.append(await request.text())
         self._note("login", request)
         self.logins += 1
-        self.asked_in.set()
+        self.login_received.set()
         self.on_login()
-        await self.let_in.wait()
+        await self.may_log_in.wait()
         if self.login_status >= 400:
             return web.json_response({"error": "who are you"}, status=self.login_status, headers=self.login_headers)
         if self.login_status != 200:

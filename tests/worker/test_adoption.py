@@ -1,4 +1,4 @@
-"""Remote jobs that are found again: after a lost answer, after a kill, and where the provider says duplicate."""
+"""Remote jobs that are found again: after a lost reply, after a kill, and when the provider reports a duplicate."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.support.scripted_provider import Answer, config_for, daemon_for, serving, shop_with
+from tests.support.scripted_provider import Answer, config_for, daemon_for, open_provider, serving
 from tidewaiter.domain.job import State
 from tidewaiter.services import DAEMON
 
@@ -226,8 +226,8 @@ async def test_a_duplicate_without_a_name_is_found_and_shared(tmp_path: Path, sq
             (State.SUCCEEDED, "r1", True),
         ]
         assert [await running.file(job.id) for job in ended] == [b"rows", b"rows"]
-        told = [(await running.outcomes(job.id))[-1] for job in ended]
-    assert sorted(told) == ["Cleaned", "LeftAlone"]
+        outcomes = [(await running.outcomes(job.id))[-1] for job in ended]
+    assert sorted(outcomes) == ["Cleaned", "LeftAlone"]
     assert shop.times("DELETE /jobs/r1") == 1
     assert running.events("job.conflicted") == []
 
@@ -311,7 +311,7 @@ async def test_a_kill_between_the_post_and_its_answer(tmp_path: Path, sqlite_url
         return web.Response()
 
     answers = {**remote.answers("r1"), "POST /jobs": stall}
-    async with shop_with(answers) as shop:
+    async with open_provider(answers) as shop:
         config = config_for(tmp_path, SPEC, shop.url, sqlite_url)
         with _serve(tmp_path) as process:
             await _submitted(tmp_path)

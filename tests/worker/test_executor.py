@@ -1,4 +1,4 @@
-"""The executor against hostile replies, byte for byte: one outcome for each step, and what it means for the account."""
+"""The executor against hostile replies, byte for byte: one outcome for each step, and its effect on the account."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.byte_servers import Answer, Asked, Server, answering, reply, reset, serving
+from tests.support.byte_servers import Answer, ReceivedRequest, Server, answering, reply, reset, serving
 from tests.support.spec_samples import job_with
-from tests.worker.executor_setup import Workshop, queued, workshop
+from tests.worker.executor_setup import ExecutorSetup, open_executor, queued
 from tests.worker.login_api import spec_with
 from tidewaiter.database.account_store import PauseCause
 from tidewaiter.database.engine import Database
@@ -35,7 +35,7 @@ PAGE = reply(200, b"<html>welcome</html>", "Content-Type: text/html")
 def closing(data: bytes) -> Answer:
     """Send these bytes and end the connection."""
 
-    async def answer(_: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(data)
         await writer.drain()
         writer.close()
@@ -43,11 +43,11 @@ def closing(data: bytes) -> Answer:
     return answer
 
 
-async def _reset(_: Asked, writer: asyncio.StreamWriter) -> None:
+async def _reset(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
     reset(writer)
 
 
-async def _silent(_: Asked, writer: asyncio.StreamWriter) -> None:
+async def _silent(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
     await asyncio.sleep(60)
     writer.close()
 
@@ -60,14 +60,14 @@ def at(state: State) -> Job:
 @asynccontextmanager
 async def facing(
     database: Database, folder: Path, state: State, answer: Answer
-) -> AsyncIterator[tuple[Workshop, Server]]:
+) -> AsyncIterator[tuple[ExecutorSetup, Server]]:
     """A step of a job in a state, whose provider answers like this."""
     timeouts = Timeouts(connect_s=2.0, read_s=0.5, overall_s=0.5)
     async with (
         serving(answer) as server,
-        workshop(database, folder, at(state), spec=SPEC, server=server.origin, timeouts=timeouts) as shop,
+        open_executor(database, folder, at(state), spec=SPEC, server=server.origin, timeouts=timeouts) as setup,
     ):
-        yield shop, server
+        yield setup, server
 
 
 BROKEN: dict[str, Answer] = {
@@ -83,9 +83,9 @@ BROKEN: dict[str, Answer] = {
 @pytest.mark.parametrize("state", [State.POLLING, State.CANCELLING])
 async def test_a_broken_reply_is_asked_for_again(database: Database, tmp_path: Path, state: State, how: str) -> None:
     """A step that may be repeated is, whatever the reply was broken by; the account stays open."""
-    async with facing(database, tmp_path, state, BROKEN[how]) as (shop, _):
-        assert isinstance(await shop.take(), o.Retry)
-        assert (shop.budget.closed_until, shop.budget.paused) == (0.0, None)
+    async with facing(database, tmp_path, state, BROKEN[how]) as (setup, _):
+        assert isinstance(await setup.take(), o.Retry)
+        assert (setup.budget.closed_until, setup.budget.paused) == (0.0, None)
 
 
 @pytest.mark.parametrize("how", sorted(BROKEN))
@@ -93,12 +93,12 @@ async def test_a_broken_reply_to_a_submit_leaves_it_unknown(database: Database, 
     """Nobody knows whether the provider has made a remote job; the intent was durable before the request came."""
     states: list[State] = []
 
-    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
-        states.append((await shop.stored()).state)
+    async def answer(asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        states.append((await setup.stored()).state)
         await BROKEN[how](asked, writer)
 
-    async with facing(database, tmp_path, State.QUEUED, answer) as (shop, server):
-        assert isinstance(await shop.take(), o.Unknown)
+    async with facing(database, tmp_path, State.QUEUED, answer) as (setup, server):
+        assert isinstance(await setup.take(), o.Unknown)
         assert [asked.method for asked in server.asked] == ["POST"]
     assert states == [State.SUBMITTING]
 
@@ -107,38 +107,38 @@ async def test_a_submit_that_finds_nobody(database: Database, tmp_path: Path) ->
     """It was surely not sent."""
     async with serving(_silent) as gone:
         origin = gone.origin
-    async with workshop(database, tmp_path, queued(), spec=SPEC, server=origin) as shop:
-        assert isinstance(await shop.take(), o.Unsent)
-        assert not shop.step.session.sent
+    async with open_executor(database, tmp_path, queued(), spec=SPEC, server=origin) as setup:
+        assert isinstance(await setup.take(), o.Unsent)
+        assert not setup.step.session.sent
 
 
 @pytest.mark.parametrize("how", ["lost", "reset", "short"])
 async def test_a_broken_file_is_asked_for_again(database: Database, tmp_path: Path, how: str) -> None:
     """The download is counted before it begins, and nothing has landed."""
-    async with facing(database, tmp_path, State.FETCHING, BROKEN[how]) as (shop, _):
-        assert isinstance(await shop.take(), o.Retry)
-        assert ((await shop.stored()).fetches, shop.step.artifacts) == (1, [])
-        assert shop.events("file.landed") == []
+    async with facing(database, tmp_path, State.FETCHING, BROKEN[how]) as (setup, _):
+        assert isinstance(await setup.take(), o.Retry)
+        assert ((await setup.stored()).fetches, setup.step.artifacts) == (1, [])
+        assert setup.events("file.landed") == []
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.POLLING, State.FETCHING, State.CANCELLING])
 async def test_throttling_closes_the_account(database: Database, tmp_path: Path, state: State) -> None:
     """The step waits, the budget is closed for as long as the reply asks, and a line of the log says so."""
-    async with facing(database, tmp_path, state, answering(BUSY)) as (shop, _):
-        outcome = await shop.take()
+    async with facing(database, tmp_path, state, answering(BUSY)) as (setup, _):
+        outcome = await setup.take()
         assert isinstance(outcome, o.Throttled)
-        assert shop.budget.closed_until == pytest.approx(shop.clock.at + outcome.retry_after_s)  # type: ignore[operator]
-        (line,) = shop.events("account.paused")
+        assert setup.budget.closed_until == pytest.approx(setup.clock.at + outcome.retry_after_s)  # type: ignore[operator]
+        (line,) = setup.events("account.paused")
     assert (line["account"], line["until_s"]) == ("shop", outcome.retry_after_s)
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.POLLING, State.CANCELLING])
 async def test_refused_credentials_pause_the_account(database: Database, tmp_path: Path, state: State) -> None:
     """This lane at once; and the pause is there for the next round to write."""
-    async with facing(database, tmp_path, state, answering(DENIED)) as (shop, _):
-        assert isinstance(await shop.take(), o.Unauthorized)
-        assert shop.budget.paused is not None
-        assert shop.pauses.causes == {"shop": PauseCause.CREDENTIALS.value}
+    async with facing(database, tmp_path, state, answering(DENIED)) as (setup, _):
+        assert isinstance(await setup.take(), o.Unauthorized)
+        assert setup.budget.paused is not None
+        assert setup.pauses.causes == {"shop": PauseCause.CREDENTIALS.value}
 
 
 async def test_no_tls_where_it_should_be(database: Database, tmp_path: Path) -> None:
@@ -151,42 +151,42 @@ async def test_no_tls_where_it_should_be(database: Database, tmp_path: Path) -> 
 
     async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
         origin = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with workshop(database, tmp_path, at(State.POLLING), spec=SPEC, server=origin) as shop:
-            outcome = await shop.take()
+        async with open_executor(database, tmp_path, at(State.POLLING), spec=SPEC, server=origin) as setup:
+            outcome = await setup.take()
             assert isinstance(outcome, o.Unauthorized)
             assert "It is tried again every 5 minutes." in outcome.reason
-            assert shop.pauses.causes == {"shop": PauseCause.TLS.value}
+            assert setup.pauses.causes == {"shop": PauseCause.TLS.value}
 
 
 async def test_five_failures_open_the_breaker(database: Database, tmp_path: Path) -> None:
     """A provider that is down: each step is repeated, and after the fifth nothing more is admitted for a while."""
-    async with facing(database, tmp_path, State.POLLING, answering(DOWN)) as (shop, server):
+    async with facing(database, tmp_path, State.POLLING, answering(DOWN)) as (setup, server):
         for _ in range(5):
-            assert isinstance(await shop.take(), o.Retry)
+            assert isinstance(await setup.take(), o.Retry)
         with pytest.raises(AccountClosedError):
-            shop.budget.check_open()
+            setup.budget.check_open()
         server.answer = answering(reply(200, b'{"status": "pending"}'))
-        shop.clock.at += 3600
-        shop.hold.renewed(*moment(shop.clock))
-        shop.step.job = shop.step.job.but(deadline_at=shop.clock.at + 3600)
-        assert isinstance(await shop.take(), o.Pending)
-        assert shop.budget.breaker == "closed"
-        shop.budget.check_open()
+        setup.clock.at += 3600
+        setup.hold.renewed(*moment(setup.clock))
+        setup.step.job = setup.step.job.but(deadline_at=setup.clock.at + 3600)
+        assert isinstance(await setup.take(), o.Pending)
+        assert setup.budget.breaker == "closed"
+        setup.budget.check_open()
 
 
 @pytest.mark.parametrize(("data", "kind"), [(CIRCLE, o.Retry), (PAGE, o.Retry | o.Unmapped), (SHORT, o.Retry)])
 async def test_a_poll_that_makes_no_sense(database: Database, tmp_path: Path, data: bytes, kind: type) -> None:
     """Redirects in a circle, a page for people, half of a reply: the job waits, and no state is invented."""
-    async with facing(database, tmp_path, State.POLLING, closing(data)) as (shop, _):
-        assert isinstance(await shop.take(), kind)
+    async with facing(database, tmp_path, State.POLLING, closing(data)) as (setup, _):
+        assert isinstance(await setup.take(), kind)
 
 
 async def test_a_lost_lane_ends_the_step_before_its_request(database: Database, tmp_path: Path) -> None:
     """Another daemon has taken the lane: the intent is refused, and so nothing is sent and there is no outcome."""
-    async with facing(database, tmp_path, State.QUEUED, answering(reply())) as (shop, server):
+    async with facing(database, tmp_path, State.QUEUED, answering(reply())) as (setup, server):
         await LaneStore(database).take("another", 1, 60.0, force=True, accounts=["shop"])
         with pytest.raises(SupersededError):
-            await shop.take()
+            await setup.take()
         assert server.asked == []
 
 
@@ -204,9 +204,9 @@ async def test_limit_headers_close_the_account(database: Database, tmp_path: Pat
     """Whatever the reply is otherwise: nothing more is admitted until the provider's limit has room again."""
     async with (
         serving(answering(data)) as server,
-        workshop(database, tmp_path, at(State.POLLING), spec=LIMITED, server=server.origin) as shop,
+        open_executor(database, tmp_path, at(State.POLLING), spec=LIMITED, server=server.origin) as setup,
     ):
-        assert isinstance(await shop.take(), kind)
-        assert shop.budget.closed_until == pytest.approx(shop.clock.at + 40)
-        (line,) = shop.events("account.paused")
+        assert isinstance(await setup.take(), kind)
+        assert setup.budget.closed_until == pytest.approx(setup.clock.at + 40)
+        (line,) = setup.events("account.paused")
     assert line["until_s"] == 40.0

@@ -1,4 +1,4 @@
-"""Several files: what one says of the account or of its host holds at once, and files are kept by what they are."""
+"""Several files: effects on the account and the host apply at once, and files are kept by identity."""
 
 import asyncio
 import sqlite3
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.support.scripted_provider import Answer, Running, answering, config_for, daemon_for, serving, shop_with
+from tests.support.scripted_provider import Answer, Running, answering, config_for, daemon_for, open_provider, serving
 from tests.worker.file_lists import LISTED, lists, reason_to_wait
 from tidewaiter.config import load
 from tidewaiter.domain.job import State
@@ -86,7 +86,7 @@ async def test_the_gravest_outcome_counts(tmp_path: Path, sqlite_url: str) -> No
     async with serving(tmp_path, sqlite_url, LISTED, answers) as (_, running):
         job = await running.run()
         assert await contents(running, job.id) == [b"A", b"B"]
-        assert "429" in str((await running.said("account.paused"))[0]["reason"])
+        assert "429" in str((await running.logged("account.paused"))[0]["reason"])
         outcomes = await running.outcomes(job.id)
     assert (job.state, job.fetches) == (State.SUCCEEDED, 1)
     assert "Throttled" in outcomes
@@ -95,7 +95,7 @@ async def test_the_gravest_outcome_counts(tmp_path: Path, sqlite_url: str) -> No
 
 async def test_a_closed_account_is_asked_for_nothing_more_in_the_step(tmp_path: Path, sqlite_url: str) -> None:
     """Files of other hosts land meanwhile."""
-    async with shop_with({"GET /c": answering(b"C")}) as host:
+    async with open_provider({"GET /c": answering(b"C")}) as host:
         busy = answering(b"", status=429, headers={"Retry-After": "1"})
         answers = lists([("/a", "a"), ("/b", "b"), (f"{host.url}/c", "c")]) | {
             "GET /a": in_turn(busy, answering(b"A")),
@@ -103,8 +103,8 @@ async def test_a_closed_account_is_asked_for_nothing_more_in_the_step(tmp_path: 
         }
         async with serving(tmp_path, sqlite_url, LISTED, answers) as (shop, running):
             job = await running.submit()
-            await running.said("account.paused")
-            first = await running.said("file.landed")
+            await running.logged("account.paused")
+            first = await running.logged("file.landed")
             assert str(first[0]["key"]).endswith("c")
             assert shop.times("GET /b") == 0
             job = await running.until(job.id)
@@ -136,8 +136,8 @@ async def test_what_waits_for_a_closed_account_leaves_its_slot(tmp_path: Path, s
         return web.Response(status=429, headers={"Retry-After": "600"})
 
     async with (
-        shop_with({"GET /c": in_turn(reset, answering(b"C"))}) as host,
-        shop_with({"POST /jobs": answering({"id": 1}, {"id": 2}), "GET /slow": busy}) as shop,
+        open_provider({"GET /c": in_turn(reset, answering(b"C"))}) as host,
+        open_provider({"POST /jobs": answering({"id": 1}, {"id": 2}), "GET /slow": busy}) as shop,
     ):
         shop.answers |= {"GET /jobs/1": poll, "GET /jobs/2": poll}
         config_for(tmp_path, TWO_WAYS.replace("ASKS", asks), shop.url, sqlite_url)
@@ -146,7 +146,7 @@ async def test_what_waits_for_a_closed_account_leaves_its_slot(tmp_path: Path, s
         async with daemon_for(load(file, {})) as running:
             asking = await running.submit(way="asked")
             other = await running.submit(way="listed")
-            await running.said("account.paused")
+            await running.logged("account.paused")
             other = await running.until(other.id)
             assert await contents(running, other.id) == [b"C"]
             assert "the account is closed for" in await reason_to_wait(running, asking.id)
@@ -157,12 +157,12 @@ async def test_what_waits_for_a_closed_account_leaves_its_slot(tmp_path: Path, s
 async def test_another_host_delays_only_its_own_downloads(tmp_path: Path, sqlite_url: str) -> None:
     """Neither the account nor the job pays for it, the other file lands at once, and the reason says until when."""
     busy = answering(b"", status=503, headers={"Retry-After": "2"})
-    async with shop_with({"GET /a": in_turn(busy, answering(b"A")), "GET /c": answering(b"C")}) as host:
+    async with open_provider({"GET /a": in_turn(busy, answering(b"A")), "GET /c": answering(b"C")}) as host:
         answers = lists([(f"{host.url}/a", "a"), ("/b", "b"), (f"{host.url}/c", "c")]) | {"GET /b": answering(b"B")}
         answers |= {"POST /jobs": answering({"id": 1}, {"id": 2}), "GET /jobs/2": answers["GET /jobs/1"]}
         async with serving(tmp_path, sqlite_url, LISTED, answers) as (shop, running):
             job = await running.submit()
-            await running.said("file.landed")
+            await running.logged("file.landed")
             reason = await reason_to_wait(running, job.id)
             assert host.asked == ["GET /a"]
             assert "closed for downloads until 20" in reason
@@ -179,7 +179,7 @@ async def test_another_host_delays_only_its_own_downloads(tmp_path: Path, sqlite
 async def test_a_closed_host_is_not_asked_after_a_redirect_either(tmp_path: Path, sqlite_url: str) -> None:
     """The provider's own link leads to it; the provider itself is asked, for only it knows where a link leads."""
     busy = answering(b"", status=429, headers={"Retry-After": "1"})
-    async with shop_with({"GET /a": in_turn(busy, answering(b"A")), "GET /b": answering(b"B")}) as host:
+    async with open_provider({"GET /a": in_turn(busy, answering(b"A")), "GET /b": answering(b"B")}) as host:
 
         async def lead(request: web.Request) -> web.StreamResponse:
             raise web.HTTPFound(f"{host.url}{request.path}")
@@ -305,7 +305,7 @@ async def test_headers_of_the_results_go_with_every_download(tmp_path: Path, sql
     spec = LISTED.replace(
         "send_auth = false", 'send_auth = false\nheaders = { Accept = "application/json", X-Job = "${handle}" }'
     )
-    async with shop_with({"GET /b": answer}) as host:
+    async with open_provider({"GET /b": answer}) as host:
         answers = lists([("/a", "a"), (f"{host.url}/b", "b")]) | {"GET /a": answer}
         async with serving(tmp_path, sqlite_url, spec, answers) as (_, running):
             job = await running.run()

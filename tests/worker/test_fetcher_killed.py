@@ -1,4 +1,4 @@
-"""A visit that dies between any two writes: the next one ends with exactly the files of its list."""
+"""A download that is killed between any two writes: the next one ends with exactly the listed files."""
 
 import asyncio
 import json
@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-from tests.support.byte_servers import Asked, serving
+from tests.support.byte_servers import ReceivedRequest, serving
 from tests.support.spec_samples import WHOLE, operation_of
-from tests.support.stored_jobs import OWNER, Scene
+from tests.support.stored_jobs import OWNER, Stores
 from tests.worker.download_setup import head, whole
 from tidewaiter.clock import SystemClock
 from tidewaiter.database.engine import Database
@@ -74,14 +74,14 @@ class MortalStorage(LocalStorage):
 class Visits:
     """Visits to one job, whose rows stand in a real database."""
 
-    def __init__(self, scene: Scene, job: Job, fetcher: Fetcher, client: AuthenticatedClient, origin: str) -> None:
-        self.scene, self.job, self.origin = scene, job, origin
+    def __init__(self, stores: Stores, job: Job, fetcher: Fetcher, client: AuthenticatedClient, origin: str) -> None:
+        self.stores, self.job, self.origin = stores, job, origin
         self._fetcher, self._client, self._hold = fetcher, client, Lease(1, 1, SystemClock(), 3600.0)
         self._operation = operation_of(WHOLE)
 
     async def fetch(self, paths: Sequence[str]) -> tuple[o.Outcome, list[Artifact]]:
         """One download of a list."""
-        self.job = await self.scene.accepted(self.job, o.FetchStarted())
+        self.job = await self.stores.accepted(self.job, o.FetchStarted())
         links = [Link(f"{self.origin}{path}", "Patient") for path in paths]
         step = StepContext.of(self.job, self._operation, self._client, self._hold)
         outcome = await self._fetcher.fetch(step, links)
@@ -89,27 +89,27 @@ class Visits:
 
     async def record(self, outcome: o.Outcome, landed: Sequence[Artifact]) -> None:
         """Commit what a visit learned, as a lane does."""
-        fenced = self.scene.update(self.job, outcome)
+        fenced = self.stores.update(self.job, outcome)
         if landed and not fenced.update.artifacts:
             fenced = replace(fenced, update=replace(fenced.update, artifacts=tuple(landed)))
-        assert (await self.scene.jobs.record([fenced], OWNER)).accepted == {self.job.id}
-        self.job = await self.scene.stored(self.job)
+        assert (await self.stores.jobs.record([fenced], OWNER)).accepted == {self.job.id}
+        self.job = await self.stores.stored(self.job)
 
 
 @asynccontextmanager
-async def visits(scene: Scene, handle: str, storage: LocalStorage) -> AsyncIterator[Visits]:
+async def visits(stores: Stores, handle: str, storage: LocalStorage) -> AsyncIterator[Visits]:
     """A job that is to be fetched, from a server that refuses ``/b`` once."""
     clock, log = SystemClock(), configure("json", "error", [], strict=True)
     refused = [True]
 
-    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         refuses = asked.target == "/b" and bool(refused)
         if refuses:
             refused.clear()
         writer.write(head(403, "Content-Length: 0") if refuses else whole(BODIES[asked.target]))
         await writer.drain()
 
-    job = await scene.accepted(await scene.polling(handle), o.Ready())
+    job = await stores.accepted(await stores.polling(handle), o.Ready())
     async with serving(answer) as server, AiohttpWire() as wire:
         budget = Budget(clock, Random(1), Limits())
         client = AccountClient(
@@ -122,20 +122,20 @@ async def visits(scene: Scene, handle: str, storage: LocalStorage) -> AsyncItera
         signed = AuthenticatedClient(
             client, None, budget=budget, observer=observer, clock=clock, rand=Random(1), log=log
         )
-        fetcher = Fetcher(storage, scene.jobs, clock, JobLog(log, clock, scene.jobs), rand=Random(1))
-        yield Visits(scene, job, fetcher, signed, server.origin)
+        fetcher = Fetcher(storage, stores.jobs, clock, JobLog(log, clock, stores.jobs), rand=Random(1))
+        yield Visits(stores, job, fetcher, signed, server.origin)
     log.close()
 
 
-async def one_life(folder: Path, scene: Scene, kill_at: int, *, after: bool) -> bool:
+async def one_life(folder: Path, stores: Stores, kill_at: int, *, after: bool) -> bool:
     """A visit with a refused file, one with another list that is killed, and a last one; whether it was killed."""
     with StorageThreads() as threads:
         storage = MortalStorage(folder, threads)
-        async with visits(scene, f"{kill_at}-{after}", storage) as job:
+        async with visits(stores, f"{kill_at}-{after}", storage) as job:
             outcome, landed = await job.fetch(["/a", "/a", "/a", "/b"])
             assert isinstance(outcome, o.LinksExpired)
             await job.record(outcome, landed)
-            job.job = await job.scene.accepted(job.job, o.Ready())
+            job.job = await job.stores.accepted(job.job, o.Ready())
             storage.left, storage.after = kill_at, after
             killed = False
             try:
@@ -146,7 +146,7 @@ async def one_life(folder: Path, scene: Scene, kill_at: int, *, after: bool) -> 
             outcome, landed = await job.fetch(["/c", "/a", "/a", "/b"])
             assert isinstance(outcome, o.Stored)
             await job.record(outcome, landed)
-            rows = await job.scene.jobs.artifacts(job.job.id)
+            rows = await job.stores.jobs.artifacts(job.job.id)
             place = folder / folder_of(job.job.account, job.job.operation, job.job.created_at, job.job.id)
     manifest = json.loads((place / "manifest.json").read_bytes())["artifacts"]
     assert [one.number for one in rows] == [0, 1, 2, 3]
@@ -160,9 +160,9 @@ async def one_life(folder: Path, scene: Scene, kill_at: int, *, after: bool) -> 
 
 async def test_killed_between_any_two_writes(tmp_path: Path, database: Database) -> None:
     """Before or after each: list, manifest, rows and folder agree in the end, and the bytes are those of the list."""
-    scene = await Scene.set_up(database)
+    stores = await Stores.set_up(database)
     for after in (False, True):
         kill_at = 1
-        while await one_life(tmp_path / "landed", scene, kill_at, after=after):
+        while await one_life(tmp_path / "landed", stores, kill_at, after=after):
             kill_at += 1
         assert kill_at > 4

@@ -1,4 +1,4 @@
-"""One file's download over the wire: what a server may answer, and what then lands, or why nothing does."""
+"""One file's download over the wire: each kind of reply, and what lands, or why nothing lands."""
 
 import asyncio
 import gzip
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.byte_servers import Answer, Asked, answering, reset
+from tests.support.byte_servers import Answer, ReceivedRequest, answering, reset
 from tests.worker.download_setup import ETAG, KEY, ROWS, chunked, downloading, head, open_files, sha256, whole
 from tidewaiter.domain import outcome as o
 from tidewaiter.transport.wire import Timeouts
@@ -33,7 +33,7 @@ def turns(*replies: bytes) -> Answer:
     """Each of these in turn, the last one for ever; what is shorter than its length ends with the connection."""
     left = list(replies)
 
-    async def answer(_: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         sent = left.pop(0) if len(left) > 1 else left[0]
         writer.write(sent)
         await writer.drain()
@@ -62,13 +62,13 @@ WHOLE = whole(ROWS, TAG)
 )
 async def test_a_download_goes_on(tmp_path: Path, name: str, replies: list[bytes]) -> None:
     """What came before a break is kept and is not asked for again, however the rest comes."""
-    async with downloading(tmp_path, turns(broken(), *replies)) as desk:
-        first = await desk.fails(size=SIZE, sha256=sha256(ROWS))
+    async with downloading(tmp_path, turns(broken(), *replies)) as setup:
+        first = await setup.fails(size=SIZE, sha256=sha256(ROWS))
         assert isinstance(first, o.Retry)
         assert first.progressed
-        assert await desk.lands(size=SIZE, sha256=sha256(ROWS)) == ROWS
-        assert desk.ranges[1] == f"bytes={HALF}-", name
-        assert desk.server.asked[1].headers["if-range"] == ETAG
+        assert await setup.lands(size=SIZE, sha256=sha256(ROWS)) == ROWS
+        assert setup.ranges[1] == f"bytes={HALF}-", name
+        assert setup.server.asked[1].headers["if-range"] == ETAG
 
 
 @pytest.mark.parametrize(
@@ -82,20 +82,20 @@ async def test_a_download_goes_on_with_the_same_file_only(
     tmp_path: Path, before: str, after: str, goes_on: bool
 ) -> None:
     """A link that was signed anew is of the same file; one with another query is not, whatever its entity tag says."""
-    async with downloading(tmp_path, turns(broken(), rest() if goes_on else WHOLE)) as desk:
-        assert not isinstance(await desk.get(before), Downloaded)
-        assert isinstance(await desk.get(after), Downloaded)
-        assert desk.ranges[1] == (f"bytes={HALF}-" if goes_on else None)
-        assert (desk.root / KEY).read_bytes() == ROWS
+    async with downloading(tmp_path, turns(broken(), rest() if goes_on else WHOLE)) as setup:
+        assert not isinstance(await setup.get(before), Downloaded)
+        assert isinstance(await setup.get(after), Downloaded)
+        assert setup.ranges[1] == (f"bytes={HALF}-" if goes_on else None)
+        assert (setup.root / KEY).read_bytes() == ROWS
 
 
 async def test_nothing_was_missing(tmp_path: Path) -> None:
     """A 416 that names as many bytes as are held says that these are all, and they land without being sent again."""
     unended = chunked(ROWS, TAG)[:-5]
     satisfied = whole(b"too far", f"Content-Range: bytes */{SIZE}", "Content-Type: text/html", status=416)
-    async with downloading(tmp_path, turns(unended, satisfied)) as desk:
-        await desk.fails()
-        got = await desk.get()
+    async with downloading(tmp_path, turns(unended, satisfied)) as setup:
+        await setup.fails()
+        got = await setup.get()
         assert isinstance(got, Downloaded)
         assert (got.landed.sha256, got.media_type, got.resumed_from) == (sha256(ROWS), None, SIZE)
 
@@ -124,10 +124,10 @@ async def test_nothing_was_missing(tmp_path: Path) -> None:
 )
 async def test_what_does_not_fit_is_asked_for_from_the_start(tmp_path: Path, unfit: bytes) -> None:
     """In the same download, and without Range: a slice is never joined to what it does not belong to."""
-    async with downloading(tmp_path, turns(broken(), unfit, WHOLE)) as desk:
-        await desk.fails()
-        assert await desk.lands() == ROWS
-        assert desk.ranges == [None, f"bytes={HALF}-", None]
+    async with downloading(tmp_path, turns(broken(), unfit, WHOLE)) as setup:
+        await setup.fails()
+        assert await setup.lands() == ROWS
+        assert setup.ranges == [None, f"bytes={HALF}-", None]
 
 
 @pytest.mark.parametrize(
@@ -143,27 +143,27 @@ async def test_what_does_not_fit_is_asked_for_from_the_start(tmp_path: Path, unf
 )
 async def test_a_part_that_nobody_asked_for(tmp_path: Path, part: bytes, outcome: type) -> None:
     """It is never taken for the whole file; a 200 that names a part is asked for once more, and then refused."""
-    async with downloading(tmp_path, answering(part)) as desk:
-        assert isinstance(await desk.fails(), outcome)
-        assert len(desk.server.asked) == (2 if outcome is o.Refused else 1)
+    async with downloading(tmp_path, answering(part)) as setup:
+        assert isinstance(await setup.fails(), outcome)
+        assert len(setup.server.asked) == (2 if outcome is o.Refused else 1)
 
 
 async def test_a_part_that_is_the_whole_file(tmp_path: Path) -> None:
     """An unasked 206 of all bytes is the file."""
-    async with downloading(tmp_path, answering(rest(0))) as desk:
-        assert await desk.lands() == ROWS
+    async with downloading(tmp_path, answering(rest(0))) as setup:
+        assert await setup.lands() == ROWS
 
 
 async def test_a_part_that_is_longer_than_it_says(tmp_path: Path) -> None:
     """What came with it cannot be told from what belongs there: all of it is forgotten."""
     longer = chunked(ROWS[HALF:] + b"more", f"Content-Range: bytes {HALF}-{SIZE - 1}/{SIZE}", status=206)
-    async with downloading(tmp_path, turns(broken(), longer, WHOLE)) as desk:
-        await desk.fails()
-        second = await desk.fails()
+    async with downloading(tmp_path, turns(broken(), longer, WHOLE)) as setup:
+        await setup.fails()
+        second = await setup.fails()
         assert isinstance(second, o.Retry)
         assert not second.progressed
-        assert await desk.lands() == ROWS
-        assert desk.ranges[-1] is None
+        assert await setup.lands() == ROWS
+        assert setup.ranges[-1] is None
 
 
 async def test_progress_is_said(tmp_path: Path) -> None:
@@ -176,21 +176,21 @@ async def test_progress_is_said(tmp_path: Path) -> None:
 
     replies = [broken(HALF), cut(HALF, further), cut(further, further), whole(b"", status=500), rest(further)]
 
-    async def answer(_: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(replies.pop(0))
         await writer.drain()
         writer.close()
 
-    async with downloading(tmp_path, answer) as desk:
-        seen = [await desk.fails() for _ in range(4)]
+    async with downloading(tmp_path, answer) as setup:
+        seen = [await setup.fails() for _ in range(4)]
         assert [isinstance(one, o.Retry) and one.progressed for one in seen] == [True, True, False, False]
-        assert await desk.lands() == ROWS
+        assert await setup.lands() == ROWS
 
 
 async def test_a_server_that_sends_small_parts(tmp_path: Path) -> None:
     """The rest is asked for part by part; after many of them the download stops for now, and has made progress."""
 
-    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         if "range" not in asked.headers:
             writer.write(broken())
             writer.close()
@@ -198,29 +198,29 @@ async def test_a_server_that_sends_small_parts(tmp_path: Path) -> None:
         first = int(asked.headers["range"].removeprefix("bytes=").removesuffix("-"))
         writer.write(rest(first, min(first + 299, SIZE - 1)))
 
-    async with downloading(tmp_path, answer) as desk:
+    async with downloading(tmp_path, answer) as setup:
         for _ in range(2):
-            told = await desk.fails()
-            assert isinstance(told, o.Retry)
-            assert told.progressed
-        assert await desk.lands() == ROWS
-        assert len(desk.server.asked) == 1 + -(-(SIZE - HALF) // 300)
+            failure = await setup.fails()
+            assert isinstance(failure, o.Retry)
+            assert failure.progressed
+        assert await setup.lands() == ROWS
+        assert len(setup.server.asked) == 1 + -(-(SIZE - HALF) // 300)
 
 
 async def test_an_entity_tag_says_nothing_about_another_file(tmp_path: Path) -> None:
     """After fresh links another file may stand in the same place of the list, and have the same tag."""
-    async with downloading(tmp_path, turns(broken(), WHOLE)) as desk:
-        await desk.get("/first")
-        assert isinstance(await desk.get("/second"), Downloaded)
-        assert desk.ranges == [None, None]
+    async with downloading(tmp_path, turns(broken(), WHOLE)) as setup:
+        await setup.get("/first")
+        assert isinstance(await setup.get("/second"), Downloaded)
+        assert setup.ranges == [None, None]
 
 
 async def test_fresh_links_to_the_same_file(tmp_path: Path) -> None:
     """Another signature is no other file."""
-    async with downloading(tmp_path, turns(broken(), rest())) as desk:
-        await desk.get("/file?X-Amz-Signature=a")
-        assert isinstance(await desk.get("/file?X-Amz-Signature=b"), Downloaded)
-        assert desk.ranges == [None, f"bytes={HALF}-"]
+    async with downloading(tmp_path, turns(broken(), rest())) as setup:
+        await setup.get("/file?X-Amz-Signature=a")
+        assert isinstance(await setup.get("/file?X-Amz-Signature=b"), Downloaded)
+        assert setup.ranges == [None, f"bytes={HALF}-"]
 
 
 # --- no file ----------------------------------------------------------------------------------------------------------
@@ -238,15 +238,15 @@ async def test_fresh_links_to_the_same_file(tmp_path: Path) -> None:
 )
 async def test_a_2xx_without_a_file(tmp_path: Path, reply: bytes, outcome: o.Outcome) -> None:
     """It lands nothing, not even where the file is announced as empty; a file that is being made is waited for."""
-    async with downloading(tmp_path, answering(reply)) as desk:
-        assert await desk.fails() == outcome
-        assert await desk.fails(size=0) == outcome
+    async with downloading(tmp_path, answering(reply)) as setup:
+        assert await setup.fails() == outcome
+        assert await setup.fails(size=0) == outcome
 
 
 async def test_a_file_that_a_proxy_has_changed(tmp_path: Path) -> None:
     """203 is a 200 with a warning."""
-    async with downloading(tmp_path, answering(whole(ROWS, status=203))) as desk:
-        assert await desk.lands() == ROWS
+    async with downloading(tmp_path, answering(whole(ROWS, status=203))) as setup:
+        assert await setup.lands() == ROWS
 
 
 PAGE = b"<!-- portal -->\n<title>Sign in</title>"
@@ -265,33 +265,35 @@ PAGE = b"<!-- portal -->\n<title>Sign in</title>"
 )
 async def test_a_page_in_place_of_a_file(tmp_path: Path, reply: bytes) -> None:
     """However it begins, in whatever pieces it comes, and however it is packed."""
-    async with downloading(tmp_path, answering(reply)) as desk:
-        assert await desk.fails() == o.Retry("a page of HTML came in place of the file")
-        assert await desk.fails(media_type="text/csv", gzip=True) == o.Retry("a page of HTML came in place of the file")
+    async with downloading(tmp_path, answering(reply)) as setup:
+        assert await setup.fails() == o.Retry("a page of HTML came in place of the file")
+        assert await setup.fails(media_type="text/csv", gzip=True) == o.Retry(
+            "a page of HTML came in place of the file"
+        )
 
 
 async def test_a_packed_page_in_place_of_a_packed_file(tmp_path: Path) -> None:
     """The unpacked bytes are looked at."""
-    async with downloading(tmp_path, answering(whole(gzip.compress(PAGE, mtime=0)))) as desk:
-        assert await desk.fails(gzip=True) == o.Retry("a page of HTML came in place of the file")
+    async with downloading(tmp_path, answering(whole(gzip.compress(PAGE, mtime=0)))) as setup:
+        assert await setup.fails(gzip=True) == o.Retry("a page of HTML came in place of the file")
 
 
 async def test_a_login_page_behind_a_redirect(tmp_path: Path) -> None:
     """The last reply counts."""
 
-    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(whole(PAGE) if asked.target == "/login" else whole(b"", "Location: /login", status=302))
 
-    async with downloading(tmp_path, answer) as desk:
-        assert await desk.fails() == o.Retry("a page of HTML came in place of the file")
+    async with downloading(tmp_path, answer) as setup:
+        assert await setup.fails() == o.Retry("a page of HTML came in place of the file")
 
 
 async def test_html_that_is_wanted_or_only_declared(tmp_path: Path) -> None:
     """A file that the spec calls HTML is left alone; a declared text/html proves nothing."""
-    async with downloading(tmp_path, answering(whole(PAGE))) as desk:
-        assert await desk.lands(media_type="text/html") == PAGE
-    async with downloading(tmp_path, answering(whole(ROWS, "Content-Type: text/html"))) as desk:
-        assert await desk.lands() == ROWS
+    async with downloading(tmp_path, answering(whole(PAGE))) as setup:
+        assert await setup.lands(media_type="text/html") == PAGE
+    async with downloading(tmp_path, answering(whole(ROWS, "Content-Type: text/html"))) as setup:
+        assert await setup.lands() == ROWS
 
 
 # --- codings ----------------------------------------------------------------------------------------------------------
@@ -316,23 +318,23 @@ ONCE, TWICE = gzip.compress(ROWS, mtime=0), gzip.compress(gzip.compress(ROWS, mt
 )
 async def test_declared_codings_are_undone(tmp_path: Path, body: bytes, fields: list[str]) -> None:
     """In order, in any case; what is no coding is passed over."""
-    async with downloading(tmp_path, answering(whole(body, *fields))) as desk:
-        assert await desk.lands() == ROWS
-        assert len(desk.server.asked) == 1
+    async with downloading(tmp_path, answering(whole(body, *fields))) as setup:
+        assert await setup.lands() == ROWS
+        assert len(setup.server.asked) == 1
 
 
 @pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, br"])
 async def test_a_coding_that_cannot_be_undone(tmp_path: Path, coding: str) -> None:
     """The file is asked for again without it; where it comes in it again, it does not land."""
     coded = whole(b"\x0b\x02\x80rows", f"Content-Encoding: {coding}")
-    async with downloading(tmp_path, answering(coded, WHOLE)) as desk:
-        assert await desk.lands() == ROWS
-        assert [asked.headers["accept-encoding"] for asked in desk.server.asked] == ["identity", "identity;q=1, *;q=0"]
-    async with downloading(tmp_path / "again", answering(coded)) as desk:
-        told = await desk.fails()
-        assert isinstance(told, o.Retry)
-        assert coding in told.reason
-        assert len(desk.server.asked) == 2
+    async with downloading(tmp_path, answering(coded, WHOLE)) as setup:
+        assert await setup.lands() == ROWS
+        assert [asked.headers["accept-encoding"] for asked in setup.server.asked] == ["identity", "identity;q=1, *;q=0"]
+    async with downloading(tmp_path / "again", answering(coded)) as setup:
+        failure = await setup.fails()
+        assert isinstance(failure, o.Retry)
+        assert coding in failure.reason
+        assert len(setup.server.asked) == 2
 
 
 @pytest.mark.parametrize(
@@ -352,31 +354,31 @@ async def test_where_the_link_says_gzip_the_bytes_decide(tmp_path: Path, body: b
     """A file that comes plain lands as it is; one that is packed below a Content-Encoding is unpacked twice."""
     file = body if len(body) < 5 else ROWS
     for reply in (whole(body, *fields), chunked(body, *fields, size=1)):
-        async with downloading(tmp_path, answering(reply)) as desk:
-            assert await desk.lands(gzip=True) == file
+        async with downloading(tmp_path, answering(reply)) as setup:
+            assert await setup.lands(gzip=True) == file
 
 
 @pytest.mark.parametrize("body", [ONCE[:2], ONCE[:1], ONCE[:-1], gzip.compress(ONCE, mtime=0)[:3]])
 async def test_a_packed_file_that_breaks_off(tmp_path: Path, body: bytes) -> None:
     """It is no plain file, however early that is."""
-    async with downloading(tmp_path, answering(chunked(body))) as desk:
-        assert isinstance(await desk.fails(gzip=True), o.Retry)
+    async with downloading(tmp_path, answering(chunked(body))) as setup:
+        assert isinstance(await setup.fails(gzip=True), o.Retry)
 
 
 async def test_a_packed_file_stays_packed_where_nobody_says_so(tmp_path: Path) -> None:
     """A .tar.gz stays one."""
-    async with downloading(tmp_path, answering(whole(ONCE, "Content-Type: application/gzip"))) as desk:
-        assert await desk.lands() == ONCE
-    async with downloading(tmp_path, answering(whole(TWICE, "Content-Encoding: gzip"))) as desk:
-        assert await desk.lands() == ONCE
+    async with downloading(tmp_path, answering(whole(ONCE, "Content-Type: application/gzip"))) as setup:
+        assert await setup.lands() == ONCE
+    async with downloading(tmp_path, answering(whole(TWICE, "Content-Encoding: gzip"))) as setup:
+        assert await setup.lands() == ONCE
 
 
 @pytest.mark.parametrize("form", [ROWS, ONCE, TWICE])
 async def test_what_is_announced_may_be_of_any_form(tmp_path: Path, form: bytes) -> None:
     """Of the packed or of the unpacked bytes, of any level."""
-    async with downloading(tmp_path, answering(whole(TWICE, "Content-Encoding: gzip"))) as desk:
-        assert await desk.lands(gzip=True, size=len(form)) == ROWS
-        assert await desk.lands(gzip=True, sha256=sha256(form), size=len(ROWS)) == ROWS
+    async with downloading(tmp_path, answering(whole(TWICE, "Content-Encoding: gzip"))) as setup:
+        assert await setup.lands(gzip=True, size=len(form)) == ROWS
+        assert await setup.lands(gzip=True, sha256=sha256(form), size=len(ROWS)) == ROWS
 
 
 @pytest.mark.parametrize("gzipped", [True, False])
@@ -386,24 +388,24 @@ async def test_what_is_announced_may_be_of_any_form(tmp_path: Path, form: bytes)
 async def test_what_is_announced_must_match_one(tmp_path: Path, announced: dict[str, object], gzipped: bool) -> None:
     """A size of 0 is a size; what matches no form does not land."""
     fields = ["Content-Encoding: gzip"] if gzipped else []
-    async with downloading(tmp_path, answering(whole(ONCE if gzipped else ROWS, *fields))) as desk:
-        told = await desk.fails(gzip=gzipped, **announced)
-        assert isinstance(told, o.Retry)
-        assert "announced" in told.reason
+    async with downloading(tmp_path, answering(whole(ONCE if gzipped else ROWS, *fields))) as setup:
+        failure = await setup.fails(gzip=gzipped, **announced)
+        assert isinstance(failure, o.Retry)
+        assert "announced" in failure.reason
 
 
 async def test_an_empty_body_where_a_size_was_announced(tmp_path: Path) -> None:
     """It is no file; where the file is empty, it is."""
-    async with downloading(tmp_path, answering(whole(b""))) as desk:
-        assert isinstance(await desk.fails(size=SIZE), o.Retry)
-        assert await desk.lands(size=0, sha256=sha256(b"")) == b""
+    async with downloading(tmp_path, answering(whole(b""))) as setup:
+        assert isinstance(await setup.fails(size=SIZE), o.Retry)
+        assert await setup.lands(size=0, sha256=sha256(b"")) == b""
 
 
 async def test_a_digest_that_cannot_be_read(tmp_path: Path) -> None:
     """It is reported once, and the file lands without it."""
-    async with downloading(tmp_path, answering(WHOLE)) as desk:
-        assert await desk.lands(unread="sha256: 'soon' cannot be read") == ROWS
-    (line,) = [json.loads(line) for line in desk.output.getvalue().splitlines()]
+    async with downloading(tmp_path, answering(WHOLE)) as setup:
+        assert await setup.lands(unread="sha256: 'soon' cannot be read") == ROWS
+    (line,) = [json.loads(line) for line in setup.output.getvalue().splitlines()]
     assert (line["event"], line["reason"]) == ("file.digest_unread", "sha256: 'soon' cannot be read")
 
 
@@ -426,33 +428,33 @@ async def test_a_digest_that_cannot_be_read(tmp_path: Path) -> None:
 async def test_a_file_that_is_cut_short(tmp_path: Path, reply: bytes) -> None:
     """It never lands, whichever length says that it is."""
 
-    async def answer(_: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(reply)
         await writer.drain()
         writer.close()
 
-    async with downloading(tmp_path, answer) as desk:
+    async with downloading(tmp_path, answer) as setup:
         if reply == head(200):
-            assert isinstance(await desk.fails(size=1), o.Retry)
+            assert isinstance(await setup.fails(size=1), o.Retry)
         else:
-            assert isinstance(await desk.fails(), o.Retry)
+            assert isinstance(await setup.fails(), o.Retry)
 
 
 async def test_a_file_without_end(tmp_path: Path) -> None:
     """It is refused at the limit, packed or not; where its length is named, before any of it is read."""
     empty = gzip.compress(b"")
     for reply in (chunked(ROWS), whole(ROWS), chunked(empty * 500, "Content-Encoding: gzip")):
-        async with downloading(tmp_path, answering(reply), largest_bytes=1000) as desk:
-            told = await desk.fails()
-            assert isinstance(told, o.Refused)
-            assert told.reason.startswith("the file is larger than 1000 bytes")
+        async with downloading(tmp_path, answering(reply), largest_bytes=1000) as setup:
+            failure = await setup.fails()
+            assert isinstance(failure, o.Refused)
+            assert failure.reason.startswith("the file is larger than 1000 bytes")
 
 
 async def test_an_error_that_cannot_be_unpacked_is_an_error(tmp_path: Path) -> None:
     """Its status is read, though its body is not what its Content-Encoding says."""
     for status, kind in ((503, o.Throttled), (404, o.LinksExpired)):
-        async with downloading(tmp_path, answering(whole(b"no", "Content-Encoding: gzip", status=status))) as desk:
-            assert isinstance(await desk.fails(), kind)
+        async with downloading(tmp_path, answering(whole(b"no", "Content-Encoding: gzip", status=status))) as setup:
+            assert isinstance(await setup.fails(), kind)
 
 
 # --- ends -------------------------------------------------------------------------------------------------------------
@@ -474,19 +476,19 @@ async def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
         whole(ROWS),
         b"nonsense\r\n\r\n",
     ]
-    async with downloading(tmp_path, answering(WHOLE)) as desk:
+    async with downloading(tmp_path, answering(WHOLE)) as setup:
         for reply in [*replies, *[whole(b"", status=416)] * 5]:
-            desk.server.answer = answering(reply)
-            await desk.get(size=1)
+            setup.server.answer = answering(reply)
+            await setup.get(size=1)
             assert open_files(tmp_path) == [], reply
 
-        async def hangs_up(_: Asked, writer: asyncio.StreamWriter) -> None:
+        async def hangs_up(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
             writer.write(head(200, f"Content-Length: {SIZE}") + ROWS[:HALF])
             await writer.drain()
             reset(writer)
 
-        desk.server.answer = hangs_up
-        await desk.get()
+        setup.server.answer = hangs_up
+        await setup.get()
         assert open_files(tmp_path) == []
 
 
@@ -494,16 +496,16 @@ async def test_a_download_that_is_cancelled(tmp_path: Path) -> None:
     """It keeps what came, and leaves no descriptor open."""
     has_begun = asyncio.Event()
 
-    async def stalls(_: Asked, writer: asyncio.StreamWriter) -> None:
+    async def stalls(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(broken())
         await writer.drain()
         has_begun.set()
         await asyncio.Event().wait()
 
-    async with downloading(tmp_path, stalls, timeouts=Timeouts(read_s=30)) as desk:
+    async with downloading(tmp_path, stalls, timeouts=Timeouts(read_s=30)) as setup:
         for _ in range(3):
             has_begun.clear()
-            step = asyncio.ensure_future(desk.get())
+            step = asyncio.ensure_future(setup.get())
             await has_begun.wait()
             await _until(lambda: any((tmp_path / ".partial").glob("*.part")))
             step.cancel()

@@ -1,4 +1,4 @@
-"""Replies that another host gave, or led to: they neither pause nor throttle the account, nor spend its session."""
+"""Replies from other hosts neither pause nor throttle the account, nor end its session."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.support.scripted_provider import Answer, answering, serving, shop_with
+from tests.support.scripted_provider import Answer, answering, open_provider, serving
 from tests.support.stored_jobs import StandingClock
 from tests.worker.client_setup import ClientSetup, address_of
 from tests.worker.login_api import Api
@@ -57,7 +57,7 @@ async def test_a_poll_led_astray(tmp_path: Path, sqlite_url: str, status: int, b
         "GET /jobs/7/file": answering(b"rows"),
     }
     async with (
-        shop_with({"GET /refusal": refusal}) as host,
+        open_provider({"GET /refusal": refusal}) as host,
         serving(tmp_path, sqlite_url, SPEC, answers) as (shop, running),
     ):
         host.answers["GET /back"] = leading(f"{shop.url}/refusal")
@@ -80,7 +80,7 @@ async def test_a_download_led_back(tmp_path: Path, sqlite_url: str, status: int)
         "GET /jobs/7": answering({"state": "DONE"}),
         "GET /refusal": answering(b"", status=status),
     }
-    async with shop_with({}) as host, serving(tmp_path, sqlite_url, SPEC, answers) as (shop, running):
+    async with open_provider({}) as host, serving(tmp_path, sqlite_url, SPEC, answers) as (shop, running):
         host.answers["GET /back"] = leading(f"{shop.url}/refusal")
         tried = 0
 
@@ -107,14 +107,14 @@ async def test_a_session_outlives_it() -> None:
         TestServer(host.application(), host="127.0.0.1") as other,
         AiohttpWire() as wire,
     ):
-        desk = ClientSetup(wire, address_of(server), StandingClock())
+        setup = ClientSetup(wire, address_of(server), StandingClock())
         away = f"{address_of(other)}/v1/away?to={address_of(server)}/v1/data"
         request = WireRequest("GET", f"{address_of(server)}/v1/away?to={away.replace('?', '%3F')}")
-        assert (await desk.ask(request)).status == 401
-        async with desk.client.stream(request, send_auth=True) as file:
+        assert (await setup.ask(request)).status == 401
+        async with setup.client.stream(request, send_auth=True) as file:
             assert file.status == 401
-        async with desk.client.begin(request) as begun:
+        async with setup.client.begin(request) as begun:
             assert begun.reply.status == 401
-        assert (await desk.ask()).status == 200
-        desk.log.close()
+        assert (await setup.ask()).status == 200
+        setup.log.close()
     assert api.logins == 1

@@ -1,4 +1,4 @@
-"""Hosts that asked to be left alone, by a clock that stands."""
+"""Pauses for hosts that asked for one, with a manual clock."""
 
 from itertools import pairwise
 from random import Random
@@ -34,11 +34,11 @@ def wait_s(hosts: FileHosts, account: str = "a", host: str = HOST) -> float:
 
 
 def test_a_host_is_closed_for_as_long_as_it_asks(hosts: FileHosts, clock: StandingClock) -> None:
-    """For one account, and no other host; a shorter wish does not open it earlier."""
-    told = str(hosts.throttled("a", HOST, 60.0, "HTTP 429"))
+    """For one account and one host; a later, shorter delay does not end it earlier."""
+    message = str(hosts.throttled("a", HOST, 60.0, "HTTP 429"))
     assert (wait_s(hosts), wait_s(hosts, "b"), wait_s(hosts, host=OTHER)) == (60.0, 0.0, 0.0)
-    assert "closed for downloads until" in told
-    assert told.endswith("files.example.com:443 asked for it, HTTP 429")
+    assert "closed for downloads until" in message
+    assert message.endswith("files.example.com:443 asked for it, HTTP 429")
     hosts.throttled("a", HOST, 1.0, "HTTP 429")
     assert wait_s(hosts) == 60.0
     clock.at += 60.0

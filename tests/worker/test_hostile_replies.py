@@ -1,4 +1,4 @@
-"""Nothing that a provider sends stops the daemon: the event loop goes on, and the job's end says why."""
+"""No reply stops the daemon: the event loop goes on, and the job's end has a reason."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""Jobs whose results can be had at once, too large to keep while they are read, empty, or only a part."""
+"""Results in the first reply that are too large to keep in memory, empty, or only a part."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Inline results: the reply of a poll or submit is the file, and is held to what holds of every download."""
+"""Inline results: the reply of a poll or submit is the file, and is checked like every download."""
 
 import gzip
 import hashlib

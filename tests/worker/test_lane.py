@@ -1,4 +1,4 @@
-"""The lane against what can happen to it in the middle of its work: in virtual time, with a real database."""
+"""The lane and interruptions of its work, in virtual time, with a real database."""
 
 import asyncio
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""The hold: a lease is believed in for as long as two clocks agree that it was renewed recently."""
+"""A lease is valid only while two clocks agree that it was renewed recently."""
 
 from tidewaiter.worker.lease import Lease, moment
 

@@ -1,4 +1,4 @@
-"""Leases: taking, renewing, sharing and giving back lanes, while daemons die, clocks jump and the database is away."""
+"""Leases: acquire, renew, share and release lanes, while daemons die, clocks jump and the database is down."""
 
 import asyncio
 from dataclasses import replace
@@ -8,7 +8,7 @@ import pytest
 
 from tests.alerts.record import Day
 from tests.simulation.world import World, config_of, in_world, log_of
-from tests.support.daemon_in_process import staged
+from tests.support.daemon_in_process import open_daemon_setup
 from tests.support.inline_sqlite import connect_inline
 from tests.support.postgres import refusing
 from tests.worker.virtual_lanes import ACCOUNTS, LEASE_S, Site, live
@@ -25,24 +25,24 @@ from tidewaiter.worker.step import StepContext
 
 async def test_a_lane_that_could_not_be_given_back_is_served_again(tmp_path: Path, postgres_url: str) -> None:
     """Another daemon comes, the write that gives it a lane fails, it goes: the lane is given back late and taken."""
-    async with staged(tmp_path, postgres_url) as stage:
-        stage.write(stage.account("shop"), stage.account("other"))
-        async with stage.serving():
-            await stage.said("lane.taken", more_than=1)
+    async with open_daemon_setup(tmp_path, postgres_url) as setup:
+        setup.write(setup.account("shop"), setup.account("other"))
+        async with setup.serving():
+            await setup.logged("lane.taken", more_than=1)
             database = Database.open(postgres_url, SystemClock())
             async with refusing(postgres_url, "BEFORE UPDATE ON lanes FOR EACH ROW WHEN (NEW.owner IS NULL)"):
                 await LaneStore(database).beat("another", "elsewhere", 2, "1", lease_s=60.0)
-                (refused,) = await stage.said("store.unavailable")
+                (refused,) = await setup.logged("store.unavailable")
                 assert "shutting down" in str(refused["reason"])
                 await LaneStore(database).forget("another")
             await database.close()
-            (given_back,) = await stage.said("lane.given_back")
-            (*_, taken) = await stage.said("lane.taken", more_than=2)
+            (given_back,) = await setup.logged("lane.given_back")
+            (*_, taken) = await setup.logged("lane.taken", more_than=2)
             assert (taken["lane"], taken["clean"]) == (given_back["lane"], True)
-            jobs = await stage.until([*await stage.submit("shop"), *await stage.submit("other")])
+            jobs = await setup.until([*await setup.submit("shop"), *await setup.submit("other")])
             assert {job.state for job in jobs} == {State.SUCCEEDED}
-        assert stage.lines("lane.lost") == []
-        assert stage.code == 0
+        assert setup.lines("lane.lost") == []
+        assert setup.code == 0
 
 
 @pytest.mark.parametrize(("away_s", "lost"), [(30.0, 0), (400.0, 2)], ids=["for a moment", "for long"])

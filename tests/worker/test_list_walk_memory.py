@@ -1,4 +1,4 @@
-"""A list of any length takes the memory of one page."""
+"""A list of any length needs the memory of one page."""
 
 import gc
 import tracemalloc

@@ -1,4 +1,4 @@
-"""Signing in, in whole steps and whole daemons: what a login means for the job that waits for it."""
+"""Logins in whole steps and whole daemons, and their effect on the waiting job."""
 
 import asyncio
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.support.scripted_provider import Answer, config_for, daemon_for, shop_with
+from tests.support.scripted_provider import Answer, config_for, daemon_for, open_provider
 from tests.support.spec_samples import job_with
-from tests.worker.executor_setup import LEASE_S, queued, signing_workshop
+from tests.worker.executor_setup import LEASE_S, open_login_executor, queued
 from tidewaiter.database.engine import Database
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import State
@@ -17,7 +17,7 @@ from tidewaiter.worker.lease import moment
 
 async def test_a_lease_that_ends_during_a_login(database: Database, tmp_path: Path) -> None:
     """The submit does not leave: by now the lane may be another daemon's, and the job with it."""
-    async with signing_workshop(database, tmp_path, queued()) as shop:
+    async with open_login_executor(database, tmp_path, queued()) as shop:
         shop.api.on_login = lambda: setattr(shop.clock, "at", shop.clock.at + LEASE_S + 1)
         outcome = await shop.take()
     assert outcome == o.Unsent("the lane's lease ran out before the request was sent")
@@ -27,26 +27,26 @@ async def test_a_lease_that_ends_during_a_login(database: Database, tmp_path: Pa
 
 async def test_a_submit_that_is_stopped_during_its_login(database: Database, tmp_path: Path) -> None:
     """It surely was not sent, so nothing has to be reconciled and nobody is asked."""
-    async with signing_workshop(database, tmp_path, queued()) as shop:
-        shop.api.let_in.clear()
+    async with open_login_executor(database, tmp_path, queued()) as shop:
+        shop.api.may_log_in.clear()
         step = asyncio.ensure_future(shop.take())
-        await shop.api.asked_in.wait()
+        await shop.api.login_received.wait()
         step.cancel()
         with pytest.raises(asyncio.CancelledError):
             await step
-        shop.api.let_in.set()
+        shop.api.may_log_in.set()
     assert shop.step.job.state is State.SUBMITTING
     assert shop.executor.interrupted(shop.step) == o.Interrupted()
 
 
 async def test_a_submit_that_is_stopped_while_its_token_is_renewed(database: Database, tmp_path: Path) -> None:
     """The API has refused it unread, which is as good as not sent."""
-    async with signing_workshop(database, tmp_path, queued()) as shop:
+    async with open_login_executor(database, tmp_path, queued()) as shop:
         second = asyncio.Event()
 
         def on_login() -> None:
             if shop.api.logins == 2:
-                shop.api.let_in.clear()
+                shop.api.may_log_in.clear()
                 second.set()
 
         shop.api.refuses_all, shop.api.on_login = True, on_login
@@ -55,7 +55,7 @@ async def test_a_submit_that_is_stopped_while_its_token_is_renewed(database: Dat
         step.cancel()
         with pytest.raises(asyncio.CancelledError):
             await step
-        shop.api.let_in.set()
+        shop.api.may_log_in.set()
     assert [what for what, _ in shop.api.asked] == ["login", "POST", "login"]
     assert shop.executor.interrupted(shop.step) == o.Interrupted()
 
@@ -65,7 +65,7 @@ async def test_a_login_that_fails_before_a_submit(
     database: Database, tmp_path: Path, status: int, kind: type[o.Outcome]
 ) -> None:
     """Nothing was sent, whatever the reason is."""
-    async with signing_workshop(database, tmp_path, queued()) as shop:
+    async with open_login_executor(database, tmp_path, queued()) as shop:
         shop.api.login_status = status
         outcome = await shop.take()
     assert type(outcome) is kind
@@ -77,14 +77,14 @@ async def test_a_login_that_fails_before_a_poll(
     database: Database, tmp_path: Path, status: int, kind: type[o.Outcome]
 ) -> None:
     """The same of a step that may be repeated."""
-    async with signing_workshop(database, tmp_path, job_with("42")) as shop:
+    async with open_login_executor(database, tmp_path, job_with("42")) as shop:
         shop.api.login_status = status
         assert type(await shop.take()) is kind
 
 
 async def test_a_job_expires_though_its_account_cannot_sign_in(database: Database, tmp_path: Path) -> None:
     """The remote cannot be told, which is no reason to keep the job for ever."""
-    async with signing_workshop(database, tmp_path, job_with("42")) as shop:
+    async with open_login_executor(database, tmp_path, job_with("42")) as shop:
         shop.api.login_status = 401
         shop.clock.at += 3601
         shop.hold.renewed(*moment(shop.clock))
@@ -127,8 +127,8 @@ async def test_no_token_is_left_behind(tmp_path: Path, sqlite_url: str) -> None:
     async def echo(request: web.Request) -> web.StreamResponse:
         token = request.headers["Authorization"].removeprefix("Bearer ")
         status = next(statuses, 401) if request.method == "GET" else 201
-        said = {"error": f"{status} for {token}", "state": f"lost {token}", "id": "r-1"}
-        return web.json_response(said, status=status, headers={"Retry-After": "1", "X-Token": token})
+        answer_body = {"error": f"{status} for {token}", "state": f"lost {token}", "id": "r-1"}
+        return web.json_response(answer_body, status=status, headers={"Retry-After": "1", "X-Token": token})
 
     logins = iter(range(1, 100))
 
@@ -136,12 +136,12 @@ async def test_no_token_is_left_behind(tmp_path: Path, sqlite_url: str) -> None:
         return web.json_response({"token": f"canary-token-{next(logins)}"})
 
     answers: dict[str, Answer] = {"POST /v1/login": login, "POST /v1/reports": echo, "GET /v1/reports/r-1": echo}
-    async with shop_with(answers) as shop:
+    async with open_provider(answers) as shop:
         config = config_for(tmp_path, SPEC, shop.url, sqlite_url)
         async with daemon_for(config) as running:
             failed = await running.run()
             waiting = await running.submit()
-            paused = await running.said("account.refused")
+            paused = await running.logged("account.refused")
             kept = [await running.jobs.history(job) for job in (failed.id, waiting.id)]
             seen = f"{failed} {kept} {paused} {running.output.getvalue()}"
     assert "418 for [redacted]" in seen
@@ -165,8 +165,12 @@ async def test_a_whole_export_behind_a_login(tmp_path: Path, sqlite_url: str) ->
         async def answer(request: web.Request) -> web.StreamResponse:
             if request.headers.get("Authorization") != f"Bearer {good[-1]}":
                 return web.json_response({"error": "renew"}, status=401)
-            said = {"state": next(states)} if body is None else body
-            return web.Response(body=said) if isinstance(said, bytes) else web.json_response(said, status=status)
+            answer_body = {"state": next(states)} if body is None else body
+            return (
+                web.Response(body=answer_body)
+                if isinstance(answer_body, bytes)
+                else web.json_response(answer_body, status=status)
+            )
 
         return answer
 
@@ -176,7 +180,7 @@ async def test_a_whole_export_behind_a_login(tmp_path: Path, sqlite_url: str) ->
         "GET /v1/reports/r-1": signed(None),
         "GET /v1/reports/r-1/file": signed(b"a,b\n"),
     }
-    async with shop_with(answers) as shop, daemon_for(config_for(tmp_path, SPEC, shop.url, sqlite_url)) as running:
+    async with open_provider(answers) as shop, daemon_for(config_for(tmp_path, SPEC, shop.url, sqlite_url)) as running:
         job = await running.submit()
         await running.until(job.id, State.POLLING)
         good.append("somebody else's")

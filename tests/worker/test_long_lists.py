@@ -1,4 +1,4 @@
-"""A list of very many files: the loop goes on while it is looked through."""
+"""A list of very many files does not block the event loop."""
 
 import asyncio
 import sys
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, FrameType
 
-from tests.support.scripted_provider import answering, serving, shop_with
+from tests.support.scripted_provider import answering, open_provider, serving
 from tests.worker.file_lists import LISTED, lists, reason_to_wait
 from tidewaiter.domain.file_identity import identities
 from tidewaiter.domain.manifest import free_places
@@ -41,7 +41,7 @@ def calls_in_one_turn() -> Iterator[dict[CodeType, int]]:
 async def test_a_long_list_does_not_hold_up_the_loop(tmp_path: Path, sqlite_url: str) -> None:
     """What its files are and where they land is found in a thread; files of a closed host are passed over in pieces."""
     busy = answering(b"", status=429, headers={"Retry-After": "60"})
-    async with shop_with({"GET /0": busy}) as host:
+    async with open_provider({"GET /0": busy}) as host:
         answers = lists([(f"{host.url}/{number}", f"part-{number}") for number in range(2000)])
         async with serving(tmp_path, sqlite_url, LISTED, answers) as (_, running):
             with calls_in_one_turn() as most:
@@ -58,7 +58,7 @@ async def test_the_line_of_a_finished_job_is_bounded(tmp_path: Path, sqlite_url:
     answers = lists([(f"/a?part={number}", f"part-{number}") for number in range(120)]) | {"GET /a": answering(b"A")}
     async with serving(tmp_path, sqlite_url, LISTED, answers) as (_, running):
         job = await running.run()
-        (line,) = await running.said("job.finished")
+        (line,) = await running.logged("job.finished")
         listed = (await running.manifest(job))["artifacts"]
     assert isinstance(listed, list)
     assert line["files"] == len(listed) == 120

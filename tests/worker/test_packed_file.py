@@ -1,4 +1,4 @@
-"""Packed files land unpacked, whole, and never as a bomb."""
+"""Packed files are unpacked when they land, whole, and never as a zip bomb."""
 
 import gzip
 import hashlib

@@ -1,4 +1,4 @@
-"""Results over several pages land as one file, each page asked for by itself."""
+"""Results over several pages land as one file; each page is one request."""
 
 import asyncio
 import csv

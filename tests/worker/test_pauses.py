@@ -1,4 +1,4 @@
-"""Pauses as a daemon knows them: fingerprints, what is told, what begins and ends by itself."""
+"""Pauses in a daemon: fingerprints, log events, and automatic start and end."""
 
 import io
 import json
@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from tests.support.stored_jobs import OWNER, Scene, StandingClock
+from tests.support.stored_jobs import OWNER, StandingClock, Stores
 from tidewaiter.database.account_store import AccountStore, PauseCause
 from tidewaiter.database.engine import Database
 from tidewaiter.domain.http_values import Json
@@ -25,10 +25,10 @@ def clock() -> StandingClock:
 
 
 @pytest.fixture
-async def scene(sqlite_url: str, clock: StandingClock) -> AsyncIterator[Scene]:
+async def stores(sqlite_url: str, clock: StandingClock) -> AsyncIterator[Stores]:
     """A database with a lane of the account ``acme``."""
     database = Database.open(sqlite_url, clock)
-    yield await Scene.set_up(database)
+    yield await Stores.set_up(database)
     await database.close()
 
 
@@ -39,18 +39,18 @@ def output() -> io.StringIO:
 
 
 @pytest.fixture
-def daemon(scene: Scene, clock: StandingClock, output: io.StringIO) -> Callable[..., Pauses]:
+def daemon(stores: Stores, clock: StandingClock, output: io.StringIO) -> Callable[..., Pauses]:
     """Another daemon's view of the pauses, with its own idea of the settings."""
     log = configure("json", "info", ["canary-77"], clock=clock, stream=output, strict=True)
 
     def daemon(**changed: Json) -> Pauses:
-        return Pauses(AccountStore(scene.database), {"acme": SETTINGS | changed}, Random(3), log)
+        return Pauses(AccountStore(stores.database), {"acme": SETTINGS | changed}, Random(3), log)
 
     return daemon
 
 
-def _hold(scene: Scene, clock: StandingClock) -> Lease:
-    return Lease(scene.lane.id, scene.lane.epoch, clock, 30.0)
+def _hold(stores: Stores, clock: StandingClock) -> Lease:
+    return Lease(stores.lane.id, stores.lane.epoch, clock, 30.0)
 
 
 def _told(output: io.StringIO) -> list[tuple[object, ...]]:
@@ -69,14 +69,14 @@ def test_a_fingerprint_knows_its_settings_and_shows_nothing() -> None:
     assert "canary" not in one
 
 
-async def test_26_a_refusal_is_heeded_at_once_and_written_in_the_next_round(
-    scene: Scene, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
+async def test_26_a_refusal_counts_at_once_and_is_written_in_the_next_round(
+    stores: Stores, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
 ) -> None:
     """The daemon that met it knows from now on; every other one knows after a round; each says so once, as an ERROR."""
     mine, theirs = daemon(), daemon()
     await mine.start()
     await theirs.start()
-    mine.refuse("acme", PauseCause.CREDENTIALS, "HTTP 401", _hold(scene, clock))
+    mine.refuse("acme", PauseCause.CREDENTIALS, "HTTP 401", _hold(stores, clock))
     assert (mine.reason("acme"), theirs.reason("acme")) == ("HTTP 401", None)
     await theirs.refresh()
     assert theirs.reason("acme") is None
@@ -88,18 +88,18 @@ async def test_26_a_refusal_is_heeded_at_once_and_written_in_the_next_round(
 
 
 async def test_26_it_lasts_until_a_person_resumes(
-    scene: Scene, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
+    stores: Stores, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
 ) -> None:
     """Neither time nor a restart with the same settings ends it; a person does, in every daemon."""
     mine = daemon()
-    mine.refuse("acme", PauseCause.CREDENTIALS, "HTTP 401", _hold(scene, clock))
+    mine.refuse("acme", PauseCause.CREDENTIALS, "HTTP 401", _hold(stores, clock))
     await mine.refresh()
     clock.at += 86_400.0
     await mine.refresh()
     restarted = daemon()
     await restarted.start()
     assert (mine.reason("acme"), restarted.reason("acme")) == ("HTTP 401", "HTTP 401")
-    await AccountStore(scene.database).resume("acme")
+    await AccountStore(stores.database).resume("acme")
     await mine.refresh()
     await restarted.refresh()
     assert (mine.reason("acme"), restarted.reason("acme")) == (None, None)
@@ -107,11 +107,11 @@ async def test_26_it_lasts_until_a_person_resumes(
 
 
 async def test_26_a_restart_with_other_settings_resumes(
-    scene: Scene, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
+    stores: Stores, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
 ) -> None:
-    """Somebody has mended the key: whoever starts with it ends the pause, and the others see it."""
+    """The key is repaired: a daemon that starts with it ends the pause, and the others see that."""
     old = daemon()
-    old.refuse("acme", PauseCause.CREDENTIALS, "HTTP 401", _hold(scene, clock))
+    old.refuse("acme", PauseCause.CREDENTIALS, "HTTP 401", _hold(stores, clock))
     await old.refresh()
     mended = daemon(token="new-key")
     await mended.start()
@@ -121,10 +121,10 @@ async def test_26_a_restart_with_other_settings_resumes(
 
 
 async def test_a_persons_pause_outlives_a_restart_with_other_settings(
-    scene: Scene, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
+    stores: Stores, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
 ) -> None:
-    """Whoever paused the account did not do it for its key."""
-    await AccountStore(scene.database).pause("acme", "maintenance")
+    """The account was not paused because of its key."""
+    await AccountStore(stores.database).pause("acme", "maintenance")
     changed = daemon(token="new-key")
     await changed.start()
     assert changed.reason("acme") == "maintenance"
@@ -132,12 +132,12 @@ async def test_a_persons_pause_outlives_a_restart_with_other_settings(
 
 
 async def test_22_a_failure_of_tls_is_tried_again(
-    scene: Scene, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
+    stores: Stores, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
 ) -> None:
     """After five minutes the account resumes by itself; where TLS still fails it is paused again."""
     mine = daemon()
     for _ in range(2):
-        mine.refuse("acme", PauseCause.TLS, "no safe connection", _hold(scene, clock))
+        mine.refuse("acme", PauseCause.TLS, "no safe connection", _hold(stores, clock))
         await mine.refresh()
         clock.at += TLS_PAUSE_S - 1
         await mine.refresh()
@@ -149,26 +149,26 @@ async def test_22_a_failure_of_tls_is_tried_again(
 
 
 async def test_accounts_of_others_are_left_alone(
-    scene: Scene, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
+    stores: Stores, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
 ) -> None:
     """A daemon that does not know an account says nothing of it, and ends nothing."""
     mine = daemon()
-    mine.refuse("acme", PauseCause.CREDENTIALS, "HTTP 401", _hold(scene, clock))
+    mine.refuse("acme", PauseCause.CREDENTIALS, "HTTP 401", _hold(stores, clock))
     await mine.refresh()
-    stranger = Pauses(AccountStore(scene.database), {"other": {}}, Random(3), mine._log)
+    stranger = Pauses(AccountStore(stores.database), {"other": {}}, Random(3), mine._log)
     await stranger.start()
     assert stranger.reason("acme") is None
-    assert (await AccountStore(scene.database).paused()).keys() == {"acme"}
+    assert (await AccountStore(stores.database).paused()).keys() == {"acme"}
 
 
 async def test_nothing_secret_is_stored(
-    scene: Scene, clock: StandingClock, sqlite_url: str, daemon: Callable[..., Pauses]
+    stores: Stores, clock: StandingClock, sqlite_url: str, daemon: Callable[..., Pauses]
 ) -> None:
     """The database has a fingerprint, from which nobody reads the key."""
     mine = daemon()
-    mine.refuse("acme", PauseCause.CREDENTIALS, "HTTP 401", _hold(scene, clock))
+    mine.refuse("acme", PauseCause.CREDENTIALS, "HTTP 401", _hold(stores, clock))
     await mine.refresh()
-    (pause,) = (await AccountStore(scene.database).paused()).values()
+    (pause,) = (await AccountStore(stores.database).paused()).values()
     assert pause.fingerprint is not None
     assert pause.fingerprint.startswith("scrypt$")
     assert "canary" not in pause.fingerprint
@@ -176,12 +176,12 @@ async def test_nothing_secret_is_stored(
 
 
 async def test_settings_that_change_meanwhile_resume(
-    scene: Scene, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
+    stores: Stores, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
 ) -> None:
     """A daemon that is given other settings ends the pause for the old ones, as one that starts with them does."""
     mine = daemon()
     await mine.start()
-    mine.refuse("acme", PauseCause.CREDENTIALS, "HTTP 401", _hold(scene, clock))
+    mine.refuse("acme", PauseCause.CREDENTIALS, "HTTP 401", _hold(stores, clock))
     await mine.refresh()
     await mine.apply_settings({"acme": SETTINGS, "other": {}})
     assert mine.reason("acme") == "HTTP 401"
@@ -191,25 +191,25 @@ async def test_settings_that_change_meanwhile_resume(
 
 
 async def test_a_refusal_of_old_settings_is_forgotten(
-    scene: Scene, clock: StandingClock, daemon: Callable[..., Pauses]
+    stores: Stores, clock: StandingClock, daemon: Callable[..., Pauses]
 ) -> None:
     """One that was not written yet says nothing of the new settings, and must not be noted as theirs."""
     mine = daemon()
     await mine.start()
-    mine.refuse("acme", PauseCause.CREDENTIALS, "HTTP 401", _hold(scene, clock))
+    mine.refuse("acme", PauseCause.CREDENTIALS, "HTTP 401", _hold(stores, clock))
     await mine.apply_settings({"acme": SETTINGS | {"token": "new-key"}})
     await mine.refresh()
     assert mine.reason("acme") is None
-    mine.refuse("acme", PauseCause.CREDENTIALS, "HTTP 401", _hold(scene, clock))
+    mine.refuse("acme", PauseCause.CREDENTIALS, "HTTP 401", _hold(stores, clock))
     await mine.apply_settings({})
-    assert (await AccountStore(scene.database).paused()) == {}
+    assert (await AccountStore(stores.database).paused()) == {}
 
 
-async def test_a_person_s_pause_outlives_other_settings(scene: Scene, daemon: Callable[..., Pauses]) -> None:
+async def test_a_person_s_pause_outlives_other_settings(stores: Stores, daemon: Callable[..., Pauses]) -> None:
     """Nobody but a person ends it, reloads included; a new account's is known as soon as the account is."""
     mine = daemon()
     await mine.start()
     for account in ("acme", "other"):
-        await AccountStore(scene.database).pause(account, "maintenance")
+        await AccountStore(stores.database).pause(account, "maintenance")
     await mine.apply_settings({"acme": SETTINGS | {"token": "new-key"}, "other": {}})
     assert (mine.reason("acme"), mine.reason("other")) == ("maintenance", "maintenance")

@@ -1,4 +1,4 @@
-"""Every field of a reply, in whole daemons: repeated headers, cookies, new handles, second calls, odd lists."""
+"""Reply fields in whole daemons: repeated headers, cookies, new handles, second calls, odd lists."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from multidict import CIMultiDict
 
-from tests.support.scripted_provider import Answer, answering, serving, shop_with
+from tests.support.scripted_provider import Answer, answering, open_provider, serving
 from tidewaiter.domain.job import State
 
 SUBMITTED = """
@@ -282,7 +282,7 @@ async def test_a_partial_job_says_so_everywhere(tmp_path: Path, sqlite_url: str)
         job = await running.run()
         assert (job.state, job.remote_status) == (State.SUCCEEDED, "partial")
         assert (await running.manifest(job))["status"] == "partial"
-        (line,) = await running.said("job.finished")
+        (line,) = await running.logged("job.finished")
     assert line["status"] == "partial"
 
 
@@ -295,7 +295,7 @@ async def test_an_address_that_cannot_be_used_is_named_with_its_cause(tmp_path: 
     }
     async with serving(tmp_path, sqlite_url, RESOLVED, answers) as (_, running):
         job = await running.submit()
-        (line, *_) = await running.said("job.troubled")
+        (line, *_) = await running.logged("job.troubled")
         assert job.id == line["job"]
     assert "its host '☃.example' is no name of a host" in str(line["reason"])
 
@@ -306,7 +306,7 @@ async def test_another_host_that_fails_does_not_open_the_breaker(tmp_path: Path,
     async def lead_on(_: web.Request) -> web.StreamResponse:
         return web.Response(status=307, headers={"Location": f"{host.url}/state"})
 
-    async with shop_with({"GET /state": answering({}, status=500)}) as host:
+    async with open_provider({"GET /state": answering({}, status=500)}) as host:
         spec = """
 [operations.report.submit]
 url = "/jobs"

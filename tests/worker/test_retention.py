@@ -1,4 +1,4 @@
-"""The janitor: how long notifications are kept."""
+"""Retention: how long notifications are kept."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""The calendar on a real database: one job for each tick, whoever sees it and however often."""
+"""The scheduler on a real database: one job for each tick, whichever daemon sees it."""
 
 import asyncio
 import io
@@ -56,7 +56,7 @@ class Site:
     async def submit(
         self, account: str, operation: str, params: Mapping[str, Json], key: str | None
     ) -> tuple[Job, bool]:
-        """What the desk does, without a provider's spec."""
+        """Submits as the service does, without a provider's spec."""
         if self.refused:
             raise RequestError("account 'acme' has no operation 'statistics'")
         return await self.jobs.add(NewJob(account, operation, dict(params), HOUR, key), self._lane, NOW)
@@ -135,8 +135,8 @@ async def test_a_clock_that_is_set_is_followed(site: Site) -> None:
     assert len(await site.jobs.find()) == 1
 
 
-async def test_a_refused_job_is_told_and_the_schedule_goes_on(site: Site) -> None:
-    """What the desk refuses is an error in the log, once for each tick."""
+async def test_a_refused_job_is_logged_and_the_schedule_goes_on(site: Site) -> None:
+    """A job that the service refuses is an error in the log, once for each tick."""
     site.refused = True
     await site.store.note("hourly", NOW, None)
     await site.serve(RunningClock(NOW + 2 * HOUR), HOURLY)

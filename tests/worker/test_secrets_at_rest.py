@@ -1,4 +1,4 @@
-"""What is secret never rests in the open: the account's key in no handle or link, and signed links encrypted."""
+"""Secrets are never stored in plain text: no key in a handle or link, and signed links are encrypted."""
 
 import asyncio
 import sqlite3
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.support.scripted_provider import Answer, Running, answering, config_for, daemon_for, shop_with
+from tests.support.scripted_provider import Answer, Running, answering, config_for, daemon_for, open_provider
 from tidewaiter.config import load
 from tidewaiter.database.sealing import new_key
 from tidewaiter.domain.http_values import SealedLinks
@@ -68,7 +68,7 @@ async def test_the_key_of_the_account_is_kept_nowhere(tmp_path: Path, sqlite_url
         "GET /jobs/1": answering({"state": "RUNNING"}, {"state": "DONE", "files": [f"/f.csv?k={spelled}"]}),
         "GET /f.csv": answering(b"a,b\n"),
     }
-    async with shop_with(answers) as shop:
+    async with open_provider(answers) as shop:
         config_for(tmp_path, AUTH + STEPS, shop.url, sqlite_url)
         file = tmp_path / "tidewaiter.toml"
         file.write_text(file.read_text().replace("settings = {", f'settings = {{ key = "{KEY}",'))
@@ -116,7 +116,7 @@ async def in_fetching(running: Running, files: Callable[[], int]) -> Job:
 async def test_signed_links_are_encrypted_and_never_shown(tmp_path: Path, sqlite_url: str) -> None:
     """The job waits with its links, which are in no file of the database; its signed handle is shown without query."""
     gate, key = asyncio.Event(), new_key()
-    async with shop_with({}) as shop:
+    async with open_provider({}) as shop:
         shop.answers |= signed(lambda: shop.url, gate)
         config = config_for(tmp_path, STEPS, shop.url, key_file(tmp_path, key)(sqlite_url))
         async with daemon_for(config) as running:
@@ -139,7 +139,7 @@ async def test_signed_links_are_encrypted_and_never_shown(tmp_path: Path, sqlite
 async def test_a_key_that_is_gone_costs_one_poll(tmp_path: Path, sqlite_url: str, keys: str) -> None:
     """Fresh links are asked for, and the log says which key is missing; with both keys nothing is asked for."""
     gate, old, new = asyncio.Event(), new_key(), new_key()
-    async with shop_with({}) as shop:
+    async with open_provider({}) as shop:
         shop.answers |= signed(lambda: shop.url, gate)
         config = config_for(tmp_path, STEPS, shop.url, key_file(tmp_path, old)(sqlite_url))
         async with daemon_for(config) as running:
@@ -161,7 +161,7 @@ async def test_a_key_that_is_gone_costs_one_poll(tmp_path: Path, sqlite_url: str
 async def test_without_a_handle_a_lost_key_parks(tmp_path: Path, sqlite_url: str) -> None:
     """Nothing is submitted a second time before a person says so."""
     gate = asyncio.Event()
-    async with shop_with({}) as shop:
+    async with open_provider({}) as shop:
         shop.answers |= signed(lambda: shop.url, gate)
         config = config_for(tmp_path, STEPS, shop.url, key_file(tmp_path, new_key())(sqlite_url))
         async with daemon_for(config) as running:
@@ -172,6 +172,6 @@ async def test_without_a_handle_a_lost_key_parks(tmp_path: Path, sqlite_url: str
         config = config_for(tmp_path, STEPS, shop.url, key_file(tmp_path, new_key())(sqlite_url))
         async with daemon_for(config) as running:
             parked = await running.until(job.id)
-            (said,) = await running.said("job.parked")
-    assert (parked.state, parked.reason, said["reason"]) == (State.PARKED, LOST, LOST)
+            (event,) = await running.logged("job.parked")
+    assert (parked.state, parked.reason, event["reason"]) == (State.PARKED, LOST, LOST)
     assert shop.times("POST /reports") == 1

@@ -1,4 +1,4 @@
-"""The order of a step: what is built, made durable, looked at and sent, and what may stop it in between."""
+"""The order within a step: build, make durable, check, send, and what may stop it in between."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.support.scripted_provider import Answer, Running, answering, config_for, daemon_for, serving, shop_with
+from tests.support.scripted_provider import Answer, Running, answering, config_for, daemon_for, open_provider, serving
 from tests.support.spec_samples import job_with
-from tests.worker.executor_setup import LEASE_S, queued, signing_workshop
+from tests.worker.executor_setup import LEASE_S, open_login_executor, queued
 from tidewaiter.clock import SystemClock
 from tidewaiter.config import load
 from tidewaiter.database.engine import Database
@@ -74,7 +74,7 @@ async def test_a_poll_that_cannot_be_built(tmp_path: Path, sqlite_url: str) -> N
     )
     async with serving(tmp_path, sqlite_url, spec, {"POST /jobs": answering({"id": "7"})}) as (_, running):
         await put(running)
-        (line, *_) = await running.said("job.troubled")
+        (line, *_) = await running.logged("job.troubled")
     assert (line["state"], line["outcome"]) == ("polling", "Retry")
     assert "correct the spec" in str(line["reason"])
 
@@ -85,7 +85,7 @@ async def test_a_step_that_dies_before_its_submit_is_sent(database: Database, tm
     class BoomError(Exception):
         """Nobody expects it."""
 
-    async with signing_workshop(database, tmp_path, queued()) as shop:
+    async with open_login_executor(database, tmp_path, queued()) as shop:
 
         def boom() -> bool:
             raise BoomError
@@ -133,7 +133,7 @@ def at(state: State, **changes: object) -> Job:
 @pytest.mark.parametrize("state", [State.POLLING, State.FETCHING, State.CANCELLING])
 async def test_no_request_leaves_past_the_lease(database: Database, tmp_path: Path, state: State) -> None:
     """Neither a poll, a download nor a cancel: the daemon was stopped for longer than its lease, or the machine was."""
-    async with signing_workshop(database, tmp_path, at(state)) as shop:
+    async with open_login_executor(database, tmp_path, at(state)) as shop:
         shop.clock.at += LEASE_S + 1
         assert isinstance(await shop.take(), o.Interrupted)
     assert shop.api.asked == []
@@ -141,7 +141,7 @@ async def test_no_request_leaves_past_the_lease(database: Database, tmp_path: Pa
 
 async def test_a_login_does_not_leave_past_the_lease(database: Database, tmp_path: Path) -> None:
     """Nor does the request that it would be for."""
-    async with signing_workshop(database, tmp_path, at(State.POLLING)) as shop:
+    async with open_login_executor(database, tmp_path, at(State.POLLING)) as shop:
         shop.api.on_login = lambda: setattr(shop.clock, "at", shop.clock.at + LEASE_S + 1)
         assert isinstance(await shop.take(), o.Interrupted)
     assert [what for what, _ in shop.api.asked] == ["login"]
@@ -285,7 +285,7 @@ size = 1
         await running.submit()
         async with asyncio.timeout(20):
             await closed.wait()
-        await running.said("account.paused")
+        await running.logged("account.paused")
         started = asyncio.get_running_loop().time()
     assert asyncio.get_running_loop().time() - started < 3, "drain_s is 5"
     (line,) = running.events("daemon.stopped")
@@ -301,7 +301,7 @@ async def test_a_drain_does_not_wait_for_the_next_try_of_a_page(tmp_path: Path, 
         asked.set()
         return web.json_response({}, status=500, headers={"Retry-After": "50"})
 
-    async with shop_with(DONE | {"GET /list": later}) as shop:
+    async with open_provider(DONE | {"GET /list": later}) as shop:
         async with daemon_for(config_for(tmp_path, spec, shop.url, sqlite_url)) as running:
             job = await running.submit()
             async with asyncio.timeout(20):
@@ -324,6 +324,6 @@ async def test_a_throttled_poll_advances_nothing(tmp_path: Path, sqlite_url: str
     throttled = answering({}, status=429, headers={"Retry-After": "60"})
     async with serving(tmp_path, sqlite_url, SPEC, {**DONE, "GET /jobs/7": throttled}) as (_, running):
         await running.submit()
-        (line,) = await running.said("job.troubled")
+        (line,) = await running.logged("job.troubled")
         assert (line["state"], line["outcome"]) == ("polling", "Throttled")
         assert [one for one in running.events("job.advanced") if one["state"] == one["state_from"]] == []

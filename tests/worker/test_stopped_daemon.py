@@ -1,4 +1,4 @@
-"""A daemon that was stopped for longer than its lease, with a real SIGSTOP: it sends nothing beside the new owner."""
+"""A daemon stopped by SIGSTOP for longer than its lease sends nothing beside the new owner."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.support.scripted_provider import Answer, config_for, shop_with
+from tests.support.scripted_provider import Answer, config_for, open_provider
 from tidewaiter.clock import SystemClock
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
@@ -37,7 +37,7 @@ async def test_a_daemon_that_was_stopped(tmp_path: Path, postgres_url: str) -> N
         return web.json_response({"items": [request.query["page"]]})
 
     answers: dict[str, Answer] = {"GET /list": page}
-    async with shop_with(answers) as shop:
+    async with open_provider(answers) as shop:
         config_for(tmp_path, SPEC, shop.url, postgres_url)
         file = tmp_path / "tidewaiter.toml"
         file.write_text(file.read_text().replace("[worker]", f"[worker]\nlease_s = {LEASE_S}"))

@@ -1,4 +1,4 @@
-"""The notifier with a real receiver, a real database of either kind and the real network on loopback."""
+"""The webhook dispatcher with a real receiver, both kinds of database, and the loopback network."""
 
 import asyncio
 import io
@@ -12,8 +12,8 @@ import pytest
 from aiohttp import web
 from sqlalchemy import text
 
-from tests.support.stored_jobs import Scene
-from tests.support.webhook_receiver import SECRET, Heard, Receiver, receiver, silence, status
+from tests.support.stored_jobs import Stores
+from tests.support.webhook_receiver import SECRET, ReceivedMessage, Receiver, receiver, silence, status
 from tidewaiter.clock import SystemClock
 from tidewaiter.database.delivery_store import DeliveryStore
 from tidewaiter.database.engine import Database
@@ -31,17 +31,17 @@ QUICK = Timeouts(connect_s=0.2, overall_s=0.4)
 
 
 @dataclass(slots=True)
-class Site:
+class NotificationSetup:
     """A database in which jobs end, and the endpoints that want to hear of it."""
 
     url: str
-    scene: Scene
+    stores: Stores
     endpoints: dict[str, WebhookEndpoint]
     output: io.StringIO = field(default_factory=io.StringIO)
 
     async def ends(self, number: int = 1) -> list[Job]:
         """So many jobs fail."""
-        return [await self.scene.accepted(await self.scene.add(), o.Refused("no such period")) for _ in range(number)]
+        return [await self.stores.accepted(await self.stores.add(), o.Refused("no such period")) for _ in range(number)]
 
     @asynccontextmanager
     async def notifier(self, timeouts: Timeouts | None = None) -> AsyncIterator[None]:
@@ -69,7 +69,7 @@ class Site:
         """The notifications, oldest first, once they stand so: each in turn."""
         async with asyncio.timeout(20):
             while True:
-                found = (await NotificationStore(self.scene.database).find(limit=1000))[::-1]
+                found = (await NotificationStore(self.stores.database).find(limit=1000))[::-1]
                 if [one.status for one in found] == list(statuses):
                     return found
                 await asyncio.sleep(0.02)
@@ -78,17 +78,17 @@ class Site:
         """The only notification, once so many attempts have failed and been noted."""
         async with asyncio.timeout(20):
             while True:
-                (told,) = await NotificationStore(self.scene.database).find()
-                if told.attempts == attempts and len(self.lines("notification.troubled")) >= attempts:
-                    return told
+                (deliveries,) = await NotificationStore(self.stores.database).find()
+                if deliveries.attempts == attempts and len(self.lines("notification.troubled")) >= attempts:
+                    return deliveries
                 await asyncio.sleep(0.02)
 
     async def make_due(self) -> None:
         """What waits is due now."""
-        async with self.scene.database.writing() as connection:
+        async with self.stores.database.writing() as connection:
             await connection.execute(text("UPDATE notifications SET due_at = 1 WHERE due_at IS NOT NULL"))
 
-    async def said(self, event: str) -> list[dict[str, object]]:
+    async def logged(self, event: str) -> list[dict[str, object]]:
         """The log's lines of one event, once there are any."""
         async with asyncio.timeout(20):
             while True:
@@ -108,11 +108,11 @@ def endpoint(name: str, url: str, *, private_ok: bool = True) -> WebhookEndpoint
 
 
 @asynccontextmanager
-async def site_for(url: str, *endpoints: WebhookEndpoint) -> AsyncIterator[Site]:
+async def site_for(url: str, *endpoints: WebhookEndpoint) -> AsyncIterator[NotificationSetup]:
     """A database whose jobs' ends all these endpoints want to hear of."""
     database = Database.open(url, SystemClock())
-    scene = await Scene.set_up(database, [Subscription(one.name, TERMINAL) for one in endpoints])
-    yield Site(url, scene, {one.name: one for one in endpoints})
+    stores = await Stores.set_up(database, [Subscription(one.name, TERMINAL) for one in endpoints])
+    yield NotificationSetup(url, stores, {one.name: one for one in endpoints})
     await database.close()
 
 
@@ -124,75 +124,75 @@ async def hook() -> AsyncIterator[Receiver]:
 
 
 @pytest.fixture
-async def site(database_url: str, hook: Receiver) -> AsyncIterator[Site]:
+async def setup(database_url: str, hook: Receiver) -> AsyncIterator[NotificationSetup]:
     """A database of either kind, and the receiver as its endpoint."""
     async with site_for(database_url, endpoint("ops", hook.url)) as made:
         yield made
 
 
-async def test_it_is_delivered(site: Site, hook: Receiver) -> None:
+async def test_it_is_delivered(setup: NotificationSetup, hook: Receiver) -> None:
     """What was committed before the daemon came up, and what is while it runs: signed, whole, once, and logged."""
-    (before,) = await site.ends()
-    async with site.notifier():
+    (before,) = await setup.ends()
+    async with setup.notifier():
         await hook.until(1)
-        (after,) = await site.ends()
+        (after,) = await setup.ends()
         await hook.until(2)
-        told = await site.stands(DeliveryStatus.DELIVERED, DeliveryStatus.DELIVERED)
-    assert [one.body["data"]["id"] for one in hook.heard] == [before.id, after.id]
-    first: Heard = hook.heard[0]
+        deliveries = await setup.stands(DeliveryStatus.DELIVERED, DeliveryStatus.DELIVERED)
+    assert [one.body["data"]["id"] for one in hook.received] == [before.id, after.id]
+    first: ReceivedMessage = hook.received[0]
     assert (first.path, first.content_type) == ("/hook", "application/json")
-    assert first.message_id == told[0].message_id
+    assert first.message_id == deliveries[0].message_id
     assert first.body["type"] == "job.failed"
     assert first.body["data"]["reason"] == "no such period"
-    assert [one.attempts for one in told] == [1, 1]
-    (line, _) = site.lines("notification.delivered")
+    assert [one.attempts for one in deliveries] == [1, 1]
+    (line, _) = setup.lines("notification.delivered")
     assert (line["endpoint"], line["job"], line["account"], line["state"]) == ("ops", before.id, "acme", "failed")
 
 
-async def test_500_is_tried_again_under_the_same_id(site: Site, hook: Receiver) -> None:
+async def test_500_is_tried_again_under_the_same_id(setup: NotificationSetup, hook: Receiver) -> None:
     """It waits, with the reason, for about five seconds; then the same body goes out under the same id."""
     hook.answer = status(500)
-    await site.ends()
-    async with site.notifier():
-        told = await site.tried(1)
-        assert (told.status, told.last_error) == (DeliveryStatus.WAITING, "HTTP 500 Internal Server Error")
-        (line,) = site.lines("notification.troubled")
+    await setup.ends()
+    async with setup.notifier():
+        deliveries = await setup.tried(1)
+        assert (deliveries.status, deliveries.last_error) == (DeliveryStatus.WAITING, "HTTP 500 Internal Server Error")
+        (line,) = setup.lines("notification.troubled")
         assert 4.4 < float(str(line["due_in_s"])) < 5.6
         hook.answer = None
-        await site.make_due()
-        (taken,) = await site.stands(DeliveryStatus.DELIVERED)
-    first, second = hook.heard
+        await setup.make_due()
+        (taken,) = await setup.stands(DeliveryStatus.DELIVERED)
+    first, second = hook.received
     assert first.message_id == second.message_id
     assert first.body == second.body
     assert taken.attempts == 2
 
 
-async def test_410_is_the_end(site: Site, hook: Receiver) -> None:
+async def test_410_is_the_end(setup: NotificationSetup, hook: Receiver) -> None:
     """A receiver that is gone for good is not asked again; a person is told, and may think otherwise."""
     hook.answer = status(410)
-    await site.ends()
-    async with site.notifier():
-        (dead,) = await site.stands(DeliveryStatus.DEAD)
+    await setup.ends()
+    async with setup.notifier():
+        (dead,) = await setup.stands(DeliveryStatus.DEAD)
         assert str(dead.last_error).startswith("HTTP 410 Gone: ")
-        (line,) = site.lines("notification.died")
+        (line,) = setup.lines("notification.died")
         assert line["level"] == "error"
         hook.answer = None
-        await NotificationStore(site.scene.database).retry([dead.id])
-        await site.stands(DeliveryStatus.DELIVERED)
-    assert len({one.message_id for one in hook.heard}) == 1
+        await NotificationStore(setup.stores.database).retry([dead.id])
+        await setup.stands(DeliveryStatus.DELIVERED)
+    assert len({one.message_id for one in hook.received}) == 1
 
 
-async def test_a_redirect_is_not_followed(site: Site, hook: Receiver) -> None:
-    """Whoever moves has to be configured anew: a signed body goes where the operator has said and nowhere else."""
+async def test_a_redirect_is_not_followed(setup: NotificationSetup, hook: Receiver) -> None:
+    """Redirects are not followed: a signed body goes to the configured address and nowhere else."""
     hook.answer = status(307, Location="/elsewhere")
-    await site.ends()
-    async with site.notifier():
-        told = await site.tried(1)
-    assert [one.path for one in hook.heard] == ["/hook"]
-    assert "redirects are not followed" in str(told.last_error)
+    await setup.ends()
+    async with setup.notifier():
+        deliveries = await setup.tried(1)
+    assert [one.path for one in hook.received] == ["/hook"]
+    assert "redirects are not followed" in str(deliveries.last_error)
 
 
-async def test_an_endless_answer(site: Site, hook: Receiver) -> None:
+async def test_an_endless_answer(setup: NotificationSetup, hook: Receiver) -> None:
     """A receiver that takes it and then sends a gigabyte is believed, and hung up on after a few kilobytes."""
     sent = 0
 
@@ -206,91 +206,91 @@ async def test_an_endless_answer(site: Site, hook: Receiver) -> None:
         return response
 
     hook.answer = pour
-    await site.ends()
-    async with site.notifier():
-        await site.stands(DeliveryStatus.DELIVERED)
+    await setup.ends()
+    async with setup.notifier():
+        await setup.stands(DeliveryStatus.DELIVERED)
     assert sent < 2**26
 
 
-async def test_silence_has_an_end(site: Site, hook: Receiver) -> None:
+async def test_silence_has_an_end(setup: NotificationSetup, hook: Receiver) -> None:
     """No answer in the time allowed is a failure like any other."""
     hook.answer = silence
-    await site.ends()
-    async with site.notifier(QUICK):
-        told = await site.tried(1)
-    assert "did not reply within the time allowed" in str(told.last_error)
+    await setup.ends()
+    async with setup.notifier(QUICK):
+        deliveries = await setup.tried(1)
+    assert "did not reply within the time allowed" in str(deliveries.last_error)
 
 
 async def test_nobody_listens(database_url: str, hook: Receiver) -> None:
     """A receiver that is down is tried again; its address is named as far as it can be no secret."""
-    async with site_for(database_url, endpoint("down", "http://127.0.0.1:9/hook/canary")) as site:
-        await site.ends()
-        async with site.notifier():
-            told = await site.tried(1)
-    assert str(told.last_error).startswith("No connection to http://127.0.0.1:9: ")
-    assert "canary" not in site.output.getvalue()
+    async with site_for(database_url, endpoint("down", "http://127.0.0.1:9/hook/canary")) as setup:
+        await setup.ends()
+        async with setup.notifier():
+            deliveries = await setup.tried(1)
+    assert str(deliveries.last_error).startswith("No connection to http://127.0.0.1:9: ")
+    assert "canary" not in setup.output.getvalue()
 
 
 async def test_a_private_address_wants_to_be_allowed(database_url: str, hook: Receiver) -> None:
     """The guard stands at the socket: nothing is sent, and the reason says what to do."""
-    async with site_for(database_url, endpoint("inside", hook.url, private_ok=False)) as site:
-        await site.ends()
-        async with site.notifier():
-            told = await site.tried(1)
-    assert str(told.last_error).endswith("is a loopback address; allow_private = true permits it.")
-    assert hook.heard == []
+    async with site_for(database_url, endpoint("inside", hook.url, private_ok=False)) as setup:
+        await setup.ends()
+        async with setup.notifier():
+            deliveries = await setup.tried(1)
+    assert str(deliveries.last_error).endswith("is a loopback address; allow_private = true permits it.")
+    assert hook.received == []
 
 
 async def test_a_silent_receiver_holds_up_nobody(database_url: str, hook: Receiver) -> None:
     """While one answers nothing at all, whatever piles up for it, another hears of every job at once."""
     async with receiver() as mute:
         mute.answer = silence
-        async with site_for(database_url, endpoint("mute", mute.url), endpoint("ops", hook.url)) as site:
-            await site.ends(12)
-            async with site.notifier():
+        async with site_for(database_url, endpoint("mute", mute.url), endpoint("ops", hook.url)) as setup:
+            await setup.ends(12)
+            async with setup.notifier():
                 await hook.until(12)
                 assert len(await mute.until(4)) == 4
             # The notifier has ended: what was under way is due again for the next, and not a minute later.
-            due_in_s = await DeliveryStore(site.scene.database).next_due(["mute"])
+            due_in_s = await DeliveryStore(setup.stores.database).next_due(["mute"])
             assert due_in_s["mute"] <= 0
             mute.answer = None
-            async with site.notifier():
-                heard = await mute.until(4 + 12)
-    assert len({one.message_id for one in heard}) == 12
+            async with setup.notifier():
+                received = await mute.until(4 + 12)
+    assert len({one.message_id for one in received}) == 12
 
 
 async def test_who_asks_for_rest_gets_it(database_url: str, hook: Receiver) -> None:
     """429 with Retry-After means the other notifications of that endpoint, too: they are not even tried."""
     async with receiver() as busy:
         busy.answer = status(429, **{"Retry-After": "600"})
-        async with site_for(database_url, endpoint("busy", busy.url), endpoint("ops", hook.url)) as site:
-            await site.ends()
-            async with site.notifier():
+        async with site_for(database_url, endpoint("busy", busy.url), endpoint("ops", hook.url)) as setup:
+            await setup.ends()
+            async with setup.notifier():
                 await hook.until(1)
-                (line,) = await site.said("notification.troubled")
-                await site.ends(3)
+                (line,) = await setup.logged("notification.troubled")
+                await setup.ends(3)
                 await hook.until(4)
-    assert len(busy.heard) == 1
+    assert len(busy.received) == 1
     assert (line["reason"], line["due_in_s"]) == ("HTTP 429 Too Many Requests", 600.0)
 
 
 async def test_two_daemons_share_the_work(postgres_url: str, hook: Receiver) -> None:
     """Two notifiers on one database deliver forty notifications, each of them once."""
-    async with site_for(postgres_url, endpoint("ops", hook.url)) as site:
-        await site.ends(20)
-        async with site.notifier(), site.notifier():
-            await site.ends(20)
-            await site.stands(*[DeliveryStatus.DELIVERED] * 40)
-    assert len(hook.heard) == len({one.message_id for one in hook.heard}) == 40
+    async with site_for(postgres_url, endpoint("ops", hook.url)) as setup:
+        await setup.ends(20)
+        async with setup.notifier(), setup.notifier():
+            await setup.ends(20)
+            await setup.stands(*[DeliveryStatus.DELIVERED] * 40)
+    assert len(hook.received) == len({one.message_id for one in hook.received}) == 40
 
 
-async def test_two_receivers_hear_of_one_event(database_url: str, hook: Receiver) -> None:
+async def test_two_receivers_get_one_event(database_url: str, hook: Receiver) -> None:
     """Each hears it under the same id, whatever the other does with it."""
     async with receiver() as other:
         other.answer = status(500)
-        async with site_for(database_url, endpoint("a", hook.url), endpoint("b", other.url)) as site:
-            await site.ends()
-            async with site.notifier():
-                await site.stands(DeliveryStatus.DELIVERED, DeliveryStatus.WAITING)
+        async with site_for(database_url, endpoint("a", hook.url), endpoint("b", other.url)) as setup:
+            await setup.ends()
+            async with setup.notifier():
+                await setup.stands(DeliveryStatus.DELIVERED, DeliveryStatus.WAITING)
                 await other.until(1)
-    assert hook.heard[0].message_id == other.heard[0].message_id
+    assert hook.received[0].message_id == other.received[0].message_id

@@ -1,4 +1,4 @@
-"""Lanes and leases in virtual time: real database, committer and budget, and an executor whose steps a test writes."""
+"""Lanes and leases in virtual time: real database, committer and budget, and scripted steps."""
 
 import asyncio
 import io

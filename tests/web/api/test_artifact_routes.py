@@ -1,4 +1,4 @@
-"""Landed files over HTTP: whole, in ranges, on conditions, and never a wrong byte said to be right."""
+"""Landed files over HTTP: whole, in ranges, on conditions, and never a wrong byte as if it were right."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""Who did it: what people do on the page, by the API and by a command is in the log and in the history of the job."""
+"""Actions on the page, by the API and by commands are in the log and in the job's history, with their actor."""
 
 import asyncio
 import getpass

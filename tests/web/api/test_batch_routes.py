@@ -1,4 +1,4 @@
-"""Batches: all or none, whatever is wrong told at once, and nothing absurd parsed."""
+"""Batches: all or none, all faults at once, and absurd sizes are refused unparsed."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""Server-sent events over a real connection, and what the feed keeps for whom."""
+"""Server-sent events over a real connection, and which changes the feed keeps."""
 
 import asyncio
 import json
@@ -41,15 +41,15 @@ async def _block(reply: aiohttp.ClientResponse) -> Event:
     return fields
 
 
-async def test_every_transition_is_told(site: ApiServer) -> None:
+async def test_every_transition_is_sent(site: ApiServer) -> None:
     """A job is followed from its submission to its end, each event with what a reader needs."""
     async with _listening(site) as reply:
         job = await site.submitted()
         await site.step(job["id"], o.Intended("i"), o.Accepted("r-1"), o.Refused("no"))
-        told = [await _block(reply) for _ in range(4)]
-    assert [one["event"] for one in told] == ["job.submitted", "job.advanced", "job.advanced", "job.failed"]
-    assert [one["data"]["state"] for one in told] == ["queued", "submitting", "polling", "failed"]
-    last = told[-1]["data"]
+        blocks = [await _block(reply) for _ in range(4)]
+    assert [one["event"] for one in blocks] == ["job.submitted", "job.advanced", "job.advanced", "job.failed"]
+    assert [one["data"]["state"] for one in blocks] == ["queued", "submitting", "polling", "failed"]
+    last = blocks[-1]["data"]
     assert (last["job"], last["account"], last["operation"]) == (job["id"], "quay", "report")
     assert (last["state_from"], last["outcome"]) == ("polling", "Refused")
     assert last["at"].endswith("Z")
@@ -63,8 +63,8 @@ async def test_filters(site: ApiServer) -> None:
         await site.submitted(account="pier")
         await site.step(other["id"], o.Refused("no"))
         await site.step(job["id"], o.Intended("i"), o.Accepted("r-1"), o.Refused("no"))
-        told = [await _block(reply) for _ in range(2)]
-    assert [(one["data"]["job"], one["data"]["state"]) for one in told] == [
+        blocks = [await _block(reply) for _ in range(2)]
+    assert [(one["data"]["job"], one["data"]["state"]) for one in blocks] == [
         (job["id"], "polling"), (job["id"], "failed"),
     ]  # fmt: skip
     for query in ("?job=x", "?state=asleep", "?colour=red"):
@@ -89,7 +89,7 @@ async def test_a_reader_comes_back(site: ApiServer) -> None:
         assert (await _block(reply))["data"]["job"] == third["id"]
 
 
-async def test_what_was_missed_is_told_in_pieces(site: ApiServer) -> None:
+async def test_missed_changes_are_sent_in_pieces(site: ApiServer) -> None:
     """Thousands of events are not made in one go: each piece on the wire has 250 at most, and none is missing."""
     async with _listening(site) as reply:
         await site.submitted()

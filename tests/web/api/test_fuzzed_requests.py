@@ -1,4 +1,4 @@
-"""Whatever bytes come in: a problem document that names what is wrong, never a 500, never a traceback."""
+"""Any bytes lead to a problem document that names the fault, never a 500 or a traceback."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""Jobs through the API: each request as a program sends it, each answer as it comes over the wire."""
+"""Jobs through the API: requests and replies as programs see them."""
 
 import asyncio
 
@@ -38,7 +38,7 @@ async def test_the_same_key_is_the_same_job(any_site: ApiServer) -> None:
 
 
 async def test_a_key_is_for_one_request(site: ApiServer) -> None:
-    """The same key with other parameters, or two keys for one wish, are refused; nothing is made."""
+    """The same key with other parameters, or two keys for one request, are refused; nothing is created."""
     await site.post("/v1/jobs", new_job(), headers={"Idempotency-Key": '"k"'})
     other = await site.post("/v1/jobs", new_job(operation="listing", params={}), headers={"Idempotency-Key": '"k"'})
     assert other.problem(422)["errors"][0]["parameter"] == "Idempotency-Key"
@@ -79,11 +79,11 @@ async def test_waiting_for_the_end(site: ApiServer) -> None:
     """With Prefer: wait the answer comes when the job has ended, 201 for a new one; or as it stands after that time."""
     late = await site.post("/v1/jobs", new_job(), headers={"Prefer": "wait=0"})
     assert (late.status, late.headers["Preference-Applied"]) == (202, "wait=0")
-    site.output.said.clear()
+    site.output.written.clear()
     waiting = asyncio.ensure_future(
         site.post("/v1/jobs", new_job(unique_key="mine"), headers={"Prefer": "respond-async, wait=900"})
     )
-    await asyncio.wait_for(site.output.said.wait(), 20)
+    await asyncio.wait_for(site.output.written.wait(), 20)
     (made,) = [job for job in await site.jobs.find() if job.unique_key == "mine"]
     await site.step(made.id, o.Refused("no such report"))
     reply = await asyncio.wait_for(waiting, 20)
@@ -91,8 +91,8 @@ async def test_waiting_for_the_end(site: ApiServer) -> None:
     assert reply.headers["Preference-Applied"] == "wait=60"
 
 
-@pytest.mark.parametrize("told", [True, False])
-async def test_waiting_for_a_change(site: ApiServer, told: bool) -> None:
+@pytest.mark.parametrize("notified", [True, False])
+async def test_waiting_for_a_change(site: ApiServer, notified: bool) -> None:
     """A long poll with an entity tag ends when the job changes, in this process or another; else it ends with 304."""
     job = await site.submitted()
     tag = (await site.get(f"/v1/jobs/{job['id']}")).headers["ETag"]
@@ -102,7 +102,7 @@ async def test_waiting_for_a_change(site: ApiServer, told: bool) -> None:
         site.get(f"/v1/jobs/{job['id']}", headers={"If-None-Match": tag, "Prefer": "wait=30"})
     )
     await asyncio.sleep(0.05)
-    await site.step(job["id"], o.Intended("intent"), told=told)
+    await site.step(job["id"], o.Intended("intent"), notified=notified)
     reply = await asyncio.wait_for(waiting, 10)
     assert (reply.status, reply.json["state"]) == (200, "submitting")
     assert reply.headers["ETag"] != tag
@@ -130,7 +130,7 @@ async def test_what_there_is_not(site: ApiServer) -> None:
 
 
 async def test_decisions(any_site: ApiServer) -> None:
-    """A person's decisions do what the desk does, and what cannot be done as things stand is a conflict."""
+    """A person's decisions do what the service does; one that does not fit the state is a conflict."""
     site = any_site
     number = (await site.submitted())["id"]
     await site.step(number, o.Intended("intent"), o.Accepted("r-1", retry_after_s=900.0))

@@ -1,4 +1,4 @@
-"""Long bodies: what they hold is looked at once, and not on the event loop."""
+"""Long bodies are parsed at once, and not on the event loop."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Malformed HTTP at the listener: a bare 400 that says nothing of the program and repeats nothing of the request."""
+"""Malformed HTTP: a bare 400 that shows nothing of the program and nothing of the request."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document: well-formed, complete, and true. Schemathesis asks a real server for whatever it promises."""
+"""The OpenAPI document: well-formed, complete, and true. Schemathesis tests a real server against it."""
 
 import asyncio
 import re

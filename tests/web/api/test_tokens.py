@@ -1,4 +1,4 @@
-"""Every route under tokens of every role and of limited accounts: the rule comes from the route table itself."""
+"""Every route with tokens of every role and of limited accounts; the rule comes from the route table."""
 
 import asyncio
 import re
@@ -137,7 +137,7 @@ async def test_no_route_shows_a_limited_token_another_account(guarded: Guarded) 
 
 
 async def test_a_route_that_says_nothing_refuses_limited_tokens(guarded: Guarded) -> None:
-    """Whoever adds a route and forgets its rule has made one for admins of all accounts, or readers of all accounts."""
+    """A new route without a rule is only for admins of all accounts, or readers of all accounts."""
     forgotten = web.get("/forgotten", lambda _: web.Response())  # type: ignore[arg-type,return-value]
     assert rules_of([forgotten]) == {}
     assert guarded.rule(forgotten) == RouteRule(Role.READ, limited=False)

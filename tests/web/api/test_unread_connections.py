@@ -1,4 +1,4 @@
-"""Connections that pipeline and never read: cut, bounded, and never at the cost of an answer about the health."""
+"""Connections that pipeline and never read: closed, bounded, and no delay for the health check."""
 
 import asyncio
 from contextlib import suppress
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.api_server import serving
-from tests.support.unread_connections import healthy, push, unreading
+from tests.support.unread_connections import healthy, open_unread, push
 from tidewaiter.web import http_server, listener
 
 
@@ -17,7 +17,7 @@ async def test_they_cost_health_no_answer(tmp_path: Path, sqlite_url: str, monke
     async with serving(tmp_path, sqlite_url) as site:
         for _ in range(20):
             await site.submitted()
-        with unreading(site, 24) as held:
+        with open_unread(site, 24) as held:
             pushing = asyncio.create_task(push(held, 200))
             assert await healthy(site, 20) == [200] * 20
             await pushing
@@ -29,7 +29,7 @@ async def test_one_that_takes_nothing_is_cut(tmp_path: Path, sqlite_url: str, mo
     async with serving(tmp_path, sqlite_url) as site:
         for _ in range(50):
             await site.submitted()
-        with unreading(site, 1) as held:
+        with open_unread(site, 1) as held:
             await push(held, 400)
             loop = asyncio.get_running_loop()
             async with asyncio.timeout(20):

@@ -20,7 +20,7 @@ FLAGS: Final = (
     "--hide-scrollbars",
 )
 INSTALL_S: Final = 900
-"""How long an installation may take, in seconds; whoever waits for a browser is given as long."""
+"""How long an installation may take, in seconds; a test that waits for a browser may take as long."""
 
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 _ADVICE: Final = "the status page is tested in a real browser: install Chromium (Debian: apt-get install chromium)"
@@ -57,8 +57,8 @@ def _installed() -> str:
         command = ["apt-get", "-o", "DPkg::Lock::Timeout=300", *arguments]
         done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=INSTALL_S)
         if done.returncode:
-            told = (done.stderr.strip().splitlines() or ["it does not say why"])[-1]
-            raise NoBrowserError(f"{_ADVICE}; {' '.join(command)} failed: {told}")
+            message = (done.stderr.strip().splitlines() or ["it does not say why"])[-1]
+            raise NoBrowserError(f"{_ADVICE}; {' '.join(command)} failed: {message}")
     found = _on_path()
     if found is None:
         raise NoBrowserError(_ADVICE)

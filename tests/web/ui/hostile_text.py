@@ -1,3 +1,3 @@
-"""A text that tries everything a page may fall for."""
+"""A text with every kind of injection."""
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u202egpj.exe\x1b[31m" + "w" * 300

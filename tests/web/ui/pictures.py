@@ -19,7 +19,7 @@ from playwright.async_api import Browser, ViewportSize, async_playwright
 from tests.support.stored_jobs import NOW
 from tests.web.ui.chromium import FLAGS, chromium_path
 from tests.web.ui.sample_data import HOUR, an_hour, under_way
-from tests.web.ui.ui_server import ACCOUNTS, WISHES, Rig, served
+from tests.web.ui.ui_server import ACCOUNTS, REQUESTS, UiServer, served
 from tidewaiter.database import migrate
 
 ROOT: Final = Path(__file__).parents[3]
@@ -59,33 +59,33 @@ async def main(folder: Path, *, every: bool) -> None:
             browser = await driver.chromium.launch(executable_path=chromium_path(), args=list(FLAGS), env=environ)
             url = f"sqlite:///{place / 'pictures.db'}"
             await asyncio.to_thread(migrate.upgrade, url)
-            async with served(place, url) as rig:
-                await _take_all(browser, rig, folder, every=every)
+            async with served(place, url) as page_server:
+                await _take_all(browser, page_server, folder, every=every)
             await browser.close()
 
 
-async def _take_all(browser: Browser, rig: Rig, folder: Path, *, every: bool) -> None:
-    stage = rig.stage
-    stage.clock.at = NOW - 31 * HOUR
-    await stage.open(list(ACCOUNTS))
-    stage.clock.at = NOW
+async def _take_all(browser: Browser, page_server: UiServer, folder: Path, *, every: bool) -> None:
+    sample = page_server.sample
+    sample.clock.at = NOW - 31 * HOUR
+    await sample.open(list(ACCOUNTS))
+    sample.clock.at = NOW
     if every:
-        await _take(browser, rig, folder, [Picture("page-empty", "/", tall=620)])
-    stage.clock.at = NOW - 2 * HOUR
-    long = await stage.troubled("newsletter", "statistics", 14)
-    stage.clock.at = NOW - HOUR
-    await an_hour(stage, WISHES, 700)
-    await under_way(stage, WISHES, 140)
-    await stage.throttle("newsletter", 38)
-    await stage.throttle("shop", 114)
-    await stage.throttle("social", 30, 48.0, "HTTP 429: Too Many Requests")
-    await stage.throttle("loyalty", 12)
+        await _take(browser, page_server, folder, [Picture("page-empty", "/", tall=620)])
+    sample.clock.at = NOW - 2 * HOUR
+    long = await sample.troubled("newsletter", "statistics", 14)
+    sample.clock.at = NOW - HOUR
+    await an_hour(sample, REQUESTS, 700)
+    await under_way(sample, REQUESTS, 140)
+    await sample.throttle("newsletter", 38)
+    await sample.throttle("shop", 114)
+    await sample.throttle("social", 30, 48.0, "HTTP 429: Too Many Requests")
+    await sample.throttle("loyalty", 12)
     good = [
         Picture("page-overview", "/"),
         Picture("page-overview-dark", "/", dark=True),
         Picture("page-job", f"/jobs/{long.id}"),
     ]
-    await _take(browser, rig, folder, good)
+    await _take(browser, page_server, folder, good)
     if every:
         more = [
             Picture("page-jobs", "/jobs", tall=900),
@@ -94,13 +94,13 @@ async def _take_all(browser: Browser, rig: Rig, folder: Path, *, every: bool) ->
             Picture("page-accounts", "/accounts", tall=620),
             Picture("page-schedules", "/schedules", tall=620),
         ]
-        await _take(browser, rig, folder, more)
-    stage.clock.at = NOW - 240.0
-    await stage.failed("shop", "profiles", "HTTP 422: the segment 'spring-2025' is not in this account")
-    parked = await stage.parked("loyalty", "statistics")
-    await stage.parked("loyalty", "statistics")
-    await stage.refuse("social", "HTTP 401: the API key was revoked on 2025-06-14")
-    stage.clock.at = NOW
+        await _take(browser, page_server, folder, more)
+    sample.clock.at = NOW - 240.0
+    await sample.failed("shop", "profiles", "HTTP 422: the segment 'spring-2025' is not in this account")
+    parked = await sample.parked("loyalty", "statistics")
+    await sample.parked("loyalty", "statistics")
+    await sample.refuse("social", "HTTP 401: the API key was revoked on 2025-06-14")
+    sample.clock.at = NOW
     await asyncio.sleep(_FRESH_S)
     bad = [Picture("page-phone", "/", 390, 844, sharp=2)]
     if every:
@@ -111,10 +111,10 @@ async def _take_all(browser: Browser, rig: Rig, folder: Path, *, every: bool) ->
             Picture("page-phone-dark", "/", 390, 844, dark=True, sharp=2),
             Picture("page-error", "/jobs/99999", tall=620),
         ]
-    await _take(browser, rig, folder, bad)
+    await _take(browser, page_server, folder, bad)
 
 
-async def _take(browser: Browser, rig: Rig, folder: Path, pictures: list[Picture]) -> None:
+async def _take(browser: Browser, page_server: UiServer, folder: Path, pictures: list[Picture]) -> None:
     for one in pictures:
         profile = await browser.new_context(
             viewport=ViewportSize(width=one.wide, height=one.tall or 800),
@@ -122,7 +122,7 @@ async def _take(browser: Browser, rig: Rig, folder: Path, pictures: list[Picture
             device_scale_factor=one.sharp,
         )
         page = await profile.new_page()
-        await page.goto(rig.origin + one.path)
+        await page.goto(page_server.origin + one.path)
         file = folder / f"{one.name}.png"
         await page.screenshot(path=file, full_page=one.tall is None)
         await profile.close()

@@ -1,4 +1,4 @@
-"""Scenes for the page: databases filled through the stores, with chance from a seed and a clock that stands."""
+"""Databases for the page, filled through the stores, with a seed and a manual clock."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ _TROUBLES = (
 
 
 @dataclass
-class Stage:
+class SampleDatabase:
     """A database, its clock, and the lanes that a daemon on ``tide-1`` serves."""
 
     database: Database
@@ -57,9 +57,9 @@ class Stage:
     async def add(self, account: str, operation: str, **changes: object) -> Job:
         """Ask for a job, now."""
         params = {"export_type": self.rand.choice(_KINDS), "period": "LAST_DAY"}
-        wish = {"params": params, "deadline_s": 86_400.0, **changes}
+        request = {"params": params, "deadline_s": 86_400.0, **changes}
         job, _ = await self.jobs.add(
-            NewJob(account, operation, **wish),  # type: ignore[arg-type]  # the names of its fields
+            NewJob(account, operation, **request),  # type: ignore[arg-type]  # the names of its fields
             self.lanes[account].id,
             self.clock.at,
         )
@@ -147,35 +147,35 @@ class Stage:
         )
 
 
-async def an_hour(stage: Stage, wishes: Sequence[tuple[str, str]], jobs: int) -> None:
+async def an_hour(sample: SampleDatabase, requests: Sequence[tuple[str, str]], jobs: int) -> None:
     """An hour of work in which so many jobs end, most of them well; ends an hour later."""
-    began = stage.clock.at
+    began = sample.clock.at
     for turn in range(jobs):
-        stage.clock.at = began + (HOUR - 60.0) * (turn / jobs) ** 0.85
-        account, operation = stage.rand.choice(wishes)
-        if stage.rand.random() < 0.02:
-            job = await stage.polling(account, operation)
-            await stage.learn(job, o.CancelAsked(), o.Cancelled(), after_s=2.0)
+        sample.clock.at = began + (HOUR - 60.0) * (turn / jobs) ** 0.85
+        account, operation = sample.rand.choice(requests)
+        if sample.rand.random() < 0.02:
+            job = await sample.polling(account, operation)
+            await sample.learn(job, o.CancelAsked(), o.Cancelled(), after_s=2.0)
         else:
             slow_s = 14.0 if 0.45 < turn / jobs < 0.6 else 4.0
-            await stage.landed(account, operation, stage.rand.choice((1, 1, 1, 2, 3)), slow_s)
-    stage.clock.at = began + HOUR
+            await sample.landed(account, operation, sample.rand.choice((1, 1, 1, 2, 3)), slow_s)
+    sample.clock.at = began + HOUR
 
 
-async def under_way(stage: Stage, wishes: Sequence[tuple[str, str]], polling: int) -> None:
+async def under_way(sample: SampleDatabase, requests: Sequence[tuple[str, str]], polling: int) -> None:
     """Jobs that wait in every state, begun within the last minutes."""
-    now = stage.clock.at
+    now = sample.clock.at
     for turn in range(polling):
-        stage.clock.at = now - stage.rand.uniform(20, 600)
-        account, operation = stage.rand.choice(wishes)
-        done = stage.rand.randint(1, 99)
-        progress = stage.rand.choice((f"{done} %", f"{done} of 100", None))
-        wait_s = now - stage.clock.at + stage.rand.uniform(-6, 80)
-        await stage.polling(account, operation, progress, wait_s)
+        sample.clock.at = now - sample.rand.uniform(20, 600)
+        account, operation = sample.rand.choice(requests)
+        done = sample.rand.randint(1, 99)
+        progress = sample.rand.choice((f"{done} %", f"{done} of 100", None))
+        wait_s = now - sample.clock.at + sample.rand.uniform(-6, 80)
+        await sample.polling(account, operation, progress, wait_s)
         if turn % 9 == 0:
-            stage.clock.at = now - 9.0
-            await stage.add(account, operation)
+            sample.clock.at = now - 9.0
+            await sample.add(account, operation)
         if turn % 14 == 0:
-            stage.clock.at = now - 12.0
-            await stage.learn(await stage.polling(account, operation), o.Ready((), "FINISHED"), o.FetchStarted())
-    stage.clock.at = now
+            sample.clock.at = now - 12.0
+            await sample.learn(await sample.polling(account, operation), o.Ready((), "FINISHED"), o.FetchStarted())
+    sample.clock.at = now

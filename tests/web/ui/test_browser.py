@@ -1,4 +1,4 @@
-"""The page in a real browser: looked at, steered, and live; with scripts and without."""
+"""The page in a real browser: display, actions and live updates; with and without scripts."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +9,7 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.web.ui.chromium import INSTALL_S
 from tests.web.ui.hostile_text import EVIL
-from tests.web.ui.ui_server import ADMIN, READER, Rig
+from tests.web.ui.ui_server import ADMIN, READER, UiServer
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import State
 
@@ -36,26 +36,26 @@ _FAULTS = """() => {
 
 
 @asynccontextmanager
-async def looking(browser: Browser, rig: Rig, **context: Any) -> AsyncIterator[Page]:
+async def looking(browser: Browser, page_server: UiServer, **context: Any) -> AsyncIterator[Page]:
     """A page of a fresh browser profile; nothing may be said on its console, and nothing may leave the listener."""
-    profile = await browser.new_context(base_url=rig.origin, **context)
+    profile = await browser.new_context(base_url=page_server.origin, **context)
     page = await profile.new_page()
-    said: list[str] = []
+    text: list[str] = []
     page.on(
         "console",
         lambda message: (
-            said.append(f"{message.text} {message.location}") if message.type in ("error", "warning") else None
+            text.append(f"{message.text} {message.location}") if message.type in ("error", "warning") else None
         ),
     )
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda one: None if one.url.startswith((rig.origin, "data:")) else said.append(one.url))
-    page.on("dialog", lambda dialog: said.append(f"dialog: {dialog.message}"))
+    page.on("pageerror", lambda error: text.append(str(error)))
+    page.on("request", lambda one: None if one.url.startswith((page_server.origin, "data:")) else text.append(one.url))
+    page.on("dialog", lambda dialog: text.append(f"dialog: {dialog.message}"))
     yield page
     await profile.close()
-    assert not said
+    assert not text
 
 
-async def test_the_overview_is_drawn(browser: Browser, busy: Rig) -> None:
+async def test_the_overview_is_drawn(browser: Browser, busy: UiServer) -> None:
     """Numbers lead to lists, charts have names, lanes have budgets; one heading, landmarks, a title, a language."""
     async with looking(browser, busy) as page:
         await page.goto("/")
@@ -76,7 +76,7 @@ async def test_the_overview_is_drawn(browser: Browser, busy: Rig) -> None:
         await expect(page.locator("tbody tr")).to_have_count(50)
 
 
-async def test_filters_and_pages_work_by_hand(browser: Browser, busy: Rig) -> None:
+async def test_filters_and_pages_work_by_hand(browser: Browser, busy: UiServer) -> None:
     """A person chooses an account, goes to older jobs, and looks for one by its number."""
     async with looking(browser, busy) as page:
         await page.goto("/jobs")
@@ -94,10 +94,10 @@ async def test_filters_and_pages_work_by_hand(browser: Browser, busy: Rig) -> No
         await expect(page.get_by_role("heading", level=1)).to_contain_text("Job 7")
 
 
-async def test_a_long_history_is_a_timeline(browser: Browser, rig: Rig) -> None:
+async def test_a_long_history_is_a_timeline(browser: Browser, page_server: UiServer) -> None:
     """Durations between what happened, folded where it says much the same; files with sizes and checksums."""
-    job = await rig.stage.troubled("newsletter", "statistics", 14)
-    async with looking(browser, rig) as page:
+    job = await page_server.sample.troubled("newsletter", "statistics", 14)
+    async with looking(browser, page_server) as page:
         await page.goto(f"/jobs/{job.id}")
         line = page.locator(".timeline")
         await expect(line).to_contain_text("+43\u00a0s")
@@ -106,17 +106,19 @@ async def test_a_long_history_is_a_timeline(browser: Browser, rig: Rig) -> None:
         await expect(line.get_by_text("(try 5)")).to_be_visible()
         files = page.locator(".files li")
         await expect(files).to_have_count(3)
-        await expect(files.first.locator("code")).to_have_text((await rig.stage.jobs.artifacts(job.id))[0].sha256)
+        await expect(files.first.locator("code")).to_have_text(
+            (await page_server.sample.jobs.artifacts(job.id))[0].sha256
+        )
         assert await files.first.get_by_role("link").get_attribute("href") == f"/v1/jobs/{job.id}/artifacts/0"
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
-async def test_an_admin_steers(browser: Browser, rig: Rig, scripts: bool) -> None:
+async def test_an_admin_steers(browser: Browser, page_server: UiServer, scripts: bool) -> None:
     """Cancel, ask now, retry, adopt, pause and resume: each asks first, each says what was done, and it is done."""
-    stage = rig.stage
-    waiting, ended = await stage.polling("shop", "profiles", None, 600.0), await stage.landed("shop", "profiles")
-    lost, found = await stage.parked("loyalty", "statistics"), await stage.parked("loyalty", "statistics")
-    async with looking(browser, rig, java_script_enabled=scripts) as page:
+    sample = page_server.sample
+    waiting, ended = await sample.polling("shop", "profiles", None, 600.0), await sample.landed("shop", "profiles")
+    lost, found = await sample.parked("loyalty", "statistics"), await sample.parked("loyalty", "statistics")
+    async with looking(browser, page_server, java_script_enabled=scripts) as page:
         await page.goto(f"/jobs/{waiting.id}")
         await page.get_by_role("button", name="Now").click()
         await expect(page.get_by_text("The provider is polled as soon as")).to_be_visible()
@@ -124,7 +126,7 @@ async def test_an_admin_steers(browser: Browser, rig: Rig, scripts: bool) -> Non
         await page.get_by_text("Cancel…").click()
         await page.get_by_role("button", name="Cancel the job").click()
         await expect(page.get_by_text("The cancel request is stored")).to_be_visible()
-        stored = await stage.jobs.get(waiting.id)
+        stored = await sample.jobs.get(waiting.id)
         assert stored is not None
         assert stored.cancel_requested
         await expect(page.get_by_text("Its cancel request will be applied.")).to_be_visible()
@@ -153,11 +155,11 @@ async def test_an_admin_steers(browser: Browser, rig: Rig, scripts: bool) -> Non
         await page.get_by_label("Reason, for others").fill("their maintenance")
         await page.get_by_role("button", name="Pause the account").click()
         await expect(page.get_by_text("The account is paused: no request is sent")).to_be_visible()
-        assert (await stage.accounts.paused())["social"].reason == "their maintenance"
+        assert (await sample.accounts.paused())["social"].reason == "their maintenance"
         await page.get_by_text("Resume…").click()
         await page.get_by_role("button", name="Resume the account").click()
         await expect(page.get_by_text("The account is resumed")).to_be_visible()
-        assert not await stage.accounts.paused()
+        assert not await sample.accounts.paused()
 
         await page.goto("/schedules")
         await page.get_by_text("Run…").first.click()
@@ -165,10 +167,10 @@ async def test_an_admin_steers(browser: Browser, rig: Rig, scripts: bool) -> Non
         await expect(page.get_by_text("The schedule was run now")).to_be_visible()
 
 
-async def test_a_form_is_reached_and_left_by_keyboard(browser: Browser, rig: Rig) -> None:
+async def test_a_form_is_reached_and_left_by_keyboard(browser: Browser, page_server: UiServer) -> None:
     """Tab comes to the button, Enter opens the question, Escape closes it and gives the focus back."""
-    job = await rig.stage.polling("shop", "profiles", None, 600.0)
-    async with looking(browser, rig) as page:
+    job = await page_server.sample.polling("shop", "profiles", None, 600.0)
+    async with looking(browser, page_server) as page:
         await page.goto(f"/jobs/{job.id}")
         await page.keyboard.press("Tab")
         await expect(page.get_by_text("To the content")).to_be_focused()
@@ -186,7 +188,7 @@ async def test_a_form_is_reached_and_left_by_keyboard(browser: Browser, rig: Rig
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
-async def test_signing_in_and_out(browser: Browser, guarded: Rig, scripts: bool) -> None:
+async def test_signing_in_and_out(browser: Browser, guarded: UiServer, scripts: bool) -> None:
     """A wrong token is told, a right one leads on, the session ends when it is ended; no script can read it."""
     async with looking(browser, guarded, java_script_enabled=scripts) as page:
         await page.goto("/accounts")
@@ -203,9 +205,9 @@ async def test_signing_in_and_out(browser: Browser, guarded: Rig, scripts: bool)
         await expect(page).to_have_url(f"{guarded.origin}/login?next=/jobs")
 
 
-async def test_a_reader_signs_out_and_sees_no_button(browser: Browser, guarded: Rig) -> None:
+async def test_a_reader_signs_out_and_sees_no_button(browser: Browser, guarded: UiServer) -> None:
     """The role read may look and leave."""
-    job = await guarded.stage.parked("shop", "profiles")
+    job = await guarded.sample.parked("shop", "profiles")
     async with looking(browser, guarded) as page:
         await page.goto(f"/jobs/{job.id}")
         await page.get_by_label("Token").fill(READER)
@@ -216,44 +218,44 @@ async def test_a_reader_signs_out_and_sees_no_button(browser: Browser, guarded: 
         await expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
 
 
-async def test_the_page_follows_without_being_loaded_again(browser: Browser, rig: Rig) -> None:
+async def test_the_page_follows_without_being_loaded_again(browser: Browser, page_server: UiServer) -> None:
     """A job that goes on is seen to; what was opened stays open, and the document is the same one."""
-    job = await rig.stage.troubled("newsletter", "statistics", 14)
-    other = await rig.stage.polling("shop", "profiles", "10 %", 600.0)
-    async with looking(browser, rig) as page:
+    job = await page_server.sample.troubled("newsletter", "statistics", 14)
+    other = await page_server.sample.polling("shop", "profiles", "10 %", 600.0)
+    async with looking(browser, page_server) as page:
         await page.goto(f"/jobs/{other.id}")
         await page.evaluate("window.isTheSame = true")
         await expect(page.get_by_role("button", name="Keep this page up to date")).to_have_text("Live")
-        await rig.stage.learn(other, o.Refused("there is no such segment"), after_s=5.0)
+        await page_server.sample.learn(other, o.Refused("there is no such segment"), after_s=5.0)
         await expect(page.get_by_role("heading", level=1)).to_contain_text("failed")
         assert await page.evaluate("window.isTheSame")
         await page.goto("/jobs")
         await page.evaluate("window.isTheSame = true")
         link = page.get_by_role("link", name=str(job.id), exact=True)
         await link.focus()
-        await rig.stage.polling("social", "statistics", "5 %", 600.0)
+        await page_server.sample.polling("social", "statistics", "5 %", 600.0)
         await expect(page.locator("tbody tr")).to_have_count(3)
         await expect(link).to_be_focused()
         assert await page.evaluate("window.isTheSame")
 
 
-async def test_what_is_open_stays_open_while_the_page_lives(browser: Browser, rig: Rig) -> None:
+async def test_what_is_open_stays_open_while_the_page_lives(browser: Browser, page_server: UiServer) -> None:
     """An unfolded part of a history is not folded by an update."""
-    job = await rig.stage.polling("newsletter", "statistics", None, 600.0)
+    job = await page_server.sample.polling("newsletter", "statistics", None, 600.0)
     for turn in range(12):
-        job = await rig.stage.learn(job, o.Retry(f"HTTP 502 (try {turn})"), after_s=20.0)
-    async with looking(browser, rig) as page:
+        job = await page_server.sample.learn(job, o.Retry(f"HTTP 502 (try {turn})"), after_s=20.0)
+    async with looking(browser, page_server) as page:
         await page.goto(f"/jobs/{job.id}")
         await page.get_by_text("more entries like these").click()
         await expect(page.get_by_text("(try 5)")).to_be_visible()
-        await rig.stage.learn(job, o.Retry("HTTP 504 (try 12)"), after_s=20.0)
+        await page_server.sample.learn(job, o.Retry("HTTP 504 (try 12)"), after_s=20.0)
         await expect(page.locator(".timeline").get_by_text("(try 12)")).to_be_visible()
         await expect(page.get_by_text("(try 5)")).to_be_visible()
 
 
-async def test_a_silent_daemon_is_told(browser: Browser, rig: Rig) -> None:
+async def test_a_silent_daemon_is_shown(browser: Browser, page_server: UiServer) -> None:
     """When it does not answer, a quiet banner says so, and goes when it answers again."""
-    async with looking(browser, rig) as page:
+    async with looking(browser, page_server) as page:
         await page.goto("/")
         await page.evaluate(
             "() => { const f = fetch; window.fetch = (...all) => window.isDown ? Promise.reject(1) : f(...all); }"
@@ -264,12 +266,12 @@ async def test_a_silent_daemon_is_told(browser: Browser, rig: Rig) -> None:
         await expect(page.get_by_text("Tidewaiter has not responded since")).to_be_hidden(timeout=30_000)
 
 
-async def test_hostile_text_breaks_nothing(browser: Browser, rig: Rig) -> None:
+async def test_hostile_text_breaks_nothing(browser: Browser, page_server: UiServer) -> None:
     """No alert, nothing against the policy, no page that must be moved sideways, on a phone least of all."""
-    stage = rig.stage
-    job = await stage.polling("shop", "profiles", EVIL, 600.0, params={"segment": EVIL, EVIL: EVIL}, unique_key=EVIL)
-    job = await stage.learn(job, o.Ready((), EVIL), o.FetchStarted())
-    files = stage._files(job, 2)
+    sample = page_server.sample
+    job = await sample.polling("shop", "profiles", EVIL, 600.0, params={"segment": EVIL, EVIL: EVIL}, unique_key=EVIL)
+    job = await sample.learn(job, o.Ready((), EVIL), o.FetchStarted())
+    files = sample._files(job, 2)
     evil = [
         o.Stored(
             tuple(
@@ -278,12 +280,12 @@ async def test_hostile_text_breaks_nothing(browser: Browser, rig: Rig) -> None:
             )
         )
     ]
-    job = await stage.learn(job, *evil)
-    await stage.failed("loyalty", "statistics", EVIL)
-    await stage.accounts.pause("shop", EVIL)
-    await stage.throttle("social", 3, 60.0, EVIL)
+    job = await sample.learn(job, *evil)
+    await sample.failed("loyalty", "statistics", EVIL)
+    await sample.accounts.pause("shop", EVIL)
+    await sample.throttle("social", 3, 60.0, EVIL)
     for viewport in (PHONE, {"width": 1280, "height": 800}):
-        async with looking(browser, rig, viewport=viewport) as page:
+        async with looking(browser, page_server, viewport=viewport) as page:
             for path in ("/", "/jobs", f"/jobs/{job.id}", f"/jobs/{job.id + 1}", "/accounts", "/accounts/shop"):
                 await page.goto(path)
                 assert not await page.evaluate(_SIDEWAYS), (path, viewport)
@@ -291,9 +293,9 @@ async def test_hostile_text_breaks_nothing(browser: Browser, rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("width", [320, 390, 768])
-async def test_a_phone_needs_no_sideways(browser: Browser, busy: Rig, width: int) -> None:
+async def test_a_phone_needs_no_sideways(browser: Browser, busy: UiServer, width: int) -> None:
     """Every page fits a narrow screen, and what is pressed is large enough for a thumb."""
-    long = await busy.stage.troubled("newsletter", "statistics", 14)
+    long = await busy.sample.troubled("newsletter", "statistics", 14)
     async with looking(browser, busy, viewport={"width": width, "height": 800}, has_touch=True) as page:
         for path in ("/", "/jobs", f"/jobs/{long.id}", "/accounts", "/accounts/shop", "/schedules", "/nothing"):
             reply = await page.goto(path) if path != "/nothing" else None
@@ -305,10 +307,10 @@ async def test_a_phone_needs_no_sideways(browser: Browser, busy: Rig, width: int
             assert not small, path
 
 
-async def test_questions_fit_a_phone(browser: Browser, rig: Rig) -> None:
+async def test_questions_fit_a_phone(browser: Browser, page_server: UiServer) -> None:
     """Whatever a button asks is seen whole on a narrow screen."""
-    parked = await rig.stage.parked("shop", "profiles")
-    async with looking(browser, rig, viewport=PHONE) as page:
+    parked = await page_server.sample.parked("shop", "profiles")
+    async with looking(browser, page_server, viewport=PHONE) as page:
         for path in (f"/jobs/{parked.id}", "/accounts/shop", "/schedules"):
             await page.goto(path)
             buttons = page.locator(".ask > summary")
@@ -322,10 +324,10 @@ async def test_questions_fit_a_phone(browser: Browser, rig: Rig) -> None:
                 assert not await page.evaluate(_SIDEWAYS), path
 
 
-async def test_both_schemes_are_worn(browser: Browser, rig: Rig) -> None:
+async def test_both_schemes_are_worn(browser: Browser, page_server: UiServer) -> None:
     """Dark where the system is dark; the switch goes before that, and is remembered without a cookie."""
     ground = "getComputedStyle(document.documentElement).backgroundColor"
-    async with looking(browser, rig, color_scheme="dark") as page:
+    async with looking(browser, page_server, color_scheme="dark") as page:
         await page.goto("/")
         assert await page.evaluate(ground) == "rgb(18, 21, 24)"
         switch = page.get_by_role("button", name="Colours")
@@ -337,9 +339,9 @@ async def test_both_schemes_are_worn(browser: Browser, rig: Rig) -> None:
         assert await page.context.cookies() == []
 
 
-async def test_everything_has_a_name(browser: Browser, busy: Rig) -> None:
+async def test_everything_has_a_name(browser: Browser, busy: UiServer) -> None:
     """Whatever can be pressed or filled in is named, ids are unique, headings skip no level, tables have heads."""
-    parked = await busy.stage.parked("shop", "profiles")
+    parked = await busy.sample.parked("shop", "profiles")
     async with looking(browser, busy) as page:
         for path in ("/", "/jobs", f"/jobs/{parked.id}", "/accounts", "/accounts/shop", "/schedules"):
             await page.goto(path)
@@ -347,11 +349,11 @@ async def test_everything_has_a_name(browser: Browser, busy: Rig) -> None:
             assert faults == [], path
 
 
-async def test_a_page_can_be_printed(browser: Browser, busy: Rig) -> None:
+async def test_a_page_can_be_printed(browser: Browser, busy: UiServer) -> None:
     """On paper there is no navigation and no button."""
     async with looking(browser, busy) as page:
         await page.goto("/")
         await page.emulate_media(media="print")
         await expect(page.get_by_role("navigation")).to_be_hidden()
         await expect(page.locator(".headline")).to_be_visible()
-        assert (await busy.stage.jobs.counts())[State.POLLING] > 0
+        assert (await busy.sample.jobs.counts())[State.POLLING] > 0

@@ -1,4 +1,4 @@
-"""A history as it is told."""
+"""The timeline of a job's history."""
 
 from tidewaiter.domain.job import HistoryEntry, State
 from tidewaiter.web.ui.job_pages import time_in, timeline
@@ -10,10 +10,10 @@ def _history(*steps: tuple[float, State, str]) -> list[HistoryEntry]:
 
 def test_moments_know_how_long_after_the_last_they_came() -> None:
     """The first has nothing before it; a change of state is told apart from what happened within one."""
-    told = timeline(
+    entries = timeline(
         _history((10.0, State.QUEUED, "Submitted"), (12.5, State.POLLING, "Accepted"), (20.0, State.POLLING, "Retry"))
     )
-    moments = [moment for stretch in told for moment in stretch.moments]
+    moments = [moment for stretch in entries for moment in stretch.moments]
     assert [moment.after_s for moment in moments] == [None, 2.5, 7.5]
     assert [moment.arrived for moment in moments] == [True, True, False]
     assert moments[1].words == "the provider accepted it"
@@ -22,9 +22,9 @@ def test_moments_know_how_long_after_the_last_they_came() -> None:
 def test_many_alike_are_folded_but_for_the_first_and_the_last() -> None:
     """Hundreds of retries take one line until somebody opens it, and never more than a page can bear."""
     steps = [(0.0, State.POLLING, "Accepted"), *((60.0 * n, State.POLLING, "Retry") for n in range(1, 501))]
-    told = timeline(_history(*steps, (40_000.0, State.FAILED, "Refused")))
-    assert [stretch.folded for stretch in told] == [False, False, True, False, False]
-    folded = told[2]
+    entries = timeline(_history(*steps, (40_000.0, State.FAILED, "Refused")))
+    assert [stretch.folded for stretch in entries] == [False, False, True, False, False]
+    folded = entries[2]
     assert len(folded.moments) + folded.left_out == 498
     assert folded.left_out == 298
     assert folded.lasts_s == 60.0 * 498

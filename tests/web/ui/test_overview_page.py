@@ -1,4 +1,4 @@
-"""What needs a person, why a job waits, and how a lane stands: words made of values."""
+"""The overview: what needs a person, why a job waits, and the state of a lane."""
 
 from dataclasses import replace
 
@@ -32,8 +32,8 @@ def test_nobody_serves() -> None:
     assert _whats(EMPTY, phase=Phase.STANDBY) == []
 
 
-def test_every_kind_of_trouble_is_told_the_worst_first() -> None:
-    """Parked, failed, refused, dead notifications and a full storage are urgent; what mends itself comes after."""
+def test_every_kind_of_trouble_is_shown_the_worst_first() -> None:
+    """Parked, failed, refused, dead notifications and a full storage are urgent; temporary troubles come after them."""
     minute = Minute(NOW - 60.0, {State.FAILED: 2, State.EXPIRED: 1, State.SUCCEEDED: 9}, [])
     picture = replace(
         EMPTY,
@@ -48,12 +48,12 @@ def test_every_kind_of_trouble_is_told_the_worst_first() -> None:
     late = replace(LANE, account="late", late_s=300.0)
     found = attention_items(picture, [broken, late, LANE], Phase.STANDBY, "no space left")
     assert [matter.level for matter in found] == [Urgency.URGENT] * 6 + [Urgency.WATCH] * 2
-    said = " | ".join(matter.what.replace("\u00a0", " ") for matter in found)
+    text = " | ".join(matter.what.replace("\u00a0", " ") for matter in found)
     for words in (
         "3 notifications to hook", "Downloads wait for the storage", "1 job parked", "2 jobs failed in the last hour",
         "1 job expired in the last hour", "Account shop is paused", "social: its provider fails", "late is 5 minutes",
     ):  # fmt: skip
-        assert words in said
+        assert words in text
     addresses = [matter.address for matter in found if "parked" in matter.what]
     assert addresses == ["/jobs/7"], "a single one is led to itself"
 
@@ -81,7 +81,7 @@ def test_a_pause_that_a_person_wanted_is_no_alarm() -> None:
         (replace(JOB, due_at=None), None, "No cause is known", None),
     ],
 )
-def test_a_job_tells_why_it_waits(job: Job, lane: LaneView | None, words: str, until: float | None) -> None:
+def test_a_job_shows_why_it_waits(job: Job, lane: LaneView | None, words: str, until: float | None) -> None:
     """What holds its account up goes before its own time."""
     hold = None if lane is None else LaneHold(lane.standing, lane.reason, lane.until)
     wait = wait_reason(job, hold, NOW)

@@ -1,4 +1,4 @@
-"""What the page is made of is in the wheel."""
+"""The files of the page are in the wheel."""
 
 import zipfile
 from pathlib import Path

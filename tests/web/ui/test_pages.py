@@ -1,4 +1,4 @@
-"""Every page over a real listener: what it says, what it refuses, and that nothing on it does more than be read."""
+"""Every page over a real listener: its content, what it refuses, and escaping."""
 
 import asyncio
 import re
@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from tests.web.ui.hostile_text import EVIL
-from tests.web.ui.ui_server import ADMIN, READER, Rig
+from tests.web.ui.ui_server import ADMIN, READER, UiServer
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import State
 from tidewaiter.web.health_routes import Phase
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 PAGES = ("/", "/jobs", "/accounts", "/accounts/shop", "/schedules")
 
 
-async def test_every_page_has_its_headers(busy: Rig) -> None:
+async def test_every_page_has_its_headers(busy: UiServer) -> None:
     """A policy that lets nothing in from elsewhere, no cache, and a body of a sane size without a style or a script."""
     async with aiohttp.ClientSession(headers={"Accept": "text/html"}) as session:
         for path in (*PAGES, "/jobs/1"):
@@ -40,34 +40,34 @@ async def test_every_page_has_its_headers(busy: Rig) -> None:
             assert not re.search(r"(src|href|action)=\"(https?:)?//", text), "nothing is loaded from elsewhere"
 
 
-async def test_an_empty_overview_says_what_to_do_next(rig: Rig) -> None:
+async def test_an_empty_overview_says_what_to_do_next(page_server: UiServer) -> None:
     """A page without jobs shows the command that asks for the first one."""
-    _, text = await rig.get("/")
+    _, text = await page_server.get("/")
     assert "tidewaiter submit loyalty" in text
     assert "Nothing is under way." in text
 
 
-async def test_the_overview_leads_with_what_needs_a_person(busy: Rig) -> None:
+async def test_the_overview_leads_with_what_needs_a_person(busy: UiServer) -> None:
     """Parked jobs, failures of the last hour and refused accounts come first, each with its reason and a way there."""
-    await busy.stage.failed("shop", "profiles", "the segment is not there")
-    parked = await busy.stage.parked("loyalty", "statistics")
-    await busy.stage.refuse("social", "HTTP 401: the key was revoked")
+    await busy.sample.failed("shop", "profiles", "the segment is not there")
+    parked = await busy.sample.parked("loyalty", "statistics")
+    await busy.sample.refuse("social", "HTTP 401: the key was revoked")
     _, text = await busy.get("/")
     assert "3\u00a0things need a person" in text
-    for said in ("the segment is not there", "HTTP 401: the key was revoked", f'href="/jobs/{parked.id}"'):
-        assert said in text
+    for written in ("the segment is not there", "HTTP 401: the key was revoked", f'href="/jobs/{parked.id}"'):
+        assert written in text
     assert text.index("the segment is not there") < text.index("Under way")
 
 
-async def test_a_standby_and_a_drain_say_so(rig: Rig) -> None:
+async def test_a_standby_and_a_drain_say_so(page_server: UiServer) -> None:
     """The banner tells why nothing moves."""
-    rig.vitals.enter(Phase.STANDBY)
-    _, text = await rig.get("/")
+    page_server.vitals.enter(Phase.STANDBY)
+    _, text = await page_server.get("/")
     assert "Standing by." in text
     assert "No daemon serves" not in text
 
 
-async def test_lists_are_filtered_and_paged(busy: Rig) -> None:
+async def test_lists_are_filtered_and_paged(busy: UiServer) -> None:
     """Filters narrow, pages follow one another without gap or repetition, and a page keeps its filters."""
     seen: list[str] = []
     path = "/jobs?state=succeeded"
@@ -77,7 +77,7 @@ async def test_lists_are_filtered_and_paged(busy: Rig) -> None:
         older = re.search(r'rel="next" href="([^"]+)"', text)
         path = older[1].replace("&amp;", "&") if older else ""
         assert not path or "state=succeeded" in path
-    counts = await busy.stage.jobs.counts()
+    counts = await busy.sample.jobs.counts()
     assert len(seen) == len(set(seen)) == counts[State.SUCCEEDED] > 50
     assert seen == sorted(seen, key=int, reverse=True)
     _, text = await busy.get("/jobs?operation=profiles")
@@ -85,52 +85,52 @@ async def test_lists_are_filtered_and_paged(busy: Rig) -> None:
     assert not re.search(r'<td class="op">.*statistics', text)
 
 
-async def test_jobs_are_found_by_what_names_them(rig: Rig) -> None:
+async def test_jobs_are_found_by_what_names_them(page_server: UiServer) -> None:
     """The number, with or without #, the whole handle and the unique key."""
-    job = await rig.stage.polling("shop", "profiles", unique_key="june/full report")
-    await rig.stage.polling("shop", "profiles")
+    job = await page_server.sample.polling("shop", "profiles", unique_key="june/full report")
+    await page_server.sample.polling("shop", "profiles")
     for text in (str(job.id), f"%23{job.id}", job.handle, "june/full%20report"):
-        _, page = await rig.get(f"/jobs?q={text}")
+        _, page = await page_server.get(f"/jobs?q={text}")
         assert re.findall(r'data-key="job-(\d+)"', page) == [str(job.id)], text
-    _, page = await rig.get("/jobs?q=nobody")
+    _, page = await page_server.get("/jobs?q=nobody")
     assert "No job has the number, the handle" in page
 
 
-async def test_a_signed_handle_is_not_shown_whole(rig: Rig) -> None:
+async def test_a_signed_handle_is_not_shown_whole(page_server: UiServer) -> None:
     """Neither on the page of its job nor in its history; it is found by the whole of it all the same."""
-    job = await rig.stage.add("shop", "profiles")
+    job = await page_server.sample.add("shop", "profiles")
     handle = "https://me:canary-user@api.example.com/jobs/1?sig=canary-signature"
-    job = await rig.stage.learn(job, o.Intended("intent"), o.Accepted(handle))
-    _, text = await rig.get(f"/jobs/{job.id}")
+    job = await page_server.sample.learn(job, o.Intended("intent"), o.Accepted(handle))
+    _, text = await page_server.get(f"/jobs/{job.id}")
     assert "https://[redacted]@api.example.com/jobs/1?[redacted]" in text
     assert "canary" not in text
-    _, page = await rig.get(
+    _, page = await page_server.get(
         "/jobs?q=https%3A%2F%2Fme%3Acanary-user%40api.example.com%2Fjobs%2F1%3Fsig%3Dcanary-signature"
     )
     assert re.findall(r'data-key="job-(\d+)"', page) == [str(job.id)]
 
 
-async def test_a_job_tells_why_it_waits(rig: Rig) -> None:
+async def test_a_job_shows_why_it_waits(page_server: UiServer) -> None:
     """The next poll, a throttle, a pause: whatever holds it up, and until when."""
-    job = await rig.stage.polling("shop", "profiles", "40 %", 600.0)
-    assert "The provider is asked again" in (await rig.get(f"/jobs/{job.id}"))[1]
-    await rig.stage.accounts.pause("shop", "their maintenance")
-    rig.stage.clock.at += 5.0
-    parked = await rig.stage.parked("loyalty", "statistics")
-    _, text = await rig.get(f"/jobs/{parked.id}")
+    job = await page_server.sample.polling("shop", "profiles", "40 %", 600.0)
+    assert "The provider is asked again" in (await page_server.get(f"/jobs/{job.id}"))[1]
+    await page_server.sample.accounts.pause("shop", "their maintenance")
+    page_server.sample.clock.at += 5.0
+    parked = await page_server.sample.parked("loyalty", "statistics")
+    _, text = await page_server.get(f"/jobs/{parked.id}")
     assert "a person decides: adopt, retry or cancel" in text
 
 
-async def test_whatever_strangers_say_is_only_text(rig: Rig) -> None:
+async def test_foreign_text_is_escaped(page_server: UiServer) -> None:
     """Markup, control characters and turned text in every field come out escaped, on every page that shows them."""
-    job = await rig.stage.polling(
+    job = await page_server.sample.polling(
         "shop", "profiles", EVIL, params={"segment": EVIL, EVIL: {"deep": [EVIL, "\ud800"]}}, unique_key=EVIL
     )
-    evil = await rig.stage.learn(job, o.Refused(EVIL))
-    await rig.stage.accounts.pause("shop", EVIL)
-    await rig.stage.throttle("loyalty", 3, 60.0, EVIL)
+    evil = await page_server.sample.learn(job, o.Refused(EVIL))
+    await page_server.sample.accounts.pause("shop", EVIL)
+    await page_server.sample.throttle("loyalty", 3, 60.0, EVIL)
     for path in ("/", "/jobs", f"/jobs/{evil.id}", "/accounts", "/accounts/shop"):
-        status, text = await rig.get(path)
+        status, text = await page_server.get(path)
         assert status == 200, path
         assert "<script>alert" not in text, path
         assert "<img" not in text, path
@@ -140,7 +140,7 @@ async def test_whatever_strangers_say_is_only_text(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "status", "said"),
+    ("path", "status", "written"),
     [
         ("/jobs?state=lost", 400, "there is no state"),
         ("/jobs?before=soon", 400, "the number of a job"),
@@ -163,24 +163,26 @@ async def test_whatever_strangers_say_is_only_text(rig: Rig) -> None:
         ("/jobs/1/cancel", 405, "Method Not Allowed"),
     ],
 )
-async def test_odd_addresses_get_a_page_that_says_so(rig: Rig, path: str, status: int, said: str) -> None:
+async def test_odd_addresses_get_a_page_that_says_so(
+    page_server: UiServer, path: str, status: int, written: str
+) -> None:
     """Whatever stands in the address: a page with one sentence, never a fault of ours."""
-    got, text = await rig.get(path)
-    assert (got, said in text) == (status, True), text[:3000]
+    got, text = await page_server.get(path)
+    assert (got, written in text) == (status, True), text[:3000]
     assert "<script>" not in text
 
 
-async def test_programs_get_problem_documents(rig: Rig) -> None:
-    """Only whoever asks for a page is given one."""
-    status, text = await rig.get("/jobs/999", accept="*/*")
+async def test_programs_get_problem_documents(page_server: UiServer) -> None:
+    """Only a request that accepts HTML gets a page."""
+    status, text = await page_server.get("/jobs/999", accept="*/*")
     assert status == 404
     assert text.startswith("{")
 
 
-async def test_a_lost_database_is_told(busy: Rig, tmp_path: Path) -> None:
+async def test_a_lost_database_is_shown(busy: UiServer, tmp_path: Path) -> None:
     """What was seen last is shown with the time of it; what needs the database says so, and when to come again."""
     assert (await busy.get("/"))[0] == 200
-    await busy.stage.database.close()
+    await busy.sample.database.close()
     _lose(tmp_path / "tidewaiter.db")
     await _wait_for(lambda: busy.get("/"), "The database cannot be reached.")
     status, text = await busy.get("/jobs/1")
@@ -205,22 +207,22 @@ async def _wait_for(look: Callable[[], Awaitable[tuple[int, str]]], words: str) 
             await asyncio.sleep(0.1)
 
 
-async def test_static_files_are_kept_for_ever(rig: Rig) -> None:
+async def test_static_files_are_kept_for_ever(page_server: UiServer) -> None:
     """Their address changes with their content, and they are open to everybody, packed or not."""
-    _, text = await rig.get("/")
+    _, text = await page_server.get("/")
     address = re.search(r'href="(/static/page\.[0-9a-f]{16}\.css)"', text)
     assert address
     async with aiohttp.ClientSession() as session:
-        async with session.get(rig.origin + address[1]) as reply:
+        async with session.get(page_server.origin + address[1]) as reply:
             assert "immutable" in reply.headers["Cache-Control"]
             assert reply.content_type == "text/css"
             assert "--paper" in await reply.text()
             tag = reply.headers["ETag"]
-        async with session.get(rig.origin + address[1], headers={"If-None-Match": tag}) as reply:
+        async with session.get(page_server.origin + address[1], headers={"If-None-Match": tag}) as reply:
             assert reply.status == 304
 
 
-async def test_a_stranger_is_sent_to_sign_in(guarded: Rig) -> None:
+async def test_an_anonymous_browser_is_sent_to_the_login(guarded: UiServer) -> None:
     """Every page leads to the one form, and back to where it was wanted."""
     async with aiohttp.ClientSession(headers={"Accept": "text/html"}) as session:
         async with session.get(f"{guarded.origin}/jobs?state=polling") as reply:
@@ -253,9 +255,9 @@ async def test_signing_in_leads_to_own_pages_only(given: str, path: str) -> None
     assert local_path(given) == path
 
 
-async def test_readers_see_no_actions_and_may_take_none(guarded: Rig) -> None:
+async def test_readers_see_no_actions_and_may_take_none(guarded: UiServer) -> None:
     """The role read sees everything and no button; a form sent all the same is refused with a page."""
-    job = await guarded.stage.polling("shop", "profiles", None, 600.0)
+    job = await guarded.sample.polling("shop", "profiles", None, 600.0)
     async with aiohttp.ClientSession(headers={"Accept": "text/html", "Authorization": f"Bearer {READER}"}) as session:
         for path in (f"/jobs/{job.id}", "/accounts/shop", "/schedules"):
             async with session.get(guarded.origin + path) as reply:
@@ -263,33 +265,33 @@ async def test_readers_see_no_actions_and_may_take_none(guarded: Rig) -> None:
         async with session.post(f"{guarded.origin}/jobs/{job.id}/cancel") as reply:
             assert reply.status == 403
             assert "requires the role admin" in await reply.text()
-    assert not (await guarded.stage.jobs.get(job.id)).cancel_requested  # type: ignore[union-attr]  # it is there
+    assert not (await guarded.sample.jobs.get(job.id)).cancel_requested  # type: ignore[union-attr]  # it is there
 
 
-async def test_forms_that_cannot_be_are_told_so(rig: Rig) -> None:
-    """What the desk refuses, what is no form, and what another site sends: a page, and nothing is done."""
-    job = await rig.stage.landed("shop", "profiles")
+async def test_forms_that_cannot_be_are_told_so(page_server: UiServer) -> None:
+    """Requests that the service refuses, bodies that are no form, and other sites' requests: a page, and no effect."""
+    job = await page_server.sample.landed("shop", "profiles")
     page = {"Accept": "text/html"}
     async with aiohttp.ClientSession(headers=page) as session:
-        async with session.post(f"{rig.origin}/jobs/{job.id}/cancel") as reply:
+        async with session.post(f"{page_server.origin}/jobs/{job.id}/cancel") as reply:
             assert reply.status == 409
             text = await reply.text()
             assert "has ended already" in text
             assert f'href="/jobs/{job.id}"' in text
-        async with session.post(f"{rig.origin}/jobs/{job.id}/adopt", data={"handle": " "}) as reply:
+        async with session.post(f"{page_server.origin}/jobs/{job.id}/adopt", data={"handle": " "}) as reply:
             assert reply.status == 422
-        async with session.post(f"{rig.origin}/accounts/shop/pause", json={"reason": "x"}) as reply:
+        async with session.post(f"{page_server.origin}/accounts/shop/pause", json={"reason": "x"}) as reply:
             assert reply.status == 415
         odd = {"Content-Type": "application/x-www-form-urlencoded; charset=none-such"}
-        async with session.post(f"{rig.origin}/accounts/shop/pause", data=b"reason=%ff", headers=odd) as reply:
+        async with session.post(f"{page_server.origin}/accounts/shop/pause", data=b"reason=%ff", headers=odd) as reply:
             assert reply.status == 400
         foreign = {"Origin": "https://evil.example"}
-        async with session.post(f"{rig.origin}/accounts/shop/pause", headers=foreign) as reply:
+        async with session.post(f"{page_server.origin}/accounts/shop/pause", headers=foreign) as reply:
             assert reply.status == 403
-        async with session.post(f"{rig.origin}/schedules/none/run") as reply:
+        async with session.post(f"{page_server.origin}/schedules/none/run") as reply:
             assert reply.status == 404
-        async with session.post(f"{rig.origin}//evil.example/x") as reply:
+        async with session.post(f"{page_server.origin}//evil.example/x") as reply:
             assert reply.status == 404
             assert 'href="//' not in await reply.text()
-    assert "shop" not in await rig.stage.accounts.paused()
-    assert "http.failed" not in rig.output.getvalue()
+    assert "shop" not in await page_server.sample.accounts.paused()
+    assert "http.failed" not in page_server.output.getvalue()

@@ -1,4 +1,4 @@
-"""The page on a real listener, over a real database, without a daemon beside it: what a test shows stays as it is."""
+"""The page on a real listener and a real database, without a daemon, so that nothing changes by itself."""
 
 import asyncio
 import io
@@ -14,7 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from tests.support.stored_jobs import NOW, StandingClock
-from tests.web.ui.sample_data import OWNER, Stage
+from tests.web.ui.sample_data import OWNER, SampleDatabase
 from tidewaiter.bootstrap.live_config import LiveConfig, bind
 from tidewaiter.bootstrap.process import health_of, metrics_of_process
 from tidewaiter.bootstrap.seams import Seams
@@ -86,24 +86,24 @@ cron = "0 6 * * 1"
 params = { export_type = "SENT", period = "${week-1w}" }
 """
 ACCOUNTS: Mapping[str, int] = {"newsletter": 60, "shop": 120, "social": 30, "loyalty": 90}
-WISHES = [(account, operation) for account in ACCOUNTS for operation in ("statistics", "profiles")]
+REQUESTS = [(account, operation) for account in ACCOUNTS for operation in ("statistics", "profiles")]
 
 
 @dataclass(slots=True)
-class Rig:
+class UiServer:
     """A page that is served, the database behind it, and what stands in it."""
 
     origin: str
-    stage: Stage
+    sample: SampleDatabase
     vitals: ProcessStatus
     output: io.StringIO = field(default_factory=io.StringIO)
 
     async def get(self, path: str, *, accept: str = "text/html", **headers: str) -> tuple[int, str]:
         """The status and the text of a page; redirects are not followed."""
-        told = {"Accept": accept, **headers}
+        sent_headers = {"Accept": accept, **headers}
         async with (
             aiohttp.ClientSession() as session,
-            session.get(self.origin + path, headers=told, allow_redirects=False) as reply,
+            session.get(self.origin + path, headers=sent_headers, allow_redirects=False) as reply,
         ):
             return reply.status, await reply.text()
 
@@ -127,12 +127,12 @@ def write_config(folder: Path, port: int, *, tokens: bool, more: str = "") -> Pa
 @asynccontextmanager
 async def served(
     folder: Path, url: str, *, tokens: bool = False, clock: Clock | None = None, phase: Phase = Phase.SERVING
-) -> AsyncIterator[Rig]:
+) -> AsyncIterator[UiServer]:
     """Serve the page meanwhile, over the database of that URL."""
     standing = StandingClock()
     standing.at = NOW if clock is None else clock.now()
     told_by = clock or standing
-    # Whoever fills the database moves its clock; the page looks at the same one.
+    # Code that fills the database moves its clock; the page uses the same clock.
     database = Database.open(url, standing)
     if database.dialect == "sqlite":
         event.listen(database._writer.sync_engine, "connect", _hurry)
@@ -161,7 +161,7 @@ async def served(
                 stop=stop,
             )
             async with site:
-                yield Rig(f"http://127.0.0.1:{port}", Stage(database, standing), vitals, output)
+                yield UiServer(f"http://127.0.0.1:{port}", SampleDatabase(database, standing), vitals, output)
     log.close()
     await database.close()
 
@@ -174,7 +174,7 @@ def _hurry(connection: DBAPIConnection, _record: object) -> None:
 
 
 class Ticking(SystemClock):
-    """A clock whose time of day is another's, while whoever sleeps by it really sleeps."""
+    """A clock with another clock's time of day, whose ``sleep`` really sleeps."""
 
     def __init__(self, other: Clock) -> None:
         super().__init__()
@@ -184,4 +184,4 @@ class Ticking(SystemClock):
         return self._other.now()
 
 
-__all__ = ["ACCOUNTS", "ADMIN", "OWNER", "READER", "WISHES", "Rig", "Ticking", "served", "write_config"]
+__all__ = ["ACCOUNTS", "ADMIN", "OWNER", "READER", "REQUESTS", "Ticking", "UiServer", "served", "write_config"]

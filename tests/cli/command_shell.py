@@ -36,7 +36,7 @@ requests = 1000
 """
 
 
-class CommandFolder:
+class CommandShell:
     """A folder in which commands are run, with a configuration in ``tidewaiter.toml``."""
 
     def __init__(self, folder: Path) -> None:

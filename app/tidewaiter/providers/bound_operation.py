@@ -21,6 +21,7 @@ from tidewaiter.providers.operation_parts import OperationParts, Sharing
 from tidewaiter.providers.paged_lists import PageReader
 from tidewaiter.providers.parameters import check_params, unlisted_values
 from tidewaiter.providers.reply_defaults import FileTrouble, Polled, Submitted, Trouble
+from tidewaiter.providers.result_files import FixedUrl, JoinedPages, LinkRequest, ResultSource
 from tidewaiter.providers.step_replies import by_sender, ended, file_reply
 
 _ANY_CALLBACK: Final = "https://callback.invalid/"
@@ -100,8 +101,8 @@ class BoundOperation:
         Raises:
             UnsendableError: the job lacks what the request needs.
         """
-        results = self.parts.steps.results.of(job)
-        return results.resolve(job, None) if results is not None and results.resolve is not None else None
+        source = self._source(job)
+        return source.build(job, None) if isinstance(source, LinkRequest) else None
 
     def read_resolve(self, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | FileTrouble:
         """The link to the file, or why there is none: ``LinksExpired``, ``NotYet``, ``Retry`` and others."""
@@ -114,11 +115,12 @@ class BoundOperation:
             UnsendableError: the job lacks what the links need.
         """
         results = self.parts.steps.results.of(job)
-        if results is None or results.url is None:
-            if isinstance(job.links, SealedLinks):
-                raise UnsendableError("the links are encrypted still")
-            return job.links
-        return (results.link(job, results.url(job, None)),)
+        if results is not None and isinstance(results.source, FixedUrl):
+            url = results.source.build(job, None)
+            return (results.link(job, url, send_auth=results.source.send_auth),)
+        if isinstance(job.links, SealedLinks):
+            raise UnsendableError("the links are still encrypted")
+        return job.links
 
     def read_file(self, job: Job, link: Link, reply: WireReply, now: float) -> FileTrouble | None:
         """Why a reply to a download brings no file; ``None`` where it brings one.
@@ -238,24 +240,23 @@ class BoundOperation:
 
     def may_answer_at_once(self, job: Job) -> bool:
         """Whether the reply to the submit may be the file."""
-        step, results = self.parts.steps.submit.of(job), self.parts.steps.results.of(job)
-        return (results is not None and results.inline) or (step is not None and step.rules.may_mean("ready"))
+        step = self.parts.steps.submit.of(job)
+        return self.may_bring_file(job) or (step is not None and step.rules.may_mean("ready"))
 
     def may_bring_file(self, job: Job) -> bool:
         """Whether the reply to a poll may be the file."""
         results = self.parts.steps.results.of(job)
-        return results is not None and results.inline
+        return results is not None and results.is_inline
 
     def pages(self, job: Job) -> PageReader | None:
         """Reads the job's results where they are a list over several pages."""
         results, account = self.parts.steps.results.of(job), self.parts.account
-        if results is None or results.pages is None:
+        if results is None or not isinstance(results.source, JoinedPages):
             return None
-        media_type = self.media_type or ("text/csv" if results.csv else "application/json")
+        pages, csv = results.source.pages, results.source.csv
+        media_type = self.media_type or ("text/csv" if csv else "application/json")
         label = results.label(job) or self.name
-        return PageReader(
-            results.pages, account.messages, account.origin, label, media_type, results.csv, account.bounds
-        )
+        return PageReader(pages, account.messages, account.origin, label, media_type, csv, account.bounds)
 
     def adoption(self, job: Job) -> RemoteJobSearch | None:
         """Finds the remote job of an unclear submit; ``None`` where the spec has no list of remote jobs."""
@@ -293,6 +294,10 @@ class BoundOperation:
             largest_bytes=largest_bytes,
         )
 
+    def _source(self, job: Job) -> ResultSource | None:
+        results = self.parts.steps.results.of(job)
+        return None if results is None else results.source
+
     def _ended(self, step: Ending | None, reply: WireReply, now: float) -> Trouble | None:
         account = self.parts.account
         reading = self.parts.reading(reply)
@@ -301,7 +306,7 @@ class BoundOperation:
     def _for_inline(self, job: Job, request: WireRequest) -> WireRequest:
         """A request whose reply may be the file, with the headers of one; headers that the step sets itself stay."""
         results = self.parts.steps.results.of(job)
-        if results is None or not results.inline or not (more := results.headers(job, None)):
+        if results is None or not results.is_inline or not (more := results.headers(job, None)):
             return request
         return request.with_headers(more)
 

@@ -6,6 +6,7 @@ from tidewaiter.domain.job import Job
 from tidewaiter.providers.compiled_steps import Steps
 from tidewaiter.providers.reply import Reading
 from tidewaiter.providers.reply_rules import READY, Rules
+from tidewaiter.providers.result_files import JoinedPages
 from tidewaiter.providers.spec.auth_spec import OAuth2Auth, SessionAuth
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
 
@@ -70,5 +71,5 @@ def _rules_of(steps: Steps, step: str, job: Job) -> tuple[str, Rules | None]:
         return key, None if adopt is None else adopt.paged.rules
     key, results = steps.results.with_key(job)
     if results is not None and step == "page":
-        return key, None if results.pages is None else results.pages.rules
+        return key, results.source.pages.rules if isinstance(results.source, JoinedPages) else None
     return key, None if results is None else results.rules

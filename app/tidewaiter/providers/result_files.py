@@ -109,63 +109,107 @@ _LONGEST_LABEL = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
-    """The compiled table: exactly one of ``inline``, ``url``, ``listed``, ``pages`` and ``resolve`` is there.
+class InlineFile:
+    """The file is the body of the reply that says ready; with ``head`` it is the status and header fields."""
 
-    ``head`` says that of an inline reply the status and header fields are the file, and not the body.
-    ``label`` names the one file where it is inline, or where the provider's URL says little; it is empty where the
-    spec leaves the name to the URL. ``listed`` reads the links from the reply that says ready, ``resolved`` the one
-    URL from the reply to ``resolve``, ``unresolved`` why it names none, ``packed`` whether gzip has packed what is
-    there, and ``trusts`` whether the credentials go to that URL. ``csv`` says what ``pages`` are made of. ``headers``
-    go with every request for a file.
+    head: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FixedUrl:
+    """The file is at a URL that the spec gives; ``send_auth`` says whether the credentials go with the request."""
+
+    build: BuildUrl
+    send_auth: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FileLists:
+    """The reply that says ready lists the files."""
+
+    read: ReadLinks
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRequest:
+    """A second request asks for the link to the file.
+
+    ``url`` reads the link from the reply, ``url_fault`` why the link cannot be used. ``gzip`` reads whether the file
+    may be packed, ``send_auth`` whether the credentials go with the download.
     """
 
-    inline: bool
-    head: bool
-    url: BuildUrl | None
-    listed: ReadLinks | None
-    resolve: Build | None
-    resolved: ReadUrl
-    packed: Callable[[Reading], bool]
-    trusts: Callable[[Reading], bool]
-    pages: PagedList | None
+    build: Build
+    url: ReadUrl
+    url_fault: ReadUrl
+    gzip: Callable[[Reading], bool]
+    send_auth: Callable[[Reading], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedPages:
+    """The file is a list over several pages, joined; with ``csv`` the pages are CSV, else JSON."""
+
+    pages: PagedList
     csv: bool
+
+
+ResultSource: TypeAlias = InlineFile | FixedUrl | FileLists | LinkRequest | JoinedPages
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """The compiled ``results`` table.
+
+    ``label`` names the one file where it is inline, or where the spec names it; it is empty where the URL names it.
+    ``headers`` go with every request for a file.
+    """
+
+    source: ResultSource
     label: Callable[[Job], str]
-    send_auth: bool
     headers: BuildHeaders
     rules: Rules
-    unresolved: Callable[[Reading], str | None]
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether the reply that says ready is the file, or its head is."""
+        return isinstance(self.source, InlineFile)
+
+    @property
+    def is_body(self) -> bool:
+        """Whether the body of the reply that says ready is the file."""
+        return isinstance(self.source, InlineFile) and not self.source.head
 
     @property
     def in_ready_reply(self) -> bool:
-        """Whether the reply that says ready is, or names, the files."""
-        return self.inline or self.listed is not None
+        """Whether the reply that says ready contains the files, or links to them."""
+        return isinstance(self.source, InlineFile | FileLists)
 
-    def link(self, job: Job, url: str, *, gzip: bool = False, send_auth: bool | None = None) -> Link:
-        """A link to the job's one file; ``send_auth`` is that of the spec where it is not given."""
-        send_auth = self.send_auth if send_auth is None else send_auth
+    def link(self, job: Job, url: str, *, send_auth: bool, gzip: bool = False) -> Link:
+        """A link to the job's one file."""
         return Link(url, self.label(job) or _name_in(url), send_auth, gzip=gzip)
 
 
 def compile_results(spec: ResultsSpec, base_url: str, settings: Mapping[str, Json], key: str) -> Results:
-    """The compiled form of a ``results`` table; ``key`` is where it stands in the spec."""
+    """The compiled form of a ``results`` table; ``key`` is its place in the spec."""
     return Results(
-        inline=spec.inline is not None,
-        head=spec.inline == "head",
-        url=None if spec.url is None else compile_url(spec.url, base_url, settings),
-        listed=_compile_listed(spec, base_url) if spec.files else None,
-        resolve=None if spec.resolve is None else compile_request(spec.resolve, base_url, settings),
-        resolved=_compile_resolved(spec.resolve, base_url),
-        packed=_compile_packed(spec.resolve),
-        trusts=_compile_trusts(spec),
-        pages=None if spec.pages is None else compile_pages(spec.pages, base_url, settings, f"{key}.pages"),
-        csv=spec.pages is not None and spec.pages.join == "csv",
+        source=_compile_source(spec, base_url, settings, key),
         label=_compile_label(spec, settings),
-        send_auth=spec.send_auth,
         headers=compile_headers(spec.headers, settings),
         rules=Rules(spec.rules, f"{key}.rules"),
-        unresolved=_compile_unresolved(spec.resolve, base_url),
     )
+
+
+def _compile_source(spec: ResultsSpec, base_url: str, settings: Mapping[str, Json], key: str) -> ResultSource:
+    if spec.url is not None:
+        return FixedUrl(compile_url(spec.url, base_url, settings), spec.send_auth)
+    if spec.resolve is not None:
+        return _compile_link_request(spec.resolve, base_url, settings, send_auth=spec.send_auth)
+    if spec.pages is not None:
+        pages = compile_pages(spec.pages, base_url, settings, f"{key}.pages")
+        return JoinedPages(pages, csv=spec.pages.join == "csv")
+    if spec.files:
+        return FileLists(_compile_listed(spec, base_url))
+    return InlineFile(head=spec.inline == "head")
 
 
 def _compile_label(spec: ResultsSpec, settings: Mapping[str, Json]) -> Callable[[Job], str]:
@@ -173,33 +217,30 @@ def _compile_label(spec: ResultsSpec, settings: Mapping[str, Json]) -> Callable[
     return lambda job: str(render(job, None) or "")
 
 
-def _compile_resolved(spec: ResolveSpec | None, base_url: str) -> ReadUrl:
-    pick = compile_pick(() if spec is None else spec.link)
-    return lambda reading: as_url(pick(reading), reading.url or f"{base_url}/")
-
-
-def _compile_unresolved(spec: ResolveSpec | None, base_url: str) -> Callable[[Reading], str | None]:
-    """Reads what is wrong with the URL that a reply names; ``None`` where it names none."""
-    pick = compile_pick(() if spec is None else spec.link)
+def _compile_link_request(
+    spec: ResolveSpec, base_url: str, settings: Mapping[str, Json], *, send_auth: bool
+) -> LinkRequest:
+    link, gzip = compile_pick(spec.link), compile_pick(spec.gzip)
 
     def fault(reading: Reading) -> str | None:
-        value = pick(reading)
-        why = url_fault(reading.url or f"{base_url}/", value) if isinstance(value, str) else None
-        return None if why is None else f"a URL that cannot be used, {why}"
+        value = link(reading)
+        reason = url_fault(reading.url or f"{base_url}/", value) if isinstance(value, str) else None
+        return None if reason is None else f"a URL that cannot be used, {reason}"
 
-    return fault
+    return LinkRequest(
+        build=compile_request(spec, base_url, settings),
+        url=lambda reading: as_url(link(reading), reading.url or f"{base_url}/"),
+        url_fault=fault,
+        gzip=lambda reading: is_true(gzip(reading)),
+        send_auth=_compile_send_auth(spec, default=send_auth),
+    )
 
 
-def _compile_packed(spec: ResolveSpec | None) -> Callable[[Reading], bool]:
-    pick = compile_pick(() if spec is None else spec.gzip)
-    return lambda reading: is_true(pick(reading))
-
-
-def _compile_trusts(spec: ResultsSpec) -> Callable[[Reading], bool]:
-    if spec.resolve is None or not spec.resolve.send_auth_if:
-        return lambda _reading: spec.send_auth
-    pick = compile_pick(spec.resolve.send_auth_if)
-    # What it finds is true, unless it says false itself.
+def _compile_send_auth(spec: ResolveSpec, *, default: bool) -> Callable[[Reading], bool]:
+    if not spec.send_auth_if:
+        return lambda _reading: default
+    pick = compile_pick(spec.send_auth_if)
+    # Any value counts as true, except a literal false.
     return lambda reading: (found := pick(reading)) is not None and found is not False
 
 

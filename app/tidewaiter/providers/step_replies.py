@@ -57,7 +57,7 @@ from tidewaiter.providers.reply_defaults import (
 from tidewaiter.providers.reply_headers import retry_after
 from tidewaiter.providers.reply_limits import NOT_BEFORE
 from tidewaiter.providers.reply_rules import READY, Rules, RuleVerdict
-from tidewaiter.providers.result_files import TooMany
+from tidewaiter.providers.result_files import FileLists, LinkRequest, TooMany
 
 T = TypeVar("T")
 
@@ -184,7 +184,7 @@ def _submitted(parts: OperationParts, job: Job, reading: Reading, now: float) ->
 def _is_large_file(parts: OperationParts, job: Job, reading: Reading) -> bool:
     """Whether this is the file itself, so long that no rule can look into its JSON; no refusal is that long."""
     results = parts.steps.results.of(job)
-    return reading.truncated and results is not None and results.inline and not results.head
+    return reading.truncated and results is not None and results.is_body
 
 
 def _file_in_submit(
@@ -231,16 +231,15 @@ def _ready(parts: OperationParts, job: Job, step: Poll, reading: Reading, verdic
     status = verdict.word or ("partial" if verdict.effect == "partial" else None)
     if results is None:
         return Unmapped(messages.unmapped(reading, verdict.word))
-    is_body = results.inline and not results.head
-    in_full = is_body and not reading.truncated and "json" in (parts.spec.media_type or "")
+    in_full = results.is_body and not reading.truncated and "json" in (parts.spec.media_type or "")
     if in_full and reading.document() is None and reading.malformed:
         # A body that was promised as JSON and is not JSON is a broken reply, whatever a rule has found in its text.
         return unreadable(reading, messages)
-    if results.inline:
+    if results.is_inline:
         return parts.inline(job, results, reading, status, handle, certain=verdict.certain)
-    if results.listed is None:
+    if not isinstance(results.source, FileLists):
         return Ready(status=status, handle=handle)
-    links = results.listed(reading, most_files)
+    links = results.source.read(reading, most_files)
     if isinstance(links, TooMany):
         return Refused(
             f"the provider lists {links.files} files, and {most_files} are taken: "
@@ -264,15 +263,16 @@ def _resolved(parts: OperationParts, job: Job, reading: Reading, now: float) -> 
     if verdict is not None and verdict.effect is not None:
         reason = verdict.reason_with(messages.reason(reading))
         return FILE_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
-    if results is None or not is_success(reading.status):
+    source = None if results is None else results.source
+    if results is None or not isinstance(source, LinkRequest) or not is_success(reading.status):
         if reading.status in (404, 410):
             return LinksExpired(messages.reason(reading))
         return trouble_of(reading, messages, own=parts.account.origin, now=now)
-    url = results.resolved(reading)
+    url = source.url(reading)
     if url is not None:
-        link = results.link(job, url, gzip=results.packed(reading), send_auth=results.trusts(reading))
+        link = results.link(job, url, send_auth=source.send_auth(reading), gzip=source.gzip(reading))
         return messages.labelled((parts.account.own.link(link),))
     if reading.status == _NOT_READY:
         return NotYet(messages.reason(reading), retry_after(reading.headers, now))
-    fault = results.unresolved(reading)
+    fault = source.url_fault(reading)
     return Retry(f"the reply names {fault or 'no URL of a file'}: {messages.unmapped(reading)}")

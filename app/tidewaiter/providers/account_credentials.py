@@ -72,7 +72,7 @@ class LoginSession:
 
     login: Callable[[float, str], WireRequest]
     _reply: LoginReplyRules
-    _spent: Sequence[tuple[str, Condition]]
+    _renew: Sequence[tuple[str, Condition]]
     _place: Callable[[str], Credentials]
     _messages: Messages
     _origin: str
@@ -118,7 +118,7 @@ class LoginSession:
         if reply.foreign or origin_of(reply.url) != self._origin:
             return None
         reading = Reading(reply)
-        return next((key for key, holds in self._spent if holds(reading)), None)
+        return next((key for key, holds in self._renew if holds(reading)), None)
 
     def refused(self, reply: WireReply) -> Unauthorized:
         """What it means that a token fresh from a login is not good either."""

@@ -116,49 +116,60 @@ _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
-    """What proves an account: ``credentials``, or a ``session`` that gets some.
+class AccountAuth:
+    """How an account authenticates: with fixed ``credentials``, or with a ``session`` that gets a token by a login.
 
-    ``secrets`` are values that were made of secret settings, and must never show either.
+    ``secrets`` are all values that no output may show: those of secret settings, and those that were made from them.
+    ``redactor`` removes them from texts.
     """
 
+    redactor: Redactor = field(repr=False, compare=False)
     credentials: Credentials = field(default_factory=Credentials, repr=False)
-    secrets: frozenset[str] = field(default=frozenset(), repr=False)
     session: LoginSession | None = field(default=None, repr=False)
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 
-def compile_proof(
-    spec: ProviderSpec, base_url: str, values: Mapping[str, Json], redactor: Redactor, faults: list[SpecFault]
-) -> Proof:
-    """What proves an account with these settings.
+def compile_auth(
+    spec: ProviderSpec, base_url: str, values: Mapping[str, Json], secrets: frozenset[str], faults: list[SpecFault]
+) -> AccountAuth:
+    """How an account with these settings authenticates.
 
     Args:
         spec: the provider.
-        base_url: what the URL of a login follows that begins with ``/``.
+        base_url: the base of a login URL that begins with ``/``.
         values: the settings.
-        redactor: takes out of messages what must not show in them; it learns what the account proves itself with.
-        faults: takes what is wrong with the settings.
+        secrets: the values of secret settings.
+        faults: faults of the settings are added to this list.
     """
+    auth = AccountAuth(Redactor(secrets), secrets=secrets)
     variants = ((number, one) for number, one in enumerate(spec.auth) if holds(one.when, values))
     number, chosen = next(variants, (0, None))
     text = _Texts(spec, values, base_url)
     match chosen:
         case BasicAuth():
             credential = basic_credential(text.of(chosen.username), text.of(chosen.password))
-            return Proof(Credentials({"Authorization": f"Basic {credential}"}), frozenset({credential}))
+            return _with_secret(
+                replace(auth, credentials=Credentials({"Authorization": f"Basic {credential}"})), credential
+            )
         case BearerAuth():
-            return Proof(Credentials({"Authorization": f"Bearer {text.of(chosen.token)}"}))
+            return replace(auth, credentials=Credentials({"Authorization": f"Bearer {text.of(chosen.token)}"}))
         case HeaderAuth():
-            return Proof(Credentials({chosen.name: text.of(chosen.value)}))
+            return replace(auth, credentials=Credentials({chosen.name: text.of(chosen.value)}))
         case QueryAuth():
-            return Proof(Credentials(query=((chosen.name, text.of(chosen.value)),)))
+            return replace(auth, credentials=Credentials(query=((chosen.name, text.of(chosen.value)),)))
         case BodyAuth():
-            return Proof(Credentials(body=((chosen.name, text.of(chosen.value)),)))
+            return replace(auth, credentials=Credentials(body=((chosen.name, text.of(chosen.value)),)))
         case SessionAuth() | OAuth2Auth():
             key = f"auth[{number}]" if len(spec.auth) > 1 else "auth"
-            return _compile_session(chosen, key, text, redactor, faults)
+            return _compile_session(auth, chosen, key, text, faults)
         case NoAuth() | None:
-            return Proof()
+            return auth
+
+
+def _with_secret(auth: AccountAuth, *made: str) -> AccountAuth:
+    """The same, with secrets that were made from settings."""
+    auth.redactor.add(made)
+    return replace(auth, secrets=auth.secrets.union(made))
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,28 +215,28 @@ class _Plan:
 
 
 def _compile_session(
-    auth: SessionAuth | OAuth2Auth, key: str, text: _Texts, redactor: Redactor, faults: list[SpecFault]
-) -> Proof:
+    auth: AccountAuth, spec: SessionAuth | OAuth2Auth, key: str, text: _Texts, faults: list[SpecFault]
+) -> AccountAuth:
     try:
-        plan = _plan_token_request(auth, text) if isinstance(auth, OAuth2Auth) else _plan_login(auth, text)
+        plan = _plan_token_request(spec, text) if isinstance(spec, OAuth2Auth) else _plan_login(spec, text)
     except UnusableKeyError as error:
-        faults.append(SpecFault("", _setting_in(auth) or key, str(error)))
-        return Proof()
+        faults.append(SpecFault("", _setting_in(spec) or key, str(error)))
+        return auth
     except UnsendableError as error:
         faults.append(SpecFault("", key, str(error)))
-        return Proof()
-    spent = tuple((f"{key}.renew[{number}]", compile_conditions(one)) for number, one in enumerate(auth.renew))
+        return auth
+    renew = tuple((f"{key}.renew[{number}]", compile_conditions(one)) for number, one in enumerate(spec.renew))
     reply = LoginReplyRules(
         key=f"{key}.login",
         rules=Rules(plan.reply.rules, f"{key}.login.rules"),
         token=compile_pick(plan.reply.token),
         expiry=compile_expiry(plan.reply),
-        lifetime_s=auth.lifetime_s,
-        renew_ahead_s=auth.renew_ahead_s,
+        lifetime_s=spec.lifetime_s,
+        renew_ahead_s=spec.renew_ahead_s,
     )
-    messages = Messages(compile_pick(plan.errors), redactor)
-    session = LoginSession(plan.build, reply, spent, compile_place(plan.place), messages, origin_of(text.base_url))
-    return Proof(secrets=plan.secrets, session=session)
+    messages = Messages(compile_pick(plan.errors), auth.redactor)
+    session = LoginSession(plan.build, reply, renew, compile_place(plan.place), messages, origin_of(text.base_url))
+    return replace(_with_secret(auth, *plan.secrets), session=session)
 
 
 def _plan_login(auth: SessionAuth, text: _Texts) -> _Plan:

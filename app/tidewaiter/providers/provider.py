@@ -7,14 +7,14 @@ from types import MappingProxyType
 from typing import Self, TypeAlias
 
 from tidewaiter.domain.backoff_and_limits import Backoff, Limits, OperationPolicy
-from tidewaiter.domain.http_values import Credentials, Json, WireReply, WireRequest
+from tidewaiter.domain.http_values import Json, WireReply, WireRequest
 from tidewaiter.domain.outcome import Refused, Unauthorized
 from tidewaiter.domain.permissions import USUAL_BOUNDS, Bounds
 from tidewaiter.domain.url import AddressError, sendable
 from tidewaiter.log.redactor import Redactor
-from tidewaiter.providers.account_credentials import LoginSession, OwnCredentials
+from tidewaiter.providers.account_credentials import OwnCredentials
 from tidewaiter.providers.account_overrides import LimitsOverride, ScheduleOverride
-from tidewaiter.providers.auth import Proof, compile_proof
+from tidewaiter.providers.auth import AccountAuth, compile_auth
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.compiled_steps import Steps, compile_steps
 from tidewaiter.providers.errors import SettingsError, SpecError, SpecFault, UnsendableError
@@ -73,32 +73,6 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class BoundAccount:
-    """An account on its provider, ready to use.
-
-    ``origin`` is ``https://host:port``, the only one that ``credentials`` may be sent to. ``secrets`` holds every value
-    that must never be shown: those of the secret settings, and what HTTP Basic makes of them; ``redactor`` takes them
-    out of what the provider says, and joins the one of the process. ``session`` is how the
-    account signs in, where it must; ``probe`` one harmless request, where the provider has one; ``source`` the text
-    of the spec.
-    """
-
-    name: str
-    provider: str
-    base_url: str
-    origin: str
-    credentials: Credentials = field(repr=False)
-    limits: Limits
-    limit_headers: LimitHeaders | None
-    secrets: frozenset[str] = field(repr=False)
-    redactor: Redactor = field(repr=False, compare=False)
-    operations: Mapping[str, BoundOperation]
-    session: LoginSession | None = field(default=None, repr=False)
-    probe: Probe | None = field(default=None, repr=False)
-    source: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Provider:
     """A kind of remote API, as its spec describes it; ``source`` is the text of the spec, ``file`` where it stood."""
 
@@ -142,7 +116,7 @@ class Provider:
         schedule: ScheduleOverride | None = None,
         clean: bool | None = None,
         bounds: Bounds | None = None,
-    ) -> BoundAccount:
+    ) -> "BoundAccount":
         """An account on this provider, with everything compiled that can be.
 
         Args:
@@ -160,20 +134,17 @@ class Provider:
         values = check_settings(account, spec.account, settings)
         faults = [*_stall_faults(spec, schedule), *_clean_faults(spec, clean)]
         secrets = frozenset(str(values[name]) for name, one in spec.account.items() if one.secret and name in values)
-        redactor = Redactor(secrets)
-        # What other settings rule out is as if it were not there, for texts that try one after the other.
+        # A setting that other settings rule out counts as absent, for texts that list alternatives.
         values = {name: value for name, value in values.items() if holds(spec.account[name].when, values)}
         base_url = self._base_url(values, faults)
         origin = origin_of(base_url)
         steps = self._steps(base_url, values, faults)
-        proof = compile_proof(spec, base_url, values, redactor, faults) if origin else Proof()
-        secrets |= proof.secrets
-        redactor.add(proof.secrets)
-        messages = Messages(compile_pick(spec.error), redactor)
+        auth = compile_auth(spec, base_url, values, secrets, faults) if origin else AccountAuth(Redactor(secrets))
+        messages = Messages(compile_pick(spec.error), auth.redactor)
         probe = _probe(spec, base_url, values, messages, faults)
         if faults:
             raise SettingsError(SpecFault(f"account {account}", fault.key, fault.reason) for fault in faults)
-        own = OwnCredentials.of(origin, proof.credentials, proof.session, redactor)
+        own = OwnCredentials.of(origin, auth.credentials, auth.session, auth.redactor)
         shared = AccountParts(origin, messages, bounds or USUAL_BOUNDS, own)
         operations = {
             name: self.operation(
@@ -191,18 +162,13 @@ class Provider:
         }
         return BoundAccount(
             name=account,
-            provider=spec.name,
+            provider=self,
             base_url=base_url,
-            origin=origin,
-            credentials=proof.credentials,
+            auth=auth,
             limits=(permitted := _limits(spec.limits, limits or LimitsOverride())),
             limit_headers=limit_headers(spec.limits.headers, permitted),
-            secrets=secrets,
-            redactor=redactor,
             operations=MappingProxyType(operations),
-            session=proof.session,
             probe=probe,
-            source=self.source,
         )
 
     def operation(
@@ -251,6 +217,25 @@ class Provider:
         except UnsendableError as error:
             faults.append(SpecFault("", "", str(error)))
             return {}
+
+
+@dataclass(frozen=True, slots=True)
+class BoundAccount:
+    """An account at its provider, ready to use. ``probe`` is ``None`` where the provider has no such request."""
+
+    name: str
+    provider: Provider = field(repr=False)
+    base_url: str
+    auth: AccountAuth = field(repr=False)
+    limits: Limits
+    limit_headers: LimitHeaders | None
+    operations: Mapping[str, BoundOperation]
+    probe: Probe | None = field(default=None, repr=False)
+
+    @property
+    def origin(self) -> str:
+        """The provider's origin as ``https://host:port``, the only one that receives the credentials."""
+        return origin_of(self.base_url)
 
 
 def _probe(

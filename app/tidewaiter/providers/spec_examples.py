@@ -87,7 +87,7 @@ def _run_account(account: BoundAccount, example: Example, key: str) -> ExampleRe
     """An exchange that belongs to no job: a login, what is made of a token, or a probe."""
     if example.step == "renew":
         return _run_renew(account, example, key)
-    exchange = account.session if example.step == "login" else account.probe
+    exchange = account.auth.session if example.step == "login" else account.probe
     if exchange is None:
         return ExampleResult(key, example.name, (f"  this account has no {example.step}",), frozenset())
     problems: list[str] = []
@@ -112,7 +112,7 @@ class Keep:
 
 
 def _run_renew(account: BoundAccount, example: Example, key: str) -> ExampleResult:
-    session, reply = account.session, _reply(example)
+    session, reply = account.auth.session, _reply(example)
     if session is None:
         return ExampleResult(key, example.name, ("  this account has no login",), frozenset())
     # Only the provider's own origin can say so, and an example need not name it.

@@ -29,7 +29,7 @@ _PYTHON_ONLY: Final = re.compile(
     r"|\{,(?P<most>[0-9]+)\}",
     re.DOTALL,
 )
-_HINTS: Final = (
+_ADVICE: Final = (
     (
         re.compile(r"\(\?<?[=!]"),
         "looks ahead or behind, which takes time without end on some texts. Write what is meant without it: "
@@ -76,7 +76,7 @@ class Pattern:
         """Whether the expression matches the whole text."""
         return self._compiled.fullmatch(_encodable(text)) is not None
 
-    def part_of(self, text: str) -> str | None:
+    def first_group(self, text: str) -> str | None:
         """The first group of the first match, or the whole match where there is no group; ``None`` without a match."""
         found = self._compiled.search(_encodable(text))
         if found is None:
@@ -147,19 +147,19 @@ _TOO_LARGE: Final = (
 
 
 def _why(source: str, error: Exception) -> str:
-    said = error.args[0] if error.args else ""
-    told = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-    if "too large" in told or "repetition size" in told:
+    raw = error.args[0] if error.args else ""
+    message = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw)
+    if "too large" in message or "repetition size" in message:
         return _TOO_LARGE
-    bare = _ESCAPED.sub("", source)
-    hint = next((hint for sign, hint in _HINTS if sign.search(bare)), None)
-    if hint is not None:
-        return f"not a regular expression that can be used: {hint}"
+    unescaped = _ESCAPED.sub("", source)
+    advice = next((advice for sign, advice in _ADVICE if sign.search(unescaped)), None)
+    if advice is not None:
+        return f"not a regular expression that can be used: {advice}"
     try:
         re.compile(source)  # its message has the position
     except (re.error, RecursionError, OverflowError) as python:
-        told = str(python)
-    return f"not a regular expression: {told}"
+        message = str(python)
+    return f"not a regular expression: {message}"
 
 
 def _rewritten(source: str) -> str:

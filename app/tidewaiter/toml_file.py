@@ -27,7 +27,7 @@ _TOKENS: Final = re.compile(
     | ' [^'\n]*+ '?
     | \# [^\n]*+
     | (?P<digits> [0-9] [0-9A-Za-z_]*+ )
-    | (?P<sign> [.\[\]{}=,\n] )
+    | (?P<mark> [.\[\]{}=,\n] )
     """,
     re.DOTALL | re.VERBOSE,
 )
@@ -97,7 +97,7 @@ def parse(text: str) -> dict[str, Any]:
     """
     if len(text) > LARGEST_FILE:
         raise TomlError(f"is larger than {LARGEST_FILE // 1024} KiB")
-    _look_over(text)
+    _check_limits(text)
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -107,16 +107,16 @@ def parse(text: str) -> dict[str, Any]:
         raise TomlError(f"is not TOML: {reason}", "" if at is None else at[1]) from None
 
 
-def _look_over(text: str) -> None:
+def _check_limits(text: str) -> None:
     """Refuse text that the parser would take too long for, or fail on."""
     depth = parts = 0
     for token in _TOKENS.finditer(text):
-        sign = token["sign"]
-        if sign == ".":
+        mark = token["mark"]
+        if mark == ".":
             parts += 1
-        elif sign is not None:
+        elif mark is not None:
             parts = 0
-            depth = depth + (sign in "[{") - (sign in "]}") if sign in "[]{}" else depth
+            depth = depth + (mark in "[{") - (mark in "]}") if mark in "[]{}" else depth
         if token["digits"] is not None and len(token["digits"]) > _MOST_DIGITS:
             raise TomlError(f"is not read: a number has more than {_MOST_DIGITS} digits", _line_of(text, token))
         if depth > _DEEPEST:

@@ -1,4 +1,4 @@
-"""Which other jobs follow a remote job, and what they have told it."""
+"""Which other jobs follow a remote job, and what they have ended_by it."""
 
 from dataclasses import replace
 from random import Random
@@ -49,8 +49,8 @@ async def test_followers_tell_what_they_have_done(scene: Scene) -> None:
         landed = await _after(scene, await scene.accepted(job, o.Ready()), o.Stored((artifact(0),)), able)
         assert landed.state is State.CLEANING
         assert (await _after(scene, landed, outcome, able)).state is State.SUCCEEDED
-    told = {one.id: one.told for one in await scene.jobs.followers(third)}
-    assert told == {first.id: frozenset(), second.id: frozenset({"Cleaned"})}
+    ended_by = {one.id: one.ended_by for one in await scene.jobs.followers(third)}
+    assert ended_by == {first.id: frozenset(), second.id: frozenset({"Cleaned"})}
 
 
 async def test_followers_are_looked_up(scene: Scene) -> None:

@@ -258,7 +258,7 @@ def test_smart_backend_services() -> None:
     token = account.auth.session.read_login(reply_of(200, {"access_token": "t-canary", "expires_in": 300}), NOW)
     assert isinstance(token, Token)
     assert account.auth.session.credentials(token).headers == {"Authorization": "Bearer t-canary"}
-    assert account.auth.session.says_renew(reply_of(401, b"", STATUS))
+    assert account.auth.session.rejects_token(reply_of(401, b"", STATUS))
 
 
 def test_smart_needs_its_settings() -> None:

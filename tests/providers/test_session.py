@@ -417,7 +417,7 @@ def test_what_means_that_a_token_is_spent(renew: str, reply: WireReply, spent: b
     """Status 401 unless the spec says otherwise, and never a reply of another origin."""
     for auth in (LOGIN, CLIENT):
         session = session_of(auth.replace('"\n', f'"\n{renew}\n', 1))
-        assert session.says_renew(reply) is spent
+        assert session.rejects_token(reply) is spent
 
 
 def test_a_new_token_that_is_refused() -> None:

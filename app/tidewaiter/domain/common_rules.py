@@ -66,7 +66,7 @@ class RuleContext:
             return next_s
         return self._slower_with_callback(job, next_s, self.policy.called_poll.delay(polls, self.rand))
 
-    def stands_still(self, job: Job) -> bool:
+    def is_stalled(self, job: Job) -> bool:
         """Whether the provider has reported nothing new about the remote job for half of the permitted time."""
         if job.moved_at is None:
             return False
@@ -170,7 +170,7 @@ def cancelled(context: RuleContext, _outcome: o.CancelAsked | o.Cancelled | o.Le
     return finish(context, State.CANCELLED, context.job.reason)
 
 
-def cancelled_untidily(context: RuleContext, outcome: o.Retry | o.Refused | o.Crashed | o.DeadlinePassed) -> Job:
+def cancelled_without_reply(context: RuleContext, outcome: o.Retry | o.Refused | o.Crashed | o.DeadlinePassed) -> Job:
     """The job ends as requested, though the remote job may go on."""
     return finish(context, State.CANCELLED, f"the remote was not told: {cut(outcome.reason)}")
 
@@ -178,5 +178,5 @@ def cancelled_untidily(context: RuleContext, outcome: o.Retry | o.Refused | o.Cr
 def cancel_failed(context: RuleContext, outcome: o.Retry | o.Crashed) -> Job:
     """Ask the provider again, a bounded number of times."""
     if context.job.failures + 1 >= context.policy.most_cleanups:
-        return cancelled_untidily(context, outcome)
+        return cancelled_without_reply(context, outcome)
     return try_again(context, outcome.reason, outcome.retry_after_s if isinstance(outcome, o.Retry) else None)

@@ -25,7 +25,7 @@ from tidewaiter.domain import outcome as o
 from tidewaiter.domain.common_rules import RuleContext, account_paused, cut, finish, try_again
 from tidewaiter.domain.job import Job, State
 
-_GRAVITY: tuple[type[o.Outcome], ...] = (
+_BY_SEVERITY: tuple[type[o.Outcome], ...] = (
     o.StorageFull,
     o.Unauthorized,
     o.Throttled,
@@ -38,7 +38,7 @@ _ENDS_DOWNLOAD = (o.StorageFull, o.Refused)
 _OF_ACCOUNT = (o.Unauthorized, o.Throttled)
 
 
-def gravest_outcome(outcomes: Iterable[o.Outcome], *, landed: bool = False) -> o.Outcome | None:
+def most_severe_outcome(outcomes: Iterable[o.Outcome], *, landed: bool = False) -> o.Outcome | None:
     """The outcome of a step whose files ended like this; ``None`` where there is none.
 
     Of several of one kind the first is taken. A ``Retry`` or ``NotYet`` waits as long as any file of these two kinds
@@ -51,7 +51,7 @@ def gravest_outcome(outcomes: Iterable[o.Outcome], *, landed: bool = False) -> o
     every = list(outcomes)
     if not every:
         return None
-    first = min(every, key=lambda one: _GRAVITY.index(type(one)) if type(one) in _GRAVITY else -1)
+    first = min(every, key=lambda one: _BY_SEVERITY.index(type(one)) if type(one) in _BY_SEVERITY else -1)
     waits = [one.retry_after_s for one in every if isinstance(one, o.Retry | o.NotYet)]
     wait_s = max((wait for wait in waits if wait is not None), default=None)
     progressed = landed or any(isinstance(one, o.Retry | o.LinksExpired) and one.progressed for one in every)
@@ -66,7 +66,7 @@ def gravest_outcome(outcomes: Iterable[o.Outcome], *, landed: bool = False) -> o
 
 def ends_download(outcome: o.Outcome) -> bool:
     """Whether this outcome of one file ends the download of the others."""
-    return isinstance(outcome, _ENDS_DOWNLOAD) or type(outcome) not in _GRAVITY
+    return isinstance(outcome, _ENDS_DOWNLOAD) or type(outcome) not in _BY_SEVERITY
 
 
 def closes_account(outcome: o.Outcome) -> bool:
@@ -198,7 +198,7 @@ def succeeded(context: RuleContext, _outcome: o.Cleaned | o.LeftAlone | o.Cancel
     return finish(context, State.SUCCEEDED, None)
 
 
-def succeeded_untidily(context: RuleContext, outcome: o.Retry | o.Refused | o.Crashed | o.DeadlinePassed) -> Job:
+def succeeded_without_cleanup(context: RuleContext, outcome: o.Retry | o.Refused | o.Crashed | o.DeadlinePassed) -> Job:
     """The files have landed, but the remote job was not deleted."""
     return finish(context, State.SUCCEEDED, f"the remote job was not deleted: {cut(outcome.reason)}")
 
@@ -206,5 +206,5 @@ def succeeded_untidily(context: RuleContext, outcome: o.Retry | o.Refused | o.Cr
 def clean_failed(context: RuleContext, outcome: o.Retry | o.Crashed) -> Job:
     """Try to delete the remote job again, a bounded number of times."""
     if context.job.failures + 1 >= context.policy.most_cleanups:
-        return succeeded_untidily(context, outcome)
+        return succeeded_without_cleanup(context, outcome)
     return try_again(context, outcome.reason, outcome.retry_after_s if isinstance(outcome, o.Retry) else None)

@@ -155,7 +155,7 @@ class Link:
         return cls(**raw)  # type: ignore[arg-type]  # written by to_json alone
 
 
-_UNDONE = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
+_DECODABLE = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
 _MOST_CODINGS = 5  # as many as curl undoes; each one multiplies what a reply can expand to
 _NO_CODING = re.compile(
     r"""
@@ -181,9 +181,9 @@ def content_codings(headers: Mapping[str, str]) -> tuple[str, ...]:
     """
     values = ",".join(field_values(headers, "content-encoding")).split(",")
     names = (value.partition(";")[0].strip(" \t\"'").lower() for value in values)
-    return tuple(_UNDONE.get(name, name) for name in names if name and not _NO_CODING.fullmatch(name))
+    return tuple(_DECODABLE.get(name, name) for name in names if name and not _NO_CODING.fullmatch(name))
 
 
-def can_be_undone(codings: Sequence[str]) -> bool:
+def can_decode(codings: Sequence[str]) -> bool:
     """Whether every one of these codings can be undone."""
-    return len(codings) <= _MOST_CODINGS and all(coding in _UNDONE for coding in codings)
+    return len(codings) <= _MOST_CODINGS and all(coding in _DECODABLE for coding in codings)

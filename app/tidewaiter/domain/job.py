@@ -191,15 +191,15 @@ _ENDING_STATES = frozenset({State.CLEANING, State.CANCELLING})
 class OtherJob:
     """Another job with the same handle.
 
-    ``shared`` says that it did not make the remote job. ``told`` names the outcomes in its history by which it has
-    deleted or cancelled the remote job.
+    ``shared`` says that it did not make the remote job. ``ended_by`` names the outcomes in its history that deleted or
+    cancelled the remote job.
     """
 
     id: int
     state: State
     shared: bool
     deadline_at: float
-    told: frozenset[str] = frozenset()
+    ended_by: frozenset[str] = frozenset()
 
 
 class Duty(Enum):
@@ -227,7 +227,7 @@ def duty_of(job: Job, others: Collection[OtherJob], now: float) -> Duty:
     if any(other.id > job.id and other.state in _ENDING_STATES for other in live):
         return Duty.WAIT
     done = {"Cleaned"} if job.state is State.CLEANING else {"Cleaned", "Cancelled"}
-    if any(other.told & done for other in others):
+    if any(other.ended_by & done for other in others):
         return Duty.LEAVE
     made = not job.shared or any(not other.shared for other in others)
     return Duty.ACT if made else Duty.LEAVE

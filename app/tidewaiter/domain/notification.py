@@ -50,7 +50,7 @@ class Subscription:
     states: frozenset[State]
     accounts: frozenset[str] | None = None
 
-    def wants(self, job: Job) -> bool:
+    def includes(self, job: Job) -> bool:
         """Whether the endpoint receives that the job has reached its state."""
         return job.state in self.states and (self.accounts is None or job.account in self.accounts)
 
@@ -61,8 +61,8 @@ def message_id(job: Job) -> str:
     It includes the time of the job's submission, so that jobs of two databases, which both count from 1, differ.
     It has no full stop, which would make the signed content ambiguous.
     """
-    said = f"{job.account}/{job.id}/{job.version}/{job.created_at!r}"
-    return f"msg_{hashlib.sha256(said.encode()).hexdigest()[:_ID_DIGITS]}"
+    text = f"{job.account}/{job.id}/{job.version}/{job.created_at!r}"
+    return f"msg_{hashlib.sha256(text.encode()).hexdigest()[:_ID_DIGITS]}"
 
 
 _OF_JOB: Final = (
@@ -131,10 +131,10 @@ def keys_of(secret: str) -> tuple[bytes, ...]:
 def _key_of(secret: str) -> bytes:
     if not secret.startswith(SIGNING_KEY_PREFIX):
         raise ValueError(f"must begin with {SIGNING_KEY_PREFIX}, followed by 24 to 64 random bytes in base64")
-    bare = secret.removeprefix(SIGNING_KEY_PREFIX)
+    encoded = secret.removeprefix(SIGNING_KEY_PREFIX)
     try:
         # Some tools leave the padding out.
-        key = b64decode(bare + "=" * (-len(bare) % 4), validate=True)
+        key = b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise ValueError(f"must be base64 after {SIGNING_KEY_PREFIX}, as `openssl rand -base64 32` writes it") from None
     if not _SHORTEST <= len(key) <= _LONGEST:

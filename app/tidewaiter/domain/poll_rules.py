@@ -4,7 +4,7 @@ from tidewaiter.domain import outcome as o
 from tidewaiter.domain.common_rules import RuleContext, cut, finish, try_again
 from tidewaiter.domain.job import Job, State
 
-_STANDS_STILL = "the provider has told nothing new of the remote job for long"
+_STALLED = "the provider has told nothing new of the remote job for long"
 
 
 def pending(context: RuleContext, outcome: o.Pending) -> Job:
@@ -20,7 +20,7 @@ def pending(context: RuleContext, outcome: o.Pending) -> Job:
         polls=job.polls + 1,
         failures=0,
         crashes=0,
-        reason=_STANDS_STILL if not moved and context.stands_still(job) else None,
+        reason=_STALLED if not moved and context.is_stalled(job) else None,
         hinted=False,
         remote_status=outcome.status if outcome.status is not None else job.remote_status,
         progress=outcome.progress if outcome.progress is not None else job.progress,

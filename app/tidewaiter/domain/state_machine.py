@@ -46,7 +46,7 @@ class IllegalOutcomeError(Exception):
 class Update:
     """What one outcome changes: the job as it will stand, valid only if the stored one still has ``expected``.
 
-    ``artifacts`` are files that have landed and are recorded with it. ``saw_hint`` says that the step knew of the
+    ``artifacts`` are files that have landed and are recorded with it. ``saw_wake_up`` says that the step knew of the
     callback that made the job due; a later callback is not answered by this outcome.
     """
 
@@ -56,7 +56,7 @@ class Update:
     outcome: o.Outcome
     entry: HistoryEntry | None = None
     artifacts: tuple[Artifact, ...] = ()
-    saw_hint: bool = False
+    saw_wake_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,18 +201,18 @@ BY_STATE: Mapping[State, tuple[TableRow, ...]] = {
         _on(o.Cleaned, download.succeeded, State.SUCCEEDED),
         _on(o.LeftAlone, download.succeeded, State.SUCCEEDED),
         _on(o.Retry, download.clean_failed, SAME, State.SUCCEEDED),
-        _on(o.Refused, download.succeeded_untidily, State.SUCCEEDED),
+        _on(o.Refused, download.succeeded_without_cleanup, State.SUCCEEDED),
         _on(o.Crashed, download.clean_failed, SAME, State.SUCCEEDED),
-        _on(o.DeadlinePassed, download.succeeded_untidily, State.SUCCEEDED),
+        _on(o.DeadlinePassed, download.succeeded_without_cleanup, State.SUCCEEDED),
         _on(o.CancelAsked, download.succeeded, State.SUCCEEDED),
     ),
     State.CANCELLING: (
         _on(o.Cancelled, common.cancelled, State.CANCELLED),
         _on(o.LeftAlone, common.cancelled, State.CANCELLED),
         _on(o.Retry, common.cancel_failed, SAME, State.CANCELLED),
-        _on(o.Refused, common.cancelled_untidily, State.CANCELLED),
+        _on(o.Refused, common.cancelled_without_reply, State.CANCELLED),
         _on(o.Crashed, common.cancel_failed, SAME, State.CANCELLED),
-        _on(o.DeadlinePassed, common.cancelled_untidily, State.CANCELLED),
+        _on(o.DeadlinePassed, common.cancelled_without_reply, State.CANCELLED),
         _never(o.CancelAsked),
     ),
     State.PARKED: (

@@ -46,7 +46,7 @@ def duplicate(context: RuleContext, outcome: o.Duplicate) -> Job:
     if outcome.handle is not None:
         return _poll_from_now(context, outcome.handle, shared=True)
     reason = "the provider has such a remote job already, and does not name it"
-    return _in_doubt(context, reason).but(shared=True)
+    return _reconcile(context, reason).but(shared=True)
 
 
 def _poll_from_now(
@@ -85,10 +85,10 @@ def unsent(context: RuleContext, outcome: o.Unsent) -> Job:
 
 def unknown(context: RuleContext, outcome: o.Unknown) -> Job:
     """Find out first whether the submit made a remote job."""
-    return _in_doubt(context, cut(outcome.reason))
+    return _reconcile(context, cut(outcome.reason))
 
 
-def _in_doubt(context: RuleContext, reason: str) -> Job:
+def _reconcile(context: RuleContext, reason: str) -> Job:
     """A remote job may exist from now on at the latest, so its grace for "not found" is counted from now."""
     return context.becomes(
         state=State.RECONCILING,
@@ -150,7 +150,7 @@ def submit_crashed(context: RuleContext, outcome: o.Crashed) -> Job:
     reason = cut(outcome.reason)
     if crashes >= context.policy.most_crashes:
         return finish(context, State.FAILED, f"{crashes} steps crashed, a remote job may exist: {reason}")
-    return _in_doubt(context, reason).but(crashes=crashes)
+    return _reconcile(context, reason).but(crashes=crashes)
 
 
 # --- what a person decides --------------------------------------------------------------------------------------------

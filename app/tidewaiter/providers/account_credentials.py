@@ -96,7 +96,7 @@ class LoginSession:
         if not is_success(reading.status):
             return Retry(reason, wait_s)
         token = self._token_in(reading)
-        return self._tokenless(reading, reason) if token is None else self._dated(token, reading, now)
+        return self._no_token(reading, reason) if token is None else self._dated(token, reading, now)
 
     def keys_hit(self, reply: WireReply | None) -> Iterator[str]:
         """What of the spec an exchange goes through: the login, and the rule that its reply meets."""
@@ -109,11 +109,11 @@ class LoginSession:
         """What goes along with every request to the provider's origin."""
         return self._place(token.value)
 
-    def says_renew(self, reply: WireReply) -> bool:
+    def rejects_token(self, reply: WireReply) -> bool:
         """Whether a reply of the provider's own origin, to a request with it, says that the token is not good."""
-        return self.renewal_in(reply) is not None
+        return self.renew_rule_of(reply) is not None
 
-    def renewal_in(self, reply: WireReply) -> str | None:
+    def renew_rule_of(self, reply: WireReply) -> str | None:
         """The key of the condition in the spec by which a reply says so; ``None`` where it does not."""
         if reply.foreign or origin_of(reply.url) != self._origin:
             return None
@@ -129,7 +129,7 @@ class LoginSession:
         return text if len(text) <= _LONGEST_TOKEN and _TOKEN.fullmatch(text) else None
 
     @staticmethod
-    def _tokenless(reading: Reading, reason: str) -> Unauthorized | Retry:
+    def _no_token(reading: Reading, reason: str) -> Unauthorized | Retry:
         """An API that answers in its own form and gives no token refuses; what is no JSON may come from a proxy."""
         reading.document()
         why = f"{reason}, without a token"
@@ -153,7 +153,7 @@ def compile_expiry(spec: LoginSpec) -> ReadExpiry:
     def expiry(reading: Reading, token: str, now: float) -> float | None:
         moment, seconds = as_moment(at(reading), now), _seconds(in_s(reading))
         ends = (
-            None if moment is None else now + moment - _said_at(reading, now),
+            None if moment is None else now + moment - _replied_at(reading, now),
             None if seconds is None else now + seconds,
             _end_of_jwt(token, reading, now) if spec.jwt else None,
         )
@@ -191,11 +191,11 @@ def _seconds(value: Json) -> float | None:
     return float(text) if re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,9})?", text) else None
 
 
-def _said_at(reading: Reading, now: float) -> float:
+def _replied_at(reading: Reading, now: float) -> float:
     """When the server gave its reply, by its own clock, which may differ from ours."""
     date = reading.headers.get("date")
-    said_at = parse_http_date(date.strip(), now) if date else None
-    return now if said_at is None else said_at
+    replied_at = parse_http_date(date.strip(), now) if date else None
+    return now if replied_at is None else replied_at
 
 
 def _end_of_jwt(token: str, reading: Reading, now: float) -> float | None:
@@ -213,7 +213,7 @@ def _end_of_jwt(token: str, reading: Reading, now: float) -> float | None:
     ends_at, made_at = _seconds(claims.get("exp")), _seconds(claims.get("iat"))
     if ends_at is None:
         return None
-    return now + ends_at - (_said_at(reading, now) if made_at is None else made_at)
+    return now + ends_at - (_replied_at(reading, now) if made_at is None else made_at)
 
 
 def compile_place(spec: PlaceSpec) -> Callable[[str], Credentials]:

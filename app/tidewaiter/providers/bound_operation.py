@@ -138,7 +138,7 @@ class BoundOperation:
         rules = results.rules if results is not None else None
         reading, account = self.parts.reading(reply), self.parts.account
         return file_reply(
-            reading, link, rules, account.messages, own=account.origin, named=job.handle is not None, now=now
+            reading, link, rules, account.messages, own=account.origin, has_handle=job.handle is not None, now=now
         )
 
     # --- the end of the remote job ------------------------------------------------------------------------------------

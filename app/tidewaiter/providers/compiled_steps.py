@@ -125,22 +125,22 @@ class RemoteJobSearch:
         listed = self.reader.read(job, page, reply, now)
         if not isinstance(listed, ListedItems):
             return listed
-        wanted = self._wanted(job)
+        wanted = self._match_values(job)
         lacks = len(wanted) < len(self.adopt.match)
         if (lacks and self.adopt.match_all) or (not wanted and self.adopt.where is None):
             # With less to compare, something older would be taken for what the submit made.
             return Refused(f"the job has {'not everything' if wanted else 'nothing'} of what adopt compares")
-        meant = [item for item in listed.items if self._is_meant(item, wanted)]
+        meant = [item for item in listed.items if self._matches(item, wanted)]
         handles = [self.adopt.handle(item, reply.url) for item in meant]
         if None in handles:
             return Refused("an item of the list is what was asked for, but it names no remote job")
         return Matches(tuple(self.own.without(handle) for handle in handles if handle is not None), listed)
 
-    def _wanted(self, job: Job) -> list[tuple[Search, str]]:
+    def _match_values(self, job: Job) -> list[tuple[Search, str]]:
         rendered = ((search, as_text(render(job, None))) for search, render in self.adopt.match)
         return [(search, text.strip()) for search, text in rendered if text is not None]
 
-    def _is_meant(self, item: Json, wanted: list[tuple[Search, str]]) -> bool:
+    def _matches(self, item: Json, wanted: list[tuple[Search, str]]) -> bool:
         if self.adopt.where is not None and not is_true(self.adopt.where(item)):
             return False
         return all((as_text(search(item)) or "").strip() == text for search, text in wanted)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from tidewaiter.domain.http_values import can_be_undone, content_codings, field_values
+from tidewaiter.domain.http_values import can_decode, content_codings, field_values
 from tidewaiter.domain.outcome import NotYet, Refused, Retry
 from tidewaiter.providers.reply_defaults import FileTrouble, is_success
 
@@ -102,26 +102,26 @@ class DownloadRequest:
 
     ``at`` is how many bytes of it are held: 0 asks for the whole file, more for the rest, on the condition that the
     file still has the strong entity tag ``validator``. ``total`` is its size in bytes as an earlier reply named it.
-    ``plainly`` forbids every content coding. ``anew`` says that an earlier reply made us ask for the whole file again.
+    ``identity_only`` forbids every content coding. ``restarted``: an earlier reply made us ask for the whole file again.
     """
 
     at: int = 0
     validator: str | None = None
     total: int | None = None
-    plainly: bool = False
-    anew: bool = False
+    identity_only: bool = False
+    restarted: bool = False
 
     @property
     def headers(self) -> dict[str, str]:
         """The header fields of the request."""
-        headers = {"Accept-Encoding": "identity;q=1, *;q=0" if self.plainly else "identity"}
+        headers = {"Accept-Encoding": "identity;q=1, *;q=0" if self.identity_only else "identity"}
         if self.at and self.validator is not None:
             headers |= {"Range": f"bytes={self.at}-", "If-Range": self.validator}
         return headers
 
-    def from_the_start(self) -> "DownloadRequest":
+    def restart(self) -> "DownloadRequest":
         """The whole file, about which nothing is known any more."""
-        return DownloadRequest(plainly=self.plainly, anew=True)
+        return DownloadRequest(identity_only=self.identity_only, restarted=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class AskAgain:
     """Ask again, now, in this way; where that is the whole file, what is held is forgotten first."""
 
     asked: DownloadRequest
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ Decision: TypeAlias = FileBody | AskAgain | Complete | NotYet | FileTrouble
 class FileHead:
     """The head of a reply to a download.
 
-    ``first`` holds the first bytes of the body, unpacked as :func:`codings_to_undo` says; see
+    ``first`` holds the first bytes of the body, unpacked as :func:`codings_to_decode` says; see
     :data:`tidewaiter.providers.download_plan.SNIFFED_BYTES`.
     """
 
@@ -175,13 +175,13 @@ def too_large(largest_bytes: int) -> str:
     return f"the file is larger than {largest_bytes} bytes, which is bounds.largest_file_bytes of the account"
 
 
-def codings_to_undo(headers: Mapping[str, str]) -> tuple[str, ...]:
+def codings_to_decode(headers: Mapping[str, str]) -> tuple[str, ...]:
     """The codings that are undone of a body from its first byte on: all that its reply declares, or none of them.
 
     What :func:`decide` says about the body holds for bytes that were unpacked in this way.
     """
     codings = content_codings(headers)
-    return codings if can_be_undone(codings) else ()
+    return codings if can_decode(codings) else ()
 
 
 def decide(
@@ -251,7 +251,7 @@ def _unsatisfied(asked: DownloadRequest, head: FileHead) -> AskAgain | Complete:
     is_whole = head.status == 416 and size is not None and int(size[1]) == asked.at
     if is_whole and asked.total in (None, asked.at) and _same_tag(asked, head):
         return Complete()
-    return AskAgain(asked.from_the_start(), f"HTTP {head.status} to a request for the rest of the file")
+    return AskAgain(asked.restart(), f"HTTP {head.status} to a request for the rest of the file")
 
 
 def _part(asked: DownloadRequest, head: FileHead, codings: tuple[str, ...]) -> FileBody | AskAgain | Retry:
@@ -267,15 +267,15 @@ def _part(asked: DownloadRequest, head: FileHead, codings: tuple[str, ...]) -> F
         if is_range and not asked.at and first == 0 and total is not None and last == total - 1:
             return _coded(asked, head, codings, total)
     if asked.at:
-        return AskAgain(asked.from_the_start(), "the reply does not go on where an earlier download ended")
+        return AskAgain(asked.restart(), "the reply does not go on where an earlier download ended")
     return Retry("the server sent a part of the file, which was not asked for")
 
 
 def _whole(asked: DownloadRequest, head: FileHead, codings: tuple[str, ...]) -> FileBody | AskAgain | Retry | Refused:
     """Any other 2xx brings the whole file, unless it names a part of it."""
     if _is_multipart(head) or _names_a_part(head.headers):
-        if not asked.anew:
-            return AskAgain(asked.from_the_start(), f"HTTP {head.status}, and only a part of the file")
+        if not asked.restarted:
+            return AskAgain(asked.restart(), f"HTTP {head.status}, and only a part of the file")
         return Refused(f"HTTP {head.status}, and only a part of the file, though all of it was asked for")
     # A Content-Range that covers the whole file names its size, which the body must have then, unless it is coded.
     total = None if codings else _named_total(head.headers)
@@ -288,12 +288,12 @@ def _coded(
     """A whole file whose codings can be undone; what was coded cannot be gone on with, for ranges count coded bytes."""
     if not codings:
         return FileBody(0, length, length, (), strong_etag(head.headers))
-    if codings == codings_to_undo(head.headers):
+    if codings == codings_to_decode(head.headers):
         return FileBody(0, length, None, codings)
     named = ", ".join(codings)[:100]
-    if not asked.plainly:
+    if not asked.identity_only:
         return AskAgain(
-            replace(asked.from_the_start(), plainly=True, anew=asked.anew), f"the file came coded as {named}"
+            replace(asked.restart(), identity_only=True, restarted=asked.restarted), f"the file came coded as {named}"
         )
     return Retry(f"the file came coded as {named}, which cannot be undone, though it was asked for as it is")
 

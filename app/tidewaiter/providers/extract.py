@@ -42,11 +42,11 @@ def compile_pick(specs: Sequence[PickSpec]) -> Pick:
 
 
 def _compile_one(spec: PickSpec) -> Pick:
-    source = _bared(_source(spec)) if spec.bare else _source(spec)
+    source = _stripped_of_marks(_source(spec)) if spec.bare else _source(spec)
     if spec.regex is None:
         picked = source
     elif spec.header is not None and spec.rel is None:
-        picked = _matched_in_header(spec.header.lower(), compile_pattern(spec.regex), bare if spec.bare else str)
+        picked = _matched_in_header(spec.header.lower(), compile_pattern(spec.regex), strip_marks if spec.bare else str)
     else:
         picked = _narrowed(source, compile_pattern(spec.regex))
     return _without_blank(picked if spec.excludes is None else _but_for(picked, compile_pattern(spec.excludes)))
@@ -60,8 +60,8 @@ def _source(spec: PickSpec) -> Pick:
         return _in_header(spec.header.lower(), spec.rel)
     if spec.text is not None:
         pattern = compile_pattern(spec.text)
-        clean = bare if spec.bare else str
-        return lambda reading: pattern.part_of(clean(reading.text()))
+        clean = strip_marks if spec.bare else str
+        return lambda reading: pattern.first_group(clean(reading.text()))
     return lambda reading: reading.status
 
 
@@ -70,7 +70,7 @@ def _narrowed(pick: Pick, pattern: Pattern) -> Pick:
 
     def narrowed(reading: Reading) -> Json:
         value = pick(reading)
-        return None if value is None else pattern.part_of((as_text(value) or "")[:LONGEST_TEXT])
+        return None if value is None else pattern.first_group((as_text(value) or "")[:LONGEST_TEXT])
 
     return narrowed
 
@@ -113,21 +113,21 @@ def _in_header(name: str, relation: str | None) -> Pick:
 
 def _matched_in_header(name: str, pattern: Pattern, clean: Callable[[str], str]) -> Pick:
     def matched(reading: Reading) -> Json:
-        found = (pattern.part_of(clean(value[:LONGEST_TEXT])) for value in header_values(reading, name))
+        found = (pattern.first_group(clean(value[:LONGEST_TEXT])) for value in header_values(reading, name))
         return next((part for part in found if part is not None), None)
 
     return matched
 
 
-def _bared(pick: Pick) -> Pick:
+def _stripped_of_marks(pick: Pick) -> Pick:
     def found(reading: Reading) -> Json:
         value = pick(reading)
-        return bare(value) if isinstance(value, str) else value
+        return strip_marks(value) if isinstance(value, str) else value
 
     return found
 
 
-def bare(text: str) -> str:
+def strip_marks(text: str) -> str:
     """A text without what may stand around a value: byte order mark, blanks, quotation marks of any kind."""
     return text.strip(_AROUND)
 

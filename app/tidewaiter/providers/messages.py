@@ -28,7 +28,9 @@ class Messages:
 
     def reason(self, reading: Reading) -> str:
         """The status and the provider's message: ``HTTP 400: unknown period``."""
-        return _with_status(reading, self._said(reading) or excerpt(reading, self._redactor) or self._phrase(reading))
+        return _with_status(
+            reading, self._provider_message(reading) or excerpt(reading, self._redactor) or self._phrase(reading)
+        )
 
     def of_submit(self, reading: Reading) -> str:
         """The same for a reply to a submit; for a redirect with its target, which may be the remote job."""
@@ -37,30 +39,30 @@ class Messages:
     def of_login(self, reading: Reading) -> str:
         """The same for a reply to a login. A 2xx is not quoted: it may hold a token anywhere."""
         if is_success(reading.status):
-            return _with_status(reading, self._said(reading))
+            return _with_status(reading, self._provider_message(reading))
         return self.reason(reading)
 
-    def says(self, reading: Reading, word: str | None) -> str:
+    def job_failure(self, reading: Reading, word: str | None) -> str:
         """What the provider says about a failed job: its word, and its message where it has one."""
         if word is None:
             return f"the provider says {self.reason(reading)}"
-        said = self._said(reading)
+        said = self._provider_message(reading)
         sentence = f"the provider says {self.note(word)}"
         return f"{sentence}: {said}" if said else sentence
 
-    def unread(self, reading: Reading) -> str:
+    def unreadable(self, reading: Reading) -> str:
         """Why a reply that should have been JSON could not be read."""
         if reading.truncated:
             return f"HTTP {reading.status}, and a body too long to be read as JSON"
-        if reading.why is not None:
-            return f"HTTP {reading.status}, and {reading.why}"
+        if reading.fault is not None:
+            return f"HTTP {reading.status}, and {reading.fault}"
         if not reading.body.strip():
             return f"HTTP {reading.status}, and an empty body where JSON was promised"
         return f"HTTP {reading.status}, and no JSON where it was promised: {excerpt(reading, self._redactor)}"
 
-    def nameless(self, reading: Reading) -> str:
+    def no_handle(self, reading: Reading) -> str:
         """Why a reply to a submit cannot be used: it names no remote job."""
-        what = self.unread(reading) if reading.malformed else f"no remote job is named: {self.unmapped(reading)}"
+        what = self.unreadable(reading) if reading.malformed else f"no remote job is named: {self.unmapped(reading)}"
         return f"{what}{self._destination(reading)}"
 
     def unmapped(self, reading: Reading, word: str | None = None) -> str:
@@ -72,15 +74,15 @@ class Messages:
         """A word or a progress of the provider's as a short line; ``None`` where there is none."""
         return None if text is None else quoted(text, self._redactor, length) or None
 
-    def labelled(self, links: tuple[Link, ...]) -> tuple[Link, ...]:
+    def redact_labels(self, links: tuple[Link, ...]) -> tuple[Link, ...]:
         """Links whose labels are free of secrets."""
         return tuple(
             link
             for start in range(0, len(links), _LABELS_AT_ONCE)
-            for link in self._labelled(links[start : start + _LABELS_AT_ONCE])
+            for link in self._redact_some(links[start : start + _LABELS_AT_ONCE])
         )
 
-    def _labelled(self, links: Sequence[Link]) -> Sequence[Link]:
+    def _redact_some(self, links: Sequence[Link]) -> Sequence[Link]:
         every = "\n".join(link.label for link in links)
         if self._redactor.clean(every) == every:
             return links
@@ -103,7 +105,7 @@ class Messages:
             return ""
         return quoted(reading.phrase, self._redactor)
 
-    def _said(self, reading: Reading) -> str | None:
+    def _provider_message(self, reading: Reading) -> str | None:
         text = as_text(self._error(reading))
         return None if text is None else quoted(text, self._redactor)
 

@@ -38,13 +38,13 @@ class Sharing:
 
     def wait_s(self, params: Mapping[str, Json]) -> float:
         """How long a new job waits before it asks."""
-        return self.fresh_s if self._wants_newer(params) else 0.0
+        return self.fresh_s if self._asks_for_newer(params) else 0.0
 
     def since(self, job: Job) -> float:
         """An answer serves the job if it was asked for at this epoch second or later."""
-        return job.created_at + (self.fresh_s if self._wants_newer(job.params) else -self.fresh_s)
+        return job.created_at + (self.fresh_s if self._asks_for_newer(job.params) else -self.fresh_s)
 
-    def _wants_newer(self, params: Mapping[str, Json]) -> bool:
+    def _asks_for_newer(self, params: Mapping[str, Json]) -> bool:
         return self.newer is not None and params.get(self.newer) is True
 
 

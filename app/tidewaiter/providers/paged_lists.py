@@ -16,8 +16,8 @@ from tidewaiter.providers.reply import Reading, host_of, is_own, url_fault
 from tidewaiter.providers.reply_defaults import (
     FILE_ENDS,
     FileTrouble,
-    as_said_by_host,
     file_trouble,
+    from_other_host,
     is_success,
     missing_file,
     storage_trouble,
@@ -242,10 +242,10 @@ class PageReader:
             return ListedItems(items, after, self.paged.ends(job, reading, len(items)))
         if reading.truncated:
             return Refused(f"page {page.number} of the list is longer than can be read: smaller pages are needed")
-        if reading.why is not None:
-            return Refused(self.messages.unread(reading))
+        if reading.fault is not None:
+            return Refused(self.messages.unreadable(reading))
         if reading.malformed:
-            return Retry(self.messages.unread(reading))
+            return Retry(self.messages.unreadable(reading))
         return Retry(f"the reply holds no list of items: {self.messages.unmapped(reading)}")
 
     def read_without_page(self, job: Job, reply: WireReply, now: float) -> ListedItems | FileTrouble | None:
@@ -258,7 +258,7 @@ class PageReader:
             return ListedItems((), None)
         if verdict is not None and verdict.effect is not None:
             outcome = FILE_ENDS[verdict.effect](verdict.reason_with(reason), wait_s)
-            return outcome if own else as_said_by_host(outcome, host_of(reply, self.origin))
+            return outcome if own else from_other_host(outcome, host_of(reply, self.origin))
         if self.csv and (reading.status == 206 or missing_file(reading.status, wait_s) is not None):
             # Of JSON the body decides; no bytes of CSV would be a page without records, and the last one.
             return Retry(f"HTTP {reading.status}, and no whole page of the list", wait_s)
@@ -266,7 +266,9 @@ class PageReader:
             html = self.csv and is_html(reading.body, self.media_type, reading.headers.get("content-type"))
             return Retry("a page of HTML came in place of a page of the list") if html else None
         stored = storage_trouble(reading, reason, wait_s, own=own)
-        return stored or file_trouble(reading.status, reason, wait_s, own=own, proved=own, named=job.handle is not None)
+        return stored or file_trouble(
+            reading.status, reason, wait_s, own=own, authenticated=own, has_handle=job.handle is not None
+        )
 
     def is_full(self, job: Job, count: int) -> bool:
         """Whether a page of so many records says by their number that another follows."""

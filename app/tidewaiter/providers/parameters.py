@@ -11,11 +11,11 @@ from tidewaiter.providers.spec.field_types import holds
 from tidewaiter.providers.spec.parameter_spec import (
     Item,
     ParameterSpec,
+    by_own_name,
+    check_values,
     find_missing,
-    find_out_of_place,
+    find_ruled_out,
     find_unknown,
-    fit,
-    given,
 )
 from tidewaiter.providers.spec.provider_spec import OperationSpec
 from tidewaiter.providers.spec.value_spec import Problems, SettingSpec
@@ -55,14 +55,14 @@ def check_params(spec: OperationSpec, raw: Mapping[str, Json]) -> dict[str, Json
     """
     problems: Problems = []
     find_unknown(spec.params, raw, "parameter", "", problems)
-    named = given(spec.params, raw, "", problems)
-    fitted = fit(spec.params, named, "", problems)
-    find_out_of_place(spec.params, named, fitted, "", problems)
-    problems += _unfit_for_urls(spec, fitted.values)
-    find_missing(spec.params, fitted, "", problems)
+    named = by_own_name(spec.params, raw, "", problems)
+    checked = check_values(spec.params, named, "", problems)
+    find_ruled_out(spec.params, named, checked, "", problems)
+    problems += _unusable_in_urls(spec, checked.values)
+    find_missing(spec.params, checked, "", problems)
     if problems:
         raise ParameterError(SpecFault("", key, reason) for key, reason in problems)
-    return fitted.values
+    return checked.values
 
 
 def unlisted_values(spec: OperationSpec, params: Mapping[str, Json]) -> Problems:
@@ -85,8 +85,8 @@ def check_settings(account: str, specs: Mapping[str, SettingSpec], raw: Mapping[
     """
     problems: Problems = []
     find_unknown(specs, raw, "setting", "", problems)
-    fitted = fit(specs, given(specs, raw, "", problems), "", problems)
-    values = fitted.values
+    checked = check_values(specs, by_own_name(specs, raw, "", problems), "", problems)
+    values = checked.values
     problems += [(name, "is empty") for name, value in values.items() if isinstance(value, str) and not value]
     problems += [
         # A secret that was read from a file often brings its line break along.
@@ -96,13 +96,13 @@ def check_settings(account: str, specs: Mapping[str, SettingSpec], raw: Mapping[
         and specs[name].type != "private_key"
         and any(character < " " or character == "\x7f" for character in value)
     ]
-    find_missing(specs, fitted, "", problems)
+    find_missing(specs, checked, "", problems)
     if problems:
         raise SettingsError(SpecFault(f"account {account}", key, reason) for key, reason in problems)
     return values
 
 
-def _unfit_for_urls(spec: OperationSpec, values: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+def _unusable_in_urls(spec: OperationSpec, values: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
     in_urls = frozenset().union(*(url_names(url) for url in urls_of(spec)))
     in_paths = frozenset().union(*(path_names(url) for url in urls_of(spec)))
     for name, value in values.items():

@@ -257,28 +257,28 @@ def _limits(spec: LimitsSpec, override: LimitsOverride) -> Limits:
 
 
 def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None) -> OperationPolicy:
-    said: ScheduleSpec = spec.schedule
+    schedule: ScheduleSpec = spec.schedule
     called = spec.callback or CallbackSpec()
-    interval_s = override.interval_s or said.interval_s
-    cap_s = _longest_interval_s(said, override)
-    floor_s = said.retry_after_floor_s if override.retry_after_floor_s is None else override.retry_after_floor_s
-    poll = Backoff(interval_s, override.factor or said.factor, cap_s)
+    interval_s = override.interval_s or schedule.interval_s
+    cap_s = _longest_interval_s(schedule, override)
+    floor_s = schedule.retry_after_floor_s if override.retry_after_floor_s is None else override.retry_after_floor_s
+    poll = Backoff(interval_s, override.factor or schedule.factor, cap_s)
     return OperationPolicy(
-        first_delay_s=said.first_delay_s if override.first_delay_s is None else override.first_delay_s,
+        first_delay_s=schedule.first_delay_s if override.first_delay_s is None else override.first_delay_s,
         poll=poll,
         # What the operator sets holds for jobs that may be called back as well.
         called_first_delay_s=called.first_delay_s if override.first_delay_s is None else override.first_delay_s,
         called_poll=poll
         if override.interval_s
         else Backoff(called.interval_s, override.factor or called.factor, override.cap_s or called.cap_s),
-        deadline_s=override.deadline_s or said.deadline_s,
-        stall_s=override.stall_s or _stall_s(said, cap_s),
-        gone_grace_s=said.gone_grace_s,
-        links_expire_s=override.links_expire_s or said.links_expire_s,
+        deadline_s=override.deadline_s or schedule.deadline_s,
+        stall_s=override.stall_s or _stall_s(schedule, cap_s),
+        gone_grace_s=schedule.gone_grace_s,
+        links_expire_s=override.links_expire_s or schedule.links_expire_s,
         retry_after_floor_s=floor_s,
         # One of the two may be the operator's and the other the spec's.
-        retry_after_cap_s=max(floor_s, override.retry_after_cap_s or said.retry_after_cap_s),
-        most_unknown=override.most_unknown or said.most_unknown,
+        retry_after_cap_s=max(floor_s, override.retry_after_cap_s or schedule.retry_after_cap_s),
+        most_unknown=override.most_unknown or schedule.most_unknown,
         repeatable=spec.repeatable,
         cancels=bool(spec.cancel),
         shares=any("duplicate" in (rule.then, *rule.words.values()) for one in spec.submit for rule in one.rules),
@@ -286,9 +286,9 @@ def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None)
     )
 
 
-def _stall_s(said: ScheduleSpec, cap_s: float) -> float:
+def _stall_s(schedule: ScheduleSpec, cap_s: float) -> float:
     """When a job has stalled: an account that asks less often than the spec has to wait for two polls at least."""
-    return math.inf if said.stall_s is None else max(said.stall_s, 2 * cap_s if cap_s > said.cap_s else 0.0)
+    return math.inf if schedule.stall_s is None else max(schedule.stall_s, 2 * cap_s if cap_s > schedule.cap_s else 0.0)
 
 
 def _stall_faults(spec: ProviderSpec, override: ScheduleOverride | None) -> Iterator[SpecFault]:
@@ -305,9 +305,9 @@ def _stall_faults(spec: ProviderSpec, override: ScheduleOverride | None) -> Iter
             yield SpecFault("", "schedule.stall_s", reason)
 
 
-def _longest_interval_s(said: ScheduleSpec, override: ScheduleOverride) -> float:
+def _longest_interval_s(schedule: ScheduleSpec, override: ScheduleOverride) -> float:
     """An interval set above the spec's cap is meant to be kept."""
-    return override.cap_s or max(said.cap_s, override.interval_s or said.interval_s)
+    return override.cap_s or max(schedule.cap_s, override.interval_s or schedule.interval_s)
 
 
 def _clean_faults(spec: ProviderSpec, clean: bool | None) -> Iterator[SpecFault]:

@@ -79,7 +79,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-class UnfitJsonError(ValueError):
+class JsonLimitError(ValueError):
     """JSON holds more than can be taken; the message says what."""
 
 
@@ -87,13 +87,13 @@ def _finite(digits: str) -> float:
     # 1e999 is JSON, but it would be read as infinity, and written as what is not JSON.
     number = float(digits)
     if math.isinf(number):
-        raise UnfitJsonError("its JSON holds a number that is too large")
+        raise JsonLimitError("its JSON holds a number that is too large")
     return number
 
 
 def _whole(digits: str) -> int:
     if len(digits) > _MOST_DIGITS:
-        raise UnfitJsonError(f"its JSON holds a number of {len(digits)} digits")
+        raise JsonLimitError(f"its JSON holds a number of {len(digits)} digits")
     return int(digits)
 
 
@@ -109,6 +109,7 @@ class Reading:
         "_most_values",
         "_parsed",
         "body",
+        "fault",
         "foreign",
         "headers",
         "malformed",
@@ -116,7 +117,6 @@ class Reading:
         "status",
         "truncated",
         "url",
-        "why",
     )
 
     def __init__(self, reply: WireReply, most_values: int = _MOST_VALUES) -> None:
@@ -129,7 +129,7 @@ class Reading:
         self.foreign = reply.foreign
         self.malformed = False
         """Whether JSON was asked for and the body was none (or only the beginning of some)."""
-        self.why: str | None = None
+        self.fault: str | None = None
         """What is wrong with it, where that can be said in a few words."""
         self._most_values = most_values
         self._parsed = False
@@ -142,9 +142,9 @@ class Reading:
             try:
                 self._document = self._decoded()
             except RecursionError:
-                self.malformed, self.why = True, "its JSON is nested too deep"
-            except UnfitJsonError as error:
-                self.malformed, self.why = True, str(error)
+                self.malformed, self.fault = True, "its JSON is nested too deep"
+            except JsonLimitError as error:
+                self.malformed, self.fault = True, str(error)
             except ValueError:
                 self.malformed = True
         return self._document
@@ -155,7 +155,7 @@ class Reading:
             raise ValueError("only the beginning of the body is there")
         values = self.body.count(b",") + self.body.count(b"[") + self.body.count(b"{")
         if values > self._most_values:
-            raise UnfitJsonError(
+            raise JsonLimitError(
                 f"its JSON holds up to {values} values, and {self._most_values} are taken: "
                 "ask for smaller pages, or raise most_values in the account's bounds"
             )

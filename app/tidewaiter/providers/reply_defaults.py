@@ -106,7 +106,7 @@ def provider_trouble(status: int, reason: str, wait_s: float | None) -> Trouble:
     return host_trouble(status, reason, wait_s)
 
 
-def as_said_by_host(outcome: T, host: str | None) -> T | Retry:
+def from_other_host(outcome: T, host: str | None) -> T | Retry:
     """An outcome of a step that may be repeated, as it is where another host has replied, or has chosen who does.
 
     Such a host cannot close or pause the account, and does not know whether the remote job is there.
@@ -144,7 +144,7 @@ def host_trouble(status: int, reason: str, wait_s: float | None) -> Retry | Refu
 
 
 def file_trouble(
-    status: int, reason: str, wait_s: float | None, *, own: bool, proved: bool, named: bool
+    status: int, reason: str, wait_s: float | None, *, own: bool, authenticated: bool, has_handle: bool
 ) -> FileTrouble:
     """What a reply means that should have been a file or a page of a list, and is no 2xx.
 
@@ -157,13 +157,13 @@ def file_trouble(
         reason: as a person will read it.
         wait_s: what Retry-After asked for, in seconds.
         own: whether the reply came from the provider's origin.
-        proved: whether the account's credentials were sent: else a 401 or 403 does not concern them.
-        named: whether there is a remote job.
+        authenticated: whether the account's credentials were sent: else a 401 or 403 does not concern them.
+        has_handle: whether there is a remote job.
     """
-    lost = status in LOST_LINK and not (proved and status == 403)
-    if lost and (named or not own):
+    lost = status in LOST_LINK and not (authenticated and status == 403)
+    if lost and (has_handle or not own):
         return LinksExpired(reason)
-    if own and (proved or status != 401):
+    if own and (authenticated or status != 401):
         return provider_trouble(status, reason, wait_s)
     return host_trouble(status, reason, wait_s)
 
@@ -222,7 +222,7 @@ _STORAGE_NOT_NOW = frozenset({
     "Busy", "InternalError", "OperationAborted", "OperationTimedOut", "RequestLimitExceeded", "RequestTimeout",
     "ServerBusy", "ServiceUnavailable", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequests",
 })  # fmt: skip
-_TOLD_BY_STATUS = frozenset({429, 503})
+_STATUS_DECIDES = frozenset({429, 503})
 
 
 def storage_trouble(reading: Reading, reason: str, wait_s: float | None, *, own: bool) -> StorageTrouble | None:
@@ -234,13 +234,13 @@ def storage_trouble(reading: Reading, reason: str, wait_s: float | None, *, own:
         wait_s: what Retry-After asked for, in seconds.
         own: whether the reply came from the provider's origin: there some codes concern the account.
     """
-    said = _code_in(reading)
+    code = _code_in(reading)
     if is_success(reading.status):
-        return Retry(reason, wait_s) if said in _STORAGE_NOT_NOW and _ERROR.match(reading.body) else None
-    old = said in _OLD_LINK and not (own and said in _OF_THE_ACCOUNT)
+        return Retry(reason, wait_s) if code in _STORAGE_NOT_NOW and _ERROR.match(reading.body) else None
+    old = code in _OLD_LINK and not (own and code in _OF_THE_ACCOUNT)
     if old or any(words in reading.body[:_LOOKED_AT] for words in _OLD_LINK_WORDS):
         return LinksExpired(reason)
-    if said in _STORAGE_NOT_NOW and not (own and reading.status in _TOLD_BY_STATUS):
+    if code in _STORAGE_NOT_NOW and not (own and reading.status in _STATUS_DECIDES):
         return Retry(reason, wait_s)
     return None
 

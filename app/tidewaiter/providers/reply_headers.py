@@ -83,8 +83,8 @@ def parse_retry_after(value: str, date: str | None, now: float) -> float | None:
     until = parse_http_date(text, now) if number is None else _moment(number)
     if until is None:
         return None
-    said_at = parse_http_date(date.strip(" \t"), now) if date else None
-    return min(max(0.0, until - (now if said_at is None else said_at)), LONGEST_WAIT_S)
+    replied_at = parse_http_date(date.strip(" \t"), now) if date else None
+    return min(max(0.0, until - (now if replied_at is None else replied_at)), LONGEST_WAIT_S)
 
 
 def _moment(number: float) -> float:

@@ -95,8 +95,8 @@ class LimitHeaders:
         reset = max(self._numbers(headers, self.reset), default=None)
         if reset is None:
             return None
-        said_at = parse_http_date(headers.get("date", "").strip(" \t"), now)
-        wait_s = reset - (now if said_at is None else said_at) if self.epoch else reset
+        replied_at = parse_http_date(headers.get("date", "").strip(" \t"), now)
+        wait_s = reset - (now if replied_at is None else replied_at) if self.epoch else reset
         permitted = min(self._numbers(headers, self.limit), default=None)
         several = "requests that it permits" if permitted is None else f"{permitted:.0f} requests that it permits"
         wait_s = min(max(wait_s, 0.0), self.longest_s)

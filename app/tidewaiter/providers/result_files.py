@@ -94,13 +94,13 @@ def _bytes_of(text: str, algorithm: Algorithm) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class TooMany:
+class TooManyFiles:
     """A reply lists more files than are taken."""
 
     files: int
 
 
-ReadLinks: TypeAlias = Callable[[Reading, int], tuple[Link, ...] | TooMany | str | None]
+ReadLinks: TypeAlias = Callable[[Reading, int], tuple[Link, ...] | TooManyFiles | str | None]
 """Reads so many links at most out of a reply; what is wrong with one of them, or ``None`` where the reply cannot be
 read."""
 ReadUrl: TypeAlias = Callable[[Reading], str | None]
@@ -248,7 +248,7 @@ def _compile_listed(spec: ResultsSpec, base_url: str) -> ReadLinks:
     lists = tuple(_compile_files(files) for files in spec.files)
     send_auth_if = None if spec.send_auth_if is None else compile_expression(spec.send_auth_if)
 
-    def read(reading: Reading, most: int) -> tuple[Link, ...] | TooMany | str | None:
+    def read(reading: Reading, most: int) -> tuple[Link, ...] | TooManyFiles | str | None:
         document = reading.document()
         if reading.malformed:
             return None
@@ -259,7 +259,7 @@ def _compile_listed(spec: ResultsSpec, base_url: str) -> ReadLinks:
         listed = [(files, files.items(document)) for files in lists]
         count = sum(len(items) for _, items in listed)
         if count > most:
-            return TooMany(count)
+            return TooManyFiles(count)
         links = [files.link(item, base, send_auth) for files, items in listed for item in items]
         # A file that is listed without a usable URL must not be lost in silence.
         fault = next((link for link in links if isinstance(link, str)), None)

@@ -116,7 +116,7 @@ def _run_renew(account: BoundAccount, example: Example, key: str) -> ExampleResu
     if session is None:
         return ExampleResult(key, example.name, ("  this account has no login",), frozenset())
     # Only the provider's own origin can say so, and an example need not name it.
-    found = session.renewal_in(replace(reply, url=reply.url or account.base_url))
+    found = session.renew_rule_of(replace(reply, url=reply.url or account.base_url))
     problems = _outcome_differences(example.outcome or {}, Keep() if found is None else Renew())
     return ExampleResult(key, example.name, tuple(problems), frozenset(filter(None, [found])))
 

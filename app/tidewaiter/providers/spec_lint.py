@@ -54,7 +54,7 @@ _MERGED = "params"
 """The one table of an operation that is merged by its keys; any other is taken whole or not at all."""
 
 
-def written_out(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+def expand_like(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     """A parsed spec in which every operation says all of itself; what is wrong with ``like`` is left as it is."""
     operations = raw.get("operations")
     if not isinstance(operations, Mapping):
@@ -63,7 +63,7 @@ def written_out(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**raw, "operations": whole}
 
 
-def check_likeness(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def check_like(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The faults of every ``like``: its key, and the reason."""
     found = raw.get("operations")
     operations: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
@@ -123,18 +123,18 @@ def read_spec(file: str, text: str) -> tuple[ProviderSpec | None, list[SpecFault
         raw = parse(text)
     except TomlError as error:
         return None, [SpecFault(file, error.place, error.reason)]
-    unlike = [SpecFault(file, key, reason) for key, reason in check_likeness(raw)]
-    raw = dict(written_out(raw))
+    unlike = [SpecFault(file, key, reason) for key, reason in check_like(raw)]
+    raw = dict(expand_like(raw))
     try:
         spec = ProviderSpec.model_validate(raw)
     except ValidationError as error:
-        faults = [_fault(file, raw, one) for one in _telling(error)]
+        faults = [_fault(file, raw, one) for one in _independent_errors(error)]
         return None, _listed(file, {*unlike, *faults, *check_references(file, raw)})
     faults = _listed(file, {*unlike, *check_references(file, raw)})
     return (None if faults else spec), faults
 
 
-def _telling(error: ValidationError) -> list[Any]:
+def _independent_errors(error: ValidationError) -> list[Any]:
     """Pydantic's errors without those that only follow from others: a list whose items are all wrong is not empty."""
     errors: list[Any] = error.errors(include_url=False)
     inside = [one["loc"] for one in errors]

@@ -15,7 +15,7 @@ from tidewaiter.providers.errors import SpecFault
 from tidewaiter.providers.extract import as_text
 from tidewaiter.providers.request_building import SPREAD
 from tidewaiter.providers.spec.field_types import PARAMS
-from tidewaiter.providers.template import PAGE, Reference, TemplateError, names_callback, parse_template
+from tidewaiter.providers.template import Reference, TemplateError, names_callback, parse_template
 
 Tree: TypeAlias = Mapping[str, Any]
 
@@ -23,9 +23,9 @@ _AUTH_TEXTS = ("username", "password", "token", "value", "token_url", "client_id
 _ASSERTION_TEXTS = ("key", "algorithm")
 _REQUEST_TEXTS = ("query", "headers", "json", "form", "label", "match")
 _LEADING = re.compile(r"\$\{account\.([^{}]*)\}")
-_UNNAMED = ("submit", "adopt")
+_WITHOUT_HANDLE = ("submit", "adopt")
 _STEPS = ("submit", "adopt", "poll", "results", "cancel", "cleanup")
-_OBLIGATORY = ("submit", "poll", "results")
+_REQUIRED_STEPS = ("submit", "poll", "results")
 
 
 def check_references(file: str, raw: Tree) -> list[SpecFault]:
@@ -55,7 +55,7 @@ class _Place:
     callback: bool = False
     page: bool = False
     sized: bool = False
-    indispensable: bool = False
+    required: bool = False
     nested: bool = False
     """Whether an object or array may stand here, where it stands alone."""
 
@@ -65,7 +65,7 @@ def _base_url(raw: Tree, settings: Mapping[str, Tree]) -> Found:
     texts = given if isinstance(given, list) else [given]
     for place, text in enumerate(texts):
         is_last = place == len(texts) - 1
-        yield from _template(text, _Place("base_url", settings, indispensable=is_last))
+        yield from _template(text, _Place("base_url", settings, required=is_last))
 
 
 def _auth(raw: Tree, settings: Mapping[str, Tree]) -> Found:
@@ -74,7 +74,7 @@ def _auth(raw: Tree, settings: Mapping[str, Tree]) -> Found:
         yield from _when(_table(auth.get("when")), f"{key}.when", settings, None)
         for name in _AUTH_TEXTS:
             when = _table(auth.get("when"))
-            place = _Place(f"{key}.{name}", settings, when=when, secrets=True, indispensable=True)
+            place = _Place(f"{key}.{name}", settings, when=when, secrets=True, required=True)
             yield from _template(auth.get(name), place)
         yield from _login(auth, key, settings)
     yield from _exhaustive([auth for _, auth in variants], "auth", settings, {})
@@ -84,10 +84,10 @@ def _login(auth: Tree, key: str, settings: Mapping[str, Tree]) -> Found:
     """The texts of a login: they may hold secrets, for it goes to where it says and nowhere else."""
     when, login, assertion = _table(auth.get("when")), _table(auth.get("login")), _table(auth.get("assertion"))
     for name in _ASSERTION_TEXTS:
-        place = _Place(f"{key}.assertion.{name}", settings, when=when, secrets=True, indispensable=True)
+        place = _Place(f"{key}.assertion.{name}", settings, when=when, secrets=True, required=True)
         yield from _template(assertion.get(name), place)
     at = f"{key}.login"
-    yield from _template(login.get("url"), _Place(f"{at}.url", settings, when=when, secrets=True, indispensable=True))
+    yield from _template(login.get("url"), _Place(f"{at}.url", settings, when=when, secrets=True, required=True))
     trees = [(f"{at}.{name}", login.get(name)) for name in _REQUEST_TEXTS]
     trees += [(f"{key}.{name}", auth.get(name)) for name in ("scope", "form")]
     trees += [(f"{key}.assertion.{name}", assertion.get(name)) for name in ("key_id", "audience")]
@@ -112,7 +112,7 @@ def _private_key(text: object, key: str, settings: Mapping[str, Tree]) -> Found:
 
 def _probe(raw: Tree, settings: Mapping[str, Tree]) -> Found:
     probe = _table(raw.get("probe"))
-    yield from _template(probe.get("url"), _Place("probe.url", settings, indispensable=True))
+    yield from _template(probe.get("url"), _Place("probe.url", settings, required=True))
     for name in _REQUEST_TEXTS:
         for inner, text in _texts(probe.get(name), f"probe.{name}"):
             yield from _template(text, _Place(inner, settings))
@@ -122,15 +122,15 @@ def _operation(operation: Tree, key: str, settings: Mapping[str, Tree]) -> Found
     params = _tables(operation.get("params"))
     yield from _whens(params, f"{key}.params")
     yield from _written(params, f"{key}.params", settings)
-    yield from _by_params(operation, key, params)
+    yield from _page_params(operation, key, params)
     yield from _callback(operation, key)
     for step in _STEPS:
         variants = list(_variants(operation.get(step), f"{key}.{step}"))
         for at, variant in variants:
             yield from _when(_table(variant.get("when")), f"{at}.when", settings, params)
-            named = step not in _UNNAMED and bool(operation.get("submit"))
+            named = step not in _WITHOUT_HANDLE and bool(operation.get("submit"))
             yield from _requests(variant, at, step, _Place("", settings, params, handle=named))
-        if step in _OBLIGATORY:
+        if step in _REQUIRED_STEPS:
             yield from _exhaustive([one for _, one in variants], f"{key}.{step}", settings, params)
 
 
@@ -158,7 +158,7 @@ def _requests(variant: Tree, key: str, step: str, place: _Place) -> Found:
 
 def _request(table: Tree, key: str, place: _Place) -> Found:
     place = replace(place, sized="size" in table)
-    yield from _template(table.get("url"), replace(place, key=f"{key}.url", callback=False, indispensable=True))
+    yield from _template(table.get("url"), replace(place, key=f"{key}.url", callback=False, required=True))
     for name in _REQUEST_TEXTS:
         for inner, text in _texts(table.get(name), f"{key}.{name}"):
             nested = name == "json" or inner in (f"{key}.query.{SPREAD}", f"{key}.form.{SPREAD}")
@@ -179,24 +179,29 @@ def _template(text: object, place: _Place) -> Found:
             if one.as_path and not place.key.endswith(".url"):
                 yield place.key, f"refers to {one}, which only a url may"
             # What something else stands in for may be missing, wherever it is.
-            if reason := _reason_against(one, alone if one.otherwise is None else replace(alone, indispensable=False)):
+            if reason := _reason_against(one, alone if one.otherwise is None else replace(alone, required=False)):
                 yield place.key, reason
 
 
 def _reason_against(reference: Reference, place: _Place) -> str | None:
     """Why a reference may not stand where it does; ``None`` where it may."""
+    if reference.scope == "account":
+        return _named(reference, place.settings, place.when or {}, place, "setting")
+    if place.params is None:
+        return f"refers to {reference}, but there is no job here, only the account"
     match reference.scope:
-        case "account":
-            return _named(reference, place.settings, place.when or {}, place, "setting")
-        case _ if place.params is None:
-            return f"refers to {reference}, but there is no job here, only the account"
         case "params":
             return _named(reference, place.params, _table((place.when or {}).get(PARAMS)), place, "parameter")
-        case "handle" if not place.handle:
-            return "refers to ${handle}, but here there is none, because no submit has named one"
-        case "callback_url" if not place.callback:
-            return "refers to ${callback_url}, which only the query, headers and body of a submit may"
-    return _page_reason(reference, place) if reference.scope in PAGE else None
+        case "handle":
+            reason = "refers to ${handle}, but here there is none, because no submit has named one"
+            return None if place.handle else reason
+        case "callback_url":
+            reason = "refers to ${callback_url}, which only the query, headers and body of a submit may"
+            return None if place.callback else reason
+        case "job.id" | "intent.key":
+            return None
+        case "page.next" | "page.number" | "page.offset" | "page.size":
+            return _page_reason(reference, place)
 
 
 def _page_reason(reference: Reference, place: _Place) -> str | None:
@@ -204,7 +209,7 @@ def _page_reason(reference: Reference, place: _Place) -> str | None:
         return f"refers to {reference}, but here is no list with pages"
     if reference.scope == "page.size" and not place.sized:
         return f"refers to {reference}, but there is no size"
-    if reference.scope == "page.next" and place.indispensable:
+    if reference.scope == "page.next" and place.required:
         return f"refers to {reference}, which may be missing; here it must not be"
     return None
 
@@ -219,7 +224,7 @@ def _named(reference: Reference, known: Mapping[str, Tree], when: Tree, place: _
         alone = "which may stand only alone in its text, in json, or as * of query and form"
         return f"refers to {reference}, an {spec['type']}, {alone}"
     implied = all(when.get(name) == value for name, value in _table(spec.get("when")).items())
-    if place.indispensable and not (_always_there(spec) and implied):
+    if place.required and not (_always_there(spec) and implied):
         return f"refers to {reference}, which may be missing; here it must not be"
     return None
 
@@ -243,7 +248,7 @@ def _written(params: Mapping[str, Tree], key: str, settings: Mapping[str, Tree])
         yield from _written(_tables(_table(one.get("items")).get("fields")), f"{key}.{name}.items.fields", settings)
 
 
-def _by_params(operation: Tree, key: str, params: Mapping[str, Tree]) -> Found:
+def _page_params(operation: Tree, key: str, params: Mapping[str, Tree]) -> Found:
     """The parameters by which a job chooses the part of a list."""
     pages = [
         (f"{at}.pages", _table(one.get("pages"))) for at, one in _variants(operation.get("results"), f"{key}.results")

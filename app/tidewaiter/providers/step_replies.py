@@ -46,8 +46,8 @@ from tidewaiter.providers.reply_defaults import (
     Polled,
     Submitted,
     Trouble,
-    as_said_by_host,
     file_trouble,
+    from_other_host,
     is_success,
     missing_file,
     provider_trouble,
@@ -57,14 +57,14 @@ from tidewaiter.providers.reply_defaults import (
 from tidewaiter.providers.reply_headers import retry_after
 from tidewaiter.providers.reply_limits import NOT_BEFORE
 from tidewaiter.providers.reply_rules import READY, Rules, RuleVerdict
-from tidewaiter.providers.result_files import FileLists, LinkRequest, TooMany
+from tidewaiter.providers.result_files import FileLists, LinkRequest, TooManyFiles
 
 T = TypeVar("T")
 
 
 def by_sender(outcome: T, reply: WireReply, own: str) -> T | Retry:
     """What a reply means, by who has sent it; for a step that may be repeated."""
-    return outcome if is_own(reply, own) else as_said_by_host(outcome, host_of(reply, own))
+    return outcome if is_own(reply, own) else from_other_host(outcome, host_of(reply, own))
 
 
 def trouble_of(reading: Reading, messages: Messages, *, own: str, now: float) -> Trouble:
@@ -73,7 +73,7 @@ def trouble_of(reading: Reading, messages: Messages, *, own: str, now: float) ->
     if is_own(reading, own):
         return provider_trouble(reading.status, reason, wait_s)
     stored = storage_trouble(reading, reason, wait_s, own=False)
-    outcome = stored or file_trouble(reading.status, reason, wait_s, own=False, proved=False, named=True)
+    outcome = stored or file_trouble(reading.status, reason, wait_s, own=False, authenticated=False, has_handle=True)
     # That it wants other credentials than we have says nothing of the remote job either.
     return Retry(reason, wait_s) if reading.status == 401 or isinstance(outcome, LinksExpired | NotYet) else outcome
 
@@ -93,8 +93,8 @@ def polled_by_default(
 
 def unreadable(reading: Reading, messages: Messages) -> Retry | Refused:
     """Broken JSON may come from a proxy, so it is tried again; what is too large would come again."""
-    reason = messages.unread(reading)
-    return Retry(reason, unreadable=True) if reading.why is None else Refused(reason)
+    reason = messages.unreadable(reading)
+    return Retry(reason, unreadable=True) if reading.fault is None else Refused(reason)
 
 
 def ended(step: Ending | None, reading: Reading, messages: Messages, *, own: str, now: float) -> Trouble | None:
@@ -110,7 +110,7 @@ def ended(step: Ending | None, reading: Reading, messages: Messages, *, own: str
 
 
 def file_reply(
-    reading: Reading, link: Link, rules: Rules | None, messages: Messages, *, own: str, named: bool, now: float
+    reading: Reading, link: Link, rules: Rules | None, messages: Messages, *, own: str, has_handle: bool, now: float
 ) -> FileTrouble | None:
     """What stands in the way of a file; ``None`` where the reply brings it.
 
@@ -120,7 +120,7 @@ def file_reply(
         rules: of the spec, for replies in place of a file.
         messages: says what a person will read.
         own: the provider's own origin. No other host can throttle or refuse the account; it closes but itself.
-        named: whether there is a remote job that can be asked for new links.
+        has_handle: whether there is a remote job that can be asked for new links.
         now: epoch seconds.
     """
     origin = origin_of(reading.url or link.url)
@@ -131,7 +131,7 @@ def file_reply(
     verdict = None if rules is None else rules.judge(reading)
     if verdict is not None and verdict.effect is not None:
         outcome = FILE_ENDS[verdict.effect](verdict.reason_with(reason), wait_s)
-        return outcome if is_word else as_said_by_host(outcome, host)
+        return outcome if is_word else from_other_host(outcome, host)
     stored = storage_trouble(reading, reason, wait_s, own=is_word)
     if stored is not None:
         return stored
@@ -139,7 +139,9 @@ def file_reply(
         return missing_file(reading.status, wait_s)
     if not is_word and reading.status in BUSY:
         return Retry(reason, wait_s, host=host)
-    return file_trouble(reading.status, reason, wait_s, own=is_word, proved=is_word and link.send_auth, named=named)
+    return file_trouble(
+        reading.status, reason, wait_s, own=is_word, authenticated=is_word and link.send_auth, has_handle=has_handle
+    )
 
 
 _NOT_READY: Final = 202
@@ -175,7 +177,7 @@ def _submitted(parts: OperationParts, job: Job, reading: Reading, now: float) ->
     if handle is None:
         fault = step.handle_fault(reading)
         named = "" if fault is None else f"the remote job is named by {fault}: "
-        return Unknown(f"{named}{messages.nameless(reading)}")
+        return Unknown(f"{named}{messages.no_handle(reading)}")
     poll = parts.steps.poll.of(job)
     wait = (NOT_BEFORE if poll is None else poll.waits).in_header(reading, now)
     return Accepted(handle, wait.seconds, wait.exact)
@@ -213,7 +215,7 @@ def _polled(parts: OperationParts, job: Job, reading: Reading, now: float) -> Po
     if verdict is None or verdict.effect is None:
         return polled_by_default(reading, verdict, messages, own=parts.account.origin, now=now)
     if verdict.effect in POLL_ENDS:
-        reason = verdict.reason_with(messages.says(reading, verdict.word))
+        reason = verdict.reason_with(messages.job_failure(reading, verdict.word))
         return POLL_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
     if verdict.effect == "empty":
         return Empty(verdict.word, parts.handle(job, step, reading))
@@ -240,13 +242,13 @@ def _ready(parts: OperationParts, job: Job, step: Poll, reading: Reading, verdic
     if not isinstance(results.source, FileLists):
         return Ready(status=status, handle=handle)
     links = results.source.read(reading, most_files)
-    if isinstance(links, TooMany):
+    if isinstance(links, TooManyFiles):
         return Refused(
             f"the provider lists {links.files} files, and {most_files} are taken: "
             f"raise accounts.{job.account}.bounds.most_files, or ask for less"
         )
     if isinstance(links, tuple):
-        return Ready(messages.labelled(tuple(map(parts.account.own.link, links))), status, handle)
+        return Ready(messages.redact_labels(tuple(map(parts.account.own.link, links))), status, handle)
     if links is None:
         return unreadable(reading, messages)
     return Unmapped(f"{links}: {messages.unmapped(reading, verdict.word)}")
@@ -271,7 +273,7 @@ def _resolved(parts: OperationParts, job: Job, reading: Reading, now: float) -> 
     url = source.url(reading)
     if url is not None:
         link = results.link(job, url, send_auth=source.send_auth(reading), gzip=source.gzip(reading))
-        return messages.labelled((parts.account.own.link(link),))
+        return messages.redact_labels((parts.account.own.link(link),))
     if reading.status == _NOT_READY:
         return NotYet(messages.reason(reading), retry_after(reading.headers, now))
     fault = source.url_fault(reading)

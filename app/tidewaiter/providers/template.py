@@ -9,7 +9,7 @@ Nothing is ever pasted into JSON text, and into a URL only percent-encoded.
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Literal, TypeAlias, get_args
 from urllib.parse import quote
 
 from tidewaiter.domain.http_values import Json
@@ -19,13 +19,17 @@ from tidewaiter.providers.extract import as_text
 
 _REFERENCE = re.compile(r"\$\{([^{}]*)\}")
 _SAFE_SEGMENT = re.compile(r"[A-Za-z0-9_~-]+")
-PAGE = ("page.next", "page.number", "page.offset", "page.size")
-PAGE_COUNTERS = frozenset({"page.number", "page.offset"})
-"""The scopes of references that differ from page to page."""
-_PLAIN = ("handle", "callback_url", "job.id", "intent.key", *PAGE)
-_SCOPES = ("params", "account")
 _PATH = ":path"
 _OR = "|"
+
+NamedScope: TypeAlias = Literal["params", "account"]
+PlainScope: TypeAlias = Literal[
+    "handle", "callback_url", "job.id", "intent.key", "page.next", "page.number", "page.offset", "page.size"
+]
+_NAMED: Mapping[str, NamedScope] = {one: one for one in get_args(NamedScope)}
+_PLAIN: Mapping[str, PlainScope] = {one: one for one in get_args(PlainScope)}
+PAGE_COUNTERS = frozenset({"page.number", "page.offset"})
+"""The scopes whose values differ from page to page."""
 KNOWN = f"params.NAME, account.NAME, {', '.join(_PLAIN)}"
 
 
@@ -35,13 +39,13 @@ class TemplateError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What stands between ``${`` and ``}``: a scope, and within ``params`` and ``account`` a name.
+    """The text between ``${`` and ``}``: a scope, and for ``params`` and ``account`` a name.
 
-    ``as_path`` is said by ``:path`` at its end: in a URL the value is several segments, whose slashes stay.
-    ``otherwise`` is what counts where there is no value: the reference after the ``|``.
+    ``as_path`` (``:path`` at the end): in a URL the value is several segments, and its slashes stay.
+    ``otherwise`` is the reference after the ``|``, which is used if this one has no value.
     """
 
-    scope: str
+    scope: NamedScope | PlainScope
     name: str = ""
     as_path: bool = False
     otherwise: "Reference | None" = None
@@ -88,10 +92,10 @@ def _reference(inner: str) -> Reference:
         return replace(_reference(first.strip()), otherwise=_reference(rest.strip()))
     whole = inner.removesuffix(_PATH)
     scope, _, name = whole.partition(".")
-    if scope in _SCOPES and name:
-        return Reference(scope, name, as_path=whole != inner)
+    if scope in _NAMED and name:
+        return Reference(_NAMED[scope], name, as_path=whole != inner)
     if whole in _PLAIN:
-        return Reference(whole, as_path=whole != inner)
+        return Reference(_PLAIN[whole], as_path=whole != inner)
     raise TemplateError(f"refers to ${{{inner}}}, which there is not (there are {KNOWN})")
 
 
@@ -106,22 +110,28 @@ def references_in(text: str) -> Iterator[Reference]:
             yield from part.each()
 
 
-def names_callback(tree: object) -> bool:
-    """Whether a text anywhere in a tree refers to the callback URL."""
+def names_callback(tree: Json) -> bool:
+    """Whether a text in a tree refers to the callback URL."""
     return refers_to(tree, {"callback_url"})
 
 
-def refers_to(tree: object, scopes: Collection[str]) -> bool:
-    """Whether a text anywhere in a tree refers to one of these scopes, if only as an alternative."""
+def refers_to(tree: Json, scopes: Collection[str]) -> bool:
+    """Whether a text in a tree refers to one of these scopes, also as an alternative."""
+    return any(one.scope in scopes for text in _texts_in(tree) for one in references_in(text))
+
+
+def _texts_in(tree: Json) -> Iterator[str]:
     match tree:
         case str():
-            return any(one.scope in scopes for one in references_in(tree))
+            yield tree
         case Mapping():
-            return any(refers_to(one, scopes) for one in tree.values())
-        case list() | tuple():
-            return any(refers_to(one, scopes) for one in tree)
-        case _:
-            return False
+            for one in tree.values():
+                yield from _texts_in(one)
+        case Sequence():
+            for one in tree:
+                yield from _texts_in(one)
+        case int() | float() | None:
+            pass
 
 
 def compile_value(text: str, settings: Mapping[str, Json]) -> Node:
@@ -249,13 +259,11 @@ def _value_of_one(reference: Reference, settings: Mapping[str, Json]) -> Node:
             return lambda _, callback_url: callback_url
         case "job.id":
             return lambda job, _: job.id
-        case page if page in PAGE:
-            # A page comes among the parameters, under names that no parameter can have.
-            return lambda job, _: job.params.get(page)
         case "intent.key":
             return lambda job, _: job.intent_key
-        case unknown:
-            raise ValueError(f"no value is known for the scope {unknown}")
+        case "page.next" | "page.number" | "page.offset" | "page.size" as page:
+            # The values of a page are passed as parameters, with names that no parameter can have.
+            return lambda job, _: job.params.get(page)
 
 
 def _text_of(node: Node, escape: Callable[[str], str] | None) -> Node:

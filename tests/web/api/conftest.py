@@ -258,7 +258,7 @@ async def serving(
         storage = LocalStorage(folder / "landed", threads)
         async with AiohttpWire() as wire:
             news, stop, metrics = ChangeFeed(log.follower_failed), asyncio.Event(), Metrics()
-            seams = Seams(clock, Random(7), wire, database, storage, metrics, news.tell)
+            seams = Seams(clock, Random(7), wire, database, storage, metrics, news.publish)
             vitals = ProcessStatus(stop)
             health = health_of(config, vitals, metrics, database, clock=clock, log=log)
             site = web_listener(
@@ -266,7 +266,7 @@ async def serving(
             )
             async with site, aiohttp.ClientSession() as session:
                 base = f"http://127.0.0.1:{bound.getsockname()[1]}"
-                yield Site(base, session, database, JobStore(database), news.tell, output, folder, storage)
+                yield Site(base, session, database, JobStore(database), news.publish, output, folder, storage)
     await database.close()
     log.close()
 

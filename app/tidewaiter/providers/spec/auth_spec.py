@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from tidewaiter.providers.spec.field_types import (
     Codes,
+    InvalidValueError,
     Items,
     Picks,
     Scalar,
@@ -14,7 +15,6 @@ from tidewaiter.providers.spec.field_types import (
     SpecTable,
     SpecVariant,
     Text,
-    UnfitError,
 )
 from tidewaiter.providers.spec.step_specs import ConditionsSpec, RequestSpec, RuleSpec, Words
 
@@ -71,13 +71,13 @@ class BodyAuth(SpecVariant):
 
 def _address_template(value: str) -> str:
     if not value.startswith(("/", "${account.")):
-        raise UnfitError("must begin with / or with ${account.NAME}, a setting of type url")
+        raise InvalidValueError("must begin with / or with ${account.NAME}, a setting of type url")
     return value
 
 
 def _algorithm(value: str) -> str:
     if "${" not in value and value not in ASSERTION_ALGORITHMS:
-        raise UnfitError(f"must be one of {', '.join(ASSERTION_ALGORITHMS)}")
+        raise InvalidValueError(f"must be one of {', '.join(ASSERTION_ALGORITHMS)}")
     return value
 
 

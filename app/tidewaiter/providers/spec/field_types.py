@@ -35,7 +35,7 @@ PARAMS = "params"
 """The key of ``when`` under which a job's parameters stand, beside the account's settings."""
 
 
-class UnfitError(ValueError):
+class InvalidValueError(ValueError):
     """A value does not fit where it stands; the message ends a sentence that begins with its key."""
 
 
@@ -99,7 +99,7 @@ def _of_the_message(name: str) -> str:
 
 def _scalar(value: object) -> object:
     if not isinstance(value, str | int):  # a boolean is an integer
-        raise UnfitError("must be text, a whole number or a boolean")
+        raise InvalidValueError("must be text, a whole number or a boolean")
     return value
 
 

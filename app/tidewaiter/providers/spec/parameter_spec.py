@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from tidewaiter.domain.http_values import Json
-from tidewaiter.providers.spec.field_types import Items, Text, UnfitError, When, holds
+from tidewaiter.providers.spec.field_types import InvalidValueError, Items, Text, When, holds
 from tidewaiter.providers.spec.value_spec import Problems, ValueSpec, free, parsed
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class CheckedValues:
     """The values of a table that can be used, in the order of the specs, and the names of those that cannot."""
 
     values: dict[str, Json]
@@ -30,7 +30,7 @@ def find_unknown(specs: Mapping[str, ValueSpec], raw: Mapping[str, Json], what: 
             found.append((path(at, name), f"unknown {what} ({hint}there are: {known})"))
 
 
-def given(specs: Mapping[str, ValueSpec], raw: Mapping[str, Json], at: str, found: Problems) -> dict[str, Json]:
+def by_own_name(specs: Mapping[str, ValueSpec], raw: Mapping[str, Json], at: str, found: Problems) -> dict[str, Json]:
     """What was given, each under its own name. Null is the same as absent: a JSON client may send every key."""
     values: dict[str, Json] = {}
     for own, spec in specs.items():
@@ -42,41 +42,46 @@ def given(specs: Mapping[str, ValueSpec], raw: Mapping[str, Json], at: str, foun
     return values
 
 
-def fit(specs: Mapping[str, ValueSpec], raw: Mapping[str, Json], at: str, found: Problems) -> Fitted:
+def check_values(specs: Mapping[str, ValueSpec], raw: Mapping[str, Json], at: str, found: Problems) -> CheckedValues:
     """The values, typed and with defaults."""
     values: dict[str, Json] = {}
     wrong: set[str] = set()
     for name, value in raw.items():
         before = len(found)
-        checked = specs[name].check(value, path(at, name), found)
+        value_checked = specs[name].check(value, path(at, name), found)
         if len(found) > before:
             wrong.add(name)
         else:
-            values[name] = checked
+            values[name] = value_checked
     # A default that depends on another value comes after those that do not.
     for name, spec in sorted(specs.items(), key=lambda item: bool(item[1].when)):
         if name not in raw and spec.default is not None and holds(spec.when, values):
             values[name] = spec.check(spec.default, path(at, name), found)
-    return Fitted({name: values[name] for name in specs if name in values}, wrong)
+    return CheckedValues({name: values[name] for name in specs if name in values}, wrong)
 
 
-def find_out_of_place(
-    specs: Mapping[str, ValueSpec], raw: Mapping[str, Json], fitted: Fitted, at: str, found: Problems
+def find_ruled_out(
+    specs: Mapping[str, ValueSpec], raw: Mapping[str, Json], checked: CheckedValues, at: str, found: Problems
 ) -> None:
     """What was given though another value rules it out: else an export of all would pass for one of a group."""
     found += [
         (path(at, name), f"is not used{_condition(spec, 'unless')}")
         for name, spec in specs.items()
-        if name in raw and not holds(spec.when, fitted.values) and not any(other in fitted.wrong for other in spec.when)
+        if name in raw
+        and not holds(spec.when, checked.values)
+        and not any(other in checked.wrong for other in spec.when)
     ]
 
 
-def find_missing(specs: Mapping[str, ValueSpec], fitted: Fitted, at: str, found: Problems) -> None:
+def find_missing(specs: Mapping[str, ValueSpec], checked: CheckedValues, at: str, found: Problems) -> None:
     """What has to be there and is not."""
     found += [
         (path(at, name), f"is missing{_condition(spec)}: {spec.help}")
         for name, spec in specs.items()
-        if spec.required and name not in fitted.values and name not in fitted.wrong and holds(spec.when, fitted.values)
+        if spec.required
+        and name not in checked.values
+        and name not in checked.wrong
+        and holds(spec.when, checked.values)
     ]
 
 
@@ -125,7 +130,7 @@ class ParameterSpec(ValueSpec):
             return super().check(raw, at, problems)
         try:
             return self._nested(raw, at, problems)
-        except UnfitError as error:
+        except InvalidValueError as error:
             problems.append((at, str(error)))
             return None
 
@@ -133,24 +138,24 @@ class ParameterSpec(ValueSpec):
         if self.type == "object":
             found = parsed(raw, "an object")
             if not isinstance(found, Mapping):
-                raise UnfitError("must be an object")
+                raise InvalidValueError("must be an object")
             return self._object(found, at, problems) if self.fields else free(found)
         found = parsed(raw, "an array")
         if not isinstance(found, list | tuple):
-            raise UnfitError("must be an array")
+            raise InvalidValueError("must be an array")
         if self.max_items is not None and len(found) > self.max_items:
-            raise UnfitError(f"has {len(found)} items, and {self.max_items} are permitted")
+            raise InvalidValueError(f"has {len(found)} items, and {self.max_items} are permitted")
         if self.items is None:
             return free(found)
         return [self.items.check(item, f"{at}[{number}]", problems) for number, item in enumerate(found)]
 
     def _object(self, raw: Mapping[str, Json], at: str, problems: Problems) -> Json:
         find_unknown(self.fields, raw, "field", at, problems)
-        named = given(self.fields, raw, at, problems)
-        fitted = fit(self.fields, named, at, problems)
-        find_out_of_place(self.fields, named, fitted, at, problems)
-        find_missing(self.fields, fitted, at, problems)
-        return fitted.values
+        named = by_own_name(self.fields, raw, at, problems)
+        checked = check_values(self.fields, named, at, problems)
+        find_ruled_out(self.fields, named, checked, at, problems)
+        find_missing(self.fields, checked, at, problems)
+        return checked.values
 
     def unlisted(self, value: Json, at: str) -> Problems:
         """The checked values, here and inside, that are used although ``enum`` does not have them: where, and what."""
@@ -178,18 +183,18 @@ class ParameterSpec(ValueSpec):
     @model_validator(mode="after")
     def _nested_where_it_can_be(self) -> Self:
         if self.fields and self.type != "object":
-            raise UnfitError("fields are for objects")
+            raise InvalidValueError("fields are for objects")
         if self.type != "array" and (self.items is not None or self.max_items is not None):
-            raise UnfitError("items and max_items are for arrays")
+            raise InvalidValueError("items and max_items are for arrays")
         check_names(self.fields, "fields")
         return self
 
     @model_validator(mode="after")
     def _written_names_are_apart(self) -> Self:
         if self.more and not self.enum:
-            raise UnfitError("more goes beyond the values of enum, and there is no enum")
+            raise InvalidValueError("more goes beyond the values of enum, and there is no enum")
         if self.as_written and (not self.also or self.required or self.default is not None):
-            raise UnfitError("as_written is for a parameter with also, that is not required and has no default")
+            raise InvalidValueError("as_written is for a parameter with also, that is not required and has no default")
         return self
 
     @model_validator(mode="after")
@@ -197,18 +202,18 @@ class ParameterSpec(ValueSpec):
         own = super()._spellings()
         for alias, value in self.aliases.items():
             if value not in self.enum:
-                raise UnfitError(f"the alias {alias} stands for {value}, which enum does not have")
+                raise InvalidValueError(f"the alias {alias} stands for {value}, which enum does not have")
             if alias.strip().casefold() in own:
-                raise UnfitError(f"the alias {alias} is a value of enum itself")
+                raise InvalidValueError(f"the alias {alias} is a value of enum itself")
         return self
 
 
 def check_names(params: Mapping[str, ParameterSpec], what: str) -> None:
-    """Raises ``UnfitError`` where one name would mean two of them; ``what`` says what they are."""
+    """Raises ``InvalidValueError`` where one name would mean two of them; ``what`` says what they are."""
     names = [name for own, one in params.items() for name in (own, *one.also)]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise UnfitError(f"the name {twice[0]} is that of two {what}")
+        raise InvalidValueError(f"the name {twice[0]} is that of two {what}")
 
 
 class Item(ParameterSpec):
@@ -219,5 +224,5 @@ class Item(ParameterSpec):
     @model_validator(mode="after")
     def _nameless(self) -> Self:
         if self.when or self.also or self.default is not None or not self.required:
-            raise UnfitError("an item has no when, required, default and also, for it has no name")
+            raise InvalidValueError("an item has no when, required, default and also, for it has no name")
         return self

@@ -10,6 +10,7 @@ from tidewaiter.providers.spec.field_types import (
     Codes,
     Expression,
     HeaderMatch,
+    InvalidValueError,
     Items,
     Name,
     OneOrMore,
@@ -21,13 +22,12 @@ from tidewaiter.providers.spec.field_types import (
     SpecTable,
     SpecVariant,
     Text,
-    UnfitError,
 )
 
 
 def _url_template(value: str) -> str:
     if not value.startswith(("/", "${handle}")):
-        raise UnfitError("must begin with / or with ${handle}")
+        raise InvalidValueError("must begin with / or with ${handle}")
     return value
 
 
@@ -35,7 +35,7 @@ def _distinct(words: Mapping[str, str]) -> Mapping[str, str]:
     folded = [word.strip().casefold() for word in words]
     twice = sorted({word for word in words if folded.count(word.strip().casefold()) > 1})
     if twice:
-        raise UnfitError(f"has a word twice, for they are compared trimmed and in one case: {', '.join(twice)}")
+        raise InvalidValueError(f"has a word twice, for they are compared trimmed and in one case: {', '.join(twice)}")
     return words
 
 

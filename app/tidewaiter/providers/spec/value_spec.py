@@ -13,81 +13,81 @@ from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.url import AddressError, sendable
 from tidewaiter.patterns import compile_pattern
 from tidewaiter.providers.reply import origin_of
-from tidewaiter.providers.spec.field_types import Items, OneOrMore, Regex, Scalar, SpecVariant, Text, UnfitError
+from tidewaiter.providers.spec.field_types import InvalidValueError, Items, OneOrMore, Regex, Scalar, SpecVariant, Text
 
 _DEEPEST: Final = 32
 
 
 def boolean(raw: Json) -> bool:
-    """Truth, also where it came as text; raises ``UnfitError``."""
+    """Truth, also where it came as text; raises ``InvalidValueError``."""
     if isinstance(raw, str) and raw.strip().casefold() in ("true", "false"):
         return raw.strip().casefold() == "true"
     if not isinstance(raw, bool):
-        raise UnfitError(f"must be true or false, not {raw!r}")
+        raise InvalidValueError(f"must be true or false, not {raw!r}")
     return raw
 
 
 def integer(raw: Json) -> int:
-    """A whole number, also where it came as text; raises ``UnfitError``."""
+    """A whole number, also where it came as text; raises ``InvalidValueError``."""
     if isinstance(raw, str) and re.fullmatch(r"[+-]?[0-9]{1,18}", raw.strip()):
         return int(raw)
     if not isinstance(raw, int) or isinstance(raw, bool):
-        raise UnfitError(f"must be a whole number, not {raw!r}")
+        raise InvalidValueError(f"must be a whole number, not {raw!r}")
     return raw
 
 
 def string(raw: Json) -> str:
-    """Text that can be stored and sent; raises ``UnfitError``."""
+    """Text that can be stored and sent; raises ``InvalidValueError``."""
     # A customer's number is a string that an operator may well write as a number.
     if isinstance(raw, int) and not isinstance(raw, bool):
         return str(raw)
     if not isinstance(raw, str):
-        raise UnfitError("must be text")
+        raise InvalidValueError("must be text")
     if "\0" in raw or any("\ud800" <= character <= "\udfff" for character in raw):
-        raise UnfitError("holds characters that are no text")
+        raise InvalidValueError("holds characters that are no text")
     return raw
 
 
 def address(text: str) -> str:
-    """An address under which an API lives, without the slash at its end; raises ``UnfitError``.
+    """An address under which an API lives, without the slash at its end; raises ``InvalidValueError``.
 
     A host that is not ASCII is written as IDNA has it (RFC 5891).
     """
     stripped = text.strip().rstrip("/")
     if not stripped.isprintable() or " " in stripped:
-        raise UnfitError(f"{text!r} is not an http or https address")
+        raise InvalidValueError(f"{text!r} is not an http or https address")
     try:
         stripped = stripped if stripped.isascii() else sendable(stripped)
     except AddressError as error:
-        raise UnfitError(f"{text!r} is not an http or https address: {error}") from None
+        raise InvalidValueError(f"{text!r} is not an http or https address: {error}") from None
     if not origin_of(stripped):
-        raise UnfitError(f"{text!r} is not an http or https address")
+        raise InvalidValueError(f"{text!r} is not an http or https address")
     parts = urlsplit(stripped)
     if parts.query or parts.fragment or "@" in parts.netloc:
-        raise UnfitError("must be an address without user name, query and fragment")
+        raise InvalidValueError("must be an address without user name, query and fragment")
     return stripped
 
 
 def parsed(raw: Json, what: str) -> Json:
-    """An object or array, also where it came as JSON text, as it does from a command line; raises ``UnfitError``."""
+    """An object or array, also where it came as JSON text, as it does from a command line; raises ``InvalidValueError``."""
     if not isinstance(raw, str):
         return raw
     try:
         found: Json = json.loads(raw, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise UnfitError(f"must be {what} in JSON, and is not JSON: {error}") from error
+        raise InvalidValueError(f"must be {what} in JSON, and is not JSON: {error}") from error
     return found
 
 
 def free(raw: Json, depth: int = 0) -> Json:
-    """JSON of any shape, with nothing in it that cannot be stored and sent; raises ``UnfitError``."""
+    """JSON of any shape, with nothing in it that cannot be stored and sent; raises ``InvalidValueError``."""
     if depth > _DEEPEST:
-        raise UnfitError(f"is nested more than {_DEEPEST} deep")
+        raise InvalidValueError(f"is nested more than {_DEEPEST} deep")
     match raw:
         case str():
             return string(raw)
         case float() if not math.isfinite(raw):
-            raise UnfitError(f"holds {raw}, which is not JSON")
+            raise InvalidValueError(f"holds {raw}, which is not JSON")
         case Mapping():
             return {string(name): free(value, depth + 1) for name, value in raw.items()}
         case Sequence():
@@ -138,7 +138,7 @@ class ValueSpec(SpecVariant):
         """
         try:
             return self._checked(raw)
-        except UnfitError as error:
+        except InvalidValueError as error:
             problems.append((at, str(error)))
             return None
 
@@ -153,12 +153,12 @@ class ValueSpec(SpecVariant):
     def _permitted(self, text: str) -> str:
         self._check_length(text)
         if self.pattern is not None and not compile_pattern(self.pattern).matches(text):
-            raise UnfitError(f"{self._shown(text)} does not match the pattern {self.pattern}")
+            raise InvalidValueError(f"{self._shown(text)} does not match the pattern {self.pattern}")
         if self.excludes is not None and compile_pattern(self.excludes).matches(text):
-            raise UnfitError(f"{self._shown(text)} is not permitted: it matches {self.excludes}")
+            raise InvalidValueError(f"{self._shown(text)} is not permitted: it matches {self.excludes}")
         missing = [one for one in self.contains if not self._found(one, text)]
         if missing:
-            raise UnfitError(f"must contain {' and '.join(missing)}")
+            raise InvalidValueError(f"must contain {' and '.join(missing)}")
         if not self.enum:
             return text
         spellings = self._spellings()
@@ -166,8 +166,8 @@ class ValueSpec(SpecVariant):
         return self._unlisted(text) if found is None else found
 
     def _unlisted(self, text: str) -> str:
-        """What is used in place of a text that ``enum`` does not have; raises ``UnfitError`` where it is refused."""
-        raise UnfitError(f"{text!r} is not permitted (permitted: {', '.join(self.enum)})")
+        """What is used in place of a text that ``enum`` does not have; raises ``InvalidValueError`` where it is refused."""
+        raise InvalidValueError(f"{text!r} is not permitted (permitted: {', '.join(self.enum)})")
 
     def _check_length(self, text: str) -> None:
         if self.max_length is None:
@@ -178,7 +178,7 @@ class ValueSpec(SpecVariant):
             length += found * (worth - len(one))
             counted += f", where {one} counts as {worth}" if found else ""
         if length > self.max_length:
-            raise UnfitError(f"is too long: {length} characters{counted}, and {self.max_length} are permitted")
+            raise InvalidValueError(f"is too long: {length} characters{counted}, and {self.max_length} are permitted")
 
     def _found(self, wanted: str, text: str) -> int:
         return len(re.findall(re.escape(wanted), text, re.IGNORECASE if self.any_case else 0))
@@ -195,13 +195,13 @@ class ValueSpec(SpecVariant):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.type != "string" and any(self._for_strings()):
-            raise UnfitError("enum, pattern, excludes, max_length, counted and contains are for strings")
+            raise InvalidValueError("enum, pattern, excludes, max_length, counted and contains are for strings")
         if self.counted and self.max_length is None:
-            raise UnfitError("counted says how max_length counts, and there is none")
+            raise InvalidValueError("counted says how max_length counts, and there is none")
         if self.any_case and not self.counted and not self.contains:
-            raise UnfitError("any_case says how contains and counted are looked for, and there is neither")
+            raise InvalidValueError("any_case says how contains and counted are looked for, and there is neither")
         if len({value.casefold() for value in self.enum}) < len(self.enum):
-            raise UnfitError("enum has a value twice")
+            raise InvalidValueError("enum has a value twice")
         for name in ("default", "example"):
             value = getattr(self, name)
             problems: Problems = []
@@ -209,7 +209,7 @@ class ValueSpec(SpecVariant):
                 self.check(value, "", problems)
             for path, reason in problems[:1]:
                 at = f": {path.lstrip('.')}" if path else ""
-                raise UnfitError(f"the {name}{at} {reason}")
+                raise InvalidValueError(f"the {name}{at} {reason}")
         return self
 
 
@@ -228,7 +228,7 @@ class SettingSpec(ValueSpec):
     @model_validator(mode="after")
     def _kept_secret(self) -> Self:
         if self.type == "private_key" and not self.secret:
-            raise UnfitError("a private_key needs secret = true")
+            raise InvalidValueError("a private_key needs secret = true")
         if self.secret and (self.type not in ("string", "private_key") or self.default is not None or self.enum):
-            raise UnfitError("a secret is a string or a private_key, without default and enum")
+            raise InvalidValueError("a secret is a string or a private_key, without default and enum")
         return self

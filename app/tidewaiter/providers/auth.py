@@ -1,4 +1,4 @@
-"""What proves an account, compiled: fixed credentials, or a session with a login, which may be a signed assertion."""
+"""The compiled authentication of an account: fixed credentials, or a session with a login, also with OAuth 2.0."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -35,7 +35,7 @@ from tidewaiter.providers.template import Fixed, Reference, compile_text, parse_
 
 
 class UnusableKeyError(Exception):
-    """A private key cannot be read, or does not fit the algorithm; the message ends a sentence that names it."""
+    """A private key cannot be read, or is not for the algorithm; the message ends a sentence that begins with its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +53,15 @@ class AssertionSigner:
     def make(
         cls, *, client_id: str, audience: str, algorithm: str, key_id: str | None, key: str, lasts_s: float
     ) -> "AssertionSigner":
-        """A signer whose key and algorithm are known to go together.
+        """A signer whose key was tried with its algorithm.
 
         Args:
-            client_id: who is proved.
+            client_id: the client.
             audience: the server that checks it.
             algorithm: one of ``ASSERTION_ALGORITHMS``.
             key_id: which of the client's keys it is.
             key: the private key, as PEM or as JSON Web Key.
-            lasts_s: seconds that an assertion holds.
+            lasts_s: seconds that an assertion is valid.
 
         Raises:
             UnusableKeyError: it cannot sign.
@@ -71,12 +71,12 @@ class AssertionSigner:
         signer = cls(client_id, audience, algorithm, key_id, lasts_s, _loaded(key, algorithm))
         try:
             signer.sign(0.0, "trial")
-        except Exception:  # noqa: BLE001  # the library raises what its backend does; a key may be anything
+        except Exception:  # noqa: BLE001  # the library passes on any exception of its backend
             raise UnusableKeyError(f"is no private key for {algorithm}") from None
         return signer
 
     def sign(self, now: float, nonce: str) -> str:
-        """An assertion that begins to hold at ``now`` (epoch seconds); ``nonce`` makes it the only one of its kind."""
+        """An assertion that is valid from ``now`` on (epoch seconds); ``nonce`` makes it unique."""
         claims = {
             "iss": self.client_id,
             "sub": self.client_id,
@@ -89,7 +89,7 @@ class AssertionSigner:
 
 
 def _loaded(key: str, algorithm: str) -> Any:
-    """The key as the library wants it; a PEM stays text."""
+    """The key in the form that the library needs; a PEM stays text."""
     text = key.strip()
     if not text.startswith("{"):
         return text
@@ -100,16 +100,16 @@ def _loaded(key: str, algorithm: str) -> Any:
 
 
 def _jwt() -> Any:
-    # Few accounts sign, and cryptography takes 8 MB and 50 ms.
+    # Imported late: few accounts sign, and cryptography needs 8 MB and 50 ms.
     import jwt  # noqa: PLC0415
 
     return jwt
 
 
 BuildLogin: TypeAlias = Callable[[float, str], WireRequest]
-"""Builds a login from the time in epoch seconds and a number that is never used twice."""
+"""Builds a login request from the time in epoch seconds and a nonce."""
 
-# What a token endpoint answers. Source: RFC 6749, sections 5.1 and 5.2.
+# The reply of a token endpoint. Source: RFC 6749, sections 5.1 and 5.2.
 _OAUTH2_REPLY: Final = LoginSpec.model_validate({"url": "/", "token": "access_token", "expires_in": "expires_in"})
 _OAUTH2_ERROR: Final = PickSpec.model_validate("error_description || error")
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -174,19 +174,19 @@ def _with_secret(auth: AccountAuth, *made: str) -> AccountAuth:
 
 @dataclass(frozen=True, slots=True)
 class _Texts:
-    """Templates that know the account alone, rendered."""
+    """Renders templates that refer to settings only."""
 
     spec: ProviderSpec
     values: Mapping[str, Json]
     base_url: str
 
     def of(self, template: str | None) -> str:
-        """What a template comes to; empty where a value is not there."""
+        """The value of a template; empty if a setting is missing."""
         node = compile_text(template or "", self.values)
         return str(node.value) if isinstance(node, Fixed) and node.value is not None else ""
 
     def address(self, template: str) -> tuple[str, str]:
-        """What a login's URL follows, and the template of the rest: the base URL, or a setting of type ``url``."""
+        """The base of a login's URL (the base URL, or a setting of type ``url``), and the template of the rest."""
         for name, one in self.spec.account.items():
             start = f"${{account.{name}}}"
             if one.type == "url" and template.startswith(start):
@@ -194,7 +194,7 @@ class _Texts:
         return self.base_url, template
 
     def url(self, template: str) -> str:
-        """A URL, its parts percent-encoded but for what it follows."""
+        """A URL; settings after its base are percent-encoded."""
         before, rest = self.address(template)
         node = compile_text(rest, self.values, url_part, before=before)
         url = str(node.value) if isinstance(node, Fixed) and node.value is not None else ""
@@ -205,7 +205,7 @@ class _Texts:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What the two kinds of logins differ in: the request, how its reply is read, where the token goes."""
+    """The differences of the two kinds of logins: the request, the reading of its reply, the place of the token."""
 
     build: BuildLogin
     reply: LoginSpec
@@ -262,18 +262,18 @@ def _plan_token_request(auth: OAuth2Auth, text: _Texts) -> _Plan:
     if auth.send == "form":
         whole = replace(request, body=_form({**fields, "client_id": client_id, "client_secret": secret}))
         return replace(plan, build=lambda _now, _nonce: whole)
-    # Encoded before they are put together, for a colon in the id would end it: RFC 6749, section 2.3.1.
+    # Encoded first, because a colon in the id would end it: RFC 6749, section 2.3.1.
     credential = basic_credential(quote_plus(client_id), quote_plus(secret))
-    proved = replace(request, headers={**headers, "Authorization": f"Basic {credential}"}, body=_form(fields))
-    return replace(plan, build=lambda _now, _nonce: proved, secrets=frozenset({credential}))
+    authenticated = replace(request, headers={**headers, "Authorization": f"Basic {credential}"}, body=_form(fields))
+    return replace(plan, build=lambda _now, _nonce: authenticated, secrets=frozenset({credential}))
 
 
 def _signed(request: WireRequest, fields: Mapping[str, str], signer: AssertionSigner) -> BuildLogin:
-    """A login that is signed anew each time. Source: RFC 7523, section 2.2."""
+    """A login with a new signature each time. Source: RFC 7523, section 2.2."""
 
     def build(now: float, nonce: str) -> WireRequest:
-        proof = {"client_assertion_type": _ASSERTION_TYPE, "client_assertion": signer.sign(now, nonce)}
-        return replace(request, body=_form({**fields, **proof}))
+        assertion = {"client_assertion_type": _ASSERTION_TYPE, "client_assertion": signer.sign(now, nonce)}
+        return replace(request, body=_form({**fields, **assertion}))
 
     return build
 
@@ -296,5 +296,5 @@ def _setting_in(auth: SessionAuth | OAuth2Auth) -> str | None:
 
 
 def _form(fields: Mapping[str, str]) -> bytes:
-    """A form without the fields whose settings are not there."""
+    """A form without empty fields."""
     return "&".join(f"{query_part(name)}={query_part(value)}" for name, value in fields.items() if value).encode()

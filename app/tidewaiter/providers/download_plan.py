@@ -102,7 +102,8 @@ class DownloadRequest:
 
     ``at`` is how many bytes of it are held: 0 asks for the whole file, more for the rest, on the condition that the
     file still has the strong entity tag ``validator``. ``total`` is its size in bytes as an earlier reply named it.
-    ``identity_only`` forbids every content coding. ``restarted``: an earlier reply made us ask for the whole file again.
+    ``identity_only`` forbids every content coding. ``restarted``: an earlier reply made us ask for the whole file
+    again.
     """
 
     at: int = 0

@@ -1,4 +1,4 @@
-"""A provider, and an account bound to it: settings in, compiled operations and a harmless probe out."""
+"""A provider, and an account that is bound to it, with compiled operations and a probe."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -51,14 +51,14 @@ class Probe:
     messages: Messages = field(repr=False)
 
     def keys_hit(self, reply: WireReply | None) -> Iterator[str]:
-        """What of the spec an exchange goes through: the probe, and the rule that its reply meets."""
+        """The keys of the spec that an exchange uses: the probe, and the rule that its reply matches."""
         yield "probe"
         verdict = None if reply is None else self.rules.judge(Reading(reply))
         if verdict is not None:
             yield verdict.key
 
     def read(self, reply: WireReply, now: float) -> Probed:
-        """Whether the account works, or what is the trouble; ``now`` is epoch seconds."""
+        """Whether the account works, or why not; ``now`` is epoch seconds."""
         reading = Reading(reply)
         verdict = self.rules.judge(reading)
         reason = self.messages.reason(reading)
@@ -74,7 +74,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A kind of remote API, as its spec describes it; ``source`` is the text of the spec, ``file`` where it stood."""
+    """A kind of remote API, as its spec describes it; ``source`` is the text of the spec, ``file`` its path."""
 
     spec: ProviderSpec
     source: str = field(repr=False)
@@ -104,7 +104,7 @@ class Provider:
 
     @property
     def operations(self) -> tuple[str, ...]:
-        """The names of what it can be asked for."""
+        """The names of its operations."""
         return tuple(self.spec.operations)
 
     def bind(
@@ -117,15 +117,15 @@ class Provider:
         clean: bool | None = None,
         bounds: Bounds | None = None,
     ) -> "BoundAccount":
-        """An account on this provider, with everything compiled that can be.
+        """An account at this provider, with its operations compiled.
 
         Args:
             account: its name.
             settings: its values, secrets included.
-            limits: the operator's limits; the spec's hold where they are not set.
+            limits: the operator's limits; the spec's apply if they are not set.
             schedule: the operator's polling times, for every operation.
             clean: whether remote jobs are deleted once their files have landed; ``None`` leaves it to the spec.
-            bounds: how much of what the provider sends is taken at most.
+            bounds: the most that is accepted from the provider.
 
         Raises:
             SettingsError: it lists every fault.
@@ -185,7 +185,7 @@ class Provider:
         return BoundOperation(parts)
 
     def _base_url(self, values: Mapping[str, Json], faults: list[SpecFault]) -> str:
-        """The base URL without a slash at its end: the first for which there is every setting."""
+        """The base URL without a slash at its end: the first one whose settings all have values."""
         try:
             url = next((url for one in self.spec.base_url if (url := self._filled(one, values))), "")
             url = url if url.isascii() else sendable(url)
@@ -197,7 +197,7 @@ class Provider:
         return url
 
     def _filled(self, template: str, values: Mapping[str, Json]) -> str:
-        """A base URL with its settings, or nothing where one is missing; one of type ``url`` goes in as it is."""
+        """A base URL with its settings, empty if one is missing; a setting of type ``url`` is not encoded."""
         before = ""
         for name, one in self.spec.account.items():
             start = f"${{account.{name}}}"
@@ -252,7 +252,7 @@ def _probe(
 
 
 def _limits(spec: LimitsSpec, override: LimitsOverride) -> Limits:
-    """The operator's limits before those of the spec, and those before the usual ones."""
+    """The operator's limits, else those of the spec, else the defaults."""
     return Limits(**(spec.model_dump(exclude={"headers"}, exclude_none=True) | override.model_dump(exclude_none=True)))
 
 
@@ -266,7 +266,7 @@ def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None)
     return OperationPolicy(
         first_delay_s=schedule.first_delay_s if override.first_delay_s is None else override.first_delay_s,
         poll=poll,
-        # What the operator sets holds for jobs that may be called back as well.
+        # The operator's values also apply to jobs that expect a callback.
         called_first_delay_s=called.first_delay_s if override.first_delay_s is None else override.first_delay_s,
         called_poll=poll
         if override.interval_s
@@ -276,7 +276,7 @@ def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None)
         gone_grace_s=schedule.gone_grace_s,
         links_expire_s=override.links_expire_s or schedule.links_expire_s,
         retry_after_floor_s=floor_s,
-        # One of the two may be the operator's and the other the spec's.
+        # One of the two may come from the operator and the other from the spec.
         retry_after_cap_s=max(floor_s, override.retry_after_cap_s or schedule.retry_after_cap_s),
         most_unknown=override.most_unknown or schedule.most_unknown,
         repeatable=spec.repeatable,
@@ -287,12 +287,12 @@ def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None)
 
 
 def _stall_s(schedule: ScheduleSpec, cap_s: float) -> float:
-    """When a job has stalled: an account that asks less often than the spec has to wait for two polls at least."""
+    """When a job has stalled. With longer intervals than in the spec this is at least two polls."""
     return math.inf if schedule.stall_s is None else max(schedule.stall_s, 2 * cap_s if cap_s > schedule.cap_s else 0.0)
 
 
 def _stall_faults(spec: ProviderSpec, override: ScheduleOverride | None) -> Iterator[SpecFault]:
-    """A limit that one interval between two polls would reach."""
+    """A ``stall_s`` that is not longer than one interval between two polls."""
     if override is None or override.stall_s is None:
         return
     for name, one in spec.operations.items():
@@ -306,7 +306,7 @@ def _stall_faults(spec: ProviderSpec, override: ScheduleOverride | None) -> Iter
 
 
 def _longest_interval_s(schedule: ScheduleSpec, override: ScheduleOverride) -> float:
-    """An interval set above the spec's cap is meant to be kept."""
+    """The longest interval between polls; an operator's interval may be longer than the spec's cap."""
     return override.cap_s or max(schedule.cap_s, override.interval_s or schedule.interval_s)
 
 

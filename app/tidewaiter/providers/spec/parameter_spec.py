@@ -1,4 +1,4 @@
-"""Parameters of a spec, and the check of a table of values: an account's settings, a job's parameters, an object."""
+"""Parameters of a spec, and checks of a table of values: an account's settings, a job's parameters, an object."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -14,24 +14,24 @@ from tidewaiter.providers.spec.value_spec import Problems, ValueSpec, free, pars
 
 @dataclass(frozen=True, slots=True)
 class CheckedValues:
-    """The values of a table that can be used, in the order of the specs, and the names of those that cannot."""
+    """The valid values of a table, in the order of the specs, and the names of the invalid ones."""
 
     values: dict[str, Json]
     wrong: Collection[str]
 
 
 def find_unknown(specs: Mapping[str, ValueSpec], raw: Mapping[str, Json], what: str, at: str, found: Problems) -> None:
-    """Names that there are not; ``what`` says what they would be."""
+    """Report unknown names; ``what`` says what they would be."""
     names = {name for own, spec in specs.items() for name in (own, *spec.other_names)}
     known = ", ".join(specs) or "none"
     for name in raw:
         if name not in names:
-            hint = "".join(f"did you mean {close}? " for close in get_close_matches(name, names, n=1))
-            found.append((path(at, name), f"unknown {what} ({hint}there are: {known})"))
+            suggestion = "".join(f"did you mean {close}? " for close in get_close_matches(name, names, n=1))
+            found.append((path(at, name), f"unknown {what} ({suggestion}there are: {known})"))
 
 
 def by_own_name(specs: Mapping[str, ValueSpec], raw: Mapping[str, Json], at: str, found: Problems) -> dict[str, Json]:
-    """What was given, each under its own name. Null is the same as absent: a JSON client may send every key."""
+    """The given values by their own names. Null is the same as absent: a JSON client may send every key."""
     values: dict[str, Json] = {}
     for own, spec in specs.items():
         named = [name for name in (own, *spec.other_names) if raw.get(name) is not None]
@@ -43,7 +43,7 @@ def by_own_name(specs: Mapping[str, ValueSpec], raw: Mapping[str, Json], at: str
 
 
 def check_values(specs: Mapping[str, ValueSpec], raw: Mapping[str, Json], at: str, found: Problems) -> CheckedValues:
-    """The values, typed and with defaults."""
+    """The values, with their types and with defaults."""
     values: dict[str, Json] = {}
     wrong: set[str] = set()
     for name, value in raw.items():
@@ -63,7 +63,7 @@ def check_values(specs: Mapping[str, ValueSpec], raw: Mapping[str, Json], at: st
 def find_ruled_out(
     specs: Mapping[str, ValueSpec], raw: Mapping[str, Json], checked: CheckedValues, at: str, found: Problems
 ) -> None:
-    """What was given though another value rules it out: else an export of all would pass for one of a group."""
+    """Report values that another value rules out: else a full export could be mistaken for an export of a group."""
     found += [
         (path(at, name), f"is not used{_condition(spec, 'unless')}")
         for name, spec in specs.items()
@@ -74,7 +74,7 @@ def find_ruled_out(
 
 
 def find_missing(specs: Mapping[str, ValueSpec], checked: CheckedValues, at: str, found: Problems) -> None:
-    """What has to be there and is not."""
+    """Report required values that are missing."""
     found += [
         (path(at, name), f"is missing{_condition(spec)}: {spec.help}")
         for name, spec in specs.items()
@@ -112,11 +112,13 @@ class ParameterSpec(ValueSpec):
     default: JsonValue = None
     example: JsonValue = Field(default=None, description="the value in the spec's own examples")
     aliases: Mapping[str, str] = Field(default={}, description="other spellings of permitted values")
-    more: bool = Field(default=False, description="values that enum does not have are sent, too, with a warning")
-    also: Items[FieldName] = Field(default=(), description="other names under which it may be given")
-    as_written: When = Field(default={}, description="account settings under which it keeps the name that was used")
-    fields: Mapping[FieldName, "ParameterSpec"] = Field(default={}, description="of an object: what may stand in it")
-    items: "Item | None" = Field(default=None, description="of an array: what each of its items is")
+    more: bool = Field(default=False, description="values that are not in enum are also sent, with a warning")
+    also: Items[FieldName] = Field(default=(), description="other permitted names")
+    as_written: When = Field(
+        default={}, description="account settings for which the value is sent under the name that was used"
+    )
+    fields: Mapping[FieldName, "ParameterSpec"] = Field(default={}, description="of an object: its members")
+    items: "Item | None" = Field(default=None, description="of an array: the spec of each item")
     max_items: int | None = Field(default=None, ge=1, description="of an array")
 
     @property
@@ -125,7 +127,7 @@ class ParameterSpec(ValueSpec):
         return self.also
 
     def check(self, raw: Json, at: str, problems: Problems) -> Json:
-        """The value as it is used, with all that is in it; see :meth:`ValueSpec.check`."""
+        """The checked value, with everything in it; see :meth:`ValueSpec.check`."""
         if self.type not in ("object", "array"):
             return super().check(raw, at, problems)
         try:
@@ -158,15 +160,13 @@ class ParameterSpec(ValueSpec):
         return checked.values
 
     def unlisted(self, value: Json, at: str) -> Problems:
-        """The checked values, here and inside, that are used although ``enum`` does not have them: where, and what."""
+        """The checked values, also nested ones, that are used but are not in ``enum``: the path, and a message."""
         if isinstance(value, Mapping):
             inside = ((self.fields.get(name), one, f"{at}.{name}") for name, one in value.items())
         elif isinstance(value, list):
             inside = ((self.items, one, f"{at}[{number}]") for number, one in enumerate(value))
         elif isinstance(value, str) and self.more and value not in self.enum:
-            return [
-                (at, f"{value!r} is none of the values that are known ({', '.join(self.enum)}); it is sent as it is")
-            ]
+            return [(at, f"{value!r} is not among the known values ({', '.join(self.enum)}); it is sent as it is")]
         else:
             return []
         return [found for spec, one, path in inside if spec is not None for found in spec.unlisted(one, path)]
@@ -181,7 +181,7 @@ class ParameterSpec(ValueSpec):
         return (*super()._for_strings(), self.aliases)
 
     @model_validator(mode="after")
-    def _nested_where_it_can_be(self) -> Self:
+    def _nested_only_in_objects_and_arrays(self) -> Self:
         if self.fields and self.type != "object":
             raise InvalidValueError("fields are for objects")
         if self.type != "array" and (self.items is not None or self.max_items is not None):
@@ -190,15 +190,15 @@ class ParameterSpec(ValueSpec):
         return self
 
     @model_validator(mode="after")
-    def _written_names_are_apart(self) -> Self:
+    def _consistent_names(self) -> Self:
         if self.more and not self.enum:
-            raise InvalidValueError("more goes beyond the values of enum, and there is no enum")
+            raise InvalidValueError("more permits values that are not in enum, and there is no enum")
         if self.as_written and (not self.also or self.required or self.default is not None):
             raise InvalidValueError("as_written is for a parameter with also, that is not required and has no default")
         return self
 
     @model_validator(mode="after")
-    def _aliases_lead_somewhere(self) -> Self:
+    def _aliases_are_permitted(self) -> Self:
         own = super()._spellings()
         for alias, value in self.aliases.items():
             if value not in self.enum:
@@ -209,7 +209,7 @@ class ParameterSpec(ValueSpec):
 
 
 def check_names(params: Mapping[str, ParameterSpec], what: str) -> None:
-    """Raises ``InvalidValueError`` where one name would mean two of them; ``what`` says what they are."""
+    """Raises ``InvalidValueError`` if two of them have the same name; ``what`` says what they are."""
     names = [name for own, one in params.items() for name in (own, *one.also)]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -217,12 +217,12 @@ def check_names(params: Mapping[str, ParameterSpec], what: str) -> None:
 
 
 class Item(ParameterSpec):
-    """What each item of an array is: a parameter without a name, for which the array's ``help`` speaks."""
+    """The spec of an array's items: a parameter without a name; the ``help`` of the array describes it."""
 
     help: Text = "one of the array"
 
     @model_validator(mode="after")
     def _nameless(self) -> Self:
         if self.when or self.also or self.default is not None or not self.required:
-            raise InvalidValueError("an item has no when, required, default and also, for it has no name")
+            raise InvalidValueError("an item has no when, required, default and also, because it has no name")
         return self

@@ -1,4 +1,4 @@
-"""Values of settings and parameters: their types, how text becomes a value, and what each may be."""
+"""Values of settings and parameters: their types, their conversion from text, and their checks."""
 
 import json
 import math
@@ -19,7 +19,7 @@ _DEEPEST: Final = 32
 
 
 def boolean(raw: Json) -> bool:
-    """Truth, also where it came as text; raises ``InvalidValueError``."""
+    """A boolean, also from text; raises ``InvalidValueError``."""
     if isinstance(raw, str) and raw.strip().casefold() in ("true", "false"):
         return raw.strip().casefold() == "true"
     if not isinstance(raw, bool):
@@ -28,7 +28,7 @@ def boolean(raw: Json) -> bool:
 
 
 def integer(raw: Json) -> int:
-    """A whole number, also where it came as text; raises ``InvalidValueError``."""
+    """A whole number, also from text; raises ``InvalidValueError``."""
     if isinstance(raw, str) and re.fullmatch(r"[+-]?[0-9]{1,18}", raw.strip()):
         return int(raw)
     if not isinstance(raw, int) or isinstance(raw, bool):
@@ -38,20 +38,20 @@ def integer(raw: Json) -> int:
 
 def string(raw: Json) -> str:
     """Text that can be stored and sent; raises ``InvalidValueError``."""
-    # A customer's number is a string that an operator may well write as a number.
+    # An operator may write a string, such as a customer number, as a number.
     if isinstance(raw, int) and not isinstance(raw, bool):
         return str(raw)
     if not isinstance(raw, str):
         raise InvalidValueError("must be text")
     if "\0" in raw or any("\ud800" <= character <= "\udfff" for character in raw):
-        raise InvalidValueError("holds characters that are no text")
+        raise InvalidValueError("contains characters that are not text")
     return raw
 
 
 def address(text: str) -> str:
-    """An address under which an API lives, without the slash at its end; raises ``InvalidValueError``.
+    """The base address of an API, without the slash at its end; raises ``InvalidValueError``.
 
-    A host that is not ASCII is written as IDNA has it (RFC 5891).
+    A host that is not ASCII is encoded with IDNA (RFC 5891).
     """
     stripped = text.strip().rstrip("/")
     if not stripped.isprintable() or " " in stripped:
@@ -69,7 +69,7 @@ def address(text: str) -> str:
 
 
 def parsed(raw: Json, what: str) -> Json:
-    """An object or array, also where it came as JSON text, as it does from a command line; raises ``InvalidValueError``."""
+    """An object or array, also from JSON text, as on a command line; raises ``InvalidValueError``."""
     if not isinstance(raw, str):
         return raw
     try:
@@ -80,7 +80,7 @@ def parsed(raw: Json, what: str) -> Json:
 
 
 def free(raw: Json, depth: int = 0) -> Json:
-    """JSON of any shape, with nothing in it that cannot be stored and sent; raises ``InvalidValueError``."""
+    """JSON of any shape that can be stored and sent; raises ``InvalidValueError``."""
     if depth > _DEEPEST:
         raise InvalidValueError(f"is nested more than {_DEEPEST} deep")
     match raw:
@@ -101,13 +101,13 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 Problems: TypeAlias = list[tuple[str, str]]
-"""What is wrong: where, as a path such as ``variants.twitter[0].message``, and why."""
+"""Faults: the path, such as ``variants.twitter[0].message``, and the reason."""
 
 
 class ValueSpec(SpecVariant):
-    """What settings and parameters have in common. A default makes a value optional, and so does ``required``.
+    """The common keys of settings and parameters. A default makes a value optional, and so does ``required = false``.
 
-    ``when`` names siblings: the value is asked for only where they hold.
+    ``when`` names siblings: the value is used only if they have the given values.
     """
 
     type: Literal["string", "integer", "boolean", "url", "private_key", "object", "array"] = "string"
@@ -119,22 +119,22 @@ class ValueSpec(SpecVariant):
     pattern: Regex | None = Field(default=None, description="a regex that the whole of a string matches")
     excludes: Regex | None = Field(default=None, description="a regex that the whole of a string must not match")
     max_length: int | None = Field(default=None, ge=1, description="in characters")
-    counted: Mapping[Text, int] = Field(default={}, description="texts that count as so many characters each")
-    contains: OneOrMore[Text] = Field(default=(), description="texts that must stand in a string")
-    any_case: bool = Field(default=False, description="contains and counted are looked for in any case")
+    counted: Mapping[Text, int] = Field(default={}, description="texts that count as this many characters each")
+    contains: OneOrMore[Text] = Field(default=(), description="texts that a string must contain")
+    any_case: bool = Field(default=False, description="contains and counted ignore upper and lower case")
 
     @property
     def other_names(self) -> tuple[str, ...]:
-        """Under which other names the value may be given."""
+        """The other names of the value."""
         return ()
 
     def check(self, raw: Json, at: str, problems: Problems) -> Json:
-        """The value as it is used; where it does not fit, what is wrong is added to ``problems``.
+        """The checked value. If it is invalid, its faults are added to ``problems``.
 
         Args:
             raw: the value as it was given.
             at: its path.
-            problems: takes what is wrong.
+            problems: receives the faults.
         """
         try:
             return self._checked(raw)
@@ -166,7 +166,7 @@ class ValueSpec(SpecVariant):
         return self._unlisted(text) if found is None else found
 
     def _unlisted(self, text: str) -> str:
-        """What is used in place of a text that ``enum`` does not have; raises ``InvalidValueError`` where it is refused."""
+        """The value for a text that ``enum`` does not have; raises ``InvalidValueError`` if it is refused."""
         raise InvalidValueError(f"{text!r} is not permitted (permitted: {', '.join(self.enum)})")
 
     def _check_length(self, text: str) -> None:
@@ -180,8 +180,8 @@ class ValueSpec(SpecVariant):
         if length > self.max_length:
             raise InvalidValueError(f"is too long: {length} characters{counted}, and {self.max_length} are permitted")
 
-    def _found(self, wanted: str, text: str) -> int:
-        return len(re.findall(re.escape(wanted), text, re.IGNORECASE if self.any_case else 0))
+    def _found(self, part: str, text: str) -> int:
+        return len(re.findall(re.escape(part), text, re.IGNORECASE if self.any_case else 0))
 
     def _spellings(self) -> dict[str, str]:
         return {value.casefold(): value for value in self.enum}
@@ -197,9 +197,9 @@ class ValueSpec(SpecVariant):
         if self.type != "string" and any(self._for_strings()):
             raise InvalidValueError("enum, pattern, excludes, max_length, counted and contains are for strings")
         if self.counted and self.max_length is None:
-            raise InvalidValueError("counted says how max_length counts, and there is none")
+            raise InvalidValueError("counted applies to max_length, and there is none")
         if self.any_case and not self.counted and not self.contains:
-            raise InvalidValueError("any_case says how contains and counted are looked for, and there is neither")
+            raise InvalidValueError("any_case applies to contains and counted, and there is neither")
         if len({value.casefold() for value in self.enum}) < len(self.enum):
             raise InvalidValueError("enum has a value twice")
         for name in ("default", "example"):
@@ -214,9 +214,9 @@ class ValueSpec(SpecVariant):
 
 
 class SettingSpec(ValueSpec):
-    """A setting of an account. A secret is read from where the operator keeps it, and never shown.
+    """A setting of an account. A secret is never shown.
 
-    A ``private_key`` is text as PEM or as JSON Web Key, so it may have several lines.
+    A ``private_key`` is PEM text or a JSON Web Key, and may have several lines.
     """
 
     type: Literal["string", "integer", "boolean", "url", "private_key"] = "string"

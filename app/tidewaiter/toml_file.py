@@ -1,7 +1,7 @@
-"""TOML files that people write: read within bounds, so that a hostile or broken file gives an error at once.
+"""Reading TOML files within limits, so that a hostile or broken file gives an error at once.
 
-The parser of the standard library recurses for each nested array or table and takes quadratic time for a long dotted
-key. So the text is scanned first, in linear time, and what no person would write is refused with its line.
+The parser of the standard library recurses for each nested array or table and needs quadratic time for a long dotted
+key. So the text is scanned first, in linear time, and extreme nesting, keys and numbers are refused with their line.
 """
 
 import os
@@ -34,7 +34,7 @@ _TOKENS: Final = re.compile(
 
 
 class TomlError(ValueError):
-    """A file or text is no TOML, or is refused.
+    """A file or text is not TOML, or exceeds a limit.
 
     Args:
         reason: what is wrong, to be printed after the file's name.
@@ -55,11 +55,11 @@ def read_regular(path: Path, largest: int) -> bytes:
         largest: the most bytes that it may have.
 
     Raises:
-        ValueError: it cannot be read, is larger, or is a device, a pipe or a socket, which might never end. The message
+        ValueError: it cannot be read, is larger, or is a device, a pipe or a socket. The message
             is to be printed after the file's name, and does not quote the content.
     """
     try:
-        # Without O_NONBLOCK, opening a pipe without a writer would wait for ever.
+        # Without O_NONBLOCK, opening a pipe without a writer would wait forever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             kind = os.fstat(descriptor).st_mode
@@ -108,7 +108,7 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def _check_limits(text: str) -> None:
-    """Refuse text that the parser would take too long for, or fail on."""
+    """Refuse text for which the parser would need too much time, or fail."""
     depth = parts = 0
     for token in _TOKENS.finditer(text):
         mark = token["mark"]

@@ -107,8 +107,8 @@ def test_what_is_missing_depends_on_what_was_chosen() -> None:
         ("", "token: is empty"),
         ("abc\n", "token: holds a line break or another control character"),
         (["a"], "token: must be text"),
-        ("a\x00b", "token: holds characters that are no text"),
-        ("\ud800", "token: holds characters that are no text"),
+        ("a\x00b", "token: contains characters that are not text"),
+        ("\ud800", "token: contains characters that are not text"),
     ],
 )
 def test_secrets_that_could_not_be_sent(value: Json, reason: str) -> None:
@@ -148,7 +148,7 @@ def test_an_internationalised_address() -> None:
     assert account.base_url == "https://eu.xn--exmple-cua.com:8443/rest/5004"
     assert account.origin == "https://eu.xn--exmple-cua.com:8443"
     (fault,) = _faults({**TOKEN, "server": "https://☃.example"})
-    assert "is not an http or https address: its host '☃.example' is no name of a host" in fault
+    assert "is not an http or https address: its host '☃.example' is no host name" in fault
 
 
 def test_a_setting_cannot_climb_out_of_the_base_url() -> None:

@@ -145,8 +145,8 @@ def test_kick_offs_that_fail() -> None:
         (reply_of(404, _outcome("not-found")), Gone("HTTP 404: said")),
         (reply_of(400, _outcome("invalid")), Refused("HTTP 400: said")),
         (reply_of(200, {"requiresAccessToken": True}), Unmapped('HTTP 200: {"requiresAccessToken": true}')),
-        (reply_of(200, b"<html>"), Retry("HTTP 200, and no JSON where it was promised: <html>")),
-        (reply_of(200, b'{"output": ['), Retry('HTTP 200, and no JSON where it was promised: {"output": [')),
+        (reply_of(200, b"<html>"), Retry("HTTP 200, and a body that is not JSON: <html>")),
+        (reply_of(200, b'{"output": ['), Retry('HTTP 200, and a body that is not JSON: {"output": [')),
     ],
 )
 def test_every_reply_to_a_status_request(reply: WireReply, outcome: object) -> None:

@@ -131,7 +131,7 @@ def test_a_file_that_never_appears_ends_the_job(template: Path) -> None:
     async def story(world: StubWorld) -> None:
         job = await world.ended(await world.submit())
         assert job.state is State.FAILED
-        assert "no link to the files served" in (job.reason or "")
+        assert "no link to the files worked" in (job.reason or "")
         assert 600.0 < (job.finished_at or 0.0) - job.created_at < 1000.0
         assert len(asked(world, "GET /reports/7")) < 15
 
@@ -182,7 +182,7 @@ def test_a_remote_job_that_never_moves_is_not_polled_in_silence(template: Path) 
         (line,) = world.events("job.stalled")
         assert line["level"] == "warning"
         assert 3600.0 <= float(str(line["still_s"])) < 3900.0
-        assert "told nothing new" in ((await world.job(job)).reason or "")
+        assert "reported nothing new" in ((await world.job(job)).reason or "")
 
     in_stub_world(template, SPEC, polled({}), story, schedule={"deadline_s": 7200.0})
 

@@ -228,7 +228,7 @@ async def test_without_tokens_only_the_own_name_is_answered(loopback: Door, door
 
 @pytest.mark.parametrize("host", ["a:b:c", "127.0.0.1:99999", "127.0.0.1:-1"])
 async def test_a_host_that_is_none(loopback: Door, host: str) -> None:
-    """What is no name of a host is a fault of the request, and none of ours."""
+    """What is no host name is a fault of the request, and none of ours."""
     assert (await loopback.knock(Host=host))[0] == 400
     assert not loopback.logged("http.failed")
 

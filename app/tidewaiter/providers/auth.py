@@ -35,7 +35,7 @@ from tidewaiter.providers.template import Fixed, Reference, compile_text, parse_
 
 
 class UnusableKeyError(Exception):
-    """A private key cannot be read, or is not for the algorithm; the message ends a sentence that begins with its name."""
+    """A private key cannot be read, or is not for the algorithm; the message completes a sentence about it."""
 
 
 @dataclass(frozen=True, slots=True)

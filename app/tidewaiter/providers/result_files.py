@@ -1,4 +1,4 @@
-"""Results: where the files of a finished remote job are, and their announced digests, compiled from a spec's table."""
+"""Results: the place of a finished remote job's files, compiled from a spec's table, and announced digests."""
 
 import base64
 import re
@@ -34,22 +34,22 @@ _LONGEST = 1024
 
 
 class DigestError(ValueError):
-    """A digest was announced and cannot be read; the message quotes its beginning."""
+    """An announced digest cannot be read; the message quotes its beginning."""
 
 
 def read_digest(value: Json, algorithm: Algorithm) -> str | None:
-    """A digest as it was announced, in lower-case hexadecimal.
+    """An announced digest in lower-case hexadecimal.
 
     Args:
         value: hexadecimal, Base64 or base64url, with or without padding, quotes and the algorithm's name before it; or
-            a list of such; the one with the algorithm's name counts.
-        algorithm: what it must be.
+            a list of these; the one with the algorithm's name counts.
+        algorithm: the expected one.
 
     Returns:
-        ``None`` where nothing was announced: null or blank text.
+        ``None`` if nothing was announced: null or blank text.
 
     Raises:
-        DigestError: something was announced, and it is no digest of this algorithm.
+        DigestError: the value is no digest of this algorithm.
     """
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
@@ -87,21 +87,21 @@ def _bytes_of(text: str, algorithm: Algorithm) -> str | None:
         return text.lower() if _HEX.fullmatch(text) else None
     if not _BASE64.fullmatch(text):
         return None
-    bare = text.rstrip("=").replace("-", "+").replace("_", "/")
-    if len(bare) != (size * 8 + 5) // 6:
+    unpadded = text.rstrip("=").replace("-", "+").replace("_", "/")
+    if len(unpadded) != (size * 8 + 5) // 6:
         return None
-    return base64.b64decode(bare + "=" * (-len(bare) % 4)).hex()
+    return base64.b64decode(unpadded + "=" * (-len(unpadded) % 4)).hex()
 
 
 @dataclass(frozen=True, slots=True)
 class TooManyFiles:
-    """A reply lists more files than are taken."""
+    """A reply lists more files than are accepted."""
 
     files: int
 
 
 ReadLinks: TypeAlias = Callable[[Reading, int], tuple[Link, ...] | TooManyFiles | str | None]
-"""Reads so many links at most out of a reply; what is wrong with one of them, or ``None`` where the reply cannot be
+"""Reads a limited number of links from a reply: the links, the fault of one of them, or ``None`` if the reply cannot be
 read."""
 ReadUrl: TypeAlias = Callable[[Reading], str | None]
 
@@ -253,15 +253,15 @@ def _compile_listed(spec: ResultsSpec, base_url: str) -> ReadLinks:
         if reading.malformed:
             return None
         send_auth = spec.send_auth
-        if send_auth_if is not None and (said := send_auth_if(document)) is not None:
-            send_auth = is_true(said)
+        if send_auth_if is not None and (decided := send_auth_if(document)) is not None:
+            send_auth = is_true(decided)
         base = reading.url or f"{base_url}/"
         listed = [(files, files.items(document)) for files in lists]
         count = sum(len(items) for _, items in listed)
         if count > most:
             return TooManyFiles(count)
         links = [files.link(item, base, send_auth) for files, items in listed for item in items]
-        # A file that is listed without a usable URL must not be lost in silence.
+        # A file without a usable URL must not be skipped silently.
         fault = next((link for link in links if isinstance(link, str)), None)
         return fault or tuple(link for link in links if isinstance(link, Link))
 
@@ -270,7 +270,7 @@ def _compile_listed(spec: ResultsSpec, base_url: str) -> ReadLinks:
 
 @dataclass(frozen=True, slots=True)
 class _Files:
-    """A list of files: what it lists, and how an item is read, or what is wrong with the URL that it names."""
+    """A compiled list of files: its items, and the link of an item or the fault of its URL."""
 
     items: Callable[[Json], list[Json]]
     link: Callable[[Json, str, bool], Link | str]
@@ -315,12 +315,12 @@ def _optional(expression: str | None) -> Search:
 
 
 def _name_in(url: str) -> str:
-    """What a URL seems to call its file; what is encoded in it may be anything."""
+    """The file name in a URL, as a safe label."""
     return as_note(last_segment(url), _LONGEST_LABEL) or ""
 
 
 def _digests(announced: Mapping[Algorithm, Json]) -> tuple[dict[Algorithm, str | None], str | None]:
-    """The digests in hexadecimal, and which of them could not be read."""
+    """The digests in hexadecimal, and the faults of those that cannot be read."""
     digests: dict[Algorithm, str | None] = {}
     faults: list[str] = []
     for algorithm, value in announced.items():

@@ -1,9 +1,9 @@
 """Templates: ``${...}`` in the parsed tree of a spec, compiled once into functions of a job.
 
-A text that is nothing but one reference keeps the type of its value; in any other text values are written as JSON
-would write them. A value that is not there makes the whole text not there, and the key that it stands at is left out;
-of several references between which ``|`` stands, as in ``${params.x|account.x}``, the first that has a value counts.
-Nothing is ever pasted into JSON text, and into a URL only percent-encoded.
+A text that consists of one reference keeps the type of its value; in other texts values are written as in JSON. If a
+value is missing, the whole text has no value, and its key is left out. Of alternatives, as in
+``${params.x|account.x}``, the first with a value counts. Values are never pasted into JSON text, and are
+percent-encoded in a URL.
 """
 
 import re
@@ -55,7 +55,7 @@ class Reference:
         return f"${{{named}{_PATH if self.as_path else ''}}}"
 
     def each(self) -> Iterator["Reference"]:
-        """This reference, and those that count where it has no value, in order."""
+        """This reference and its alternatives, in order."""
         yield self
         if self.otherwise is not None:
             yield from self.otherwise.each()
@@ -63,18 +63,18 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """What a template comes to when it depends on no job; ``None`` where it comes to nothing."""
+    """The value of a template that depends on no job; ``None`` if it has no value."""
 
     value: Json
 
 
 Render: TypeAlias = Callable[[Job, str | None], Json]
-"""What a template comes to for a job and its callback URL; ``None`` where a value is not there."""
+"""The value of a template for a job and its callback URL; ``None`` if it has no value."""
 Node: TypeAlias = Fixed | Render
 
 
 def parse_template(text: str) -> tuple[str | Reference, ...]:
-    """The texts and references that a template is made of, in order.
+    """The texts and references of a template, in order.
 
     Raises:
         TemplateError: a reference is not closed, or has an unknown scope.
@@ -96,11 +96,11 @@ def _reference(inner: str) -> Reference:
         return Reference(_NAMED[scope], name, as_path=whole != inner)
     if whole in _PLAIN:
         return Reference(_PLAIN[whole], as_path=whole != inner)
-    raise TemplateError(f"refers to ${{{inner}}}, which there is not (there are {KNOWN})")
+    raise TemplateError(f"refers to ${{{inner}}}, which does not exist (use {KNOWN})")
 
 
 def references_in(text: str) -> Iterator[Reference]:
-    """Every reference in a text, alternatives included; none where the text is no template."""
+    """Every reference in a text, alternatives included; none if the text is no template."""
     try:
         parts = parse_template(text)
     except TemplateError:
@@ -135,7 +135,7 @@ def _texts_in(tree: Json) -> Iterator[str]:
 
 
 def compile_value(text: str, settings: Mapping[str, Json]) -> Node:
-    """A template whose value keeps its type where it is one whole reference."""
+    """A template; one that is a single reference keeps the type of its value."""
     parts = parse_template(text)
     if len(parts) == 1 and isinstance(parts[0], Reference):
         return _value_of(parts[0], settings)
@@ -143,7 +143,7 @@ def compile_value(text: str, settings: Mapping[str, Json]) -> Node:
 
 
 def compile_tree(tree: Json, settings: Mapping[str, Json]) -> Node:
-    """A tree of templates; members and items that come to nothing are left out of it."""
+    """A tree of templates; members and items without a value are left out."""
     if isinstance(tree, str):
         return compile_value(tree, settings)
     if isinstance(tree, Mapping):
@@ -174,9 +174,9 @@ def _compile_array(nodes: Sequence[Node]) -> Node:
 def compile_text(
     text: str, settings: Mapping[str, Json], escape: Callable[[str], str] | None = None, before: str = ""
 ) -> Node:
-    """A template that comes to text, with ``before`` in front of it as it is.
+    """A template whose value is text, after the unchanged text ``before``.
 
-    ``escape`` is applied to what is substituted, never to the template itself.
+    ``escape`` is applied to the values, never to the template itself.
     """
     pieces: list[str | Render] = [before] if before else []
     for part in parse_template(text):
@@ -213,7 +213,7 @@ def _joined(pieces: list[str | Render]) -> Node:
 
 
 def _after(before: str, only: Render) -> Render:
-    """The most common template of all, a URL that ends with the handle, without lists."""
+    """Faster, for the most common template: a URL that ends with the handle."""
 
     def render(job: Job, callback_url: str | None) -> Json:
         value = only(job, callback_url)
@@ -223,7 +223,7 @@ def _after(before: str, only: Render) -> Render:
 
 
 def always(node: Node) -> Render:
-    """A node as a function, also where it is fixed."""
+    """A node as a function, also if it is fixed."""
     if not isinstance(node, Fixed):
         return node
     value = node.value
@@ -277,10 +277,10 @@ def _text_of(node: Node, escape: Callable[[str], str] | None) -> Node:
 
 
 def url_part(text: str) -> str:
-    """A value as a part of a URL: no character of it can end the part that it stands in.
+    """A value as a part of a URL: none of its characters can end that part.
 
     Raises:
-        UnsendableError: the value is empty or made of dots; as a segment of a path it would name another resource.
+        UnsendableError: the value is empty or made of dots; as a segment of a path it names another resource.
     """
     if _SAFE_SEGMENT.fullmatch(text):
         return text
@@ -290,9 +290,9 @@ def url_part(text: str) -> str:
 
 
 def url_path(text: str) -> str:
-    """A value as several segments of a URL's path: slashes stay, and each segment is what :func:`url_part` makes of it.
+    """A value as several segments of a URL's path: slashes stay, and each segment is encoded by :func:`url_part`.
 
-    A slash at its beginning is left out: the path goes on behind the base URL either way.
+    A slash at its beginning is left out.
 
     Raises:
         UnsendableError: a segment is empty or made of dots.

@@ -130,7 +130,7 @@ PageEffect = Literal["empty", "pending", "expired", "retry", "refused", "throttl
 
 
 class SubmitRule(RuleSpec):
-    """What a reply to a submit means. Without a rule, 2xx with a handle is ``accepted``; the rest has its common meaning."""
+    """What a reply to a submit means. Without a rule, 2xx with a handle is ``accepted``."""
 
     then: SubmitEffect | None = None
     words: Words[SubmitEffect] = Field(default={})

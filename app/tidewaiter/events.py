@@ -1,7 +1,7 @@
 """The catalogue of log events: every name, level and field that the program may log.
 
-``docs/events.md`` is made from it (``python -m tidewaiter.events``). A test fails if it logs an event or a field that is
-not in the catalogue. ERROR means that a person must act; WARNING that the daemon handles a problem itself.
+``docs/events.md`` is made from it (``python -m tidewaiter.events``). A test fails if it logs an event or a field that
+is not in the catalogue. ERROR means that a person must act; WARNING that the daemon handles a problem itself.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ _EVENTS = (
     Event("daemon.stopped", "info", "The daemon has released its lanes and stops.", {
         "clean": "whether every step ended within grace_s", "uptime_s": "seconds since the start",
     }),
-    Event("daemon.failed", "error", "A part of the daemon failed; the whole daemon stops, so that it is restarted.", _REASON),
+    Event("daemon.failed", "error", "A part of the daemon failed; the whole daemon stops, for a restart.", _REASON),
     Event("config.reloaded", "info", "The configuration was read again and is used from now on.", {
         "changed": "keys whose values have changed; may be empty",
         "origins": "files and variables with the changed values", "specs": "providers whose specs have changed",
@@ -98,7 +98,7 @@ _EVENTS = (
     Event("session.renewed", "info", "The account has logged in and has a new token.", {
         **_LANE, "expires_in_s": "seconds for which the token is valid",
     }),
-    Event("callback.received", "debug", "A provider has called back; the job is polled now. The content of the call is ignored.", {
+    Event("callback.received", "debug", "A provider has called back; the job is polled now. The content is ignored.", {
         **_STEP, "noted": "false if the job had a wake-up already, or is not polled any more",
     }),
     Event("callback.refused", "warning", "A request to the callback address does not belong to a live job.", {
@@ -120,7 +120,7 @@ _EVENTS = (
     Event("access.refused", "warning", "A request to the HTTP listener was refused.", {
         **_REASON, "status": "HTTP status of the answer", "remote": "address of the caller",
     }),
-    Event("access.slowed", "warning", "An address sent too many wrong tokens; its tokens are refused without a check.", {
+    Event("access.slowed", "warning", "An address sent too many wrong tokens; its tokens are not checked now.", {
         **_REASON, "remote": "address of the caller",
     }),
     Event("http.failed", "error", "A request failed because of a bug; the caller got an error.", {
@@ -148,7 +148,7 @@ _EVENTS = (
         **_STEP, **_REASON, "still_s": "seconds since the last progress", "polls": "polls so far",
         "due_in_s": "seconds until the next poll",
     }),
-    Event("job.repeated", "warning", "A submit had no clear outcome, and is sent again because the operation is repeatable.", {
+    Event("job.repeated", "warning", "A submit had no clear outcome, and is sent again: it is repeatable.", {
         **_STEP, **_REASON, "unknowns": "submits in a row without a clear outcome",
         "due_in_s": "seconds until it is sent again",
     }),
@@ -206,7 +206,7 @@ _EVENTS = (
     Event("notification.troubled", "info", "A notification was not accepted, and will be sent again.", {
         **_NOTIFICATION, **_REASON, "due_in_s": "seconds until then",
     }),
-    Event("notification.died", "error", "No more attempts for a notification; `tidewaiter notifications retry` resends it.", {
+    Event("notification.died", "error", "No more attempts are made; `tidewaiter notifications retry` resends it.", {
         **_NOTIFICATION, **_REASON,
     }),
     Event("follower.failed", "error", "Metrics, page or feed failed because of a bug; the daemon continues.", {

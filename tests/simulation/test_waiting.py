@@ -49,9 +49,9 @@ def asked(world: StubWorld, path: str) -> list[Sent]:
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        (Said(200, HTML), "no JSON where it was promised"),
+        (Said(200, HTML), "a body that is not JSON"),
         (Said(303, b"", {"Location": "/sign-in?ticket=1"}), "HTTP 303 (Location: /sign-in?[redacted])"),
-        (Said(207, {"request": {"status": {"code": 207}}}), "no remote job is named"),
+        (Said(207, {"request": {"status": {"code": 207}}}), "the reply has no handle"),
         (Said(502, HTML), "HTTP 502"),
     ],
     ids=["html", "redirect", "no-token", "bad-gateway"],
@@ -90,7 +90,7 @@ def test_unreadable_replies_open_the_breaker(template: Path) -> None:
         (status,) = await world.desk.standings()
         await world.clock.sleep(25.0)
         (status,) = await world.desk.standings()
-        assert "no JSON where it was promised" in (status.closed[0].closed_reason or "")
+        assert "a body that is not JSON" in (status.closed[0].closed_reason or "")
 
     in_stub_world(template, SPEC, lambda _: Said(200, HTML), story, limits={"spacing_s": 0.5})
 

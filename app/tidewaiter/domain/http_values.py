@@ -154,6 +154,9 @@ class Link:
         return cls(**raw)  # type: ignore[arg-type]  # written by to_json alone
 
 
+# --- content codings --------------------------------------------------------------------------------------------------
+
+
 _DECODABLE = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
 _MOST_CODINGS = 5  # the same limit as in curl; each coding multiplies the size of the decoded body
 _NO_CODING = re.compile(

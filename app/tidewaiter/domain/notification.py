@@ -111,6 +111,9 @@ def delivery_retry_in(attempts: int, rand: Random, asked_s: float | None = None)
     return pause_s if asked_s is None else max(pause_s, min(asked_s, _LONGEST_PAUSE_S))
 
 
+# --- signatures -------------------------------------------------------------------------------------------------------
+
+
 SIGNING_KEY_PREFIX: Final = "whsec_"
 _SHORTEST: Final = 24
 _LONGEST: Final = 64

@@ -166,6 +166,9 @@ def _shown(text: str) -> str:
     return repr(text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…")
 
 
+# --- callback URLs ----------------------------------------------------------------------------------------------------
+
+
 CALLBACK_PATH = "/callbacks/"
 _CALLBACK_TOKEN_BYTES = 32
 _CALLBACK_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")

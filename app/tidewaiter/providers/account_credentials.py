@@ -216,6 +216,9 @@ def _end_of_jwt(token: str, reading: Reading, now: float) -> float | None:
     return now + ends_at - (_replied_at(reading, now) if made_at is None else made_at)
 
 
+# --- the place of a token ---------------------------------------------------------------------------------------------
+
+
 def compile_place(spec: PlaceSpec) -> Callable[[str], Credentials]:
     """The function that makes credentials from a token, for the place that the spec names."""
     if spec.query is not None:
@@ -223,6 +226,9 @@ def compile_place(spec: PlaceSpec) -> Callable[[str], Credentials]:
         return lambda token: Credentials(query=((query, token),))
     header, prefix = spec.header or "", spec.prefix
     return lambda token: Credentials({header: f"{prefix}{token}"})
+
+
+# --- credentials in addresses -----------------------------------------------------------------------------------------
 
 
 _SUSPECT: Final = re.compile(r"[?#@]")

@@ -33,6 +33,8 @@ from tidewaiter.providers.spec.field_types import PickSpec, holds
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
 from tidewaiter.providers.template import Fixed, Reference, compile_text, parse_template, query_part, url_part
 
+# --- signed assertions ------------------------------------------------------------------------------------------------
+
 
 class UnusableKeyError(Exception):
     """A private key cannot be read, or is not for the algorithm; the message completes a sentence about it."""
@@ -104,6 +106,9 @@ def _jwt() -> Any:
     import jwt  # noqa: PLC0415
 
     return jwt
+
+
+# --- authentication ---------------------------------------------------------------------------------------------------
 
 
 BuildLogin: TypeAlias = Callable[[float, str], WireRequest]

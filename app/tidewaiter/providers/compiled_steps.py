@@ -26,6 +26,8 @@ from tidewaiter.providers.spec.provider_spec import OperationSpec
 from tidewaiter.providers.spec.step_specs import AdoptSpec, CancelSpec, PollSpec, ProgressSpec, ResultsSpec, SubmitSpec
 from tidewaiter.providers.template import Render, always, compile_value, names_callback
 
+# --- the search for a remote job --------------------------------------------------------------------------------------
+
 
 @dataclass(frozen=True, slots=True)
 class Matches:
@@ -144,6 +146,9 @@ class RemoteJobSearch:
         if self.adopt.where is not None and not is_true(self.adopt.where(item)):
             return False
         return all((as_text(search(item)) or "").strip() == text for search, text in values)
+
+
+# --- all steps --------------------------------------------------------------------------------------------------------
 
 
 V = TypeVar("V", bound=SpecVariant)

@@ -12,6 +12,9 @@ from tidewaiter.domain.http_values import can_decode, content_codings, field_val
 from tidewaiter.domain.outcome import NotYet, Refused, Retry
 from tidewaiter.providers.reply_defaults import FileTrouble, is_success
 
+# --- HTML in place of a file ------------------------------------------------------------------------------------------
+
+
 SNIFFED_BYTES = 4096
 """This many bytes after leading white space are enough to recognize HTML."""
 
@@ -86,6 +89,9 @@ def _without_prolog(text: str) -> str:
                 return text
             ends = "]" if "[" in text.partition(">")[0] else ">"
             text = text.partition(ends)[2].lstrip(_BLANKS + "]>")
+
+
+# --- requests and decisions -------------------------------------------------------------------------------------------
 
 
 _BYTES_RANGE = re.compile(r"bytes[ \t]+([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", re.IGNORECASE)

@@ -117,6 +117,9 @@ def _unusable_in_urls(spec: OperationSpec, values: Mapping[str, Json]) -> Iterat
             yield name, f"{value!r} {why} cannot be a part of a URL".replace("  ", " ")
 
 
+# --- JSON Schema ------------------------------------------------------------------------------------------------------
+
+
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 

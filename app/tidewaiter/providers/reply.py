@@ -12,6 +12,9 @@ from tidewaiter.domain.permissions import USUAL_BOUNDS
 from tidewaiter.domain.url import AddressError, ascii_host, resolve
 from tidewaiter.log.redactor import Redactor
 
+# --- URLs -------------------------------------------------------------------------------------------------------------
+
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -63,6 +66,9 @@ def _usable(base: str, reference: str) -> str:
 def last_segment(url: str) -> str:
     """The last segment of a URL's path, decoded: a possible name for its file."""
     return unquote(url.split("?", 1)[0].split("#", 1)[0].rstrip("/").rsplit("/", 1)[-1])
+
+
+# --- bodies -----------------------------------------------------------------------------------------------------------
 
 
 EXCERPT_LENGTH = 200
@@ -176,6 +182,9 @@ def host_of(reply: WireReply | Reading, own: str) -> str | None:
     """The origin of the host that replied instead of ``own``; ``None`` if it was the provider itself."""
     origin = origin_of(reply.url) if reply.url else own
     return None if origin == own else origin
+
+
+# --- quotes for people ------------------------------------------------------------------------------------------------
 
 
 def plain(text: str) -> str:

@@ -166,6 +166,9 @@ def file_trouble(
     return host_trouble(status, reason, wait_s)
 
 
+# --- the effects of rules ---------------------------------------------------------------------------------------------
+
+
 Submitted: TypeAlias = (
     Accepted | Duplicate | Inline | Empty | Ready | Throttled | Unauthorized | Refused | Unsent | Unknown
 )
@@ -198,6 +201,9 @@ ENDING_ENDS: Mapping[str | None, Callable[[str, float | None], Trouble]] = {
     "unauthorized": lambda reason, _: Unauthorized(reason),
 }
 """Of a request that deletes or cancels the remote job."""
+
+
+# --- object storages --------------------------------------------------------------------------------------------------
 
 
 StorageTrouble: TypeAlias = LinksExpired | Retry

@@ -102,6 +102,9 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     return max((wait_s for wait_s in every if wait_s is not None), default=None)
 
 
+# --- Link -------------------------------------------------------------------------------------------------------------
+
+
 _SKIPPED = re.compile(r"[ \t,]*")
 _PARAMETER = re.compile(r'[ \t]*;[ \t]*([^=;,"\s]*)[ \t]*(?:=[ \t]*("(?:[^"\\]|\\.)*"|[^;," \t]*))?')
 _ESCAPED = re.compile(r"\\(.)")

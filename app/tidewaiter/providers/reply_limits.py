@@ -13,6 +13,8 @@ from tidewaiter.providers.reply_headers import parse_http_date, parse_retry_afte
 from tidewaiter.providers.spec.provider_spec import LimitHeadersSpec
 from tidewaiter.providers.spec.step_specs import RetryAfterSpec
 
+# --- waits ------------------------------------------------------------------------------------------------------------
+
 
 class ReplyWait(NamedTuple):
     """The seconds that a reply asks to wait, or ``None``; if ``exact``, they replace our own schedule."""
@@ -51,6 +53,9 @@ def compile_waits(specs: Sequence[RetryAfterSpec]) -> WaitRules:
 
 NOT_BEFORE: Final = WaitRules((), header_is_exact=False)
 """For an operation without polls."""
+
+
+# --- limit headers ----------------------------------------------------------------------------------------------------
 
 
 _LIMIT_NUMBER = re.compile(r"\s*(-?[0-9]{1,18})(?:[.;,\s]|$)")

@@ -33,6 +33,9 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _LONGEST = 1024
 
 
+# --- digests ----------------------------------------------------------------------------------------------------------
+
+
 class DigestError(ValueError):
     """An announced digest cannot be read; the message quotes its beginning."""
 
@@ -91,6 +94,9 @@ def _bytes_of(text: str, algorithm: Algorithm) -> str | None:
     if len(unpadded) != (size * 8 + 5) // 6:
         return None
     return base64.b64decode(unpadded + "=" * (-len(unpadded) % 4)).hex()
+
+
+# --- results ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,9 @@ def _tag(model: Any) -> object:
     return values[0] if len(values) == 1 else None
 
 
+# --- like -------------------------------------------------------------------------------------------------------------
+
+
 _LIKE = "like"
 _MERGED = "params"
 """The only table of an operation that is merged by its keys; other tables are replaced as a whole."""
@@ -88,6 +91,9 @@ def _whole(operation: Any, operations: Mapping[str, Any]) -> Any:
     if isinstance(model.get(_MERGED), Mapping) and isinstance(operation.get(_MERGED), Mapping):
         merged[_MERGED] = {**model[_MERGED], **operation[_MERGED]}
     return merged
+
+
+# --- reading and faults -----------------------------------------------------------------------------------------------
 
 
 MOST_FAULTS = 100

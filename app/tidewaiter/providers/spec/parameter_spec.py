@@ -11,6 +11,8 @@ from tidewaiter.domain.http_values import Json
 from tidewaiter.providers.spec.field_types import InvalidValueError, Items, Text, When, holds
 from tidewaiter.providers.spec.value_spec import Problems, ValueSpec, free, parsed
 
+# --- a table of values ------------------------------------------------------------------------------------------------
+
 
 @dataclass(frozen=True, slots=True)
 class CheckedValues:
@@ -97,6 +99,9 @@ def _condition(spec: ValueSpec, word: str = "where") -> str:
 
 def _shown(value: Json) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+# --- parameters -------------------------------------------------------------------------------------------------------
 
 
 FieldName = Annotated[str, StringConstraints(pattern=r"^[^\s.\[\]]+$", max_length=64)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import TypeAlias
 
 from tidewaiter.domain.http_values import Json, WireReply, WireRequest
@@ -60,21 +61,29 @@ class ListedItems:
     ends: bool | None = field(default=None, compare=False)
 
 
+class NextPage(Enum):
+    """How the next page of a list is requested."""
+
+    BY_CURSOR = "cursor"
+    """With a cursor from the page before."""
+    BY_URL = "url"
+    """At a URL from the page before."""
+    BY_COUNT = "count"
+    """By its number or offset. The last page is one that is not full, or repeats the one before."""
+    NEVER = "never"
+    """The list has one page."""
+
+
 @dataclass(frozen=True, slots=True)
 class PagedList:
-    """The compiled table.
-
-    ``by_url``: a page names the URL of the next one. ``counted``: pages are requested by number or offset; then the
-    last page is one that is not full, or repeats the one before. Any other list without a cursor has one page.
-    """
+    """The compiled table; ``next`` reads the cursor or URL of the next page."""
 
     build: Build
     size: int | None
     by_params: PagesByParams
     items: Search | None
     next: ReadNext
-    by_url: bool
-    counted: bool
+    kind: NextPage
     last: Search | None
     rules: Rules
 
@@ -85,10 +94,15 @@ class PagedList:
             "page.number": page.number if start is None else page.number + start - 1,
             "page.offset": page.offset + (_whole(job, self.by_params.offset) or 0),
             "page.size": self.size_for(job),
-            "page.next": None if self.by_url else page.next,
+            "page.next": page.next if self.kind is NextPage.BY_CURSOR else None,
         }
         request = self.build(job.but(params={**job.params, **values}), None)
-        return replace(request, url=page.next) if self.by_url and page.next is not None else request
+        return replace(request, url=page.next) if self.kind is NextPage.BY_URL and page.next is not None else request
+
+    @property
+    def counted(self) -> bool:
+        """Whether pages are requested by number or offset."""
+        return self.kind is NextPage.BY_COUNT
 
     def size_for(self, job: Job) -> int | None:
         """The number of items of a full page; ``None`` if neither the spec nor the job says."""
@@ -147,17 +161,19 @@ def compile_pages(spec: PageSpec, base_url: str, settings: Mapping[str, Json], k
         by_params=spec.by_params,
         items=None if spec.items is None else compile_expression(spec.items),
         next=_compile_next(spec, base_url),
-        by_url=bool(spec.next_url),
-        counted=not spec.next and not spec.next_url and names_page(spec),
+        kind=_kind_of(spec),
         last=None if spec.last is None else compile_expression(spec.last),
         rules=Rules(spec.rules, f"{key}.rules"),
     )
 
 
-def names_page(spec: PageSpec) -> bool:
-    """Whether a request differs from page to page without a cursor."""
+def _kind_of(spec: PageSpec) -> NextPage:
+    if spec.next_url:
+        return NextPage.BY_URL
+    if spec.next:
+        return NextPage.BY_CURSOR
     texts = (spec.url, spec.query, spec.headers, spec.body, spec.form)
-    return any(refers_to(text, PAGE_COUNTERS) for text in texts)
+    return NextPage.BY_COUNT if any(refers_to(text, PAGE_COUNTERS) for text in texts) else NextPage.NEVER
 
 
 def _whole(job: Job, name: str | None) -> int | None:

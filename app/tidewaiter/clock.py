@@ -6,10 +6,10 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Where every part of the program gets its time from."""
+    """The source of time for every part of the program."""
 
     def now(self) -> float:
-        """Seconds since the Unix epoch, UTC; never runs backwards while the process lives."""
+        """Seconds since the Unix epoch, UTC; never runs backwards in a process."""
 
     def monotonic(self) -> float:
         """Seconds since an arbitrary start, for measuring durations and waits."""
@@ -22,11 +22,11 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock, made steady.
+    """The machine's clock, without jumps.
 
-    ``now()`` is the wall clock as it stood when the process started plus the monotonic time since. A wall clock that
-    is set a day forward or back therefore neither expires every job at once nor stops the daemon; ``skew()`` is the
-    difference of the two, and the heartbeat logs it.
+    ``now()`` is the wall clock at the start of the process plus the monotonic time since. So a wall clock that is set a
+    day forward or back neither expires every job nor stops the daemon. ``skew()`` is the difference of the two, which
+    the heartbeat logs.
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class WakeableTimer:
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
-        """End the current sleep now, or the next one at once if nobody sleeps at present."""
+        """End the current sleep now, or the next one at once if there is no current sleep."""
         self._woken.set()
 
     async def sleep(self, seconds: float) -> None:

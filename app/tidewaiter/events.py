@@ -1,7 +1,7 @@
 """The catalogue of log events: every name, level and field that the program may log.
 
-``docs/events.md`` is made from it (``python -m tidewaiter.events``). A test fails if it logs an event or a
-field that is not in it. ERROR means that a person must act; WARNING that the daemon handles a problem itself.
+``docs/events.md`` is made from it (``python -m tidewaiter.events``). A test fails if it logs an event or a field that
+is not in the catalogue. ERROR means that a person must act; WARNING that the daemon handles a problem itself.
 """
 
 from collections.abc import Mapping
@@ -39,14 +39,14 @@ _EVENTS = (
     Event("daemon.stopping", "info", "A signal asked the daemon to stop; it drains.", {
         "signal": "name of the signal", "grace_s": "seconds that running steps get to end",
     }),
-    Event("daemon.stopped", "info", "The daemon has released its lanes and ends.", {
+    Event("daemon.stopped", "info", "The daemon has released its lanes and stops.", {
         "clean": "whether every step ended within grace_s", "uptime_s": "seconds since the start",
     }),
-    Event("daemon.failed", "error", "A part of the daemon died; the whole daemon ends, to be restarted.", _REASON),
-    Event("config.reloaded", "info", "The configuration was read again, and is used from now on.", {
+    Event("daemon.failed", "error", "A part of the daemon failed; the whole daemon stops, for a restart.", _REASON),
+    Event("config.reloaded", "info", "The configuration was read again and is used from now on.", {
         "changed": "keys whose values have changed; may be empty",
         "origins": "files and variables with the changed values", "specs": "providers whose specs have changed",
-        "lanes": "lanes that were drained for it",
+        "lanes": "lanes that were drained for the new configuration",
         "took_s": "seconds since the signal, with the drain of those lanes",
     }),
     Event("config.refused", "error", "The new configuration has a fault; the old one stays in use.", {
@@ -81,8 +81,8 @@ _EVENTS = (
         "account": "account name", "by": "cause of the pause: credentials, tls or person", **_REASON,
         "paused_s": "seconds that it lasted; absent if another process ended it",
     }),
-    Event("account.reopened", "info", "A person has reopened the account before its time; one request tries it.", {
-        **_LANE, "reason": "why it was closed", "left_s": "seconds that were left; 0 for a breaker",
+    Event("account.reopened", "info", "A person has ended a pause early; the next request is a test.", {
+        **_LANE, "reason": "why it was paused", "left_s": "seconds that were left; 0 for a breaker",
     }),
     Event("schedule.ticked", "info", "A schedule has submitted its job.", {
         "schedule": "name of the schedule", "account": "account name", "job": "job number",
@@ -98,20 +98,20 @@ _EVENTS = (
     Event("session.renewed", "info", "The account has logged in and has a new token.", {
         **_LANE, "expires_in_s": "seconds for which the token is valid",
     }),
-    Event("callback.received", "debug", "A provider has called back; the job is polled now, whatever it says.", {
+    Event("callback.received", "debug", "A provider has called back; the job is polled now. The content is ignored.", {
         **_STEP, "noted": "false if the job had a wake-up already, or is not polled any more",
     }),
-    Event("callback.refused", "warning", "A request to the address for callbacks was no callback of a live job.", {
+    Event("callback.refused", "warning", "A request to the callback address does not belong to a live job.", {
         **_REASON, "status": "HTTP status of the answer",
     }),
-    Event("admin.acted", "info", "A person or program changed something, or tried to, by page, API or command.", {
+    Event("admin.acted", "info", "A person or program has made a change, or tried to, by page, API or command.", {
         "caller": "name of the token, or loopback; for a command the system's user", "way": "page, api or cli",
-        "action": "method and path, or the name of the action", "target": "its object, such as job 12",
+        "action": "method and path, or the name of the action", "target": "object of the action, such as job 12",
         "outcome": "done, refused or failed", "status": "HTTP status of the answer",
         "remote": "address of the caller, also behind trusted proxies", "reason": "the reason that the person gave",
         "acted_at": "when, in UTC; only for a command, which a daemon logs about a second later",
     }),
-    Event("browser.signed_in", "info", "A person has signed in at the page with a token.", {
+    Event("browser.signed_in", "info", "A person has signed in to the status page with a token.", {
         "caller": "name of the token", "remote": "address of the caller",
     }),
     Event("browser.signed_out", "info", "A person has ended a browser session, in every process.", {
@@ -120,7 +120,7 @@ _EVENTS = (
     Event("access.refused", "warning", "A request to the HTTP listener was refused.", {
         **_REASON, "status": "HTTP status of the answer", "remote": "address of the caller",
     }),
-    Event("access.slowed", "warning", "An address sent too many wrong tokens; its tokens are refused unread.", {
+    Event("access.slowed", "warning", "An address sent too many wrong tokens; its tokens are not checked now.", {
         **_REASON, "remote": "address of the caller",
     }),
     Event("http.failed", "error", "A request failed because of a bug; the caller got an error.", {
@@ -129,7 +129,7 @@ _EVENTS = (
     Event("job.submitted", "info", "A new job was stored.", {
         **_JOB, "unique_key": "the job's unique key", "retry_of": "number of the job that this one repeats",
     }),
-    Event("job.warned", "warning", "A parameter of a new job has a value that is not in the spec; it is sent.", {
+    Event("job.warned", "warning", "A parameter of a new job has a value that is not in the spec; the value is sent.", {
         **_JOB, "key": "path of the parameter", **_REASON,
     }),
     Event("job.advanced", "info", "A job has changed its state; logged after the commit.", {
@@ -137,7 +137,7 @@ _EVENTS = (
         **_REASON, "polls": "polls so far", "due_in_s": "seconds until the next step",
     }),
     Event("job.troubled", "info", "A step made no progress, for a new reason; the job stays in its state.", {
-        **_STEP, "outcome": "what the step learned; Throttled and similar ones charge the job nothing", **_REASON,
+        **_STEP, "outcome": "what the step learned; Throttled and similar outcomes do not charge the job", **_REASON,
         "failures": "consecutive failures",
         "due_in_s": "seconds until the next step",
     }),
@@ -148,7 +148,7 @@ _EVENTS = (
         **_STEP, **_REASON, "still_s": "seconds since the last progress", "polls": "polls so far",
         "due_in_s": "seconds until the next poll",
     }),
-    Event("job.repeated", "warning", "A submit had no clear outcome, and is sent again because that is harmless.", {
+    Event("job.repeated", "warning", "A submit had no clear outcome, and is sent again: it is repeatable.", {
         **_STEP, **_REASON, "unknowns": "submits in a row without a clear outcome",
         "due_in_s": "seconds until it is sent again",
     }),
@@ -158,7 +158,7 @@ _EVENTS = (
     }),
     Event("job.finished", "info", "A job has ended; this line has all its numbers.", {
         **_STEP, "outcome": "what the last step learned", "handle": "name of the remote job", **_REASON,
-        "status": "last status word of the provider; partial if something is missing and it gave none",
+        "status": "last status word of the provider, or partial if a rule said so without a word",
         "queued_s": "seconds from submission to the provider's acceptance",
         "polling_s": "seconds from acceptance to readiness", "fetching_s": "seconds from readiness to the landed files",
         "total_s": "seconds from submission to the end", "polls": "polls", "submits": "intents to submit",
@@ -178,17 +178,17 @@ _EVENTS = (
     Event("update.dropped", "warning", "A write by a daemon that lost its lease was refused.", {
         **_STEP, "outcome": "what the step learned",
     }),
-    Event("links.unreadable", "warning", "Stored links cannot be decrypted: the job is polled again, or parked.", {
+    Event("links.unreadable", "warning", "Stored links cannot be decrypted; the job is polled again or parked.", {
         **_JOB, "reason": "one sentence, with database.key_file",
     }),
     Event("file.landed", "info", "A file is durable under its final name.", {
         **_JOB, "key": "path below the storage's folder or URL", "bytes": "size", "sha256": "checksum",
         "resumed_from": "bytes that an earlier download had received",
     }),
-    Event("file.digest_unread", "error", "An announced digest cannot be read: the spec picks something else.", {
+    Event("file.digest_unread", "error", "An announced digest cannot be read; the spec is wrong.", {
         **_JOB, "label": "name that the provider gives the file", **_REASON,
     }),
-    Event("artifact.unreadable", "error", "A landed file has changed, or cannot be read; the caller got an error.", {
+    Event("artifact.unreadable", "error", "A landed file has changed or cannot be read; the caller got an error.", {
         "job": "job number", "key": "path below the storage's folder or URL", **_REASON,
     }),
     Event("storage.paused", "error", "The storage has no room or cannot be reached; downloads wait.", {
@@ -196,7 +196,7 @@ _EVENTS = (
     }),
     Event("storage.resumed", "info", "The storage works again.", {}),
     Event("storage.swept", "info", "Left-over parts of downloads were deleted.", {"parts": "number of files"}),
-    Event("store.unavailable", "error", "The database cannot be written; no step begins, outcomes are kept.", {
+    Event("store.unavailable", "error", "The database cannot be written; no step starts, and outcomes are kept.", {
         **_REASON, "waiting": "outcomes not yet committed",
     }),
     Event("store.resumed", "info", "The database works again.", {"waiting": "outcomes that were kept"}),
@@ -206,7 +206,7 @@ _EVENTS = (
     Event("notification.troubled", "info", "A notification was not accepted, and will be sent again.", {
         **_NOTIFICATION, **_REASON, "due_in_s": "seconds until then",
     }),
-    Event("notification.died", "error", "A notification was given up; `tidewaiter notifications retry` resends it.", {
+    Event("notification.died", "error", "No more attempts are made; `tidewaiter notifications retry` resends it.", {
         **_NOTIFICATION, **_REASON,
     }),
     Event("follower.failed", "error", "Metrics, page or feed failed because of a bug; the daemon continues.", {

@@ -1,11 +1,11 @@
-r"""Regular expressions on text from outside: RE2 runs each of them, in time linear in the text.
+r"""Regular expressions on foreign text: RE2 runs each of them, in time linear in the text.
 
-Python's own engine tries alternatives one after the other. On a hostile text, or on a long one, a harmless expression
-can take minutes. RE2 (https://github.com/google/re2) runs an automaton instead, so it has no look-around and no
+Python's own engine tries alternatives one after the other. On a hostile or long text a simple expression can take
+minutes. RE2 (https://github.com/google/re2) runs an automaton instead, so it has no look-around and no
 backreferences. Otherwise its syntax is Python's, with these differences:
 
-* ``\d``, ``\w``, ``\s`` and ``\b`` know ASCII only; ``\p{L}`` is a letter of any script, ``\p{N}`` a number;
-* ``$`` is the end of the text, and never the place before a last line feed.
+* ``\d``, ``\w``, ``\s`` and ``\b`` match ASCII only; ``\p{L}`` is a letter of any script, ``\p{N}`` a number;
+* ``$`` is the end of the text, never the position before a last line feed.
 
 Syntax that only Python has (``\Z``, ``\u00e9``, ``{,3}``) is rewritten here.
 """
@@ -29,26 +29,25 @@ _PYTHON_ONLY: Final = re.compile(
     r"|\{,(?P<most>[0-9]+)\}",
     re.DOTALL,
 )
-_HINTS: Final = (
+_ADVICE: Final = (
     (
         re.compile(r"\(\?<?[=!]"),
-        "looks ahead or behind, which takes time without end on some texts. Write what is meant without it: "
-        "match the text around it too and put what is wanted into a group, name what is not meant under excludes "
-        "(or in an earlier rule), or write the characters that may stand there, as in [^/]",
+        "looks ahead or behind, which RE2 does not have. Write it without: match the text around it, too, and put the "
+        "value into a group, exclude other values with excludes (or an earlier rule), or list the permitted "
+        "characters, as in [^/]",
     ),
     (
         re.compile(r"\\[1-9]|\(\?P="),
-        "refers back to a group, which takes time without end on some texts. "
-        "Write the alternatives out, as in \"[^\"]*\"|'[^']*'",
+        "refers back to a group, which RE2 does not have. Write the alternatives out, as in \"[^\"]*\"|'[^']*'",
     ),
     (
         re.compile(r"\(\?>|[*+?}]\+"),
-        "has an atomic group or a possessive quantifier. Leave the > or the + out: nothing here backtracks",
+        "has an atomic group or a possessive quantifier. Remove the > or the +: RE2 never backtracks",
     ),
     (re.compile(r"\(\?\(|\(\?#"), "has a condition on a group, or a comment. Write two alternatives, and no comment"),
     (
         re.compile(r"\(\?[a-zA-Z]*[aLux]"),
-        "sets a flag that there is not. There are i, m, s and U; leave x, a, u and L out",
+        "sets an unknown flag. Use only i, m, s and U",
     ),
 )
 _ESCAPED: Final = re.compile(r"\\[^1-9]", re.DOTALL)
@@ -59,7 +58,7 @@ class PatternError(ValueError):
 
 
 class Pattern:
-    """A compiled expression on text. Each method takes time linear in the text; half surrogate pairs count as ``?``."""
+    """A compiled expression on text. Each method takes time linear in the text; lone surrogates count as ``?``."""
 
     __slots__ = ("_compiled", "_group", "source")
 
@@ -69,15 +68,15 @@ class Pattern:
         self._group = 1 if compiled.groups else 0
 
     def found_in(self, text: str) -> bool:
-        """Whether the expression matches anywhere in the text."""
+        """Whether the expression matches a part of the text."""
         return self._compiled.search(_encodable(text)) is not None
 
     def matches(self, text: str) -> bool:
         """Whether the expression matches the whole text."""
         return self._compiled.fullmatch(_encodable(text)) is not None
 
-    def part_of(self, text: str) -> str | None:
-        """The first group of the first match, or the whole match where there is no group; ``None`` without a match."""
+    def first_group(self, text: str) -> str | None:
+        """The first group of the first match, or the whole match if there is no group; ``None`` without a match."""
         found = self._compiled.search(_encodable(text))
         if found is None:
             return None
@@ -94,7 +93,7 @@ class BytesPattern:
         self._compiled = compiled
 
     def found_in(self, data: bytes) -> bool:
-        """Whether the expression matches anywhere."""
+        """Whether the expression matches a part of the data."""
         return self._compiled.search(data) is not None
 
     def replaced(self, data: bytes, replacement: Callable[[Sequence[bytes]], bytes]) -> bytes:
@@ -110,7 +109,7 @@ class BytesPattern:
 
 @lru_cache(maxsize=1024)
 def compile_pattern(source: str) -> Pattern:
-    """The compiled form of an expression that a person wrote.
+    """The compiled form of an expression from a spec or a configuration.
 
     Raises:
         PatternError: it is no expression, needs a feature that RE2 does not have, or is too large.
@@ -119,7 +118,7 @@ def compile_pattern(source: str) -> Pattern:
 
 
 def compile_bytes(source: str) -> BytesPattern:
-    """The compiled form of one of our own expressions, on UTF-8, ignoring case."""
+    """The compiled form of an expression of Tidewaiter itself, on UTF-8, ignoring case."""
     return BytesPattern(_compiled(source, f"(?i){source}".encode(), ""))
 
 
@@ -134,36 +133,36 @@ def _compiled(shown: str, source: str | bytes, person: str) -> Any:
     except re2.error as error:
         raise PatternError(_why(person or shown, error)) from None
     except UnicodeEncodeError:
-        raise PatternError("not a regular expression: it holds half of a surrogate pair") from None
+        raise PatternError("not a regular expression: it contains a lone surrogate") from None
     if compiled.programsize > _LARGEST_PROGRAM:
         raise PatternError(_TOO_LARGE)
     return compiled
 
 
 _TOO_LARGE: Final = (
-    "not a regular expression that can be used: written out, its repetitions are too large. "
-    "Use + or * in place of a large {n,m}; max_length bounds a text"
+    "not a regular expression that can be used: its repetitions are too large. "
+    "Use + or * instead of a large {n,m}; max_length limits a text"
 )
 
 
 def _why(source: str, error: Exception) -> str:
-    said = error.args[0] if error.args else ""
-    told = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-    if "too large" in told or "repetition size" in told:
+    raw = error.args[0] if error.args else ""
+    message = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw)
+    if "too large" in message or "repetition size" in message:
         return _TOO_LARGE
-    bare = _ESCAPED.sub("", source)
-    hint = next((hint for sign, hint in _HINTS if sign.search(bare)), None)
-    if hint is not None:
-        return f"not a regular expression that can be used: {hint}"
+    unescaped = _ESCAPED.sub("", source)
+    advice = next((advice for sign, advice in _ADVICE if sign.search(unescaped)), None)
+    if advice is not None:
+        return f"not a regular expression that can be used: {advice}"
     try:
         re.compile(source)  # its message has the position
     except (re.error, RecursionError, OverflowError) as python:
-        told = str(python)
-    return f"not a regular expression: {told}"
+        message = str(python)
+    return f"not a regular expression: {message}"
 
 
 def _rewritten(source: str) -> str:
-    r"""The expression as RE2 writes it; raises ``PatternError`` for ``\C``, which takes characters to pieces."""
+    r"""The expression in RE2's syntax; raises ``PatternError`` for ``\C``, which splits characters."""
 
     def piece(found: re.Match[str]) -> str:
         if found["set"] is not None:

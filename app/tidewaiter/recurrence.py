@@ -1,11 +1,11 @@
 """Recurring jobs as values: when a schedule ticks, and the parameters of a tick's job.
 
 A cron expression has five fields and means the same as in Debian's cron, also when the clock changes for summer time: a
-job at an hour that is skipped runs right after it, one in the hour that comes twice runs once.
+job in an hour that is skipped runs right after it, a job in an hour that occurs twice runs once.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -21,14 +21,19 @@ MOST_CAUGHT_UP: Final = 1000
 
 _FIELDS: Final = 5
 _TEMPLATE: Final = re.compile(r"\$\{([^{}]*)\}")
-_DATE: Final = re.compile(
-    r"(?P<base>today|yesterday|week|month|year)(?P<offset>[+-][0-9]{1,4}[dwmy])?(?::(?P<format>.+))?"
-)
 _DATE_FORMS: Final = (
     "${today}, ${yesterday}, ${week}, ${month}, ${year}, each with an offset such as -3d or +1m "
     "and a format such as :%Y%m%d, and ${tick}"
 )
 _MONTHS_PER_YEAR: Final = 12
+_BASES: Final[Mapping[str, Callable[[date], date]]] = {
+    "today": lambda today: today,
+    "yesterday": lambda today: today - timedelta(days=1),
+    "week": lambda today: today - timedelta(days=today.weekday()),
+    "month": lambda today: today.replace(day=1),
+    "year": lambda today: today.replace(month=1, day=1),
+}
+_DATE: Final = re.compile(rf"(?P<base>{'|'.join(_BASES)})(?P<offset>[+-][0-9]{{1,4}}[dwmy])?(?::(?P<format>.+))?")
 
 
 class CatchUp(StrEnum):
@@ -72,7 +77,7 @@ class Schedule:
         return next(self.ticks_after(at), None)
 
     def due(self, since: float, now: float, late_s: float) -> "Due":
-        """The ticks after ``since`` and up to ``now`` that are to be served, by the policy for late ones.
+        """The ticks after ``since`` and up to ``now`` that must be served, by the ``catch_up`` policy.
 
         Args:
             since: the last tick that was served, or when the schedule was first seen; epoch seconds.
@@ -94,18 +99,18 @@ class Schedule:
         return Due(tuple(served), missed + len(passed) - len(served), passed[-1] if passed else None)
 
     def params_at(self, tick_at: float) -> dict[str, Json]:
-        """The parameters of a tick's job: templates give dates in the schedule's time zone as of the tick."""
+        """The parameters of a tick's job, with dates in the schedule's time zone in place of templates."""
         moment = datetime.fromtimestamp(tick_at, self.zone)
         return {name: _filled(value, moment) for name, value in self.params.items()}
 
     def key_at(self, tick_at: float) -> str:
-        """The unique key of a tick's job: however many daemons see the tick, there is one job."""
+        """The unique key of a tick's job: several daemons that see the tick make one job."""
         return f"schedule:{self.name}:{datetime.fromtimestamp(tick_at, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What a schedule has to do: the ticks to serve, how many others are skipped, and the last tick that has passed."""
+    """The ticks to serve, the number of ticks that are skipped, and the last tick that has passed."""
 
     ticks: tuple[float, ...]
     missed: int
@@ -128,7 +133,7 @@ def check_cron(expression: str) -> str:
     except CronSimError as error:
         raise RecurrenceError(f"is no cron expression: {str(error)[:1].lower()}{str(error)[1:]}") from None
     except StopIteration:
-        raise RecurrenceError("never comes true") from None
+        raise RecurrenceError("never matches") from None
     return expression
 
 
@@ -157,25 +162,9 @@ def _date_text(inner: str, moment: datetime) -> str:
         return moment.isoformat(timespec="seconds")
     found = _DATE.fullmatch(inner)
     if found is None:
-        raise RecurrenceError(f"holds ${{{inner}}}, which there is not; there are {_DATE_FORMS}")
-    day = _moved(_base(found["base"], moment.date()), found["offset"] or "+0d", inner)
+        raise RecurrenceError(f"holds ${{{inner}}}, which does not exist; use {_DATE_FORMS}")
+    day = _moved(_BASES[found["base"]](moment.date()), found["offset"] or "+0d", inner)
     return day.strftime(found["format"]) if found["format"] else day.isoformat()
-
-
-def _base(name: str, today: date) -> date:
-    match name:
-        case "yesterday":
-            return today - timedelta(days=1)
-        case "week":
-            return today - timedelta(days=today.weekday())
-        case "month":
-            return today.replace(day=1)
-        case "year":
-            return today.replace(month=1, day=1)
-        case "today":
-            return today
-        case _:
-            raise ValueError(f"{name!r} is no date")
 
 
 def _moved(day: date, offset: str, inner: str) -> date:
@@ -185,14 +174,14 @@ def _moved(day: date, offset: str, inner: str) -> date:
             return day + timedelta(days=number * (7 if unit == "w" else 1))
         months = day.year * _MONTHS_PER_YEAR + day.month - 1 + number * (_MONTHS_PER_YEAR if unit == "y" else 1)
         year, month = divmod(months, _MONTHS_PER_YEAR)
-        return _last_that_exists(year, month + 1, day.day)
+        return _day_or_last(year, month + 1, day.day)
     except (ValueError, OverflowError):
         raise RecurrenceError(f"holds ${{{inner}}}, which is no date") from None
 
 
-def _last_that_exists(year: int, month: int, day: int) -> date:
-    """That day of a month, or its last one: a month after the 31st of January is the end of February."""
-    while day > 28:  # every month has so many
+def _day_or_last(year: int, month: int, day: int) -> date:
+    """That day of a month, or the last day of the month: one month after 31 January is the end of February."""
+    while day > 28:  # every month has 28 days
         try:
             return date(year, month, day)
         except ValueError:

@@ -1,19 +1,19 @@
-"""What a provider written in Python may use. Import from here, and from nowhere else in Tidewaiter.
+"""The API for providers written in Python. Import only from this module of Tidewaiter.
 
-A provider is a spec in TOML and two small classes: a :class:`Provider` that returns an operation of its own class, and
-a :class:`BoundOperation` that overrides the methods of the steps that the spec cannot describe. A package offers it by
+A provider is a spec in TOML and two small classes: a :class:`Provider` that returns operations of its own class, and a
+:class:`BoundOperation` that overrides the methods of the steps that the spec cannot describe. A package offers it with
 an entry point of the group ``tidewaiter.providers``: a function without arguments that returns the provider.
 
 * The methods of an operation come in pairs, one that builds a request and one that reads its reply: ``submit`` and
   ``read_submit``, ``poll`` and ``read_poll``, ``resolve`` and ``read_resolve``, ``links`` and ``read_file``, ``cancel``
-  and ``read_cancel``, ``clean`` and ``read_clean``. What is not overridden does what the spec says, also through
-  ``super()``.
-* Methods do no IO and look at no clock. Requests leave without credentials: Tidewaiter adds the account's to every
-  request to the provider's own origin. Limits, retries, redirects and TLS are its business, too.
-* A method that builds raises :class:`UnsendableError` where the job lacks what the request needs. A method that reads
+  and ``read_cancel``, ``clean`` and ``read_clean``. A method that is not overridden does what the spec says, and so
+  does ``super()``.
+* Methods do no IO and read no clock. They build requests without credentials: Tidewaiter adds the account's to every
+  request to the provider's own origin. It also handles limits, retries, redirects and TLS.
+* A method that builds raises :class:`UnsendableError` if the job lacks a value for the request. A method that reads
   never raises; it returns one of the outcomes below. Any other exception crashes the step; after five crashes in a row
   the job fails.
-* A secret goes only into a field with ``field(repr=False)``, and never into a reason or a URL that is returned.
+* Store a secret only in a field with ``field(repr=False)``. Never put it into a reason or into a URL that is returned.
 
 Stability: this module follows semantic versioning. A name in ``__all__``, its parameters, its fields and its meaning
 change only with a new major version. A minor version may add names, fields with a default, and outcomes that a method

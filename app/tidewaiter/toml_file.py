@@ -1,7 +1,7 @@
-"""TOML files that people write: read within bounds, so that a hostile or broken file gives an error at once.
+"""Reading TOML files within limits, so that a hostile or broken file gives an error at once.
 
-The parser of the standard library recurses for each nested array or table and takes quadratic time for a long dotted
-key. So the text is scanned first, in linear time, and what no person would write is refused with its line.
+The parser of the standard library recurses for each nested array or table and needs quadratic time for a long dotted
+key. So the text is scanned first, in linear time, and extreme nesting, keys and numbers are refused with their line.
 """
 
 import os
@@ -27,14 +27,14 @@ _TOKENS: Final = re.compile(
     | ' [^'\n]*+ '?
     | \# [^\n]*+
     | (?P<digits> [0-9] [0-9A-Za-z_]*+ )
-    | (?P<sign> [.\[\]{}=,\n] )
+    | (?P<mark> [.\[\]{}=,\n] )
     """,
     re.DOTALL | re.VERBOSE,
 )
 
 
 class TomlError(ValueError):
-    """A file or text is no TOML, or is refused.
+    """A file or text is not TOML, or exceeds a limit.
 
     Args:
         reason: what is wrong, to be printed after the file's name.
@@ -55,11 +55,11 @@ def read_regular(path: Path, largest: int) -> bytes:
         largest: the most bytes that it may have.
 
     Raises:
-        ValueError: it cannot be read, is larger, or is a device, a pipe or a socket, which might never end. The message
+        ValueError: it cannot be read, is larger, or is a device, a pipe or a socket. The message
             is to be printed after the file's name, and does not quote the content.
     """
     try:
-        # Without O_NONBLOCK, opening a pipe without a writer would wait for ever.
+        # Without O_NONBLOCK, opening a pipe without a writer would wait forever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             kind = os.fstat(descriptor).st_mode
@@ -97,7 +97,7 @@ def parse(text: str) -> dict[str, Any]:
     """
     if len(text) > LARGEST_FILE:
         raise TomlError(f"is larger than {LARGEST_FILE // 1024} KiB")
-    _look_over(text)
+    _check_limits(text)
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -107,16 +107,16 @@ def parse(text: str) -> dict[str, Any]:
         raise TomlError(f"is not TOML: {reason}", "" if at is None else at[1]) from None
 
 
-def _look_over(text: str) -> None:
-    """Refuse text that the parser would take too long for, or fail on."""
+def _check_limits(text: str) -> None:
+    """Refuse text for which the parser would need too much time, or fail."""
     depth = parts = 0
     for token in _TOKENS.finditer(text):
-        sign = token["sign"]
-        if sign == ".":
+        mark = token["mark"]
+        if mark == ".":
             parts += 1
-        elif sign is not None:
+        elif mark is not None:
             parts = 0
-            depth = depth + (sign in "[{") - (sign in "]}") if sign in "[]{}" else depth
+            depth = depth + (mark in "[{") - (mark in "]}") if mark in "[]{}" else depth
         if token["digits"] is not None and len(token["digits"]) > _MOST_DIGITS:
             raise TomlError(f"is not read: a number has more than {_MOST_DIGITS} digits", _line_of(text, token))
         if depth > _DEEPEST:

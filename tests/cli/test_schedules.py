@@ -71,7 +71,7 @@ params = { export_type = "OPENS", periode = "LAST_DAY" }
         "schedules.a.cron: has 4 fields and needs 5",
         "schedules.a.timezone: 'Europe/Atlantis' is no time zone; names are such as Europe/Amsterdam",
         "schedules.a.catch_up: must be 'skip', 'last' or 'all'",
-        "schedules.a.params.export_type: holds ${tomorrow}, which there is not",
+        "schedules.a.params.export_type: holds ${tomorrow}, which does not exist",
         "schedules.b.account: 'nobody' is no configured account (configured: shop)",
         "schedules.c.operation: 'statisticks' is no operation of account shop (known: statistics)",
         "schedules.d.params.periode: unknown parameter (did you mean period? ",

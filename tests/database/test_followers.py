@@ -49,7 +49,7 @@ async def test_followers_tell_what_they_have_done(stores: Stores) -> None:
         landed = await _after(stores, await stores.accepted(job, o.Ready()), o.Stored((artifact(0),)), able)
         assert landed.state is State.CLEANING
         assert (await _after(stores, landed, outcome, able)).state is State.SUCCEEDED
-    outcomes = {one.id: one.told for one in await stores.jobs.followers(third)}
+    outcomes = {one.id: one.ended_by for one in await stores.jobs.followers(third)}
     assert outcomes == {first.id: frozenset(), second.id: frozenset({"Cleaned"})}
 
 

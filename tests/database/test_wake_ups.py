@@ -82,7 +82,7 @@ async def test_02_a_hint_tells_who_decides_that_there_is_a_remote_job(stores: St
     await hints.note(HASH, LATER)
     parked = await stores.accepted(await stores.stored(job), o.Undecidable("no way to find out"))
     assert parked.state is State.PARKED
-    assert parked.reason == "no way to find out; its callback has come, so there is a remote job"
+    assert parked.reason == "no way to find out; its callback has arrived, so a remote job exists"
 
 
 async def test_a_person_who_asks_is_no_proof_of_a_remote_job(stores: Stores, hints: WakeUpStore) -> None:

@@ -96,4 +96,4 @@ def test_an_update_knows_whether_its_step_saw_the_hint() -> None:
     """By that the commit tells an answered callback from one that came meanwhile."""
     for hinted in (True, False):
         update = advance(job(State.POLLING, hinted=hinted), o.Pending(), POLICY, NOW, Random(1))
-        assert (update.saw_hint, update.job.hinted) == (hinted, False)
+        assert (update.saw_wake_up, update.job.hinted) == (hinted, False)

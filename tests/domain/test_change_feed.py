@@ -15,8 +15,8 @@ def test_a_follower_that_fails_keeps_nothing_from_the_others() -> None:
 
     news = ChangeFeed(lambda follower, error: faults.append((follower, str(error))))
     for follower in (first.append, broken, last.append):
-        news.follow(follower)
+        news.subscribe(follower)
     change = added(Job(1, 1, "acme", "report", {}, State.QUEUED, 1, 0.0, 0.0, 9000.0))
-    news.tell(change)
+    news.publish(change)
     assert first == last == [change]
     assert faults == [(broken, "no room")]

@@ -5,7 +5,7 @@ from itertools import permutations
 import pytest
 
 from tidewaiter.domain import outcome as o
-from tidewaiter.domain.download_rules import closes_account, ends_download, gravest_outcome
+from tidewaiter.domain.download_rules import closes_account, ends_download, most_severe_outcome
 
 FULL = o.StorageFull("no room")
 REFUSED_KEY = o.Unauthorized("bad key")
@@ -21,27 +21,27 @@ IN_ORDER = (FULL, REFUSED_KEY, BUSY, NO, OLD, RESET, LATER)
 def test_the_gravest_counts_wherever_it_stands(first: int) -> None:
     """Each outcome comes before all that are lighter, in every order."""
     for order in permutations(IN_ORDER[first : first + 4]):
-        assert type(gravest_outcome(order)) is type(IN_ORDER[first])
+        assert type(most_severe_outcome(order)) is type(IN_ORDER[first])
 
 
 def test_nothing_failed() -> None:
     """Without an outcome there is none."""
-    assert gravest_outcome([]) is None
+    assert most_severe_outcome([]) is None
 
 
 def test_waits_are_kept() -> None:
     """What any file was asked to wait for holds for the step, and of a kind the first gives the reason."""
-    assert gravest_outcome([RESET, LATER, o.Retry("another", 5.0)]) == o.Retry("reset", 30.0)
-    assert gravest_outcome([LATER, o.NotYet("another", 50.0)]) == o.NotYet("not there", 50.0)
-    assert gravest_outcome([BUSY, o.Retry("x", 50.0)]) == BUSY
+    assert most_severe_outcome([RESET, LATER, o.Retry("another", 5.0)]) == o.Retry("reset", 30.0)
+    assert most_severe_outcome([LATER, o.NotYet("another", 50.0)]) == o.NotYet("not there", 50.0)
+    assert most_severe_outcome([BUSY, o.Retry("x", 50.0)]) == BUSY
 
 
 @pytest.mark.parametrize("outcome", [RESET, OLD])
 def test_progress_of_any_file_counts(outcome: o.Outcome) -> None:
     """That another file landed, or came further, makes the step one that progressed."""
-    assert not getattr(gravest_outcome([outcome]), "progressed")  # noqa: B009  # of a union
-    assert getattr(gravest_outcome([outcome], landed=True), "progressed")  # noqa: B009
-    assert getattr(gravest_outcome([outcome, o.Retry("x", progressed=True)]), "progressed")  # noqa: B009
+    assert not getattr(most_severe_outcome([outcome]), "progressed")  # noqa: B009  # of a union
+    assert getattr(most_severe_outcome([outcome], landed=True), "progressed")  # noqa: B009
+    assert getattr(most_severe_outcome([outcome, o.Retry("x", progressed=True)]), "progressed")  # noqa: B009
 
 
 def test_what_stops_the_others() -> None:

@@ -58,8 +58,8 @@ def test_who_wants_what() -> None:
     failures = Subscription("ops", frozenset({State.FAILED}))
     of_acme = Subscription("acme", frozenset({State.FAILED, State.SUCCEEDED}), frozenset({"acme"}))
     failed, other = replace(JOB, state=State.FAILED), replace(JOB, account="other")
-    assert [failures.wants(job) for job in (JOB, failed, other)] == [False, True, False]
-    assert [of_acme.wants(job) for job in (JOB, failed, other)] == [True, True, False]
+    assert [failures.includes(job) for job in (JOB, failed, other)] == [False, True, False]
+    assert [of_acme.includes(job) for job in (JOB, failed, other)] == [True, True, False]
 
 
 def test_ten_attempts_in_three_days() -> None:

@@ -53,7 +53,7 @@ def test_expired_links_are_asked_for_after_a_growing_delay(handle: str | None, s
     ended_at, ended = story[-1]
     assert ended.state is State.FAILED
     assert PLAIN.links_expire_s <= ended_at - NOW < PLAIN.links_expire_s + 301.0
-    assert "no link to the files served" in (ended.reason or "")
+    assert "no link to the files worked" in (ended.reason or "")
     assert "HTTP 404" in (ended.reason or "")
     assert ended.fetches == 1
 

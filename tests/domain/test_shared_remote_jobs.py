@@ -74,7 +74,7 @@ def _deleted(order: tuple[tuple[int, str], ...]) -> int:
     def end(number: int) -> None:
         if seen[number] is not Duty.WAIT:
             told = frozenset({"Cleaned"} if seen[number] is Duty.ACT else ())
-            jobs[number] = replace(jobs[number], state=State.SUCCEEDED, told=told)
+            jobs[number] = replace(jobs[number], state=State.SUCCEEDED, ended_by=told)
 
     for number, what in order:
         if what == "land":
@@ -88,4 +88,4 @@ def _deleted(order: tuple[tuple[int, str], ...]) -> int:
             look(number)
             end(number)
     assert all(one.state is State.SUCCEEDED for one in jobs.values())
-    return sum("Cleaned" in one.told for one in jobs.values())
+    return sum("Cleaned" in one.ended_by for one in jobs.values())

@@ -147,7 +147,7 @@ def test_unknown_submit_repeats_only_where_harmless() -> None:
     before = job(State.RECONCILING, handle=None)
     again = step(before, o.Undecidable("lost"), replace(PLAIN, repeatable=True))
     assert again.state is State.QUEUED
-    assert "harmless" in (again.reason or "")
+    assert "is repeatable" in (again.reason or "")
     assert step(before, o.Undecidable("lost")).state is State.PARKED
 
 

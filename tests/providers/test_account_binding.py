@@ -44,11 +44,11 @@ def test_an_account_with_a_token() -> None:
     """The key goes into its header, the number of the account into the base URL, the secret into the redaction."""
     account = symplify().bind("shop", TOKEN)
     assert account.name == "shop"
-    assert account.provider == "symplify"
+    assert account.provider.name == "symplify"
     assert account.base_url == "https://eu.example.com/rest/5004"
     assert account.origin == "https://eu.example.com:443"
-    assert account.credentials.headers == {"X-Carma-Authentication-Token": "t-0123456789"}
-    assert account.secrets == frozenset({"t-0123456789"})
+    assert account.auth.credentials.headers == {"X-Carma-Authentication-Token": "t-0123456789"}
+    assert account.auth.secrets == frozenset({"t-0123456789"})
     assert "t-0123456789" not in repr(account)
     assert list(account.operations) == ["statistics"]
 
@@ -57,8 +57,8 @@ def test_an_account_with_http_basic() -> None:
     """RFC 7617 in UTF-8; what it makes of the password is as secret as the password."""
     account = symplify().bind("shop", BASIC)
     credential = base64.b64encode("us:er:pä'ss".encode()).decode()
-    assert account.credentials.headers == {"Authorization": f"Basic {credential}"}
-    assert account.secrets == frozenset({"pä'ss", credential})
+    assert account.auth.credentials.headers == {"Authorization": f"Basic {credential}"}
+    assert account.auth.secrets == frozenset({"pä'ss", credential})
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_each_way_to_prove_an_account(auth: str, headers: object, query: object)
     """Nothing, bearer, a header of its own, the query."""
     key = 'key = { help = "k", secret = true }\n'
     provider = provider_of(HEAD + key + f"[auth]\n{auth}\n" + SUBMIT + POLL + RESULTS)
-    credentials = provider.bind("shop", {"key": "k&y"}).credentials
+    credentials = provider.bind("shop", {"key": "k&y"}).auth.credentials
     assert credentials.headers == headers
     assert credentials.query == query
 
@@ -98,7 +98,7 @@ def test_what_is_missing_depends_on_what_was_chosen() -> None:
         "account shop: username: is missing where auth is basic: user name for HTTP Basic",
         "account shop: password: is missing where auth is basic: password for HTTP Basic",
     ]
-    assert symplify().bind("shop", {**BASIC, "token": "unused"}).secrets >= {"unused"}
+    assert symplify().bind("shop", {**BASIC, "token": "unused"}).auth.secrets >= {"unused"}
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,8 @@ def test_what_is_missing_depends_on_what_was_chosen() -> None:
         ("", "token: is empty"),
         ("abc\n", "token: holds a line break or another control character"),
         (["a"], "token: must be text"),
-        ("a\x00b", "token: holds characters that are no text"),
-        ("\ud800", "token: holds characters that are no text"),
+        ("a\x00b", "token: contains characters that are not text"),
+        ("\ud800", "token: contains characters that are not text"),
     ],
 )
 def test_secrets_that_could_not_be_sent(value: Json, reason: str) -> None:
@@ -148,7 +148,7 @@ def test_an_internationalised_address() -> None:
     assert account.base_url == "https://eu.xn--exmple-cua.com:8443/rest/5004"
     assert account.origin == "https://eu.xn--exmple-cua.com:8443"
     (fault,) = _faults({**TOKEN, "server": "https://☃.example"})
-    assert "is not an http or https address: its host '☃.example' is no name of a host" in fault
+    assert "is not an http or https address: its host '☃.example' is no host name" in fault
 
 
 def test_a_setting_cannot_climb_out_of_the_base_url() -> None:

@@ -91,7 +91,7 @@ def test_a_match_without_a_name_is_reported() -> None:
     """It may be the one: to pass over it would be to submit again."""
     reply = reply_of(200, {"reports": [item(1, id=None)]}, f"{BASE}/reports")
     got = adoption_of().read(job_with(None, {"name": "n"}), PagePosition(), reply, NOW)
-    assert got == Refused("an item of the list is what was asked for, but it names no remote job")
+    assert got == Refused("an item of the list matches the job, but has no handle")
 
 
 def test_without_anything_to_compare_nothing_is_found() -> None:
@@ -99,7 +99,7 @@ def test_without_anything_to_compare_nothing_is_found() -> None:
     text = SPEC.replace("where = \"state != 'old'\"\n", "").replace(', key = "${intent.key}"', "")
     reply = reply_of(200, {"reports": [item(1)]})
     assert adoption_of(text).read(job_with(None), PagePosition(), reply, NOW) == Refused(
-        "the job has nothing of what adopt compares"
+        "the job has none of the values that adopt compares"
     )
 
 
@@ -109,7 +109,7 @@ def test_a_job_that_lacks_something_can_be_left_to_a_person() -> None:
     assert text != SPEC
     reply = reply_of(200, {"reports": [item(1)]})
     got = adoption_of(text).read(job_with(None, {"name": "n"}), PagePosition(), reply, NOW)
-    assert got == Refused("the job has not everything of what adopt compares")
+    assert got == Refused("the job has not all values that adopt compares")
 
 
 def test_a_list_that_cannot_be_read() -> None:

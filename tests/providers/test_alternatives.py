@@ -150,7 +150,7 @@ def test_values_that_are_not_listed() -> None:
     """They are sent as they were given, and told; those that are listed are found in any case."""
     operation = _operation()
     params = operation.check_params({"shape": "Square"})
-    expected: Problems = [("shape", "'Square' is none of the values that are known (round); it is sent as it is")]
+    expected: Problems = [("shape", "'Square' is not among the known values (round); it is sent as it is")]
     assert (params["shape"], operation.unlisted(params)) == ("Square", expected)
     listed = operation.check_params({"shape": "ROUND"})
     assert (listed["shape"], operation.unlisted(listed)) == ("round", [])

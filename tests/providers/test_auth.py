@@ -86,7 +86,7 @@ def account_of(auth: str, **settings: Json) -> BoundAccount:
 
 def session_of(auth: str = LOGIN, **settings: Json) -> LoginSession:
     """Its session."""
-    session = account_of(auth, **settings).session
+    session = account_of(auth, **settings).auth.session
     assert session is not None
     return session
 
@@ -129,21 +129,21 @@ def test_a_login_on_another_host() -> None:
 def test_an_account_with_a_login_has_no_credentials_of_its_own() -> None:
     """Before the login there is nothing to send along, and nothing of the login shows."""
     account = account_of(LOGIN)
-    assert account.credentials == Credentials()
-    assert account.secrets == frozenset({PASSWORD})
+    assert account.auth.credentials == Credentials()
+    assert account.auth.secrets == frozenset({PASSWORD})
     assert PASSWORD not in repr(account)
 
 
 def test_a_client_with_a_secret() -> None:
     """By HTTP Basic both are form-encoded first (RFC 6749, 2.3.1); an optional scope that is not there is left out."""
     account = account_of(CLIENT)
-    assert account.session is not None
-    request = account.session.login(NOW, "n")
+    assert account.auth.session is not None
+    request = account.auth.session.login(NOW, "n")
     assert (request.method, request.url) == ("POST", "https://login.example.com/eu/a%2Fb/token")
     credential = base64.b64encode(b"cli%3Aent:p%26ss+w%C3%B6rd").decode()
     assert request.headers["Authorization"] == f"Basic {credential}"
     assert form_of(request.body) == {"grant_type": "client_credentials", "resource": "a/b", "level": "3"}
-    assert account.secrets == frozenset({PASSWORD, credential})
+    assert account.auth.secrets == frozenset({PASSWORD, credential})
 
 
 def test_a_client_with_a_secret_in_the_form() -> None:
@@ -417,7 +417,7 @@ def test_what_means_that_a_token_is_spent(renew: str, reply: WireReply, spent: b
     """Status 401 unless the spec says otherwise, and never a reply of another origin."""
     for auth in (LOGIN, CLIENT):
         session = session_of(auth.replace('"\n', f'"\n{renew}\n', 1))
-        assert session.says_renew(reply) is spent
+        assert session.rejects_token(reply) is spent
 
 
 def test_a_new_token_that_is_refused() -> None:

@@ -26,7 +26,7 @@ ETAG = '"v1"'
 REST = DownloadRequest(100, ETAG, 200)
 REST_OF_UNKNOWN = DownloadRequest(100, ETAG)
 WHOLE = DownloadRequest()
-ANEW = DownloadRequest(anew=True)
+ANEW = DownloadRequest(restarted=True)
 GOES_ON = FileBody(100, 100, 200, (), ETAG)
 LARGEST = 10**6
 

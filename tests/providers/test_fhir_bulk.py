@@ -145,8 +145,8 @@ def test_kick_offs_that_fail() -> None:
         (reply_of(404, _outcome("not-found")), Gone("HTTP 404: said")),
         (reply_of(400, _outcome("invalid")), Refused("HTTP 400: said")),
         (reply_of(200, {"requiresAccessToken": True}), Unmapped('HTTP 200: {"requiresAccessToken": true}')),
-        (reply_of(200, b"<html>"), Retry("HTTP 200, and no JSON where it was promised: <html>")),
-        (reply_of(200, b'{"output": ['), Retry('HTTP 200, and no JSON where it was promised: {"output": [')),
+        (reply_of(200, b"<html>"), Retry("HTTP 200, and a body that is not JSON: <html>")),
+        (reply_of(200, b'{"output": ['), Retry('HTTP 200, and a body that is not JSON: {"output": [')),
     ],
 )
 def test_every_reply_to_a_status_request(reply: WireReply, outcome: object) -> None:
@@ -236,10 +236,10 @@ def test_smart_backend_services() -> None:
         "private_key": pem,
     }
     account = Registry.load().get("fhir-bulk").bind("lab", settings)
-    assert account.session is not None
-    assert account.credentials == Credentials()
-    assert account.secrets == {pem}
-    request = account.session.login(NOW, "nonce-1")
+    assert account.auth.session is not None
+    assert account.auth.credentials == Credentials()
+    assert account.auth.secrets == {pem}
+    request = account.auth.session.login(NOW, "nonce-1")
     form = {name: value for name, (value,) in parse_qs((request.body or b"").decode()).items()}
     assertion = form.pop("client_assertion")
     assert (request.method, request.url) == ("POST", "https://auth.example.com/token")
@@ -255,10 +255,10 @@ def test_smart_backend_services() -> None:
     assert claims == {
         "iss": "reader", "sub": "reader", "aud": "https://auth.example.com/token", "jti": "nonce-1", "exp": NOW + 240,
     }  # fmt: skip
-    token = account.session.read_login(reply_of(200, {"access_token": "t-canary", "expires_in": 300}), NOW)
+    token = account.auth.session.read_login(reply_of(200, {"access_token": "t-canary", "expires_in": 300}), NOW)
     assert isinstance(token, Token)
-    assert account.session.credentials(token).headers == {"Authorization": "Bearer t-canary"}
-    assert account.session.says_renew(reply_of(401, b"", STATUS))
+    assert account.auth.session.credentials(token).headers == {"Authorization": "Bearer t-canary"}
+    assert account.auth.session.rejects_token(reply_of(401, b"", STATUS))
 
 
 def test_smart_needs_its_settings() -> None:
@@ -272,6 +272,6 @@ def test_the_token_is_a_bearer_token() -> None:
     """And there are open servers, which want none."""
     provider = Registry.load().get("fhir-bulk")
     closed = provider.bind("lab", {"base_url": FHIR, "token": "t-canary"})
-    assert closed.credentials.headers == {"Authorization": "Bearer t-canary"}
-    assert not provider.bind("lab", {"base_url": FHIR, "auth": "none"}).credentials.headers
+    assert closed.auth.credentials.headers == {"Authorization": "Bearer t-canary"}
+    assert not provider.bind("lab", {"base_url": FHIR, "auth": "none"}).auth.credentials.headers
     assert provider.bind("lab", {"base_url": FHIR, "auth": "none"}, clean=True).operations["export"].policy.cleans

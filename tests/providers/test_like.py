@@ -52,7 +52,7 @@ def test_a_table_that_is_there_is_taken_whole() -> None:
         ),
         (
             LIKE + '[operations.third]\ntitle = "Third"\nlike = "other"\n',
-            "operations.third.like: other is itself like another; name that one",
+            "operations.third.like: other has a like itself; name that operation",
         ),
         (LIKE.replace('"report"', "7"), "operations.other.like: must be text"),
     ],

@@ -149,8 +149,8 @@ def test_free_json_holds_only_what_can_be_stored_and_sent() -> None:
     for _ in range(40):
         deep = [deep]
     assert _faults({"rest": deep}) == ["rest: is nested more than 32 deep"]
-    assert _faults({"rest": ["a\0"]}) == ["rest: holds characters that are no text"]
-    assert _faults({"free": {"a\0": 1}}) == ["free: holds characters that are no text"]
+    assert _faults({"rest": ["a\0"]}) == ["rest: contains characters that are not text"]
+    assert _faults({"free": {"a\0": 1}}) == ["free: contains characters that are not text"]
     assert _faults({"free": {"a": float("inf")}}) == ["free: holds inf, which is not JSON"]
 
 

@@ -106,8 +106,8 @@ def test_a_token_of_a_header_is_known_by_its_value() -> None:
     redactor = Redactor()
     bound = provider_of(HEAD + SECRET + SESSION.replace('query = "sid"', 'header = "X-S"') + STEPS + LISTED.replace(
         "SEND", "")).bind("shop", {"key": KEY})  # fmt: skip
-    assert bound.session is not None
-    own = OwnCredentials.of(bound.origin, bound.session.credentials(Token("", 0, 0)), bound.session, redactor)
+    assert bound.auth.session is not None
+    own = OwnCredentials.of(bound.origin, bound.auth.session.credentials(Token("", 0, 0)), bound.auth.session, redactor)
     assert own.without(f"{OWN}/1?access_token=fresh-token&n=1") == f"{OWN}/1?access_token=fresh-token&n=1"
     redactor.add_passing("session 1", {"", "fresh-token"})
     assert own.without(f"{OWN}/1?access_token=fresh-token&n=1") == f"{OWN}/1?n=1"

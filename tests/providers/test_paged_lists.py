@@ -129,13 +129,13 @@ def test_another_host_speaks_for_itself() -> None:
 
 def test_what_is_no_page() -> None:
     """No list is no empty list: it is asked for again, and told."""
-    assert read(PAGES, PagePosition(), b"<html>") == Retry("HTTP 200, and no JSON where it was promised: <html>")
+    assert read(PAGES, PagePosition(), b"<html>") == Retry("HTTP 200, and a body that is not JSON: <html>")
     assert read(PAGES, PagePosition(), {"data": {}}) == Retry(
         'the reply holds no list of items: HTTP 200: {"data": {}}'
     )
     cut = WireReply(200, {}, b'{"data"', f"{BASE}/list", truncated=True)
     assert reader_of(PAGES).read(job_with(None), PagePosition(4), cut, NOW) == Refused(
-        "page 4 of the list is longer than can be read: smaller pages are needed"
+        "page 4 of the list is too long to be read: smaller pages are needed"
     )
 
 

@@ -84,7 +84,7 @@ def test_every_fault_comes_at_once() -> None:
     assert _faults({"period": "LAST_DAY", "code": "abcdef"}) == ["code: is too long: 6 characters, and 5 are permitted"]
     assert _faults({"period": ["LAST_DAY"]}) == ["period: must be text"]
     assert _faults({"period": "LAST_DAY", "number": True}) == ["number: must be a whole number, not True"]
-    assert _faults({"period": "LAST_DAY", "code": "a\x00"}) == ["code: holds characters that are no text"]
+    assert _faults({"period": "LAST_DAY", "code": "a\x00"}) == ["code: contains characters that are not text"]
 
 
 def test_parameters_that_depend_on_another() -> None:

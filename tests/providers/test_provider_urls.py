@@ -102,7 +102,7 @@ def test_origins_compare_whatever_their_spelling(url: str, origin: str) -> None:
         ("https:///x", "it names no host"),
         ("https://x.example:99999/", "its port is no number from 1 to 65535"),
         ("https://x.example/\x07", "it holds a control character"),
-        ("https://x.example/\ud800", "it holds a character that is none (a lone surrogate)"),
+        ("https://x.example/\ud800", "it holds a lone surrogate, which is no character"),
         ("https://x.example/" + "a" * 70_000, "it is longer than 65536 characters"),
     ],
 )

@@ -22,7 +22,7 @@ from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.provider import Provider
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
 from tidewaiter.providers.spec_examples import run_examples, uncovered_rules
-from tidewaiter.providers.spec_lint import read_spec, written_out
+from tidewaiter.providers.spec_lint import expand_like, read_spec
 from tidewaiter.providers.spec_references import check_references
 
 # --- what it teaches --------------------------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ def _laid_over(recipe: str) -> dict[str, Any]:
     operations = new.pop("operations", {})
     spec["operations"]["report"] |= operations.pop("report", {})
     spec["operations"] |= operations
-    return {**written_out({**spec, **new, "examples": []})}
+    return {**expand_like({**spec, **new, "examples": []})}
 
 
 def _tried(title: str, **example: object) -> list[str]:

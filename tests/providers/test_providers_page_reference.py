@@ -74,7 +74,7 @@ from tidewaiter.providers.template import KNOWN
 
 # Section: prefix of the keys in its table, and the models whose own keys they are.
 MODELS: Mapping[str, Mapping[str, tuple[type[BaseModel], ...]]] = {
-    "A value out of a reply": {"": (PickSpec,)},
+    "A value from a reply": {"": (PickSpec,)},
     "Variants": {"": (SpecVariant,)},
     "The file": {"": (ProviderSpec,)},
     "Settings and parameters": {"": (ValueSpec, SettingSpec, ParameterSpec), "items.": (Item,)},
@@ -219,7 +219,7 @@ def test_the_reference_has_every_meaning(model: type[BaseModel]) -> None:
 def test_the_reference_has_every_template() -> None:
     """Whatever `${...}` may name stands on the page."""
     for name in KNOWN.split(", "):
-        assert f"`${{{name}}}`" in REFERENCE["What stands in texts"]
+        assert f"`${{{name}}}`" in REFERENCE["References in texts"]
 
 
 def test_the_reference_has_every_outcome() -> None:

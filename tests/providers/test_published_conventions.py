@@ -118,7 +118,7 @@ def test_ogc_results_that_lag_and_results_that_failed() -> None:
         (reply_of(202, {"status": "Running", "percentComplete": 12.5}), Pending("Running", "12.5")),
         (reply_of(503, b"", retry_after="9"), Throttled("HTTP 503", 9.0)),
         (reply_of(404, {"error": {"message": "no such operation"}}), Gone("HTTP 404: no such operation")),
-        (reply_of(200, b"<html>"), Retry("HTTP 200, and no JSON where it was promised: <html>")),
+        (reply_of(200, b"<html>"), Retry("HTTP 200, and a body that is not JSON: <html>")),
     ],
 )
 def test_azure_operations(reply: WireReply, outcome: object) -> None:

@@ -41,10 +41,10 @@ FOREIGN = "https://files.example.org/x?Signature=abc"
     [
         (reply_of(200, {"id": "9"}), Accepted("9")),
         (reply_of(202, {"ID": 9}, retry_after="30"), Accepted("9", 30.0)),
-        (reply_of(200, {"ok": True}), Unknown('no remote job is named: HTTP 200: {"ok": true}')),
-        (reply_of(200, {"id": ""}), Unknown('no remote job is named: HTTP 200: {"id": ""}')),
-        (reply_of(204), Unknown("HTTP 204, and an empty body where JSON was promised")),
-        (reply_of(200, HTML), Unknown(f"HTTP 200, and no JSON where it was promised: {HTML.decode()}")),
+        (reply_of(200, {"ok": True}), Unknown('the reply has no handle: HTTP 200: {"ok": true}')),
+        (reply_of(200, {"id": ""}), Unknown('the reply has no handle: HTTP 200: {"id": ""}')),
+        (reply_of(204), Unknown("HTTP 204, and an empty body instead of JSON")),
+        (reply_of(200, HTML), Unknown(f"HTTP 200, and a body that is not JSON: {HTML.decode()}")),
         (
             WireReply(200, {}, b'{"id": "9', truncated=True),
             Unknown("HTTP 200, and a body too long to be read as JSON"),
@@ -98,9 +98,9 @@ def test_every_reply_to_a_submit(reply: WireReply, outcome: object) -> None:
         (reply_of(200, {"status": "odd"}), Unmapped('HTTP 200, status \'odd\': {"status": "odd"}')),
         (reply_of(200, {}), Unmapped("HTTP 200: {}")),
         (reply_of(200, []), Unmapped("HTTP 200: []")),
-        (reply_of(200, HTML), Retry(f"HTTP 200, and no JSON where it was promised: {HTML.decode()}")),
-        (reply_of(200, b'{"status": "don'), Retry('HTTP 200, and no JSON where it was promised: {"status": "don')),
-        (reply_of(200), Retry("HTTP 200, and an empty body where JSON was promised")),
+        (reply_of(200, HTML), Retry(f"HTTP 200, and a body that is not JSON: {HTML.decode()}")),
+        (reply_of(200, b'{"status": "don'), Retry('HTTP 200, and a body that is not JSON: {"status": "don')),
+        (reply_of(200), Retry("HTTP 200, and an empty body instead of JSON")),
         (
             WireReply(200, {}, b'{"status":', truncated=True),
             Retry("HTTP 200, and a body too long to be read as JSON"),
@@ -174,7 +174,7 @@ def test_a_rule_cannot_accept_a_job_without_a_name() -> None:
     """There would be nothing to ask after."""
     spec = WHOLE.replace('handle = "id"', 'handle = "id"\nrules = [{ status = 409, then = "accepted" }]')
     assert operation_of(spec).read_submit(job_with(None), reply_of(409, {}), NOW) == Unknown(
-        "no remote job is named: HTTP 409: {}"
+        "the reply has no handle: HTTP 409: {}"
     )
 
 

@@ -65,5 +65,5 @@ def test_a_reason_that_nobody_would_be_told(rule: str, effects: str) -> None:
         text[text.index("[[operations.report.poll.rules") : text.index("[operations.report.results")], ""
     )
     assert faults_of(text) == [
-        f"demo.toml: operations.report.poll.rules[0]: reason is told of no reply that means {effects}"
+        f"demo.toml: operations.report.poll.rules[0]: reason is not used for a reply that means {effects}"
     ]

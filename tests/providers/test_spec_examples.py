@@ -72,7 +72,7 @@ def _told(example: str) -> str:
             'step = "poll"\nhandle = "1"\nreply = { status = 200, json = { status = "done" } }\n'
             'outcome = { is = "Pending" }',
             "examples[0] (e):\n  outcome.is\n    expected: Pending\n    got:      Ready\n"
-            "    it says: Ready(links=(), status='done', handle=None)",
+            "    actual outcome: Ready(links=(), status='done', handle=None)",
         ),
         (
             'step = "poll"\nhandle = "1"\nreply = { status = 200, json = { status = "pending" } }\n'
@@ -103,12 +103,12 @@ def _told(example: str) -> str:
         ),
         (
             'step = "poll"\nrequest = { url = "https://x" }',
-            "examples[0] (e):\n  the URL /reports/${handle} needs something that the job does not have",
+            "examples[0] (e):\n  the URL /reports/${handle} needs a value that the job does not have",
         ),
         (
             'step = "file"\nlink = { url = "https://files.example.com/a" }\nreply = { status = 200 }\n'
             'outcome = { is = "Retry" }',
-            "examples[0] (e):\n  outcome.is\n    expected: Retry\n    got:      File\n    it says: None",
+            "examples[0] (e):\n  outcome.is\n    expected: Retry\n    got:      File\n    actual outcome: None",
         ),
     ],
 )
@@ -198,7 +198,7 @@ def _told_of_account(example: str, text: str = SIGNING_IN) -> str:
         ),
         (
             'step = "renew"\nreply = { status = 400, text = "bad period" }\noutcome = { is = "Renew" }',
-            "examples[0] (e):\n  outcome.is\n    expected: Renew\n    got:      Keep\n    it says: Keep()",
+            "examples[0] (e):\n  outcome.is\n    expected: Renew\n    got:      Keep\n    actual outcome: Keep()",
         ),
         (
             'step = "renew"\nreply = { status = 401, url = "https://files.example.com/1" }\noutcome = { is = "Keep" }',

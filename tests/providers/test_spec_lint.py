@@ -160,8 +160,7 @@ def test_a_sound_spec_has_no_fault() -> None:
         ),
         pytest.param(
             changed('done = "ready"', 'done = "ready", " DONE" = "failed"'),
-            "operations.report.poll.rules[0].words: has a word twice, for they are compared trimmed and in one case:  "
-            "DONE, done",
+            "operations.report.poll.rules[0].words: has a word twice (spaces and case are ignored):  DONE, done",
             id="a word twice",
         ),
         pytest.param(
@@ -218,7 +217,7 @@ def test_a_sound_spec_has_no_fault() -> None:
         ),
         pytest.param(
             PAGED + 'last_values = ["null"]\n',
-            "operations.report.results.pages: last_values are values of next, and there is none",
+            "operations.report.results.pages: last_values are for next, and there is none",
             id="last_values",
         ),
         pytest.param(
@@ -248,7 +247,7 @@ def test_a_sound_spec_has_no_fault() -> None:
         ),
         pytest.param(
             ADOPTS.replace("match = { a = 'x' }\n", ""),
-            "operations.report.adopt: needs match or where, or every item would do",
+            "operations.report.adopt: needs match or where, or every item would match",
             id="adopt anything",
         ),
         pytest.param(
@@ -285,7 +284,7 @@ def test_a_sound_spec_has_no_fault() -> None:
         ),
         pytest.param(
             changed('/file"\n', '/file"\nsend_auth_if = "a"\n'),
-            "operations.report.results: send_auth_if looks at the reply that lists the files, and there is none",
+            "operations.report.results: send_auth_if is for a list of files, and there is none",
             id="send_auth_if",
         ),
         pytest.param(

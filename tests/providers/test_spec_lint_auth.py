@@ -84,7 +84,7 @@ def test_sound_ways_to_sign_in(auth: str) -> None:
         pytest.param(SECRET + 'assertion = { key = "${account.key}" }\n',
             "auth: needs either client_secret or assertion", id="two proofs"),
         pytest.param(SIGNED + 'send = "form"\n',
-            "auth: send says where the client_secret goes, and there is none", id="send without a secret"),
+            "auth: send is for the client_secret, and there is none", id="send without a secret"),
         pytest.param(SECRET.replace('"/token"', '"token"'),
             "auth.token_url: must begin with / or with ${account.NAME}, a setting of type url", id="token_url"),
         pytest.param(SECRET.replace('"/token"', '"${account.user}"'),

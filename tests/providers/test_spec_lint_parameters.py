@@ -52,17 +52,17 @@ IN = "operations.report.params"
         ),
         pytest.param(
             PARAMS + 'p = { help = "x", type = "array", items = { required = false } }\n',
-            f"{IN}.p.items: an item has no when, required, default and also, for it has no name",
+            f"{IN}.p.items: an item has no when, required, default and also, because it has no name",
             id="optional item",
         ),
         pytest.param(
             PARAMS + 'p = { help = "x", counted = { L = 2 } }\n',
-            f"{IN}.p: counted says how max_length counts, and there is none",
+            f"{IN}.p: counted applies to max_length, and there is none",
             id="counted without length",
         ),
         pytest.param(
             PARAMS + 'p = { help = "x", any_case = true }\n',
-            f"{IN}.p: any_case says how contains and counted are looked for, and there is neither",
+            f"{IN}.p: any_case applies to contains and counted, and there is neither",
             id="any case of nothing",
         ),
         pytest.param(

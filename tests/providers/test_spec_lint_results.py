@@ -24,7 +24,7 @@ outcome = { is = "Spent" }
         pytest.param(
             HEAD + SUBMIT + POLL + INLINE + 'headers = { Range = "bytes=0-9", accept-encoding = "br" }\n',
             "operations.report.results: headers may not have Range, accept-encoding, which a download sets itself: "
-            "take it out",
+            "remove it",
             id="headers of the download",
         ),
         pytest.param(

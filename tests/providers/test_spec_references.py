@@ -29,7 +29,7 @@ next = "n"
         ),
         pytest.param(
             changed(REQUEST, 'url = "/reports/${parms.x}"'),
-            "operations.report.submit.url: refers to ${parms.x}, which there is not (there are params.NAME, "
+            "operations.report.submit.url: refers to ${parms.x}, which does not exist (use params.NAME, "
             "account.NAME, handle, callback_url, job.id, intent.key, page.next, page.number, page.offset, page.size)",
             id="unknown reference",
         ),

@@ -159,7 +159,7 @@ def test_what_a_query_cannot_hold(value: Json) -> None:
 
 def test_a_url_cannot_do_without_its_values() -> None:
     """Rather no request than one for another resource."""
-    with pytest.raises(UnsendableError, match="needs something that the job does not have"):
+    with pytest.raises(UnsendableError, match="needs a value that the job does not have"):
         _built({"url": "/a/${handle}"}, handle=None)
     with pytest.raises(UnsendableError, match="is no URL"):
         _built({"url": "${handle}"}, handle=None)

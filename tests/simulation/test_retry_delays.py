@@ -49,9 +49,9 @@ def asked(world: StubWorld, path: str) -> list[Sent]:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (ReplyData(200, HTML), "no JSON where it was promised"),
+        (ReplyData(200, HTML), "a body that is not JSON"),
         (ReplyData(303, b"", {"Location": "/sign-in?ticket=1"}), "HTTP 303 (Location: /sign-in?[redacted])"),
-        (ReplyData(207, {"request": {"status": {"code": 207}}}), "no remote job is named"),
+        (ReplyData(207, {"request": {"status": {"code": 207}}}), "the reply has no handle"),
         (ReplyData(502, HTML), "HTTP 502"),
     ],
     ids=["html", "redirect", "no-token", "bad-gateway"],
@@ -90,7 +90,7 @@ def test_unreadable_replies_open_the_breaker(template: Path) -> None:
         (status,) = await world.service.standings()
         await world.clock.sleep(25.0)
         (status,) = await world.service.standings()
-        assert "no JSON where it was promised" in (status.closed[0].closed_reason or "")
+        assert "a body that is not JSON" in (status.closed[0].closed_reason or "")
 
     in_stub_world(template, SPEC, lambda _: ReplyData(200, HTML), story, limits={"spacing_s": 0.5})
 
@@ -131,7 +131,7 @@ def test_a_file_that_never_appears_ends_the_job(template: Path) -> None:
     async def story(world: StubWorld) -> None:
         job = await world.ended(await world.submit())
         assert job.state is State.FAILED
-        assert "no link to the files served" in (job.reason or "")
+        assert "no link to the files worked" in (job.reason or "")
         assert 600.0 < (job.finished_at or 0.0) - job.created_at < 1000.0
         assert len(asked(world, "GET /reports/7")) < 15
 
@@ -186,7 +186,7 @@ def test_a_remote_job_that_never_moves_is_not_polled_in_silence(template: Path) 
         (line,) = world.events("job.stalled")
         assert line["level"] == "warning"
         assert 3600.0 <= float(str(line["still_s"])) < 3900.0
-        assert "told nothing new" in ((await world.job(job)).reason or "")
+        assert "reported nothing new" in ((await world.job(job)).reason or "")
 
     in_stub_world(template, SPEC, polled({}), story, schedule={"deadline_s": 7200.0})
 

@@ -59,7 +59,7 @@ def test_jobs_made_together_share_one_answer(template: Path) -> None:
         (asker,) = [job for job in ended[:20] if job.submits]
         sharer = next(job for job in ended if not job.submits)
         _, history, (artifact,) = await world.service.show(sharer.id)
-        assert (history[-1].outcome, history[-1].detail) == ("Stored", f"the answer of job {asker.id}")
+        assert (history[-1].outcome, history[-1].detail) == ("Stored", f"the result of job {asker.id}")
         manifest = json.loads((world.root / "exports" / artifact.key).with_name("manifest.json").read_text())
         assert manifest["job"] == sharer.id
         content = await world.file_of(sharer)

@@ -209,7 +209,7 @@ class ApiServer:
             assert recorded.accepted == {number}
             change = change_of(update)
             if notified and change is not None:
-                self.tell(change)
+                self.publish(change)
         return await self.stored(number)
 
     async def landed(
@@ -257,7 +257,7 @@ async def serving(
         storage = LocalStorage(folder / "landed", threads)
         async with AiohttpWire() as wire:
             news, stop, metrics = ChangeFeed(log.follower_failed), asyncio.Event(), Metrics()
-            seams = Seams(clock, Random(7), wire, database, storage, metrics, news.tell)
+            seams = Seams(clock, Random(7), wire, database, storage, metrics, news.publish)
             vitals = ProcessStatus(stop)
             health = health_of(config, vitals, metrics, database, clock=clock, log=log)
             site = web_listener(
@@ -265,6 +265,6 @@ async def serving(
             )
             async with site, aiohttp.ClientSession() as session:
                 base = f"http://127.0.0.1:{bound.getsockname()[1]}"
-                yield ApiServer(base, session, database, JobStore(database), news.tell, output, folder, storage)
+                yield ApiServer(base, session, database, JobStore(database), news.publish, output, folder, storage)
     await database.close()
     log.close()

@@ -201,7 +201,7 @@ async def test_an_internationalised_host_is_asked_by_its_ascii_name(
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("http://☃.example/s3cret", "its host '☃.example' is no name of a host"),
+        ("http://☃.example/s3cret", "its host '☃.example' is no host name"),
         ("http://127.0.0.1/s3cret/é", "'é' in its address is not encoded"),
         ("http://127.0.0.1/s3cret b", "U+0020 in its address is not encoded"),
         ("http:///s3cret", "names no host"),

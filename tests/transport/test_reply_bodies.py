@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from tidewaiter.domain.http_values import can_be_undone, content_codings
+from tidewaiter.domain.http_values import can_decode, content_codings
 from tidewaiter.transport.reply_bodies import BombError, Unpacker, UnpackError, unpacking_of
 
 PLAIN = b"".join(f"row {number}\n".encode() for number in range(2000))
@@ -116,7 +116,7 @@ def test_what_a_content_encoding_names(values: tuple[str, ...], codings: tuple[s
 
 def test_what_can_be_undone() -> None:
     """Only all of them together, and no more than curl undoes."""
-    assert can_be_undone(())
-    assert can_be_undone(("gzip", "deflate", "gzip"))
-    assert not can_be_undone(("br", "gzip"))
-    assert not can_be_undone(("gzip",) * 6)
+    assert can_decode(())
+    assert can_decode(("gzip", "deflate", "gzip"))
+    assert not can_decode(("br", "gzip"))
+    assert not can_decode(("gzip",) * 6)

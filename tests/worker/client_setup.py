@@ -49,12 +49,12 @@ class ClientSetup:
         client = AccountClient(
             wire,
             ClientSettings(account.origin, True, 65_536),
-            account.credentials,
+            account.auth.credentials,
             self.budget,
         )
         self.client = AuthenticatedClient(
             client,
-            account.session,
+            account.auth.session,
             budget=self.budget,
             observer=AccountObserver("shop", Lease(1, 1, clock, 60.0), self.budget, clock=clock, log=self.log),
             clock=clock,

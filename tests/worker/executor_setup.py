@@ -119,14 +119,14 @@ async def open_executor(
             client = AccountClient(
                 wire,
                 ClientSettings(account.origin, True, 65_536, timeouts or Timeouts()),
-                account.credentials,
+                account.auth.credentials,
                 budget,
                 may_send=may_send,
                 on_reply=observer.headers_received,
                 clock=clock,
             )
             signed = AuthenticatedClient(
-                client, account.session, budget=budget, observer=observer, clock=clock, rand=Random(1), log=log
+                client, account.auth.session, budget=budget, observer=observer, clock=clock, rand=Random(1), log=log
             )
             fetcher = Fetcher(LocalStorage(folder, threads), jobs, clock, job_log, rand=Random(1))
             executor = Executor(fetcher, jobs, committer, clock=clock, rand=Random(1), log=log)

@@ -75,7 +75,7 @@ LISTED = json.dumps({"state": "DONE", "files": [{"url": f"/f/{number}"} for numb
 @pytest.mark.parametrize(
     ("poll", "status", "reason"),
     [
-        pytest.param(LISTED, 200, "240000 files, and 10000 are taken", id="240,000 files"),
+        pytest.param(LISTED, 200, "240000 files, and 10000 are permitted", id="240,000 files"),
         pytest.param(json.dumps({"error": "https:" * 23_000}).encode(), 200, "the provider says", id="140 kB message"),
         pytest.param(b"https:" * 1_300_000, 400, "HTTP 400: https:", id="8 MiB that is no JSON"),
         pytest.param(
@@ -84,7 +84,7 @@ LISTED = json.dumps({"state": "DONE", "files": [{"url": f"/f/{number}"} for numb
             "the provider says",
             id="500,000 members",
         ),
-        pytest.param(b"[" * 4_000_000, 200, "values, and 1000000 are taken", id="deep"),
+        pytest.param(b"[" * 4_000_000, 200, "values, and 1000000 are permitted", id="deep"),
         pytest.param(b'{"error":' + b"[" * 100_000 + b"]" * 100_000 + b"}", 200, "nested too deep", id="nested"),
         pytest.param(b'{"state":' + b"7" * 1_000_000 + b"}", 200, "a number of 1000000 digits", id="digits"),
         pytest.param(b'{"state":1e999}', 200, "a number that is too large", id="infinite"),
@@ -107,7 +107,7 @@ async def test_what_is_taken_is_the_operators_to_say(tmp_path: Path, sqlite_url:
     async with serving(tmp_path, sqlite_url, SPEC, replying(poll), account) as (_, running):
         job = await running.run()
     assert job.reason == (
-        "the provider lists 2 files, and 1 are taken: raise accounts.shop.bounds.most_files, or ask for less"
+        "the provider lists 2 files, and 1 are permitted: raise accounts.shop.bounds.most_files, or request fewer"
     )
 
 

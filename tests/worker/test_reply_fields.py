@@ -297,7 +297,7 @@ async def test_an_address_that_cannot_be_used_is_named_with_its_cause(tmp_path: 
         job = await running.submit()
         (line, *_) = await running.logged("job.troubled")
         assert job.id == line["job"]
-    assert "its host '☃.example' is no name of a host" in str(line["reason"])
+    assert "its host '☃.example' is no host name" in str(line["reason"])
 
 
 async def test_another_host_that_fails_does_not_open_the_breaker(tmp_path: Path, sqlite_url: str) -> None:

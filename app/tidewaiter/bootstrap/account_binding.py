@@ -124,4 +124,4 @@ def known_settings(config: Config) -> dict[str, Mapping[str, SettingSpec]]:
 
 def secrets_of(accounts: Mapping[str, BoundAccount]) -> set[str]:
     """Every value that must never be shown."""
-    return {secret for account in accounts.values() for secret in account.secrets}
+    return {secret for account in accounts.values() for secret in account.auth.secrets}

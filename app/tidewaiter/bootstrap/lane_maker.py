@@ -47,7 +47,7 @@ def lane_maker(bound: BoundConfig, shared: SharedParts) -> Callable[[LaneRow, Le
     clock, rand, log = shared.seams.clock, shared.seams.rand, shared.log
     metrics = shared.seams.metrics
     for one in bound.accounts.values():
-        one.redactor.join(log.redactor)
+        one.auth.redactor.join(log.redactor)
     parts = LaneParts(
         stepper=Executor(
             shared.fetcher,
@@ -92,14 +92,14 @@ def lane_maker(bound: BoundConfig, shared: SharedParts) -> Callable[[LaneRow, Le
                 clock,
             ),
             ClientSettings(account.origin, settings.private_ok, _BODY_LIMIT),
-            account.credentials,
+            account.auth.credentials,
             budget,
             clock=clock,
             may_send=lease.held,
             on_reply=observer.headers_received,
         )
         signed = AuthenticatedClient(
-            client, account.session, budget=budget, observer=observer, clock=clock, rand=rand, log=log
+            client, account.auth.session, budget=budget, observer=observer, clock=clock, rand=rand, log=log
         )
         return Lane(
             row,

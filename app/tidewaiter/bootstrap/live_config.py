@@ -50,15 +50,13 @@ class BoundConfig:
     def providers_with_changed_specs(self, other: "BoundConfig") -> tuple[str, ...]:
         """The providers with another spec there, as far as accounts of both configurations use them."""
         both = [name for name in self.accounts if name in other.accounts]
-        pairs = [(self.accounts[name], other.accounts[name]) for name in both]
-        return tuple(
-            sorted({new.provider for old, new in pairs if old.provider == new.provider and old.source != new.source})
-        )
+        pairs = [(self.accounts[name].provider, other.accounts[name].provider) for name in both]
+        return tuple(sorted({new.name for old, new in pairs if old.name == new.name and old.source != new.source}))
 
     def _settings_of_lane(self, name: str) -> tuple[object, ...] | None:
         if name not in self.accounts:
             return None
-        return self.config.accounts[name], self.accounts[name].source
+        return self.config.accounts[name], self.accounts[name].provider.source
 
 
 def bind(config: Config) -> BoundConfig:

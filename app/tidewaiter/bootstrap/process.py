@@ -158,7 +158,7 @@ async def serve(
                 health = health_of(config, vitals, metrics, database, clock=clock, log=log)
                 news = ChangeFeed(log.follower_failed)
                 async with AiohttpWire(own) as wire:
-                    seams = Seams(clock, SystemRandom(), wire, database, storage, metrics, news.tell)
+                    seams = Seams(clock, SystemRandom(), wire, database, storage, metrics, news.publish)
                     site = web_listener(running, health, vitals, seams, log, news=news, listening=web_socket, stop=stop)
                     async with site as serving, reloading.on_request(reload, stop) as reloads:
                         code = await _take_over(running, reloading, seams, log, stop=stop, vitals=vitals, own=own)

@@ -194,13 +194,13 @@ def _asker(account: BoundAccount, requests: Sequence[float], tools: _Tools, *, p
     client = AccountClient(
         tools.wire,
         ClientSettings(account.origin, private_ok, _BODY_LIMIT, _TIMEOUTS),
-        account.credentials,
+        account.auth.credentials,
         budget,
         clock=clock,
     )
     observer = AccountObserver(account.name, Lease(0, 0, clock, math.inf), budget, clock=clock, log=tools.log)
     signed = AuthenticatedClient(
-        client, account.session, budget=budget, observer=observer, clock=clock, rand=rand, log=tools.log
+        client, account.auth.session, budget=budget, observer=observer, clock=clock, rand=rand, log=tools.log
     )
 
     async def ask(request: WireRequest) -> WireReply | Trouble:

@@ -184,8 +184,8 @@ async def web_listener(
     running.join(Reloadable(access, lambda bound: access_settings(bound.config)))
     present = LiveServices(running, seams, log)
     context = _api_context(present, seams, log)
-    news.follow(context.watch.on_change)
-    news.follow(context.feed.on_change)
+    news.subscribe(context.watch.on_change)
+    news.subscribe(context.feed.on_change)
     frame = PageRenderer(access, vitals, seams.clock)
     page = page_routes(
         frame,

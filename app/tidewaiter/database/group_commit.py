@@ -94,7 +94,7 @@ _UPDATE: Final[_Columns] = (
     ("track", SmallInteger()),
     ("links", Text()),
     *((name, jobs.c[name].type) for name in (*_INDEXED, *_PLAIN, *_SHARED)),
-    ("saw_hint", Boolean()),
+    ("saw_wake_up", Boolean()),
 )
 
 
@@ -219,7 +219,7 @@ class GroupCommit:
         """A row of ``_UPDATE``."""
         job = change.job
         fence = (job.id, change.expected, stamp, epoch)
-        return (*fence, track_of(job.state).value, self._seal.stored(job.links), *_written(job), change.saw_hint)
+        return (*fence, track_of(job.state).value, self._seal.stored(job.links), *_written(job), change.saw_wake_up)
 
     async def _written_before(self, connection: AsyncConnection, group: Sequence[FencedUpdate]) -> frozenset[int]:
         if not group:
@@ -242,7 +242,7 @@ def _fenced_update(changed: Subquery) -> SqlUpdate:
     held = select(lanes.c.id, lanes.c.epoch).where(lanes.c.owner == bindparam("owner", type_=Text()))
     held_lanes = held.order_by(lanes.c.id).with_for_update(read=True).cte("held")
     asked_meanwhile = and_(jobs.c.cancel_requested, not_(changed.c.cancel_requested), jobs.c.due_at < changed.c.due_at)
-    hinted_meanwhile = and_(jobs.c.hinted, not_(changed.c.saw_hint), changed.c.finished_at.is_(None))
+    hinted_meanwhile = and_(jobs.c.hinted, not_(changed.c.saw_wake_up), changed.c.finished_at.is_(None))
     hurried = or_(asked_meanwhile, and_(hinted_meanwhile, jobs.c.due_at < changed.c.due_at))
     return (
         _versioned_update(changed)

@@ -268,7 +268,7 @@ class JobStore:
         asked = {"account": job.account, "operation": job.operation, "handle": handle, "id": job.id}
         found: dict[int, OtherJob] = {}
         for number, state, shared, deadline_at, told in await self._rows(_FOLLOWERS, **asked):
-            before = found[number].told if number in found else frozenset()
+            before = found[number].ended_by if number in found else frozenset()
             known = before if told is None else before | {told}
             found[number] = OtherJob(number, State(state), bool(shared), deadline_at, known)
         return list(found.values())

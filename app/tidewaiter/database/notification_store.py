@@ -53,7 +53,7 @@ class Outbox:
         """The endpoints that are notified about an update: it must have brought the job into its state."""
         if update.state_from is update.job.state:
             return []
-        return [one.endpoint for one in self.subscriptions if one.wants(update.job)]
+        return [one.endpoint for one in self.subscriptions if one.includes(update.job)]
 
     async def _files_by_job(
         self, connection: AsyncConnection, numbers: Sequence[int]

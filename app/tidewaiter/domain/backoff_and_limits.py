@@ -1,4 +1,4 @@
-"""When to come back: backoff with jitter, and what a server's Retry-After is allowed to change."""
+"""Backoff with jitter, the policy of an operation, and the limits of an account."""
 
 import math
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ _LARGEST_EXPONENT = 64
 class Backoff:
     """A clamped exponential schedule in seconds: ``base_s * factor ** n``, at most ``cap_s``.
 
-    ``jitter`` (0 to 1) is the share of the delay that chance may take away, so that jobs made together drift apart;
-    a delay never grows by it and stays above ``(1 - jitter)`` of its size.
+    ``jitter`` (0 to 1) is the largest share by which a random number shortens a delay, so that jobs that were made
+    together do not poll together.
     """
 
     base_s: float
@@ -30,14 +30,13 @@ class Backoff:
 class OperationPolicy:
     """The numbers and permissions that the state table needs for one operation of one account, all in seconds.
 
-    ``repeatable``: submitting twice is harmless. ``cancels``/``cleans``: the provider has such a request and the
-    account asks for it. ``shares``: the provider has one remote job for equal submits, so jobs of ours may follow the
-    same one. ``stall_s``: how long a remote job may show no sign of life. ``gone_grace_s``: how long after the submit a
-    "not found" is still believed to be lag. ``links_expire_s``: for how long links may be refused in a row before the
-    job fails. ``unknown``: the delays before a submit is repeated whose outcome is unknown, ``most_unknown`` of which
-    in a row park the job. ``retry_after_floor_s`` and ``retry_after_cap_s`` clamp whatever a server asks for.
-    ``called_first_delay_s`` and ``called_poll`` are the slower schedule of a job whose submit named a
-    callback URL.
+    ``repeatable``: a second submit does no harm. ``cancels``/``cleans``: the provider has such a request and the
+    account uses it. ``shares``: the provider has one remote job for equal submits, so several jobs may follow it.
+    ``stall_s``: how long a remote job may report nothing new. ``gone_grace_s``: how long after the submit a "not found"
+    counts as lag. ``links_expire_s``: how long links may be refused in a row before the job fails. ``unknown``: the
+    delays before a submit with an unknown outcome is repeated; ``most_unknown`` of them in a row park the job.
+    ``retry_after_floor_s`` and ``retry_after_cap_s`` clamp a server's Retry-After. ``called_first_delay_s`` and
+    ``called_poll`` are the slower schedule of a job whose submit sent a callback URL.
     """
 
     first_delay_s: float = 5.0
@@ -63,13 +62,13 @@ class OperationPolicy:
     most_unknown: int = 5
 
     def clamp(self, retry_after_s: float) -> float:
-        """How much of a server's Retry-After counts, in seconds."""
+        """A server's Retry-After within floor and cap, in seconds."""
         return min(max(retry_after_s, self.retry_after_floor_s), self.retry_after_cap_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an account may ask of its provider.
+    """The limits of an account's requests to its provider.
 
     At most ``requests`` in any window of ``period_s`` seconds (``None``: no such limit), two requests at least
     ``spacing_s`` apart, at most ``concurrency`` of them in flight; at most ``remote_jobs`` remote jobs under way.
@@ -82,7 +81,7 @@ class Limits:
     remote_jobs: int | None = None
 
     def share(self, shards: int) -> "Limits":
-        """What each of an account's lanes may ask, so that all of them together keep the limits."""
+        """The limits of each lane of the account, so that all lanes together keep the account's limits."""
         if shards == 1:
             return self
         requests = None if self.requests is None else max(1, self.requests // shards)

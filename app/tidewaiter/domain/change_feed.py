@@ -11,7 +11,7 @@ from tidewaiter.domain.state_machine import Update
 
 @dataclass(frozen=True, slots=True)
 class JobChange:
-    """A job that was added or has moved on, at ``at`` (epoch seconds); ``event`` is what the log calls it."""
+    """A job that was added or has changed, at ``at`` (epoch seconds); ``event`` is the name of the log event."""
 
     event: str
     job: Job
@@ -21,7 +21,7 @@ class JobChange:
 
 
 ChangeListener: TypeAlias = Callable[[JobChange], None]
-"""Is called with every change after its commit, from the event loop; it must not wait."""
+"""Is called with every change after its commit, in the event loop; it must not block."""
 
 
 def ignore_change(_change: JobChange) -> None:
@@ -32,34 +32,34 @@ class ChangeFeed:
     """Passes changes on to every listener.
 
     Args:
-        failed: is called with a listener that has raised, and its exception. The change is durable by then, so work
-            goes on, and so do the other listeners.
+        failed: is called with a listener that has raised, and its exception. The change is already committed, so the
+            daemon and the other listeners continue.
     """
 
     def __init__(self, failed: Callable[[ChangeListener, Exception], None]) -> None:
         self._failed = failed
-        self._followers: list[ChangeListener] = []
+        self._listeners: list[ChangeListener] = []
 
-    def follow(self, tell: ChangeListener) -> None:
-        """Call this listener, too, from now on."""
-        self._followers.append(tell)
+    def subscribe(self, listener: ChangeListener) -> None:
+        """Call this listener with every change from now on."""
+        self._listeners.append(listener)
 
-    def tell(self, change: JobChange) -> None:
+    def publish(self, change: JobChange) -> None:
         """Call every listener."""
-        for follower in self._followers:
+        for listener in self._listeners:
             try:
-                follower(change)
+                listener(change)
             except Exception as error:  # noqa: BLE001  # a fault of a listener must not stop the committer
-                self._failed(follower, error)
+                self._failed(listener, error)
 
 
 def added(job: Job) -> JobChange:
-    """That a job was stored."""
+    """The change for a job that was stored."""
     return JobChange("job.submitted", job, None, "Submitted", job.created_at)
 
 
 def change_of(update: Update) -> JobChange | None:
-    """What an update has changed; ``None`` where it only counts, as most polls do."""
+    """The change that an update makes; ``None`` if it only counts, as most polls do."""
     entry = update.entry
     if entry is None:
         return None

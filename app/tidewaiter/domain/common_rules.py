@@ -1,7 +1,7 @@
-"""What every rule of the state machine may look at, and the rules that hold in every live state.
+"""The input of every rule of the state machine, and the rules that hold in every live state.
 
-A rule takes the context of a step and the outcome of the step, and returns the job as it will stand. Each rule is typed
-by the outcomes that it accepts.
+A rule takes the context and the outcome of a step, and returns the changed job. Each rule is typed by the outcomes that
+it accepts.
 """
 
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ class RuleContext:
         return self.job.but(version=self.version, **changes)
 
     def of(self, job: Job) -> Self:
-        """The same context for a job that an earlier part of the rule has changed already."""
+        """The same context for a job that an earlier part of the rule has changed."""
         return replace(self, job=job)
 
     def retry_in(self, failures: int, retry_after_s: float | None = None, *, exact: bool = False) -> float:
@@ -42,9 +42,9 @@ class RuleContext:
         return self.not_before(self.policy.retry.delay(failures, self.rand), retry_after_s, exact=exact)
 
     def not_before(self, delay_s: float, retry_after_s: float | None, *, exact: bool = False) -> float:
-        """Our own delay, or the server's Retry-After within floor and cap, whichever is later.
+        """The later of our own delay and the server's Retry-After within floor and cap.
 
-        Where the spec says that the server's value is ``exact``, it replaces our own.
+        If the spec says that the server's value is ``exact``, it replaces our own.
         Source: RFC 9110, section 10.2.3.
         """
         if retry_after_s is None:
@@ -66,7 +66,7 @@ class RuleContext:
             return next_s
         return self._slower_with_callback(job, next_s, self.policy.called_poll.delay(polls, self.rand))
 
-    def stands_still(self, job: Job) -> bool:
+    def is_stalled(self, job: Job) -> bool:
         """Whether the provider has reported nothing new about the remote job for half of the permitted time."""
         if job.moved_at is None:
             return False
@@ -74,9 +74,9 @@ class RuleContext:
         return self.now - job.moved_at >= longest_s / 2
 
     def _slower_with_callback(self, job: Job, delay_s: float, called_s: float) -> float:
-        """The slower delay of a job that may be called back.
+        """The slower delay of a job that expects a callback.
 
-        The callback may never come, so the delay is at most half of the time that is left before the deadline.
+        The callback may never come, so the delay is at most half of the time before the deadline.
         """
         if job.callback_hash is None:
             return delay_s
@@ -84,7 +84,7 @@ class RuleContext:
 
 
 def cut(reason: str) -> str:
-    """As much of a reason as the database keeps."""
+    """A reason, cut to the length that the database stores."""
     return reason[:_LONGEST_REASON]
 
 
@@ -103,7 +103,7 @@ def finish(context: RuleContext, state: State, reason: str | None) -> Job:
 
 
 def try_again(context: RuleContext, reason: str, retry_after_s: float | None = None, *, exact: bool = False) -> Job:
-    """The job with one failure more, due for the same step after a growing delay."""
+    """The job with one more failure, due for the same step after a growing delay."""
     failures = context.job.failures + 1
     return context.becomes(
         due_at=context.now + context.retry_in(failures - 1, retry_after_s, exact=exact),
@@ -126,7 +126,7 @@ def storage_full(context: RuleContext, outcome: o.StorageFull) -> Job:
 
 
 def account_paused(context: RuleContext, outcome: o.Throttled | o.Unauthorized) -> Job:
-    """The lane is closed for now; the job is due again as soon as the lane opens."""
+    """The account is paused; the job is due again as soon as the pause ends."""
     return context.becomes(due_at=context.now + _AFTER_PAUSE_S * context.rand.random(), reason=cut(outcome.reason))
 
 
@@ -143,7 +143,7 @@ def refused(context: RuleContext, outcome: o.Refused) -> Job:
 
 
 def crashed(context: RuleContext, outcome: o.Crashed) -> Job:
-    """The same step again, a bounded number of times: the job itself may be what makes the step crash."""
+    """The same step again, a limited number of times, because the job itself may cause the crash."""
     crashes = context.job.crashes + 1
     if crashes >= context.policy.most_crashes:
         return finish(context, State.FAILED, f"{crashes} steps crashed: {cut(outcome.reason)}")
@@ -159,24 +159,24 @@ def expire(context: RuleContext, outcome: o.DeadlinePassed) -> Job:
 
 
 def cancel(context: RuleContext, _outcome: o.CancelAsked) -> Job:
-    """Ask the provider to cancel the remote job, where it can; else the job ends at once."""
+    """Send the provider a cancel request, if it has one; else the job ends at once."""
     if context.job.handle is None or not context.policy.cancels:
         return cancelled(context, _outcome)
     return context.becomes(state=State.CANCELLING, due_at=context.now, failures=0, links=())
 
 
 def cancelled(context: RuleContext, _outcome: o.CancelAsked | o.Cancelled | o.LeftAlone) -> Job:
-    """The job ends as requested. The last reason stays on record, because it may name a remote job in doubt."""
+    """The job ends as requested. It keeps its last reason, which may name a remote job."""
     return finish(context, State.CANCELLED, context.job.reason)
 
 
-def cancelled_untidily(context: RuleContext, outcome: o.Retry | o.Refused | o.Crashed | o.DeadlinePassed) -> Job:
-    """The job ends as requested, though the remote job may go on."""
-    return finish(context, State.CANCELLED, f"the remote was not told: {cut(outcome.reason)}")
+def cancelled_without_reply(context: RuleContext, outcome: o.Retry | o.Refused | o.Crashed | o.DeadlinePassed) -> Job:
+    """The job ends as requested, but the remote job may continue."""
+    return finish(context, State.CANCELLED, f"the remote job was not cancelled: {cut(outcome.reason)}")
 
 
 def cancel_failed(context: RuleContext, outcome: o.Retry | o.Crashed) -> Job:
-    """Ask the provider again, a bounded number of times."""
+    """Send the cancel request again, a limited number of times."""
     if context.job.failures + 1 >= context.policy.most_cleanups:
-        return cancelled_untidily(context, outcome)
+        return cancelled_without_reply(context, outcome)
     return try_again(context, outcome.reason, outcome.retry_after_s if isinstance(outcome, o.Retry) else None)

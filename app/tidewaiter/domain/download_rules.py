@@ -1,21 +1,21 @@
 """The rules for a job whose files are landing, and for deleting its remote job afterwards.
 
-A download of several files ends with the gravest outcome of its files, wherever it stands in the list. From the
-gravest to the lightest:
+A download of several files ends with the most severe outcome of its files, whatever their order. From the most to the
+least severe:
 
 ====================  ==============================================  ===========================  ===================
 outcome               concerns                                        the other files              charged to the job
 ====================  ==============================================  ===========================  ===================
-``StorageFull``       the storage, and so every job                   are not asked for            no
+``StorageFull``       the storage, and so every job                   are not requested            no
 ``Unauthorized``      the account                                     only from other origins      no
 ``Throttled``         the account                                     only from other origins      no
-``Refused``           the job, which cannot succeed any more          are not asked for            it ends
-``LinksExpired``      the links, which must be asked for again        are asked for                as the table has it
-``Retry``             the file                                        are asked for                yes, unless progress
-``NotYet``            the file, which comes later                     are asked for                no
+``Refused``           the job, which cannot succeed any more          are not requested            it ends
+``LinksExpired``      the links, which must be requested again        are requested                by the state table
+``Retry``             the file                                        are requested                yes, unless progress
+``NotYet``            the file, which comes later                     are requested                no
 ====================  ==============================================  ===========================  ===================
 
-A failure of the account comes before a refusal: it may be why a file was refused, and a job that waits loses nothing.
+A failure of the account precedes a refusal: it may be the cause of the refusal, and a job that waits loses nothing.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ from tidewaiter.domain import outcome as o
 from tidewaiter.domain.common_rules import RuleContext, account_paused, cut, finish, try_again
 from tidewaiter.domain.job import Job, State
 
-_GRAVITY: tuple[type[o.Outcome], ...] = (
+_BY_SEVERITY: tuple[type[o.Outcome], ...] = (
     o.StorageFull,
     o.Unauthorized,
     o.Throttled,
@@ -36,22 +36,23 @@ _GRAVITY: tuple[type[o.Outcome], ...] = (
 )
 _ENDS_DOWNLOAD = (o.StorageFull, o.Refused)
 _OF_ACCOUNT = (o.Unauthorized, o.Throttled)
+_FEWEST_EXPIRIES = 3
 
 
-def gravest_outcome(outcomes: Iterable[o.Outcome], *, landed: bool = False) -> o.Outcome | None:
-    """The outcome of a step whose files ended like this; ``None`` where there is none.
+def most_severe_outcome(outcomes: Iterable[o.Outcome], *, landed: bool = False) -> o.Outcome | None:
+    """The outcome of a step whose files had these outcomes; ``None`` if there are none.
 
-    Of several of one kind the first is taken. A ``Retry`` or ``NotYet`` waits as long as any file of these two kinds
-    was asked to wait for, and a ``Retry`` or ``LinksExpired`` has progressed where any file has.
+    Of several outcomes of one kind the first is used. A ``Retry`` or ``NotYet`` waits for the longest wait of these two
+    kinds, and a ``Retry`` or ``LinksExpired`` has progressed if any file has.
 
     Args:
-        outcomes: of the files that did not land. A kind that is not in the table comes before all that are.
-        landed: whether other files landed meanwhile.
+        outcomes: of the files that did not land. A kind that is not in the table is more severe than all that are.
+        landed: whether other files landed.
     """
     every = list(outcomes)
     if not every:
         return None
-    first = min(every, key=lambda one: _GRAVITY.index(type(one)) if type(one) in _GRAVITY else -1)
+    first = min(every, key=lambda one: _BY_SEVERITY.index(type(one)) if type(one) in _BY_SEVERITY else -1)
     waits = [one.retry_after_s for one in every if isinstance(one, o.Retry | o.NotYet)]
     wait_s = max((wait for wait in waits if wait is not None), default=None)
     progressed = landed or any(isinstance(one, o.Retry | o.LinksExpired) and one.progressed for one in every)
@@ -66,15 +67,12 @@ def gravest_outcome(outcomes: Iterable[o.Outcome], *, landed: bool = False) -> o
 
 def ends_download(outcome: o.Outcome) -> bool:
     """Whether this outcome of one file ends the download of the others."""
-    return isinstance(outcome, _ENDS_DOWNLOAD) or type(outcome) not in _GRAVITY
+    return isinstance(outcome, _ENDS_DOWNLOAD) or type(outcome) not in _BY_SEVERITY
 
 
 def closes_account(outcome: o.Outcome) -> bool:
-    """Whether the provider's own origin must not be asked again after this outcome of one file."""
+    """Whether this outcome of one file forbids more requests to the provider's own origin."""
     return isinstance(outcome, _OF_ACCOUNT)
-
-
-_FEWEST_EXPIRIES = 3
 
 
 def fetch_started(context: RuleContext, _outcome: o.FetchStarted) -> Job:
@@ -83,7 +81,7 @@ def fetch_started(context: RuleContext, _outcome: o.FetchStarted) -> Job:
 
 
 def stored(context: RuleContext, _outcome: o.Stored) -> Job:
-    """Every file is durable: delete the remote job where the account asks for it."""
+    """Every file is durable: delete the remote job if the account is configured to."""
     landed = context.becomes(
         landed_at=context.now, failures=0, crashes=0, expiries=0, expired_at=None, links=(), reason=None
     )
@@ -106,9 +104,9 @@ def stored_by_poll(context: RuleContext, outcome: o.Stored) -> Job:
 
 
 def fetch_failed(context: RuleContext, outcome: o.Retry) -> Job:
-    """Download again, a bounded number of times without progress.
+    """Download again, a limited number of times without progress.
 
-    A download that got further is not counted as a failure, and its backoff begins again.
+    A download that made progress is not counted as a failure, and its backoff starts again.
     """
     if outcome.progressed:
         fetches = max(0, context.job.fetches - 1)
@@ -119,18 +117,18 @@ def fetch_failed(context: RuleContext, outcome: o.Retry) -> Job:
 
 
 def links_expired(context: RuleContext, outcome: o.LinksExpired) -> Job:
-    """The links do not work: ask for new ones after a growing delay; without a handle, begin again.
+    """The links do not work: request new ones after a growing delay; without a handle, start again.
 
-    A file may appear long after its provider has said "ready". So the limit is a time, not a number of tries. A few
-    tries are required as well, because no daemon may have served the lane for long.
+    A file may appear long after its provider has said "ready". So the limit is a time, not a number of tries. A
+    minimum number of tries is required as well, because the lane may have had no daemon for a long time.
     """
     return _ask_for_links(context, cut(outcome.reason), progressed=outcome.progressed)
 
 
 def links_lost(context: RuleContext, outcome: o.LinksLost) -> Job:
-    """The stored links cannot be decrypted any more: ask for new ones.
+    """The stored links cannot be decrypted any more: request new ones.
 
-    Without a handle only a submit would bring new ones, and might make a second remote job: a person decides.
+    Without a handle only a submit gives new links, and it might make a second remote job: a person decides.
     """
     if context.job.handle is not None:
         return _ask_for_links(context, cut(outcome.reason), progressed=False)
@@ -144,7 +142,7 @@ def _ask_for_links(context: RuleContext, reason: str, *, progressed: bool) -> Jo
         job = job.but(expiries=0, expired_at=context.now)
     expiries, lasted_s = job.expiries + 1, context.now - (job.expired_at or context.now)
     if lasted_s >= policy.links_expire_s and expiries >= _FEWEST_EXPIRIES:
-        summary = f"for {lasted_s:.0f} s no link to the files served, {expiries} times in a row: {reason}"
+        summary = f"no link to the files worked for {lasted_s:.0f} s, {expiries} times in a row: {reason}"
         return finish(context, State.FAILED, summary)
     return context.becomes(
         state=State.QUEUED if job.handle is None else State.POLLING,
@@ -165,7 +163,7 @@ def fetch_blocked(context: RuleContext, outcome: o.StorageFull) -> Job:
 
 
 def fetch_interrupted(context: RuleContext, _outcome: o.Interrupted) -> Job:
-    """We stopped the download ourselves: the job is not charged."""
+    """The daemon stopped the download: the job is not charged."""
     return _refunded(context, 0.0, context.job.reason)
 
 
@@ -184,7 +182,7 @@ def _refunded(context: RuleContext, delay_s: float, reason: str | None) -> Job:
 
 
 def fetch_not_yet(context: RuleContext, outcome: o.NotYet) -> Job:
-    """The file is not there yet: ask again after a growing delay, or at the known time; this is no failed download."""
+    """The file is not there yet: try again after a growing delay, or at the known time. The download has not failed."""
     failures = context.job.failures if outcome.exact else context.job.failures + 1
     waiting = try_again(context, outcome.reason, outcome.retry_after_s, exact=outcome.exact)
     return waiting.but(fetches=max(0, context.job.fetches - 1), failures=failures)
@@ -198,13 +196,13 @@ def succeeded(context: RuleContext, _outcome: o.Cleaned | o.LeftAlone | o.Cancel
     return finish(context, State.SUCCEEDED, None)
 
 
-def succeeded_untidily(context: RuleContext, outcome: o.Retry | o.Refused | o.Crashed | o.DeadlinePassed) -> Job:
+def succeeded_without_cleanup(context: RuleContext, outcome: o.Retry | o.Refused | o.Crashed | o.DeadlinePassed) -> Job:
     """The files have landed, but the remote job was not deleted."""
     return finish(context, State.SUCCEEDED, f"the remote job was not deleted: {cut(outcome.reason)}")
 
 
 def clean_failed(context: RuleContext, outcome: o.Retry | o.Crashed) -> Job:
-    """Try to delete the remote job again, a bounded number of times."""
+    """Try to delete the remote job again, a limited number of times."""
     if context.job.failures + 1 >= context.policy.most_cleanups:
-        return succeeded_untidily(context, outcome)
+        return succeeded_without_cleanup(context, outcome)
     return try_again(context, outcome.reason, outcome.retry_after_s if isinstance(outcome, o.Retry) else None)

@@ -1,9 +1,9 @@
-"""Which file a link means: a hash that stays the same when the link is signed anew, and for no other file.
+"""The identity of a file behind a link: a hash that stays the same when the link gets a new signature.
 
-After fresh links a file that has landed already is kept only where it is the same file. A file is identified by its
-URL without its signature, and by what the list says about it: label, size, count, media type and digests. A file with
-other values is another file and is downloaded again, which costs time and never lands a wrong file.
-Only the SHA-256 of all this is kept, because a URL may hold a secret.
+After new links a landed file is kept only if it is the same file. A file is identified by its URL without the
+signature, and by its entry in the list: label, size, count, media type and digests. A file with other values is another
+file and is downloaded again, which costs time but never lands a wrong file. Only the SHA-256 of all this is kept,
+because a URL may hold a secret.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from tidewaiter.domain.http_values import Link
 
 @dataclass(frozen=True, slots=True)
 class _Signature:
-    """How one kind of signed URL signs: ``keys`` and ``prefixes`` sign only where every key of ``where`` is there.
+    """One kind of signed URL: ``keys`` and ``prefixes`` are its signature if the URL has every key of ``where``.
 
     A key such as ``st`` or ``expires`` may mean anything elsewhere. All names are in lower case.
     """
@@ -65,8 +65,8 @@ _SIGNATURES = (
     _signature("__gda__", "__gda__"),
 )
 
-# What many providers of their own call a signature. Nothing proves that it is one: such a key may as well name the
-# file. So these are left out of a URL only where no two links of the list are alike without them.
+# Names that many providers use for a signature. Such a key may also name the file, so these are left out of a URL only
+# if no two links of the list are equal without them.
 _PROBABLY = frozenset(
     {"access_token", "auth_token", "hmac", "jwt", "sas_token", "sig", "sign", "signature", "signed_token", "token"}
 )
@@ -77,8 +77,8 @@ def identities(links: Sequence[Link], of: int = 0) -> tuple[str, ...]:
     """The identity of each link of one list, as lower-case hex; two that are equal mean the same file twice.
 
     Args:
-        links: the whole list, for what is ambiguous in it is not left out of a URL.
-        of: which of the job's submits made the files: those of another remote job are other files.
+        links: the whole list, because a key that is ambiguous in it is not left out of a URL.
+        of: the number of the job's submit that made the files: another remote job makes other files.
     """
     shortened = [_text(link, of, probably=True) for link in links]
     complete = [_text(link, of, probably=False) for link in links]
@@ -90,28 +90,28 @@ def identities(links: Sequence[Link], of: int = 0) -> tuple[str, ...]:
     return tuple(hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() for text in chosen)
 
 
-def pair_files(wanted: Sequence[str], recorded: Sequence[str | None]) -> dict[int, int]:
-    """Which of the recorded files each wanted one is: place in the list to place among the recorded.
+def pair_files(listed: Sequence[str], recorded: Sequence[str | None]) -> dict[int, int]:
+    """The recorded file of each listed one: place in the list to place among the recorded.
 
-    Files of one identity are paired one to one, so that each of them exists. What was recorded without an identity, by
-    an older version, is no file that is wanted.
+    Files of one identity are paired one to one. A file that an older version recorded without an identity is paired
+    with none.
     """
     left: dict[str, list[int]] = {}
     for place, identity in enumerate(recorded):
         if identity is not None:
             left.setdefault(identity, []).append(place)
-    counted = Counter(wanted)
+    counted = Counter(listed)
     for identity, places in left.items():
         del places[counted[identity] :]
     found: dict[int, int] = {}
-    for place, identity in enumerate(wanted):
+    for place, identity in enumerate(listed):
         if same := left.get(identity):
             found[place] = same.pop(0)
     return found
 
 
 def part_number(identity: str) -> int:
-    """A number for what an interrupted download left of a file, so that no other file is ever continued from it."""
+    """The number of a partial download, so that it is never continued as another file."""
     return int(identity[:15], 16)
 
 
@@ -124,7 +124,7 @@ def _text(link: Link, of: int, *, probably: bool) -> str:
 
 
 def _address(url: str, *, probably: bool) -> list[object]:
-    """A URL without what signs it: scheme, host, path and the rest of the query, whose order says nothing."""
+    """A URL without its signature: scheme, host, path and the rest of the query, sorted by name."""
     try:
         parts = urlsplit(url)
     except ValueError:

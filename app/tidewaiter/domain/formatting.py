@@ -1,4 +1,4 @@
-"""How values look: times for programs (RFC 3339), and times, durations, sizes and counts for people.
+"""Formatters: times for programs (RFC 3339), and times, durations, sizes and counts for people.
 
 The terminal and the page use the same words. The page puts a no-break space between a number and its unit.
 """
@@ -44,7 +44,7 @@ def moment(at: float | None) -> str | None:
 
 
 def date_and_time(at: float | None) -> str:
-    """The same below a heading that names the time zone; empty for ``None``."""
+    """The same without the time zone, for columns whose heading names it; empty for ``None``."""
     return "" if at is None else f"{_utc(at):%Y-%m-%d %H:%M:%S}"
 
 
@@ -117,16 +117,16 @@ def parameters(params: Mapping[str, Json]) -> str:
 
 
 def printable(text: object) -> str:
-    """Foreign text on one line, without anything that could control the terminal."""
+    """Foreign text on one line, without characters that control the terminal."""
     return _NOT_PRINTABLE.sub("\ufffd", str(text))
 
 
 def visible(text: str) -> str:
-    """Foreign text on one or more lines; what would act on the text instead of being seen becomes a visible sign."""
-    return _INVISIBLE.sub(_sign, text)
+    """Foreign text on one or more lines, with control and other invisible characters replaced by visible ones."""
+    return _INVISIBLE.sub(_visible, text)
 
 
-def _sign(found: re.Match[str]) -> str:
+def _visible(found: re.Match[str]) -> str:
     character = found[0]
     if ord(character) <= _LARGEST_C0:
         return chr(_CONTROL_PICTURES + ord(character))

@@ -13,9 +13,8 @@ JsonObject: TypeAlias = Mapping[str, Json]
 class WireRequest:
     """One HTTP request before credentials are added.
 
-    ``url`` is absolute and already percent-encoded; it is sent byte for byte. ``fresh`` asks for a connection of its
-    own: a submit must never meet a kept-alive connection that the server is just closing, because then its outcome
-    would be unknown.
+    ``url`` is absolute and already percent-encoded; it is sent byte for byte. ``fresh`` requests a new
+    connection: if the server closed a kept-alive connection during a submit, the outcome would be unknown.
     """
 
     method: str
@@ -25,14 +24,14 @@ class WireRequest:
     fresh: bool = False
 
     def with_headers(self, more: Mapping[str, str]) -> "WireRequest":
-        """The request with further header fields; those that it has already, in any case of letters, stay."""
+        """The request with more header fields. Fields that it already has, in upper or lower case, stay."""
         given = {name.lower() for name in self.headers}
         added = {name: value for name, value in more.items() if name.lower() not in given}
         return replace(self, headers={**added, **self.headers}) if added else self
 
 
 class Fields(Mapping[str, str]):
-    """The header fields of a reply that did not come over a wire; names are looked up in lower case.
+    """The header fields of a reply that did not come over the network; names are looked up in lower case.
 
     Args:
         values: the values of each field, in order.
@@ -52,7 +51,7 @@ class Fields(Mapping[str, str]):
         return iter(self._values)
 
     def __len__(self) -> int:
-        """How many fields there are, each counted once."""
+        """The number of different fields."""
         return len(self._values)
 
     def getall(self, name: str, default: Sequence[str] = ()) -> Sequence[str]:
@@ -61,7 +60,7 @@ class Fields(Mapping[str, str]):
 
 
 def field_values(headers: Mapping[str, str], name: str) -> tuple[str, ...]:
-    """Every value of a header field, in the order in which the fields came (RFC 9110, section 5.3); often none.
+    """Every value of a header field, in the order of the reply (RFC 9110, section 5.3); empty if it is absent.
 
     Args:
         headers: of a reply; a mapping that holds repeated fields has ``getall``, any other holds each field once.
@@ -75,16 +74,16 @@ def field_values(headers: Mapping[str, str], name: str) -> tuple[str, ...]:
 
 
 def combined_field(headers: Mapping[str, str], name: str) -> str | None:
-    """A field that is a list, as one value: repeated fields joined by commas; ``None`` where it is absent."""
+    """A list field as one value: repeated fields joined by commas; ``None`` if it is absent."""
     values = field_values(headers, name)
     return ", ".join(values) if values else None
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What proves the account to its provider; added to requests to the provider's own origin and to no others.
+    """The account's credentials; added to requests to the provider's own origin and to no others.
 
-    ``body`` goes among the members of a JSON object or a form that is sent; into the query where there is neither.
+    ``body`` is added to the JSON object or form that is sent, or to the query if the request has neither.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -97,9 +96,9 @@ class WireReply:
     """One HTTP reply whose body was read into memory.
 
     ``headers`` is looked up with lower-case names (a case-insensitive mapping, or a plain one with lower-case keys).
-    ``truncated`` says that the body was longer than the buffer limit and only its beginning is here. ``phrase`` is the
-    reason phrase of the status line, where the server sent one. ``foreign`` says that another host than the provider
-    answered, or chose the address that did: such a reply says nothing of the account.
+    ``truncated``: the body was longer than the buffer limit, and ``body`` is only its beginning. ``phrase`` is the
+    reason phrase of the status line, if the server sent one. ``foreign``: the reply came from another host than the
+    provider, or from an address that another host chose, so it says nothing about the account.
     """
 
     status: int
@@ -113,7 +112,7 @@ class WireReply:
 
 @dataclass(frozen=True, slots=True)
 class SealedLinks:
-    """Links as they are stored where they are encrypted; only the download of the files decrypts them."""
+    """Encrypted links as they are stored; only the download of the files decrypts them."""
 
     text: str = field(repr=False)
 
@@ -122,11 +121,11 @@ class SealedLinks:
 class Link:
     """One file of a finished remote job, as the provider named it.
 
-    ``label`` is a name that the provider proposes: a label only, never a path. ``send_auth`` says whether the
-    account's credentials go with the request, which they do only to the provider's own origin. ``size`` is in bytes,
-    ``count`` in records; both are ``None`` where the provider does not say. ``sha256`` and ``md5`` are lower-case hex.
-    ``gzip`` says that the file may be packed: the first bytes decide, and it lands unpacked. Size and checksums may be
-    those of the packed or of the unpacked file. ``unread`` says which announced digest could not be read, and why.
+    ``label`` is a name that the provider proposes, never a path. ``send_auth`` says whether the account's credentials
+    are sent with the request, if it goes to the provider's own origin. ``size`` is in bytes, ``count`` in records; both
+    are ``None`` if the provider does not give them. ``sha256`` and ``md5`` are lower-case hex. ``gzip``: the file may
+    be compressed; the first bytes decide, and it lands decompressed. Size and checksums may be of either form.
+    ``unread`` names the announced digest that could not be read, and the reason.
     """
 
     url: str
@@ -141,7 +140,7 @@ class Link:
     unread: str | None = None
 
     def to_json(self) -> JsonObject:
-        """The link as JSON, without the members that say nothing."""
+        """The link as JSON, without the members that are empty."""
         every = {name: getattr(self, name) for name in self.__slots__}
         return {
             name: value
@@ -155,8 +154,11 @@ class Link:
         return cls(**raw)  # type: ignore[arg-type]  # written by to_json alone
 
 
-_UNDONE = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
-_MOST_CODINGS = 5  # as many as curl undoes; each one multiplies what a reply can expand to
+# --- content codings --------------------------------------------------------------------------------------------------
+
+
+_DECODABLE = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
+_MOST_CODINGS = 5  # the same limit as in curl; each coding multiplies the size of the decoded body
 _NO_CODING = re.compile(
     r"""
     identity | none | null | no | off | false | default | plain | text | raw | binary | 7bit | 8bit | quoted-printable
@@ -177,13 +179,13 @@ def content_codings(headers: Mapping[str, str]) -> tuple[str, ...]:
         headers: of the reply; repeated fields and lists count as one list.
 
     Returns:
-        Names in lower case, ``gzip`` for ``x-gzip``; also those that cannot be undone.
+        Names in lower case, ``gzip`` for ``x-gzip``; also those that cannot be decoded.
     """
     values = ",".join(field_values(headers, "content-encoding")).split(",")
     names = (value.partition(";")[0].strip(" \t\"'").lower() for value in values)
-    return tuple(_UNDONE.get(name, name) for name in names if name and not _NO_CODING.fullmatch(name))
+    return tuple(_DECODABLE.get(name, name) for name in names if name and not _NO_CODING.fullmatch(name))
 
 
-def can_be_undone(codings: Sequence[str]) -> bool:
-    """Whether every one of these codings can be undone."""
-    return len(codings) <= _MOST_CODINGS and all(coding in _UNDONE for coding in codings)
+def can_decode(codings: Sequence[str]) -> bool:
+    """Whether all these codings can be decoded."""
+    return len(codings) <= _MOST_CODINGS and all(coding in _DECODABLE for coding in codings)

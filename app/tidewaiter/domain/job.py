@@ -1,8 +1,8 @@
 """The job: one durable request for an operation under an account, its states, its progress, and its remote job's end.
 
-Several jobs may follow one remote job. Each one asks before it deletes or cancels it (:func:`duty_of`): while another
-job waits for the results, it leaves the remote job alone. Of several that are about to end it, the one with the highest
-number decides and the others wait, so that exactly one does it.
+Several jobs may follow one remote job. Before a job deletes or cancels it, :func:`duty_of` decides: while another job
+waits for the results, the remote job is left alone. If several jobs are about to end it, the one with the highest
+number decides and the others wait, so that exactly one ends it.
 """
 
 import re
@@ -20,7 +20,7 @@ _PROGRESS_PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
 
 def fraction_of(progress: str | None) -> float | None:
-    """How much is done, 0 to 1, where a provider's words for it can be read as a ratio or a percentage."""
+    """The progress from 0 to 1; ``None`` if the provider's text is neither a ratio nor a percentage."""
     if progress is None:
         return None
     if ratio := _PROGRESS_RATIO.search(progress):
@@ -31,7 +31,7 @@ def fraction_of(progress: str | None) -> float | None:
 
 
 class State(StrEnum):
-    """How far a job is. Which daemon works on it is not a state: that depends on its lane."""
+    """The progress of a job. The daemon that works on it is not part of the state: it depends on the lane."""
 
     QUEUED = "queued"
     """Nothing has been sent."""
@@ -60,11 +60,11 @@ LIVE = frozenset(State) - TERMINAL - {State.PARKED}
 
 
 REMOTE = frozenset({State.SUBMITTING, State.RECONCILING, State.POLLING, State.CANCELLING})
-"""Where a remote job is under way, or may be."""
+"""The states in which a remote job is in progress, or may be."""
 
 CANCELLED_AT_ONCE = frozenset({State.QUEUED, State.POLLING, State.FETCHING})
-"""Where the next step applies a cancel request. In SUBMITTING and RECONCILING a remote job may exist that has to be
-found first; in CLEANING and CANCELLING the job is about to end."""
+"""The states in which the next step applies a cancel request. In SUBMITTING and RECONCILING the next step must first
+find the remote job; in CLEANING and CANCELLING the job is about to end."""
 
 
 class Track(IntEnum):
@@ -83,17 +83,17 @@ def track_of(state: State) -> Track:
 class Job:
     """One job as it stands in the database; every change is a new value with the next ``version``.
 
-    Times are epoch seconds (UTC). Counters are apart because waiting is not an attempt: ``polls`` asks of the status,
+    Times are epoch seconds (UTC). Counters are separate because waiting is not an attempt: ``polls`` status requests,
     ``failures`` consecutive failures in this state, ``crashes`` steps that failed with a bug of ours, ``submits``
     intents recorded, ``resubmits`` submits made because a remote job was gone, ``fetches`` downloads begun.
     ``due_at`` is when its next step is due; ``None`` for never.
 
-    ``answer_key`` is the same for jobs that may share one answer. ``callback_hash`` is the SHA-256 of the token in the
-    callback URL that the last submit named, ``hinted`` says that a callback came which no step has looked into yet.
+    ``answer_key`` is the same for jobs that may share one result. ``callback_hash`` is the SHA-256 of the token in the
+    callback URL that the last submit sent. ``hinted``: a wake-up came that no step has served yet.
     ``moved_at`` is when the provider last reported anything new about the remote job.
 
     ``unknowns`` counts submits in a row whose outcome was unknown. ``polls_at_submit`` is what ``polls`` was at the
-    last submit, so that backoff begins anew. ``expiries`` counts downloads in a row whose links were refused as
+    last submit, so that the backoff starts again. ``expiries`` counts downloads in a row whose links were refused as
     expired, and ``expired_at`` is when the first of them was.
     """
 
@@ -143,7 +143,7 @@ class Job:
         return None if self.handle is None else shown_handle(self.handle)
 
     def but(self, **changes: Any) -> "Job":
-        """The job with these members changed: ``dataclasses.replace``, at half its price, which every poll pays."""
+        """The job with these members changed: ``dataclasses.replace`` in half the time, because every poll calls it."""
         values = list(_members_of(self))
         for name, value in changes.items():
             values[_PLACES[name]] = value
@@ -156,7 +156,7 @@ _PLACES = {name: place for place, name in enumerate(Job.__slots__)}
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job that is asked for but not stored yet; ``params`` have been checked against the provider's spec.
+    """A job that is requested but not stored yet; ``params`` are checked against the provider's spec.
 
     ``wait_s`` is how long it waits before its first step.
     """
@@ -191,19 +191,19 @@ _ENDING_STATES = frozenset({State.CLEANING, State.CANCELLING})
 class OtherJob:
     """Another job with the same handle.
 
-    ``shared`` says that it did not make the remote job. ``told`` names the outcomes in its history by which it has
-    deleted or cancelled the remote job.
+    ``shared`` says that it did not make the remote job. ``ended_by`` names the outcomes in its history that deleted or
+    cancelled the remote job.
     """
 
     id: int
     state: State
     shared: bool
     deadline_at: float
-    told: frozenset[str] = frozenset()
+    ended_by: frozenset[str] = frozenset()
 
 
 class Duty(Enum):
-    """What a job does about a remote job that it no longer needs."""
+    """What a job does with a remote job that it no longer needs."""
 
     ACT = "act"
     """No other job needs it, and one of our jobs has made it: end it."""
@@ -214,25 +214,25 @@ class Duty(Enum):
 
 
 def duty_of(job: Job, others: Collection[OtherJob], now: float) -> Duty:
-    """What ``job``, which is about to end its remote job, does about it.
+    """What ``job`` does with its remote job, which it no longer needs.
 
     Args:
         job: in CLEANING or CANCELLING, or past its deadline.
-        others: every other job that has the same handle, ended ones too.
+        others: every other job with the same handle, also ended ones.
         now: epoch seconds.
     """
     live = [other for other in others if other.state in LIVE]
-    if any(not _lets_go(other, job, now) for other in live):
+    if any(not _no_longer_needs(other, job, now) for other in live):
         return Duty.LEAVE
     if any(other.id > job.id and other.state in _ENDING_STATES for other in live):
         return Duty.WAIT
     done = {"Cleaned"} if job.state is State.CLEANING else {"Cleaned", "Cancelled"}
-    if any(other.told & done for other in others):
+    if any(other.ended_by & done for other in others):
         return Duty.LEAVE
     made = not job.shared or any(not other.shared for other in others)
     return Duty.ACT if made else Duty.LEAVE
 
 
-def _lets_go(other: OtherJob, job: Job, now: float) -> bool:
-    """Whether a live follower no longer needs the remote job; of two that expire, only one may wait for the other."""
+def _no_longer_needs(other: OtherJob, job: Job, now: float) -> bool:
+    """Whether a live job no longer needs the remote job; of two that expire, only one may wait for the other."""
     return other.state in _ENDING_STATES or (other.deadline_at <= now and other.id < job.id)

@@ -1,7 +1,7 @@
-"""What the outside may see of a job, its history and its files: the one view that everything else is made from.
+"""The public view of a job, its history and its files. Every output is made from it.
 
-The HTTP API, the command line's ``--json``, webhooks, the page and the terminal show these members and no others. A
-page of a thousand jobs is made of them, so they are built without reflection.
+The HTTP API, the command line's ``--json``, webhooks, the page and the terminal show these members and no others. One
+page may list a thousand jobs, so a view is built without reflection.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,8 @@ from tidewaiter.domain.manifest import Artifact
 class JobView(NamedTuple):
     """A job without its secrets: no links, no intent key, no hash of its callback's token.
 
-    Times are epoch seconds. ``handle`` is the provider's name for the remote job; of an address without its query.
+    Times are epoch seconds. ``handle`` is the provider's identifier of the remote job; the query of an address is left
+    out.
     """
 
     id: int
@@ -58,12 +59,12 @@ class JobView(NamedTuple):
 
     @property
     def remote_words(self) -> str:
-        """The provider's last status and progress; no progress once the job has succeeded."""
+        """The provider's last status and progress. A job that has succeeded shows no progress."""
         progress = None if self.state is State.SUCCEEDED else self.progress
         return " ".join(word.strip() for word in (self.remote_status, progress) if word)
 
     def as_json(self) -> dict[str, Any]:
-        """The job for programs, with times by RFC 3339."""
+        """The job for programs, with times as RFC 3339."""
         shown = self._asdict()
         for name in _TIMES:
             if (at := shown[name]) is not None:

@@ -64,15 +64,15 @@ def folder_of(account: str, operation: str, created_at: float, job_id: int) -> s
 def file_name(label: str, number: int, total: int, media_type: str | None, fallback: str) -> str:
     """A safe file name made from a label that a provider proposed.
 
-    The label is only ever a hint: path separators, control and reserved characters, leading dots and length are
-    taken out; what is left is made unique by its number where a job has several files.
+    Path separators, control and reserved characters and leading dots are removed, and the length is limited. If a job
+    has several files, the number makes the name unique.
 
     Args:
-        label: what the provider called the file; may be empty, hostile, or 4 kB long.
+        label: the provider's name for the file; may be empty, hostile, or 4 kB long.
         number: the file's number, from 0.
         total: how many files the job has.
         media_type: gives the extension when the label has none.
-        fallback: the stem to use when nothing of the label is left.
+        fallback: the stem to use if nothing of the label is left.
     """
     plain = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode("ascii")
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", plain.replace("\\", "/").rsplit("/", 1)[-1]).strip(".-_")
@@ -99,8 +99,8 @@ def render_manifest(
 ) -> bytes:
     """The manifest document of a job, written when every artifact is durable.
 
-    ``status`` is the provider's own word for the end of its job, such as that only a part of it could be done. Of a
-    ``handle`` that is an address the query is left out, for it may be signed.
+    ``status`` is the provider's last status, which may say that the result is partial. The query of a ``handle`` that
+    is an address is left out, because the address may be signed.
 
     Returns:
         UTF-8 JSON; times are epoch seconds, sizes bytes.
@@ -122,12 +122,12 @@ def free_places(
 ) -> Iterator[tuple[int, int, str]]:
     """For each file that is not kept: its place in the list, and the number and key under which it lands.
 
-    The number is the place where that is free. A kept file that has moved in the list holds its number and its key
-    until all files are there; a file that would get them takes the next free number instead.
+    The number is the place, if it is free. A kept file that has moved in the list keeps its number and its key until
+    all files have landed; a file that would get them takes the next free number instead.
 
     Args:
         kept: the files that have landed already, by their place in the list now.
-        total: how many files there are.
+        total: the number of files.
         key_of: the key of a file by its place in the list and its number.
     """
     numbers = {one.number for one in kept.values()}

@@ -1,4 +1,4 @@
-"""Webhooks: what a notification says, when its delivery is tried again, and how it is signed."""
+"""Webhooks: the content of a notification, the schedule of its delivery, and its signature."""
 
 import binascii
 import hashlib
@@ -18,7 +18,7 @@ from tidewaiter.domain.job_view import JobView
 from tidewaiter.domain.manifest import Artifact
 
 NOTIFIABLE: Final = TERMINAL | {State.PARKED}
-"""The states that can be notified: every end, and the one in which a person has to decide."""
+"""The states that can be notified: every end, and the one in which a person must decide."""
 
 MOST_LISTED: Final = 20
 """The most files in a body: the convention asks for small bodies (20 kB), and an export may have thousands of files."""
@@ -32,26 +32,26 @@ _ID_DIGITS: Final = 32
 
 
 class DeliveryStatus(StrEnum):
-    """How far the delivery of a notification is."""
+    """The state of a notification's delivery."""
 
     WAITING = "waiting"
     """It will be delivered, for the first time or again."""
     DELIVERED = "delivered"
     """The receiver has accepted it."""
     DEAD = "dead"
-    """It was given up; a person can have it retried."""
+    """No more attempts are made; a person can start new ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What an endpoint receives: jobs of these accounts (``None``: of all) in these states."""
+    """The jobs that an endpoint is notified about: of these accounts (``None``: of all) in these states."""
 
     endpoint: str
     states: frozenset[State]
     accounts: frozenset[str] | None = None
 
-    def wants(self, job: Job) -> bool:
-        """Whether the endpoint receives that the job has reached its state."""
+    def includes(self, job: Job) -> bool:
+        """Whether the endpoint is notified that the job has reached its state."""
         return job.state in self.states and (self.accounts is None or job.account in self.accounts)
 
 
@@ -61,8 +61,8 @@ def message_id(job: Job) -> str:
     It includes the time of the job's submission, so that jobs of two databases, which both count from 1, differ.
     It has no full stop, which would make the signed content ambiguous.
     """
-    said = f"{job.account}/{job.id}/{job.version}/{job.created_at!r}"
-    return f"msg_{hashlib.sha256(said.encode()).hexdigest()[:_ID_DIGITS]}"
+    text = f"{job.account}/{job.id}/{job.version}/{job.created_at!r}"
+    return f"msg_{hashlib.sha256(text.encode()).hexdigest()[:_ID_DIGITS]}"
 
 
 _OF_JOB: Final = (
@@ -72,10 +72,10 @@ _OF_ARTIFACT: Final = ("name", "key", "size", "sha256", "media_type")
 
 
 def body_of(job: Job, at: float, artifacts: Sequence[Artifact], total: int) -> str:
-    """The body of the notification that a job has reached its state; every attempt sends the same text.
+    """The body of the notification for a job that has reached its state; every attempt sends the same text.
 
     Its members are some of the job's view, with times in epoch seconds. Parameters, the handle and links are left out,
-    because they may open somebody's data.
+    because they may give access to data.
 
     Args:
         job: the job.
@@ -97,18 +97,21 @@ def render_notification(kind: str, at: float, data: dict[str, Json]) -> str:
 
 
 def delivery_retry_in(attempts: int, rand: Random, asked_s: float | None = None) -> float | None:
-    """Seconds until the next attempt, or ``None`` where there is none.
+    """Seconds until the next attempt; ``None`` if there is no more attempt.
 
     Args:
-        attempts: how many there were; the first counts.
-        rand: spreads attempts, a tenth to either side.
-        asked_s: what the receiver's Retry-After asks for. It can only delay an attempt, and by a day at most:
-            otherwise a receiver that asks for an immediate retry would use up all attempts within minutes.
+        attempts: the number of attempts so far, with the first.
+        rand: varies each pause by up to a tenth.
+        asked_s: the receiver's Retry-After. It can only delay an attempt, by a day at most: otherwise a receiver that
+            asks for an immediate retry would use up all attempts within minutes.
     """
     if attempts > len(RETRY_S):
         return None
     pause_s = RETRY_S[max(attempts, 1) - 1] * (1.0 - _JITTER + 2.0 * _JITTER * rand.random())
     return pause_s if asked_s is None else max(pause_s, min(asked_s, _LONGEST_PAUSE_S))
+
+
+# --- signatures -------------------------------------------------------------------------------------------------------
 
 
 SIGNING_KEY_PREFIX: Final = "whsec_"
@@ -117,7 +120,7 @@ _LONGEST: Final = 64
 
 
 def keys_of(secret: str) -> tuple[bytes, ...]:
-    """The keys in a text of one secret, or of several with blanks between them while they are being changed.
+    """The keys in a text of one secret, or of several with spaces between them while a key is replaced.
 
     Raises:
         ValueError: one of them is not a key; the message does not repeat it.
@@ -131,10 +134,10 @@ def keys_of(secret: str) -> tuple[bytes, ...]:
 def _key_of(secret: str) -> bytes:
     if not secret.startswith(SIGNING_KEY_PREFIX):
         raise ValueError(f"must begin with {SIGNING_KEY_PREFIX}, followed by 24 to 64 random bytes in base64")
-    bare = secret.removeprefix(SIGNING_KEY_PREFIX)
+    encoded = secret.removeprefix(SIGNING_KEY_PREFIX)
     try:
         # Some tools leave the padding out.
-        key = b64decode(bare + "=" * (-len(bare) % 4), validate=True)
+        key = b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise ValueError(f"must be base64 after {SIGNING_KEY_PREFIX}, as `openssl rand -base64 32` writes it") from None
     if not _SHORTEST <= len(key) <= _LONGEST:

@@ -1,4 +1,4 @@
-"""Outcomes: what one step learned. Expected replies of the outside are values here, never exceptions."""
+"""Outcomes: what one step learned. Expected replies are values here, never exceptions."""
 
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -11,7 +11,7 @@ from tidewaiter.domain.manifest import Artifact
 class Intended:
     """The intent to submit is about to be made durable; ``key`` names it, also as idempotency key.
 
-    ``callback_hash`` is what is kept of the token in the callback URL that the submit will name, where it names one.
+    ``callback_hash`` is the hash of the token in the callback URL, if the submit will send one.
     """
 
     key: str
@@ -29,14 +29,14 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """The provider says that the same remote job exists already, and names it or not; it is shared from now on."""
+    """The provider says that the same remote job exists already. ``handle`` is ``None`` if it does not name it."""
 
     handle: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
-    """The submit provably never reached the provider."""
+    """The submit certainly never reached the provider."""
 
     reason: str
 
@@ -71,9 +71,9 @@ class Undecidable:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The remote job is not ready. ``handle`` is the handle as this reply gave it, where it did.
+    """The remote job is not ready. ``handle`` is the handle in this reply, if it has one.
 
-    ``exact`` says that ``retry_after_s`` replaces our own schedule; else it is only a "not before".
+    ``exact``: ``retry_after_s`` replaces our own schedule; else it is only a "not before".
     """
 
     status: str | None = None
@@ -85,9 +85,9 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The remote job has finished. ``links`` is empty where the links are asked for when fetching.
+    """The remote job has finished. ``links`` is empty if the links are requested during the download.
 
-    ``handle`` is the handle as this reply gave it, where it did: the results are asked for with it.
+    ``handle`` is the handle in this reply, if it has one; the results are requested with it.
     """
 
     links: tuple[Link, ...] = ()
@@ -97,10 +97,10 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Inline:
-    """The reply just read is the file itself. The step lands it and reports ``Stored``; the table never sees this.
+    """The reply is the file itself. The step lands it and reports ``Stored``; the state table never gets this outcome.
 
-    ``content`` is what lands in place of the reply's body, where that is not the file. ``certain`` says that a rule has
-    called it the file which named the status, or looked into the reply: a 2xx of another meaning then says no more.
+    ``content`` lands in place of the reply's body, if the body is not the file. ``certain``: a rule that names the
+    status or examines the reply says that it is the file, so the default meaning of the 2xx status does not count.
     """
 
     label: str
@@ -113,7 +113,7 @@ class Inline:
 
 @dataclass(frozen=True, slots=True)
 class Empty:
-    """The remote job has finished without a file. The step writes the manifest and reports ``Stored``, as above."""
+    """The remote job has finished without a file. The step writes the manifest and reports ``Stored``."""
 
     status: str | None = None
     handle: str | None = None
@@ -121,15 +121,15 @@ class Empty:
 
 @dataclass(frozen=True, slots=True)
 class FetchStarted:
-    """A download is about to begin. It is counted first, so that a file that crashes its step is not tried for ever."""
+    """A download is about to begin. It is counted first, so that a file that crashes its step is not tried forever."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
     """Every artifact is durable, and the manifest after them.
 
-    ``status`` is the provider's word, and ``handle`` the handle, where they came along. ``shared_from`` is the job
-    whose answer this is a copy of, where the provider was not asked.
+    ``status`` and ``handle`` are those of the reply, if it had them. ``shared_from`` is the job whose result was
+    copied, if the provider was not asked.
     """
 
     artifacts: tuple[Artifact, ...]
@@ -142,7 +142,7 @@ class Stored:
 class LinksExpired:
     """The links do not work; a poll gives new ones.
 
-    ``progressed`` says that a file has landed meanwhile, or that a download came further than the one before.
+    ``progressed``: a file has landed, or a download received more than the one before.
     """
 
     reason: str
@@ -177,22 +177,22 @@ class Cleaned:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """The provider was asked to cancel the remote job, or has no such request."""
+    """The cancel request was sent to the provider, or the provider has no such request."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeftAlone:
-    """Other jobs of ours follow the same remote job, or none of ours has made it: this job must not end it."""
+    """The job must not end the remote job: other jobs of ours follow it, or none of ours has made it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A passing fault: the same step again, later.
+    """A temporary fault: the same step again, later.
 
-    ``progressed`` says that a download came further than the one before, and kept what came. ``host`` is the origin of
-    a host of files, not the provider's own, that asks for a pause: downloads from it wait, uncharged.
+    ``progressed``: a download received more than the one before, and kept it. ``host`` is the origin of a file host,
+    not the provider's own, that asks for a pause: downloads from it wait, and their jobs are not charged.
 
-    ``unreadable`` says that the provider's reply made no sense, such as a page of HTML where JSON was promised.
+    ``unreadable``: the reply could not be understood, such as a page of HTML in place of JSON.
     """
 
     reason: str
@@ -204,10 +204,10 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """The file is not there yet, or must not be asked for now: the same step again, later, and nothing is charged.
+    """The file is not there yet, or must not be requested now: the same step again, later, without charge.
 
-    ``retry_after_s`` is what the server asked for; ``exact`` says that it is known when to ask again, so that no
-    growing delay of our own comes before it. Only the job's deadline bounds how often it happens.
+    ``retry_after_s`` is the server's Retry-After. ``exact``: the time of the next try is known, so our own growing
+    delay does not apply. Only the job's deadline limits the number of tries.
     """
 
     reason: str
@@ -217,7 +217,7 @@ class NotYet:
 
 @dataclass(frozen=True, slots=True)
 class Throttled:
-    """The provider asks for a pause; that concerns the account, not the job."""
+    """The provider asks for a pause of the account; the job is not charged."""
 
     reason: str
     retry_after_s: float | None = None
@@ -259,7 +259,7 @@ class Crashed:
 
 @dataclass(frozen=True, slots=True)
 class DeadlinePassed:
-    """The job has waited longer than its operation allows. ``reason`` is what it was waiting for."""
+    """The job has waited longer than its operation allows. ``reason`` says for what."""
 
     reason: str
 
@@ -271,7 +271,7 @@ class CancelAsked:
 
 @dataclass(frozen=True, slots=True)
 class RetryDecided:
-    """A person decided that a parked job shall be submitted again."""
+    """A person decided to submit a parked job again."""
 
 
 @dataclass(frozen=True, slots=True)

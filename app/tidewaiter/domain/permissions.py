@@ -1,4 +1,4 @@
-"""What is permitted: networks outside the public internet, accounts a caller may see, how much of a reply is read."""
+"""Permissions and bounds: private networks, the accounts that a caller may see, the size of what is read."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
@@ -6,8 +6,8 @@ from typing import Final, TypeAlias
 
 Network: TypeAlias = IPv4Network | IPv6Network
 PermittedNetworks: TypeAlias = bool | tuple[Network, ...]
-"""``True``: every private address but those of a cloud's metadata. ``False`` or no networks: none. Networks: theirs,
-of a cloud's metadata only where a network names nothing else."""
+"""``True``: every private address except those of cloud metadata. ``False`` or no networks: no private address.
+Networks: their addresses; those of cloud metadata only if a network contains nothing else."""
 
 _METADATA: Final = tuple(
     ip_network(one)
@@ -24,29 +24,29 @@ _METADATA: Final = tuple(
         "fd00:c1::a9fe:a9fe/128",  # Oracle Cloud's
     )
 )
-"""Where a cloud gives its machines their credentials, and what is link-local."""
+"""Networks where a cloud gives its machines their credentials, and link-local networks."""
 
 WITH_IPV4_INSIDE: Final = tuple(
     IPv6Network(one) for one in ("::ffff:0:0/96", "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
 )
-"""IPv6 networks whose addresses stand for IPv4 addresses, and are judged by these: mapped and compatible (RFC 4291),
+"""IPv6 networks whose addresses contain an IPv4 address, which decides about them: mapped and compatible (RFC 4291),
 NAT64 (RFC 6052, RFC 8215), 6to4 (RFC 3056) and Teredo (RFC 4380)."""
 
 
 def network_of(text: str) -> Network:
-    """The network that a text names, in CIDR notation (RFC 4632), such as ``10.0.0.0/8`` or ``fd00::/8``.
+    """The network in a text, in CIDR notation (RFC 4632), such as ``10.0.0.0/8`` or ``fd00::/8``.
 
     Raises:
-        ValueError: it names none; the message says how to write it.
+        ValueError: the text is no network; the message says how to write one.
     """
     try:
         interface = ip_interface(text)
     except ValueError:
-        # Without the text: it may have been meant for another key.
+        # Without the text: it may be a secret that belongs to another key.
         raise ValueError("an entry is not a network; write one such as 10.0.0.0/8, 127.0.0.1/32 or fd00::/8") from None
     network, address = interface.network, interface.ip
     if "%" in text:
-        raise ValueError(f"{text!r} has a zone: addresses of one link are never reached; take the zone out")
+        raise ValueError(f"{text!r} has a zone: a zone cannot be used; remove it")
     if "/" not in text:
         raise ValueError(f"{text!r} is an address, not a network; write {network}")
     if network.network_address != address:
@@ -57,18 +57,18 @@ def network_of(text: str) -> Network:
         inside = next((one for one in WITH_IPV4_INSIDE if network.subnet_of(one)), None)
         if inside is not None:
             raise ValueError(
-                f"{text!r} lies in {inside}, whose addresses are judged by the IPv4 address in them; write its network"
+                f"{text!r} lies in {inside}, whose addresses contain an IPv4 address; write the IPv4 network"
             )
     return network
 
 
 def permitted_networks(allowed: bool | tuple[str, ...]) -> PermittedNetworks:
-    """What an ``allow_private`` permits; texts are as for :func:`network_of`."""
+    """The networks that ``allow_private`` permits; texts are as for :func:`network_of`."""
     return allowed if isinstance(allowed, bool) else tuple(map(network_of, allowed))
 
 
 def may_reach(address: Network, private: PermittedNetworks) -> bool:
-    """Whether an address outside the public internet, as a network of one, may be reached."""
+    """Whether a private address, as a network of one address, may be reached."""
     around = metadata_around(address)
     if isinstance(private, bool):
         return private and around is None
@@ -76,7 +76,7 @@ def may_reach(address: Network, private: PermittedNetworks) -> bool:
 
 
 def metadata_around(network: Network) -> Network | None:
-    """The range of a cloud's metadata, or of link-local addresses, in which a network lies; most often ``None``."""
+    """The metadata or link-local range that contains a network; usually ``None``."""
     return next((one for one in _METADATA if _within(network, one)), None)
 
 
@@ -97,7 +97,7 @@ class Scope:
 
     @property
     def is_limited(self) -> bool:
-        """Whether some accounts do not belong to it."""
+        """Whether it excludes some accounts."""
         return self.accounts is not None
 
 
@@ -106,7 +106,7 @@ EVERY_ACCOUNT: Final = Scope()
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What an account takes at most: files and JSON values in one reply, pages in one list, bytes in one file."""
+    """The most that an account accepts: files and JSON values in one reply, pages in one list, bytes in one file."""
 
     most_files: int = 10_000
     most_pages: int = 100_000
@@ -115,4 +115,4 @@ class Bounds:
 
 
 USUAL_BOUNDS = Bounds()
-"""Where the operator says nothing else."""
+"""The bounds that apply unless the operator configures others."""

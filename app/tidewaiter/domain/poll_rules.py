@@ -4,13 +4,13 @@ from tidewaiter.domain import outcome as o
 from tidewaiter.domain.common_rules import RuleContext, cut, finish, try_again
 from tidewaiter.domain.job import Job, State
 
-_STANDS_STILL = "the provider has told nothing new of the remote job for long"
+_STALLED = "the provider has reported nothing new about the remote job for a long time"
 
 
 def pending(context: RuleContext, outcome: o.Pending) -> Job:
     """Not ready: poll again after the backoff's next delay. Waiting is no failure, and it clears earlier failures.
 
-    A remote job that has not moved for long gets a reason, once, so that the log and the history show it.
+    A remote job without progress for a long time gets a reason, once, so that the log and the history show it.
     """
     job = context.job
     moved = has_moved(job, outcome)
@@ -20,7 +20,7 @@ def pending(context: RuleContext, outcome: o.Pending) -> Job:
         polls=job.polls + 1,
         failures=0,
         crashes=0,
-        reason=_STANDS_STILL if not moved and context.stands_still(job) else None,
+        reason=_STALLED if not moved and context.is_stalled(job) else None,
         hinted=False,
         remote_status=outcome.status if outcome.status is not None else job.remote_status,
         progress=outcome.progress if outcome.progress is not None else job.progress,
@@ -30,7 +30,7 @@ def pending(context: RuleContext, outcome: o.Pending) -> Job:
 
 
 def has_moved(job: Job, seen: o.Pending) -> bool:
-    """Whether a reply says anything new about the remote job: another status, or another progress."""
+    """Whether a reply reports another status or another progress of the remote job."""
     another_status = seen.status is not None and seen.status != job.remote_status
     another_progress = seen.progress is not None and seen.progress != job.progress
     return another_status or another_progress or job.moved_at is None
@@ -57,7 +57,7 @@ def ready(context: RuleContext, outcome: o.Ready) -> Job:
 
 
 def gone(context: RuleContext, outcome: o.Gone) -> Job:
-    """The remote job was not found: at first that may be lag, then submit once more, then fail."""
+    """The remote job was not found. At first poll again, because the API may lag; then submit once more; then fail."""
     job, policy, reason = context.job, context.policy, cut(outcome.reason)
     asked = context.becomes(polls=job.polls + 1, hinted=False, failures=0)
     lagging = job.submitted_at is not None and context.now - job.submitted_at < policy.gone_grace_s
@@ -74,7 +74,7 @@ def gone(context: RuleContext, outcome: o.Gone) -> Job:
         intent_key=None,
         callback_hash=None,
         resubmits=job.resubmits + 1,
-        reason=f"submitting afresh, the remote job is gone: {reason}",
+        reason=f"submitting again, because the remote job is gone: {reason}",
         links=(),
         ready_at=None,
         expiries=0,
@@ -90,11 +90,11 @@ def unmapped(context: RuleContext, outcome: o.Unmapped) -> Job:
         polls=job.polls + 1,
         failures=0,
         hinted=False,
-        reason=f"no rule of the spec speaks of this reply: {cut(outcome.excerpt)}",
+        reason=f"no rule of the spec matches this reply: {cut(outcome.excerpt)}",
     )
 
 
 def poll_failed(context: RuleContext, outcome: o.Retry) -> Job:
-    """A poll without a readable reply counts as a poll, too."""
+    """A poll without a readable reply also counts as a poll."""
     polled = context.becomes(polls=context.job.polls + 1)
     return try_again(context.of(polled), outcome.reason, outcome.retry_after_s)

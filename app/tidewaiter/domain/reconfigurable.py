@@ -1,8 +1,8 @@
-"""What a running daemon can give new settings: one protocol for every such part.
+"""One protocol for every part of a running daemon that accepts new settings.
 
 A part declares the settings that it reads: a frozen dataclass or a read-only protocol beside its class, or a single
-value. It takes them in its constructor, and again in ``reconfigure``. ``bootstrap`` keeps the list of all parts with
-where the settings of each stand in the configuration.
+value. It takes them in its constructor, and again in ``reconfigure``. ``bootstrap`` has the list of all parts, with
+the place of their settings in the configuration.
 """
 
 from typing import Protocol, TypeVar
@@ -14,7 +14,7 @@ class Reconfigurable(Protocol[S_contra]):
     """A part whose settings can be replaced while it runs."""
 
     def reconfigure(self, settings: S_contra, /) -> None:
-        """Use these settings from now on, instead of all those before.
+        """Use these settings from now on, and none of the old ones.
 
-        The settings were checked before; this neither waits nor fails, so that all parts change in the same moment.
+        The settings are already checked. This neither waits nor fails, so that all parts change at the same moment.
         """

@@ -1,7 +1,7 @@
 """The state machine: one table that says what every outcome does to a job in every state.
 
-A state says how far a job is. A step works on the job and learns one outcome. ``advance`` turns state and outcome into
-an update: the job as it will stand, and its history row. ``advance`` is pure: time and randomness come in as arguments,
+A step works on the job and learns one outcome. ``advance`` turns state and outcome into an update: the changed job and
+its history row. ``advance`` is pure: time and randomness come in as arguments,
 the numbers in a policy. A pair that is not in the table is a bug and raises, and so does a rule that leads to a state
 that the table does not name. ``docs/states.md`` is generated from the table.
 
@@ -10,8 +10,8 @@ Three principles keep the table small:
 * Waiting is not an attempt. ``Pending`` clears the failures; ``Throttled``, ``Unauthorized``, ``StorageFull`` and
   ``Interrupted`` concern the account or the daemon and charge the job nothing.
 * SUBMITTING has no ``Retry``: a submit was either provably not sent (``Unsent``, and every reply by which a provider
-  refuses to look at a request) or its outcome is ``Unknown``. As long as a remote job may exist unknown to us, in
-  SUBMITTING and RECONCILING, a cancel request waits until it is known.
+  refuses to look at a request) or its outcome is ``Unknown``. As long as an unknown remote job may exist, in
+  SUBMITTING and RECONCILING, a cancel request waits.
 * Files that have landed are never lost to a failure of the deletion after it: in CLEANING every end is SUCCEEDED, and
   in CANCELLING every end is CANCELLED; the failure is kept as the reason.
 """
@@ -44,10 +44,10 @@ class IllegalOutcomeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What one outcome changes: the job as it will stand, valid only if the stored one still has ``expected``.
+    """What one outcome changes: the new job, valid only if the stored job still has the version ``expected``.
 
-    ``artifacts`` are files that have landed and are recorded with it. ``saw_hint`` says that the step knew of the
-    callback that made the job due; a later callback is not answered by this outcome.
+    ``artifacts`` are landed files that are recorded with it. ``saw_wake_up``: the step knew about the wake-up that made
+    the job due; a later wake-up stays stored.
     """
 
     job: Job
@@ -56,7 +56,7 @@ class Update:
     outcome: o.Outcome
     entry: HistoryEntry | None = None
     artifacts: tuple[Artifact, ...] = ()
-    saw_hint: bool = False
+    saw_wake_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +102,9 @@ _NAMES_REMOTE_JOB = (o.Accepted, o.Duplicate, o.Adopted, o.AdoptDecided, o.Pendi
 
 
 def _detail(outcome: o.Outcome) -> str | None:
-    """What the history says about an outcome that has no reason."""
+    """The history's detail for an outcome without a reason."""
     if isinstance(outcome, o.Stored) and outcome.shared_from is not None:
-        return f"the answer of job {outcome.shared_from}"
+        return f"the result of job {outcome.shared_from}"
     handle = outcome.handle if isinstance(outcome, _NAMES_REMOTE_JOB) else None
     return None if handle is None else f"handle {shown_handle(handle)}"
 
@@ -201,18 +201,18 @@ BY_STATE: Mapping[State, tuple[TableRow, ...]] = {
         _on(o.Cleaned, download.succeeded, State.SUCCEEDED),
         _on(o.LeftAlone, download.succeeded, State.SUCCEEDED),
         _on(o.Retry, download.clean_failed, SAME, State.SUCCEEDED),
-        _on(o.Refused, download.succeeded_untidily, State.SUCCEEDED),
+        _on(o.Refused, download.succeeded_without_cleanup, State.SUCCEEDED),
         _on(o.Crashed, download.clean_failed, SAME, State.SUCCEEDED),
-        _on(o.DeadlinePassed, download.succeeded_untidily, State.SUCCEEDED),
+        _on(o.DeadlinePassed, download.succeeded_without_cleanup, State.SUCCEEDED),
         _on(o.CancelAsked, download.succeeded, State.SUCCEEDED),
     ),
     State.CANCELLING: (
         _on(o.Cancelled, common.cancelled, State.CANCELLED),
         _on(o.LeftAlone, common.cancelled, State.CANCELLED),
         _on(o.Retry, common.cancel_failed, SAME, State.CANCELLED),
-        _on(o.Refused, common.cancelled_untidily, State.CANCELLED),
+        _on(o.Refused, common.cancelled_without_reply, State.CANCELLED),
         _on(o.Crashed, common.cancel_failed, SAME, State.CANCELLED),
-        _on(o.DeadlinePassed, common.cancelled_untidily, State.CANCELLED),
+        _on(o.DeadlinePassed, common.cancelled_without_reply, State.CANCELLED),
         _never(o.CancelAsked),
     ),
     State.PARKED: (

@@ -66,7 +66,7 @@ WAYS: Final[Mapping[str, _Way]] = {
         (o.Cancelled, State.CANCELLED),
     ),
 }
-"""Ways through the table, each from the state where its first outcome can happen. A test checks every step."""
+"""Paths through the table, each from the state in which its first outcome can happen. A test checks every step."""
 
 _STARTS = {"the links have expired": State.POLLING, "a cancel request": State.POLLING}
 
@@ -76,7 +76,7 @@ _HEAD = """\
 Made from the state table (`app/tidewaiter/domain/state_machine.py`) by `make docs-states`; do not edit.
 
 A step works on a job and learns one outcome. The table turns state and outcome into the next state; a pair that is not
-in it cannot happen. What each outcome means stands in `app/tidewaiter/domain/outcome.py`.
+in it cannot happen. `app/tidewaiter/domain/outcome.py` explains each outcome.
 """
 
 
@@ -133,7 +133,7 @@ def _table() -> Iterator[str]:
 
 
 def _lines(rows: Sequence[TableRow]) -> Iterator[str]:
-    """The rows by target, in the order in which targets come up; what is struck out comes last."""
+    """The rows by target, in the order of their first row; illegal outcomes come last."""
     by_target: dict[str, list[str]] = {}
     for row in rows:
         for target in row.targets:

@@ -1,7 +1,7 @@
-"""The rules for a job whose submit is ahead, under way or unclear, and for what a person decides about it.
+"""The rules for a job before, during and after its submit, and for the decisions of a person about it.
 
-A submit with an unclear outcome is sent again only where that is harmless, after a growing delay, and a bounded number
-of times in a row.
+A submit with an unknown outcome is sent again only if the operation is repeatable, after a growing delay, and a limited
+number of times in a row.
 """
 
 from tidewaiter.domain import outcome as o
@@ -12,8 +12,8 @@ from tidewaiter.domain.job import Job, State
 def intend(context: RuleContext, outcome: o.Intended) -> Job:
     """Store the intent to submit, with its key, before anything is sent.
 
-    The failures stay: a submit that cannot be sent is tried again after a growing delay. The status of an earlier
-    remote job goes: a new one has not reported anything yet.
+    The failures are kept: a submit that cannot be sent is tried again after a growing delay. The status of an earlier
+    remote job is cleared.
     """
     return context.becomes(
         state=State.SUBMITTING,
@@ -32,29 +32,29 @@ def intend(context: RuleContext, outcome: o.Intended) -> Job:
 
 
 def accepted(context: RuleContext, outcome: o.Accepted) -> Job:
-    """The submit made a remote job; the first poll comes after the spec's delay, or later if the provider says so."""
+    """The submit made a remote job. The first poll comes after the spec's delay, or later on request."""
     return _poll_from_now(context, outcome.handle, outcome.retry_after_s, shared=False, exact=outcome.exact)
 
 
 def adopted(context: RuleContext, outcome: o.Adopted | o.AdoptDecided) -> Job:
-    """The remote job of an unclear submit was found."""
+    """The remote job of a submit with an unknown outcome was found."""
     return _poll_from_now(context, outcome.handle, shared=context.job.shared)
 
 
 def duplicate(context: RuleContext, outcome: o.Duplicate) -> Job:
-    """Follow the remote job that exists already; where the provider did not name it, find it first."""
+    """Follow the remote job that exists already; if the provider did not name it, find it first."""
     if outcome.handle is not None:
         return _poll_from_now(context, outcome.handle, shared=True)
     reason = "the provider has such a remote job already, and does not name it"
-    return _in_doubt(context, reason).but(shared=True)
+    return _reconcile(context, reason).but(shared=True)
 
 
 def _poll_from_now(
     context: RuleContext, handle: str, retry_after_s: float | None = None, *, shared: bool, exact: bool = False
 ) -> Job:
-    """The first poll comes at once where the callback arrived before our own commit.
+    """The first poll comes at once if the callback arrived before our own commit.
 
-    A remote job that was there before will not call us: it was made with a callback URL that is not ours.
+    A remote job that existed before does not call us: it was made with another callback URL.
     """
     polling = context.becomes(
         state=State.POLLING,
@@ -84,12 +84,12 @@ def unsent(context: RuleContext, outcome: o.Unsent) -> Job:
 
 
 def unknown(context: RuleContext, outcome: o.Unknown) -> Job:
-    """Find out first whether the submit made a remote job."""
-    return _in_doubt(context, cut(outcome.reason))
+    """Look for the remote job before anything else."""
+    return _reconcile(context, cut(outcome.reason))
 
 
-def _in_doubt(context: RuleContext, reason: str) -> Job:
-    """A remote job may exist from now on at the latest, so its grace for "not found" is counted from now."""
+def _reconcile(context: RuleContext, reason: str) -> Job:
+    """Look for the remote job. It may exist from now on, so the grace period for "not found" starts now."""
     return context.becomes(
         state=State.RECONCILING,
         due_at=context.now,
@@ -101,18 +101,18 @@ def _in_doubt(context: RuleContext, reason: str) -> Job:
 
 
 def undecidable(context: RuleContext, outcome: o.Undecidable) -> Job:
-    """Submit again where that is harmless; else a person decides."""
+    """Submit again if the operation is repeatable; else a person decides."""
     reason = cut(outcome.reason)
     if context.policy.repeatable:
-        return _submit_again(context, f"submitting again, which is harmless here: {reason}", reason)
-    came = "; its callback has come, so there is a remote job" if context.job.hinted else ""
-    return _park(context, f"{reason}{came}")
+        return _submit_again(context, f"submitting again, because the operation is repeatable: {reason}", reason)
+    callback = "; its callback has arrived, so a remote job exists" if context.job.hinted else ""
+    return _park(context, f"{reason}{callback}")
 
 
 def absent(context: RuleContext, outcome: o.Absent) -> Job:
     """The provider's list shows that the submit made no remote job: submit again.
 
-    The submit had no clear answer, so it counts among the unknown ones.
+    The submit had no clear answer, so it counts as unknown.
     """
     reason = cut(outcome.reason)
     return _submit_again(context, reason, reason)
@@ -142,7 +142,7 @@ def submit_interrupted(context: RuleContext, _outcome: o.Interrupted) -> Job:
 
 
 def submit_crashed(context: RuleContext, outcome: o.Crashed) -> Job:
-    """After a crash nobody knows whether the submit was sent, unless the step knows that it was not."""
+    """After a crash it is unknown whether the submit was sent, unless the step knows that it was not."""
     crashes = context.job.crashes + 1
     if not outcome.sent:
         after = crashed(context, outcome)
@@ -150,10 +150,10 @@ def submit_crashed(context: RuleContext, outcome: o.Crashed) -> Job:
     reason = cut(outcome.reason)
     if crashes >= context.policy.most_crashes:
         return finish(context, State.FAILED, f"{crashes} steps crashed, a remote job may exist: {reason}")
-    return _in_doubt(context, reason).but(crashes=crashes)
+    return _reconcile(context, reason).but(crashes=crashes)
 
 
-# --- what a person decides --------------------------------------------------------------------------------------------
+# --- decisions of a person --------------------------------------------------------------------------------------------
 
 
 def retry_decided(context: RuleContext, _outcome: o.RetryDecided) -> Job:

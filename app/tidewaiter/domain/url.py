@@ -1,7 +1,7 @@
-"""URLs: those of a remote, made absolute and fit to send; and the secret callback URLs that submits name.
+"""URLs of a remote API, made absolute and encoded; and the secret callback URLs that submits send.
 
 A URL that can be sent stays byte for byte, because it may be signed. A callback proves nothing: anyone who knows its
-URL can make one job be polled now. So its token is long, new for every intent to submit, and stored only as a hash.
+URL can cause one poll of one job. So its token is long, new for every intent to submit, and stored only as a hash.
 """
 
 import hashlib
@@ -14,10 +14,10 @@ from urllib.parse import quote, unquote, urljoin
 import idna
 
 LONGEST_ADDRESS: Final = 65_536
-"""Longer ones are refused; signed addresses with a session token come to some 10,000 characters."""
+"""Longer addresses are refused; signed addresses with a session token have about 10,000 characters."""
 
 HIDDEN: Final = "[redacted]"
-"""What stands in the place of what is not shown."""
+"""Replaces what is not shown."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SENDABLE = re.compile(r"[!-\[\]-~]*")  # printable ASCII without the backslash
@@ -32,22 +32,22 @@ _LONGEST_SHOWN = 80
 
 
 class AddressError(ValueError):
-    """An address cannot be used; ``str()`` says why, as the end of a sentence, without its path and query."""
+    """An address cannot be used; the message is the end of a sentence, without the path and query."""
 
 
 def resolve(base: str, reference: str) -> str:
-    """A reference made absolute and fit for the wire (RFC 3986, section 5).
+    """A reference as an absolute URL that can be sent (RFC 3986, section 5).
 
-    An absolute one stays byte for byte, for it may be signed; of a relative one too the query stays as it is, an empty
-    one included. Only what cannot be sent is encoded: a host that is not ASCII by IDNA, other characters outside
-    printable ASCII, blanks and backslashes as percent-encoded UTF-8.
+    An absolute one stays byte for byte, because it may be signed; the query of a relative one, even an empty one, stays
+    as it is. Only what cannot be sent is encoded: a host that is not ASCII by IDNA; other characters outside printable
+    ASCII, spaces and backslashes as percent-encoded UTF-8.
 
     Args:
-        base: the absolute http or https URL that the reference was found at.
-        reference: as the remote wrote it; surrogates stand for bytes that were no UTF-8.
+        base: the absolute http or https URL of the document with the reference.
+        reference: as the provider wrote it; surrogates stand for bytes that are not UTF-8.
 
     Raises:
-        AddressError: it is no http or https URL that could be sent.
+        AddressError: it is no http or https URL that can be sent.
     """
     text = reference.strip()
     if not text:
@@ -69,16 +69,16 @@ def sendable(url: str) -> str:
 
 
 def request_target(url: str) -> str:
-    """The path and query of an absolute URL exactly as they stand in it: what a request names (RFC 9112, 3.2.1)."""
+    """The path and query of an absolute URL, unchanged: the request target (RFC 9112, 3.2.1)."""
     parts = _HTTP.fullmatch(url)
     target = "" if parts is None else parts[3].partition("#")[0]
     return target if target.startswith("/") else f"/{target}"
 
 
 def shown_handle(handle: str) -> str:
-    """A handle as it is shown to people: of an address without user, query and fragment, for it may be signed.
+    """A handle as it is shown to people: an address without user, query and fragment, because it may be signed.
 
-    Of any other name of a remote job only what looks like a query is left out.
+    From any other handle only the part that looks like a query is removed.
     """
     shown = _USER.sub(rf"\1{HIDDEN}@", handle)
     end = min((at for at in (shown.find("?"), shown.find("#") if "://" in shown else -1) if at >= 0), default=-1)
@@ -86,10 +86,10 @@ def shown_handle(handle: str) -> str:
 
 
 def ascii_host(host: str) -> str:
-    """A host name in ASCII: its labels that are not are written as A-labels.
+    """A host name in ASCII; other labels are written as A-labels.
 
     Raises:
-        AddressError: it cannot be a name of a host.
+        AddressError: it cannot be a host name.
 
     Source: RFC 5891, section 4; RFC 3986, section 3.2.2 (a host may be percent-encoded UTF-8).
     """
@@ -101,14 +101,12 @@ def ascii_host(host: str) -> str:
             return host
         labels = [label if label.isascii() else idna.encode(label, uts46=True).decode() for label in _DOTS.split(name)]
     except UnicodeError as error:  # an IDNAError is one
-        raise AddressError(
-            f"its host {_shown(host)} is no name of a host, internationalised or not (RFC 5891): {error}"
-        ) from None
+        raise AddressError(f"its host {_shown(host)} is no host name (RFC 5891): {error}") from None
     written = ".".join(labels)
     if "" in labels[:-1]:  # the last is empty where the name ends with a dot
         raise AddressError(f"its host {_shown(host)} has two dots in a row, or begins with one")
     if not _PLAIN_HOST.fullmatch(written):
-        raise AddressError(f"its host {_shown(host)} holds a character that no name of a host has")
+        raise AddressError(f"its host {_shown(host)} holds a character that a host name cannot have")
     return written
 
 
@@ -119,7 +117,7 @@ def _absolute(base: str, text: str) -> str:
         raise AddressError(_no_http(text))
     parts = _HTTP.fullmatch(base)
     if parts is None:
-        raise AddressError("it is relative, and there is nothing that it is relative to")
+        raise AddressError("it is relative, and there is no base address")
     scheme, authority, rest = parts.groups()
     if text.startswith("//"):
         return f"{scheme}:{text}"
@@ -131,7 +129,7 @@ def _absolute(base: str, text: str) -> str:
     path = asked.partition("?")[0] or "/"
     if text.startswith("?"):
         return f"{scheme}://{authority}{path}{text}"
-    # urljoin knows the dots of a path, but drops an empty query.
+    # urljoin resolves the dots of a path, but drops an empty query.
     end = min(text.find(mark) % (len(text) + 1) for mark in "?#")
     return f"{scheme}://{authority}{urljoin(path, text[:end])}{text[end:]}"
 
@@ -146,7 +144,7 @@ def _no_http(text: str) -> str:
 
 
 def sendable_authority(authority: str) -> str:
-    """The part of an address between ``//`` and its path, the host in ASCII; raises ``AddressError``."""
+    """The part of an address between ``//`` and the path, with the host in ASCII; raises ``AddressError``."""
     user, at, place = authority.rpartition("@")
     port = _PORT.search(place)
     host = place if port is None else place[: port.start()]
@@ -161,11 +159,14 @@ def _encoded(text: str) -> str:
     try:
         return text if _SENDABLE.fullmatch(text) else quote(text, safe=_SAFE, errors="surrogateescape")
     except UnicodeError:
-        raise AddressError("it holds a character that is none (a lone surrogate)") from None
+        raise AddressError("it holds a lone surrogate, which is no character") from None
 
 
 def _shown(text: str) -> str:
     return repr(text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…")
+
+
+# --- callback URLs ----------------------------------------------------------------------------------------------------
 
 
 CALLBACK_PATH = "/callbacks/"
@@ -179,14 +180,14 @@ def new_callback_token(rand: Random) -> str:
 
 
 def callback_url_of(public_url: str, token: str) -> str:
-    """The callback URL that a submit names; ``public_url`` has no slash at its end."""
+    """The callback URL that a submit sends; ``public_url`` has no slash at its end."""
     return f"{public_url}{CALLBACK_PATH}{token}"
 
 
 def callback_hash_of(token: str) -> str | None:
-    """What is stored in place of a token, its SHA-256 in hex; ``None`` where the text cannot be a token.
+    """The SHA-256 of a token in hex, which is stored in its place; ``None`` if the text cannot be a token.
 
-    The lookup of a hash needs no comparison in constant time: its duration can reveal a part of the hash at most, and
-    no token can be computed from a hash.
+    The lookup of a hash needs no comparison in constant time: its duration can at most reveal a part of the hash, and
+    a token cannot be computed from its hash.
     """
     return hashlib.sha256(token.encode()).hexdigest() if _CALLBACK_TOKEN.fullmatch(token) else None

@@ -1,8 +1,8 @@
-"""Sessions and their tokens, and the account's own credentials in the addresses that a provider names.
+"""Sessions and their tokens, and the removal of the account's credentials from addresses in replies.
 
-A provider that is given a credential in the query often repeats it in its addresses. It is taken out before an address
-is kept: credentials are added to every request to the provider's own origin, and without them an address stays the same
-when a token is renewed.
+A provider that receives a credential in the query often repeats it in its addresses. It is removed before an address is
+stored: credentials are added to every request to the provider's own origin anyway, and without them an address stays
+the same when a token is renewed.
 """
 
 import base64
@@ -28,11 +28,11 @@ from tidewaiter.providers.spec.field_types import PickSpec
 
 NotSignedIn: TypeAlias = Unauthorized | Throttled | Retry
 ReadExpiry: TypeAlias = "Callable[[Reading, str, float], float | None]"
-"""When the token in a reply ends, by our clock: from the reply, the token and the time."""
+"""Reads when a token expires, by our clock, from the reply, the token and the time."""
 
 _LONGEST_TOKEN: Final = 16_384
 _LATER_IN_MS: Final = 1e11
-"""Epoch numbers beyond this are milliseconds: as seconds they would lie in the year 5138."""
+"""Larger epoch numbers are milliseconds: as seconds they would be in the year 5138."""
 _SHARE_OF_LIFE: Final = 0.2
 _NOT_NOW: Final = frozenset({408, 425})
 _TOKEN: Final = re.compile(r"[!-~]+")
@@ -40,7 +40,7 @@ _TOKEN: Final = re.compile(r"[!-~]+")
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a login gave: good until ``expires_at``, to be renewed from ``renew_at`` on; both in epoch seconds."""
+    """A token from a login: valid until ``expires_at``, renewed from ``renew_at`` on; both in epoch seconds."""
 
     value: str = field(repr=False)
     expires_at: float
@@ -49,9 +49,9 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class LoginReplyRules:
-    """How the reply to a login is read; ``key`` is where the login stands in the spec.
+    """How the reply to a login is read; ``key`` is the place of the login in the spec.
 
-    ``lifetime_s`` is that of a token without an end; a token is renewed ``renew_ahead_s`` before its end.
+    ``lifetime_s`` is for a token without an expiry; a token is renewed ``renew_ahead_s`` before its expiry.
     """
 
     key: str
@@ -66,13 +66,13 @@ class LoginReplyRules:
 class LoginSession:
     """How an account signs in.
 
-    ``login`` builds the request; it takes the time in epoch seconds and a number that is never used twice. The request
-    carries its own proof and nothing else of the account, and is meant for its own URL alone.
+    ``login`` builds the request; it takes the time in epoch seconds and a nonce. The request contains all credentials
+    that it needs, and must be sent to its own URL only.
     """
 
     login: Callable[[float, str], WireRequest]
     _reply: LoginReplyRules
-    _spent: Sequence[tuple[str, Condition]]
+    _renew: Sequence[tuple[str, Condition]]
     _place: Callable[[str], Credentials]
     _messages: Messages
     _origin: str
@@ -80,7 +80,7 @@ class LoginSession:
     def read_login(self, reply: WireReply, now: float) -> Token | NotSignedIn:
         """The token, or why there is none.
 
-        A login that is refused is the account's trouble; a page of HTML, an empty body or a server's fault is not.
+        A refused login concerns the account; a page of HTML, an empty body or a server error does not.
         """
         reading = Reading(reply)
         verdict = self._reply.rules.judge(reading)
@@ -96,32 +96,32 @@ class LoginSession:
         if not is_success(reading.status):
             return Retry(reason, wait_s)
         token = self._token_in(reading)
-        return self._tokenless(reading, reason) if token is None else self._dated(token, reading, now)
+        return self._no_token(reading, reason) if token is None else self._dated(token, reading, now)
 
     def keys_hit(self, reply: WireReply | None) -> Iterator[str]:
-        """What of the spec an exchange goes through: the login, and the rule that its reply meets."""
+        """The keys of the spec that an exchange uses: the login, and the rule that its reply matches."""
         yield self._reply.key
         verdict = None if reply is None else self._reply.rules.judge(Reading(reply))
         if verdict is not None:
             yield verdict.key
 
     def credentials(self, token: Token) -> Credentials:
-        """What goes along with every request to the provider's origin."""
+        """The credentials for every request to the provider's origin."""
         return self._place(token.value)
 
-    def says_renew(self, reply: WireReply) -> bool:
-        """Whether a reply of the provider's own origin, to a request with it, says that the token is not good."""
-        return self.renewal_in(reply) is not None
+    def rejects_token(self, reply: WireReply) -> bool:
+        """Whether a reply from the provider's own origin says that the token of the request is not valid."""
+        return self.renew_rule_of(reply) is not None
 
-    def renewal_in(self, reply: WireReply) -> str | None:
-        """The key of the condition in the spec by which a reply says so; ``None`` where it does not."""
+    def renew_rule_of(self, reply: WireReply) -> str | None:
+        """The key of the ``renew`` condition that such a reply meets; ``None`` if it meets none."""
         if reply.foreign or origin_of(reply.url) != self._origin:
             return None
         reading = Reading(reply)
-        return next((key for key, holds in self._spent if holds(reading)), None)
+        return next((key for key, holds in self._renew if holds(reading)), None)
 
     def refused(self, reply: WireReply) -> Unauthorized:
-        """What it means that a token fresh from a login is not good either."""
+        """The outcome if a new token is not valid either."""
         return Unauthorized(f"a new token was refused as well: {self._messages.reason(Reading(reply))}")
 
     def _token_in(self, reading: Reading) -> str | None:
@@ -129,35 +129,35 @@ class LoginSession:
         return text if len(text) <= _LONGEST_TOKEN and _TOKEN.fullmatch(text) else None
 
     @staticmethod
-    def _tokenless(reading: Reading, reason: str) -> Unauthorized | Retry:
-        """An API that answers in its own form and gives no token refuses; what is no JSON may come from a proxy."""
+    def _no_token(reading: Reading, reason: str) -> Unauthorized | Retry:
+        """A reply in JSON without a token is a refusal; a reply that is not JSON may come from a proxy."""
         reading.document()
-        why = f"{reason}, without a token"
-        return Retry(why) if reading.malformed else Unauthorized(why)
+        reason = f"{reason}, without a token"
+        return Retry(reason) if reading.malformed else Unauthorized(reason)
 
     def _dated(self, token: str, reading: Reading, now: float) -> Token:
         end = self._reply.expiry(reading, token, now)
         expires_at = now + self._reply.lifetime_s if end is None else end
-        # A token that lives shorter than it would be renewed ahead must not be renewed before every request.
+        # A token with a short life must not be renewed before every request.
         ahead_s = min(self._reply.renew_ahead_s, _SHARE_OF_LIFE * (expires_at - now))
         return Token(token, expires_at, expires_at - ahead_s)
 
 
-# --- when a token ends ------------------------------------------------------------------------------------------------
+# --- the expiry of a token --------------------------------------------------------------------------------------------
 
 
 def compile_expiry(spec: LoginSpec) -> ReadExpiry:
-    """Reads when a token ends, where the reply to the login or the token itself names an end that lies ahead."""
+    """Reads when a token expires, if the reply to the login or the token names an expiry in the future."""
     at, in_s = _pick(spec.expires_at), _pick(spec.expires_in)
 
     def expiry(reading: Reading, token: str, now: float) -> float | None:
         moment, seconds = as_moment(at(reading), now), _seconds(in_s(reading))
         ends = (
-            None if moment is None else now + moment - _said_at(reading, now),
+            None if moment is None else now + moment - _replied_at(reading, now),
             None if seconds is None else now + seconds,
             _end_of_jwt(token, reading, now) if spec.jwt else None,
         )
-        # An end in the past is most often a wrong time zone; were it believed, every request would log in first.
+        # An end in the past is usually a wrong time zone; if it counted, every request would need a login.
         return next((end for end in ends if end is not None and end > now), None)
 
     return expiry
@@ -168,7 +168,7 @@ def _pick(specs: tuple[PickSpec, ...]) -> Pick:
 
 
 def as_moment(value: Json, now: float) -> float | None:
-    """An instant as epoch seconds; ``None`` where the value is no instant.
+    """A time as epoch seconds; ``None`` if the value is no time.
 
     Args:
         value: epoch seconds or milliseconds, ISO 8601 (the offset with or without a colon; without one it is UTC), or
@@ -191,15 +191,15 @@ def _seconds(value: Json) -> float | None:
     return float(text) if re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,9})?", text) else None
 
 
-def _said_at(reading: Reading, now: float) -> float:
-    """When the server gave its reply, by its own clock, which may differ from ours."""
+def _replied_at(reading: Reading, now: float) -> float:
+    """When the server replied, by its own clock, which may differ from ours."""
     date = reading.headers.get("date")
-    said_at = parse_http_date(date.strip(), now) if date else None
-    return now if said_at is None else said_at
+    replied_at = parse_http_date(date.strip(), now) if date else None
+    return now if replied_at is None else replied_at
 
 
 def _end_of_jwt(token: str, reading: Reading, now: float) -> float | None:
-    """When a JSON Web Token expires, by our clock. Nothing is verified: it is the issuer's word on its own token.
+    """When a JSON Web Token expires, by our clock. The signature is not verified.
 
     Source: RFC 7519, sections 4.1.4 and 4.1.6.
     """
@@ -213,11 +213,14 @@ def _end_of_jwt(token: str, reading: Reading, now: float) -> float | None:
     ends_at, made_at = _seconds(claims.get("exp")), _seconds(claims.get("iat"))
     if ends_at is None:
         return None
-    return now + ends_at - (_said_at(reading, now) if made_at is None else made_at)
+    return now + ends_at - (_replied_at(reading, now) if made_at is None else made_at)
+
+
+# --- the place of a token ---------------------------------------------------------------------------------------------
 
 
 def compile_place(spec: PlaceSpec) -> Callable[[str], Credentials]:
-    """Makes credentials of a token: it goes to where the spec says."""
+    """The function that makes credentials from a token, for the place that the spec names."""
     if spec.query is not None:
         query = spec.query
         return lambda token: Credentials(query=((query, token),))
@@ -225,18 +228,21 @@ def compile_place(spec: PlaceSpec) -> Callable[[str], Credentials]:
     return lambda token: Credentials({header: f"{prefix}{token}"})
 
 
+# --- credentials in addresses -----------------------------------------------------------------------------------------
+
+
 _SUSPECT: Final = re.compile(r"[?#@]")
 _USER_INFO: Final = re.compile(r"(https?://)([^/?#]*)@", re.IGNORECASE)
 _SHORTEST_ALONE: Final = 8
-"""A value of so many characters is known as a credential whatever its name in the query is."""
+"""A value of this length is recognized as a credential under any name in the query."""
 
 
 @dataclass(frozen=True, slots=True)
 class OwnCredentials:
-    """What proves an account, as it can stand in an address.
+    """The credentials of an account, as they can occur in an address.
 
-    ``names`` are those of the pairs in the query. ``values`` are the credentials that stay; the tokens of sessions are
-    known to ``redactor``. ``authorizes`` says that a header ``Authorization`` is sent.
+    ``names`` are names in the query. ``values`` are the fixed credentials; ``redactor`` knows the session tokens.
+    ``authorizes``: a header ``Authorization`` is sent.
     """
 
     origin: str = ""
@@ -249,29 +255,29 @@ class OwnCredentials:
     def of(
         cls, origin: str, credentials: Credentials, session: LoginSession | None, redactor: Redactor
     ) -> "OwnCredentials":
-        """Those of an account: what stays, and where the token of its session goes."""
+        """The fixed credentials of an account, and the place of its session token."""
         placed = Credentials() if session is None else session.credentials(Token("", 0.0, 0.0))
         every = (credentials, placed)
         headers = {name.lower(): value for one in every for name, value in one.headers.items()}
         pairs = [pair for one in every for pair in (*one.query, *one.body)]
-        # A header holds the credential alone, or after the name of a scheme (RFC 9110, section 11.4).
+        # A header contains only the credential, or a scheme before it (RFC 9110, section 11.4).
         values = {value for _, value in pairs} | {part for one in headers.values() for part in (one, _last_word(one))}
         names = frozenset(name for name, _ in pairs)
         return cls(origin, names, frozenset(values - {""}), "authorization" in headers, redactor)
 
     def without(self, address: str) -> str:
-        """An address, or another name of a remote job, that is asked for with credentials, without them.
+        """An address or another handle, without the credentials.
 
-        At the provider's own origin every pair of the query goes that has the name of a credential: when the address
-        is asked for, ours takes its place. Elsewhere only what has the value of a credential as well.
+        At the provider's own origin every pair of the query with the name of a credential is removed: a request to the
+        address gets ours. In other addresses the value must be that of a credential, too.
         """
         return self._stripped(address, named=True)
 
     def link(self, link: Link) -> Link:
-        """A link without the credentials; they are sent with it, then, where it leads to the provider's own origin.
+        """A link without the credentials. If it leads to the provider's own origin, they are sent with its request.
 
-        Where the spec says that a link is asked for without credentials, what has the name of one and another value
-        means something else, and stays.
+        If the spec says that links are requested without credentials, a pair with the name of a credential and another
+        value means something else, and stays.
         """
         url = self._stripped(link.url, named=link.send_auth)
         if url == link.url:
@@ -300,7 +306,7 @@ class OwnCredentials:
         return origin in ("", self.origin) and self._is_credential(value, _SHORTEST_ALONE)
 
     def _without_user(self, address: str, origin: str, *, named: bool) -> str:
-        """An address without the user name and password before its host, where they are the account's."""
+        """An address without the user name and password before its host, if they are the account's."""
         found = _USER_INFO.match(address)
         if found is None:
             return address
@@ -318,7 +324,7 @@ class OwnCredentials:
 
 
 def _read(text: str) -> Iterator[str]:
-    """What a part of a query may mean: a plus is a blank or a plus, and an encoding may be encoded once more."""
+    """The readings of a part of a query: a plus is a space or a plus, and a text may be encoded twice."""
     yield (plain := unquote(text))
     yield unquote_plus(text)
     yield unquote(plain)

@@ -1,6 +1,6 @@
-"""What an account's configuration may change of the limits and times that its provider's spec proposes.
+"""The limits and times of a provider's spec that an account's configuration may replace.
 
-Both are tables of the configuration file, and :meth:`Provider.bind` reads them as they are.
+Both are tables of the configuration file, and :meth:`Provider.bind` takes them.
 """
 
 from typing import Self

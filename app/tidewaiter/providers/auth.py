@@ -1,4 +1,4 @@
-"""What proves an account, compiled: fixed credentials, or a session with a login, which may be a signed assertion."""
+"""The compiled authentication of an account: fixed credentials, or a session with a login, also with OAuth 2.0."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -33,9 +33,11 @@ from tidewaiter.providers.spec.field_types import PickSpec, holds
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
 from tidewaiter.providers.template import Fixed, Reference, compile_text, parse_template, query_part, url_part
 
+# --- signed assertions ------------------------------------------------------------------------------------------------
+
 
 class UnusableKeyError(Exception):
-    """A private key cannot be read, or does not fit the algorithm; the message ends a sentence that names it."""
+    """A private key cannot be read, or is not for the algorithm; the message completes a sentence about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +55,15 @@ class AssertionSigner:
     def make(
         cls, *, client_id: str, audience: str, algorithm: str, key_id: str | None, key: str, lasts_s: float
     ) -> "AssertionSigner":
-        """A signer whose key and algorithm are known to go together.
+        """A signer whose key was tried with its algorithm.
 
         Args:
-            client_id: who is proved.
+            client_id: the client.
             audience: the server that checks it.
             algorithm: one of ``ASSERTION_ALGORITHMS``.
             key_id: which of the client's keys it is.
             key: the private key, as PEM or as JSON Web Key.
-            lasts_s: seconds that an assertion holds.
+            lasts_s: seconds that an assertion is valid.
 
         Raises:
             UnusableKeyError: it cannot sign.
@@ -71,12 +73,12 @@ class AssertionSigner:
         signer = cls(client_id, audience, algorithm, key_id, lasts_s, _loaded(key, algorithm))
         try:
             signer.sign(0.0, "trial")
-        except Exception:  # noqa: BLE001  # the library raises what its backend does; a key may be anything
+        except Exception:  # noqa: BLE001  # the library passes on any exception of its backend
             raise UnusableKeyError(f"is no private key for {algorithm}") from None
         return signer
 
     def sign(self, now: float, nonce: str) -> str:
-        """An assertion that begins to hold at ``now`` (epoch seconds); ``nonce`` makes it the only one of its kind."""
+        """An assertion that is valid from ``now`` on (epoch seconds); ``nonce`` makes it unique."""
         claims = {
             "iss": self.client_id,
             "sub": self.client_id,
@@ -89,7 +91,7 @@ class AssertionSigner:
 
 
 def _loaded(key: str, algorithm: str) -> Any:
-    """The key as the library wants it; a PEM stays text."""
+    """The key in the form that the library needs; a PEM stays text."""
     text = key.strip()
     if not text.startswith("{"):
         return text
@@ -100,82 +102,96 @@ def _loaded(key: str, algorithm: str) -> Any:
 
 
 def _jwt() -> Any:
-    # Few accounts sign, and cryptography takes 8 MB and 50 ms.
+    # Imported late: few accounts sign, and cryptography needs 8 MB and 50 ms.
     import jwt  # noqa: PLC0415
 
     return jwt
 
 
-BuildLogin: TypeAlias = Callable[[float, str], WireRequest]
-"""Builds a login from the time in epoch seconds and a number that is never used twice."""
+# --- authentication ---------------------------------------------------------------------------------------------------
 
-# What a token endpoint answers. Source: RFC 6749, sections 5.1 and 5.2.
+
+BuildLogin: TypeAlias = Callable[[float, str], WireRequest]
+"""Builds a login request from the time in epoch seconds and a nonce."""
+
+# The reply of a token endpoint. Source: RFC 6749, sections 5.1 and 5.2.
 _OAUTH2_REPLY: Final = LoginSpec.model_validate({"url": "/", "token": "access_token", "expires_in": "expires_in"})
 _OAUTH2_ERROR: Final = PickSpec.model_validate("error_description || error")
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
-    """What proves an account: ``credentials``, or a ``session`` that gets some.
+class AccountAuth:
+    """How an account authenticates: with fixed ``credentials``, or with a ``session`` that gets a token by a login.
 
-    ``secrets`` are values that were made of secret settings, and must never show either.
+    ``secrets`` are all values that no output may show: those of secret settings, and those that were made from them.
+    ``redactor`` removes them from texts.
     """
 
+    redactor: Redactor = field(repr=False, compare=False)
     credentials: Credentials = field(default_factory=Credentials, repr=False)
-    secrets: frozenset[str] = field(default=frozenset(), repr=False)
     session: LoginSession | None = field(default=None, repr=False)
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 
-def compile_proof(
-    spec: ProviderSpec, base_url: str, values: Mapping[str, Json], redactor: Redactor, faults: list[SpecFault]
-) -> Proof:
-    """What proves an account with these settings.
+def compile_auth(
+    spec: ProviderSpec, base_url: str, values: Mapping[str, Json], secrets: frozenset[str], faults: list[SpecFault]
+) -> AccountAuth:
+    """How an account with these settings authenticates.
 
     Args:
         spec: the provider.
-        base_url: what the URL of a login follows that begins with ``/``.
+        base_url: the base of a login URL that begins with ``/``.
         values: the settings.
-        redactor: takes out of messages what must not show in them; it learns what the account proves itself with.
-        faults: takes what is wrong with the settings.
+        secrets: the values of secret settings.
+        faults: faults of the settings are added to this list.
     """
+    auth = AccountAuth(Redactor(secrets), secrets=secrets)
     variants = ((number, one) for number, one in enumerate(spec.auth) if holds(one.when, values))
     number, chosen = next(variants, (0, None))
     text = _Texts(spec, values, base_url)
     match chosen:
         case BasicAuth():
             credential = basic_credential(text.of(chosen.username), text.of(chosen.password))
-            return Proof(Credentials({"Authorization": f"Basic {credential}"}), frozenset({credential}))
+            return _with_secret(
+                replace(auth, credentials=Credentials({"Authorization": f"Basic {credential}"})), credential
+            )
         case BearerAuth():
-            return Proof(Credentials({"Authorization": f"Bearer {text.of(chosen.token)}"}))
+            return replace(auth, credentials=Credentials({"Authorization": f"Bearer {text.of(chosen.token)}"}))
         case HeaderAuth():
-            return Proof(Credentials({chosen.name: text.of(chosen.value)}))
+            return replace(auth, credentials=Credentials({chosen.name: text.of(chosen.value)}))
         case QueryAuth():
-            return Proof(Credentials(query=((chosen.name, text.of(chosen.value)),)))
+            return replace(auth, credentials=Credentials(query=((chosen.name, text.of(chosen.value)),)))
         case BodyAuth():
-            return Proof(Credentials(body=((chosen.name, text.of(chosen.value)),)))
+            return replace(auth, credentials=Credentials(body=((chosen.name, text.of(chosen.value)),)))
         case SessionAuth() | OAuth2Auth():
             key = f"auth[{number}]" if len(spec.auth) > 1 else "auth"
-            return _compile_session(chosen, key, text, redactor, faults)
+            return _compile_session(auth, chosen, key, text, faults)
         case NoAuth() | None:
-            return Proof()
+            return auth
+
+
+def _with_secret(auth: AccountAuth, *made: str) -> AccountAuth:
+    """The same, with secrets that were made from settings."""
+    auth.redactor.add(made)
+    return replace(auth, secrets=auth.secrets.union(made))
 
 
 @dataclass(frozen=True, slots=True)
 class _Texts:
-    """Templates that know the account alone, rendered."""
+    """Renders templates that refer to settings only."""
 
     spec: ProviderSpec
     values: Mapping[str, Json]
     base_url: str
 
     def of(self, template: str | None) -> str:
-        """What a template comes to; empty where a value is not there."""
+        """The value of a template; empty if a setting is missing."""
         node = compile_text(template or "", self.values)
         return str(node.value) if isinstance(node, Fixed) and node.value is not None else ""
 
     def address(self, template: str) -> tuple[str, str]:
-        """What a login's URL follows, and the template of the rest: the base URL, or a setting of type ``url``."""
+        """The base of a login's URL (the base URL, or a setting of type ``url``), and the template of the rest."""
         for name, one in self.spec.account.items():
             start = f"${{account.{name}}}"
             if one.type == "url" and template.startswith(start):
@@ -183,7 +199,7 @@ class _Texts:
         return self.base_url, template
 
     def url(self, template: str) -> str:
-        """A URL, its parts percent-encoded but for what it follows."""
+        """A URL; settings after its base are percent-encoded."""
         before, rest = self.address(template)
         node = compile_text(rest, self.values, url_part, before=before)
         url = str(node.value) if isinstance(node, Fixed) and node.value is not None else ""
@@ -194,7 +210,7 @@ class _Texts:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What the two kinds of logins differ in: the request, how its reply is read, where the token goes."""
+    """The differences of the two kinds of logins: the request, the reading of its reply, the place of the token."""
 
     build: BuildLogin
     reply: LoginSpec
@@ -204,28 +220,28 @@ class _Plan:
 
 
 def _compile_session(
-    auth: SessionAuth | OAuth2Auth, key: str, text: _Texts, redactor: Redactor, faults: list[SpecFault]
-) -> Proof:
+    auth: AccountAuth, spec: SessionAuth | OAuth2Auth, key: str, text: _Texts, faults: list[SpecFault]
+) -> AccountAuth:
     try:
-        plan = _plan_token_request(auth, text) if isinstance(auth, OAuth2Auth) else _plan_login(auth, text)
+        plan = _plan_token_request(spec, text) if isinstance(spec, OAuth2Auth) else _plan_login(spec, text)
     except UnusableKeyError as error:
-        faults.append(SpecFault("", _setting_in(auth) or key, str(error)))
-        return Proof()
+        faults.append(SpecFault("", _setting_in(spec) or key, str(error)))
+        return auth
     except UnsendableError as error:
         faults.append(SpecFault("", key, str(error)))
-        return Proof()
-    spent = tuple((f"{key}.renew[{number}]", compile_conditions(one)) for number, one in enumerate(auth.renew))
+        return auth
+    renew = tuple((f"{key}.renew[{number}]", compile_conditions(one)) for number, one in enumerate(spec.renew))
     reply = LoginReplyRules(
         key=f"{key}.login",
         rules=Rules(plan.reply.rules, f"{key}.login.rules"),
         token=compile_pick(plan.reply.token),
         expiry=compile_expiry(plan.reply),
-        lifetime_s=auth.lifetime_s,
-        renew_ahead_s=auth.renew_ahead_s,
+        lifetime_s=spec.lifetime_s,
+        renew_ahead_s=spec.renew_ahead_s,
     )
-    messages = Messages(compile_pick(plan.errors), redactor)
-    session = LoginSession(plan.build, reply, spent, compile_place(plan.place), messages, origin_of(text.base_url))
-    return Proof(secrets=plan.secrets, session=session)
+    messages = Messages(compile_pick(plan.errors), auth.redactor)
+    session = LoginSession(plan.build, reply, renew, compile_place(plan.place), messages, origin_of(text.base_url))
+    return replace(_with_secret(auth, *plan.secrets), session=session)
 
 
 def _plan_login(auth: SessionAuth, text: _Texts) -> _Plan:
@@ -251,18 +267,18 @@ def _plan_token_request(auth: OAuth2Auth, text: _Texts) -> _Plan:
     if auth.send == "form":
         whole = replace(request, body=_form({**fields, "client_id": client_id, "client_secret": secret}))
         return replace(plan, build=lambda _now, _nonce: whole)
-    # Encoded before they are put together, for a colon in the id would end it: RFC 6749, section 2.3.1.
+    # Encoded first, because a colon in the id would end it: RFC 6749, section 2.3.1.
     credential = basic_credential(quote_plus(client_id), quote_plus(secret))
-    proved = replace(request, headers={**headers, "Authorization": f"Basic {credential}"}, body=_form(fields))
-    return replace(plan, build=lambda _now, _nonce: proved, secrets=frozenset({credential}))
+    authenticated = replace(request, headers={**headers, "Authorization": f"Basic {credential}"}, body=_form(fields))
+    return replace(plan, build=lambda _now, _nonce: authenticated, secrets=frozenset({credential}))
 
 
 def _signed(request: WireRequest, fields: Mapping[str, str], signer: AssertionSigner) -> BuildLogin:
-    """A login that is signed anew each time. Source: RFC 7523, section 2.2."""
+    """A login with a new signature each time. Source: RFC 7523, section 2.2."""
 
     def build(now: float, nonce: str) -> WireRequest:
-        proof = {"client_assertion_type": _ASSERTION_TYPE, "client_assertion": signer.sign(now, nonce)}
-        return replace(request, body=_form({**fields, **proof}))
+        assertion = {"client_assertion_type": _ASSERTION_TYPE, "client_assertion": signer.sign(now, nonce)}
+        return replace(request, body=_form({**fields, **assertion}))
 
     return build
 
@@ -285,5 +301,5 @@ def _setting_in(auth: SessionAuth | OAuth2Auth) -> str | None:
 
 
 def _form(fields: Mapping[str, str]) -> bytes:
-    """A form without the fields whose settings are not there."""
+    """A form without empty fields."""
     return "&".join(f"{query_part(name)}={query_part(value)}" for name, value in fields.items() if value).encode()

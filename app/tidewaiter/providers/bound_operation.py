@@ -21,6 +21,7 @@ from tidewaiter.providers.operation_parts import OperationParts, Sharing
 from tidewaiter.providers.paged_lists import PageReader
 from tidewaiter.providers.parameters import check_params, unlisted_values
 from tidewaiter.providers.reply_defaults import FileTrouble, Polled, Submitted, Trouble
+from tidewaiter.providers.result_files import FixedUrl, JoinedPages, LinkRequest, ResultSource
 from tidewaiter.providers.step_replies import by_sender, ended, file_reply
 
 _ANY_CALLBACK: Final = "https://callback.invalid/"
@@ -31,7 +32,7 @@ class BoundOperation:
     """One operation under one account, as its spec describes it.
 
     The methods of a step come in pairs: one builds the request, one reads the reply. Those that build raise
-    ``UnsendableError`` where the job lacks what the request needs; nothing is sent then. Those that read never raise.
+    ``UnsendableError`` if the job lacks a value; nothing is sent then. Methods that read never raise.
     ``now`` is epoch seconds, and serves only to understand a Retry-After that is a date.
 
     A reply may come from another host, after a redirect: ``reply.url`` says from where.
@@ -46,24 +47,24 @@ class BoundOperation:
 
         Args:
             job: the job, which has no handle yet; ``job.intent_key`` is the same for each repetition of one intent.
-            callback_url: where the provider can report the end of the remote job; ``None`` where callbacks are off.
+            callback_url: where the provider can report the end of the remote job; ``None`` if callbacks are off.
 
         Returns:
-            A request with ``fresh=True``: it gets a connection of its own, because a kept-alive connection may close
+            A request with ``fresh=True``: it gets a new connection, because a kept-alive connection may close
             under a submit and leave its outcome unknown. It is committed as an intent first, then sent at most once.
 
         Raises:
-            UnsendableError: the job lacks what the request needs.
+            UnsendableError: the job lacks a value for the request.
         """
         return self._for_inline(job, self.parts.steps.submit.needed(job, "submit").build(job, callback_url))
 
     def read_submit(self, job: Job, reply: WireReply, now: float) -> Submitted:
-        """What became of a submit.
+        """The outcome of a submit.
 
         Returns:
-            ``Accepted`` with the handle of the remote job, ``Duplicate`` where it existed before, ``Inline`` or
-            ``Ready`` where nothing has to be waited for, ``Unsent`` where the provider certainly made nothing,
-            ``Refused``, ``Throttled``, ``Unauthorized``, and ``Unknown`` for every doubt.
+            ``Accepted`` with the handle of the remote job, ``Duplicate`` if it existed before, ``Inline`` or ``Ready``
+            if the results are ready, ``Unsent`` if the provider certainly made nothing, ``Refused``, ``Throttled``,
+            ``Unauthorized``, and ``Unknown`` for every unclear reply.
         """
         return step_replies.read_submit(self.parts, job, reply, now)
 
@@ -72,22 +73,22 @@ class BoundOperation:
     def poll(self, job: Job) -> WireRequest:
         """The request that asks for the status of the remote job.
 
-        It may be sent any number of times, so repeating it must be harmless.
+        It may be sent any number of times, so a repetition must do no harm.
 
         Args:
             job: the job; ``job.handle`` names the remote job, ``job.remote_status`` is the status of the last reply.
 
         Raises:
-            UnsendableError: the job lacks what the request needs.
+            UnsendableError: the job lacks a value for the request.
         """
         return self._for_inline(job, self.parts.steps.poll.needed(job, "poll").build(job, None))
 
     def read_poll(self, job: Job, reply: WireReply, now: float) -> Polled:
-        """What a poll learned.
+        """The outcome of a poll.
 
         Returns:
-            ``Pending`` (poll again later), ``Ready`` with the links or without, ``Inline`` where the reply is the file,
-            ``Empty`` where there is none, ``Gone`` where the provider does not know the remote job, ``Retry``,
+            ``Pending`` (poll again later), ``Ready`` with the links or without, ``Inline`` if the reply is the file,
+            ``Empty`` if there is no file, ``Gone`` if the provider does not know the remote job, ``Retry``,
             ``Refused``, ``Throttled``, ``Unauthorized``, and ``Unmapped`` for a reply that no rule matches.
         """
         return step_replies.read_poll(self.parts, job, reply, now)
@@ -95,77 +96,78 @@ class BoundOperation:
     # --- results ------------------------------------------------------------------------------------------------------
 
     def resolve(self, job: Job) -> WireRequest | None:
-        """The request that asks for the link to the file; ``None`` where :meth:`links` knows the links without asking.
+        """The request for the link to the file; ``None`` if :meth:`links` has the links without a request.
 
         Raises:
-            UnsendableError: the job lacks what the request needs.
+            UnsendableError: the job lacks a value for the request.
         """
-        results = self.parts.steps.results.of(job)
-        return results.resolve(job, None) if results is not None and results.resolve is not None else None
+        source = self._source(job)
+        return source.build(job, None) if isinstance(source, LinkRequest) else None
 
     def read_resolve(self, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | FileTrouble:
         """The link to the file, or why there is none: ``LinksExpired``, ``NotYet``, ``Retry`` and others."""
         return step_replies.read_resolve(self.parts, job, reply, now)
 
     def links(self, job: Job) -> tuple[Link, ...]:
-        """The links to the job's files where they are known: from the poll that said ready, or from the spec.
+        """The links to the job's files, if they are known from the poll that said ready or from the spec.
 
         Raises:
-            UnsendableError: the job lacks what the links need.
+            UnsendableError: the job lacks a value for the links.
         """
         results = self.parts.steps.results.of(job)
-        if results is None or results.url is None:
-            if isinstance(job.links, SealedLinks):
-                raise UnsendableError("the links are encrypted still")
-            return job.links
-        return (results.link(job, results.url(job, None)),)
+        if results is not None and isinstance(results.source, FixedUrl):
+            url = results.source.build(job, None)
+            return (results.link(job, url, send_auth=results.source.send_auth),)
+        if isinstance(job.links, SealedLinks):
+            raise UnsendableError("the links are still encrypted")
+        return job.links
 
     def read_file(self, job: Job, link: Link, reply: WireReply, now: float) -> FileTrouble | None:
-        """Why a reply to a download brings no file; ``None`` where it brings one.
+        """Why a reply to a download brings no file; ``None`` if it brings one.
 
-        Only the provider's own origin can throttle or refuse the account; another file host can pause only itself. A
-        link that is not served is asked for again: most often it has expired.
+        Only the provider's own origin can throttle or refuse the account; another file host can pause only its own
+        downloads. If a link does not work, a new one is requested, because it has usually expired.
 
         Args:
             job: the job.
             link: the file.
-            reply: its status and headers; ``body`` holds the first bytes only.
+            reply: its status and headers; ``body`` has only the first bytes.
             now: epoch seconds.
         """
         results = self.parts.steps.results.of(job)
         rules = results.rules if results is not None else None
         reading, account = self.parts.reading(reply), self.parts.account
         return file_reply(
-            reading, link, rules, account.messages, own=account.origin, named=job.handle is not None, now=now
+            reading, link, rules, account.messages, own=account.origin, has_handle=job.handle is not None, now=now
         )
 
     # --- the end of the remote job ------------------------------------------------------------------------------------
 
     def cancel(self, job: Job) -> WireRequest | None:
-        """The request that stops the remote job; ``None`` where there is no such request, or no remote job.
+        """The request that stops the remote job; ``None`` if there is no such request or no remote job.
 
         Raises:
-            UnsendableError: the job lacks what the request needs.
+            UnsendableError: the job lacks a value for the request.
         """
         return _ending_request(self.parts.steps.cancel, job)
 
     def read_cancel(self, job: Job, reply: WireReply, now: float) -> Cancelled | Trouble:
-        """``Cancelled`` where the remote job has stopped, or was not there; else why it has not."""
+        """``Cancelled`` if the remote job has stopped or was not found; else why it has not stopped."""
         return self._ended(self.parts.steps.cancel.of(job), reply, now) or Cancelled()
 
     def clean(self, job: Job) -> WireRequest | None:
-        """The request that deletes the remote job; ``None`` where there is no such request, or no remote job.
+        """The request that deletes the remote job; ``None`` if there is no such request or no remote job.
 
         Raises:
-            UnsendableError: the job lacks what the request needs.
+            UnsendableError: the job lacks a value for the request.
         """
         return _ending_request(self.parts.steps.cleanup, job)
 
     def read_clean(self, job: Job, reply: WireReply, now: float) -> Cleaned | Trouble:
-        """``Cleaned`` where the remote job has been deleted, or was not there; else why it has not."""
+        """``Cleaned`` if the remote job was deleted or not found; else why it was not deleted."""
         return self._ended(self.parts.steps.cleanup.of(job), reply, now) or Cleaned()
 
-    # --- what the worker asks besides ---------------------------------------------------------------------------------
+    # --- what else the worker needs ----------------------------------------------------------------------------------
 
     @property
     def name(self) -> str:
@@ -179,7 +181,7 @@ class BoundOperation:
 
     @property
     def media_type(self) -> str | None:
-        """The media type of its files, where the spec gives one."""
+        """The media type of its files, if the spec gives one."""
         return self.parts.spec.media_type
 
     @property
@@ -189,17 +191,17 @@ class BoundOperation:
 
     @property
     def sharing(self) -> Sharing | None:
-        """When jobs may share one result; ``None`` where they may not."""
+        """How jobs share one result; ``None`` if they do not."""
         return self.parts.sharing
 
     @property
     def bounds(self) -> Bounds:
-        """How much of what the provider sends is read at most."""
+        """The most that is read from the provider."""
         return self.parts.account.bounds
 
     @property
     def own(self) -> OwnCredentials:
-        """The account's credentials, as they can stand in an address."""
+        """The account's credentials, as they can occur in an address."""
         return self.parts.account.own
 
     def check_params(self, raw: Mapping[str, Json]) -> dict[str, Json]:
@@ -211,25 +213,25 @@ class BoundOperation:
         return check_params(self.parts.spec, raw)
 
     def unlisted(self, params: Mapping[str, Json]) -> list[tuple[str, str]]:
-        """The checked parameters that the spec does not know and that are sent: where, and what a person reads."""
+        """The checked values that are sent but are not in the spec: the path, and a message."""
         return unlisted_values(self.parts.spec, params)
 
     def policy_of(self, job: Job) -> OperationPolicy:
-        """The policy for this job: its variant of the submit may say otherwise whether a repetition is harmless."""
+        """The policy for this job: its variant of the submit may have its own ``repeatable``."""
         step = self.parts.steps.submit.of(job)
         if step is None or step.repeatable is None:
             return self.policy
         return replace(self.policy, repeatable=step.repeatable)
 
     def submits(self, job: Job) -> bool:
-        """Whether a remote job is made for the job; without one its results can be asked for at once."""
+        """Whether the job needs a remote job; without one its results can be requested at once."""
         return self.parts.steps.submit.of(job) is not None
 
     def calls_back(self, job: Job) -> bool:
-        """Whether the submit of this job would name the callback URL: not where the job has an address of its own.
+        """Whether the submit of this job sends the callback URL, and not an address in the job's parameters.
 
         Raises:
-            UnsendableError: the job lacks what the submit needs.
+            UnsendableError: the job lacks a value for the submit.
         """
         step = self.parts.steps.submit.of(job)
         if step is None or not step.names_callback:
@@ -238,27 +240,26 @@ class BoundOperation:
 
     def may_answer_at_once(self, job: Job) -> bool:
         """Whether the reply to the submit may be the file."""
-        step, results = self.parts.steps.submit.of(job), self.parts.steps.results.of(job)
-        return (results is not None and results.inline) or (step is not None and step.rules.may_mean("ready"))
+        step = self.parts.steps.submit.of(job)
+        return self.may_bring_file(job) or (step is not None and step.rules.may_mean("ready"))
 
     def may_bring_file(self, job: Job) -> bool:
         """Whether the reply to a poll may be the file."""
         results = self.parts.steps.results.of(job)
-        return results is not None and results.inline
+        return results is not None and results.is_inline
 
     def pages(self, job: Job) -> PageReader | None:
-        """Reads the job's results where they are a list over several pages."""
+        """Reads the job's results if they are a list over several pages; else ``None``."""
         results, account = self.parts.steps.results.of(job), self.parts.account
-        if results is None or results.pages is None:
+        if results is None or not isinstance(results.source, JoinedPages):
             return None
-        media_type = self.media_type or ("text/csv" if results.csv else "application/json")
+        pages, csv = results.source.pages, results.source.csv
+        media_type = self.media_type or ("text/csv" if csv else "application/json")
         label = results.label(job) or self.name
-        return PageReader(
-            results.pages, account.messages, account.origin, label, media_type, results.csv, account.bounds
-        )
+        return PageReader(pages, account.messages, account.origin, label, media_type, csv, account.bounds)
 
     def adoption(self, job: Job) -> RemoteJobSearch | None:
-        """Finds the remote job of an unclear submit; ``None`` where the spec has no list of remote jobs."""
+        """Finds the remote job of a submit with an unknown outcome; ``None`` if the spec has no ``adopt``."""
         adopt, account = self.parts.steps.adopt.of(job), self.parts.account
         if adopt is None:
             return None
@@ -267,7 +268,7 @@ class BoundOperation:
         )
 
     def file_headers(self, job: Job) -> Mapping[str, str]:
-        """What the spec adds to the headers of every request for a file."""
+        """The headers that the spec adds to every request for a file."""
         results = self.parts.steps.results.of(job)
         return {} if results is None else results.headers(job, None)
 
@@ -279,9 +280,9 @@ class BoundOperation:
         Args:
             job: the job.
             link: the file.
-            asked: how it was asked for.
-            reply: its head; ``body`` holds the first bytes, unpacked where that can be done. They are left out of a 206
-                that was asked for: in the middle of a file any bytes may stand.
+            asked: the request for the file.
+            reply: its head; ``body`` has the first bytes, decoded if possible. They are left out of a requested 206:
+                bytes in the middle of a file prove nothing.
             now: epoch seconds.
             largest_bytes: a file that is announced as larger is refused.
         """
@@ -293,15 +294,19 @@ class BoundOperation:
             largest_bytes=largest_bytes,
         )
 
+    def _source(self, job: Job) -> ResultSource | None:
+        results = self.parts.steps.results.of(job)
+        return None if results is None else results.source
+
     def _ended(self, step: Ending | None, reply: WireReply, now: float) -> Trouble | None:
         account = self.parts.account
         reading = self.parts.reading(reply)
         return by_sender(ended(step, reading, account.messages, own=account.origin, now=now), reply, account.origin)
 
     def _for_inline(self, job: Job, request: WireRequest) -> WireRequest:
-        """A request whose reply may be the file, with the headers of one; headers that the step sets itself stay."""
+        """A request whose reply may be the file, with the headers for files; headers of the step itself stay."""
         results = self.parts.steps.results.of(job)
-        if results is None or not results.inline or not (more := results.headers(job, None)):
+        if results is None or not results.is_inline or not (more := results.headers(job, None)):
             return request
         return request.with_headers(more)
 

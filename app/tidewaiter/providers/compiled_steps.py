@@ -1,6 +1,6 @@
-"""The compiled steps of an operation, and the search for the remote job of an unclear submit.
+"""The compiled steps of an operation, and the search for the remote job of a submit with an unknown outcome.
 
-A step is chosen by the account once, and by the job's parameters each time.
+The account's settings select the variants of a step once; the job's parameters select one of them for each job.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,17 +26,19 @@ from tidewaiter.providers.spec.provider_spec import OperationSpec
 from tidewaiter.providers.spec.step_specs import AdoptSpec, CancelSpec, PollSpec, ProgressSpec, ResultsSpec, SubmitSpec
 from tidewaiter.providers.template import Render, always, compile_value, names_callback
 
+# --- the search for a remote job --------------------------------------------------------------------------------------
+
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """The remote jobs on a page that may be the one that is looked for."""
+    """The remote jobs on a page that match a job."""
 
     handles: tuple[str, ...]
     listed: ListedItems
 
     @property
     def items(self) -> tuple[Json, ...]:
-        """What the page holds."""
+        """The items of the page."""
         return self.listed.items
 
     @property
@@ -46,16 +48,16 @@ class Matches:
 
     @property
     def after(self) -> PagePosition | None:
-        """The page after it."""
+        """The position of the next page."""
         return self.listed.after
 
 
 @dataclass(frozen=True, slots=True)
 class Adopt:
-    """The compiled table; ``handle`` reads the name of the remote job out of an item, made absolute where it is a URL.
+    """The compiled ``adopt`` table; ``handle`` reads the handle from an item, as an absolute URL if it is a URL.
 
-    ``lag_s`` is how long the list may lag behind a submit, ``parks`` whether a remote job that is not in it is a
-    matter for a person, ``match_all`` whether a job must have everything that is compared.
+    ``lag_s``: how long the list may lag behind a submit. ``parks``: a person decides if the list has no match.
+    ``match_all``: a job must have a value for everything that is compared.
     """
 
     paged: PagedList
@@ -78,10 +80,10 @@ def compile_adopt(
 
     Args:
         spec: the table.
-        base_url: what URLs that begin with ``/`` follow.
+        base_url: the base of URLs that begin with ``/``.
         settings: the account's values.
-        key: where the table stands in the spec.
-        as_name: makes a handle of a value, and of the URL that a relative one is relative to.
+        key: the place of the table in the spec.
+        as_name: makes a handle from a value and its base URL.
     """
     name = compile_expression(spec.handle)
     return Adopt(
@@ -100,7 +102,7 @@ def compile_adopt(
 
 @dataclass(frozen=True, slots=True)
 class RemoteJobSearch:
-    """Looks for a job's remote job, page by page."""
+    """The search for a job's remote job, page by page."""
 
     adopt: Adopt
     reader: PageReader
@@ -113,7 +115,7 @@ class RemoteJobSearch:
 
     @property
     def parks(self) -> bool:
-        """Whether a person decides where the list does not have the remote job."""
+        """Whether a person decides if the list does not have the remote job."""
         return self.adopt.parks
 
     def request(self, job: Job, page: PagePosition) -> WireRequest:
@@ -121,29 +123,32 @@ class RemoteJobSearch:
         return self.reader.request(job, page)
 
     def read(self, job: Job, page: PagePosition, reply: WireReply, now: float) -> Matches | FileTrouble:
-        """The remote jobs on a page that are what the job's submit asked for, or why that cannot be decided."""
+        """The remote jobs on a page that match the job's submit, or why that cannot be decided."""
         listed = self.reader.read(job, page, reply, now)
         if not isinstance(listed, ListedItems):
             return listed
-        wanted = self._wanted(job)
-        lacks = len(wanted) < len(self.adopt.match)
-        if (lacks and self.adopt.match_all) or (not wanted and self.adopt.where is None):
-            # With less to compare, something older would be taken for what the submit made.
-            return Refused(f"the job has {'not everything' if wanted else 'nothing'} of what adopt compares")
-        meant = [item for item in listed.items if self._is_meant(item, wanted)]
-        handles = [self.adopt.handle(item, reply.url) for item in meant]
+        values = self._match_values(job)
+        lacks = len(values) < len(self.adopt.match)
+        if (lacks and self.adopt.match_all) or (not values and self.adopt.where is None):
+            # With less to compare, an older remote job could match.
+            return Refused(f"the job has {'not all values' if values else 'none of the values'} that adopt compares")
+        matching = [item for item in listed.items if self._matches(item, values)]
+        handles = [self.adopt.handle(item, reply.url) for item in matching]
         if None in handles:
-            return Refused("an item of the list is what was asked for, but it names no remote job")
+            return Refused("an item of the list matches the job, but has no handle")
         return Matches(tuple(self.own.without(handle) for handle in handles if handle is not None), listed)
 
-    def _wanted(self, job: Job) -> list[tuple[Search, str]]:
+    def _match_values(self, job: Job) -> list[tuple[Search, str]]:
         rendered = ((search, as_text(render(job, None))) for search, render in self.adopt.match)
         return [(search, text.strip()) for search, text in rendered if text is not None]
 
-    def _is_meant(self, item: Json, wanted: list[tuple[Search, str]]) -> bool:
+    def _matches(self, item: Json, values: list[tuple[Search, str]]) -> bool:
         if self.adopt.where is not None and not is_true(self.adopt.where(item)):
             return False
-        return all((as_text(search(item)) or "").strip() == text for search, text in wanted)
+        return all((as_text(search(item)) or "").strip() == text for search, text in values)
+
+
+# --- all steps --------------------------------------------------------------------------------------------------------
 
 
 V = TypeVar("V", bound=SpecVariant)
@@ -159,26 +164,26 @@ _DONE_ALREADY = (404, 410)
 class Choice(Generic[S]):
     """The variants of a step that an account has; a job's parameters choose among them.
 
-    ``variants`` holds what the parameters must be, the key in the spec, and the compiled step. ``defaults`` stands in
-    for parameters that the job does not have, because they came into the spec after it was made.
+    ``variants`` has the conditions on the parameters, the key in the spec, and the compiled step. ``defaults`` are used
+    for parameters that the job does not have, because they were added to the spec after it was made.
     """
 
     variants: tuple[tuple[Mapping[str, Json], str, S], ...]
     defaults: Mapping[str, Json]
 
     def of(self, job: Job) -> S | None:
-        """The first variant that is meant for the job; ``None`` where there is none."""
+        """The first variant whose conditions the job meets; ``None`` if there is none."""
         return self.with_key(job)[1]
 
     def with_key(self, job: Job) -> tuple[str, S | None]:
-        """The same, after its key in the spec."""
+        """The key in the spec, and the variant."""
         for conditions, key, step in self.variants:
             if not conditions or all(self._is(job, name, value) for name, value in conditions.items()):
                 return key, step
         return "", None
 
     def needed(self, job: Job, step: str) -> S:
-        """As :meth:`of`; raises ``UnsendableError`` where there is none, which names the step."""
+        """As :meth:`of`; raises ``UnsendableError``, with the name of the step, if there is none."""
         chosen = self.of(job)
         if chosen is None:
             raise UnsendableError(f"operation {job.operation!r} has no {step} for this job")
@@ -192,8 +197,8 @@ class Choice(Generic[S]):
 class Submit:
     """How a remote job is made, and how the reply is read.
 
-    ``handle_fault`` says what is wrong with what stands in the place of a handle; ``None`` where nothing stands there.
-    ``repeatable`` is ``None`` where the operation's own word holds.
+    ``handle_fault`` reads why a value cannot be a handle; ``None`` if there is no value. ``repeatable`` is ``None`` if
+    that of the operation applies.
     """
 
     build: Build
@@ -219,7 +224,7 @@ class Poll:
 class Ending:
     """How a remote job is stopped or deleted.
 
-    Where no rule matches a reply, ``done`` are the status codes that say that it has ended.
+    If no rule matches a reply, the status codes of ``done`` say that it has ended.
     """
 
     build: Build
@@ -240,7 +245,7 @@ class Steps:
 
 
 def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Json], key: str) -> Steps:
-    """The steps of an operation under an account with these settings; ``key`` is where it stands in the spec."""
+    """The steps of an operation under an account with these settings; ``key`` is its place in the spec."""
     defaults = {name: one.default for name, one in spec.params.items() if one.default is not None}
     handle_is_url = any(url.startswith(HANDLE) for url in urls_of(spec))
 
@@ -303,7 +308,7 @@ def _variants(
 
 
 def _compile_handle(pick: Pick, base_url: str, *, is_url: bool) -> ReadHandle:
-    """Reads a handle. One that is a URL is made absolute at once, while it is known what it is relative to."""
+    """Reads a handle. A URL is made absolute at once, while its base is known."""
     if not is_url:
         return lambda reading: as_handle(pick(reading))
     return lambda reading: as_url(pick(reading), reading.url or f"{base_url}/")
@@ -317,7 +322,7 @@ def _compile_handle_fault(pick: Pick, base_url: str, *, is_url: bool) -> ReadHan
         if is_url and isinstance(value, str):
             why = url_fault(reading.url or f"{base_url}/", value)
             return None if why is None else f"a URL that cannot be used, {why}"
-        return None if as_handle(value) is not None else "something that is no name of one"
+        return None if as_handle(value) is not None else "a value that cannot be a handle"
 
     return fault
 

@@ -1,6 +1,6 @@
-"""What the reply to a download means and what is done next: whole file, part, again, or no file.
+"""Decides what the reply to a download means and what to do next: whole file, part, another request, or no file.
 
-No IO. The first bytes of a body decide where its headers cannot be trusted: a page of HTML with status 200 is no file.
+No IO. Headers cannot always be trusted, so the first bytes of a body count: a page of HTML with status 200 is no file.
 """
 
 import re
@@ -8,16 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from tidewaiter.domain.http_values import can_be_undone, content_codings, field_values
+from tidewaiter.domain.http_values import can_decode, content_codings, field_values
 from tidewaiter.domain.outcome import NotYet, Refused, Retry
 from tidewaiter.providers.reply_defaults import FileTrouble, is_success
 
+# --- HTML in place of a file ------------------------------------------------------------------------------------------
+
+
 SNIFFED_BYTES = 4096
-"""So many bytes after leading blanks are enough to decide."""
+"""This many bytes after leading white space are enough to recognize HTML."""
 
 _BLANKS = " \t\n\f\r\ufeff"
-# The standard's tags and a few more that pages without <html> begin with. By the standard a tag's name ends with a
-# space or ">"; authors also write a line end or "/".
+# The tags of the standard (MIME Sniffing) and a few more with which pages without <html> begin. By the standard a tag's
+# name ends with a space or ">"; a line end or "/" is also common.
 _HTML_TAG = re.compile(
     r"<(?:!doctype\s+html|html|head|script|iframe|h[1-6]|div|font|table|a|style|title|b|body|br|p|meta|noscript)"
     r"(?=[\s>/])",
@@ -29,18 +32,18 @@ _ENDS = (("<?", "?>"), ("<!--", "-->"))
 
 
 def is_html(head: bytes, expected_media_type: str | None, declared: str | None) -> bool:
-    """Whether an HTML document came where another file is expected.
+    """Whether an HTML document came in place of the expected file.
 
     Args:
         head: the first bytes of the file, unpacked; ``SNIFFED_BYTES`` of them after leading blanks, or all.
-        expected_media_type: what the file should be, by the spec or the provider's list; ``None`` where neither says.
-            Where it is HTML, no document is out of place.
-        declared: the Content-Type that came along. ``text/html`` proves nothing, for PHP declares it by default; it is
-            used where nothing is expected and it names XML.
+        expected_media_type: the media type in the spec or the provider's list; ``None`` if neither has one. If it is
+            HTML, the result is false.
+        declared: the Content-Type of the reply. ``text/html`` is ignored, because PHP declares it by default; it is
+            used only if no media type is expected and it names XML.
 
     Returns:
-        Of XML only a document whose doctype or root element is ``html`` counts, for XML may begin with a comment, and
-        ``a``, ``b`` or ``title`` may be the root of any vocabulary.
+        An XML document counts only if its doctype or root element is ``html``: XML may begin with a comment, and ``a``,
+        ``b`` or ``title`` may be a root element of other vocabularies.
     """
     expected = _essence(expected_media_type)
     if "html" in expected:
@@ -53,7 +56,7 @@ def is_html(head: bytes, expected_media_type: str | None, declared: str | None) 
 
 
 def blanks_before(head: bytes) -> int:
-    """How many bytes at the beginning of a file are blank, so that more must be looked at."""
+    """The number of white-space bytes at the beginning of a file, after which more bytes must be examined."""
     return len(head) - len(head.lstrip(b" \t\n\f\r\xef\xbb\xbf\xff\xfe"))
 
 
@@ -75,7 +78,7 @@ def _text(head: bytes) -> str:
 
 
 def _without_prolog(text: str) -> str:
-    """What follows processing instructions, comments and a doctype other than HTML's; empty where they do not end."""
+    """The text after processing instructions, comments and a doctype other than HTML's; empty if they do not end."""
     while True:
         for start, end in _ENDS:
             if text.startswith(start):
@@ -88,9 +91,12 @@ def _without_prolog(text: str) -> str:
             text = text.partition(ends)[2].lstrip(_BLANKS + "]>")
 
 
+# --- requests and decisions -------------------------------------------------------------------------------------------
+
+
 _BYTES_RANGE = re.compile(r"bytes[ \t]+([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", re.IGNORECASE)
 _UNSATISFIED = re.compile(r"bytes[ \t]+\*/([0-9]{1,18})", re.IGNORECASE)
-# Also misspelled, as "bytes=0-9/100", and of other units, as "items 0-24/319": what names a part is no whole file.
+# Also malformed, as "bytes=0-9/100", and with other units, as "items 0-24/319": a reply with a range is no whole file.
 _ANY_RANGE = re.compile(r"([a-z]+)[\s=:]+([0-9]{1,18})\s*-\s*([0-9]{1,18})\s*/\s*([0-9]{1,18}|\*)", re.IGNORECASE)
 _UNFIT = frozenset({412, 416, 501})
 _MULTIPART = "multipart/byteranges"
@@ -98,39 +104,40 @@ _MULTIPART = "multipart/byteranges"
 
 @dataclass(frozen=True, slots=True)
 class DownloadRequest:
-    """How a file was asked for, and what is known of it.
+    """The request for a file, and what is known about the file.
 
-    ``at`` is how many bytes of it are held: 0 asks for the whole file, more for the rest, on the condition that the
-    file still has the strong entity tag ``validator``. ``total`` is its size in bytes as an earlier reply named it.
-    ``plainly`` forbids every content coding. ``anew`` says that an earlier reply made us ask for the whole file again.
+    ``at`` is the number of bytes that are stored: 0 requests the whole file, more the rest, on the condition that the
+    file still has the strong entity tag ``validator``. ``total`` is its size in bytes by an earlier reply.
+    ``identity_only`` forbids every content coding. ``restarted``: an earlier reply made us ask for the whole file
+    again.
     """
 
     at: int = 0
     validator: str | None = None
     total: int | None = None
-    plainly: bool = False
-    anew: bool = False
+    identity_only: bool = False
+    restarted: bool = False
 
     @property
     def headers(self) -> dict[str, str]:
         """The header fields of the request."""
-        headers = {"Accept-Encoding": "identity;q=1, *;q=0" if self.plainly else "identity"}
+        headers = {"Accept-Encoding": "identity;q=1, *;q=0" if self.identity_only else "identity"}
         if self.at and self.validator is not None:
             headers |= {"Range": f"bytes={self.at}-", "If-Range": self.validator}
         return headers
 
-    def from_the_start(self) -> "DownloadRequest":
-        """The whole file, about which nothing is known any more."""
-        return DownloadRequest(plainly=self.plainly, anew=True)
+    def restart(self) -> "DownloadRequest":
+        """A request for the whole file, without the stored bytes."""
+        return DownloadRequest(identity_only=self.identity_only, restarted=True)
 
 
 @dataclass(frozen=True, slots=True)
 class FileBody:
     """The body is the file, or the next part of it.
 
-    ``at`` is where it belongs: at 0 it takes the place of all that is held. ``length`` is how many bytes the body must
-    have as it comes over the wire, ``total`` how many the whole file has; ``None`` where the reply does not name it.
-    ``codings`` are to be undone. ``validator`` is the strong entity tag with which the rest can be asked for later.
+    ``at`` is its offset: at 0 it replaces all stored bytes. ``length`` is the number of bytes of the body before
+    decoding, ``total`` the size of the whole file; ``None`` if the reply does not give it. ``codings`` must be decoded.
+    ``validator`` is the strong entity tag for a later request for the rest.
     """
 
     at: int = 0
@@ -142,26 +149,26 @@ class FileBody:
 
 @dataclass(frozen=True, slots=True)
 class AskAgain:
-    """Ask again, now, in this way; where that is the whole file, what is held is forgotten first."""
+    """Send this request now. If it is for the whole file, the stored bytes are dropped first."""
 
     asked: DownloadRequest
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """What is held is the whole file."""
+    """The stored bytes are the whole file."""
 
 
 Decision: TypeAlias = FileBody | AskAgain | Complete | NotYet | FileTrouble
-"""The outcomes among them mean: wait (``NotYet``), fresh links (``LinksExpired``), not this file (all others)."""
+"""The outcomes among them mean: wait (``NotYet``), request new links (``LinksExpired``), no file (all others)."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileHead:
     """The head of a reply to a download.
 
-    ``first`` holds the first bytes of the body, unpacked as :func:`codings_to_undo` says; see
+    ``first`` contains the first bytes of the body, decoded as :func:`codings_to_decode` says; see
     :data:`tidewaiter.providers.download_plan.SNIFFED_BYTES`.
     """
 
@@ -171,17 +178,17 @@ class FileHead:
 
 
 def too_large(largest_bytes: int) -> str:
-    """Why a file is not taken that is, or is announced as, larger than an account's files may be."""
+    """The reason for refusing a file that is larger than an account's files may be."""
     return f"the file is larger than {largest_bytes} bytes, which is bounds.largest_file_bytes of the account"
 
 
-def codings_to_undo(headers: Mapping[str, str]) -> tuple[str, ...]:
-    """The codings that are undone of a body from its first byte on: all that its reply declares, or none of them.
+def codings_to_decode(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """The codings to decode from the first byte on: all that the reply declares, or none.
 
-    What :func:`decide` says about the body holds for bytes that were unpacked in this way.
+    :func:`decide` expects bytes that were decoded in this way.
     """
     codings = content_codings(headers)
-    return codings if can_be_undone(codings) else ()
+    return codings if can_decode(codings) else ()
 
 
 def decide(
@@ -195,10 +202,10 @@ def decide(
     """What a reply to a download means.
 
     Args:
-        asked: how the file was asked for.
+        asked: the request.
         head: the head of the reply.
-        trouble: what the rules of the spec and the status make of the reply; ``None`` where it brings a file.
-        expected: the media type that the file should have; ``None`` where that is not known.
+        trouble: the outcome by the rules of the spec and the status; ``None`` if the reply brings a file.
+        expected: the media type that the file should have; ``None`` if it is not known.
         largest_bytes: a file that is announced as larger is refused.
     """
     if asked.at and (head.status in _UNFIT or isinstance(trouble, Refused)):
@@ -219,15 +226,15 @@ def decide(
 
 
 def after(asked: DownloadRequest, body: FileBody, received: int) -> AskAgain | Complete | Retry:
-    """What to do after a body that was read to its end.
+    """What to do after a body was read to its end.
 
     Args:
-        asked: how it was asked for.
-        body: what it was to be.
-        received: how many bytes of it came over the wire.
+        asked: the request.
+        body: the expected body.
+        received: the number of bytes that came, before decoding.
 
     Returns:
-        ``AskAgain`` where more of the file is to be asked for, ``Complete``, or ``Retry`` where the body was cut short.
+        ``AskAgain`` if more of the file must be requested, ``Complete``, or ``Retry`` if the body was incomplete.
     """
     held = body.at + received
     if body.length is not None and received != body.length:
@@ -235,27 +242,27 @@ def after(asked: DownloadRequest, body: FileBody, received: int) -> AskAgain | C
     ends_early = body.at > 0 and (body.total is None or held < body.total)
     if ends_early and body.validator is not None:
         rest = replace(asked, at=held, validator=body.validator, total=body.total)
-        return AskAgain(rest, f"{held} bytes are here, and the reply does not say that this is all")
+        return AskAgain(rest, f"{held} bytes are stored, and the reply does not say that this is the whole file")
     return Complete()
 
 
 def strong_etag(headers: Mapping[str, str]) -> str | None:
-    """The entity tag of a reply where it may be used with If-Range: a strong one only (RFC 9110, section 13.1.5)."""
+    """The entity tag of a reply if it may be used with If-Range: only a strong one (RFC 9110, section 13.1.5)."""
     tag = _only(headers, "etag") or ""
     return tag if len(tag) > 2 and tag.startswith('"') and tag.endswith('"') else None
 
 
 def _unsatisfied(asked: DownloadRequest, head: FileHead) -> AskAgain | Complete:
-    """A range was refused: nothing is missing, what is held does not fit, or the server has no ranges."""
+    """A range was refused: nothing is missing, the stored bytes are outdated, or the server has no ranges."""
     size = _UNSATISFIED.fullmatch(_only(head.headers, "content-range") or "")
     is_whole = head.status == 416 and size is not None and int(size[1]) == asked.at
     if is_whole and asked.total in (None, asked.at) and _same_tag(asked, head):
         return Complete()
-    return AskAgain(asked.from_the_start(), f"HTTP {head.status} to a request for the rest of the file")
+    return AskAgain(asked.restart(), f"HTTP {head.status} to a request for the rest of the file")
 
 
 def _part(asked: DownloadRequest, head: FileHead, codings: tuple[str, ...]) -> FileBody | AskAgain | Retry:
-    """A 206 is used where it goes on exactly where we are, or brings the whole file."""
+    """A 206 is used if it continues exactly after the stored bytes, or brings the whole file."""
     found = _BYTES_RANGE.fullmatch(_only(head.headers, "content-range") or "")
     if found is not None and not _is_multipart(head):
         first, last = int(found[1]), int(found[2])
@@ -267,17 +274,17 @@ def _part(asked: DownloadRequest, head: FileHead, codings: tuple[str, ...]) -> F
         if is_range and not asked.at and first == 0 and total is not None and last == total - 1:
             return _coded(asked, head, codings, total)
     if asked.at:
-        return AskAgain(asked.from_the_start(), "the reply does not go on where an earlier download ended")
-    return Retry("the server sent a part of the file, which was not asked for")
+        return AskAgain(asked.restart(), "the reply does not continue where an earlier download ended")
+    return Retry("the server sent a part of the file, which was not requested")
 
 
 def _whole(asked: DownloadRequest, head: FileHead, codings: tuple[str, ...]) -> FileBody | AskAgain | Retry | Refused:
     """Any other 2xx brings the whole file, unless it names a part of it."""
     if _is_multipart(head) or _names_a_part(head.headers):
-        if not asked.anew:
-            return AskAgain(asked.from_the_start(), f"HTTP {head.status}, and only a part of the file")
-        return Refused(f"HTTP {head.status}, and only a part of the file, though all of it was asked for")
-    # A Content-Range that covers the whole file names its size, which the body must have then, unless it is coded.
+        if not asked.restarted:
+            return AskAgain(asked.restart(), f"HTTP {head.status}, and only a part of the file")
+        return Refused(f"HTTP {head.status}, and only a part of the file, though the whole file was requested")
+    # A Content-Range that covers the whole file gives its size, which is the size of the body, unless it is coded.
     total = None if codings else _named_total(head.headers)
     return _coded(asked, head, codings, _number(head.headers, "content-length") if total is None else total)
 
@@ -285,21 +292,21 @@ def _whole(asked: DownloadRequest, head: FileHead, codings: tuple[str, ...]) -> 
 def _coded(
     asked: DownloadRequest, head: FileHead, codings: tuple[str, ...], length: int | None
 ) -> FileBody | AskAgain | Retry:
-    """A whole file whose codings can be undone; what was coded cannot be gone on with, for ranges count coded bytes."""
+    """A whole file whose codings can be decoded. It cannot be resumed, because ranges count coded bytes."""
     if not codings:
         return FileBody(0, length, length, (), strong_etag(head.headers))
-    if codings == codings_to_undo(head.headers):
+    if codings == codings_to_decode(head.headers):
         return FileBody(0, length, None, codings)
     named = ", ".join(codings)[:100]
-    if not asked.plainly:
+    if not asked.identity_only:
         return AskAgain(
-            replace(asked.from_the_start(), plainly=True, anew=asked.anew), f"the file came coded as {named}"
+            replace(asked.restart(), identity_only=True, restarted=asked.restarted), f"the file came coded as {named}"
         )
-    return Retry(f"the file came coded as {named}, which cannot be undone, though it was asked for as it is")
+    return Retry(f"the file came coded as {named}, which cannot be decoded, though no coding was requested")
 
 
 def _same_tag(asked: DownloadRequest, head: FileHead) -> bool:
-    """Whether a reply is of the file that is held; without a tag it is, for If-Range was sent."""
+    """Whether a reply is for the stored file; without a tag it is, because If-Range was sent."""
     return not field_values(head.headers, "etag") or strong_etag(head.headers) == asked.validator
 
 
@@ -308,7 +315,7 @@ def _is_multipart(head: FileHead) -> bool:
 
 
 def _names_a_part(headers: Mapping[str, str]) -> bool:
-    """Whether a Content-Range, which has no meaning in such a reply, shows that not all of the file is here."""
+    """Whether a Content-Range, which has no meaning in such a reply, shows that it is only a part of the file."""
     return any(_is_part(value) for value in field_values(headers, "content-range"))
 
 
@@ -331,7 +338,7 @@ def _named_total(headers: Mapping[str, str]) -> int | None:
 
 
 def _only(headers: Mapping[str, str], name: str) -> str | None:
-    """The value of a field that must not be repeated; ``None`` where it is absent, or repeated with another value."""
+    """The value of a field that must not be repeated; ``None`` if it is absent, or repeated with another value."""
     values = {value.strip(" \t") for value in field_values(headers, name)}
     return values.pop() if len(values) == 1 else None
 

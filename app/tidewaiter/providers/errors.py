@@ -1,4 +1,4 @@
-"""What can be wrong with a spec, with an account's settings, or with a job's parameters, as an operator reads it."""
+"""Faults of a spec, of an account's settings or of a job's parameters, as an operator reads them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from difflib import get_close_matches
 
 
 def printable(text: str) -> str:
-    """A text from a file, for a terminal or a log: what is no visible character is shown as an escape."""
+    """A text from a file, for a terminal or a log: invisible characters are shown as escapes."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class SpecFault:
-    """One thing that is wrong: in which file (empty where there is none), at which key, and why."""
+    """One fault: the file (may be empty), the key, and the reason."""
 
     file: str
     key: str
@@ -33,11 +33,11 @@ class SpecError(_FaultsError):
 
 
 class SettingsError(_FaultsError):
-    """An account's settings do not fit its provider; the faults' ``file`` is the account's name."""
+    """An account's settings are not valid for its provider; the faults' ``file`` is the account's name."""
 
 
 class ParameterError(_FaultsError):
-    """A job's parameters do not fit its operation; ``faults`` holds every fault."""
+    """A job's parameters are not valid for its operation; ``faults`` holds every fault."""
 
 
 class UnknownProviderError(LookupError):
@@ -46,8 +46,8 @@ class UnknownProviderError(LookupError):
     def __init__(self, name: str, known: Iterable[str]) -> None:
         self.name = name
         names = tuple(known)
-        hint = "".join(f"did you mean {close}? " for close in get_close_matches(name, names, n=1))
-        super().__init__(f"there is no provider {name!r}; {hint}there are {', '.join(names) or 'none'}")
+        suggestion = "".join(f"did you mean {close}? " for close in get_close_matches(name, names, n=1))
+        super().__init__(f"there is no provider {name!r}; {suggestion}there are {', '.join(names) or 'none'}")
 
 
 class UnsendableError(Exception):

@@ -1,4 +1,4 @@
-"""Coverage: which rules, words and steps of a spec there are, and which of them one exchange goes through."""
+"""Coverage: the rules, words and steps of a spec, and those that an exchange uses."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,7 @@ from tidewaiter.domain.job import Job
 from tidewaiter.providers.compiled_steps import Steps
 from tidewaiter.providers.reply import Reading
 from tidewaiter.providers.reply_rules import READY, Rules
+from tidewaiter.providers.result_files import JoinedPages
 from tidewaiter.providers.spec.auth_spec import OAuth2Auth, SessionAuth
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
 
@@ -13,7 +14,7 @@ _NAMES_RESULTS = ("submit", "poll")
 
 
 def keys_of(spec: ProviderSpec) -> Iterator[str]:
-    """The key of everything in a spec that an example should go through: variants of steps, rules, words."""
+    """The keys of everything in a spec that an example should use: variants of steps, rules, words."""
     for number, auth in enumerate(spec.auth):
         if isinstance(auth, SessionAuth | OAuth2Auth):
             at = (f"auth[{number}]" if len(spec.auth) > 1 else "auth") + ".login"
@@ -40,12 +41,12 @@ def keys_of(spec: ProviderSpec) -> Iterator[str]:
 
 
 def _is_documented(auth: SessionAuth | OAuth2Auth) -> bool:
-    """Whether the spec itself says what means that a token is no longer good."""
+    """Whether the spec itself says which reply means that a token is not valid any more."""
     return "renew" in auth.model_fields_set
 
 
 def keys_hit(steps: Steps, step: str, job: Job, reading: Reading | None) -> Iterator[str]:
-    """The keys that a step of a job goes through, with the rule that its reply meets."""
+    """The keys that a step of a job uses, with the rule that its reply matches."""
     results_key, results = steps.results.with_key(job)
     key, rules = _rules_of(steps, step, job)
     yield key
@@ -58,7 +59,7 @@ def keys_hit(steps: Steps, step: str, job: Job, reading: Reading | None) -> Iter
 
 
 def _rules_of(steps: Steps, step: str, job: Job) -> tuple[str, Rules | None]:
-    """The key of the variant that a step of a job uses, and the rules by which its reply is read."""
+    """The key of the variant that a step of a job uses, and the rules for its reply."""
     if step in ("submit", "poll"):
         key, asked = (steps.submit if step == "submit" else steps.poll).with_key(job)
         return key, None if asked is None else asked.rules
@@ -70,5 +71,5 @@ def _rules_of(steps: Steps, step: str, job: Job) -> tuple[str, Rules | None]:
         return key, None if adopt is None else adopt.paged.rules
     key, results = steps.results.with_key(job)
     if results is not None and step == "page":
-        return key, None if results.pages is None else results.pages.rules
+        return key, results.source.pages.rules if isinstance(results.source, JoinedPages) else None
     return key, None if results is None else results.rules

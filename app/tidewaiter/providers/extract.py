@@ -1,4 +1,4 @@
-"""Extraction: one value out of a reply, from its JSON, a header, its text or its status code."""
+"""Extraction of one value from a reply: from its JSON, a header, its text or its status code."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ _SINGLE = frozenset({
 })  # fmt: skip
 """Fields that have one value: a list of them would mean nothing (RFC 9110, section 5.3; RFC 6265, section 3)."""
 
-# Replacement characters are what is left of curly quotation marks in another encoding.
+# Curly quotation marks in another encoding become replacement characters.
 _AROUND = (
     " \t\r\n\v\f\u00a0\u2028\u2029\u200b\ufeff\ufffd\"'`"
     "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a"
@@ -27,9 +27,9 @@ _AROUND = (
 
 
 def compile_pick(specs: Sequence[PickSpec]) -> Pick:
-    """The function that reads a value out of a reply: the first of the specs that finds one.
+    """The function that reads a value from a reply: with the first spec that finds one.
 
-    What it returns is ``None`` where nothing was found; blank text counts as nothing.
+    It returns ``None`` if nothing was found; blank text counts as nothing.
     """
     picks = tuple(_compile_one(spec) for spec in specs)
     if len(picks) == 1:
@@ -42,14 +42,14 @@ def compile_pick(specs: Sequence[PickSpec]) -> Pick:
 
 
 def _compile_one(spec: PickSpec) -> Pick:
-    source = _bared(_source(spec)) if spec.bare else _source(spec)
+    source = _stripped_of_marks(_source(spec)) if spec.bare else _source(spec)
     if spec.regex is None:
         picked = source
     elif spec.header is not None and spec.rel is None:
-        picked = _matched_in_header(spec.header.lower(), compile_pattern(spec.regex), bare if spec.bare else str)
+        picked = _matched_in_header(spec.header.lower(), compile_pattern(spec.regex), strip_marks if spec.bare else str)
     else:
         picked = _narrowed(source, compile_pattern(spec.regex))
-    return _without_blank(picked if spec.excludes is None else _but_for(picked, compile_pattern(spec.excludes)))
+    return _without_blank(picked if spec.excludes is None else _excluding(picked, compile_pattern(spec.excludes)))
 
 
 def _source(spec: PickSpec) -> Pick:
@@ -60,23 +60,23 @@ def _source(spec: PickSpec) -> Pick:
         return _in_header(spec.header.lower(), spec.rel)
     if spec.text is not None:
         pattern = compile_pattern(spec.text)
-        clean = bare if spec.bare else str
-        return lambda reading: pattern.part_of(clean(reading.text()))
+        clean = strip_marks if spec.bare else str
+        return lambda reading: pattern.first_group(clean(reading.text()))
     return lambda reading: reading.status
 
 
 def _narrowed(pick: Pick, pattern: Pattern) -> Pick:
-    """The part of a value that is meant, looked for in its beginning."""
+    """The part of a value that a regex matches, in the first 64 KiB."""
 
     def narrowed(reading: Reading) -> Json:
         value = pick(reading)
-        return None if value is None else pattern.part_of((as_text(value) or "")[:LONGEST_TEXT])
+        return None if value is None else pattern.first_group((as_text(value) or "")[:LONGEST_TEXT])
 
     return narrowed
 
 
-def _but_for(pick: Pick, excluded: Pattern) -> Pick:
-    """A value, unless it matches as a whole what is no value."""
+def _excluding(pick: Pick, excluded: Pattern) -> Pick:
+    """A value, unless the whole value matches ``excluded``."""
 
     def found(reading: Reading) -> Json:
         value = pick(reading)
@@ -98,7 +98,7 @@ def header_of(reading: Reading, name: str) -> str | None:
 
 
 def header_values(reading: Reading, name: str) -> Iterator[str]:
-    """What a regex is tried on: every value of a header field by itself, then all of them joined by commas."""
+    """The texts for a regex on a header: every value by itself, then all of them joined by commas."""
     values = field_values(reading.headers, name)
     yield from values
     if len(values) > 1:
@@ -113,22 +113,22 @@ def _in_header(name: str, relation: str | None) -> Pick:
 
 def _matched_in_header(name: str, pattern: Pattern, clean: Callable[[str], str]) -> Pick:
     def matched(reading: Reading) -> Json:
-        found = (pattern.part_of(clean(value[:LONGEST_TEXT])) for value in header_values(reading, name))
+        found = (pattern.first_group(clean(value[:LONGEST_TEXT])) for value in header_values(reading, name))
         return next((part for part in found if part is not None), None)
 
     return matched
 
 
-def _bared(pick: Pick) -> Pick:
+def _stripped_of_marks(pick: Pick) -> Pick:
     def found(reading: Reading) -> Json:
         value = pick(reading)
-        return bare(value) if isinstance(value, str) else value
+        return strip_marks(value) if isinstance(value, str) else value
 
     return found
 
 
-def bare(text: str) -> str:
-    """A text without what may stand around a value: byte order mark, blanks, quotation marks of any kind."""
+def strip_marks(text: str) -> str:
+    """A text without surrounding byte order mark, spaces and quotation marks of any kind."""
     return text.strip(_AROUND)
 
 
@@ -152,7 +152,7 @@ def as_text(value: Json) -> str | None:
 
 
 def as_word(value: Json) -> str | None:
-    """A scalar as it stands, so far as it is looked at: secrets are taken out of it before it is shortened."""
+    """A scalar as text, cut to the length that is examined: secrets are removed before it is shortened further."""
     text = as_text(value)
     return None if text is None else text.strip()[: LONGEST_QUOTE + 1] or None
 
@@ -167,20 +167,20 @@ def as_note(value: Json, length: int = 100) -> str | None:
 
 
 def as_count(value: Json) -> int | None:
-    """A count or a size, also where it came as text; ``None`` where it is no whole number from 0."""
+    """A count or a size, also from text; ``None`` if it is no whole number from 0."""
     text = as_text(value)
     return int(text) if text is not None and re.fullmatch(r"[0-9]{1,18}", text.strip()) else None
 
 
 def as_url(value: Json, base: str) -> str | None:
-    """A URL that can be asked; ``None`` where the value is no text, or no http or https URL after resolving."""
+    """An absolute URL that can be requested; ``None`` if the value is no text or no http or https URL."""
     return resolve_url(base, value) if isinstance(value, str) else None
 
 
 def as_handle(value: Json) -> str | None:
-    """A handle as text; ``None`` where it could never be sent back: controls, dots only, or without end."""
+    """A handle as text; ``None`` if it cannot be sent: with control characters, dots only, or too long."""
     text = None if isinstance(value, bool) else as_text(value)
     if text is None or not text.strip() or len(text) > _LONGEST_HANDLE or not text.strip().isprintable():
         return None
-    # As a segment of a path these would name another resource.
+    # As a segment of a path these name another resource.
     return None if text.strip() in (".", "..") else text.strip()

@@ -1,8 +1,8 @@
-"""JMESPath, compiled once and forgiving about how a provider spells its keys.
+"""JMESPath, compiled once, and tolerant about the spelling of keys.
 
-A key is looked up as it is written; only where it is missing, one that differs in case or by surrounding blanks is
-taken. An expression that cannot be evaluated on what a provider sent (a wrong type, a comparison of text with a
-number) has no value; that is a fact about the reply, not a fault.
+A key is looked up as it is written; if it is missing, a key that differs only in case or surrounding spaces is used. An
+expression that cannot be evaluated on a reply (a wrong type, a comparison of text with a number) has no value; this is
+not an error.
 """
 
 import re
@@ -32,7 +32,7 @@ def compile_expression(source: str) -> Search:
     """The function that evaluates a JMESPath expression on parsed JSON.
 
     Raises:
-        ExpressionError: it says what is wrong and where.
+        ExpressionError: the message says what is wrong, and where.
     """
     tree = _parse(source)
     names = _path(tree)
@@ -50,24 +50,24 @@ def compile_expression(source: str) -> Search:
 
 
 def is_true(value: Json) -> bool:
-    """Truth as JMESPath has it: everything but null, false, and what is empty; 0 is true."""
+    """Truth as in JMESPath: everything but null, false and empty values; 0 is true."""
     return not (value is None or value is False or value in ("", [], {}))
 
 
 def lookup(document: Json, name: str) -> Json:
-    """A member of a JSON object, by its name as written, else by one that differs in case or blanks only."""
+    """A member of a JSON object, by its exact name, else by a name that differs only in case or spaces."""
     if not isinstance(document, dict):
         return None
     found: Json = document.get(name)
     if found is not None or name in document:
         return found
-    wanted = name.strip().casefold()
-    return next((value for key, value in document.items() if key.strip().casefold() == wanted), None)
+    folded = name.strip().casefold()
+    return next((value for key, value in document.items() if key.strip().casefold() == folded), None)
 
 
 class _Tolerant(TreeInterpreter):
     def visit_field(self, node: Any, value: Any) -> Any:
-        """A key, looked up forgivingly."""
+        """A key, looked up as :func:`lookup` does."""
         return lookup(value, node["value"])
 
 
@@ -75,7 +75,7 @@ _TOLERANT = _Tolerant()
 
 
 def _follow(names: tuple[str, ...]) -> Search:
-    """The same as the interpreter would find, without walking a tree: most expressions are one key."""
+    """The same result as the interpreter's, but faster: most expressions are one key."""
     if len(names) == 1:
         (only,) = names
         return lambda document: lookup(document, only)
@@ -89,7 +89,7 @@ def _follow(names: tuple[str, ...]) -> Search:
 
 
 def _path(tree: Any) -> tuple[str, ...] | None:
-    """The keys of an expression that is nothing but keys; ``None`` where it is more."""
+    """The keys of an expression that has only keys; ``None`` if it has more."""
     if tree["type"] == "field":
         return (tree["value"],)
     if tree["type"] == "subexpression" and all(child["type"] == "field" for child in tree["children"]):
@@ -107,7 +107,7 @@ def _parse(source: str) -> Any:
     try:
         tree: Any = jmespath.compile(source).parsed
     except JMESPathError as error:
-        # The rest of the message draws the expression with a caret below it.
+        # The rest of the message shows the expression with a caret below it.
         what = str(error).splitlines()[0].removesuffix(":").removesuffix(", for expression")
         what = re.sub(r"^(Invalid|Bad) jmespath expression: ", "", what, flags=re.IGNORECASE)
         raise ExpressionError(f"not JMESPath: {what}") from error
@@ -125,7 +125,7 @@ def _nodes(tree: Any) -> Iterator[Any]:
 
 
 def _check_call(name: str, given: int) -> None:
-    """JMESPath itself finds an unknown function only when it calls it."""
+    """JMESPath itself reports an unknown function only when it calls it."""
     table: Any = Functions.FUNCTION_TABLE
     if name not in table:
         raise ExpressionError(f"not JMESPath: there is no function {name}(); there are {', '.join(sorted(table))}")

@@ -1,4 +1,4 @@
-"""What a reply is said to be, where a person reads it: the provider's own message, or the beginning of the body."""
+"""Sentences about replies, for people: with the provider's own message, or the beginning of the body."""
 
 import re
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _USER = re.compile(r"^((?:[A-Za-z][A-Za-z0-9+.-]{0,30}:)?//)[^/?#@]*@")
 
 
 class Messages:
-    """Makes sentences about replies, without a secret of the account in them."""
+    """Writes sentences about replies, without secrets of the account."""
 
     __slots__ = ("_error", "_redactor")
 
@@ -28,85 +28,87 @@ class Messages:
 
     def reason(self, reading: Reading) -> str:
         """The status and the provider's message: ``HTTP 400: unknown period``."""
-        return _with_status(reading, self._said(reading) or excerpt(reading, self._redactor) or self._phrase(reading))
+        return _with_status(
+            reading, self._provider_message(reading) or excerpt(reading, self._redactor) or self._phrase(reading)
+        )
 
     def of_submit(self, reading: Reading) -> str:
-        """The same for a reply to a submit; for a redirect with its target, which may be the remote job."""
+        """The same for a reply to a submit. For a redirect it names the target, which may be the remote job."""
         return f"{self.reason(reading)}{self._destination(reading)}"
 
     def of_login(self, reading: Reading) -> str:
-        """The same for a reply to a login. A 2xx is not quoted: it may hold a token anywhere."""
+        """The same for a reply to a login. The body of a 2xx is not quoted, because it may contain a token."""
         if is_success(reading.status):
-            return _with_status(reading, self._said(reading))
+            return _with_status(reading, self._provider_message(reading))
         return self.reason(reading)
 
-    def says(self, reading: Reading, word: str | None) -> str:
-        """What the provider says about a failed job: its word, and its message where it has one."""
+    def job_failure(self, reading: Reading, word: str | None) -> str:
+        """The provider's reason for a failed job: its word, and its message if there is one."""
         if word is None:
             return f"the provider says {self.reason(reading)}"
-        said = self._said(reading)
+        message = self._provider_message(reading)
         sentence = f"the provider says {self.note(word)}"
-        return f"{sentence}: {said}" if said else sentence
+        return f"{sentence}: {message}" if message else sentence
 
-    def unread(self, reading: Reading) -> str:
-        """Why a reply that should have been JSON could not be read."""
+    def unreadable(self, reading: Reading) -> str:
+        """Why a reply that should be JSON could not be read."""
         if reading.truncated:
             return f"HTTP {reading.status}, and a body too long to be read as JSON"
-        if reading.why is not None:
-            return f"HTTP {reading.status}, and {reading.why}"
+        if reading.fault is not None:
+            return f"HTTP {reading.status}, and {reading.fault}"
         if not reading.body.strip():
-            return f"HTTP {reading.status}, and an empty body where JSON was promised"
-        return f"HTTP {reading.status}, and no JSON where it was promised: {excerpt(reading, self._redactor)}"
+            return f"HTTP {reading.status}, and an empty body instead of JSON"
+        return f"HTTP {reading.status}, and a body that is not JSON: {excerpt(reading, self._redactor)}"
 
-    def nameless(self, reading: Reading) -> str:
-        """Why a reply to a submit cannot be used: it names no remote job."""
-        what = self.unread(reading) if reading.malformed else f"no remote job is named: {self.unmapped(reading)}"
+    def no_handle(self, reading: Reading) -> str:
+        """Why a reply to a submit cannot be used: it has no handle."""
+        what = self.unreadable(reading) if reading.malformed else f"the reply has no handle: {self.unmapped(reading)}"
         return f"{what}{self._destination(reading)}"
 
     def unmapped(self, reading: Reading, word: str | None = None) -> str:
-        """A reply that no rule matches, for people: its status, its word where it has one, and its beginning."""
+        """A reply that no rule matches: its status, its word if it has one, and its beginning."""
         what = f"HTTP {reading.status}" if word is None else f"HTTP {reading.status}, status {self.note(word)!r}"
         return f"{what}: {excerpt(reading, self._redactor)}".removesuffix(": ")
 
     def note(self, text: str | None, length: int = 100) -> str | None:
-        """A word or a progress of the provider's as a short line; ``None`` where there is none."""
+        """A status word or progress of the provider as a short line; ``None`` if there is none."""
         return None if text is None else quoted(text, self._redactor, length) or None
 
-    def labelled(self, links: tuple[Link, ...]) -> tuple[Link, ...]:
-        """Links whose labels are free of secrets."""
+    def redact_labels(self, links: tuple[Link, ...]) -> tuple[Link, ...]:
+        """The links, with secrets removed from their labels."""
         return tuple(
             link
             for start in range(0, len(links), _LABELS_AT_ONCE)
-            for link in self._labelled(links[start : start + _LABELS_AT_ONCE])
+            for link in self._redact_some(links[start : start + _LABELS_AT_ONCE])
         )
 
-    def _labelled(self, links: Sequence[Link]) -> Sequence[Link]:
+    def _redact_some(self, links: Sequence[Link]) -> Sequence[Link]:
         every = "\n".join(link.label for link in links)
         if self._redactor.clean(every) == every:
             return links
         return [replace(link, label=self._redactor.clean(link.label)) for link in links]
 
     def _destination(self, reading: Reading) -> str:
-        """Where a redirect that was not followed leads, without what may be secret in it: query, fragment, user."""
+        """The target of a redirect that was not followed, without query, fragment and user, which may be secret."""
         location = reading.headers.get("location", "").strip() if 300 <= reading.status < 400 else ""
         if not location:
             return ""
-        # Cut first: a field may be long.
+        # Cut first, because a field may be long.
         shown = _USER.sub(r"\1", quoted(location[:_LOOKED_AT], self._redactor, _LOOKED_AT))
         address, mark, _ = shown.partition("?") if "?" in shown else shown.partition("#")
         address = address.partition("#")[0]
         return f" (Location: {shorten(address)}{f'{mark}[redacted]' if mark else ''})"
 
     def _phrase(self, reading: Reading) -> str:
-        """The reason phrase, where it is more than the status itself: some providers put their message there."""
+        """The reason phrase, if it is not the standard one: some providers put their message there."""
         if reading.phrase.casefold() == responses.get(reading.status, "").casefold():
             return ""
         return quoted(reading.phrase, self._redactor)
 
-    def _said(self, reading: Reading) -> str | None:
+    def _provider_message(self, reading: Reading) -> str | None:
         text = as_text(self._error(reading))
         return None if text is None else quoted(text, self._redactor)
 
 
-def _with_status(reading: Reading, said: str | None) -> str:
-    return f"HTTP {reading.status}: {said}" if said else f"HTTP {reading.status}"
+def _with_status(reading: Reading, message: str | None) -> str:
+    return f"HTTP {reading.status}: {message}" if message else f"HTTP {reading.status}"

@@ -1,4 +1,4 @@
-"""What a bound operation is made of: the parts that its account shares, its compiled steps, and common readings."""
+"""The parts of a bound operation: those that the account's operations share, its steps, and common readings."""
 
 import hashlib
 import json
@@ -21,43 +21,43 @@ from tidewaiter.providers.spec.provider_spec import AnswersSpec, OperationSpec
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """How the jobs of an operation share answers.
+    """How the jobs of an operation share results.
 
-    A provider that renews its data every ``fresh_s`` seconds answers the same until then, so a job may take any answer
-    that was asked for within so many seconds before it was made, or later. A job whose parameter ``newer`` is true
-    wants nothing from before its own making: it waits ``fresh_s``, and takes only what was asked for after that.
+    A provider that renews its data every ``fresh_s`` seconds gives the same result until then. So a job may use any
+    result that was requested at most ``fresh_s`` seconds before the job was made, or later. A job whose parameter
+    ``newer`` is true uses no older data: it waits ``fresh_s``, and uses only results that were requested after that.
     """
 
     fresh_s: float
     newer: str | None
 
     def key(self, params: Mapping[str, Json]) -> str:
-        """The same for jobs of one operation that may share an answer."""
-        asked = {name: value for name, value in params.items() if name != self.newer}
-        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        """A key that is the same for jobs of one operation that may share a result."""
+        shared = {name: value for name, value in params.items() if name != self.newer}
+        return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()
 
     def wait_s(self, params: Mapping[str, Json]) -> float:
-        """How long a new job waits before it asks."""
-        return self.fresh_s if self._wants_newer(params) else 0.0
+        """How long a new job waits before its request."""
+        return self.fresh_s if self._asks_for_newer(params) else 0.0
 
     def since(self, job: Job) -> float:
-        """An answer serves the job if it was asked for at this epoch second or later."""
-        return job.created_at + (self.fresh_s if self._wants_newer(job.params) else -self.fresh_s)
+        """The job may use a result that was requested at this epoch second or later."""
+        return job.created_at + (self.fresh_s if self._asks_for_newer(job.params) else -self.fresh_s)
 
-    def _wants_newer(self, params: Mapping[str, Json]) -> bool:
+    def _asks_for_newer(self, params: Mapping[str, Json]) -> bool:
         return self.newer is not None and params.get(self.newer) is True
 
 
 def sharing_of(spec: AnswersSpec | None) -> Sharing | None:
-    """The compiled form of ``answers``; ``None`` where every job asks for itself."""
+    """The compiled form of ``answers``; ``None`` if jobs share nothing."""
     return None if spec is None else Sharing(spec.fresh_s, spec.newer)
 
 
 def head_of(reading: Reading) -> bytes:
     """The status code, the reason phrase and the header fields of a reply, as a JSON object in UTF-8.
 
-    Names of fields are written as they came. A field that came once is a text; one that came several times is an array
-    of texts, in their order. The address of the reply is left out, because credentials may stand in its query.
+    Names of fields are unchanged. A field that came once is a text; a repeated field is an array of texts, in their
+    order. The address of the reply is left out, because its query may contain credentials.
     """
     fields: dict[str, Json] = {}
     seen: set[str] = set()
@@ -71,10 +71,10 @@ def head_of(reading: Reading) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class AccountParts:
-    """What all operations of an account have in common.
+    """The common parts of all operations of an account.
 
-    ``origin`` is the provider's own; ``messages`` words what a person reads; ``bounds`` limits how much of what the
-    provider sends is read; ``own`` takes the account's credentials out of addresses.
+    ``origin`` is the provider's own; ``messages`` writes reasons for people; ``bounds`` limits what is read from the
+    provider; ``own`` removes the account's credentials from addresses.
     """
 
     origin: str
@@ -99,14 +99,14 @@ class OperationParts:
         return Reading(reply, self.account.bounds.most_values)
 
     def judged(self, rules: Rules, reading: Reading) -> RuleVerdict | None:
-        """What the rules say about a reply; its word is safe to show and to store."""
+        """The verdict of the rules on a reply; its word is safe to show and to store."""
         verdict = rules.judge(reading)
         if verdict is None or verdict.word is None:
             return verdict
         return replace(verdict, word=self.account.messages.note(verdict.word))
 
     def handle(self, job: Job, step: Submit | Poll, reading: Reading) -> str | None:
-        """The handle in a reply, without credentials of ours; ``None`` where the reply has none.
+        """The handle in a reply, without the account's credentials; ``None`` if the reply has none.
 
         A handle that was stored with credentials is replaced by the same one without them.
         """
@@ -121,7 +121,7 @@ class OperationParts:
     ) -> Inline:
         """The outcome of a reply that is the file itself, or whose head is the file."""
         label = results.label(job) or self.name
-        if results.head:
+        if not results.is_body:
             return Inline(label, "application/json", word, handle, head_of(reading), certain)
         media_type = reading.headers.get("content-type") or self.spec.media_type
         return Inline(label, media_type, word, handle, certain=certain)

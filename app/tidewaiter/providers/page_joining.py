@@ -17,13 +17,13 @@ class JoinError(Exception):
 
 
 def json_items(items: Sequence[Json], *, first: bool) -> bytes:
-    """Items as they stand in a JSON array, with the comma that parts them from those before."""
+    """Items as text of a JSON array, with the comma after those before."""
     if not items:
         return b""
     text = ",\n".join(_written(item) for item in items)
     try:
         data = text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair: JSON may have it, UTF-8 may not
+    except UnicodeEncodeError:  # half a surrogate pair, which is permitted in JSON but not in UTF-8
         data = ",\n".join(json.dumps(item, separators=(",", ":")) for item in items).encode()
     return data if first else b",\n" + data
 
@@ -34,7 +34,7 @@ def _written(item: Json) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Csv:
-    """What the pages so far have come to: their header, whether the last line is ended, and how many records."""
+    """The joined pages so far: their header, whether the last line has ended, and the number of records."""
 
     header: bytes | None = None
     newline: bytes = b"\n"
@@ -45,10 +45,10 @@ class Csv:
 class CsvPage:
     """One page of CSV (RFC 4180) on its way into the joined file, piece by piece.
 
-    A page that breaks off is thrown away, and begun again from the same ``so_far``: nothing else is remembered.
+    An incomplete page is dropped, and starts again from the same ``so_far``.
 
     Args:
-        so_far: what the pages before have come to.
+        so_far: the pages before.
     """
 
     def __init__(self, so_far: Csv) -> None:
@@ -62,7 +62,7 @@ class CsvPage:
         self._ended = so_far.ended
 
     def feed(self, piece: bytes) -> bytes:
-        """What of the next bytes goes into the file.
+        """The part of the next bytes that belongs into the file.
 
         Raises:
             JoinError: the page has other columns than those before it, or a header without end.
@@ -81,7 +81,7 @@ class CsvPage:
         return self._begin(head) + self._rows(rows)
 
     def end(self) -> tuple[bytes, Csv]:
-        """What is left to write at the end of the page, and what the pages have come to with it; see :meth:`feed`."""
+        """The last bytes of the page, and the joined pages with it; see :meth:`feed`."""
         left = b""
         if self._head:
             left = self._begin(bytes(self._head))
@@ -89,7 +89,7 @@ class CsvPage:
         return left, Csv(self._header, self._newline, self._ended, records)
 
     def _end_of_header(self, head: bytearray, start: int) -> int | None:
-        """Where the header ends: after the first line break outside of quotes. Each byte is looked at once."""
+        """The end of the header: after the first line break outside of quotes. Each byte is examined once."""
         for found in _DECISIVE.finditer(head, start):
             if found[0] == b'"':
                 self._quoted = not self._quoted
@@ -98,7 +98,7 @@ class CsvPage:
         return None
 
     def _begin(self, head: bytes) -> bytes:
-        """The header: written where it is the first one, else compared and dropped."""
+        """The first header is written; each later one is compared and dropped."""
         header = head.removeprefix(_MARK).rstrip(b"\r\n")
         if self._header is None:
             self._header = header

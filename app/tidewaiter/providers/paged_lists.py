@@ -1,7 +1,8 @@
-"""Lists over several pages: the request for each page, and what its reply holds. Results and adopt read them alike."""
+"""Lists over several pages: the request for each page, and the items in its reply. For results and adopt."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import TypeAlias
 
 from tidewaiter.domain.http_values import Json, WireReply, WireRequest
@@ -16,8 +17,8 @@ from tidewaiter.providers.reply import Reading, host_of, is_own, url_fault
 from tidewaiter.providers.reply_defaults import (
     FILE_ENDS,
     FileTrouble,
-    as_said_by_host,
     file_trouble,
+    from_other_host,
     is_success,
     missing_file,
     storage_trouble,
@@ -31,7 +32,7 @@ from tidewaiter.providers.template import PAGE_COUNTERS, refers_to
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """A page names the next one in a way that cannot be requested; ``reason`` ends a sentence."""
+    """The next page that a reply names cannot be requested; ``reason`` ends a sentence."""
 
     reason: str
 
@@ -41,7 +42,7 @@ ReadNext: TypeAlias = Callable[[Reading], str | Unusable | None]
 
 @dataclass(frozen=True, slots=True)
 class PagePosition:
-    """Which page of a list is asked for; ``next`` is the cursor, or the URL, that the page before has named."""
+    """The position of a page in a list; ``next`` is the cursor or URL from the page before."""
 
     number: int = 1
     offset: int = 0
@@ -50,9 +51,9 @@ class PagePosition:
 
 @dataclass(frozen=True, slots=True)
 class ListedItems:
-    """What a page holds, and the page after it; ``None`` after the last one.
+    """The items of a page, and the position of the next page; ``None`` after the last one.
 
-    ``ends`` says whether the page itself is the last one; ``None`` where it does not say.
+    ``ends``: whether the page itself says that it is the last one; ``None`` if it does not say.
     """
 
     items: tuple[Json, ...]
@@ -60,22 +61,29 @@ class ListedItems:
     ends: bool | None = field(default=None, compare=False)
 
 
+class NextPage(Enum):
+    """How the next page of a list is requested."""
+
+    BY_CURSOR = "cursor"
+    """With a cursor from the page before."""
+    BY_URL = "url"
+    """At a URL from the page before."""
+    BY_COUNT = "count"
+    """By its number or offset. The last page is one that is not full, or repeats the one before."""
+    NEVER = "never"
+    """The list has one page."""
+
+
 @dataclass(frozen=True, slots=True)
 class PagedList:
-    """The compiled table.
-
-    ``by_url`` says that a page names the URL of the next one, ``counted`` that it names nothing, and is asked for by
-    its number or offset: then the end is a page that is not full, or repeats the one before. A list that is asked for
-    by neither has one page.
-    """
+    """The compiled table; ``next`` reads the cursor or URL of the next page."""
 
     build: Build
     size: int | None
     by_params: PagesByParams
     items: Search | None
     next: ReadNext
-    by_url: bool
-    counted: bool
+    kind: NextPage
     last: Search | None
     rules: Rules
 
@@ -86,27 +94,32 @@ class PagedList:
             "page.number": page.number if start is None else page.number + start - 1,
             "page.offset": page.offset + (_whole(job, self.by_params.offset) or 0),
             "page.size": self.size_for(job),
-            "page.next": None if self.by_url else page.next,
+            "page.next": page.next if self.kind is NextPage.BY_CURSOR else None,
         }
         request = self.build(job.but(params={**job.params, **values}), None)
-        return replace(request, url=page.next) if self.by_url and page.next is not None else request
+        return replace(request, url=page.next) if self.kind is NextPage.BY_URL and page.next is not None else request
+
+    @property
+    def counted(self) -> bool:
+        """Whether pages are requested by number or offset."""
+        return self.kind is NextPage.BY_COUNT
 
     def size_for(self, job: Job) -> int | None:
-        """How many items a full page has; ``None`` where neither the spec nor the job says."""
+        """The number of items of a full page; ``None`` if neither the spec nor the job says."""
         chosen = _whole(job, self.by_params.size)
         return self.size if chosen is None else chosen
 
     def has_one_page(self, job: Job) -> bool:
-        """Whether the caller of the job has asked for one page of the list alone."""
+        """Whether the job has requested only one page of the list."""
         return self.by_params.one_page is not None and job.params.get(self.by_params.one_page) is not None
 
     def items_in(self, reading: Reading) -> tuple[Json, ...] | None:
-        """The items of a page, none where null stands in their place; ``None`` where there is no list of them."""
+        """The items of a page, none if their value is null; ``None`` if the reply has no list of them."""
         if self.items is None:
             return None
         found = self.items(reading.document())
         if found is None:
-            # An expression finds null as well where there is nothing at all, such as in an error.
+            # An expression also gives null if the key is missing, as in an error reply.
             try:
                 found = self.items(_with_lists_for_nulls(reading.document()))
             except RecursionError:
@@ -114,19 +127,19 @@ class PagedList:
         return tuple(found) if isinstance(found, list) else None
 
     def ends(self, job: Job, reading: Reading, count: int) -> bool | None:
-        """Whether a page of so many items says that it is the last one; ``None`` where it does not say.
+        """Whether a page with this number of items is the last one; ``None`` if it does not say.
 
-        Where nothing else would say so, one that is just full says that another follows.
+        For a counted list without ``last``, an exactly full page is not the last one.
         """
         if self.has_one_page(job):
             return True
         if self.last is None:
             return False if self.counted and count == self.size_for(job) else None
-        said = self.last(reading.document())
-        return None if said is None else is_true(said)
+        last = self.last(reading.document())
+        return None if last is None else is_true(last)
 
     def after(self, job: Job, reading: Reading, page: PagePosition, count: int) -> PagePosition | Refused | None:
-        """The page after this one, which holds so many items; ``Refused`` where it cannot be requested."""
+        """The page after this one, which has ``count`` items; ``Refused`` if it cannot be requested."""
         ends, size = self.ends(job, reading, count), self.size_for(job)
         if ends:
             return None
@@ -141,28 +154,30 @@ class PagedList:
 
 
 def compile_pages(spec: PageSpec, base_url: str, settings: Mapping[str, Json], key: str) -> PagedList:
-    """The compiled form of a paged request; ``key`` is where it stands in the spec."""
+    """The compiled form of a paged request; ``key`` is its place in the spec."""
     return PagedList(
         build=compile_request(spec, base_url, settings),
         size=spec.size,
         by_params=spec.by_params,
         items=None if spec.items is None else compile_expression(spec.items),
         next=_compile_next(spec, base_url),
-        by_url=bool(spec.next_url),
-        counted=not spec.next and not spec.next_url and names_page(spec),
+        kind=_kind_of(spec),
         last=None if spec.last is None else compile_expression(spec.last),
         rules=Rules(spec.rules, f"{key}.rules"),
     )
 
 
-def names_page(spec: PageSpec) -> bool:
-    """Whether a request differs from page to page without a cursor."""
+def _kind_of(spec: PageSpec) -> NextPage:
+    if spec.next_url:
+        return NextPage.BY_URL
+    if spec.next:
+        return NextPage.BY_CURSOR
     texts = (spec.url, spec.query, spec.headers, spec.body, spec.form)
-    return any(refers_to(text, PAGE_COUNTERS) for text in texts)
+    return NextPage.BY_COUNT if any(refers_to(text, PAGE_COUNTERS) for text in texts) else NextPage.NEVER
 
 
 def _whole(job: Job, name: str | None) -> int | None:
-    """A parameter of the job that is a whole number; ``None`` where the job lacks it."""
+    """A parameter of the job that is a whole number; ``None`` if the job lacks it."""
     value = None if name is None else job.params.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
@@ -213,7 +228,7 @@ def _with_lists_for_nulls(tree: Json) -> Json:
 class PageReader:
     """Builds the requests for the pages of a list, and reads the replies.
 
-    ``label`` and ``media_type`` are those of the joined file, ``csv`` says what the pages are made of.
+    ``label`` and ``media_type`` are those of the joined file. ``csv``: the pages are CSV, else JSON.
     """
 
     paged: PagedList
@@ -225,7 +240,7 @@ class PageReader:
     bounds: Bounds = USUAL_BOUNDS
 
     def request(self, job: Job, page: PagePosition) -> WireRequest:
-        """The request for a page; raises ``UnsendableError`` where the job lacks what it needs."""
+        """The request for a page; raises ``UnsendableError`` if the job lacks a value."""
         return self.paged.request(job, page)
 
     def read(self, job: Job, page: PagePosition, reply: WireReply, now: float) -> ListedItems | FileTrouble:
@@ -241,15 +256,15 @@ class PageReader:
                 return after
             return ListedItems(items, after, self.paged.ends(job, reading, len(items)))
         if reading.truncated:
-            return Refused(f"page {page.number} of the list is longer than can be read: smaller pages are needed")
-        if reading.why is not None:
-            return Refused(self.messages.unread(reading))
+            return Refused(f"page {page.number} of the list is too long to be read: smaller pages are needed")
+        if reading.fault is not None:
+            return Refused(self.messages.unreadable(reading))
         if reading.malformed:
-            return Retry(self.messages.unread(reading))
+            return Retry(self.messages.unreadable(reading))
         return Retry(f"the reply holds no list of items: {self.messages.unmapped(reading)}")
 
     def read_without_page(self, job: Job, reply: WireReply, now: float) -> ListedItems | FileTrouble | None:
-        """What a reply means that brings no page; ``None`` for a page, whose body must be read."""
+        """The outcome of a reply without a page; ``None`` for a page, whose body must be read."""
         reading = Reading(reply, self.bounds.most_values)
         verdict = self.paged.rules.judge(reading)
         reason, wait_s = self.messages.reason(reading), retry_after(reading.headers, now)
@@ -258,20 +273,22 @@ class PageReader:
             return ListedItems((), None)
         if verdict is not None and verdict.effect is not None:
             outcome = FILE_ENDS[verdict.effect](verdict.reason_with(reason), wait_s)
-            return outcome if own else as_said_by_host(outcome, host_of(reply, self.origin))
+            return outcome if own else from_other_host(outcome, host_of(reply, self.origin))
         if self.csv and (reading.status == 206 or missing_file(reading.status, wait_s) is not None):
-            # Of JSON the body decides; no bytes of CSV would be a page without records, and the last one.
+            # For JSON the body decides; an empty body of CSV would count as a last page without records.
             return Retry(f"HTTP {reading.status}, and no whole page of the list", wait_s)
         if is_success(reading.status):
             html = self.csv and is_html(reading.body, self.media_type, reading.headers.get("content-type"))
             return Retry("a page of HTML came in place of a page of the list") if html else None
         stored = storage_trouble(reading, reason, wait_s, own=own)
-        return stored or file_trouble(reading.status, reason, wait_s, own=own, proved=own, named=job.handle is not None)
+        return stored or file_trouble(
+            reading.status, reason, wait_s, own=own, authenticated=own, has_handle=job.handle is not None
+        )
 
     def is_full(self, job: Job, count: int) -> bool:
-        """Whether a page of so many records says by their number that another follows."""
+        """Whether the number of records says that another page follows."""
         return self.paged.last is None and self.paged.counted and count == self.paged.size_for(job)
 
     def after(self, job: Job, page: PagePosition, reply: WireReply, count: int) -> PagePosition | Refused | None:
-        """The page after one of CSV, of which the head and the number of records are known."""
+        """The page after a page of CSV, from its head and its number of records."""
         return self.paged.after(job, Reading(reply, self.bounds.most_values), page, count)

@@ -1,4 +1,4 @@
-"""An operation's parameters and an account's settings: checked, written as the spec names them, and as JSON Schema."""
+"""Checks of an operation's parameters and an account's settings, and the JSON Schema of parameters."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -11,11 +11,11 @@ from tidewaiter.providers.spec.field_types import holds
 from tidewaiter.providers.spec.parameter_spec import (
     Item,
     ParameterSpec,
+    by_own_name,
+    check_values,
     find_missing,
-    find_out_of_place,
+    find_ruled_out,
     find_unknown,
-    fit,
-    given,
 )
 from tidewaiter.providers.spec.provider_spec import OperationSpec
 from tidewaiter.providers.spec.value_spec import Problems, SettingSpec
@@ -24,15 +24,17 @@ from tidewaiter.providers.spec.value_spec import Problems, SettingSpec
 def names_as_written(spec: OperationSpec, settings: Mapping[str, Json]) -> OperationSpec:
     """The operation for an account with these settings.
 
-    Where the ``as_written`` of a parameter or field holds, each of its other names (``also``) becomes a parameter of
-    its own, and so its value is kept and sent under the name that was used.
+    If the ``as_written`` of a parameter or field holds, each of its other names (``also``) becomes a separate
+    parameter, so its value is stored and sent under the name that was used.
     """
-    return spec.model_copy(update={"params": dict(_apart(spec.params, settings))})
+    return spec.model_copy(update={"params": dict(_separated(spec.params, settings))})
 
 
-def _apart(params: Mapping[str, ParameterSpec], settings: Mapping[str, Json]) -> Iterator[tuple[str, ParameterSpec]]:
+def _separated(
+    params: Mapping[str, ParameterSpec], settings: Mapping[str, Json]
+) -> Iterator[tuple[str, ParameterSpec]]:
     for name, one in params.items():
-        inner = one.model_copy(update={"fields": dict(_apart(one.fields, settings)), "items": _item(one, settings)})
+        inner = one.model_copy(update={"fields": dict(_separated(one.fields, settings)), "items": _item(one, settings)})
         if not one.as_written or not holds(one.as_written, settings):
             yield name, inner
             continue
@@ -43,30 +45,30 @@ def _apart(params: Mapping[str, ParameterSpec], settings: Mapping[str, Json]) ->
 def _item(one: ParameterSpec, settings: Mapping[str, Json]) -> Item | None:
     if one.items is None:
         return None
-    return one.items.model_copy(update={"fields": dict(_apart(one.items.fields, settings))})
+    return one.items.model_copy(update={"fields": dict(_separated(one.items.fields, settings))})
 
 
 def check_params(spec: OperationSpec, raw: Mapping[str, Json]) -> dict[str, Json]:
     """A job's parameters, typed and with defaults.
 
     Raises:
-        ParameterError: unknown, missing, not permitted, or given where another parameter rules it out; of a fault
-            inside an object or array the key is a path.
+        ParameterError: unknown, missing, not permitted, or ruled out by another parameter; the key of a fault inside an
+            object or array is a path.
     """
     problems: Problems = []
     find_unknown(spec.params, raw, "parameter", "", problems)
-    named = given(spec.params, raw, "", problems)
-    fitted = fit(spec.params, named, "", problems)
-    find_out_of_place(spec.params, named, fitted, "", problems)
-    problems += _unfit_for_urls(spec, fitted.values)
-    find_missing(spec.params, fitted, "", problems)
+    named = by_own_name(spec.params, raw, "", problems)
+    checked = check_values(spec.params, named, "", problems)
+    find_ruled_out(spec.params, named, checked, "", problems)
+    problems += _unusable_in_urls(spec, checked.values)
+    find_missing(spec.params, checked, "", problems)
     if problems:
         raise ParameterError(SpecFault("", key, reason) for key, reason in problems)
-    return fitted.values
+    return checked.values
 
 
 def unlisted_values(spec: OperationSpec, params: Mapping[str, Json]) -> Problems:
-    """The checked parameters that will be sent although the spec does not list them: where, and what a person reads."""
+    """The checked values that are sent but are not in the spec: the path, and a message."""
     return [
         problem
         for name, value in params.items()
@@ -78,31 +80,31 @@ def unlisted_values(spec: OperationSpec, params: Mapping[str, Json]) -> Problems
 def check_settings(account: str, specs: Mapping[str, SettingSpec], raw: Mapping[str, Json]) -> dict[str, Json]:
     """An account's settings, typed and with defaults.
 
-    A setting that the others rule out (a token where HTTP Basic is used) is checked but does no harm.
+    A setting that others rule out (a token if HTTP Basic is used) is checked, but is no fault.
 
     Raises:
         SettingsError: unknown, missing, of a wrong type, or not permitted.
     """
     problems: Problems = []
     find_unknown(specs, raw, "setting", "", problems)
-    fitted = fit(specs, given(specs, raw, "", problems), "", problems)
-    values = fitted.values
+    checked = check_values(specs, by_own_name(specs, raw, "", problems), "", problems)
+    values = checked.values
     problems += [(name, "is empty") for name, value in values.items() if isinstance(value, str) and not value]
     problems += [
-        # A secret that was read from a file often brings its line break along.
+        # A secret from a file often ends with a line break.
         (name, "holds a line break or another control character")
         for name, value in values.items()
         if isinstance(value, str)
         and specs[name].type != "private_key"
         and any(character < " " or character == "\x7f" for character in value)
     ]
-    find_missing(specs, fitted, "", problems)
+    find_missing(specs, checked, "", problems)
     if problems:
         raise SettingsError(SpecFault(f"account {account}", key, reason) for key, reason in problems)
     return values
 
 
-def _unfit_for_urls(spec: OperationSpec, values: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+def _unusable_in_urls(spec: OperationSpec, values: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
     in_urls = frozenset().union(*(url_names(url) for url in urls_of(spec)))
     in_paths = frozenset().union(*(path_names(url) for url in urls_of(spec)))
     for name, value in values.items():
@@ -115,11 +117,14 @@ def _unfit_for_urls(spec: OperationSpec, values: Mapping[str, Json]) -> Iterator
             yield name, f"{value!r} {why} cannot be a part of a URL".replace("  ", " ")
 
 
+# --- JSON Schema ------------------------------------------------------------------------------------------------------
+
+
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
 def parameter_schema(operation: OperationSpec) -> dict[str, Any]:
-    """The schema of an object that holds the parameters."""
+    """The schema of an object of parameters."""
     return {"$schema": DIALECT, **_object(operation.params)}
 
 
@@ -140,7 +145,7 @@ def _object(params: Mapping[str, ParameterSpec]) -> dict[str, Any]:
 
 
 def _where(when: Mapping[str, Json], name: str) -> dict[str, Any]:
-    """That a parameter is required where others have these values."""
+    """A parameter is required if others have these values."""
     held = {other: {"const": value} for other, value in when.items()}
     return {"if": {"properties": held, "required": list(held)}, "then": {"required": [name]}}
 

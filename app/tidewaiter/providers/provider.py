@@ -1,4 +1,4 @@
-"""A provider, and an account bound to it: settings in, compiled operations and a harmless probe out."""
+"""A provider, and an account that is bound to it, with compiled operations and a probe."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -7,14 +7,14 @@ from types import MappingProxyType
 from typing import Self, TypeAlias
 
 from tidewaiter.domain.backoff_and_limits import Backoff, Limits, OperationPolicy
-from tidewaiter.domain.http_values import Credentials, Json, WireReply, WireRequest
+from tidewaiter.domain.http_values import Json, WireReply, WireRequest
 from tidewaiter.domain.outcome import Refused, Unauthorized
 from tidewaiter.domain.permissions import USUAL_BOUNDS, Bounds
 from tidewaiter.domain.url import AddressError, sendable
 from tidewaiter.log.redactor import Redactor
-from tidewaiter.providers.account_credentials import LoginSession, OwnCredentials
+from tidewaiter.providers.account_credentials import OwnCredentials
 from tidewaiter.providers.account_overrides import LimitsOverride, ScheduleOverride
-from tidewaiter.providers.auth import Proof, compile_proof
+from tidewaiter.providers.auth import AccountAuth, compile_auth
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.compiled_steps import Steps, compile_steps
 from tidewaiter.providers.errors import SettingsError, SpecError, SpecFault, UnsendableError
@@ -51,14 +51,14 @@ class Probe:
     messages: Messages = field(repr=False)
 
     def keys_hit(self, reply: WireReply | None) -> Iterator[str]:
-        """What of the spec an exchange goes through: the probe, and the rule that its reply meets."""
+        """The keys of the spec that an exchange uses: the probe, and the rule that its reply matches."""
         yield "probe"
         verdict = None if reply is None else self.rules.judge(Reading(reply))
         if verdict is not None:
             yield verdict.key
 
     def read(self, reply: WireReply, now: float) -> Probed:
-        """Whether the account works, or what is the trouble; ``now`` is epoch seconds."""
+        """Whether the account works, or why not; ``now`` is epoch seconds."""
         reading = Reading(reply)
         verdict = self.rules.judge(reading)
         reason = self.messages.reason(reading)
@@ -73,34 +73,8 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class BoundAccount:
-    """An account on its provider, ready to use.
-
-    ``origin`` is ``https://host:port``, the only one that ``credentials`` may be sent to. ``secrets`` holds every value
-    that must never be shown: those of the secret settings, and what HTTP Basic makes of them; ``redactor`` takes them
-    out of what the provider says, and joins the one of the process. ``session`` is how the
-    account signs in, where it must; ``probe`` one harmless request, where the provider has one; ``source`` the text
-    of the spec.
-    """
-
-    name: str
-    provider: str
-    base_url: str
-    origin: str
-    credentials: Credentials = field(repr=False)
-    limits: Limits
-    limit_headers: LimitHeaders | None
-    secrets: frozenset[str] = field(repr=False)
-    redactor: Redactor = field(repr=False, compare=False)
-    operations: Mapping[str, BoundOperation]
-    session: LoginSession | None = field(default=None, repr=False)
-    probe: Probe | None = field(default=None, repr=False)
-    source: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Provider:
-    """A kind of remote API, as its spec describes it; ``source`` is the text of the spec, ``file`` where it stood."""
+    """A kind of remote API, as its spec describes it; ``source`` is the text of the spec, ``file`` its path."""
 
     spec: ProviderSpec
     source: str = field(repr=False)
@@ -130,7 +104,7 @@ class Provider:
 
     @property
     def operations(self) -> tuple[str, ...]:
-        """The names of what it can be asked for."""
+        """The names of its operations."""
         return tuple(self.spec.operations)
 
     def bind(
@@ -142,16 +116,16 @@ class Provider:
         schedule: ScheduleOverride | None = None,
         clean: bool | None = None,
         bounds: Bounds | None = None,
-    ) -> BoundAccount:
-        """An account on this provider, with everything compiled that can be.
+    ) -> "BoundAccount":
+        """An account at this provider, with its operations compiled.
 
         Args:
             account: its name.
             settings: its values, secrets included.
-            limits: the operator's limits; the spec's hold where they are not set.
+            limits: the operator's limits; the spec's apply if they are not set.
             schedule: the operator's polling times, for every operation.
             clean: whether remote jobs are deleted once their files have landed; ``None`` leaves it to the spec.
-            bounds: how much of what the provider sends is taken at most.
+            bounds: the most that is accepted from the provider.
 
         Raises:
             SettingsError: it lists every fault.
@@ -160,20 +134,17 @@ class Provider:
         values = check_settings(account, spec.account, settings)
         faults = [*_stall_faults(spec, schedule), *_clean_faults(spec, clean)]
         secrets = frozenset(str(values[name]) for name, one in spec.account.items() if one.secret and name in values)
-        redactor = Redactor(secrets)
-        # What other settings rule out is as if it were not there, for texts that try one after the other.
+        # A setting that other settings rule out counts as absent, for texts that list alternatives.
         values = {name: value for name, value in values.items() if holds(spec.account[name].when, values)}
         base_url = self._base_url(values, faults)
         origin = origin_of(base_url)
         steps = self._steps(base_url, values, faults)
-        proof = compile_proof(spec, base_url, values, redactor, faults) if origin else Proof()
-        secrets |= proof.secrets
-        redactor.add(proof.secrets)
-        messages = Messages(compile_pick(spec.error), redactor)
+        auth = compile_auth(spec, base_url, values, secrets, faults) if origin else AccountAuth(Redactor(secrets))
+        messages = Messages(compile_pick(spec.error), auth.redactor)
         probe = _probe(spec, base_url, values, messages, faults)
         if faults:
             raise SettingsError(SpecFault(f"account {account}", fault.key, fault.reason) for fault in faults)
-        own = OwnCredentials.of(origin, proof.credentials, proof.session, redactor)
+        own = OwnCredentials.of(origin, auth.credentials, auth.session, auth.redactor)
         shared = AccountParts(origin, messages, bounds or USUAL_BOUNDS, own)
         operations = {
             name: self.operation(
@@ -191,18 +162,13 @@ class Provider:
         }
         return BoundAccount(
             name=account,
-            provider=spec.name,
+            provider=self,
             base_url=base_url,
-            origin=origin,
-            credentials=proof.credentials,
+            auth=auth,
             limits=(permitted := _limits(spec.limits, limits or LimitsOverride())),
             limit_headers=limit_headers(spec.limits.headers, permitted),
-            secrets=secrets,
-            redactor=redactor,
             operations=MappingProxyType(operations),
-            session=proof.session,
             probe=probe,
-            source=self.source,
         )
 
     def operation(
@@ -219,7 +185,7 @@ class Provider:
         return BoundOperation(parts)
 
     def _base_url(self, values: Mapping[str, Json], faults: list[SpecFault]) -> str:
-        """The base URL without a slash at its end: the first for which there is every setting."""
+        """The base URL without a slash at its end: the first one whose settings all have values."""
         try:
             url = next((url for one in self.spec.base_url if (url := self._filled(one, values))), "")
             url = url if url.isascii() else sendable(url)
@@ -231,7 +197,7 @@ class Provider:
         return url
 
     def _filled(self, template: str, values: Mapping[str, Json]) -> str:
-        """A base URL with its settings, or nothing where one is missing; one of type ``url`` goes in as it is."""
+        """A base URL with its settings, empty if one is missing; a setting of type ``url`` is not encoded."""
         before = ""
         for name, one in self.spec.account.items():
             start = f"${{account.{name}}}"
@@ -253,6 +219,25 @@ class Provider:
             return {}
 
 
+@dataclass(frozen=True, slots=True)
+class BoundAccount:
+    """An account at its provider, ready to use. ``probe`` is ``None`` where the provider has no such request."""
+
+    name: str
+    provider: Provider = field(repr=False)
+    base_url: str
+    auth: AccountAuth = field(repr=False)
+    limits: Limits
+    limit_headers: LimitHeaders | None
+    operations: Mapping[str, BoundOperation]
+    probe: Probe | None = field(default=None, repr=False)
+
+    @property
+    def origin(self) -> str:
+        """The provider's origin as ``https://host:port``, the only one that receives the credentials."""
+        return origin_of(self.base_url)
+
+
 def _probe(
     spec: ProviderSpec, base_url: str, values: Mapping[str, Json], messages: Messages, faults: list[SpecFault]
 ) -> Probe | None:
@@ -267,33 +252,33 @@ def _probe(
 
 
 def _limits(spec: LimitsSpec, override: LimitsOverride) -> Limits:
-    """The operator's limits before those of the spec, and those before the usual ones."""
+    """The operator's limits, else those of the spec, else the defaults."""
     return Limits(**(spec.model_dump(exclude={"headers"}, exclude_none=True) | override.model_dump(exclude_none=True)))
 
 
 def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None) -> OperationPolicy:
-    said: ScheduleSpec = spec.schedule
+    schedule: ScheduleSpec = spec.schedule
     called = spec.callback or CallbackSpec()
-    interval_s = override.interval_s or said.interval_s
-    cap_s = _longest_interval_s(said, override)
-    floor_s = said.retry_after_floor_s if override.retry_after_floor_s is None else override.retry_after_floor_s
-    poll = Backoff(interval_s, override.factor or said.factor, cap_s)
+    interval_s = override.interval_s or schedule.interval_s
+    cap_s = _longest_interval_s(schedule, override)
+    floor_s = schedule.retry_after_floor_s if override.retry_after_floor_s is None else override.retry_after_floor_s
+    poll = Backoff(interval_s, override.factor or schedule.factor, cap_s)
     return OperationPolicy(
-        first_delay_s=said.first_delay_s if override.first_delay_s is None else override.first_delay_s,
+        first_delay_s=schedule.first_delay_s if override.first_delay_s is None else override.first_delay_s,
         poll=poll,
-        # What the operator sets holds for jobs that may be called back as well.
+        # The operator's values also apply to jobs that expect a callback.
         called_first_delay_s=called.first_delay_s if override.first_delay_s is None else override.first_delay_s,
         called_poll=poll
         if override.interval_s
         else Backoff(called.interval_s, override.factor or called.factor, override.cap_s or called.cap_s),
-        deadline_s=override.deadline_s or said.deadline_s,
-        stall_s=override.stall_s or _stall_s(said, cap_s),
-        gone_grace_s=said.gone_grace_s,
-        links_expire_s=override.links_expire_s or said.links_expire_s,
+        deadline_s=override.deadline_s or schedule.deadline_s,
+        stall_s=override.stall_s or _stall_s(schedule, cap_s),
+        gone_grace_s=schedule.gone_grace_s,
+        links_expire_s=override.links_expire_s or schedule.links_expire_s,
         retry_after_floor_s=floor_s,
-        # One of the two may be the operator's and the other the spec's.
-        retry_after_cap_s=max(floor_s, override.retry_after_cap_s or said.retry_after_cap_s),
-        most_unknown=override.most_unknown or said.most_unknown,
+        # One of the two may come from the operator and the other from the spec.
+        retry_after_cap_s=max(floor_s, override.retry_after_cap_s or schedule.retry_after_cap_s),
+        most_unknown=override.most_unknown or schedule.most_unknown,
         repeatable=spec.repeatable,
         cancels=bool(spec.cancel),
         shares=any("duplicate" in (rule.then, *rule.words.values()) for one in spec.submit for rule in one.rules),
@@ -301,13 +286,13 @@ def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None)
     )
 
 
-def _stall_s(said: ScheduleSpec, cap_s: float) -> float:
-    """When a job has stalled: an account that asks less often than the spec has to wait for two polls at least."""
-    return math.inf if said.stall_s is None else max(said.stall_s, 2 * cap_s if cap_s > said.cap_s else 0.0)
+def _stall_s(schedule: ScheduleSpec, cap_s: float) -> float:
+    """When a job has stalled. With longer intervals than in the spec this is at least two polls."""
+    return math.inf if schedule.stall_s is None else max(schedule.stall_s, 2 * cap_s if cap_s > schedule.cap_s else 0.0)
 
 
 def _stall_faults(spec: ProviderSpec, override: ScheduleOverride | None) -> Iterator[SpecFault]:
-    """A limit that one interval between two polls would reach."""
+    """A ``stall_s`` that is not longer than one interval between two polls."""
     if override is None or override.stall_s is None:
         return
     for name, one in spec.operations.items():
@@ -320,9 +305,9 @@ def _stall_faults(spec: ProviderSpec, override: ScheduleOverride | None) -> Iter
             yield SpecFault("", "schedule.stall_s", reason)
 
 
-def _longest_interval_s(said: ScheduleSpec, override: ScheduleOverride) -> float:
-    """An interval set above the spec's cap is meant to be kept."""
-    return override.cap_s or max(said.cap_s, override.interval_s or said.interval_s)
+def _longest_interval_s(schedule: ScheduleSpec, override: ScheduleOverride) -> float:
+    """The longest interval between polls; an operator's interval may be longer than the spec's cap."""
+    return override.cap_s or max(schedule.cap_s, override.interval_s or schedule.interval_s)
 
 
 def _clean_faults(spec: ProviderSpec, clean: bool | None) -> Iterator[SpecFault]:

@@ -1,7 +1,7 @@
 """The registry of providers: the built-in catalogue, the operator's own spec folders, and providers in Python.
 
-A package offers a provider in Python by an entry point of the group ``tidewaiter.providers``: something that is called
-without arguments and returns a :class:`Provider`.
+A package offers a provider in Python by an entry point of the group ``tidewaiter.providers``: a function without
+arguments that returns a :class:`Provider`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -76,7 +76,7 @@ def _of_files(folders: Sequence[Path], faults: list[SpecFault]) -> Iterator[Prov
 
 @lru_cache(maxsize=64)
 def _read(text: str, file: str) -> Provider:
-    """The provider of a text. A reload, and each command in one process, checks only what has changed."""
+    """The provider of a text, cached: a reload checks only specs that have changed."""
     return Provider.read(text, file)
 
 
@@ -88,13 +88,13 @@ def _of_packages(faults: list[SpecFault]) -> Iterator[Provider]:
             found = entry.load()()
         except SpecError as error:
             faults += error.faults
-        except Exception as error:  # noqa: BLE001  # somebody else's code
+        except Exception as error:  # noqa: BLE001  # code of another package
             faults.append(SpecFault(place, "", f"cannot be loaded: {type(error).__name__}: {error}"))
         else:
             if isinstance(found, Provider):
                 yield found
             else:
-                faults.append(SpecFault(place, "", f"returns no Provider, but {type(found).__name__}"))
+                faults.append(SpecFault(place, "", f"returns {type(found).__name__}"))
 
 
 def _built_in() -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""A reply as it is read: its text, its JSON within bounds, the URLs in it, and whether it is the provider's own."""
+"""Reading a reply: its text, its JSON within bounds, the URLs in it, and its sender."""
 
 import base64
 import json
@@ -11,6 +11,9 @@ from tidewaiter.domain.http_values import Json, WireReply
 from tidewaiter.domain.permissions import USUAL_BOUNDS
 from tidewaiter.domain.url import AddressError, ascii_host, resolve
 from tidewaiter.log.redactor import Redactor
+
+# --- URLs -------------------------------------------------------------------------------------------------------------
+
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -33,10 +36,10 @@ def origin_of(url: str) -> str:
 
 
 def resolve_url(base: str, reference: str) -> str | None:
-    """A URL that a provider named, made absolute and fit for the wire; see :func:`tidewaiter.domain.url.resolve`.
+    """A URL from a reply, made absolute and encoded; see :func:`tidewaiter.domain.url.resolve`.
 
     Returns:
-        The URL, or ``None`` where the reference is no http or https URL that could be sent.
+        The URL, or ``None`` if the reference is no http or https URL that can be sent.
     """
     try:
         return _usable(base, reference)
@@ -45,7 +48,7 @@ def resolve_url(base: str, reference: str) -> str | None:
 
 
 def url_fault(base: str, reference: str) -> str | None:
-    """Why a URL that a provider named cannot be used, as the end of a sentence; ``None`` where it can."""
+    """Why a URL from a reply cannot be used, as the end of a sentence; ``None`` if it can."""
     try:
         _usable(base, reference)
     except AddressError as error:
@@ -61,8 +64,11 @@ def _usable(base: str, reference: str) -> str:
 
 
 def last_segment(url: str) -> str:
-    """The last segment of a URL's path, decoded: what a file behind it might be called."""
+    """The last segment of a URL's path, decoded: a possible name for its file."""
     return unquote(url.split("?", 1)[0].split("#", 1)[0].rstrip("/").rsplit("/", 1)[-1])
+
+
+# --- bodies -----------------------------------------------------------------------------------------------------------
 
 
 EXCERPT_LENGTH = 200
@@ -70,7 +76,7 @@ LONGEST_QUOTE = 8192
 LONGEST_TEXT = 65_536
 _MOST_VALUES = USUAL_BOUNDS.most_values
 _MOST_DIGITS = 4300
-"""Python reads no more, because the time that it takes grows with their square."""
+"""Python's own limit: the time to read a number grows with the square of its digits."""
 _BLANKS = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029]+")
 
 
@@ -79,36 +85,37 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-class UnfitJsonError(ValueError):
-    """JSON holds more than can be taken; the message says what."""
+class JsonLimitError(ValueError):
+    """JSON exceeds a limit; the message says which."""
 
 
 def _finite(digits: str) -> float:
-    # 1e999 is JSON, but it would be read as infinity, and written as what is not JSON.
+    # 1e999 is JSON, but Python reads it as infinity, and writes that as invalid JSON.
     number = float(digits)
     if math.isinf(number):
-        raise UnfitJsonError("its JSON holds a number that is too large")
+        raise JsonLimitError("its JSON holds a number that is too large")
     return number
 
 
 def _whole(digits: str) -> int:
     if len(digits) > _MOST_DIGITS:
-        raise UnfitJsonError(f"its JSON holds a number of {len(digits)} digits")
+        raise JsonLimitError(f"its JSON holds a number of {len(digits)} digits")
     return int(digits)
 
 
-# json.loads would make one for every reply.
+# One for all replies; json.loads makes one for each call.
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole)
 
 
 class Reading:
-    """A reply and what has been read out of it so far; never raises, whatever the body is."""
+    """A reply, with its parsed body; reading never raises, whatever the body is."""
 
     __slots__ = (
         "_document",
         "_most_values",
         "_parsed",
         "body",
+        "fault",
         "foreign",
         "headers",
         "malformed",
@@ -116,7 +123,6 @@ class Reading:
         "status",
         "truncated",
         "url",
-        "why",
     )
 
     def __init__(self, reply: WireReply, most_values: int = _MOST_VALUES) -> None:
@@ -128,23 +134,23 @@ class Reading:
         self.truncated = reply.truncated
         self.foreign = reply.foreign
         self.malformed = False
-        """Whether JSON was asked for and the body was none (or only the beginning of some)."""
-        self.why: str | None = None
-        """What is wrong with it, where that can be said in a few words."""
+        """Whether the body was read as JSON and is not JSON, or only the beginning of it."""
+        self.fault: str | None = None
+        """Why the body cannot be read as JSON, if it exceeds a limit."""
         self._most_values = most_values
         self._parsed = False
         self._document: Json = None
 
     def document(self) -> Json:
-        """The body as JSON; ``None`` where it is not JSON, which ``malformed`` then says."""
+        """The body as JSON; ``None`` if it is not JSON; then ``malformed`` is set."""
         if not self._parsed:
             self._parsed = True
             try:
                 self._document = self._decoded()
             except RecursionError:
-                self.malformed, self.why = True, "its JSON is nested too deep"
-            except UnfitJsonError as error:
-                self.malformed, self.why = True, str(error)
+                self.malformed, self.fault = True, "its JSON is nested too deep"
+            except JsonLimitError as error:
+                self.malformed, self.fault = True, str(error)
             except ValueError:
                 self.malformed = True
         return self._document
@@ -155,36 +161,39 @@ class Reading:
             raise ValueError("only the beginning of the body is there")
         values = self.body.count(b",") + self.body.count(b"[") + self.body.count(b"{")
         if values > self._most_values:
-            raise UnfitJsonError(
-                f"its JSON holds up to {values} values, and {self._most_values} are taken: "
-                "ask for smaller pages, or raise most_values in the account's bounds"
+            raise JsonLimitError(
+                f"its JSON holds up to {values} values, and {self._most_values} are permitted: "
+                "request smaller pages, or raise most_values in the account's bounds"
             )
         document: Json = _DECODER.decode(self.body.decode(json.detect_encoding(self.body)))
         return document
 
     def text(self) -> str:
-        """The beginning of the body as text; what is not UTF-8 is replaced."""
+        """The beginning of the body as text; bytes that are not UTF-8 are replaced."""
         return self.body[:LONGEST_TEXT].decode("utf-8", "replace")
 
 
 def is_own(reply: WireReply | Reading, own: str) -> bool:
-    """Whether a reply is the provider's own word; ``own`` is its origin, and no other host chose the address."""
+    """Whether a reply comes from the provider's origin ``own``, at an address that no other host chose."""
     return not reply.foreign and host_of(reply, own) is None
 
 
 def host_of(reply: WireReply | Reading, own: str) -> str | None:
-    """The origin of the host that has replied in the place of ``own``; ``None`` where it was the provider itself."""
+    """The origin of the host that replied instead of ``own``; ``None`` if it was the provider itself."""
     origin = origin_of(reply.url) if reply.url else own
     return None if origin == own else origin
 
 
+# --- quotes for people ------------------------------------------------------------------------------------------------
+
+
 def plain(text: str) -> str:
-    """Text from outside, fit for a log line and a database: one line, no controls, valid Unicode."""
+    """Foreign text for a log line and a database: one line, no control characters, valid Unicode."""
     return _BLANKS.sub(" ", text).strip().encode("utf-8", "replace").decode("utf-8")
 
 
 def shorten(text: str, length: int = EXCERPT_LENGTH) -> str:
-    """The text cut to at most ``length`` characters, with an ellipsis where something was cut."""
+    """The text cut to at most ``length`` characters, with an ellipsis if it was cut."""
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
@@ -194,10 +203,10 @@ def basic_credential(username: str, password: str) -> str:
 
 
 def quoted(text: str, redactor: Redactor, length: int = EXCERPT_LENGTH, *, cut: bool = False) -> str:
-    """What a provider said, for a person to read: one line of at most ``length`` characters, without secrets.
+    """A provider's text for people: one line of at most ``length`` characters, without secrets.
 
-    It is cut before anything is looked for in it, and its secrets are taken out before it is shortened. ``cut`` says
-    that it is the beginning of something longer.
+    It is cut before it is searched, and secrets are removed before it is shortened. ``cut``: it is the beginning of a
+    longer text.
     """
     cut = cut or len(text) > LONGEST_QUOTE
     return shorten(plain(redactor.clean_quote(text[:LONGEST_QUOTE], cut=cut)), length)

@@ -1,7 +1,6 @@
-"""What replies mean: the defaults for every provider, the effects that rules name, and the errors of object storages.
+"""What replies mean: the defaults for every provider, the effects of rules, and the errors of object storages.
 
-Each function takes the status or the reply, the reason as a person will read it, and what Retry-After asked for in
-seconds.
+Each function takes the status or the reply, the reason for people, and the Retry-After in seconds.
 """
 
 import re
@@ -44,20 +43,20 @@ FILE_ENDS: Mapping[str, Callable[[str, float | None], FileTrouble]] = {
 """The outcomes of the effects that a rule may name for a file or a page."""
 
 LOST_LINK = frozenset({403, 404, 410})
-"""With these a file's host refuses a link that has expired."""
+"""The codes by which a file host refuses an expired link."""
 
 BUSY = frozenset({429, 503})
-"""With these a server asks for a pause."""
+"""The codes by which a server asks for a pause."""
 
 _WITHOUT_FILE = frozenset({201, 204, 205, 207, 208, 226})
 
 _UNREAD = frozenset({421, 423, 425})
-"""The wrong server, locked, too early: the request was not acted upon, and another time it will be.
+"""The wrong server, locked, too early: the request was not processed, and may be sent again.
 
 Sources: RFC 9110, section 15.5.20; RFC 4918, section 11.3; RFC 8470, section 5.2.
 """
 
-# Timeout and too many requests as well; and a range or condition that no longer fits, so that the file is begun anew.
+# Also timeout and too many requests; and a range or condition that does not match any more, so the file starts again.
 _NOT_NOW = _UNREAD | {408, 412, 416, 429}
 
 
@@ -67,11 +66,11 @@ def is_success(status: int) -> bool:
 
 
 def missing_file(status: int, wait_s: float | None) -> NotYet | Retry | None:
-    """What a 2xx means that brings no file; ``None`` for one whose body is the file, or a part of it.
+    """The outcome of a 2xx without a file; ``None`` for a 2xx whose body is the file, or a part of it.
 
-    A file that is still being made (202) is waited for. No other says that there ever will be one, so it counts as a
-    download that failed: of 201, 207 and 208 the body describes resources, 204 and 205 have none, and the body of a
-    226 is a difference to be applied to something else. Source: RFC 9110, section 15.3; RFC 4918, RFC 5842, RFC 3229.
+    202 means that the file is still being made. The others do not say that there will be a file, so the download
+    failed: of 201, 207 and 208 the body describes resources, 204 and 205 have none, and the body of a 226 is a
+    difference to be applied to something else. Source: RFC 9110, section 15.3; RFC 4918, RFC 5842, RFC 3229.
     """
     if status == 202:
         return NotYet("HTTP 202: the file is not there yet", wait_s)
@@ -81,10 +80,10 @@ def missing_file(status: int, wait_s: float | None) -> NotYet | Retry | None:
 def unaccepted_submit(
     status: int, reason: str, wait_s: float | None
 ) -> Throttled | Unauthorized | Refused | Unsent | Unknown:
-    """What a reply to a submit means that is no 2xx: a refusal only where the provider surely did not act.
+    """The outcome of a submit whose reply is no 2xx: a refusal only if the provider certainly did not act.
 
-    A 503 that says when to come back was made on purpose; one that does not may come from a proxy that had already
-    passed the request on, and so may any other 5xx, and a 408.
+    A 503 with Retry-After comes from the provider. A 503 without it, any other 5xx and a 408 may come from a proxy that
+    had already passed the request on.
     """
     if status == 429 or (status == 503 and wait_s is not None):
         return Throttled(reason, wait_s)
@@ -98,7 +97,7 @@ def unaccepted_submit(
 
 
 def provider_trouble(status: int, reason: str, wait_s: float | None) -> Trouble:
-    """What a reply from the provider's own origin means that is no answer to a step that may be repeated."""
+    """The outcome of an error reply from the provider's own origin, for a step that may be repeated."""
     if status in BUSY:
         return Throttled(reason, wait_s)
     if status in (401, 403):
@@ -106,14 +105,14 @@ def provider_trouble(status: int, reason: str, wait_s: float | None) -> Trouble:
     return host_trouble(status, reason, wait_s)
 
 
-def as_said_by_host(outcome: T, host: str | None) -> T | Retry:
-    """An outcome of a step that may be repeated, as it is where another host has replied, or has chosen who does.
+def from_other_host(outcome: T, host: str | None) -> T | Retry:
+    """The outcome of a step that may be repeated, if another host has replied, or has chosen the address.
 
-    Such a host cannot close or pause the account, and does not know whether the remote job is there.
+    Such a host cannot pause the account, and does not know whether the remote job exists.
 
     Args:
-        outcome: what the reply would mean if it came from the provider itself.
-        host: the host's origin; ``None`` where the provider itself replied at an address that another host chose.
+        outcome: the outcome if the reply came from the provider itself.
+        host: the host's origin; ``None`` if the provider replied at an address that another host chose.
     """
     if isinstance(outcome, Throttled):
         return Retry(outcome.reason, outcome.retry_after_s, host=host)
@@ -121,13 +120,13 @@ def as_said_by_host(outcome: T, host: str | None) -> T | Retry:
 
 
 def provider_failure(status: int, outcome: object) -> str | None:
-    """Why a reply counts as a failure of the provider itself, for the circuit breaker; ``None`` where it does not.
+    """Why a reply counts as a failure of the provider, for the circuit breaker; ``None`` if it does not.
 
-    A reply that makes no sense counts as a 5xx does: a page of HTML with status 200 is what many an outage looks like.
+    An unreadable reply counts like a 5xx: during an outage many providers send a page of HTML with status 200.
 
     Args:
         status: the reply's.
-        outcome: what it was read as.
+        outcome: its outcome.
     """
     if status >= 500 and not isinstance(outcome, Refused):
         return f"HTTP {status}"
@@ -137,35 +136,37 @@ def provider_failure(status: int, outcome: object) -> str | None:
 
 
 def host_trouble(status: int, reason: str, wait_s: float | None) -> Retry | Refused:
-    """What a reply means that says nothing about the account, such as that of a file's host that gives no file."""
+    """The outcome of an error reply that does not concern the account, such as that of a file host."""
     if 400 <= status < 500 and status not in _NOT_NOW:
         return Refused(reason)
     return Retry(reason, wait_s)
 
 
 def file_trouble(
-    status: int, reason: str, wait_s: float | None, *, own: bool, proved: bool, named: bool
+    status: int, reason: str, wait_s: float | None, *, own: bool, authenticated: bool, has_handle: bool
 ) -> FileTrouble:
-    """What a reply means that should have been a file or a page of a list, and is no 2xx.
+    """The outcome of a reply in place of a file or a page of a list that is no 2xx.
 
-    Only the provider's own origin can throttle or refuse the account. A link that is not served is asked for again,
-    because most often it has expired; where the provider itself does not know it and there is no remote job, it never
-    will.
+    Only the provider's own origin can throttle or refuse the account. If a link does not work, a new one is requested,
+    because it has usually expired. If the provider does not know it and there is no remote job, no new link can come.
 
     Args:
         status: the reply's.
-        reason: as a person will read it.
-        wait_s: what Retry-After asked for, in seconds.
+        reason: for people.
+        wait_s: the Retry-After in seconds.
         own: whether the reply came from the provider's origin.
-        proved: whether the account's credentials were sent: else a 401 or 403 does not concern them.
-        named: whether there is a remote job.
+        authenticated: whether the account's credentials were sent: if not, a 401 or 403 does not concern them.
+        has_handle: whether there is a remote job.
     """
-    lost = status in LOST_LINK and not (proved and status == 403)
-    if lost and (named or not own):
+    lost = status in LOST_LINK and not (authenticated and status == 403)
+    if lost and (has_handle or not own):
         return LinksExpired(reason)
-    if own and (proved or status != 401):
+    if own and (authenticated or status != 401):
         return provider_trouble(status, reason, wait_s)
     return host_trouble(status, reason, wait_s)
+
+
+# --- the effects of rules ---------------------------------------------------------------------------------------------
 
 
 Submitted: TypeAlias = (
@@ -202,6 +203,9 @@ ENDING_ENDS: Mapping[str | None, Callable[[str, float | None], Trouble]] = {
 """Of a request that deletes or cancels the remote job."""
 
 
+# --- object storages --------------------------------------------------------------------------------------------------
+
+
 StorageTrouble: TypeAlias = LinksExpired | Retry
 
 _LOOKED_AT = 4096
@@ -211,36 +215,36 @@ _ERROR = re.compile(
 )
 _AZURE_CODE = "x-ms-error-code"
 _OLD_LINK_WORDS = (b"Request has expired", b"Signature not valid in the specified time frame")
-# A signature that no longer serves, or whose token does not: another link does.
+# The signature or its token is not valid any more: a new link works.
 _OLD_LINK = frozenset({
     "AuthenticationFailed", "AuthorizationQueryParametersError", "ExpiredRequest", "ExpiredToken",
     "InvalidToken", "RequestExpired", "RequestTimeTooSkewed", "SignatureDoesNotMatch", "TokenRefreshRequired",
 })  # fmt: skip
 _OF_THE_ACCOUNT = frozenset({"AuthenticationFailed", "InvalidToken"})
-# Whatever the status says: S3 sends RequestTimeout with 400, and others a fault of theirs with 200.
+# With any status: S3 sends RequestTimeout with 400, and others send an error with 200.
 _STORAGE_NOT_NOW = frozenset({
     "Busy", "InternalError", "OperationAborted", "OperationTimedOut", "RequestLimitExceeded", "RequestTimeout",
     "ServerBusy", "ServiceUnavailable", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequests",
 })  # fmt: skip
-_TOLD_BY_STATUS = frozenset({429, 503})
+_STATUS_DECIDES = frozenset({429, 503})
 
 
 def storage_trouble(reading: Reading, reason: str, wait_s: float | None, *, own: bool) -> StorageTrouble | None:
-    """Why an object storage does not give a file; ``None`` where its reply is not known.
+    """Why an object storage does not give a file; ``None`` if its reply is not recognized.
 
     Args:
         reading: the head of the reply, with the first bytes of its body.
-        reason: as a person will read it.
-        wait_s: what Retry-After asked for, in seconds.
+        reason: for people.
+        wait_s: the Retry-After in seconds.
         own: whether the reply came from the provider's origin: there some codes concern the account.
     """
-    said = _code_in(reading)
+    code = _code_in(reading)
     if is_success(reading.status):
-        return Retry(reason, wait_s) if said in _STORAGE_NOT_NOW and _ERROR.match(reading.body) else None
-    old = said in _OLD_LINK and not (own and said in _OF_THE_ACCOUNT)
+        return Retry(reason, wait_s) if code in _STORAGE_NOT_NOW and _ERROR.match(reading.body) else None
+    old = code in _OLD_LINK and not (own and code in _OF_THE_ACCOUNT)
     if old or any(words in reading.body[:_LOOKED_AT] for words in _OLD_LINK_WORDS):
         return LinksExpired(reason)
-    if said in _STORAGE_NOT_NOW and not (own and reading.status in _TOLD_BY_STATUS):
+    if code in _STORAGE_NOT_NOW and not (own and reading.status in _STATUS_DECIDES):
         return Retry(reason, wait_s)
     return None
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from tidewaiter.domain.http_values import field_values
 
 LONGEST_WAIT_S = 30 * 86_400.0
-"""A server that asks for more than a month is not believed; the policy of an operation clamps further."""
+"""The longest wait that is accepted, a month; the policy of an operation clamps further."""
 
 _NUMBER = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})?")
 _FIRST_MOMENT = 1e9  # larger numbers are epoch seconds: as a duration this would be 31 years
@@ -29,7 +29,7 @@ _LEAP_SECOND = 60
 
 
 def parse_http_date(text: str, now: float) -> float | None:
-    """An HTTP-date as epoch seconds, or ``None`` where the text is not a date.
+    """An HTTP-date as epoch seconds, or ``None`` if the text is not a date.
 
     Args:
         text: the field value, without surrounding blanks.
@@ -61,18 +61,18 @@ def parse_http_date(text: str, now: float) -> float | None:
 
 
 def parse_retry_after(value: str, date: str | None, now: float) -> float | None:
-    """How long a server asks to be left alone.
+    """How long a server asks to wait.
 
     Args:
-        value: what stood in Retry-After: seconds or an HTTP-date; or what some servers send though the RFC knows
-            neither, a fraction of seconds, which is rounded up, or a moment in epoch seconds or milliseconds.
-        date: what stood in the same reply's Date. A moment in Retry-After counts from it, because the server's clock
-            and ours may differ.
-        now: epoch seconds, used where there is no usable Date.
+        value: the value of Retry-After: seconds or an HTTP-date. Some servers send what the RFC does not have: a
+            fraction of seconds, which is rounded up, or a time in epoch seconds or milliseconds.
+        date: the Date of the same reply. A time in Retry-After counts from it, because the server's clock and ours may
+            differ.
+        now: epoch seconds, used if there is no usable Date.
 
     Returns:
-        Seconds, from 0 (a moment in the past) to ``LONGEST_WAIT_S``; ``None`` where the value has none of these forms:
-        negative, not ASCII, or garbage.
+        Seconds, from 0 (a moment in the past) to ``LONGEST_WAIT_S``; ``None`` if the value has none of these
+        forms.
 
     Source: RFC 9110, section 10.2.3.
     """
@@ -83,8 +83,8 @@ def parse_retry_after(value: str, date: str | None, now: float) -> float | None:
     until = parse_http_date(text, now) if number is None else _moment(number)
     if until is None:
         return None
-    said_at = parse_http_date(date.strip(" \t"), now) if date else None
-    return min(max(0.0, until - (now if said_at is None else said_at)), LONGEST_WAIT_S)
+    replied_at = parse_http_date(date.strip(" \t"), now) if date else None
+    return min(max(0.0, until - (now if replied_at is None else replied_at)), LONGEST_WAIT_S)
 
 
 def _moment(number: float) -> float:
@@ -93,13 +93,16 @@ def _moment(number: float) -> float:
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """What the Retry-After of a reply asks for, in seconds; ``None`` where it is absent or means nothing.
+    """The wait in the Retry-After of a reply, in seconds; ``None`` if it is absent or cannot be read.
 
-    Where the field came more than once, the latest moment counts: it means "not before".
+    If the field is repeated, the latest time counts: it means "not before".
     """
     date = headers.get("date")
     every = [parse_retry_after(value, date, now) for value in field_values(headers, "retry-after")]
     return max((wait_s for wait_s in every if wait_s is not None), default=None)
+
+
+# --- Link -------------------------------------------------------------------------------------------------------------
 
 
 _SKIPPED = re.compile(r"[ \t,]*")
@@ -108,26 +111,26 @@ _ESCAPED = re.compile(r"\\(.)")
 
 
 def link_target(fields: Sequence[str], relation: str, url: str) -> str | None:
-    """The target of the first link with this relation, as it is written; ``None`` where there is none.
+    """The target of the first link with this relation, unchanged; ``None`` if there is none.
 
     Args:
-        fields: every value of Link in the reply; each may hold several links.
+        fields: every value of Link in the reply; each may have several links.
         relation: such as ``next``, in any case.
-        url: the address of the reply. A link with another context (its ``anchor``) says nothing of it.
+        url: the address of the reply. A link with another context (its ``anchor``) does not count.
 
     Source: RFC 8288, sections 3 and B.2.
     """
-    wanted = relation.casefold()
+    folded = relation.casefold()
     for field in fields:
         for target, parameters in _links(field):
             ours = parameters.get("anchor", "") in ("", "#", url)
-            if ours and wanted in parameters.get("rel", "").casefold().split():
+            if ours and folded in parameters.get("rel", "").casefold().split():
                 return target.strip()
     return None
 
 
 def _links(field: str) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """The links of one field. What is no link is passed over up to the next comma."""
+    """The links of one field. Other text is skipped up to the next comma."""
     at = 0
     while at < len(field):
         at = _after_link(_SKIPPED, field, at)
@@ -142,7 +145,7 @@ def _links(field: str) -> Iterator[tuple[str, Mapping[str, str]]]:
         parameters: dict[str, str] = {}
         while (found := _PARAMETER.match(field, at)) is not None:
             at = found.end()
-            # Of a parameter that comes twice the first counts (section 3.3).
+            # If a parameter is repeated, the first one counts (section 3.3).
             parameters.setdefault(found[1].casefold(), _plain(found[2] or ""))
         yield target, parameters
 

@@ -1,4 +1,4 @@
-"""What a reply says about later requests: when to ask again, and how much of the account's limit is left."""
+"""What a reply says about later requests: the wait, and the rest of the account's limit."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,9 +13,11 @@ from tidewaiter.providers.reply_headers import parse_http_date, parse_retry_afte
 from tidewaiter.providers.spec.provider_spec import LimitHeadersSpec
 from tidewaiter.providers.spec.step_specs import RetryAfterSpec
 
+# --- waits ------------------------------------------------------------------------------------------------------------
+
 
 class ReplyWait(NamedTuple):
-    """Seconds, or ``None`` where a reply asks for nothing; ``exact`` says that they replace our own schedule."""
+    """The seconds that a reply asks to wait, or ``None``; if ``exact``, they replace our own schedule."""
 
     seconds: float | None
     exact: bool
@@ -23,22 +25,22 @@ class ReplyWait(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WaitRules:
-    """The values that a spec names, in order, each with whether it is exact; and whether the header Retry-After is."""
+    """The values that a spec names, in order, each with its ``exact``; and whether the header Retry-After is exact."""
 
     picks: Sequence[tuple[Pick, bool]]
     header_is_exact: bool
 
     def of(self, reading: Reading, now: float) -> ReplyWait:
-        """What a poll's reply asks for: the first named value that can be read, else the header."""
+        """The wait in a poll's reply: the first named value that can be read, else the header."""
         for pick, exact in self.picks:
-            said = as_text(pick(reading))
-            wait_s = None if said is None else parse_retry_after(said, reading.headers.get("date"), now)
+            text = as_text(pick(reading))
+            wait_s = None if text is None else parse_retry_after(text, reading.headers.get("date"), now)
             if wait_s is not None:
                 return ReplyWait(wait_s, exact)
         return self.in_header(reading, now)
 
     def in_header(self, reading: Reading, now: float) -> ReplyWait:
-        """What the header Retry-After of any reply asks for."""
+        """The wait in the header Retry-After of any reply."""
         wait_s = retry_after(reading.headers, now)
         return ReplyWait(wait_s, self.header_is_exact and wait_s is not None)
 
@@ -53,6 +55,9 @@ NOT_BEFORE: Final = WaitRules((), header_is_exact=False)
 """For an operation without polls."""
 
 
+# --- limit headers ----------------------------------------------------------------------------------------------------
+
+
 _LIMIT_NUMBER = re.compile(r"\s*(-?[0-9]{1,18})(?:[.;,\s]|$)")
 _LONGEST_WAIT_S = 3600.0
 _TOO_MANY = 429
@@ -60,7 +65,7 @@ _TOO_MANY = 429
 
 @dataclass(frozen=True, slots=True)
 class LimitSpent:
-    """Nothing is left of the provider's limit. ``refused`` says that it sent the request back for that."""
+    """Nothing is left of the provider's limit. ``refused``: it refused the request for that reason."""
 
     wait_s: float
     reason: str
@@ -69,9 +74,9 @@ class LimitSpent:
 
 @dataclass(frozen=True, slots=True)
 class LimitHeaders:
-    """The names of the headers, in lower case, and how ``reset`` is meant: a moment, or a number of seconds.
+    """The names of the headers, in lower case. ``epoch``: ``reset`` is a time, not a number of seconds.
 
-    ``longest_s`` is the most that a reply is believed: a provider that counts by the minute frees something within one.
+    ``longest_s`` limits the wait: a provider that counts by the minute permits a request within a minute.
     """
 
     limit: str | None
@@ -81,10 +86,10 @@ class LimitHeaders:
     longest_s: float
 
     def read(self, status: int, headers: Mapping[str, str], now: float) -> LimitSpent | None:
-        """What a reply says; ``None`` where something is left, or where it does not say until when nothing is.
+        """The spent limit; ``None`` if something is left, or if the reply does not say when the limit is reset.
 
-        A moment is counted from the reply's own Date, because the server's clock and ours may differ. A refusal with a
-        Retry-After has said it already.
+        A time is counted from the reply's Date, because the server's clock and ours may differ. For a refusal with
+        Retry-After these headers are not needed.
         """
         refused = status == _TOO_MANY
         left = min(self._numbers(headers, self.remaining), default=None)
@@ -95,8 +100,8 @@ class LimitHeaders:
         reset = max(self._numbers(headers, self.reset), default=None)
         if reset is None:
             return None
-        said_at = parse_http_date(headers.get("date", "").strip(" \t"), now)
-        wait_s = reset - (now if said_at is None else said_at) if self.epoch else reset
+        replied_at = parse_http_date(headers.get("date", "").strip(" \t"), now)
+        wait_s = reset - (now if replied_at is None else replied_at) if self.epoch else reset
         permitted = min(self._numbers(headers, self.limit), default=None)
         several = "requests that it permits" if permitted is None else f"{permitted:.0f} requests that it permits"
         wait_s = min(max(wait_s, 0.0), self.longest_s)
@@ -104,13 +109,13 @@ class LimitHeaders:
 
     @staticmethod
     def _numbers(headers: Mapping[str, str], name: str | None) -> list[float]:
-        """What a header says: a server of several limits may send it for each of them."""
+        """The numbers in a header: a server with several limits may send it for each of them."""
         values = () if name is None else field_values(headers, name)
         return [float(found[1]) for value in values if (found := _LIMIT_NUMBER.match(value)) is not None]
 
 
 def limit_headers(spec: LimitHeadersSpec | None, limits: Limits) -> LimitHeaders | None:
-    """The compiled form of ``limits.headers``; ``None`` where the provider has no such headers."""
+    """The compiled form of ``limits.headers``; ``None`` if the provider has no such headers."""
     if spec is None:
         return None
     limit, remaining = (None if name is None else name.lower() for name in (spec.limit, spec.remaining))

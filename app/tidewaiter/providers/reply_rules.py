@@ -1,4 +1,4 @@
-"""Rules: an ordered list of conditions on a reply. The first that holds says what the reply means."""
+"""Rules: an ordered list of conditions on a reply. The first rule that holds decides what the reply means."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,18 +13,17 @@ from tidewaiter.providers.spec.step_specs import ConditionsSpec, RuleSpec
 Condition = Callable[[Reading], bool]
 
 READY = frozenset({"ready", "partial"})
-"""The effects that say that the results are ready; of a ``partial`` job only the word is kept."""
+"""The effects that say that the results are ready; ``partial`` also sets the status."""
 
 _CODES_PER_CLASS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class RuleVerdict:
-    """What a reply means: the effect, the provider's own word where a word decided, and the key of the rule.
+    """What a reply means: the effect, the provider's word if a word decided, and the key of the rule.
 
-    The word is as it was sent, secrets included. ``effect`` is ``None`` where a word was read that no rule knows.
-    ``reason`` is what the rule itself says. ``certain`` says that the rule named the very status, or looked into the
-    reply: it was not a class of statuses alone.
+    The word is unchanged and may contain secrets. ``effect`` is ``None`` for a word that no rule knows. ``reason`` is
+    that of the rule. ``certain``: the rule names the exact status or examines the reply, not only a class of statuses.
     """
 
     effect: str | None
@@ -34,7 +33,7 @@ class RuleVerdict:
     certain: bool = False
 
     def reason_with(self, message: str) -> str:
-        """What a person reads: the rule's own reason, where it has one, before the message of the reply."""
+        """The rule's reason, if it has one, and the message of the reply."""
         return message if self.reason is None else f"{self.reason}: {message}"
 
 
@@ -64,8 +63,8 @@ class Rules:
     def judge(self, reading: Reading) -> RuleVerdict | None:
         """The verdict of the first rule that holds; ``None`` where none does.
 
-        A rule whose word is not in its table does not hold. When no later rule holds either, the word is returned
-        without an effect, so that a person gets to see it.
+        A rule whose word is not in its table does not hold. If no later rule holds either, the word is returned
+        without an effect, so that it can be shown.
         """
         unknown = None
         for rule in self._rules:
@@ -74,18 +73,18 @@ class Rules:
             if rule.word is None:
                 certain = bool(rule.conditions) or reading.status in rule.named
                 return RuleVerdict(rule.then, None, rule.key, rule.reason, certain)
-            said = rule.word(reading)
-            text = as_text(said)
+            value = rule.word(reading)
+            text = as_text(value)
             if text is None:
                 continue
             meaning = rule.words.get(fold(text))
             if meaning is not None:
-                return RuleVerdict(meaning[0], as_word(said), meaning[1], rule.reason, certain=True)
-            unknown = unknown or RuleVerdict(None, as_word(said), rule.key)
+                return RuleVerdict(meaning[0], as_word(value), meaning[1], rule.reason, certain=True)
+            unknown = unknown or RuleVerdict(None, as_word(value), rule.key)
         return unknown
 
     def may_mean(self, effect: str) -> bool:
-        """Whether any rule has this effect."""
+        """Whether a rule has this effect."""
         return any(effect == rule.then or effect in {one for one, _ in rule.words.values()} for rule in self._rules)
 
     def keys(self) -> Iterable[str]:
@@ -98,12 +97,12 @@ class Rules:
 
 
 def fold(word: str) -> str:
-    """A word as tables of words compare it: without surrounding blanks, in one case."""
+    """A word as it is compared: without surrounding spaces, in lower case."""
     return word.strip().casefold()
 
 
 def expand(codes: Codes) -> frozenset[int]:
-    """The status codes that a rule names; ``2xx`` stands for its hundred."""
+    """The status codes that a rule names; ``2xx`` stands for a hundred codes."""
     every: set[int] = set()
     for code in codes:
         if isinstance(code, int):
@@ -122,7 +121,7 @@ def _compile(spec: RuleSpec, key: str) -> _Rule:
 
 
 def compile_conditions(spec: ConditionsSpec) -> Condition:
-    """Whether a reply looks as a table of conditions says."""
+    """The function that tests a table of conditions on a reply."""
     codes, conditions = expand(spec.status), tuple(_conditions(spec))
     return lambda reading: reading.status in codes and all(condition(reading) for condition in conditions)
 

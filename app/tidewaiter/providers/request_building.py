@@ -1,4 +1,4 @@
-"""Requests: the tables of a spec compiled into functions that build what goes over the wire."""
+"""Requests: the tables of a spec compiled into functions that build HTTP requests."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from tidewaiter.providers.spec.step_specs import RequestSpec
 from tidewaiter.providers.template import Fixed, always, compile_text, compile_tree, query_part, references_in, url_part
 
 Build: TypeAlias = Callable[[Job, str | None], WireRequest]
-"""Builds a request for a job and its callback URL; raises ``UnsendableError`` where the job lacks what it needs."""
+"""Builds a request for a job and its callback URL; raises ``UnsendableError`` if the job lacks a value."""
 BuildUrl: TypeAlias = Callable[[Job, str | None], str]
 BuildHeaders: TypeAlias = Callable[[Job, str | None], Mapping[str, str]]
 
@@ -24,7 +24,7 @@ SPREAD = "*"
 """The key of a query or form whose value is an object; each member of the object becomes a field."""
 
 NO_JOB: Final = Job(0, 0, "", "", {}, State.QUEUED, 0, None, 0.0, 0.0)
-"""What a request is built for that belongs to no job: a login, or a probe. Its templates refer to settings only."""
+"""The job for requests that belong to no job: a login or a probe. Their templates refer to settings only."""
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 _JSON = {"content-type": "application/json"}
@@ -36,9 +36,9 @@ def compile_request(spec: RequestSpec, base_url: str, settings: Mapping[str, Jso
 
     Args:
         spec: the request's table.
-        base_url: what URLs that begin with ``/`` follow.
+        base_url: the base of URLs that begin with ``/``.
         settings: the account's values.
-        fresh: whether the request wants a connection of its own.
+        fresh: whether the request needs a new connection.
     """
     method = spec.method
     url = compile_url(spec.url, base_url, settings, spec.query)
@@ -58,7 +58,7 @@ def compile_request(spec: RequestSpec, base_url: str, settings: Mapping[str, Jso
 def compile_url(
     template: str, base_url: str, settings: Mapping[str, Json], query: Mapping[str, Json] = MappingProxyType({})
 ) -> BuildUrl:
-    """The function that builds a URL: after the base URL, or from the handle where the template begins with it."""
+    """The function that builds a URL, from the base URL, or from the handle if the template begins with it."""
     if template.startswith(HANDLE):
         without_query = _from_handle(template, base_url, settings)
     else:
@@ -69,10 +69,10 @@ def compile_url(
 
     def with_query(job: Job, callback_url: str | None) -> str:
         url = without_query(job, callback_url)
-        asked = "&".join(pairs(job, callback_url))
-        if not asked:
+        more = "&".join(pairs(job, callback_url))
+        if not more:
             return url
-        return f"{url}{'&' if '?' in url else '?'}{asked}"
+        return f"{url}{'&' if '?' in url else '?'}{more}"
 
     return with_query
 
@@ -83,7 +83,7 @@ def _from_base(template: str, base_url: str, settings: Mapping[str, Json]) -> Bu
     def build(job: Job, callback_url: str | None) -> str:
         url = render(job, callback_url)
         if not isinstance(url, str):
-            raise UnsendableError(f"the URL {template} needs something that the job does not have")
+            raise UnsendableError(f"the URL {template} needs a value that the job does not have")
         return url
 
     return build
@@ -103,17 +103,17 @@ def _from_handle(template: str, base_url: str, settings: Mapping[str, Json]) -> 
 
 
 def url_names(template: str) -> frozenset[str]:
-    """The names of the parameters that a URL's template has."""
+    """The names of the parameters in a URL's template."""
     return frozenset(one.name for one in references_in(template) if one.scope == "params")
 
 
 def path_names(template: str) -> frozenset[str]:
-    """The names of those that are several segments of it."""
+    """The names of the parameters that are several segments of the path."""
     return frozenset(one.name for one in references_in(template) if one.scope == "params" and one.as_path)
 
 
 def compile_headers(table: Mapping[str, str], settings: Mapping[str, Json]) -> BuildHeaders:
-    """The function that builds headers; one whose template has nothing to substitute is left out."""
+    """The function that builds headers; one whose template has no value is left out."""
     node = compile_tree(table, settings)
     if isinstance(node, Fixed):
         fixed = MappingProxyType(dict(_headers_of(node.value)))
@@ -123,7 +123,7 @@ def compile_headers(table: Mapping[str, str], settings: Mapping[str, Json]) -> B
 
 def _headers_of(tree: Json) -> Iterable[tuple[str, str]]:
     for name, value in _members(tree):
-        # A line break would begin another header.
+        # A line break would start another header.
         yield name, _CONTROLS.sub(" ", value)
 
 
@@ -154,7 +154,7 @@ def _compile_pairs(
 
 
 def _pairs(tree: Json) -> Iterable[tuple[str, str]]:
-    """What goes into a query or a form; the keys of a spread object that the table has itself are left out."""
+    """The pairs of a query or a form; keys of a spread object that the table has itself are left out."""
     if not isinstance(tree, Mapping):
         return
     spread = tree.get(SPREAD)

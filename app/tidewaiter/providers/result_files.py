@@ -1,4 +1,4 @@
-"""Results: where the files of a finished remote job are, and their announced digests, compiled from a spec's table."""
+"""Results: the place of a finished remote job's files, compiled from a spec's table, and announced digests."""
 
 import base64
 import re
@@ -33,23 +33,26 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _LONGEST = 1024
 
 
+# --- digests ----------------------------------------------------------------------------------------------------------
+
+
 class DigestError(ValueError):
-    """A digest was announced and cannot be read; the message quotes its beginning."""
+    """An announced digest cannot be read; the message quotes its beginning."""
 
 
 def read_digest(value: Json, algorithm: Algorithm) -> str | None:
-    """A digest as it was announced, in lower-case hexadecimal.
+    """An announced digest in lower-case hexadecimal.
 
     Args:
         value: hexadecimal, Base64 or base64url, with or without padding, quotes and the algorithm's name before it; or
-            a list of such; the one with the algorithm's name counts.
-        algorithm: what it must be.
+            a list of these; the one with the algorithm's name counts.
+        algorithm: the expected one.
 
     Returns:
-        ``None`` where nothing was announced: null or blank text.
+        ``None`` if nothing was announced: null or blank text.
 
     Raises:
-        DigestError: something was announced, and it is no digest of this algorithm.
+        DigestError: the value is no digest of this algorithm.
     """
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
@@ -87,21 +90,24 @@ def _bytes_of(text: str, algorithm: Algorithm) -> str | None:
         return text.lower() if _HEX.fullmatch(text) else None
     if not _BASE64.fullmatch(text):
         return None
-    bare = text.rstrip("=").replace("-", "+").replace("_", "/")
-    if len(bare) != (size * 8 + 5) // 6:
+    unpadded = text.rstrip("=").replace("-", "+").replace("_", "/")
+    if len(unpadded) != (size * 8 + 5) // 6:
         return None
-    return base64.b64decode(bare + "=" * (-len(bare) % 4)).hex()
+    return base64.b64decode(unpadded + "=" * (-len(unpadded) % 4)).hex()
+
+
+# --- results ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class TooMany:
-    """A reply lists more files than are taken."""
+class TooManyFiles:
+    """A reply lists more files than are accepted."""
 
     files: int
 
 
-ReadLinks: TypeAlias = Callable[[Reading, int], tuple[Link, ...] | TooMany | str | None]
-"""Reads so many links at most out of a reply; what is wrong with one of them, or ``None`` where the reply cannot be
+ReadLinks: TypeAlias = Callable[[Reading, int], tuple[Link, ...] | TooManyFiles | str | None]
+"""Reads a limited number of links from a reply: the links, the fault of one of them, or ``None`` if the reply cannot be
 read."""
 ReadUrl: TypeAlias = Callable[[Reading], str | None]
 
@@ -109,63 +115,107 @@ _LONGEST_LABEL = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
-    """The compiled table: exactly one of ``inline``, ``url``, ``listed``, ``pages`` and ``resolve`` is there.
+class InlineFile:
+    """The file is the body of the reply that says ready; with ``head`` it is the status and header fields."""
 
-    ``head`` says that of an inline reply the status and header fields are the file, and not the body.
-    ``label`` names the one file where it is inline, or where the provider's URL says little; it is empty where the
-    spec leaves the name to the URL. ``listed`` reads the links from the reply that says ready, ``resolved`` the one
-    URL from the reply to ``resolve``, ``unresolved`` why it names none, ``packed`` whether gzip has packed what is
-    there, and ``trusts`` whether the credentials go to that URL. ``csv`` says what ``pages`` are made of. ``headers``
-    go with every request for a file.
+    head: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FixedUrl:
+    """The file is at a URL that the spec gives; ``send_auth`` says whether the credentials go with the request."""
+
+    build: BuildUrl
+    send_auth: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FileLists:
+    """The reply that says ready lists the files."""
+
+    read: ReadLinks
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRequest:
+    """A second request asks for the link to the file.
+
+    ``url`` reads the link from the reply, ``url_fault`` why the link cannot be used. ``gzip`` reads whether the file
+    may be packed, ``send_auth`` whether the credentials go with the download.
     """
 
-    inline: bool
-    head: bool
-    url: BuildUrl | None
-    listed: ReadLinks | None
-    resolve: Build | None
-    resolved: ReadUrl
-    packed: Callable[[Reading], bool]
-    trusts: Callable[[Reading], bool]
-    pages: PagedList | None
+    build: Build
+    url: ReadUrl
+    url_fault: ReadUrl
+    gzip: Callable[[Reading], bool]
+    send_auth: Callable[[Reading], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedPages:
+    """The file is a list over several pages, joined; with ``csv`` the pages are CSV, else JSON."""
+
+    pages: PagedList
     csv: bool
+
+
+ResultSource: TypeAlias = InlineFile | FixedUrl | FileLists | LinkRequest | JoinedPages
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """The compiled ``results`` table.
+
+    ``label`` names the one file where it is inline, or where the spec names it; it is empty where the URL names it.
+    ``headers`` go with every request for a file.
+    """
+
+    source: ResultSource
     label: Callable[[Job], str]
-    send_auth: bool
     headers: BuildHeaders
     rules: Rules
-    unresolved: Callable[[Reading], str | None]
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether the reply that says ready is the file, or its head is."""
+        return isinstance(self.source, InlineFile)
+
+    @property
+    def is_body(self) -> bool:
+        """Whether the body of the reply that says ready is the file."""
+        return isinstance(self.source, InlineFile) and not self.source.head
 
     @property
     def in_ready_reply(self) -> bool:
-        """Whether the reply that says ready is, or names, the files."""
-        return self.inline or self.listed is not None
+        """Whether the reply that says ready contains the files, or links to them."""
+        return isinstance(self.source, InlineFile | FileLists)
 
-    def link(self, job: Job, url: str, *, gzip: bool = False, send_auth: bool | None = None) -> Link:
-        """A link to the job's one file; ``send_auth`` is that of the spec where it is not given."""
-        send_auth = self.send_auth if send_auth is None else send_auth
+    def link(self, job: Job, url: str, *, send_auth: bool, gzip: bool = False) -> Link:
+        """A link to the job's one file."""
         return Link(url, self.label(job) or _name_in(url), send_auth, gzip=gzip)
 
 
 def compile_results(spec: ResultsSpec, base_url: str, settings: Mapping[str, Json], key: str) -> Results:
-    """The compiled form of a ``results`` table; ``key`` is where it stands in the spec."""
+    """The compiled form of a ``results`` table; ``key`` is its place in the spec."""
     return Results(
-        inline=spec.inline is not None,
-        head=spec.inline == "head",
-        url=None if spec.url is None else compile_url(spec.url, base_url, settings),
-        listed=_compile_listed(spec, base_url) if spec.files else None,
-        resolve=None if spec.resolve is None else compile_request(spec.resolve, base_url, settings),
-        resolved=_compile_resolved(spec.resolve, base_url),
-        packed=_compile_packed(spec.resolve),
-        trusts=_compile_trusts(spec),
-        pages=None if spec.pages is None else compile_pages(spec.pages, base_url, settings, f"{key}.pages"),
-        csv=spec.pages is not None and spec.pages.join == "csv",
+        source=_compile_source(spec, base_url, settings, key),
         label=_compile_label(spec, settings),
-        send_auth=spec.send_auth,
         headers=compile_headers(spec.headers, settings),
         rules=Rules(spec.rules, f"{key}.rules"),
-        unresolved=_compile_unresolved(spec.resolve, base_url),
     )
+
+
+def _compile_source(spec: ResultsSpec, base_url: str, settings: Mapping[str, Json], key: str) -> ResultSource:
+    if spec.url is not None:
+        return FixedUrl(compile_url(spec.url, base_url, settings), spec.send_auth)
+    if spec.resolve is not None:
+        return _compile_link_request(spec.resolve, base_url, settings, send_auth=spec.send_auth)
+    if spec.pages is not None:
+        pages = compile_pages(spec.pages, base_url, settings, f"{key}.pages")
+        return JoinedPages(pages, csv=spec.pages.join == "csv")
+    if spec.files:
+        return FileLists(_compile_listed(spec, base_url))
+    return InlineFile(head=spec.inline == "head")
 
 
 def _compile_label(spec: ResultsSpec, settings: Mapping[str, Json]) -> Callable[[Job], str]:
@@ -173,33 +223,30 @@ def _compile_label(spec: ResultsSpec, settings: Mapping[str, Json]) -> Callable[
     return lambda job: str(render(job, None) or "")
 
 
-def _compile_resolved(spec: ResolveSpec | None, base_url: str) -> ReadUrl:
-    pick = compile_pick(() if spec is None else spec.link)
-    return lambda reading: as_url(pick(reading), reading.url or f"{base_url}/")
-
-
-def _compile_unresolved(spec: ResolveSpec | None, base_url: str) -> Callable[[Reading], str | None]:
-    """Reads what is wrong with the URL that a reply names; ``None`` where it names none."""
-    pick = compile_pick(() if spec is None else spec.link)
+def _compile_link_request(
+    spec: ResolveSpec, base_url: str, settings: Mapping[str, Json], *, send_auth: bool
+) -> LinkRequest:
+    link, gzip = compile_pick(spec.link), compile_pick(spec.gzip)
 
     def fault(reading: Reading) -> str | None:
-        value = pick(reading)
-        why = url_fault(reading.url or f"{base_url}/", value) if isinstance(value, str) else None
-        return None if why is None else f"a URL that cannot be used, {why}"
+        value = link(reading)
+        reason = url_fault(reading.url or f"{base_url}/", value) if isinstance(value, str) else None
+        return None if reason is None else f"a URL that cannot be used, {reason}"
 
-    return fault
+    return LinkRequest(
+        build=compile_request(spec, base_url, settings),
+        url=lambda reading: as_url(link(reading), reading.url or f"{base_url}/"),
+        url_fault=fault,
+        gzip=lambda reading: is_true(gzip(reading)),
+        send_auth=_compile_send_auth(spec, default=send_auth),
+    )
 
 
-def _compile_packed(spec: ResolveSpec | None) -> Callable[[Reading], bool]:
-    pick = compile_pick(() if spec is None else spec.gzip)
-    return lambda reading: is_true(pick(reading))
-
-
-def _compile_trusts(spec: ResultsSpec) -> Callable[[Reading], bool]:
-    if spec.resolve is None or not spec.resolve.send_auth_if:
-        return lambda _reading: spec.send_auth
-    pick = compile_pick(spec.resolve.send_auth_if)
-    # What it finds is true, unless it says false itself.
+def _compile_send_auth(spec: ResolveSpec, *, default: bool) -> Callable[[Reading], bool]:
+    if not spec.send_auth_if:
+        return lambda _reading: default
+    pick = compile_pick(spec.send_auth_if)
+    # Any value counts as true, except a literal false.
     return lambda reading: (found := pick(reading)) is not None and found is not False
 
 
@@ -207,20 +254,20 @@ def _compile_listed(spec: ResultsSpec, base_url: str) -> ReadLinks:
     lists = tuple(_compile_files(files) for files in spec.files)
     send_auth_if = None if spec.send_auth_if is None else compile_expression(spec.send_auth_if)
 
-    def read(reading: Reading, most: int) -> tuple[Link, ...] | TooMany | str | None:
+    def read(reading: Reading, most: int) -> tuple[Link, ...] | TooManyFiles | str | None:
         document = reading.document()
         if reading.malformed:
             return None
         send_auth = spec.send_auth
-        if send_auth_if is not None and (said := send_auth_if(document)) is not None:
-            send_auth = is_true(said)
+        if send_auth_if is not None and (decided := send_auth_if(document)) is not None:
+            send_auth = is_true(decided)
         base = reading.url or f"{base_url}/"
         listed = [(files, files.items(document)) for files in lists]
         count = sum(len(items) for _, items in listed)
         if count > most:
-            return TooMany(count)
+            return TooManyFiles(count)
         links = [files.link(item, base, send_auth) for files, items in listed for item in items]
-        # A file that is listed without a usable URL must not be lost in silence.
+        # A file without a usable URL must not be skipped silently.
         fault = next((link for link in links if isinstance(link, str)), None)
         return fault or tuple(link for link in links if isinstance(link, Link))
 
@@ -229,7 +276,7 @@ def _compile_listed(spec: ResultsSpec, base_url: str) -> ReadLinks:
 
 @dataclass(frozen=True, slots=True)
 class _Files:
-    """A list of files: what it lists, and how an item is read, or what is wrong with the URL that it names."""
+    """A compiled list of files: its items, and the link of an item or the fault of its URL."""
 
     items: Callable[[Json], list[Json]]
     link: Callable[[Json, str, bool], Link | str]
@@ -274,12 +321,12 @@ def _optional(expression: str | None) -> Search:
 
 
 def _name_in(url: str) -> str:
-    """What a URL seems to call its file; what is encoded in it may be anything."""
+    """The file name in a URL, as a safe label."""
     return as_note(last_segment(url), _LONGEST_LABEL) or ""
 
 
 def _digests(announced: Mapping[Algorithm, Json]) -> tuple[dict[Algorithm, str | None], str | None]:
-    """The digests in hexadecimal, and which of them could not be read."""
+    """The digests in hexadecimal, and the faults of those that cannot be read."""
     digests: dict[Algorithm, str | None] = {}
     faults: list[str] = []
     for algorithm, value in announced.items():

@@ -29,17 +29,17 @@ _STATES = {"submit": State.SUBMITTING, "adopt": State.RECONCILING}
 
 @dataclass(frozen=True, slots=True)
 class ExampleResult:
-    """How one example went. ``problems`` are differences, each with what was expected and what came instead."""
+    """The result of one example. ``problems`` are differences, each with the expected and the actual value."""
 
     key: str
     name: str
     problems: tuple[str, ...]
     hit: frozenset[str]
-    """The keys of the rules, words and steps of the spec that it went through."""
+    """The keys of the rules, words and steps of the spec that it used."""
 
     @property
     def ok(self) -> bool:
-        """Whether everything came as the example says."""
+        """Whether there is no difference."""
         return not self.problems
 
     def __str__(self) -> str:
@@ -49,16 +49,16 @@ class ExampleResult:
 
 
 def run_examples(provider: Provider) -> list[ExampleResult]:
-    """Every example of a spec, run: the request that it builds, and what it makes of the reply.
+    """Run every example of a spec: the request that it builds, and the outcome of its reply.
 
-    The account's settings and the job's parameters are the ``example`` values of the spec, and over them those of the
-    example. Times in seconds are compared as numbers; the clock of an example stands still.
+    The account's settings and the job's parameters are those of the example, else the ``example`` values of the spec.
+    Times in seconds are compared as numbers; the clock of an example is fixed.
     """
     return [_run(provider, example, f"examples[{number}]") for number, example in enumerate(provider.spec.examples)]
 
 
 def uncovered_rules(provider: Provider) -> list[str]:
-    """The keys of the spec's rules, words and steps that no example goes through, in the order of the spec."""
+    """The keys of the spec's rules, words and steps that no example uses, in the order of the spec."""
     hit = frozenset().union(*(result.hit for result in run_examples(provider)))
     return [key for key in keys_of(provider.spec) if key not in hit]
 
@@ -84,10 +84,10 @@ def _bind(provider: Provider, example: Example) -> BoundAccount:
 
 
 def _run_account(account: BoundAccount, example: Example, key: str) -> ExampleResult:
-    """An exchange that belongs to no job: a login, what is made of a token, or a probe."""
+    """An exchange that belongs to no job: a login, a reply with or without a valid token, or a probe."""
     if example.step == "renew":
         return _run_renew(account, example, key)
-    exchange = account.session if example.step == "login" else account.probe
+    exchange = account.auth.session if example.step == "login" else account.probe
     if exchange is None:
         return ExampleResult(key, example.name, (f"  this account has no {example.step}",), frozenset())
     problems: list[str] = []
@@ -103,20 +103,20 @@ def _run_account(account: BoundAccount, example: Example, key: str) -> ExampleRe
 
 @dataclass(frozen=True, slots=True)
 class Renew:
-    """A reply that means that the token is no longer good."""
+    """A reply that says that the token is not valid any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """A reply that says nothing against the token."""
+    """A reply that does not concern the token."""
 
 
 def _run_renew(account: BoundAccount, example: Example, key: str) -> ExampleResult:
-    session, reply = account.session, _reply(example)
+    session, reply = account.auth.session, _reply(example)
     if session is None:
         return ExampleResult(key, example.name, ("  this account has no login",), frozenset())
-    # Only the provider's own origin can say so, and an example need not name it.
-    found = session.renewal_in(replace(reply, url=reply.url or account.base_url))
+    # Only replies from the provider's own origin count; an example may leave the URL out.
+    found = session.renew_rule_of(replace(reply, url=reply.url or account.base_url))
     problems = _outcome_differences(example.outcome or {}, Keep() if found is None else Renew())
     return ExampleResult(key, example.name, tuple(problems), frozenset(filter(None, [found])))
 
@@ -206,7 +206,7 @@ def _outcome_differences(outcome: Mapping[str, Json], got: object) -> Iterator[s
     kind = expected.pop("is", None)
     yield from _compare("outcome.is", kind, _kind_of(got))
     if kind != _kind_of(got):
-        yield f"    it says: {got}"
+        yield f"    actual outcome: {got}"
         return
     members = _members_of(got)
     for name, value in expected.items():
@@ -303,7 +303,7 @@ def _compare(what: str, expected: object, got: object) -> Iterator[str]:
 
 
 def _agrees(expected: object, got: object) -> bool:
-    """Whether a field of an outcome is as expected; of a link only the members that are named are compared."""
+    """Whether a field of an outcome is as expected; only the named members of a link are compared."""
     if isinstance(expected, list) and isinstance(got, list):
         return len(expected) == len(got) and all(map(_agrees, expected, got))
     if isinstance(expected, dict) and isinstance(got, dict):

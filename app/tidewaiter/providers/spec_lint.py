@@ -1,4 +1,4 @@
-"""Reading a spec file: an operation that is like another is written out; every fault is found at once."""
+"""Reading a spec file: ``like`` is expanded, and all faults are found at once."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -49,13 +49,16 @@ def _tag(model: Any) -> object:
     return values[0] if len(values) == 1 else None
 
 
+# --- like -------------------------------------------------------------------------------------------------------------
+
+
 _LIKE = "like"
 _MERGED = "params"
-"""The one table of an operation that is merged by its keys; any other is taken whole or not at all."""
+"""The only table of an operation that is merged by its keys; other tables are replaced as a whole."""
 
 
-def written_out(raw: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A parsed spec in which every operation says all of itself; what is wrong with ``like`` is left as it is."""
+def expand_like(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A parsed spec whose operations have all tables of their model; a wrong ``like`` is left as it is."""
     operations = raw.get("operations")
     if not isinstance(operations, Mapping):
         return raw
@@ -63,7 +66,7 @@ def written_out(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**raw, "operations": whole}
 
 
-def check_likeness(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def check_like(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The faults of every ``like``: its key, and the reason."""
     found = raw.get("operations")
     operations: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
@@ -76,7 +79,7 @@ def check_likeness(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             others = ", ".join(other for other in operations if other != name) or "none"
             yield key, f"there is no other operation {model!r} (there are: {others})"
         elif isinstance(operations[model], Mapping) and _LIKE in operations[model]:
-            yield key, f"{model} is itself like another; name that one"
+            yield key, f"{model} has a like itself; name that operation"
 
 
 def _whole(operation: Any, operations: Mapping[str, Any]) -> Any:
@@ -88,6 +91,9 @@ def _whole(operation: Any, operations: Mapping[str, Any]) -> Any:
     if isinstance(model.get(_MERGED), Mapping) and isinstance(operation.get(_MERGED), Mapping):
         merged[_MERGED] = {**model[_MERGED], **operation[_MERGED]}
     return merged
+
+
+# --- reading and faults -----------------------------------------------------------------------------------------------
 
 
 MOST_FAULTS = 100
@@ -109,7 +115,7 @@ _REASONS = {
 
 
 def lint(path: Path) -> list[SpecFault]:
-    """Every fault of a spec file, in the order of its keys; an empty list where it can be used."""
+    """Every fault of a spec file, in the order of its keys; an empty list if it can be used."""
     try:
         text = read_text(path)
     except TomlError as error:
@@ -118,24 +124,24 @@ def lint(path: Path) -> list[SpecFault]:
 
 
 def read_spec(file: str, text: str) -> tuple[ProviderSpec | None, list[SpecFault]]:
-    """The spec in a file's text, and its faults; the spec is ``None`` where there is any."""
+    """The spec in a file's text, and its faults; the spec is ``None`` if there is a fault."""
     try:
         raw = parse(text)
     except TomlError as error:
         return None, [SpecFault(file, error.place, error.reason)]
-    unlike = [SpecFault(file, key, reason) for key, reason in check_likeness(raw)]
-    raw = dict(written_out(raw))
+    like_faults = [SpecFault(file, key, reason) for key, reason in check_like(raw)]
+    raw = dict(expand_like(raw))
     try:
         spec = ProviderSpec.model_validate(raw)
     except ValidationError as error:
-        faults = [_fault(file, raw, one) for one in _telling(error)]
-        return None, _listed(file, {*unlike, *faults, *check_references(file, raw)})
-    faults = _listed(file, {*unlike, *check_references(file, raw)})
+        faults = [_fault(file, raw, one) for one in _independent_errors(error)]
+        return None, _listed(file, {*like_faults, *faults, *check_references(file, raw)})
+    faults = _listed(file, {*like_faults, *check_references(file, raw)})
     return (None if faults else spec), faults
 
 
-def _telling(error: ValidationError) -> list[Any]:
-    """Pydantic's errors without those that only follow from others: a list whose items are all wrong is not empty."""
+def _independent_errors(error: ValidationError) -> list[Any]:
+    """Pydantic's errors without those that only follow from others, such as "empty" for a list of wrong items."""
     errors: list[Any] = error.errors(include_url=False)
     inside = [one["loc"] for one in errors]
     return [

@@ -1,7 +1,7 @@
-"""References and conditions in a spec, each of which must point to something that the spec defines.
+"""Checks of references and conditions in a spec: each must refer to something that the spec defines.
 
-These checks look at the parsed TOML rather than at the models, so that they have their say about the sound parts of a
-spec while other parts are still broken.
+The checks use the parsed TOML, not the models, so that they find faults in valid parts of a spec while other parts are
+invalid.
 """
 
 import re
@@ -15,7 +15,7 @@ from tidewaiter.providers.errors import SpecFault
 from tidewaiter.providers.extract import as_text
 from tidewaiter.providers.request_building import SPREAD
 from tidewaiter.providers.spec.field_types import PARAMS
-from tidewaiter.providers.template import PAGE, Reference, TemplateError, names_callback, parse_template
+from tidewaiter.providers.template import Reference, TemplateError, names_callback, parse_template
 
 Tree: TypeAlias = Mapping[str, Any]
 
@@ -23,13 +23,13 @@ _AUTH_TEXTS = ("username", "password", "token", "value", "token_url", "client_id
 _ASSERTION_TEXTS = ("key", "algorithm")
 _REQUEST_TEXTS = ("query", "headers", "json", "form", "label", "match")
 _LEADING = re.compile(r"\$\{account\.([^{}]*)\}")
-_UNNAMED = ("submit", "adopt")
+_WITHOUT_HANDLE = ("submit", "adopt")
 _STEPS = ("submit", "adopt", "poll", "results", "cancel", "cleanup")
-_OBLIGATORY = ("submit", "poll", "results")
+_REQUIRED_STEPS = ("submit", "poll", "results")
 
 
 def check_references(file: str, raw: Tree) -> list[SpecFault]:
-    """The faults of all templates, of every ``when``, and of what examples refer to."""
+    """The faults of all templates, of every ``when``, and of the operations of examples."""
     settings = _tables(raw.get("account"))
     every = [*_base_url(raw, settings), *_whens(settings, "account"), *_auth(raw, settings), *_probe(raw, settings)]
     operations = _tables(raw.get("operations"))
@@ -44,7 +44,7 @@ Found: TypeAlias = Iterator[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a template stands: what it may refer to, and what the variant around it takes for granted."""
+    """The place of a template: what it may refer to, and the ``when`` of its variant."""
 
     key: str
     settings: Mapping[str, Tree]
@@ -55,9 +55,9 @@ class _Place:
     callback: bool = False
     page: bool = False
     sized: bool = False
-    indispensable: bool = False
+    required: bool = False
     nested: bool = False
-    """Whether an object or array may stand here, where it stands alone."""
+    """Whether a template that is one reference may refer to an object or array."""
 
 
 def _base_url(raw: Tree, settings: Mapping[str, Tree]) -> Found:
@@ -65,7 +65,7 @@ def _base_url(raw: Tree, settings: Mapping[str, Tree]) -> Found:
     texts = given if isinstance(given, list) else [given]
     for place, text in enumerate(texts):
         is_last = place == len(texts) - 1
-        yield from _template(text, _Place("base_url", settings, indispensable=is_last))
+        yield from _template(text, _Place("base_url", settings, required=is_last))
 
 
 def _auth(raw: Tree, settings: Mapping[str, Tree]) -> Found:
@@ -74,20 +74,20 @@ def _auth(raw: Tree, settings: Mapping[str, Tree]) -> Found:
         yield from _when(_table(auth.get("when")), f"{key}.when", settings, None)
         for name in _AUTH_TEXTS:
             when = _table(auth.get("when"))
-            place = _Place(f"{key}.{name}", settings, when=when, secrets=True, indispensable=True)
+            place = _Place(f"{key}.{name}", settings, when=when, secrets=True, required=True)
             yield from _template(auth.get(name), place)
         yield from _login(auth, key, settings)
     yield from _exhaustive([auth for _, auth in variants], "auth", settings, {})
 
 
 def _login(auth: Tree, key: str, settings: Mapping[str, Tree]) -> Found:
-    """The texts of a login: they may hold secrets, for it goes to where it says and nowhere else."""
+    """The texts of a login. They may contain secrets, because it is sent to its own URL only."""
     when, login, assertion = _table(auth.get("when")), _table(auth.get("login")), _table(auth.get("assertion"))
     for name in _ASSERTION_TEXTS:
-        place = _Place(f"{key}.assertion.{name}", settings, when=when, secrets=True, indispensable=True)
+        place = _Place(f"{key}.assertion.{name}", settings, when=when, secrets=True, required=True)
         yield from _template(assertion.get(name), place)
     at = f"{key}.login"
-    yield from _template(login.get("url"), _Place(f"{at}.url", settings, when=when, secrets=True, indispensable=True))
+    yield from _template(login.get("url"), _Place(f"{at}.url", settings, when=when, secrets=True, required=True))
     trees = [(f"{at}.{name}", login.get(name)) for name in _REQUEST_TEXTS]
     trees += [(f"{key}.{name}", auth.get(name)) for name in ("scope", "form")]
     trees += [(f"{key}.assertion.{name}", assertion.get(name)) for name in ("key_id", "audience")]
@@ -112,7 +112,7 @@ def _private_key(text: object, key: str, settings: Mapping[str, Tree]) -> Found:
 
 def _probe(raw: Tree, settings: Mapping[str, Tree]) -> Found:
     probe = _table(raw.get("probe"))
-    yield from _template(probe.get("url"), _Place("probe.url", settings, indispensable=True))
+    yield from _template(probe.get("url"), _Place("probe.url", settings, required=True))
     for name in _REQUEST_TEXTS:
         for inner, text in _texts(probe.get(name), f"probe.{name}"):
             yield from _template(text, _Place(inner, settings))
@@ -121,35 +121,35 @@ def _probe(raw: Tree, settings: Mapping[str, Tree]) -> Found:
 def _operation(operation: Tree, key: str, settings: Mapping[str, Tree]) -> Found:
     params = _tables(operation.get("params"))
     yield from _whens(params, f"{key}.params")
-    yield from _written(params, f"{key}.params", settings)
-    yield from _by_params(operation, key, params)
+    yield from _as_written(params, f"{key}.params", settings)
+    yield from _page_params(operation, key, params)
     yield from _callback(operation, key)
     for step in _STEPS:
         variants = list(_variants(operation.get(step), f"{key}.{step}"))
         for at, variant in variants:
             yield from _when(_table(variant.get("when")), f"{at}.when", settings, params)
-            named = step not in _UNNAMED and bool(operation.get("submit"))
+            named = step not in _WITHOUT_HANDLE and bool(operation.get("submit"))
             yield from _requests(variant, at, step, _Place("", settings, params, handle=named))
-        if step in _OBLIGATORY:
+        if step in _REQUIRED_STEPS:
             yield from _exhaustive([one for _, one in variants], f"{key}.{step}", settings, params)
 
 
 def _callback(operation: Tree, key: str) -> Found:
-    """The schedule for callbacks and the submit that names a callback URL belong together."""
-    naming = [
+    """The schedule for callbacks and a submit with a callback URL need each other."""
+    senders = [
         f"{at}.{name}"
         for at, submit in _variants(operation.get("submit"), f"{key}.submit")
         for name in _REQUEST_TEXTS
         if names_callback(submit.get(name))
     ]
-    if "callback" in operation and not naming:
+    if "callback" in operation and not senders:
         yield f"{key}.callback", "is never used, because no submit sends ${callback_url}"
-    elif naming and "callback" not in operation:
-        yield naming[0], f"sends ${{callback_url}}, so there must be a table [{key}.callback] with the slower schedule"
+    elif senders and "callback" not in operation:
+        yield senders[0], f"sends ${{callback_url}}, so there must be a table [{key}.callback] with the slower schedule"
 
 
 def _requests(variant: Tree, key: str, step: str, place: _Place) -> Found:
-    """The templates of a variant and of the requests within it; ``place`` says what they may refer to."""
+    """The templates of a variant and of the requests within it; ``place`` limits what they may refer to."""
     place = replace(place, when=_table(variant.get("when")), callback=step == "submit", page=step == "adopt")
     yield from _request(variant, key, place)
     yield from _request(_table(variant.get("resolve")), f"{key}.resolve", place)
@@ -158,7 +158,7 @@ def _requests(variant: Tree, key: str, step: str, place: _Place) -> Found:
 
 def _request(table: Tree, key: str, place: _Place) -> Found:
     place = replace(place, sized="size" in table)
-    yield from _template(table.get("url"), replace(place, key=f"{key}.url", callback=False, indispensable=True))
+    yield from _template(table.get("url"), replace(place, key=f"{key}.url", callback=False, required=True))
     for name in _REQUEST_TEXTS:
         for inner, text in _texts(table.get(name), f"{key}.{name}"):
             nested = name == "json" or inner in (f"{key}.query.{SPREAD}", f"{key}.form.{SPREAD}")
@@ -178,25 +178,30 @@ def _template(text: object, place: _Place) -> Found:
         for one in part.each() if isinstance(part, Reference) else ():
             if one.as_path and not place.key.endswith(".url"):
                 yield place.key, f"refers to {one}, which only a url may"
-            # What something else stands in for may be missing, wherever it is.
-            if reason := _reason_against(one, alone if one.otherwise is None else replace(alone, indispensable=False)):
+            # A reference with an alternative may be missing in any place.
+            if reason := _reason_against(one, alone if one.otherwise is None else replace(alone, required=False)):
                 yield place.key, reason
 
 
 def _reason_against(reference: Reference, place: _Place) -> str | None:
-    """Why a reference may not stand where it does; ``None`` where it may."""
+    """Why a reference is not permitted in a place; ``None`` if it is."""
+    if reference.scope == "account":
+        return _named(reference, place.settings, place.when or {}, place, "setting")
+    if place.params is None:
+        return f"refers to {reference}, but there is no job here, only the account"
     match reference.scope:
-        case "account":
-            return _named(reference, place.settings, place.when or {}, place, "setting")
-        case _ if place.params is None:
-            return f"refers to {reference}, but there is no job here, only the account"
         case "params":
             return _named(reference, place.params, _table((place.when or {}).get(PARAMS)), place, "parameter")
-        case "handle" if not place.handle:
-            return "refers to ${handle}, but here there is none, because no submit has named one"
-        case "callback_url" if not place.callback:
-            return "refers to ${callback_url}, which only the query, headers and body of a submit may"
-    return _page_reason(reference, place) if reference.scope in PAGE else None
+        case "handle":
+            reason = "refers to ${handle}, but here there is none, because no submit has named one"
+            return None if place.handle else reason
+        case "callback_url":
+            reason = "refers to ${callback_url}, which only the query, headers and body of a submit may"
+            return None if place.callback else reason
+        case "job.id" | "intent.key":
+            return None
+        case "page.next" | "page.number" | "page.offset" | "page.size":
+            return _page_reason(reference, place)
 
 
 def _page_reason(reference: Reference, place: _Place) -> str | None:
@@ -204,7 +209,7 @@ def _page_reason(reference: Reference, place: _Place) -> str | None:
         return f"refers to {reference}, but here is no list with pages"
     if reference.scope == "page.size" and not place.sized:
         return f"refers to {reference}, but there is no size"
-    if reference.scope == "page.next" and place.indispensable:
+    if reference.scope == "page.next" and place.required:
         return f"refers to {reference}, which may be missing; here it must not be"
     return None
 
@@ -219,13 +224,13 @@ def _named(reference: Reference, known: Mapping[str, Tree], when: Tree, place: _
         alone = "which may stand only alone in its text, in json, or as * of query and form"
         return f"refers to {reference}, an {spec['type']}, {alone}"
     implied = all(when.get(name) == value for name, value in _table(spec.get("when")).items())
-    if place.indispensable and not (_always_there(spec) and implied):
+    if place.required and not (_always_there(spec) and implied):
         return f"refers to {reference}, which may be missing; here it must not be"
     return None
 
 
 def _whens(values: Mapping[str, Tree], key: str, *, nested: bool = False) -> Found:
-    """The conditions under which settings, parameters or fields are asked for: they name siblings."""
+    """The conditions of settings, parameters or fields: they name siblings."""
     for name, value in values.items():
         if name == PARAMS and not nested:
             yield f"{key}.{name}", "is no possible name, because it has a meaning in when"
@@ -235,16 +240,16 @@ def _whens(values: Mapping[str, Tree], key: str, *, nested: bool = False) -> Fou
         yield from _nested_whens(value, f"{key}.{name}")
 
 
-def _written(params: Mapping[str, Tree], key: str, settings: Mapping[str, Tree]) -> Found:
-    """The conditions under which parameters and fields keep the name that was used: they name settings."""
+def _as_written(params: Mapping[str, Tree], key: str, settings: Mapping[str, Tree]) -> Found:
+    """The ``as_written`` conditions of parameters and fields: they name settings."""
     for name, one in params.items():
         yield from _when(_table(one.get("as_written")), f"{key}.{name}.as_written", settings, None)
-        yield from _written(_tables(one.get("fields")), f"{key}.{name}.fields", settings)
-        yield from _written(_tables(_table(one.get("items")).get("fields")), f"{key}.{name}.items.fields", settings)
+        yield from _as_written(_tables(one.get("fields")), f"{key}.{name}.fields", settings)
+        yield from _as_written(_tables(_table(one.get("items")).get("fields")), f"{key}.{name}.items.fields", settings)
 
 
-def _by_params(operation: Tree, key: str, params: Mapping[str, Tree]) -> Found:
-    """The parameters by which a job chooses the part of a list."""
+def _page_params(operation: Tree, key: str, params: Mapping[str, Tree]) -> Found:
+    """The parameters by which a job selects a part of a list."""
     pages = [
         (f"{at}.pages", _table(one.get("pages"))) for at, one in _variants(operation.get("results"), f"{key}.results")
     ]
@@ -255,7 +260,7 @@ def _by_params(operation: Tree, key: str, params: Mapping[str, Tree]) -> Found:
 
 
 def _nested_whens(value: Tree, key: str) -> Found:
-    """The conditions inside objects and arrays, whose fields name their own siblings."""
+    """The conditions inside objects and arrays, whose fields name siblings."""
     if fields := _tables(value.get("fields")):
         yield from _whens(fields, f"{key}.fields", nested=True)
     if items := _table(value.get("items")):
@@ -265,30 +270,28 @@ def _nested_whens(value: Tree, key: str) -> Found:
 def _when(when: Tree, key: str, settings: Mapping[str, Tree], params: Mapping[str, Tree] | None) -> Found:
     for name, value in when.items():
         if name == PARAMS and params is not None:
-            for inner, wanted in _table(value).items():
-                yield from _condition(inner, wanted, f"{key}.{PARAMS}.{inner}", params)
+            for inner, expected in _table(value).items():
+                yield from _condition(inner, expected, f"{key}.{PARAMS}.{inner}", params)
         else:
             yield from _condition(name, value, f"{key}.{name}", settings)
 
 
-def _condition(name: str, wanted: object, key: str, known: Mapping[str, Tree]) -> Found:
+def _condition(name: str, expected: object, key: str, known: Mapping[str, Tree]) -> Found:
     if name not in known:
         yield key, f"there is nothing of that name to look at (there are: {', '.join(known) or 'none'})"
         return
     permitted = _permitted(known[name])
     if not permitted:
         yield key, "only what has an enum, or is a boolean, can decide"
-    elif wanted not in permitted:
-        yield (
-            key,
-            f"{wanted!r} is not among the permitted values ({', '.join(as_text(one) or '' for one in permitted)})",
-        )
+    elif expected not in permitted:
+        values = ", ".join(as_text(one) or "" for one in permitted)
+        yield key, f"{expected!r} is not among the permitted values ({values})"
     elif not _always_there(known[name]):
         yield key, "only what is required, or has a default, can decide"
 
 
 def _exhaustive(variants: list[Tree], key: str, settings: Mapping[str, Tree], params: Mapping[str, Tree]) -> Found:
-    """Whether there is a variant for every account and every job, and a use for every variant."""
+    """Whether there is a variant for every account and every job, and no variant is unused."""
     whens = [_flat(_table(variant.get("when"))) for variant in variants]
     if not whens:
         return
@@ -298,7 +301,7 @@ def _exhaustive(variants: list[Tree], key: str, settings: Mapping[str, Tree], pa
     decisive = sorted({where for when in whens for where in when})
     domains = {at: _permitted((params if at[0] == PARAMS else settings).get(at[1], {})) for at in decisive}
     if any(value not in domains[at] for when in whens for at, value in when.items()):
-        return  # each such value has a fault of its own
+        return  # each such value is reported separately
     for values in product(*domains.values()):
         case = dict(zip(domains, values, strict=True))
         if not any(all(case[where] == value for where, value in when.items()) for when in whens):

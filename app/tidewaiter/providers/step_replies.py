@@ -1,14 +1,14 @@
-"""How the replies to each step become outcomes.
+"""The outcome of the reply to each step.
 
-Nothing here raises because of what a provider sent. The rules of the spec decide first. Where no rule matches, the same
-defaults hold for every provider:
+No reply raises an exception here. The rules of the spec decide first. If no rule matches, the same defaults apply to
+every provider:
 
-* submit is conservative, because a second POST may make a second remote job: only what a provider certainly did not
-  process is tried again, and every doubt is ``Unknown``;
-* a poll that is refused for a time is ``Throttled`` or ``Retry``, a job that is not there is ``Gone``, and a reply that
-  no rule matches is ``Unmapped``, never a guess;
-* trouble with the account (429, 503, 401, 403) concerns the account, and only the provider's own origin can cause it.
-  No other host can throttle or refuse the account, or say that the remote job is gone.
+* submit is conservative, because a second POST may make a second remote job: only a request that the provider certainly
+  did not process is sent again, and every unclear reply is ``Unknown``;
+* a temporary refusal of a poll is ``Throttled`` or ``Retry``, a remote job that is not found is ``Gone``, and a reply
+  that no rule matches is ``Unmapped``;
+* 429, 503, 401 and 403 concern the account, if they come from the provider's own origin. No other host can throttle or
+  refuse the account, or say that the remote job is gone.
 """
 
 from typing import Final, TypeVar
@@ -46,8 +46,8 @@ from tidewaiter.providers.reply_defaults import (
     Polled,
     Submitted,
     Trouble,
-    as_said_by_host,
     file_trouble,
+    from_other_host,
     is_success,
     missing_file,
     provider_trouble,
@@ -57,31 +57,31 @@ from tidewaiter.providers.reply_defaults import (
 from tidewaiter.providers.reply_headers import retry_after
 from tidewaiter.providers.reply_limits import NOT_BEFORE
 from tidewaiter.providers.reply_rules import READY, Rules, RuleVerdict
-from tidewaiter.providers.result_files import TooMany
+from tidewaiter.providers.result_files import FileLists, LinkRequest, TooManyFiles
 
 T = TypeVar("T")
 
 
 def by_sender(outcome: T, reply: WireReply, own: str) -> T | Retry:
-    """What a reply means, by who has sent it; for a step that may be repeated."""
-    return outcome if is_own(reply, own) else as_said_by_host(outcome, host_of(reply, own))
+    """The outcome of a step that may be repeated, limited to what the sender of the reply may decide."""
+    return outcome if is_own(reply, own) else from_other_host(outcome, host_of(reply, own))
 
 
 def trouble_of(reading: Reading, messages: Messages, *, own: str, now: float) -> Trouble:
-    """What a reply means, by its status, that is no answer to a step that may be repeated."""
+    """The outcome of an error reply by its status, for a step that may be repeated."""
     wait_s, reason = retry_after(reading.headers, now), messages.reason(reading)
     if is_own(reading, own):
         return provider_trouble(reading.status, reason, wait_s)
     stored = storage_trouble(reading, reason, wait_s, own=False)
-    outcome = stored or file_trouble(reading.status, reason, wait_s, own=False, proved=False, named=True)
-    # That it wants other credentials than we have says nothing of the remote job either.
+    outcome = stored or file_trouble(reading.status, reason, wait_s, own=False, authenticated=False, has_handle=True)
+    # A host that needs other credentials says nothing about the remote job either.
     return Retry(reason, wait_s) if reading.status == 401 or isinstance(outcome, LinksExpired | NotYet) else outcome
 
 
 def polled_by_default(
     reading: Reading, verdict: RuleVerdict | None, messages: Messages, *, own: str, now: float
 ) -> Gone | Unmapped | Trouble:
-    """What a poll learned where no rule matches its reply; ``verdict`` has a word that no rule knows, if any."""
+    """The outcome of a poll if no rule matches its reply; ``verdict`` may have a word that no rule knows."""
     if reading.malformed and is_success(reading.status):
         return unreadable(reading, messages)
     if reading.status in (404, 410):
@@ -92,13 +92,13 @@ def polled_by_default(
 
 
 def unreadable(reading: Reading, messages: Messages) -> Retry | Refused:
-    """Broken JSON may come from a proxy, so it is tried again; what is too large would come again."""
-    reason = messages.unread(reading)
-    return Retry(reason, unreadable=True) if reading.why is None else Refused(reason)
+    """Invalid JSON may come from a proxy, so the poll is repeated; JSON that is too large stays too large."""
+    reason = messages.unreadable(reading)
+    return Retry(reason, unreadable=True) if reading.fault is None else Refused(reason)
 
 
 def ended(step: Ending | None, reading: Reading, messages: Messages, *, own: str, now: float) -> Trouble | None:
-    """What stands in the way of the remote job's end, which was asked for; ``None`` where it has ended."""
+    """Why a request to end the remote job failed; ``None`` if the remote job has ended."""
     verdict = None if step is None else step.rules.judge(reading)
     if verdict is not None and verdict.effect in ENDING_ENDS:
         reason = verdict.reason_with(messages.reason(reading))
@@ -110,43 +110,50 @@ def ended(step: Ending | None, reading: Reading, messages: Messages, *, own: str
 
 
 def file_reply(
-    reading: Reading, link: Link, rules: Rules | None, messages: Messages, *, own: str, named: bool, now: float
+    reading: Reading, link: Link, rules: Rules | None, messages: Messages, *, own: str, has_handle: bool, now: float
 ) -> FileTrouble | None:
-    """What stands in the way of a file; ``None`` where the reply brings it.
+    """Why a reply does not bring the file; ``None`` if it does.
 
     Args:
         reading: the head of the reply, with the first bytes of its body.
         link: the file.
         rules: of the spec, for replies in place of a file.
-        messages: says what a person will read.
-        own: the provider's own origin. No other host can throttle or refuse the account; it closes but itself.
-        named: whether there is a remote job that can be asked for new links.
+        messages: writes the reasons.
+        own: the provider's own origin. Another host can only pause its own downloads, not the account.
+        has_handle: whether there is a remote job that can be asked for new links.
         now: epoch seconds.
     """
     origin = origin_of(reading.url or link.url)
-    # Closed as a host of files, the provider's own origin would be closed to links that the provider named itself.
+    # The provider's own origin is never paused as a file host, because its own links would wait, too.
     host = None if origin == own else origin
-    is_word = host is None and not reading.foreign
+    is_own_reply = host is None and not reading.foreign
     wait_s, reason = retry_after(reading.headers, now), messages.reason(reading)
     verdict = None if rules is None else rules.judge(reading)
     if verdict is not None and verdict.effect is not None:
         outcome = FILE_ENDS[verdict.effect](verdict.reason_with(reason), wait_s)
-        return outcome if is_word else as_said_by_host(outcome, host)
-    stored = storage_trouble(reading, reason, wait_s, own=is_word)
+        return outcome if is_own_reply else from_other_host(outcome, host)
+    stored = storage_trouble(reading, reason, wait_s, own=is_own_reply)
     if stored is not None:
         return stored
     if is_success(reading.status):
         return missing_file(reading.status, wait_s)
-    if not is_word and reading.status in BUSY:
+    if not is_own_reply and reading.status in BUSY:
         return Retry(reason, wait_s, host=host)
-    return file_trouble(reading.status, reason, wait_s, own=is_word, proved=is_word and link.send_auth, named=named)
+    return file_trouble(
+        reading.status,
+        reason,
+        wait_s,
+        own=is_own_reply,
+        authenticated=is_own_reply and link.send_auth,
+        has_handle=has_handle,
+    )
 
 
 _NOT_READY: Final = 202
 
 
 def read_submit(parts: OperationParts, job: Job, reply: WireReply, now: float) -> Submitted:
-    """What became of a submit."""
+    """The outcome of a submit."""
     outcome = _submitted(parts, job, parts.reading(reply), now)
     if isinstance(outcome, Throttled | Unauthorized) and not is_own(reply, parts.account.origin):
         # A submit does not follow a redirect to another host, so that host has made no remote job.
@@ -175,16 +182,16 @@ def _submitted(parts: OperationParts, job: Job, reading: Reading, now: float) ->
     if handle is None:
         fault = step.handle_fault(reading)
         named = "" if fault is None else f"the remote job is named by {fault}: "
-        return Unknown(f"{named}{messages.nameless(reading)}")
+        return Unknown(f"{named}{messages.no_handle(reading)}")
     poll = parts.steps.poll.of(job)
     wait = (NOT_BEFORE if poll is None else poll.waits).in_header(reading, now)
     return Accepted(handle, wait.seconds, wait.exact)
 
 
 def _is_large_file(parts: OperationParts, job: Job, reading: Reading) -> bool:
-    """Whether this is the file itself, so long that no rule can look into its JSON; no refusal is that long."""
+    """Whether this is the file itself: too long for a rule to examine its JSON. No refusal is that long."""
     results = parts.steps.results.of(job)
-    return reading.truncated and results is not None and results.inline and not results.head
+    return reading.truncated and results is not None and results.is_body
 
 
 def _file_in_submit(
@@ -198,7 +205,7 @@ def _file_in_submit(
 
 
 def read_poll(parts: OperationParts, job: Job, reply: WireReply, now: float) -> Polled:
-    """What a poll learned."""
+    """The outcome of a poll."""
     outcome = _polled(parts, job, parts.reading(reply), now)
     if isinstance(outcome, Gone) and origin_of(reply.url) == origin_of(job.handle or ""):
         return outcome  # a handle that is a URL on another host: that host knows its remote jobs
@@ -213,7 +220,7 @@ def _polled(parts: OperationParts, job: Job, reading: Reading, now: float) -> Po
     if verdict is None or verdict.effect is None:
         return polled_by_default(reading, verdict, messages, own=parts.account.origin, now=now)
     if verdict.effect in POLL_ENDS:
-        reason = verdict.reason_with(messages.says(reading, verdict.word))
+        reason = verdict.reason_with(messages.job_failure(reading, verdict.word))
         return POLL_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
     if verdict.effect == "empty":
         return Empty(verdict.word, parts.handle(job, step, reading))
@@ -231,23 +238,22 @@ def _ready(parts: OperationParts, job: Job, step: Poll, reading: Reading, verdic
     status = verdict.word or ("partial" if verdict.effect == "partial" else None)
     if results is None:
         return Unmapped(messages.unmapped(reading, verdict.word))
-    is_body = results.inline and not results.head
-    in_full = is_body and not reading.truncated and "json" in (parts.spec.media_type or "")
+    in_full = results.is_body and not reading.truncated and "json" in (parts.spec.media_type or "")
     if in_full and reading.document() is None and reading.malformed:
-        # A body that was promised as JSON and is not JSON is a broken reply, whatever a rule has found in its text.
+        # If the file must be JSON, a body that is not JSON is a broken reply, whatever a rule has found in its text.
         return unreadable(reading, messages)
-    if results.inline:
+    if results.is_inline:
         return parts.inline(job, results, reading, status, handle, certain=verdict.certain)
-    if results.listed is None:
+    if not isinstance(results.source, FileLists):
         return Ready(status=status, handle=handle)
-    links = results.listed(reading, most_files)
-    if isinstance(links, TooMany):
+    links = results.source.read(reading, most_files)
+    if isinstance(links, TooManyFiles):
         return Refused(
-            f"the provider lists {links.files} files, and {most_files} are taken: "
-            f"raise accounts.{job.account}.bounds.most_files, or ask for less"
+            f"the provider lists {links.files} files, and {most_files} are permitted: "
+            f"raise accounts.{job.account}.bounds.most_files, or request fewer"
         )
     if isinstance(links, tuple):
-        return Ready(messages.labelled(tuple(map(parts.account.own.link, links))), status, handle)
+        return Ready(messages.redact_labels(tuple(map(parts.account.own.link, links))), status, handle)
     if links is None:
         return unreadable(reading, messages)
     return Unmapped(f"{links}: {messages.unmapped(reading, verdict.word)}")
@@ -264,15 +270,16 @@ def _resolved(parts: OperationParts, job: Job, reading: Reading, now: float) -> 
     if verdict is not None and verdict.effect is not None:
         reason = verdict.reason_with(messages.reason(reading))
         return FILE_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
-    if results is None or not is_success(reading.status):
+    source = None if results is None else results.source
+    if results is None or not isinstance(source, LinkRequest) or not is_success(reading.status):
         if reading.status in (404, 410):
             return LinksExpired(messages.reason(reading))
         return trouble_of(reading, messages, own=parts.account.origin, now=now)
-    url = results.resolved(reading)
+    url = source.url(reading)
     if url is not None:
-        link = results.link(job, url, gzip=results.packed(reading), send_auth=results.trusts(reading))
-        return messages.labelled((parts.account.own.link(link),))
+        link = results.link(job, url, send_auth=source.send_auth(reading), gzip=source.gzip(reading))
+        return messages.redact_labels((parts.account.own.link(link),))
     if reading.status == _NOT_READY:
         return NotYet(messages.reason(reading), retry_after(reading.headers, now))
-    fault = results.unresolved(reading)
+    fault = source.url_fault(reading)
     return Retry(f"the reply names {fault or 'no URL of a file'}: {messages.unmapped(reading)}")

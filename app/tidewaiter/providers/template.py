@@ -1,15 +1,15 @@
 """Templates: ``${...}`` in the parsed tree of a spec, compiled once into functions of a job.
 
-A text that is nothing but one reference keeps the type of its value; in any other text values are written as JSON
-would write them. A value that is not there makes the whole text not there, and the key that it stands at is left out;
-of several references between which ``|`` stands, as in ``${params.x|account.x}``, the first that has a value counts.
-Nothing is ever pasted into JSON text, and into a URL only percent-encoded.
+A text that consists of one reference keeps the type of its value; in other texts values are written as in JSON. If a
+value is missing, the whole text has no value, and its key is left out. Of alternatives, as in
+``${params.x|account.x}``, the first with a value counts. Values are never pasted into JSON text, and are
+percent-encoded in a URL.
 """
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Literal, TypeAlias, get_args
 from urllib.parse import quote
 
 from tidewaiter.domain.http_values import Json
@@ -19,13 +19,17 @@ from tidewaiter.providers.extract import as_text
 
 _REFERENCE = re.compile(r"\$\{([^{}]*)\}")
 _SAFE_SEGMENT = re.compile(r"[A-Za-z0-9_~-]+")
-PAGE = ("page.next", "page.number", "page.offset", "page.size")
-PAGE_COUNTERS = frozenset({"page.number", "page.offset"})
-"""The scopes of references that differ from page to page."""
-_PLAIN = ("handle", "callback_url", "job.id", "intent.key", *PAGE)
-_SCOPES = ("params", "account")
 _PATH = ":path"
 _OR = "|"
+
+NamedScope: TypeAlias = Literal["params", "account"]
+PlainScope: TypeAlias = Literal[
+    "handle", "callback_url", "job.id", "intent.key", "page.next", "page.number", "page.offset", "page.size"
+]
+_NAMED: Mapping[str, NamedScope] = {one: one for one in get_args(NamedScope)}
+_PLAIN: Mapping[str, PlainScope] = {one: one for one in get_args(PlainScope)}
+PAGE_COUNTERS = frozenset({"page.number", "page.offset"})
+"""The scopes whose values differ from page to page."""
 KNOWN = f"params.NAME, account.NAME, {', '.join(_PLAIN)}"
 
 
@@ -35,13 +39,13 @@ class TemplateError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What stands between ``${`` and ``}``: a scope, and within ``params`` and ``account`` a name.
+    """The text between ``${`` and ``}``: a scope, and for ``params`` and ``account`` a name.
 
-    ``as_path`` is said by ``:path`` at its end: in a URL the value is several segments, whose slashes stay.
-    ``otherwise`` is what counts where there is no value: the reference after the ``|``.
+    ``as_path`` (``:path`` at the end): in a URL the value is several segments, and its slashes stay.
+    ``otherwise`` is the reference after the ``|``, which is used if this one has no value.
     """
 
-    scope: str
+    scope: NamedScope | PlainScope
     name: str = ""
     as_path: bool = False
     otherwise: "Reference | None" = None
@@ -51,7 +55,7 @@ class Reference:
         return f"${{{named}{_PATH if self.as_path else ''}}}"
 
     def each(self) -> Iterator["Reference"]:
-        """This reference, and those that count where it has no value, in order."""
+        """This reference and its alternatives, in order."""
         yield self
         if self.otherwise is not None:
             yield from self.otherwise.each()
@@ -59,18 +63,18 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """What a template comes to when it depends on no job; ``None`` where it comes to nothing."""
+    """The value of a template that depends on no job; ``None`` if it has no value."""
 
     value: Json
 
 
 Render: TypeAlias = Callable[[Job, str | None], Json]
-"""What a template comes to for a job and its callback URL; ``None`` where a value is not there."""
+"""The value of a template for a job and its callback URL; ``None`` if it has no value."""
 Node: TypeAlias = Fixed | Render
 
 
 def parse_template(text: str) -> tuple[str | Reference, ...]:
-    """The texts and references that a template is made of, in order.
+    """The texts and references of a template, in order.
 
     Raises:
         TemplateError: a reference is not closed, or has an unknown scope.
@@ -88,15 +92,15 @@ def _reference(inner: str) -> Reference:
         return replace(_reference(first.strip()), otherwise=_reference(rest.strip()))
     whole = inner.removesuffix(_PATH)
     scope, _, name = whole.partition(".")
-    if scope in _SCOPES and name:
-        return Reference(scope, name, as_path=whole != inner)
+    if scope in _NAMED and name:
+        return Reference(_NAMED[scope], name, as_path=whole != inner)
     if whole in _PLAIN:
-        return Reference(whole, as_path=whole != inner)
-    raise TemplateError(f"refers to ${{{inner}}}, which there is not (there are {KNOWN})")
+        return Reference(_PLAIN[whole], as_path=whole != inner)
+    raise TemplateError(f"refers to ${{{inner}}}, which does not exist (use {KNOWN})")
 
 
 def references_in(text: str) -> Iterator[Reference]:
-    """Every reference in a text, alternatives included; none where the text is no template."""
+    """Every reference in a text, alternatives included; none if the text is no template."""
     try:
         parts = parse_template(text)
     except TemplateError:
@@ -106,26 +110,32 @@ def references_in(text: str) -> Iterator[Reference]:
             yield from part.each()
 
 
-def names_callback(tree: object) -> bool:
-    """Whether a text anywhere in a tree refers to the callback URL."""
+def names_callback(tree: Json) -> bool:
+    """Whether a text in a tree refers to the callback URL."""
     return refers_to(tree, {"callback_url"})
 
 
-def refers_to(tree: object, scopes: Collection[str]) -> bool:
-    """Whether a text anywhere in a tree refers to one of these scopes, if only as an alternative."""
+def refers_to(tree: Json, scopes: Collection[str]) -> bool:
+    """Whether a text in a tree refers to one of these scopes, also as an alternative."""
+    return any(one.scope in scopes for text in _texts_in(tree) for one in references_in(text))
+
+
+def _texts_in(tree: Json) -> Iterator[str]:
     match tree:
         case str():
-            return any(one.scope in scopes for one in references_in(tree))
+            yield tree
         case Mapping():
-            return any(refers_to(one, scopes) for one in tree.values())
-        case list() | tuple():
-            return any(refers_to(one, scopes) for one in tree)
-        case _:
-            return False
+            for one in tree.values():
+                yield from _texts_in(one)
+        case Sequence():
+            for one in tree:
+                yield from _texts_in(one)
+        case int() | float() | None:
+            pass
 
 
 def compile_value(text: str, settings: Mapping[str, Json]) -> Node:
-    """A template whose value keeps its type where it is one whole reference."""
+    """A template; one that is a single reference keeps the type of its value."""
     parts = parse_template(text)
     if len(parts) == 1 and isinstance(parts[0], Reference):
         return _value_of(parts[0], settings)
@@ -133,7 +143,7 @@ def compile_value(text: str, settings: Mapping[str, Json]) -> Node:
 
 
 def compile_tree(tree: Json, settings: Mapping[str, Json]) -> Node:
-    """A tree of templates; members and items that come to nothing are left out of it."""
+    """A tree of templates; members and items without a value are left out."""
     if isinstance(tree, str):
         return compile_value(tree, settings)
     if isinstance(tree, Mapping):
@@ -164,9 +174,9 @@ def _compile_array(nodes: Sequence[Node]) -> Node:
 def compile_text(
     text: str, settings: Mapping[str, Json], escape: Callable[[str], str] | None = None, before: str = ""
 ) -> Node:
-    """A template that comes to text, with ``before`` in front of it as it is.
+    """A template whose value is text, after the unchanged text ``before``.
 
-    ``escape`` is applied to what is substituted, never to the template itself.
+    ``escape`` is applied to the values, never to the template itself.
     """
     pieces: list[str | Render] = [before] if before else []
     for part in parse_template(text):
@@ -203,7 +213,7 @@ def _joined(pieces: list[str | Render]) -> Node:
 
 
 def _after(before: str, only: Render) -> Render:
-    """The most common template of all, a URL that ends with the handle, without lists."""
+    """Faster, for the most common template: a URL that ends with the handle."""
 
     def render(job: Job, callback_url: str | None) -> Json:
         value = only(job, callback_url)
@@ -213,7 +223,7 @@ def _after(before: str, only: Render) -> Render:
 
 
 def always(node: Node) -> Render:
-    """A node as a function, also where it is fixed."""
+    """A node as a function, also if it is fixed."""
     if not isinstance(node, Fixed):
         return node
     value = node.value
@@ -249,13 +259,11 @@ def _value_of_one(reference: Reference, settings: Mapping[str, Json]) -> Node:
             return lambda _, callback_url: callback_url
         case "job.id":
             return lambda job, _: job.id
-        case page if page in PAGE:
-            # A page comes among the parameters, under names that no parameter can have.
-            return lambda job, _: job.params.get(page)
         case "intent.key":
             return lambda job, _: job.intent_key
-        case unknown:
-            raise ValueError(f"no value is known for the scope {unknown}")
+        case "page.next" | "page.number" | "page.offset" | "page.size" as page:
+            # The values of a page are passed as parameters, with names that no parameter can have.
+            return lambda job, _: job.params.get(page)
 
 
 def _text_of(node: Node, escape: Callable[[str], str] | None) -> Node:
@@ -269,10 +277,10 @@ def _text_of(node: Node, escape: Callable[[str], str] | None) -> Node:
 
 
 def url_part(text: str) -> str:
-    """A value as a part of a URL: no character of it can end the part that it stands in.
+    """A value as a part of a URL: none of its characters can end that part.
 
     Raises:
-        UnsendableError: the value is empty or made of dots; as a segment of a path it would name another resource.
+        UnsendableError: the value is empty or made of dots; as a segment of a path it names another resource.
     """
     if _SAFE_SEGMENT.fullmatch(text):
         return text
@@ -282,9 +290,9 @@ def url_part(text: str) -> str:
 
 
 def url_path(text: str) -> str:
-    """A value as several segments of a URL's path: slashes stay, and each segment is what :func:`url_part` makes of it.
+    """A value as several segments of a URL's path: slashes stay, and each segment is encoded by :func:`url_part`.
 
-    A slash at its beginning is left out: the path goes on behind the base URL either way.
+    A slash at its beginning is left out.
 
     Raises:
         UnsendableError: a segment is empty or made of dots.

@@ -272,7 +272,7 @@ class JobService:
         return [
             AccountStatus(
                 name,
-                bound.provider,
+                bound.provider.name,
                 pauses.get(name),
                 tuple(lane for lane in lanes if lane.account == name and is_closed(lane, now)),
                 jobs.get(name, {}),

@@ -28,7 +28,7 @@ from aiohttp.abc import AbstractResolver
 from aiohttp.resolver import ThreadedResolver
 
 from tidewaiter import __version__
-from tidewaiter.domain.http_values import WireRequest, can_be_undone, content_codings
+from tidewaiter.domain.http_values import WireRequest, can_decode, content_codings
 from tidewaiter.domain.permissions import PermittedNetworks
 from tidewaiter.transport.addresses import place_of, request_address
 from tidewaiter.transport.aiohttp_errors import LONGEST_FIELD, MOST_FIELDS, OUTSIDE_ERRORS, before_reply, in_body
@@ -290,7 +290,7 @@ class _Exchange:
         # A reply to HEAD has the fields of the body that it leaves out (RFC 9110, section 9.3.2). What cannot be
         # undone stays as it came: its status may still be of use.
         codings = () if self._request.method == "HEAD" else content_codings(self.headers)
-        unpacking = unpacking_of(codings if can_be_undone(codings) else (), limit)
+        unpacking = unpacking_of(codings if can_decode(codings) else (), limit)
         pieces: list[bytes] = []
         size = 0
         try:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from tidewaiter.domain.http_values import WireReply, can_be_undone, content_codings
+from tidewaiter.domain.http_values import WireReply, can_decode, content_codings
 from tidewaiter.transport.wire import BrokenBodyError, RawReply
 
 if TYPE_CHECKING:
@@ -278,7 +278,7 @@ async def beginning_of(
         BrokenBodyError: it broke off, or cannot be unpacked.
     """
     codings = content_codings(raw.headers)
-    unpacking = unpacking_of(codings if can_be_undone(codings) else (), limit)
+    unpacking = unpacking_of(codings if can_decode(codings) else (), limit)
     first: list[bytes] = []
     unpacked: list[bytes] = []
     came = size = 0

@@ -119,13 +119,13 @@ class AuthenticatedClient:
             return await self._client.exchange(request, permit, on_send)
         permit, token = await self._signed(session, permit)
         reply = await self._client.exchange(request, permit, on_send)
-        if not await read_off_loop(len(reply.body), partial(session.says_renew, reply)):
+        if not await read_off_loop(len(reply.body), partial(session.rejects_token, reply)):
             return reply
         on_send(False)
         self._forget(token)
         permit, _ = await self._signed(session, None)
         reply = await self._client.exchange(request, permit, on_send)
-        if await read_off_loop(len(reply.body), partial(session.says_renew, reply)):
+        if await read_off_loop(len(reply.body), partial(session.rejects_token, reply)):
             on_send(False)
             raise SignInError(session.refused(reply))
         return reply
@@ -145,14 +145,14 @@ class AuthenticatedClient:
             return
         permit, token = await self._signed(session, permit)
         async with self._client.begin(request, permit, on_send) as begun:
-            if not session.says_renew(begun.reply):
+            if not session.rejects_token(begun.reply):
                 yield begun
                 return
         on_send(False)
         self._forget(token)
         permit, _ = await self._signed(session, None)
         async with self._client.begin(request, permit, on_send) as begun:
-            if session.says_renew(begun.reply):
+            if session.rejects_token(begun.reply):
                 on_send(False)
                 raise SignInError(session.refused(begun.reply))
             yield begun
@@ -278,4 +278,4 @@ async def _examined(session: LoginSession, reply: StreamReply) -> tuple[StreamRe
         return reply, None
     body, truncated = await reply.read(_MOST_READ)
     refusal = WireReply(reply.status, reply.headers, body, reply.url, truncated, reply.phrase, foreign=not reply.own)
-    return reply.already_read(body, truncated), refusal if session.says_renew(refusal) else None
+    return reply.already_read(body, truncated), refusal if session.rejects_token(refusal) else None

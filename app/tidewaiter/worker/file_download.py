@@ -24,7 +24,7 @@ from tidewaiter.providers.download_plan import (
     FileBody,
     after,
     blanks_before,
-    codings_to_undo,
+    codings_to_decode,
     too_large,
 )
 from tidewaiter.providers.reply_defaults import is_success
@@ -208,7 +208,7 @@ class _Download:
         link = self._link
         request = WireRequest("GET", link.url, asked.headers)
         async with self._source.stream(request, send_auth=link.send_auth) as reply:
-            packed = PackedFile(codings_to_undo(reply.headers), link, self._largest_bytes)
+            packed = PackedFile(codings_to_decode(reply.headers), link, self._largest_bytes)
             incoming = _Incoming(reply.chunks(), packed, self._largest_bytes)
             first = await _first_bytes(reply, asked, incoming)
             head = WireReply(reply.status, reply.headers, first, reply.url, phrase=reply.phrase, foreign=not reply.own)

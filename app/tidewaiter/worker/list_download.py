@@ -12,7 +12,7 @@ from random import Random
 from tidewaiter.clock import Clock
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import Backoff
-from tidewaiter.domain.download_rules import closes_account, ends_download, gravest_outcome
+from tidewaiter.domain.download_rules import closes_account, ends_download, most_severe_outcome
 from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.providers.reply import origin_of
@@ -176,7 +176,7 @@ class ListDownload:
                 failures.append(got)
                 if ends_download(got):
                     break
-        worst = gravest_outcome(failures, landed=bool(self._step.artifacts))
+        worst = most_severe_outcome(failures, landed=bool(self._step.artifacts))
         if unasked is not None and not isinstance(worst, o.StorageFull | o.Unauthorized | o.Throttled):
             raise unasked
         # A host that stays closed for longer is not asked before its time, whenever the job's next step is.

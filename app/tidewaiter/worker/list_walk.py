@@ -10,7 +10,7 @@ from typing import IO, TypeVar
 from tidewaiter.clock import Clock
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import Backoff
-from tidewaiter.domain.http_values import Json, WireReply, can_be_undone, content_codings
+from tidewaiter.domain.http_values import Json, WireReply, can_decode, content_codings
 from tidewaiter.domain.job import Job
 from tidewaiter.providers.compiled_steps import Matches, RemoteJobSearch
 from tidewaiter.providers.download_plan import SNIFFED_BYTES
@@ -269,7 +269,7 @@ class _PageBody:
     def __init__(self, reply: StreamReply, largest_bytes: int) -> None:
         self._chunks = reply.chunks()
         self._codings = content_codings(reply.headers)
-        self._can_be_undone = can_be_undone(self._codings)
+        self._can_be_undone = can_decode(self._codings)
         self._unpacking = unpacking_of(self._codings if self._can_be_undone else (), largest_bytes)
         length = reply.headers.get("content-length", "")
         self._expected = int(length) if length.isdigit() else None

@@ -1,1 +1,1 @@
-"""The language of provider specs, as pydantic models: every key is here, and every key here is honoured."""
+"""The language of provider specs, as pydantic models: every key is here, and every key is used."""

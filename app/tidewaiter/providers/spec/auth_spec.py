@@ -1,4 +1,4 @@
-"""How an account proves who it is: keys, passwords, and sessions that a login opens."""
+"""How an account authenticates: with keys, passwords, or a session that a login opens."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self, TypeAlias
@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from tidewaiter.providers.spec.field_types import (
     Codes,
+    InvalidValueError,
     Items,
     Picks,
     Scalar,
@@ -14,18 +15,17 @@ from tidewaiter.providers.spec.field_types import (
     SpecTable,
     SpecVariant,
     Text,
-    UnfitError,
 )
 from tidewaiter.providers.spec.step_specs import ConditionsSpec, RequestSpec, RuleSpec, Words
 
-Seconds = Annotated[float, Field(gt=0)]
+Seconds: TypeAlias = Annotated[float, Field(gt=0)]
 
 ASSERTION_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""Those of RFC 7518 and RFC 8037 that need no shared secret."""
+"""The algorithms of RFC 7518 and RFC 8037 that need no shared secret."""
 
 
 class NoAuth(SpecVariant):
-    """Nothing proves the account."""
+    """No authentication."""
 
     type: Literal["none"]
 
@@ -46,7 +46,7 @@ class BearerAuth(SpecVariant):
 
 
 class HeaderAuth(SpecVariant):
-    """A key in a header of its own."""
+    """A key in a header."""
 
     type: Literal["header"]
     name: SentHeaderName
@@ -62,7 +62,7 @@ class QueryAuth(SpecVariant):
 
 
 class BodyAuth(SpecVariant):
-    """A key among the members of the JSON object, or of the form, that is sent; in the query where there is no body."""
+    """A key in the JSON object or form that is sent, or in the query if the request has no body."""
 
     type: Literal["body"]
     name: Text
@@ -71,19 +71,19 @@ class BodyAuth(SpecVariant):
 
 def _address_template(value: str) -> str:
     if not value.startswith(("/", "${account.")):
-        raise UnfitError("must begin with / or with ${account.NAME}, a setting of type url")
+        raise InvalidValueError("must begin with / or with ${account.NAME}, a setting of type url")
     return value
 
 
 def _algorithm(value: str) -> str:
     if "${" not in value and value not in ASSERTION_ALGORITHMS:
-        raise UnfitError(f"must be one of {', '.join(ASSERTION_ALGORITHMS)}")
+        raise InvalidValueError(f"must be one of {', '.join(ASSERTION_ALGORITHMS)}")
     return value
 
 
 AddressTemplate: TypeAlias = Annotated[str, AfterValidator(_address_template)]
 Algorithm: TypeAlias = Annotated[str, AfterValidator(_algorithm)]
-LoginEffect = Literal["refused", "throttled", "retry"]
+LoginEffect: TypeAlias = Literal["refused", "throttled", "retry"]
 
 
 class LoginRule(RuleSpec):
@@ -94,13 +94,13 @@ class LoginRule(RuleSpec):
 
 
 class RenewRule(ConditionsSpec):
-    """What a reply looks like that means: the token is no longer good."""
+    """The conditions of a reply that says that the token is not valid any more."""
 
     status: Codes = (401,)
 
 
 class PlaceSpec(SpecTable):
-    """Where the token goes: into a header, after ``prefix``, or into the query."""
+    """The place of the token: a header, after ``prefix``, or the query."""
 
     header: SentHeaderName | None = None
     prefix: str = ""
@@ -116,14 +116,14 @@ class PlaceSpec(SpecTable):
 
 
 BEARER = PlaceSpec(header="Authorization", prefix="Bearer ")
-"""Where most tokens go. Source: RFC 6750, section 2.1."""
+"""The usual place of a token. Source: RFC 6750, section 2.1."""
 
 
 class LoginSpec(RequestSpec):
-    """The request that opens a session, and where the token stands in its reply.
+    """The request that opens a session, and the place of the token in its reply.
 
-    ``url`` may lead to another origin; this request carries what it says itself, and none of the account's other
-    credentials. Of ``expires_at``, ``expires_in`` and ``jwt`` the first that is there counts.
+    ``url`` may lead to another origin. No credentials are added to this request. The first value of ``expires_at``,
+    ``expires_in`` and ``jwt`` that is present counts.
     """
 
     method: Literal["GET", "POST", "PUT"] = "POST"
@@ -131,20 +131,20 @@ class LoginSpec(RequestSpec):
     token: Picks = Field(min_length=1)
     expires_at: Picks = Field(default=(), description="ISO 8601 with an offset, an HTTP-date, or epoch seconds")
     expires_in: Picks = Field(default=(), description="seconds")
-    jwt: bool = Field(default=False, description="the token is a JSON Web Token, and its exp is the end")
+    jwt: bool = Field(default=False, description="the token is a JSON Web Token, and its exp is the end of its life")
     rules: Items[LoginRule] = ()
 
 
 class TokenAuth(SpecVariant):
-    """A token that a login gives, renewed before it expires, and once more where a reply says that it is not good."""
+    """A token from a login, renewed before it expires, and when a reply says that it is not valid."""
 
-    lifetime_s: Seconds = Field(default=3600.0, description="of a token without an end")
-    renew_ahead_s: float = Field(default=60.0, ge=0, description="renewed so long before it expires")
+    lifetime_s: Seconds = Field(default=3600.0, description="of a token without an expiry")
+    renew_ahead_s: float = Field(default=60.0, ge=0, description="how long before its expiry a token is renewed")
     renew: Items[RenewRule] = Field(default=(RenewRule(),), min_length=1)
 
 
 class SessionAuth(TokenAuth):
-    """A token out of the reply to a request of the provider's own."""
+    """A token from the reply to a login request that the spec describes."""
 
     type: Literal["session"]
     login: LoginSpec
@@ -152,15 +152,15 @@ class SessionAuth(TokenAuth):
 
 
 class AssertionSpec(SpecTable):
-    """A JSON Web Token, signed with the account's private key, in place of a secret. Source: RFC 7523, section 2.2."""
+    """A JSON Web Token, signed with the account's private key, instead of a secret. Source: RFC 7523, section 2.2."""
 
     key: Text = Field(description="${account.NAME} of a setting of type private_key, and nothing else")
     algorithm: Algorithm = Field(default="RS384", description="as JSON Web Algorithms name it")
     key_id: Text | None = Field(default=None, description="kid in the header")
     audience: Text | None = Field(default=None, description="aud; the token URL unless given")
-    # SMART servers take at most five minutes; one is left for clocks that differ.
+    # SMART servers accept at most five minutes; one minute is for clock differences.
     # https://hl7.org/fhir/smart-app-launch/client-confidential-asymmetric.html
-    lifetime_s: float = Field(default=240.0, gt=0, le=3600, description="how long an assertion is good for")
+    lifetime_s: float = Field(default=240.0, gt=0, le=3600, description="how long an assertion is valid")
 
 
 class OAuth2Auth(TokenAuth):
@@ -171,20 +171,20 @@ class OAuth2Auth(TokenAuth):
     client_id: Text
     client_secret: Text | None = None
     assertion: AssertionSpec | None = None
-    send: Literal["basic", "form"] = Field(default="basic", description="where client_id and client_secret go")
+    send: Literal["basic", "form"] = Field(default="basic", description="the place of client_id and client_secret")
     scope: Text | None = None
-    form: Mapping[str, Scalar] = Field(default={}, description="what else goes into the form")
+    form: Mapping[str, Scalar] = Field(default={}, description="more fields of the form")
 
     @model_validator(mode="after")
     def _one_proof(self) -> Self:
         if (self.client_secret is None) == (self.assertion is None):
             raise ValueError("needs either client_secret or assertion")
         if self.assertion is not None and "send" in self.model_fields_set:
-            raise ValueError("send says where the client_secret goes, and there is none")
+            raise ValueError("send is for the client_secret, and there is none")
         return self
 
 
-Auth = Annotated[
+Auth: TypeAlias = Annotated[
     NoAuth | BasicAuth | BearerAuth | HeaderAuth | QueryAuth | BodyAuth | SessionAuth | OAuth2Auth,
     Field(discriminator="type"),
 ]

@@ -1,4 +1,4 @@
-"""The small parts that spec tables are made of: checked texts, lists that may be single, extractions."""
+"""The types of keys in spec tables: checked texts, lists that may be a single item, extractions."""
 
 import re
 from collections.abc import Mapping
@@ -26,21 +26,21 @@ T = TypeVar("T")
 When: TypeAlias = Mapping[str, Any]
 """Names of settings, and the values that they must have."""
 
-_OF_THE_CONNECTION = frozenset(
+_CONNECTION_HEADERS = frozenset(
     {"connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 )
-"""Headers that say where a message ends and who it is for (RFC 9110 and 9112): a wrong one would smuggle a request."""
+"""Headers for the end and the target of a message (RFC 9110 and 9112): a wrong one could smuggle a request."""
 
 PARAMS = "params"
-"""The key of ``when`` under which a job's parameters stand, beside the account's settings."""
+"""The key of ``when`` for a job's parameters; the other keys are the account's settings."""
 
 
-class UnfitError(ValueError):
-    """A value does not fit where it stands; the message ends a sentence that begins with its key."""
+class InvalidValueError(ValueError):
+    """A value is not permitted for its key; the message ends a sentence that begins with the key."""
 
 
 class SpecTable(BaseModel):
-    """A table of a spec: unknown keys are errors, values keep their TOML type, nothing changes after reading."""
+    """A table of a spec: unknown keys are errors, values keep their TOML type, and it cannot be changed."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, defer_build=True
@@ -48,13 +48,13 @@ class SpecTable(BaseModel):
 
 
 class SpecVariant(SpecTable):
-    """A table that is used only where ``when`` holds; of several the first that holds is used."""
+    """A table that is used only if ``when`` holds; of several the first that holds is used."""
 
     when: When = Field(default={}, description="account settings and their values; params for a job's parameters")
 
 
 def holds(when: When, settings: Mapping[str, Any]) -> bool:
-    """Whether the settings are what ``when`` asks for; its ``params`` are not looked at."""
+    """Whether the settings have the values of ``when``; its ``params`` are ignored."""
     return all(settings.get(name) == value for name, value in when.items() if name != PARAMS)
 
 
@@ -67,7 +67,7 @@ def _one_as_tuple(value: object) -> object:
 
 
 class _OneOrMore:
-    """Lets a list of one be written without the list; its JSON Schema says so."""
+    """Permits a single item in place of a list, also in the JSON Schema."""
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(_one_as_tuple, handler(source))
@@ -91,15 +91,15 @@ def _regex(source: str) -> str:
     return source
 
 
-def _of_the_message(name: str) -> str:
-    if name.lower() in _OF_THE_CONNECTION or name.lower().startswith("proxy-"):
+def _not_of_connection(name: str) -> str:
+    if name.lower() in _CONNECTION_HEADERS or name.lower().startswith("proxy-"):
         raise ValueError(f"{name} belongs to the connection and is set by Tidewaiter itself; leave it out")
     return name
 
 
 def _scalar(value: object) -> object:
     if not isinstance(value, str | int):  # a boolean is an integer
-        raise UnfitError("must be text, a whole number or a boolean")
+        raise InvalidValueError("must be text, a whole number or a boolean")
     return value
 
 
@@ -115,7 +115,7 @@ Expression: TypeAlias = Annotated[str, AfterValidator(_expression)]
 Regex: TypeAlias = Annotated[str, AfterValidator(_regex)]
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 HeaderName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
-SentHeaderName: TypeAlias = Annotated[HeaderName, AfterValidator(_of_the_message)]
+SentHeaderName: TypeAlias = Annotated[HeaderName, AfterValidator(_not_of_connection)]
 """The name of a header that a request may set."""
 Relation: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[^\s,;<>\"]+$")]
 Text: TypeAlias = Annotated[str, StringConstraints(min_length=1)]
@@ -135,9 +135,9 @@ Codes: TypeAlias = OneOrMore[Code]
 
 
 class PickSpec(SpecTable):
-    """Where a value stands in a reply: exactly one source, narrowed by a regex. Plain text is a JMESPath expression.
+    """The place of a value in a reply: exactly one source, and a regex for a part of it. A plain text is JMESPath.
 
-    Of a regex the first group counts, or the whole match where it has none. ``bare`` comes before the regex.
+    The value is the first group of the regex, or the whole match if it has no group. ``bare`` applies before the regex.
     """
 
     expression: Expression | None = Field(default=None, alias="json", description="JMESPath on the JSON body")
@@ -145,8 +145,10 @@ class PickSpec(SpecTable):
     rel: Relation | None = Field(default=None, description="of the header Link: the target with this relation")
     text: Regex | None = Field(default=None, description="a regex on the body as text")
     code: Literal[True] | None = Field(default=None, description="the HTTP status code")
-    regex: Regex | None = Field(default=None, description="the part of json, header or code that is meant")
-    excludes: Regex | None = Field(default=None, description="a regex; a value that it matches as a whole is none")
+    regex: Regex | None = Field(default=None, description="the part of json, header or code that is the value")
+    excludes: Regex | None = Field(
+        default=None, description="a regex; a value that it matches as a whole counts as absent"
+    )
     bare: bool = Field(default=False, description="without byte order mark, blanks and quotation marks around it")
 
     @model_validator(mode="before")
@@ -155,7 +157,7 @@ class PickSpec(SpecTable):
         return {"json": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
-    def _says_where(self) -> Self:
+    def _has_one_source(self) -> Self:
         self._check_source()
         return self
 
@@ -172,11 +174,11 @@ class PickSpec(SpecTable):
 
 
 Picks: TypeAlias = OneOrMore[PickSpec]
-"""One source, or several of which the first that finds something counts."""
+"""One source, or several; the first that finds a value counts."""
 
 
 class HeaderMatch(SpecTable):
-    """A condition on a header: it is there, and the regex is found in one of its values, or in all of them joined."""
+    """A condition on a header: the regex matches in one of its values, or in all of them joined."""
 
     name: HeaderName
     regex: Regex

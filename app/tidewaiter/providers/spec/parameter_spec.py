@@ -1,4 +1,4 @@
-"""Parameters of a spec, and the check of a table of values: an account's settings, a job's parameters, an object."""
+"""Parameters of a spec, and checks of a table of values: an account's settings, a job's parameters, an object."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -8,30 +8,32 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from tidewaiter.domain.http_values import Json
-from tidewaiter.providers.spec.field_types import Items, Text, UnfitError, When, holds
+from tidewaiter.providers.spec.field_types import InvalidValueError, Items, Text, When, holds
 from tidewaiter.providers.spec.value_spec import Problems, ValueSpec, free, parsed
+
+# --- a table of values ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
-    """The values of a table that can be used, in the order of the specs, and the names of those that cannot."""
+class CheckedValues:
+    """The valid values of a table, in the order of the specs, and the names of the invalid ones."""
 
     values: dict[str, Json]
     wrong: Collection[str]
 
 
 def find_unknown(specs: Mapping[str, ValueSpec], raw: Mapping[str, Json], what: str, at: str, found: Problems) -> None:
-    """Names that there are not; ``what`` says what they would be."""
+    """Report unknown names; ``what`` says what they would be."""
     names = {name for own, spec in specs.items() for name in (own, *spec.other_names)}
     known = ", ".join(specs) or "none"
     for name in raw:
         if name not in names:
-            hint = "".join(f"did you mean {close}? " for close in get_close_matches(name, names, n=1))
-            found.append((path(at, name), f"unknown {what} ({hint}there are: {known})"))
+            suggestion = "".join(f"did you mean {close}? " for close in get_close_matches(name, names, n=1))
+            found.append((path(at, name), f"unknown {what} ({suggestion}there are: {known})"))
 
 
-def given(specs: Mapping[str, ValueSpec], raw: Mapping[str, Json], at: str, found: Problems) -> dict[str, Json]:
-    """What was given, each under its own name. Null is the same as absent: a JSON client may send every key."""
+def by_own_name(specs: Mapping[str, ValueSpec], raw: Mapping[str, Json], at: str, found: Problems) -> dict[str, Json]:
+    """The given values by their own names. Null is the same as absent: a JSON client may send every key."""
     values: dict[str, Json] = {}
     for own, spec in specs.items():
         named = [name for name in (own, *spec.other_names) if raw.get(name) is not None]
@@ -42,41 +44,46 @@ def given(specs: Mapping[str, ValueSpec], raw: Mapping[str, Json], at: str, foun
     return values
 
 
-def fit(specs: Mapping[str, ValueSpec], raw: Mapping[str, Json], at: str, found: Problems) -> Fitted:
-    """The values, typed and with defaults."""
+def check_values(specs: Mapping[str, ValueSpec], raw: Mapping[str, Json], at: str, found: Problems) -> CheckedValues:
+    """The values, with their types and with defaults."""
     values: dict[str, Json] = {}
     wrong: set[str] = set()
     for name, value in raw.items():
         before = len(found)
-        checked = specs[name].check(value, path(at, name), found)
+        value_checked = specs[name].check(value, path(at, name), found)
         if len(found) > before:
             wrong.add(name)
         else:
-            values[name] = checked
+            values[name] = value_checked
     # A default that depends on another value comes after those that do not.
     for name, spec in sorted(specs.items(), key=lambda item: bool(item[1].when)):
         if name not in raw and spec.default is not None and holds(spec.when, values):
             values[name] = spec.check(spec.default, path(at, name), found)
-    return Fitted({name: values[name] for name in specs if name in values}, wrong)
+    return CheckedValues({name: values[name] for name in specs if name in values}, wrong)
 
 
-def find_out_of_place(
-    specs: Mapping[str, ValueSpec], raw: Mapping[str, Json], fitted: Fitted, at: str, found: Problems
+def find_ruled_out(
+    specs: Mapping[str, ValueSpec], raw: Mapping[str, Json], checked: CheckedValues, at: str, found: Problems
 ) -> None:
-    """What was given though another value rules it out: else an export of all would pass for one of a group."""
+    """Report values that another value rules out: else a full export could be mistaken for an export of a group."""
     found += [
         (path(at, name), f"is not used{_condition(spec, 'unless')}")
         for name, spec in specs.items()
-        if name in raw and not holds(spec.when, fitted.values) and not any(other in fitted.wrong for other in spec.when)
+        if name in raw
+        and not holds(spec.when, checked.values)
+        and not any(other in checked.wrong for other in spec.when)
     ]
 
 
-def find_missing(specs: Mapping[str, ValueSpec], fitted: Fitted, at: str, found: Problems) -> None:
-    """What has to be there and is not."""
+def find_missing(specs: Mapping[str, ValueSpec], checked: CheckedValues, at: str, found: Problems) -> None:
+    """Report required values that are missing."""
     found += [
         (path(at, name), f"is missing{_condition(spec)}: {spec.help}")
         for name, spec in specs.items()
-        if spec.required and name not in fitted.values and name not in fitted.wrong and holds(spec.when, fitted.values)
+        if spec.required
+        and name not in checked.values
+        and name not in checked.wrong
+        and holds(spec.when, checked.values)
     ]
 
 
@@ -94,6 +101,9 @@ def _shown(value: Json) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+# --- parameters -------------------------------------------------------------------------------------------------------
+
+
 FieldName = Annotated[str, StringConstraints(pattern=r"^[^\s.\[\]]+$", max_length=64)]
 
 
@@ -107,11 +117,13 @@ class ParameterSpec(ValueSpec):
     default: JsonValue = None
     example: JsonValue = Field(default=None, description="the value in the spec's own examples")
     aliases: Mapping[str, str] = Field(default={}, description="other spellings of permitted values")
-    more: bool = Field(default=False, description="values that enum does not have are sent, too, with a warning")
-    also: Items[FieldName] = Field(default=(), description="other names under which it may be given")
-    as_written: When = Field(default={}, description="account settings under which it keeps the name that was used")
-    fields: Mapping[FieldName, "ParameterSpec"] = Field(default={}, description="of an object: what may stand in it")
-    items: "Item | None" = Field(default=None, description="of an array: what each of its items is")
+    more: bool = Field(default=False, description="values that are not in enum are also sent, with a warning")
+    also: Items[FieldName] = Field(default=(), description="other permitted names")
+    as_written: When = Field(
+        default={}, description="account settings for which the value is sent under the name that was used"
+    )
+    fields: Mapping[FieldName, "ParameterSpec"] = Field(default={}, description="of an object: its members")
+    items: "Item | None" = Field(default=None, description="of an array: the spec of each item")
     max_items: int | None = Field(default=None, ge=1, description="of an array")
 
     @property
@@ -120,12 +132,12 @@ class ParameterSpec(ValueSpec):
         return self.also
 
     def check(self, raw: Json, at: str, problems: Problems) -> Json:
-        """The value as it is used, with all that is in it; see :meth:`ValueSpec.check`."""
+        """The checked value, with everything in it; see :meth:`ValueSpec.check`."""
         if self.type not in ("object", "array"):
             return super().check(raw, at, problems)
         try:
             return self._nested(raw, at, problems)
-        except UnfitError as error:
+        except InvalidValueError as error:
             problems.append((at, str(error)))
             return None
 
@@ -133,35 +145,33 @@ class ParameterSpec(ValueSpec):
         if self.type == "object":
             found = parsed(raw, "an object")
             if not isinstance(found, Mapping):
-                raise UnfitError("must be an object")
+                raise InvalidValueError("must be an object")
             return self._object(found, at, problems) if self.fields else free(found)
         found = parsed(raw, "an array")
         if not isinstance(found, list | tuple):
-            raise UnfitError("must be an array")
+            raise InvalidValueError("must be an array")
         if self.max_items is not None and len(found) > self.max_items:
-            raise UnfitError(f"has {len(found)} items, and {self.max_items} are permitted")
+            raise InvalidValueError(f"has {len(found)} items, and {self.max_items} are permitted")
         if self.items is None:
             return free(found)
         return [self.items.check(item, f"{at}[{number}]", problems) for number, item in enumerate(found)]
 
     def _object(self, raw: Mapping[str, Json], at: str, problems: Problems) -> Json:
         find_unknown(self.fields, raw, "field", at, problems)
-        named = given(self.fields, raw, at, problems)
-        fitted = fit(self.fields, named, at, problems)
-        find_out_of_place(self.fields, named, fitted, at, problems)
-        find_missing(self.fields, fitted, at, problems)
-        return fitted.values
+        named = by_own_name(self.fields, raw, at, problems)
+        checked = check_values(self.fields, named, at, problems)
+        find_ruled_out(self.fields, named, checked, at, problems)
+        find_missing(self.fields, checked, at, problems)
+        return checked.values
 
     def unlisted(self, value: Json, at: str) -> Problems:
-        """The checked values, here and inside, that are used although ``enum`` does not have them: where, and what."""
+        """The checked values, also nested ones, that are used but are not in ``enum``: the path, and a message."""
         if isinstance(value, Mapping):
             inside = ((self.fields.get(name), one, f"{at}.{name}") for name, one in value.items())
         elif isinstance(value, list):
             inside = ((self.items, one, f"{at}[{number}]") for number, one in enumerate(value))
         elif isinstance(value, str) and self.more and value not in self.enum:
-            return [
-                (at, f"{value!r} is none of the values that are known ({', '.join(self.enum)}); it is sent as it is")
-            ]
+            return [(at, f"{value!r} is not among the known values ({', '.join(self.enum)}); it is sent as it is")]
         else:
             return []
         return [found for spec, one, path in inside if spec is not None for found in spec.unlisted(one, path)]
@@ -176,48 +186,48 @@ class ParameterSpec(ValueSpec):
         return (*super()._for_strings(), self.aliases)
 
     @model_validator(mode="after")
-    def _nested_where_it_can_be(self) -> Self:
+    def _nested_only_in_objects_and_arrays(self) -> Self:
         if self.fields and self.type != "object":
-            raise UnfitError("fields are for objects")
+            raise InvalidValueError("fields are for objects")
         if self.type != "array" and (self.items is not None or self.max_items is not None):
-            raise UnfitError("items and max_items are for arrays")
+            raise InvalidValueError("items and max_items are for arrays")
         check_names(self.fields, "fields")
         return self
 
     @model_validator(mode="after")
-    def _written_names_are_apart(self) -> Self:
+    def _consistent_names(self) -> Self:
         if self.more and not self.enum:
-            raise UnfitError("more goes beyond the values of enum, and there is no enum")
+            raise InvalidValueError("more permits values that are not in enum, and there is no enum")
         if self.as_written and (not self.also or self.required or self.default is not None):
-            raise UnfitError("as_written is for a parameter with also, that is not required and has no default")
+            raise InvalidValueError("as_written is for a parameter with also, that is not required and has no default")
         return self
 
     @model_validator(mode="after")
-    def _aliases_lead_somewhere(self) -> Self:
+    def _aliases_are_permitted(self) -> Self:
         own = super()._spellings()
         for alias, value in self.aliases.items():
             if value not in self.enum:
-                raise UnfitError(f"the alias {alias} stands for {value}, which enum does not have")
+                raise InvalidValueError(f"the alias {alias} stands for {value}, which enum does not have")
             if alias.strip().casefold() in own:
-                raise UnfitError(f"the alias {alias} is a value of enum itself")
+                raise InvalidValueError(f"the alias {alias} is a value of enum itself")
         return self
 
 
 def check_names(params: Mapping[str, ParameterSpec], what: str) -> None:
-    """Raises ``UnfitError`` where one name would mean two of them; ``what`` says what they are."""
+    """Raises ``InvalidValueError`` if two of them have the same name; ``what`` says what they are."""
     names = [name for own, one in params.items() for name in (own, *one.also)]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise UnfitError(f"the name {twice[0]} is that of two {what}")
+        raise InvalidValueError(f"the name {twice[0]} is that of two {what}")
 
 
 class Item(ParameterSpec):
-    """What each item of an array is: a parameter without a name, for which the array's ``help`` speaks."""
+    """The spec of an array's items: a parameter without a name; the ``help`` of the array describes it."""
 
     help: Text = "one of the array"
 
     @model_validator(mode="after")
     def _nameless(self) -> Self:
         if self.when or self.also or self.default is not None or not self.required:
-            raise UnfitError("an item has no when, required, default and also, for it has no name")
+            raise InvalidValueError("an item has no when, required, default and also, because it has no name")
         return self

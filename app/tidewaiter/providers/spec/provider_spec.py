@@ -23,16 +23,16 @@ from tidewaiter.providers.spec.value_spec import SettingSpec
 
 
 class LimitHeadersSpec(SpecTable):
-    """Headers in which the provider says how much of its limit is left, on every reply."""
+    """Headers with the rest of the provider's limit, on every reply."""
 
-    limit: HeaderName | None = Field(default=None, description="how many requests it permits: for people")
+    limit: HeaderName | None = Field(default=None, description="how many requests it permits; shown to people")
     remaining: HeaderName | None = Field(default=None, description="how many of them are left")
-    reset: HeaderName = Field(description="when there will be more")
-    reset_is: Literal["epoch", "seconds"] = Field(default="epoch", description="a moment, or how long until then")
+    reset: HeaderName = Field(description="when the limit is reset")
+    reset_is: Literal["epoch", "seconds"] = Field(default="epoch", description="a time, or the seconds until then")
 
 
 class LimitsSpec(LimitsOverride):
-    """What an account may ask of the provider, where the operator does not say otherwise; and which headers show it.
+    """The limits of an account, unless the operator sets others, and the headers that report them.
 
     Without these keys nothing is limited but the requests in flight (64); a period has 60 seconds.
     """
@@ -43,19 +43,21 @@ class LimitsSpec(LimitsOverride):
 
 
 class ScheduleSpec(SpecTable):
-    """When a remote job is polled, in seconds, where the operator and the provider do not say otherwise."""
+    """When a remote job is polled, in seconds, unless the operator or the provider says otherwise."""
 
     first_delay_s: float = Field(default=5.0, ge=0, description="from the submit to the first poll")
     interval_s: Seconds = 10.0
     factor: float = Field(default=1.5, ge=1, description="by which the interval grows with every poll")
-    cap_s: Seconds = Field(default=300.0, description="up to which it grows")
+    cap_s: Seconds = Field(default=300.0, description="the longest interval")
     deadline_s: Seconds = Field(default=86_400.0, description="after which a job expires")
     stall_s: Seconds | None = Field(default=None, description="after which a job that shows no progress expires")
-    gone_grace_s: float = Field(default=60.0, ge=0, description="how long after a submit a 404 is believed to be lag")
-    links_expire_s: Seconds = Field(default=3600.0, description="after which links that never serve fail the job")
-    retry_after_floor_s: float = Field(default=1.0, ge=0, description="a Retry-After is never less than this")
-    retry_after_cap_s: Seconds = Field(default=3600.0, description="and never more")
-    most_unknown: int = Field(default=5, ge=1, description="submits in a row with an unknown outcome, then parked")
+    gone_grace_s: float = Field(default=60.0, ge=0, description="how long after a submit a 404 counts as lag")
+    links_expire_s: Seconds = Field(default=3600.0, description="after which a job fails if its links never work")
+    retry_after_floor_s: float = Field(default=1.0, ge=0, description="the least that a Retry-After counts")
+    retry_after_cap_s: Seconds = Field(default=3600.0, description="the most that a Retry-After counts")
+    most_unknown: int = Field(
+        default=5, ge=1, description="after so many submits in a row with an unknown outcome the job is parked"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -69,15 +71,15 @@ class ScheduleSpec(SpecTable):
 
 
 class CallbackSpec(SpecTable):
-    """The slower schedule, in seconds, of a job whose submit named ``${callback_url}``.
+    """The slower schedule, in seconds, of a job whose submit sent ``${callback_url}``.
 
-    Callbacks get lost, so polling goes on; but no wait is longer than half of the time left before the deadline.
+    Callbacks get lost, so polling continues, and no wait is longer than half of the time before the deadline.
     """
 
     first_delay_s: float = Field(default=300.0, ge=0, description="from the submit to the first poll")
     interval_s: Seconds = 600.0
     factor: float = Field(default=1.5, ge=1, description="by which the interval grows with every poll")
-    cap_s: Seconds = Field(default=3600.0, description="up to which it grows")
+    cap_s: Seconds = Field(default=3600.0, description="the longest interval")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -87,24 +89,26 @@ class CallbackSpec(SpecTable):
 
 
 class AnswersSpec(SpecTable):
-    """Jobs that ask for the same share one answer, because the provider would give the same one again."""
+    """Jobs with the same parameters share one result, because the provider would give the same one again."""
 
-    fresh_s: Seconds = Field(description="how long the provider's answer stays the same")
-    newer: Name | None = Field(default=None, description="the parameter by which a job asks for newer data than that")
+    fresh_s: Seconds = Field(description="how long the provider's result stays the same")
+    newer: Name | None = Field(default=None, description="the parameter of a job that needs newer data")
 
 
 class OperationSpec(SpecTable):
-    """One thing that the provider can be asked for."""
+    """One kind of export of the provider."""
 
     title: Text
-    like: Name | None = Field(default=None, description="another operation; what is not said here is as it is there")
+    like: Name | None = Field(
+        default=None, description="another operation; its tables are used unless they are given here"
+    )
     repeatable: bool = Field(default=False, description="a second submit of the same job does no harm")
-    media_type: Text | None = Field(default=None, description="of the files, where the provider does not say")
+    media_type: Text | None = Field(default=None, description="of the files, if the provider does not give it")
     params: Mapping[Name, ParameterSpec] = {}
     schedule: ScheduleSpec = ScheduleSpec()
-    callback: CallbackSpec | None = Field(default=None, description="when to ask where the provider can call back")
+    callback: CallbackSpec | None = Field(default=None, description="when to poll if the provider can call back")
     answers: AnswersSpec | None = None
-    submit: OneOrMore[SubmitSpec] = Field(default=(), description="without any, results are asked for at once")
+    submit: OneOrMore[SubmitSpec] = Field(default=(), description="without any, the results are requested at once")
     adopt: OneOrMore[AdoptSpec] = ()
     poll: OneOrMore[PollSpec] = ()
     results: OneOrMore[ResultsSpec] = Field(min_length=1)
@@ -112,19 +116,19 @@ class OperationSpec(SpecTable):
     cleanup: OneOrMore[CleanupSpec] = ()
 
     @model_validator(mode="after")
-    def _named_apart(self) -> Self:
+    def _names_are_unique(self) -> Self:
         check_names(self.params, "parameters")
         return self
 
     @model_validator(mode="after")
-    def _stalls_later_than_it_asks(self) -> Self:
+    def _stall_after_longest_wait(self) -> Self:
         stall_s = self.schedule.stall_s
         if self.callback is not None and stall_s is not None and stall_s <= self.callback.cap_s:
             raise ValueError("schedule.stall_s is not more than callback.cap_s, so one poll could look like a stall")
         return self
 
     @model_validator(mode="after")
-    def _shares_in_time(self) -> Self:
+    def _answers_can_be_shared(self) -> Self:
         answers = self.answers
         if answers is None:
             return self
@@ -132,7 +136,7 @@ class OperationSpec(SpecTable):
         if answers.newer is not None and (newer is None or newer.type != "boolean"):
             raise ValueError(f"answers.newer names {answers.newer}, which is no boolean parameter")
         if not all(self._is_answered(submit) for submit in self.submit):
-            raise ValueError("answers are shared where every submit may be ready at once, with results that are inline")
+            raise ValueError("answers need submits that may be ready at once, and results that are inline")
         if answers.fresh_s >= self.schedule.deadline_s:
             raise ValueError("answers.fresh_s is not less than schedule.deadline_s, so a job would expire waiting")
         return self
@@ -142,7 +146,7 @@ class OperationSpec(SpecTable):
         return ready and all(results.inline for results in self.results)
 
     @model_validator(mode="after")
-    def _comes_to_an_end(self) -> Self:
+    def _can_end(self) -> Self:
         if not self.submit:
             self._check_without_submit()
         inline = all(results.inline for results in self.results)
@@ -170,7 +174,7 @@ class OperationSpec(SpecTable):
 
 
 class ExampleRequest(SpecTable):
-    """The request that a step must build; what is not given is not compared."""
+    """The request that a step must build; a key that is not given is not compared."""
 
     method: Text | None = None
     url: Text
@@ -198,20 +202,20 @@ class ExampleLink(SpecTable):
 
 
 class ExamplePage(SpecTable):
-    """The page that a request of a list asks for: of a paged result, or of adopt."""
+    """The position of a page of a paged result, or of adopt."""
 
     number: int = Field(default=1, ge=1)
     offset: int = Field(default=0, ge=0)
-    next: Text | None = Field(default=None, description="the cursor, or the URL, that the page before named")
+    next: Text | None = Field(default=None, description="the cursor or URL from the page before")
 
 
 class Example(SpecTable):
-    """A recorded exchange and what it must come to; ``tidewaiter providers test`` runs it.
+    """A recorded exchange and its expected outcome; ``tidewaiter providers test`` runs it.
 
     ``outcome`` names the outcome (``is``) and those of its fields that are compared; of ``reason`` and ``excerpt`` a
-    part is enough. A file that is to be landed is ``is = "File"``, the links of a resolve are ``is = "Links"``, a page
+    part is enough. A file is ``is = "File"``, the links of a resolve are ``is = "Links"``, a page
     of a paged result is ``is = "Page"``, and what adopt finds on a page is ``is = "Matches"``. A login that succeeded
-    is ``is = "Token"``, a probe ``is = "Healthy"``, and a reply that means that a token is no longer good ``is =
+    is ``is = "Token"``, a probe ``is = "Healthy"``, and a reply that says that a token is not valid any more ``is =
     "Renew"``, else ``is = "Keep"``; those three steps belong to no operation.
     """
 
@@ -229,7 +233,7 @@ class Example(SpecTable):
     outcome: Mapping[str, JsonValue] | None = None
 
     @model_validator(mode="after")
-    def _shows_something(self) -> Self:
+    def _has_request_or_reply(self) -> Self:
         if (self.operation is None) != (self.step in ("login", "renew", "probe")):
             raise ValueError("needs an operation, unless its step is login, renew or probe, which belong to none")
         if (self.reply is None) != (self.outcome is None):
@@ -251,13 +255,13 @@ class ProviderSpec(SpecTable):
     documentation: OneOrMore[Text] = Field(default=(), description="where the API is described")
     base_url: OneOrMore[Text] = Field(
         min_length=1,
-        description="what URLs that begin with / follow; the first whose every ${account.x} has a value",
+        description="the base of URLs that begin with /; the first whose settings ${account.x} all have a value",
     )
     account: Mapping[Name, SettingSpec] = {}
     auth: OneOrMore[Auth] = ()
     probe: ProbeSpec | None = None
     limits: LimitsSpec = LimitsSpec()
-    error: Picks = Field(default=(), description="where the provider's message stands in a reply that is an error")
+    error: Picks = Field(default=(), description="the place of the provider's message in an error reply")
     operations: Mapping[Name, OperationSpec] = Field(min_length=1)
     examples: Items[Example] = ()
 

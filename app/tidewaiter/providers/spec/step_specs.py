@@ -10,6 +10,7 @@ from tidewaiter.providers.spec.field_types import (
     Codes,
     Expression,
     HeaderMatch,
+    InvalidValueError,
     Items,
     Name,
     OneOrMore,
@@ -21,13 +22,12 @@ from tidewaiter.providers.spec.field_types import (
     SpecTable,
     SpecVariant,
     Text,
-    UnfitError,
 )
 
 
 def _url_template(value: str) -> str:
     if not value.startswith(("/", "${handle}")):
-        raise UnfitError("must begin with / or with ${handle}")
+        raise InvalidValueError("must begin with / or with ${handle}")
     return value
 
 
@@ -35,7 +35,7 @@ def _distinct(words: Mapping[str, str]) -> Mapping[str, str]:
     folded = [word.strip().casefold() for word in words]
     twice = sorted({word for word in words if folded.count(word.strip().casefold()) > 1})
     if twice:
-        raise UnfitError(f"has a word twice, for they are compared trimmed and in one case: {', '.join(twice)}")
+        raise InvalidValueError(f"has a word twice (spaces and case are ignored): {', '.join(twice)}")
     return words
 
 
@@ -45,11 +45,11 @@ Words: TypeAlias = Annotated[Mapping[str, Effect], AfterValidator(_distinct)]
 
 
 class RequestSpec(SpecTable):
-    """One request. ``${...}`` is substituted in ``url``, ``query``, ``headers``, ``json`` and ``form``.
+    """One request. Templates ``${...}`` are permitted in ``url``, ``query``, ``headers``, ``json`` and ``form``.
 
-    A ``url`` that begins with ``/`` follows the base URL, and what is substituted in it is percent-encoded. One that
-    begins with ``${handle}`` is the handle itself, an absolute or relative URL, byte for byte. A key of ``query``,
-    ``headers``, ``json`` or ``form`` whose value has nothing to substitute is left out.
+    A ``url`` that begins with ``/`` follows the base URL, and the values in it are percent-encoded. One that begins
+    with ``${handle}`` is the handle itself, an absolute or relative URL, byte for byte. A key of ``query``,
+    ``headers``, ``json`` or ``form`` is left out if its template has no value.
     """
 
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET"
@@ -69,7 +69,7 @@ class RequestSpec(SpecTable):
 
 
 class ConditionsSpec(SpecTable):
-    """What a reply must look like: every condition that is given holds."""
+    """Conditions on a reply; all that are given must hold."""
 
     status: Codes = ("2xx",)
     expression: Expression | None = Field(default=None, alias="json", description="JMESPath that is true")
@@ -78,26 +78,26 @@ class ConditionsSpec(SpecTable):
 
 
 _SILENT = frozenset({"accepted", "done", "duplicate", "empty", "healthy", "partial", "pending", "ready", "running"})
-"""Effects without a reason: nothing is wrong."""
+"""Effects that are no error, so they have no reason."""
 
 
 class RuleSpec(ConditionsSpec):
-    """One rule. It holds where every condition does; then it has its effect, or a word's.
+    """One rule. If all its conditions hold, it has the effect ``then``, or the effect of the word in the reply.
 
-    A word that is not in the table, or is not in the reply, makes the rule not hold. Words are compared trimmed and in
-    one case. Without ``status`` a rule matches 2xx replies only.
+    A rule does not hold if the word is not in the table or not in the reply. Words are compared without surrounding
+    spaces and without case. Without ``status`` a rule matches 2xx replies only.
     """
 
     then: str | None = None
-    word: Picks = Field(default=(), description="where the provider's word stands")
+    word: Picks = Field(default=(), description="the place of the provider's word")
     words: Words[str] = Field(default={})
-    reason: Text | None = Field(default=None, description="what stands before the provider's own message")
+    reason: Text | None = Field(default=None, description="text before the provider's own message")
 
     @model_validator(mode="after")
     def _reason_is_used(self) -> Self:
         effects = {self.then} if self.then is not None else {*self.words.values()}
         if self.reason is not None and effects and effects <= _SILENT:
-            raise ValueError(f"reason is told of no reply that means {' or '.join(sorted(map(str, effects)))}")
+            raise ValueError(f"reason is not used for a reply that means {' or '.join(sorted(map(str, effects)))}")
         return self
 
     @model_validator(mode="after")
@@ -130,7 +130,7 @@ PageEffect = Literal["empty", "pending", "expired", "retry", "refused", "throttl
 
 
 class SubmitRule(RuleSpec):
-    """What a reply to a submit means; without a rule, 2xx with a handle is ``accepted``, and the rest is common."""
+    """What a reply to a submit means. Without a rule, 2xx with a handle is ``accepted``."""
 
     then: SubmitEffect | None = None
     words: Words[SubmitEffect] = Field(default={})
@@ -144,7 +144,7 @@ class PollRule(RuleSpec):
 
 
 class FileRule(RuleSpec):
-    """What a file's host, or the reply to ``resolve``, means when it does not give the file."""
+    """What the reply of a file host, or the reply to ``resolve``, means if it does not give the file."""
 
     then: FileEffect | None = None
     words: Words[FileEffect] = Field(default={})
@@ -154,7 +154,7 @@ EndingEffect = Literal["done", "retry", "refused", "throttled", "unauthorized"]
 
 
 class EndingRule(RuleSpec):
-    """What a reply to a cancel or cleanup means; without a rule, 2xx is done, and the rest is common."""
+    """What a reply to a cancel or cleanup means. Without a rule, 2xx is done; the rest has its common meaning."""
 
     then: EndingEffect | None = None
     words: Words[EndingEffect] = Field(default={})
@@ -164,28 +164,28 @@ ProbeEffect = Literal["healthy", "unauthorized", "failed"]
 
 
 class ProbeRule(RuleSpec):
-    """What a reply to a probe means; without a rule, 2xx is healthy, and the rest is common."""
+    """What a reply to a probe means; without a rule, 2xx is healthy, other replies have their common meaning."""
 
     then: ProbeEffect | None = None
     words: Words[ProbeEffect] = Field(default={})
 
 
 class ProbeSpec(RequestSpec):
-    """One harmless request that shows whether an account works."""
+    """One request that changes nothing and shows whether an account works."""
 
     method: Literal["GET", "POST"] = "GET"
     rules: Items[ProbeRule] = ()
 
 
 class PageRule(RuleSpec):
-    """What a reply means that may be no page of a list."""
+    """What a reply to a request for a page means."""
 
     then: PageEffect | None = None
     words: Words[PageEffect] = Field(default={})
 
 
 class ProgressSpec(PickSpec):
-    """How far the remote job is: a number or text found in the reply, or ``done`` of ``total``."""
+    """The progress of the remote job: a number or text in the reply, or ``done`` of ``total``."""
 
     done: Expression | None = None
     total: Expression | None = None
@@ -198,13 +198,13 @@ class ProgressSpec(PickSpec):
 
 
 class RetryAfterSpec(PickSpec):
-    """How long a reply asks to be left alone. Without a source it is the header Retry-After itself that is exact."""
+    """How long a reply asks to wait. Without a source, the header Retry-After itself is exact."""
 
     exact: bool = Field(default=False, description="the value replaces our own schedule; else it only delays the poll")
 
     @property
     def names_value(self) -> bool:
-        """Whether it says where a value stands, beside the header Retry-After."""
+        """Whether it names a value other than the header Retry-After."""
         return bool(self.model_fields_set - {"exact"})
 
     def _check_source(self) -> None:
@@ -213,16 +213,16 @@ class RetryAfterSpec(PickSpec):
 
 
 class SubmitSpec(RequestSpec, SpecVariant):
-    """How a remote job is made. Without ``handle`` a rule must say when the reply is the result itself."""
+    """The request that makes a remote job. Without ``handle`` a rule must say when the reply is the result itself."""
 
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "POST"
-    repeatable: bool | None = Field(default=None, description="of this variant, where it differs from the operation")
+    repeatable: bool | None = Field(default=None, description="for this variant, if it differs from the operation")
     handle: Picks = ()
     rules: Items[SubmitRule] = ()
 
 
 class PollSpec(RequestSpec, SpecVariant):
-    """How a remote job is polled. ``handle`` is read again from every reply where it is given."""
+    """The request that polls a remote job. If ``handle`` is given, it is read from every reply."""
 
     rules: Items[PollRule] = Field(min_length=1)
     progress: ProgressSpec | None = None
@@ -233,31 +233,31 @@ class PollSpec(RequestSpec, SpecVariant):
 
 
 class ResolveSpec(RequestSpec):
-    """A request whose reply names the file; the rules of the results are those of its reply, too."""
+    """A request whose reply names the file; the rules of the results also apply to it."""
 
     link: Picks = Field(min_length=1)
-    gzip: Picks = Field(default=(), description="true where gzip may have packed the file; it lands unpacked")
-    send_auth_if: Picks = Field(default=(), description="what decides in place of send_auth, where it finds something")
+    gzip: Picks = Field(default=(), description="true if the file may be gzip-compressed; it lands decompressed")
+    send_auth_if: Picks = Field(default=(), description="replaces send_auth if it finds a value")
 
 
 class PagesByParams(SpecTable):
-    """Parameters of the operation, by name, by which the caller of a job chooses the part of a list.
+    """The names of parameters by which a job selects a part of a list.
 
-    Each counts only where the job has it.
+    Each is used only if the job has it.
     """
 
-    size: Name | None = Field(default=None, description="items of a full page, in place of size")
+    size: Name | None = Field(default=None, description="items of a full page, instead of size")
     number: Name | None = Field(default=None, description="the number of the first page")
-    offset: Name | None = Field(default=None, description="how many items are left out before the first page")
-    one_page: Name | None = Field(default=None, description="where the job has it, one page is the whole list")
+    offset: Name | None = Field(default=None, description="the number of items before the first page")
+    one_page: Name | None = Field(default=None, description="if the job has it, the list ends after one page")
 
 
 class PageSpec(RequestSpec):
     """A request for one page of a list. ``${page.next}`` is the cursor, ``${page.number}`` counts from 1.
 
-    The last page is the one without ``next`` or ``next_url``, or for which ``last`` is true. Where none of them is
-    given, or ``last`` finds nothing, it is the first page with fewer than ``size`` items, or without any, or the one
-    that the next one repeats. A request that refers to neither cursor, number nor offset has one page.
+    The last page has no ``next`` or ``next_url``, or ``last`` is true for it. If none of them is given, or ``last``
+    finds nothing, the last page is the first one with fewer than ``size`` items or without items, or one that the next
+    page repeats. A request without cursor, number and offset has one page.
     """
 
     size: int | None = Field(default=None, ge=1, description="items of a full page, and ${page.size}")
@@ -265,16 +265,16 @@ class PageSpec(RequestSpec):
     next: Picks = Field(default=(), description="the cursor of the next page")
     next_url: Picks = Field(default=(), description="the URL of the next page, absolute or relative")
     last: Expression | None = Field(default=None, description="JMESPath that is true on the last page")
-    last_values: Items[Text] = Field(default=(), description="values of next that mean that there is none")
-    by_params: PagesByParams = Field(default=PagesByParams(), description="what the caller of a job may choose")
+    last_values: Items[Text] = Field(default=(), description="values of next that mean that there is no next page")
+    by_params: PagesByParams = Field(default=PagesByParams(), description="parameters that select a part of the list")
     rules: Items[PageRule] = ()
 
     @model_validator(mode="after")
-    def _goes_on(self) -> Self:
+    def _names_next_page_once(self) -> Self:
         if self.next and self.next_url:
             raise ValueError("a page names the next one by next or by next_url")
         if self.last_values and not self.next:
-            raise ValueError("last_values are values of next, and there is none")
+            raise ValueError("last_values are for next, and there is none")
         return self
 
 
@@ -293,9 +293,9 @@ class PagesSpec(PageSpec):
 
 
 class FilesSpec(SpecTable):
-    """A list of files in the reply that says that the job is ready; all but ``each`` are JMESPath on its items.
+    """A list of files in the reply that says ready; all keys but ``each`` are JMESPath on its items.
 
-    Where ``each`` finds nothing there are no such files; zero files are a success.
+    If ``each`` finds nothing, there are no such files; zero files are a success.
     """
 
     each: Expression
@@ -307,7 +307,7 @@ class FilesSpec(SpecTable):
     sha256: Expression | None = Field(default=None, description="in hexadecimal or Base64")
     md5: Expression | None = Field(default=None, description="in hexadecimal or Base64")
     gzip: Expression | None = Field(
-        default=None, description="true where gzip may have packed the file; it lands unpacked"
+        default=None, description="true if the file may be gzip-compressed; it lands decompressed"
     )
 
 
@@ -320,13 +320,14 @@ _OF_THE_DOWNLOAD = frozenset(
 class ResultsSpec(SpecVariant):
     """Where the files are.
 
-    ``inline`` in the reply just read, at a fixed ``url``, in lists, in ``pages`` that are joined, or asked for by a
-    request. ``inline = "head"`` lands the status and the header fields of that reply, as JSON.
+    ``inline``: the reply that says ready; a fixed ``url``; lists of ``files``; ``pages`` that are joined; or
+    ``resolve``, a request for the link. ``inline = "head"`` lands the status and the header fields of the reply, as
+    JSON.
 
-    ``send_auth`` says whether the account's credentials go with the download, which they do to the provider's own
-    origin only; with ``files`` it may be a JMESPath expression on the reply. ``label`` names the one file. ``headers``
-    go with every download, and with ``inline`` with the poll and the submit whose reply is the file; to other origins
-    go only those that say nothing of the account, such as Accept.
+    ``send_auth`` says whether the account's credentials are sent with a download from the provider's own origin; with
+    ``files``, ``send_auth_if`` may decide. ``label`` names the one file. ``headers`` are sent with every download, and
+    with ``inline`` with the poll and the submit whose reply is the file; other origins get only those that do not
+    concern the account, such as Accept.
     """
 
     inline: Literal[True, "head"] | None = None
@@ -352,38 +353,40 @@ class ResultsSpec(SpecVariant):
             raise ValueError("headers are for files; a request for pages has headers of its own, in pages.headers")
         own = sorted(name for name in self.headers if name.lower() in _OF_THE_DOWNLOAD)
         if own:
-            raise ValueError(f"headers may not have {', '.join(own)}, which a download sets itself: take it out")
+            raise ValueError(f"headers may not have {', '.join(own)}, which a download sets itself: remove it")
         if self.files and self.label is not None:
             raise ValueError("label names one file; a list of files has its own")
         if self.send_auth_if is not None and not self.files:
-            raise ValueError("send_auth_if looks at the reply that lists the files, and there is none")
+            raise ValueError("send_auth_if is for a list of files, and there is none")
         return self
 
 
 class AdoptSpec(PageSpec, SpecVariant):
-    """How the remote job of a submit is found whose answer was lost, or that names none: in a list, page by page.
+    """The search for the remote job of a submit without a clear answer: in a list, page by page.
 
-    An item is meant where every expression of ``match`` finds the text beside it (scalars as text, trimmed), and
-    ``where`` is true. A text of ``match`` that has nothing to substitute is not looked at.
+    An item matches if every expression of ``match`` finds its text (scalars as text, without surrounding spaces), and
+    ``where`` is true. A template of ``match`` without a value is ignored.
     """
 
     items: Expression
-    match: Mapping[Expression, Scalar] = Field(default={}, description="JMESPath on an item, and what it must find")
+    match: Mapping[Expression, Scalar] = Field(
+        default={}, description="JMESPath on an item, and the text that it must find"
+    )
     where: Expression | None = Field(default=None, description="JMESPath that is true on the item")
-    handle: Expression = Field(description="JMESPath on the item: the remote job's name")
-    lag_s: float = Field(default=120.0, ge=0, description="how long after a submit the list may lack its remote job")
-    absent: Literal["repeat", "park"] = Field(default="repeat", description="what follows where there is none")
-    match_all: bool = Field(default=False, description="a job that lacks something of match is left to a person")
+    handle: Expression = Field(description="JMESPath on the item: the remote job's handle")
+    lag_s: float = Field(default=120.0, ge=0, description="how long the list may lag behind a submit")
+    absent: Literal["repeat", "park"] = Field(default="repeat", description="what to do if there is no match")
+    match_all: bool = Field(default=False, description="a job without a value for all of match is left to a person")
 
     @model_validator(mode="after")
-    def _looks_for_something(self) -> Self:
+    def _has_criteria(self) -> Self:
         if not self.match and self.where is None:
-            raise ValueError("needs match or where, or every item would do")
+            raise ValueError("needs match or where, or every item would match")
         return self
 
 
 class CancelSpec(RequestSpec, SpecVariant):
-    """How the remote job is stopped. 2xx, 404 and 410 mean that it is, and so do the codes of ``done``."""
+    """The request that stops the remote job. 2xx, 404, 410 and the codes of ``done`` mean that it has stopped."""
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "DELETE"
     done: Items[Code] = ()
@@ -391,6 +394,6 @@ class CancelSpec(RequestSpec, SpecVariant):
 
 
 class CleanupSpec(CancelSpec):
-    """How the remote job is deleted once its files have landed, where the account asks for it."""
+    """The request that deletes the remote job after its files have landed, if the account uses it."""
 
-    by_default: bool = Field(default=False, description="delete where the account does not say")
+    by_default: bool = Field(default=False, description="delete unless the account says otherwise")

@@ -1,4 +1,4 @@
-"""Values of settings and parameters: their types, how text becomes a value, and what each may be."""
+"""Values of settings and parameters: their types, their conversion from text, and their checks."""
 
 import json
 import math
@@ -13,81 +13,81 @@ from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.url import AddressError, sendable
 from tidewaiter.patterns import compile_pattern
 from tidewaiter.providers.reply import origin_of
-from tidewaiter.providers.spec.field_types import Items, OneOrMore, Regex, Scalar, SpecVariant, Text, UnfitError
+from tidewaiter.providers.spec.field_types import InvalidValueError, Items, OneOrMore, Regex, Scalar, SpecVariant, Text
 
 _DEEPEST: Final = 32
 
 
 def boolean(raw: Json) -> bool:
-    """Truth, also where it came as text; raises ``UnfitError``."""
+    """A boolean, also from text; raises ``InvalidValueError``."""
     if isinstance(raw, str) and raw.strip().casefold() in ("true", "false"):
         return raw.strip().casefold() == "true"
     if not isinstance(raw, bool):
-        raise UnfitError(f"must be true or false, not {raw!r}")
+        raise InvalidValueError(f"must be true or false, not {raw!r}")
     return raw
 
 
 def integer(raw: Json) -> int:
-    """A whole number, also where it came as text; raises ``UnfitError``."""
+    """A whole number, also from text; raises ``InvalidValueError``."""
     if isinstance(raw, str) and re.fullmatch(r"[+-]?[0-9]{1,18}", raw.strip()):
         return int(raw)
     if not isinstance(raw, int) or isinstance(raw, bool):
-        raise UnfitError(f"must be a whole number, not {raw!r}")
+        raise InvalidValueError(f"must be a whole number, not {raw!r}")
     return raw
 
 
 def string(raw: Json) -> str:
-    """Text that can be stored and sent; raises ``UnfitError``."""
-    # A customer's number is a string that an operator may well write as a number.
+    """Text that can be stored and sent; raises ``InvalidValueError``."""
+    # An operator may write a string, such as a customer number, as a number.
     if isinstance(raw, int) and not isinstance(raw, bool):
         return str(raw)
     if not isinstance(raw, str):
-        raise UnfitError("must be text")
+        raise InvalidValueError("must be text")
     if "\0" in raw or any("\ud800" <= character <= "\udfff" for character in raw):
-        raise UnfitError("holds characters that are no text")
+        raise InvalidValueError("contains characters that are not text")
     return raw
 
 
 def address(text: str) -> str:
-    """An address under which an API lives, without the slash at its end; raises ``UnfitError``.
+    """The base address of an API, without the slash at its end; raises ``InvalidValueError``.
 
-    A host that is not ASCII is written as IDNA has it (RFC 5891).
+    A host that is not ASCII is encoded with IDNA (RFC 5891).
     """
     stripped = text.strip().rstrip("/")
     if not stripped.isprintable() or " " in stripped:
-        raise UnfitError(f"{text!r} is not an http or https address")
+        raise InvalidValueError(f"{text!r} is not an http or https address")
     try:
         stripped = stripped if stripped.isascii() else sendable(stripped)
     except AddressError as error:
-        raise UnfitError(f"{text!r} is not an http or https address: {error}") from None
+        raise InvalidValueError(f"{text!r} is not an http or https address: {error}") from None
     if not origin_of(stripped):
-        raise UnfitError(f"{text!r} is not an http or https address")
+        raise InvalidValueError(f"{text!r} is not an http or https address")
     parts = urlsplit(stripped)
     if parts.query or parts.fragment or "@" in parts.netloc:
-        raise UnfitError("must be an address without user name, query and fragment")
+        raise InvalidValueError("must be an address without user name, query and fragment")
     return stripped
 
 
 def parsed(raw: Json, what: str) -> Json:
-    """An object or array, also where it came as JSON text, as it does from a command line; raises ``UnfitError``."""
+    """An object or array, also from JSON text, as on a command line; raises ``InvalidValueError``."""
     if not isinstance(raw, str):
         return raw
     try:
         found: Json = json.loads(raw, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise UnfitError(f"must be {what} in JSON, and is not JSON: {error}") from error
+        raise InvalidValueError(f"must be {what} in JSON, and is not JSON: {error}") from error
     return found
 
 
 def free(raw: Json, depth: int = 0) -> Json:
-    """JSON of any shape, with nothing in it that cannot be stored and sent; raises ``UnfitError``."""
+    """JSON of any shape that can be stored and sent; raises ``InvalidValueError``."""
     if depth > _DEEPEST:
-        raise UnfitError(f"is nested more than {_DEEPEST} deep")
+        raise InvalidValueError(f"is nested more than {_DEEPEST} deep")
     match raw:
         case str():
             return string(raw)
         case float() if not math.isfinite(raw):
-            raise UnfitError(f"holds {raw}, which is not JSON")
+            raise InvalidValueError(f"holds {raw}, which is not JSON")
         case Mapping():
             return {string(name): free(value, depth + 1) for name, value in raw.items()}
         case Sequence():
@@ -95,7 +95,7 @@ def free(raw: Json, depth: int = 0) -> Json:
         case int() | float() | None:
             return raw
         case _:
-            raise UnfitError(f"is a {type(raw).__name__}, which is not JSON")
+            raise InvalidValueError(f"is a {type(raw).__name__}, which is not JSON")
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -103,13 +103,13 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 Problems: TypeAlias = list[tuple[str, str]]
-"""What is wrong: where, as a path such as ``variants.twitter[0].message``, and why."""
+"""Faults: the path, such as ``variants.twitter[0].message``, and the reason."""
 
 
 class ValueSpec(SpecVariant):
-    """What settings and parameters have in common. A default makes a value optional, and so does ``required``.
+    """The common keys of settings and parameters. A default makes a value optional, and so does ``required = false``.
 
-    ``when`` names siblings: the value is asked for only where they hold.
+    ``when`` names siblings: the value is used only if they have the given values.
     """
 
     type: Literal["string", "integer", "boolean", "url", "private_key", "object", "array"] = "string"
@@ -121,26 +121,26 @@ class ValueSpec(SpecVariant):
     pattern: Regex | None = Field(default=None, description="a regex that the whole of a string matches")
     excludes: Regex | None = Field(default=None, description="a regex that the whole of a string must not match")
     max_length: int | None = Field(default=None, ge=1, description="in characters")
-    counted: Mapping[Text, int] = Field(default={}, description="texts that count as so many characters each")
-    contains: OneOrMore[Text] = Field(default=(), description="texts that must stand in a string")
-    any_case: bool = Field(default=False, description="contains and counted are looked for in any case")
+    counted: Mapping[Text, int] = Field(default={}, description="texts that count as this many characters each")
+    contains: OneOrMore[Text] = Field(default=(), description="texts that a string must contain")
+    any_case: bool = Field(default=False, description="contains and counted ignore upper and lower case")
 
     @property
     def other_names(self) -> tuple[str, ...]:
-        """Under which other names the value may be given."""
+        """The other names of the value."""
         return ()
 
     def check(self, raw: Json, at: str, problems: Problems) -> Json:
-        """The value as it is used; where it does not fit, what is wrong is added to ``problems``.
+        """The checked value. If it is invalid, its faults are added to ``problems``.
 
         Args:
             raw: the value as it was given.
             at: its path.
-            problems: takes what is wrong.
+            problems: receives the faults.
         """
         try:
             return self._checked(raw)
-        except UnfitError as error:
+        except InvalidValueError as error:
             problems.append((at, str(error)))
             return None
 
@@ -155,12 +155,12 @@ class ValueSpec(SpecVariant):
     def _permitted(self, text: str) -> str:
         self._check_length(text)
         if self.pattern is not None and not compile_pattern(self.pattern).matches(text):
-            raise UnfitError(f"{self._shown(text)} does not match the pattern {self.pattern}")
+            raise InvalidValueError(f"{self._shown(text)} does not match the pattern {self.pattern}")
         if self.excludes is not None and compile_pattern(self.excludes).matches(text):
-            raise UnfitError(f"{self._shown(text)} is not permitted: it matches {self.excludes}")
+            raise InvalidValueError(f"{self._shown(text)} is not permitted: it matches {self.excludes}")
         missing = [one for one in self.contains if not self._found(one, text)]
         if missing:
-            raise UnfitError(f"must contain {' and '.join(missing)}")
+            raise InvalidValueError(f"must contain {' and '.join(missing)}")
         if not self.enum:
             return text
         spellings = self._spellings()
@@ -168,8 +168,8 @@ class ValueSpec(SpecVariant):
         return self._unlisted(text) if found is None else found
 
     def _unlisted(self, text: str) -> str:
-        """What is used in place of a text that ``enum`` does not have; raises ``UnfitError`` where it is refused."""
-        raise UnfitError(f"{text!r} is not permitted (permitted: {', '.join(self.enum)})")
+        """The value for a text that ``enum`` does not have; raises ``InvalidValueError`` if it is refused."""
+        raise InvalidValueError(f"{text!r} is not permitted (permitted: {', '.join(self.enum)})")
 
     def _check_length(self, text: str) -> None:
         if self.max_length is None:
@@ -180,10 +180,10 @@ class ValueSpec(SpecVariant):
             length += found * (worth - len(one))
             counted += f", where {one} counts as {worth}" if found else ""
         if length > self.max_length:
-            raise UnfitError(f"is too long: {length} characters{counted}, and {self.max_length} are permitted")
+            raise InvalidValueError(f"is too long: {length} characters{counted}, and {self.max_length} are permitted")
 
-    def _found(self, wanted: str, text: str) -> int:
-        return len(re.findall(re.escape(wanted), text, re.IGNORECASE if self.any_case else 0))
+    def _found(self, part: str, text: str) -> int:
+        return len(re.findall(re.escape(part), text, re.IGNORECASE if self.any_case else 0))
 
     def _spellings(self) -> dict[str, str]:
         return {value.casefold(): value for value in self.enum}
@@ -197,13 +197,13 @@ class ValueSpec(SpecVariant):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.type != "string" and any(self._for_strings()):
-            raise UnfitError("enum, pattern, excludes, max_length, counted and contains are for strings")
+            raise InvalidValueError("enum, pattern, excludes, max_length, counted and contains are for strings")
         if self.counted and self.max_length is None:
-            raise UnfitError("counted says how max_length counts, and there is none")
+            raise InvalidValueError("counted applies to max_length, and there is none")
         if self.any_case and not self.counted and not self.contains:
-            raise UnfitError("any_case says how contains and counted are looked for, and there is neither")
+            raise InvalidValueError("any_case applies to contains and counted, and there is neither")
         if len({value.casefold() for value in self.enum}) < len(self.enum):
-            raise UnfitError("enum has a value twice")
+            raise InvalidValueError("enum has a value twice")
         for name in ("default", "example"):
             value = getattr(self, name)
             problems: Problems = []
@@ -211,14 +211,14 @@ class ValueSpec(SpecVariant):
                 self.check(value, "", problems)
             for path, reason in problems[:1]:
                 at = f": {path.lstrip('.')}" if path else ""
-                raise UnfitError(f"the {name}{at} {reason}")
+                raise InvalidValueError(f"the {name}{at} {reason}")
         return self
 
 
 class SettingSpec(ValueSpec):
-    """A setting of an account. A secret is read from where the operator keeps it, and never shown.
+    """A setting of an account. A secret is never shown.
 
-    A ``private_key`` is text as PEM or as JSON Web Key, so it may have several lines.
+    A ``private_key`` is PEM text or a JSON Web Key, and may have several lines.
     """
 
     type: Literal["string", "integer", "boolean", "url", "private_key"] = "string"
@@ -230,7 +230,7 @@ class SettingSpec(ValueSpec):
     @model_validator(mode="after")
     def _kept_secret(self) -> Self:
         if self.type == "private_key" and not self.secret:
-            raise UnfitError("a private_key needs secret = true")
+            raise InvalidValueError("a private_key needs secret = true")
         if self.secret and (self.type not in ("string", "private_key") or self.default is not None or self.enum):
-            raise UnfitError("a secret is a string or a private_key, without default and enum")
+            raise InvalidValueError("a secret is a string or a private_key, without default and enum")
         return self

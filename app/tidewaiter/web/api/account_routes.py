@@ -37,7 +37,7 @@ class ProviderRoutes:
         """The known remote APIs."""
         registry, accounts = self._context.providers(), self._context.desk(request).accounts
         lines = [
-            provider_line_json(registry.get(name), (one.name for one in accounts.values() if one.provider == name))
+            provider_line_json(registry.get(name), (one.name for one in accounts.values() if one.provider.name == name))
             for name in registry.names()
         ]
         return json_reply({"providers": lines})

@@ -70,7 +70,7 @@ def lanes_of(
                 lane.id,
                 lane.account,
                 lane.shard,
-                account.provider if account else None,
+                account.provider.name if account else None,
                 lane.host if lane.leased else None,
                 hold.standing,
                 hold.reason,

@@ -1,4 +1,4 @@
-"""A stage for one emulated API: whole daemons in virtual time, somebody at the desk, and a look behind the scenes."""
+"""A stage for one emulated API: whole daemons in virtual time, the services, and a look behind the scenes."""
 
 import asyncio
 import io
@@ -28,7 +28,7 @@ from tidewaiter.domain.job import TERMINAL, HistoryEntry, Job, State
 from tidewaiter.emulators.catalogue import EmulatedAccount
 from tidewaiter.emulators.server import EmulatedServer
 from tidewaiter.log import EventLog, configure
-from tidewaiter.services import DAEMON, JobService
+from tidewaiter.services import DAEMON, AccountService, JobService
 from tidewaiter.storage.folder import LocalStorage
 
 T = TypeVar("T")
@@ -46,18 +46,18 @@ class Stage:
     wire: SimulatedWire
     config: Config
     secrets: Collection[str]
-    desk: JobService
+    service: JobService
     output: io.StringIO = field(default_factory=io.StringIO)
     rand: Random = field(default_factory=lambda: Random(1))
 
     async def submit(self, operation: str, params: Mapping[str, Json] | None = None) -> Job:
         """Ask for a job."""
-        job, _ = await self.desk.submit(ACCOUNT, operation, params or {}, actor=DAEMON)
+        job, _ = await self.service.submit(ACCOUNT, operation, params or {}, actor=DAEMON)
         return job
 
     async def job(self, job: Job) -> Job:
         """The job as it stands."""
-        found = await self.desk.jobs.get(job.id)
+        found = await self.service.jobs.get(job.id)
         assert found is not None
         return found
 
@@ -74,11 +74,12 @@ class Stage:
 
     async def resume(self) -> None:
         """A person says that the account works again."""
-        await self.desk.resume(ACCOUNT, actor=DAEMON)
+        accounts = AccountService(self.service.accounts, self.service.jobs.database, self.clock)
+        await accounts.resume(ACCOUNT, actor=DAEMON)
 
     async def file_of(self, job: Job) -> bytes:
         """What the only file of a job holds."""
-        (artifact,) = await self.desk.jobs.artifacts(job.id)
+        (artifact,) = await self.service.jobs.artifacts(job.id)
         return (self.root / "exports" / artifact.key).read_bytes()
 
     async def json_of(self, job: Job) -> Json:
@@ -88,7 +89,7 @@ class Stage:
 
     async def history(self, job: Job) -> list[HistoryEntry]:
         """What has become of a job, step by step."""
-        _, history, _ = await self.desk.show(job.id)
+        _, history, _ = await self.service.show(job.id)
         return history
 
     def events(self, name: str) -> list[dict[str, object]]:
@@ -190,11 +191,11 @@ async def _told(
     accounts, output = bootstrap.bind_accounts(config), io.StringIO()
     power = _Power()
     database = Database.open(config.database.url, clock, sqlite_connect=lambda: power.connect(root / "tidewaiter.db"))
-    desk = JobService(
+    service = JobService(
         accounts, JobStore(database),
         shards=dict.fromkeys(accounts, 1), clock=clock, rand=Random(2), log=_log(output, clock, secrets),
     )  # fmt: skip
-    stage = Stage(root, clock, SimulatedWire(servers, clock, Random(3)), config, secrets, desk, output)
+    stage = Stage(root, clock, SimulatedWire(servers, clock, Random(3)), config, secrets, service, output)
     told = await story(stage)
     assert stage.leaks() == []
     await database.close()

@@ -53,33 +53,33 @@ class Place:
 
     @asynccontextmanager
     async def daemon(self) -> AsyncIterator[JobService]:
-        """A daemon that runs meanwhile, and a desk to ask things at."""
+        """A daemon that runs meanwhile, and a service to ask things at."""
         log = configure("json", "debug", (), stream=self.output, strict=True)
         stop = asyncio.Event()
-        async with bootstrap.open_desk(self._config, log) as desk:
+        async with bootstrap.open_job_service(self._config, log) as service:
             running = asyncio.ensure_future(bootstrap.serve(self._config, log, stop=stop))
             try:
-                yield desk
+                yield service
             finally:
                 stop.set()
                 assert await running == 0
                 log.close()
 
-    async def submit(self, desk: JobService) -> Job:
+    async def submit(self, service: JobService) -> Job:
         """Ask for what this API has."""
         wanted: Mapping[str, tuple[str, dict[str, str]]] = {
             "oneall": ("snapshot", {"sharing_message_token": "221c7bdf"}),
             "copernica": ("subprofile_data", {"id": "17"}),
         }
         operation, params = wanted[self.provider]
-        job, _ = await desk.submit("own", operation, dict(params), actor=DAEMON)
+        job, _ = await service.submit("own", operation, dict(params), actor=DAEMON)
         return job
 
-    async def ended(self, desk: JobService, job: Job) -> Job:
+    async def ended(self, service: JobService, job: Job) -> Job:
         """The job, when it has come to its end."""
         async with asyncio.timeout(30):
             while True:
-                found = await desk.jobs.get(job.id)
+                found = await service.jobs.get(job.id)
                 assert found is not None
                 if found.state in TERMINAL:
                     return found
@@ -130,8 +130,8 @@ _BOTH = pytest.mark.parametrize("provider", ["oneall", "copernica"])
 async def test_a_call_ends_the_wait(opened: Open, provider: str) -> None:
     """The call comes when it is ready: one poll, the file, and no trace of the secret address anywhere."""
     place = await opened(provider)
-    async with place.daemon() as desk:
-        ended = await place.ended(desk, await place.submit(desk))
+    async with place.daemon() as service:
+        ended = await place.ended(service, await place.submit(service))
     assert (ended.state, ended.polls) == (State.SUCCEEDED, 1)
     (posted,) = place.api.callbacks.posted
     token = posted.url.rpartition("/")[2]
@@ -144,10 +144,10 @@ async def test_a_duplicate_call(opened: Open, provider: str) -> None:
     """The second call comes after the end: 404, and nothing happens."""
     place = await opened(provider)
     place.api.faults.add(_CALL[provider], InjectedFault(FaultKind.DUPLICATE, seconds=2))
-    async with place.daemon() as desk:
-        ended = await place.ended(desk, await place.submit(desk))
+    async with place.daemon() as service:
+        ended = await place.ended(service, await place.submit(service))
         await place.calls(2)
-        assert await desk.jobs.get(ended.id) == ended
+        assert await service.jobs.get(ended.id) == ended
     assert (ended.state, ended.polls) == (State.SUCCEEDED, 1)
 
 
@@ -158,9 +158,9 @@ async def test_a_forged_body(opened: Open, provider: str) -> None:
     place.api.faults.add(
         _CALL[provider], InjectedFault(FaultKind.FORGED, text='{"response": NaN, "data": [["forged"]]')
     )
-    async with place.daemon() as desk:
-        ended = await place.ended(desk, await place.submit(desk))
-        (artifact,) = await desk.jobs.artifacts(ended.id)
+    async with place.daemon() as service:
+        ended = await place.ended(service, await place.submit(service))
+        (artifact,) = await service.jobs.artifacts(ended.id)
     assert (ended.state, ended.polls) == (State.SUCCEEDED, 1)
     assert artifact.size > 100
 
@@ -170,8 +170,8 @@ async def test_a_late_call(opened: Open, provider: str) -> None:
     """The job ends when it comes, however late that is."""
     place = await opened(provider)
     place.api.faults.add(_CALL[provider], InjectedFault(FaultKind.LATENCY, seconds=2))
-    async with place.daemon() as desk:
-        ended = await place.ended(desk, await place.submit(desk))
+    async with place.daemon() as service:
+        ended = await place.ended(service, await place.submit(service))
     assert (ended.state, ended.polls) == (State.SUCCEEDED, 1)
 
 
@@ -180,10 +180,10 @@ async def test_a_lost_call(opened: Open, provider: str) -> None:
     """Nothing comes: the job goes on waiting, and will be polled before half of its time is over."""
     place = await opened(provider)
     place.api.faults.add(_CALL[provider], InjectedFault(FaultKind.LOST))
-    async with place.daemon() as desk:
-        job = await place.submit(desk)
+    async with place.daemon() as service:
+        job = await place.submit(service)
         async with asyncio.timeout(30):
-            while (now := await desk.jobs.get(job.id)) is None or now.handle is None:  # noqa: ASYNC110  # tells nobody
+            while (now := await service.jobs.get(job.id)) is None or now.handle is None:  # noqa: ASYNC110  # tells nobody
                 await asyncio.sleep(0.02)
         await place.api.callbacks.settle()
     assert place.api.callbacks.posted == []

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import pytest
 
-from tests.apis.stage import ACCOUNT, Stage, on_stage
+from tests.apis.stage import Stage, on_stage
 from tidewaiter.clock import Clock
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import Job, State
@@ -16,7 +16,7 @@ from tidewaiter.emulators.catalogue import EmulatedAccount, copernica_account
 from tidewaiter.emulators.controls import FaultKind, InjectedFault, RetryAfter
 from tidewaiter.emulators.copernica import CopernicaEmulator, CopernicaVariants, ExpiredForm, IdentifierPlace
 from tidewaiter.emulators.copernica_login import CopernicaLogin, LoginVariants, TokenForm
-from tidewaiter.services import DAEMON, RequestError
+from tidewaiter.services import RequestError
 
 T = TypeVar("T")
 
@@ -103,7 +103,7 @@ def test_the_data_of_a_person(template: Path, kind: str, of: str, path: str) -> 
         assert told.api.asked[0].path_qs == path
         (token,) = told.login.given
         assert all(asked.headers["Authorization"] == f"Bearer {token.jwt}" for asked in told.api.asked)
-        (artifact,) = await told.stage.desk.jobs.artifacts(job.id)
+        (artifact,) = await told.stage.service.jobs.artifacts(job.id)
         assert artifact.name.startswith(f"{kind}_")
         assert artifact.name.endswith(".json")
         assert artifact.media_type == "application/json"
@@ -218,7 +218,7 @@ def test_a_refused_login(template: Path, refusal: int) -> None:
             assert told.api.asked == []
             assert told.stage.events("account.refused")
             told.login.access_token = _ACCESS_TOKEN
-            await told.stage.desk.resume(ACCOUNT, actor=DAEMON)
+            await told.stage.resume()
             assert await told.landed_whole(await told.stage.ended(job))
         assert len(told.api.requests) == 1
 
@@ -503,6 +503,6 @@ def test_killed_at_any_moment(template: Path, form: str) -> None:
         async with told.stage.daemon():
             job = await told.stage.ended(job)
         assert job.state is State.SUCCEEDED
-        assert len(await told.stage.desk.jobs.artifacts(job.id)) == 1
+        assert len(await told.stage.service.jobs.artifacts(job.id)) == 1
 
     _tell(template, story, settings={"form": form})

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 import pytest
 
-from tests.apis.stage import ACCOUNT, Stage, on_stage
+from tests.apis.stage import Stage, on_stage
 from tidewaiter.clock import Clock
 from tidewaiter.domain.job import Job, State
 from tidewaiter.emulators.catalogue import EmulatedAccount, oneall_account
@@ -96,7 +96,7 @@ def test_a_snapshot(template: Path) -> None:
         assert told.api.count("initiate") == job.submits == 1
         assert told.api.count("snapshot") == job.polls
         assert all(asked.has_basic("public", _PRIVATE_KEY) for asked in told.api.asked)
-        (artifact,) = await told.stage.desk.jobs.artifacts(job.id)
+        (artifact,) = await told.stage.service.jobs.artifacts(job.id)
         assert (artifact.name, artifact.media_type) == (f"{_MESSAGE}.json", "application/json")
         order = json.loads(told.api.asked[0].body)
         assert order == {"request": {"analytics": {"sharing": {"sharing_message_token": _MESSAGE}}}}
@@ -156,7 +156,7 @@ def test_a_snapshot_that_no_memory_should_hold(template: Path) -> None:
     async def story(told: Told) -> None:
         job = await told.run()
         assert await told.landed_whole(job)
-        (artifact,) = await told.stage.desk.jobs.artifacts(job.id)
+        (artifact,) = await told.stage.service.jobs.artifacts(job.id)
         assert artifact.size > 8 * 2**20
 
     _tell(template, story, publications=18_000)
@@ -292,7 +292,7 @@ def test_killed_at_any_moment(template: Path, lives_s: tuple[float, ...]) -> Non
             job = await told.stage.ended(job)
         assert await told.landed_whole(job)
         assert len(told.api.snapshots) == 1
-        assert len(await told.stage.desk.jobs.artifacts(job.id)) == 1
+        assert len(await told.stage.service.jobs.artifacts(job.id)) == 1
 
     _tell(template, story)
 
@@ -418,7 +418,7 @@ def test_a_job_that_is_cancelled(template: Path) -> None:
         async with told.stage.daemon():
             job = await told.submit()
             await told.stage.clock.sleep(60)
-            await told.stage.desk.cancel(job.id, actor=DAEMON)
+            await told.stage.service.cancel(job.id, actor=DAEMON)
             assert (await told.stage.ended(job)).state is State.CANCELLED
         assert told.api.snapshots[0].deleted
 
@@ -438,7 +438,7 @@ def test_refused_keys(template: Path, statuses: dict[int, int]) -> None:
             job = await told.submit()
             await told.stage.clock.sleep(60)
             told.api.private_key = _PRIVATE_KEY
-            await told.stage.desk.resume(ACCOUNT, actor=DAEMON)
+            await told.stage.resume()
             assert await told.landed_whole(await told.stage.ended(job))
         assert [line["level"] for line in told.stage.events("account.refused")] == ["error"]
 

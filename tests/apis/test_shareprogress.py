@@ -44,7 +44,7 @@ def test_what_is_answered_at_once(
         assert (job.state, told.asked()) == (State.SUCCEEDED, [route])
         (asked,) = told.api.asked
         assert (asked.method, KEY in asked.path_qs, json.loads(asked.body)["key"]) == ("POST", False, KEY)
-        (artifact,) = await told.stage.desk.jobs.artifacts(job.id)
+        (artifact,) = await told.stage.service.jobs.artifacts(job.id)
         assert artifact.name == name
         envelope = await told.landed(job)
         assert envelope["success"] is True

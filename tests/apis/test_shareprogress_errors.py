@@ -68,7 +68,7 @@ def test_what_the_api_refuses(template: Path, form: MessageForm) -> None:
         assert job.state is State.FAILED
         assert "could not be read" in (job.reason or "")
         assert (job.reason or "").startswith("HTTP 200: ")
-        assert await told.stage.desk.jobs.artifacts(job.id) == []
+        assert await told.stage.service.jobs.artifacts(job.id) == []
         assert told.asked() == ["page_update"]
 
     tell(template, story, failure_message=form)
@@ -171,7 +171,7 @@ def _variant(channel: str, **fields: str) -> dict[str, Any]:
 def test_fields_are_checked_before_anything_is_sent(
     template: Path, operation: str, params: dict[str, Any], said: str
 ) -> None:
-    """The document's limits hold at the desk, where the fault names its place, and no request is spent."""
+    """The document's limits hold at the service, where the fault names its place, and no request is spent."""
 
     async def story(told: Told) -> None:
         with pytest.raises(RequestError) as raised:

@@ -25,7 +25,7 @@ def test_an_answer_is_shared_for_five_minutes(template: Path) -> None:
         files = [await told.stage.file_of(job) for job in (first, again, later, other)]
         assert files[0] == files[1]
         assert len(set(files)) == 3
-        keys = [(await told.stage.desk.jobs.artifacts(job.id))[0].key for job in (first, again)]
+        keys = [(await told.stage.service.jobs.artifacts(job.id))[0].key for job in (first, again)]
         assert keys[0] != keys[1]
 
     tell(template, story)

@@ -108,7 +108,7 @@ def test_a_save_that_never_arrived(template: Path) -> None:
             assert told.api.count("page_update") == 1
             assert "Reef" not in told.titles()
             assert told.stage.events("job.parked")
-            await told.stage.desk.retry(job.id, actor=DAEMON)
+            await told.stage.service.retry(job.id, actor=DAEMON)
             await told.stage.clock.sleep(30)
             ended = await told.stage.ended(job)
         assert ended.state is State.SUCCEEDED

@@ -80,7 +80,7 @@ def test_statistics(template: Path) -> None:
         assert isinstance(landed, dict)
         assert [campaign["id"] for campaign in landed["campaigns"]] == [1, 2, 3]
         assert told.asked() == ["authenticate", "stats"]
-        (artifact,) = await told.stage.desk.jobs.artifacts(job.id)
+        (artifact,) = await told.stage.service.jobs.artifacts(job.id)
         assert artifact.name == "campaign-stats.json"
 
     _tell(template, story)
@@ -125,7 +125,7 @@ def test_any_resource(template: Path) -> None:
     "path", ["//me", "a//b", "../../admin", "a/.", "/authenticate", "a?b=1", "", "authenticate", "a b"]
 )
 def test_paths_that_are_none(template: Path, path: str) -> None:
-    """What is no path, or is the login, is refused at the desk, and nothing is sent."""
+    """What is no path, or is the login, is refused at the service, and nothing is sent."""
 
     async def story(told: Told) -> None:
         with pytest.raises(RequestError, match="path"):
@@ -280,7 +280,7 @@ def test_a_200_that_is_a_failure(template: Path, operation: str, params: dict[st
         async with told.stage.daemon():
             job = await told.stage.run(operation, params)
         assert (job.state, job.reason) == (State.FAILED, reason)
-        assert await told.stage.desk.jobs.artifacts(job.id) == []
+        assert await told.stage.service.jobs.artifacts(job.id) == []
 
     _tell(template, story)
 

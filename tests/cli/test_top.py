@@ -61,7 +61,7 @@ def test_other_ends(place: Place, end: str | signal.Signals) -> None:
 
 
 def test_a_new_size(place: Place) -> None:
-    """When the terminal changes its size it is drawn anew at once, not with the next picture."""
+    """When the terminal changes its size it is drawn anew at once, not with the next snapshot."""
     with on_screen(place, "--every", "1h") as screen:
         screen.wait_for("q ends it")
         screen.resize(40, 140)
@@ -74,7 +74,7 @@ def test_a_new_size(place: Place) -> None:
 
 
 def test_no_colour(place: Place) -> None:
-    """NO_COLOR is heeded on the screen, too; a dumb terminal gets one picture as text."""
+    """NO_COLOR is heeded on the screen, too; a dumb terminal gets one snapshot as text."""
     with on_screen(place, NO_COLOR="1") as screen:
         drawn = screen.wait_for("q ends it")
         screen.type("q")
@@ -118,7 +118,7 @@ def test_beside_a_daemon(emulated: Place) -> None:
     assert (landed["job"], landed["name"], landed["size"]) == (job["id"], artifact["name"], artifact["size"])
 
 
-def test_one_picture_after_the_other(place: Place) -> None:
+def test_one_state_after_the_other(place: Place) -> None:
     """Through a pipe --every prints one object a line until somebody ends it, with 0."""
     place("submit", "shop", "statistics", "-p", "export_type=OPENS")
     with place.process("top", "--json", "--every", "100ms") as process:
@@ -132,7 +132,7 @@ def test_one_picture_after_the_other(place: Place) -> None:
 
 
 def test_a_database_that_goes_and_comes_back(place: Place, postgres: Postgres, postgres_url: str) -> None:
-    """While it is away every picture says so; when it is back they are whole again. One picture alone ends with 69."""
+    """While it is away every state says so; when it is back they are whole again. One state alone ends with 69."""
     place.config.write_text(f'[database]\nurl = "{postgres_url}"\n{place.config.read_text()}')
     with place.process("top", "--json", "--every", "100ms") as process:
         assert json.loads(line_of(process))["jobs"] is not None
@@ -152,7 +152,7 @@ def test_a_database_that_goes_and_comes_back(place: Place, postgres: Postgres, p
     [
         (("--every", "soon"), "'soon' is no time; write it as 2s, 500ms or 1min"),
         (("--every", "1ms"), "'1ms' is not between 100ms and 24h"),
-        (("--every", "2s", "--once"), "--every is for more than one picture, --once for one"),
+        (("--every", "2s", "--once"), "--every is for more than one snapshot, --once for one"),
         (("--account", "nobody"), "unknown account 'nobody'; configured: shop"),
     ],
 )

@@ -8,7 +8,7 @@ from random import Random
 from typing import TypeVar
 
 from tests.simulation.wire import Weather
-from tests.simulation.world import ACCOUNTS, World, at_desk, in_world, one_daemon
+from tests.simulation.world import ACCOUNTS, World, from_command_line, in_world, one_daemon
 from tidewaiter.domain.job import TERMINAL
 from tidewaiter.emulators.controls import FaultKind, FaultRule, InjectedFault, RetryAfter
 from tidewaiter.emulators.symplify import EXPORT_TYPES, PERIODS
@@ -78,9 +78,9 @@ async def _trouble(world: World, plan: Plan, until_s: float) -> None:
     moments = sorted(rand.uniform(0, until_s) for _ in range(plan.jobs))
     for at in moments:
         await clock.sleep(max(0.0, at - clock.monotonic()))
-        await at_desk(world, lambda desk: _submit(world, desk))
+        await from_command_line(world, lambda services: _submit(world, services.jobs))
         if len(world.asked_for) in range(3, 3 + plan.cancels):
-            await at_desk(world, lambda desk: _cancel_one(world, desk))
+            await from_command_line(world, lambda services: _cancel_one(world, services.jobs))
     await clock.sleep(max(0.0, until_s - clock.monotonic()))
     world.wire.weather = Weather()
     world.emulator.faults.clear()
@@ -101,14 +101,14 @@ def _random_faults(rand: Random, number: int) -> Iterator[FaultRule]:
         yield FaultRule(route, rand.randint(1, 4), fault)
 
 
-async def _submit(world: World, desk: JobService) -> None:
+async def _submit(world: World, service: JobService) -> None:
     rand = world.rand
     params = {"export_type": rand.choice(sorted(EXPORT_TYPES)), "period": rand.choice(sorted(PERIODS))}
-    job, _ = await desk.submit(rand.choice(ACCOUNTS), "statistics", params, actor=DAEMON)
+    job, _ = await service.submit(rand.choice(ACCOUNTS), "statistics", params, actor=DAEMON)
     world.asked_for.append(job.id)
 
 
-async def _cancel_one(world: World, desk: JobService) -> None:
-    job = await desk.jobs.get(world.rand.choice(world.asked_for))
+async def _cancel_one(world: World, service: JobService) -> None:
+    job = await service.jobs.get(world.rand.choice(world.asked_for))
     if job is not None and job.state not in TERMINAL:
-        await desk.cancel(job.id, actor=DAEMON)
+        await service.cancel(job.id, actor=DAEMON)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.simulation.invariants import broken_invariants
-from tests.simulation.world import World, at_desk, in_world, one_daemon
+from tests.simulation.world import World, from_command_line, in_world, one_daemon
 from tidewaiter.domain.job import HistoryEntry, Job
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.emulators.controls import FaultKind, FaultRule, InjectedFault, RetryAfter
@@ -86,22 +86,22 @@ def tell(
         for prepare in preparations:
             prepare(world)
 
-        async def submit(desk: JobService) -> int:
+        async def submit(service: JobService) -> int:
             params = {"export_type": export_type, "period": "LAST_DAY"}
-            job, _ = await desk.submit(account, "statistics", params, actor=DAEMON)
+            job, _ = await service.submit(account, "statistics", params, actor=DAEMON)
             return job.id
 
-        number = await at_desk(world, submit)
+        number = await from_command_line(world, lambda services: submit(services.jobs))
         world.asked_for.append(number)
         for seconds in lives_s:
             await one_daemon(world, seconds, is_cut=True)
         if cancel_after_s is not None:
             await one_daemon(world, cancel_after_s, is_cut=False)
-            await at_desk(world, lambda desk: desk.cancel(number, actor=DAEMON))
+            await from_command_line(world, lambda services: services.jobs.cancel(number, actor=DAEMON))
         async with asyncio.TaskGroup() as people:
             people.create_task(_pause_and_resume(world, account, pause_after_s, resume_after_s))
             await one_daemon(world, patience_s + (resume_after_s or 0.0), is_cut=False, until_done=True)
-        job, history, artifacts = await at_desk(world, lambda desk: desk.show(number))
+        job, history, artifacts = await from_command_line(world, lambda services: services.jobs.show(number))
         assert broken_invariants(world) == []
         return Told(world, job, history, artifacts, world.lines())
 
@@ -114,7 +114,7 @@ async def _pause_and_resume(
     """What somebody does at the command line while the last daemon lives."""
     if pause_after_s is not None:
         await world.clock.sleep(pause_after_s)
-        await at_desk(world, lambda desk: desk.pause(account, "maintenance", actor=DAEMON))
+        await from_command_line(world, lambda services: services.accounts.pause(account, "maintenance", actor=DAEMON))
     if resume_after_s is not None:
         await world.clock.sleep(resume_after_s)
-        await at_desk(world, lambda desk: desk.resume(account, actor=DAEMON))
+        await from_command_line(world, lambda services: services.accounts.resume(account, actor=DAEMON))

@@ -26,7 +26,7 @@ from tidewaiter.domain.http_values import WireRequest
 from tidewaiter.domain.job import TERMINAL, Job, State
 from tidewaiter.domain.permissions import PermittedNetworks
 from tidewaiter.log import configure
-from tidewaiter.services import DAEMON, JobService
+from tidewaiter.services import DAEMON, AccountService, JobService
 from tidewaiter.storage.folder import LocalStorage
 from tidewaiter.transport.wire import Timeouts
 
@@ -118,7 +118,8 @@ class StubWire:
 class StubWorld:
     """What a story can lay its hands on while the daemon runs."""
 
-    desk: JobService
+    service: JobService
+    accounts: AccountService
     clock: Clock
     wire: StubWire
     root: Path
@@ -131,7 +132,7 @@ class StubWorld:
 
     async def submit(self, params: Mapping[str, object] | None = None, operation: str = "report") -> Job:
         """Ask for a job."""
-        job, _ = await self.desk.submit(ACCOUNT, operation, params or {}, actor=DAEMON)  # type: ignore[arg-type]  # is JSON
+        job, _ = await self.service.submit(ACCOUNT, operation, params or {}, actor=DAEMON)  # type: ignore[arg-type]  # is JSON
         return job
 
     async def ended(self, job: Job, within_s: float = 86_400.0) -> Job:
@@ -143,13 +144,13 @@ class StubWorld:
 
     async def job(self, job: Job) -> Job:
         """The job as it stands."""
-        found = await self.desk.jobs.get(job.id)
+        found = await self.service.jobs.get(job.id)
         assert found is not None
         return found
 
     async def file_of(self, job: Job) -> bytes:
         """The only file of a job."""
-        (artifact,) = await self.desk.jobs.artifacts(job.id)
+        (artifact,) = await self.service.jobs.artifacts(job.id)
         return (self.root / "exports" / artifact.key).read_bytes()
 
     def events(self, name: str) -> list[dict[str, object]]:
@@ -209,14 +210,16 @@ async def _live(
         stop.clear()
         lives.append(group.create_task(daemon()))
 
-    desk = JobService(
+    service = JobService(
         accounts, JobStore(database),
         shards=dict.fromkeys(accounts, 1), clock=clock, rand=Random(2), log=log,
     )  # fmt: skip
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         lives.append(group.create_task(daemon()))
-        result = await story(StubWorld(desk, clock, wire, root, output, restart))
+        result = await story(
+            StubWorld(service, AccountService(accounts, database, clock), clock, wire, root, output, restart)
+        )
         stop.set()
     await database.close()
     return result

@@ -54,11 +54,11 @@ def test_jobs_made_together_share_one_answer(template: Path) -> None:
         assert sorted(world.paths()) == ["POST /pages/7", "POST /pages/8"]
         assert sorted(job.submits for job in ended) == [0] * 19 + [1, 1]
         assert len({await world.file_of(job) for job in jobs}) == 1
-        keys = [artifact.key for job in jobs for artifact in await world.desk.jobs.artifacts(job.id)]
+        keys = [artifact.key for job in jobs for artifact in await world.service.jobs.artifacts(job.id)]
         assert len(set(keys)) == 20
         (asker,) = [job for job in ended[:20] if job.submits]
         sharer = next(job for job in ended if not job.submits)
-        _, history, (artifact,) = await world.desk.show(sharer.id)
+        _, history, (artifact,) = await world.service.show(sharer.id)
         assert (history[-1].outcome, history[-1].detail) == ("Stored", f"the answer of job {asker.id}")
         manifest = json.loads((world.root / "exports" / artifact.key).with_name("manifest.json").read_text())
         assert manifest["job"] == sharer.id
@@ -132,11 +132,11 @@ def test_files_that_somebody_took_away_or_changed_are_not_shared(template: Path)
 
     async def story(world: StubWorld) -> None:
         first = await world.ended(await world.submit({"page": 7}))
-        (artifact,) = await world.desk.jobs.artifacts(first.id)
+        (artifact,) = await world.service.jobs.artifacts(first.id)
         (world.root / "exports" / artifact.key).unlink()
         second = await world.ended(await world.submit({"page": 7}))
         assert len(world.paths()) == 2
-        (artifact,) = await world.desk.jobs.artifacts(second.id)
+        (artifact,) = await world.service.jobs.artifacts(second.id)
         (world.root / "exports" / artifact.key).write_bytes(b"x" * artifact.size)
         third = await world.ended(await world.submit({"page": 7}))
         assert len(world.paths()) == 3
@@ -201,7 +201,7 @@ def test_a_wish_to_cancel_is_granted_while_a_job_waits_for_newer_data(template: 
     async def story(world: StubWorld) -> None:
         job = await world.submit({"page": 7, "fresh": True})
         await world.clock.sleep(10.0)
-        await world.desk.cancel(job.id, actor=DAEMON)
+        await world.service.cancel(job.id, actor=DAEMON)
         assert (await world.ended(job, 60.0)).state is State.CANCELLED
         assert world.paths() == []
 

@@ -122,9 +122,9 @@ def test_who_waits_for_a_place_can_be_cancelled_and_expires(template: Path) -> N
         waiting = [await world.submit({"number": number}) for number in range(2)]
         waiting.append(await world.submit({"number": 3}, "quick"))
         await world.clock.sleep(60.0)
-        await world.desk.cancel(waiting[0].id, actor=DAEMON)
+        await world.service.cancel(waiting[0].id, actor=DAEMON)
         assert (await world.ended(waiting[0], 60.0)).state is State.CANCELLED
-        await world.desk.cancel(building[0].id, actor=DAEMON)
+        await world.service.cancel(building[0].id, actor=DAEMON)
         await world.clock.sleep(60.0)
         assert (await world.job(building[0])).state is State.CANCELLED
         assert (await world.job(waiting[1])).state is State.POLLING

@@ -26,7 +26,7 @@ from tidewaiter.domain.job import TERMINAL
 from tidewaiter.emulators.file_host import FileHost
 from tidewaiter.emulators.symplify import EXPORT_TYPES, ExportForm, SymplifyCustomer, SymplifyEmulator, SymplifyVariants
 from tidewaiter.log import EventLog, configure
-from tidewaiter.services import JobService
+from tidewaiter.services import AccountService, JobService
 from tidewaiter.storage.folder import LocalStorage
 
 T = TypeVar("T")
@@ -121,11 +121,19 @@ def config_of(world: World) -> Config:
 # --- people -----------------------------------------------------------------------------------------------------------
 
 
-async def at_desk(world: World, wish: Callable[[JobService], Awaitable[T]]) -> T:
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a command of the command line works with."""
+
+    jobs: JobService
+    accounts: AccountService
+
+
+async def from_command_line(world: World, request: Callable[[Services], Awaitable[T]]) -> T:
     """Somebody uses the command line: another process, with a connection of its own."""
     with _power() as power:
-        database, desk = _open(world, power)
-        result = await wish(desk)
+        database, service = _open(world, power)
+        result = await request(Services(service, AccountService(service.accounts, database, world.clock)))
         await database.close()
         return result
 
@@ -170,11 +178,11 @@ def _open(world: World, power: _Power) -> tuple[Database, JobService]:
     database = Database.open(
         config.database.url, world.clock, sqlite_connect=lambda: power.connect(world.database_path)
     )
-    desk = JobService(
+    service = JobService(
         accounts, JobStore(database),
         shards=dict.fromkeys(accounts, 1), clock=world.clock, rand=world.rand, log=log_of(world),
     )  # fmt: skip
-    return database, desk
+    return database, service
 
 
 async def one_daemon(world: World, lasts_s: float, *, is_cut: bool, until_done: bool = False) -> None:

@@ -99,23 +99,23 @@ class Stage:
 
     @asynccontextmanager
     async def daemon(self) -> AsyncIterator[JobService]:
-        """A daemon that runs meanwhile, and a desk to ask things at."""
+        """A daemon that runs meanwhile, and a service to ask things at."""
         log = configure("json", "debug", (), stream=self.output, strict=True)
         stop = asyncio.Event()
-        async with bootstrap.open_desk(self.config, log) as desk:
+        async with bootstrap.open_job_service(self.config, log) as service:
             running = asyncio.ensure_future(bootstrap.serve(self.config, log, stop=stop))
             try:
-                yield desk
+                yield service
             finally:
                 stop.set()
                 assert await running == 0
                 log.close()
 
-    async def ended(self, desk: JobService, number: int) -> Job:
+    async def ended(self, service: JobService, number: int) -> Job:
         """The job, when it has come to its end."""
         async with asyncio.timeout(20):
             while True:
-                job = await desk.jobs.get(number)
+                job = await service.jobs.get(number)
                 assert job is not None
                 if job.state in TERMINAL:
                     return job
@@ -157,12 +157,12 @@ async def stage(tmp_path: Path) -> AsyncIterator[Prepare]:
 async def test_a_callback_saves_the_wait(stage: Prepare) -> None:
     """A job whose next poll is an hour away lands its file within moments of the call: the lane was woken."""
     place = await stage(3600.0)
-    async with place.daemon() as desk:
-        job, _ = await desk.submit("shop", "report", {}, actor=DAEMON)
+    async with place.daemon() as service:
+        job, _ = await service.submit("shop", "report", {}, actor=DAEMON)
         await place.caller.submitted.wait()
         place.caller.state = "done"
         assert await place.caller.call() == 204
-        assert (await place.ended(desk, job.id)).state is State.SUCCEEDED
+        assert (await place.ended(service, job.id)).state is State.SUCCEEDED
         assert await place.caller.call() == 404
     assert place.caller.polls == 1
     (line,) = [line for line in place.lines() if line["event"] == "callback.received"]
@@ -175,13 +175,13 @@ async def test_a_callback_saves_the_wait(stage: Prepare) -> None:
 async def test_48_a_forged_body_is_one_poll(stage: Prepare) -> None:
     """A call that says that all is done, while it is not, has the provider asked once; the job goes on waiting."""
     place = await stage(3600.0)
-    async with place.daemon() as desk:
-        job, _ = await desk.submit("shop", "report", {}, actor=DAEMON)
+    async with place.daemon() as service:
+        job, _ = await service.submit("shop", "report", {}, actor=DAEMON)
         await place.caller.submitted.wait()
         assert await place.caller.call(b'{"state": "done", "file": "http://evil.example/"}') == 204
         await asyncio.wait_for(place.caller.polled.wait(), 20)
         async with asyncio.timeout(20):
-            while (now := await desk.jobs.get(job.id)) is None or now.hinted:  # noqa: ASYNC110  # a daemon tells nobody
+            while (now := await service.jobs.get(job.id)) is None or now.hinted:  # noqa: ASYNC110  # a daemon tells nobody
                 await asyncio.sleep(0.02)
         assert (now.state, now.polls, place.caller.polls) == (State.POLLING, 1, 1)
         assert now.due_at is not None
@@ -192,10 +192,10 @@ async def test_49_a_callback_before_the_submits_answer_helps(stage: Prepare) -> 
     """A provider that calls back before it has answered the submit: the job is polled as soon as it has."""
     place = await stage(3600.0)
     place.caller.early, place.caller.state = True, "done"
-    async with place.daemon() as desk:
-        job, _ = await desk.submit("shop", "report", {}, actor=DAEMON)
+    async with place.daemon() as service:
+        job, _ = await service.submit("shop", "report", {}, actor=DAEMON)
         await place.caller.submitted.wait()
-        ended = await place.ended(desk, job.id)
+        ended = await place.ended(service, job.id)
     assert (ended.state, place.caller.polls) == (State.SUCCEEDED, 1)
 
 
@@ -203,18 +203,18 @@ async def test_52_polling_suffices(stage: Prepare) -> None:
     """A callback that never comes costs nothing but the slower schedule."""
     place = await stage(0.1)
     place.caller.state = "done"
-    async with place.daemon() as desk:
-        job, _ = await desk.submit("shop", "report", {}, actor=DAEMON)
-        assert (await place.ended(desk, job.id)).state is State.SUCCEEDED
+    async with place.daemon() as service:
+        job, _ = await service.submit("shop", "report", {}, actor=DAEMON)
+        assert (await place.ended(service, job.id)).state is State.SUCCEEDED
     assert place.caller.notify[0] is not None
 
 
 async def test_each_submit_has_its_own_address(stage: Prepare) -> None:
     """Two jobs, two addresses, of which the database knows only hashes."""
     place = await stage(3600.0, lookout_s=0.05)
-    async with place.daemon() as desk:
+    async with place.daemon() as service:
         for _ in range(2):
-            await desk.submit("shop", "report", {}, actor=DAEMON)
+            await service.submit("shop", "report", {}, actor=DAEMON)
             await asyncio.wait_for(place.caller.submitted.wait(), 20)
             place.caller.submitted.clear()
     assert len(set(place.caller.notify)) == 2
@@ -229,9 +229,9 @@ async def test_without_a_listener_no_address_is_named(stage: Prepare) -> None:
     place.caller.state = "done"
     plain = place.config.model_copy(update={"callbacks": type(place.config.callbacks)()})
     place.config = plain
-    async with place.daemon() as desk:
-        job, _ = await desk.submit("shop", "report", {}, actor=DAEMON)
-        assert (await place.ended(desk, job.id)).state is State.SUCCEEDED
+    async with place.daemon() as service:
+        job, _ = await service.submit("shop", "report", {}, actor=DAEMON)
+        assert (await place.ended(service, job.id)).state is State.SUCCEEDED
     assert place.caller.notify == [None]
 
 

@@ -56,7 +56,7 @@ class Site:
     async def submit(
         self, account: str, operation: str, params: Mapping[str, Json], key: str | None
     ) -> tuple[Job, bool]:
-        """What the desk does, without a provider's spec."""
+        """What the service does, without a provider's spec."""
         if self.refused:
             raise RequestError("account 'acme' has no operation 'statistics'")
         return await self.jobs.add(NewJob(account, operation, dict(params), HOUR, key), self._lane, NOW)
@@ -136,7 +136,7 @@ async def test_a_clock_that_is_set_is_followed(site: Site) -> None:
 
 
 async def test_a_refused_job_is_told_and_the_schedule_goes_on(site: Site) -> None:
-    """What the desk refuses is an error in the log, once for each tick."""
+    """What the service refuses is an error in the log, once for each tick."""
     site.refused = True
     await site.store.note("hourly", NOW, None)
     await site.serve(RunningClock(NOW + 2 * HOUR), HOURLY)

@@ -12,7 +12,7 @@ from tidewaiter import __version__
 from tidewaiter.bootstrap.account_binding import read_schedules
 from tidewaiter.bootstrap.lane_maker import SharedParts, lane_maker
 from tidewaiter.bootstrap.live_config import BoundConfig, Reloadable
-from tidewaiter.bootstrap.open_services import desk_of, jobs_of
+from tidewaiter.bootstrap.open_services import job_service_of, jobs_of
 from tidewaiter.bootstrap.seams import Seams
 from tidewaiter.bootstrap.webhooks import endpoints_of, subscriptions_of
 from tidewaiter.clock import Clock
@@ -109,9 +109,11 @@ def lane_plan(bound: BoundConfig, shared: SharedParts) -> LanePlan:
 def scheduler_settings(bound: BoundConfig, seams: Seams, log: EventLog) -> SchedulerSettings:
     """The recurring schedules of a configuration, and what submits their jobs."""
     config = bound.config
-    desk = desk_of(config, bound.accounts, seams.database, seams.clock, log, rand=seams.rand, tell=seams.tell)
+    service = job_service_of(
+        config, bound.accounts, seams.database, seams.clock, log, rand=seams.rand, on_change=seams.tell
+    )
     schedules = list(read_schedules(config, bound.accounts).values())
-    return SchedulerSettings(schedules, partial(desk.submit, actor=DAEMON))
+    return SchedulerSettings(schedules, partial(service.submit, actor=DAEMON))
 
 
 def dispatcher_settings(bound: BoundConfig) -> DispatcherSettings:
@@ -143,7 +145,7 @@ async def assemble(
     jobs, lanes = jobs_of(config, database), LaneStore(database)
     await lanes.ensure(shards_of(bound))
     owner = f"{seams.rand.getrandbits(64):016x}"
-    narrator = JobLog(log, clock, jobs, polled=metrics.polled, tell=seams.tell)
+    narrator = JobLog(log, clock, jobs, polled=metrics.polled, on_change=seams.tell)
     recorder = Committer(jobs, owner, clock, log, narrator, committed=metrics.committed)
     gate = StorageGate(seams.storage, clock, log)
     fetcher = Fetcher(seams.storage, jobs, clock, narrator, rand=seams.rand)

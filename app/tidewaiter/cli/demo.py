@@ -18,7 +18,7 @@ from typing import Final
 
 import click
 
-from tidewaiter.bootstrap import open_desk
+from tidewaiter.bootstrap import open_job_service
 from tidewaiter.cli.demo_view import DemoRow, following, summary
 from tidewaiter.cli.emulate import account_table
 from tidewaiter.cli.exit_codes import CommandError, ExitCode
@@ -202,7 +202,7 @@ async def _run(invocation: Invocation, scratch: Path, *, keep_running: bool) -> 
         config = load(path, {})
         async with DemoDaemon(path, scratch / "daemon.log") as daemon:
             with invocation.log(config) as log:
-                async with open_desk(config, log, clock) as service:
+                async with open_job_service(config, log, clock) as service:
                     rows = await _watched(service, scene, daemon, clock, f"http://{config.http.listen}/")
             verified = await asyncio.to_thread(_verify, rows, config)
             _show_summary(rows, verified, scene)

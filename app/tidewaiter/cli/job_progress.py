@@ -68,7 +68,7 @@ async def wait_for(service: "JobService", job: Job, now: float) -> "WaitReason |
     """Why a job waits; ``None`` if it has ended."""
     from tidewaiter.services.account_status import wait_reason  # noqa: PLC0415  # help and completion do without
 
-    return wait_reason(job, None if job.state in TERMINAL else await service.hold(job), now)
+    return wait_reason(job, None if job.state in TERMINAL else await service.lane_report(job), now)
 
 
 def wait_text(wait: "WaitReason", now: float) -> str:

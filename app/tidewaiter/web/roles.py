@@ -95,8 +95,8 @@ def scope_of(request: web.Request) -> Scope:
 
 def actor_of(request: web.Request) -> Actor:
     """Who acts by a request: through the API, or else through a page."""
-    way = Channel.API if request.path.startswith(API) else Channel.PAGE
-    return Actor(request[CALLER].name, way, request[REMOTE])
+    channel = Channel.API if request.path.startswith(API) else Channel.PAGE
+    return Actor(request[CALLER].name, channel, request[REMOTE])
 
 
 def digest_of(token: str) -> bytes:

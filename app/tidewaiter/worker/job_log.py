@@ -29,7 +29,7 @@ class JobLog:
         clock: the time.
         jobs: has the files that landed in earlier steps of a job.
         polled: called with the account of every answered poll.
-        tell: called with every transition.
+        on_change: called with every transition.
     """
 
     def __init__(
@@ -39,13 +39,13 @@ class JobLog:
         jobs: JobStore,
         *,
         polled: Callable[[str], None] = _uncounted,
-        tell: ChangeListener = ignore_change,
+        on_change: ChangeListener = ignore_change,
     ) -> None:
         self._log = log
         self._clock = clock
         self._jobs = jobs
         self._polled = polled
-        self._tell = tell
+        self._on_change = on_change
         self.polls = 0
         self.landed_bytes = 0
 
@@ -59,7 +59,7 @@ class JobLog:
             if change is None:
                 self._waited(update)
                 continue
-            self._tell(change)
+            self._on_change(change)
             if update.job.state in TERMINAL:
                 await self._finished(update)
             else:

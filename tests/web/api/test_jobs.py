@@ -130,7 +130,7 @@ async def test_what_there_is_not(site: Site) -> None:
 
 
 async def test_decisions(any_site: Site) -> None:
-    """A person's decisions do what the desk does, and what cannot be done as things stand is a conflict."""
+    """A person's decisions do what the service does, and what cannot be done as things stand is a conflict."""
     site = any_site
     number = (await site.submitted())["id"]
     await site.step(number, o.Intended("intent"), o.Accepted("r-1", retry_after_s=900.0))

@@ -36,10 +36,10 @@ async def test_a_job_is_watched_to_its_end(browser: Browser, tmp_path: Path) -> 
     config = load(tmp_path / "tidewaiter.toml", {})
     log = configure("json", "info", (), stream=output, strict=True)
     stop = asyncio.Event()
-    async with bootstrap.open_desk(config, log) as desk:
+    async with bootstrap.open_job_service(config, log) as service:
         running = asyncio.ensure_future(bootstrap.serve(config, log, stop=stop))
         wish = served.wishes[0]
-        job, _ = await desk.submit("newsletter", wish.operation, wish.params, actor=DAEMON)
+        job, _ = await service.submit("newsletter", wish.operation, wish.params, actor=DAEMON)
         profile = await browser.new_context(base_url=f"http://127.0.0.1:{port}", accept_downloads=True)
         page = await profile.new_page()
         for _ in range(200):
@@ -52,7 +52,7 @@ async def test_a_job_is_watched_to_its_end(browser: Browser, tmp_path: Path) -> 
         heading = page.get_by_role("heading", level=1)
         await expect(heading).to_contain_text("succeeded", timeout=60_000)
         assert await page.evaluate("window.isTheSame")
-        (artifact,) = await desk.jobs.artifacts(job.id)
+        (artifact,) = await service.jobs.artifacts(job.id)
         await expect(page.locator(".files code")).to_have_text(artifact.sha256)
         async with page.expect_download() as downloading:
             await page.locator(".files").get_by_role("link").click()

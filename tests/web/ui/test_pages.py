@@ -197,7 +197,7 @@ def _lose(file: Path) -> None:
 
 
 async def _wait_for(look: Callable[[], Awaitable[tuple[int, str]]], words: str) -> None:
-    """Look until these words are on the page; the picture is good for a while."""
+    """Look until these words are on the page; the snapshot is good for a while."""
     async with asyncio.timeout(20):
         while True:
             if words in (await look())[1]:
@@ -267,7 +267,7 @@ async def test_readers_see_no_actions_and_may_take_none(guarded: Rig) -> None:
 
 
 async def test_forms_that_cannot_be_are_told_so(rig: Rig) -> None:
-    """What the desk refuses, what is no form, and what another site sends: a page, and nothing is done."""
+    """What the service refuses, what is no form, and what another site sends: a page, and nothing is done."""
     job = await rig.stage.landed("shop", "profiles")
     page = {"Accept": "text/html"}
     async with aiohttp.ClientSession(headers=page) as session:

@@ -71,7 +71,7 @@ class ArtifactRoutes:
     async def fetch(self, request: web.Request, _: QueryParameters) -> web.StreamResponse:
         """Send a landed file, or a range of it."""
         job_id, number = job_number(request), artifact_number(request)
-        _job, _history, artifacts = await self._context.desk(request).show(job_id)
+        _job, _history, artifacts = await self._context.jobs(request).show(job_id)
         artifact = next((one for one in artifacts if one.number == number), None)
         if artifact is None:
             raise ProblemError(404, f"job {job_id} has no artifact {number}; it has {len(artifacts)}")

@@ -196,7 +196,7 @@ class PageRenderer:
                 "version": __version__,
                 "may_act": caller is not None and caller.role >= Role.ADMIN,
                 "may_submit": caller is not None and caller.role >= Role.SUBMIT,
-                "who": caller.name if caller is not None and caller.in_session else None,
+                "signed_in_as": caller.name if caller is not None and caller.in_session else None,
                 "has_role": caller is not None and caller.role > Role.NOBODY,
                 "notice": notice_of(request),
                 "refresh_s": _SECONDS,

@@ -60,7 +60,7 @@ def test_a_usual_terminal() -> None:
 def test_a_wide_terminal() -> None:
     """Where there is room it is used: who holds the lane, the period of the limit, every minute, whole reasons."""
     lines = [line.rstrip() for line in shown(fitting(busy(), 132, 43), 132)]
-    assert "newsletter/1  tide-1   ████████ 30/30 in 1 min  2,400  1 min  1,204  open" in lines
+    assert "newsletter/1  tide-1     ████████ 30/30 in 1 min  2,400  1 min  1,204  open" in lines
     assert any(line.endswith("breaker open: 5 failures in a row: connection refused") for line in lines)
     assert len(lines[3].split()[1]) == 60
 
@@ -113,7 +113,7 @@ def test_what_receivers_were_not_told() -> None:
     """A line of its own says so, and only where there is something to say."""
     undelivered = {"ops": EndpointBacklog(3, None, 2), "quiet": EndpointBacklog(), "mail": EndpointBacklog(waiting=1)}
     lines = shown(fitting(busy(snapshot=snapshot(undelivered=undelivered)), 80, 24), 80)
-    assert lines[4].rstrip() == "undelivered  mail 1 waiting  ops 3 waiting, 2 given up"
+    assert lines[4].rstrip() == "notifications  mail 1 waiting  ops 3 waiting, 2 given up"
     assert len(lines) == 24
     assert not any(line.startswith("undelivered") for line in shown(whole(busy()), 4096))
 

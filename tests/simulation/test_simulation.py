@@ -1,4 +1,4 @@
-"""The real daemon, lanes, steps, recorder and SQL, through an hour of faults at a time.
+"""The real daemon, lanes, steps, committer and SQL, through an hour of faults at a time.
 
 `make test` runs twenty seeds, `make chaos-short` a hundred, `make chaos` more.
 """

@@ -167,7 +167,7 @@ async def test_five_failures_open_the_breaker(database: Database, tmp_path: Path
             shop.budget.check_open()
         server.answer = answering(reply(200, b'{"status": "pending"}'))
         shop.clock.at += 3600
-        shop.hold.renewed(*moment(shop.clock))
+        shop.lease.renewed(*moment(shop.clock))
         shop.step.job = shop.step.job.but(deadline_at=shop.clock.at + 3600)
         assert isinstance(await shop.take(), o.Pending)
         assert shop.budget.breaker == "closed"

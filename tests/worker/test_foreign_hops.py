@@ -113,7 +113,7 @@ async def test_a_session_outlives_it() -> None:
         assert (await desk.ask(request)).status == 401
         async with desk.client.stream(request, send_auth=True) as file:
             assert file.status == 401
-        async with desk.client.begin(request) as begun:
+        async with desk.client.open_reply(request) as begun:
             assert begun.reply.status == 401
         assert (await desk.ask()).status == 200
         desk.log.close()

@@ -1,4 +1,4 @@
-"""Two updates of one job that meet in the recorder, and two questions for one answer that overlap."""
+"""Two updates of one job that meet in the committer, and two questions for one answer that overlap."""
 
 import asyncio
 import io
@@ -30,12 +30,12 @@ async def test_a_wish_and_an_intent_of_one_job(database: Database) -> None:
     job, _ = await scene.jobs.add(new_job(), scene.lane.id, NOW)
     clock = StandingClock()
     log = configure("json", "info", [], clock=clock, stream=io.StringIO(), strict=True)
-    recorder = Committer(scene.jobs, OWNER, clock, log, JobLog(log, clock, scene.jobs))
+    committer = Committer(scene.jobs, OWNER, clock, log, JobLog(log, clock, scene.jobs))
     verdicts: list[CommitResult] = []
     for outcome in (o.CancelAsked(), o.Intended("k")):
-        recorder.record(_decided(job, outcome), scene.lane.epoch, lambda _, told: verdicts.append(told))
-    running = asyncio.ensure_future(recorder.run())
-    await recorder.settled()
+        committer.record(_decided(job, outcome), scene.lane.epoch, lambda _, result: verdicts.append(result))
+    running = asyncio.ensure_future(committer.run())
+    await committer.settled()
     running.cancel()
     log.close()
     assert verdicts == [CommitResult.ACCEPTED, CommitResult.STALE]
@@ -51,13 +51,13 @@ async def test_an_update_and_what_follows_it(database: Database) -> None:
     job, _ = await scene.jobs.add(new_job(), scene.lane.id, NOW)
     clock = StandingClock()
     log = configure("json", "info", [], clock=clock, stream=io.StringIO(), strict=True)
-    recorder = Committer(scene.jobs, OWNER, clock, log, JobLog(log, clock, scene.jobs))
+    committer = Committer(scene.jobs, OWNER, clock, log, JobLog(log, clock, scene.jobs))
     verdicts: list[CommitResult] = []
     intended = _decided(job, o.Intended("k"))
     for update in (intended, _decided(intended.job, o.Interrupted())):
-        recorder.record(update, scene.lane.epoch, lambda _, told: verdicts.append(told))
-    running = asyncio.ensure_future(recorder.run())
-    await recorder.settled()
+        committer.record(update, scene.lane.epoch, lambda _, result: verdicts.append(result))
+    running = asyncio.ensure_future(committer.run())
+    await committer.settled()
     running.cancel()
     log.close()
     assert verdicts == [CommitResult.ACCEPTED, CommitResult.ACCEPTED]
@@ -67,7 +67,7 @@ async def test_an_update_and_what_follows_it(database: Database) -> None:
 
 
 async def test_questions_that_overlap_both_come_to_an_end(scene: Scene) -> None:
-    """A job that wants a newer answer asks while an older question is open; whoever waits for the older one is told."""
+    """A job that needs a newer result asks while an older question is open; jobs that wait for the older one get its result."""
     first, _ = await scene.jobs.add(ASK, scene.lane.id, NOW)
     second, _ = await scene.jobs.add(ASK, scene.lane.id, NOW)
     answers = SharedResults(scene.jobs, None, StandingClock())  # type: ignore[arg-type]  # no file is looked at

@@ -10,10 +10,17 @@ from typing import Final, TypeAlias
 from tidewaiter.clock import Clock, SystemClock
 from tidewaiter.domain.http_values import Credentials, WireReply, WireRequest
 from tidewaiter.domain.permissions import PermittedNetworks
-from tidewaiter.transport.addresses import MOST_HOPS, UrlOrigin, harmless, leads_on, location_of, next_address
+from tidewaiter.transport.addresses import (
+    MOST_HOPS,
+    UrlOrigin,
+    headers_for_other_origin,
+    leads_on,
+    location_of,
+    next_address,
+)
 from tidewaiter.transport.budget import Budget, Permit
 from tidewaiter.transport.credentials import AccountCredentials, Cookies
-from tidewaiter.transport.reply_bodies import ReplyBeginning, ResumedReply, StreamReply, beginning_of
+from tidewaiter.transport.reply_bodies import ReplyBeginning, ResumedReply, StreamReply, read_beginning
 from tidewaiter.transport.wire import (
     BrokenBodyError,
     LeaseOverError,
@@ -130,7 +137,7 @@ class AccountClient:
         return WireReply(raw.status, raw.headers, body, hops.url, truncated, raw.phrase, foreign=not hops.own)
 
     @asynccontextmanager
-    async def begin(
+    async def open_reply(
         self, request: WireRequest, permit: Permit | None = None, on_send: OnSend = ignore_departure
     ) -> AsyncIterator[ReplyBeginning]:
         """Send ``request`` and read the reply up to the body limit; what is longer can be streamed within the block.
@@ -142,7 +149,7 @@ class AccountClient:
             chunks = raw.chunks()
             try:
                 async with asyncio.timeout(self._settings.timeouts.overall_s):
-                    first, body, truncated = await beginning_of(raw, chunks, self._settings.body_limit)
+                    first, body, truncated = await read_beginning(raw, chunks, self._settings.body_limit)
             except TimeoutError:
                 raise BrokenBodyError("The reply did not come within the time allowed.") from None
             reply = WireReply(raw.status, raw.headers, body, hops.url, truncated, raw.phrase, foreign=not hops.own)
@@ -227,7 +234,7 @@ class AccountClient:
             return self._credentials.added_to(request) if send_auth else request
         if not self.owns(request.url) and self._credentials.appear_in(request.url):
             raise RedirectRefusedError("An address of another origin carries the account's credentials in its query.")
-        return replace(request, headers=harmless(request.headers))
+        return replace(request, headers=headers_for_other_origin(request.headers))
 
 
 def _with_cookies(request: WireRequest, cookies: Cookies) -> WireRequest:

@@ -14,7 +14,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REPEATABLE = frozenset({"GET", "HEAD"})
 _UNSENDABLE = re.compile(r"[^\x21-\x5b\x5d-\x7e]")  # a backslash too: some servers read it as a slash
 # A media type goes with a body that goes to another origin; all of them say nothing of the account.
-_HARMLESS = frozenset({"accept", "accept-encoding", "content-type", "if-range", "range", "user-agent"})
+_NOT_OF_ACCOUNT = frozenset({"accept", "accept-encoding", "content-type", "if-range", "range", "user-agent"})
 
 
 class UrlOrigin:
@@ -50,9 +50,9 @@ def place_of(url: str | URL) -> str:
         return "an invalid address"
 
 
-def harmless(headers: Mapping[str, str]) -> dict[str, str]:
+def headers_for_other_origin(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers that may cross to another origin: those that say nothing of the account."""
-    return {name: value for name, value in headers.items() if name.lower() in _HARMLESS}
+    return {name: value for name, value in headers.items() if name.lower() in _NOT_OF_ACCOUNT}
 
 
 def leads_on(method: str, status: int, headers: Mapping[str, str]) -> bool:

@@ -113,7 +113,7 @@ class Permit:
         """The request was not sent and will not be: its place is free again."""
         budget, self._budget = self._budget, None
         if budget is not None:
-            budget._forgo()
+            budget._cancel()
 
     def __enter__(self) -> Self:
         return self
@@ -207,7 +207,7 @@ class Budget:
         if wait_s > _MOMENT_S:
             raise AccountClosedError(f"the account is closed for {wait_s:.0f} s: {self.closed_reason}", wait_s)
 
-    async def rest(self, delay_s: float) -> None:
+    async def sleep_between_tries(self, delay_s: float) -> None:
         """Sleep between two tries within one step.
 
         Raises:
@@ -231,9 +231,9 @@ class Budget:
             window.leave()
         self._changed.set()
 
-    def _forgo(self) -> None:
+    def _cancel(self) -> None:
         for window in self._windows:
-            window.forgo()
+            window.cancel()
         self._breaker.undecided()
         self._changed.set()
 

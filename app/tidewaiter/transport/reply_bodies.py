@@ -98,7 +98,7 @@ class CodingLevel:
         self._unpacked = 0
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        """See :class:`Level`."""
+        """See :class:`UnpackingLevel`."""
         for start in range(0, len(piece), _SLICE_BYTES):
             part = piece[start : start + _SLICE_BYTES]
             most = min(_MOST_OF_A_SLICE, self._largest_bytes - self._unpacked + 1)
@@ -119,7 +119,7 @@ class CodingLevel:
             raise BombError(f"The content unpacks to more than {_LARGEST_RATIO} times its size.")
 
     def finish(self) -> Iterator[bytes]:
-        """See :class:`Level`."""
+        """See :class:`UnpackingLevel`."""
         if not self._unpacker.whole:
             raise UnpackError(f"The content breaks off before its end, as {self._coding} has it.")
         return iter(())
@@ -266,7 +266,7 @@ class ResumedReply:
             yield piece
 
 
-async def beginning_of(
+async def read_beginning(
     raw: RawReply, chunks: AsyncIterator[bytes], limit: int
 ) -> tuple[tuple[bytes, ...], bytes, bool]:
     """The beginning of a body: no more chunks than unpack to ``limit`` bytes or make up as many themselves.

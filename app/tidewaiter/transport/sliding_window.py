@@ -79,7 +79,7 @@ class SlidingWindow(Throttler):
         if len(self._task_logs) >= self.rate_limit:
             self._filled_at = self._clock.monotonic()
 
-    def forgo(self) -> None:
+    def cancel(self) -> None:
         """The request was not sent: its place is free at once."""
         self.rate_limit += 1
 

@@ -27,7 +27,7 @@ class AccountObserver:
 
     Args:
         account: its name.
-        hold: the lane's lease, which a pause is written under.
+        lease: the lane's lease, which a pause is written under.
         budget: of the lane.
         clock: the time.
         log: gets an event for every closing, and takes secrets out of reasons before they are stored.
@@ -38,7 +38,7 @@ class AccountObserver:
     def __init__(
         self,
         account: str,
-        hold: Lease,
+        lease: Lease,
         budget: Budget,
         *,
         clock: Clock,
@@ -47,7 +47,7 @@ class AccountObserver:
         pauses: Pauses | None = None,
     ) -> None:
         self._account = account
-        self._hold = hold
+        self._lease = lease
         self._budget = budget
         self._clock = clock
         self._log = log
@@ -57,7 +57,7 @@ class AccountObserver:
     @property
     def lane(self) -> int:
         """The number of the lane."""
-        return self._hold.lane
+        return self._lease.lane
 
     def now(self) -> float:
         """The time at which replies are read, in epoch seconds."""
@@ -166,7 +166,7 @@ class AccountObserver:
         reason = self._log.redactor.clean(outcome.reason)
         self._budget.pause(reason)
         if self._pauses is not None:
-            self._pauses.refuse(self._account, by, reason, self._hold)
+            self._pauses.refuse(self._account, by, reason, self._lease)
 
     def _distrusted(self, reason: str) -> o.Unauthorized:
         """A remote that cannot prove who it is gets no credentials. That may heal by itself, so it is tried again."""

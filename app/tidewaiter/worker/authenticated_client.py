@@ -131,39 +131,39 @@ class AuthenticatedClient:
         return reply
 
     @asynccontextmanager
-    async def begin(
+    async def open_reply(
         self, request: WireRequest, permit: Permit | None = None, on_send: OnSend = ignore_departure
     ) -> AsyncIterator[ReplyBeginning]:
-        """Send ``request`` and read the beginning of its reply, as :meth:`AccountClient.begin` does.
+        """Send ``request`` and read the beginning of its reply, as :meth:`AccountClient.open_reply` does.
 
         The rest is as for :meth:`exchange`.
         """
         session = self._session
         if session is None or not self._client.owns(request.url):
-            async with self._client.begin(request, permit, on_send) as begun:
-                yield begun
+            async with self._client.open_reply(request, permit, on_send) as beginning:
+                yield beginning
             return
         permit, token = await self._signed(session, permit)
-        async with self._client.begin(request, permit, on_send) as begun:
-            if not session.says_renew(begun.reply):
-                yield begun
+        async with self._client.open_reply(request, permit, on_send) as beginning:
+            if not session.says_renew(beginning.reply):
+                yield beginning
                 return
         on_send(False)
         self._forget(token)
         permit, _ = await self._signed(session, None)
-        async with self._client.begin(request, permit, on_send) as begun:
-            if session.says_renew(begun.reply):
+        async with self._client.open_reply(request, permit, on_send) as beginning:
+            if session.says_renew(beginning.reply):
                 on_send(False)
-                raise SignInError(session.refused(begun.reply))
-            yield begun
+                raise SignInError(session.refused(beginning.reply))
+            yield beginning
 
     def check_open(self) -> None:
         """Raise ``AccountClosedError`` where the provider will not be asked for more than a moment."""
         self._budget.check_open()
 
-    async def rest(self, delay_s: float) -> None:
+    async def sleep_between_tries(self, delay_s: float) -> None:
         """Sleep between two tries; raises ``DrainingError`` where the daemon is about to end."""
-        await self._budget.rest(delay_s)
+        await self._budget.sleep_between_tries(delay_s)
 
     def owns(self, url: str) -> bool:
         """Whether an address lies within the provider's own origin."""

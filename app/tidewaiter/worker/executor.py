@@ -28,7 +28,7 @@ from tidewaiter.transport.wire import AccountClosedError, AccountPausedError, Le
 from tidewaiter.worker.authenticated_client import SignInError, read_off_loop
 from tidewaiter.worker.committer import Committer
 from tidewaiter.worker.fetcher import Fetcher
-from tidewaiter.worker.list_download import until_open
+from tidewaiter.worker.list_download import not_open
 from tidewaiter.worker.list_walk import ListWalk
 from tidewaiter.worker.step import StepContext, SupersededError
 from tidewaiter.worker.submitting import Reconciler, Submitter, share
@@ -73,7 +73,7 @@ class RemoteJobEndings:
             return o.DeadlinePassed(f"{reason}; the remote job could not be cancelled: {error}")
         if request is not None and await self._duty(job, operation) is Duty.ACT:
             try:
-                was_answered = isinstance(await step.session.ask(request), WireReply)
+                was_answered = isinstance(await step.session.exchange(request), WireReply)
             except SignInError:
                 was_answered = False
             if not was_answered:
@@ -218,16 +218,16 @@ class Executor:
 
     async def _poll(self, step: StepContext) -> o.Outcome:
         operation, job, session = step.operation, step.job, step.session
-        async with session.begin(operation.poll(job), may_be_file=operation.may_bring_file(job)) as begun:
-            if not isinstance(begun, ReplyBeginning):
-                return begun
-            read = await session.read(begun.reply, partial(operation.read_poll, job))
-            outcome = await self._land_polled(step, read, begun) if isinstance(read, o.Inline | o.Empty) else read
+        async with session.open_reply(operation.poll(job), may_be_file=operation.may_bring_file(job)) as beginning:
+            if not isinstance(beginning, ReplyBeginning):
+                return beginning
+            read = await session.read(beginning.reply, partial(operation.read_poll, job))
+            outcome = await self._land_polled(step, read, beginning) if isinstance(read, o.Inline | o.Empty) else read
         if isinstance(outcome, o.Pending) and (still_s := self._still_for(job, outcome)) >= operation.policy.stall_s:
             return await self._expire(step, f"for {still_s:.0f} s the provider reported nothing new about the job")
         return outcome
 
-    async def _land_polled(self, step: StepContext, read: o.Inline | o.Empty, begun: ReplyBeginning) -> o.Outcome:
+    async def _land_polled(self, step: StepContext, read: o.Inline | o.Empty, beginning: ReplyBeginning) -> o.Outcome:
         """Land the file that a reply to a poll is, or only the manifest, under the handle that the reply names.
 
         Returns:
@@ -235,9 +235,9 @@ class Executor:
         """
         job = step.job.but(handle=read.handle or step.job.handle)
         if isinstance(read, o.Inline):
-            landed = await self._fetcher.land_reply(job, step.operation, read, begun)
+            landed = await self._fetcher.land_reply(job, step.operation, read, beginning)
         else:
-            landed = await self._fetcher.land_nothing(job, read)
+            landed = await self._fetcher.land_no_files(job, read)
         outcome = landed
         if isinstance(landed, o.Stored):
             outcome = replace(landed, handle=read.handle)
@@ -245,7 +245,7 @@ class Executor:
             outcome = o.Pending(retry_after_s=landed.retry_after_s)
         elif isinstance(landed, o.LinksExpired):
             outcome = o.Retry(landed.reason)
-        step.session.learned(outcome)
+        step.session.report(outcome)
         return outcome
 
     def _still_for(self, job: Job, read: o.Pending) -> float:
@@ -264,11 +264,11 @@ class Executor:
         try:
             if pages is not None:
                 # While the account is closed downloads from other hosts go on: nothing that waits may take their slots.
-                return await self._fetcher.fetch_pages(step, pages, self._walk(step, waits=False))
+                return await self._fetcher.land_pages(step, pages, self._walk(step, waits=False))
             links = await self._links(step)
         except AccountClosedError as error:
-            return until_open(error)
-        return await self._fetcher.fetch(step, links) if isinstance(links, tuple) else links
+            return not_open(error)
+        return await self._fetcher.land_files(step, links) if isinstance(links, tuple) else links
 
     async def _links(self, step: StepContext) -> tuple[Link, ...] | o.Outcome:
         """The links of a finished remote job: known since the poll, or asked for now."""

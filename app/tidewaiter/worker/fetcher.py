@@ -60,16 +60,16 @@ class Fetcher:
         self._downloader = Downloader(storage, clock, job_log, largest_bytes)
         self._tools = DownloadTools(self._downloader, FileHosts(clock, rand), clock, job_log)
 
-    async def fetch(self, step: StepContext, links: Sequence[Link]) -> o.Outcome:
+    async def land_files(self, step: StepContext, links: Sequence[Link]) -> o.Outcome:
         """Land every file that has not landed yet, then the manifest.
 
         Args:
             step: the step. Every artifact is appended to its artifacts as soon as it is durable, so that a failure or
-                an interruption keeps it. Its hold is looked at before anything is removed.
+                an interruption keeps it. Its lease is checked before anything is removed.
             links: the files, in the provider's order.
 
         Returns:
-            ``Stored``, or the gravest outcome of the files that did not land; see :func:`gravest`.
+            ``Stored``, or the gravest outcome of the files that did not land; see :func:`gravest_outcome`.
 
         Raises:
             SignInError, AccountPausedError: nothing could be asked of the provider; files of other hosts have landed.
@@ -99,7 +99,7 @@ class Fetcher:
                 return failure
         except StorageError as error:
             return storage_failure(error)
-        if not step.hold.held():
+        if not step.lease.held():
             return o.Interrupted()
         files = [replace(placed[place], number=place) for place in range(len(links))]
         return await self._complete(job, files, clear=bool(recorded) or job.fetches > 1)
@@ -108,7 +108,7 @@ class Fetcher:
         """Remove the manifest of a step that died after it wrote it; ``False`` where the lease may be over."""
         if step.job.fetches <= 1:
             return True
-        if not step.hold.held():
+        if not step.lease.held():
             return False
         await self._storage.remove(f"{_folder(step.job)}/{MANIFEST_NAME}")
         return True
@@ -123,8 +123,8 @@ class Fetcher:
         """Whether what is stored is what was recorded, by its checksum."""
         return await self._storage.measure(artifact.key) == Landed(artifact.size, artifact.sha256)
 
-    async def fetch_pages(self, step: StepContext, pages: PageReader, walk: ListWalk) -> o.Outcome:
-        """Land the pages of a list as one file, then the manifest; the rest is as for :meth:`fetch`."""
+    async def land_pages(self, step: StepContext, pages: PageReader, walk: ListWalk) -> o.Outcome:
+        """Land the pages of a list as one file, then the manifest; the rest is as for :meth:`land_files`."""
         job = step.job
         link = Link("", pages.label, media_type=pages.media_type)
         (identity,) = identities((link,), job.submits)
@@ -173,20 +173,20 @@ class Fetcher:
         return artifact
 
     async def land_reply(
-        self, job: Job, operation: BoundOperation, inline: o.Inline, begun: ReplyBeginning
+        self, job: Job, operation: BoundOperation, inline: o.Inline, beginning: ReplyBeginning
     ) -> o.Outcome:
-        """Land a file that is the body of the reply just begun, by the same rules as any download.
+        """Land a file that is the body of the reply just beginning, by the same rules as any download.
 
         Args:
             job: the job whose file it is.
             operation: reads the head of the reply.
             inline: what the reply was read as.
-            begun: the reply.
+            beginning: the reply.
 
         Returns:
             ``Stored``, or why the reply is no file or could not be kept.
         """
-        url, source = begun.reply.url, InlineSource(begun, certain=inline.certain)
+        url, source = beginning.reply.url, InlineSource(beginning, certain=inline.certain)
         if inline.content is not None:
             return await self._land_content(job, operation, inline, inline.content, url)
         link = Link(url, inline.label)
@@ -220,11 +220,11 @@ class Fetcher:
         self._job_log.landed(job, artifact, 0)
         return await self._complete(job, [artifact], inline.status, clear=_may_have_landed(job))
 
-    async def land_nothing(self, job: Job, empty: o.Empty) -> o.Outcome:
+    async def land_no_files(self, job: Job, empty: o.Empty) -> o.Outcome:
         """Write the manifest of a job that has no files."""
         return await self._complete(job, (), empty.status, clear=_may_have_landed(job))
 
-    async def copy(self, job: Job, result: StoredResult) -> o.Outcome:
+    async def land_copies(self, job: Job, result: StoredResult) -> o.Outcome:
         """Land a copy of every file of another job's result; ``Retry`` where one of them has changed since."""
         copies: list[Artifact] = []
         try:

@@ -62,7 +62,7 @@ class FileSource:
         self._may_ask = may_ask
 
     def stream(self, request: WireRequest, *, send_auth: bool) -> AbstractAsyncContextManager[StreamReply]:
-        """See :class:`Source`."""
+        """See :class:`ReplySource`."""
         return self._session.stream(request.with_headers(self._headers), send_auth=send_auth, may_ask=self._may_ask)
 
 
@@ -73,22 +73,22 @@ class InlineSource:
     from a reply about it.
 
     Args:
-        begun: the reply, of which only the beginning has been read.
+        beginning: the reply, of which only the beginning has been read.
         certain: whether a rule has looked into the reply and called it the file: then its status, where it is a 2xx
             that has a body of some other meaning, counts as 200.
     """
 
-    def __init__(self, begun: ReplyBeginning, *, certain: bool = False) -> None:
-        self._begun: ReplyBeginning | None = begun
+    def __init__(self, beginning: ReplyBeginning, *, certain: bool = False) -> None:
+        self._beginning: ReplyBeginning | None = beginning
         self._certain = certain
 
     def stream(self, request: WireRequest, *, send_auth: bool) -> AbstractAsyncContextManager[StreamReply]:  # noqa: ARG002  # the request has been sent already
-        """The reply at hand; see :class:`Source`."""
-        begun, self._begun = self._begun, None
-        if begun is None:
+        """The reply at hand; see :class:`ReplySource`."""
+        beginning, self._beginning = self._beginning, None
+        if beginning is None:
             raise LostReplyError("The reply is not the whole file, and the file is asked for anew.")
-        is_whole = self._certain and begun.stream.status in _WHOLE
-        return nullcontext(replace(begun.stream, status=200) if is_whole else begun.stream)
+        is_whole = self._certain and beginning.stream.status in _WHOLE
+        return nullcontext(replace(beginning.stream, status=200) if is_whole else beginning.stream)
 
 
 _MOST_REQUESTS = 64

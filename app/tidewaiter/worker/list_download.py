@@ -162,7 +162,7 @@ class ListDownload:
             try:
                 got = await self._land(place, number, key)
             except HostClosedError as error:
-                waits.append(_until_served(error))
+                waits.append(_not_served(error))
                 continue
             except (SignInError, AccountPausedError) as error:
                 unasked = error
@@ -172,7 +172,7 @@ class ListDownload:
             elif isinstance(got, o.Retry) and got.host is not None:
                 waits.append(self._close(got.host, got))
             else:
-                self._session.learned(got)
+                self._session.report(got)
                 failures.append(got)
                 if ends_download(got):
                     break
@@ -218,9 +218,9 @@ class ListDownload:
             else:
                 self._check_host(url)
         except AccountClosedError as error:
-            return until_open(error)
+            return not_open(error)
         except HostClosedError as error:
-            return _until_served(error)
+            return _not_served(error)
         return None
 
     def _check_host(self, url: str) -> None:
@@ -234,7 +234,7 @@ class ListDownload:
         return o.NotYet(str(closing), max(0.0, closing.until - self._tools.clock.now()), exact=True)
 
 
-def until_open(error: AccountClosedError) -> o.NotYet:
+def not_open(error: AccountClosedError) -> o.NotYet:
     """The outcome of a download that must ask a provider whose account is closed: other downloads take its slot.
 
     It tries again before the closing ends, because a person may open the account.
@@ -242,7 +242,7 @@ def until_open(error: AccountClosedError) -> o.NotYet:
     return o.NotYet(str(error), min(error.wait_s, _LOOK_AGAIN_S), exact=True)
 
 
-def _until_served(error: HostClosedError) -> o.NotYet:
+def _not_served(error: HostClosedError) -> o.NotYet:
     return o.NotYet(str(error), error.wait_s, exact=True)
 
 

@@ -92,7 +92,7 @@ class ListWalk:
 
         async def read_page(page: PagePosition) -> ListedItems | o.Outcome:
             nonlocal size
-            reply = await self._session.ask(pages.request(self._job, page))
+            reply = await self._session.exchange(pages.request(self._job, page))
             if not isinstance(reply, WireReply):
                 return reply
             size = len(reply.body)
@@ -225,7 +225,7 @@ class ListWalk:
             if isinstance(got, o.Retry) or (isinstance(got, o.NotYet) and page.number > 1):
                 if (got.retry_after_s or 0.0) > _LONGEST_WAIT_S:
                     return got
-                await self._session.rest(max(got.retry_after_s or 0.0, _AGAIN.delay(tried, self._rand)))
+                await self._session.sleep_between_tries(max(got.retry_after_s or 0.0, _AGAIN.delay(tried, self._rand)))
             elif not isinstance(got, o.Throttled):  # after which the budget is closed, and makes the next try wait
                 return got
         return await read_page(page)

@@ -72,9 +72,9 @@ class Pauses:
         unwritten = {account: refusal.by.value for account, refusal in self._refusals.items()}
         return unwritten | {account: pause.by.value for account, pause in self._paused.items()}
 
-    def refuse(self, account: str, by: PauseCause, reason: str, hold: Lease) -> None:
+    def refuse(self, account: str, by: PauseCause, reason: str, lease: Lease) -> None:
         """The provider has refused a lane: the account is paused, in this daemon from now on."""
-        self._refusals.setdefault(account, _Refusal(by, reason, hold.lane, hold.epoch))
+        self._refusals.setdefault(account, _Refusal(by, reason, lease.lane, lease.epoch))
 
     async def start(self) -> None:
         """Learn of the pauses that there are, and end those for credentials that were other ones than today's.

@@ -59,16 +59,16 @@ class ProviderSession:
         Raises:
             AccountPausedError, LeaseOverError: nothing was sent.
         """
-        reply = await self.ask(request)
+        reply = await self.exchange(request)
         return await self.read(reply, read) if isinstance(reply, WireReply) else reply
 
-    async def ask(self, request: WireRequest) -> WireReply | o.Outcome:
+    async def exchange(self, request: WireRequest) -> WireReply | o.Outcome:
         """As :meth:`send`, for a reply that nobody reads."""
-        async with self.begin(request, may_be_file=False) as begun:
-            return begun.reply if isinstance(begun, ReplyBeginning) else begun
+        async with self.open_reply(request, may_be_file=False) as beginning:
+            return beginning.reply if isinstance(beginning, ReplyBeginning) else beginning
 
     @asynccontextmanager
-    async def begin(self, request: WireRequest, *, may_be_file: bool) -> AsyncIterator[ReplyBeginning | o.Outcome]:
+    async def open_reply(self, request: WireRequest, *, may_be_file: bool) -> AsyncIterator[ReplyBeginning | o.Outcome]:
         """The beginning of the reply to a request that may be repeated, or what the failure of the exchange means.
 
         Args:
@@ -81,29 +81,29 @@ class ProviderSession:
         permit, self.permit = self.permit, None  # it is for one request, and a step may send several
         async with AsyncExitStack() as stack:
             try:
-                begun: ReplyBeginning | o.Outcome = await self._begin(
+                beginning: ReplyBeginning | o.Outcome = await self._begin(
                     request, stack, permit, ignore_departure, may_be_file=may_be_file
                 )
             except _FAILURES as error:
-                begun = self._failed(error)
-            yield begun
+                beginning = self._failed(error)
+            yield beginning
 
     @asynccontextmanager
     async def submit(self, request: WireRequest, *, may_be_file: bool) -> AsyncIterator[ReplyBeginning | o.Outcome]:
-        """As :meth:`begin`, for a request that must not be repeated: a failure tells whether it may have been sent."""
+        """As :meth:`open_reply`, for a request that must not be repeated; a failure says whether it may have left."""
         async with AsyncExitStack() as stack:
             try:
-                begun: ReplyBeginning | o.Outcome = await self._begin(
+                beginning: ReplyBeginning | o.Outcome = await self._begin(
                     request, stack, self.permit, self._on_send, may_be_file=may_be_file
                 )
             except LeaseOverError as error:
-                begun = o.Unknown(str(error)) if self.sent else o.Unsent(str(error))
+                beginning = o.Unknown(str(error)) if self.sent else o.Unsent(str(error))
             except _FAILURES as error:
-                begun = self._failed(error)
-                if isinstance(begun, o.Retry):
+                beginning = self._failed(error)
+                if isinstance(beginning, o.Retry):
                     was_sent = self.sent and not isinstance(error, _NEVER_SENT)
-                    begun = o.Unknown(begun.reason) if was_sent else o.Unsent(begun.reason)
-            yield begun
+                    beginning = o.Unknown(beginning.reason) if was_sent else o.Unsent(beginning.reason)
+            yield beginning
 
     async def read(self, reply: WireReply, read: Callable[[WireReply, float], T]) -> T:
         """What a reply is read as; the observer learns of it."""
@@ -115,7 +115,7 @@ class ProviderSession:
         """The outcome of a step that had no token to sign its request with; the observer learns of it."""
         return self._observer.sign_in_failed(error.outcome, error.__cause__, self._policy)
 
-    def learned(self, outcome: o.Outcome) -> None:
+    def report(self, outcome: o.Outcome) -> None:
         """Let the observer know of an outcome that came of more than one reply, such as that of a download."""
         self._observer.outcome_read(outcome, self._policy)
 
@@ -133,15 +133,15 @@ class ProviderSession:
         """Raise ``AccountClosedError`` where the provider will not be asked for more than a moment."""
         self._client.check_open()
 
-    async def rest(self, delay_s: float) -> None:
+    async def sleep_between_tries(self, delay_s: float) -> None:
         """Sleep between two tries of a step; raises ``DrainingError`` where the daemon is about to end."""
-        await self._client.rest(delay_s)
+        await self._client.sleep_between_tries(delay_s)
 
     async def _begin(
         self, request: WireRequest, stack: AsyncExitStack, permit: Permit | None, on_send: OnSend, *, may_be_file: bool
     ) -> ReplyBeginning:
         if may_be_file:
-            return await stack.enter_async_context(self._client.begin(request, permit, on_send))
+            return await stack.enter_async_context(self._client.open_reply(request, permit, on_send))
         return ReplyBeginning.whole(await self._client.exchange(request, permit, on_send))
 
     def _failed(

@@ -70,22 +70,22 @@ class Submitter:
         intent = step.update(o.Intended(key, callback_hash), self._clock.now(), self._rand)
         request = operation.submit(intent.job, callback_url)
         job = await step.commit(intent, self._committer)
-        async with step.session.submit(request, may_be_file=operation.may_answer_at_once(job)) as begun:
-            if not isinstance(begun, ReplyBeginning):
-                return begun
-            outcome = await step.session.read(begun.reply, partial(operation.read_submit, job))
+        async with step.session.submit(request, may_be_file=operation.may_answer_at_once(job)) as beginning:
+            if not isinstance(beginning, ReplyBeginning):
+                return beginning
+            outcome = await step.session.read(beginning.reply, partial(operation.read_submit, job))
             if isinstance(outcome, o.Empty):
-                return await self._fetcher.land_nothing(job, outcome)
-            return await self._land(step, request, outcome, begun) if isinstance(outcome, o.Inline) else outcome
+                return await self._fetcher.land_no_files(job, outcome)
+            return await self._land(step, request, outcome, beginning) if isinstance(outcome, o.Inline) else outcome
 
     async def _land(
-        self, step: StepContext, request: WireRequest, inline: o.Inline, begun: ReplyBeginning
+        self, step: StepContext, request: WireRequest, inline: o.Inline, beginning: ReplyBeginning
     ) -> o.Outcome:
         """Land the file that the reply is; where that fails, what is known of the submit."""
         repeatable = request.method == "GET"
         if repeatable:  # a GET only asks: a step that is stopped from here on may ask again
             step.session.sent = False
-        landed = await self._fetcher.land_reply(step.job, step.operation, inline, begun)
+        landed = await self._fetcher.land_reply(step.job, step.operation, inline, beginning)
         if isinstance(landed, o.Stored):
             return landed
         reason = f"the file in the reply could not be stored: {getattr(landed, 'reason', '')}"
@@ -104,7 +104,7 @@ async def share(step: StepContext, promise: asyncio.Future[StoredResult | None],
     """Take another job's result; where there is none, the job is due at once and asks for itself."""
     # Other jobs that wait for it go on waiting when this step is stopped.
     result = await asyncio.shield(promise)
-    return o.Interrupted() if result is None else await fetcher.copy(step.job, result)
+    return o.Interrupted() if result is None else await fetcher.land_copies(step.job, result)
 
 
 _MOST_MATCHES = 1000

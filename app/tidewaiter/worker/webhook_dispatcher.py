@@ -29,7 +29,7 @@ LEASE_S: Final = 60.0
 OVERDUE_S: Final = 3600.0
 """A notification for an endpoint that no daemon has configured is given up after so long."""
 
-LONGEST_REST_S: Final = 3600.0
+LONGEST_CLOSING_S: Final = 3600.0
 """The longest time that a receiver is left alone, even if it asks for more."""
 
 _AT_ONCE: Final = 4
@@ -140,8 +140,8 @@ class WebhookDispatcher:
         """Send one notification, and keep the result."""
         notification = claimed.notification
         try:
-            answer = await self._sender.send(endpoint, notification.message_id, claimed.body)
-            attempt = self._judged(claimed, answer)
+            reply = await self._sender.send(endpoint, notification.message_id, claimed.body)
+            attempt = self._attempt_of(claimed, reply)
         except TransportError as error:
             attempt = self._failed(claimed, str(error))
         except Exception as error:  # noqa: BLE001  # a fault of ours must end neither the daemon nor the notification
@@ -151,18 +151,20 @@ class WebhookDispatcher:
         self._ended.append(attempt)
         self._wake.set()
 
-    def _judged(self, claimed: ClaimedNotification, answer: WebhookReply) -> DeliveryAttempt:
-        if answer.taken:
+    def _attempt_of(self, claimed: ClaimedNotification, reply: WebhookReply) -> DeliveryAttempt:
+        if reply.accepted:
             return DeliveryAttempt(claimed, delivered=True)
-        said = f"HTTP {answer.status} {answer.phrase}".strip()
-        if answer.status == _GONE:
-            return self._failed(claimed, f"{said}: the receiver wants no more notifications", again=False)
-        if 300 <= answer.status < 400:
-            return self._failed(claimed, f"{said}: redirects are not followed; configure the address that it leads to")
-        asked_s = retry_after(answer.headers, self._clock.now())
+        status_line = f"HTTP {reply.status} {reply.phrase}".strip()
+        if reply.status == _GONE:
+            return self._failed(claimed, f"{status_line}: the receiver accepts no more notifications", again=False)
+        if 300 <= reply.status < 400:
+            return self._failed(
+                claimed, f"{status_line}: redirects are not followed; configure the address that it leads to"
+            )
+        asked_s = retry_after(reply.headers, self._clock.now())
         if asked_s is not None:
-            self._leave_alone(claimed.notification.endpoint, asked_s)
-        return self._failed(claimed, said, asked_s)
+            self._close_endpoint(claimed.notification.endpoint, asked_s)
+        return self._failed(claimed, status_line, asked_s)
 
     def _failed(
         self, claimed: ClaimedNotification, error: str, asked_s: float | None = None, *, again: bool = True
@@ -172,9 +174,9 @@ class WebhookDispatcher:
         cleaned = self._log.redactor.clean(error)[:_LONGEST_ERROR]
         return DeliveryAttempt(claimed, delivered=False, error=cleaned, again_in_s=again_in_s)
 
-    def _leave_alone(self, endpoint: str, asked_s: float) -> None:
+    def _close_endpoint(self, endpoint: str, asked_s: float) -> None:
         """Leave an endpoint alone, all its notifications included, as its receiver asks."""
-        until = self._clock.monotonic() + min(asked_s, LONGEST_REST_S)
+        until = self._clock.monotonic() + min(asked_s, LONGEST_CLOSING_S)
         self._closed_until[endpoint] = max(until, self._closed_until.get(endpoint, until))
 
     # --- afterwards ---------------------------------------------------------------------------------------------------

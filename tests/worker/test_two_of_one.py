@@ -67,7 +67,7 @@ async def test_an_update_and_what_follows_it(database: Database) -> None:
 
 
 async def test_questions_that_overlap_both_come_to_an_end(scene: Scene) -> None:
-    """A job that needs a newer result asks while an older question is open; jobs that wait for the older one get its result."""
+    """A job that needs a newer result asks while an older request is open; its waiting jobs get its result."""
     first, _ = await scene.jobs.add(ASK, scene.lane.id, NOW)
     second, _ = await scene.jobs.add(ASK, scene.lane.id, NOW)
     answers = SharedResults(scene.jobs, None, StandingClock())  # type: ignore[arg-type]  # no file is looked at

@@ -23,8 +23,9 @@ from tidewaiter.database.errors import StoreUnavailableError
 from tidewaiter.database.session_store import SessionStore
 from tidewaiter.log import EventLog
 from tidewaiter.services.actors import one_line
+from tidewaiter.web.caller_address import UNKNOWN, Network, address_of, rate_limit_key
 from tidewaiter.web.problems import ProblemError, problem_of
-from tidewaiter.web.rate_limits import UNKNOWN, Network, WrongTokenCounter, address_of, rate_limit_key
+from tidewaiter.web.rate_limits import WrongTokenCounter
 from tidewaiter.web.request_reading import accepts_html
 from tidewaiter.web.roles import (
     CALLER,

@@ -17,6 +17,72 @@ from tidewaiter.clock import Clock
 _UNREAD_S: Final = 30.0
 """After how many seconds without reading a caller is cut off."""
 _KEPT: Final = frozenset({hdrs.CONTENT_LENGTH, hdrs.CONNECTION, hdrs.DATE})
+AWAITS_BODY: Final = web.RequestKey("awaited", bool)
+"""The key that says that a request waits for the rest of its body."""
+_LOOK_S: Final = 1.0
+_HANDSHAKE_S: Final = 10.0
+_BACKLOG: Final = 2048
+"""Connections that wait to be accepted. A caller that finds no room there tries again only seconds later."""
+MakeRoom: TypeAlias = Callable[[Iterable[web.RequestHandler]], bool]
+"""Aborts one of these connections; returns whether there was one that could be aborted."""
+
+
+class ListenerDiedError(Exception):
+    """The socket accepts no connections any more: the daemon must end, to be restarted."""
+
+
+async def listen(
+    listening: socket.socket,
+    server: web.Server,
+    clock: Clock,
+    *,
+    most: int,
+    shutdown_s: float,
+    make_room: MakeRoom = lambda _: False,
+    tls: ssl.SSLContext | None = None,
+) -> None:
+    """Serve until cancelled, then close the socket.
+
+    Args:
+        listening: the socket.
+        server: makes the protocol of each connection.
+        clock: paces the check whether the socket still listens.
+        most: the limit of open connections.
+        shutdown_s: how many seconds requests may still take at the end.
+        make_room: called for a connection beyond ``most``; if it returns false, the new connection is aborted.
+        tls: the TLS context; without it, connections are plain.
+
+    Raises:
+        ListenerDiedError: the socket accepts no connections any more.
+    """
+
+    def connected() -> asyncio.Protocol:
+        has_room = len(server.connections) < most or make_room(server.connections)
+        return HttpConnection(server) if has_room else _RefusedConnection()
+
+    listener = await asyncio.get_running_loop().create_server(
+        connected,
+        sock=listening,
+        backlog=_BACKLOG,
+        ssl=tls,
+        ssl_handshake_timeout=None if tls is None else _HANDSHAKE_S,
+    )
+    try:
+        while listener.is_serving() and listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            await clock.sleep(_LOOK_S)
+        raise ListenerDiedError("a socket that the daemon listens on accepts no connections any more")
+    finally:
+        listener.close()
+        await server.shutdown(shutdown_s)
+
+
+class _RefusedConnection(asyncio.Protocol):
+    """A connection beyond the limit: aborted at once."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Abort it."""
+        if isinstance(transport, asyncio.Transport):
+            transport.abort()
 
 
 class HttpConnection(web.RequestHandler):
@@ -95,10 +161,6 @@ class _BareResponse(web.Response):
         await super()._write_headers()
 
 
-AWAITS_BODY: Final = web.RequestKey("awaited", bool)
-"""The key that says that a request waits for the rest of its body."""
-
-
 class ConnectionLimit:
     """Knows which requests are being served."""
 
@@ -142,73 +204,6 @@ class ConnectionLimit:
     def _is_waiting(self, connection: web.RequestHandler) -> bool:
         request = self._served.get(connection)
         return request is None or request.get(AWAITS_BODY, False)
-
-
-_LOOK_S: Final = 1.0
-_HANDSHAKE_S: Final = 10.0
-_BACKLOG: Final = 2048
-"""Connections that wait to be accepted. A caller that finds no room there tries again only seconds later."""
-
-MakeRoom: TypeAlias = Callable[[Iterable[web.RequestHandler]], bool]
-"""Aborts one of these connections; returns whether there was one that could be aborted."""
-
-
-class ListenerDiedError(Exception):
-    """The socket accepts no connections any more: the daemon must end, to be restarted."""
-
-
-async def listen(
-    listening: socket.socket,
-    server: web.Server,
-    clock: Clock,
-    *,
-    most: int,
-    shutdown_s: float,
-    make_room: MakeRoom = lambda _: False,
-    tls: ssl.SSLContext | None = None,
-) -> None:
-    """Serve until cancelled, then close the socket.
-
-    Args:
-        listening: the socket.
-        server: makes the protocol of each connection.
-        clock: paces the check whether the socket still listens.
-        most: the limit of open connections.
-        shutdown_s: how many seconds requests may still take at the end.
-        make_room: called for a connection beyond ``most``; if it returns false, the new connection is aborted.
-        tls: the TLS context; without it, connections are plain.
-
-    Raises:
-        ListenerDiedError: the socket accepts no connections any more.
-    """
-
-    def connected() -> asyncio.Protocol:
-        has_room = len(server.connections) < most or make_room(server.connections)
-        return HttpConnection(server) if has_room else _RefusedConnection()
-
-    listener = await asyncio.get_running_loop().create_server(
-        connected,
-        sock=listening,
-        backlog=_BACKLOG,
-        ssl=tls,
-        ssl_handshake_timeout=None if tls is None else _HANDSHAKE_S,
-    )
-    try:
-        while listener.is_serving() and listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            await clock.sleep(_LOOK_S)
-        raise ListenerDiedError("a socket that the daemon listens on accepts no connections any more")
-    finally:
-        listener.close()
-        await server.shutdown(shutdown_s)
-
-
-class _RefusedConnection(asyncio.Protocol):
-    """A connection beyond the limit: aborted at once."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Abort it."""
-        if isinstance(transport, asyncio.Transport):
-            transport.abort()
 
 
 def quiet_logger(name: str) -> logging.Logger:

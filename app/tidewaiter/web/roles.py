@@ -18,6 +18,9 @@ from tidewaiter.services import Actor, Channel
 
 API: Final = "/v1/"
 """The prefix of the API. Anything else that changes something is a form of a page."""
+SAFE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
+"""Methods that change nothing."""
+RouteHandler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Role(IntEnum):
@@ -102,12 +105,6 @@ def actor_of(request: web.Request) -> Actor:
 def digest_of(token: str) -> bytes:
     """The SHA-256 of a token."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
-
-
-SAFE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
-"""Methods that change nothing."""
-
-RouteHandler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)

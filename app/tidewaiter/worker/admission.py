@@ -10,6 +10,7 @@ from tidewaiter.log import EventLog
 from tidewaiter.storage.base import Storage, StorageError
 
 _STORE_RETRY_S = 1.0
+_TRY_AGAIN_S = 15.0
 
 
 class RemoteJobs:
@@ -72,9 +73,6 @@ class RemoteJobs:
             self._gone.add(job_id)
         self._known.discard(job_id)
         return was_full and not self.full
-
-
-_TRY_AGAIN_S = 15.0
 
 
 class StorageGate:

@@ -26,20 +26,7 @@ from tidewaiter.transport.wire import OnSend, TlsError, TransportError
 from tidewaiter.worker.account_observer import AccountObserver
 
 T = TypeVar("T")
-
 _LARGE_BYTES = 65_536
-
-
-async def read_off_loop(size: int, read: Callable[[], T]) -> T:
-    """The result of ``read``: called at once for a few bytes, in a thread for many. It must be pure.
-
-    Args:
-        size: how many bytes it reads.
-        read: the function.
-    """
-    return read() if size <= _LARGE_BYTES else await asyncio.to_thread(read)
-
-
 _NONCE_BITS = 128
 _MOST_READ = 65_536
 _FIRST_ERROR = 400
@@ -279,3 +266,13 @@ async def _examined(session: LoginSession, reply: StreamReply) -> tuple[StreamRe
     body, truncated = await reply.read(_MOST_READ)
     refusal = WireReply(reply.status, reply.headers, body, reply.url, truncated, reply.phrase, foreign=not reply.own)
     return reply.already_read(body, truncated), refusal if session.says_renew(refusal) else None
+
+
+async def read_off_loop(size: int, read: Callable[[], T]) -> T:
+    """The result of ``read``: called at once for a few bytes, in a thread for many. It must be pure.
+
+    Args:
+        size: how many bytes it reads.
+        read: the function.
+    """
+    return read() if size <= _LARGE_BYTES else await asyncio.to_thread(read)

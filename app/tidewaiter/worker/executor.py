@@ -33,69 +33,6 @@ from tidewaiter.worker.list_walk import ListWalk
 from tidewaiter.worker.step import StepContext, SupersededError
 from tidewaiter.worker.submitting import Reconciler, Submitter, share
 
-
-class RemoteJobEndings:
-    """Ends remote jobs, each once, by the last of our jobs that follow it.
-
-    Args:
-        jobs: knows which jobs follow a remote job.
-        clock: the time.
-    """
-
-    def __init__(self, jobs: JobStore, clock: Clock) -> None:
-        self._jobs = jobs
-        self._clock = clock
-
-    async def clean(self, step: StepContext) -> o.Outcome:
-        """Delete the remote job, whose files have landed."""
-        request = step.operation.clean(step.job)
-        if request is None:
-            return o.Cleaned()
-        if (left := await self._left_to_others(step)) is not None:
-            return left
-        return await step.session.send(request, partial(step.operation.read_clean, step.job))
-
-    async def cancel(self, step: StepContext) -> o.Outcome:
-        """Cancel the remote job, because somebody asked for it."""
-        request = step.operation.cancel(step.job)
-        if request is None:
-            return o.Cancelled()
-        if (left := await self._left_to_others(step)) is not None:
-            return left
-        return await step.session.send(request, partial(step.operation.read_cancel, step.job))
-
-    async def expire(self, step: StepContext, reason: str) -> o.DeadlinePassed:
-        """End a job that has waited too long; its remote job is cancelled where that can be done, in one try."""
-        job, operation = step.job, step.operation
-        try:
-            request = operation.cancel(job) if job.handle is not None and operation.policy.cancels else None
-        except UnsendableError as error:
-            return o.DeadlinePassed(f"{reason}; the remote job could not be cancelled: {error}")
-        if request is not None and await self._duty(job, operation) is Duty.ACT:
-            try:
-                was_answered = isinstance(await step.session.exchange(request), WireReply)
-            except SignInError:
-                was_answered = False
-            if not was_answered:
-                reason = f"{reason}; the remote job could not be cancelled"
-        return o.DeadlinePassed(reason)
-
-    async def _left_to_others(self, step: StepContext) -> o.LeftAlone | o.Retry | None:
-        """The outcome where other jobs follow the same remote job; ``None`` where this job ends it."""
-        duty = await self._duty(step.job, step.operation)
-        if duty is Duty.LEAVE:
-            return o.LeftAlone()
-        if duty is Duty.WAIT:
-            return o.Retry("another job that follows the same remote job is about to end it")
-        return None
-
-    async def _duty(self, job: Job, operation: BoundOperation) -> Duty:
-        """What the job does about its remote job, which it no longer needs."""
-        if not (job.shared or operation.policy.shares):
-            return Duty.ACT
-        return duty_of(job, await self._jobs.followers(job), self._clock.now())
-
-
 _UNREADABLE: Final = (
     "the stored links to the files cannot be decrypted: database.key_file lacks the key that encrypted them"
 )
@@ -311,6 +248,68 @@ _STEPS: Mapping[State, Callable[[Executor, StepContext], Awaitable[o.Outcome]]] 
     State.CLEANING: Executor._clean_up,
     State.CANCELLING: Executor._cancel,
 }
+
+
+class RemoteJobEndings:
+    """Ends remote jobs, each once, by the last of our jobs that follow it.
+
+    Args:
+        jobs: knows which jobs follow a remote job.
+        clock: the time.
+    """
+
+    def __init__(self, jobs: JobStore, clock: Clock) -> None:
+        self._jobs = jobs
+        self._clock = clock
+
+    async def clean(self, step: StepContext) -> o.Outcome:
+        """Delete the remote job, whose files have landed."""
+        request = step.operation.clean(step.job)
+        if request is None:
+            return o.Cleaned()
+        if (left := await self._left_to_others(step)) is not None:
+            return left
+        return await step.session.send(request, partial(step.operation.read_clean, step.job))
+
+    async def cancel(self, step: StepContext) -> o.Outcome:
+        """Cancel the remote job, because somebody asked for it."""
+        request = step.operation.cancel(step.job)
+        if request is None:
+            return o.Cancelled()
+        if (left := await self._left_to_others(step)) is not None:
+            return left
+        return await step.session.send(request, partial(step.operation.read_cancel, step.job))
+
+    async def expire(self, step: StepContext, reason: str) -> o.DeadlinePassed:
+        """End a job that has waited too long; its remote job is cancelled where that can be done, in one try."""
+        job, operation = step.job, step.operation
+        try:
+            request = operation.cancel(job) if job.handle is not None and operation.policy.cancels else None
+        except UnsendableError as error:
+            return o.DeadlinePassed(f"{reason}; the remote job could not be cancelled: {error}")
+        if request is not None and await self._duty(job, operation) is Duty.ACT:
+            try:
+                was_answered = isinstance(await step.session.exchange(request), WireReply)
+            except SignInError:
+                was_answered = False
+            if not was_answered:
+                reason = f"{reason}; the remote job could not be cancelled"
+        return o.DeadlinePassed(reason)
+
+    async def _left_to_others(self, step: StepContext) -> o.LeftAlone | o.Retry | None:
+        """The outcome where other jobs follow the same remote job; ``None`` where this job ends it."""
+        duty = await self._duty(step.job, step.operation)
+        if duty is Duty.LEAVE:
+            return o.LeftAlone()
+        if duty is Duty.WAIT:
+            return o.Retry("another job that follows the same remote job is about to end it")
+        return None
+
+    async def _duty(self, job: Job, operation: BoundOperation) -> Duty:
+        """What the job does about its remote job, which it no longer needs."""
+        if not (job.shared or operation.policy.shares):
+            return Duty.ACT
+        return duty_of(job, await self._jobs.followers(job), self._clock.now())
 
 
 def _unbuilt(job: Job, error: UnsendableError) -> o.Outcome:

@@ -37,6 +37,9 @@ from tidewaiter.worker.provider_session import ProviderSession
 
 _WHOLE = frozenset({201, 202, 203, 207, 208, 226})
 """What may have the whole file as its body, though it does not say so (RFC 9110, section 15.3)."""
+_MOST_REQUESTS = 64
+_MOST_BLANKS = 65_536
+_PASSING = (NotSentError, LostReplyError, BrokenBodyError, RedirectRefusedError, TlsError, UnpackError)
 
 
 class ReplySource(Protocol):
@@ -89,11 +92,6 @@ class InlineSource:
             raise LostReplyError("The reply is not the whole file, and the file is asked for anew.")
         is_whole = self._certain and beginning.stream.status in _WHOLE
         return nullcontext(replace(beginning.stream, status=200) if is_whole else beginning.stream)
-
-
-_MOST_REQUESTS = 64
-_MOST_BLANKS = 65_536
-_PASSING = (NotSentError, LostReplyError, BrokenBodyError, RedirectRefusedError, TlsError, UnpackError)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ _UNASKED = Backoff(base_s=5.0, factor=2.0, cap_s=300.0)
 _SHORTEST_S = 1.0
 _FORGET_AFTER_S = 2 * _UNASKED.cap_s
 _MANY = 256
+_AT_ONCE = 250  # files that are looked at before other tasks run
+_LOOK_AGAIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +99,6 @@ class FileHosts:
         """Keep the memory small: drop the closings that ended long ago."""
         if len(self._closings) > _MANY:
             self._closings = {key: one for key, one in self._closings.items() if now < one.until + _FORGET_AFTER_S}
-
-
-_AT_ONCE = 250  # files that are looked at before other tasks run
-_LOOK_AGAIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)

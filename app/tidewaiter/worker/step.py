@@ -18,7 +18,6 @@ from tidewaiter.worker.lease import Lease
 from tidewaiter.worker.provider_session import ProviderSession
 
 T = TypeVar("T")
-
 CANCEL_REQUESTED: Final = "a cancel request"
 """The message with which a step's task is cancelled for a cancel request; asyncio passes it on to what is awaited."""
 

@@ -24,6 +24,9 @@ from tidewaiter.worker.list_walk import ListWalk
 from tidewaiter.worker.step import StepContext
 
 _KEY_BITS = 128
+_MOST_MATCHES = 1000
+_NAMED = 5
+_SHORTEST_WAIT_S = 1.0
 
 
 class Submitter:
@@ -105,11 +108,6 @@ async def share(step: StepContext, promise: asyncio.Future[StoredResult | None],
     # Other jobs that wait for it go on waiting when this step is stopped.
     result = await asyncio.shield(promise)
     return o.Interrupted() if result is None else await fetcher.land_copies(step.job, result)
-
-
-_MOST_MATCHES = 1000
-_NAMED = 5
-_SHORTEST_WAIT_S = 1.0
 
 
 class Reconciler:

@@ -13,6 +13,8 @@ from tidewaiter.web.api.routing import ApiContext, ApiResponse, ApiRoute, QueryP
 from tidewaiter.web.problems import ProblemError
 from tidewaiter.web.roles import REASON, Role, actor_of
 
+_AGAIN: Final = "1"
+
 
 class ProviderRoutes:
     """The routes of providers."""
@@ -106,9 +108,6 @@ class AccountRoutes:
         """End the pause of an account."""
         resumed = await self._context.accounts(request).resume(request.match_info["name"], actor=actor_of(request))
         return json_reply(resumed_json(resumed))
-
-
-_AGAIN: Final = "1"
 
 
 class ScheduleRoutes:

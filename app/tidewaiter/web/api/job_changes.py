@@ -21,6 +21,9 @@ from tidewaiter.domain.permissions import Scope
 MOST_WAITING: Final = 256
 """Callers who may wait at once: half of the connections, so that others are served."""
 _LOOK_S: Final = 1.0
+MOST_HELD: Final = 10_000
+MOST_BEHIND: Final = 1_000
+MOST_READERS: Final = 64
 
 
 class _Waiter:
@@ -121,11 +124,6 @@ class JobWatch:
                 self._seen = await self._jobs.numbered(list(self._waiters))
                 self._looked_at = self._clock.monotonic()
             return self._seen.get(number)
-
-
-MOST_HELD: Final = 10_000
-MOST_BEHIND: Final = 1_000
-MOST_READERS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,19 @@ from tidewaiter.web.problems import FieldFault, ProblemError
 from tidewaiter.web.roles import Role, actor_of, scope_of
 
 _TIME: Final = {"type": "string", "format": "date-time"}
+_LONGEST_AGAIN_S: Final = 3600.0
+_FULL_AGAIN_S: Final = 5.0
+_ENDS: Final = TERMINAL | {State.PARKED}
+PREFER: Final = ApiParameter("Prefer", "wait=N: wait up to N seconds, at most 60 (RFC 7240)", {"type": "string"})
+KEY: Final = ApiParameter(
+    IDEMPOTENCY_KEY,
+    "identifies this request: repeated with the same key, it makes nothing new",
+    {"type": "string", "pattern": KEY_PATTERN},
+)
+_LOCATION: Final[dict[str, str]] = {hdrs.LOCATION: "address of the job"}
+_AGAIN: Final[dict[str, str]] = {hdrs.RETRY_AFTER: "seconds after which to look again"}
+_REPLAYED: Final[dict[str, str]] = {REPLAYED: "true if nothing new was made"}
+_TAG: Final[dict[str, str]] = {hdrs.ETAG: "changes with the job"}
 
 
 class JobListRoutes:
@@ -100,22 +113,6 @@ def _moment(query: QueryParameters, name: str, faults: list[FieldFault]) -> floa
         reason = "must be a time with its offset, such as 2026-11-21T14:00:00Z; in a URL a + is written %2B"
         faults.append(FieldFault(reason, parameter=name))
     return at
-
-
-_LONGEST_AGAIN_S: Final = 3600.0
-_FULL_AGAIN_S: Final = 5.0
-_ENDS: Final = TERMINAL | {State.PARKED}
-
-PREFER: Final = ApiParameter("Prefer", "wait=N: wait up to N seconds, at most 60 (RFC 7240)", {"type": "string"})
-KEY: Final = ApiParameter(
-    IDEMPOTENCY_KEY,
-    "identifies this request: repeated with the same key, it makes nothing new",
-    {"type": "string", "pattern": KEY_PATTERN},
-)
-_LOCATION: Final[dict[str, str]] = {hdrs.LOCATION: "address of the job"}
-_AGAIN: Final[dict[str, str]] = {hdrs.RETRY_AFTER: "seconds after which to look again"}
-_REPLAYED: Final[dict[str, str]] = {REPLAYED: "true if nothing new was made"}
-_TAG: Final[dict[str, str]] = {hdrs.ETAG: "changes with the job"}
 
 
 class JobRoutes:

@@ -14,6 +14,7 @@ from tidewaiter.web.ui.dashboard import DashboardReader, DashboardView, LaneView
 from tidewaiter.web.ui.page_renderer import PageRenderer
 
 _LIMIT = 20
+_TICKS: Final = 3
 
 
 class AccountPages:
@@ -70,9 +71,6 @@ class AccountPages:
 
 def _lanes_of(view: DashboardView, account: str) -> list[LaneView]:
     return [lane for lane in view.lanes if lane.account == account]
-
-
-_TICKS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)

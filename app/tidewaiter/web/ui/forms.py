@@ -22,28 +22,8 @@ from tidewaiter.web.ui.page_renderer import PageRenderer, redirect_after
 _FORM: Final = "application/x-www-form-urlencoded"
 _LARGEST_FORM: Final = 16_384
 _MOST_FIELDS: Final = 20
-
-
-async def read_form(request: web.Request) -> dict[str, str]:
-    """The fields of a form, stripped of blanks.
-
-    Raises:
-        ProblemError: the body is no form, is too large, or does not come in time.
-    """
-    if request.can_read_body and request.content_type != _FORM:
-        raise ProblemError(415, f"a form comes as {_FORM}")
-    raw = await read_bytes(request, _LARGEST_FORM)
-    charset = request.charset or "utf-8"
-    try:
-        fields = urllib.parse.parse_qsl(
-            raw.decode(charset), keep_blank_values=True, encoding=charset, max_num_fields=_MOST_FIELDS
-        )
-    except (ValueError, LookupError):
-        raise ProblemError(400, "the form cannot be read") from None
-    return {name: visible(value.strip()) for name, value in fields}
-
-
 _LONGEST_REASON = 500
+_LONGEST_NEXT: Final = 2048
 
 
 class ActionForms:
@@ -115,9 +95,6 @@ class ActionForms:
         raise redirect_after(f"/jobs/{job.id}", "ran")
 
 
-_LONGEST_NEXT: Final = 2048
-
-
 class LoginPages:
     """The page at ``/login``, and ``/logout``.
 
@@ -173,3 +150,22 @@ def local_path(given: str) -> str:
     is_path = given.startswith("/") and not given.startswith(("//", "/\\")) and len(given) <= _LONGEST_NEXT
     is_plain = given.isascii() and visible(given) == given and not any(sign in given for sign in "\\\r\n\t ")
     return given if is_path and is_plain and not given.startswith((SIGN_IN, SIGN_OUT)) else "/"
+
+
+async def read_form(request: web.Request) -> dict[str, str]:
+    """The fields of a form, stripped of blanks.
+
+    Raises:
+        ProblemError: the body is no form, is too large, or does not come in time.
+    """
+    if request.can_read_body and request.content_type != _FORM:
+        raise ProblemError(415, f"a form comes as {_FORM}")
+    raw = await read_bytes(request, _LARGEST_FORM)
+    charset = request.charset or "utf-8"
+    try:
+        fields = urllib.parse.parse_qsl(
+            raw.decode(charset), keep_blank_values=True, encoding=charset, max_num_fields=_MOST_FIELDS
+        )
+    except (ValueError, LookupError):
+        raise ProblemError(400, "the form cannot be read") from None
+    return {name: visible(value.strip()) for name, value in fields}

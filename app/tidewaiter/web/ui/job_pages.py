@@ -53,80 +53,11 @@ _OUTCOME_TEXTS: Final = {
     "DeadlinePassed": "the deadline has passed",
     "StorageFull": "the storage is full or cannot be written",
 }
-
 _MOST_FOLDED: Final = 200
 _FEW: Final = 4
-
-
-@dataclass(frozen=True, slots=True)
-class TimelineEntry:
-    """One event: ``after_s`` seconds after the one before; ``arrived`` if the state changed."""
-
-    entry: HistoryEntry
-    after_s: float | None
-    arrived: bool
-
-    @property
-    def words(self) -> str:
-        """The outcome in words."""
-        return _OUTCOME_TEXTS.get(self.entry.outcome, self.entry.outcome)
-
-
-@dataclass(frozen=True, slots=True)
-class TimelineSection:
-    """Events that are shown one by one, or ``folded`` because they are alike; ``left_out`` are not shown."""
-
-    moments: list[TimelineEntry]
-    folded: bool = False
-    lasts_s: float = 0.0
-    left_out: int = 0
-
-
-def timeline(history: Sequence[HistoryEntry]) -> list[TimelineSection]:
-    """The sections of a history; long runs that change no state are folded, except for their first and last event."""
-    sections: list[TimelineSection] = []
-    run: list[TimelineEntry] = []
-    before: HistoryEntry | None = None
-    for entry in history:
-        arrived = before is None or entry.state is not before.state
-        moment = TimelineEntry(entry, None if before is None else max(0.0, entry.at - before.at), arrived)
-        if arrived and run:
-            sections += _folded(run)
-            run = []
-        if arrived:
-            sections.append(TimelineSection([moment]))
-        else:
-            run.append(moment)
-        before = entry
-    return sections + _folded(run)
-
-
-def _folded(run: list[TimelineEntry]) -> list[TimelineSection]:
-    if len(run) <= _FEW:
-        return [TimelineSection([moment]) for moment in run]
-    middle = run[1:-1]
-    lasts_s = sum(moment.after_s or 0.0 for moment in middle)
-    kept = middle[:_MOST_FOLDED]
-    return [
-        TimelineSection(run[:1]),
-        TimelineSection(kept, folded=True, lasts_s=lasts_s, left_out=len(middle) - len(kept)),
-        TimelineSection(run[-1:]),
-    ]
-
-
-def time_in(history: Sequence[HistoryEntry], now: float) -> Mapping[State, float]:
-    """The seconds that a job has spent in each of its states, in the order of the first visits."""
-    spent: dict[State, float] = {}
-    for entry, after in zip(history, [*history[1:], None], strict=False):
-        if after is None and entry.state in TERMINAL:
-            break
-        until = now if after is None else after.at
-        spent[entry.state] = spent.get(entry.state, 0.0) + max(0.0, until - entry.at)
-    return spent
-
-
 _LIMIT: Final = 50
 _LONGEST_SEARCH: Final = 4096
+_MOST_FILES: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,9 +173,6 @@ def read_job_list_query(query: Mapping[str, str]) -> JobListQuery:
     return JobListQuery(filters, state, before_id)
 
 
-_MOST_FILES: Final = 500
-
-
 @dataclass(frozen=True, slots=True)
 class JobChoices:
     """Which actions a job permits now."""
@@ -323,3 +251,70 @@ def job_in_path(request: web.Request) -> int:
     if number is None:
         raise NotFoundError(f"{given[:64]!r} is no job; jobs have numbers")
     return number
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """One event: ``after_s`` seconds after the one before; ``arrived`` if the state changed."""
+
+    entry: HistoryEntry
+    after_s: float | None
+    arrived: bool
+
+    @property
+    def words(self) -> str:
+        """The outcome in words."""
+        return _OUTCOME_TEXTS.get(self.entry.outcome, self.entry.outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineSection:
+    """Events that are shown one by one, or ``folded`` because they are alike; ``left_out`` are not shown."""
+
+    moments: list[TimelineEntry]
+    folded: bool = False
+    lasts_s: float = 0.0
+    left_out: int = 0
+
+
+def timeline(history: Sequence[HistoryEntry]) -> list[TimelineSection]:
+    """The sections of a history; long runs that change no state are folded, except for their first and last event."""
+    sections: list[TimelineSection] = []
+    run: list[TimelineEntry] = []
+    before: HistoryEntry | None = None
+    for entry in history:
+        arrived = before is None or entry.state is not before.state
+        moment = TimelineEntry(entry, None if before is None else max(0.0, entry.at - before.at), arrived)
+        if arrived and run:
+            sections += _folded(run)
+            run = []
+        if arrived:
+            sections.append(TimelineSection([moment]))
+        else:
+            run.append(moment)
+        before = entry
+    return sections + _folded(run)
+
+
+def _folded(run: list[TimelineEntry]) -> list[TimelineSection]:
+    if len(run) <= _FEW:
+        return [TimelineSection([moment]) for moment in run]
+    middle = run[1:-1]
+    lasts_s = sum(moment.after_s or 0.0 for moment in middle)
+    kept = middle[:_MOST_FOLDED]
+    return [
+        TimelineSection(run[:1]),
+        TimelineSection(kept, folded=True, lasts_s=lasts_s, left_out=len(middle) - len(kept)),
+        TimelineSection(run[-1:]),
+    ]
+
+
+def time_in(history: Sequence[HistoryEntry], now: float) -> Mapping[State, float]:
+    """The seconds that a job has spent in each of its states, in the order of the first visits."""
+    spent: dict[State, float] = {}
+    for entry, after in zip(history, [*history[1:], None], strict=False):
+        if after is None and entry.state in TERMINAL:
+            break
+        until = now if after is None else after.at
+        spent[entry.state] = spent.get(entry.state, 0.0) + max(0.0, until - entry.at)
+    return spent

@@ -24,6 +24,87 @@ _PAUSED = {
     PauseCause.TLS: "its provider could not prove its identity",
     PauseCause.PERSON: "a person paused it",
 }
+_UNDER_WAY: Final = tuple(state for state in State if state in LIVE or state is State.PARKED)
+_ENDED: Final = tuple(state for state in State if state in TERMINAL)
+_SHOWN: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class StateGroup:
+    """Jobs in some states: their total, the bar, and the number in each state."""
+
+    title: str
+    total: int
+    pieces: list[charts.BarPiece]
+    counts: list[tuple[State, int]]
+
+
+class OverviewPage:
+    """The page at ``/``.
+
+    Args:
+        renderer: makes the page.
+        dashboard: reads what it shows.
+        accounts: has the accounts.
+    """
+
+    def __init__(
+        self, renderer: PageRenderer, dashboard: DashboardReader, accounts: Callable[[web.Request], AccountService]
+    ) -> None:
+        self._renderer = renderer
+        self._dashboard = dashboard
+        self._accounts = accounts
+
+    def routes(self) -> list[GuardedRoute]:
+        """The routes."""
+        return [read_route("/", self._show)]
+
+    async def _show(self, request: web.Request) -> web.Response:
+        view = await self._dashboard.read(request)
+        snapshot = view.snapshot
+        items = attention_items(snapshot, view.lanes, self._renderer.phase, self._dashboard.storage_trouble())
+        return self._renderer.page(
+            request,
+            "overview.html",
+            title="Overview",
+            view=view,
+            snapshot=snapshot,
+            attention=items,
+            urgent=sum(item.level is Urgency.URGENT for item in items),
+            groups=[_group("Under way", snapshot, _UNDER_WAY), _group("Ended", snapshot, _ENDED)],
+            headline=_headline(snapshot, urgent=sum(item.level is Urgency.URGENT for item in items)),
+            ended=charts.ended_columns(snapshot.minutes),
+            ended_now=sum(snapshot.minutes[-2].ended.values()) if len(snapshot.minutes) > 1 else 0,
+            ended_hour=sum(sum(minute.ended.values()) for minute in snapshot.minutes),
+            delays=charts.delay_curves(snapshot.minutes),
+            arrivals=snapshot.arrivals[:_SHOWN],
+            late_s=max((lane.late_s for lane in view.lanes), default=0.0),
+            example=self._example(request),
+        )
+
+    def _example(self, request: web.Request) -> str:
+        """An example command for a page without jobs."""
+        for name, account in sorted(self._accounts(request).accounts.items()):
+            for operation in sorted(account.operations):
+                return f"tidewaiter submit {name} {operation}"
+        return "tidewaiter submit ACCOUNT OPERATION"
+
+
+def _group(title: str, snapshot: DashboardSnapshot, states: tuple[State, ...]) -> StateGroup:
+    counts = [(state, snapshot.counts.get(state, 0)) for state in states]
+    return StateGroup(title, sum(count for _, count in counts), charts.state_bar(snapshot.counts, states), counts)
+
+
+def _headline(snapshot: DashboardSnapshot, *, urgent: int) -> str:
+    """The whole page in a sentence."""
+    live = sum(snapshot.counts.get(state, 0) for state in _UNDER_WAY)
+    moving = f"{counted(live, 'job')} under way" if live else "Nothing is under way"
+    if urgent:
+        return f"{moving}; {counted(urgent, 'thing needs', 'things need')} a person."
+    newest = snapshot.arrivals[0].job.finished_at if snapshot.arrivals else None
+    if live and newest is not None:
+        return f"{moving}; the last landed {rough(snapshot.at - newest)} ago."
+    return f"{moving}."
 
 
 class Urgency(IntEnum):
@@ -120,86 +201,3 @@ def _of_lanes(lanes: Sequence[LaneView]) -> Iterator[AttentionItem]:
                     yield AttentionItem(Urgency.WATCH, what, f"{lane.due_text} of its jobs are due.", address)
             case LaneCondition.PAUSED | LaneCondition.THROTTLED | LaneCondition.UNSERVED:
                 pass  # a pause has its own item, a throttle ends by itself, and another daemon may take the lane
-
-
-_UNDER_WAY: Final = tuple(state for state in State if state in LIVE or state is State.PARKED)
-_ENDED: Final = tuple(state for state in State if state in TERMINAL)
-_SHOWN: Final = 10
-
-
-@dataclass(frozen=True, slots=True)
-class StateGroup:
-    """Jobs in some states: their total, the bar, and the number in each state."""
-
-    title: str
-    total: int
-    pieces: list[charts.BarPiece]
-    counts: list[tuple[State, int]]
-
-
-class OverviewPage:
-    """The page at ``/``.
-
-    Args:
-        renderer: makes the page.
-        dashboard: reads what it shows.
-        accounts: has the accounts.
-    """
-
-    def __init__(
-        self, renderer: PageRenderer, dashboard: DashboardReader, accounts: Callable[[web.Request], AccountService]
-    ) -> None:
-        self._renderer = renderer
-        self._dashboard = dashboard
-        self._accounts = accounts
-
-    def routes(self) -> list[GuardedRoute]:
-        """The routes."""
-        return [read_route("/", self._show)]
-
-    async def _show(self, request: web.Request) -> web.Response:
-        view = await self._dashboard.read(request)
-        snapshot = view.snapshot
-        items = attention_items(snapshot, view.lanes, self._renderer.phase, self._dashboard.storage_trouble())
-        return self._renderer.page(
-            request,
-            "overview.html",
-            title="Overview",
-            view=view,
-            snapshot=snapshot,
-            attention=items,
-            urgent=sum(item.level is Urgency.URGENT for item in items),
-            groups=[_group("Under way", snapshot, _UNDER_WAY), _group("Ended", snapshot, _ENDED)],
-            headline=_headline(snapshot, urgent=sum(item.level is Urgency.URGENT for item in items)),
-            ended=charts.ended_columns(snapshot.minutes),
-            ended_now=sum(snapshot.minutes[-2].ended.values()) if len(snapshot.minutes) > 1 else 0,
-            ended_hour=sum(sum(minute.ended.values()) for minute in snapshot.minutes),
-            delays=charts.delay_curves(snapshot.minutes),
-            arrivals=snapshot.arrivals[:_SHOWN],
-            late_s=max((lane.late_s for lane in view.lanes), default=0.0),
-            example=self._example(request),
-        )
-
-    def _example(self, request: web.Request) -> str:
-        """An example command for a page without jobs."""
-        for name, account in sorted(self._accounts(request).accounts.items()):
-            for operation in sorted(account.operations):
-                return f"tidewaiter submit {name} {operation}"
-        return "tidewaiter submit ACCOUNT OPERATION"
-
-
-def _group(title: str, snapshot: DashboardSnapshot, states: tuple[State, ...]) -> StateGroup:
-    counts = [(state, snapshot.counts.get(state, 0)) for state in states]
-    return StateGroup(title, sum(count for _, count in counts), charts.state_bar(snapshot.counts, states), counts)
-
-
-def _headline(snapshot: DashboardSnapshot, *, urgent: int) -> str:
-    """The whole page in a sentence."""
-    live = sum(snapshot.counts.get(state, 0) for state in _UNDER_WAY)
-    moving = f"{counted(live, 'job')} under way" if live else "Nothing is under way"
-    if urgent:
-        return f"{moving}; {counted(urgent, 'thing needs', 'things need')} a person."
-    newest = snapshot.arrivals[0].job.finished_at if snapshot.arrivals else None
-    if live and newest is not None:
-        return f"{moving}; the last landed {rough(snapshot.at - newest)} ago."
-    return f"{moving}."

@@ -136,7 +136,7 @@ def _ask(connection: http.client.HTTPConnection, path: str, timeout_s: float) ->
 
 
 def _reason(status: int, reply: dict[str, Any]) -> str:
-    """Why the daemon is not well, in one line."""
+    """Why the daemon is not healthy, in one line."""
     failing = reply.get("failing")
     if isinstance(failing, dict) and failing:
         return "; ".join(f"{what}: {why}" for what, why in failing.items())

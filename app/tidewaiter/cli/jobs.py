@@ -219,7 +219,7 @@ def _show_changed(job: Job, as_json: bool) -> None:
 
 def _changed_line(job: Job) -> str:
     repeats = f"; it repeats job {job.retry_of}" if job.retry_of else ""
-    asked = "; it was asked to stop" if job.cancel_requested else ""
+    asked = "; its cancel request is stored" if job.cancel_requested else ""
     return f"{job_line(job)}{repeats}{asked}"
 
 
@@ -239,7 +239,7 @@ def _show(job: Job, history: Sequence[HistoryEntry], artifacts: Sequence[Artifac
         ("unique key", printable(job.unique_key or "")),
         ("repeats job", str(job.retry_of or "")),
         ("remote job", printable(JobView.of(job).handle or "")),
-        ("remote says", remote_text(job)),
+        ("remote status", remote_text(job)),
         ("why", printable(job.reason or "")),
         ("waits", wait),
         ("created", moment(job.created_at)),

@@ -1,6 +1,6 @@
-"""The status of accounts and lanes, and the one answer to why a job waits and until when.
+"""The status of accounts and lanes, and why a job waits and until when.
 
-The page, the terminal and whoever follows a job show the same answer.
+The page and the command line show the same answer.
 """
 
 from collections.abc import Mapping
@@ -75,7 +75,7 @@ class LaneCondition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LaneReport:
-    """How a lane stands, why, and until when in epoch seconds where that is known."""
+    """The condition of a lane, its reason, and its end in epoch seconds if that is known."""
 
     condition: LaneCondition
     reason: str | None = None
@@ -84,18 +84,18 @@ class LaneReport:
 
 @dataclass(frozen=True, slots=True)
 class WaitReason:
-    """Why a job waits: one sentence; ``until`` in epoch seconds where it is known."""
+    """Why a job waits: one sentence; ``until`` in epoch seconds if it is known."""
 
     sentence: str
     until: float | None = None
     blocked: bool = False
-    """The cause is not the job itself."""
+    """Whether the cause is not the job itself."""
     remedy: str | None = None
-    """What a person has to do; without it nothing goes on."""
+    """What a person has to do; until then the job waits."""
 
 
 def lane_report(lane: LaneStatus | None, *, is_configured: bool, pause: Pause | None, now: float) -> LaneReport:
-    """How a lane stands.
+    """The condition of a lane.
 
     Args:
         lane: as the database has it.
@@ -117,13 +117,13 @@ def lane_report(lane: LaneStatus | None, *, is_configured: bool, pause: Pause | 
 
 
 def wait_reason(job: Job, report: LaneReport | None, now: float, *, phase: str | None = None) -> WaitReason | None:
-    """Why a job waits; ``None`` where it has ended.
+    """Why a job waits; ``None`` if it has ended.
 
     Args:
         job: the job.
-        report: how its lane stands, where that is known.
+        report: the condition of its lane, if that is known.
         now: epoch seconds.
-        phase: what the daemon that is asked does instead of serving.
+        phase: of this daemon, if it is not serving.
     """
     if job.state in TERMINAL:
         return None

@@ -1,4 +1,4 @@
-"""Who acts: every request that changes something names a person, or the daemon itself."""
+"""The actor of a request that changes something: a person, or the daemon itself."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Channel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: ``name`` is that of the token or of the system's user; ``address`` is where the request came from."""
+    """The sender of a request: ``name`` is that of the token or of the system's user, ``address`` its network address."""
 
     name: str
     channel: Channel

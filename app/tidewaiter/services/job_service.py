@@ -283,8 +283,8 @@ class JobService:
 
     async def _note(self, job: Job, what: str, actor: Actor) -> None:
         """Write a request about a job beside its history, before it is done, so that its row is never missing."""
-        if (words := actor.history_text) is not None:
-            await self._actions.note(job.id, what, words, self._clock.now())
+        if (text := actor.history_text) is not None:
+            await self._actions.note(job.id, what, text, self._clock.now())
 
     async def _decide(self, job: Job, outcome: o.Outcome, actor: Actor) -> Job:
         """Apply a person's decision to a parked job."""
@@ -293,8 +293,8 @@ class JobService:
         policy = OperationPolicy() if gone else self._operation(job.account, job.operation).policy
         update = advance(job, outcome, policy, self._clock.now(), self._rand)
         if update.entry is not None:
-            said = "; ".join(filter(None, (update.entry.detail, actor.history_text)))
-            update = replace(update, entry=replace(update.entry, detail=said or None))
+            detail = "; ".join(filter(None, (update.entry.detail, actor.history_text)))
+            update = replace(update, entry=replace(update.entry, detail=detail or None))
         if not await self.jobs.decide(update):
             raise ConflictError(f"job {job.id} has changed meanwhile; look at it again")
         if (change := change_of(update)) is not None:

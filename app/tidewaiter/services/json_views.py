@@ -1,4 +1,7 @@
-"""Accounts, schedules, providers, notifications and the overview: the JSON of the API and of the command line."""
+"""The JSON of accounts, schedules, providers, notifications and the overview, for the API and the command line.
+
+The JSON of jobs is in :mod:`tidewaiter.domain.job_view`, because webhooks use it, too.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -27,7 +30,7 @@ def account_json(status: AccountStatus) -> dict[str, Any]:
 
 
 def orphan_json(account: str, jobs: Mapping[State, int]) -> dict[str, Any]:
-    """An account that has left the configuration while jobs of it wait."""
+    """An account that is no longer configured, but has live jobs."""
     counts = {state.value: number for state, number in jobs.items()}
     return {"account": account, "provider": None, "pause": None, "closed": [], "jobs": counts}
 
@@ -61,7 +64,7 @@ def schedule_json(status: ScheduleStatus) -> dict[str, Any]:
 
 
 def notification_json(one: Notification) -> dict[str, Any]:
-    """A notification and how its delivery stands."""
+    """A notification and the status of its delivery."""
     return {
         "id": one.id,
         "endpoint": one.endpoint,
@@ -104,7 +107,7 @@ def provider_json(provider: Provider) -> dict[str, Any]:
 
 
 def overview_json(snapshot: DashboardSnapshot) -> dict[str, Any]:
-    """Everything at a glance."""
+    """The state of everything."""
     return {
         "at": rfc3339(snapshot.at),
         "jobs": {state.value: number for state, number in snapshot.counts.items()},

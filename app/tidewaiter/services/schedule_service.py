@@ -29,7 +29,7 @@ class ScheduleService:
     Args:
         schedules: the configured ones, by name.
         store: the last served ticks.
-        jobs: stores their jobs.
+        jobs: submits their jobs.
         clock: the time.
     """
 

@@ -1,4 +1,4 @@
-"""The guard at the socket: nothing is sent to an address that is neither public nor permitted, or that is our own.
+"""The guard at the socket: nothing is sent to a private address without permission, or to the daemon's own listeners.
 
 It checks in two places, because aiohttp asks a resolver only for names. :class:`GuardedResolver` refuses a name if any
 of its addresses is refused, before the first of them is tried. :meth:`Guard.socket` makes the socket of every attempt
@@ -22,7 +22,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tidewaiter.domain.permissions import PermittedNetworks, may_reach, metadata_around
 
-_NOBODYS: Final = {4: "192.0.2.1", 6: "2001:db8::1"}  # RFC 5737, RFC 3849: no machine has these
+_DOCUMENTATION: Final = {4: "192.0.2.1", 6: "2001:db8::1"}  # RFC 5737, RFC 3849: no machine has these
 _ANY_PORT: Final = 9
 # https://www.iana.org/assignments/iana-ipv4-special-registry
 _BLOCKED_V4 = tuple(
@@ -96,7 +96,7 @@ class Refusal:
 
 
 class OwnListeners:
-    """The sockets on which this daemon listens, as they are bound; the guard asks about every address.
+    """The sockets on which this daemon listens, as they are bound; the guard checks every address against them.
 
     Access from outside this machine, such as a proxy or a forwarded port, is not known here.
     """
@@ -141,7 +141,7 @@ class Guard:
     own: OwnListeners = field(default_factory=OwnListeners)
 
     def refusal(self, address: str, port: int) -> Refusal | None:
-        """Why an address, in the form of a socket's address, is refused; ``None`` where it is not."""
+        """Why an address, in the form of a socket's address, is refused; ``None`` if it is permitted."""
         if "%" in address:
             return Refusal(address, "an address of one link", None)
         try:
@@ -163,7 +163,7 @@ class Guard:
         return Refusal(address, kind, f'allow_private = ["{network}"]' if is_metadata else "allow_private = true")
 
     def check(self, address: str, port: int) -> None:
-        """Raise ``AddressRefusedError`` where an address is refused."""
+        """Raise ``AddressRefusedError`` if an address is refused."""
         refusal = self.refusal(address, port)
         if refusal is not None:
             raise AddressRefusedError(refusal)
@@ -181,8 +181,8 @@ class GuardedResolver(AbstractResolver):
     """Another resolver, but a name is refused if any of its addresses is.
 
     Args:
-        resolver: is asked; it stays open.
-        guard: decides.
+        resolver: looks names up; it stays open.
+        guard: checks the addresses.
     """
 
     def __init__(self, resolver: AbstractResolver, guard: Guard) -> None:
@@ -263,7 +263,7 @@ def _is_of_this_machine(address: _Address) -> bool:
     if not _can_bind(address.version, str(address)):
         return False
     # If the kernel permits to bind to any address (ip_nonlocal_bind), the route decides.
-    return not _can_bind(address.version, _NOBODYS[address.version]) or _is_its_own_source(address)
+    return not _can_bind(address.version, _DOCUMENTATION[address.version]) or _is_its_own_source(address)
 
 
 def _can_bind(version: int, address: str) -> bool:

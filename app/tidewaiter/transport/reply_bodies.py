@@ -1,6 +1,6 @@
 """Bodies of replies: content codings undone within limits, and bodies that are read as they come.
 
-Codings are undone piece by piece, several in a row, and a body that breaks off is never taken for a whole one.
+Codings are undone piece by piece, several in a row, and a body that breaks off is never treated as whole.
 """
 
 import zlib
@@ -125,7 +125,7 @@ class ResumedReply:
 async def read_beginning(
     raw: RawReply, chunks: AsyncIterator[bytes], limit: int
 ) -> tuple[tuple[bytes, ...], bytes, bool]:
-    """The beginning of a body: no more chunks than unpack to ``limit`` bytes or make up as many themselves.
+    """Read the beginning of a body: chunks until they, or what they unpack to, exceed ``limit`` bytes.
 
     Returns:
         The chunks as they came, what they unpack to, and whether there is more of it.
@@ -160,7 +160,7 @@ class BombError(Exception):
 
 
 class UnpackError(Exception):
-    """The bytes are not what they are said to be packed by, or break off; the message is a sentence."""
+    """The bytes are not packed by the declared coding, or break off; the message is a sentence."""
 
 
 class UnpackingLevel(Protocol):
@@ -177,7 +177,7 @@ class Unpacking:
     """Undoes the codings of one body, each level within its own limits.
 
     Args:
-        levels: the one that was applied last comes first; without any, bytes pass as they are.
+        levels: the one that was applied last comes first; without levels, bytes pass unchanged.
     """
 
     def __init__(self, levels: Sequence[UnpackingLevel]) -> None:
@@ -187,7 +187,7 @@ class Unpacking:
         """What the next bytes unpack to, in pieces of bounded size.
 
         Raises:
-            BombError: it is more than a limit allows, or out of all proportion to what came.
+            BombError: it is more than a limit allows, or far more than the packed bytes.
             UnpackError: it is not packed in that way.
         """
         return self._through(0, piece)
@@ -212,7 +212,7 @@ class Unpacking:
 
 
 def unpacking_of(codings: Sequence[str], largest_bytes: int) -> Unpacking:
-    """What undoes these codings, each of which can be undone; they stand in the order in which they were applied."""
+    """Undoes these codings, which must all be known; they are in the order in which they were applied."""
     return Unpacking([CodingLevel(coding, largest_bytes) for coding in reversed(codings)])
 
 
@@ -221,7 +221,7 @@ class CodingLevel:
 
     Args:
         coding: ``gzip`` or ``deflate``.
-        largest_bytes: what unpacks to more is given up.
+        largest_bytes: a body that unpacks to more is refused.
     """
 
     def __init__(self, coding: str, largest_bytes: int) -> None:
@@ -255,14 +255,14 @@ class CodingLevel:
     def finish(self) -> Iterator[bytes]:
         """See :class:`UnpackingLevel`."""
         if not self._unpacker.whole:
-            raise UnpackError(f"The content breaks off before its end, as {self._coding} has it.")
+            raise UnpackError(f"The {self._coding} content breaks off before its end.")
         return iter(())
 
 
 class Unpacker:
     """Unpacks gzip, of any number of members, and deflate, with its zlib wrapper or without, as some servers send it.
 
-    aiohttp could do it as well, but takes a gzip body that breaks off for a whole one.
+    aiohttp could do it as well, but treats a gzip body that breaks off as whole.
     """
 
     def __init__(self, coding: str) -> None:
@@ -272,7 +272,7 @@ class Unpacker:
     def feed(self, packed: bytes, most: int) -> bytes:
         """What the next bytes unpack to, up to ``most`` bytes; raises ``zlib.error``.
 
-        Whoever gets that many has reached a limit and stops reading: what is beyond is dropped.
+        A caller that gets so many bytes has reached a limit and stops reading: the rest is dropped.
         """
         pieces: list[bytes] = []
         while packed and most > 0:
@@ -293,5 +293,5 @@ class Unpacker:
 
     @property
     def whole(self) -> bool:
-        """Whether it may end here: at the end of a member, or before there was anything."""
+        """Whether it may end here: at the end of a member, or before the first byte."""
         return self._current is None or self._current.eof

@@ -1,7 +1,7 @@
 """The health of the process for machines: ``/healthz``, ``/readyz`` and ``/metrics``.
 
 The daemon writes its phase into :class:`ProcessStatus`. :class:`CachedProbes` asks the database, with a limit of time
-and at most once in a few seconds, however often somebody asks.
+and at most once in a few seconds, however often it is used.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _STALLED: Final = "a part of the daemon has not run for longer than a lease last
 
 
 class Phase(StrEnum):
-    """What the process does, in one word."""
+    """What the process does."""
 
     STARTING = "starting"
     """Nothing is served yet."""

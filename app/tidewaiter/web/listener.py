@@ -123,7 +123,7 @@ class HttpConnection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
-        """The reply to invalid HTTP, and to an error that nobody has caught: only its status.
+        """The reply to invalid HTTP, and to an uncaught error: only its status.
 
         It repeats nothing of the request and names no program, because most senders of such requests look for that.
         """
@@ -162,7 +162,7 @@ class _BareResponse(web.Response):
 
 
 class ConnectionLimit:
-    """Knows which requests are being served."""
+    """Limits the open connections: aborts idle ones when there are too many."""
 
     def __init__(self) -> None:
         self._served: dict[web.RequestHandler, web.Request] = {}
@@ -207,7 +207,7 @@ class ConnectionLimit:
 
 
 def quiet_logger(name: str) -> logging.Logger:
-    """The logger for aiohttp: it logs our errors, but not invalid HTTP of strangers."""
+    """The logger for aiohttp: it logs our errors, but not invalid HTTP from callers."""
     logger = logging.getLogger(name)
     logger.addFilter(_is_our_fault)  # the same function is added once
     return logger

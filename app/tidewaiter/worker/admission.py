@@ -1,4 +1,4 @@
-"""What holds steps back: the limit of remote jobs of a lane, and a storage that is full or unreachable."""
+"""What makes steps wait: the limit of remote jobs of a lane, and a storage that is full or unreachable."""
 
 import asyncio
 
@@ -34,7 +34,7 @@ class RemoteJobs:
     async def load(self) -> None:
         """Read them from the database."""
         while self._limit is not None:
-            # A remote job that ends during this read must not come back with its result.
+            # A remote job that ends during this read must not be counted again.
             self._gone = set()
             try:
                 found = await self._jobs.remote(self._lane)
@@ -61,13 +61,13 @@ class RemoteJobs:
             self._known.add(job.id)
 
     def settle(self, job: Job) -> bool:
-        """The job has this state now; says whether another job may submit because of it."""
+        """The job has this state now; returns whether another job may submit because of it."""
         if self._limit is None or job.state in REMOTE:
             return False
         return self.forget(job.id)
 
     def forget(self, job_id: int) -> bool:
-        """Stop counting the job; says whether another job may submit because of it."""
+        """Stop counting the job; returns whether another job may submit because of it."""
         was_full = self.full
         if self._gone is not None:
             self._gone.add(job_id)

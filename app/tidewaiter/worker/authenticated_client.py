@@ -1,8 +1,8 @@
 """The authenticated client: sends requests to the provider, with a session's token where the account needs one.
 
 One login at a time: any other request that finds the token missing or refused waits for that login and shares its
-result, good or bad. So a wrong password is sent once and not by every step under way. A waiting request gives its
-permit back first: the login needs one, and where requests are spaced there is no second. Large replies are read in a
+result. So a wrong password is sent once, and not by every step under way. A waiting request gives its permit back
+first: the login needs one, and an account with spaced requests has only one. Large replies are read in a
 thread.
 """
 
@@ -54,9 +54,9 @@ class AuthenticatedClient:
 
     Args:
         client: sends the requests.
-        session: how the account signs in; ``None`` where its credentials are enough.
+        session: how the account signs in; ``None`` if its credentials are enough.
         budget: admits requests and logins.
-        observer: learns of logins, good and bad; steps report what their replies mean to the same observer.
+        observer: gets the results of logins; steps report their replies to the same observer.
         clock: the time.
         rand: makes the nonces of logins.
         log: redacts every token, from before its first use.
@@ -88,7 +88,7 @@ class AuthenticatedClient:
     async def exchange(
         self, request: WireRequest, permit: Permit | None = None, on_send: OnSend = ignore_departure
     ) -> WireReply:
-        """Send ``request`` and read the whole reply; where the token has ended, renew it and send once more.
+        """Send ``request`` and read the whole reply; if the token has ended, renew it and send once more.
 
         A reply that says so proves that nothing was done, so a submit is sent again as well.
 
@@ -145,11 +145,11 @@ class AuthenticatedClient:
             yield beginning
 
     def check_open(self) -> None:
-        """Raise ``AccountClosedError`` where the provider will not be asked for more than a moment."""
+        """Raise ``AccountClosedError`` if the account is closed for more than a few seconds."""
         self._budget.check_open()
 
     async def sleep_between_tries(self, delay_s: float) -> None:
-        """Sleep between two tries; raises ``DrainingError`` where the daemon is about to end."""
+        """Sleep between two tries; raises ``DrainingError`` if the lane is about to end."""
         await self._budget.sleep_between_tries(delay_s)
 
     def owns(self, url: str) -> bool:
@@ -188,7 +188,7 @@ class AuthenticatedClient:
     # --- the token ----------------------------------------------------------------------------------------------------
 
     async def _signed(self, session: LoginSession, permit: Permit | None) -> tuple[Permit, Token]:
-        """A permit, and the token that a request carries which is sent with it at once."""
+        """A permit, and a valid token; the request must be sent with both at once."""
         while True:
             permit = permit or await self._budget.admit()
             token = self._token
@@ -204,7 +204,7 @@ class AuthenticatedClient:
         self.observer.token_refused()
 
     async def _sign_in(self, session: LoginSession, permit: Permit) -> None:
-        """Log in, or wait for the login that is under way; then the caller looks for the token again."""
+        """Log in, or wait for the login that is under way; then the caller checks the token again."""
         under_way = self._login
         if under_way is not None:
             permit.give_back()
@@ -221,7 +221,7 @@ class AuthenticatedClient:
                 login.error = got
                 raise got
         finally:
-            # A login that was interrupted has neither error nor token: the next request that waits begins one.
+            # An interrupted login has neither error nor token: the next waiting request begins another one.
             self._login = None
             login.ended.set()
 
@@ -242,7 +242,7 @@ class AuthenticatedClient:
     def _keeps_token(self, failure: NotSignedIn) -> bool:
         """Whether the token is still good after a login failed that came early; then the login is tried again later.
 
-        Each time half of the rest passes first, so the tries are few.
+        Each try waits for half of the remaining time, so the tries are few.
         """
         left_s = 0.0 if self._token is None else self._token.expires_at - self._clock.now()
         if isinstance(failure, o.Unauthorized) or left_s < _WORTH_KEEPING_S:
@@ -252,7 +252,7 @@ class AuthenticatedClient:
         return True
 
     def _use(self, session: LoginSession, token: Token) -> None:
-        # Requests with the token before may still be under way and fail: the log redacts that one until the next login.
+        # Requests with the old token may still be under way and fail: the log redacts it until the next login.
         self._log.add_passing_secrets(f"session {self.observer.lane}", {self._last_value, token.value})
         self._token, self._renew_at, self._last_value = token, token.renew_at, token.value
         self._client.use(session.credentials(token))
@@ -260,7 +260,7 @@ class AuthenticatedClient:
 
 
 async def _examined(session: LoginSession, reply: StreamReply) -> tuple[StreamReply, WireReply | None]:
-    """The reply, which can still be read, and the refusal in it where it says that the token has ended."""
+    """The reply, which can still be read, and the refusal if it says that the token has ended."""
     if not reply.own or reply.status < _FIRST_ERROR:
         return reply, None
     body, truncated = await reply.read(_MOST_READ)

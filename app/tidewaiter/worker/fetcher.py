@@ -72,7 +72,8 @@ class Fetcher:
             ``Stored``, or the gravest outcome of the files that did not land; see :func:`gravest_outcome`.
 
         Raises:
-            SignInError, AccountPausedError: nothing could be asked of the provider; files of other hosts have landed.
+            SignInError, AccountPausedError: nothing could be requested from the provider; files of other hosts have
+            landed.
         """
         job, operation = step.job, step.operation
         size = len(links) * _LINK_BYTES
@@ -184,13 +185,13 @@ class Fetcher:
             beginning: the reply.
 
         Returns:
-            ``Stored``, or why the reply is no file or could not be kept.
+            ``Stored``, or why the reply is no file or could not be stored.
         """
         url, source = beginning.reply.url, InlineSource(beginning, certain=inline.certain)
         if inline.content is not None:
             return await self._land_content(job, operation, inline, inline.content, url)
         link = Link(url, inline.label)
-        # What the reply calls itself names the file; what it has to be is for the spec to say.
+        # The reply's media type names the file; the spec decides which type it must have.
         key = self._key(job, operation, replace(link, media_type=inline.media_type), 0, 1)
         (identity,) = identities((Link("", inline.label),), job.submits)
         got = await self._downloader.download(job, operation, source, link, key=key, identity=identity)
@@ -205,7 +206,7 @@ class Fetcher:
     async def _land_content(
         self, job: Job, operation: BoundOperation, inline: o.Inline, content: bytes, url: str
     ) -> o.Outcome:
-        """Land a file that was made of the head of a reply."""
+        """Land a file whose whole content is known."""
         media_type = inline.media_type or operation.media_type
         link = Link(url, inline.label, media_type=media_type)
         key = self._key(job, operation, link, 0, 1)
@@ -241,9 +242,9 @@ class Fetcher:
         return replace(outcome, shared_from=result.job_id) if isinstance(outcome, o.Stored) else outcome
 
     async def drop_parts(self, job: Job) -> None:
-        """Remove the partial files of a job that nobody wants any more.
+        """Remove the partial files of a job that are of no more use.
 
-        Where the storage fails, retention removes them later.
+        If the storage fails, retention removes them later.
         """
         with suppress(StorageError):
             await self._storage.drop_partials(job.id)
@@ -251,13 +252,13 @@ class Fetcher:
     async def _complete(
         self, job: Job, artifacts: Sequence[Artifact], status: str | None = None, *, clear: bool
     ) -> o.Outcome:
-        """Write the manifest, which says that everything is there.
+        """Write the manifest, which says that all files have landed.
 
         Args:
             job: the job.
             artifacts: its files, in the order of their numbers.
             status: the provider's status of the remote job, where it was just read.
-            clear: whether files of earlier steps may be there that are none of these; they are removed first.
+            clear: whether other files of earlier steps may be stored; they are removed first.
         """
         render = partial(
             render_manifest,
@@ -273,7 +274,7 @@ class Fetcher:
         try:
             if clear:
                 await self._clear(job, frozenset(one.key for one in artifacts))
-            # A cancel request does not stop this half way: with its manifest a job has succeeded.
+            # A cancel request does not stop this: with its manifest a job has succeeded.
             await despite_cancel_request(self._storage.put(f"{_folder(job)}/{MANIFEST_NAME}", document))
         except StorageError as error:
             return storage_failure(error)
@@ -299,12 +300,12 @@ def _folder(job: Job) -> str:
 
 
 def _may_have_landed(job: Job) -> bool:
-    """Whether an earlier step may have landed a file and died uncommitted: nothing counts a poll before it is sent."""
+    """Whether an earlier step may have landed a file without a commit: polls are not counted before they are sent."""
     return job.state is not State.SUBMITTING or job.submits > 1 or job.fetches > 0
 
 
 def _named(links: Sequence[Link], of: int) -> tuple[Sequence[Link], Sequence[str]]:
-    """Links as their files land, and the identity of each; ten thousand of them take a second."""
+    """Links as their files land, and the identity of each; for ten thousand links that takes a second."""
     landing = [_as_it_lands(link) for link in links]
     return landing, identities(landing, of)
 

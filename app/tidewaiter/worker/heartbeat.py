@@ -1,4 +1,4 @@
-"""The heartbeat: one log line at an interval that says how the daemon is."""
+"""The heartbeat: one log line at an interval with the state of the daemon."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -32,7 +32,7 @@ class Heartbeat:
     Args:
         jobs: where jobs are counted.
         lanes: the lanes of this daemon, by number.
-        job_log: has counted polls and landed bytes since the last heartbeat.
+        job_log: counts polls and landed bytes since the last heartbeat.
         clock: the time.
         log: receives the heartbeat.
         settings: the interval.

@@ -28,7 +28,7 @@ class JobLog:
         log: takes the lines.
         clock: the time.
         jobs: has the files that landed in earlier steps of a job.
-        polled: called with the account of every answered poll.
+        polled: called with the account of every poll that got a reply.
         on_change: called with every transition.
     """
 
@@ -90,11 +90,11 @@ class JobLog:
         self._log.emit("file.digest_unread", **_named(job), label=link.label, reason=link.unread)
 
     def crashed(self, job: Job, reason: str) -> None:
-        """Log a step that died of an error in this program."""
+        """Log a step that failed with an error in this program."""
         self._log.emit("job.crashed", **_step(job), reason=reason)
 
     def reopened(self, lane: int, account: str, closed_until: float, reason: str | None) -> None:
-        """Log that an operator ended a closing that would have lasted until that epoch second (0 for a breaker)."""
+        """Log that a person ended a closing that would have lasted until that epoch second (0 for a breaker)."""
         left_s = round(max(0.0, closed_until - self._clock.now()), 1)
         self._log.emit("account.reopened", lane=lane, account=account, reason=reason, left_s=left_s)
 
@@ -177,7 +177,7 @@ class JobLog:
         )
 
     async def _artifacts(self, update: Update) -> Sequence[Artifact]:
-        """The artifacts of a finished job: with the update, or from the database where cleaning came between."""
+        """The artifacts of a finished job: those of the update, or from the database if cleaning came in between."""
         if update.artifacts or update.job.landed_at is None:
             return update.artifacts
         try:

@@ -79,7 +79,7 @@ class Lane:
         row: the lane as it was taken.
         lease: says whether the lane is still ours.
         access: the account and how to reach its provider.
-        limits: how much may be under way.
+        limits: how many steps and remote jobs may be under way.
         parts: what all lanes use.
         shared_results: the results that its jobs may share.
         reopened_at: when a person last opened the account, as far as was known when the lane was built.
@@ -141,7 +141,7 @@ class Lane:
         return self._closing.is_set()
 
     def state(self) -> LaneState:
-        """What the next owner must know of the budget."""
+        """The state of the budget, for the next owner."""
         budget = self.budget
         return LaneState(
             self.lease.epoch, budget.snapshot(), budget.closed_until, budget.closed_reason, self._reopened_at
@@ -185,7 +185,7 @@ class Lane:
                 due.reset()
 
     def apply_reopening(self, at: float | None) -> None:
-        """End a closing of this lane if a person opened the account at that epoch second, and the lane did not know."""
+        """End a closing of this lane, if the account was reopened at that epoch second and the lane did not know it."""
         if at == self._reopened_at:
             return
         self._reopened_at = at
@@ -251,7 +251,7 @@ class Lane:
                 self._running_steps.begin(task, step)
 
     async def _until_steps_may_begin(self, track: Track) -> None:
-        """Wait until outcomes can be handed over, the storage takes files, and no pause and no doubt stop the lane."""
+        """Wait for room in the committer, a storage that takes files, an account without a pause, and the lease."""
         await self._committer.room.wait()
         if track is Track.FETCH:
             await self._storage_gate.open.wait()
@@ -260,7 +260,7 @@ class Lane:
             await self._clock.sleep(_STORE_RETRY_S)
 
     async def _prepared(self, step: StepContext | None) -> bool:
-        """Get what the step begins with; ``False`` where the account is paused."""
+        """Prepare a step; ``False`` if the account is paused."""
         if self.budget.paused is not None:
             return False
         try:
@@ -271,11 +271,11 @@ class Lane:
         return True
 
     async def _prepare(self, step: StepContext) -> None:
-        """Get the shared result of another job where the step may use one, else a permit for its request."""
+        """Get the shared result of another job if the step may use one, else a permit for its request."""
         job, operation = step.job, step.operation
         sharing = None if job.answer_key is None or job.cancel_requested else operation.sharing
         if sharing is not None and (job.state is State.QUEUED or asks_for_result(job, operation)):
-            step.shared_result = await self._shared_results.look(job, sharing)
+            step.shared_result = await self._shared_results.find(job, sharing)
         if step.shared_result is None and self._executor.asks_provider(job, operation):
             step.session.permit = await self.budget.admit()
         if step.shared_result is None and sharing is not None and asks_for_result(job, operation):
@@ -323,7 +323,7 @@ class Lane:
             due.free_slots.release()
 
     def _record(self, step: StepContext, outcome: o.Outcome) -> None:
-        """Hand over what a step learned for commit, with the files that have landed."""
+        """Hand the outcome of a step over for commit, with the files that have landed."""
         policy, now = step.operation.policy_of(step.job), self._clock.now()
         try:
             update = advance(step.job, outcome, policy, now, self._rand)
@@ -333,9 +333,9 @@ class Lane:
         if step.artifacts and not update.artifacts:
             update = replace(update, artifacts=tuple(step.artifacts))
         if may_share(step.job, step.operation.sharing, outcome):
-            self._shared_results.answered(step.job, update.artifacts)
+            self._shared_results.landed(step.job, update.artifacts)
         elif step.shared_result is not None and isinstance(outcome, o.Retry):
-            self._shared_results.spoil(step.shared_result)
+            self._shared_results.invalidate(step.shared_result)
         self._committer.record(update, self.lease.epoch, self._settled, shares=policy.shares)
 
     def _refuse(self, job: Job, reason: str) -> None:
@@ -369,20 +369,20 @@ class Lane:
                 self._settled_twin(update)
 
     def _settled_twin(self, update: Update) -> None:
-        """Another job follows the remote job that this one found or was given: look again, or refuse the job."""
+        """Another job follows the remote job of this one: search again, or refuse the job."""
         job = update.job
         before = replace(job, state=update.state_from, version=update.expected, handle=None)
         self._under_way.begin(job.id)
         if update.state_from is not State.RECONCILING:
             self._refuse(before, f"the provider named remote job {job.shown_handle}, which another job follows already")
             return
-        # Both jobs found one remote job, and this one came too late: it must find its own, or learn that it has none.
+        # Both jobs found the same remote job, and this one was too late: it searches again.
         outcome = o.Retry("another job follows the remote job that was found")
         again = advance(before, outcome, self._policy_of(before), self._clock.now(), self._rand)
         self._committer.record(again, self.lease.epoch, self._settled)
 
     def _settled_cancel(self, update: Update, result: CommitResult) -> None:
-        """A job was cancelled between two steps: delete the parts of its downloads. In a drain the sweep does it."""
+        """A job was cancelled between two steps: delete the parts of its downloads. In a drain, retention does it."""
         self._settled(update, result)
         if result is CommitResult.ACCEPTED and update.job.ready_at and self._group is not None and not self.is_closed:
             self._group.create_task(self._executor.drop_parts(update.job))

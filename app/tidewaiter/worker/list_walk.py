@@ -41,7 +41,7 @@ class ListWalk:
         session: asks the provider for pages.
         clock: the time.
         rand: spreads the delays between tries.
-        waits: whether the first page waits while the account is closed; else ``AccountClosedError`` comes out.
+        waits: whether the first page waits while the account is closed; otherwise ``AccountClosedError`` is raised.
     """
 
     def __init__(self, job: Job, session: ProviderSession, clock: Clock, rand: Random, *, waits: bool = True) -> None:
@@ -76,7 +76,7 @@ class ListWalk:
         Args:
             pages: the list.
             landing: takes the file, from its beginning.
-            largest_bytes: a file that grows beyond this is given up.
+            largest_bytes: a larger file is refused.
 
         Returns:
             The number of items, or why there is no file.
@@ -214,9 +214,9 @@ class ListWalk:
     async def _with_retries(
         self, read_page: Callable[[PagePosition], Awaitable[P | o.Outcome]], page: PagePosition
     ) -> P | o.Outcome:
-        """One page, tried a few times, so that one failure does not cost all the pages before it.
+        """One page, tried a few times, so that after one failure the pages before it are not requested again.
 
-        Where the provider asks for a long delay the step ends, and the job waits instead.
+        If the provider asks for a long delay, the step ends and the job waits instead.
         """
         for tried in range(_TRIES - 1):
             if page.number == 1 and not self._waits:  # later the step waits, or a long list would never be complete

@@ -23,7 +23,7 @@ CANCEL_REQUESTED: Final = "a cancel request"
 
 
 class SupersededError(Exception):
-    """A write that had to come first was refused: the job or its lane has moved on, and the step has no outcome."""
+    """A write in the middle of the step was refused: job or lane changed meanwhile, and the step has no outcome."""
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class StepContext:
 
 
 async def despite_cancel_request(work: Coroutine[Any, Any, T]) -> T:
-    """Finish ``work`` although a cancel request comes meanwhile; a drain stops it as usual.
+    """Finish ``work`` even if a cancel request comes meanwhile; a drain stops it as usual.
 
     Returns:
         The result of the work. The cancel request came too late then: the step goes on as if there were none.
@@ -98,9 +98,9 @@ class RunningSteps:
         self._under_way[step.job.id] = task, step
 
     def stop(self, job_id: int) -> None:
-        """Stop the step of a job, once, where that leaves nothing in doubt, such as a download at its next chunk.
+        """Stop the step of a job, once, if that leaves nothing in doubt: for example a download.
 
-        A step that may have submitted goes on, and so does one that has ended and whose outcome is being committed.
+        A step that may have submitted continues, and so does one that has ended and whose outcome is being committed.
         """
         if job_id not in self._under_way or job_id in self._stopped:
             return

@@ -1,8 +1,8 @@
 """The webhook dispatcher: delivers notifications from the database, at least once, a few at a time for each endpoint.
 
 A notification is claimed and sent, and the result is stored. If the daemon dies in between, it is sent again with the
-same id. Each endpoint has a few slots of its own, so a slow or broken endpoint delays no other, and jobs wait for
-nothing here.
+same id. Each endpoint has a few slots, so a slow or broken endpoint delays no other. Jobs never wait for
+notifications.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ OVERDUE_S: Final = 3600.0
 """A notification for an endpoint that no daemon has configured is given up after so long."""
 
 LONGEST_CLOSING_S: Final = 3600.0
-"""The longest time that a receiver is left alone, even if it asks for more."""
+"""The longest time that an endpoint is closed, even if its receiver asks for more."""
 
 _AT_ONCE: Final = 4
 _UNKNOWN_EVERY_S: Final = 60.0
@@ -42,7 +42,7 @@ _LONGEST_ERROR: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class DispatcherSettings:
-    """Where notifications go, by the endpoint's name, and how often it looks for those that are due, in seconds."""
+    """The endpoints by name, and how often the dispatcher looks for due notifications, in seconds."""
 
     endpoints: Mapping[str, WebhookEndpoint]
     lookout_s: float
@@ -54,7 +54,7 @@ class WebhookDispatcher:
     Args:
         store: has the notifications.
         sender: sends one.
-        settings: where they go, and how often it looks for what is due.
+        settings: the endpoints, and the interval.
         clock: the time.
         rand: spreads attempts.
         log: receives every delivery.
@@ -119,7 +119,7 @@ class WebhookDispatcher:
     # --- deliveries ---------------------------------------------------------------------------------------------------
 
     async def _begin(self, group: asyncio.TaskGroup) -> float:
-        """Begin what is due where slots are free; returns the seconds until the next look."""
+        """Begin what is due where slots are free; returns the seconds until the next round."""
         now, endpoints = self._clock.monotonic(), self._settings.endpoints
         free = {
             name: _AT_ONCE - self._busy[name]
@@ -175,11 +175,11 @@ class WebhookDispatcher:
         return DeliveryAttempt(claimed, delivered=False, error=cleaned, again_in_s=again_in_s)
 
     def _close_endpoint(self, endpoint: str, asked_s: float) -> None:
-        """Leave an endpoint alone, all its notifications included, as its receiver asks."""
+        """Send nothing to an endpoint for as long as its receiver asks."""
         until = self._clock.monotonic() + min(asked_s, LONGEST_CLOSING_S)
         self._closed_until[endpoint] = max(until, self._closed_until.get(endpoint, until))
 
-    # --- afterwards ---------------------------------------------------------------------------------------------------
+    # --- results ------------------------------------------------------------------------------------------------------
 
     async def _settle(self) -> None:
         """Store the results of deliveries, and log them after the commit."""

@@ -1,6 +1,6 @@
 """Takes the forms of the pages: what admins may do, signing in and signing out.
 
-Each form is answered with a redirect, so that loading the page again repeats nothing.
+The reply to each form is a redirect, so that loading the page again repeats nothing.
 """
 
 import urllib.parse

@@ -113,7 +113,7 @@ class Urgency(IntEnum):
     URGENT = 0
     """Nothing continues until somebody acts."""
     WATCH = 1
-    """It ends by itself, or a person wanted it."""
+    """It ends by itself, or a person caused it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ _BY: Final = {
 def accounts() -> None:
     """Show the status of accounts, pause and resume them.
 
-    While an account is paused no daemon sends its provider a request, and its jobs wait unharmed. Tidewaiter pauses an
+    While an account is paused, no daemon sends requests to its provider, and its jobs wait. Tidewaiter pauses an
     account whose credentials are refused.
     """
 
@@ -101,7 +101,7 @@ def pause(invocation: Invocation, /, *, name: str, reason: str | None, as_json: 
 @config_option
 @pass_invocation
 def resume(invocation: Invocation, /, *, name: str, as_json: bool) -> None:
-    """End the pause of an account, whoever paused it, and open it if it is closed for a while.
+    """End the pause of an account, whatever its cause, and open it if it is closed for a while.
 
     The deadlines of its live jobs move by as long as they have waited in a pause. Within a lookout round one request
     tests the provider before the others follow. The exit code is 2 if there is no such account, and 0 if it is neither

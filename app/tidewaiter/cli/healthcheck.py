@@ -119,11 +119,11 @@ def _ask(connection: http.client.HTTPConnection, path: str, timeout_s: float) ->
         with connection.getresponse() as response:
             status, body = response.status, response.read(_LARGEST_BODY)
     except TimeoutError:
-        reason = f"nobody answered at {host}:{port} within {timeout_s:g} seconds"
+        reason = f"no reply from {host}:{port} within {timeout_s:g} seconds"
         raise CommandError(ExitCode.FAILED, reason) from None
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise CommandError(ExitCode.FAILED, f"nobody answers at {host}:{port}: {reason}") from None
+        raise CommandError(ExitCode.FAILED, f"no reply from {host}:{port}: {reason}") from None
     finally:
         connection.close()
     try:
@@ -131,7 +131,7 @@ def _ask(connection: http.client.HTTPConnection, path: str, timeout_s: float) ->
     except ValueError:
         reply = None
     if not isinstance(reply, dict):
-        raise CommandError(ExitCode.FAILED, f"what answers at {host}:{port} is not Tidewaiter: HTTP {status}")
+        raise CommandError(ExitCode.FAILED, f"the server at {host}:{port} is not Tidewaiter: HTTP {status}")
     return status, reply
 
 

@@ -82,9 +82,9 @@ def list_jobs(
 
     async def find() -> list[Job]:
         async with open_job_service(invocation) as (service, _):
-            wanted = [State(state) for state in states]
+            selected = [State(state) for state in states]
             return await service.jobs.find(
-                account=account, operation=operation, states=wanted, before_id=before, limit=limit + 1
+                account=account, operation=operation, states=selected, before_id=before, limit=limit + 1
             )
 
     found = asyncio.run(find())

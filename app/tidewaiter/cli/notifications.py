@@ -175,14 +175,14 @@ def test(invocation: Invocation, /, *, name: str, as_json: bool) -> None:
             if as_json:
                 show_json({"endpoint": name, "taken": False, "status": None, "said": None})
             raise CommandError(ExitCode.FAILED, f"{name}: {error}") from error
-        said = invocation.clean(reply.body.decode(errors="replace"))[:_SHOWN]
+        body = invocation.clean(reply.body.decode(errors="replace"))[:_SHOWN]
     line = printable(f"HTTP {reply.status} {reply.phrase}".strip())
     if as_json:
-        show_json({"endpoint": name, "taken": reply.accepted, "status": reply.status, "said": said})
+        show_json({"endpoint": name, "taken": reply.accepted, "status": reply.status, "said": body})
     else:
         click.echo(f"{name} was sent one {TEST_TYPE} and replied {line}")
-        if said.strip():
-            click.echo(f"  {printable(said)}")
+        if body.strip():
+            click.echo(f"  {printable(body)}")
     if not reply.accepted:
         raise CommandError(ExitCode.FAILED, f"{name} did not accept it: only a reply from 200 to 299 counts")
 

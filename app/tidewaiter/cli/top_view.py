@@ -93,11 +93,11 @@ def fitting(state: TopState, width: int, height: int) -> RenderableType:
     return Group(*parts)
 
 
-def shares(room: int, wanted: Sequence[int]) -> list[int]:
-    """How many rows each section gets: evenly, and what one does not need goes to the others."""
-    given = [0] * len(wanted)
+def shares(room: int, needed: Sequence[int]) -> list[int]:
+    """How many rows each section gets: evenly, and the others get what one does not need."""
+    given = [0] * len(needed)
     while room > 0:
-        open_sections = [i for i, number in enumerate(wanted) if given[i] < number]
+        open_sections = [i for i, number in enumerate(needed) if given[i] < number]
         if not open_sections:
             break
         given[min(open_sections, key=lambda i: given[i])] += 1

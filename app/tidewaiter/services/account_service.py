@@ -43,7 +43,7 @@ class AccountService:
         return limited
 
     async def pause(self, account: str, reason: str | None = None, *, actor: Actor) -> AccountStatus:
-        """Pause an account: within a lookout round no daemon sends its provider a request. Jobs wait unharmed.
+        """Pause an account: within a lookout round every daemon stops sending requests to its provider. Jobs wait.
 
         Without a reason, an account that is paused already keeps its reason.
 
@@ -56,8 +56,9 @@ class AccountService:
         return await self._status(account)
 
     async def resume(self, account: str, *, actor: Actor) -> Resumed:
-        """End the pause of an account, whoever paused it. Its live jobs get the time back that they have waited.
+        """End the pause of an account, whatever its cause.
 
+        The deadlines of its live jobs move by the time of the pause.
         Lanes that the provider or the breaker has closed are opened, too, by their owners in the next lookout round.
 
         Raises:

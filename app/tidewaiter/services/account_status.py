@@ -129,7 +129,7 @@ def wait_reason(job: Job, report: LaneReport | None, now: float, *, phase: str |
         return None
     if job.state is State.PARKED:
         return WaitReason(
-            "Nobody can tell what became of its submit, so a person decides: adopt, retry or cancel.",
+            "It is unknown what became of its submit, so a person decides: adopt, retry or cancel.",
             blocked=True,
             remedy=f"`tidewaiter jobs adopt {job.id}`, `jobs retry {job.id}` or `jobs cancel {job.id}`",
         )

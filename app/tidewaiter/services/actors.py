@@ -21,7 +21,7 @@ class Channel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The sender of a request: ``name`` is that of the token or of the system's user, ``address`` its network address."""
+    """The sender of a request: ``name`` is that of its token or of the system's user, ``address`` its address."""
 
     name: str
     channel: Channel

@@ -1,4 +1,4 @@
-"""The audit of requests that change something: who asked for what, and how it ended (log event ``admin.acted``)."""
+"""The audit of requests that change something: actor, action, target and outcome (log event ``admin.acted``)."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

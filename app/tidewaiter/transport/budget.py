@@ -245,7 +245,7 @@ class Budget:
         self._breaker.failed(self._clock.monotonic(), reason)
 
     def undecided(self) -> None:
-        """A reply says nothing about the provider's health: if it was the probe's, another probe may be sent."""
+        """A reply does not show the provider's health: if it was the probe's, another probe may be sent."""
         self._breaker.undecided()
         self._changed.set()
 
@@ -317,7 +317,7 @@ class Breaker:
     """Closed, open until a moment, then half-open: one request at a time probes whether the provider is back.
 
     ``now`` is always in seconds of the monotonic clock. A probe without a result (its step was cancelled, or its reply
-    said nothing about the provider's health) is given up after a minute, and another one is sent.
+    does not show the provider's health) is given up after a minute, and another one is sent.
     """
 
     __slots__ = ("_failures", "_opened", "_probe_until", "_rand", "_until", "closed", "reason")
@@ -355,7 +355,7 @@ class Breaker:
         self._probe_until = 0.0
 
     def undecided(self) -> None:
-        """The probe's reply said nothing about the provider's health: another may be sent."""
+        """The probe's reply does not show the provider's health: another may be sent."""
         self._probe_until = 0.0
 
     def state(self, now: float) -> BreakerState:

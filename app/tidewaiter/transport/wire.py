@@ -80,7 +80,7 @@ class Timeouts:
     exchange, and of a stream only the time until its headers are here; it is meant to be longer than ``connect_s``,
     or an exchange that ends in between counts as maybe sent. ``read_s`` is how long a stream may be silent, and one
     that brings less than ``slowest_bytes_per_s`` on average over ``rate_window_s`` is broken too; time in which
-    nobody reads it counts for neither.
+    it is not read counts for neither.
     """
 
     connect_s: float = 15.0

@@ -282,13 +282,13 @@ class _Incoming:
         A body that breaks off within the head is not kept: its kind is unknown.
         """
         head = bytearray()
-        wanted = least
-        while len(head) < wanted and (piece := await self._read()) is not None:
+        needed = least
+        while len(head) < needed and (piece := await self._read()) is not None:
             self._first.append(piece)
             head += piece[: 2 * _MOST_BLANKS]
-            if len(head) >= wanted:
-                wanted = least + min(blanks_before(bytes(head)), _MOST_BLANKS)
-        return bytes(head[:wanted])
+            if len(head) >= needed:
+                needed = least + min(blanks_before(bytes(head)), _MOST_BLANKS)
+        return bytes(head[:needed])
 
     async def next(self) -> bytes | None:
         """The next piece, ``None`` at the end; raises as the body and its unpacking do."""

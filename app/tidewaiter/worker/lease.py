@@ -13,7 +13,7 @@ class Lease:
     enough, counted from before the renewal was sent. So a process that was stopped notices it without a query.
 
     Two clocks must agree. The monotonic clock goes on while the process is stopped (SIGSTOP, a frozen container), and
-    nobody can set it. While the machine is suspended it stands still on Linux (clock_gettime(2)), but the wall clock is
+    it cannot be set. While the machine is suspended it stands still on Linux (clock_gettime(2)), but the wall clock is
     correct again afterwards. If a person sets the wall clock ahead, the lease ends too soon; the next renewal repairs
     it.
 

@@ -2,7 +2,7 @@
 
 If a provider refuses the credentials, no lane of the account can use them, so the account is paused, durably, in
 every daemon. The lane that was refused closes at once. The next round of the work watcher writes the pause, and all
-lanes of all daemons apply it. What ends a pause depends on who made it. A person can end any pause. One for refused
+lanes of all daemons apply it. What ends a pause depends on its cause. A person can end any pause. One for refused
 credentials also ends when a daemon starts with other settings, or gets them in a reload. One for a TLS failure ends by
 itself after a while, and begins again if the failure persists.
 """

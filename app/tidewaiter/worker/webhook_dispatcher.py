@@ -128,8 +128,8 @@ class WebhookDispatcher:
         }
         opens_in_s = [until - now for until in self._closed_until.values() if until > now]
         due_in_s = await self._store.next_due(list(free))
-        wanted = {name: free[name] for name, seconds in due_in_s.items() if seconds <= 0}
-        for claimed in await self._store.claim(wanted, LEASE_S) if wanted else ():
+        due = {name: free[name] for name, seconds in due_in_s.items() if seconds <= 0}
+        for claimed in await self._store.claim(due, LEASE_S) if due else ():
             self._claimed[claimed.notification.id] = claimed
             self._busy[claimed.notification.endpoint] += 1
             group.create_task(self._deliver(claimed, endpoints[claimed.notification.endpoint]))

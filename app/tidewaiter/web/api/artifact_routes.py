@@ -1,8 +1,8 @@
 """Downloads of landed files: whole or a range, from a folder or a bucket, piece by piece.
 
 A file that has changed since it landed is never sent. If the storage fails in the middle, the connection is aborted, so
-that nobody takes a part for the whole. aiohttp's ``FileResponse`` reads a local file by its path and makes its entity
-tag of time and size; here the storage reads the file, and the entity tag is the SHA-256.
+that no caller treats a part as the whole. aiohttp's ``FileResponse`` reads a local file by its path and makes its
+entity tag of time and size; here the storage reads the file, and the entity tag is the SHA-256.
 """
 
 import base64

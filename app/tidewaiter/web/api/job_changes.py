@@ -191,15 +191,15 @@ class EventFeed:
         self._last += 1
         job = change.job
         numbered = FeedEvent(
-            self._last,
-            change.event,
-            job.id,
-            job.account,
-            job.operation,
-            job.state,
-            change.state_from,
-            change.outcome,
-            change.at,
+            number=self._last,
+            event=change.event,
+            job=job.id,
+            account=job.account,
+            operation=job.operation,
+            state=job.state,
+            state_from=change.state_from,
+            outcome=change.outcome,
+            at=change.at,
         )
         self._held.append(numbered)
         for reader in self._readers:

@@ -83,14 +83,14 @@ class JobListRoutes:
     async def jobs(self, request: web.Request, query: QueryParameters) -> web.Response:
         """A page of jobs."""
         faults: list[FieldFault] = []
-        wanted, page = _wanted(query, faults), PageRequest.read("/v1/jobs", query, faults)
+        filters, page = _filters_of(query, faults), PageRequest.read("/v1/jobs", query, faults)
         refuse_query(faults)
         offered = self._context.jobs(request).offered
-        found = await self._context.job_lists(request).page(wanted, page.lookup, page.before_id, offered)
+        found = await self._context.job_lists(request).page(filters, page.lookup, page.before_id, offered)
         return page.response("jobs", found, job_json)
 
 
-def _wanted(query: QueryParameters, faults: list[FieldFault]) -> JobFilter:
+def _filters_of(query: QueryParameters, faults: list[FieldFault]) -> JobFilter:
     def text(name: str) -> str | None:
         return query[name][0] if name in query else None
 
@@ -292,7 +292,7 @@ def _one_key(key: str | None, unique_key: str | None) -> str | None:
 
 
 def _gone(request: web.Request) -> Callable[[], bool]:
-    """Whether the caller has disconnected, so that nobody waits for a reply."""
+    """Whether the caller has disconnected, so that a reply would not be read."""
     return lambda: request.transport is None
 
 

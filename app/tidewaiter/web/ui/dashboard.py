@@ -67,19 +67,19 @@ def lanes_of(
         report = lane_report(lane, is_configured=account is not None, pause=snapshot.pauses.get(lane.account), now=now)
         found.append(
             LaneView(
-                lane.id,
-                lane.account,
-                lane.shard,
-                account.provider if account else None,
-                lane.host if lane.leased else None,
-                report.condition,
-                report.reason,
-                report.until,
-                limits,
-                min(sum(at > since for at in lane.request_window), limits.requests or 0),
-                backlog.live,
-                backlog.due,
-                max(0.0, now - backlog.oldest_due_at) if backlog.oldest_due_at is not None else 0.0,
+                id=lane.id,
+                account=lane.account,
+                shard=lane.shard,
+                provider=account.provider if account else None,
+                host=lane.host if lane.leased else None,
+                condition=report.condition,
+                reason=report.reason,
+                until=report.until,
+                limits=limits,
+                used=min(sum(at > since for at in lane.request_window), limits.requests or 0),
+                live=backlog.live,
+                due=backlog.due,
+                late_s=max(0.0, now - backlog.oldest_due_at) if backlog.oldest_due_at is not None else 0.0,
             )
         )
     return found

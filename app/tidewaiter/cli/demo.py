@@ -106,7 +106,7 @@ class DemoDaemon:
         """Ask the daemon to stop, and wait until it has.
 
         Returns:
-            Its exit code; it is negative where the daemon had to be killed.
+            Its exit code; it is negative if the daemon had to be killed.
         """
         process = self._process
         if process is None:

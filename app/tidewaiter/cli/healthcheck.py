@@ -17,7 +17,7 @@ from tidewaiter.toml_file import TomlError, parse, read_text
 
 _VARIABLE: Final = "TIDEWAITER__HTTP__LISTEN"
 _CERTIFICATE: Final = "TIDEWAITER__HTTP__TLS_CERTIFICATE"
-_EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # where one listens, and where one asks
+_EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # the address to listen on, and the one to connect to
 _LARGEST_BODY: Final = 65_536
 _NO_ADDRESS: Final = (
     'no address is configured: add listen = "127.0.0.1:8090" to [http] of the configuration, with a port of its own'

@@ -127,7 +127,7 @@ def show(invocation: Invocation, /, *, job: int, as_json: bool) -> None:
 @config_option
 @pass_invocation
 def cancel(invocation: Invocation, /, *, job: tuple[int, ...], as_json: bool) -> None:
-    """Cancel jobs; the remote job is cancelled, too, where the provider can."""
+    """Cancel jobs; the remote job is cancelled, too, if the provider can."""
     refusals: list[str] = []
 
     async def stop() -> list[Job]:
@@ -176,7 +176,7 @@ def retry(invocation: Invocation, /, *, job: int, as_json: bool) -> None:
 @config_option
 @pass_invocation
 def poll(invocation: Invocation, /, *, job: int, as_json: bool) -> None:
-    """Make a job's next step due now: a poll, where its remote job is under way.
+    """Make a job's next step due now: a poll, if its remote job is under way.
 
     The daemon does it within its lookout round. While the account is paused, or its limit is used up, the job still
     waits. The exit code is 1 if the job has ended or is parked.

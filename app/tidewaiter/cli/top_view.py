@@ -207,7 +207,7 @@ def _sections(state: TopState, width: int | None) -> list[_Section]:
 
 
 def _urgency(lane: "LaneView") -> tuple[bool, bool, str, int]:
-    """The order of lanes where not all fit: those with trouble first."""
+    """The order of lanes if not all fit: those with a problem first."""
     return lane.condition.value == "open", lane.late_s < _LATE_S, lane.account, lane.shard
 
 

@@ -141,7 +141,7 @@ class JobService:
         return stored
 
     async def cancel(self, job_id: int, *, actor: Actor) -> Job:
-        """Request a job's cancellation; the daemon cancels the remote job where the provider can.
+        """Request a job's cancellation; the daemon cancels the remote job if the provider can.
 
         Raises:
             NotFoundError: there is no such job.
@@ -185,7 +185,7 @@ class JobService:
         return again
 
     async def poll_now(self, job_id: int, *, actor: Actor) -> Job:
-        """Make a job's next step due now: a poll, where its remote job is under way. A running step is not disturbed.
+        """Make a job's next step due now: a poll, if its remote job is under way. A running step is not disturbed.
 
         While the account is paused, or its limit is used up, the step still waits.
 

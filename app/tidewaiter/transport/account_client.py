@@ -80,8 +80,8 @@ class AccountClient:
         settings: where requests go, and their bounds.
         credentials: of the account; see :meth:`use`.
         budget: of this account.
-        on_reply: called with status and headers of each reply of the provider's origin, where no other host led there.
-        may_send: asked before every request to any host: ``False`` where the account may belong to another daemon by
+        on_reply: called with status and headers of each reply of the provider's origin, unless another host led there.
+        may_send: called before every request to any host: ``False`` if the account may belong to another daemon by
             now. Then ``LeaseOverError`` is raised and nothing is sent.
         clock: decides when cookies end.
     """
@@ -159,7 +159,7 @@ class AccountClient:
     async def sign_in(self, request: WireRequest, permit: Permit | None = None) -> WireReply:
         """Send a login unchanged: it contains its credentials.
 
-        It takes a permit even where it goes to another host: it is a request to the provider. No redirect is followed.
+        It takes a permit even if it goes to another host: it is a request to the provider. No redirect is followed.
 
         Raises:
             TransportError: one of its kinds; see :mod:`tidewaiter.transport.wire`.

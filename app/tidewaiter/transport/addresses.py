@@ -75,7 +75,7 @@ def location_of(url: str, headers: Mapping[str, str]) -> str:
 
 
 def next_address(url: str, location: str) -> str:
-    """The address that a redirect leads to, byte for byte as the remote wrote it where it is absolute.
+    """The address that a redirect leads to, byte for byte as the remote wrote it if it is absolute.
 
     Args:
         url: the address that was asked.

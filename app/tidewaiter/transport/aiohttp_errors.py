@@ -86,7 +86,7 @@ def in_body(error: Exception, place: str) -> BrokenBodyError:
 
 
 def _words(error: Exception) -> str:
-    # Not the text of the exception: where a body could not be written, aiohttp quotes the whole address in it.
+    # Not the text of the exception: if a body could not be written, aiohttp quotes the whole address in it.
     if isinstance(error, socket.gaierror):
         return error.strerror or "unknown"
     number = error.errno if isinstance(error, OSError) else None

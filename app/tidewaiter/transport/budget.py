@@ -302,7 +302,7 @@ class Budget:
 
     @property
     def left(self) -> int | None:
-        """How many requests may be sent at once, closings aside; ``None`` where there is no limit."""
+        """How many requests may be sent at once, closings aside; ``None`` if there is no limit."""
         return min((window.left for window in self._windows), default=None)
 
     def snapshot(self) -> list[float]:

@@ -71,7 +71,7 @@ class Cookies:
             self._held[key] = cookie
 
     def header_for(self, url: str) -> str | None:
-        """The header Cookie of a request to this address; ``None`` where it has none."""
+        """The header Cookie of a request to this address; ``None`` if it has none."""
         if not self._held:
             return None
         address, now = URL(url, encoded=True), self._clock.now()
@@ -181,7 +181,7 @@ def _with_pairs(url: str, pairs: Sequence[str]) -> str:
 
 
 def _with_members(request: WireRequest, members: Sequence[tuple[str, str]]) -> bytes | None:
-    """The request's body with these members in it; ``None`` where it has no body that can take them."""
+    """The request's body with these members in it; ``None`` if it has no body that can take them."""
     if not members or request.body is None:
         return None
     kind = _media_type(request.headers)

@@ -106,7 +106,7 @@ class OwnListeners:
 
     @contextmanager
     def listening(self, bound: socket.socket | None) -> Iterator[None]:
-        """Add a socket within the block; ``None`` where there is no such listener."""
+        """Add a socket within the block; ``None`` if there is no such listener."""
         if bound is None:
             yield
             return
@@ -203,7 +203,7 @@ class GuardedResolver(AbstractResolver):
 
 
 def blocked_kind(address: str) -> str | None:
-    """Why a numeric address is not reached without permission; ``None`` where it is public."""
+    """Why a numeric address is not reached without permission; ``None`` if it is public."""
     refusal = Guard().refusal(address, 0)
     return None if refusal is None else refusal.kind
 

@@ -99,7 +99,7 @@ class RawReply(Protocol):
 
     @property
     def phrase(self) -> str:
-        """The reason phrase of the status line; empty where there was none."""
+        """The reason phrase of the status line; empty if there was none."""
 
     @property
     def headers(self) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""The authenticated client: sends requests to the provider, with a session's token where the account needs one.
+"""The authenticated client: sends requests to the provider, with a session's token if the account needs one.
 
 One login at a time: any other request that finds the token missing or refused waits for that login and shares its
 result. So a wrong password is sent once, and not by every step under way. A waiting request gives its permit back
@@ -43,7 +43,7 @@ class SignInError(Exception):
 
 @dataclass(slots=True)
 class _Login:
-    """A login under way, and its error where it failed."""
+    """A login under way, and its error if it failed."""
 
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     error: SignInError | None = None

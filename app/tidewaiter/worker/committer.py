@@ -48,7 +48,7 @@ class CommitResult(Enum):
     CONFLICT = "conflict"
     """Another job follows the same remote job already; nothing was written."""
     UNWRITABLE = "unwritable"
-    """The database cannot store its values; the job was failed instead, where it had not changed meanwhile."""
+    """The database cannot store its values; the job has failed instead, if it had not changed meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,7 +232,7 @@ class Executor:
         return await self._endings.cancel(step)
 
     async def _expire(self, step: StepContext, waited: str | None = None) -> o.Outcome:
-        """The job has waited too long: cancel the remote job where that can be done, once, and end the job."""
+        """The job has waited too long: cancel the remote job once, if the provider can, and end the job."""
         job = step.job
         late = f"after {job.deadline_at - job.created_at:.0f} s the job was still {job.state}"
         late = f"{late}: {job.reason}" if job.reason else late
@@ -297,7 +297,7 @@ class RemoteJobEndings:
         return o.DeadlinePassed(reason)
 
     async def _left_to_others(self, step: StepContext) -> o.LeftAlone | o.Retry | None:
-        """The outcome where other jobs follow the same remote job; ``None`` where this job ends it."""
+        """The outcome if other jobs follow the same remote job; ``None`` if this job ends it."""
         duty = await self._duty(step.job, step.operation)
         if duty is Duty.LEAVE:
             return o.LeftAlone()
@@ -313,7 +313,7 @@ class RemoteJobEndings:
 
 
 def _not_built(job: Job, error: UnsendableError) -> o.Outcome:
-    """The outcome where the next request cannot be built: the spec, or the job's place in it, has changed.
+    """The outcome if the next request cannot be built, because the spec has changed.
 
     Before the submit the job ends. Later a remote job or files exist, so the job waits for a corrected spec.
     """

@@ -106,7 +106,7 @@ class Fetcher:
         return await self._complete(job, files, clear=bool(recorded) or job.fetches > 1)
 
     async def _withdraw_manifest(self, step: StepContext) -> bool:
-        """Remove the manifest of a step that died after it wrote it; ``False`` where the lease may be over."""
+        """Remove the manifest of a step that died after it wrote it; ``False`` if the lease may be over."""
         if step.job.fetches <= 1:
             return True
         if not step.lease.held():
@@ -226,7 +226,7 @@ class Fetcher:
         return await self._complete(job, (), empty.status, clear=_may_have_landed(job))
 
     async def land_copies(self, job: Job, result: StoredResult) -> o.Outcome:
-        """Land a copy of every file of another job's result; ``Retry`` where one of them has changed since."""
+        """Land a copy of every file of another job's result; ``Retry`` if one of them has changed since."""
         copies: list[Artifact] = []
         try:
             for one in result.artifacts:
@@ -257,7 +257,7 @@ class Fetcher:
         Args:
             job: the job.
             artifacts: its files, in the order of their numbers.
-            status: the provider's status of the remote job, where it was just read.
+            status: the provider's status of the remote job, if it was just read.
             clear: whether other files of earlier steps may be stored; they are removed first.
         """
         render = partial(

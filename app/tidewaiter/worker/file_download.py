@@ -252,7 +252,7 @@ class _Download:
         return Downloaded(landed, self._link.media_type or declared or self._operation.media_type, self._resumed_from)
 
     async def _end(self, outcome: o.Outcome) -> o.Outcome:
-        """End without the file; the part is kept where the rest can be asked for."""
+        """End without the file; the part is kept if the rest can be requested later."""
         if isinstance(outcome, o.Refused):
             return outcome
         is_kept = await self._keep()

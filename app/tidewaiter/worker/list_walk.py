@@ -144,7 +144,7 @@ class ListWalk:
     async def _spooled(
         self, pages: PageReader, page: PagePosition, whole: IO[bytes], largest_bytes: int
     ) -> WireReply | ListedItems | o.Outcome:
-        """Stream one page of CSV into a file of its own: where it breaks off, nothing of it is in the joined file.
+        """Stream one page of CSV into a temporary file: if it breaks off, nothing of it is in the joined file.
 
         Returns:
             The head of the reply, or the outcome that came in place of a page.
@@ -186,7 +186,7 @@ class ListWalk:
     ) -> o.Outcome | None:
         """Consume every page in turn, until the last one or until ``consume`` is false; returns what went wrong.
 
-        A page that repeats the one before it is not consumed where only its number or offset asks for it: the one
+        A page that repeats the one before it is not consumed if it was requested by number or offset: the one
         before was the last.
         """
         page: PagePosition | None = PagePosition()
@@ -264,7 +264,7 @@ class _File:
 
 
 class _PageBody:
-    """The body of a page as it comes in: unpacked, and a ``BrokenBodyError`` where it is shorter than its length."""
+    """The body of a page as it comes in: unpacked, and a ``BrokenBodyError`` if it is shorter than its length."""
 
     def __init__(self, reply: StreamReply, largest_bytes: int) -> None:
         self._chunks = reply.chunks()
@@ -286,7 +286,7 @@ class _PageBody:
         return b"".join(self._first)
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """All of the page, from its first byte; raises ``UnpackError`` where its codings cannot be undone."""
+        """All of the page, from its first byte; raises ``UnpackError`` if its codings cannot be undone."""
         if not self._can_be_undone:
             raise UnpackError(f"A page of the list came coded as {', '.join(self._codings)}, which cannot be undone.")
         for piece in self._first:

@@ -109,7 +109,7 @@ class SharedResults:
 
 
 def asks_for_result(job: Job, operation: BoundOperation) -> bool:
-    """Whether the job's next step asks for its result: the submit, or the download where nothing is submitted."""
+    """Whether the job's next step asks for its result: the submit, or the download if nothing is submitted."""
     return job.state is (State.QUEUED if operation.submits(job) else State.FETCHING)
 
 

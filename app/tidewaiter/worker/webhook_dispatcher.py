@@ -119,7 +119,7 @@ class WebhookDispatcher:
     # --- deliveries ---------------------------------------------------------------------------------------------------
 
     async def _begin(self, group: asyncio.TaskGroup) -> float:
-        """Begin what is due where slots are free; returns the seconds until the next round."""
+        """Begin due deliveries, as far as slots are free; returns the seconds until the next round."""
         now, endpoints = self._clock.monotonic(), self._settings.endpoints
         free = {
             name: _AT_ONCE - self._busy[name]

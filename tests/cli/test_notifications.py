@@ -119,7 +119,7 @@ def test_a_receiver_is_tried(place: Place) -> None:
     with listening() as (made, _):
         place.config.write_text(CONFIG + hook(made.url))
         assert place("notifications", "test", "ops").stdout == (
-            "ops was sent one tidewaiter.test and answered HTTP 200 OK\n"
+            "ops was sent one tidewaiter.test and replied HTTP 200 OK\n"
         )
         assert place.json("notifications", "test", "ops")["taken"] is True
         first, second = made.heard
@@ -128,7 +128,7 @@ def test_a_receiver_is_tried(place: Place) -> None:
         made.answer = status(403)
         result = place("notifications", "test", "ops", code=ExitCode.FAILED)
         assert "answered HTTP 403 Forbidden" in result.stdout
-        assert "ops has not taken it: only an answer from 200 to 299 counts" in result.stderr
+        assert "ops did not accept it: only a reply from 200 to 299 counts" in result.stderr
         assert SECRET not in result.output
     assert not (place.folder / "tidewaiter.db").exists()
 

@@ -95,7 +95,8 @@ def test_cancelling(place: Place) -> None:
     """Live jobs are asked to stop; what cannot be stopped does not keep the others from it."""
     first, second = submit(place), submit(place)
     result = place("jobs", "cancel", str(first), "99", str(second), code=ExitCode.FAILED)
-    assert result.stdout.splitlines() == [f"job {number} is queued; its cancel request is stored" for number in (first, second)]
+    lines = [f"job {number} is queued; its cancel request is stored" for number in (first, second)]
+    assert result.stdout.splitlines() == lines
     assert result.stderr == "tidewaiter: there is no job 99\n"
     assert [job["cancel_requested"] for job in place.json("jobs", "list")["jobs"]] == [True, True]
 

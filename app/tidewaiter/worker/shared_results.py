@@ -56,13 +56,13 @@ class SharedResults:
         asking = self._asking.get(key)
         if asking is not None and asking.since >= since:
             return asking.promise
-        answer = self._known.get(key)
-        if answer is None or answer.asked_at < since:
-            answer = await self._stored(job, since)
-        if answer is None or answer.job_id in self._invalid or not await self._is_stored(answer):
+        result = self._known.get(key)
+        if result is None or result.asked_at < since:
+            result = await self._stored(job, since)
+        if result is None or result.job_id in self._invalid or not await self._is_stored(result):
             return None
         promise: ResultPromise = asyncio.get_running_loop().create_future()
-        promise.set_result(answer)
+        promise.set_result(result)
         return promise
 
     def begin(self, job: Job) -> None:
@@ -87,13 +87,13 @@ class SharedResults:
             return
         if self._asking.get(_key(job)) is asking:
             del self._asking[_key(job)]
-        answer = self._known.get(_key(job))
-        asking.promise.set_result(answer if answer is not None and answer.job_id == job.id else None)
+        result = self._known.get(_key(job))
+        asking.promise.set_result(result if result is not None and result.job_id == job.id else None)
 
     def invalidate(self, promise: ResultPromise) -> None:
         """The files of the result cannot be read, or have changed: no job shares them any more."""
-        if promise.done() and (answer := promise.result()) is not None:
-            self._invalid.add(answer.job_id)
+        if promise.done() and (result := promise.result()) is not None:
+            self._invalid.add(result.job_id)
 
     async def _stored(self, job: Job, since: float) -> StoredResult | None:
         try:
@@ -101,9 +101,9 @@ class SharedResults:
         except StoreUnavailableError:
             return None
 
-    async def _is_stored(self, answer: StoredResult) -> bool:
+    async def _is_stored(self, result: StoredResult) -> bool:
         try:
-            return all([await self._storage.find(one.key) == one.size for one in answer.artifacts])
+            return all([await self._storage.find(one.key) == one.size for one in result.artifacts])
         except StorageError:
             return False
 

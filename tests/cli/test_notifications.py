@@ -127,7 +127,7 @@ def test_a_receiver_is_tried(place: Place) -> None:
         assert first.message_id != second.message_id
         made.answer = status(403)
         result = place("notifications", "test", "ops", code=ExitCode.FAILED)
-        assert "answered HTTP 403 Forbidden" in result.stdout
+        assert "replied HTTP 403 Forbidden" in result.stdout
         assert "ops did not accept it: only a reply from 200 to 299 counts" in result.stderr
         assert SECRET not in result.output
     assert not (place.folder / "tidewaiter.db").exists()

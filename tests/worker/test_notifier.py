@@ -77,7 +77,7 @@ class Site:
     async def tried(self, attempts: int) -> Notification:
         """The only notification, once so many attempts have failed and been noted."""
         async with asyncio.timeout(20):
-            while len(self.lines("notification.troubled")) < attempts:
+            while len(self.lines("notification.troubled")) < attempts:  # noqa: ASYNC110  # the log has no event to wait for
                 await asyncio.sleep(0.02)  # the line is written after the commit
         (told,) = await NotificationStore(self.scene.database).find()
         assert told.attempts == attempts

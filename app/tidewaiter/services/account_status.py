@@ -12,6 +12,26 @@ from tidewaiter.database.account_store import Pause
 from tidewaiter.database.lane_store import LaneStatus
 from tidewaiter.domain.job import TERMINAL, Job, State
 
+_NEXT: Final = {
+    State.QUEUED: "It is submitted",
+    State.SUBMITTING: "The outcome of its submit is looked into",
+    State.RECONCILING: "The provider is searched again for its remote job",
+    State.POLLING: "The provider is asked again",
+    State.FETCHING: "Its files are fetched again",
+    State.CLEANING: "The remote job is deleted",
+    State.CANCELLING: "The provider is asked to stop it",
+}
+_NOW: Final = {
+    State.QUEUED: "It is due to be submitted",
+    State.SUBMITTING: "It is being submitted",
+    State.RECONCILING: "The provider is being searched for its remote job",
+    State.POLLING: "The provider is due to be asked",
+    State.FETCHING: "Its files are being landed",
+    State.CLEANING: "The remote job is being deleted",
+    State.CANCELLING: "The provider is being asked to stop it",
+}
+_LONG_S: Final = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class AccountStatus:
@@ -34,32 +54,6 @@ class Resumed:
     status: AccountStatus
     paused_s: float | None
     opened: tuple[LaneStatus, ...]
-
-
-def is_closed(lane: LaneStatus, now: float) -> bool:
-    """Whether a lane sends nothing for a while: throttled until a known time, or stopped by its breaker."""
-    return lane.closed_reason is not None and (not lane.closed_until or lane.closed_until > now)
-
-
-_NEXT: Final = {
-    State.QUEUED: "It is submitted",
-    State.SUBMITTING: "The outcome of its submit is looked into",
-    State.RECONCILING: "The provider is searched again for its remote job",
-    State.POLLING: "The provider is asked again",
-    State.FETCHING: "Its files are fetched again",
-    State.CLEANING: "The remote job is deleted",
-    State.CANCELLING: "The provider is asked to stop it",
-}
-_NOW: Final = {
-    State.QUEUED: "It is due to be submitted",
-    State.SUBMITTING: "It is being submitted",
-    State.RECONCILING: "The provider is being searched for its remote job",
-    State.POLLING: "The provider is due to be asked",
-    State.FETCHING: "Its files are being landed",
-    State.CLEANING: "The remote job is being deleted",
-    State.CANCELLING: "The provider is being asked to stop it",
-}
-_LONG_S: Final = 5.0
 
 
 class LaneCondition(StrEnum):
@@ -92,6 +86,11 @@ class WaitReason:
     """Whether the cause is not the job itself."""
     remedy: str | None = None
     """What a person has to do; until then the job waits."""
+
+
+def is_closed(lane: LaneStatus, now: float) -> bool:
+    """Whether a lane sends nothing for a while: throttled until a known time, or stopped by its breaker."""
+    return lane.closed_reason is not None and (not lane.closed_until or lane.closed_until > now)
 
 
 def lane_report(lane: LaneStatus | None, *, is_configured: bool, pause: Pause | None, now: float) -> LaneReport:

@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from tests.simulation.world import World, config_of, in_world, inline, log_of, with_service
+from tests.simulation.world import World, config_of, from_command_line, in_world, inline, log_of
 from tests.support.inline_sqlite import connect_inline
 from tests.support.virtual_time import VirtualLoop
 from tidewaiter import bootstrap
@@ -109,8 +109,8 @@ class Day:
     async def submit(self, account: str, export_type: str) -> int:
         """Ask for an export; the job's number."""
         params = {"export_type": export_type, "period": "LAST_DAY"}
-        job, _ = await with_service(
-            self.world, lambda service: service.submit(account, "statistics", params, actor=DAEMON)
+        job, _ = await from_command_line(
+            self.world, lambda services: services.jobs.submit(account, "statistics", params, actor=DAEMON)
         )
         return job.id
 
@@ -128,7 +128,7 @@ class Day:
         self.fault("status", FaultKind.UNAUTHORIZED, None)
         await self.pass_(20)
         self.world.emulator.faults.clear()
-        await with_service(self.world, lambda service: service.resume("by-redirect", actor=DAEMON))
+        await from_command_line(self.world, lambda services: services.accounts.resume("by-redirect", actor=DAEMON))
         await self.pass_(10)
 
     async def the_provider_asks_for_rest(self) -> None:
@@ -142,7 +142,7 @@ class Day:
         self.fault("create", FaultKind.UNKNOWN_WORD, text="perhaps")
         number = await self.submit("by-url", "CLICKS")
         await self.pass_(10)
-        await with_service(self.world, lambda service: service.cancel(number, actor=DAEMON))
+        await from_command_line(self.world, lambda services: services.jobs.cancel(number, actor=DAEMON))
         await self.pass_(5)
 
     async def jobs_fail(self) -> None:

@@ -1,4 +1,4 @@
-"""An environment for one emulated API: whole daemons in virtual time, the job service, and access to their data."""
+"""An environment for one emulated API: whole daemons in virtual time, the services, and access to their data."""
 
 import asyncio
 import io
@@ -28,7 +28,7 @@ from tidewaiter.domain.job import TERMINAL, HistoryEntry, Job, State
 from tidewaiter.emulators.catalogue import EmulatedAccount
 from tidewaiter.emulators.server import EmulatedServer
 from tidewaiter.log import EventLog, configure
-from tidewaiter.services import DAEMON, JobService
+from tidewaiter.services import DAEMON, AccountService, JobService
 from tidewaiter.storage.folder import LocalStorage
 
 T = TypeVar("T")
@@ -74,7 +74,8 @@ class Environment:
 
     async def resume(self) -> None:
         """A person says that the account works again."""
-        await self.service.resume(ACCOUNT, actor=DAEMON)
+        accounts = AccountService(self.service.accounts, self.service.jobs.database, self.clock)
+        await accounts.resume(ACCOUNT, actor=DAEMON)
 
     async def file_of(self, job: Job) -> bytes:
         """What the only file of a job holds."""

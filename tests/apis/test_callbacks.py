@@ -56,7 +56,7 @@ class CallbackDaemon:
         """A daemon that runs meanwhile, and a job service."""
         log = configure("json", "debug", (), stream=self.output, strict=True)
         stop = asyncio.Event()
-        async with bootstrap.open_desk(self._config, log) as service:
+        async with bootstrap.open_job_service(self._config, log) as service:
             running = asyncio.ensure_future(bootstrap.serve(self._config, log, stop=stop))
             try:
                 yield service

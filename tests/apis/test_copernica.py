@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import pytest
 
-from tests.apis.emulated_api import ACCOUNT, Environment, in_environment
+from tests.apis.emulated_api import Environment, in_environment
 from tidewaiter.clock import Clock
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import Job, State
@@ -16,7 +16,7 @@ from tidewaiter.emulators.catalogue import EmulatedAccount, copernica_account
 from tidewaiter.emulators.controls import FaultKind, InjectedFault, RetryAfter
 from tidewaiter.emulators.copernica import CopernicaEmulator, CopernicaVariants, ExpiredForm, IdentifierPlace
 from tidewaiter.emulators.copernica_login import CopernicaLogin, LoginVariants, TokenForm
-from tidewaiter.services import DAEMON, RequestError
+from tidewaiter.services import RequestError
 
 T = TypeVar("T")
 
@@ -222,7 +222,7 @@ def test_a_refused_login(template: Path, refusal: int) -> None:
             assert scenario.api.asked == []
             assert scenario.environment.events("account.refused")
             scenario.login.access_token = _ACCESS_TOKEN
-            await scenario.environment.service.resume(ACCOUNT, actor=DAEMON)
+            await scenario.environment.resume()
             assert await scenario.landed_whole(await scenario.environment.ended(job))
         assert len(scenario.api.requests) == 1
 

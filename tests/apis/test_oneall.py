@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 import pytest
 
-from tests.apis.emulated_api import ACCOUNT, Environment, in_environment
+from tests.apis.emulated_api import Environment, in_environment
 from tidewaiter.clock import Clock
 from tidewaiter.domain.job import Job, State
 from tidewaiter.emulators.catalogue import EmulatedAccount, oneall_account
@@ -439,7 +439,7 @@ def test_refused_keys(template: Path, statuses: dict[int, int]) -> None:
             job = await scenario.submit()
             await scenario.environment.clock.sleep(60)
             scenario.api.private_key = _PRIVATE_KEY
-            await scenario.environment.service.resume(ACCOUNT, actor=DAEMON)
+            await scenario.environment.resume()
             assert await scenario.landed_whole(await scenario.environment.ended(job))
         assert [line["level"] for line in scenario.environment.events("account.refused")] == ["error"]
 

@@ -9,7 +9,7 @@ from tidewaiter.database.dashboard_store import Arrival, DashboardSnapshot, Minu
 from tidewaiter.database.lane_store import WorkerStatus
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.job import Job, State
-from tidewaiter.services.account_status import LaneStanding
+from tidewaiter.services.account_status import LaneCondition
 from tidewaiter.web.ui.dashboard import LaneView
 
 NOW = 1_790_000_000.0
@@ -28,7 +28,7 @@ def job(number: int, **changes: Any) -> Job:
 def lane(account: str, **changes: Any) -> LaneView:
     """A lane that works."""
     made = LaneView(
-        1, account, 0, "symplify", "tide-1", LaneStanding.OPEN, None, None, Limits(requests=30), 12, 1204, 0, 0.0
+        1, account, 0, "symplify", "tide-1", LaneCondition.OPEN, None, None, Limits(requests=30), 12, 1204, 0, 0.0
     )  # fmt: skip
     return replace(made, **changes)
 
@@ -45,7 +45,7 @@ def minutes(landed: Sequence[int]) -> list[Minute]:
     ]
 
 
-def picture(**changes: Any) -> DashboardSnapshot:
+def snapshot(**changes: Any) -> DashboardSnapshot:
     """A busy afternoon with a little trouble."""
     made = DashboardSnapshot(
         at=NOW,
@@ -71,17 +71,21 @@ def busy(**changes: Any) -> TopState:
         lane("newsletter", due=12, late_s=0.4),
         lane("newsletter", shard=1, used=30, due=2_400, late_s=95.0),
         lane(
-            "networks", used=0, standing=LaneStanding.THROTTLED, until=NOW + 42.0, reason="HTTP 429 without Retry-After"
+            "networks",
+            used=0,
+            condition=LaneCondition.THROTTLED,
+            until=NOW + 42.0,
+            reason="HTTP 429 without Retry-After",
         ),
         lane(
             "sharing",
             limits=Limits(),
-            standing=LaneStanding.PAUSED,
+            condition=LaneCondition.PAUSED,
             reason="their maintenance on Sunday",
             due=3,
             late_s=4000.0,
         ),
-        lane("shop", standing=LaneStanding.BROKEN, reason="5 failures in a row: connection refused"),
-        lane("old", standing=LaneStanding.UNSERVED, host=None, live=3),
+        lane("shop", condition=LaneCondition.BROKEN, reason="5 failures in a row: connection refused"),
+        lane("old", condition=LaneCondition.UNSERVED, host=None, live=3),
     ]
-    return replace(TopState("sqlite:///tidewaiter.db", NOW, picture(), lanes, LEASE_S), **changes)
+    return replace(TopState("sqlite:///tidewaiter.db", NOW, snapshot(), lanes, LEASE_S), **changes)

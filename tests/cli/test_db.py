@@ -51,7 +51,7 @@ def test_keys_from_the_first_to_the_last(shell: CommandShell, tmp_path: Path) ->
     assert shell("db", "rekey", "--json").stdout.split() == ["{", '"written":', "1,", '"unreadable":', "0", "}"]
     (tmp_path / "links.key").write_text(old)
     left = shell("db", "rekey", code=ExitCode.FAILED)
-    assert "the links of 1 job are left, which no key decrypts" in left.stderr
+    assert "the links of 1 job cannot be decrypted by any key" in left.stderr
     assert _links(file) != first
     (tmp_path / "links.key").write_text(new)
     shell("db", "rekey", "--decrypt")

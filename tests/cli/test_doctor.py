@@ -28,7 +28,7 @@ def test_a_healthy_place(shell: CommandShell) -> None:
     found = checks(text)
     assert found["configuration"] == "warning"
     assert found["database"] == "info"
-    assert "mend: `tidewaiter config init`" in text
+    assert "fix: `tidewaiter config init`" in text
     assert re.search(r"(?m)^\d+ checks: 0 failures, \d warnings?$", text)
     assert not (shell.folder / "landed").exists()
     assert not (shell.folder / "tidewaiter.db").exists()
@@ -37,9 +37,7 @@ def test_a_healthy_place(shell: CommandShell) -> None:
 def test_a_dead_provider(shell: CommandShell) -> None:
     """A failure ends it with 1, and has one fix below it."""
     text = shell("doctor", code=ExitCode.FAILED).stdout
-    assert re.search(
-        r"(?m)^failure  tls +shop: 127\.0\.0\.1:9 takes no connection: .*\n +mend: see that accounts", text
-    )
+    assert re.search(r"(?m)^failure  tls +shop: 127\.0\.0\.1:9 takes no connection: .*\n +fix: see that accounts", text)
     assert "Connection refused" in text
 
 
@@ -58,7 +56,7 @@ def test_a_configuration_that_is_wrong(shell: CommandShell) -> None:
     text = shell("doctor", code=ExitCode.CONFIG).stdout
     assert "worker.drain: is no known key; did you mean drain_s?" in text
     assert "accounts.shop.settings.token: is missing" in text
-    assert "mend: correct it in tidewaiter.toml" in text
+    assert "fix: correct it in tidewaiter.toml" in text
     found = shell.json("doctor", code=ExitCode.CONFIG)
     assert {one["check"] for one in found} == {"configuration"}
     shell.config.unlink()

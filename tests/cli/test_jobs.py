@@ -95,7 +95,8 @@ def test_cancelling(shell: CommandShell) -> None:
     """Live jobs are asked to stop; what cannot be stopped does not keep the others from it."""
     first, second = submit(shell), submit(shell)
     result = shell("jobs", "cancel", str(first), "99", str(second), code=ExitCode.FAILED)
-    assert result.stdout.splitlines() == [f"job {number} is queued; it was asked to stop" for number in (first, second)]
+    lines = [f"job {number} is queued; its cancel request is stored" for number in (first, second)]
+    assert result.stdout.splitlines() == lines
     assert result.stderr == "tidewaiter: there is no job 99\n"
     assert [job["cancel_requested"] for job in shell.json("jobs", "list")["jobs"]] == [True, True]
 

@@ -119,7 +119,7 @@ def test_a_receiver_is_tried(shell: CommandShell) -> None:
     with listening() as (made, _):
         shell.config.write_text(CONFIG + hook(made.url))
         assert shell("notifications", "test", "ops").stdout == (
-            "ops was sent one tidewaiter.test and answered HTTP 200 OK\n"
+            "ops was sent one tidewaiter.test and replied HTTP 200 OK\n"
         )
         assert shell.json("notifications", "test", "ops")["taken"] is True
         first, second = made.received
@@ -127,8 +127,8 @@ def test_a_receiver_is_tried(shell: CommandShell) -> None:
         assert first.message_id != second.message_id
         made.answer = status(403)
         result = shell("notifications", "test", "ops", code=ExitCode.FAILED)
-        assert "answered HTTP 403 Forbidden" in result.stdout
-        assert "ops has not taken it: only an answer from 200 to 299 counts" in result.stderr
+        assert "replied HTTP 403 Forbidden" in result.stdout
+        assert "ops did not accept it: only a reply from 200 to 299 counts" in result.stderr
         assert SECRET not in result.output
     assert not (shell.folder / "tidewaiter.db").exists()
 

@@ -63,7 +63,7 @@ def test_other_ends(shell: CommandShell, end: str | signal.Signals) -> None:
 
 
 def test_a_new_size(shell: CommandShell) -> None:
-    """When the terminal changes its size it is drawn anew at once, not with the next picture."""
+    """When the terminal changes its size it is drawn anew at once, not with the next snapshot."""
     with on_screen(shell, "--every", "1h") as screen:
         screen.wait_for("q ends it")
         screen.resize(40, 140)
@@ -134,7 +134,7 @@ def test_one_dashboard_after_the_other(shell: CommandShell) -> None:
 
 
 def test_a_database_that_goes_and_comes_back(shell: CommandShell, postgres: Postgres, postgres_url: str) -> None:
-    """While it is away every picture says so; when it is back they are whole again. One picture alone ends with 69."""
+    """While it is away every state says so; when it is back they are whole again. One state alone ends with 69."""
     shell.config.write_text(f'[database]\nurl = "{postgres_url}"\n{shell.config.read_text()}')
     with shell.process("top", "--json", "--every", "100ms") as process:
         assert json.loads(line_of(process))["jobs"] is not None
@@ -154,7 +154,7 @@ def test_a_database_that_goes_and_comes_back(shell: CommandShell, postgres: Post
     [
         (("--every", "soon"), "'soon' is no time; write it as 2s, 500ms or 1min"),
         (("--every", "1ms"), "'1ms' is not between 100ms and 24h"),
-        (("--every", "2s", "--once"), "--every is for more than one picture, --once for one"),
+        (("--every", "2s", "--once"), "--every is for more than one snapshot, --once for one"),
         (("--account", "nobody"), "unknown account 'nobody'; configured: shop"),
     ],
 )

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from rich.console import Console, RenderableType
 
-from tests.cli.sample_dashboards import LEASE_S, NOW, busy, job, lane, minutes, picture
+from tests.cli.sample_dashboards import LEASE_S, NOW, busy, job, lane, minutes, snapshot
 from tidewaiter.cli.top import top_json
 from tidewaiter.cli.top_view import TopState, bar, fitting, shares, sparkline, whole
 from tidewaiter.database.notification_store import EndpointBacklog
@@ -49,7 +49,7 @@ def test_a_usual_terminal() -> None:
     ]
     assert lines[5:8] == [
         "lanes · 4 of 6",
-        "lane      requests        due  late   live  stands",
+        "lane      requests        due  late   live  status",
         "networks  ░░░░░░░░ 0/30     0     -  1,204  throttled, 42 s left: HTTP 429 with…",
     ]
     assert "in trouble" in lines
@@ -60,7 +60,7 @@ def test_a_usual_terminal() -> None:
 def test_a_wide_terminal() -> None:
     """Where there is room it is used: who holds the lane, the period of the limit, every minute, whole reasons."""
     lines = [line.rstrip() for line in shown(fitting(busy(), 132, 43), 132)]
-    assert "newsletter/1  tide-1   ████████ 30/30 in 1 min  2,400  1 min  1,204  open" in lines
+    assert "newsletter/1  tide-1     ████████ 30/30 in 1 min  2,400  1 min  1,204  open" in lines
     assert any(line.endswith("breaker open: 5 failures in a row: connection refused") for line in lines)
     assert len(lines[3].split()[1]) == 60
 
@@ -88,10 +88,10 @@ def test_everything_off_a_terminal() -> None:
 
 def test_an_empty_database() -> None:
     """Before anything has happened it says how to begin."""
-    nothing = picture(
+    nothing = snapshot(
         counts=dict.fromkeys(State, 0), workers=(), minutes=minutes([0] * 60), arrivals=[], parked=[], failures=[]
     )
-    lines = [line.rstrip() for line in shown(fitting(busy(picture=nothing, lanes=()), 80, 24), 80)]
+    lines = [line.rstrip() for line in shown(fitting(busy(snapshot=nothing, lanes=()), 80, 24), 80)]
     assert lines[1:4] == [
         "no daemon is running: `tidewaiter serve` starts one",
         "no jobs yet: `tidewaiter submit` asks for one",
@@ -111,11 +111,11 @@ def test_trouble_with_the_database() -> None:
 
 def test_undelivered_notifications() -> None:
     """A line of its own says so, and only where there is something to say."""
-    untold = {"ops": EndpointBacklog(3, None, 2), "quiet": EndpointBacklog(), "mail": EndpointBacklog(waiting=1)}
-    lines = shown(fitting(busy(picture=picture(undelivered=untold)), 80, 24), 80)
-    assert lines[4].rstrip() == "untold  mail 1 waiting  ops 3 waiting, 2 given up"
+    undelivered = {"ops": EndpointBacklog(3, None, 2), "quiet": EndpointBacklog(), "mail": EndpointBacklog(waiting=1)}
+    lines = shown(fitting(busy(snapshot=snapshot(undelivered=undelivered)), 80, 24), 80)
+    assert lines[4].rstrip() == "notifications  mail 1 waiting  ops 3 waiting, 2 given up"
     assert len(lines) == 24
-    assert not any(line.startswith("untold") for line in shown(whole(busy()), 4096))
+    assert not any(line.startswith("undelivered") for line in shown(whole(busy()), 4096))
 
 
 def test_one_account() -> None:
@@ -129,22 +129,22 @@ def test_one_account() -> None:
 def test_hostile_words_do_no_harm(width: int) -> None:
     """Whatever stands in a text of a job, an account, a file or an error: no control character, no broken line."""
     evil = job(1, account=HOSTILE, operation=HOSTILE, reason=HOSTILE, state=State.FAILED)
-    seen = picture(
-        workers=[replace(picture().workers[0], host=HOSTILE, version=HOSTILE)],
-        arrivals=[replace(picture().arrivals[0], job=evil, name=HOSTILE)],
+    seen = snapshot(
+        workers=[replace(snapshot().workers[0], host=HOSTILE, version=HOSTILE)],
+        arrivals=[replace(snapshot().arrivals[0], job=evil, name=HOSTILE)],
         parked=[evil],
         failures=[evil],
     )
     throttled = replace(busy().lanes[2], account=HOSTILE, host=HOSTILE, reason=HOSTILE)
     for trouble in (None, HOSTILE):
-        sight = busy(picture=seen, lanes=[throttled], database=HOSTILE, account=HOSTILE, trouble=trouble)
-        for lines in (shown(fitting(sight, width, 24), width, 24), shown(whole(sight), 8192)):
+        state = busy(snapshot=seen, lanes=[throttled], database=HOSTILE, account=HOSTILE, trouble=trouble)
+        for lines in (shown(fitting(state, width, 24), width, 24), shown(whole(state), 8192)):
             text = "\n".join(lines)
             assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e]", text)
             assert "[bold]markup[/bold]" in text or width == 80
-        lines = shown(fitting(sight, width, 24), width, 24)
+        lines = shown(fitting(state, width, 24), width, 24)
         assert (len(lines), max(map(len, lines))) == (24, width)
-        json.loads(json.dumps(top_json(sight)))
+        json.loads(json.dumps(top_json(state)))
 
 
 def test_colours_are_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,6 +201,6 @@ def test_json() -> None:
     }  # fmt: skip
     assert [one["state"] for one in (*shown["parked"], *shown["failed"])] == ["parked", "failed"]
     assert top_json(busy(account="newsletter"))["jobs"] is None
-    assert top_json(busy(picture=None, trouble="away")) == {
+    assert top_json(busy(snapshot=None, trouble="away")) == {
         "at": rfc3339(NOW), "database": "sqlite:///tidewaiter.db", "account": None, "error": "away",
     }  # fmt: skip

@@ -78,21 +78,21 @@ async def test_a_number_that_is_too_large(postgres_url: str) -> None:
 
 
 async def _ends(stores: Stores, updates: list[FencedUpdate]) -> tuple[list[CommitResult], str]:
-    """The verdicts of a recorder, and its log."""
+    """The verdicts of a committer, and its log."""
     clock, output = SystemClock(), io.StringIO()
     log = configure("json", "info", [], stream=output, strict=True)
-    recorder = Committer(stores.jobs, OWNER, clock, log, JobLog(log, clock, stores.jobs))
+    committer = Committer(stores.jobs, OWNER, clock, log, JobLog(log, clock, stores.jobs))
     verdicts: dict[int, CommitResult] = {}
 
     def settled(update: Update, verdict: CommitResult) -> None:
         verdicts[update.job.id] = verdict
 
-    run = asyncio.ensure_future(recorder.run())
+    run = asyncio.ensure_future(committer.run())
     for one in updates:
-        recorder.record(one.update, one.epoch, settled)
+        committer.record(one.update, one.epoch, settled)
     async with asyncio.timeout(20):
-        await recorder.settled()
-        await recorder.settled()  # what is written in place of an update is handed in meanwhile
+        await committer.settled()
+        await committer.settled()  # what is written in place of an update is handed in meanwhile
     run.cancel()
     log.close()
     return [verdicts[one.update.job.id] for one in updates], output.getvalue()
@@ -120,7 +120,7 @@ async def test_an_outcome_that_cannot_be_written_fails_its_job(postgres: Postgre
 
 
 async def test_a_number_that_json_does_not_have(stores: Stores) -> None:
-    """It fails its own job on both databases, and ends neither the group nor the recorder."""
+    """It fails its own job on both databases, and ends neither the group nor the committer."""
     bad, good = await stores.polling("a"), await stores.polling("b")
     update = stores.update(bad, o.Pending())
     broken = replace(update, update=replace(update.update, job=replace(update.update.job, due_at=float("nan"))))

@@ -29,7 +29,7 @@ from tidewaiter.database.job_store import JobStore
 from tidewaiter.domain.job import TERMINAL, HistoryEntry, Job, State
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.log import EventLog, configure
-from tidewaiter.services import DAEMON, JobService, RefusedError
+from tidewaiter.services import DAEMON, AccountService, JobService, RefusedError
 from tidewaiter.storage.folder import LocalStorage
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
 
@@ -173,7 +173,7 @@ async def _serve(
     database = Database.open(config.database.url, clock, sqlite_connect=connect)  # type: ignore[arg-type]
     jobs = JobStore(database)
     pauses = AccountStore(database)
-    desk = JobService(
+    service = JobService(
         accounts, jobs,
         shards=dict.fromkeys(accounts, 1), clock=clock, rand=Random(1), log=log,
     )  # fmt: skip
@@ -181,12 +181,12 @@ async def _serve(
         storage = LocalStorage(folder / "landed", _inline)
         seams = bootstrap.Seams(clock, Random(1), wire, database, storage)
         daemon = await bootstrap.build_daemon(config, accounts, seams, log)
-        numbers = {name: (await desk.submit(name, "report", {}, actor=DAEMON))[0].id for name in remotes}
+        numbers = {name: (await service.submit(name, "report", {}, actor=DAEMON))[0].id for name in remotes}
         stop = asyncio.Event()
         life = asyncio.ensure_future(daemon.run(stop))
-        people = [asyncio.ensure_future(_resume(desk, pauses, clock))]
+        people = [asyncio.ensure_future(_resume(AccountService(accounts, database, clock), pauses, clock))]
         people += [
-            asyncio.ensure_future(_cancel(desk, clock, numbers[name], remote.plan.cancel_at))
+            asyncio.ensure_future(_cancel(service, clock, numbers[name], remote.plan.cancel_at))
             for name, remote in remotes.items()
             if remote.plan.cancel_at is not None
         ]
@@ -196,7 +196,7 @@ async def _serve(
         await asyncio.gather(*people, return_exceptions=True)
         stop.set()
         _ = await life
-        ended = [await _ended(desk, remotes[name], number, folder) for name, number in numbers.items()]
+        ended = [await _ended(service, remotes[name], number, folder) for name, number in numbers.items()]
     await database.close()
     for connection in connections:
         connection.close()
@@ -211,24 +211,24 @@ async def _until_ended(jobs: JobStore, clock: VirtualClock, life: "asyncio.Futur
         await clock.sleep(_LOOK_S)
 
 
-async def _resume(desk: JobService, pauses: AccountStore, clock: VirtualClock) -> None:
+async def _resume(accounts: AccountService, pauses: AccountStore, clock: VirtualClock) -> None:
     """A person who resumes every account whose credentials were refused, as they are right."""
     while True:
         await clock.sleep(_PERSON_S)
         for account in await pauses.paused():
-            _ = await desk.resume(account, actor=DAEMON)
+            _ = await accounts.resume(account, actor=DAEMON)
 
 
-async def _cancel(desk: JobService, clock: VirtualClock, number: int, after_s: float) -> None:
+async def _cancel(service: JobService, clock: VirtualClock, number: int, after_s: float) -> None:
     await clock.sleep(after_s)
     try:
-        _ = await desk.cancel(number, actor=DAEMON)
+        _ = await service.cancel(number, actor=DAEMON)
     except RefusedError:
         return  # it has ended by then
 
 
-async def _ended(desk: JobService, remote: Remote, number: int, folder: Path) -> Ended:
-    job, history, artifacts = await desk.show(number)
+async def _ended(service: JobService, remote: Remote, number: int, folder: Path) -> Ended:
+    job, history, artifacts = await service.show(number)
     (place,) = [*(folder / "landed").glob(f"{job.account}/report/*/*/*/{number}")] or [folder / "none"]
     stored = {path.name: path.read_bytes() for path in place.iterdir()} if place.is_dir() else {}
     partial = folder / "landed" / ".partial"

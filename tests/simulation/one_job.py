@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.simulation.invariants import broken_invariants
-from tests.simulation.world import World, in_world, one_daemon, with_service
+from tests.simulation.world import World, from_command_line, in_world, one_daemon
 from tidewaiter.domain.job import HistoryEntry, Job
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.emulators.controls import FaultKind, FaultRule, InjectedFault, RetryAfter
@@ -91,17 +91,17 @@ def tell(
             job, _ = await service.submit(account, "statistics", params, actor=DAEMON)
             return job.id
 
-        number = await with_service(world, submit)
+        number = await from_command_line(world, lambda services: submit(services.jobs))
         world.asked_for.append(number)
         for seconds in lives_s:
             await one_daemon(world, seconds, is_cut=True)
         if cancel_after_s is not None:
             await one_daemon(world, cancel_after_s, is_cut=False)
-            await with_service(world, lambda service: service.cancel(number, actor=DAEMON))
+            await from_command_line(world, lambda services: services.jobs.cancel(number, actor=DAEMON))
         async with asyncio.TaskGroup() as people:
             people.create_task(_pause_and_resume(world, account, pause_after_s, resume_after_s))
             await one_daemon(world, patience_s + (resume_after_s or 0.0), is_cut=False, until_done=True)
-        job, history, artifacts = await with_service(world, lambda service: service.show(number))
+        job, history, artifacts = await from_command_line(world, lambda services: services.jobs.show(number))
         assert broken_invariants(world) == []
         return Scenario(world, job, history, artifacts, world.lines())
 
@@ -114,7 +114,7 @@ async def _pause_and_resume(
     """What somebody does at the command line while the last daemon lives."""
     if pause_after_s is not None:
         await world.clock.sleep(pause_after_s)
-        await with_service(world, lambda service: service.pause(account, "maintenance", actor=DAEMON))
+        await from_command_line(world, lambda services: services.accounts.pause(account, "maintenance", actor=DAEMON))
     if resume_after_s is not None:
         await world.clock.sleep(resume_after_s)
-        await with_service(world, lambda service: service.resume(account, actor=DAEMON))
+        await from_command_line(world, lambda services: services.accounts.resume(account, actor=DAEMON))

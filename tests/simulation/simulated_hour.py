@@ -8,7 +8,7 @@ from random import Random
 from typing import TypeVar
 
 from tests.simulation.simulated_wire import Weather
-from tests.simulation.world import ACCOUNTS, World, in_world, one_daemon, with_service
+from tests.simulation.world import ACCOUNTS, World, from_command_line, in_world, one_daemon
 from tidewaiter.domain.job import TERMINAL
 from tidewaiter.emulators.controls import FaultKind, FaultRule, InjectedFault, RetryAfter
 from tidewaiter.emulators.symplify import EXPORT_TYPES, PERIODS
@@ -78,9 +78,9 @@ async def _trouble(world: World, plan: Plan, until_s: float) -> None:
     moments = sorted(rand.uniform(0, until_s) for _ in range(plan.jobs))
     for at in moments:
         await clock.sleep(max(0.0, at - clock.monotonic()))
-        await with_service(world, lambda service: _submit(world, service))
+        await from_command_line(world, lambda services: _submit(world, services.jobs))
         if len(world.asked_for) in range(3, 3 + plan.cancels):
-            await with_service(world, lambda service: _cancel_one(world, service))
+            await from_command_line(world, lambda services: _cancel_one(world, services.jobs))
     await clock.sleep(max(0.0, until_s - clock.monotonic()))
     world.wire.weather = Weather()
     world.emulator.faults.clear()

@@ -26,7 +26,7 @@ from tidewaiter.domain.http_values import WireRequest
 from tidewaiter.domain.job import TERMINAL, Job, State
 from tidewaiter.domain.permissions import PermittedNetworks
 from tidewaiter.log import configure
-from tidewaiter.services import DAEMON, JobService
+from tidewaiter.services import DAEMON, AccountService, JobService
 from tidewaiter.storage.folder import LocalStorage
 from tidewaiter.transport.wire import Timeouts
 
@@ -119,6 +119,7 @@ class StubWorld:
     """What a story can lay its hands on while the daemon runs."""
 
     service: JobService
+    accounts: AccountService
     clock: Clock
     wire: StubWire
     root: Path
@@ -216,7 +217,9 @@ async def _live(
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         lives.append(group.create_task(daemon()))
-        result = await story(StubWorld(service, clock, wire, root, output, restart))
+        result = await story(
+            StubWorld(service, AccountService(accounts, database, clock), clock, wire, root, output, restart)
+        )
         stop.set()
     await database.close()
     return result

@@ -206,7 +206,7 @@ def test_a_death_over_a_delivery(sqlite_url: str) -> None:
         answer = await WebhookSender(world.wire, world.clock).send(
             OPS, claimed[0].notification.message_id, claimed[0].body
         )
-        assert answer.taken
+        assert answer.accepted
         with world.notifier(OPS):
             await world.clock.sleep(50)
             assert len(world.wire.asked) == 1

@@ -87,9 +87,9 @@ def test_unreadable_replies_open_the_breaker(template: Path) -> None:
             await world.submit()
         await world.clock.sleep(20.0)
         assert len(asked(world, "POST /reports")) < 20
-        (status,) = await world.service.standings()
+        (status,) = await world.accounts.statuses()
         await world.clock.sleep(25.0)
-        (status,) = await world.service.standings()
+        (status,) = await world.accounts.statuses()
         assert "a body that is not JSON" in (status.closed[0].closed_reason or "")
 
     in_stub_world(template, SPEC, lambda _: ReplyData(200, HTML), story, limits={"spacing_s": 0.5})
@@ -223,13 +223,13 @@ def test_a_person_opens_a_closed_account(template: Path) -> None:
 
     async def story(world: StubWorld) -> None:
         job = await when_closed(world)
-        (standing,) = await world.service.standings()
-        (lane,) = standing.closed
+        (status,) = await world.accounts.statuses()
+        (lane,) = status.closed
         assert lane.closed_reason == "HTTP 429"
         assert lane.closed_until is not None
         assert 3500.0 < lane.closed_until - world.clock.now() < 3600.0
-        resumed = await world.service.resume(ACCOUNT, actor=DAEMON)
-        assert (resumed.standing.closed, resumed.paused_s, len(resumed.opened)) == ((), None, 1)
+        resumed = await world.accounts.resume(ACCOUNT, actor=DAEMON)
+        assert (resumed.status.closed, resumed.paused_s, len(resumed.opened)) == ((), None, 1)
         ended = await world.ended(job, within_s=30.0)
         assert ended.state is State.SUCCEEDED
         (line,) = world.events("account.reopened")
@@ -252,7 +252,7 @@ def test_a_closing_ends_for_the_next_owner_too(template: Path) -> None:
         await world.restart()
         await world.clock.sleep(60.0)
         assert len(polls) == 1
-        await world.service.resume(ACCOUNT, actor=DAEMON)
+        await world.accounts.resume(ACCOUNT, actor=DAEMON)
         await world.restart()
         assert (await world.ended(job, within_s=60.0)).state is State.SUCCEEDED
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.simulation.invariants import broken_invariants
 from tests.simulation.simulated_hour import Plan, run_hour
-from tests.simulation.world import World, with_service
+from tests.simulation.world import World, from_command_line
 from tests.support.effort import seeds
 from tidewaiter.domain.job import State
 
@@ -17,7 +17,7 @@ GROUP = 5
 
 
 async def _examine(world: World) -> tuple[list[str], dict[State, int], list[dict[str, object]], int]:
-    jobs = await with_service(world, lambda service: service.jobs.find(limit=100_000))
+    jobs = await from_command_line(world, lambda services: services.jobs.jobs.find(limit=100_000))
     counts = {state: sum(job.state is state for job in jobs) for state in State}
     return broken_invariants(world), counts, world.lines(), world.cuts
 

@@ -26,7 +26,7 @@ from tidewaiter.domain.job import TERMINAL
 from tidewaiter.emulators.file_host import FileHost
 from tidewaiter.emulators.symplify import EXPORT_TYPES, ExportForm, SymplifyCustomer, SymplifyEmulator, SymplifyVariants
 from tidewaiter.log import EventLog, configure
-from tidewaiter.services import JobService
+from tidewaiter.services import AccountService, JobService
 from tidewaiter.storage.folder import LocalStorage
 
 T = TypeVar("T")
@@ -121,11 +121,19 @@ def config_of(world: World) -> Config:
 # --- people -----------------------------------------------------------------------------------------------------------
 
 
-async def with_service(world: World, call: Callable[[JobService], Awaitable[T]]) -> T:
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a command of the command line works with."""
+
+    jobs: JobService
+    accounts: AccountService
+
+
+async def from_command_line(world: World, request: Callable[[Services], Awaitable[T]]) -> T:
     """Somebody uses the command line: another process, with a connection of its own."""
     with _power() as power:
         database, service = _open(world, power)
-        result = await call(service)
+        result = await request(Services(service, AccountService(service.accounts, database, world.clock)))
         await database.close()
         return result
 

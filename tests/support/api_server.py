@@ -209,7 +209,7 @@ class ApiServer:
             assert recorded.accepted == {number}
             change = change_of(update)
             if notified and change is not None:
-                self.publish(change)
+                self.tell(change)
         return await self.stored(number)
 
     async def landed(

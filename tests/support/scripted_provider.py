@@ -19,7 +19,7 @@ from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.domain.job import TERMINAL, Job, State
 from tidewaiter.log import EventLog, configure
-from tidewaiter.services import DAEMON, JobService
+from tidewaiter.services import DAEMON, AccountService, JobService
 from tidewaiter.storage.base import StorageThreads
 from tidewaiter.storage.folder import LocalStorage
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
@@ -91,14 +91,15 @@ def answering(*bodies: object, status: int = 200, headers: Mapping[str, str] | N
 class Running:
     """A daemon that serves one account of the shop."""
 
-    desk: JobService
+    service: JobService
+    accounts: AccountService
     jobs: JobStore
     root: Path
     output: io.StringIO
 
     async def submit(self, **params: str | int | bool) -> Job:
         """A new job."""
-        job, _ = await self.desk.submit("shop", "report", params, actor=DAEMON)
+        job, _ = await self.service.submit("shop", "report", params, actor=DAEMON)
         return job
 
     async def until(self, job_id: int, *states: State, within_s: float = 30) -> Job:
@@ -180,7 +181,7 @@ async def daemon_for(config: Config) -> AsyncIterator[Running]:
     accounts = bootstrap.bind_accounts(config)
     database = Database.open(config.database.url, clock)
     jobs = JobStore(database)
-    desk = JobService(
+    service = JobService(
         accounts,
         jobs,
         shards=dict.fromkeys(accounts, 1),
@@ -200,7 +201,7 @@ async def daemon_for(config: Config) -> AsyncIterator[Running]:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(daemon.run(stop))
                     try:
-                        yield Running(desk, jobs, root, output)
+                        yield Running(service, AccountService(accounts, database, clock), jobs, root, output)
                     finally:
                         stop.set()
     finally:

@@ -80,7 +80,7 @@ class Stores:
         return await self.accepted(job, o.Accepted(handle, retry_after_s=60.0))
 
     def update(self, job: Job, outcome: o.Outcome, now: float = NOW) -> FencedUpdate:
-        """What a step with that outcome would hand to the recorder."""
+        """What a step with that outcome would hand to the committer."""
         return FencedUpdate(advance(job, outcome, POLICY, now, self.rand), self.lane.epoch)
 
     async def accepted(self, job: Job, outcome: o.Outcome, now: float = NOW) -> Job:

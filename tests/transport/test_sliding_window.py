@@ -74,7 +74,7 @@ async def test_a_request_that_was_not_sent_leaves_nothing(monkeypatch: pytest.Mo
     """Its place is free at once."""
     window = SlidingWindow(Ahead(monkeypatch), 1, 30.0)
     await window.enter()
-    window.forgo()
+    window.cancel()
     assert window.wait_s() == 0.0
     assert window.stamps() == []
 

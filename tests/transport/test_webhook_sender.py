@@ -72,7 +72,7 @@ async def test_little_is_read_of_the_answer(asked: ReceivedRequest) -> None:
         answer = await WebhookSender(wire, SystemClock()).send(
             WebhookEndpoint("ops", asked.url, KEYS, True), "msg_1", "{}"
         )
-    assert (answer.status, answer.phrase, answer.taken) == (503, "Service Unavailable", False)
+    assert (answer.status, answer.phrase, answer.accepted) == (503, "Service Unavailable", False)
     assert answer.headers["retry-after"] == "7"
     assert len(answer.body) == 4096
 
@@ -98,4 +98,4 @@ async def test_a_named_network_and_no_redirect(asked: ReceivedRequest, status: i
     endpoint = WebhookEndpoint("ops", asked.url, KEYS, (network_of("127.0.0.1/32"),))
     async with AiohttpWire() as wire:
         answer = await WebhookSender(wire, SystemClock()).send(endpoint, "msg_1", "{}")
-    assert (answer.status, answer.taken, len(asked.requests)) == (status, False, 1)
+    assert (answer.status, answer.accepted, len(asked.requests)) == (status, False, 1)

@@ -6,7 +6,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
-from tidewaiter.web.rate_limits import address_of, rate_limit_key
+from tidewaiter.web.caller_address import address_of, rate_limit_key
 
 TRUSTED = [ip_network("127.0.0.0/8"), ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 XFF, FORWARDED = "X-Forwarded-For", "Forwarded"

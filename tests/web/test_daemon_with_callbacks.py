@@ -102,7 +102,7 @@ class Stage:
         """A daemon that runs meanwhile, and a job service."""
         log = configure("json", "debug", (), stream=self.output, strict=True)
         stop = asyncio.Event()
-        async with bootstrap.open_desk(self.config, log) as service:
+        async with bootstrap.open_job_service(self.config, log) as service:
             running = asyncio.ensure_future(bootstrap.serve(self.config, log, stop=stop))
             try:
                 yield service

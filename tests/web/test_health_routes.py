@@ -30,7 +30,7 @@ async def test_a_process_that_serves(tmp_path: Path, database_url: str) -> None:
             assert before("tidewaiter_ready") == 1
             assert before("tidewaiter_polls_total", account="shop") == 0
             log = configure("json", "error", stream=io.StringIO(), strict=True)
-            async with bootstrap.open_desk(config, log) as service:
+            async with bootstrap.open_job_service(config, log) as service:
                 await service.submit("shop", "report", {}, actor=DAEMON)
             async with asyncio.timeout(20):
                 while (after := await daemon.scrape())("tidewaiter_jobs_ended_total", **ENDED) != 1:  # noqa: ASYNC110  # it is asked
@@ -82,7 +82,7 @@ async def test_a_drain_is_not_ready_and_is_well(tmp_path: Path, sqlite_url: str)
         async with process(config) as daemon:
             await daemon.until("/readyz", 200, phase="serving")
             log = configure("json", "error", stream=io.StringIO(), strict=True)
-            async with bootstrap.open_desk(config, log) as service:
+            async with bootstrap.open_job_service(config, log) as service:
                 await service.submit("shop", "report", {}, actor=DAEMON)
             log.close()
             async with asyncio.timeout(20):

@@ -51,7 +51,7 @@ class ExecutorSetup:
     step: StepContext
     clock: StandingClock
     budget: Budget
-    hold: Lease
+    lease: Lease
     jobs: JobStore
     pauses: Pauses
     output: io.StringIO
@@ -102,10 +102,10 @@ async def open_executor(
     (row,) = await lanes.take(OWNER, 1, LEASE_S, force=False, accounts=["shop"])
     settings = {"server": server, "password": PASSWORD}
     account = provider_of(spec).bind("shop", settings)
-    budget, hold = Budget(clock, Random(1), Limits()), Lease(row.id, row.epoch, clock, LEASE_S)
+    budget, lease = Budget(clock, Random(1), Limits()), Lease(row.id, row.epoch, clock, LEASE_S)
     pauses = Pauses(AccountStore(database), {"shop": settings}, Random(1), log)
     observer = AccountObserver(
-        "shop", hold, budget, clock=clock, log=log, limit_headers=account.limit_headers, pauses=pauses
+        "shop", lease, budget, clock=clock, log=log, limit_headers=account.limit_headers, pauses=pauses
     )
     job_log = JobLog(log, clock, jobs)
     committer = Committer(jobs, OWNER, clock, log, job_log)
@@ -131,8 +131,8 @@ async def open_executor(
             fetcher = Fetcher(LocalStorage(folder, threads), jobs, clock, job_log, rand=Random(1))
             executor = Executor(fetcher, jobs, committer, clock=clock, rand=Random(1), log=log)
             due = await stored_as(job, jobs, row.id, row.epoch, clock.now())
-            step = StepContext.of(due, account.operations["report"], signed, hold)
-            setup = ExecutorSetup(executor, step, clock, budget, hold, jobs, pauses, output, hold.held)
+            step = StepContext.of(due, account.operations["report"], signed, lease)
+            setup = ExecutorSetup(executor, step, clock, budget, lease, jobs, pauses, output, lease.held)
             yield setup
     committing.cancel()
     log.close()

@@ -241,10 +241,10 @@ async def test_a_remote_job_that_another_follows_is_not_cancelled(tmp_path: Path
         await running.until(first.id, State.POLLING)
         second = await running.submit(kind="orders")
         await running.until(second.id, State.POLLING)
-        await running.desk.cancel(first.id, actor=DAEMON)
+        await running.service.cancel(first.id, actor=DAEMON)
         assert (await running.until(first.id)).state is State.CANCELLED
         assert shop.times("POST /jobs/r1/cancel") == 0
-        await running.desk.cancel(second.id, actor=DAEMON)
+        await running.service.cancel(second.id, actor=DAEMON)
         assert (await running.until(second.id)).state is State.CANCELLED
         assert shop.times("POST /jobs/r1/cancel") == 1
 
@@ -296,7 +296,7 @@ async def test_without_duplicates_a_taken_name_is_an_alarm(tmp_path: Path, sqlit
         second = await running.run(kind="orders")
         assert second.state is State.FAILED
         assert len(running.events("job.conflicted")) == 1
-        await running.desk.cancel(first.id, actor=DAEMON)
+        await running.service.cancel(first.id, actor=DAEMON)
         await running.until(first.id)
 
 

@@ -30,12 +30,12 @@ async def test_a_cancel_request_and_an_intent_of_one_job(database: Database) -> 
     job, _ = await stores.jobs.add(new_job(), stores.lane.id, NOW)
     clock = StandingClock()
     log = configure("json", "info", [], clock=clock, stream=io.StringIO(), strict=True)
-    recorder = Committer(stores.jobs, OWNER, clock, log, JobLog(log, clock, stores.jobs))
+    committer = Committer(stores.jobs, OWNER, clock, log, JobLog(log, clock, stores.jobs))
     verdicts: list[CommitResult] = []
     for outcome in (o.CancelAsked(), o.Intended("k")):
-        recorder.record(_decided(job, outcome), stores.lane.epoch, lambda _, verdict: verdicts.append(verdict))
-    running = asyncio.ensure_future(recorder.run())
-    await recorder.settled()
+        committer.record(_decided(job, outcome), stores.lane.epoch, lambda _, verdict: verdicts.append(verdict))
+    running = asyncio.ensure_future(committer.run())
+    await committer.settled()
     running.cancel()
     log.close()
     assert verdicts == [CommitResult.ACCEPTED, CommitResult.STALE]
@@ -51,13 +51,13 @@ async def test_an_update_and_what_follows_it(database: Database) -> None:
     job, _ = await stores.jobs.add(new_job(), stores.lane.id, NOW)
     clock = StandingClock()
     log = configure("json", "info", [], clock=clock, stream=io.StringIO(), strict=True)
-    recorder = Committer(stores.jobs, OWNER, clock, log, JobLog(log, clock, stores.jobs))
+    committer = Committer(stores.jobs, OWNER, clock, log, JobLog(log, clock, stores.jobs))
     verdicts: list[CommitResult] = []
     intended = _decided(job, o.Intended("k"))
     for update in (intended, _decided(intended.job, o.Interrupted())):
-        recorder.record(update, stores.lane.epoch, lambda _, verdict: verdicts.append(verdict))
-    running = asyncio.ensure_future(recorder.run())
-    await recorder.settled()
+        committer.record(update, stores.lane.epoch, lambda _, verdict: verdicts.append(verdict))
+    running = asyncio.ensure_future(committer.run())
+    await committer.settled()
     running.cancel()
     log.close()
     assert verdicts == [CommitResult.ACCEPTED, CommitResult.ACCEPTED]
@@ -67,7 +67,7 @@ async def test_an_update_and_what_follows_it(database: Database) -> None:
 
 
 async def test_questions_that_overlap_both_come_to_an_end(stores: Stores) -> None:
-    """A job that needs a newer result asks while an older request runs; jobs that wait for the older one get it."""
+    """A job that needs a newer result asks while an older request runs; jobs that wait for waiting jobs get get it."""
     first, _ = await stores.jobs.add(ASK, stores.lane.id, NOW)
     second, _ = await stores.jobs.add(ASK, stores.lane.id, NOW)
     answers = SharedResults(stores.jobs, None, StandingClock())  # type: ignore[arg-type]  # no file is looked at

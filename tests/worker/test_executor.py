@@ -167,7 +167,7 @@ async def test_five_failures_open_the_breaker(database: Database, tmp_path: Path
             setup.budget.check_open()
         server.answer = answering(reply(200, b'{"status": "pending"}'))
         setup.clock.at += 3600
-        setup.hold.renewed(*moment(setup.clock))
+        setup.lease.renewed(*moment(setup.clock))
         setup.step.job = setup.step.job.but(deadline_at=setup.clock.at + 3600)
         assert isinstance(await setup.take(), o.Pending)
         assert setup.budget.breaker == "closed"

@@ -76,15 +76,15 @@ class Visits:
 
     def __init__(self, stores: Stores, job: Job, fetcher: Fetcher, client: AuthenticatedClient, origin: str) -> None:
         self.stores, self.job, self.origin = stores, job, origin
-        self._fetcher, self._client, self._hold = fetcher, client, Lease(1, 1, SystemClock(), 3600.0)
+        self._fetcher, self._client, self._lease = fetcher, client, Lease(1, 1, SystemClock(), 3600.0)
         self._operation = operation_of(WHOLE)
 
     async def fetch(self, paths: Sequence[str]) -> tuple[o.Outcome, list[Artifact]]:
         """One download of a list."""
         self.job = await self.stores.accepted(self.job, o.FetchStarted())
         links = [Link(f"{self.origin}{path}", "Patient") for path in paths]
-        step = StepContext.of(self.job, self._operation, self._client, self._hold)
-        outcome = await self._fetcher.fetch(step, links)
+        step = StepContext.of(self.job, self._operation, self._client, self._lease)
+        outcome = await self._fetcher.land_files(step, links)
         return outcome, step.artifacts
 
     async def record(self, outcome: o.Outcome, landed: Sequence[Artifact]) -> None:

@@ -63,7 +63,7 @@ async def test_a_poll_led_astray(tmp_path: Path, sqlite_url: str, status: int, b
         host.answers["GET /back"] = leading(f"{shop.url}/refusal")
         answers["GET /jobs/7"] = leading(f"{host.url}/{'back' if back else 'refusal'}")
         job = await running.run()
-        assert await running.desk.paused("shop") is None
+        assert await running.accounts.pause_of("shop") is None
         outcomes = await running.outcomes(job.id)
         assert not running.events("account.paused")
         assert not running.events("account.refused")
@@ -93,7 +93,7 @@ async def test_a_download_led_back(tmp_path: Path, sqlite_url: str, status: int)
 
         answers["GET /jobs/7/file"] = file
         job = await running.until((await running.submit()).id, within_s=40)
-        assert await running.desk.paused("shop") is None
+        assert await running.accounts.pause_of("shop") is None
         assert not running.events("account.paused")
     assert job.state is State.SUCCEEDED or (status == 401 and job.state is State.FAILED)
     assert shop.times("GET /refusal") == 1
@@ -113,7 +113,7 @@ async def test_a_session_outlives_it() -> None:
         assert (await setup.ask(request)).status == 401
         async with setup.client.stream(request, send_auth=True) as file:
             assert file.status == 401
-        async with setup.client.begin(request) as begun:
+        async with setup.client.open_reply(request) as begun:
             assert begun.reply.status == 401
         assert (await setup.ask()).status == 200
         setup.log.close()

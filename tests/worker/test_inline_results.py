@@ -136,7 +136,7 @@ async def test_a_post_whose_answer_is_no_file_is_not_sent_again(tmp_path: Path, 
     async with serving(tmp_path, sqlite_url, AT_ONCE, answers) as (shop, running):
         job = await running.run()
     assert job.state is State.PARKED
-    assert "could not be kept" in (job.reason or "")
+    assert "could not be stored" in (job.reason or "")
     assert shop.asked == ["POST /jobs"]
 
 

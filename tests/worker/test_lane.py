@@ -76,7 +76,7 @@ def test_the_database_is_away_while_a_step_ends(sqlite_url: str) -> None:
         daemon = site.daemon()
         done = asyncio.Event()
 
-        async def step(visit: StepContext) -> o.Outcome:
+        async def step(step: StepContext) -> o.Outcome:
             await done.wait()
             return o.Refused("no such period")
 

@@ -87,7 +87,7 @@ async def test_a_job_expires_though_its_account_cannot_sign_in(database: Databas
     async with open_login_executor(database, tmp_path, job_with("42")) as shop:
         shop.api.login_status = 401
         shop.clock.at += 3601
-        shop.hold.renewed(*moment(shop.clock))
+        shop.lease.renewed(*moment(shop.clock))
         outcome = await shop.take()
     assert outcome == o.DeadlinePassed("after 3600 s the job was still polling; the remote job could not be cancelled")
 

@@ -177,7 +177,7 @@ async def downloading(folder: Path, database_url: str) -> AsyncIterator[tuple[Ru
 async def test_cancelling_a_download(tmp_path: Path, database_url: str) -> None:
     """A cancel request in the middle of a download stops it; nothing of the file is kept, no manifest is written."""
     async with downloading(tmp_path, database_url) as (running, job, _):
-        await running.desk.cancel(job.id, actor=DAEMON)
+        await running.service.cancel(job.id, actor=DAEMON)
         ended = await running.until(job.id, within_s=5)
         assert ended.state is State.CANCELLED
         async with asyncio.timeout(5):
@@ -206,7 +206,7 @@ async def test_cancelling_a_download_between_two_tries(tmp_path: Path, sqlite_ur
             while not any("500" in str(line["reason"]) for line in running.events("job.troubled")):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         assert [path for path in running.root.rglob("*") if path.is_file() and path.stat().st_size > 9999]
-        await running.desk.cancel(job.id, actor=DAEMON)
+        await running.service.cancel(job.id, actor=DAEMON)
         await running.until(job.id, State.CANCELLED)
         async with asyncio.timeout(10):
             while [path for path in running.root.rglob("*") if path.is_file()]:  # noqa: ASYNC110
@@ -226,7 +226,7 @@ async def test_cancelling_a_poll_under_way(tmp_path: Path, sqlite_url: str) -> N
         job = await running.submit()
         async with asyncio.timeout(20):
             await asked.wait()
-        await running.desk.cancel(job.id, actor=DAEMON)
+        await running.service.cancel(job.id, actor=DAEMON)
         assert (await running.until(job.id, within_s=5)).state is State.CANCELLED
         ends.set()
 
@@ -244,7 +244,7 @@ async def test_a_cancel_request_during_a_submit_waits(tmp_path: Path, sqlite_url
         job = await running.submit()
         async with asyncio.timeout(20):
             await asked.wait()
-        await running.desk.cancel(job.id, actor=DAEMON)
+        await running.service.cancel(job.id, actor=DAEMON)
         await asyncio.sleep(0.3)  # several rounds of the look-out
         ends.set()
         ended = await running.until(job.id)
@@ -256,8 +256,8 @@ async def test_cancelling_a_parked_job_without_its_account(tmp_path: Path, datab
     async with serving(tmp_path, database_url, SPEC, {"POST /jobs": answering(b"<html>what?</html>")}) as (_, running):
         job = await running.run()
         assert job.state is State.PARKED
-        running.desk.accounts = {}
-        assert (await running.desk.cancel(job.id, actor=DAEMON)).state is State.CANCELLED
+        running.service.accounts = {}
+        assert (await running.service.cancel(job.id, actor=DAEMON)).state is State.CANCELLED
         assert (await running.until(job.id)).state is State.CANCELLED
 
 

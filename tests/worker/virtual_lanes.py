@@ -157,10 +157,10 @@ class Site:
         output = io.StringIO()
         log = configure("json", "debug", [], clock=self.clock, stream=output, strict=True)
         jobs, executor = JobStore(self.database), ScriptedExecutor()
-        narrator = JobLog(log, self.clock, jobs)
-        committer = Committer(jobs, owner, self.clock, log, narrator)
+        job_log = JobLog(log, self.clock, jobs)
+        committer = Committer(jobs, owner, self.clock, log, job_log)
         gate = StorageGate(None, self.clock, log)  # type: ignore[arg-type]  # never shut here
-        parts = LaneParts(executor, jobs, committer, narrator, gate, self.clock, Random(1))
+        parts = LaneParts(executor, jobs, committer, job_log, gate, self.clock, Random(1))
         account = provider_of().bind("acme", {})
         built: list[str] = []
 
@@ -169,8 +169,8 @@ class Site:
             budget = Budget(self.clock, Random(1), self.limits, row.request_window, full=not row.clean)
             client = SimpleNamespace(observer=None)
             access = ProviderAccess(account, client, budget)  # type: ignore[arg-type]  # no step sends anything
-            answers = SharedResults(jobs, None, self.clock)  # type: ignore[arg-type]  # no file is looked at
-            return Lane(row, lease, access, self.lane_limits, parts, answers=answers)
+            shared_results = SharedResults(jobs, None, self.clock)  # type: ignore[arg-type]  # no file is looked at
+            return Lane(row, lease, access, self.lane_limits, parts, shared_results=shared_results)
 
         plan = LanePlan({name: {} for name in accounts}, make_lane)
         leases = Leases(

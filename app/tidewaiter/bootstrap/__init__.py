@@ -3,7 +3,13 @@
 from tidewaiter.bootstrap.account_binding import bind_accounts, known_settings, read_schedules, secrets_of
 from tidewaiter.bootstrap.config_faults import faults_of
 from tidewaiter.bootstrap.daemon_assembly import build_daemon
-from tidewaiter.bootstrap.open_services import open_desk, open_notifications, open_schedules, rekeyed
+from tidewaiter.bootstrap.open_services import (
+    open_account_service,
+    open_job_service,
+    open_notifications,
+    open_schedules,
+    rekeyed,
+)
 from tidewaiter.bootstrap.process import EXIT_FAILED, EXIT_OK, serve
 from tidewaiter.bootstrap.run_checks import run_checks
 from tidewaiter.bootstrap.seams import Seams
@@ -21,7 +27,8 @@ __all__ = [
     "endpoints_of",
     "faults_of",
     "known_settings",
-    "open_desk",
+    "open_account_service",
+    "open_job_service",
     "open_notifications",
     "open_schedules",
     "read_schedules",

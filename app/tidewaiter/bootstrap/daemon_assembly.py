@@ -12,7 +12,7 @@ from tidewaiter import __version__
 from tidewaiter.bootstrap.account_binding import read_schedules
 from tidewaiter.bootstrap.lane_maker import SharedParts, lane_maker
 from tidewaiter.bootstrap.live_config import BoundConfig, Reloadable
-from tidewaiter.bootstrap.open_services import desk_of, jobs_of
+from tidewaiter.bootstrap.open_services import job_service_of, jobs_of
 from tidewaiter.bootstrap.seams import Seams
 from tidewaiter.bootstrap.webhooks import endpoints_of, subscriptions_of
 from tidewaiter.clock import Clock
@@ -45,7 +45,7 @@ from tidewaiter.worker.work_watcher import WorkWatcher
 
 
 def daemon_readings(
-    leases: Leases, pauses: Pauses, recorder: Committer, gate: StorageGate, clock: Clock
+    leases: Leases, pauses: Pauses, committer: Committer, gate: StorageGate, clock: Clock
 ) -> Callable[[], DaemonReading]:
     """Returns what reads the state of these parts, each time that it is called."""
 
@@ -53,7 +53,7 @@ def daemon_readings(
         return DaemonReading(
             lanes=[_lane_now(lane, clock) for lane in leases.lanes.values()],
             paused=pauses.causes,
-            waiting=recorder.waiting,
+            waiting=committer.waiting,
             storage_open=gate.open.is_set(),
             in_touch=leases.in_touch,
             stalled=leases.stalled,
@@ -92,10 +92,10 @@ class Assembled:
             StoreUnavailableError: the database cannot be used.
         """
         plan = lane_plan(bound, self.shared)
-        hold = Lease(0, 0, self.shared.seams.clock, bound.config.worker.lease_s)
+        lease = Lease(0, 0, self.shared.seams.clock, bound.config.worker.lease_s)
         for name in changed:
             if name in bound.accounts:
-                plan.make_lane(LaneRow(0, name, 0, 0, None, None, (), clean=True), hold)
+                plan.make_lane(LaneRow(0, name, 0, 0, None, None, (), clean=True), lease)
         await LaneStore(self.shared.seams.database).ensure(shards_of(bound))
         return plan
 
@@ -109,9 +109,11 @@ def lane_plan(bound: BoundConfig, shared: SharedParts) -> LanePlan:
 def scheduler_settings(bound: BoundConfig, seams: Seams, log: EventLog) -> SchedulerSettings:
     """The recurring schedules of a configuration, and what submits their jobs."""
     config = bound.config
-    desk = desk_of(config, bound.accounts, seams.database, seams.clock, log, rand=seams.rand, tell=seams.tell)
+    service = job_service_of(
+        config, bound.accounts, seams.database, seams.clock, log, rand=seams.rand, on_change=seams.tell
+    )
     schedules = list(read_schedules(config, bound.accounts).values())
-    return SchedulerSettings(schedules, partial(desk.submit, actor=DAEMON))
+    return SchedulerSettings(schedules, partial(service.submit, actor=DAEMON))
 
 
 def dispatcher_settings(bound: BoundConfig) -> DispatcherSettings:
@@ -143,10 +145,10 @@ async def assemble(
     jobs, lanes = jobs_of(config, database), LaneStore(database)
     await lanes.ensure(shards_of(bound))
     owner = f"{seams.rand.getrandbits(64):016x}"
-    narrator = JobLog(log, clock, jobs, polled=metrics.polled, tell=seams.tell)
-    recorder = Committer(jobs, owner, clock, log, narrator, committed=metrics.committed)
+    job_log = JobLog(log, clock, jobs, polled=metrics.polled, on_change=seams.tell)
+    committer = Committer(jobs, owner, clock, log, job_log, committed=metrics.committed)
     gate = StorageGate(seams.storage, clock, log)
-    fetcher = Fetcher(seams.storage, jobs, clock, narrator, rand=seams.rand)
+    fetcher = Fetcher(seams.storage, jobs, clock, job_log, rand=seams.rand)
     accounts = {name: config.accounts[name].settings for name in bound.accounts}
     pauses = Pauses(AccountStore(database), accounts, seams.rand, log)
     await pauses.start()
@@ -154,8 +156,8 @@ async def assemble(
         seams=seams,
         log=log,
         jobs=jobs,
-        recorder=recorder,
-        narrator=narrator,
+        committer=committer,
+        job_log=job_log,
         fetcher=fetcher,
         pauses=pauses,
         gate=gate,
@@ -166,13 +168,13 @@ async def assemble(
         lane_plan(bound, shared),
         lease_s=config.worker.lease_s,
         alone=database.exclusive,
-        outcomes_settled=recorder.settled,
+        outcomes_settled=committer.settled,
         clock=clock,
         log=log,
     )
     served, deliveries = leases.lanes, DeliveryStore(database)
     work_watcher = WorkWatcher(jobs, pauses, served, clock=clock, log=log, settings=config.worker)
-    heartbeat = Heartbeat(jobs, served, narrator, clock=clock, log=log, settings=config.worker, lagged=metrics.lagged)
+    heartbeat = Heartbeat(jobs, served, job_log, clock=clock, log=log, settings=config.worker, lagged=metrics.lagged)
     retention = Retention(jobs, deliveries, seams.storage, clock, log, settings=config.retention)
     scheduler = Scheduler(scheduler_settings(bound, seams, log), ScheduleStore(database), clock, log)
     dispatcher = WebhookDispatcher(
@@ -190,7 +192,7 @@ async def assemble(
             lane.wake_up(hint.job)
 
     runs: list[Run] = [
-        recorder.run,
+        committer.run,
         leases.run,
         work_watcher.run,
         heartbeat.run,
@@ -201,7 +203,7 @@ async def assemble(
     ]
     if listening is not None:
         runs.append(CallbackListener(listening, WakeUpStore(database), wake=wake, clock=clock, log=log).run)
-    metrics.serve(bound.operations, daemon_readings(leases, pauses, recorder, gate, clock))
+    metrics.serve(bound.operations, daemon_readings(leases, pauses, committer, gate, clock))
     log.emit(
         "daemon.started",
         owner=owner,

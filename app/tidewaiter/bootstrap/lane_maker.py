@@ -34,8 +34,8 @@ class SharedParts:
     seams: Seams
     log: EventLog
     jobs: JobStore
-    recorder: Committer
-    narrator: JobLog
+    committer: Committer
+    job_log: JobLog
     fetcher: Fetcher
     pauses: Pauses
     gate: StorageGate
@@ -49,18 +49,18 @@ def lane_maker(bound: BoundConfig, shared: SharedParts) -> Callable[[LaneRow, Le
     for one in bound.accounts.values():
         one.auth.redactor.join(log.redactor)
     parts = LaneParts(
-        stepper=Executor(
+        executor=Executor(
             shared.fetcher,
             shared.jobs,
-            shared.recorder,
+            shared.committer,
             clock=clock,
             rand=rand,
             log=log,
             public_url=config.callbacks.public_url,
         ),
         jobs=shared.jobs,
-        recorder=shared.recorder,
-        narrator=shared.narrator,
+        committer=shared.committer,
+        job_log=shared.job_log,
         storage_gate=shared.gate,
         clock=clock,
         rand=rand,
@@ -107,7 +107,7 @@ def lane_maker(bound: BoundConfig, shared: SharedParts) -> Callable[[LaneRow, Le
             ProviderAccess(account, signed, budget),
             LaneLimits(min(limits.concurrency, config.worker.polls), config.worker.downloads, limits.remote_jobs),
             parts,
-            answers=SharedResults(shared.jobs, shared.seams.storage, clock),
+            shared_results=SharedResults(shared.jobs, shared.seams.storage, clock),
             reopened_at=shared.pauses.reopened_at(row.account),
         )
 

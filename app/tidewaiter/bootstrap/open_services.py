@@ -1,4 +1,4 @@
-"""The desk on the configured database, for commands that need no daemon."""
+"""The services on the configured database, for commands that need no daemon."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -19,12 +19,12 @@ from tidewaiter.database.sealing import Seal
 from tidewaiter.domain.change_feed import ChangeListener, ignore_change
 from tidewaiter.log import EventLog
 from tidewaiter.providers.provider import BoundAccount
-from tidewaiter.services import JobService, ScheduleService
+from tidewaiter.services import AccountService, JobService, ScheduleService
 
 
 @asynccontextmanager
-async def open_desk(config: Config, log: EventLog, clock: Clock | None = None) -> AsyncIterator[JobService]:
-    """The desk on the configured database, for a command that needs no daemon.
+async def open_job_service(config: Config, log: EventLog, clock: Clock | None = None) -> AsyncIterator[JobService]:
+    """The job service on the configured database, for a command that needs no daemon.
 
     Raises:
         ConfigError: see :func:`bind_accounts`.
@@ -38,28 +38,36 @@ async def open_desk(config: Config, log: EventLog, clock: Clock | None = None) -
     database = Database.open(config.database.url, clock)
     try:
         await database.check_schema()
-        yield desk_of(config, accounts, database, clock, log)
+        yield job_service_of(config, accounts, database, clock, log)
     finally:
         await database.close()
 
 
 @asynccontextmanager
-async def open_schedules(config: Config, log: EventLog) -> AsyncIterator[ScheduleService]:
-    """The schedules on the configured database; raises as :func:`open_desk` does."""
+async def open_account_service(config: Config, log: EventLog) -> AsyncIterator[AccountService]:
+    """The account service on the configured database; raises as :func:`open_job_service` does."""
     clock = SystemClock()
-    async with open_desk(config, log, clock) as desk:
-        schedules = read_schedules(config, desk.accounts)
-        yield ScheduleService(schedules, ScheduleStore(desk.jobs.database), desk, clock)
+    async with open_job_service(config, log, clock) as service:
+        yield AccountService(service.accounts, service.jobs.database, clock)
+
+
+@asynccontextmanager
+async def open_schedules(config: Config, log: EventLog) -> AsyncIterator[ScheduleService]:
+    """The schedules on the configured database; raises as :func:`open_job_service` does."""
+    clock = SystemClock()
+    async with open_job_service(config, log, clock) as service:
+        schedules = read_schedules(config, service.accounts)
+        yield ScheduleService(schedules, ScheduleStore(service.jobs.database), service, clock)
 
 
 @asynccontextmanager
 async def open_notifications(config: Config, log: EventLog) -> AsyncIterator[NotificationStore]:
-    """The notifications of the configured database; raises as :func:`open_desk` does."""
-    async with open_desk(config, log) as desk:
-        yield NotificationStore(desk.jobs.database)
+    """The notifications of the configured database; raises as :func:`open_job_service` does."""
+    async with open_job_service(config, log) as service:
+        yield NotificationStore(service.jobs.database)
 
 
-def desk_of(
+def job_service_of(
     config: Config,
     accounts: Mapping[str, BoundAccount],
     database: Database,
@@ -67,9 +75,9 @@ def desk_of(
     log: EventLog,
     *,
     rand: Random | None = None,
-    tell: ChangeListener = ignore_change,
+    on_change: ChangeListener = ignore_change,
 ) -> JobService:
-    """The desk on an open database; ``rand`` spreads jobs over an account's lanes, ``tell`` is called with new jobs."""
+    """The job service on an open database; ``rand`` spreads jobs over lanes, ``on_change`` is called with new jobs."""
     return JobService(
         accounts,
         jobs_of(config, database),
@@ -77,7 +85,7 @@ def desk_of(
         clock=clock,
         rand=rand or SystemRandom(),
         log=log,
-        tell=tell,
+        on_change=on_change,
     )
 
 
@@ -87,7 +95,10 @@ def jobs_of(config: Config, database: Database) -> JobStore:
 
 
 async def rekeyed(config: Config, *, decrypt: bool) -> tuple[int, int]:
-    """Write every stored link anew; see :func:`tidewaiter.database.rekey.rekey`. Raises as :func:`open_desk` does."""
+    """Write every stored link anew; see :func:`tidewaiter.database.rekey.rekey`.
+
+    Raises as :func:`open_job_service` does.
+    """
     await prepare_database(config)
     database = Database.open(config.database.url, SystemClock())
     try:

@@ -132,7 +132,7 @@ async def serve(
         The exit code: 0 after a drain, 1 when a part of the daemon died.
 
     Raises:
-        ConfigError, StoreUnavailableError, SchemaError: as :func:`open_desk`; nothing was started.
+        ConfigError, StoreUnavailableError, SchemaError: as :func:`open_job_service`; nothing was started.
     """
     stop, reload = stop or asyncio.Event(), asyncio.Event()
     running = LiveConfig(bind(config))

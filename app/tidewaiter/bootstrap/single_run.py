@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tidewaiter.bootstrap.open_services import open_desk, prepare_database
+from tidewaiter.bootstrap.open_services import open_job_service, prepare_database
 from tidewaiter.bootstrap.process import EXIT_FAILED, serve
 from tidewaiter.clock import SystemClock
 from tidewaiter.config import CallbacksTable, Config, HttpTable
@@ -14,7 +14,7 @@ from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import TERMINAL, Job, State
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.log import EventLog
-from tidewaiter.services import DAEMON
+from tidewaiter.services import DAEMON, AccountService
 
 _ENDS = TERMINAL | {State.PARKED}
 
@@ -70,8 +70,9 @@ async def run_once(
         clock = SystemClock()
         await prepare_database(alone)
         number_jobs_from(Path(scratch, "run.db"), int(clock.now() * 1000))
-        async with open_desk(alone, log, clock) as desk:
-            job, _ = await desk.submit(account, operation, params, actor=DAEMON)
+        async with open_job_service(alone, log, clock) as service:
+            job, _ = await service.submit(account, operation, params, actor=DAEMON)
+            accounts = AccountService(service.accounts, service.jobs.database, clock)
             stop = asyncio.Event()
             async with asyncio.TaskGroup() as group:
                 daemon = group.create_task(serve(alone, log, stop=stop))
@@ -82,12 +83,12 @@ async def run_once(
                         on_change(job)
                         seen = job.version
                     await clock.sleep(0.1)
-                    job = await desk.jobs.get(job.id) or job
-                    pause = await desk.paused(account)
+                    job = await service.jobs.get(job.id) or job
+                    pause = await accounts.pause_of(account)
                 stop.set()
             if daemon.result() == EXIT_FAILED:
                 raise RunBrokenError("the run broke off on a fault of Tidewaiter; the log says which")
             if pause is not None and job.state not in _ENDS:
                 raise RunBrokenError(f"the run broke off: {pause.reason}")
             on_change(job)
-            return job, await desk.jobs.artifacts(job.id)
+            return job, await service.jobs.artifacts(job.id)

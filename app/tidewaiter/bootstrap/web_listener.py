@@ -15,7 +15,7 @@ from aiohttp import web
 
 from tidewaiter.bootstrap.account_binding import read_schedules
 from tidewaiter.bootstrap.live_config import BoundConfig, LiveConfig, Reloadable
-from tidewaiter.bootstrap.open_services import desk_of
+from tidewaiter.bootstrap.open_services import job_service_of
 from tidewaiter.bootstrap.seams import Seams
 from tidewaiter.clock import Clock
 from tidewaiter.config import Config, host_and_port
@@ -32,7 +32,7 @@ from tidewaiter.domain.change_feed import ChangeFeed
 from tidewaiter.domain.permissions import EVERY_ACCOUNT, Scope
 from tidewaiter.log import EventLog
 from tidewaiter.providers.provider_registry import Registry
-from tidewaiter.services import JobService, ScheduleService
+from tidewaiter.services import AccountService, JobService, ScheduleService
 from tidewaiter.web.access_control import AccessControl, AccessSettings
 from tidewaiter.web.api.job_changes import EventFeed, JobWatch
 from tidewaiter.web.api.openapi import api_routes
@@ -42,7 +42,7 @@ from tidewaiter.web.http_server import HttpServer, make_application
 from tidewaiter.web.roles import CallerToken, Role, scope_of
 from tidewaiter.web.tls import Certificate, server_context
 from tidewaiter.web.ui.page_renderer import PageRenderer
-from tidewaiter.web.ui.page_routes import page_routes
+from tidewaiter.web.ui.page_routes import PageContext, page_routes
 
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _ROLES = {"read": Role.READ, "submit": Role.SUBMIT, "admin": Role.ADMIN}
@@ -122,12 +122,16 @@ class LiveServices:
         self.reconfigure(running.bound)
         running.join(Reloadable(self, lambda bound: bound))
 
-    def desk(self) -> JobService:
-        """The desk with the configured accounts."""
-        return self._desk
+    def jobs(self) -> JobService:
+        """The service for jobs."""
+        return self._jobs
+
+    def accounts(self) -> AccountService:
+        """The service for accounts."""
+        return self._accounts
 
     def schedules(self) -> ScheduleService:
-        """The desk for recurring jobs."""
+        """The service for recurring jobs."""
         return self._schedules
 
     def providers(self) -> Registry:
@@ -142,11 +146,12 @@ class LiveServices:
         """Build everything anew for this configuration."""
         seams = self._seams
         self._providers = bound.providers
-        self._desk = desk_of(
-            bound.config, bound.accounts, seams.database, seams.clock, self._log, rand=seams.rand, tell=seams.tell
+        self._jobs = job_service_of(
+            bound.config, bound.accounts, seams.database, seams.clock, self._log, rand=seams.rand, on_change=seams.tell
         )
+        self._accounts = AccountService(bound.accounts, seams.database, seams.clock)
         schedules = read_schedules(bound.config, bound.accounts)
-        self._schedules = ScheduleService(schedules, ScheduleStore(seams.database), self._desk, seams.clock)
+        self._schedules = ScheduleService(schedules, ScheduleStore(seams.database), self._jobs, seams.clock)
         self._shards = {name: account.shards for name, account in bound.config.accounts.items()}
 
 
@@ -189,13 +194,16 @@ async def web_listener(
     frame = PageRenderer(access, vitals, seams.clock)
     page = page_routes(
         frame,
-        context.desk,
-        context.schedules,
-        context.lists,
-        context.overview,
-        shards=present.shards,
-        storage_trouble=health.storage_trouble,
-        is_secure=lambda: is_secure(running.bound.config),
+        PageContext(
+            context.jobs,
+            context.accounts,
+            context.schedules,
+            context.job_lists,
+            context.overview,
+            shards=present.shards,
+            storage_trouble=health.storage_trouble,
+            is_secure=lambda: is_secure(running.bound.config),
+        ),
     )
     routes: list[web.AbstractRouteDef] = [*health.routes(), *guarded_routes(api_routes(context)), *page]
     application = make_application(routes, access, log, error_page=frame.error_page)
@@ -226,10 +234,11 @@ def _api_context(present: LiveServices, seams: Seams, log: EventLog) -> ApiConte
     lists, notifications = JobList(JobStore(lent)), NotificationStore(lent)
     overviews = Dashboards(DashboardStore(JobStore(lent)), seams.clock)
     return ApiContext(
-        desk=lambda request: present.desk().limited_to(scope_of(request)),
+        jobs=lambda request: present.jobs().limited_to(scope_of(request)),
+        accounts=lambda request: present.accounts().limited_to(scope_of(request)),
         schedules=lambda request: present.schedules().limited_to(scope_of(request)),
         providers=present.providers,
-        lists=lambda request: lists.limited_to(scope_of(request)),
+        job_lists=lambda request: lists.limited_to(scope_of(request)),
         overview=lambda request: overviews.of(scope_of(request)),
         storage=seams.storage,
         notifications=lambda request: notifications.limited_to(scope_of(request)),

@@ -1,4 +1,4 @@
-"""``tidewaiter accounts``: which accounts work, which are paused by whom and why; pauses and resumes them."""
+"""``tidewaiter accounts``: shows the status of accounts, pauses and resumes them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -8,14 +8,13 @@ import click
 from rich.text import Text
 
 from tidewaiter.cli import name_completion
-from tidewaiter.cli.exit_codes import ExitCode
 from tidewaiter.cli.invocation import (
     Invocation,
     config_option,
     current_user,
     debug_option,
     example,
-    open_job_service,
+    open_account_service,
     pass_invocation,
 )
 from tidewaiter.cli.output import json_option, show_json, show_table, table
@@ -24,7 +23,7 @@ from tidewaiter.domain.job import State
 
 if TYPE_CHECKING:
     from tidewaiter.database.lane_store import LaneStatus
-    from tidewaiter.services import AccountStatus, JobService
+    from tidewaiter.services import AccountService, AccountStatus
 
 T = TypeVar("T")
 
@@ -38,9 +37,9 @@ _BY: Final = {
 @click.group
 @debug_option
 def accounts() -> None:
-    """See how accounts stand, pause and resume them.
+    """Show the status of accounts, pause and resume them.
 
-    While an account is paused no daemon sends its provider a request, and its jobs wait unharmed. Tidewaiter pauses an
+    While an account is paused, no daemon sends requests to its provider, and its jobs wait. Tidewaiter pauses an
     account whose credentials are refused.
     """
 
@@ -50,25 +49,25 @@ def accounts() -> None:
 @config_option
 @pass_invocation
 def list_accounts(invocation: Invocation, /, *, as_json: bool) -> None:
-    """List the configured accounts: provider, whether and why they are paused or closed for a while, and live jobs.
+    """List the configured accounts: provider, status with reason, and live jobs.
 
     An account that has left the configuration is listed while jobs of it wait. It has no provider, and no daemon
     serves it.
     """
     from tidewaiter.services.json_views import account_json, orphan_json  # noqa: PLC0415  # help and completion do without
 
-    async def look(service: "JobService") -> tuple[list["AccountStatus"], dict[str, Mapping[State, int]]]:
-        return await service.standings(), await service.orphans()
+    async def look(service: "AccountService") -> tuple[list["AccountStatus"], dict[str, Mapping[State, int]]]:
+        return await service.statuses(), await service.orphans()
 
     found, orphans = asyncio.run(_ask(invocation, look))
     if as_json:
         left = [orphan_json(name, jobs) for name, jobs in orphans.items()]
         show_json({"accounts": [*map(account_json, found), *left]})
         return
-    made = table("account", "provider", "stands", "since (UTC)", "why", "live jobs")
+    made = table("account", "provider", "status", "since (UTC)", "why", "live jobs")
     for one in found:
-        for account, provider, stands, since, why, jobs in _rows(one):
-            made.add_row(account, provider, stands, since, Text(printable(why)), jobs)
+        for account, provider, condition, since, why, jobs in _rows(one):
+            made.add_row(account, provider, condition, since, Text(printable(why)), jobs)
     for name, waiting in orphans.items():
         remedy = f"put [accounts.{name}] back, or cancel its jobs"
         made.add_row(name, "", Text("not configured", style="bold red"), "", Text(remedy), _counts(waiting))
@@ -89,9 +88,9 @@ def pause(invocation: Invocation, /, *, name: str, reason: str | None, as_json: 
     """
     from tidewaiter.services.json_views import account_json  # noqa: PLC0415  # help and completion do without
 
-    standing = asyncio.run(_ask(invocation, lambda service: service.pause(name, reason, actor=current_user())))
+    status = asyncio.run(_ask(invocation, lambda service: service.pause(name, reason, actor=current_user())))
     if as_json:
-        show_json(account_json(standing))
+        show_json(account_json(status))
     else:
         click.echo(f"account {name} is paused")
 
@@ -102,7 +101,7 @@ def pause(invocation: Invocation, /, *, name: str, reason: str | None, as_json: 
 @config_option
 @pass_invocation
 def resume(invocation: Invocation, /, *, name: str, as_json: bool) -> None:
-    """End the pause of an account, whoever paused it, and open it if it is closed for a while.
+    """End the pause of an account, whatever its cause, and open it if it is closed for a while.
 
     The deadlines of its live jobs move by as long as they have waited in a pause. Within a lookout round one request
     tests the provider before the others follow. The exit code is 2 if there is no such account, and 0 if it is neither
@@ -122,20 +121,20 @@ def resume(invocation: Invocation, /, *, name: str, as_json: bool) -> None:
         click.echo(f"account {name} was not paused")
 
 
-async def _ask(invocation: Invocation, request: "Callable[[JobService], Awaitable[T]]") -> T:
-    async with open_job_service(invocation, refusal=ExitCode.USAGE) as (service, _):
+async def _ask(invocation: Invocation, request: "Callable[[AccountService], Awaitable[T]]") -> T:
+    async with open_account_service(invocation) as service:
         return await request(service)
 
 
-def _rows(standing: "AccountStatus") -> Iterator[tuple[str, str, Text, str, str, str]]:
+def _rows(status: "AccountStatus") -> Iterator[tuple[str, str, Text, str, str, str]]:
     """One line, or one for each closed lane of an account that is not paused."""
-    jobs = _counts(standing.jobs)
-    name, provider = standing.account, standing.provider
-    if (by := standing.pause) is not None:
+    jobs = _counts(status.jobs)
+    name, provider = status.account, status.provider
+    if (by := status.pause) is not None:
         yield name, provider, Text(_BY[by.by.value], style="bold red"), date_and_time(by.at), by.reason, jobs
-    elif not standing.closed:
+    elif not status.closed:
         yield name, provider, Text("open", style="green"), "", "", jobs
-    for lane in () if standing.pause else standing.closed:
+    for lane in () if status.pause else status.closed:
         yield name, provider, Text(_until(lane), style="yellow"), "", lane.closed_reason or "", jobs
         name = provider = jobs = ""
 

@@ -102,7 +102,7 @@ complete --no-files --command %(prog_name)s --arguments "(%(complete_func)s)"
 
 
 class _Whole(ShellComplete):
-    """Offers the whole of ``--option=value``, where click offers only the value, and no text with a line break."""
+    """Offers the whole of ``--option=value``, of which click offers only the value, and no text with a line break."""
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
         """The completions of a word."""

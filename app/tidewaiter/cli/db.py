@@ -107,7 +107,7 @@ def rekey(invocation: Invocation, /, *, decrypt: bool, as_json: bool) -> None:
     if as_json:
         show_json({"written": done, "unreadable": left})
     else:
-        how = "stored as they are" if decrypt else "encrypted with the first key"
+        how = "stored unencrypted" if decrypt else "encrypted with the first key"
         click.echo(f"the links of {counted(done, 'job')} are {how} now")
     if left:
-        raise CommandError(ExitCode.FAILED, f"the links of {counted(left, 'job')} are left, which no key decrypts")
+        raise CommandError(ExitCode.FAILED, f"the links of {counted(left, 'job')} cannot be decrypted by any key")

@@ -18,7 +18,7 @@ from typing import Final
 
 import click
 
-from tidewaiter.bootstrap import open_desk
+from tidewaiter.bootstrap import open_job_service
 from tidewaiter.cli.demo_view import DemoRow, following, summary
 from tidewaiter.cli.emulate import account_table
 from tidewaiter.cli.exit_codes import CommandError, ExitCode
@@ -31,8 +31,6 @@ from tidewaiter.domain.job import Job, State
 from tidewaiter.emulators.catalogue import EmulatedAccount
 from tidewaiter.emulators.demo_scene import DemoJob, DemoScene, demonstration
 from tidewaiter.services import JobService
-
-_STOP_S: Final = 10.0
 
 _CONFIG: Final = """\
 # Written by `tidewaiter demo`: accounts on emulated servers of this machine.
@@ -58,39 +56,9 @@ listen = "127.0.0.1:{page}"
 listen = "127.0.0.1:{port}"
 public_url = "http://127.0.0.1:{port}"
 """
-
-
-@asynccontextmanager
-async def serve_scene(scratch: Path, scene: DemoScene) -> AsyncIterator[Path]:
-    """Start the servers and write a configuration with accounts on them; yields its path."""
-    async with AsyncExitStack() as stack:
-        for server in scene.servers:
-            await stack.enter_async_context(server)
-        yield _write_config(scratch, scene.accounts())
-
-
-def _write_config(scratch: Path, accounts: Mapping[str, EmulatedAccount]) -> Path:
-    tables = [account_table(name, account, _secret_files(scratch, name, account)) for name, account in accounts.items()]
-    path = scratch / "tidewaiter.toml"
-    path.write_text("\n".join([_CONFIG.format(port=_free_port(), page=_free_port()), *tables]))
-    return path
-
-
-def _free_port() -> int:
-    """A free port for the daemon."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
-
-
-def _secret_files(scratch: Path, name: str, account: EmulatedAccount) -> Mapping[str, str]:
-    """Write each secret into a file of its own that only its owner can read."""
-    files = {setting: f"{name}-{setting}" for setting in sorted(account.secrets)}
-    for setting, file in files.items():
-        (scratch / file).touch(mode=0o600)
-        (scratch / file).write_text(f"{account.settings[setting]}\n")
-    return files
+_STOP_S: Final = 10.0
+_LOOK_S: Final = 0.15
+_LONGEST_S: Final = 55.0
 
 
 class DemoDaemon:
@@ -138,7 +106,7 @@ class DemoDaemon:
         """Ask the daemon to stop, and wait until it has.
 
         Returns:
-            Its exit code; it is negative where the daemon had to be killed.
+            Its exit code; it is negative if the daemon had to be killed.
         """
         process = self._process
         if process is None:
@@ -155,8 +123,37 @@ class DemoDaemon:
         return await process.wait()
 
 
-_LOOK_S: Final = 0.15
-_LONGEST_S: Final = 55.0
+@asynccontextmanager
+async def serve_scene(scratch: Path, scene: DemoScene) -> AsyncIterator[Path]:
+    """Start the servers and write a configuration with accounts on them; yields its path."""
+    async with AsyncExitStack() as stack:
+        for server in scene.servers:
+            await stack.enter_async_context(server)
+        yield _write_config(scratch, scene.accounts())
+
+
+def _write_config(scratch: Path, accounts: Mapping[str, EmulatedAccount]) -> Path:
+    tables = [account_table(name, account, _secret_files(scratch, name, account)) for name, account in accounts.items()]
+    path = scratch / "tidewaiter.toml"
+    path.write_text("\n".join([_CONFIG.format(port=_free_port(), page=_free_port()), *tables]))
+    return path
+
+
+def _free_port() -> int:
+    """A free port for the daemon."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port: int = listening.getsockname()[1]
+        return port
+
+
+def _secret_files(scratch: Path, name: str, account: EmulatedAccount) -> Mapping[str, str]:
+    """Write each secret into a file of its own that only its owner can read."""
+    files = {setting: f"{name}-{setting}" for setting in sorted(account.secrets)}
+    for setting, file in files.items():
+        (scratch / file).touch(mode=0o600)
+        (scratch / file).write_text(f"{account.settings[setting]}\n")
+    return files
 
 
 @click.command(epilog=example("tidewaiter demo", "tidewaiter demo --keep-running"))
@@ -202,7 +199,7 @@ async def _run(invocation: Invocation, scratch: Path, *, keep_running: bool) -> 
         config = load(path, {})
         async with DemoDaemon(path, scratch / "daemon.log") as daemon:
             with invocation.log(config) as log:
-                async with open_desk(config, log, clock) as service:
+                async with open_job_service(config, log, clock) as service:
                     rows = await _watched(service, scene, daemon, clock, f"http://{config.http.listen}/")
             verified = await asyncio.to_thread(_verify, rows, config)
             _show_summary(rows, verified, scene)

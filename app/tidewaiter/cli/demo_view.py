@@ -93,7 +93,7 @@ def _state(job: Job) -> Text:
 def _remote(job: Job) -> Table:
     stacked = Table.grid()
     stacked.add_row(_bar(job))
-    stacked.add_row(_says(job))
+    stacked.add_row(_remote_text(job))
     return stacked
 
 
@@ -104,7 +104,7 @@ def _bar(job: Job) -> RenderableType:
     return ProgressBar(total=1.0, completed=done or 0.0, width=_REMOTE, finished_style="green")
 
 
-def _says(job: Job) -> Text:
+def _remote_text(job: Job) -> Text:
     if job.reason:
         return Text(printable(_TAGS.sub(" ", job.reason)), style="yellow", no_wrap=True, overflow="ellipsis")
     return Text(remote_text(job), style="dim", no_wrap=True, overflow="ellipsis")

@@ -143,7 +143,7 @@ def _print(finding: Finding) -> None:
     took = f" ({finding.seconds:.1f} s)" if finding.seconds >= 0.1 else ""
     click.echo(f"{status}  {finding.check.ljust(_CHECK)}  {printable(subject + finding.message)}{took}")
     if finding.mend:
-        click.echo(f"{' ' * (_STATUS + _CHECK + 4)}mend: {printable(finding.mend)}")
+        click.echo(f"{' ' * (_STATUS + _CHECK + 4)}fix: {printable(finding.mend)}")
 
 
 def _summary(findings: list[Finding]) -> str:

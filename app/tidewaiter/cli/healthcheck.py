@@ -17,7 +17,7 @@ from tidewaiter.toml_file import TomlError, parse, read_text
 
 _VARIABLE: Final = "TIDEWAITER__HTTP__LISTEN"
 _CERTIFICATE: Final = "TIDEWAITER__HTTP__TLS_CERTIFICATE"
-_EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # where one listens, and where one asks
+_EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # the address to listen on, and the one to connect to
 _LARGEST_BODY: Final = 65_536
 _NO_ADDRESS: Final = (
     'no address is configured: add listen = "127.0.0.1:8090" to [http] of the configuration, with a port of its own'
@@ -119,11 +119,11 @@ def _ask(connection: http.client.HTTPConnection, path: str, timeout_s: float) ->
         with connection.getresponse() as response:
             status, body = response.status, response.read(_LARGEST_BODY)
     except TimeoutError:
-        reason = f"nobody answered at {host}:{port} within {timeout_s:g} seconds"
+        reason = f"no reply from {host}:{port} within {timeout_s:g} seconds"
         raise CommandError(ExitCode.FAILED, reason) from None
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise CommandError(ExitCode.FAILED, f"nobody answers at {host}:{port}: {reason}") from None
+        raise CommandError(ExitCode.FAILED, f"no reply from {host}:{port}: {reason}") from None
     finally:
         connection.close()
     try:
@@ -131,12 +131,12 @@ def _ask(connection: http.client.HTTPConnection, path: str, timeout_s: float) ->
     except ValueError:
         reply = None
     if not isinstance(reply, dict):
-        raise CommandError(ExitCode.FAILED, f"what answers at {host}:{port} is not Tidewaiter: HTTP {status}")
+        raise CommandError(ExitCode.FAILED, f"the server at {host}:{port} is not Tidewaiter: HTTP {status}")
     return status, reply
 
 
 def _reason(status: int, reply: dict[str, Any]) -> str:
-    """Why the daemon is not well, in one line."""
+    """Why the daemon is not healthy, in one line."""
     failing = reply.get("failing")
     if isinstance(failing, dict) and failing:
         return "; ".join(f"{what}: {why}" for what, why in failing.items())

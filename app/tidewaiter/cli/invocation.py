@@ -4,28 +4,22 @@ What help and completion do not need is imported inside functions, so that both 
 """
 
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
+
+import click
 
 from tidewaiter.cli.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:
     from tidewaiter.config import Config
     from tidewaiter.database.notification_store import NotificationStore
-    from tidewaiter.services import Actor, JobService, ScheduleService
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, TextIO, TypeVar
-
-import click
-
-if TYPE_CHECKING:
-    from tidewaiter.config import Config
     from tidewaiter.log import EventLog, Redactor
-
+    from tidewaiter.services import AccountService, Actor, JobService, ScheduleService
 
 CONFIG_VARIABLE: Final = "TIDEWAITER_CONFIG"
 COMPLETION_VARIABLE: Final = "_TIDEWAITER_COMPLETE"
@@ -135,13 +129,48 @@ async def open_job_service(
 
     A refused request ends the command with ``refusal``. Log lines from ``level`` up go to stderr.
     """
-    from tidewaiter.bootstrap import open_desk  # noqa: PLC0415  # help and completion do without
+    from tidewaiter import bootstrap  # noqa: PLC0415  # help and completion do without
 
     config = invocation.load()
     with invocation.log(config, level=level) as log:
-        async with open_desk(config, log) as service:
+        async with bootstrap.open_job_service(config, log) as service:
             with _refusing(refusal):
                 yield service, config
+
+
+@asynccontextmanager
+async def open_account_service(invocation: Invocation) -> "AsyncIterator[AccountService]":
+    """The account service; raises as :func:`open_job_service` does. A refused request ends the command with 2."""
+    from tidewaiter import bootstrap  # noqa: PLC0415
+
+    config = invocation.load()
+    with invocation.log(config) as log:
+        async with bootstrap.open_account_service(config, log) as service:
+            with _refusing(ExitCode.USAGE):
+                yield service
+
+
+@asynccontextmanager
+async def open_schedule_service(invocation: Invocation) -> "AsyncIterator[ScheduleService]":
+    """The schedules of the configuration; raises as :func:`open_job_service` does."""
+    from tidewaiter.bootstrap import open_schedules  # noqa: PLC0415
+
+    config = invocation.load()
+    with invocation.log(config) as log:
+        async with open_schedules(config, log) as opened:
+            with _refusing(ExitCode.USAGE):
+                yield opened
+
+
+@asynccontextmanager
+async def open_notification_store(invocation: Invocation) -> "AsyncIterator[NotificationStore]":
+    """The notifications of the configured database; raises as :func:`open_job_service` does."""
+    from tidewaiter.bootstrap import open_notifications  # noqa: PLC0415
+
+    config = invocation.load()
+    with invocation.log(config) as log:
+        async with open_notifications(config, log) as store:
+            yield store
 
 
 def current_user() -> "Actor":
@@ -158,7 +187,7 @@ def current_user() -> "Actor":
 
 
 async def note_action(store: "NotificationStore", action: str, target: str) -> None:
-    """Let a daemon log what a person did about notifications."""
+    """Store what a person did about notifications, for a daemon to log."""
     from tidewaiter.clock import SystemClock  # noqa: PLC0415
     from tidewaiter.database.action_store import ActionStore  # noqa: PLC0415
     from tidewaiter.services import audit_fields  # noqa: PLC0415
@@ -167,36 +196,13 @@ async def note_action(store: "NotificationStore", action: str, target: str) -> N
     await ActionStore(store.database).leave(audit_fields(current_user(), action, target, "done", now), now)
 
 
-@asynccontextmanager
-async def open_schedule_service(invocation: Invocation) -> "AsyncIterator[ScheduleService]":
-    """The schedules of the configuration; raises as :func:`at_desk` does."""
-    from tidewaiter.bootstrap import open_schedules  # noqa: PLC0415
-
-    config = invocation.load()
-    with invocation.log(config) as log:
-        async with open_schedules(config, log) as opened:
-            with _refusing(ExitCode.USAGE):
-                yield opened
-
-
-@asynccontextmanager
-async def open_notification_store(invocation: Invocation) -> "AsyncIterator[NotificationStore]":
-    """The notifications of the configured database; raises as :func:`at_desk` does."""
-    from tidewaiter.bootstrap import open_notifications  # noqa: PLC0415
-
-    config = invocation.load()
-    with invocation.log(config) as log:
-        async with open_notifications(config, log) as store:
-            yield store
-
-
 def next_page(path: str, query: Mapping[str, Sequence[object]], page: Sequence[Any]) -> str:
     """The address at which the HTTP API has the page after this one.
 
     Args:
         path: of the list.
         query: its parameters; those that are ``None`` were not given.
-        page: what this one holds; it is not empty.
+        page: the items of this page; at least one.
     """
     from tidewaiter.web.api.paging import MOST_LISTED, next_address  # noqa: PLC0415
 

@@ -17,7 +17,7 @@ _LOOK_S: Final = 0.25
 
 
 def has_ended(job: Job) -> bool:
-    """Whether the job goes no further unless a person acts."""
+    """Whether the job does not change any more unless a person acts."""
     return job.state in TERMINAL or job.state is State.PARKED
 
 
@@ -37,20 +37,20 @@ async def until_ended(
         job: the job.
         clock: the time.
         on_change: called with the job at once, and then whenever it has changed.
-        timeout_s: how long to wait; ``None`` for without a limit.
+        timeout_s: how long to wait; ``None`` for no limit.
         on_wait: called with a sentence whenever the job begins to wait for something that a person must resolve.
 
     Raises:
         CommandError: the time is over.
     """
     started_at = clock.monotonic()
-    said = ""
+    shown = ""
     on_change(job)
     while not has_ended(job):
         wait = await wait_for(service, job, clock.now())
         cause = wait_text(wait, clock.now()) if wait is not None and wait.remedy else ""
-        if cause != said:
-            said = cause
+        if cause != shown:
+            shown = cause
             if cause:
                 on_wait(f"job {job.id} waits: {cause}")
         if timeout_s is not None and clock.monotonic() - started_at >= timeout_s:
@@ -68,7 +68,7 @@ async def wait_for(service: "JobService", job: Job, now: float) -> "WaitReason |
     """Why a job waits; ``None`` if it has ended."""
     from tidewaiter.services.account_status import wait_reason  # noqa: PLC0415  # help and completion do without
 
-    return wait_reason(job, None if job.state in TERMINAL else await service.hold(job), now)
+    return wait_reason(job, None if job.state in TERMINAL else await service.lane_report(job), now)
 
 
 def wait_text(wait: "WaitReason", now: float) -> str:

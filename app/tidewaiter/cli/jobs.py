@@ -82,9 +82,9 @@ def list_jobs(
 
     async def find() -> list[Job]:
         async with open_job_service(invocation) as (service, _):
-            wanted = [State(state) for state in states]
+            selected = [State(state) for state in states]
             return await service.jobs.find(
-                account=account, operation=operation, states=wanted, before_id=before, limit=limit + 1
+                account=account, operation=operation, states=selected, before_id=before, limit=limit + 1
             )
 
     found = asyncio.run(find())
@@ -127,7 +127,7 @@ def show(invocation: Invocation, /, *, job: int, as_json: bool) -> None:
 @config_option
 @pass_invocation
 def cancel(invocation: Invocation, /, *, job: tuple[int, ...], as_json: bool) -> None:
-    """Cancel jobs; the remote job is cancelled, too, where the provider can."""
+    """Cancel jobs; the remote job is cancelled, too, if the provider can."""
     refusals: list[str] = []
 
     async def stop() -> list[Job]:
@@ -176,7 +176,7 @@ def retry(invocation: Invocation, /, *, job: int, as_json: bool) -> None:
 @config_option
 @pass_invocation
 def poll(invocation: Invocation, /, *, job: int, as_json: bool) -> None:
-    """Make a job's next step due now: a poll, where its remote job is under way.
+    """Make a job's next step due now: a poll, if its remote job is under way.
 
     The daemon does it within its lookout round. While the account is paused, or its limit is used up, the job still
     waits. The exit code is 1 if the job has ended or is parked.
@@ -219,7 +219,7 @@ def _show_changed(job: Job, as_json: bool) -> None:
 
 def _changed_line(job: Job) -> str:
     repeats = f"; it repeats job {job.retry_of}" if job.retry_of else ""
-    asked = "; it was asked to stop" if job.cancel_requested else ""
+    asked = "; its cancel request is stored" if job.cancel_requested else ""
     return f"{job_line(job)}{repeats}{asked}"
 
 
@@ -240,7 +240,7 @@ def _show(job: Job, history: Sequence[HistoryEntry], artifacts: Sequence[Artifac
         ("repeats job", str(job.retry_of or "")),
         ("intent key", job.intent_key if job.state in (State.RECONCILING, State.PARKED) and job.intent_key else ""),
         ("remote job", printable(JobView.of(job).handle or "")),
-        ("remote says", remote_text(job)),
+        ("remote status", remote_text(job)),
         ("why", printable(job.reason or "")),
         ("waits", wait),
         ("created", moment(job.created_at)),

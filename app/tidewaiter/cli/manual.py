@@ -32,8 +32,8 @@ _ENVIRONMENT: Final = {
     "NO_COLOR": "If it is set, nothing is coloured.",
 }
 _SEE_ALSO: Final = (
-    "`tidewaiter COMMAND --help`, and the handbooks in the folder docs of the project: architecture, events, providers "
-    "and storage."
+    "`tidewaiter COMMAND --help`, and the pages in the folder docs of the project: quickstart, configuration, operate, "
+    "providers, notifications, storage, api, events, metrics, security and architecture."
 )
 
 

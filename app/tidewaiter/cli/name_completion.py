@@ -20,54 +20,54 @@ from tidewaiter.toml_file import parse, read_text
 _BOOLEAN: Final = ("true", "false")
 
 
-def accounts(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
+def accounts(context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem[str]]:
     """The configured accounts, each with its provider."""
     found = _tables(_configuration(context), "accounts")
-    return _beginning(begun, ((name, account.get("provider")) for name, account in found.items()))
+    return _matching(typed, ((name, account.get("provider")) for name, account in found.items()))
 
 
-def schedules(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
+def schedules(context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem[str]]:
     """The configured schedules, each with its cron expression."""
     found = _tables(_configuration(context), "schedules")
-    return _beginning(begun, ((name, schedule.get("cron")) for name, schedule in found.items()))
+    return _matching(typed, ((name, schedule.get("cron")) for name, schedule in found.items()))
 
 
-def endpoints(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
+def endpoints(context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem[str]]:
     """The receivers of notifications, without their addresses, because some are secrets."""
-    return _beginning(begun, ((name, None) for name in _tables(_configuration(context), "notifications")))
+    return _matching(typed, ((name, None) for name in _tables(_configuration(context), "notifications")))
 
 
-def providers(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
+def providers(context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem[str]]:
     """The providers, each with its title."""
     specs = map(_content, chain(_built_in(), _folders(context)))
-    return _beginning(begun, ((str(spec["name"]), spec.get("title")) for spec in specs if "name" in spec))
+    return _matching(typed, ((str(spec["name"]), spec.get("title")) for spec in specs if "name" in spec))
 
 
-def operations(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
+def operations(context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem[str]]:
     """The operations of the account on the line, or of all accounts, each with its title."""
     of_specs = [_tables(spec, "operations") for spec in _specs(context)]
-    return _beginning(begun, {name: one.get("title") for found in of_specs for name, one in found.items()}.items())
+    return _matching(typed, {name: one.get("title") for found in of_specs for name, one in found.items()}.items())
 
 
-def parameters(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
+def parameters(context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem[str]]:
     """After ``-p``: the parameters that are not given yet, or the permitted values of the one that is."""
     operation = _argument(context, "operation", 1)
     of_specs = [_parameters(_tables(spec, "operations"), operation) for spec in _specs(context)]
     found = {name: one for parameters in of_specs for name, one in parameters.items()}
-    named, equals, _ = begun.partition("=")
+    named, equals, _ = typed.partition("=")
     if equals:
         one = found.get(named, {})
         values = _BOOLEAN if one.get("type") == "boolean" else one.get("enum", ())
-        return _beginning(begun, ((f"{named}={value}", None) for value in values))
+        return _matching(typed, ((f"{named}={value}", None) for value in values))
     given = context.params.get("params") or {}
-    return _beginning(begun, ((f"{name}=", one.get("help")) for name, one in found.items() if name not in given))
+    return _matching(typed, ((f"{name}=", one.get("help")) for name, one in found.items() if name not in given))
 
 
-def _beginning(begun: str, found: Iterable[tuple[str, object]]) -> list[CompletionItem[str]]:
+def _matching(typed: str, found: Iterable[tuple[str, object]]) -> list[CompletionItem[str]]:
     return [
         CompletionItem(name, help=None if about is None else str(about))
         for name, about in found
-        if name.startswith(begun)
+        if name.startswith(typed)
     ]
 
 
@@ -90,12 +90,12 @@ def _specs(context: click.Context) -> Iterator[Mapping[str, Any]]:
     """The specs of the account on the line, or of all accounts."""
     configured = _tables(_configuration(context), "accounts")
     account = _argument(context, "account", 0)
-    wanted = {one.get("provider") for name, one in configured.items() if account in (None, name)}
-    # A built-in spec is named like its file, so only the wanted ones are read.
+    providers_of_line = {one.get("provider") for name, one in configured.items() if account in (None, name)}
+    # A built-in spec is named like its file, so only the providers_of_line ones are read.
     for file in _built_in():
-        if file.name.removesuffix(".toml") in wanted:
+        if file.name.removesuffix(".toml") in providers_of_line:
             yield _content(file)
-    yield from (spec for spec in map(_content, _folders(context)) if spec.get("name") in wanted)
+    yield from (spec for spec in map(_content, _folders(context)) if spec.get("name") in providers_of_line)
 
 
 def _parameters(operations: Mapping[str, Any], name: object) -> Mapping[str, Any]:

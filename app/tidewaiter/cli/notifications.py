@@ -170,21 +170,21 @@ def test(invocation: Invocation, /, *, name: str, as_json: bool) -> None:
         raise CommandError(ExitCode.USAGE, f"unknown endpoint {name!r}; configured: {known}")
     with invocation.log(config):
         try:
-            answer = asyncio.run(send_test(config, name))
+            reply = asyncio.run(send_test(config, name))
         except TransportError as error:
             if as_json:
                 show_json({"endpoint": name, "taken": False, "status": None, "said": None})
             raise CommandError(ExitCode.FAILED, f"{name}: {error}") from error
-        said = invocation.clean(answer.body.decode(errors="replace"))[:_SHOWN]
-    line = printable(f"HTTP {answer.status} {answer.phrase}".strip())
+        body = invocation.clean(reply.body.decode(errors="replace"))[:_SHOWN]
+    line = printable(f"HTTP {reply.status} {reply.phrase}".strip())
     if as_json:
-        show_json({"endpoint": name, "taken": answer.taken, "status": answer.status, "said": said})
+        show_json({"endpoint": name, "taken": reply.accepted, "status": reply.status, "said": body})
     else:
-        click.echo(f"{name} was sent one {TEST_TYPE} and answered {line}")
-        if said.strip():
-            click.echo(f"  {printable(said)}")
-    if not answer.taken:
-        raise CommandError(ExitCode.FAILED, f"{name} has not taken it: only an answer from 200 to 299 counts")
+        click.echo(f"{name} was sent one {TEST_TYPE} and replied {line}")
+        if body.strip():
+            click.echo(f"  {printable(body)}")
+    if not reply.accepted:
+        raise CommandError(ExitCode.FAILED, f"{name} did not accept it: only a reply from 200 to 299 counts")
 
 
 def _ask(invocation: Invocation, request: "Callable[[NotificationStore], Awaitable[T]]") -> T:

@@ -75,7 +75,7 @@ def state_text(state: State) -> Text:
 
 
 def remote_text(job: Job) -> str:
-    """What the provider last said of the remote job."""
+    """The last status and progress that the provider reported."""
     return printable(JobView.of(job).remote_words)
 
 

@@ -215,7 +215,7 @@ def _inside(path: str, value: ValueSpec) -> Iterator[tuple[str, ValueSpec]]:
 def _required(value: ValueSpec) -> str:
     if not value.required or value.default is not None:
         return "no"
-    where = " and ".join(f"{name} is {_spelled(wanted)}" for name, wanted in value.when.items())
+    where = " and ".join(f"{name} is {_spelled(needed)}" for name, needed in value.when.items())
     return f"where {where}" if where else "yes"
 
 

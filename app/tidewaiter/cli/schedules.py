@@ -45,18 +45,18 @@ def list_schedules(invocation: Invocation, /, *, as_json: bool) -> None:
 
     async def look() -> "list[ScheduleStatus]":
         async with open_schedule_service(invocation) as found:
-            return await found.standings()
+            return await found.statuses()
 
     found = asyncio.run(look())
     if as_json:
         show_json({"schedules": [schedule_json(one) for one in found]})
         return
     made = table("schedule", "account", "operation", "cron", "time zone", "next (UTC)", "last job", right=("last job",))
-    for standing in found:
-        one = standing.schedule
+    for status in found:
+        one = status.schedule
         made.add_row(
-            one.name, one.account, one.operation, one.cron, str(one.zone), date_and_time(standing.next_at),
-            "" if standing.job is None else str(standing.job),
+            one.name, one.account, one.operation, one.cron, str(one.zone), date_and_time(status.next_at),
+            "" if status.job is None else str(status.job),
         )  # fmt: skip
     show_table(made)
 

@@ -20,135 +20,22 @@ from tidewaiter.cli import name_completion
 from tidewaiter.cli.exit_codes import CommandError, ExitCode
 from tidewaiter.cli.invocation import Invocation, config_option, example, open_job_service, pass_invocation
 from tidewaiter.cli.output import console
-from tidewaiter.cli.top_view import TopState, fitting, whole
+from tidewaiter.cli.top_view import TopState, delay_of, fitting, whole
 from tidewaiter.clock import Clock, SystemClock
-
-if TYPE_CHECKING:
-    from tidewaiter.config import Config
-    from tidewaiter.services import JobService
-from typing import TYPE_CHECKING
-
-from tidewaiter.cli.top_view import delay_of
 from tidewaiter.domain.formatting import rfc3339
 from tidewaiter.domain.job import Job, State
 
 if TYPE_CHECKING:
+    from tidewaiter.config import Config
+    from tidewaiter.services import JobService
     from tidewaiter.web.ui.dashboard import LaneView
-
-
-_SUSPEND = 6, termios.VSUSP
-
-
-@contextmanager
-def keys(on_key: Callable[[str], None]) -> Iterator[None]:
-    """Call ``on_key`` with each key, without waiting for the end of a line and without showing it.
-
-    Ctrl-C keeps its meaning; Ctrl-Z is disabled, because it would leave the shell on the alternate screen. If standard
-    input is not a terminal, nothing happens. Leaving the block restores the terminal's settings.
-    """
-    if not sys.stdin.isatty():
-        yield
-        return
-    terminal = sys.stdin.fileno()
-    before = termios.tcgetattr(terminal)
-    loop = asyncio.get_running_loop()
-
-    def read() -> None:
-        typed = os.read(terminal, 1024)
-        if typed:
-            on_key(typed.decode(errors="replace"))
-        else:
-            loop.remove_reader(terminal)
-
-    try:
-        tty.setcbreak(terminal)
-        settings = termios.tcgetattr(terminal)
-        group, place = _SUSPEND
-        settings[group][place] = bytes([os.fpathconf(terminal, "PC_VDISABLE") % 256])
-        termios.tcsetattr(terminal, termios.TCSANOW, settings)
-        loop.add_reader(terminal, read)
-        yield
-    finally:
-        loop.remove_reader(terminal)
-        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
-
-
-def top_json(sight: TopState) -> dict[str, Any]:
-    """The overview at one moment. Without an overview ``error`` says why.
-
-    With one account, ``jobs`` is null: counting them would read them all.
-    """
-    head = {"at": rfc3339(sight.now), "database": sight.database, "account": sight.account, "error": sight.trouble}
-    picture = sight.picture
-    if picture is None:
-        return head
-    from tidewaiter.services.json_views import overview_json  # noqa: PLC0415  # help and completion do without
-
-    overview = overview_json(picture)
-    return {
-        **overview,
-        **head,
-        "jobs": None if sight.account else overview["jobs"],
-        "daemons": [
-            {
-                "owner": one.owner,
-                "host": one.host,
-                "pid": one.pid,
-                "version": one.version,
-                "started_at": rfc3339(one.started_at),
-                "seen_at": rfc3339(one.lease_until - sight.lease_s),
-            }
-            for one in picture.workers
-        ],
-        "lanes": [_lane_json(lane, sight.now) for lane in sight.lanes],
-        "landings": {
-            "per_minute": [minute.ended.get(State.SUCCEEDED, 0) for minute in picture.minutes],
-            "delay_p50_s": delay_of(picture, 0.5),
-            "delay_p95_s": delay_of(picture, 0.95),
-        },
-        "notifications": {
-            name: {"waiting": one.waiting, "dead": one.dead} for name, one in picture.undelivered.items()
-        },
-        "parked": [_trouble_json(job) for job in picture.parked],
-        "failed": [_trouble_json(job) for job in picture.failures],
-    }
-
-
-def _lane_json(lane: "LaneView", now: float) -> dict[str, Any]:
-    limits = lane.limits
-    return {
-        "lane": lane.id,
-        "due": lane.due,
-        "oldest_due_at": rfc3339(now - lane.late_s if lane.due else None),
-        "account": lane.account,
-        "shard": lane.shard,
-        "provider": lane.provider,
-        "host": lane.host,
-        "stands": lane.standing.value,
-        "reason": lane.reason,
-        "until": rfc3339(lane.until),
-        "requests": {"used": lane.used, "most": limits.requests, "period_s": limits.period_s},
-        "late_s": round(lane.late_s, 3),
-        "live": lane.live,
-    }
-
-
-def _trouble_json(job: Job) -> dict[str, Any]:
-    return {
-        "job": job.id,
-        "account": job.account,
-        "operation": job.operation,
-        "state": job.state.value,
-        "reason": job.reason,
-        "finished_at": rfc3339(job.finished_at),
-    }
-
 
 _OFTEN_S: Final = 2.0
 _SHARE_OF_TIME: Final = 20.0
 _LONGEST_REST_S: Final = 5.0
 _UNITS: Final = {"ms": 0.001, "": 1.0, "s": 1.0, "min": 60.0, "h": 3600.0}
 _INTERVAL: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|)")
+_SUSPEND: Final = 6, termios.VSUSP  # where the settings of a terminal have the key of Ctrl-Z
 
 
 class Interval(click.ParamType[float]):
@@ -194,12 +81,12 @@ def top(invocation: Invocation, /, *, every: float | None, once: bool, account: 
     Requests are those that count against the limit, as the lane's daemon last reported.
     """
     if once and every is not None:
-        raise click.UsageError("--every is for more than one picture, --once for one")
+        raise click.UsageError("--every is for more than one snapshot, --once for one")
     screen = console()
     live = sys.stdout.isatty() and not (once or as_json or screen.is_dumb_terminal)
     print_state = _print_json if as_json else _print_text
     with suppress(KeyboardInterrupt):
-        asyncio.run(_watched(invocation, account, every, _on_screen if live else _printed(print_state, every)))
+        asyncio.run(_watched(invocation, account, every, _on_screen if live else _print_states(print_state, every)))
 
 
 _Show = Callable[["_Observer", asyncio.Event, float], Awaitable[None]]
@@ -212,11 +99,11 @@ class _Observer:
         from tidewaiter.database.dashboard_store import DashboardStore  # noqa: PLC0415  # help and completion do without
 
         self._overview = DashboardStore(service.jobs)
-        self._desk = service
+        self._accounts = service.accounts
         self._shards = {name: one.shards for name, one in config.accounts.items()}
         self._clock = clock
         name = service.jobs.database.name
-        self.sight = TopState(name, clock.now(), None, (), config.worker.lease_s, account=account)
+        self.state = TopState(name, clock.now(), None, (), config.worker.lease_s, account=account)
         self.took_s = 0.0
 
     async def look(self) -> TopState:
@@ -224,17 +111,17 @@ class _Observer:
         from tidewaiter.database.errors import StoreUnavailableError  # noqa: PLC0415
         from tidewaiter.web.ui.dashboard import lanes_of  # noqa: PLC0415
 
-        began, now, account = self._clock.monotonic(), self._clock.now(), self.sight.account
+        began, now, account = self._clock.monotonic(), self._clock.now(), self.state.account
         try:
-            picture = await self._overview.picture(now, account)
+            snapshot = await self._overview.picture(now, account)
         except StoreUnavailableError as error:
-            self.sight = replace(self.sight, now=now, trouble=str(error))
-            return self.sight
+            self.state = replace(self.state, now=now, trouble=str(error))
+            return self.state
         self.took_s = self._clock.monotonic() - began
-        lanes = lanes_of(picture, self._desk.accounts, self._shards, now)
+        lanes = lanes_of(snapshot, self._accounts, self._shards, now)
         mine = [lane for lane in lanes if account in (None, lane.account)]
-        self.sight = replace(self.sight, now=now, picture=picture, lanes=mine, trouble=None)
-        return self.sight
+        self.state = replace(self.state, now=now, snapshot=snapshot, lanes=mine, trouble=None)
+        return self.state
 
     async def rest(self, stop: asyncio.Event, every_s: float) -> None:
         """Wait until the next update; a slow database is read less often."""
@@ -258,7 +145,7 @@ async def _on_screen(observer: _Observer, stop: asyncio.Event, every_s: float) -
     screen = console()
 
     def draw() -> None:
-        live.update(fitting(observer.sight, screen.width, screen.height), refresh=True)
+        live.update(fitting(observer.state, screen.width, screen.height), refresh=True)
 
     def press(typed: str) -> None:
         if "q" in typed.lower():
@@ -272,15 +159,15 @@ async def _on_screen(observer: _Observer, stop: asyncio.Event, every_s: float) -
             await observer.rest(stop, every_s)
 
 
-def _printed(print_state: Callable[[TopState], None], every: float | None) -> _Show:
+def _print_states(print_state: Callable[[TopState], None], every: float | None) -> _Show:
     """Print the state once, or again and again."""
 
     async def show(observer: _Observer, stop: asyncio.Event, every_s: float) -> None:
         while not stop.is_set():
-            sight = await observer.look()
-            if sight.trouble is not None and every is None:
-                raise CommandError(ExitCode.UNAVAILABLE, sight.trouble)
-            print_state(sight)
+            state = await observer.look()
+            if state.trouble is not None and every is None:
+                raise CommandError(ExitCode.UNAVAILABLE, state.trouble)
+            print_state(state)
             if every is None:
                 return
             await observer.rest(stop, every_s)
@@ -288,16 +175,121 @@ def _printed(print_state: Callable[[TopState], None], every: float | None) -> _S
     return show
 
 
-def _print_json(sight: TopState) -> None:
-    click.echo(json.dumps(top_json(sight), ensure_ascii=False))
+def _print_json(state: TopState) -> None:
+    click.echo(json.dumps(top_json(state), ensure_ascii=False))
 
 
-def _print_text(sight: TopState) -> None:
+def _print_text(state: TopState) -> None:
     """Print the whole state; off a terminal without trailing blanks, and with an empty line after it."""
     out = console()
     if sys.stdout.isatty():
-        out.print(whole(sight))
+        out.print(whole(state))
         return
     with out.capture() as captured:
-        out.print(whole(sight))
+        out.print(whole(state))
     click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n")
+
+
+def top_json(state: TopState) -> dict[str, Any]:
+    """The overview at one moment. Without an overview ``error`` says why.
+
+    With one account, ``jobs`` is null: counting them would read them all.
+    """
+    head = {"at": rfc3339(state.now), "database": state.database, "account": state.account, "error": state.trouble}
+    snapshot = state.snapshot
+    if snapshot is None:
+        return head
+    from tidewaiter.services.json_views import overview_json  # noqa: PLC0415  # help and completion do without
+
+    overview = overview_json(snapshot)
+    return {
+        **overview,
+        **head,
+        "jobs": None if state.account else overview["jobs"],
+        "daemons": [
+            {
+                "owner": one.owner,
+                "host": one.host,
+                "pid": one.pid,
+                "version": one.version,
+                "started_at": rfc3339(one.started_at),
+                "seen_at": rfc3339(one.lease_until - state.lease_s),
+            }
+            for one in snapshot.workers
+        ],
+        "lanes": [_lane_json(lane, state.now) for lane in state.lanes],
+        "landings": {
+            "per_minute": [minute.ended.get(State.SUCCEEDED, 0) for minute in snapshot.minutes],
+            "delay_p50_s": delay_of(snapshot, 0.5),
+            "delay_p95_s": delay_of(snapshot, 0.95),
+        },
+        "notifications": {
+            name: {"waiting": one.waiting, "dead": one.dead} for name, one in snapshot.undelivered.items()
+        },
+        "parked": [_trouble_json(job) for job in snapshot.parked],
+        "failed": [_trouble_json(job) for job in snapshot.failures],
+    }
+
+
+def _lane_json(lane: "LaneView", now: float) -> dict[str, Any]:
+    limits = lane.limits
+    return {
+        "lane": lane.id,
+        "due": lane.due,
+        "oldest_due_at": rfc3339(now - lane.late_s if lane.due else None),
+        "account": lane.account,
+        "shard": lane.shard,
+        "provider": lane.provider,
+        "host": lane.host,
+        "stands": lane.condition.value,
+        "reason": lane.reason,
+        "until": rfc3339(lane.until),
+        "requests": {"used": lane.used, "most": limits.requests, "period_s": limits.period_s},
+        "late_s": round(lane.late_s, 3),
+        "live": lane.live,
+    }
+
+
+def _trouble_json(job: Job) -> dict[str, Any]:
+    return {
+        "job": job.id,
+        "account": job.account,
+        "operation": job.operation,
+        "state": job.state.value,
+        "reason": job.reason,
+        "finished_at": rfc3339(job.finished_at),
+    }
+
+
+@contextmanager
+def keys(on_key: Callable[[str], None]) -> Iterator[None]:
+    """Call ``on_key`` with each key, without waiting for the end of a line and without showing it.
+
+    Ctrl-C keeps its meaning; Ctrl-Z is disabled, because it would leave the shell on the alternate screen. If standard
+    input is not a terminal, nothing happens. Leaving the block restores the terminal's settings.
+    """
+    if not sys.stdin.isatty():
+        yield
+        return
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        typed = os.read(terminal, 1024)
+        if typed:
+            on_key(typed.decode(errors="replace"))
+        else:
+            loop.remove_reader(terminal)
+
+    try:
+        tty.setcbreak(terminal)
+        settings = termios.tcgetattr(terminal)
+        group, place = _SUSPEND
+        settings[group][place] = bytes([os.fpathconf(terminal, "PC_VDISABLE") % 256])
+        termios.tcsetattr(terminal, termios.TCSANOW, settings)
+        loop.add_reader(terminal, read)
+        yield
+    finally:
+        loop.remove_reader(terminal)
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)

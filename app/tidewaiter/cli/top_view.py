@@ -21,22 +21,6 @@ if TYPE_CHECKING:
 
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 _COLUMNS: Final = "▁▂▃▄▅▆▇█"
-
-
-def bar(share: float, width: int, style: str) -> Text:
-    """A bar of so many characters, filled to ``share`` (0 to 1); a share above 0 is always visible."""
-    eighths = max(round(min(1.0, share) * width * 8), 1 if share > 0 else 0)
-    full, rest = divmod(eighths, 8)
-    filled = "█" * full + (_EIGHTHS[rest] if rest else "")
-    return Text.assemble((filled, style), ("░" * (width - len(filled)), "dim"))
-
-
-def sparkline(values: Sequence[int]) -> str:
-    """One column for each value, the largest at full height; only zero has the lowest column."""
-    most = max(values, default=0)
-    return "".join(_COLUMNS[0] if value <= 0 else _COLUMNS[1 + (value * 6) // most] for value in values)
-
-
 _WIDE: Final = 110
 _LONGEST: Final = 300
 _MARKS: Final = re.compile(r"(<[^>]*>|\s)+")
@@ -47,7 +31,7 @@ _LATE_S: Final = 60.0
 _VERY_LATE_S: Final = 600.0
 _RECENT_MINUTES: Final = 5
 _NARROW_STEP: Final = 3
-_STANDINGS: Final = {
+_CONDITION_STYLES: Final = {
     "open": "green",
     "throttled": "yellow",
     "unserved": "yellow",
@@ -56,21 +40,20 @@ _STANDINGS: Final = {
     "not configured": "dim",
 }
 
-# The names of the others explain themselves.
-_EXPLAINED: Final = frozenset({"throttled", "paused", "breaker open"})
+_WITH_REASON: Final = frozenset({"throttled", "paused", "breaker open"})
 
 
 @dataclass(frozen=True, slots=True)
 class TopState:
     """The state at ``now`` (epoch seconds).
 
-    ``picture`` and ``lanes`` are the last ones that were read; ``trouble`` says why they are not current. ``lease_s``
+    ``snapshot`` and ``lanes`` are the last ones that were read; ``trouble`` says why they are not current. ``lease_s``
     is how long a daemon counts as alive after each sign of life, ``account`` the only one to show.
     """
 
     database: str
     now: float
-    picture: "DashboardSnapshot | None"
+    snapshot: "DashboardSnapshot | None"
     lanes: "Sequence[LaneView]"
     lease_s: float
     trouble: str | None = None
@@ -86,17 +69,17 @@ class _Section:
     draw: Callable[[int], Table]
 
 
-def whole(sight: TopState) -> RenderableType:
+def whole(state: TopState) -> RenderableType:
     """Everything with all rows, as wide as needed."""
-    parts: list[RenderableType] = [*_head(sight, None)]
-    for section in _sections(sight, None):
+    parts: list[RenderableType] = [*_head(state, None)]
+    for section in _sections(state, None):
         parts += [Text(""), Text(section.title, style="bold"), section.draw(section.rows)]
     return Group(*parts)
 
 
-def fitting(sight: TopState, width: int, height: int) -> RenderableType:
+def fitting(state: TopState, width: int, height: int) -> RenderableType:
     """Everything that fits a screen of that many characters and lines, with a last line that says how to end."""
-    head, sections = list(_head(sight, width)), _sections(sight, width)
+    head, sections = list(_head(state, width)), _sections(state, width)
     # Each section needs a blank line, a title, headings and at least one row; the last line of the screen is reserved.
     sections = sections[: max(0, (height - len(head) - 1) // 4)]
     room = height - len(head) - 3 * len(sections) - 1
@@ -110,11 +93,11 @@ def fitting(sight: TopState, width: int, height: int) -> RenderableType:
     return Group(*parts)
 
 
-def shares(room: int, wanted: Sequence[int]) -> list[int]:
-    """How many rows each section gets: evenly, and what one does not need goes to the others."""
-    given = [0] * len(wanted)
+def shares(room: int, needed: Sequence[int]) -> list[int]:
+    """How many rows each section gets: evenly, and the others get what one does not need."""
+    given = [0] * len(needed)
     while room > 0:
-        open_sections = [i for i, number in enumerate(wanted) if given[i] < number]
+        open_sections = [i for i, number in enumerate(needed) if given[i] < number]
         if not open_sections:
             break
         given[min(open_sections, key=lambda i: given[i])] += 1
@@ -127,73 +110,73 @@ def _titled(section: _Section, rows: int) -> str:
     return f"{section.title} · {rows} of {section.rows}" if left else section.title
 
 
-def _head(sight: TopState, width: int | None) -> Iterator[Text]:
+def _head(state: TopState, width: int | None) -> Iterator[Text]:
     """The database, its daemons, and the jobs by state."""
-    time_of_day = f"{clock(sight.now)} UTC"
-    title = Text.assemble(("tidewaiter top", "bold"), f"  {_brief(sight.database)}")
-    if sight.account is not None:
-        title.append(f"  account {_brief(sight.account)}")
+    time_of_day = f"{clock(state.now)} UTC"
+    title = Text.assemble(("tidewaiter top", "bold"), f"  {_brief(state.database)}")
+    if state.account is not None:
+        title.append(f"  account {_brief(state.account)}")
     if width is not None:
         title.truncate(max(0, width - len(time_of_day) - 2), overflow="ellipsis", pad=True)
     yield _line(Text.assemble(title, "  ", (time_of_day, "dim")))
-    if sight.trouble is not None:
-        yield _line(Text(f"{_brief(sight.trouble)} Trying again.", style="bold red"))
-    elif sight.picture is not None:
-        yield _line(_daemons(sight.picture.workers, sight))
-    if sight.picture is not None:
-        yield _line(_jobs(sight, sight.picture))
-        yield _line(_landings(sight.picture, width))
-        if sight.account is None and any(one.waiting or one.dead for one in sight.picture.undelivered.values()):
-            yield _line(_undelivered(sight.picture))
+    if state.trouble is not None:
+        yield _line(Text(f"{_brief(state.trouble)} Trying again.", style="bold red"))
+    elif state.snapshot is not None:
+        yield _line(_daemons(state.snapshot.workers, state))
+    if state.snapshot is not None:
+        yield _line(_jobs(state, state.snapshot))
+        yield _line(_landings(state.snapshot, width))
+        if state.account is None and any(one.waiting or one.dead for one in state.snapshot.undelivered.values()):
+            yield _line(_undelivered(state.snapshot))
 
 
-def _daemons(workers: "Sequence[WorkerStatus]", sight: TopState) -> Text:
+def _daemons(workers: "Sequence[WorkerStatus]", state: TopState) -> Text:
     if not workers:
         return Text("no daemon is running: `tidewaiter serve` starts one", style="bold red")
     line = Text.assemble((counted(len(workers), "daemon"), "green"))
     for one in workers:
-        seen_s = max(0.0, sight.now - (one.lease_until - sight.lease_s))
-        about = f"{_brief(one.version)}, up {rough(sight.now - one.started_at)}, seen {rough(seen_s)} ago"
+        seen_s = max(0.0, state.now - (one.lease_until - state.lease_s))
+        about = f"{_brief(one.version)}, up {rough(state.now - one.started_at)}, seen {rough(seen_s)} ago"
         line.append_text(Text.assemble(f"  {_brief(one.host)}:{one.pid} ", (f"({about})", "dim")))
     return line
 
 
-def _jobs(sight: TopState, picture: "DashboardSnapshot") -> Text:
+def _jobs(state: TopState, snapshot: "DashboardSnapshot") -> Text:
     """Jobs by state; of one account only live, due and ended jobs, because counting all would read every job."""
     line = Text("jobs")
     counts: Iterable[tuple[Text, int]]
-    if sight.account is None:
-        counts = [(state_text(state), number) for state, number in picture.counts.items() if number]
+    if state.account is None:
+        counts = [(state_text(one), number) for one, number in snapshot.counts.items() if number]
     else:
         ended: dict[State, int] = {}
-        for minute in picture.minutes:
-            for state, number in minute.ended.items():
-                ended[state] = ended.get(state, 0) + number
-        live, due = sum(lane.live for lane in sight.lanes), sum(lane.due for lane in sight.lanes)
-        of_hour = [(Text.assemble(state_text(state), " in the hour"), number) for state, number in ended.items()]
+        for minute in snapshot.minutes:
+            for one, number in minute.ended.items():
+                ended[one] = ended.get(one, 0) + number
+        live, due = sum(lane.live for lane in state.lanes), sum(lane.due for lane in state.lanes)
+        of_hour = [(Text.assemble(state_text(one), " in the hour"), number) for one, number in ended.items()]
         counts = [(Text("live"), live), (Text("due"), due), *of_hour]
     for name, number in counts:
         line.append_text(Text.assemble("  ", f"{number:,} ", name))
     return line if len(line) > len("jobs") else Text("no jobs yet: `tidewaiter submit` asks for one", style="dim")
 
 
-def _landings(picture: "DashboardSnapshot", width: int | None) -> Text:
-    landed = [minute.ended.get(State.SUCCEEDED, 0) for minute in picture.minutes]
+def _landings(snapshot: "DashboardSnapshot", width: int | None) -> Text:
+    landed = [minute.ended.get(State.SUCCEEDED, 0) for minute in snapshot.minutes]
     recent = landed[-_RECENT_MINUTES:]
     step = 1 if _is_wide(width) else _NARROW_STEP
     drawn = [sum(landed[i : i + step]) for i in range(0, len(landed), step)]
     line = Text.assemble("landed  ", (sparkline(drawn), "cyan"), f"  {sum(landed):,}/h, ")
     line.append(f"{sum(recent) / max(1, len(recent)):.1f}/min now")
-    half, most = delay_of(picture, 0.5), delay_of(picture, 0.95)
+    half, most = delay_of(snapshot, 0.5), delay_of(snapshot, 0.95)
     if half is not None and most is not None:
         line.append(f" · delay p50 {duration(half)}, p95 {duration(most)}")
     return line
 
 
-def _undelivered(picture: "DashboardSnapshot") -> Text:
+def _undelivered(snapshot: "DashboardSnapshot") -> Text:
     """Notifications that are not delivered: they wait for their next attempt, or were given up."""
-    line = Text("untold")
-    for name, backlog in sorted(picture.undelivered.items()):
+    line = Text("notifications")
+    for name, backlog in sorted(snapshot.undelivered.items()):
         if backlog.waiting or backlog.dead:
             line.append(f"  {_brief(name)} {backlog.waiting:,} waiting")
         if backlog.dead:
@@ -201,41 +184,41 @@ def _undelivered(picture: "DashboardSnapshot") -> Text:
     return line
 
 
-def delay_of(picture: "DashboardSnapshot", share: float) -> float | None:
+def delay_of(snapshot: "DashboardSnapshot", share: float) -> float | None:
     """The quantile of the seconds from "ready" to the landed file, over the last hour."""
-    delays = sorted(delay for minute in picture.minutes for delay in minute.delays_s)
+    delays = sorted(delay for minute in snapshot.minutes for delay in minute.delays_s)
     return delays[min(len(delays) - 1, int(share * len(delays)))] if delays else None
 
 
-def _sections(sight: TopState, width: int | None) -> list[_Section]:
-    picture = sight.picture
-    if picture is None:
+def _sections(state: TopState, width: int | None) -> list[_Section]:
+    snapshot = state.snapshot
+    if snapshot is None:
         return []
-    troubles = [*picture.parked, *picture.failures]
+    troubles = [*snapshot.parked, *snapshot.failures]
     found = []
-    if sight.lanes:
-        found.append(_Section("lanes", len(sight.lanes), lambda rows: _lanes(sight, rows, width)))
+    if state.lanes:
+        found.append(_Section("lanes", len(state.lanes), lambda rows: _lanes(state, rows, width)))
     if troubles:
-        found.append(_Section("in trouble", len(troubles), lambda rows: _troubles(troubles[:rows], sight, width)))
-    if picture.arrivals:
-        arrivals = picture.arrivals
-        found.append(_Section("landed lately", len(arrivals), lambda rows: _arrivals(arrivals[:rows], sight, width)))
+        found.append(_Section("in trouble", len(troubles), lambda rows: _troubles(troubles[:rows], state, width)))
+    if snapshot.arrivals:
+        arrivals = snapshot.arrivals
+        found.append(_Section("landed lately", len(arrivals), lambda rows: _arrivals(arrivals[:rows], state, width)))
     return found
 
 
 def _urgency(lane: "LaneView") -> tuple[bool, bool, str, int]:
-    """The order of lanes where not all fit: those with trouble first."""
-    return lane.standing.value == "open", lane.late_s < _LATE_S, lane.account, lane.shard
+    """The order of lanes if not all fit: those with a problem first."""
+    return lane.condition.value == "open", lane.late_s < _LATE_S, lane.account, lane.shard
 
 
-def _lanes(sight: TopState, rows: int, width: int | None) -> Table:
+def _lanes(state: TopState, rows: int, width: int | None) -> Table:
     """The lanes in their order; if not all fit, lanes without trouble are left out first."""
     wide = _is_wide(width)
-    lanes = sorted(sorted(sight.lanes, key=_urgency)[:rows], key=lambda lane: (lane.account, lane.shard))
+    lanes = sorted(sorted(state.lanes, key=_urgency)[:rows], key=lambda lane: (lane.account, lane.shard))
     made = _table(
         width,
-        *(("lane", "left"), ("held by", "left")) if wide else (("lane", "left"),),
-        *(("requests", "left"), ("due", "right"), ("late", "right"), ("live", "right"), ("stands", "rest")),
+        *(("lane", "left"), ("served by", "left")) if wide else (("lane", "left"),),
+        *(("requests", "left"), ("due", "right"), ("late", "right"), ("live", "right"), ("status", "rest")),
     )
     for lane in lanes:
         name = Text(_brief(lane.account) + (f"/{lane.shard}" if lane.shard else ""))
@@ -245,7 +228,7 @@ def _lanes(sight: TopState, rows: int, width: int | None) -> Table:
             lane.due_text if lane.due else Text("0", style="dim"),
             _late(lane),
             f"{lane.live:,}",
-            _stands(lane, sight.now),
+            _condition(lane, state.now),
         )
     return made
 
@@ -266,29 +249,29 @@ def _late(lane: "LaneView") -> Text:
     return Text(rough(lane.late_s), style=style)
 
 
-def _stands(lane: "LaneView", now: float) -> Text:
-    line = Text.assemble((lane.standing.value, _STANDINGS[lane.standing.value]))
+def _condition(lane: "LaneView", now: float) -> Text:
+    line = Text.assemble((lane.condition.value, _CONDITION_STYLES[lane.condition.value]))
     if lane.until is not None:
         line.append(f", {rough(lane.until - now)} left")
-    if lane.reason and lane.standing.value in _EXPLAINED:
+    if lane.reason and lane.condition.value in _WITH_REASON:
         line.append(f": {_reason(lane.reason)}")
     return line
 
 
-def _troubles(jobs: Sequence[Job], sight: TopState, width: int | None) -> Table:
+def _troubles(jobs: Sequence[Job], state: TopState, width: int | None) -> Table:
     made = _table(width, *_JOB, ("state", "left"), ("age", "right"), ("why", "rest"))
     for job in jobs:
         since = job.finished_at or job.intent_at or job.created_at
-        made.add_row(*_named(job), state_text(job.state), _age(sight.now - since), Text(_reason(job.reason or "")))
+        made.add_row(*_named(job), state_text(job.state), _age(state.now - since), Text(_reason(job.reason or "")))
     return made
 
 
-def _arrivals(arrivals: "Sequence[Arrival]", sight: TopState, width: int | None) -> Table:
+def _arrivals(arrivals: "Sequence[Arrival]", state: TopState, width: int | None) -> Table:
     made = _table(width, *_JOB, ("size", "right"), ("age", "right"), ("file", "rest"))
     for one in arrivals:
         more = f" and {one.files - 1} more" if one.files > 1 else ""
         file = Text(f"{_brief(one.name)}{more}") if one.name else Text("no file", style="dim")
-        made.add_row(*_named(one.job), size(one.size), _age(sight.now - (one.job.finished_at or sight.now)), file)
+        made.add_row(*_named(one.job), size(one.size), _age(state.now - (one.job.finished_at or state.now)), file)
     return made
 
 
@@ -329,10 +312,24 @@ def _line(text: Text) -> Text:
     return text
 
 
-def _reason(said: str) -> str:
+def _reason(text: str) -> str:
     """A reason without HTML tags: a provider may have replied with a page."""
-    return printable(_MARKS.sub(" ", said[:_LONGEST])).strip()
+    return printable(_MARKS.sub(" ", text[:_LONGEST])).strip()
 
 
-def _brief(said: str) -> str:
-    return printable(said[:_LONGEST])
+def _brief(text: str) -> str:
+    return printable(text[:_LONGEST])
+
+
+def bar(share: float, width: int, style: str) -> Text:
+    """A bar of so many characters, filled to ``share`` (0 to 1); a share above 0 is always visible."""
+    eighths = max(round(min(1.0, share) * width * 8), 1 if share > 0 else 0)
+    full, rest = divmod(eighths, 8)
+    filled = "█" * full + (_EIGHTHS[rest] if rest else "")
+    return Text.assemble((filled, style), ("░" * (width - len(filled)), "dim"))
+
+
+def sparkline(values: Sequence[int]) -> str:
+    """One column for each value, the largest at full height; only zero has the lowest column."""
+    most = max(values, default=0)
+    return "".join(_COLUMNS[0] if value <= 0 else _COLUMNS[1 + (value * 6) // most] for value in values)

@@ -1,7 +1,9 @@
 """The services: every request of a person or a program is checked here before anything is stored."""
 
+from tidewaiter.services.account_service import AccountService
 from tidewaiter.services.account_status import AccountStatus
-from tidewaiter.services.actors import DAEMON, Actor, Channel, audit_fields
+from tidewaiter.services.actors import DAEMON, Actor, Channel
+from tidewaiter.services.audit import audit_fields
 from tidewaiter.services.job_requests import (
     ConflictError,
     JobRequest,
@@ -15,6 +17,7 @@ from tidewaiter.services.schedule_service import ScheduleService, ScheduleStatus
 
 __all__ = [
     "DAEMON",
+    "AccountService",
     "AccountStatus",
     "Actor",
     "Channel",

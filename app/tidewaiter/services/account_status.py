@@ -1,6 +1,6 @@
-"""The status of accounts and lanes, and the one answer to why a job waits and until when.
+"""The status of accounts and lanes, and why a job waits and until when.
 
-The page, the terminal and whoever follows a job show the same answer.
+The page and the command line show the same answer.
 """
 
 from collections.abc import Mapping
@@ -11,35 +11,6 @@ from typing import Final
 from tidewaiter.database.account_store import Pause
 from tidewaiter.database.lane_store import LaneStatus
 from tidewaiter.domain.job import TERMINAL, Job, State
-
-
-@dataclass(frozen=True, slots=True)
-class AccountStatus:
-    """The status of an account: its pause, the lanes that are closed for a while, and its live jobs by state."""
-
-    account: str
-    provider: str
-    pause: Pause | None
-    closed: tuple[LaneStatus, ...]
-    jobs: Mapping[State, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Resumed:
-    """The status of an account after its pause has ended.
-
-    ``paused_s`` is how long it was paused, ``None`` if it was not; ``opened`` are the lanes that were closed before.
-    """
-
-    standing: AccountStatus
-    paused_s: float | None
-    opened: tuple[LaneStatus, ...]
-
-
-def is_closed(lane: LaneStatus, now: float) -> bool:
-    """Whether a lane sends nothing for a while: throttled until a known time, or stopped by its breaker."""
-    return lane.closed_reason is not None and (not lane.closed_until or lane.closed_until > now)
-
 
 _NEXT: Final = {
     State.QUEUED: "It is submitted",
@@ -62,7 +33,30 @@ _NOW: Final = {
 _LONG_S: Final = 5.0
 
 
-class LaneStanding(StrEnum):
+@dataclass(frozen=True, slots=True)
+class AccountStatus:
+    """The status of an account: its pause, the lanes that are closed for a while, and its live jobs by state."""
+
+    account: str
+    provider: str
+    pause: Pause | None
+    closed: tuple[LaneStatus, ...]
+    jobs: Mapping[State, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The status of an account after its pause has ended.
+
+    ``paused_s`` is how long it was paused, ``None`` if it was not; ``opened`` are the lanes that were closed before.
+    """
+
+    status: AccountStatus
+    paused_s: float | None
+    opened: tuple[LaneStatus, ...]
+
+
+class LaneCondition(StrEnum):
     """Whether a lane sends requests to its provider."""
 
     OPEN = "open"
@@ -74,28 +68,33 @@ class LaneStanding(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class LaneHold:
-    """How a lane stands, why, and until when in epoch seconds where that is known."""
+class LaneReport:
+    """The condition of a lane, its reason, and its end in epoch seconds if that is known."""
 
-    standing: LaneStanding
+    condition: LaneCondition
     reason: str | None = None
     until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class WaitReason:
-    """Why a job waits: one sentence; ``until`` in epoch seconds where it is known."""
+    """Why a job waits: one sentence; ``until`` in epoch seconds if it is known."""
 
     sentence: str
     until: float | None = None
-    held: bool = False
-    """The cause is not the job itself."""
+    blocked: bool = False
+    """Whether the cause is not the job itself."""
     remedy: str | None = None
-    """What a person has to do; without it nothing goes on."""
+    """What a person has to do; until then the job waits."""
 
 
-def hold_of(lane: LaneStatus | None, *, is_configured: bool, pause: Pause | None, now: float) -> LaneHold:
-    """How a lane stands.
+def is_closed(lane: LaneStatus, now: float) -> bool:
+    """Whether a lane sends nothing for a while: throttled until a known time, or stopped by its breaker."""
+    return lane.closed_reason is not None and (not lane.closed_until or lane.closed_until > now)
+
+
+def lane_report(lane: LaneStatus | None, *, is_configured: bool, pause: Pause | None, now: float) -> LaneReport:
+    """The condition of a lane.
 
     Args:
         lane: as the database has it.
@@ -104,38 +103,38 @@ def hold_of(lane: LaneStatus | None, *, is_configured: bool, pause: Pause | None
         now: epoch seconds.
     """
     if not is_configured:
-        return LaneHold(LaneStanding.UNKNOWN, "its account is in no configuration that this daemon has read")
+        return LaneReport(LaneCondition.UNKNOWN, "its account is in no configuration that this daemon has read")
     if pause is not None:
-        return LaneHold(LaneStanding.PAUSED, pause.reason)
+        return LaneReport(LaneCondition.PAUSED, pause.reason)
     if lane is not None and lane.closed_until and lane.closed_until > now:
-        return LaneHold(LaneStanding.THROTTLED, lane.closed_reason, lane.closed_until)
+        return LaneReport(LaneCondition.THROTTLED, lane.closed_reason, lane.closed_until)
     if lane is not None and lane.closed_reason is not None and not lane.closed_until:
-        return LaneHold(LaneStanding.BROKEN, lane.closed_reason)
+        return LaneReport(LaneCondition.BROKEN, lane.closed_reason)
     if lane is None or not lane.leased:
-        return LaneHold(LaneStanding.UNSERVED, "no daemon serves it now")
-    return LaneHold(LaneStanding.OPEN)
+        return LaneReport(LaneCondition.UNSERVED, "no daemon serves it now")
+    return LaneReport(LaneCondition.OPEN)
 
 
-def wait_reason(job: Job, hold: LaneHold | None, now: float, *, phase: str | None = None) -> WaitReason | None:
-    """Why a job waits; ``None`` where it has ended.
+def wait_reason(job: Job, report: LaneReport | None, now: float, *, phase: str | None = None) -> WaitReason | None:
+    """Why a job waits; ``None`` if it has ended.
 
     Args:
         job: the job.
-        hold: how its lane stands, where that is known.
+        report: the condition of its lane, if that is known.
         now: epoch seconds.
-        phase: what the daemon that is asked does instead of serving.
+        phase: of this daemon, if it is not serving.
     """
     if job.state in TERMINAL:
         return None
     if job.state is State.PARKED:
         return WaitReason(
-            "Nobody can tell what became of its submit, so a person decides: adopt, retry or cancel.",
-            held=True,
+            "It is unknown what became of its submit, so a person decides: adopt, retry or cancel.",
+            blocked=True,
             remedy=f"`tidewaiter jobs adopt {job.id}`, `jobs retry {job.id}` or `jobs cancel {job.id}`",
         )
-    held = None if hold is None else _held(job, hold, phase)
-    if held is not None:
-        return held
+    blocking = None if report is None else _blocking_reason(job, report, phase)
+    if blocking is not None:
+        return blocking
     if job.due_at is None:
         return WaitReason("No cause is known.")
     if job.due_at > now:
@@ -144,23 +143,27 @@ def wait_reason(job: Job, hold: LaneHold | None, now: float, *, phase: str | Non
     return WaitReason(f"{_NOW[job.state]}{'; others of its account come first' if late else ' now'}.")
 
 
-def _held(job: Job, hold: LaneHold, phase: str | None) -> WaitReason | None:
-    match hold.standing:
-        case LaneStanding.PAUSED:
+def _blocking_reason(job: Job, report: LaneReport, phase: str | None) -> WaitReason | None:
+    match report.condition:
+        case LaneCondition.PAUSED:
             remedy = f"resolve it, then run `tidewaiter accounts resume {job.account}`"
-            return WaitReason(f"Its account is paused: {hold.reason}", held=True, remedy=remedy)
-        case LaneStanding.THROTTLED:
-            why = f" ({hold.reason})" if hold.reason else ""
-            return WaitReason(f"The provider asked for a pause{why}; its account is open again", hold.until, held=True)
-        case LaneStanding.BROKEN:
-            return WaitReason(f"The provider fails, so it is asked rarely: {hold.reason}", held=True)
-        case LaneStanding.UNKNOWN:
+            return WaitReason(f"Its account is paused: {report.reason}", blocked=True, remedy=remedy)
+        case LaneCondition.THROTTLED:
+            why = f" ({report.reason})" if report.reason else ""
+            return WaitReason(
+                f"The provider asked for a pause{why}; its account is open again", report.until, blocked=True
+            )
+        case LaneCondition.BROKEN:
+            return WaitReason(f"The provider fails, so it is asked rarely: {report.reason}", blocked=True)
+        case LaneCondition.UNKNOWN:
             sentence = "Its account is not configured any more, so no daemon serves it."
-            return WaitReason(sentence, held=True, remedy=f"put [accounts.{job.account}] back into the configuration")
-        case LaneStanding.UNSERVED:
+            return WaitReason(
+                sentence, blocked=True, remedy=f"put [accounts.{job.account}] back into the configuration"
+            )
+        case LaneCondition.UNSERVED:
             where = "No daemon serves its lane at this moment." if phase is None else (
                 f"This daemon is {phase}; the job waits until one serves."
             )  # fmt: skip
-            return WaitReason(where, held=True)
-        case LaneStanding.OPEN:
+            return WaitReason(where, blocked=True)
+        case LaneCondition.OPEN:
             return None

@@ -1,14 +1,12 @@
-"""Who acts: every request that changes something names a person, or the daemon itself."""
+"""The actor of a request that changes something: a person, or the daemon itself."""
 
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from tidewaiter.domain.formatting import rfc3339
-
-_LONGEST_NAME: Final = 64
-_LONGEST_REASON: Final = 500
+LONGEST_NAME: Final = 64
+LONGEST_REASON: Final = 500
 
 
 class Channel(StrEnum):
@@ -23,21 +21,25 @@ class Channel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: ``name`` is that of the token or of the system's user; ``address`` is where the request came from."""
+    """The sender of a request: ``name`` is that of its token or of the system's user, ``address`` its address."""
 
     name: str
-    way: Channel
+    channel: Channel
     address: str | None = None
     reason: str | None = None
 
     @property
-    def words(self) -> str | None:
+    def history_text(self) -> str | None:
         """The text for a job's history, bounded and without control characters; ``None`` for the daemon."""
-        if self.way is Channel.DAEMON:
+        if self.channel is Channel.DAEMON:
             return None
-        where = self.way.value if self.address is None else f"{self.way.value}, {one_line(self.address, _LONGEST_NAME)}"
-        reason = f": {one_line(self.reason, _LONGEST_REASON)}" if self.reason else ""
-        return f"by {one_line(self.name, _LONGEST_NAME)} ({where}){reason}"
+        where = (
+            self.channel.value
+            if self.address is None
+            else f"{self.channel.value}, {one_line(self.address, LONGEST_NAME)}"
+        )
+        reason = f": {one_line(self.reason, LONGEST_REASON)}" if self.reason else ""
+        return f"by {one_line(self.name, LONGEST_NAME)} ({where}){reason}"
 
 
 DAEMON: Final = Actor("daemon", Channel.DAEMON)
@@ -47,12 +49,3 @@ def one_line(text: str, longest: int) -> str:
     """A person's text on one line of at most ``longest`` characters, without what could control a log or a terminal."""
     shown = "".join("\ufffd" if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp") else sign for sign in text)
     return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
-
-
-def audit_fields(actor: Actor, action: str, target: str, outcome: str, at: float) -> dict[str, object]:
-    """The fields of ``admin.acted``; ``at`` is in epoch seconds."""
-    given = {"reason": one_line(actor.reason, _LONGEST_REASON)} if actor.reason else {}
-    return {
-        "caller": one_line(actor.name, _LONGEST_NAME), "way": actor.way.value, "action": action, "target": target,
-        "outcome": outcome, "acted_at": rfc3339(at), **given,
-    }  # fmt: skip

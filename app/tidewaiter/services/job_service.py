@@ -1,14 +1,13 @@
-"""Requests for jobs, about jobs and about accounts."""
+"""Requests for jobs and about jobs."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from random import Random
 from typing import Final
 
 from tidewaiter.clock import Clock
-from tidewaiter.database.account_store import AccountStore, Pause
+from tidewaiter.database.account_store import AccountStore
 from tidewaiter.database.action_store import ActionStore, with_actions
 from tidewaiter.database.errors import HandleTakenError
 from tidewaiter.database.job_store import JobStore
@@ -28,15 +27,16 @@ from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.extract import as_handle
 from tidewaiter.providers.provider import BoundAccount
-from tidewaiter.services.account_status import AccountStatus, LaneHold, Resumed, hold_of, is_closed
-from tidewaiter.services.actors import Actor, Channel, audit_fields
+from tidewaiter.services.account_status import LaneReport, lane_report
+from tidewaiter.services.actors import Actor
+from tidewaiter.services.audit import audited
 from tidewaiter.services.job_requests import ConflictError, JobRequest, NotFoundError, RequestError, new_job, new_job_of
 
 _AT_ONCE: Final = 100
 
 
 class JobService:
-    """Handles requests for jobs, about jobs and about accounts.
+    """Handles requests for jobs and about jobs.
 
     Args:
         accounts: the configured accounts, bound to their providers, by name.
@@ -45,7 +45,7 @@ class JobService:
         clock: the time.
         rand: spreads jobs over an account's lanes.
         log: logs new jobs.
-        tell: receives new jobs and the decisions of people.
+        on_change: receives new jobs and the decisions of people.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class JobService:
         clock: Clock,
         rand: Random,
         log: EventLog,
-        tell: ChangeListener = ignore_change,
+        on_change: ChangeListener = ignore_change,
     ) -> None:
         self.accounts = accounts
         self.jobs = jobs
@@ -67,8 +67,8 @@ class JobService:
         self._clock = clock
         self._rand = rand
         self._log = log
-        self._tell = tell
-        self._hints = WakeUpStore(jobs.database)
+        self._on_change = on_change
+        self._wake_ups = WakeUpStore(jobs.database)
         self._actions = ActionStore(jobs.database)
         self._scope = EVERY_ACCOUNT
 
@@ -103,7 +103,7 @@ class JobService:
             RefusedError: unknown account, operation or parameter, or a value that is not permitted.
             StoreUnavailableError: the database cannot be reached.
         """
-        async with self._audited(actor, "submit", f"account {account}"):
+        async with audited(self._actions, self._clock, actor, "submit", f"account {account}"):
             (added,) = await self._store([self.draft(JobRequest(account, operation, raw, unique_key))], actor)
         return added
 
@@ -125,13 +125,13 @@ class JobService:
             StoreUnavailableError: the database cannot be reached.
         """
         accounts = ", ".join(sorted({new.account for new in news}))
-        async with self._audited(actor, "submit", f"{len(news)} jobs of {accounts}"):
+        async with audited(self._actions, self._clock, actor, "submit", f"{len(news)} jobs of {accounts}"):
             return await self._store(news, actor)
 
     async def _store(self, news: Sequence[NewJob], actor: Actor) -> list[tuple[Job, bool]]:
         lanes = {account: await self._lanes_of(account) for account in {new.account for new in news}}
         stored = await self.jobs.add_many(
-            [(new, self._lane(new, lanes[new.account])) for new in news], self._clock.now(), actor.words
+            [(new, self._lane(new, lanes[new.account])) for new in news], self._clock.now(), actor.history_text
         )
         for number, (job, created) in enumerate(stored):
             if created:
@@ -141,13 +141,13 @@ class JobService:
         return stored
 
     async def cancel(self, job_id: int, *, actor: Actor) -> Job:
-        """Request a job's cancellation; the daemon cancels the remote job where the provider can.
+        """Request a job's cancellation; the daemon cancels the remote job if the provider can.
 
         Raises:
             NotFoundError: there is no such job.
             ConflictError: it has ended.
         """
-        async with self._audited(actor, "cancel", f"job {job_id}"):
+        async with audited(self._actions, self._clock, actor, "cancel", f"job {job_id}"):
             job = await self._job(job_id)
             if job.state is State.PARKED:
                 return await self._decide(job, o.CancelAsked(), actor)
@@ -166,7 +166,7 @@ class JobService:
             NotFoundError: there is no such job.
             ConflictError: it is still under way.
         """
-        async with self._audited(actor, "retry", f"job {job_id}"):
+        async with audited(self._actions, self._clock, actor, "retry", f"job {job_id}"):
             return await self._retry(job_id, actor)
 
     async def _retry(self, job_id: int, actor: Actor) -> Job:
@@ -179,13 +179,13 @@ class JobService:
         new = new_job(job.account, bound, job.params, retry_of=job.id)
         lane = self._lane(new, await self._lanes_of(job.account))
         await self._note(job, "RetryRequested", actor)
-        again, created = await self.jobs.add_again(new, lane, self._clock.now(), actor.words)
+        again, created = await self.jobs.add_again(new, lane, self._clock.now(), actor.history_text)
         if created:
             self._log_added(again)
         return again
 
     async def poll_now(self, job_id: int, *, actor: Actor) -> Job:
-        """Make a job's next step due now: a poll, where its remote job is under way. A running step is not disturbed.
+        """Make a job's next step due now: a poll, if its remote job is under way. A running step is not disturbed.
 
         While the account is paused, or its limit is used up, the step still waits.
 
@@ -193,13 +193,13 @@ class JobService:
             NotFoundError: there is no such job.
             ConflictError: it has ended, or waits for a person.
         """
-        async with self._audited(actor, "poll", f"job {job_id}"):
+        async with audited(self._actions, self._clock, actor, "poll", f"job {job_id}"):
             job = await self._job(job_id)
             if job.state is State.PARKED:
                 raise ConflictError(f"job {job_id} is parked: retry it, let it adopt a remote job, or cancel it")
             if job.state not in TERMINAL:
                 await self._note(job, "PollRequested", actor)
-            if job.state in TERMINAL or not await self._hints.hurry(job_id, self._clock.now()):
+            if job.state in TERMINAL or not await self._wake_ups.hurry(job_id, self._clock.now()):
                 raise ConflictError(f"job {job_id} has ended already: it is {job.state}")
             return await self._job(job_id)
 
@@ -214,7 +214,7 @@ class JobService:
         Raises:
             RequestError: the job is not parked, the handle cannot be polled, or another job follows it.
         """
-        async with self._audited(actor, "adopt", f"job {job_id}"):
+        async with audited(self._actions, self._clock, actor, "adopt", f"job {job_id}"):
             return await self._adopt(job_id, handle, actor)
 
     async def _adopt(self, job_id: int, handle: str, actor: Actor) -> Job:
@@ -237,67 +237,11 @@ class JobService:
         except HandleTakenError as error:
             raise ConflictError(f"job {job_id} cannot adopt it: {error}") from error
 
-    async def pause(self, account: str, reason: str | None = None, *, actor: Actor) -> AccountStatus:
-        """Pause an account: within a lookout round no daemon sends its provider a request. Jobs wait unharmed.
-
-        Without a reason, an account that is paused already keeps its reason.
-
-        Raises:
-            NotFoundError: there is no such account.
-        """
-        async with self._audited(replace(actor, reason=reason), "pause", f"account {account}"):
-            self._account(account)
-            await self._pauses.pause(account, reason)
-        return await self._standing(account)
-
-    async def resume(self, account: str, *, actor: Actor) -> Resumed:
-        """End the pause of an account, whoever paused it. Its live jobs get the time back that they have waited.
-
-        Lanes that the provider or the breaker has closed are opened, too, by their owners in the next lookout round.
-
-        Raises:
-            NotFoundError: there is no such account.
-        """
-        async with self._audited(actor, "resume", f"account {account}"):
-            self._account(account)
-            before = await self._standing(account)
-            paused_s = await self._pauses.resume(account)
-            await self._pauses.reopen(account)
-        return Resumed(await self._standing(account), paused_s, before.closed)
-
-    async def standings(self) -> list[AccountStatus]:
-        """The status of every configured account, by name."""
-        pauses, jobs, lanes = await self._pauses.paused(), await self._pauses.live_jobs(), await self._lanes.every()
-        now = self._clock.now()
-        return [
-            AccountStatus(
-                name,
-                bound.provider.name,
-                pauses.get(name),
-                tuple(lane for lane in lanes if lane.account == name and is_closed(lane, now)),
-                jobs.get(name, {}),
-            )
-            for name, bound in sorted(self.accounts.items())
-        ]
-
-    async def orphans(self) -> dict[str, Mapping[State, int]]:
-        """The live jobs by state of accounts that are not configured any more: no daemon serves them."""
-        found = await self._pauses.live_jobs()
-        gone = (name for name in sorted(found) if name not in self.accounts and name in self._scope)
-        return {name: found[name] for name in gone}
-
-    async def paused(self, account: str) -> Pause | None:
-        """The pause of an account; ``None`` if it is not paused."""
-        return (await self._pauses.paused()).get(account) if account in self._scope else None
-
-    async def hold(self, job: Job) -> LaneHold:
-        """How the lane of a job stands."""
-        pause = await self.paused(job.account)
+    async def lane_report(self, job: Job) -> LaneReport:
+        """Whether the lane of a job sends requests."""
+        pause = (await self._pauses.paused()).get(job.account)
         lane = None if pause else next((one for one in await self._lanes.every() if one.id == job.lane), None)
-        return hold_of(lane, is_configured=job.account in self.accounts, pause=pause, now=self._clock.now())
-
-    async def _standing(self, account: str) -> AccountStatus:
-        return next(one for one in await self.standings() if one.account == account)
+        return lane_report(lane, is_configured=job.account in self.accounts, pause=pause, now=self._clock.now())
 
     async def show(self, job_id: int) -> tuple[Job, list[HistoryEntry], list[Artifact]]:
         """A job with its history and its files.
@@ -335,31 +279,12 @@ class JobService:
             self._log.emit(
                 "job.warned", job=job.id, account=job.account, operation=job.operation, key=key, reason=reason
             )
-        self._tell(added(job))
+        self._on_change(added(job))
 
     async def _note(self, job: Job, what: str, actor: Actor) -> None:
         """Write a request about a job beside its history, before it is done, so that its row is never missing."""
-        if (words := actor.words) is not None:
-            await self._actions.note(job.id, what, words, self._clock.now())
-
-    @asynccontextmanager
-    async def _audited(self, actor: Actor, action: str, target: str) -> AsyncIterator[None]:
-        """Audit requests of the command line, whose process keeps no log: a daemon logs them.
-
-        Requests by HTTP are audited there.
-        """
-        outcome = "failed"
-        try:
-            yield
-            outcome = "done"
-        except RequestError:
-            outcome = "refused"
-            raise
-        finally:
-            if actor.way is Channel.CLI:
-                await self._actions.leave(
-                    audit_fields(actor, action, target, outcome, self._clock.now()), self._clock.now()
-                )
+        if (text := actor.history_text) is not None:
+            await self._actions.note(job.id, what, text, self._clock.now())
 
     async def _decide(self, job: Job, outcome: o.Outcome, actor: Actor) -> Job:
         """Apply a person's decision to a parked job."""
@@ -368,12 +293,12 @@ class JobService:
         policy = OperationPolicy() if gone else self._operation(job.account, job.operation).policy
         update = advance(job, outcome, policy, self._clock.now(), self._rand)
         if update.entry is not None:
-            said = "; ".join(filter(None, (update.entry.detail, actor.words)))
-            update = replace(update, entry=replace(update.entry, detail=said or None))
+            detail = "; ".join(filter(None, (update.entry.detail, actor.history_text)))
+            update = replace(update, entry=replace(update.entry, detail=detail or None))
         if not await self.jobs.decide(update):
             raise ConflictError(f"job {job.id} has changed meanwhile; look at it again")
         if (change := change_of(update)) is not None:
-            self._tell(change)
+            self._on_change(change)
         return update.job
 
     async def _job(self, job_id: int) -> Job:
@@ -381,13 +306,6 @@ class JobService:
         if job is None or job.account not in self._scope:
             raise NotFoundError(f"there is no job {job_id}")
         return job
-
-    def _account(self, account: str) -> BoundAccount:
-        bound = self.accounts.get(account)
-        if bound is None:
-            known = ", ".join(sorted(self.accounts)) or "none is configured"
-            raise NotFoundError(f"unknown account {account!r}; configured: {known}")
-        return bound
 
     def _operation(self, account: str, operation: str) -> BoundOperation:
         """The operation of an existing job, which may have left the configuration since."""

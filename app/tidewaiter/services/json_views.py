@@ -1,4 +1,7 @@
-"""Accounts, schedules, providers, notifications and the overview: the JSON of the API and of the command line."""
+"""The JSON of accounts, schedules, providers, notifications and the overview, for the API and the command line.
+
+The JSON of jobs is in :mod:`tidewaiter.domain.job_view`, because webhooks use it, too.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -14,20 +17,20 @@ from tidewaiter.services.account_status import AccountStatus, Resumed
 from tidewaiter.services.schedule_service import ScheduleStatus
 
 
-def account_json(standing: AccountStatus) -> dict[str, Any]:
+def account_json(status: AccountStatus) -> dict[str, Any]:
     """An account: its pause, its closed lanes and its live jobs."""
-    pause = standing.pause
+    pause = status.pause
     return {
-        "account": standing.account,
-        "provider": standing.provider,
+        "account": status.account,
+        "provider": status.provider,
         "pause": None if pause is None else {"by": pause.by, "reason": pause.reason, "at": rfc3339(pause.at)},
-        "closed": [closed_json(lane) for lane in standing.closed],
-        "jobs": {state.value: number for state, number in standing.jobs.items()},
+        "closed": [closed_json(lane) for lane in status.closed],
+        "jobs": {state.value: number for state, number in status.jobs.items()},
     }
 
 
 def orphan_json(account: str, jobs: Mapping[State, int]) -> dict[str, Any]:
-    """An account that has left the configuration while jobs of it wait."""
+    """An account that is no longer configured, but has live jobs."""
     counts = {state.value: number for state, number in jobs.items()}
     return {"account": account, "provider": None, "pause": None, "closed": [], "jobs": counts}
 
@@ -40,12 +43,12 @@ def closed_json(lane: LaneStatus) -> dict[str, Any]:
 def resumed_json(resumed: Resumed) -> dict[str, Any]:
     """An account after its pause has ended."""
     opened = [closed_json(lane) for lane in resumed.opened]
-    return {**account_json(resumed.standing), "paused_s": resumed.paused_s, "opened": opened}
+    return {**account_json(resumed.status), "paused_s": resumed.paused_s, "opened": opened}
 
 
-def schedule_json(standing: ScheduleStatus) -> dict[str, Any]:
+def schedule_json(status: ScheduleStatus) -> dict[str, Any]:
     """A schedule, its last tick and its next."""
-    one = standing.schedule
+    one = status.schedule
     return {
         "name": one.name,
         "account": one.account,
@@ -54,14 +57,14 @@ def schedule_json(standing: ScheduleStatus) -> dict[str, Any]:
         "timezone": str(one.zone),
         "catch_up": one.catch_up.value,
         "params": dict(one.params),
-        "next_at": rfc3339(standing.next_at),
-        "ticked_at": rfc3339(standing.ticked_at),
-        "job": standing.job,
+        "next_at": rfc3339(status.next_at),
+        "ticked_at": rfc3339(status.ticked_at),
+        "job": status.job,
     }
 
 
 def notification_json(one: Notification) -> dict[str, Any]:
-    """A notification and how its delivery stands."""
+    """A notification and the status of its delivery."""
     return {
         "id": one.id,
         "endpoint": one.endpoint,
@@ -103,17 +106,17 @@ def provider_json(provider: Provider) -> dict[str, Any]:
     }
 
 
-def overview_json(picture: DashboardSnapshot) -> dict[str, Any]:
-    """Everything at a glance."""
+def overview_json(snapshot: DashboardSnapshot) -> dict[str, Any]:
+    """The state of everything."""
     return {
-        "at": rfc3339(picture.at),
-        "jobs": {state.value: number for state, number in picture.counts.items()},
+        "at": rfc3339(snapshot.at),
+        "jobs": {state.value: number for state, number in snapshot.counts.items()},
         "lanes": [
             {"lane": one.lane, "due": one.due, "oldest_due_at": rfc3339(one.oldest_due_at)}
-            for one in picture.backlogs.values()
+            for one in snapshot.backlogs.values()
         ],
-        "minutes": [_minute(one) for one in picture.minutes],
-        "landed": [_arrival(one) for one in picture.arrivals],
+        "minutes": [_minute(one) for one in snapshot.minutes],
+        "landed": [_arrival(one) for one in snapshot.arrivals],
     }
 
 

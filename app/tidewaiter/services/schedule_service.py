@@ -29,22 +29,22 @@ class ScheduleService:
     Args:
         schedules: the configured ones, by name.
         store: the last served ticks.
-        desk: stores their jobs.
+        jobs: submits their jobs.
         clock: the time.
     """
 
-    def __init__(self, schedules: Mapping[str, Schedule], store: ScheduleStore, desk: JobService, clock: Clock) -> None:
+    def __init__(self, schedules: Mapping[str, Schedule], store: ScheduleStore, jobs: JobService, clock: Clock) -> None:
         self._schedules = schedules
         self._store = store
-        self._desk = desk
+        self._jobs = jobs
         self._clock = clock
 
     def limited_to(self, scope: Scope) -> "ScheduleService":
         """The same for a caller who may see these accounts only."""
         schedules = {name: one for name, one in self._schedules.items() if one.account in scope}
-        return ScheduleService(schedules, self._store, self._desk.limited_to(scope), self._clock)
+        return ScheduleService(schedules, self._store, self._jobs.limited_to(scope), self._clock)
 
-    async def standings(self) -> list[ScheduleStatus]:
+    async def statuses(self) -> list[ScheduleStatus]:
         """The status of every configured schedule, by name.
 
         Raises:
@@ -67,7 +67,7 @@ class ScheduleService:
             StoreUnavailableError: the database cannot be reached.
         """
         schedule = self.named(name)
-        job, _ = await self._desk.submit(
+        job, _ = await self._jobs.submit(
             schedule.account, schedule.operation, schedule.params_at(self._now()), actor=actor
         )
         return job

@@ -10,10 +10,17 @@ from typing import Final, TypeAlias
 from tidewaiter.clock import Clock, SystemClock
 from tidewaiter.domain.http_values import Credentials, WireReply, WireRequest
 from tidewaiter.domain.permissions import PermittedNetworks
-from tidewaiter.transport.addresses import MOST_HOPS, UrlOrigin, harmless, leads_on, location_of, next_address
+from tidewaiter.transport.addresses import (
+    MOST_HOPS,
+    UrlOrigin,
+    headers_for_other_origin,
+    leads_on,
+    location_of,
+    next_address,
+)
 from tidewaiter.transport.budget import Budget, Permit
 from tidewaiter.transport.credentials import AccountCredentials, Cookies
-from tidewaiter.transport.reply_bodies import ReplyBeginning, ResumedReply, StreamReply, beginning_of
+from tidewaiter.transport.reply_bodies import ReplyBeginning, ResumedReply, StreamReply, read_beginning
 from tidewaiter.transport.wire import (
     BrokenBodyError,
     LeaseOverError,
@@ -37,7 +44,7 @@ def _always() -> bool:
 
 
 def ignore_departure(_sent: bool) -> None:
-    """For requests where nothing depends on whether they have left."""
+    """For requests whose departure does not matter."""
 
 
 def any_host(_url: str) -> None:
@@ -63,18 +70,18 @@ class AccountClient:
 
     GET and HEAD follow at most five redirects, never from https to http; a redirect of any other method is the reply.
     Credentials are added on each hop to the provider's origin, until the chain has left it: a hop that comes back was
-    chosen by another host. Any other hop takes only harmless headers. Every hop to the provider's origin takes a
-    permit.
+    chosen by another host. On any other hop only headers without account data are sent. Every hop to the provider's
+    origin takes a permit.
 
     Cookies live until the chain ends or leaves the origin; those of a login, as long as its credentials are used.
 
     Args:
         wire: carries one hop.
         settings: where requests go, and their bounds.
-        credentials: what proves the account; see :meth:`use`.
+        credentials: of the account; see :meth:`use`.
         budget: of this account.
-        on_reply: called with status and headers of each reply of the provider's origin, where no other host led there.
-        may_send: asked before every request to any host: ``False`` where the account may belong to another daemon by
+        on_reply: called with status and headers of each reply of the provider's origin, unless another host led there.
+        may_send: called before every request to any host: ``False`` if the account may belong to another daemon by
             now. Then ``LeaseOverError`` is raised and nothing is sent.
         clock: decides when cookies end.
     """
@@ -130,7 +137,7 @@ class AccountClient:
         return WireReply(raw.status, raw.headers, body, hops.url, truncated, raw.phrase, foreign=not hops.own)
 
     @asynccontextmanager
-    async def begin(
+    async def open_reply(
         self, request: WireRequest, permit: Permit | None = None, on_send: OnSend = ignore_departure
     ) -> AsyncIterator[ReplyBeginning]:
         """Send ``request`` and read the reply up to the body limit; what is longer can be streamed within the block.
@@ -142,7 +149,7 @@ class AccountClient:
             chunks = raw.chunks()
             try:
                 async with asyncio.timeout(self._settings.timeouts.overall_s):
-                    first, body, truncated = await beginning_of(raw, chunks, self._settings.body_limit)
+                    first, body, truncated = await read_beginning(raw, chunks, self._settings.body_limit)
             except TimeoutError:
                 raise BrokenBodyError("The reply did not come within the time allowed.") from None
             reply = WireReply(raw.status, raw.headers, body, hops.url, truncated, raw.phrase, foreign=not hops.own)
@@ -150,9 +157,9 @@ class AccountClient:
             yield ReplyBeginning(reply, StreamReply(raw.status, raw.headers, hops.url, hops.own, rest))
 
     async def sign_in(self, request: WireRequest, permit: Permit | None = None) -> WireReply:
-        """Send a login exactly as it is: it contains its own proof.
+        """Send a login unchanged: it contains its credentials.
 
-        It takes a permit even where it goes to another host: it is a request to the provider. No redirect is followed.
+        It takes a permit even if it goes to another host: it is a request to the provider. No redirect is followed.
 
         Raises:
             TransportError: one of its kinds; see :mod:`tidewaiter.transport.wire`.
@@ -192,7 +199,7 @@ class AccountClient:
     def _open(self, request: WireRequest, on_send: OnSend, *, stream: bool) -> AbstractAsyncContextManager[RawReply]:
         """One hop: the only place where this client sends a request.
 
-        The lease is checked before anything is done, and again at the last moment, when the connection stands.
+        The lease is checked before anything is done, and again at the last moment, when the connection is open.
         """
 
         def leaving(sent: bool) -> None:
@@ -216,18 +223,18 @@ class AccountClient:
             yield StreamReply(raw.status, raw.headers, hops.url, hops.own, raw)
 
     def _prepared(self, request: WireRequest, *, own: bool, send_auth: bool, cookies: Cookies) -> WireRequest:
-        """``request`` as it is sent: with credentials to the provider (``own``), else with harmless headers only.
+        """``request`` as it is sent: with credentials to the provider (``own``), else without data of the account.
 
         Cookies go to the origin that set them.
         """
-        return _with_cookies(self._proved(request, own=own, send_auth=send_auth), cookies)
+        return _with_cookies(self._with_credentials(request, own=own, send_auth=send_auth), cookies)
 
-    def _proved(self, request: WireRequest, *, own: bool, send_auth: bool) -> WireRequest:
+    def _with_credentials(self, request: WireRequest, *, own: bool, send_auth: bool) -> WireRequest:
         if own:
             return self._credentials.added_to(request) if send_auth else request
         if not self.owns(request.url) and self._credentials.appear_in(request.url):
             raise RedirectRefusedError("An address of another origin carries the account's credentials in its query.")
-        return replace(request, headers=harmless(request.headers))
+        return replace(request, headers=headers_for_other_origin(request.headers))
 
 
 def _with_cookies(request: WireRequest, cookies: Cookies) -> WireRequest:

@@ -13,8 +13,8 @@ MOST_HOPS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REPEATABLE = frozenset({"GET", "HEAD"})
 _UNSENDABLE = re.compile(r"[^\x21-\x5b\x5d-\x7e]")  # a backslash too: some servers read it as a slash
-# A media type goes with a body that goes to another origin; all of them say nothing of the account.
-_HARMLESS = frozenset({"accept", "accept-encoding", "content-type", "if-range", "range", "user-agent"})
+# None of these holds data of the account.
+_NOT_OF_ACCOUNT = frozenset({"accept", "accept-encoding", "content-type", "if-range", "range", "user-agent"})
 
 
 class UrlOrigin:
@@ -50,9 +50,9 @@ def place_of(url: str | URL) -> str:
         return "an invalid address"
 
 
-def harmless(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers that may cross to another origin: those that say nothing of the account."""
-    return {name: value for name, value in headers.items() if name.lower() in _HARMLESS}
+def headers_for_other_origin(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that may be sent to another origin: those without data of the account."""
+    return {name: value for name, value in headers.items() if name.lower() in _NOT_OF_ACCOUNT}
 
 
 def leads_on(method: str, status: int, headers: Mapping[str, str]) -> bool:
@@ -66,7 +66,7 @@ def location_of(url: str, headers: Mapping[str, str]) -> str:
     """The Location of a redirect, which is one field with one value (RFC 9110, section 10.2.2).
 
     Raises:
-        RedirectRefusedError: it came several times, with different values: somebody may have put one of them there.
+        RedirectRefusedError: it came several times, with different values: one of them may be forged.
     """
     named = list(dict.fromkeys(value.strip() for value in field_values(headers, "location") if value.strip()))
     if len(named) > 1:
@@ -75,7 +75,7 @@ def location_of(url: str, headers: Mapping[str, str]) -> str:
 
 
 def next_address(url: str, location: str) -> str:
-    """The address that a redirect leads to, byte for byte as the remote wrote it where it is absolute.
+    """The address that a redirect leads to, byte for byte as the remote wrote it if it is absolute.
 
     Args:
         url: the address that was asked.
@@ -115,7 +115,7 @@ def request_address(url: str) -> URL:
     if address is None:
         raise NotSentError("Nothing was sent: the address names no host, or no port, of HTTP.")
     if "@" in url and (address.raw_user is not None or address.raw_password is not None):
-        # aiohttp would make an Authorization header of it, past the rule about who may see credentials.
+        # aiohttp would make an Authorization header of it, which other origins could get.
         raise NotSentError(f"Nothing was sent to {place_of(address)}: the address carries a user name.")
     target = request_target(written)
     if target == address.raw_path_qs:
@@ -130,7 +130,7 @@ def _with_ascii_host(url: str) -> str:
     before, slashes, rest = url.partition("://")
     place = re.split(r"[/?#]", rest, maxsplit=1)[0]
     try:
-        # Only the host: nothing else is anybody's to write anew at this point.
+        # Only the host: the rest must be sent unchanged.
         return f"{before}{slashes}{sendable_authority(place)}{rest[len(place) :]}"
     except AddressError as error:
         raise NotSentError(f"Nothing was sent: of its address {error}.") from None

@@ -1,4 +1,4 @@
-"""Turns exceptions of aiohttp into our own errors, by what the remote may have seen, in words without secrets."""
+"""Turns exceptions of aiohttp into our own errors, by what the remote may have received, without secrets."""
 
 import os
 import re
@@ -53,12 +53,12 @@ def before_reply(error: Exception, place: str) -> TransportError:
 
 def _unread(error: aiohttp.ClientResponseError) -> str:
     """Why the head of a reply could not be read, in the parser's words as far as they quote nothing of it."""
-    said = error.message.partition("\n")[0]
-    if said.startswith("Too many headers"):
+    message = error.message.partition("\n")[0]
+    if message.startswith("Too many headers"):
         return f" that can be read: it has more than {MOST_FIELDS} header fields"
-    if said.startswith("Got more than"):
+    if message.startswith("Got more than"):
         return f" that can be read: one of its header lines is longer than {LONGEST_FIELD} bytes"
-    words = _PARSER_WORDS.match(said)
+    words = _PARSER_WORDS.match(message)
     return "" if words is None else f": {words[0].rstrip(': ')}"
 
 
@@ -86,7 +86,7 @@ def in_body(error: Exception, place: str) -> BrokenBodyError:
 
 
 def _words(error: Exception) -> str:
-    # Not the text of the exception: where a body could not be written, aiohttp quotes the whole address in it.
+    # Not the text of the exception: if a body could not be written, aiohttp quotes the whole address in it.
     if isinstance(error, socket.gaierror):
         return error.strerror or "unknown"
     number = error.errno if isinstance(error, OSError) else None

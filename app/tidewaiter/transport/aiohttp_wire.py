@@ -44,8 +44,13 @@ from typing import TypeAlias
 from tidewaiter.domain.permissions import Network
 
 _MOST_IDLE: Final = 16
-
 _Key: TypeAlias = tuple[bool | frozenset[Network], bool]
+_IDLE_S = 30.0
+_READ_BUFFER = 2**18
+_LARGEST_PLAIN_BODY = 2**20  # above it aiohttp warns about bytes and asks for a file
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+# How the exchange under way reaches the request that aiohttp makes of it, in the same task.
+_ON_SEND: Final[ContextVar[OnSend | None]] = ContextVar("on_send", default=None)
 
 
 class Pool:
@@ -100,14 +105,6 @@ class Pools:
         self._pools.clear()
         for pool in pools:
             await pool.session.close()
-
-
-_IDLE_S = 30.0
-_READ_BUFFER = 2**18
-_LARGEST_PLAIN_BODY = 2**20  # above it aiohttp warns about bytes and asks for a file
-_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-# How the exchange under way reaches the request that aiohttp makes of it, in the same task.
-_ON_SEND: Final[ContextVar[OnSend | None]] = ContextVar("on_send", default=None)
 
 
 class AiohttpWire:

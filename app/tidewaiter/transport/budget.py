@@ -1,7 +1,7 @@
-"""What an account may still ask of its provider: the one gate that every request to the provider passes.
+"""The requests that an account may send to its provider now: every request to the provider passes here.
 
 It keeps the rate limit, the spacing, closings and pauses, and a circuit breaker: after several failures in a row
-nothing is asked for a while.
+nothing is sent for a while.
 """
 
 import asyncio
@@ -17,85 +17,21 @@ from tidewaiter.transport.sliding_window import SlidingWindow
 from tidewaiter.transport.wire import AccountClosedError, AccountPausedError, DrainingError
 
 BreakerState = Literal["closed", "open", "half-open"]
-
 _MOST_FAILURES = 5
 _OPEN = Backoff(base_s=30.0, factor=2.0, cap_s=600.0)
 _PROBE_S = 60.0
-
-
-class Breaker:
-    """Closed, open until a moment, then half-open: one request at a time probes whether the provider is back.
-
-    ``now`` is always in seconds of the monotonic clock. A probe without a result (its step was cancelled, or its reply
-    said nothing about the provider's health) is given up after a minute, and another one is sent.
-    """
-
-    __slots__ = ("_failures", "_opened", "_probe_until", "_rand", "_until", "closed", "reason")
-
-    def __init__(self, rand: Random) -> None:
-        self._rand = rand
-        self._opened = 0
-        self.succeeded()
-
-    def succeeded(self) -> None:
-        """The provider works."""
-        self.closed = True
-        self.reason: str | None = None
-        self._failures = 0
-        self._opened = 0
-        self._until = 0.0
-        self._probe_until = 0.0
-
-    def failed(self, now: float, reason: str) -> None:
-        """The provider failed: counts while closed, ends the probe while half-open, and changes nothing while open."""
-        self._failures += 1
-        state = self.state(now)
-        if state == "half-open" or (state == "closed" and self._failures >= _MOST_FAILURES):
-            self.closed = False
-            self.reason = reason
-            self._until = now + _OPEN.delay(self._opened, self._rand)
-            self._opened += 1
-            self._probe_until = 0.0
-
-    def probe(self) -> None:
-        """The provider's health is unknown: one request finds out before others are sent."""
-        self.closed = False
-        self.reason = None
-        self._until = 0.0
-        self._probe_until = 0.0
-
-    def undecided(self) -> None:
-        """The probe's reply said nothing about the provider's health: another may be sent."""
-        self._probe_until = 0.0
-
-    def state(self, now: float) -> BreakerState:
-        """The breaker's state."""
-        if self.closed:
-            return "closed"
-        return "open" if now < self._until else "half-open"
-
-    def wait_s(self, now: float) -> float:
-        """Seconds until a request may be sent."""
-        return 0.0 if self.closed else max(0.0, self._until - now, self._probe_until - now)
-
-    def admitted(self, now: float) -> None:
-        """A request is sent; while half-open it is the probe that the others wait for."""
-        if not self.closed:
-            self._probe_until = now + _PROBE_S
-
-
 _THROTTLE = Backoff(base_s=5.0, factor=2.0, cap_s=300.0)
-_BELIEVED = 2  # this many times in a row, a Retry-After is used as it is
+_TRUSTED = 2  # this many times in a row, a Retry-After is used as it is
 _SHORTEST_THROTTLE_S = 1.0  # never a hot loop, whatever the server asks for
 _LONGEST_SLEEP_S = 3600.0
-_MOMENT_S = 5.0  # a step waits this long rather than end
+_MOMENT_S = 5.0  # a step waits so long instead of ending
 _JUST_FULL_S = 10.0  # a reply may be about a moment this long ago
 
 
 class Permit:
     """The right to send one request, from its admission until its reply's headers are here.
 
-    As a context manager it is done when the block is left, for whatever reason.
+    As a context manager it is done when the block is left.
     """
 
     __slots__ = ("_budget",)
@@ -113,7 +49,7 @@ class Permit:
         """The request was not sent and will not be: its place is free again."""
         budget, self._budget = self._budget, None
         if budget is not None:
-            budget._forgo()
+            budget._cancel()
 
     def __enter__(self) -> Self:
         return self
@@ -132,15 +68,15 @@ class Budget:
 
     Every sender waits in line in :meth:`admit`; only the first in line watches the clock, the others cost nothing.
     Spacing is a window of one request, so it too is kept as the provider sees it, and two requests of an account with
-    spacing are never in flight together. How many may be in flight otherwise
-    (``limits.concurrency``) is for the lane to bound.
+    spacing are never in flight together. The lane bounds how many others are in
+    flight (``limits.concurrency``).
 
     Args:
         clock: its monotonic time must be that of ``time.monotonic``, which asyncio-throttle reads by itself.
         rand: jitter of the backoffs.
         limits: what the provider allows.
         window: when requests were made before this process, in epoch seconds.
-        full: assume that the whole window was spent just now, by an owner who can no longer say.
+        full: assume that the whole window was used just now, by an earlier owner that did not store it.
     """
 
     def __init__(
@@ -201,13 +137,13 @@ class Budget:
         return max(closed_s, breaker_s, *(window.wait_s() for window in self._windows))
 
     def check_open(self) -> None:
-        """Raise ``AccountClosedError`` where nothing is admitted for more than 5 s, but for the rate limit."""
+        """Raise ``AccountClosedError`` if nothing is admitted for more than 5 s; the rate limit does not count."""
         breaker_s = self._breaker.wait_s(self._clock.monotonic()) if self.breaker == "open" else 0.0
         wait_s = max(self.closed_until - self._clock.now() if self._closed_until else 0.0, breaker_s)
         if wait_s > _MOMENT_S:
             raise AccountClosedError(f"the account is closed for {wait_s:.0f} s: {self.closed_reason}", wait_s)
 
-    async def rest(self, delay_s: float) -> None:
+    async def sleep_between_tries(self, delay_s: float) -> None:
         """Sleep between two tries within one step.
 
         Raises:
@@ -231,9 +167,9 @@ class Budget:
             window.leave()
         self._changed.set()
 
-    def _forgo(self) -> None:
+    def _cancel(self) -> None:
         for window in self._windows:
-            window.forgo()
+            window.cancel()
         self._breaker.undecided()
         self._changed.set()
 
@@ -244,7 +180,7 @@ class Budget:
             self._closed_reason = reason
 
     def pause(self, reason: str) -> None:
-        """Admit nothing until :meth:`resume`; callers in line are turned away."""
+        """Admit nothing until :meth:`resume`; waiting callers get ``AccountPausedError``."""
         if self._paused is None:
             self._breaker.undecided()
             self._paused = reason
@@ -274,14 +210,14 @@ class Budget:
 
     @property
     def paused(self) -> str | None:
-        """Why the account is paused; ``None`` where it is not."""
+        """Why the account is paused; ``None`` if it is not."""
         return self._paused
 
     def drain(self, grace_s: float) -> None:
-        """Turn away callers that wait for more than the rate limit: for the end of a closing, or for the breaker.
+        """Raise ``DrainingError`` for callers that wait for more than the rate limit: for a closing or the breaker.
 
         Args:
-            grace_s: how long requests are still admitted, in seconds; a caller that must wait longer is turned away.
+            grace_s: how long requests are still admitted, in seconds; a caller that must wait longer gets the error.
         """
         self._drains_until = self._clock.monotonic() + grace_s
         self._changed.set()
@@ -309,16 +245,16 @@ class Budget:
         self._breaker.failed(self._clock.monotonic(), reason)
 
     def undecided(self) -> None:
-        """A reply says nothing about the provider's health: if it was the probe's, another probe may be sent."""
+        """A reply does not show the provider's health: if it was the probe's, another probe may be sent."""
         self._breaker.undecided()
         self._changed.set()
 
     def throttled(self, retry_after_s: float | None, reason: str) -> None:
-        """The provider throttles us: close for as long as it says, or for a backoff of our own where it does not say.
+        """The provider throttles us: close for as long as it asks, or for a growing backoff if it names no delay.
 
         If it does so again and again, our backoff grows as well: the later of both counts, because Retry-After
-        means "not before" (RFC 9110, section 10.2.3). Several requests that were in flight together say the same
-        thing; only the first of them raises the backoff.
+        means "not before" (RFC 9110, section 10.2.3). Several requests in flight together get the same
+        reply; only the first of them raises the backoff.
         """
         self._breaker.undecided()
         now = self._clock.now()
@@ -327,13 +263,13 @@ class Budget:
             if not is_news:
                 return
             retry_after_s = _THROTTLE.delay(self._throttles, self._rand)
-        elif self._throttles >= _BELIEVED and is_news:
-            retry_after_s = max(retry_after_s, _THROTTLE.delay(self._throttles - _BELIEVED, self._rand))
+        elif self._throttles >= _TRUSTED and is_news:
+            retry_after_s = max(retry_after_s, _THROTTLE.delay(self._throttles - _TRUSTED, self._rand))
         self._throttles += is_news
         self.close(now + max(retry_after_s, _SHORTEST_THROTTLE_S), reason)
 
     def spent(self, wait_s: float, reason: str) -> bool:
-        """The provider says that nothing is left of its limit for this long.
+        """The provider reports that its limit is used up for this long.
 
         Where our own requests explain that, it is ignored: our window knows the moment exactly, and a server that
         counts in whole seconds would cost a part of every period. Otherwise somebody else uses the account too.
@@ -361,12 +297,12 @@ class Budget:
 
     @property
     def breaker(self) -> BreakerState:
-        """Where the breaker stands."""
+        """The state of the breaker."""
         return self._breaker.state(self._clock.monotonic())
 
     @property
     def left(self) -> int | None:
-        """How many requests may be sent at once, closings aside; ``None`` where there is no limit."""
+        """How many requests may be sent at once, closings aside; ``None`` if there is no limit."""
         return min((window.left for window in self._windows), default=None)
 
     def snapshot(self) -> list[float]:
@@ -375,3 +311,64 @@ class Budget:
         # The longer log holds the other: spacing only ever remembers the last request.
         longest = max((window.stamps() for window in self._windows), key=len, default=[])
         return [now + stamp - monotonic for stamp in longest]
+
+
+class Breaker:
+    """Closed, open until a moment, then half-open: one request at a time probes whether the provider is back.
+
+    ``now`` is always in seconds of the monotonic clock. A probe without a result (its step was cancelled, or its reply
+    does not show the provider's health) is given up after a minute, and another one is sent.
+    """
+
+    __slots__ = ("_failures", "_opened", "_probe_until", "_rand", "_until", "closed", "reason")
+
+    def __init__(self, rand: Random) -> None:
+        self._rand = rand
+        self._opened = 0
+        self.succeeded()
+
+    def succeeded(self) -> None:
+        """The provider works."""
+        self.closed = True
+        self.reason: str | None = None
+        self._failures = 0
+        self._opened = 0
+        self._until = 0.0
+        self._probe_until = 0.0
+
+    def failed(self, now: float, reason: str) -> None:
+        """The provider failed: counts while closed, ends the probe while half-open, and changes nothing while open."""
+        self._failures += 1
+        state = self.state(now)
+        if state == "half-open" or (state == "closed" and self._failures >= _MOST_FAILURES):
+            self.closed = False
+            self.reason = reason
+            self._until = now + _OPEN.delay(self._opened, self._rand)
+            self._opened += 1
+            self._probe_until = 0.0
+
+    def probe(self) -> None:
+        """The provider's health is unknown: one request finds out before others are sent."""
+        self.closed = False
+        self.reason = None
+        self._until = 0.0
+        self._probe_until = 0.0
+
+    def undecided(self) -> None:
+        """The probe's reply does not show the provider's health: another may be sent."""
+        self._probe_until = 0.0
+
+    def state(self, now: float) -> BreakerState:
+        """The breaker's state."""
+        if self.closed:
+            return "closed"
+        return "open" if now < self._until else "half-open"
+
+    def wait_s(self, now: float) -> float:
+        """Seconds until a request may be sent."""
+        return 0.0 if self.closed else max(0.0, self._until - now, self._probe_until - now)
+
+    def admitted(self, now: float) -> None:
+        """A request is sent; while half-open it is the probe that the others wait for."""
+        if not self.closed:
+            self._probe_until = now + _PROBE_S

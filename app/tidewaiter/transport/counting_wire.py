@@ -37,18 +37,18 @@ class CountingWire:
     ) -> AbstractAsyncContextManager[RawReply]:
         """Send ``request``; see :meth:`tidewaiter.transport.wire.Wire.open`."""
         opened = self._wire.open(request, private_ok=private_ok, timeouts=timeouts, stream=stream)
-        tally = self._provider if self._origin.covers(request.url) else self._elsewhere
-        return _CountedExchange(opened, tally, self._clock)
+        counter = self._provider if self._origin.covers(request.url) else self._elsewhere
+        return _CountedExchange(opened, counter, self._clock)
 
 
 class _CountedExchange(AbstractAsyncContextManager[RawReply]):
     """One request that is counted when its reply's headers are here, or will not come."""
 
-    __slots__ = ("_clock", "_opened", "_tally")
+    __slots__ = ("_clock", "_counter", "_opened")
 
-    def __init__(self, opened: AbstractAsyncContextManager[RawReply], tally: RequestCounter, clock: Clock) -> None:
+    def __init__(self, opened: AbstractAsyncContextManager[RawReply], counter: RequestCounter, clock: Clock) -> None:
         self._opened = opened
-        self._tally = tally
+        self._counter = counter
         self._clock = clock
 
     def at_departure(self, on_send: OnSend) -> None:
@@ -60,12 +60,12 @@ class _CountedExchange(AbstractAsyncContextManager[RawReply]):
         try:
             reply = await self._opened.__aenter__()
         except NotSentError:
-            self._tally.failed(sent=False)
+            self._counter.failed(sent=False)
             raise
         except LostReplyError:
-            self._tally.failed(sent=True)
+            self._counter.failed(sent=True)
             raise
-        self._tally.replied(reply.status, self._clock.monotonic() - asked_at)
+        self._counter.replied(reply.status, self._clock.monotonic() - asked_at)
         return reply
 
     async def __aexit__(

@@ -1,6 +1,6 @@
-"""What proves an account in a request: cookies, and credentials in headers, in the query or in the body.
+"""The credentials in a request: cookies, and credentials in headers, in the query or in the body.
 
-Cookies live for one redirect chain, or for one login. Each goes back to the very origin that set it, and nowhere else.
+Cookies live for one redirect chain, or for one login. Each is sent only to the origin that set it.
 Source: RFC 6265, as far as a client needs it that forgets cookies soon. It is stricter: the attribute Domain widens
 nothing, and scheme and port count.
 """
@@ -71,7 +71,7 @@ class Cookies:
             self._held[key] = cookie
 
     def header_for(self, url: str) -> str | None:
-        """The header Cookie of a request to this address; ``None`` where it has none."""
+        """The header Cookie of a request to this address; ``None`` if it has none."""
         if not self._held:
             return None
         address, now = URL(url, encoded=True), self._clock.now()
@@ -90,25 +90,25 @@ class Cookies:
 
 
 def _read(field: str, address: URL, now: float) -> tuple[tuple[str, str, str], _Cookie] | None:
-    """One Set-Cookie (RFC 6265, section 5.2); ``None`` where it sets nothing that could be sent back."""
+    """One Set-Cookie (RFC 6265, section 5.2); ``None`` if it sets nothing that can be sent back."""
     pair, *attributes = field.split(";")
     name, equals, value = (part.strip() for part in pair.partition("="))
     sendable = equals and _NAME.fullmatch(name) and _VALUE.fullmatch(value) and len(pair) <= _LONGEST
     if not sendable:
         return None
-    said = {key.strip().lower(): one.strip() for key, _, one in (part.partition("=") for part in attributes)}
-    path = said.get("path", "")
+    named = {key.strip().lower(): one.strip() for key, _, one in (part.partition("=") for part in attributes)}
+    path = named.get("path", "")
     if not path.startswith("/"):
         path = address.raw_path.rpartition("/")[0] or "/"
-    cookie = _Cookie(value, "secure" in said, _end(said, now))
+    cookie = _Cookie(value, "secure" in named, _end(named, now))
     return (str(address.origin()), path, name), cookie
 
 
-def _end(said: Mapping[str, str], now: float) -> float | None:
+def _end(attributes: Mapping[str, str], now: float) -> float | None:
     """When a cookie ends, in epoch seconds; Max-Age counts before Expires."""
-    if _MAX_AGE.fullmatch(age := said.get("max-age", "")):
+    if _MAX_AGE.fullmatch(age := attributes.get("max-age", "")):
         return now + int(age)
-    moment = parsedate_tz(said.get("expires", ""))
+    moment = parsedate_tz(attributes.get("expires", ""))
     try:
         return None if moment is None else float(mktime_tz(moment))
     except (OverflowError, ValueError):
@@ -124,7 +124,7 @@ class AccountCredentials:
     """Adds the credentials of an account to its requests.
 
     Args:
-        credentials: those that are in use.
+        credentials: those of the account.
     """
 
     def __init__(self, credentials: Credentials) -> None:
@@ -136,7 +136,7 @@ class AccountCredentials:
     def added_to(self, request: WireRequest) -> WireRequest:
         """``request`` with the credentials, in place of any header or parameter with the same name.
 
-        What belongs into the body goes into the query where the request has no body that can take it.
+        Credentials for the body go into the query if the request has no body that can take them.
         """
         if not (self._headers or self._pairs or self._members):
             return request
@@ -181,7 +181,7 @@ def _with_pairs(url: str, pairs: Sequence[str]) -> str:
 
 
 def _with_members(request: WireRequest, members: Sequence[tuple[str, str]]) -> bytes | None:
-    """The request's body with these members in it; ``None`` where it has no body that can take them."""
+    """The request's body with these members in it; ``None`` if it has no body that can take them."""
     if not members or request.body is None:
         return None
     kind = _media_type(request.headers)

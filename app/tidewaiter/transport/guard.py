@@ -1,4 +1,4 @@
-"""The guard at the socket: nothing is sent to an address that is neither public nor permitted, or that is our own.
+"""The guard at the socket: nothing is sent to a private address without permission, or to the daemon's own listeners.
 
 It checks in two places, because aiohttp asks a resolver only for names. :class:`GuardedResolver` refuses a name if any
 of its addresses is refused, before the first of them is tried. :meth:`Guard.socket` makes the socket of every attempt
@@ -22,90 +22,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tidewaiter.domain.permissions import PermittedNetworks, may_reach, metadata_around
 
-_HostAddress: TypeAlias = IPv4Address | IPv6Address
-_NOBODYS: Final = {4: "192.0.2.1", 6: "2001:db8::1"}  # RFC 5737, RFC 3849: no machine has these
+_DOCUMENTATION: Final = {4: "192.0.2.1", 6: "2001:db8::1"}  # RFC 5737, RFC 3849: no machine has these
 _ANY_PORT: Final = 9
-
-
-class OwnListeners:
-    """The sockets on which this daemon listens, as they are bound; the guard asks about every address.
-
-    Access from outside this machine, such as a proxy or a forwarded port, is not known here.
-    """
-
-    def __init__(self) -> None:
-        self._bound: list[tuple[str, int]] = []
-
-    @contextmanager
-    def listening(self, bound: socket.socket | None) -> Iterator[None]:
-        """Add a socket within the block; ``None`` where there is no such listener."""
-        if bound is None:
-            yield
-            return
-        host, port = bound.getsockname()[:2]
-        with self.at(host, port):
-            yield
-
-    @contextmanager
-    def at(self, host: str, port: int) -> Iterator[None]:
-        """Add a listener within the block; ``host`` is an address or a name."""
-        self._bound.append((host, port))
-        try:
-            yield
-        finally:
-            self._bound.remove((host, port))
-
-    def has(self, address: _HostAddress, port: int) -> bool:
-        """Whether a connection to this address and port would reach one of them."""
-        hosts = [host for host, bound in self._bound if bound == port]
-        return any(_reaches(address, host) for host in hosts)
-
-
-def _reaches(address: _HostAddress, host: str) -> bool:
-    listening = None
-    with suppress(ValueError):
-        listening = ip_address(host)
-    if isinstance(listening, IPv6Address):
-        listening = listening.ipv4_mapped or listening
-    if listening is None or listening.is_unspecified or address.is_unspecified:
-        # A name may stand for any address of this machine, and the kernel takes 0.0.0.0 and :: for this machine.
-        return _is_of_this_machine(address)
-    return address == listening
-
-
-def _is_of_this_machine(address: _HostAddress) -> bool:
-    """Whether an interface of this machine has the address: a socket can be bound to such an address only."""
-    if address.is_loopback or address.is_unspecified:
-        return True
-    if not _can_bind(address.version, str(address)):
-        return False
-    # If the kernel permits to bind to any address (ip_nonlocal_bind), the route decides.
-    return not _can_bind(address.version, _NOBODYS[address.version]) or _is_its_own_source(address)
-
-
-def _can_bind(version: int, address: str) -> bool:
-    try:
-        with _datagrams(version) as probe:
-            probe.bind((address, 0))
-    except OSError:
-        return False
-    return True
-
-
-def _is_its_own_source(address: _HostAddress) -> bool:
-    """Whether what is sent to an address would be sent from it; connecting a UDP socket sends nothing."""
-    try:
-        with _datagrams(address.version) as probe:
-            probe.connect((str(address), _ANY_PORT))
-            return bool(ip_address(probe.getsockname()[0]) == address)
-    except OSError:
-        return False
-
-
-def _datagrams(version: int) -> socket.socket:
-    return socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
-
-
 # https://www.iana.org/assignments/iana-ipv4-special-registry
 _BLOCKED_V4 = tuple(
     (IPv4Network(network), kind)
@@ -177,6 +95,40 @@ class Refusal:
         return f"{self.address} is {self.kind}; {permitted}"
 
 
+class OwnListeners:
+    """The sockets on which this daemon listens, as they are bound; the guard checks every address against them.
+
+    Access from outside this machine, such as a proxy or a forwarded port, is not known here.
+    """
+
+    def __init__(self) -> None:
+        self._bound: list[tuple[str, int]] = []
+
+    @contextmanager
+    def listening(self, bound: socket.socket | None) -> Iterator[None]:
+        """Add a socket within the block; ``None`` if there is no such listener."""
+        if bound is None:
+            yield
+            return
+        host, port = bound.getsockname()[:2]
+        with self.at(host, port):
+            yield
+
+    @contextmanager
+    def at(self, host: str, port: int) -> Iterator[None]:
+        """Add a listener within the block; ``host`` is an address or a name."""
+        self._bound.append((host, port))
+        try:
+            yield
+        finally:
+            self._bound.remove((host, port))
+
+    def has(self, address: _Address, port: int) -> bool:
+        """Whether a connection to this address and port would reach one of them."""
+        hosts = [host for host, bound in self._bound if bound == port]
+        return any(_reaches(address, host) for host in hosts)
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """Decides which addresses may be reached.
@@ -189,7 +141,7 @@ class Guard:
     own: OwnListeners = field(default_factory=OwnListeners)
 
     def refusal(self, address: str, port: int) -> Refusal | None:
-        """Why an address, in the form of a socket's address, is refused; ``None`` where it is not."""
+        """Why an address, in the form of a socket's address, is refused; ``None`` if it is permitted."""
         if "%" in address:
             return Refusal(address, "an address of one link", None)
         try:
@@ -211,7 +163,7 @@ class Guard:
         return Refusal(address, kind, f'allow_private = ["{network}"]' if is_metadata else "allow_private = true")
 
     def check(self, address: str, port: int) -> None:
-        """Raise ``AddressRefusedError`` where an address is refused."""
+        """Raise ``AddressRefusedError`` if an address is refused."""
         refusal = self.refusal(address, port)
         if refusal is not None:
             raise AddressRefusedError(refusal)
@@ -229,8 +181,8 @@ class GuardedResolver(AbstractResolver):
     """Another resolver, but a name is refused if any of its addresses is.
 
     Args:
-        resolver: is asked; it stays open.
-        guard: decides.
+        resolver: looks names up; it stays open.
+        guard: checks the addresses.
     """
 
     def __init__(self, resolver: AbstractResolver, guard: Guard) -> None:
@@ -251,7 +203,7 @@ class GuardedResolver(AbstractResolver):
 
 
 def blocked_kind(address: str) -> str | None:
-    """Why a numeric address is not reached without permission; ``None`` where it is public."""
+    """Why a numeric address is not reached without permission; ``None`` if it is public."""
     refusal = Guard().refusal(address, 0)
     return None if refusal is None else refusal.kind
 
@@ -290,3 +242,48 @@ def _inside_shorter(bits: int) -> Iterator[IPv4Address]:
     without = (bits >> 64 << 56) | (bits & (1 << 56) - 1)  # 120 bits
     for prefix in (48, 56, 64):
         yield IPv4Address(without >> (120 - prefix - 32) & 0xFFFFFFFF)
+
+
+def _reaches(address: _Address, host: str) -> bool:
+    listening = None
+    with suppress(ValueError):
+        listening = ip_address(host)
+    if isinstance(listening, IPv6Address):
+        listening = listening.ipv4_mapped or listening
+    if listening is None or listening.is_unspecified or address.is_unspecified:
+        # A name may stand for any address of this machine, and the kernel takes 0.0.0.0 and :: for this machine.
+        return _is_of_this_machine(address)
+    return address == listening
+
+
+def _is_of_this_machine(address: _Address) -> bool:
+    """Whether an interface of this machine has the address: a socket can be bound to such an address only."""
+    if address.is_loopback or address.is_unspecified:
+        return True
+    if not _can_bind(address.version, str(address)):
+        return False
+    # If the kernel permits to bind to any address (ip_nonlocal_bind), the route decides.
+    return not _can_bind(address.version, _DOCUMENTATION[address.version]) or _is_its_own_source(address)
+
+
+def _can_bind(version: int, address: str) -> bool:
+    try:
+        with _datagrams(version) as probe:
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True
+
+
+def _is_its_own_source(address: _Address) -> bool:
+    """Whether what is sent to an address would be sent from it; connecting a UDP socket sends nothing."""
+    try:
+        with _datagrams(address.version) as probe:
+            probe.connect((str(address), _ANY_PORT))
+            return bool(ip_address(probe.getsockname()[0]) == address)
+    except OSError:
+        return False
+
+
+def _datagrams(version: int) -> socket.socket:
+    return socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_DGRAM)

@@ -1,6 +1,6 @@
 """Bodies of replies: content codings undone within limits, and bodies that are read as they come.
 
-Codings are undone piece by piece, several in a row, and a body that breaks off is never taken for a whole one.
+Codings are undone piece by piece, several in a row, and a body that breaks off is never treated as whole.
 """
 
 import zlib
@@ -14,158 +14,14 @@ from tidewaiter.transport.wire import BrokenBodyError, RawReply
 if TYPE_CHECKING:
     from zlib import _Decompress
 
-
 _GZIP = 31
 _ZLIB = 15
 _RAW = -15
 ACCEPTED = "gzip, deflate"
-
 _SLICE_BYTES = 8192
 _LARGEST_RATIO = 300
 _RATIO_COUNTS_FROM_BYTES = 64 * 1_048_576
 _MOST_OF_A_SLICE = _SLICE_BYTES * 1100  # deflate packs 1032 to 1 at best
-
-
-class BombError(Exception):
-    """The bytes unpack to more than a limit allows; the message is a sentence."""
-
-
-class UnpackError(Exception):
-    """The bytes are not what they are said to be packed by, or break off; the message is a sentence."""
-
-
-class Unpacker:
-    """Unpacks gzip, of any number of members, and deflate, with its zlib wrapper or without, as some servers send it.
-
-    aiohttp could do it as well, but takes a gzip body that breaks off for a whole one.
-    """
-
-    def __init__(self, coding: str) -> None:
-        self._gzip = coding != "deflate"
-        self._current: _Decompress | None = None
-
-    def feed(self, packed: bytes, most: int) -> bytes:
-        """What the next bytes unpack to, up to ``most`` bytes; raises ``zlib.error``.
-
-        Whoever gets that many has reached a limit and stops reading: what is beyond is dropped.
-        """
-        pieces: list[bytes] = []
-        while packed and most > 0:
-            if self._current is None:
-                self._current = zlib.decompressobj(self._window(packed[0]))
-            piece = self._current.decompress(packed, most)
-            pieces.append(piece)
-            most -= len(piece)
-            packed = self._current.unused_data if self._current.eof else b""
-            if packed:
-                self._current = None
-        return b"".join(pieces)
-
-    def _window(self, first: int) -> int:
-        if self._gzip:
-            return _GZIP
-        return _ZLIB if first & 0x0F == 8 else _RAW  # RFC 1950, 2.2: the compression method, in the low bits
-
-    @property
-    def whole(self) -> bool:
-        """Whether it may end here: at the end of a member, or before there was anything."""
-        return self._current is None or self._current.eof
-
-
-class UnpackingLevel(Protocol):
-    """Undoes one coding. Both methods yield pieces of bounded size and raise as :class:`Unpacking` does."""
-
-    def feed(self, piece: bytes) -> Iterator[bytes]:
-        """What the next bytes unpack to."""
-
-    def finish(self) -> Iterator[bytes]:
-        """What is left at the end of the bytes."""
-
-
-class CodingLevel:
-    """One level of gzip or deflate.
-
-    Args:
-        coding: ``gzip`` or ``deflate``.
-        largest_bytes: what unpacks to more is given up.
-    """
-
-    def __init__(self, coding: str, largest_bytes: int) -> None:
-        self._coding = coding
-        self._largest_bytes = largest_bytes
-        self._unpacker = Unpacker(coding)
-        self._packed = 0
-        self._unpacked = 0
-
-    def feed(self, piece: bytes) -> Iterator[bytes]:
-        """See :class:`Level`."""
-        for start in range(0, len(piece), _SLICE_BYTES):
-            part = piece[start : start + _SLICE_BYTES]
-            most = min(_MOST_OF_A_SLICE, self._largest_bytes - self._unpacked + 1)
-            try:
-                out = self._unpacker.feed(part, most)
-            except zlib.error as error:
-                raise UnpackError(f"The content cannot be unpacked by {self._coding}.") from error
-            self._packed += len(part)
-            self._unpacked += len(out)
-            if out:
-                yield out
-            self._check()
-
-    def _check(self) -> None:
-        if self._unpacked > self._largest_bytes:
-            raise BombError(f"The content unpacks to more than {self._largest_bytes} bytes.")
-        if self._unpacked > max(_RATIO_COUNTS_FROM_BYTES, _LARGEST_RATIO * self._packed):
-            raise BombError(f"The content unpacks to more than {_LARGEST_RATIO} times its size.")
-
-    def finish(self) -> Iterator[bytes]:
-        """See :class:`Level`."""
-        if not self._unpacker.whole:
-            raise UnpackError(f"The content breaks off before its end, as {self._coding} has it.")
-        return iter(())
-
-
-class Unpacking:
-    """Undoes the codings of one body, each level within its own limits.
-
-    Args:
-        levels: the one that was applied last comes first; without any, bytes pass as they are.
-    """
-
-    def __init__(self, levels: Sequence[UnpackingLevel]) -> None:
-        self._levels = tuple(levels)
-
-    def feed(self, piece: bytes) -> Iterator[bytes]:
-        """What the next bytes unpack to, in pieces of bounded size.
-
-        Raises:
-            BombError: it is more than a limit allows, or out of all proportion to what came.
-            UnpackError: it is not packed in that way.
-        """
-        return self._through(0, piece)
-
-    def finish(self) -> Iterator[bytes]:
-        """What is left at the end of the body.
-
-        Raises:
-            BombError: as for :meth:`feed`.
-            UnpackError: it is not packed in that way, or breaks off.
-        """
-        for number, level in enumerate(self._levels):
-            for piece in level.finish():
-                yield from self._through(number + 1, piece)
-
-    def _through(self, number: int, piece: bytes) -> Iterator[bytes]:
-        if number == len(self._levels):
-            yield piece
-            return
-        for out in self._levels[number].feed(piece):
-            yield from self._through(number + 1, out)
-
-
-def unpacking_of(codings: Sequence[str], largest_bytes: int) -> Unpacking:
-    """What undoes these codings, each of which can be undone; they stand in the order in which they were applied."""
-    return Unpacking([CodingLevel(coding, largest_bytes) for coding in reversed(codings)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,10 +122,10 @@ class ResumedReply:
             yield piece
 
 
-async def beginning_of(
+async def read_beginning(
     raw: RawReply, chunks: AsyncIterator[bytes], limit: int
 ) -> tuple[tuple[bytes, ...], bytes, bool]:
-    """The beginning of a body: no more chunks than unpack to ``limit`` bytes or make up as many themselves.
+    """Read the beginning of a body: chunks until they, or what they unpack to, exceed ``limit`` bytes.
 
     Returns:
         The chunks as they came, what they unpack to, and whether there is more of it.
@@ -297,3 +153,145 @@ async def beginning_of(
     except UnpackError as error:
         raise BrokenBodyError(f"The reply cannot be read. {error}") from None
     return tuple(first), b"".join(unpacked), False
+
+
+class BombError(Exception):
+    """The bytes unpack to more than a limit allows; the message is a sentence."""
+
+
+class UnpackError(Exception):
+    """The bytes are not packed by the declared coding, or break off; the message is a sentence."""
+
+
+class UnpackingLevel(Protocol):
+    """Undoes one coding. Both methods yield pieces of bounded size and raise as :class:`Unpacking` does."""
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """What the next bytes unpack to."""
+
+    def finish(self) -> Iterator[bytes]:
+        """What is left at the end of the bytes."""
+
+
+class Unpacking:
+    """Undoes the codings of one body, each level within its own limits.
+
+    Args:
+        levels: the one that was applied last comes first; without levels, bytes pass unchanged.
+    """
+
+    def __init__(self, levels: Sequence[UnpackingLevel]) -> None:
+        self._levels = tuple(levels)
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """What the next bytes unpack to, in pieces of bounded size.
+
+        Raises:
+            BombError: it is more than a limit allows, or far more than the packed bytes.
+            UnpackError: it is not packed in that way.
+        """
+        return self._through(0, piece)
+
+    def finish(self) -> Iterator[bytes]:
+        """What is left at the end of the body.
+
+        Raises:
+            BombError: as for :meth:`feed`.
+            UnpackError: it is not packed in that way, or breaks off.
+        """
+        for number, level in enumerate(self._levels):
+            for piece in level.finish():
+                yield from self._through(number + 1, piece)
+
+    def _through(self, number: int, piece: bytes) -> Iterator[bytes]:
+        if number == len(self._levels):
+            yield piece
+            return
+        for out in self._levels[number].feed(piece):
+            yield from self._through(number + 1, out)
+
+
+def unpacking_of(codings: Sequence[str], largest_bytes: int) -> Unpacking:
+    """Undoes these codings, which must all be known; they are in the order in which they were applied."""
+    return Unpacking([CodingLevel(coding, largest_bytes) for coding in reversed(codings)])
+
+
+class CodingLevel:
+    """One level of gzip or deflate.
+
+    Args:
+        coding: ``gzip`` or ``deflate``.
+        largest_bytes: a body that unpacks to more is refused.
+    """
+
+    def __init__(self, coding: str, largest_bytes: int) -> None:
+        self._coding = coding
+        self._largest_bytes = largest_bytes
+        self._unpacker = Unpacker(coding)
+        self._packed = 0
+        self._unpacked = 0
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """See :class:`UnpackingLevel`."""
+        for start in range(0, len(piece), _SLICE_BYTES):
+            part = piece[start : start + _SLICE_BYTES]
+            most = min(_MOST_OF_A_SLICE, self._largest_bytes - self._unpacked + 1)
+            try:
+                out = self._unpacker.feed(part, most)
+            except zlib.error as error:
+                raise UnpackError(f"The content cannot be unpacked by {self._coding}.") from error
+            self._packed += len(part)
+            self._unpacked += len(out)
+            if out:
+                yield out
+            self._check()
+
+    def _check(self) -> None:
+        if self._unpacked > self._largest_bytes:
+            raise BombError(f"The content unpacks to more than {self._largest_bytes} bytes.")
+        if self._unpacked > max(_RATIO_COUNTS_FROM_BYTES, _LARGEST_RATIO * self._packed):
+            raise BombError(f"The content unpacks to more than {_LARGEST_RATIO} times its size.")
+
+    def finish(self) -> Iterator[bytes]:
+        """See :class:`UnpackingLevel`."""
+        if not self._unpacker.whole:
+            raise UnpackError(f"The {self._coding} content breaks off before its end.")
+        return iter(())
+
+
+class Unpacker:
+    """Unpacks gzip, of any number of members, and deflate, with its zlib wrapper or without, as some servers send it.
+
+    aiohttp could do it as well, but treats a gzip body that breaks off as whole.
+    """
+
+    def __init__(self, coding: str) -> None:
+        self._gzip = coding != "deflate"
+        self._current: _Decompress | None = None
+
+    def feed(self, packed: bytes, most: int) -> bytes:
+        """What the next bytes unpack to, up to ``most`` bytes; raises ``zlib.error``.
+
+        A caller that gets so many bytes has reached a limit and stops reading: the rest is dropped.
+        """
+        pieces: list[bytes] = []
+        while packed and most > 0:
+            if self._current is None:
+                self._current = zlib.decompressobj(self._window(packed[0]))
+            piece = self._current.decompress(packed, most)
+            pieces.append(piece)
+            most -= len(piece)
+            packed = self._current.unused_data if self._current.eof else b""
+            if packed:
+                self._current = None
+        return b"".join(pieces)
+
+    def _window(self, first: int) -> int:
+        if self._gzip:
+            return _GZIP
+        return _ZLIB if first & 0x0F == 8 else _RAW  # RFC 1950, 2.2: the compression method, in the low bits
+
+    @property
+    def whole(self) -> bool:
+        """Whether it may end here: at the end of a member, or before the first byte."""
+        return self._current is None or self._current.eof

@@ -21,9 +21,9 @@ _RETRY_S = 0.05
 class SlidingWindow(Throttler):
     """A window in which a request keeps its place until one period after its reply.
 
-    The provider counts a request at some moment between its departure and its reply; nobody here knows which. So a
-    request in flight lowers ``rate_limit`` by one instead of standing in the log, and enters the log when its reply is
-    here. Whatever moment the provider uses, it never counts more than ``requests`` in ``period_s`` seconds.
+    The provider counts a request at some moment between its departure and its reply; that moment is not known here. So
+    a request in flight lowers ``rate_limit`` by one instead of standing in the log, and enters the log when its reply
+    is here. Whatever moment the provider uses, it never counts more than ``requests`` in ``period_s`` seconds.
 
     The library polls while it waits. To avoid that, ask :meth:`wait_s` and wait that long before :meth:`enter`. The
     library reads ``time.monotonic`` itself, so the clock must run with it.
@@ -52,7 +52,7 @@ class SlidingWindow(Throttler):
         return [*self._task_logs, *[self._clock.monotonic()] * in_flight]
 
     def wait_s(self) -> float:
-        """Seconds until there may be room: 0 when there is, infinity while only a reply can make some."""
+        """Seconds until there may be room: 0 if there is, infinity if only a reply can make room."""
         self.flush()  # type: ignore[no-untyped-call]  # the library annotates no results
         if len(self._task_logs) < self.rate_limit:
             return 0.0
@@ -79,7 +79,7 @@ class SlidingWindow(Throttler):
         if len(self._task_logs) >= self.rate_limit:
             self._filled_at = self._clock.monotonic()
 
-    def forgo(self) -> None:
+    def cancel(self) -> None:
         """The request was not sent: its place is free at once."""
         self.rate_limit += 1
 

@@ -42,7 +42,7 @@ class WebhookReply:
     body: bytes
 
     @property
-    def taken(self) -> bool:
+    def accepted(self) -> bool:
         """Whether the receiver has accepted the notification, by any 2xx status."""
         return 200 <= self.status < 300
 
@@ -77,8 +77,8 @@ class WebhookSender:
         request = WireRequest("POST", endpoint.url, headers, content)
         opened = self._wire.open(request, private_ok=endpoint.private_ok, timeouts=self._timeouts, stream=False)
         async with opened as raw:
-            said = b""
+            body_start = b""
             # The status has decided already; an error in the body changes nothing.
             with suppress(BrokenBodyError):
-                said, _ = await raw.read(_MOST_READ)
-            return WebhookReply(raw.status, raw.phrase, raw.headers, said)
+                body_start, _ = await raw.read(_MOST_READ)
+            return WebhookReply(raw.status, raw.phrase, raw.headers, body_start)

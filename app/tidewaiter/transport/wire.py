@@ -1,4 +1,4 @@
-"""The seam to the network: one request, one hop, and how it can fail. A simulation replaces what is behind it.
+"""The interface to the network: one request, one hop, and how it can fail. A simulation implements it, too.
 
 ``str()`` of each error is one sentence for an operator. It names scheme, host and port at most, because a path or a
 query may contain a secret.
@@ -26,7 +26,7 @@ class BlockedAddressError(NotSentError):
 
 
 class TlsError(NotSentError):
-    """The remote could not prove who it is, or no safe connection could be agreed on."""
+    """The remote could not prove its identity, or no safe connection could be negotiated."""
 
 
 class LostReplyError(TransportError):
@@ -42,7 +42,7 @@ class AccountPausedError(TransportError):
 
 
 class DrainingError(AccountPausedError):
-    """Nothing was sent: the daemon is about to give the account back, and the wait would take longer than that."""
+    """Nothing was sent: the lane is about to end, and the wait would take longer."""
 
 
 class AccountClosedError(Exception):
@@ -54,9 +54,9 @@ class AccountClosedError(Exception):
 
 
 class LeaseOverError(Exception):
-    """Nothing was sent: the lane's lease may have passed on to another daemon, which serves the account now.
+    """Nothing was sent: another daemon may hold the lease of the lane by now.
 
-    No ``TransportError``: neither the network nor the provider has failed.
+    It is no ``TransportError``, because neither the network nor the provider has failed.
     """
 
 
@@ -65,7 +65,7 @@ class RedirectRefusedError(TransportError):
 
 
 class HostClosedError(TransportError):
-    """Nothing was sent: the host of a file asked to be left alone for another ``wait_s`` seconds."""
+    """Nothing was sent: the host of a file accepts no requests for another ``wait_s`` seconds."""
 
     def __init__(self, reason: str, wait_s: float) -> None:
         super().__init__(reason)
@@ -80,7 +80,7 @@ class Timeouts:
     exchange, and of a stream only the time until its headers are here; it is meant to be longer than ``connect_s``,
     or an exchange that ends in between counts as maybe sent. ``read_s`` is how long a stream may be silent, and one
     that brings less than ``slowest_bytes_per_s`` on average over ``rate_window_s`` is broken too; time in which
-    nobody reads it counts for neither.
+    it is not read counts for neither.
     """
 
     connect_s: float = 15.0
@@ -99,7 +99,7 @@ class RawReply(Protocol):
 
     @property
     def phrase(self) -> str:
-        """The reason phrase of the status line; empty where there was none."""
+        """The reason phrase of the status line; empty if there was none."""
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -127,14 +127,14 @@ OnSend: TypeAlias = Callable[[bool], None]
 
 @runtime_checkable
 class Departing(Protocol):
-    """An exchange that knows the moment at which its request leaves: when the connection is open."""
+    """An exchange that knows when its request leaves: when the connection is open."""
 
     def at_departure(self, on_send: OnSend) -> None:
-        """Have this called at that moment; call it before you enter the exchange."""
+        """Call ``on_send`` at that moment; must be set before the exchange is entered."""
 
 
 def at_departure(opened: object, on_send: OnSend) -> None:
-    """Have ``on_send`` called at the last moment that the exchange knows of: now, where it knows of none."""
+    """Call ``on_send`` when the request leaves; at once, if the exchange does not know that moment."""
     if isinstance(opened, Departing):
         opened.at_departure(on_send)
     else:
@@ -142,7 +142,7 @@ def at_departure(opened: object, on_send: OnSend) -> None:
 
 
 class Wire(Protocol):
-    """One request, one hop: no redirects, no credentials, no repetition of its own."""
+    """One request, one hop: no redirects, no credentials, no repetition."""
 
     def open(
         self, request: WireRequest, *, private_ok: PermittedNetworks, timeouts: Timeouts, stream: bool

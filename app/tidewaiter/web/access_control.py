@@ -23,8 +23,9 @@ from tidewaiter.database.errors import StoreUnavailableError
 from tidewaiter.database.session_store import SessionStore
 from tidewaiter.log import EventLog
 from tidewaiter.services.actors import one_line
+from tidewaiter.web.caller_address import UNKNOWN, Network, address_of, rate_limit_key
 from tidewaiter.web.problems import ProblemError, problem_of
-from tidewaiter.web.rate_limits import UNKNOWN, Network, WrongTokenCounter, address_of, rate_limit_key
+from tidewaiter.web.rate_limits import WrongTokenCounter
 from tidewaiter.web.request_reading import accepts_html
 from tidewaiter.web.roles import (
     CALLER,
@@ -101,7 +102,7 @@ class AccessControl:
         self._clock = clock
         self._log = log
         self._sessions = sessions
-        self._guesses = WrongTokenCounter(clock)
+        self._wrong_tokens = WrongTokenCounter(clock)
 
     def reconfigure(self, settings: AccessSettings) -> None:
         """Use these settings from now on. A token that is gone opens nothing any more, nor does a session of it."""
@@ -138,11 +139,11 @@ class AccessControl:
         Raises:
             ProblemError: 429 after too many wrong tokens from there.
         """
-        if (wait_s := self._guesses.wait_s(rate_limit_key(remote))) > 0:
+        if (wait_s := self._wrong_tokens.wait_s(rate_limit_key(remote))) > 0:
             raise self._slowed(remote, wait_s)
         token = self._find(text)
         if token is None:
-            self._guesses.count_wrong(rate_limit_key(remote))
+            self._wrong_tokens.count_wrong(rate_limit_key(remote))
         fault = "the token that was typed is not known" if token is None else self._expired(token)
         if token is None or fault is not None:
             self._log.emit("access.refused", status=401, reason=fault, remote=remote)
@@ -226,7 +227,7 @@ class AccessControl:
             self._log.emit(
                 "admin.acted",
                 caller=caller.name,
-                way=actor_of(request).way.value,
+                way=actor_of(request).channel.value,
                 action=f"{request.method} {request.path}",
                 target=_target(request),
                 reason=one_line(request.get(REASON, ""), _LONGEST_REASON) or None,
@@ -244,13 +245,13 @@ class AccessControl:
         return await self._in_session(request.cookies.get(SESSION_COOKIE, ""))
 
     def _by_token(self, text: str, place: str) -> Caller:
-        if (wait_s := self._guesses.wait_s(place)) > 0:
+        if (wait_s := self._wrong_tokens.wait_s(place)) > 0:
             return replace(_ANONYMOUS, slowed_s=wait_s)
         token = self._find(text)
         if token is None:
-            self._guesses.count_wrong(place)
+            self._wrong_tokens.count_wrong(place)
             return _ANONYMOUS
-        return self._bearer_of(token)
+        return self._caller_with(token)
 
     def _slowed(self, remote: str, wait_s: float) -> ProblemError:
         reason = "too many wrong tokens came from this address; for a while its tokens are not checked"
@@ -273,7 +274,7 @@ class AccessControl:
             has_ended = await self._sessions.has_ended(session.id)
         except StoreUnavailableError as error:
             return replace(_ANONYMOUS, unavailable=str(error))
-        return _ANONYMOUS if has_ended else self._bearer_of(token, in_session=True)
+        return _ANONYMOUS if has_ended else self._caller_with(token, in_session=True)
 
     def _signed(self, cookie: str) -> tuple["_BrowserSession", CallerToken] | None:
         """The session of a cookie that has not expired, and the token that signed it."""
@@ -288,7 +289,7 @@ class AccessControl:
                 return made, token
         return None
 
-    def _bearer_of(self, token: CallerToken, *, in_session: bool = False) -> Caller:
+    def _caller_with(self, token: CallerToken, *, in_session: bool = False) -> Caller:
         if (expired := self._expired(token)) is not None:
             return Caller(token.name, Role.NOBODY, fault=expired)
         return Caller(token.name, token.role, in_session=in_session, scope=token.scope)

@@ -42,7 +42,7 @@ class CallbackListener:
 
     Args:
         listening: the bound socket; it is closed at the end.
-        hints: stores callbacks as wake-ups.
+        wake_ups: stores callbacks as wake-ups.
         wake: called with a job that a callback has made due.
         clock: the time.
         log: logs every callback.
@@ -52,7 +52,7 @@ class CallbackListener:
     def __init__(
         self,
         listening: socket.socket,
-        hints: WakeUpStore,
+        wake_ups: WakeUpStore,
         *,
         wake: Callable[[WakeUp], None],
         clock: Clock,
@@ -60,7 +60,7 @@ class CallbackListener:
         bucket: RateBucket | None = None,
     ) -> None:
         self._socket = listening
-        self._hints = hints
+        self._wake_ups = wake_ups
         self._wake = wake
         self._clock = clock
         self._log = log
@@ -93,21 +93,21 @@ class CallbackListener:
             return self._refusal(429, "callbacks come faster than the limit permits", wait_s)
         callback_hash = _hash_in(request)
         try:
-            hint = None if callback_hash is None else await self._hints.note(callback_hash, self._clock.now())
+            wake_up = None if callback_hash is None else await self._wake_ups.note(callback_hash, self._clock.now())
         except StoreUnavailableError as error:
             return self._refusal(503, str(error), _STORE_AGAIN_S)
-        if hint is None:
+        if wake_up is None:
             return self._refusal(404, "no live job was submitted with this address")
         self._log.emit(
             "callback.received",
-            job=hint.job,
-            account=hint.account,
-            operation=hint.operation,
-            state=hint.state.value,
-            noted=hint.noted,
+            job=wake_up.job,
+            account=wake_up.account,
+            operation=wake_up.operation,
+            state=wake_up.state.value,
+            noted=wake_up.noted,
         )
-        if hint.noted:
-            self._wake(hint)
+        if wake_up.noted:
+            self._wake(wake_up)
         await _discard_body(request)
         return _reply(204)
 

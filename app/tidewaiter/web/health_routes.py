@@ -1,7 +1,7 @@
 """The health of the process for machines: ``/healthz``, ``/readyz`` and ``/metrics``.
 
 The daemon writes its phase into :class:`ProcessStatus`. :class:`CachedProbes` asks the database, with a limit of time
-and at most once in a few seconds, however often somebody asks.
+and at most once in a few seconds, however often it is used.
 """
 
 import asyncio
@@ -21,9 +21,17 @@ from tidewaiter.metrics.process_metrics import Metrics
 from tidewaiter.metrics.readings import DatabaseReading, ProcessReading
 from tidewaiter.web.roles import read_route, scope_of
 
+T = TypeVar("T")
+_TIMEOUT_S: Final = 5.0
+_CHECK_VALID_S: Final = 2.0
+_COUNTS_VALID_S: Final = 10.0
+_SHARE: Final = 20.0  # counts that took half a second stay valid for ten
+_UNREADY: Final = 503
+_STALLED: Final = "a part of the daemon has not run for longer than a lease lasts"
+
 
 class Phase(StrEnum):
-    """What the process does, in one word."""
+    """What the process does."""
 
     STARTING = "starting"
     """Nothing is served yet."""
@@ -54,14 +62,6 @@ class ProcessStatus:
     def enter(self, phase: Phase) -> None:
         """Note that the process begins another phase."""
         self._phase = phase
-
-
-T = TypeVar("T")
-
-_TIMEOUT_S: Final = 5.0
-_CHECK_VALID_S: Final = 2.0
-_COUNTS_VALID_S: Final = 10.0
-_SHARE: Final = 20.0  # counts that took half a second stay valid for ten
 
 
 @dataclass(slots=True)
@@ -156,10 +156,6 @@ class CachedProbes:
                 return await self._free_bytes()
         except (TimeoutError, OSError):
             return None
-
-
-_UNREADY: Final = 503
-_STALLED: Final = "a part of the daemon has not run for longer than a lease lasts"
 
 
 class HealthRoutes:

@@ -20,7 +20,7 @@ _LONGEST_LINE: Final = 16_384
 _HEAD_S: Final = 10.0
 _LINGER_S: Final = 2.0
 _SHUTDOWN_S: Final = 2.0
-_CONNECTION_LIMIT: Final = web.AppKey("crowd", ConnectionLimit)
+_CONNECTION_LIMIT: Final = web.AppKey("connections", ConnectionLimit)
 # Pages and replies are for operators only: not for other sites, caches or search engines.
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -43,16 +43,16 @@ def make_application(
 
     Every error becomes a problem document, or for a browser what ``error_page`` makes of it.
     """
-    crowd = ConnectionLimit()
+    connections = ConnectionLimit()
     application = web.Application(
         middlewares=[
-            crowd.middleware(),
+            connections.middleware(),
             problems.error_middleware(log, error_page),
             access.middleware(rules_of(routes)),
         ],
         client_max_size=_LARGEST_BODY,
     )
-    application[_CONNECTION_LIMIT] = crowd
+    application[_CONNECTION_LIMIT] = connections
     application.on_response_prepare.append(_add_headers)
     application.add_routes(routes)
     return application

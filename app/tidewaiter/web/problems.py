@@ -38,7 +38,7 @@ class FieldFault:
 
 
 class ProblemError(Exception):
-    """A request that is handle_errors with a problem document.
+    """A request that is answered with a problem document.
 
     Args:
         status: the HTTP status.

@@ -46,7 +46,7 @@ async def read_bytes(request: web.Request, largest: int) -> bytes:
         raise ProblemError(408, detail, headers={hdrs.CONNECTION: "close"}) from None
     except RequestPayloadError:
         raise ProblemError(400, "the body is not sent as its headers say") from None
-    except ConnectionError:  # nobody is left to read the response, and it is no error of ours
+    except ConnectionError:  # the response would not be read, and it is no error of ours
         raise ProblemError(400, "the caller disconnected before its body was complete") from None
     finally:
         request[AWAITS_BODY] = False

@@ -1,4 +1,4 @@
-"""Who calls the HTTP listener and what each route requires: caller tokens, roles, limits to accounts.
+"""Callers of the HTTP listener, and the rule of each route: tokens, roles, limits to accounts.
 
 A route without a rule requires the most: reading takes the role ``read``, anything else ``admin``, and a caller who is
 limited to some accounts is refused. A route names a lower role itself. It also says itself that it shows a limited
@@ -18,6 +18,9 @@ from tidewaiter.services import Actor, Channel
 
 API: Final = "/v1/"
 """The prefix of the API. Anything else that changes something is a form of a page."""
+SAFE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
+"""Methods that change nothing."""
+RouteHandler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Role(IntEnum):
@@ -55,7 +58,7 @@ class CallerToken:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sends a request: the name of the token or a substitute, its role, and whether it came in a browser session.
+    """The sender of a request: the name of its token or a substitute, its role, and whether a browser session sent it.
 
     ``fault`` is why the token that was sent is refused. ``unavailable`` is why the caller could not be identified.
     ``slowed_s`` is for how many seconds no token from its address is checked.
@@ -94,20 +97,14 @@ def scope_of(request: web.Request) -> Scope:
 
 
 def actor_of(request: web.Request) -> Actor:
-    """Who acts by a request: through the API, or else through a page."""
-    way = Channel.API if request.path.startswith(API) else Channel.PAGE
-    return Actor(request[CALLER].name, way, request[REMOTE])
+    """The actor of a request: through the API, or else through a page."""
+    channel = Channel.API if request.path.startswith(API) else Channel.PAGE
+    return Actor(request[CALLER].name, channel, request[REMOTE])
 
 
 def digest_of(token: str) -> bytes:
     """The SHA-256 of a token."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
-
-
-SAFE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
-"""Methods that change nothing."""
-
-RouteHandler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The account observer: what replies and failures mean for the account. The only writer of a lane's budget limits.
 
 Every reply and every failure of an exchange with the provider comes here: rate limit headers, throttling, failures that
-count for the circuit breaker, refused credentials, failed logins, and remotes that cannot prove who they are. The
+count for the circuit breaker, refused credentials, failed logins, and remotes whose identity is not proved. The
 observer closes the budget, or pauses the account, and writes the log line.
 """
 
@@ -23,22 +23,22 @@ from tidewaiter.worker.pauses import TLS_PAUSE_S, Pauses
 
 
 class AccountObserver:
-    """Observes the exchanges of one account, as far as one lane has them.
+    """Observes the exchanges of one lane of an account.
 
     Args:
         account: its name.
-        hold: the lane's lease, which a pause is written under.
+        lease: the lane's lease, which a pause is written under.
         budget: of the lane.
         clock: the time.
         log: gets an event for every closing, and takes secrets out of reasons before they are stored.
-        limit_headers: the headers that tell what is left of a rate limit; ``None`` for a provider that has none.
-        pauses: stores that the account is paused; ``None`` where nothing is stored, as in the doctor.
+        limit_headers: reads the headers with the rest of a rate limit; ``None`` for a provider without such headers.
+        pauses: stores that the account is paused; ``None`` if nothing is stored, as in the doctor.
     """
 
     def __init__(
         self,
         account: str,
-        hold: Lease,
+        lease: Lease,
         budget: Budget,
         *,
         clock: Clock,
@@ -47,7 +47,7 @@ class AccountObserver:
         pauses: Pauses | None = None,
     ) -> None:
         self._account = account
-        self._hold = hold
+        self._lease = lease
         self._budget = budget
         self._clock = clock
         self._log = log
@@ -57,7 +57,7 @@ class AccountObserver:
     @property
     def lane(self) -> int:
         """The number of the lane."""
-        return self._hold.lane
+        return self._lease.lane
 
     def now(self) -> float:
         """The time at which replies are read, in epoch seconds."""
@@ -66,14 +66,14 @@ class AccountObserver:
     # --- replies ------------------------------------------------------------------------------------------------------
 
     def headers_received(self, status: int, headers: Mapping[str, str]) -> None:
-        """The headers of any reply of the provider's own origin are here: close the budget where they say so."""
+        """A reply of the provider's own origin begins: close the budget if its headers say so."""
         if self._limit_headers is None:
             return
         spent = self._limit_headers.read(status, headers, self._clock.now())
         if spent is None:
             return
         if spent.refused:
-            # The refused step itself is reported by `outcome_read`; the headers only say how long the closing lasts.
+            # `outcome_read` logs the refusal itself; the headers only say how long the closing lasts.
             self._budget.close(self._clock.now() + spent.wait_s, spent.reason)
         elif self._budget.spent(spent.wait_s, spent.reason):
             self._log_closing(spent.reason, self._budget.closed_until - self._clock.now())
@@ -83,14 +83,14 @@ class AccountObserver:
         if self.outcome_read(outcome, policy):
             return
         failure = provider_failure(reply.status, outcome)
-        # A host to which the provider has redirected us says nothing of the provider's health; a redirect is an answer.
+        # A reply of another host, after a redirect, says nothing about the provider's health; the redirect was a reply.
         if failure is not None and not reply.foreign:
             self._budget.failed(self._log.redactor.clean(failure))
         else:
             self._budget.succeeded()
 
     def outcome_read(self, outcome: object, policy: OperationPolicy) -> bool:
-        """Close or pause the account where an outcome asks for it; says whether it did."""
+        """Close or pause the account if the outcome requires it; returns whether it did."""
         if isinstance(outcome, o.Throttled):
             self._throttled(outcome, policy)
         elif isinstance(outcome, o.Unauthorized):
@@ -133,7 +133,7 @@ class AccountObserver:
             self._budget.undecided()
 
     def login_postponed(self, failure: NotSignedIn, left_s: float) -> None:
-        """A login failed, but the token before it is good for ``left_s`` more seconds: only that long may it wait."""
+        """A login failed, but the old token is valid for ``left_s`` more seconds: the closing lasts no longer."""
         if isinstance(failure, o.Throttled):
             asked_s = failure.retry_after_s
             wait_s = None if asked_s is None else min(asked_s, left_s)
@@ -142,8 +142,8 @@ class AccountObserver:
     def token_refused(self) -> None:
         """The provider refused a token.
 
-        The request that met the refusal may have been the probe of a half-open breaker. It has its reply, so the login
-        that has to follow may be the next probe, and does not wait for a result that will not come.
+        The refused request may have been the probe of a half-open breaker. It has its reply, so the login that follows
+        may be the next probe, and does not wait for another result.
         """
         self._budget.undecided()
 
@@ -153,7 +153,7 @@ class AccountObserver:
         expires_in_s = round(expires_in_s, 1)
         self._log.emit("session.renewed", lane=self.lane, account=self._account, expires_in_s=expires_in_s)
 
-    # --- what follows -------------------------------------------------------------------------------------------------
+    # --- consequences -------------------------------------------------------------------------------------------------
 
     def _throttled(self, outcome: o.Throttled, policy: OperationPolicy) -> None:
         asked = outcome.retry_after_s
@@ -166,10 +166,10 @@ class AccountObserver:
         reason = self._log.redactor.clean(outcome.reason)
         self._budget.pause(reason)
         if self._pauses is not None:
-            self._pauses.refuse(self._account, by, reason, self._hold)
+            self._pauses.refuse(self._account, by, reason, self._lease)
 
     def _distrusted(self, reason: str) -> o.Unauthorized:
-        """A remote that cannot prove who it is gets no credentials. That may heal by itself, so it is tried again."""
+        """A remote whose identity is not proved gets no credentials. The cause may pass, so it is tried again."""
         outcome = o.Unauthorized(f"{reason} It is tried again every {TLS_PAUSE_S / 60:.0f} minutes.")
         self._refused(outcome, PauseCause.TLS)
         return outcome

@@ -1,4 +1,4 @@
-"""What holds steps back: the limit of remote jobs of a lane, and a storage that is full or unreachable."""
+"""What makes steps wait: the limit of remote jobs of a lane, and a storage that is full or unreachable."""
 
 import asyncio
 
@@ -10,6 +10,7 @@ from tidewaiter.log import EventLog
 from tidewaiter.storage.base import Storage, StorageError
 
 _STORE_RETRY_S = 1.0
+_TRY_AGAIN_S = 15.0
 
 
 class RemoteJobs:
@@ -33,7 +34,7 @@ class RemoteJobs:
     async def load(self) -> None:
         """Read them from the database."""
         while self._limit is not None:
-            # A remote job that ends during this read must not come back with its result.
+            # A remote job that ends during this read must not be counted again.
             self._gone = set()
             try:
                 found = await self._jobs.remote(self._lane)
@@ -60,21 +61,18 @@ class RemoteJobs:
             self._known.add(job.id)
 
     def settle(self, job: Job) -> bool:
-        """The job has this state now; says whether another job may submit because of it."""
+        """The job has this state now; returns whether another job may submit because of it."""
         if self._limit is None or job.state in REMOTE:
             return False
         return self.forget(job.id)
 
     def forget(self, job_id: int) -> bool:
-        """Stop counting the job; says whether another job may submit because of it."""
+        """Stop counting the job; returns whether another job may submit because of it."""
         was_full = self.full
         if self._gone is not None:
             self._gone.add(job_id)
         self._known.discard(job_id)
         return was_full and not self.full
-
-
-_TRY_AGAIN_S = 15.0
 
 
 class StorageGate:

@@ -1,8 +1,8 @@
-"""The authenticated client: sends requests to the provider, with a session's token where the account needs one.
+"""The authenticated client: sends requests to the provider, with a session's token if the account needs one.
 
 One login at a time: any other request that finds the token missing or refused waits for that login and shares its
-result, good or bad. So a wrong password is sent once and not by every step under way. A waiting request gives its
-permit back first: the login needs one, and where requests are spaced there is no second. Large replies are read in a
+result. So a wrong password is sent once, and not by every step under way. A waiting request gives its permit back
+first: the login needs one, and an account with spaced requests has only one. Large replies are read in a
 thread.
 """
 
@@ -26,20 +26,7 @@ from tidewaiter.transport.wire import OnSend, TlsError, TransportError
 from tidewaiter.worker.account_observer import AccountObserver
 
 T = TypeVar("T")
-
 _LARGE_BYTES = 65_536
-
-
-async def read_off_loop(size: int, read: Callable[[], T]) -> T:
-    """The result of ``read``: called at once for a few bytes, in a thread for many. It must be pure.
-
-    Args:
-        size: how many bytes it reads.
-        read: the function.
-    """
-    return read() if size <= _LARGE_BYTES else await asyncio.to_thread(read)
-
-
 _NONCE_BITS = 128
 _MOST_READ = 65_536
 _FIRST_ERROR = 400
@@ -56,7 +43,7 @@ class SignInError(Exception):
 
 @dataclass(slots=True)
 class _Login:
-    """A login under way, and its error where it failed."""
+    """A login under way, and its error if it failed."""
 
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     error: SignInError | None = None
@@ -67,9 +54,9 @@ class AuthenticatedClient:
 
     Args:
         client: sends the requests.
-        session: how the account signs in; ``None`` where its credentials are enough.
+        session: how the account signs in; ``None`` if its credentials are enough.
         budget: admits requests and logins.
-        observer: learns of logins, good and bad; steps report what their replies mean to the same observer.
+        observer: gets the results of logins; steps report their replies to the same observer.
         clock: the time.
         rand: makes the nonces of logins.
         log: redacts every token, from before its first use.
@@ -101,7 +88,7 @@ class AuthenticatedClient:
     async def exchange(
         self, request: WireRequest, permit: Permit | None = None, on_send: OnSend = ignore_departure
     ) -> WireReply:
-        """Send ``request`` and read the whole reply; where the token has ended, renew it and send once more.
+        """Send ``request`` and read the whole reply; if the token has ended, renew it and send once more.
 
         A reply that says so proves that nothing was done, so a submit is sent again as well.
 
@@ -131,39 +118,39 @@ class AuthenticatedClient:
         return reply
 
     @asynccontextmanager
-    async def begin(
+    async def open_reply(
         self, request: WireRequest, permit: Permit | None = None, on_send: OnSend = ignore_departure
     ) -> AsyncIterator[ReplyBeginning]:
-        """Send ``request`` and read the beginning of its reply, as :meth:`AccountClient.begin` does.
+        """Send ``request`` and read the beginning of its reply, as :meth:`AccountClient.open_reply` does.
 
         The rest is as for :meth:`exchange`.
         """
         session = self._session
         if session is None or not self._client.owns(request.url):
-            async with self._client.begin(request, permit, on_send) as begun:
-                yield begun
+            async with self._client.open_reply(request, permit, on_send) as beginning:
+                yield beginning
             return
         permit, token = await self._signed(session, permit)
-        async with self._client.begin(request, permit, on_send) as begun:
-            if not session.rejects_token(begun.reply):
-                yield begun
+        async with self._client.open_reply(request, permit, on_send) as beginning:
+            if not session.rejects_token(beginning.reply):
+                yield beginning
                 return
         on_send(False)
         self._forget(token)
         permit, _ = await self._signed(session, None)
-        async with self._client.begin(request, permit, on_send) as begun:
-            if session.rejects_token(begun.reply):
+        async with self._client.open_reply(request, permit, on_send) as beginning:
+            if session.rejects_token(beginning.reply):
                 on_send(False)
-                raise SignInError(session.refused(begun.reply))
-            yield begun
+                raise SignInError(session.refused(beginning.reply))
+            yield beginning
 
     def check_open(self) -> None:
-        """Raise ``AccountClosedError`` where the provider will not be asked for more than a moment."""
+        """Raise ``AccountClosedError`` if the account is closed for more than a few seconds."""
         self._budget.check_open()
 
-    async def rest(self, delay_s: float) -> None:
-        """Sleep between two tries; raises ``DrainingError`` where the daemon is about to end."""
-        await self._budget.rest(delay_s)
+    async def sleep_between_tries(self, delay_s: float) -> None:
+        """Sleep between two tries; raises ``DrainingError`` if the lane is about to end."""
+        await self._budget.sleep_between_tries(delay_s)
 
     def owns(self, url: str) -> bool:
         """Whether an address lies within the provider's own origin."""
@@ -201,7 +188,7 @@ class AuthenticatedClient:
     # --- the token ----------------------------------------------------------------------------------------------------
 
     async def _signed(self, session: LoginSession, permit: Permit | None) -> tuple[Permit, Token]:
-        """A permit, and the token that a request carries which is sent with it at once."""
+        """A permit, and a valid token; the request must be sent with both at once."""
         while True:
             permit = permit or await self._budget.admit()
             token = self._token
@@ -217,7 +204,7 @@ class AuthenticatedClient:
         self.observer.token_refused()
 
     async def _sign_in(self, session: LoginSession, permit: Permit) -> None:
-        """Log in, or wait for the login that is under way; then the caller looks for the token again."""
+        """Log in, or wait for the login that is under way; then the caller checks the token again."""
         under_way = self._login
         if under_way is not None:
             permit.give_back()
@@ -234,7 +221,7 @@ class AuthenticatedClient:
                 login.error = got
                 raise got
         finally:
-            # A login that was interrupted has neither error nor token: the next request that waits begins one.
+            # An interrupted login has neither error nor token: the next waiting request begins another one.
             self._login = None
             login.ended.set()
 
@@ -255,7 +242,7 @@ class AuthenticatedClient:
     def _keeps_token(self, failure: NotSignedIn) -> bool:
         """Whether the token is still good after a login failed that came early; then the login is tried again later.
 
-        Each time half of the rest passes first, so the tries are few.
+        Each try waits for half of the remaining time, so the tries are few.
         """
         left_s = 0.0 if self._token is None else self._token.expires_at - self._clock.now()
         if isinstance(failure, o.Unauthorized) or left_s < _WORTH_KEEPING_S:
@@ -265,7 +252,7 @@ class AuthenticatedClient:
         return True
 
     def _use(self, session: LoginSession, token: Token) -> None:
-        # Requests with the token before may still be under way and fail: the log redacts that one until the next login.
+        # Requests with the old token may still be under way and fail: the log redacts it until the next login.
         self._log.add_passing_secrets(f"session {self.observer.lane}", {self._last_value, token.value})
         self._token, self._renew_at, self._last_value = token, token.renew_at, token.value
         self._client.use(session.credentials(token))
@@ -273,9 +260,19 @@ class AuthenticatedClient:
 
 
 async def _examined(session: LoginSession, reply: StreamReply) -> tuple[StreamReply, WireReply | None]:
-    """The reply, which can still be read, and the refusal in it where it says that the token has ended."""
+    """The reply, which can still be read, and the refusal if it says that the token has ended."""
     if not reply.own or reply.status < _FIRST_ERROR:
         return reply, None
     body, truncated = await reply.read(_MOST_READ)
     refusal = WireReply(reply.status, reply.headers, body, reply.url, truncated, reply.phrase, foreign=not reply.own)
     return reply.already_read(body, truncated), refusal if session.rejects_token(refusal) else None
+
+
+async def read_off_loop(size: int, read: Callable[[], T]) -> T:
+    """The result of ``read``: called at once for a few bytes, in a thread for many. It must be pure.
+
+    Args:
+        size: how many bytes it reads.
+        read: the function.
+    """
+    return read() if size <= _LARGE_BYTES else await asyncio.to_thread(read)

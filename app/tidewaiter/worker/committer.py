@@ -4,8 +4,8 @@ One transaction for each update would cost five times as much as the update itse
 milliseconds and committed together. An update that a step waits for (an intent, before its POST) is committed at once.
 Nothing is reported, not even to the log, before its commit.
 
-While the database cannot be written, the updates are kept and the same group is tried again; ``room`` then holds back
-new steps, so that the number of kept updates stays bounded.
+While the database cannot be written, the updates are kept and the same group is tried again; new steps wait for
+``room``, so that the number of kept updates stays bounded.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ class CommitResult(Enum):
     CONFLICT = "conflict"
     """Another job follows the same remote job already; nothing was written."""
     UNWRITABLE = "unwritable"
-    """The database cannot store its values; the job was failed instead, where it had not changed meanwhile."""
+    """The database cannot store its values; the job has failed instead, if it had not changed meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,15 +167,15 @@ class Committer:
             if not self._items:
                 self._arrived.clear()
                 self._urgent.clear()
-            recorded = await self._commit_group([item.fenced for item in group])
-            await self._report(group, recorded)
+            result = await self._commit_group([item.fenced for item in group])
+            await self._report(group, result)
             self._settled += len(group)
             self._progress.set()
             if len(self._items) < _MOST_WAITING:
                 self.room.set()
 
     async def _collect(self) -> None:
-        """Wait for more updates, unless a step waits for one; polls without news may wait longest."""
+        """Wait for more updates, unless a step waits for one; polls without a change may wait longest."""
         for linger_s in (_LINGER_S, _LONGER_LINGER_S):
             with suppress(TimeoutError):
                 async with asyncio.timeout(linger_s):
@@ -192,9 +192,9 @@ class Committer:
             begun_at = self._clock.monotonic()
             return await self._write(group)
 
-        recorded = await self._with_retries(write, len(group))
+        result = await self._with_retries(write, len(group))
         self._committed(len(group), self._clock.monotonic() - begun_at)
-        return recorded
+        return result
 
     async def _write(self, group: list[FencedUpdate]) -> GroupResult:
         """Commit a group once; an update with a value that cannot be encoded, such as NaN, is found by halving."""
@@ -227,7 +227,7 @@ class Committer:
             return done
 
     async def _fail(self, item: _Item, reason: str) -> None:
-        """Fail the job of an update that the database cannot store; the job as it is in the database can be written."""
+        """Fail the job of an update that the database cannot store; the stored job can be written."""
         update = item.fenced.update
         job = await self._with_retries(lambda: self._jobs.get(update.job.id), 1)
         if job is None or job.version != update.expected or job.state not in LIVE:
@@ -238,13 +238,13 @@ class Committer:
         failed = advance(job, refused, OperationPolicy(), self._clock.now(), self._rand)
         self._hand_in(item.as_failed(failed), urgent=True)
 
-    async def _report(self, group: list[_Item], recorded: GroupResult) -> None:
-        """Report the results: to the job log, and to those who handed the updates in."""
-        conflicts, unwritable = dict(recorded.conflicts), dict(recorded.unwritable)
-        accepted = [item.fenced.update for item in group if item.fenced.update.job.id in recorded.accepted]
+    async def _report(self, group: list[_Item], result: GroupResult) -> None:
+        """Report the results to the job log, and to the callers that handed the updates in."""
+        conflicts, unwritable = dict(result.conflicts), dict(result.unwritable)
+        accepted = [item.fenced.update for item in group if item.fenced.update.job.id in result.accepted]
         for item in group:
             update = item.fenced.update
-            if update.job.id in recorded.accepted:
+            if update.job.id in result.accepted:
                 item.on_result(update, item.if_accepted)
             elif update.job.id in unwritable and item.if_accepted is not CommitResult.UNWRITABLE:
                 await self._fail(item, unwritable[update.job.id])

@@ -31,7 +31,7 @@ class Daemon:
     Args:
         leases: the lanes.
         pauses: which accounts are paused.
-        runs: one for each part, lanes included, in the order in which they start.
+        runs: one for each part, lanes included, in their order of start.
         clock: the time.
         log: receives the end.
         settings: how long a drain lasts at most.
@@ -65,7 +65,7 @@ class Daemon:
             Whether every step under way ended within the grace.
 
         Raises:
-            ExceptionGroup: a part failed. The others were stopped with it: half a daemon is worse than none.
+            ExceptionGroup: a part failed. The others were stopped with it.
         """
         started_at = self._clock.monotonic()
         async with asyncio.TaskGroup() as group:
@@ -86,8 +86,8 @@ class Daemon:
 
         Args:
             plan: the accounts, and what builds their lanes.
-            changed: the accounts whose lanes have to be built anew: their lanes end their steps, as in a drain, and
-                new ones begin; those of accounts that are gone are given back. All other lanes go on.
+            changed: the accounts whose lanes have to be built again: their lanes end their steps, as in a drain, and
+                new ones begin; those of accounts that are gone are given back. All other lanes continue.
 
         Returns:
             How many lanes were drained.
@@ -98,7 +98,7 @@ class Daemon:
         return suspended
 
     async def _check_pauses(self, accounts: Mapping[str, Mapping[str, Json]]) -> None:
-        """Learn which accounts are paused under these settings, as soon as the database can be read."""
+        """Read which accounts are paused under these settings, as soon as the database can be read."""
         while True:
             try:
                 await self._pauses.apply_settings(accounts)

@@ -1,7 +1,7 @@
 """The due jobs of a lane: read ahead for each track, and handed out one by one.
 
-Only a due job costs memory; a waiting one is a row. A lane remembers when jobs become due that it wrote itself;
-:meth:`DueJobs.due_by` announces the others.
+Only a due job costs memory; a waiting one is a row. A lane knows when the jobs become due that it wrote itself;
+:meth:`DueJobs.due_by` reports the others.
 """
 
 import asyncio
@@ -25,8 +25,8 @@ _STORE_RETRY_S = 1.0
 class JobsUnderWay:
     """The jobs of a lane that a step works on, or whose outcome is not committed yet.
 
-    A read that runs while such a job is committed may return the job as it was before. So a job that ends during a
-    read is passed over until no read runs any more.
+    A read that runs while such a job is committed may return the old job. So a job that ends during a read is skipped
+    until no read runs any more.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class JobsUnderWay:
                 self._ended_during_reads.clear()
 
     def is_current(self, job: Job) -> bool:
-        """Whether a job that was just read still stands as it was read."""
+        """Whether a job that was just read has not changed since."""
         return job.id not in self._busy and job.id not in self._ended_during_reads
 
 
@@ -76,7 +76,7 @@ class DueJobs:
         track: which of its tracks.
         slots: how many steps of the track may be under way at once.
         store: where due jobs are read.
-        under_way: the jobs that are passed over.
+        under_way: the jobs that are skipped.
         remote: says which jobs must wait because of the provider's limit on remote jobs.
         clock: the time.
     """
@@ -138,7 +138,7 @@ class DueJobs:
     async def _until_read_is_due(self) -> None:
         """Sleep until it is time to read; at least 10 ms, so that jobs that become due one by one are read together.
 
-        Does not sleep where the last read left jobs behind.
+        Does not sleep if the last read left jobs behind.
         """
         if self._more:
             return

@@ -1,8 +1,8 @@
 """The executor: takes one step of a job and returns one outcome. The only place that turns exceptions into outcomes.
 
 A step goes downwards only: the executor picks the step for the job's state, the step asks the provider through its
-session, and the reply is read as an outcome. What a reply means for the account is the account observer's business;
-what an outcome means for the job is the state table's.
+session, and the reply is read as an outcome. The account observer decides what a reply means for the account, and the
+state table what an outcome means for the job.
 """
 
 import traceback
@@ -28,73 +28,10 @@ from tidewaiter.transport.wire import AccountClosedError, AccountPausedError, Le
 from tidewaiter.worker.authenticated_client import SignInError, read_off_loop
 from tidewaiter.worker.committer import Committer
 from tidewaiter.worker.fetcher import Fetcher
-from tidewaiter.worker.list_download import until_open
+from tidewaiter.worker.list_download import not_open
 from tidewaiter.worker.list_walk import ListWalk
 from tidewaiter.worker.step import StepContext, SupersededError
 from tidewaiter.worker.submitting import Reconciler, Submitter, share
-
-
-class RemoteJobEndings:
-    """Ends remote jobs, each once, by the last of our jobs that follow it.
-
-    Args:
-        jobs: knows which jobs follow a remote job.
-        clock: the time.
-    """
-
-    def __init__(self, jobs: JobStore, clock: Clock) -> None:
-        self._jobs = jobs
-        self._clock = clock
-
-    async def clean(self, step: StepContext) -> o.Outcome:
-        """Delete the remote job, whose files have landed."""
-        request = step.operation.clean(step.job)
-        if request is None:
-            return o.Cleaned()
-        if (left := await self._left_to_others(step)) is not None:
-            return left
-        return await step.session.send(request, partial(step.operation.read_clean, step.job))
-
-    async def cancel(self, step: StepContext) -> o.Outcome:
-        """Cancel the remote job, because somebody asked for it."""
-        request = step.operation.cancel(step.job)
-        if request is None:
-            return o.Cancelled()
-        if (left := await self._left_to_others(step)) is not None:
-            return left
-        return await step.session.send(request, partial(step.operation.read_cancel, step.job))
-
-    async def expire(self, step: StepContext, reason: str) -> o.DeadlinePassed:
-        """End a job that has waited too long; its remote job is cancelled where that can be done, in one try."""
-        job, operation = step.job, step.operation
-        try:
-            request = operation.cancel(job) if job.handle is not None and operation.policy.cancels else None
-        except UnsendableError as error:
-            return o.DeadlinePassed(f"{reason}; the remote job could not be cancelled: {error}")
-        if request is not None and await self._duty(job, operation) is Duty.ACT:
-            try:
-                was_answered = isinstance(await step.session.ask(request), WireReply)
-            except SignInError:
-                was_answered = False
-            if not was_answered:
-                reason = f"{reason}; the remote job could not be cancelled"
-        return o.DeadlinePassed(reason)
-
-    async def _left_to_others(self, step: StepContext) -> o.LeftAlone | o.Retry | None:
-        """The outcome where other jobs follow the same remote job; ``None`` where this job ends it."""
-        duty = await self._duty(step.job, step.operation)
-        if duty is Duty.LEAVE:
-            return o.LeftAlone()
-        if duty is Duty.WAIT:
-            return o.Retry("another job that follows the same remote job is about to end it")
-        return None
-
-    async def _duty(self, job: Job, operation: BoundOperation) -> Duty:
-        """What the job does about its remote job, which it no longer needs."""
-        if not (job.shared or operation.policy.shares):
-            return Duty.ACT
-        return duty_of(job, await self._jobs.followers(job), self._clock.now())
-
 
 _UNREADABLE: Final = (
     "the stored links to the files cannot be decrypted: database.key_file lacks the key that encrypted them"
@@ -111,7 +48,7 @@ class Executor:
         clock: the time.
         rand: makes the keys of intents and spreads retries.
         log: takes secrets out of every outcome before it is stored.
-        public_url: where providers can call back; ``None`` where they cannot.
+        public_url: where providers can call back; ``None`` if they cannot.
     """
 
     def __init__(
@@ -136,7 +73,7 @@ class Executor:
         self._log = log
 
     def asks_provider(self, job: Job, operation: BoundOperation) -> bool:
-        """Whether the next step of this job begins with a request to the provider, which its budget must admit."""
+        """Whether the next step of this job begins with a request to the provider, which the budget must admit."""
         if job.cancel_requested and job.state in CANCELLED_AT_ONCE:
             return False
         if job.state is State.QUEUED:
@@ -149,7 +86,7 @@ class Executor:
         """Take the step that is due and return its outcome.
 
         Raises:
-            SupersededError: the job or its lane has moved on; there is nothing to commit.
+            SupersededError: job or lane changed meanwhile; there is nothing to commit.
         """
         clean = self._log.redactor.clean
         try:
@@ -159,9 +96,9 @@ class Executor:
         except SignInError as error:
             outcome = step.session.not_signed_in(error)
         except UnsendableError as error:
-            outcome = _unbuilt(step.job, error)
+            outcome = _not_built(step.job, error)
         except (AccountPausedError, LeaseOverError) as error:
-            # The request that was to come next was not sent; what came before it is done.
+            # The next request was not sent; the requests before it are done.
             return self.interrupted(step, str(error))
         except StoreUnavailableError:
             return self.interrupted(step)
@@ -172,14 +109,14 @@ class Executor:
 
     @staticmethod
     def interrupted(step: StepContext, why: str = "the daemon was stopped while the submit was under way") -> o.Outcome:
-        """The outcome of a step that was stopped half way."""
+        """The outcome of a step that was interrupted."""
         if step.job.state is State.SUBMITTING and step.session.sent:
             return o.Unknown(why)
         return o.Interrupted()
 
     @staticmethod
     def cancelled(step: StepContext) -> o.Outcome:
-        """The outcome of a step that a cancel request stopped; the job waits where a remote job may exist by now."""
+        """The outcome of a step that a cancel request stopped; an interruption if a remote job may exist by now."""
         return o.CancelAsked() if step.job.state in CANCELLED_AT_ONCE else Executor.interrupted(step)
 
     async def drop_parts(self, job: Job) -> None:
@@ -201,7 +138,7 @@ class Executor:
     async def _begin(self, step: StepContext) -> o.Outcome:
         return await self._submitter.begin(step)
 
-    async def _found_submitting(self, _: StepContext) -> o.Outcome:
+    async def _interrupted_submit(self, _: StepContext) -> o.Outcome:
         return o.Unknown("the daemon ended between the intent and the reply")
 
     async def _reconcile(self, step: StepContext) -> o.Outcome:
@@ -218,26 +155,26 @@ class Executor:
 
     async def _poll(self, step: StepContext) -> o.Outcome:
         operation, job, session = step.operation, step.job, step.session
-        async with session.begin(operation.poll(job), may_be_file=operation.may_bring_file(job)) as begun:
-            if not isinstance(begun, ReplyBeginning):
-                return begun
-            read = await session.read(begun.reply, partial(operation.read_poll, job))
-            outcome = await self._land_polled(step, read, begun) if isinstance(read, o.Inline | o.Empty) else read
+        async with session.open_reply(operation.poll(job), may_be_file=operation.may_bring_file(job)) as beginning:
+            if not isinstance(beginning, ReplyBeginning):
+                return beginning
+            read = await session.read(beginning.reply, partial(operation.read_poll, job))
+            outcome = await self._land_polled(step, read, beginning) if isinstance(read, o.Inline | o.Empty) else read
         if isinstance(outcome, o.Pending) and (still_s := self._still_for(job, outcome)) >= operation.policy.stall_s:
             return await self._expire(step, f"for {still_s:.0f} s the provider reported nothing new about the job")
         return outcome
 
-    async def _land_polled(self, step: StepContext, read: o.Inline | o.Empty, begun: ReplyBeginning) -> o.Outcome:
-        """Land the file that a reply to a poll is, or only the manifest, under the handle that the reply names.
+    async def _land_polled(self, step: StepContext, read: o.Inline | o.Empty, beginning: ReplyBeginning) -> o.Outcome:
+        """Land the file that the reply to a poll contains, or only the manifest, under the handle in the reply.
 
         Returns:
-            The outcome of the poll; where nothing landed, the next poll asks again.
+            The outcome of the poll; if nothing landed, the next poll asks again.
         """
         job = step.job.but(handle=read.handle or step.job.handle)
         if isinstance(read, o.Inline):
-            landed = await self._fetcher.land_reply(job, step.operation, read, begun)
+            landed = await self._fetcher.land_reply(job, step.operation, read, beginning)
         else:
-            landed = await self._fetcher.land_nothing(job, read)
+            landed = await self._fetcher.land_no_files(job, read)
         outcome = landed
         if isinstance(landed, o.Stored):
             outcome = replace(landed, handle=read.handle)
@@ -245,17 +182,17 @@ class Executor:
             outcome = o.Pending(retry_after_s=landed.retry_after_s)
         elif isinstance(landed, o.LinksExpired):
             outcome = o.Retry(landed.reason)
-        step.session.learned(outcome)
+        step.session.report(outcome)
         return outcome
 
     def _still_for(self, job: Job, read: o.Pending) -> float:
-        """For how many seconds the provider has said nothing new, this reply included."""
+        """For how many seconds the provider has reported nothing new, this reply included."""
         return 0.0 if job.moved_at is None or has_moved(job, read) else self._clock.now() - job.moved_at
 
     # --- fetching -----------------------------------------------------------------------------------------------------
 
     async def _fetch(self, step: StepContext) -> o.Outcome:
-        """Count the download before it begins, learn the links, land the files."""
+        """Count the download before it begins, get the links, land the files."""
         started = step.update(o.FetchStarted(), self._clock.now(), self._rand)
         job = await step.commit(started, self._committer)
         if step.shared_result is not None:
@@ -263,15 +200,15 @@ class Executor:
         pages = step.operation.pages(job)
         try:
             if pages is not None:
-                # While the account is closed downloads from other hosts go on: nothing that waits may take their slots.
-                return await self._fetcher.fetch_pages(step, pages, self._walk(step, waits=False))
+                # Downloads from other hosts go on while the account is closed: a step must not wait in their slots.
+                return await self._fetcher.land_pages(step, pages, self._walk(step, waits=False))
             links = await self._links(step)
         except AccountClosedError as error:
-            return until_open(error)
-        return await self._fetcher.fetch(step, links) if isinstance(links, tuple) else links
+            return not_open(error)
+        return await self._fetcher.land_files(step, links) if isinstance(links, tuple) else links
 
     async def _links(self, step: StepContext) -> tuple[Link, ...] | o.Outcome:
-        """The links of a finished remote job: known since the poll, or asked for now."""
+        """The links of a finished remote job: known since the poll, or requested now."""
         job, operation = step.job, step.operation
         request = operation.resolve(job)
         if request is not None:
@@ -295,7 +232,7 @@ class Executor:
         return await self._endings.cancel(step)
 
     async def _expire(self, step: StepContext, waited: str | None = None) -> o.Outcome:
-        """The job has waited too long: cancel the remote job where that can be done, once, and end the job."""
+        """The job has waited too long: cancel the remote job once, if the provider can, and end the job."""
         job = step.job
         late = f"after {job.deadline_at - job.created_at:.0f} s the job was still {job.state}"
         late = f"{late}: {job.reason}" if job.reason else late
@@ -304,7 +241,7 @@ class Executor:
 
 _STEPS: Mapping[State, Callable[[Executor, StepContext], Awaitable[o.Outcome]]] = {
     State.QUEUED: Executor._begin,
-    State.SUBMITTING: Executor._found_submitting,
+    State.SUBMITTING: Executor._interrupted_submit,
     State.RECONCILING: Executor._reconcile,
     State.POLLING: Executor._poll,
     State.FETCHING: Executor._fetch,
@@ -313,11 +250,72 @@ _STEPS: Mapping[State, Callable[[Executor, StepContext], Awaitable[o.Outcome]]] 
 }
 
 
-def _unbuilt(job: Job, error: UnsendableError) -> o.Outcome:
-    """The outcome where the next request cannot be built: the spec, or the job's place in it, has changed.
+class RemoteJobEndings:
+    """Ends remote jobs, each once, by the last of our jobs that follow it.
 
-    Before the submit that is the end. Later there is a remote job, or there are files, and a spec that is corrected
-    lets the job go on.
+    Args:
+        jobs: knows which jobs follow a remote job.
+        clock: the time.
+    """
+
+    def __init__(self, jobs: JobStore, clock: Clock) -> None:
+        self._jobs = jobs
+        self._clock = clock
+
+    async def clean(self, step: StepContext) -> o.Outcome:
+        """Delete the remote job, whose files have landed."""
+        request = step.operation.clean(step.job)
+        if request is None:
+            return o.Cleaned()
+        if (left := await self._left_to_others(step)) is not None:
+            return left
+        return await step.session.send(request, partial(step.operation.read_clean, step.job))
+
+    async def cancel(self, step: StepContext) -> o.Outcome:
+        """Cancel the remote job on request."""
+        request = step.operation.cancel(step.job)
+        if request is None:
+            return o.Cancelled()
+        if (left := await self._left_to_others(step)) is not None:
+            return left
+        return await step.session.send(request, partial(step.operation.read_cancel, step.job))
+
+    async def expire(self, step: StepContext, reason: str) -> o.DeadlinePassed:
+        """End a job that has waited too long; its remote job is cancelled in one try, if the provider can cancel."""
+        job, operation = step.job, step.operation
+        try:
+            request = operation.cancel(job) if job.handle is not None and operation.policy.cancels else None
+        except UnsendableError as error:
+            return o.DeadlinePassed(f"{reason}; the remote job could not be cancelled: {error}")
+        if request is not None and await self._duty(job, operation) is Duty.ACT:
+            try:
+                was_answered = isinstance(await step.session.exchange(request), WireReply)
+            except SignInError:
+                was_answered = False
+            if not was_answered:
+                reason = f"{reason}; the remote job could not be cancelled"
+        return o.DeadlinePassed(reason)
+
+    async def _left_to_others(self, step: StepContext) -> o.LeftAlone | o.Retry | None:
+        """The outcome if other jobs follow the same remote job; ``None`` if this job ends it."""
+        duty = await self._duty(step.job, step.operation)
+        if duty is Duty.LEAVE:
+            return o.LeftAlone()
+        if duty is Duty.WAIT:
+            return o.Retry("another job that follows the same remote job is about to end it")
+        return None
+
+    async def _duty(self, job: Job, operation: BoundOperation) -> Duty:
+        """What the job does about its remote job, which it no longer needs."""
+        if not (job.shared or operation.policy.shares):
+            return Duty.ACT
+        return duty_of(job, await self._jobs.followers(job), self._clock.now())
+
+
+def _not_built(job: Job, error: UnsendableError) -> o.Outcome:
+    """The outcome if the next request cannot be built, because the spec has changed.
+
+    Before the submit the job ends. Later a remote job or files exist, so the job waits for a corrected spec.
     """
     if job.state is State.QUEUED:
         return o.Refused(f"the submit cannot be built from the provider's spec as it is now: {error}")

@@ -60,19 +60,20 @@ class Fetcher:
         self._downloader = Downloader(storage, clock, job_log, largest_bytes)
         self._tools = DownloadTools(self._downloader, FileHosts(clock, rand), clock, job_log)
 
-    async def fetch(self, step: StepContext, links: Sequence[Link]) -> o.Outcome:
+    async def land_files(self, step: StepContext, links: Sequence[Link]) -> o.Outcome:
         """Land every file that has not landed yet, then the manifest.
 
         Args:
             step: the step. Every artifact is appended to its artifacts as soon as it is durable, so that a failure or
-                an interruption keeps it. Its hold is looked at before anything is removed.
+                an interruption keeps it. Its lease is checked before anything is removed.
             links: the files, in the provider's order.
 
         Returns:
-            ``Stored``, or the gravest outcome of the files that did not land; see :func:`gravest`.
+            ``Stored``, or the gravest outcome of the files that did not land; see :func:`gravest_outcome`.
 
         Raises:
-            SignInError, AccountPausedError: nothing could be asked of the provider; files of other hosts have landed.
+            SignInError, AccountPausedError: nothing could be requested from the provider; files of other hosts have
+            landed.
         """
         job, operation = step.job, step.operation
         size = len(links) * _LINK_BYTES
@@ -99,16 +100,16 @@ class Fetcher:
                 return failure
         except StorageError as error:
             return storage_failure(error)
-        if not step.hold.held():
+        if not step.lease.held():
             return o.Interrupted()
         files = [replace(placed[place], number=place) for place in range(len(links))]
         return await self._complete(job, files, clear=bool(recorded) or job.fetches > 1)
 
     async def _withdraw_manifest(self, step: StepContext) -> bool:
-        """Remove the manifest of a step that died after it wrote it; ``False`` where the lease may be over."""
+        """Remove the manifest of a step that died after it wrote it; ``False`` if the lease may be over."""
         if step.job.fetches <= 1:
             return True
-        if not step.hold.held():
+        if not step.lease.held():
             return False
         await self._storage.remove(f"{_folder(step.job)}/{MANIFEST_NAME}")
         return True
@@ -123,8 +124,8 @@ class Fetcher:
         """Whether what is stored is what was recorded, by its checksum."""
         return await self._storage.measure(artifact.key) == Landed(artifact.size, artifact.sha256)
 
-    async def fetch_pages(self, step: StepContext, pages: PageReader, walk: ListWalk) -> o.Outcome:
-        """Land the pages of a list as one file, then the manifest; the rest is as for :meth:`fetch`."""
+    async def land_pages(self, step: StepContext, pages: PageReader, walk: ListWalk) -> o.Outcome:
+        """Land the pages of a list as one file, then the manifest; the rest is as for :meth:`land_files`."""
         job = step.job
         link = Link("", pages.label, media_type=pages.media_type)
         (identity,) = identities((link,), job.submits)
@@ -173,24 +174,24 @@ class Fetcher:
         return artifact
 
     async def land_reply(
-        self, job: Job, operation: BoundOperation, inline: o.Inline, begun: ReplyBeginning
+        self, job: Job, operation: BoundOperation, inline: o.Inline, beginning: ReplyBeginning
     ) -> o.Outcome:
-        """Land a file that is the body of the reply just begun, by the same rules as any download.
+        """Land a file that is the body of the reply just beginning, by the same rules as any download.
 
         Args:
             job: the job whose file it is.
             operation: reads the head of the reply.
             inline: what the reply was read as.
-            begun: the reply.
+            beginning: the reply.
 
         Returns:
-            ``Stored``, or why the reply is no file or could not be kept.
+            ``Stored``, or why the reply is no file or could not be stored.
         """
-        url, source = begun.reply.url, InlineSource(begun, certain=inline.certain)
+        url, source = beginning.reply.url, InlineSource(beginning, certain=inline.certain)
         if inline.content is not None:
             return await self._land_content(job, operation, inline, inline.content, url)
         link = Link(url, inline.label)
-        # What the reply calls itself names the file; what it has to be is for the spec to say.
+        # The reply's media type names the file; the spec decides which type it must have.
         key = self._key(job, operation, replace(link, media_type=inline.media_type), 0, 1)
         (identity,) = identities((Link("", inline.label),), job.submits)
         got = await self._downloader.download(job, operation, source, link, key=key, identity=identity)
@@ -205,7 +206,7 @@ class Fetcher:
     async def _land_content(
         self, job: Job, operation: BoundOperation, inline: o.Inline, content: bytes, url: str
     ) -> o.Outcome:
-        """Land a file that was made of the head of a reply."""
+        """Land a file whose whole content is known."""
         media_type = inline.media_type or operation.media_type
         link = Link(url, inline.label, media_type=media_type)
         key = self._key(job, operation, link, 0, 1)
@@ -220,12 +221,12 @@ class Fetcher:
         self._job_log.landed(job, artifact, 0)
         return await self._complete(job, [artifact], inline.status, clear=_may_have_landed(job))
 
-    async def land_nothing(self, job: Job, empty: o.Empty) -> o.Outcome:
+    async def land_no_files(self, job: Job, empty: o.Empty) -> o.Outcome:
         """Write the manifest of a job that has no files."""
         return await self._complete(job, (), empty.status, clear=_may_have_landed(job))
 
-    async def copy(self, job: Job, result: StoredResult) -> o.Outcome:
-        """Land a copy of every file of another job's result; ``Retry`` where one of them has changed since."""
+    async def land_copies(self, job: Job, result: StoredResult) -> o.Outcome:
+        """Land a copy of every file of another job's result; ``Retry`` if one of them has changed since."""
         copies: list[Artifact] = []
         try:
             for one in result.artifacts:
@@ -241,9 +242,9 @@ class Fetcher:
         return replace(outcome, shared_from=result.job_id) if isinstance(outcome, o.Stored) else outcome
 
     async def drop_parts(self, job: Job) -> None:
-        """Remove the partial files of a job that nobody wants any more.
+        """Remove the partial files of a job that are of no more use.
 
-        Where the storage fails, retention removes them later.
+        If the storage fails, retention removes them later.
         """
         with suppress(StorageError):
             await self._storage.drop_partials(job.id)
@@ -251,13 +252,13 @@ class Fetcher:
     async def _complete(
         self, job: Job, artifacts: Sequence[Artifact], status: str | None = None, *, clear: bool
     ) -> o.Outcome:
-        """Write the manifest, which says that everything is there.
+        """Write the manifest, which says that all files have landed.
 
         Args:
             job: the job.
             artifacts: its files, in the order of their numbers.
-            status: the provider's status of the remote job, where it was just read.
-            clear: whether files of earlier steps may be there that are none of these; they are removed first.
+            status: the provider's status of the remote job, if it was just read.
+            clear: whether other files of earlier steps may be stored; they are removed first.
         """
         render = partial(
             render_manifest,
@@ -273,7 +274,7 @@ class Fetcher:
         try:
             if clear:
                 await self._clear(job, frozenset(one.key for one in artifacts))
-            # A cancel request does not stop this half way: with its manifest a job has succeeded.
+            # A cancel request does not stop this: with its manifest a job has succeeded.
             await despite_cancel_request(self._storage.put(f"{_folder(job)}/{MANIFEST_NAME}", document))
         except StorageError as error:
             return storage_failure(error)
@@ -299,12 +300,12 @@ def _folder(job: Job) -> str:
 
 
 def _may_have_landed(job: Job) -> bool:
-    """Whether an earlier step may have landed a file and died uncommitted: nothing counts a poll before it is sent."""
+    """Whether an earlier step may have landed a file without a commit: polls are not counted before they are sent."""
     return job.state is not State.SUBMITTING or job.submits > 1 or job.fetches > 0
 
 
 def _named(links: Sequence[Link], of: int) -> tuple[Sequence[Link], Sequence[str]]:
-    """Links as their files land, and the identity of each; ten thousand of them take a second."""
+    """Links as their files land, and the identity of each; for ten thousand links that takes a second."""
     landing = [_as_it_lands(link) for link in links]
     return landing, identities(landing, of)
 

@@ -36,7 +36,10 @@ from tidewaiter.worker.packed_file import PackedFile
 from tidewaiter.worker.provider_session import ProviderSession
 
 _WHOLE = frozenset({201, 202, 203, 207, 208, 226})
-"""What may have the whole file as its body, though it does not say so (RFC 9110, section 15.3)."""
+"""Statuses whose body may be the whole file, like that of 200 (RFC 9110, section 15.3)."""
+_MOST_REQUESTS = 64
+_MOST_BLANKS = 65_536
+_PASSING = (NotSentError, LostReplyError, BrokenBodyError, RedirectRefusedError, TlsError, UnpackError)
 
 
 class ReplySource(Protocol):
@@ -62,38 +65,32 @@ class FileSource:
         self._may_ask = may_ask
 
     def stream(self, request: WireRequest, *, send_auth: bool) -> AbstractAsyncContextManager[StreamReply]:
-        """See :class:`Source`."""
+        """See :class:`ReplySource`."""
         return self._session.stream(request.with_headers(self._headers), send_auth=send_auth, may_ask=self._may_ask)
 
 
 class InlineSource:
     """The reply that has just come, and nothing after it.
 
-    Where a download would ask again, the next poll or submit asks instead: only its rules can tell the file itself
+    If the file has to be requested again, the next poll or submit does that: only its rules can distinguish the file
     from a reply about it.
 
     Args:
-        begun: the reply, of which only the beginning has been read.
-        certain: whether a rule has looked into the reply and called it the file: then its status, where it is a 2xx
-            that has a body of some other meaning, counts as 200.
+        beginning: the reply, of which only the beginning has been read.
+        certain: whether a rule says that the reply is the file: then any 2xx status with a body counts as 200.
     """
 
-    def __init__(self, begun: ReplyBeginning, *, certain: bool = False) -> None:
-        self._begun: ReplyBeginning | None = begun
+    def __init__(self, beginning: ReplyBeginning, *, certain: bool = False) -> None:
+        self._beginning: ReplyBeginning | None = beginning
         self._certain = certain
 
     def stream(self, request: WireRequest, *, send_auth: bool) -> AbstractAsyncContextManager[StreamReply]:  # noqa: ARG002  # the request has been sent already
-        """The reply at hand; see :class:`Source`."""
-        begun, self._begun = self._begun, None
-        if begun is None:
+        """The reply at hand; see :class:`ReplySource`."""
+        beginning, self._beginning = self._beginning, None
+        if beginning is None:
             raise LostReplyError("The reply is not the whole file, and the file is asked for anew.")
-        is_whole = self._certain and begun.stream.status in _WHOLE
-        return nullcontext(replace(begun.stream, status=200) if is_whole else begun.stream)
-
-
-_MOST_REQUESTS = 64
-_MOST_BLANKS = 65_536
-_PASSING = (NotSentError, LostReplyError, BrokenBodyError, RedirectRefusedError, TlsError, UnpackError)
+        is_whole = self._certain and beginning.stream.status in _WHOLE
+        return nullcontext(replace(beginning.stream, status=200) if is_whole else beginning.stream)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +113,7 @@ class Downloader:
         storage: where files land.
         clock: the time.
         job_log: gets a line for a link whose announced digest cannot be read.
-        largest_bytes: the download of a larger file is given up: an endless body must end somewhere.
+        largest_bytes: the download of a larger file is given up: a body may be endless.
     """
 
     def __init__(self, storage: Storage, clock: Clock, job_log: JobLog, largest_bytes: int) -> None:
@@ -128,7 +125,7 @@ class Downloader:
     async def download(
         self, job: Job, operation: BoundOperation, source: ReplySource, link: Link, *, key: str, identity: str
     ) -> Downloaded | o.Outcome:
-        """Land one file; whatever goes wrong is an outcome.
+        """Land one file; every failure is an outcome.
 
         Args:
             job: the job whose file it is.
@@ -152,7 +149,7 @@ class Downloader:
 class _Download:
     """One download of one file, which may take several requests."""
 
-    def __init__(  # noqa: PLR0917  # made in one place
+    def __init__(  # noqa: PLR0917  # built in one place
         self,
         job: Job,
         operation: BoundOperation,
@@ -176,7 +173,7 @@ class _Download:
         self._total = landing.total
 
     async def run(self) -> Downloaded | o.Outcome:
-        """Ask until the file is complete, or until nothing more of it can be had for now."""
+        """Send requests until the file is complete, or until no more of it is available now."""
         asked = self._first_request()
         try:
             for _ in range(_MOST_REQUESTS):
@@ -193,7 +190,7 @@ class _Download:
             return o.Retry(str(error))
         except StorageError:
             raise
-        except BaseException:  # a drain and a lost lease cancel: the part stays for the next try
+        except BaseException:  # a drain or a lost lease cancels: the part is kept for the next try
             with suppress(StorageError):
                 await self._keep()
             raise
@@ -204,7 +201,7 @@ class _Download:
         return DownloadRequest()
 
     async def _ask(self, asked: DownloadRequest) -> Downloaded | AskAgain | o.Outcome:
-        """Send one request and do what is decided about its reply."""
+        """Send one request, and carry out the decision about its reply."""
         link = self._link
         request = WireRequest("GET", link.url, asked.headers)
         async with self._source.stream(request, send_auth=link.send_auth) as reply:
@@ -255,7 +252,7 @@ class _Download:
         return Downloaded(landed, self._link.media_type or declared or self._operation.media_type, self._resumed_from)
 
     async def _end(self, outcome: o.Outcome) -> o.Outcome:
-        """End without the file; the part is kept where the rest can be asked for."""
+        """End without the file; the part is kept if the rest can be requested later."""
         if isinstance(outcome, o.Refused):
             return outcome
         is_kept = await self._keep()
@@ -282,16 +279,16 @@ class _Incoming:
     async def head(self, least: int) -> bytes:
         """At least so many of the first bytes and the blanks before them, or all; :meth:`next` gives them again.
 
-        A body that breaks off within the head is not kept: nobody can say what it is.
+        A body that breaks off within the head is not kept: its kind is unknown.
         """
         head = bytearray()
-        wanted = least
-        while len(head) < wanted and (piece := await self._read()) is not None:
+        needed = least
+        while len(head) < needed and (piece := await self._read()) is not None:
             self._first.append(piece)
             head += piece[: 2 * _MOST_BLANKS]
-            if len(head) >= wanted:
-                wanted = least + min(blanks_before(bytes(head)), _MOST_BLANKS)
-        return bytes(head[:wanted])
+            if len(head) >= needed:
+                needed = least + min(blanks_before(bytes(head)), _MOST_BLANKS)
+        return bytes(head[:needed])
 
     async def next(self) -> bytes | None:
         """The next piece, ``None`` at the end; raises as the body and its unpacking do."""
@@ -314,15 +311,15 @@ class _Incoming:
 async def _first_bytes(reply: StreamReply, asked: DownloadRequest, incoming: _Incoming) -> bytes:
     """The first bytes of a body, for the decision about it."""
     if reply.status == 206 and asked.at:
-        return b""  # the bytes in the middle of a file say nothing; only the fields do
+        return b""  # bytes in the middle of a file say nothing about its kind; only the headers do
     if is_success(reply.status):
         return await incoming.head(SNIFFED_BYTES)
     try:
         return await incoming.head(SNIFFED_BYTES)
     except (BrokenBodyError, UnpackError, BombError, TooLargeError):
-        return b""  # the status says enough
+        return b""  # the status is enough
 
 
 def storage_failure(error: StorageError) -> o.Outcome:
-    """The outcome of a storage failure; the job is not at fault where the storage takes nothing at all for now."""
+    """The outcome of a storage failure; a storage that accepts nothing is not a failure of the job."""
     return o.StorageFull(str(error)) if isinstance(error, StorageUnavailableError) else o.Retry(str(error))

@@ -1,4 +1,4 @@
-"""The heartbeat: one log line at an interval that says how the daemon is."""
+"""The heartbeat: one log line at an interval with the state of the daemon."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -32,7 +32,7 @@ class Heartbeat:
     Args:
         jobs: where jobs are counted.
         lanes: the lanes of this daemon, by number.
-        narrator: has counted polls and landed bytes since the last heartbeat.
+        job_log: counts polls and landed bytes since the last heartbeat.
         clock: the time.
         log: receives the heartbeat.
         settings: the interval.
@@ -43,7 +43,7 @@ class Heartbeat:
         self,
         jobs: JobStore,
         lanes: Mapping[int, Lane],
-        narrator: JobLog,
+        job_log: JobLog,
         *,
         clock: Clock,
         log: EventLog,
@@ -52,7 +52,7 @@ class Heartbeat:
     ) -> None:
         self._jobs = jobs
         self._lanes = lanes
-        self._narrator = narrator
+        self._job_log = job_log
         self._clock = clock
         self._log = log
         self._settings = settings
@@ -89,8 +89,8 @@ class Heartbeat:
         except StoreUnavailableError as error:
             self._log.emit("store.unavailable", reason=str(error), waiting=0)
             return
-        polls, self._narrator.polls = self._narrator.polls, 0
-        landed_bytes, self._narrator.landed_bytes = self._narrator.landed_bytes, 0
+        polls, self._job_log.polls = self._job_log.polls, 0
+        landed_bytes, self._job_log.landed_bytes = self._job_log.landed_bytes, 0
         lag_s, self._lag_s = self._lag_s, 0.0
         self._log.emit(
             "heartbeat",

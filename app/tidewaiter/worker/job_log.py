@@ -28,8 +28,8 @@ class JobLog:
         log: takes the lines.
         clock: the time.
         jobs: has the files that landed in earlier steps of a job.
-        polled: called with the account of every answered poll.
-        tell: called with every transition.
+        polled: called with the account of every poll that got a reply.
+        on_change: called with every transition.
     """
 
     def __init__(
@@ -39,13 +39,13 @@ class JobLog:
         jobs: JobStore,
         *,
         polled: Callable[[str], None] = _uncounted,
-        tell: ChangeListener = ignore_change,
+        on_change: ChangeListener = ignore_change,
     ) -> None:
         self._log = log
         self._clock = clock
         self._jobs = jobs
         self._polled = polled
-        self._tell = tell
+        self._on_change = on_change
         self.polls = 0
         self.landed_bytes = 0
 
@@ -59,7 +59,7 @@ class JobLog:
             if change is None:
                 self._waited(update)
                 continue
-            self._tell(change)
+            self._on_change(change)
             if update.job.state in TERMINAL:
                 await self._finished(update)
             else:
@@ -90,11 +90,11 @@ class JobLog:
         self._log.emit("file.digest_unread", **_named(job), label=link.label, reason=link.unread)
 
     def crashed(self, job: Job, reason: str) -> None:
-        """Log a step that died of an error in this program."""
+        """Log a step that failed with an error in this program."""
         self._log.emit("job.crashed", **_step(job), reason=reason)
 
     def reopened(self, lane: int, account: str, closed_until: float, reason: str | None) -> None:
-        """Log that an operator ended a closing that would have lasted until that epoch second (0 for a breaker)."""
+        """Log that a person ended a closing that would have lasted until that epoch second (0 for a breaker)."""
         left_s = round(max(0.0, closed_until - self._clock.now()), 1)
         self._log.emit("account.reopened", lane=lane, account=account, reason=reason, left_s=left_s)
 
@@ -177,7 +177,7 @@ class JobLog:
         )
 
     async def _artifacts(self, update: Update) -> Sequence[Artifact]:
-        """The artifacts of a finished job: with the update, or from the database where cleaning came between."""
+        """The artifacts of a finished job: those of the update, or from the database if cleaning came in between."""
         if update.artifacts or update.job.landed_at is None:
             return update.artifacts
         try:

@@ -59,14 +59,14 @@ class LaneLimits:
 class LaneParts:
     """The parts of the daemon that all its lanes use.
 
-    ``stepper`` takes the steps, ``jobs`` has the due jobs, and ``recorder`` commits outcomes. ``narrator`` logs
+    ``executor`` takes the steps, ``jobs`` has the due jobs, and ``committer`` commits outcomes. ``job_log`` logs
     crashes. ``storage_gate`` is open while the storage takes files. ``rand`` spreads retries.
     """
 
-    stepper: Executor
+    executor: Executor
     jobs: JobStore
-    recorder: Committer
-    narrator: JobLog
+    committer: Committer
+    job_log: JobLog
     storage_gate: StorageGate
     clock: Clock
     rand: Random
@@ -79,9 +79,9 @@ class Lane:
         row: the lane as it was taken.
         lease: says whether the lane is still ours.
         access: the account and how to reach its provider.
-        limits: how much may be under way.
+        limits: how many steps and remote jobs may be under way.
         parts: what all lanes use.
-        answers: the results that its jobs may share.
+        shared_results: the results that its jobs may share.
         reopened_at: when a person last opened the account, as far as was known when the lane was built.
     """
 
@@ -93,7 +93,7 @@ class Lane:
         limits: LaneLimits,
         parts: LaneParts,
         *,
-        answers: SharedResults,
+        shared_results: SharedResults,
         reopened_at: float | None = None,
     ) -> None:
         self.row = row
@@ -101,13 +101,13 @@ class Lane:
         self.budget = access.budget
         self._account = access.account
         self._client = access.client
-        self._stepper = parts.stepper
-        self._recorder = parts.recorder
-        self._narrator = parts.narrator
+        self._executor = parts.executor
+        self._committer = parts.committer
+        self._job_log = parts.job_log
         self._storage_gate = parts.storage_gate
         self._clock = parts.clock
         self._rand = parts.rand
-        self._answers = answers
+        self._shared_results = shared_results
         self._reopened_at = reopened_at
         self._remote = RemoteJobs(parts.jobs, row.id, limits.remote_jobs, parts.clock)
         self._under_way = JobsUnderWay()
@@ -126,7 +126,7 @@ class Lane:
         self._preparing: set[int] = set()
         self._woken: set[int] = set()
         self._steps: set[asyncio.Task[None]] = set()
-        self._stoppable = RunningSteps()
+        self._running_steps = RunningSteps()
         self._closing = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
 
@@ -141,7 +141,7 @@ class Lane:
         return self._closing.is_set()
 
     def state(self) -> LaneState:
-        """What the next owner must know of the budget."""
+        """The state of the budget, for the next owner."""
         budget = self.budget
         return LaneState(
             self.lease.epoch, budget.snapshot(), budget.closed_until, budget.closed_reason, self._reopened_at
@@ -162,14 +162,14 @@ class Lane:
     def cancel(self, job: Job) -> None:
         """Cancel a job on request: at once, whatever the budget says. A download under way is stopped."""
         if job.id in self._under_way:
-            self._stoppable.stop(job.id)
+            self._running_steps.stop(job.id)
             return
         if self.is_closed:
             return
         self._preparing.discard(job.id)
         self._under_way.begin(job.id)
         update = advance(job, o.CancelAsked(), self._policy_of(job), self._clock.now(), self._rand)
-        self._recorder.record(update, self.lease.epoch, self._settled_cancel)
+        self._committer.record(update, self.lease.epoch, self._settled_cancel)
 
     def apply_pause(self, reason: str | None) -> None:
         """Pause the lane for this reason, or (``None``) end its pause.
@@ -185,13 +185,13 @@ class Lane:
                 due.reset()
 
     def apply_reopening(self, at: float | None) -> None:
-        """End a closing of this lane if a person opened the account at that epoch second, and the lane did not know."""
+        """End a closing of this lane, if the account was reopened at that epoch second and the lane did not know it."""
         if at == self._reopened_at:
             return
         self._reopened_at = at
         closed_until, reason = self.budget.closed_until, self.budget.closed_reason
         if self.budget.reopen():
-            self._narrator.reopened(self.row.id, self.row.account, closed_until, reason)
+            self._job_log.reopened(self.row.id, self.row.account, closed_until, reason)
 
     # --- begin and end ------------------------------------------------------------------------------------------------
 
@@ -211,8 +211,8 @@ class Lane:
 
     def interrupt(self) -> None:
         """Stop the steps under way; each still reports what it knows."""
-        for step in self._steps:
-            step.cancel()
+        for task in self._steps:
+            task.cancel()
 
     def lease_lost(self) -> None:
         """Begin nothing more and stop everything: the lane has another owner."""
@@ -231,117 +231,117 @@ class Lane:
             await self._until_steps_may_begin(due.track)
             job = await due.next()
             operation = self._account.operations.get(job.operation)
-            visit = StepContext.of(job, operation, self._client, self.lease) if operation else None
+            step = StepContext.of(job, operation, self._client, self.lease) if operation else None
             self._preparing.add(job.id)
-            if not await self._prepared(visit):
+            if not await self._prepared(step):
                 self._preparing.discard(job.id)
                 due.free_slots.release()
                 continue
             if job.id not in self._preparing:  # a cancel request was served while the step was prepared
-                self._give_up(visit)
+                self._give_up(step)
                 due.free_slots.release()
                 continue
             self._preparing.discard(job.id)
             self._remote.begin(job)
             self._under_way.begin(job.id)
-            step = group.create_task(self._step(due, job, visit))
-            self._steps.add(step)
-            step.add_done_callback(self._steps.discard)
-            if visit is not None:
-                self._stoppable.begin(step, visit)
+            task = group.create_task(self._step(due, job, step))
+            self._steps.add(task)
+            task.add_done_callback(self._steps.discard)
+            if step is not None:
+                self._running_steps.begin(task, step)
 
     async def _until_steps_may_begin(self, track: Track) -> None:
-        """Wait until outcomes can be handed over, the storage takes files, and no pause and no doubt stop the lane."""
-        await self._recorder.room.wait()
+        """Wait for room in the committer, a storage that takes files, an account without a pause, and the lease."""
+        await self._committer.room.wait()
         if track is Track.FETCH:
             await self._storage_gate.open.wait()
         await self.budget.unpaused.wait()
         while not self.lease.held():  # no request may leave until the lease is renewed
             await self._clock.sleep(_STORE_RETRY_S)
 
-    async def _prepared(self, visit: StepContext | None) -> bool:
-        """Get what the step begins with; ``False`` where the account is paused."""
+    async def _prepared(self, step: StepContext | None) -> bool:
+        """Prepare a step; ``False`` if the account is paused."""
         if self.budget.paused is not None:
             return False
         try:
-            if visit is not None:
-                await self._prepare(visit)
+            if step is not None:
+                await self._prepare(step)
         except AccountPausedError:
             return False
         return True
 
-    async def _prepare(self, visit: StepContext) -> None:
-        """Get the shared result of another job where the step may use one, else a permit for its request."""
-        job, operation = visit.job, visit.operation
+    async def _prepare(self, step: StepContext) -> None:
+        """Get the shared result of another job if the step may use one, else a permit for its request."""
+        job, operation = step.job, step.operation
         sharing = None if job.answer_key is None or job.cancel_requested else operation.sharing
         if sharing is not None and (job.state is State.QUEUED or asks_for_result(job, operation)):
-            visit.shared_result = await self._answers.look(job, sharing)
-        if visit.shared_result is None and self._stepper.asks_provider(job, operation):
-            visit.session.permit = await self.budget.admit()
-        if visit.shared_result is None and sharing is not None and asks_for_result(job, operation):
-            self._answers.begin(job)
+            step.shared_result = await self._shared_results.find(job, sharing)
+        if step.shared_result is None and self._executor.asks_provider(job, operation):
+            step.session.permit = await self.budget.admit()
+        if step.shared_result is None and sharing is not None and asks_for_result(job, operation):
+            self._shared_results.begin(job)
 
-    def _give_up(self, visit: StepContext | None) -> None:
+    def _give_up(self, step: StepContext | None) -> None:
         """Undo :meth:`_prepare` for a step that is not begun."""
-        if visit is None:
+        if step is None:
             return
-        if visit.session.permit is not None:
-            visit.session.permit.give_back()
-        self._answers.end(visit.job)
+        if step.session.permit is not None:
+            step.session.permit.give_back()
+        self._shared_results.end(step.job)
 
     # --- a step under way ---------------------------------------------------------------------------------------------
 
-    async def _step(self, due: DueJobs, job: Job, visit: StepContext | None) -> None:
+    async def _step(self, due: DueJobs, job: Job, step: StepContext | None) -> None:
         """Take one step and hand its outcome over for commit."""
         try:
-            if visit is None:
+            if step is None:
                 self._refuse(job, f"account {job.account} has no operation {job.operation} any more")
                 return
             try:
-                outcome = await self._stepper.take(visit)
+                outcome = await self._executor.take(step)
             except SupersededError:
                 self._remote.forget(job.id)
                 self._under_way.end(job.id)
                 return
             except asyncio.CancelledError:
-                if not self._stoppable.was_stopped(job.id):
-                    self._record(visit, self._stepper.interrupted(visit))
+                if not self._running_steps.was_stopped(job.id):
+                    self._record(step, self._executor.interrupted(step))
                     raise
-                self._record(visit, self._stepper.cancelled(visit))
-                await self._stepper.drop_parts(job)
+                self._record(step, self._executor.cancelled(step))
+                await self._executor.drop_parts(job)
                 return
             if isinstance(outcome, o.Crashed):
-                self._narrator.crashed(visit.job, outcome.reason)
+                self._job_log.crashed(step.job, outcome.reason)
             elif isinstance(outcome, o.StorageFull):
                 self._storage_gate.close(outcome.reason)
-            self._record(visit, outcome)
+            self._record(step, outcome)
         finally:
-            self._stoppable.end(job.id)
-            if visit is not None and visit.session.permit is not None:
-                visit.session.permit.done()
-            self._answers.end(job)
+            self._running_steps.end(job.id)
+            if step is not None and step.session.permit is not None:
+                step.session.permit.done()
+            self._shared_results.end(job)
             due.free_slots.release()
 
-    def _record(self, visit: StepContext, outcome: o.Outcome) -> None:
-        """Hand over what a step learned for commit, with the files that have landed."""
-        policy, now = visit.operation.policy_of(visit.job), self._clock.now()
+    def _record(self, step: StepContext, outcome: o.Outcome) -> None:
+        """Hand the outcome of a step over for commit, with the files that have landed."""
+        policy, now = step.operation.policy_of(step.job), self._clock.now()
         try:
-            update = advance(visit.job, outcome, policy, now, self._rand)
+            update = advance(step.job, outcome, policy, now, self._rand)
         except IllegalOutcomeError as error:
-            self._narrator.crashed(visit.job, str(error))
-            update = advance(visit.job, o.Crashed(str(error)), policy, now, self._rand)
-        if visit.artifacts and not update.artifacts:
-            update = replace(update, artifacts=tuple(visit.artifacts))
-        if may_share(visit.job, visit.operation.sharing, outcome):
-            self._answers.answered(visit.job, update.artifacts)
-        elif visit.shared_result is not None and isinstance(outcome, o.Retry):
-            self._answers.spoil(visit.shared_result)
-        self._recorder.record(update, self.lease.epoch, self._settled, shares=policy.shares)
+            self._job_log.crashed(step.job, str(error))
+            update = advance(step.job, o.Crashed(str(error)), policy, now, self._rand)
+        if step.artifacts and not update.artifacts:
+            update = replace(update, artifacts=tuple(step.artifacts))
+        if may_share(step.job, step.operation.sharing, outcome):
+            self._shared_results.landed(step.job, update.artifacts)
+        elif step.shared_result is not None and isinstance(outcome, o.Retry):
+            self._shared_results.invalidate(step.shared_result)
+        self._committer.record(update, self.lease.epoch, self._settled, shares=policy.shares)
 
     def _refuse(self, job: Job, reason: str) -> None:
         """End a job that cannot go on, whatever its operation's policy was."""
         update = advance(job, o.Refused(reason), _NO_POLICY, self._clock.now(), self._rand)
-        self._recorder.record(update, self.lease.epoch, self._settled)
+        self._committer.record(update, self.lease.epoch, self._settled)
 
     def _policy_of(self, job: Job) -> OperationPolicy:
         operation = self._account.operations.get(job.operation)
@@ -349,11 +349,11 @@ class Lane:
 
     # --- an outcome that is committed, or refused ---------------------------------------------------------------------
 
-    def _settled(self, update: Update, verdict: CommitResult) -> None:
-        """The verdict on an outcome is known: the job may be visited again."""
+    def _settled(self, update: Update, result: CommitResult) -> None:
+        """The result of a commit is known: another step of the job may begin."""
         job = update.job
         self._under_way.end(job.id)
-        match verdict:
+        match result:
             case CommitResult.ACCEPTED | CommitResult.UNWRITABLE:
                 if self._remote.settle(job):
                     self.due_by(Track.ASK, self._clock.now())
@@ -369,20 +369,20 @@ class Lane:
                 self._settled_twin(update)
 
     def _settled_twin(self, update: Update) -> None:
-        """Another job follows the remote job that this one found or was given: look again, or refuse the job."""
+        """Another job follows the remote job of this one: search again, or refuse the job."""
         job = update.job
         before = replace(job, state=update.state_from, version=update.expected, handle=None)
         self._under_way.begin(job.id)
         if update.state_from is not State.RECONCILING:
             self._refuse(before, f"the provider named remote job {job.shown_handle}, which another job follows already")
             return
-        # Both jobs found one remote job, and this one came too late: it must find its own, or learn that it has none.
+        # Both jobs found the same remote job, and this one was too late: it searches again.
         outcome = o.Retry("another job follows the remote job that was found")
         again = advance(before, outcome, self._policy_of(before), self._clock.now(), self._rand)
-        self._recorder.record(again, self.lease.epoch, self._settled)
+        self._committer.record(again, self.lease.epoch, self._settled)
 
-    def _settled_cancel(self, update: Update, verdict: CommitResult) -> None:
-        """A job was cancelled between two steps: delete the parts of its downloads. In a drain the sweep does it."""
-        self._settled(update, verdict)
-        if verdict is CommitResult.ACCEPTED and update.job.ready_at and self._group is not None and not self.is_closed:
-            self._group.create_task(self._stepper.drop_parts(update.job))
+    def _settled_cancel(self, update: Update, result: CommitResult) -> None:
+        """A job was cancelled between two steps: delete the parts of its downloads. In a drain, retention does it."""
+        self._settled(update, result)
+        if result is CommitResult.ACCEPTED and update.job.ready_at and self._group is not None and not self.is_closed:
+            self._group.create_task(self._executor.drop_parts(update.job))

@@ -1,4 +1,4 @@
-"""The lease of one lane, as far as this process may believe in it."""
+"""The lease of one lane, as this process knows it."""
 
 import math
 
@@ -6,22 +6,23 @@ from tidewaiter.clock import Clock
 
 
 class Lease:
-    """A lane's lease, as this process knows it.
+    """Says until when this process may serve a lane.
 
     ``epoch`` is the fence: every write names it, and the database refuses a write with the epoch of a former owner.
     ``held()`` is the cheap check before something that cannot be fenced, a request: the lease was renewed recently
-    enough, counted from before the renewal was sent. So a process that was stopped finds out by itself.
+    enough, counted from before the renewal was sent. So a process that was stopped notices it without a query.
 
     Two clocks must agree. The monotonic clock goes on while the process is stopped (SIGSTOP, a frozen container), and
-    nobody can set it. While the machine is suspended it stands still on Linux (clock_gettime(2)), but the wall clock is
-    right again afterwards. If a person sets the wall clock ahead, the lease ends too soon; the next renewal repairs it.
+    it cannot be set. While the machine is suspended it stands still on Linux (clock_gettime(2)), but the wall clock is
+    correct again afterwards. If a person sets the wall clock ahead, the lease ends too soon; the next renewal repairs
+    it.
 
     Args:
         lane: the lane's number.
         epoch: raised each time that the lane is taken.
         clock: the time.
         lease_s: how long a lease lasts without renewal.
-        asked: the :func:`moment` before the lease was asked for; now, where it is not given.
+        asked: the :func:`moment` before the lease was requested; now by default.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Lease:
         self.renewed(*(asked or moment(clock)))
 
     def held(self) -> bool:
-        """Whether the lease can still be ours."""
+        """Whether the lease is still ours."""
         return self._clock.monotonic() < self._until and moment(self._clock)[1] < self._wall_until
 
     def renewed(self, asked_at: float, wall_asked_at: float) -> None:

@@ -5,8 +5,8 @@ another owner: its steps are stopped, and its writes would be refused. While the
 out by themselves: :class:`Lease` counts down on the monotonic clock.
 
 When the configuration changes, the lanes of the accounts that it concerns are replaced under their lease: the old lane
-ends its steps, and the new one starts with the exact window of requests that the old one leaves. No other daemon can
-take the lane in between, and all other lanes go on.
+ends its steps, and the new one starts with the same request window. No other daemon can take the lane in between, and
+all other lanes continue.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _LONGEST_ROUND_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who this daemon is. ``owner`` is random per boot: a host name can be used again by another process."""
+    """Identifies this daemon. ``owner`` is random per boot: another process may have the same host name."""
 
     owner: str
     host: str
@@ -41,8 +41,8 @@ class Identity:
 class LanePlan:
     """Which lanes a configuration serves, and how they are built.
 
-    ``accounts`` has the settings of every account of this daemon, secrets included; lanes of other accounts are left
-    alone. ``make_lane`` builds a lane that was taken.
+    ``accounts`` has the settings of every account of this daemon, secrets included; lanes of other accounts are not
+    taken. ``make_lane`` builds a lane that was taken.
     """
 
     accounts: Mapping[str, Mapping[str, Json]]
@@ -54,10 +54,10 @@ class Leases:
 
     Args:
         store: the lanes table.
-        identity: who takes them.
+        identity: of this daemon.
         plan: which lanes to serve, and how they are built.
         lease_s: how long a lease lasts without renewal.
-        alone: nobody else can hold a lane of this database (SQLite, whose file lock proves it).
+        alone: whether no other daemon can use this database (SQLite, whose file lock proves it).
         outcomes_settled: waits until every outcome handed over for commit so far is committed or refused.
         clock: the time.
         log: receives which lanes come and go.
@@ -143,20 +143,19 @@ class Leases:
         return len(lanes)
 
     def reconfigure(self, plan: LanePlan) -> None:
-        """Serve these accounts from now on, and build anew the lanes that were suspended.
+        """Serve these accounts from now on, and build the suspended lanes again.
 
-        Lanes of accounts that are gone are given back in the next round, which begins now, and those of new accounts
-        are taken in it.
+        The next round begins now. It gives back lanes of accounts that are gone, and takes lanes of new accounts.
         """
         suspended = [lane for lane in self._lanes.values() if lane.row.account in self._suspended]
         self._plan, self._suspended = plan, frozenset()
         for lane in suspended:
             if lane.row.account in plan.accounts and not self._ending:
-                self._serve(_as_left(lane), lane.lease)
+                self._serve(_row_of(lane), lane.lease)
         self._timer.wake()
 
     async def end(self, grace_s: float) -> bool:
-        """Begin no more steps, wait for those under way, stop the rest after ``grace_s``. Renewals go on meanwhile.
+        """Begin no more steps, wait for those under way, stop the rest after ``grace_s``. Leases are renewed meanwhile.
 
         Returns:
             Whether every step ended by itself and every outcome was committed.
@@ -173,8 +172,8 @@ class Leases:
     async def give_back(self) -> None:
         """Free every lane that is still ours and leave the list of workers.
 
-        It waits for a round under way, and none follows: a renewal at the same moment would find lanes free and take
-        them for lost, and put this daemon on the list again.
+        It waits for a round under way, and no round follows: a renewal at the same moment would find the lanes free,
+        treat them as lost, and put this daemon on the list again.
         """
         async with self._one_round:
             self._has_left = True
@@ -186,7 +185,7 @@ class Leases:
             self._lanes.clear()
 
     async def _round(self) -> None:
-        """One renewal, and what follows from it."""
+        """Renew the leases, then give back or take lanes."""
         if self._has_left:
             return
         me = self._identity
@@ -198,7 +197,7 @@ class Leases:
         share = await self._store.share(self._plan.accounts.keys())
         mine = share.lanes if self._alone else math.ceil(share.lanes / max(1, share.workers))
         if len(self._lanes) > mine:
-            await self._release(self._quietest()[: len(self._lanes) - mine])
+            await self._release(self._least_busy()[: len(self._lanes) - mine])
         elif len(self._lanes) < mine:
             await self._take(mine - len(self._lanes))
 
@@ -210,7 +209,7 @@ class Leases:
         accounts = self._plan.accounts
         return [lane for lane in self._movable() if lane.is_closed or lane.row.account not in accounts]
 
-    def _quietest(self) -> list[Lane]:
+    def _least_busy(self) -> list[Lane]:
         """The lanes that can be given back, the one with the fewest steps under way first."""
         return sorted(self._movable(), key=lambda lane: (lane.in_flight, -lane.row.id))
 
@@ -248,7 +247,7 @@ class Leases:
         if self._group is None:
             raise RuntimeError("lanes are served only while run() runs")
         lane = self._plan.make_lane(row, lease)
-        if self._ending:  # taken by a round that was under way when the end began: it is given back unused
+        if self._ending:  # taken by a round that ran when the end began: it is given back unused
             lane.close()
         self._lanes[row.id] = lane
         self._tasks[row.id] = self._group.create_task(lane.run())
@@ -310,8 +309,8 @@ class Leases:
         del self._tasks[number]
 
 
-def _as_left(lane: Lane) -> LaneRow:
-    """A lane as it would be taken now, had it been given back."""
+def _row_of(lane: Lane) -> LaneRow:
+    """The row of a lane, as if the lane had been given back and taken again."""
     state = lane.state()
     return replace(
         lane.row,

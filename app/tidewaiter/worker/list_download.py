@@ -23,10 +23,12 @@ from tidewaiter.worker.file_download import Downloaded, Downloader, FileSource
 from tidewaiter.worker.job_log import JobLog
 from tidewaiter.worker.step import StepContext
 
-_UNASKED = Backoff(base_s=5.0, factor=2.0, cap_s=300.0)
+_BACKOFF = Backoff(base_s=5.0, factor=2.0, cap_s=300.0)
 _SHORTEST_S = 1.0
-_FORGET_AFTER_S = 2 * _UNASKED.cap_s
+_FORGET_AFTER_S = 2 * _BACKOFF.cap_s
 _MANY = 256
+_AT_ONCE = 250  # files that are looked at before other tasks run
+_LOOK_AGAIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class HostClosing:
 
     until: float
     reason: str
-    unasked: int
+    without_delay: int
 
     def __str__(self) -> str:
         moment = datetime.fromtimestamp(self.until, UTC)
@@ -56,27 +58,27 @@ class FileHosts:
         self._closings: dict[tuple[str, str], HostClosing] = {}
 
     def throttled(self, account: str, origin: str, retry_after_s: float | None, reason: str) -> HostClosing:
-        """Close a host for as long as it asks, or for a growing delay of our own where it names none.
+        """Close a host for as long as it asks, or for a growing backoff if it names no delay.
 
-        Several downloads that ran together meet the same answer; only the first of them makes the delay grow.
+        Several downloads that ran together get the same reply; only the first of them makes the backoff grow.
 
         Args:
             account: whose downloads wait.
             origin: scheme, host and port.
             retry_after_s: the delay that the host asked for, within floor and cap.
-            reason: the text of its answer.
+            reason: the text of its reply.
         """
         now, before = self._clock.now(), self._closings.get((account, origin))
         if retry_after_s is None and before is not None and now < before.until:
             return before
         recent = before is not None and now < before.until + _FORGET_AFTER_S
-        unasked = before.unasked if before is not None and recent else 0
+        without_delay = before.without_delay if before is not None and recent else 0
         if retry_after_s is None:
-            delay_s, unasked = _UNASKED.delay(unasked, self._rand), unasked + 1
+            delay_s, without_delay = _BACKOFF.delay(without_delay, self._rand), without_delay + 1
         else:
             delay_s = max(retry_after_s, _SHORTEST_S)
         until = max(now + delay_s, before.until if before is not None else 0.0)
-        closing = HostClosing(until, f"{origin} asked for it, {reason}", unasked)
+        closing = HostClosing(until, f"{origin} asked for it, {reason}", without_delay)
         self._closings[account, origin] = closing
         self._forget(now)
         return closing
@@ -88,19 +90,15 @@ class FileHosts:
             del self._closings[account, origin]
 
     def check(self, account: str, origin: str) -> None:
-        """Raise ``HostClosedError`` where the host is closed."""
+        """Raise ``HostClosedError`` if the host is closed."""
         closing = self._closings.get((account, origin))
         if closing is not None and (wait_s := closing.until - self._clock.now()) > 0:
             raise HostClosedError(str(closing), wait_s)
 
     def _forget(self, now: float) -> None:
-        """Keep the memory small: drop the closings that ended long ago."""
+        """Forget the closings that ended long ago."""
         if len(self._closings) > _MANY:
             self._closings = {key: one for key, one in self._closings.items() if now < one.until + _FORGET_AFTER_S}
-
-
-_AT_ONCE = 250  # files that are looked at before other tasks run
-_LOOK_AGAIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,17 +140,18 @@ class ListDownload:
             placed: gets the artifacts that have landed, by their place in the list.
 
         Returns:
-            One outcome for all those that did not land; ``None`` where all did.
+            One outcome for all files that did not land; ``None`` if all did.
 
         Raises:
-            SignInError, AccountPausedError: nothing could be asked of the provider, and no file says anything graver.
+            SignInError, AccountPausedError: nothing could be requested from the provider, and no file has a graver
+            outcome.
         """
         failures: list[o.Outcome] = []
         waits: list[o.NotYet] = []
-        unasked: SignInError | AccountPausedError | None = None
+        not_sent: SignInError | AccountPausedError | None = None
         async for place, number, key in self._in_pieces(missing):
             own = self._session.owns(self._links[place].url)
-            if own and (unasked is not None or any(map(closes_account, failures))):
+            if own and (not_sent is not None or any(map(closes_account, failures))):
                 continue
             # Before the landing is opened, which may have to read a large part again.
             closed = self._closed(self._links[place].url, own=own)
@@ -162,28 +161,28 @@ class ListDownload:
             try:
                 got = await self._land(place, number, key)
             except HostClosedError as error:
-                waits.append(_until_served(error))
+                waits.append(_not_served(error))
                 continue
             except (SignInError, AccountPausedError) as error:
-                unasked = error
+                not_sent = error
                 continue
             if isinstance(got, Artifact):
                 placed[place] = got
             elif isinstance(got, o.Retry) and got.host is not None:
                 waits.append(self._close(got.host, got))
             else:
-                self._session.learned(got)
+                self._session.report(got)
                 failures.append(got)
                 if ends_download(got):
                     break
         worst = most_severe_outcome(failures, landed=bool(self._step.artifacts))
-        if unasked is not None and not isinstance(worst, o.StorageFull | o.Unauthorized | o.Throttled):
-            raise unasked
+        if not_sent is not None and not isinstance(worst, o.StorageFull | o.Unauthorized | o.Throttled):
+            raise not_sent
         # A host that stays closed for longer is not asked before its time, whenever the job's next step is.
         return worst or min(waits, key=lambda one: one.retry_after_s or 0.0, default=None)
 
     async def _in_pieces(self, missing: Iterable[tuple[int, int, str]]) -> AsyncIterator[tuple[int, int, str]]:
-        """Each file; other tasks run now and then, because files that are passed over wait for nothing."""
+        """Each file; other tasks run now and then, because skipped files wait for nothing."""
         for looked_at, one in enumerate(missing, start=1):
             if looked_at % _AT_ONCE == 0:
                 await self._tools.clock.sleep(0)
@@ -211,16 +210,16 @@ class ListDownload:
         return artifact
 
     def _closed(self, url: str, *, own: bool) -> o.NotYet | None:
-        """Why a file is not asked for now; ``None`` where it is."""
+        """Why a file is not requested now; ``None`` if it is."""
         try:
             if own:
                 self._session.check_open()
             else:
                 self._check_host(url)
         except AccountClosedError as error:
-            return until_open(error)
+            return not_open(error)
         except HostClosedError as error:
-            return _until_served(error)
+            return _not_served(error)
         return None
 
     def _check_host(self, url: str) -> None:
@@ -234,15 +233,15 @@ class ListDownload:
         return o.NotYet(str(closing), max(0.0, closing.until - self._tools.clock.now()), exact=True)
 
 
-def until_open(error: AccountClosedError) -> o.NotYet:
-    """The outcome of a download that must ask a provider whose account is closed: other downloads take its slot.
+def not_open(error: AccountClosedError) -> o.NotYet:
+    """The outcome of a download while the account is closed: other downloads take its slot.
 
     It tries again before the closing ends, because a person may open the account.
     """
     return o.NotYet(str(error), min(error.wait_s, _LOOK_AGAIN_S), exact=True)
 
 
-def _until_served(error: HostClosedError) -> o.NotYet:
+def _not_served(error: HostClosedError) -> o.NotYet:
     return o.NotYet(str(error), error.wait_s, exact=True)
 
 

@@ -41,7 +41,7 @@ class ListWalk:
         session: asks the provider for pages.
         clock: the time.
         rand: spreads the delays between tries.
-        waits: whether the first page waits while the account is closed; else ``AccountClosedError`` comes out.
+        waits: whether the first page waits while the account is closed; otherwise ``AccountClosedError`` is raised.
     """
 
     def __init__(self, job: Job, session: ProviderSession, clock: Clock, rand: Random, *, waits: bool = True) -> None:
@@ -76,7 +76,7 @@ class ListWalk:
         Args:
             pages: the list.
             landing: takes the file, from its beginning.
-            largest_bytes: a file that grows beyond this is given up.
+            largest_bytes: a larger file is refused.
 
         Returns:
             The number of items, or why there is no file.
@@ -92,7 +92,7 @@ class ListWalk:
 
         async def read_page(page: PagePosition) -> ListedItems | o.Outcome:
             nonlocal size
-            reply = await self._session.ask(pages.request(self._job, page))
+            reply = await self._session.exchange(pages.request(self._job, page))
             if not isinstance(reply, WireReply):
                 return reply
             size = len(reply.body)
@@ -144,7 +144,7 @@ class ListWalk:
     async def _spooled(
         self, pages: PageReader, page: PagePosition, whole: IO[bytes], largest_bytes: int
     ) -> WireReply | ListedItems | o.Outcome:
-        """Stream one page of CSV into a file of its own: where it breaks off, nothing of it is in the joined file.
+        """Stream one page of CSV into a temporary file: if it breaks off, nothing of it is in the joined file.
 
         Returns:
             The head of the reply, or the outcome that came in place of a page.
@@ -186,7 +186,7 @@ class ListWalk:
     ) -> o.Outcome | None:
         """Consume every page in turn, until the last one or until ``consume`` is false; returns what went wrong.
 
-        A page that repeats the one before it is not consumed where only its number or offset asks for it: the one
+        A page that repeats the one before it is not consumed if it was requested by number or offset: the one
         before was the last.
         """
         page: PagePosition | None = PagePosition()
@@ -214,9 +214,9 @@ class ListWalk:
     async def _with_retries(
         self, read_page: Callable[[PagePosition], Awaitable[P | o.Outcome]], page: PagePosition
     ) -> P | o.Outcome:
-        """One page, tried a few times, so that one failure does not cost all the pages before it.
+        """One page, tried a few times, so that after one failure the pages before it are not requested again.
 
-        Where the provider asks for a long delay the step ends, and the job waits instead.
+        If the provider asks for a long delay, the step ends and the job waits instead.
         """
         for tried in range(_TRIES - 1):
             if page.number == 1 and not self._waits:  # later the step waits, or a long list would never be complete
@@ -225,7 +225,7 @@ class ListWalk:
             if isinstance(got, o.Retry) or (isinstance(got, o.NotYet) and page.number > 1):
                 if (got.retry_after_s or 0.0) > _LONGEST_WAIT_S:
                     return got
-                await self._session.rest(max(got.retry_after_s or 0.0, _AGAIN.delay(tried, self._rand)))
+                await self._session.sleep_between_tries(max(got.retry_after_s or 0.0, _AGAIN.delay(tried, self._rand)))
             elif not isinstance(got, o.Throttled):  # after which the budget is closed, and makes the next try wait
                 return got
         return await read_page(page)
@@ -264,7 +264,7 @@ class _File:
 
 
 class _PageBody:
-    """The body of a page as it comes in: unpacked, and a ``BrokenBodyError`` where it is shorter than its length."""
+    """The body of a page as it comes in: unpacked, and a ``BrokenBodyError`` if it is shorter than its length."""
 
     def __init__(self, reply: StreamReply, largest_bytes: int) -> None:
         self._chunks = reply.chunks()
@@ -286,7 +286,7 @@ class _PageBody:
         return b"".join(self._first)
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """All of the page, from its first byte; raises ``UnpackError`` where its codings cannot be undone."""
+        """All of the page, from its first byte; raises ``UnpackError`` if its codings cannot be undone."""
         if not self._can_be_undone:
             raise UnpackError(f"A page of the list came coded as {', '.join(self._codings)}, which cannot be undone.")
         for piece in self._first:

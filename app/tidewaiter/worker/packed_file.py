@@ -7,7 +7,7 @@ from tidewaiter.domain.http_values import Link
 from tidewaiter.storage.base import ChecksumError, ContentHash
 from tidewaiter.transport.reply_bodies import CodingLevel, UnpackError, Unpacking, UnpackingLevel
 
-_GZIP_MAGIC = b"\x1f\x8b\x08"  # RFC 1952, 2.3.1: the two bytes of identification, and the only method that there is
+_GZIP_MAGIC = b"\x1f\x8b\x08"  # RFC 1952, 2.3.1: two bytes of identification, and the only compression method
 
 
 class PackedFile:
@@ -15,9 +15,9 @@ class PackedFile:
 
     Args:
         codings: the codings that its reply declares, in the order in which they were applied; all can be undone.
-        link: the announced size and digests. Where it says ``gzip``, the first bytes decide whether a declared gzip is
-            there, and whether there is one more level of it below the declared codings.
-        largest_bytes: a file that unpacks to more is given up.
+        link: the announced size and digests. If it says ``gzip``, the first bytes decide whether the content is gzip at
+            all, and whether it is packed once more below the declared codings.
+        largest_bytes: a file that unpacks to more is refused.
     """
 
     def __init__(self, codings: Sequence[str], link: Link, largest_bytes: int) -> None:
@@ -65,10 +65,10 @@ class _Counted:
 
     def __init__(self, level: UnpackingLevel, link: Link) -> None:
         self._level = level
-        self._tally = ContentHash(md5=link.md5 is not None)
+        self._hash = ContentHash(md5=link.md5 is not None)
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        self._tally.take(piece)
+        self._hash.take(piece)
         return self._level.feed(piece)
 
     def finish(self) -> Iterator[bytes]:
@@ -76,7 +76,7 @@ class _Counted:
 
     def matches(self, *, size: int | None = None, sha256: str | None = None, md5: str | None = None) -> bool:
         try:
-            self._tally.verify(sha256=sha256, size=size, md5=md5)
+            self._hash.verify(sha256=sha256, size=size, md5=md5)
         except ChecksumError:
             return False
         return True

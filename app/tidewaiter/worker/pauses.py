@@ -1,8 +1,8 @@
 """Pauses of accounts: writes those that this daemon's lanes cause, and reads those of all daemons and people.
 
-Credentials that a provider refuses are of no use to any lane of the account, so the account is paused, durably, in
+If a provider refuses the credentials, no lane of the account can use them, so the account is paused, durably, in
 every daemon. The lane that was refused closes at once. The next round of the work watcher writes the pause, and all
-lanes of all daemons apply it. What ends a pause depends on who made it. A person can end any pause. One for refused
+lanes of all daemons apply it. What ends a pause depends on its cause. A person can end any pause. One for refused
 credentials also ends when a daemon starts with other settings, or gets them in a reload. One for a TLS failure ends by
 itself after a while, and begins again if the failure persists.
 """
@@ -57,7 +57,7 @@ class Pauses:
         self._one_round = asyncio.Lock()
 
     def reason(self, account: str) -> str | None:
-        """Why the account is paused; ``None`` where it is not."""
+        """Why the account is paused; ``None`` if it is not."""
         if account in self._paused:
             return self._paused[account].reason
         return self._refusals[account].reason if account in self._refusals else None
@@ -72,12 +72,12 @@ class Pauses:
         unwritten = {account: refusal.by.value for account, refusal in self._refusals.items()}
         return unwritten | {account: pause.by.value for account, pause in self._paused.items()}
 
-    def refuse(self, account: str, by: PauseCause, reason: str, hold: Lease) -> None:
+    def refuse(self, account: str, by: PauseCause, reason: str, lease: Lease) -> None:
         """The provider has refused a lane: the account is paused, in this daemon from now on."""
-        self._refusals.setdefault(account, _Refusal(by, reason, hold.lane, hold.epoch))
+        self._refusals.setdefault(account, _Refusal(by, reason, lease.lane, lease.epoch))
 
     async def start(self) -> None:
-        """Learn of the pauses that there are, and end those for credentials that were other ones than today's.
+        """Read all pauses, and end those for credentials that have changed since.
 
         Raises:
             StoreUnavailableError: the database cannot be used.
@@ -87,7 +87,7 @@ class Pauses:
             await self._refresh()
 
     async def apply_settings(self, settings: Mapping[str, Mapping[str, Json]]) -> None:
-        """Use other settings from now on: a change of them ends a pause for credentials, as in :meth:`start`.
+        """Use these settings from now on: a change of them ends a pause for credentials, as in :meth:`start`.
 
         No lane of a changed account is under way meanwhile.
 
@@ -148,7 +148,7 @@ class Pauses:
             )
 
     def _apply(self, paused: Mapping[str, Pause]) -> None:
-        """Take over what the database says, and log what is new."""
+        """Use the pauses in the database, and log the changes."""
         before, self._paused = self._paused, dict(paused)
         for account, pause in before.items():
             if account not in paused:

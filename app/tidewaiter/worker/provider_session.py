@@ -1,7 +1,7 @@
 """A step's session with its provider: sends a request, reads the reply, and reports both to the account observer.
 
-The only way from a step to the provider. What comes back is what the step learned: what the reply was read as, or what
-the failure of the exchange means.
+Every request of a step passes here. The result is what the reply was read as, or what the failure of the exchange
+means.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -32,10 +32,10 @@ _NEVER_SENT: Final = (SignInError, NotSentError)
 
 
 class ProviderSession:
-    """What one step may ask of its provider.
+    """Sends the requests of one step.
 
-    ``permit`` is for the first request, where it was taken before the step began. ``sent`` says that a submit may have
-    left the process and that nobody knows yet what came of it.
+    ``permit`` is for the first request, if it was taken before the step began. ``sent`` says that a submit may have
+    left the process and that its result is not known yet.
 
     Args:
         client: signs the requests and sends them.
@@ -59,70 +59,71 @@ class ProviderSession:
         Raises:
             AccountPausedError, LeaseOverError: nothing was sent.
         """
-        reply = await self.ask(request)
+        reply = await self.exchange(request)
         return await self.read(reply, read) if isinstance(reply, WireReply) else reply
 
-    async def ask(self, request: WireRequest) -> WireReply | o.Outcome:
-        """As :meth:`send`, for a reply that nobody reads."""
-        async with self.begin(request, may_be_file=False) as begun:
-            return begun.reply if isinstance(begun, ReplyBeginning) else begun
+    async def exchange(self, request: WireRequest) -> WireReply | o.Outcome:
+        """As :meth:`send`, but returns the reply itself."""
+        async with self.open_reply(request, may_be_file=False) as beginning:
+            return beginning.reply if isinstance(beginning, ReplyBeginning) else beginning
 
     @asynccontextmanager
-    async def begin(self, request: WireRequest, *, may_be_file: bool) -> AsyncIterator[ReplyBeginning | o.Outcome]:
+    async def open_reply(self, request: WireRequest, *, may_be_file: bool) -> AsyncIterator[ReplyBeginning | o.Outcome]:
         """The beginning of the reply to a request that may be repeated, or what the failure of the exchange means.
 
         Args:
             request: without credentials.
-            may_be_file: whether the reply is of use beyond the body limit; it can be streamed within the block then.
+            may_be_file: whether the reply may be a file; then it can be streamed within the block beyond the body
+                limit.
 
         Raises:
             AccountPausedError, LeaseOverError: nothing was sent.
         """
-        permit, self.permit = self.permit, None  # it is for one request, and a step may send several
+        permit, self.permit = self.permit, None  # for one request; a step may send several
         async with AsyncExitStack() as stack:
             try:
-                begun: ReplyBeginning | o.Outcome = await self._begin(
+                beginning: ReplyBeginning | o.Outcome = await self._begin(
                     request, stack, permit, ignore_departure, may_be_file=may_be_file
                 )
             except _FAILURES as error:
-                begun = self._failed(error)
-            yield begun
+                beginning = self._failed(error)
+            yield beginning
 
     @asynccontextmanager
     async def submit(self, request: WireRequest, *, may_be_file: bool) -> AsyncIterator[ReplyBeginning | o.Outcome]:
-        """As :meth:`begin`, for a request that must not be repeated: a failure tells whether it may have been sent."""
+        """As :meth:`open_reply`, for a request that must not be repeated; a failure says whether it may have left."""
         async with AsyncExitStack() as stack:
             try:
-                begun: ReplyBeginning | o.Outcome = await self._begin(
+                beginning: ReplyBeginning | o.Outcome = await self._begin(
                     request, stack, self.permit, self._on_send, may_be_file=may_be_file
                 )
             except LeaseOverError as error:
-                begun = o.Unknown(str(error)) if self.sent else o.Unsent(str(error))
+                beginning = o.Unknown(str(error)) if self.sent else o.Unsent(str(error))
             except _FAILURES as error:
-                begun = self._failed(error)
-                if isinstance(begun, o.Retry):
+                beginning = self._failed(error)
+                if isinstance(beginning, o.Retry):
                     was_sent = self.sent and not isinstance(error, _NEVER_SENT)
-                    begun = o.Unknown(begun.reason) if was_sent else o.Unsent(begun.reason)
-            yield begun
+                    beginning = o.Unknown(beginning.reason) if was_sent else o.Unsent(beginning.reason)
+            yield beginning
 
     async def read(self, reply: WireReply, read: Callable[[WireReply, float], T]) -> T:
-        """What a reply is read as; the observer learns of it."""
+        """Read a reply, and report the result to the observer."""
         got = await read_off_loop(len(reply.body), partial(read, reply, self._observer.now()))
         self._observer.reply_read(reply, got, self._policy)
         return got
 
     def not_signed_in(self, error: SignInError) -> o.Retry | o.Throttled | o.Unauthorized:
-        """The outcome of a step that had no token to sign its request with; the observer learns of it."""
+        """The outcome of a step that had no token to sign its request with; it is reported to the observer."""
         return self._observer.sign_in_failed(error.outcome, error.__cause__, self._policy)
 
-    def learned(self, outcome: o.Outcome) -> None:
-        """Let the observer know of an outcome that came of more than one reply, such as that of a download."""
+    def report(self, outcome: o.Outcome) -> None:
+        """Report an outcome that came from several replies, such as that of a download, to the observer."""
         self._observer.outcome_read(outcome, self._policy)
 
     def stream(
         self, request: WireRequest, *, send_auth: bool, may_ask: Callable[[str], None] = any_host
     ) -> AbstractAsyncContextManager[StreamReply]:
-        """As :meth:`AuthenticatedClient.stream` does; a failure is raised, and the observer does not learn of it."""
+        """As :meth:`AuthenticatedClient.stream` does; a failure is raised, and not reported to the observer."""
         return self._client.stream(request, send_auth=send_auth, may_ask=may_ask)
 
     def owns(self, url: str) -> bool:
@@ -130,18 +131,18 @@ class ProviderSession:
         return self._client.owns(url)
 
     def check_open(self) -> None:
-        """Raise ``AccountClosedError`` where the provider will not be asked for more than a moment."""
+        """Raise ``AccountClosedError`` if the account is closed for more than a few seconds."""
         self._client.check_open()
 
-    async def rest(self, delay_s: float) -> None:
-        """Sleep between two tries of a step; raises ``DrainingError`` where the daemon is about to end."""
-        await self._client.rest(delay_s)
+    async def sleep_between_tries(self, delay_s: float) -> None:
+        """Sleep between two tries of a step; raises ``DrainingError`` if the lane is about to end."""
+        await self._client.sleep_between_tries(delay_s)
 
     async def _begin(
         self, request: WireRequest, stack: AsyncExitStack, permit: Permit | None, on_send: OnSend, *, may_be_file: bool
     ) -> ReplyBeginning:
         if may_be_file:
-            return await stack.enter_async_context(self._client.begin(request, permit, on_send))
+            return await stack.enter_async_context(self._client.open_reply(request, permit, on_send))
         return ReplyBeginning.whole(await self._client.exchange(request, permit, on_send))
 
     def _failed(

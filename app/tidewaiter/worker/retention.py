@@ -1,4 +1,4 @@
-"""Retention: deletes what has been kept for long enough, and temporary parts that a dead daemon left behind."""
+"""Retention: deletes old jobs and notifications, and partial files that a dead daemon left behind."""
 
 from typing import Protocol
 
@@ -66,7 +66,7 @@ class Retention:
         self._timer = WakeableTimer(clock)
 
     def reconfigure(self, settings: RetentionSettings) -> None:
-        """Keep things that long. If that is a change, what is older is deleted at once."""
+        """Use these times. If they have changed, the next round begins at once."""
         before, self._settings = self._settings, settings
         if (settings.finished_days, settings.partial_hours) != (before.finished_days, before.partial_hours):
             self._timer.wake()

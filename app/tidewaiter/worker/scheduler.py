@@ -1,7 +1,8 @@
 """The scheduler: submits the jobs of recurring schedules, exactly one for each tick, however many daemons run.
 
-Every daemon runs a scheduler of its own. Two daemons that see the same tick use the same unique key, so there is one
-job. A daemon that dies between the job and the note of the tick submits it again after its restart, with the same key.
+Every daemon runs a scheduler. Two daemons that see the same tick use the same unique key, so there is one
+job. A daemon that dies between storing the job and storing the tick submits it again after its restart, with the same
+key.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -67,7 +68,7 @@ class Scheduler:
             await self._timer.sleep(delay_s)
 
     async def _serve(self) -> float:
-        """Serve what is due; returns the seconds until the next look."""
+        """Submit the jobs that are due; returns the seconds until the next round."""
         ticked = await self._store.ticked() if self._settings.schedules else {}
         for schedule in self._settings.schedules:
             await self._serve_one(schedule, ticked.get(schedule.name))
@@ -93,7 +94,7 @@ class Scheduler:
             await self._store.note(schedule.name, due.last, None)
 
     async def _job_of(self, schedule: Schedule, tick_at: float) -> int | None:
-        """Submit the job of a tick; ``None`` where it is refused, which a person must correct."""
+        """Submit the job of a tick; ``None`` if it is refused, which a person must correct."""
         try:
             job, created = await self._settings.submit(
                 schedule.account, schedule.operation, schedule.params_at(tick_at), schedule.key_at(tick_at)

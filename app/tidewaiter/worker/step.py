@@ -1,4 +1,4 @@
-"""One step of a job: what it works with, what has come of it so far, and how a cancel request stops it."""
+"""One step of a job: what it works with, what it has landed so far, and how a cancel request stops it."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -17,62 +17,59 @@ from tidewaiter.worker.committer import CommitResult, Committer
 from tidewaiter.worker.lease import Lease
 from tidewaiter.worker.provider_session import ProviderSession
 
+T = TypeVar("T")
+CANCEL_REQUESTED: Final = "a cancel request"
+"""The message with which a step's task is cancelled for a cancel request; asyncio passes it on to what is awaited."""
+
 
 class SupersededError(Exception):
-    """A write that had to come first was refused: the job or its lane has moved on, and the step has no outcome."""
+    """A write in the middle of the step was refused: job or lane changed meanwhile, and the step has no outcome."""
 
 
 @dataclass(slots=True)
 class StepContext:
-    """One step of a job: its operation, the session with its provider, and the lane's hold.
+    """One step of a job: its operation, the session with its provider, and the lane's lease.
 
     ``job`` is the job as it was last made durable: a step that commits an update on its way puts the new job here.
-    ``shared_result`` is there where the job shares what another job asks for; ``artifacts`` are the files that have
-    landed.
+    ``shared_result`` is set if the job shares the result of another job; ``artifacts`` are the files that have landed.
     """
 
     job: Job
     operation: BoundOperation
     session: ProviderSession
-    hold: Lease
+    lease: Lease
     shared_result: asyncio.Future[StoredResult | None] | None = None
     artifacts: list[Artifact] = field(default_factory=list)
 
     @classmethod
-    def of(cls, job: Job, operation: BoundOperation, client: AuthenticatedClient, hold: Lease) -> Self:
+    def of(cls, job: Job, operation: BoundOperation, client: AuthenticatedClient, lease: Lease) -> Self:
         """The step of a job that is due; ``client`` sends its requests."""
-        return cls(job, operation, ProviderSession(client, operation.policy), hold)
+        return cls(job, operation, ProviderSession(client, operation.policy), lease)
 
     def update(self, outcome: o.Outcome, now: float, rand: Random) -> Update:
         """What an outcome makes of the job."""
         return advance(self.job, outcome, self.operation.policy_of(self.job), now, rand)
 
     async def commit(self, update: Update, committer: Committer) -> Job:
-        """Make an update durable in the middle of the step, which goes on with the job that comes of it.
+        """Make an update durable in the middle of the step, which continues with the updated job.
 
         Raises:
             SupersededError: the update was refused.
         """
         try:
-            verdict = await committer.commit(update, self.hold.epoch)
+            result = await committer.commit(update, self.lease.epoch)
         except asyncio.CancelledError:
-            # It has been handed in: what the interrupted step reports next comes after it.
+            # The update was handed in already: the outcome of the interrupted step follows it.
             self.job = update.job
             raise
-        if verdict is not CommitResult.ACCEPTED:
+        if result is not CommitResult.ACCEPTED:
             raise SupersededError
         self.job = update.job
         return update.job
 
 
-T = TypeVar("T")
-
-CANCEL_ASKED: Final = "somebody asked to cancel the job"
-"""The message with which a step's task is cancelled for a cancel request; asyncio passes it on to what is awaited."""
-
-
 async def despite_cancel_request(work: Coroutine[Any, Any, T]) -> T:
-    """Finish ``work`` although a cancel request comes meanwhile; a drain stops it as usual.
+    """Finish ``work`` even if a cancel request comes meanwhile; a drain stops it as usual.
 
     Returns:
         The result of the work. The cancel request came too late then: the step goes on as if there were none.
@@ -83,7 +80,7 @@ async def despite_cancel_request(work: Coroutine[Any, Any, T]) -> T:
             return await asyncio.shield(task)
         except asyncio.CancelledError as error:
             current = asyncio.current_task()
-            if CANCEL_ASKED not in error.args or current is None:
+            if CANCEL_REQUESTED not in error.args or current is None:
                 task.cancel()
                 raise
             current.uncancel()
@@ -96,21 +93,21 @@ class RunningSteps:
         self._under_way: dict[int, tuple[asyncio.Task[None], StepContext]] = {}
         self._stopped: set[int] = set()
 
-    def begin(self, step: asyncio.Task[None], visit: StepContext) -> None:
+    def begin(self, task: asyncio.Task[None], step: StepContext) -> None:
         """A step begins."""
-        self._under_way[visit.job.id] = step, visit
+        self._under_way[step.job.id] = task, step
 
     def stop(self, job_id: int) -> None:
-        """Stop the step of a job, once, where that leaves nothing in doubt, such as a download at its next chunk.
+        """Stop the step of a job, once, if that leaves nothing in doubt: for example a download.
 
-        A step that may have submitted goes on, and so does one that has ended and whose outcome is being committed.
+        A step that may have submitted continues, and so does one that has ended and whose outcome is being committed.
         """
         if job_id not in self._under_way or job_id in self._stopped:
             return
-        step, visit = self._under_way[job_id]
-        if visit.job.state in CANCELLED_AT_ONCE:
+        task, step = self._under_way[job_id]
+        if step.job.state in CANCELLED_AT_ONCE:
             self._stopped.add(job_id)
-            step.cancel(CANCEL_ASKED)
+            task.cancel(CANCEL_REQUESTED)
 
     def was_stopped(self, job_id: int) -> bool:
         """Whether the step of a job was stopped."""

@@ -24,6 +24,9 @@ from tidewaiter.worker.list_walk import ListWalk
 from tidewaiter.worker.step import StepContext
 
 _KEY_BITS = 128
+_MOST_MATCHES = 1000
+_NAMED = 5
+_SHORTEST_WAIT_S = 1.0
 
 
 class Submitter:
@@ -35,7 +38,7 @@ class Submitter:
         clock: the time.
         rand: makes the keys of intents and the tokens of callbacks.
         log: redacts those tokens.
-        public_url: where providers can call back; ``None`` where they cannot.
+        public_url: where providers can call back; ``None`` if they cannot.
     """
 
     def __init__(
@@ -56,7 +59,7 @@ class Submitter:
         self._public_url = public_url
 
     async def begin(self, step: StepContext) -> o.Outcome:
-        """Share another job's result, or ask for results that need no submit, or submit."""
+        """Share another job's result, go on to the download of an operation that needs no submit, or submit."""
         if step.shared_result is not None:
             return await share(step, step.shared_result, self._fetcher)
         return await self._submit(step) if step.operation.submits(step.job) else o.Ready()
@@ -70,29 +73,29 @@ class Submitter:
         intent = step.update(o.Intended(key, callback_hash), self._clock.now(), self._rand)
         request = operation.submit(intent.job, callback_url)
         job = await step.commit(intent, self._committer)
-        async with step.session.submit(request, may_be_file=operation.may_answer_at_once(job)) as begun:
-            if not isinstance(begun, ReplyBeginning):
-                return begun
-            outcome = await step.session.read(begun.reply, partial(operation.read_submit, job))
+        async with step.session.submit(request, may_be_file=operation.may_answer_at_once(job)) as beginning:
+            if not isinstance(beginning, ReplyBeginning):
+                return beginning
+            outcome = await step.session.read(beginning.reply, partial(operation.read_submit, job))
             if isinstance(outcome, o.Empty):
-                return await self._fetcher.land_nothing(job, outcome)
-            return await self._land(step, request, outcome, begun) if isinstance(outcome, o.Inline) else outcome
+                return await self._fetcher.land_no_files(job, outcome)
+            return await self._land(step, request, outcome, beginning) if isinstance(outcome, o.Inline) else outcome
 
     async def _land(
-        self, step: StepContext, request: WireRequest, inline: o.Inline, begun: ReplyBeginning
+        self, step: StepContext, request: WireRequest, inline: o.Inline, beginning: ReplyBeginning
     ) -> o.Outcome:
-        """Land the file that the reply is; where that fails, what is known of the submit."""
+        """Land the file in the reply; if that fails, the outcome says whether the submit was done."""
         repeatable = request.method == "GET"
-        if repeatable:  # a GET only asks: a step that is stopped from here on may ask again
+        if repeatable:  # a GET changes nothing, so a step that is stopped from here on may repeat it
             step.session.sent = False
-        landed = await self._fetcher.land_reply(step.job, step.operation, inline, begun)
+        landed = await self._fetcher.land_reply(step.job, step.operation, inline, beginning)
         if isinstance(landed, o.Stored):
             return landed
         reason = f"the file in the reply could not be stored: {getattr(landed, 'reason', '')}"
         return o.Unsent(reason) if repeatable else o.Unknown(reason)
 
     def _callback(self, operation: BoundOperation, job: Job) -> tuple[str | None, str | None]:
-        """An address for the provider to call, new for every intent, and the stored hash of it; often neither."""
+        """A callback address, new for every intent, and the hash that is stored; ``None`` twice without callbacks."""
         if self._public_url is None or not operation.calls_back(job):
             return None, None
         token = new_callback_token(self._rand)
@@ -101,15 +104,10 @@ class Submitter:
 
 
 async def share(step: StepContext, promise: asyncio.Future[StoredResult | None], fetcher: Fetcher) -> o.Outcome:
-    """Take another job's result; where there is none, the job is due at once and asks for itself."""
-    # Other jobs that wait for it go on waiting when this step is stopped.
+    """Copy another job's result; if it got none, the job is due at once and sends its own request."""
+    # If this step is stopped, other jobs still wait for the result.
     result = await asyncio.shield(promise)
-    return o.Interrupted() if result is None else await fetcher.copy(step.job, result)
-
-
-_MOST_MATCHES = 1000
-_NAMED = 5
-_SHORTEST_WAIT_S = 1.0
+    return o.Interrupted() if result is None else await fetcher.land_copies(step.job, result)
 
 
 class Reconciler:
@@ -127,7 +125,7 @@ class Reconciler:
     async def find(self, job: Job, adoption: RemoteJobSearch, policy: OperationPolicy, walk: ListWalk) -> o.Outcome:
         """Look for the job's remote job in every page of the list.
 
-        That a list lacks the remote job does not prove that there is none: the list may lag behind the submit.
+        A list without the remote job proves nothing for a while: it may lag behind the submit.
         """
         found = await walk.matches(adoption, _MOST_MATCHES)
         if isinstance(found, o.Refused | o.LinksExpired):
@@ -154,10 +152,12 @@ class Reconciler:
         return o.Undecidable(reason) if adoption.parks else o.Absent(reason)
 
     async def _possible(self, job: Job, handles: list[str], policy: OperationPolicy) -> list[str]:
-        """Those that can be the job's own; one that another job of ours follows can be only where the provider shares.
+        """The handles that can be the job's own.
 
-        Many lists keep the remote jobs of our ended jobs. They are passed over, unless the provider has said that there
-        is one, and there is no other.
+        A handle that another job follows counts only if the provider shares remote jobs.
+
+        Many lists keep the remote jobs of our ended jobs. They are skipped, unless the provider has said that the
+        remote job exists, and no other is left.
         """
         unknown, followed, ended = [], [], []
         for handle in handles:

@@ -1,8 +1,8 @@
 """The webhook dispatcher: delivers notifications from the database, at least once, a few at a time for each endpoint.
 
 A notification is claimed and sent, and the result is stored. If the daemon dies in between, it is sent again with the
-same id. Each endpoint has a few slots of its own, so a slow or broken endpoint delays no other, and jobs wait for
-nothing here.
+same id. Each endpoint has a few slots, so a slow or broken endpoint delays no other. Jobs never wait for
+notifications.
 """
 
 import asyncio
@@ -29,8 +29,8 @@ LEASE_S: Final = 60.0
 OVERDUE_S: Final = 3600.0
 """A notification for an endpoint that no daemon has configured is given up after so long."""
 
-LONGEST_REST_S: Final = 3600.0
-"""The longest time that a receiver is left alone, even if it asks for more."""
+LONGEST_CLOSING_S: Final = 3600.0
+"""The longest time that an endpoint is closed, even if its receiver asks for more."""
 
 _AT_ONCE: Final = 4
 _UNKNOWN_EVERY_S: Final = 60.0
@@ -42,7 +42,7 @@ _LONGEST_ERROR: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class DispatcherSettings:
-    """Where notifications go, by the endpoint's name, and how often it looks for those that are due, in seconds."""
+    """The endpoints by name, and how often the dispatcher looks for due notifications, in seconds."""
 
     endpoints: Mapping[str, WebhookEndpoint]
     lookout_s: float
@@ -54,7 +54,7 @@ class WebhookDispatcher:
     Args:
         store: has the notifications.
         sender: sends one.
-        settings: where they go, and how often it looks for what is due.
+        settings: the endpoints, and the interval.
         clock: the time.
         rand: spreads attempts.
         log: receives every delivery.
@@ -119,7 +119,7 @@ class WebhookDispatcher:
     # --- deliveries ---------------------------------------------------------------------------------------------------
 
     async def _begin(self, group: asyncio.TaskGroup) -> float:
-        """Begin what is due where slots are free; returns the seconds until the next look."""
+        """Begin due deliveries, as far as slots are free; returns the seconds until the next round."""
         now, endpoints = self._clock.monotonic(), self._settings.endpoints
         free = {
             name: _AT_ONCE - self._busy[name]
@@ -128,8 +128,8 @@ class WebhookDispatcher:
         }
         opens_in_s = [until - now for until in self._closed_until.values() if until > now]
         due_in_s = await self._store.next_due(list(free))
-        wanted = {name: free[name] for name, seconds in due_in_s.items() if seconds <= 0}
-        for claimed in await self._store.claim(wanted, LEASE_S) if wanted else ():
+        due = {name: free[name] for name, seconds in due_in_s.items() if seconds <= 0}
+        for claimed in await self._store.claim(due, LEASE_S) if due else ():
             self._claimed[claimed.notification.id] = claimed
             self._busy[claimed.notification.endpoint] += 1
             group.create_task(self._deliver(claimed, endpoints[claimed.notification.endpoint]))
@@ -140,8 +140,8 @@ class WebhookDispatcher:
         """Send one notification, and keep the result."""
         notification = claimed.notification
         try:
-            answer = await self._sender.send(endpoint, notification.message_id, claimed.body)
-            attempt = self._judged(claimed, answer)
+            reply = await self._sender.send(endpoint, notification.message_id, claimed.body)
+            attempt = self._attempt_of(claimed, reply)
         except TransportError as error:
             attempt = self._failed(claimed, str(error))
         except Exception as error:  # noqa: BLE001  # a fault of ours must end neither the daemon nor the notification
@@ -151,18 +151,20 @@ class WebhookDispatcher:
         self._ended.append(attempt)
         self._wake.set()
 
-    def _judged(self, claimed: ClaimedNotification, answer: WebhookReply) -> DeliveryAttempt:
-        if answer.taken:
+    def _attempt_of(self, claimed: ClaimedNotification, reply: WebhookReply) -> DeliveryAttempt:
+        if reply.accepted:
             return DeliveryAttempt(claimed, delivered=True)
-        said = f"HTTP {answer.status} {answer.phrase}".strip()
-        if answer.status == _GONE:
-            return self._failed(claimed, f"{said}: the receiver wants no more notifications", again=False)
-        if 300 <= answer.status < 400:
-            return self._failed(claimed, f"{said}: redirects are not followed; configure the address that it leads to")
-        asked_s = retry_after(answer.headers, self._clock.now())
+        status_line = f"HTTP {reply.status} {reply.phrase}".strip()
+        if reply.status == _GONE:
+            return self._failed(claimed, f"{status_line}: the receiver accepts no more notifications", again=False)
+        if 300 <= reply.status < 400:
+            return self._failed(
+                claimed, f"{status_line}: redirects are not followed; configure the address that it leads to"
+            )
+        asked_s = retry_after(reply.headers, self._clock.now())
         if asked_s is not None:
-            self._leave_alone(claimed.notification.endpoint, asked_s)
-        return self._failed(claimed, said, asked_s)
+            self._close_endpoint(claimed.notification.endpoint, asked_s)
+        return self._failed(claimed, status_line, asked_s)
 
     def _failed(
         self, claimed: ClaimedNotification, error: str, asked_s: float | None = None, *, again: bool = True
@@ -172,12 +174,12 @@ class WebhookDispatcher:
         cleaned = self._log.redactor.clean(error)[:_LONGEST_ERROR]
         return DeliveryAttempt(claimed, delivered=False, error=cleaned, again_in_s=again_in_s)
 
-    def _leave_alone(self, endpoint: str, asked_s: float) -> None:
-        """Leave an endpoint alone, all its notifications included, as its receiver asks."""
-        until = self._clock.monotonic() + min(asked_s, LONGEST_REST_S)
+    def _close_endpoint(self, endpoint: str, asked_s: float) -> None:
+        """Send nothing to an endpoint for as long as its receiver asks."""
+        until = self._clock.monotonic() + min(asked_s, LONGEST_CLOSING_S)
         self._closed_until[endpoint] = max(until, self._closed_until.get(endpoint, until))
 
-    # --- afterwards ---------------------------------------------------------------------------------------------------
+    # --- results ------------------------------------------------------------------------------------------------------
 
     async def _settle(self) -> None:
         """Store the results of deliveries, and log them after the commit."""

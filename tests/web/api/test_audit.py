@@ -159,7 +159,7 @@ async def _command(folder: Path, *words: str) -> int:
 
 def test_a_persons_text_breaks_nothing() -> None:
     """Names and reasons are bounded, on one line, and without what steers a terminal."""
-    words = Actor("na\nme\x1b[2J" + "x" * 500, Channel.CLI, reason="why\u202e\r\n" + "y" * 5000).words
+    words = Actor("na\nme\x1b[2J" + "x" * 500, Channel.CLI, reason="why\u202e\r\n" + "y" * 5000).history_text
     assert words is not None
     assert len(words) < 600
     assert words.isprintable()

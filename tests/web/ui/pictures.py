@@ -38,7 +38,7 @@ _FONTS: Final = """<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One picture: of which page, how wide, and in which scheme; ``tall`` cuts it off, else it is the whole page."""
+    """One snapshot: of which page, how wide, and in which scheme; ``tall`` cuts it off, else it is the whole page."""
 
     name: str
     path: str

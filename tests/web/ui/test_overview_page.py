@@ -9,21 +9,21 @@ from tidewaiter.database.dashboard_store import MOST_DUE, DashboardSnapshot, Min
 from tidewaiter.database.notification_store import EndpointBacklog as Undelivered
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.job import Job, State
-from tidewaiter.services.account_status import LaneHold, LaneStanding, wait_reason
+from tidewaiter.services.account_status import LaneCondition, LaneReport, wait_reason
 from tidewaiter.web.health_routes import Phase
 from tidewaiter.web.ui.dashboard import LaneView
 from tidewaiter.web.ui.overview_page import Urgency, attention_items
 
 NOW = 1_750_000_000.0
-LANE = LaneView(1, "shop", 0, "report", "tide-1", LaneStanding.OPEN, None, None, Limits(60), 3, 5, 2, 4.0)
+LANE = LaneView(1, "shop", 0, "report", "tide-1", LaneCondition.OPEN, None, None, Limits(60), 3, 5, 2, 4.0)
 EMPTY = DashboardSnapshot(NOW, {}, [], [], {}, {}, [], [], [], [])
 JOB = Job(7, 1, "shop", "profiles", {}, State.POLLING, 3, NOW + 42.0, NOW - 60.0, NOW + 9999.0)
 
 
 def _whats(
-    picture: DashboardSnapshot, *lanes: LaneView, phase: Phase = Phase.SERVING, storage: str | None = None
+    snapshot: DashboardSnapshot, *lanes: LaneView, phase: Phase = Phase.SERVING, storage: str | None = None
 ) -> list[str]:
-    return [matter.what.replace("\u00a0", " ") for matter in attention_items(picture, lanes, phase, storage)]
+    return [matter.what.replace("\u00a0", " ") for matter in attention_items(snapshot, lanes, phase, storage)]
 
 
 def test_nobody_serves() -> None:
@@ -35,7 +35,7 @@ def test_nobody_serves() -> None:
 def test_every_kind_of_trouble_is_shown_the_worst_first() -> None:
     """Parked, failed, refused, dead notifications and a full storage are urgent; temporary troubles come after them."""
     minute = Minute(NOW - 60.0, {State.FAILED: 2, State.EXPIRED: 1, State.SUCCEEDED: 9}, [])
-    picture = replace(
+    snapshot = replace(
         EMPTY,
         counts={State.PARKED: 1},
         minutes=[minute],
@@ -44,9 +44,9 @@ def test_every_kind_of_trouble_is_shown_the_worst_first() -> None:
         pauses={"shop": Pause("shop", PauseCause.CREDENTIALS, "HTTP 401", NOW, 5.0, None)},
         undelivered={"hook": Undelivered(0, None, 3)},
     )
-    broken = replace(LANE, account="social", standing=LaneStanding.BROKEN, reason="HTTP 502")
+    broken = replace(LANE, account="social", condition=LaneCondition.BROKEN, reason="HTTP 502")
     late = replace(LANE, account="late", late_s=300.0)
-    found = attention_items(picture, [broken, late, LANE], Phase.STANDBY, "no space left")
+    found = attention_items(snapshot, [broken, late, LANE], Phase.STANDBY, "no space left")
     assert [matter.level for matter in found] == [Urgency.URGENT] * 6 + [Urgency.WATCH] * 2
     text = " | ".join(matter.what.replace("\u00a0", " ") for matter in found)
     for words in (
@@ -61,8 +61,8 @@ def test_every_kind_of_trouble_is_shown_the_worst_first() -> None:
 def test_a_pause_that_a_person_wanted_is_no_alarm() -> None:
     """It was meant so; and an account that is configured no more is not told of."""
     pause = Pause("shop", PauseCause.PERSON, "maintenance", NOW, 5.0, None)
-    picture = replace(EMPTY, pauses={"shop": pause, "gone": replace(pause, account="gone")})
-    (matter,) = attention_items(picture, [LANE], Phase.STANDBY, None)
+    snapshot = replace(EMPTY, pauses={"shop": pause, "gone": replace(pause, account="gone")})
+    (matter,) = attention_items(snapshot, [LANE], Phase.STANDBY, None)
     assert (matter.level, matter.address) == (Urgency.WATCH, "/accounts/shop")
 
 
@@ -72,18 +72,18 @@ def test_a_pause_that_a_person_wanted_is_no_alarm() -> None:
         (JOB, LANE, "The provider is asked again", NOW + 42.0),
         (replace(JOB, due_at=NOW - 1.0), LANE, "due to be asked now", None),
         (replace(JOB, due_at=NOW - 60.0), LANE, "others of its account come first", None),
-        (JOB, replace(LANE, standing=LaneStanding.PAUSED, reason="HTTP 401"), "paused: HTTP 401", None),
-        (JOB, replace(LANE, standing=LaneStanding.THROTTLED, until=NOW + 9.0), "asked for a pause", NOW + 9.0),
-        (JOB, replace(LANE, standing=LaneStanding.BROKEN, reason="HTTP 502"), "asked rarely: HTTP 502", None),
-        (JOB, replace(LANE, standing=LaneStanding.UNKNOWN), "not configured any more", None),
-        (JOB, replace(LANE, standing=LaneStanding.UNSERVED), "No daemon serves its lane", None),
+        (JOB, replace(LANE, condition=LaneCondition.PAUSED, reason="HTTP 401"), "paused: HTTP 401", None),
+        (JOB, replace(LANE, condition=LaneCondition.THROTTLED, until=NOW + 9.0), "asked for a pause", NOW + 9.0),
+        (JOB, replace(LANE, condition=LaneCondition.BROKEN, reason="HTTP 502"), "asked rarely: HTTP 502", None),
+        (JOB, replace(LANE, condition=LaneCondition.UNKNOWN), "not configured any more", None),
+        (JOB, replace(LANE, condition=LaneCondition.UNSERVED), "No daemon serves its lane", None),
         (replace(JOB, state=State.PARKED, due_at=None), LANE, "a person decides", None),
         (replace(JOB, due_at=None), None, "No cause is known", None),
     ],
 )
 def test_a_job_shows_why_it_waits(job: Job, lane: LaneView | None, words: str, until: float | None) -> None:
     """What holds its account up goes before its own time."""
-    hold = None if lane is None else LaneHold(lane.standing, lane.reason, lane.until)
+    hold = None if lane is None else LaneReport(lane.condition, lane.reason, lane.until)
     wait = wait_reason(job, hold, NOW)
     assert wait is not None
     assert words in wait.sentence
@@ -92,7 +92,7 @@ def test_a_job_shows_why_it_waits(job: Job, lane: LaneView | None, words: str, u
 
 def test_what_has_ended_waits_for_nothing() -> None:
     """And a daemon that stands by says that of the lane that nobody serves."""
-    unserved = LaneHold(LaneStanding.UNSERVED)
+    unserved = LaneReport(LaneCondition.UNSERVED)
     assert wait_reason(replace(JOB, state=State.SUCCEEDED, due_at=None), unserved, NOW) is None
     wait = wait_reason(JOB, unserved, NOW, phase=Phase.STANDBY.value)
     assert wait is not None
@@ -101,14 +101,14 @@ def test_what_has_ended_waits_for_nothing() -> None:
 
 def test_what_a_person_has_to_do_is_said() -> None:
     """A pause and a missing account have a remedy; a pause holds back the cancellation of a remote job, too."""
-    paused, unknown = LaneHold(LaneStanding.PAUSED, "HTTP 401"), LaneHold(LaneStanding.UNKNOWN)
+    paused, unknown = LaneReport(LaneCondition.PAUSED, "HTTP 401"), LaneReport(LaneCondition.UNKNOWN)
     for hold, words in ((paused, "accounts resume shop"), (unknown, "[accounts.shop]")):
         wait = wait_reason(JOB, hold, NOW)
         assert wait is not None
         assert words in str(wait.remedy)
     wait = wait_reason(replace(JOB, state=State.CANCELLING), paused, NOW)
     assert wait is not None
-    assert wait.held
+    assert wait.blocked
     assert "accounts resume shop" in str(wait.remedy)
 
 

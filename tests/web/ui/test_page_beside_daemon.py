@@ -36,7 +36,7 @@ async def test_a_job_is_watched_to_its_end(browser: Browser, tmp_path: Path) -> 
     config = load(tmp_path / "tidewaiter.toml", {})
     log = configure("json", "info", (), stream=output, strict=True)
     stop = asyncio.Event()
-    async with bootstrap.open_desk(config, log) as service:
+    async with bootstrap.open_job_service(config, log) as service:
         running = asyncio.ensure_future(bootstrap.serve(config, log, stop=stop))
         request = served.wishes[0]
         job, _ = await service.submit("newsletter", request.operation, request.params, actor=DAEMON)

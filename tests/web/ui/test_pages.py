@@ -199,7 +199,7 @@ def _lose(file: Path) -> None:
 
 
 async def _wait_for(look: Callable[[], Awaitable[tuple[int, str]]], words: str) -> None:
-    """Look until these words are on the page; the picture is good for a while."""
+    """Look until these words are on the page; the snapshot is good for a while."""
     async with asyncio.timeout(20):
         while True:
             if words in (await look())[1]:

@@ -13,6 +13,8 @@ from tidewaiter.web.api.routing import ApiContext, ApiResponse, ApiRoute, QueryP
 from tidewaiter.web.problems import ProblemError
 from tidewaiter.web.roles import REASON, Role, actor_of
 
+_AGAIN: Final = "1"
+
 
 class ProviderRoutes:
     """The routes of providers."""
@@ -35,7 +37,7 @@ class ProviderRoutes:
 
     async def every(self, request: web.Request, _: QueryParameters) -> web.Response:
         """The known remote APIs."""
-        registry, accounts = self._context.providers(), self._context.desk(request).accounts
+        registry, accounts = self._context.providers(), self._context.accounts(request).accounts
         lines = [
             provider_line_json(registry.get(name), (one.name for one in accounts.values() if one.provider.name == name))
             for name in registry.names()
@@ -85,12 +87,12 @@ class AccountRoutes:
 
     async def every(self, request: web.Request, _: QueryParameters) -> web.Response:
         """The status of all accounts."""
-        return json_reply({"accounts": [account_json(one) for one in await self._context.desk(request).standings()]})
+        return json_reply({"accounts": [account_json(one) for one in await self._context.accounts(request).statuses()]})
 
     async def show(self, request: web.Request, _: QueryParameters) -> web.Response:
         """The status of an account."""
         name = request.match_info["name"]
-        for one in await self._context.desk(request).standings():
+        for one in await self._context.accounts(request).statuses():
             if one.account == name:
                 return json_reply(account_json(one))
         raise ProblemError(404, f"there is no account {name[:100]!r} in the configuration")
@@ -100,15 +102,12 @@ class AccountRoutes:
         body = await read_body(request, shapes.PauseReason)
         request[REASON] = body.reason or ""
         name, actor = request.match_info["name"], actor_of(request)
-        return json_reply(account_json(await self._context.desk(request).pause(name, body.reason, actor=actor)))
+        return json_reply(account_json(await self._context.accounts(request).pause(name, body.reason, actor=actor)))
 
     async def resume(self, request: web.Request, _: QueryParameters) -> web.Response:
         """End the pause of an account."""
-        resumed = await self._context.desk(request).resume(request.match_info["name"], actor=actor_of(request))
+        resumed = await self._context.accounts(request).resume(request.match_info["name"], actor=actor_of(request))
         return json_reply(resumed_json(resumed))
-
-
-_AGAIN: Final = "1"
 
 
 class ScheduleRoutes:
@@ -140,7 +139,7 @@ class ScheduleRoutes:
     async def every(self, request: web.Request, _: QueryParameters) -> web.Response:
         """The status of all schedules."""
         return json_reply(
-            {"schedules": [schedule_json(one) for one in await self._context.schedules(request).standings()]}
+            {"schedules": [schedule_json(one) for one in await self._context.schedules(request).statuses()]}
         )
 
     async def run(self, request: web.Request, _: QueryParameters) -> web.Response:

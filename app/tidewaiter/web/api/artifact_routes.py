@@ -1,8 +1,8 @@
 """Downloads of landed files: whole or a range, from a folder or a bucket, piece by piece.
 
 A file that has changed since it landed is never sent. If the storage fails in the middle, the connection is aborted, so
-that nobody takes a part for the whole. aiohttp's ``FileResponse`` reads a local file by its path and makes its entity
-tag of time and size; here the storage reads the file, and the entity tag is the SHA-256.
+that no caller treats a part as the whole. aiohttp's ``FileResponse`` reads a local file by its path and makes its
+entity tag of time and size; here the storage reads the file, and the entity tag is the SHA-256.
 """
 
 import base64
@@ -71,7 +71,7 @@ class ArtifactRoutes:
     async def fetch(self, request: web.Request, _: QueryParameters) -> web.StreamResponse:
         """Send a landed file, or a range of it."""
         job_id, number = job_number(request), artifact_number(request)
-        _job, _history, artifacts = await self._context.desk(request).show(job_id)
+        _job, _history, artifacts = await self._context.jobs(request).show(job_id)
         artifact = next((one for one in artifacts if one.number == number), None)
         if artifact is None:
             raise ProblemError(404, f"job {job_id} has no artifact {number}; it has {len(artifacts)}")

@@ -42,7 +42,7 @@ class BatchRoutes:
         """Submit the jobs of a batch."""
         body = await read_body(request, shapes.AnyJobs, _LARGEST_BODY)
         key = idempotency_key(request)
-        news = await asyncio.to_thread(_drafts, self._context.desk(request), body.jobs, key)
+        news = await asyncio.to_thread(_drafts, self._context.jobs(request), body.jobs, key)
         stored = await self._stored(request, news, key)
         receipts = [{"id": job.id, "created": created, "location": f"/v1/jobs/{job.id}"} for job, created in stored]
         headers: dict[str, str] = {hdrs.RETRY_AFTER: str(again_in(stored[0][0], self._context.clock.now()))}
@@ -52,10 +52,10 @@ class BatchRoutes:
 
     async def _stored(self, request: web.Request, news: Sequence[NewJob], key: str | None) -> list[tuple[Job, bool]]:
         if key is None:
-            return await self._context.desk(request).store(news, actor=actor_of(request))
+            return await self._context.jobs(request).store(news, actor=actor_of(request))
         async with self._keyed:  # no other batch with the key may come between the check and the commit
             await self._check_key(request, key, news)
-            return await self._context.desk(request).store(news, actor=actor_of(request))
+            return await self._context.jobs(request).store(news, actor=actor_of(request))
 
     async def _check_key(self, request: web.Request, key: str, news: Sequence[NewJob]) -> None:
         """Make sure that a key is new, or comes with the same batch as before.
@@ -64,7 +64,7 @@ class BatchRoutes:
             ProblemError: 422 otherwise.
         """
         keys = [_key_at(key, place) for place in range(len(news) + 1)]
-        known_jobs = await self._context.lists(request).keyed(keys)
+        known_jobs = await self._context.job_lists(request).keyed(keys)
         if not known_jobs:
             return
         known = [known_jobs.get((new.account, one)) for new, one in zip(news, keys, strict=False)]
@@ -75,7 +75,7 @@ class BatchRoutes:
                 check_same(job, new)
 
 
-def _drafts(desk: JobService, given: Sequence[Json], key: str | None) -> list[NewJob]:
+def _drafts(service: JobService, given: Sequence[Json], key: str | None) -> list[NewJob]:
     """The jobs of a batch. This runs in a thread, because ten thousand jobs would block the event loop.
 
     Raises:
@@ -92,7 +92,7 @@ def _drafts(desk: JobService, given: Sequence[Json], key: str | None) -> list[Ne
     faults: list[JobRequestFault] = []
     for place, job_request in enumerate(job_requests):
         try:
-            news.append(desk.draft(job_request, place))
+            news.append(service.draft(job_request, place))
         except RefusedError as error:
             faults += error.faults
         if len(faults) >= MOST_FAULTS:

@@ -53,7 +53,7 @@ class EventRoutes:
 
     async def stream(self, request: web.Request, query: QueryParameters) -> web.StreamResponse:
         """Stream events until one side disconnects."""
-        wanted, feed = _filter(query, scope_of(request)), self._context.feed
+        is_selected, feed = _filter(query, scope_of(request)), self._context.feed
         if feed.is_full:
             raise ProblemError(429, "too many readers follow the events", retry_after_s=HEARTBEAT_S)
         response = web.StreamResponse(headers={"Content-Type": MEDIA_TYPE, "X-Accel-Buffering": "no"})
@@ -61,7 +61,7 @@ class EventRoutes:
         try:
             await response.prepare(request)
             if request.method != "HEAD":
-                await self._send(request, response, reader, wanted)
+                await self._send(request, response, reader, is_selected)
         except (ConnectionError, TimeoutError):
             pass  # the reader has disconnected, or reads nothing any more
         finally:
@@ -73,7 +73,7 @@ class EventRoutes:
         request: web.Request,
         response: web.StreamResponse,
         reader: FeedReader,
-        wanted: Callable[[FeedEvent], bool],
+        is_selected: Callable[[FeedEvent], bool],
     ) -> None:
         feed, last_id = self._context.feed, request.headers.get(_LAST_ID)
         await _write(response, f"retry: {_AGAIN_MS}\n\n")
@@ -81,7 +81,7 @@ class EventRoutes:
         if missed is None:
             await _write(response, _event("reset", feed.last_id, {"reason": "earlier events are not held any more"}))
         else:
-            await self._send_events(response, missed, wanted)
+            await self._send_events(response, missed, is_selected)
         while not (reader.is_behind or reader.has_ended) and await request[RECHECK].is_permitted():
             try:
                 async with asyncio.timeout(HEARTBEAT_S):
@@ -90,15 +90,15 @@ class EventRoutes:
                 await _write(response, ": still here\n\n")
                 continue
             if await request[RECHECK].is_permitted():
-                await self._send_events(response, events, wanted)
+                await self._send_events(response, events, is_selected)
         if reader.is_behind:
             await _write(response, _event("dropped", None, {"reason": "this reader is too slow"}))
 
     async def _send_events(
-        self, response: web.StreamResponse, events: Sequence[FeedEvent], wanted: Callable[[FeedEvent], bool]
+        self, response: web.StreamResponse, events: Sequence[FeedEvent], is_selected: Callable[[FeedEvent], bool]
     ) -> None:
         for start in range(0, len(events), _AT_ONCE):
-            await _write(response, _events(self._context.feed, events[start : start + _AT_ONCE], wanted))
+            await _write(response, _events(self._context.feed, events[start : start + _AT_ONCE], is_selected))
             await self._context.clock.sleep(0)
 
 
@@ -108,7 +108,7 @@ def _filter(query: QueryParameters, scope: Scope) -> Callable[[FeedEvent], bool]
     job = number_in(query, "job", faults)
     refuse_query(faults)
 
-    def wanted(event: FeedEvent) -> bool:
+    def is_selected(event: FeedEvent) -> bool:
         return (
             event.account in scope
             and (account is None or event.account == account)
@@ -116,11 +116,11 @@ def _filter(query: QueryParameters, scope: Scope) -> Callable[[FeedEvent], bool]
             and (job is None or event.job == job)
         )
 
-    return wanted
+    return is_selected
 
 
-def _events(feed: EventFeed, numbered: Sequence[FeedEvent], wanted: Callable[[FeedEvent], bool]) -> str:
-    return "".join(_event(one.event, feed.id_of(one.number), _data(one)) for one in numbered if wanted(one))
+def _events(feed: EventFeed, numbered: Sequence[FeedEvent], is_selected: Callable[[FeedEvent], bool]) -> str:
+    return "".join(_event(one.event, feed.id_of(one.number), _data(one)) for one in numbered if is_selected(one))
 
 
 def _data(event: FeedEvent) -> dict[str, object]:

@@ -21,6 +21,9 @@ from tidewaiter.domain.permissions import Scope
 MOST_WAITING: Final = 256
 """Callers who may wait at once: half of the connections, so that others are served."""
 _LOOK_S: Final = 1.0
+MOST_HELD: Final = 10_000
+MOST_BEHIND: Final = 1_000
+MOST_READERS: Final = 64
 
 
 class _Waiter:
@@ -123,11 +126,6 @@ class JobWatch:
             return self._seen.get(number)
 
 
-MOST_HELD: Final = 10_000
-MOST_BEHIND: Final = 1_000
-MOST_READERS: Final = 64
-
-
 @dataclass(frozen=True, slots=True)
 class FeedEvent:
     """A change as it is sent, with its number in this process; ``job`` is the number of the job."""
@@ -193,15 +191,15 @@ class EventFeed:
         self._last += 1
         job = change.job
         numbered = FeedEvent(
-            self._last,
-            change.event,
-            job.id,
-            job.account,
-            job.operation,
-            job.state,
-            change.state_from,
-            change.outcome,
-            change.at,
+            number=self._last,
+            event=change.event,
+            job=job.id,
+            account=job.account,
+            operation=job.operation,
+            state=job.state,
+            state_from=change.state_from,
+            outcome=change.outcome,
+            at=change.at,
         )
         self._held.append(numbered)
         for reader in self._readers:

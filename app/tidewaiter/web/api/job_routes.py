@@ -29,6 +29,19 @@ from tidewaiter.web.problems import FieldFault, ProblemError
 from tidewaiter.web.roles import Role, actor_of, scope_of
 
 _TIME: Final = {"type": "string", "format": "date-time"}
+_LONGEST_AGAIN_S: Final = 3600.0
+_FULL_AGAIN_S: Final = 5.0
+_ENDS: Final = TERMINAL | {State.PARKED}
+PREFER: Final = ApiParameter("Prefer", "wait=N: wait up to N seconds, at most 60 (RFC 7240)", {"type": "string"})
+KEY: Final = ApiParameter(
+    IDEMPOTENCY_KEY,
+    "identifies this request: repeated with the same key, it makes nothing new",
+    {"type": "string", "pattern": KEY_PATTERN},
+)
+_LOCATION: Final[dict[str, str]] = {hdrs.LOCATION: "address of the job"}
+_AGAIN: Final[dict[str, str]] = {hdrs.RETRY_AFTER: "seconds after which to look again"}
+_REPLAYED: Final[dict[str, str]] = {REPLAYED: "true if nothing new was made"}
+_TAG: Final[dict[str, str]] = {hdrs.ETAG: "changes with the job"}
 
 
 class JobListRoutes:
@@ -70,14 +83,14 @@ class JobListRoutes:
     async def jobs(self, request: web.Request, query: QueryParameters) -> web.Response:
         """A page of jobs."""
         faults: list[FieldFault] = []
-        wanted, page = _wanted(query, faults), PageRequest.read("/v1/jobs", query, faults)
+        filters, page = _filters_of(query, faults), PageRequest.read("/v1/jobs", query, faults)
         refuse_query(faults)
-        offered = self._context.desk(request).offered
-        found = await self._context.lists(request).page(wanted, page.lookup, page.before_id, offered)
+        offered = self._context.jobs(request).offered
+        found = await self._context.job_lists(request).page(filters, page.lookup, page.before_id, offered)
         return page.response("jobs", found, job_json)
 
 
-def _wanted(query: QueryParameters, faults: list[FieldFault]) -> JobFilter:
+def _filters_of(query: QueryParameters, faults: list[FieldFault]) -> JobFilter:
     def text(name: str) -> str | None:
         return query[name][0] if name in query else None
 
@@ -100,22 +113,6 @@ def _moment(query: QueryParameters, name: str, faults: list[FieldFault]) -> floa
         reason = "must be a time with its offset, such as 2026-11-21T14:00:00Z; in a URL a + is written %2B"
         faults.append(FieldFault(reason, parameter=name))
     return at
-
-
-_LONGEST_AGAIN_S: Final = 3600.0
-_FULL_AGAIN_S: Final = 5.0
-_ENDS: Final = TERMINAL | {State.PARKED}
-
-PREFER: Final = ApiParameter("Prefer", "wait=N: wait up to N seconds, at most 60 (RFC 7240)", {"type": "string"})
-KEY: Final = ApiParameter(
-    IDEMPOTENCY_KEY,
-    "identifies this request: repeated with the same key, it makes nothing new",
-    {"type": "string", "pattern": KEY_PATTERN},
-)
-_LOCATION: Final[dict[str, str]] = {hdrs.LOCATION: "address of the job"}
-_AGAIN: Final[dict[str, str]] = {hdrs.RETRY_AFTER: "seconds after which to look again"}
-_REPLAYED: Final[dict[str, str]] = {REPLAYED: "true if nothing new was made"}
-_TAG: Final[dict[str, str]] = {hdrs.ETAG: "changes with the job"}
 
 
 class JobRoutes:
@@ -190,7 +187,7 @@ class JobRoutes:
             new = await asyncio.to_thread(self._draft, request, job_request)  # many values would block the event loop
         else:
             new = self._draft(request, job_request)
-        ((job, created),) = await self._context.desk(request).store([new], actor=actor_of(request))
+        ((job, created),) = await self._context.jobs(request).store([new], actor=actor_of(request))
         if key is not None and not created:
             check_same(job, new)
         if wait_s is not None:
@@ -222,39 +219,39 @@ class JobRoutes:
     async def history(self, request: web.Request, _: QueryParameters) -> web.Response:
         """The history of a job."""
         number = job_number(request)
-        _job, entries, _artifacts = await self._context.desk(request).show(number)
+        _job, entries, _artifacts = await self._context.jobs(request).show(number)
         return json_reply({"history": [entry_json(entry) for entry in entries]})
 
     async def artifacts(self, request: web.Request, _: QueryParameters) -> web.Response:
         """The files of a job."""
         number = job_number(request)
-        _job, _history, artifacts = await self._context.desk(request).show(number)
+        _job, _history, artifacts = await self._context.jobs(request).show(number)
         return json_reply({"artifacts": [artifact_json(number, one) for one in artifacts]})
 
     async def cancel(self, request: web.Request, _: QueryParameters) -> web.Response:
         """Stop a job."""
-        job = await self._context.desk(request).cancel(job_number(request), actor=actor_of(request))
+        job = await self._context.jobs(request).cancel(job_number(request), actor=actor_of(request))
         return self._reply(job, 202)
 
     async def retry(self, request: web.Request, _: QueryParameters) -> web.Response:
         """Submit a job again."""
-        job = await self._context.desk(request).retry(job_number(request), actor=actor_of(request))
+        job = await self._context.jobs(request).retry(job_number(request), actor=actor_of(request))
         return self._reply(job, 202, {hdrs.LOCATION: f"/v1/jobs/{job.id}"})
 
     async def adopt(self, request: web.Request, _: QueryParameters) -> web.Response:
         """Let a parked job follow a remote job."""
         number, body = job_number(request), await read_body(request, shapes.AdoptionBody)
-        job = await self._context.desk(request).adopt(number, body.handle, actor=actor_of(request))
+        job = await self._context.jobs(request).adopt(number, body.handle, actor=actor_of(request))
         return self._reply(job, 202)
 
     async def poll(self, request: web.Request, _: QueryParameters) -> web.Response:
         """Make a job's next step due now."""
-        job = await self._context.desk(request).poll_now(job_number(request), actor=actor_of(request))
+        job = await self._context.jobs(request).poll_now(job_number(request), actor=actor_of(request))
         return self._reply(job, 202)
 
     def _draft(self, request: web.Request, job_request: JobRequest) -> NewJob:
         try:
-            return self._context.desk(request).draft(job_request)
+            return self._context.jobs(request).draft(job_request)
         except RefusedError as error:
             raise refusal_of_one(error, job_request) from error
 
@@ -295,7 +292,7 @@ def _one_key(key: str | None, unique_key: str | None) -> str | None:
 
 
 def _gone(request: web.Request) -> Callable[[], bool]:
-    """Whether the caller has disconnected, so that nobody waits for a reply."""
+    """Whether the caller has disconnected, so that a reply would not be read."""
     return lambda: request.transport is None
 
 

@@ -94,7 +94,7 @@ class JobShape(Outgoing):
     shared: Annotated[bool, Field(description="whether it follows a remote job together with other jobs")]
     remote_status: Annotated[str | None, Field(description="the provider's last word for its status")]
     progress: Annotated[str | None, Field(description="as the provider reports it")]
-    reason: Annotated[str | None, Field(description="why it is in this state, where a reason is known")]
+    reason: Annotated[str | None, Field(description="why it is in this state, if a reason is known")]
     polls: int
     failures: Annotated[int, Field(description="consecutive failures in this state")]
     crashes: int

@@ -134,7 +134,7 @@ def _parameter(one: ApiParameter, where: str) -> dict[str, Any]:
 
 
 def _responses(route: ApiRoute) -> dict[str, Any]:
-    made = {str(status): _answer(one) for status, one in route.answers.items()}
+    made = {str(status): _response(one) for status, one in route.responses.items()}
     statuses = {*_EVERYWHERE, *route.problems, *(_WITH_BODY if route.body else ())}
     for status in sorted(statuses):
         made[str(status)] = {
@@ -144,11 +144,11 @@ def _responses(route: ApiRoute) -> dict[str, Any]:
     return made
 
 
-def _answer(one: ApiResponse) -> dict[str, Any]:
+def _response(one: ApiResponse) -> dict[str, Any]:
     made: dict[str, Any] = {"description": one.meaning}
     if one.headers:
         made["headers"] = {
-            name: {"description": said, "schema": _header_schema(name)} for name, said in one.headers.items()
+            name: {"description": meaning, "schema": _header_schema(name)} for name, meaning in one.headers.items()
         }
     if one.media_type is not None:
         schema = {} if one.shape is None else {"schema": _reference(one.shape)}
@@ -167,7 +167,7 @@ def _reference(shape: type[BaseModel]) -> dict[str, str]:
 def _schemas(routes: Iterable[ApiRoute]) -> dict[str, Any]:
     incoming: set[type[Incoming]] = {one.body for one in routes if one.body is not None}
     outgoing: set[type[Outgoing]] = {ProblemShape}
-    outgoing |= {answer.shape for one in routes for answer in one.answers.values() if answer.shape is not None}
+    outgoing |= {response.shape for one in routes for response in one.responses.values() if response.shape is not None}
     named = sorted(((one, "validation") for one in incoming), key=lambda pair: pair[0].__name__)
     shown = sorted(((one, "serialization") for one in outgoing), key=lambda pair: pair[0].__name__)
     _, schema = models_json_schema([*named, *shown], ref_template=_REF)  # type: ignore[list-item]  # the modes are literals

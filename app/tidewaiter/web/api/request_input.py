@@ -30,8 +30,14 @@ LONGEST_VALUE: Final = 255
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 _MOMENT: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 _MEDIA_TYPE: Final = re.compile(r"application/(json|[a-z0-9.!#$&^_-]+\+json)", re.IGNORECASE)
-
 Shape = TypeVar("Shape", bound=Incoming)
+_PYDANTIC_MESSAGES: Final = {
+    "Field required": "is missing",
+    "Extra inputs are not permitted": "is unknown",
+    "Input should be a valid string": "must be a string",
+    "Input should be a valid dictionary": "must be an object",
+    "Input should be a valid list": "must be an array",
+}
 
 
 async def read_body(request: web.Request, shape: type[Shape], largest: int = LARGEST_BODY) -> Shape:
@@ -255,15 +261,6 @@ def _reason_of(message: str) -> str:
     """A message of pydantic as the rest of a sentence that begins with the field."""
     plain = message.removeprefix("Value error, ")
     return _PYDANTIC_MESSAGES.get(plain) or f"{plain[:1].lower()}{plain[1:]}"
-
-
-_PYDANTIC_MESSAGES: Final = {
-    "Field required": "is missing",
-    "Extra inputs are not permitted": "is unknown",
-    "Input should be a valid string": "must be a string",
-    "Input should be a valid dictionary": "must be an object",
-    "Input should be a valid list": "must be an array",
-}
 
 
 def refusal_of(faults: Sequence[JobRequestFault], job_requests: Sequence[JobRequest], *, many: bool) -> ProblemError:

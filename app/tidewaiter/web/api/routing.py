@@ -17,7 +17,7 @@ from tidewaiter.database.job_list import JobList
 from tidewaiter.database.notification_store import NotificationStore
 from tidewaiter.log import EventLog
 from tidewaiter.providers.provider_registry import Registry
-from tidewaiter.services import JobService, ScheduleService
+from tidewaiter.services import AccountService, JobService, ScheduleService
 from tidewaiter.storage.base import Storage
 from tidewaiter.web.api.job_changes import EventFeed, JobWatch
 from tidewaiter.web.api.json_shapes import Incoming, Outgoing
@@ -34,10 +34,11 @@ class ApiContext:
     their readers apply the limit.
     """
 
-    desk: Callable[[web.Request], JobService]
+    jobs: Callable[[web.Request], JobService]
+    accounts: Callable[[web.Request], AccountService]
     schedules: Callable[[web.Request], ScheduleService]
     providers: Callable[[], Registry]
-    lists: Callable[[web.Request], JobList]
+    job_lists: Callable[[web.Request], JobList]
     overview: Callable[[web.Request], Dashboard]
     storage: Storage
     notifications: Callable[[web.Request], NotificationStore]
@@ -88,7 +89,7 @@ class ApiRoute:
     name: str
     summary: str
     handle: Handle
-    answers: Mapping[int, ApiResponse]
+    responses: Mapping[int, ApiResponse]
     query: Sequence[ApiParameter] = ()
     headers: Sequence[ApiParameter] = ()
     body: type[Incoming] | None = None

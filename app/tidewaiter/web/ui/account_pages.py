@@ -8,12 +8,13 @@ from typing import Final
 from aiohttp import web
 
 from tidewaiter.database.job_list import JobFilter, JobList
-from tidewaiter.services import JobService, NotFoundError, ScheduleService, ScheduleStatus
+from tidewaiter.services import AccountService, NotFoundError, ScheduleService, ScheduleStatus
 from tidewaiter.web.roles import GuardedRoute, read_route
 from tidewaiter.web.ui.dashboard import DashboardReader, DashboardView, LaneView
 from tidewaiter.web.ui.page_renderer import PageRenderer
 
 _LIMIT = 20
+_TICKS: Final = 3
 
 
 class AccountPages:
@@ -22,21 +23,21 @@ class AccountPages:
     Args:
         renderer: makes the pages.
         dashboard: reads the lanes.
-        desk: has the accounts.
-        lists: finds the newest jobs of an account.
+        accounts: has the accounts.
+        job_lists: finds the newest jobs of an account.
     """
 
     def __init__(
         self,
         renderer: PageRenderer,
         dashboard: DashboardReader,
-        desk: Callable[[web.Request], JobService],
-        lists: Callable[[web.Request], JobList],
+        accounts: Callable[[web.Request], AccountService],
+        job_lists: Callable[[web.Request], JobList],
     ) -> None:
         self._renderer = renderer
         self._dashboard = dashboard
-        self._desk = desk
-        self._lists = lists
+        self._accounts = accounts
+        self._job_lists = job_lists
 
     def routes(self) -> list[GuardedRoute]:
         """The routes."""
@@ -44,18 +45,18 @@ class AccountPages:
 
     async def _list(self, request: web.Request) -> web.Response:
         view = await self._dashboard.read(request)
-        accounts = self._desk(request).accounts
+        accounts = self._accounts(request).accounts
         served = {lane.account for lane in view.lanes}
         idle = [account for name, account in sorted(accounts.items()) if name not in served]
         return self._renderer.page(request, "accounts.html", title="Accounts", view=view, accounts=accounts, idle=idle)
 
     async def _show(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        account = self._desk(request).accounts.get(name)
+        account = self._accounts(request).accounts.get(name)
         if account is None:
             raise NotFoundError(f"there is no account {name[:64]!r} in the configuration")
         view = await self._dashboard.read(request)
-        newest = await self._lists(request).page(JobFilter(account=name), _LIMIT)
+        newest = await self._job_lists(request).page(JobFilter(account=name), _LIMIT)
         return self._renderer.page(
             request,
             "account.html",
@@ -63,7 +64,7 @@ class AccountPages:
             view=view,
             account=account,
             lanes=_lanes_of(view, name),
-            pause=await self._desk(request).paused(name),
+            pause=await self._accounts(request).pause_of(name),
             newest=newest,
         )
 
@@ -72,14 +73,11 @@ def _lanes_of(view: DashboardView, account: str) -> list[LaneView]:
     return [lane for lane in view.lanes if lane.account == account]
 
 
-_TICKS: Final = 3
-
-
 @dataclass(frozen=True, slots=True)
 class ScheduleRow:
     """The status of a schedule, and its next ticks in epoch seconds."""
 
-    standing: ScheduleStatus
+    status: ScheduleStatus
     ticks: list[float]
 
 
@@ -103,7 +101,7 @@ class SchedulePage:
         now = self._renderer.clock.now()
         recurring = [
             ScheduleRow(one, list(islice(one.schedule.ticks_after(now), _TICKS)))
-            for one in await self._schedules(request).standings()
+            for one in await self._schedules(request).statuses()
         ]
         recurring.sort(key=lambda one: one.ticks[0] if one.ticks else float("inf"))
         return self._renderer.page(request, "schedules.html", title="Schedules", recurring=recurring)

@@ -47,7 +47,7 @@ class EndedColumns:
 
 @dataclass(frozen=True, slots=True)
 class DelayCurve:
-    """A line, split where minutes have no value; ``last`` is the newest value, in seconds."""
+    """A line, split at minutes without a value; ``last`` is the newest value, in seconds."""
 
     paths: Sequence[str]
     dots: Sequence[tuple[float, float]]

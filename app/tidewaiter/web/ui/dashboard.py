@@ -10,8 +10,8 @@ from tidewaiter.database.dashboard_store import MOST_DUE, Dashboard, DashboardSn
 from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.providers.provider import BoundAccount
-from tidewaiter.services import JobService
-from tidewaiter.services.account_status import LaneStanding, hold_of
+from tidewaiter.services import AccountService
+from tidewaiter.services.account_status import LaneCondition, lane_report
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class LaneView:
     shard: int
     provider: str | None
     host: str | None
-    standing: LaneStanding
+    condition: LaneCondition
     reason: str | None
     until: float | None
     limits: Limits
@@ -43,43 +43,43 @@ class LaneView:
 
 
 def lanes_of(
-    picture: DashboardSnapshot, accounts: Mapping[str, BoundAccount], shards: Mapping[str, int], now: float
+    snapshot: DashboardSnapshot, accounts: Mapping[str, BoundAccount], shards: Mapping[str, int], now: float
 ) -> list[LaneView]:
     """The lanes by account and shard, without those that have nothing to serve any more.
 
     Args:
-        picture: the state of everything.
+        snapshot: the state of everything.
         accounts: the configured accounts.
         shards: how many lanes each of them has.
         now: epoch seconds.
     """
     found = []
-    live = [lane for lane in picture.lanes if lane.id in picture.backlogs and picture.backlogs[lane.id].live]
+    live = [lane for lane in snapshot.lanes if lane.id in snapshot.backlogs and snapshot.backlogs[lane.id].live]
     sharing = {lane.account: lane.shard + 1 for lane in sorted(live, key=lambda lane: lane.shard)}
-    for lane in picture.lanes:
-        backlog = picture.backlogs.get(lane.id) or LaneBacklog(lane.id, 0, 0, None)
+    for lane in snapshot.lanes:
+        backlog = snapshot.backlogs.get(lane.id) or LaneBacklog(lane.id, 0, 0, None)
         account = accounts.get(lane.account)
         number = shards.get(lane.account, 1)
         if (account is None or lane.shard >= number) and not backlog.live:
             continue
         limits = account.limits.share(max(number, sharing.get(lane.account, 1))) if account else Limits()
         since = now - limits.period_s
-        hold = hold_of(lane, is_configured=account is not None, pause=picture.pauses.get(lane.account), now=now)
+        report = lane_report(lane, is_configured=account is not None, pause=snapshot.pauses.get(lane.account), now=now)
         found.append(
             LaneView(
-                lane.id,
-                lane.account,
-                lane.shard,
-                account.provider.name if account else None,
-                lane.host if lane.leased else None,
-                hold.standing,
-                hold.reason,
-                hold.until,
-                limits,
-                min(sum(at > since for at in lane.request_window), limits.requests or 0),
-                backlog.live,
-                backlog.due,
-                max(0.0, now - backlog.oldest_due_at) if backlog.oldest_due_at is not None else 0.0,
+                id=lane.id,
+                account=lane.account,
+                shard=lane.shard,
+                provider=account.provider.name if account else None,
+                host=lane.host if lane.leased else None,
+                condition=report.condition,
+                reason=report.reason,
+                until=report.until,
+                limits=limits,
+                used=min(sum(at > since for at in lane.request_window), limits.requests or 0),
+                live=backlog.live,
+                due=backlog.due,
+                late_s=max(0.0, now - backlog.oldest_due_at) if backlog.oldest_due_at is not None else 0.0,
             )
         )
     return found
@@ -89,7 +89,7 @@ def lanes_of(
 class DashboardView:
     """The dashboard and its lanes; ``trouble`` is why it could not be refreshed, if it could not."""
 
-    picture: DashboardSnapshot
+    snapshot: DashboardSnapshot
     lanes: list[LaneView]
     trouble: str | None
 
@@ -98,7 +98,7 @@ class DashboardReader:
     """Reads the dashboard for a caller.
 
     Args:
-        desk: has the accounts.
+        accounts: has the accounts.
         overview: reads the state of everything.
         shards: how many lanes each account has.
         storage_trouble: why downloads wait for the storage, if they do.
@@ -107,14 +107,14 @@ class DashboardReader:
 
     def __init__(
         self,
-        desk: Callable[[web.Request], JobService],
+        accounts: Callable[[web.Request], AccountService],
         overview: Callable[[web.Request], Dashboard],
         shards: Callable[[], Mapping[str, int]],
         storage_trouble: Callable[[], str | None],
         clock: Clock,
     ) -> None:
         self.storage_trouble = storage_trouble
-        self._desk = desk
+        self._accounts = accounts
         self._overview = overview
         self._shards = shards
         self._clock = clock
@@ -127,11 +127,11 @@ class DashboardReader:
         """
         overview, trouble = self._overview(request), None
         try:
-            picture = await overview.look()
+            snapshot = await overview.look()
         except StoreUnavailableError as error:
             if overview.last is None:
                 raise
-            picture, trouble = overview.last, str(error)
+            snapshot, trouble = overview.last, str(error)
         return DashboardView(
-            picture, lanes_of(picture, self._desk(request).accounts, self._shards(), self._clock.now()), trouble
+            snapshot, lanes_of(snapshot, self._accounts(request).accounts, self._shards(), self._clock.now()), trouble
         )

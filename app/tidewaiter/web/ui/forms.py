@@ -1,6 +1,6 @@
 """Takes the forms of the pages: what admins may do, signing in and signing out.
 
-Each form is answered with a redirect, so that loading the page again repeats nothing.
+The reply to each form is a redirect, so that loading the page again repeats nothing.
 """
 
 import urllib.parse
@@ -11,7 +11,7 @@ from aiohttp import web
 
 from tidewaiter.domain.formatting import visible
 from tidewaiter.domain.job import State
-from tidewaiter.services import JobService, RequestError, ScheduleService
+from tidewaiter.services import AccountService, JobService, RequestError, ScheduleService
 from tidewaiter.web.access_control import SESSION_COOKIE, SESSION_S, SIGN_IN, SIGN_OUT
 from tidewaiter.web.problems import ProblemError
 from tidewaiter.web.request_reading import read_bytes
@@ -22,42 +22,27 @@ from tidewaiter.web.ui.page_renderer import PageRenderer, redirect_after
 _FORM: Final = "application/x-www-form-urlencoded"
 _LARGEST_FORM: Final = 16_384
 _MOST_FIELDS: Final = 20
-
-
-async def read_form(request: web.Request) -> dict[str, str]:
-    """The fields of a form, stripped of blanks.
-
-    Raises:
-        ProblemError: the body is no form, is too large, or does not come in time.
-    """
-    if request.can_read_body and request.content_type != _FORM:
-        raise ProblemError(415, f"a form comes as {_FORM}")
-    raw = await read_bytes(request, _LARGEST_FORM)
-    charset = request.charset or "utf-8"
-    try:
-        fields = urllib.parse.parse_qsl(
-            raw.decode(charset), keep_blank_values=True, encoding=charset, max_num_fields=_MOST_FIELDS
-        )
-    except (ValueError, LookupError):
-        raise ProblemError(400, "the form cannot be read") from None
-    return {name: visible(value.strip()) for name, value in fields}
-
-
 _LONGEST_REASON = 500
+_LONGEST_NEXT: Final = 2048
 
 
 class ActionForms:
     """Takes the forms. Access control permits admins only, and no page of another site.
 
     Args:
-        desk: carries out the actions.
+        jobs: carries out the actions on jobs.
+        accounts: pauses and resumes accounts.
         schedules: submits the jobs of schedules.
     """
 
     def __init__(
-        self, desk: Callable[[web.Request], JobService], schedules: Callable[[web.Request], ScheduleService]
+        self,
+        jobs: Callable[[web.Request], JobService],
+        accounts: Callable[[web.Request], AccountService],
+        schedules: Callable[[web.Request], ScheduleService],
     ) -> None:
-        self._desk = desk
+        self._jobs = jobs
+        self._accounts = accounts
         self._schedules = schedules
 
     def routes(self) -> list[GuardedRoute]:
@@ -73,16 +58,16 @@ class ActionForms:
         ]
 
     async def _cancel(self, request: web.Request) -> web.Response:
-        job = await self._desk(request).cancel(job_in_path(request), actor=actor_of(request))
+        job = await self._jobs(request).cancel(job_in_path(request), actor=actor_of(request))
         raise redirect_after(f"/jobs/{job.id}", "cancelled" if job.state is State.CANCELLED else "cancelling")
 
     async def _retry(self, request: web.Request) -> web.Response:
         number = job_in_path(request)
-        again = await self._desk(request).retry(number, actor=actor_of(request))
+        again = await self._jobs(request).retry(number, actor=actor_of(request))
         raise redirect_after(f"/jobs/{again.id}", "requeued" if again.id == number else "retried")
 
     async def _poll(self, request: web.Request) -> web.Response:
-        job = await self._desk(request).poll_now(job_in_path(request), actor=actor_of(request))
+        job = await self._jobs(request).poll_now(job_in_path(request), actor=actor_of(request))
         raise redirect_after(f"/jobs/{job.id}", "polled")
 
     async def _adopt(self, request: web.Request) -> web.Response:
@@ -90,27 +75,24 @@ class ActionForms:
         handle = (await read_form(request)).get("handle")
         if not handle:
             raise RequestError("adopting needs the provider's name for the remote job; the field was empty")
-        await self._desk(request).adopt(number, handle, actor=actor_of(request))
+        await self._jobs(request).adopt(number, handle, actor=actor_of(request))
         raise redirect_after(f"/jobs/{number}", "adopted")
 
     async def _pause(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         reason = (await read_form(request)).get("reason", "")[:_LONGEST_REASON]
         request[REASON] = reason
-        await self._desk(request).pause(name, reason or None, actor=actor_of(request))
+        await self._accounts(request).pause(name, reason or None, actor=actor_of(request))
         raise redirect_after(f"/accounts/{name}", "paused")
 
     async def _resume(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        await self._desk(request).resume(name, actor=actor_of(request))
+        await self._accounts(request).resume(name, actor=actor_of(request))
         raise redirect_after(f"/accounts/{name}", "resumed")
 
     async def _run(self, request: web.Request) -> web.Response:
         job = await self._schedules(request).run(request.match_info["name"], actor=actor_of(request))
         raise redirect_after(f"/jobs/{job.id}", "ran")
-
-
-_LONGEST_NEXT: Final = 2048
 
 
 class LoginPages:
@@ -141,8 +123,8 @@ class LoginPages:
         cookie = self._renderer.access.sign_in(form.get("token", ""), request[REMOTE])
         if cookie is None:
             return self._page(request, onward, status=401, fault="This token is not known. It may have expired.")
-        answer = web.HTTPSeeOther(onward)
-        answer.set_cookie(
+        redirect = web.HTTPSeeOther(onward)
+        redirect.set_cookie(
             SESSION_COOKIE,
             cookie,
             max_age=int(SESSION_S),
@@ -151,13 +133,13 @@ class LoginPages:
             samesite="Strict",
             secure=self._is_secure() or request.secure,
         )
-        raise answer
+        raise redirect
 
     async def _sign_out(self, request: web.Request) -> web.Response:
         await self._renderer.access.sign_out(request.cookies.get(SESSION_COOKIE, ""))
-        answer = redirect_after(SIGN_IN, "signed-out")
-        answer.del_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="Strict")
-        raise answer
+        redirect = redirect_after(SIGN_IN, "signed-out")
+        redirect.del_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="Strict")
+        raise redirect
 
     def _page(self, request: web.Request, onward: str, *, status: int = 200, fault: str | None = None) -> web.Response:
         return self._renderer.page(request, "login.html", status=status, title="Sign in", onward=onward, fault=fault)
@@ -168,3 +150,22 @@ def local_path(given: str) -> str:
     is_path = given.startswith("/") and not given.startswith(("//", "/\\")) and len(given) <= _LONGEST_NEXT
     is_plain = given.isascii() and visible(given) == given and not any(sign in given for sign in "\\\r\n\t ")
     return given if is_path and is_plain and not given.startswith((SIGN_IN, SIGN_OUT)) else "/"
+
+
+async def read_form(request: web.Request) -> dict[str, str]:
+    """The fields of a form, stripped of blanks.
+
+    Raises:
+        ProblemError: the body is no form, is too large, or does not come in time.
+    """
+    if request.can_read_body and request.content_type != _FORM:
+        raise ProblemError(415, f"a form comes as {_FORM}")
+    raw = await read_bytes(request, _LARGEST_FORM)
+    charset = request.charset or "utf-8"
+    try:
+        fields = urllib.parse.parse_qsl(
+            raw.decode(charset), keep_blank_values=True, encoding=charset, max_num_fields=_MOST_FIELDS
+        )
+    except (ValueError, LookupError):
+        raise ProblemError(400, "the form cannot be read") from None
+    return {name: visible(value.strip()) for name, value in fields}

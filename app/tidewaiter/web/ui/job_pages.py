@@ -11,7 +11,7 @@ from tidewaiter.database.job_list import JobFilter, JobList
 from tidewaiter.domain.formatting import visible
 from tidewaiter.domain.job import LIVE, TERMINAL, HistoryEntry, Job, State
 from tidewaiter.services import JobService, NotFoundError
-from tidewaiter.services.account_status import LaneHold, wait_reason
+from tidewaiter.services.account_status import LaneReport, wait_reason
 from tidewaiter.web.health_routes import Phase
 from tidewaiter.web.problems import FieldFault, ProblemError
 from tidewaiter.web.request_reading import number_of
@@ -20,7 +20,7 @@ from tidewaiter.web.ui.charts import state_bar
 from tidewaiter.web.ui.dashboard import DashboardReader
 from tidewaiter.web.ui.page_renderer import PageRenderer
 
-_WORDS: Final = {
+_OUTCOME_TEXTS: Final = {
     "Submitted": "requested",
     "Intended": "the intent to submit is stored",
     "Accepted": "the provider accepted it",
@@ -53,9 +53,204 @@ _WORDS: Final = {
     "DeadlinePassed": "the deadline has passed",
     "StorageFull": "the storage is full or cannot be written",
 }
-
 _MOST_FOLDED: Final = 200
 _FEW: Final = 4
+_LIMIT: Final = 50
+_LONGEST_SEARCH: Final = 4096
+_MOST_FILES: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class JobListQuery:
+    """What the address asks for: filters, one state or any, and only jobs with numbers below ``before_id``."""
+
+    filters: JobFilter
+    state: State | None
+    before_id: int | None
+
+    @property
+    def text(self) -> str:
+        """The text of the search."""
+        return self.filters.search or ""
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether a filter is set, other than the search."""
+        return replace(self.filters, search=None) != JobFilter()
+
+    def address(self, **changes: str | int | None) -> str:
+        """The address with some parameters changed; the first page unless ``before`` is given."""
+        parameters: dict[str, str | int | None] = {
+            "state": self.state.value if self.state else None,
+            "account": self.filters.account,
+            "operation": self.filters.operation,
+            "q": self.filters.search,
+            **changes,
+        }
+        return str(URL("/jobs").with_query({name: str(value) for name, value in parameters.items() if value}))
+
+
+class JobListPage:
+    """The page at ``/jobs``.
+
+    Args:
+        renderer: makes the page.
+        dashboard: counts the jobs in each state.
+        jobs: has the accounts and their operations.
+        job_lists: finds the jobs.
+    """
+
+    def __init__(
+        self,
+        renderer: PageRenderer,
+        dashboard: DashboardReader,
+        jobs: Callable[[web.Request], JobService],
+        job_lists: Callable[[web.Request], JobList],
+    ) -> None:
+        self._renderer = renderer
+        self._dashboard = dashboard
+        self._jobs = jobs
+        self._job_lists = job_lists
+
+    def routes(self) -> list[GuardedRoute]:
+        """The routes."""
+        return [read_route("/jobs", self._show)]
+
+    async def _show(self, request: web.Request) -> web.Response:
+        query = read_job_list_query(request.query)
+        view = await self._dashboard.read(request)
+        offered = self._jobs(request).offered
+        found = await self._job_lists(request).page(query.filters, _LIMIT + 1, query.before_id, offered)
+        shown = found[:_LIMIT]
+        return self._renderer.page(
+            request,
+            "jobs.html",
+            title="Jobs",
+            view=view,
+            query=query,
+            found=shown,
+            older=query.address(before=shown[-1].id) if len(found) > len(shown) else None,
+            counts=view.snapshot.counts,
+            total=sum(view.snapshot.counts.values()),
+            accounts=sorted(offered),
+            operations=sorted({name for operations in offered.values() for name in operations}),
+        )
+
+
+def read_job_list_query(query: Mapping[str, str]) -> JobListQuery:
+    """The query of a request for the list.
+
+    Raises:
+        ProblemError: a parameter is invalid.
+    """
+    faults = [
+        FieldFault("has control characters, which no account, operation or job has", parameter=name)
+        for name in ("account", "operation", "q")
+        if visible(query.get(name, "")) != query.get(name, "")
+    ]
+    state, before_id = None, None
+    if given := query.get("state"):
+        try:
+            state = State(given)
+        except ValueError:
+            known = ", ".join(one.value for one in State)
+            faults.append(FieldFault(f"there is no state {given[:64]!r}; the states are: {known}", parameter="state"))
+    if given := query.get("before"):
+        before_id = number_of(given)
+        if before_id is None:
+            faults.append(FieldFault("must be the number of a job; the list shows older ones", parameter="before"))
+    text = query.get("q", "").strip().removeprefix("#")
+    if len(text) > _LONGEST_SEARCH:
+        faults.append(FieldFault(f"must have at most {_LONGEST_SEARCH} characters", parameter="q"))
+    if faults:
+        raise ProblemError(400, "the address of this list has invalid parameters", errors=faults)
+    filters = JobFilter(
+        account=query.get("account") or None,
+        operation=query.get("operation") or None,
+        states=() if state is None else (state,),
+        search=text or None,
+    )
+    return JobListQuery(filters, state, before_id)
+
+
+@dataclass(frozen=True, slots=True)
+class JobChoices:
+    """Which actions a job permits now."""
+
+    cancel: bool
+    retry: bool
+    adopt: bool
+    poll: bool
+
+    @classmethod
+    def of(cls, job: Job, now: float) -> "JobChoices":
+        """The actions that the service would not refuse."""
+        parked = job.state is State.PARKED
+        return cls(
+            cancel=parked or (job.state in LIVE and not job.cancel_requested),
+            retry=parked or job.state in TERMINAL,
+            adopt=parked,
+            poll=job.state in LIVE and job.due_at is not None and job.due_at > now,
+        )
+
+
+class JobDetailPage:
+    """The page at ``/jobs/{id}``.
+
+    Args:
+        renderer: makes the page.
+        dashboard: reads the lane of the job.
+        jobs: has the job.
+    """
+
+    def __init__(
+        self, renderer: PageRenderer, dashboard: DashboardReader, jobs: Callable[[web.Request], JobService]
+    ) -> None:
+        self._renderer = renderer
+        self._dashboard = dashboard
+        self._jobs = jobs
+
+    def routes(self) -> list[GuardedRoute]:
+        """The routes."""
+        return [read_route("/jobs/{id}", self._show)]
+
+    async def _show(self, request: web.Request) -> web.Response:
+        job, history, files = await self._jobs(request).show(job_in_path(request))
+        view, now = await self._dashboard.read(request), self._renderer.clock.now()
+        lane = next((one for one in view.lanes if one.id == job.lane), None)
+        report = None if lane is None else LaneReport(lane.condition, lane.reason, lane.until)
+        phase = None if self._renderer.phase is Phase.SERVING else self._renderer.phase.value
+        spent = time_in(history, now)
+        return self._renderer.page(
+            request,
+            "job.html",
+            title=f"Job {job.id}",
+            view=view,
+            job=job,
+            lane=lane,
+            wait=wait_reason(job, report, now, phase=phase),
+            stretches=timeline(history),
+            entries=len(history),
+            spent=[(state, seconds) for state, seconds in spent.items() if seconds > 0],
+            pieces=state_bar({state: seconds for state, seconds in spent.items() if seconds > 0}, list(spent)),
+            files=files[:_MOST_FILES],
+            all_files=len(files),
+            size=sum(file.size for file in files),
+            choices=JobChoices.of(job, now),
+        )
+
+
+def job_in_path(request: web.Request) -> int:
+    """The job number in the path.
+
+    Raises:
+        NotFoundError: no job has such a number.
+    """
+    given = request.match_info["id"]
+    number = number_of(given)
+    if number is None:
+        raise NotFoundError(f"{given[:64]!r} is no job; jobs have numbers")
+    return number
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +264,7 @@ class TimelineEntry:
     @property
     def words(self) -> str:
         """The outcome in words."""
-        return _WORDS.get(self.entry.outcome, self.entry.outcome)
+        return _OUTCOME_TEXTS.get(self.entry.outcome, self.entry.outcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,203 +318,3 @@ def time_in(history: Sequence[HistoryEntry], now: float) -> Mapping[State, float
         until = now if after is None else after.at
         spent[entry.state] = spent.get(entry.state, 0.0) + max(0.0, until - entry.at)
     return spent
-
-
-_LIMIT: Final = 50
-_LONGEST_SEARCH: Final = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class JobListQuery:
-    """What the address asks for: filters, one state or any, and only jobs with numbers below ``before_id``."""
-
-    wanted: JobFilter
-    state: State | None
-    before_id: int | None
-
-    @property
-    def text(self) -> str:
-        """The text of the search."""
-        return self.wanted.search or ""
-
-    @property
-    def is_filtered(self) -> bool:
-        """Whether a filter is set, other than the search."""
-        return replace(self.wanted, search=None) != JobFilter()
-
-    def address(self, **changes: str | int | None) -> str:
-        """The address with some parameters changed; the first page unless ``before`` is given."""
-        asked: dict[str, str | int | None] = {
-            "state": self.state.value if self.state else None,
-            "account": self.wanted.account,
-            "operation": self.wanted.operation,
-            "q": self.wanted.search,
-            **changes,
-        }
-        return str(URL("/jobs").with_query({name: str(value) for name, value in asked.items() if value}))
-
-
-class JobListPage:
-    """The page at ``/jobs``.
-
-    Args:
-        renderer: makes the page.
-        dashboard: counts the jobs in each state.
-        desk: has the accounts and their operations.
-        lists: finds the jobs.
-    """
-
-    def __init__(
-        self,
-        renderer: PageRenderer,
-        dashboard: DashboardReader,
-        desk: Callable[[web.Request], JobService],
-        lists: Callable[[web.Request], JobList],
-    ) -> None:
-        self._renderer = renderer
-        self._dashboard = dashboard
-        self._desk = desk
-        self._lists = lists
-
-    def routes(self) -> list[GuardedRoute]:
-        """The routes."""
-        return [read_route("/jobs", self._show)]
-
-    async def _show(self, request: web.Request) -> web.Response:
-        asked = read_job_list_query(request.query)
-        view = await self._dashboard.read(request)
-        offered = self._desk(request).offered
-        found = await self._lists(request).page(asked.wanted, _LIMIT + 1, asked.before_id, offered)
-        shown = found[:_LIMIT]
-        return self._renderer.page(
-            request,
-            "jobs.html",
-            title="Jobs",
-            view=view,
-            asked=asked,
-            found=shown,
-            older=asked.address(before=shown[-1].id) if len(found) > len(shown) else None,
-            counts=view.picture.counts,
-            total=sum(view.picture.counts.values()),
-            accounts=sorted(offered),
-            operations=sorted({name for operations in offered.values() for name in operations}),
-        )
-
-
-def read_job_list_query(query: Mapping[str, str]) -> JobListQuery:
-    """The query of a request for the list.
-
-    Raises:
-        ProblemError: a parameter is invalid.
-    """
-    faults = [
-        FieldFault("has control characters, which no account, operation or job has", parameter=name)
-        for name in ("account", "operation", "q")
-        if visible(query.get(name, "")) != query.get(name, "")
-    ]
-    state, before_id = None, None
-    if given := query.get("state"):
-        try:
-            state = State(given)
-        except ValueError:
-            known = ", ".join(one.value for one in State)
-            faults.append(FieldFault(f"there is no state {given[:64]!r}; the states are: {known}", parameter="state"))
-    if given := query.get("before"):
-        before_id = number_of(given)
-        if before_id is None:
-            faults.append(FieldFault("must be the number of a job; the list shows older ones", parameter="before"))
-    text = query.get("q", "").strip().removeprefix("#")
-    if len(text) > _LONGEST_SEARCH:
-        faults.append(FieldFault(f"must have at most {_LONGEST_SEARCH} characters", parameter="q"))
-    if faults:
-        raise ProblemError(400, "the address of this list has invalid parameters", errors=faults)
-    wanted = JobFilter(
-        account=query.get("account") or None,
-        operation=query.get("operation") or None,
-        states=() if state is None else (state,),
-        search=text or None,
-    )
-    return JobListQuery(wanted, state, before_id)
-
-
-_MOST_FILES: Final = 500
-
-
-@dataclass(frozen=True, slots=True)
-class JobChoices:
-    """Which actions a job permits now."""
-
-    cancel: bool
-    retry: bool
-    adopt: bool
-    poll: bool
-
-    @classmethod
-    def of(cls, job: Job, now: float) -> "JobChoices":
-        """The actions that the desk would not refuse."""
-        parked = job.state is State.PARKED
-        return cls(
-            cancel=parked or (job.state in LIVE and not job.cancel_requested),
-            retry=parked or job.state in TERMINAL,
-            adopt=parked,
-            poll=job.state in LIVE and job.due_at is not None and job.due_at > now,
-        )
-
-
-class JobDetailPage:
-    """The page at ``/jobs/{id}``.
-
-    Args:
-        renderer: makes the page.
-        dashboard: reads the lane of the job.
-        desk: has the job.
-    """
-
-    def __init__(
-        self, renderer: PageRenderer, dashboard: DashboardReader, desk: Callable[[web.Request], JobService]
-    ) -> None:
-        self._renderer = renderer
-        self._dashboard = dashboard
-        self._desk = desk
-
-    def routes(self) -> list[GuardedRoute]:
-        """The routes."""
-        return [read_route("/jobs/{id}", self._show)]
-
-    async def _show(self, request: web.Request) -> web.Response:
-        job, history, files = await self._desk(request).show(job_in_path(request))
-        view, now = await self._dashboard.read(request), self._renderer.clock.now()
-        lane = next((one for one in view.lanes if one.id == job.lane), None)
-        hold = None if lane is None else LaneHold(lane.standing, lane.reason, lane.until)
-        phase = None if self._renderer.phase is Phase.SERVING else self._renderer.phase.value
-        spent = time_in(history, now)
-        return self._renderer.page(
-            request,
-            "job.html",
-            title=f"Job {job.id}",
-            view=view,
-            job=job,
-            lane=lane,
-            wait=wait_reason(job, hold, now, phase=phase),
-            stretches=timeline(history),
-            entries=len(history),
-            spent=[(state, seconds) for state, seconds in spent.items() if seconds > 0],
-            pieces=state_bar({state: seconds for state, seconds in spent.items() if seconds > 0}, list(spent)),
-            files=files[:_MOST_FILES],
-            all_files=len(files),
-            size=sum(file.size for file in files),
-            choices=JobChoices.of(job, now),
-        )
-
-
-def job_in_path(request: web.Request) -> int:
-    """The job number in the path.
-
-    Raises:
-        NotFoundError: no job has such a number.
-    """
-    given = request.match_info["id"]
-    number = number_of(given)
-    if number is None:
-        raise NotFoundError(f"{given[:64]!r} is no job; jobs have numbers")
-    return number

@@ -25,89 +25,10 @@ from tidewaiter.web.request_reading import accepts_html
 from tidewaiter.web.roles import CALLER, SAFE, Role
 
 _UNIT: Final = re.compile(r"(?<=[0-9]) (?=[A-Za-z])")
-
-
-def unbroken(text: str) -> str:
-    """The text with a no-break space between each number and its unit."""
-    return _UNIT.sub("\u00a0", text)
-
-
-def _unbroken(formatter: Callable[..., str]) -> Callable[..., str]:
-    return lambda *values: unbroken(formatter(*values))
-
-
-counted: Final = _unbroken(formatting.counted)
-rough: Final = _unbroken(formatting.rough)
-FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
-    "ago": _unbroken(formatting.ago),
-    "clock": formatting.clock,
-    "counted": counted,
-    "duration": _unbroken(formatting.duration),
-    "fraction_of": fraction_of,
-    "machine": formatting.rfc3339,
-    "moment": formatting.moment,
-    "number": formatting.number,
-    "parameters": formatting.parameters,
-    "rough": rough,
-    "size": _unbroken(formatting.size),
-    "written": formatting.written,
-}
-
-
 _TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _KEEP: Final = "public, max-age=31536000, immutable"
 _DIGITS: Final = 16
-
-
-@dataclass(frozen=True, slots=True)
-class _StaticFile:
-    body: bytes
-    packed: bytes
-    media_type: str
-    tag: str
-
-
-class StaticFiles:
-    """The files of the folder ``static``, at addresses that change with their content."""
-
-    def __init__(self) -> None:
-        self._by_address: dict[str, _StaticFile] = {}
-        self._addresses: dict[str, str] = {}
-        for one in sorted(files(__package__).joinpath("static").iterdir(), key=lambda path: path.name):
-            stem, _, ending = one.name.rpartition(".")
-            if ending not in _TYPES:
-                continue
-            body = one.read_bytes()
-            tag = hashlib.sha256(body).hexdigest()[:_DIGITS]
-            address = f"{STATIC}{stem}.{tag}.{ending}"
-            self._addresses[one.name] = address
-            self._by_address[address] = _StaticFile(body, gzip.compress(body, mtime=0), _TYPES[ending], tag)
-
-    @property
-    def addresses(self) -> Mapping[str, str]:
-        """The address of each file, by its name."""
-        return self._addresses
-
-    def routes(self) -> list[web.RouteDef]:
-        """The route that serves them."""
-        return [web.get(f"{STATIC}{{name}}", self._serve, allow_head=True)]
-
-    async def _serve(self, request: web.Request) -> web.Response:
-        found = self._by_address.get(request.path)
-        if found is None:
-            raise web.HTTPNotFound(text="there is no such file; load the page again for the new address")
-        kept = {hdrs.CACHE_CONTROL: _KEEP, hdrs.ETAG: f'"{found.tag}"', hdrs.VARY: hdrs.ACCEPT_ENCODING}
-        if any(tag.value == found.tag for tag in request.if_none_match or ()):
-            return web.Response(status=304, headers=kept)
-        body = found.body
-        if "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
-            body = found.packed
-            kept[hdrs.CONTENT_ENCODING] = "gzip"
-        return web.Response(body=body, headers=kept, content_type=found.media_type, charset="utf-8")
-
-
 NOTICE: Final = "done"
-
 _NOTICES: Final = {
     "cancelling": "The cancel request is stored; the next step of the job applies it.",
     "cancelled": "The job was cancelled.",
@@ -120,18 +41,6 @@ _NOTICES: Final = {
     "ran": "The schedule was run now, in addition to its ticks. This is its job.",
     "signed-out": "You are signed out.",
 }
-
-
-def notice_of(request: web.Request) -> str | None:
-    """The notice of the page, if the address names one."""
-    return _NOTICES.get(request.query.get(NOTICE, ""))
-
-
-def redirect_after(path: str, done: str) -> web.HTTPSeeOther:
-    """The redirect after a form, so that loading the page again repeats nothing."""
-    return web.HTTPSeeOther(str(URL(path).with_query({NOTICE: done})))
-
-
 STATES: Final = tuple(State)
 _SECTIONS: Final = frozenset({"jobs", "accounts", "schedules"})
 _SECONDS: Final = 3
@@ -196,7 +105,7 @@ class PageRenderer:
                 "version": __version__,
                 "may_act": caller is not None and caller.role >= Role.ADMIN,
                 "may_submit": caller is not None and caller.role >= Role.SUBMIT,
-                "who": caller.name if caller is not None and caller.in_session else None,
+                "signed_in_as": caller.name if caller is not None and caller.in_session else None,
                 "has_role": caller is not None and caller.role > Role.NOBODY,
                 "notice": notice_of(request),
                 "refresh_s": _SECONDS,
@@ -258,3 +167,87 @@ def _back(request: web.Request) -> str:
     if request.method in SAFE:
         return f"/{parts[1]}" if len(parts) > 2 else "/"
     return "/schedules" if parts[1] == "schedules" else "/".join(parts[:-1]) if len(parts) == 4 else "/"
+
+
+def unbroken(text: str) -> str:
+    """The text with a no-break space between each number and its unit."""
+    return _UNIT.sub("\u00a0", text)
+
+
+def _unbroken(formatter: Callable[..., str]) -> Callable[..., str]:
+    return lambda *values: unbroken(formatter(*values))
+
+
+counted: Final = _unbroken(formatting.counted)
+rough: Final = _unbroken(formatting.rough)
+FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "ago": _unbroken(formatting.ago),
+    "clock": formatting.clock,
+    "counted": counted,
+    "duration": _unbroken(formatting.duration),
+    "fraction_of": fraction_of,
+    "machine": formatting.rfc3339,
+    "moment": formatting.moment,
+    "number": formatting.number,
+    "parameters": formatting.parameters,
+    "rough": rough,
+    "size": _unbroken(formatting.size),
+    "written": formatting.written,
+}
+
+
+def notice_of(request: web.Request) -> str | None:
+    """The notice of the page, if the address names one."""
+    return _NOTICES.get(request.query.get(NOTICE, ""))
+
+
+def redirect_after(path: str, done: str) -> web.HTTPSeeOther:
+    """The redirect after a form, so that loading the page again repeats nothing."""
+    return web.HTTPSeeOther(str(URL(path).with_query({NOTICE: done})))
+
+
+@dataclass(frozen=True, slots=True)
+class _StaticFile:
+    body: bytes
+    packed: bytes
+    media_type: str
+    tag: str
+
+
+class StaticFiles:
+    """The files of the folder ``static``, at addresses that change with their content."""
+
+    def __init__(self) -> None:
+        self._by_address: dict[str, _StaticFile] = {}
+        self._addresses: dict[str, str] = {}
+        for one in sorted(files(__package__).joinpath("static").iterdir(), key=lambda path: path.name):
+            stem, _, ending = one.name.rpartition(".")
+            if ending not in _TYPES:
+                continue
+            body = one.read_bytes()
+            tag = hashlib.sha256(body).hexdigest()[:_DIGITS]
+            address = f"{STATIC}{stem}.{tag}.{ending}"
+            self._addresses[one.name] = address
+            self._by_address[address] = _StaticFile(body, gzip.compress(body, mtime=0), _TYPES[ending], tag)
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """The address of each file, by its name."""
+        return self._addresses
+
+    def routes(self) -> list[web.RouteDef]:
+        """The route that serves them."""
+        return [web.get(f"{STATIC}{{name}}", self._serve, allow_head=True)]
+
+    async def _serve(self, request: web.Request) -> web.Response:
+        found = self._by_address.get(request.path)
+        if found is None:
+            raise web.HTTPNotFound(text="there is no such file; load the page again for the new address")
+        kept = {hdrs.CACHE_CONTROL: _KEEP, hdrs.ETAG: f'"{found.tag}"', hdrs.VARY: hdrs.ACCEPT_ENCODING}
+        if any(tag.value == found.tag for tag in request.if_none_match or ()):
+            return web.Response(status=304, headers=kept)
+        body = found.body
+        if "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
+            body = found.packed
+            kept[hdrs.CONTENT_ENCODING] = "gzip"
+        return web.Response(body=body, headers=kept, content_type=found.media_type, charset="utf-8")

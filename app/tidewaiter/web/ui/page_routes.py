@@ -1,12 +1,13 @@
-"""The routes of all pages."""
+"""The routes of all pages, and the context that the pages use."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from tidewaiter.database.dashboard_store import Dashboard
 from tidewaiter.database.job_list import JobList
-from tidewaiter.services import JobService, ScheduleService
+from tidewaiter.services import AccountService, JobService, ScheduleService
 from tidewaiter.web.ui.account_pages import AccountPages, SchedulePage
 from tidewaiter.web.ui.dashboard import DashboardReader
 from tidewaiter.web.ui.forms import ActionForms, LoginPages
@@ -15,41 +16,39 @@ from tidewaiter.web.ui.overview_page import OverviewPage
 from tidewaiter.web.ui.page_renderer import PageRenderer
 
 
-def page_routes(
-    renderer: PageRenderer,
-    desk: Callable[[web.Request], JobService],
-    schedules: Callable[[web.Request], ScheduleService],
-    lists: Callable[[web.Request], JobList],
-    overview: Callable[[web.Request], Dashboard],
-    *,
-    shards: Callable[[], Mapping[str, int]],
-    storage_trouble: Callable[[], str | None],
-    is_secure: Callable[[], bool],
-) -> list[web.AbstractRouteDef]:
-    """The routes of all pages.
+@dataclass(frozen=True, slots=True)
+class PageContext:
+    """What the pages use.
 
-    The callables return what the current configuration decides. Those that take the request return something limited
-    to the accounts that its caller may see.
-
-    Args:
-        renderer: makes the pages.
-        desk: has the jobs and accounts, and carries out the actions of admins.
-        schedules: has the schedules.
-        lists: finds jobs.
-        overview: reads the state of everything.
-        shards: how many lanes each account has.
-        storage_trouble: why downloads wait for the storage, if they do.
-        is_secure: whether browsers use https.
+    The callables return what the current configuration decides, because a reload may replace it. Those that take the
+    request return something limited to the accounts that its caller may see. ``shards`` is how many lanes each account
+    has, ``storage_trouble`` why downloads wait for the storage, if they do, and ``is_secure`` whether browsers use
+    https.
     """
-    dashboard = DashboardReader(desk, overview, shards, storage_trouble, renderer.clock)
+
+    jobs: Callable[[web.Request], JobService]
+    accounts: Callable[[web.Request], AccountService]
+    schedules: Callable[[web.Request], ScheduleService]
+    job_lists: Callable[[web.Request], JobList]
+    overview: Callable[[web.Request], Dashboard]
+    shards: Callable[[], Mapping[str, int]]
+    storage_trouble: Callable[[], str | None]
+    is_secure: Callable[[], bool]
+
+
+def page_routes(renderer: PageRenderer, context: PageContext) -> list[web.AbstractRouteDef]:
+    """The routes of all pages; ``renderer`` makes the pages."""
+    dashboard = DashboardReader(
+        context.accounts, context.overview, context.shards, context.storage_trouble, renderer.clock
+    )
     pages = (
-        OverviewPage(renderer, dashboard, desk),
-        JobListPage(renderer, dashboard, desk, lists),
-        JobDetailPage(renderer, dashboard, desk),
-        AccountPages(renderer, dashboard, desk, lists),
-        SchedulePage(renderer, schedules),
-        ActionForms(desk, schedules),
-        LoginPages(renderer, is_secure),
+        OverviewPage(renderer, dashboard, context.accounts),
+        JobListPage(renderer, dashboard, context.jobs, context.job_lists),
+        JobDetailPage(renderer, dashboard, context.jobs),
+        AccountPages(renderer, dashboard, context.accounts, context.job_lists),
+        SchedulePage(renderer, context.schedules),
+        ActionForms(context.jobs, context.accounts, context.schedules),
+        LoginPages(renderer, context.is_secure),
         renderer.assets,
     )
     return [route for page in pages for route in page.routes()]

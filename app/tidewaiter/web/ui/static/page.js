@@ -1,5 +1,5 @@
 /* Keeps the page up to date: it is fetched again every few seconds, and only differences are applied.
-   Without this file everything works, too; one loads the page again by hand. */
+   Without this file everything works, too; the page is loaded again by hand. */
 (() => {
   "use strict";
   const root = document.documentElement;
@@ -8,11 +8,11 @@
   const remembered = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
   const remember = (key, value) => { try { localStorage.setItem(key, value); } catch { /* a private window stores nothing */ } };
 
-  function wear(theme) {
+  function applyTheme(theme) {
     if (theme === "light" || theme === "dark") root.dataset.theme = theme;
     else delete root.dataset.theme;
   }
-  wear(remembered("tidewaiter-theme"));
+  applyTheme(remembered("tidewaiter-theme"));
 
   function makeThemeSwitch() {
     const button = document.getElementById("theme");
@@ -23,7 +23,7 @@
     };
     button.addEventListener("click", () => {
       const next = themes[(themes.indexOf(root.dataset.theme || "auto") + 1) % themes.length];
-      wear(next);
+      applyTheme(next);
       remember("tidewaiter-theme", next);
       show();
     });
@@ -83,7 +83,7 @@
     const lost = document.getElementById("lost");
     const holder = document.getElementById("live");
     if (!main.dataset.live) return;
-    let wanted = remembered("tidewaiter-live") !== "off";
+    let isLive = remembered("tidewaiter-live") !== "off";
     let timer = 0;
     let failures = 0;
     let fetching = false;
@@ -92,15 +92,15 @@
     button.type = "button";
     button.className = "tool";
     const show = () => {
-      button.textContent = wanted ? "Live" : "Paused";
-      button.setAttribute("aria-pressed", String(wanted));
+      button.textContent = isLive ? "Live" : "Paused";
+      button.setAttribute("aria-pressed", String(isLive));
       button.setAttribute("aria-label", "Keep this page up to date");
     };
     button.addEventListener("click", () => {
-      wanted = !wanted;
-      remember("tidewaiter-live", wanted ? "on" : "off");
+      isLive = !isLive;
+      remember("tidewaiter-live", isLive ? "on" : "off");
       show();
-      wanted ? refresh() : clearTimeout(timer);
+      isLive ? refresh() : clearTimeout(timer);
     });
     show();
     holder.replaceChildren(button);
@@ -115,7 +115,7 @@
     function plan() {
       clearTimeout(timer);
       const seconds = Number(main.dataset.live);
-      if (wanted && seconds && !document.hidden) timer = setTimeout(refresh, 1000 * seconds * Math.min(5, 1 + failures));
+      if (isLive && seconds && !document.hidden) timer = setTimeout(refresh, 1000 * seconds * Math.min(5, 1 + failures));
     }
 
     function found() {
@@ -139,11 +139,11 @@
       if (isBusy()) return plan();
       fetching = true;
       try {
-        const answer = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store", signal: AbortSignal.timeout(15000) });
-        if (answer.redirected && new URL(answer.url).pathname === "/login") return location.assign(answer.url);
-        if (!answer.ok) throw new Error(String(answer.status));
-        const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-        if (wanted && !isBusy()) {
+        const response = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store", signal: AbortSignal.timeout(15000) });
+        if (response.redirected && new URL(response.url).pathname === "/login") return location.assign(response.url);
+        if (!response.ok) throw new Error(String(response.status));
+        const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+        if (isLive && !isBusy()) {
           const freshMain = fresh.getElementById("main");
           const notice = main.querySelector("[data-notice]");
           if (notice && performance.now() < 15000) freshMain.prepend(notice.cloneNode(true));
@@ -160,7 +160,7 @@
       }
     }
 
-    document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : wanted && refresh()));
+    document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : isLive && refresh()));
     plan();
   }
 

@@ -1,0 +1,106 @@
+"""Requests about accounts: their status, pausing and resuming them."""
+
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import replace
+
+from tidewaiter.clock import Clock
+from tidewaiter.database.account_store import AccountStore, Pause
+from tidewaiter.database.action_store import ActionStore
+from tidewaiter.database.engine import Database
+from tidewaiter.database.lane_store import LaneStore
+from tidewaiter.domain.job import State
+from tidewaiter.domain.permissions import EVERY_ACCOUNT, Scope
+from tidewaiter.providers.provider import BoundAccount
+from tidewaiter.services.account_status import AccountStatus, Resumed, is_closed
+from tidewaiter.services.actors import Actor
+from tidewaiter.services.audit import audited
+from tidewaiter.services.job_requests import NotFoundError
+
+
+class AccountService:
+    """Handles requests about accounts.
+
+    Args:
+        accounts: the configured accounts, bound to their providers, by name.
+        database: has their pauses, lanes and jobs.
+        clock: the time.
+    """
+
+    def __init__(self, accounts: Mapping[str, BoundAccount], database: Database, clock: Clock) -> None:
+        self.accounts = accounts
+        self._pauses = AccountStore(database)
+        self._lanes = LaneStore(database)
+        self._actions = ActionStore(database)
+        self._clock = clock
+        self._scope = EVERY_ACCOUNT
+
+    def limited_to(self, scope: Scope) -> "AccountService":
+        """The same for a caller who may see these accounts only: other accounts do not exist for it."""
+        limited = copy(self)
+        limited.accounts = {name: account for name, account in self.accounts.items() if name in scope}
+        limited._scope = scope
+        return limited
+
+    async def pause(self, account: str, reason: str | None = None, *, actor: Actor) -> AccountStatus:
+        """Pause an account: within a lookout round every daemon stops sending requests to its provider. Jobs wait.
+
+        Without a reason, an account that is paused already keeps its reason.
+
+        Raises:
+            NotFoundError: there is no such account.
+        """
+        async with audited(self._actions, self._clock, replace(actor, reason=reason), "pause", f"account {account}"):
+            self._check_known(account)
+            await self._pauses.pause(account, reason)
+        return await self._status(account)
+
+    async def resume(self, account: str, *, actor: Actor) -> Resumed:
+        """End the pause of an account, whatever its cause.
+
+        The deadlines of its live jobs move by the time of the pause.
+        Lanes that the provider or the breaker has closed are opened, too, by their owners in the next lookout round.
+
+        Raises:
+            NotFoundError: there is no such account.
+        """
+        async with audited(self._actions, self._clock, actor, "resume", f"account {account}"):
+            self._check_known(account)
+            before = await self._status(account)
+            paused_s = await self._pauses.resume(account)
+            await self._pauses.reopen(account)
+        return Resumed(await self._status(account), paused_s, before.closed)
+
+    async def statuses(self) -> list[AccountStatus]:
+        """The status of every configured account, by name."""
+        pauses, jobs, lanes = await self._pauses.paused(), await self._pauses.live_jobs(), await self._lanes.every()
+        now = self._clock.now()
+        return [
+            AccountStatus(
+                name,
+                bound.provider.name,
+                pauses.get(name),
+                tuple(lane for lane in lanes if lane.account == name and is_closed(lane, now)),
+                jobs.get(name, {}),
+            )
+            for name, bound in sorted(self.accounts.items())
+        ]
+
+    async def orphans(self) -> dict[str, Mapping[State, int]]:
+        """The live jobs by state of accounts that are not configured any more: no daemon serves them."""
+        found = await self._pauses.live_jobs()
+        gone = (name for name in sorted(found) if name not in self.accounts and name in self._scope)
+        return {name: found[name] for name in gone}
+
+    async def pause_of(self, account: str) -> Pause | None:
+        """The pause of an account; ``None`` if it is not paused."""
+        return (await self._pauses.paused()).get(account) if account in self._scope else None
+
+    async def _status(self, account: str) -> AccountStatus:
+        return next(one for one in await self.statuses() if one.account == account)
+
+    def _check_known(self, account: str) -> None:
+        """Raise ``NotFoundError`` if the account is not configured."""
+        if account not in self.accounts:
+            known = ", ".join(sorted(self.accounts)) or "none is configured"
+            raise NotFoundError(f"unknown account {account!r}; configured: {known}")

@@ -115,7 +115,7 @@ async def _watch(place: Rig, enough: Callable[[set[str | None]], bool], within_s
     with suppress(TimeoutError):
         async with asyncio.timeout(within_s), place.store() as (_, lanes):
             while True:
-                owners = {row.owner for row in await lanes.every()}
+                owners = {row.owner for row in await lanes.all_lanes()}
                 if enough(owners):
                     break
                 await asyncio.sleep(0.1)

@@ -133,17 +133,17 @@ async def test_giving_back(desk: Desk) -> None:
 async def test_burying_what_nobody_knows(desk: Desk) -> None:
     """Only what waits for an endpoint that is not configured dies, and only when no daemon has cared for a while."""
     await desk.tell(2)
-    assert await desk.deliveries.bury(["a"], 3600.0, "gone", 10) == []
+    assert await desk.deliveries.give_up(["a"], 3600.0, "gone", 10) == []
     await desk.later(3601)
-    (buried,) = await desk.deliveries.bury(["a"], 3600.0, "endpoint b is not configured", 1)
+    (buried,) = await desk.deliveries.give_up(["a"], 3600.0, "endpoint b is not configured", 1)
     assert (buried.endpoint, buried.status, buried.last_error) == (
         "b",
         DeliveryStatus.DEAD,
         "endpoint b is not configured",
     )
-    assert len(await desk.deliveries.bury(["a"], 3600.0, "gone", 10)) == 1
-    assert await desk.deliveries.bury(["a"], 3600.0, "gone", 10) == []
-    assert len(await desk.deliveries.bury([], 3600.0, "gone", 10)) == 2
+    assert len(await desk.deliveries.give_up(["a"], 3600.0, "gone", 10)) == 1
+    assert await desk.deliveries.give_up(["a"], 3600.0, "gone", 10) == []
+    assert len(await desk.deliveries.give_up([], 3600.0, "gone", 10)) == 2
     assert {one.status for one in await desk.notifications.find()} == {DeliveryStatus.DEAD}
 
 

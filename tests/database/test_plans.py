@@ -32,7 +32,7 @@ async def test_due_and_next_due_use_the_index(scene: Scene) -> None:
 async def test_wishes_use_their_own_index(scene: Scene) -> None:
     """Who wants to stop is found without looking at anybody else."""
     await fill(scene)
-    plan = await plan_of(scene, lambda: scene.jobs.wishes([scene.lane.id]))
+    plan = await plan_of(scene, lambda: scene.jobs.cancel_requests([scene.lane.id]))
     assert "jobs_wishes" in plan
     assert not walks(plan), plan
 
@@ -41,7 +41,7 @@ async def test_callbacks_are_looked_up(scene: Scene) -> None:
     """A flood of forged tokens costs one look into an index each, however many jobs there are."""
     await fill(scene)
     job = await scene.accepted(await scene.add(), o.Intended("intent", "ab" * 32))
-    plan = await plan_of(scene, lambda: WakeUpStore(scene.database).note("ab" * 32, NOW))
+    plan = await plan_of(scene, lambda: WakeUpStore(scene.database).wake_up("ab" * 32, NOW))
     assert "jobs_callback" in plan
     assert not walks(plan), plan
     assert (await scene.stored(job)).hinted
@@ -76,7 +76,9 @@ async def test_lists_are_read_from_an_index(scene: Scene, wanted: JobFilter, ind
     await fill(scene)
     await scene.add(unique_key="night-1")
     lists = JobList(scene.jobs)
-    plan = await plan_of(scene, lambda: lists.page(wanted, 50, offered={"acme": ["statistics"], "dock": ["listing"]}))
+    plan = await plan_of(
+        scene, lambda: lists.page(wanted, 50, operations_by_account={"acme": ["statistics"], "dock": ["listing"]})
+    )
     # PostgreSQL knows how many rows there are and may choose another; what is sorted in the end is a page or a few.
     assert index in plan or scene.database.dialect == "postgresql", plan
     assert not [line for line in plan.splitlines() if "SCAN jobs" in line or "Seq Scan on jobs" in line], plan
@@ -88,12 +90,12 @@ async def test_a_list_of_an_operation_is_made_of_its_accounts(scene: Scene) -> N
     lists, wanted = JobList(scene.jobs), JobFilter(operation="rare")
     for offered in ({}, {"acme": ["statistics"]}):
         with overheard(scene.database._reader.sync_engine) as said:
-            assert await lists.page(wanted, 50, offered=offered) == []
+            assert await lists.page(wanted, 50, operations_by_account=offered) == []
         assert not [statement for statement, _ in said if "jobs.operation =" in statement]
     rare = [await scene.add(operation="rare") for _ in range(3)]
-    found = await lists.page(wanted, 2, offered={"acme": ["rare"], "dock": ["rare"]})
+    found = await lists.page(wanted, 2, operations_by_account={"acme": ["rare"], "dock": ["rare"]})
     assert [job.id for job in found] == [rare[2].id, rare[1].id]
-    older = await lists.page(wanted, 2, found[-1].id, offered={"acme": ["rare"], "dock": ["rare"]})
+    older = await lists.page(wanted, 2, found[-1].id, operations_by_account={"acme": ["rare"], "dock": ["rare"]})
     assert [job.id for job in older] == [rare[0].id]
 
 

@@ -141,10 +141,10 @@ async def test_only_real_sessions_are_noted_as_ended(door: Door) -> None:
     for made_up in ("", "boss.99999999999.id.signature", cookie[:-2], "x" * 5000):
         await door.access.sign_out(made_up)
     store = SessionStore(door.database)
-    assert await store.forget(1e12) == 0
+    assert await store.delete_expired(1e12) == 0
     await door.access.sign_out(cookie)
-    assert await store.forget(door.clock.now()) == 0
-    assert await store.forget(door.clock.now() + SESSION_S + 1) == 1
+    assert await store.delete_expired(door.clock.now()) == 0
+    assert await store.delete_expired(door.clock.now() + SESSION_S + 1) == 1
 
 
 async def test_without_the_database_a_session_opens_nothing() -> None:

@@ -91,7 +91,7 @@ def health_of(
     config: Config, vitals: ProcessStatus, metrics: Metrics, database: Database, *, clock: Clock, log: EventLog
 ) -> HealthRoutes:
     """The routes ``/healthz``, ``/readyz`` and ``/metrics``."""
-    lent = database.for_lookers
+    lent = database.for_readers
     jobs = JobStore(lent)
     soundings = CachedProbes(
         database.check_schema,

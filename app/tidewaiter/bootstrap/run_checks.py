@@ -154,7 +154,7 @@ async def _known(database: Database, accounts: Collection[str]) -> Mapping[str, 
     try:
         await database.check_schema()
         paused = await AccountStore(database).paused()
-        lanes, now = await LaneStore(database).every(), await database.now()
+        lanes, now = await LaneStore(database).all_lanes(), await database.now()
     except (SchemaError, StoreUnavailableError):
         return {}
     return {name: _known_of([one for one in lanes if one.account == name], paused.get(name), now) for name in accounts}

@@ -55,7 +55,7 @@ def bind_access(config: Config, clock: Clock, log: EventLog, database: Database)
         open_paths=_OPEN_PATHS,
         clock=clock,
         log=log,
-        sessions=SessionStore(database.for_lookers),
+        sessions=SessionStore(database.for_readers),
     )
 
 
@@ -222,7 +222,7 @@ def _tls(running: LiveConfig) -> ssl.SSLContext | None:
 
 
 def _api_context(present: LiveServices, seams: Seams, log: EventLog) -> ApiContext:
-    lent = seams.database.for_lookers
+    lent = seams.database.for_readers
     lists, notifications = JobList(JobStore(lent)), NotificationStore(lent)
     overviews = Dashboards(DashboardStore(JobStore(lent)), seams.clock)
     return ApiContext(

@@ -164,7 +164,7 @@ async def note_action(store: "NotificationStore", action: str, target: str) -> N
     from tidewaiter.services import audit_fields  # noqa: PLC0415
 
     now = SystemClock().now()
-    await ActionStore(store.database).leave(audit_fields(current_user(), action, target, "done", now), now)
+    await ActionStore(store.database).add_line(audit_fields(current_user(), action, target, "done", now), now)
 
 
 @asynccontextmanager

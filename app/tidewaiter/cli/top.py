@@ -226,7 +226,7 @@ class _Observer:
 
         began, now, account = self._clock.monotonic(), self._clock.now(), self.sight.account
         try:
-            picture = await self._overview.picture(now, account)
+            picture = await self._overview.snapshot(now, account)
         except StoreUnavailableError as error:
             self.sight = replace(self.sight, now=now, trouble=str(error))
             return self.sight

@@ -199,7 +199,7 @@ class JobService:
                 raise ConflictError(f"job {job_id} is parked: retry it, let it adopt a remote job, or cancel it")
             if job.state not in TERMINAL:
                 await self._note(job, "PollRequested", actor)
-            if job.state in TERMINAL or not await self._hints.hurry(job_id, self._clock.now()):
+            if job.state in TERMINAL or not await self._hints.poll_now(job_id, self._clock.now()):
                 raise ConflictError(f"job {job_id} has ended already: it is {job.state}")
             return await self._job(job_id)
 
@@ -267,7 +267,7 @@ class JobService:
 
     async def standings(self) -> list[AccountStatus]:
         """The status of every configured account, by name."""
-        pauses, jobs, lanes = await self._pauses.paused(), await self._pauses.live_jobs(), await self._lanes.every()
+        pauses, jobs, lanes = await self._pauses.paused(), await self._pauses.live_jobs(), await self._lanes.all_lanes()
         now = self._clock.now()
         return [
             AccountStatus(
@@ -293,7 +293,7 @@ class JobService:
     async def hold(self, job: Job) -> LaneHold:
         """How the lane of a job stands."""
         pause = await self.paused(job.account)
-        lane = None if pause else next((one for one in await self._lanes.every() if one.id == job.lane), None)
+        lane = None if pause else next((one for one in await self._lanes.all_lanes() if one.id == job.lane), None)
         return hold_of(lane, is_configured=job.account in self.accounts, pause=pause, now=self._clock.now())
 
     async def _standing(self, account: str) -> AccountStatus:
@@ -340,7 +340,7 @@ class JobService:
     async def _note(self, job: Job, what: str, actor: Actor) -> None:
         """Write a request about a job beside its history, before it is done, so that its row is never missing."""
         if (words := actor.words) is not None:
-            await self._actions.note(job.id, what, words, self._clock.now())
+            await self._actions.add(job.id, what, words, self._clock.now())
 
     @asynccontextmanager
     async def _audited(self, actor: Actor, action: str, target: str) -> AsyncIterator[None]:
@@ -357,7 +357,7 @@ class JobService:
             raise
         finally:
             if actor.way is Channel.CLI:
-                await self._actions.leave(
+                await self._actions.add_line(
                     audit_fields(actor, action, target, outcome, self._clock.now()), self._clock.now()
                 )
 

@@ -93,7 +93,7 @@ class CallbackListener:
             return self._refusal(429, "callbacks come faster than the limit permits", wait_s)
         callback_hash = _hash_in(request)
         try:
-            hint = None if callback_hash is None else await self._hints.note(callback_hash, self._clock.now())
+            hint = None if callback_hash is None else await self._hints.wake_up(callback_hash, self._clock.now())
         except StoreUnavailableError as error:
             return self._refusal(503, str(error), _STORE_AGAIN_S)
         if hint is None:
@@ -104,9 +104,9 @@ class CallbackListener:
             account=hint.account,
             operation=hint.operation,
             state=hint.state.value,
-            noted=hint.noted,
+            noted=hint.is_new,
         )
-        if hint.noted:
+        if hint.is_new:
             self._wake(hint)
         await _discard_body(request)
         return _reply(204)

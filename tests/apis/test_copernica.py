@@ -41,12 +41,12 @@ class Told:
 
     async def landed_whole(self, job: Job, place: int = -1) -> bool:
         """Whether the job's one file is, byte for byte, what a request (the last unless told) results in."""
-        body = self.api.file(self.api.requests[place])
+        body = self.api.file(self.api.data_requests[place])
         return job.state is State.SUCCEEDED and await self.stage.file_of(job) == b"".join(body.chunks(0, body.size))
 
     def asked(self) -> list[str]:
         """The routes that were asked for, in order; a status that is asked for again is left out."""
-        routes = [asked.route for asked in self.api.asked]
+        routes = [asked.route for asked in self.api.requests]
         return [route for at, route in enumerate(routes) if at == 0 or routes[at - 1] != route]
 
 
@@ -71,9 +71,9 @@ def _tell(
     async def told(stage: Stage) -> T:
         (api,) = servers
         result = await story(Told(stage, api))
-        assert all(_ACCESS_TOKEN not in f"{asked.path_qs}{asked.headers}{asked.body!r}" for asked in api.asked)
-        assert all("Authorization" not in asked.headers for asked in api.login.asked)
-        stage.secrets = [*stage.secrets, *(token.jwt for token in api.login.given)]
+        assert all(_ACCESS_TOKEN not in f"{asked.path_qs}{asked.headers}{asked.body!r}" for asked in api.requests)
+        assert all("Authorization" not in asked.headers for asked in api.login.requests)
+        stage.secrets = [*stage.secrets, *(token.jwt for token in api.login.issued)]
         return result
 
     return on_stage(template, build, told, schedule={"deadline_s": deadline_s})
@@ -100,9 +100,9 @@ def test_the_data_of_a_person(template: Path, kind: str, of: str, path: str) -> 
         job = await told.run(f"{kind}_data", id=of)
         assert await told.landed_whole(job)
         assert told.asked() == ["create", "status", "data"]
-        assert told.api.asked[0].path_qs == path
-        (token,) = told.login.given
-        assert all(asked.headers["Authorization"] == f"Bearer {token.jwt}" for asked in told.api.asked)
+        assert told.api.requests[0].path_qs == path
+        (token,) = told.login.issued
+        assert all(asked.headers["Authorization"] == f"Bearer {token.jwt}" for asked in told.api.requests)
         (artifact,) = await told.stage.desk.jobs.artifacts(job.id)
         assert artifact.name.startswith(f"{kind}_")
         assert artifact.name.endswith(".json")
@@ -158,7 +158,7 @@ def test_every_form_of_a_token(template: Path, form: TokenForm, *, signed: bool)
 
     async def story(told: Told) -> None:
         assert await told.landed_whole(await told.run())
-        assert len(told.login.given) == 1
+        assert len(told.login.issued) == 1
 
     _tell(template, story, login=LoginVariants(form=form, member="the_token", signed=signed))
 
@@ -169,8 +169,8 @@ def test_a_token_is_renewed_ahead_of_its_end(template: Path) -> None:
     async def story(told: Told) -> None:
         job = await told.run()
         assert await told.landed_whole(job)
-        assert len(told.login.given) >= 3
-        assert all(told.login.holds(token.jwt) or token.expires_at > token.issued_at for token in told.login.given)
+        assert len(told.login.issued) >= 3
+        assert all(told.login.holds(token.jwt) or token.expires_at > token.issued_at for token in told.login.issued)
         assert not told.stage.events("account.refused")
         assert job.failures == 0
 
@@ -186,8 +186,8 @@ def test_a_revoked_token(template: Path, refusal: int, route: str) -> None:
         told.api.faults.add(route, InjectedFault(FaultKind.REVOKED))
         job = await told.run()
         assert await told.landed_whole(job)
-        assert len(told.login.given) == 2
-        assert (job.failures, job.submits, len(told.api.requests)) == (0, 1, 1)
+        assert len(told.login.issued) == 2
+        assert (job.failures, job.submits, len(told.api.data_requests)) == (0, 1, 1)
         assert not told.stage.events("account.refused")
 
     _tell(template, story, token_refusal=refusal)
@@ -215,12 +215,12 @@ def test_a_refused_login(template: Path, refusal: int) -> None:
         async with told.stage.daemon():
             job = await told.stage.submit(_OPERATION, _WANTED)
             await told.stage.clock.sleep(400)
-            assert told.api.asked == []
+            assert told.api.requests == []
             assert told.stage.events("account.refused")
             told.login.access_token = _ACCESS_TOKEN
             await told.stage.desk.resume(ACCOUNT, actor=DAEMON)
             assert await told.landed_whole(await told.stage.ended(job))
-        assert len(told.api.requests) == 1
+        assert len(told.api.data_requests) == 1
 
     _tell(template, story, login=LoginVariants(refusal=refusal))
 
@@ -234,7 +234,7 @@ def test_a_login_host_that_is_down(template: Path) -> None:
         told.login.faults.add("login", InjectedFault(FaultKind.RESET_AFTER))
         job = await told.run()
         assert await told.landed_whole(job)
-        assert len(told.api.requests) == 1
+        assert len(told.api.data_requests) == 1
 
     _tell(template, story)
 
@@ -251,7 +251,7 @@ def test_every_place_of_an_identifier(template: Path, place: IdentifierPlace, *,
     async def story(told: Told) -> None:
         job = await told.run()
         assert await told.landed_whole(job)
-        assert job.handle == told.api.requests[0].id
+        assert job.handle == told.api.data_requests[0].id
 
     _tell(template, story, identifier=place, absolute=absolute, numbers=numbers)
 
@@ -265,9 +265,9 @@ def test_a_file_that_expires_before_it_is_fetched(template: Path, form: str, mis
         async with told.stage.daemon():
             job = await told.stage.submit(_OPERATION, _WANTED)
             await told.stage.clock.sleep(61)
-            told.api.requests[0].fate = InjectedFault(FaultKind.GONE)
+            told.api.data_requests[0].fate = InjectedFault(FaultKind.GONE)
             assert await told.landed_whole(await told.stage.ended(job))
-        assert (await told.stage.job(job)).submits == len(told.api.requests) == 2
+        assert (await told.stage.job(job)).submits == len(told.api.data_requests) == 2
 
     _tell(template, story, settings={"form": form}, missing=missing, build_s=300)
 
@@ -280,7 +280,7 @@ def test_files_that_expire_at_once(template: Path, form: str) -> None:
         job = await told.run()
         assert job.state is State.FAILED
         assert "There is no data request with this ID" in (job.reason or "")
-        assert len(told.api.requests) == 2
+        assert len(told.api.data_requests) == 2
 
     _tell(template, story, settings={"form": form}, keep_s=0)
 
@@ -292,7 +292,7 @@ def test_data_that_are_missing_for_a_moment(template: Path) -> None:
         told.api.faults.add("data", InjectedFault(FaultKind.GONE), times=3)
         job = await told.run()
         assert await told.landed_whole(job)
-        assert len(told.api.requests) == 1
+        assert len(told.api.data_requests) == 1
 
     _tell(template, story)
 
@@ -304,7 +304,7 @@ def test_not_available_for_good(template: Path) -> None:
         job = await told.run()
         assert job.state is State.EXPIRED
         assert job.remote_status == "not available"
-        assert len(told.api.requests) == 1
+        assert len(told.api.data_requests) == 1
 
     _tell(template, story, deadline_s=900, keep_s=0, over=ExpiredForm.NOT_AVAILABLE)
 
@@ -326,7 +326,7 @@ def test_an_order_that_has_moved(template: Path) -> None:
         job = await told.run()
         assert job.state is State.FAILED
         assert "base_url" in (job.reason or "")
-        assert told.api.requests == []
+        assert told.api.data_requests == []
 
     _tell(template, story, moved=("create",))
 
@@ -345,7 +345,7 @@ def test_an_outage_of_minutes(template: Path, form: str, code: int) -> None:
             told.api.faults.add("*", down, times=None)
             job = await told.stage.submit(_OPERATION, _WANTED)
             await told.stage.clock.sleep(600)
-            assert len(told.api.asked) < 60
+            assert len(told.api.requests) < 60
             told.api.faults.clear()
             # Submits of unknown outcome come ever more slowly; the fourth at least is after the outage.
             await told.stage.clock.sleep(1500)
@@ -366,10 +366,10 @@ def test_asked_too_often(template: Path) -> None:
             told.api.faults.add(route, slow_down)
         job = await told.run()
         assert await told.landed_whole(job)
-        times = [asked.at for asked in told.api.asked]
+        times = [asked.at for asked in told.api.requests]
         pauses = [later - earlier for earlier, later in pairwise(times)]
         assert sum(pause >= 120 for pause in pauses) >= 3
-        assert len(told.api.requests) == 1
+        assert len(told.api.data_requests) == 1
 
     _tell(template, story)
 
@@ -381,7 +381,7 @@ def test_a_lost_reply_to_an_order(template: Path) -> None:
         told.api.faults.add("create", InjectedFault(FaultKind.RESET_AFTER))
         job = await told.run()
         assert await told.landed_whole(job)
-        assert (job.submits, len(told.api.requests)) == (2, 2)
+        assert (job.submits, len(told.api.data_requests)) == (2, 2)
         assert any("harmless" in (entry.detail or "") for entry in await told.stage.history(job))
 
     _tell(template, story)
@@ -420,7 +420,7 @@ def test_a_download_that_breaks(template: Path, kind: FaultKind) -> None:
     async def story(told: Told) -> None:
         told.api.faults.add("data", InjectedFault(kind), times=2)
         assert await told.landed_whole(await told.run())
-        assert len(told.api.requests) == 1
+        assert len(told.api.data_requests) == 1
 
     _tell(template, story, mime_bytes=300_000)
 
@@ -486,7 +486,7 @@ def test_a_file_that_no_memory_should_hold(template: Path, form: str) -> None:
 
     async def story(told: Told) -> None:
         assert await told.landed_whole(await told.run())
-        assert told.api.requests[0].id
+        assert told.api.data_requests[0].id
 
     _tell(template, story, settings={"form": form}, mime_bytes=20_000_000)
 

@@ -56,7 +56,7 @@ class Told:
 
     def asked(self) -> list[str]:
         """The routes that were asked for, in order; a snapshot that is asked for again is left out."""
-        routes = [asked.route for asked in self.api.asked]
+        routes = [asked.route for asked in self.api.requests]
         return [route for at, route in enumerate(routes) if at == 0 or routes[at - 1] != route]
 
 
@@ -95,10 +95,10 @@ def test_a_snapshot(template: Path) -> None:
         assert told.asked() == ["initiate", "snapshot"]
         assert told.api.count("initiate") == job.submits == 1
         assert told.api.count("snapshot") == job.polls
-        assert all(asked.has_basic("public", _PRIVATE_KEY) for asked in told.api.asked)
+        assert all(asked.has_basic("public", _PRIVATE_KEY) for asked in told.api.requests)
         (artifact,) = await told.stage.desk.jobs.artifacts(job.id)
         assert (artifact.name, artifact.media_type) == (f"{_MESSAGE}.json", "application/json")
-        order = json.loads(told.api.asked[0].body)
+        order = json.loads(told.api.requests[0].body)
         assert order == {"request": {"analytics": {"sharing": {"sharing_message_token": _MESSAGE}}}}
 
     _tell(template, story)
@@ -311,8 +311,8 @@ def test_the_list_of_all_snapshots(template: Path) -> None:
         entries = json.loads(await told.stage.file_of(job))
         assert [entry["sharing_analytics_snapshot_token"] for entry in entries] == made
         assert told.asked() == ["list"]
-        assert [asked.query["page"] for asked in told.api.asked] == ["1", "2", "3"]
-        assert {asked.query["entries_per_page"] for asked in told.api.asked} == {"250"}
+        assert [asked.query["page"] for asked in told.api.requests] == ["1", "2", "3"]
+        assert {asked.query["entries_per_page"] for asked in told.api.requests} == {"250"}
 
     _tell(template, story)
 
@@ -505,8 +505,8 @@ def test_asked_too_often(template: Path, route: str) -> None:
         told.api.faults.add(route, InjectedFault(FaultKind.THROTTLE, seconds=90, retry_after=RetryAfter.SECONDS))
         job = await told.run()
         assert await told.landed_whole(job)
-        times = [asked.at for asked in told.api.asked if asked.route == route]
-        after = times[1] if len(times) > 1 else told.api.asked[1].at
+        times = [asked.at for asked in told.api.requests if asked.route == route]
+        after = times[1] if len(times) > 1 else told.api.requests[1].at
         assert after - times[0] >= 90
 
     _tell(template, story)

@@ -42,7 +42,7 @@ def test_what_is_answered_at_once(
         async with told.stage.daemon():
             job = await told.stage.run(operation, params)
         assert (job.state, told.asked()) == (State.SUCCEEDED, [route])
-        (asked,) = told.api.asked
+        (asked,) = told.api.requests
         assert (asked.method, KEY in asked.path_qs, json.loads(asked.body)["key"]) == ("POST", False, KEY)
         (artifact,) = await told.stage.desk.jobs.artifacts(job.id)
         assert artifact.name == name
@@ -75,7 +75,7 @@ def test_what_a_save_does(template: Path) -> None:
         assert [variant["twitter_message"] for variant in entry.variants["twitter"]] == ["Two {LINK}"]
         assert entry.options["customize_params"] == {"param": "source", "e": "mail"}
         assert entry.options["prompt"] == "Share!"
-        sent = json.loads(told.api.asked[0].body)["advanced_options"]
+        sent = json.loads(told.api.requests[0].body)["advanced_options"]
         assert "custom_params" not in sent
         assert "Reef" not in told.titles()
 
@@ -95,7 +95,7 @@ def test_a_whole_index(template: Path, pages: int, requests: int) -> None:
         rows = await told.landed(job)
         assert [row["id"] for row in rows] == list(range(9 + pages, 9, -1))
         assert told.asked() == ["page_index"] * requests
-        assert KEY not in "".join(asked.path_qs for asked in told.api.asked)
+        assert KEY not in "".join(asked.path_qs for asked in told.api.requests)
 
     tell(template, story, pages=pages)
 

@@ -54,7 +54,7 @@ def test_newer_than_the_job(template: Path) -> None:
             fresh = await told.stage.run("page_analytics", {"id": 10, "fresh": True})
         assert (stale.state, fresh.state) == (State.SUCCEEDED, State.SUCCEEDED)
         assert told.asked() == ["page_analytics"] * 2
-        assert 300 <= told.api.asked[1].at - wanted_at <= 330
+        assert 300 <= told.api.requests[1].at - wanted_at <= 330
         assert await told.stage.file_of(stale) != await told.stage.file_of(fresh)
 
     tell(template, story)
@@ -69,7 +69,7 @@ def test_a_burst_keeps_within_the_limit(template: Path) -> None:
             ended = [await told.stage.ended(job) for job in jobs]
         assert {job.state for job in ended} == {State.SUCCEEDED}
         assert len(told.asked()) == 100
-        times = [asked.at for asked in told.api.asked]
+        times = [asked.at for asked in told.api.requests]
         assert 180 <= times[-1] - times[0] <= 200
         assert "account.paused" not in told.stage.output.getvalue()
 
@@ -101,7 +101,7 @@ def test_others_with_the_same_key(template: Path, skew_s: float) -> None:
             ended = [await told.stage.ended(job) for job in jobs]
         assert {job.state for job in ended} == {State.SUCCEEDED}
         assert len(told.asked()) <= 60
-        times = [asked.at for asked in told.api.asked]
+        times = [asked.at for asked in told.api.requests]
         assert times[-1] - times[0] <= 600
 
     tell(template, story, pages=40, skew_s=skew_s, spent_by_others=20)

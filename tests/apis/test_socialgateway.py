@@ -44,7 +44,7 @@ class Told:
 
     def asked(self) -> list[str]:
         """The routes that were asked for, in order."""
-        return [asked.route for asked in self.gateway.asked]
+        return [asked.route for asked in self.gateway.requests]
 
 
 def _tell(template: Path, story: Callable[[Told], Awaitable[T]], *, campaigns: int = 3, **variants: Any) -> T:

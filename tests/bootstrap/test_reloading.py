@@ -51,11 +51,11 @@ async def test_an_account_that_vanished(stage: Stage) -> None:
         (line,) = await stage.said("account.vanished")
         assert (line["level"], line["account"], line["jobs"]) == ("warning", "shop", 3)
         assert [line["account"] for line in await stage.said("lane.given_back")] == ["shop"]
-        asked = len(stage.emulator.asked)
+        asked = len(stage.emulator.requests)
         stage.emulator.faults.clear()
         (other,) = await stage.until(await stage.submit("other"))
         assert other.state is State.SUCCEEDED
-        polls = {request.path_qs for request in stage.emulator.asked[asked:] if request.route == "status"}
+        polls = {request.path_qs for request in stage.emulator.requests[asked:] if request.route == "status"}
         assert len(polls) == 1  # those of the other's job
         stage.write(stage.account("shop"), stage.account("other"))
         await stage.reload()
@@ -82,7 +82,7 @@ async def test_the_limit_holds_across_reloads(tmp_path: Path, database_url: str)
                 assert (await stage.reload())["lanes"] == 1
             await stage.asked("status", 30)
         assert stage.emulator.busiest_window(period_s) == requests
-        times = [asked.at for asked in stage.emulator.asked]
+        times = [asked.at for asked in stage.emulator.requests]
         # A lane that began with a full window, or an empty one, would have lost or overdrawn whole periods.
         assert len(times) >= 0.75 * requests * (times[-1] - times[0]) / period_s
         assert len(stage.lines("lane.taken")) == 1

@@ -149,7 +149,7 @@ def test_the_demo(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     assert process.returncode == 0, out + err
     assert err == ""
     assert len(re.findall(r"✓ succeeded .* ✓ yes", out)) == 11
-    for told in ("expired", "told 207", "a callback ended the wait", "logins kept a token alive", "never more than 3"):
+    for told in ("expired", "received 207", "a callback ended the wait", "logins renewed a token", "never more than 3"):
         assert told in out
     places = dict(line.split(maxsplit=1) for line in out.splitlines()[-3:])
     log = [json.loads(line) for line in Path(places["log"]).read_text().splitlines()]

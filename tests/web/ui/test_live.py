@@ -38,7 +38,7 @@ async def test_a_job_is_watched_to_its_end(browser: Browser, tmp_path: Path) -> 
     stop = asyncio.Event()
     async with bootstrap.open_desk(config, log) as desk:
         running = asyncio.ensure_future(bootstrap.serve(config, log, stop=stop))
-        wish = served.wishes[0]
+        wish = served.samples[0]
         job, _ = await desk.submit("newsletter", wish.operation, wish.params, actor=DAEMON)
         profile = await browser.new_context(base_url=f"http://127.0.0.1:{port}", accept_downloads=True)
         page = await profile.new_page()

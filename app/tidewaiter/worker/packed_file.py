@@ -68,7 +68,7 @@ class _Counted:
         self._tally = ContentHash(md5=link.md5 is not None)
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        self._tally.take(piece)
+        self._tally.update(piece)
         return self._level.feed(piece)
 
     def finish(self) -> Iterator[bytes]:

@@ -162,10 +162,10 @@ def test_the_level_can_be_changed() -> None:
     bound = paper.log.bind(account="shop")
     paper.log.reconfigure(LogTable(level="debug"))
     bound.emit("job.waited", job=1)
-    assert paper.log.says("job.waited")
+    assert paper.log.is_printed("job.waited")
     paper.log.reconfigure(LogTable(level="error"))
     bound.emit("lane.lost", lane=1)
-    assert not bound.says("lane.lost")
+    assert not bound.is_printed("lane.lost")
     assert paper.names == ["job.waited"]
 
 
@@ -338,7 +338,7 @@ def test_folds_are_bounded() -> None:
     paper = Paper()
     for job in range(10_000):
         paper.log.emit("job.troubled", job=job, reason="x")
-    assert len(paper.log._press._folds) <= 4097
+    assert len(paper.log._printer._folds) <= 4097
 
 
 # --- other people's logging -------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ def test_a_dead_provider(place: Place) -> None:
     """A failure ends it with 1, and has one mend below it."""
     text = place("doctor", code=ExitCode.FAILED).stdout
     assert re.search(
-        r"(?m)^failure  tls +shop: 127\.0\.0\.1:9 takes no connection: .*\n +mend: see that accounts", text
+        r"(?m)^failure  tls +shop: 127\.0\.0\.1:9 accepts no connection: .*\n +mend: check that accounts", text
     )
     assert "Connection refused" in text
 

@@ -98,8 +98,8 @@ async def test_a_clock_that_is_wrong(tmp_path: Path) -> None:
 async def test_a_provider_in_trouble(tmp_path: Path) -> None:
     """A provider that fails, throttles, or hangs up is told apart from credentials that are refused."""
     for answer, status, told in (
-        (reply(500), CheckStatus.FAILURE, "the provider is in trouble"),
-        (reply(429, b"", "Retry-After: 60"), CheckStatus.WARNING, "the provider cannot be asked now"),
+        (reply(500), CheckStatus.FAILURE, "the provider has a fault"),
+        (reply(429, b"", "Retry-After: 60"), CheckStatus.WARNING, "the provider accepts no request now"),
         (reply(404), CheckStatus.FAILURE, "the provider refuses the probe"),
         (b"nonsense\r\n\r\n", CheckStatus.FAILURE, "not an HTTP reply"),
     ):
@@ -158,7 +158,7 @@ async def test_offline(tmp_path: Path) -> None:
     assert {subject for subject, _ in found} == {"database", "storage"}
     remote = '[database]\nurl = "postgresql://nowhere.invalid/x"\n[storage]\nurl = "s3://nowhere"\n'
     found = await consulted(tmp_path, remote, offline=True)
-    assert {one.message for one in found.values()} == {"not asked (--offline)"}
+    assert {one.message for one in found.values()} == {"not checked (--offline)"}
     assert set(found) == {("database", "database"), ("storage", "storage")}
 
 

@@ -424,9 +424,9 @@ async def test_no_token_in_an_error(desk: Desk, api: Api) -> None:
 
 async def test_a_passing_secret_of_one_lane_outlives_that_of_another(desk: Desk) -> None:
     """Shards of an account may be given the same token: the log knows it as long as one of them has it."""
-    desk.log.add_passing_secrets("session 7", ["canary-shared"])
-    desk.log.add_passing_secrets("session 8", ["canary-shared"])
-    desk.log.add_passing_secrets("session 7", ["canary-next"])
+    desk.log.add_temporary_secrets("session 7", ["canary-shared"])
+    desk.log.add_temporary_secrets("session 8", ["canary-shared"])
+    desk.log.add_temporary_secrets("session 7", ["canary-next"])
     assert desk.log.redactor.clean("canary-shared") == "[redacted]"
 
 

@@ -42,7 +42,7 @@ class SharedParts:
 
 
 def lane_maker(bound: BoundConfig, shared: SharedParts) -> Callable[[LaneRow, Lease], Lane]:
-    """What builds the lanes of these accounts."""
+    """Returns a function that builds the lanes of these accounts."""
     config = bound.config
     clock, rand, log = shared.seams.clock, shared.seams.rand, shared.log
     metrics = shared.seams.metrics

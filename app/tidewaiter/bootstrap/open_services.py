@@ -1,4 +1,4 @@
-"""The desk on the configured database, for commands that need no daemon."""
+"""The services on the configured database, for commands that need no daemon."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -87,7 +87,10 @@ def jobs_of(config: Config, database: Database) -> JobStore:
 
 
 async def rekeyed(config: Config, *, decrypt: bool) -> tuple[int, int]:
-    """Write every stored link anew; see :func:`tidewaiter.database.rekey.rekey`. Raises as :func:`open_desk` does."""
+    """Encrypt every stored link again, or decrypt it; see :func:`tidewaiter.database.rekey.rekey`.
+
+    Raises as :func:`open_desk` does.
+    """
     await prepare_database(config)
     database = Database.open(config.database.url, SystemClock())
     try:

@@ -67,7 +67,7 @@ class Invocation:
                 raise
             from tidewaiter.bootstrap import faults_of  # noqa: PLC0415
 
-            raise error.joined_by(faults_of(error.rest)) from None
+            raise error.with_faults(faults_of(error.rest)) from None
 
     @contextmanager
     def log(self, config: "Config", *, level: str = "error", stream: TextIO | None = None) -> "Iterator[EventLog]":

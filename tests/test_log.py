@@ -414,7 +414,7 @@ def test_a_closed_output_is_survived() -> None:
 
 def test_a_stalled_reader_loses_lines_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """A full pipe holds the daemon up once and briefly; when it is read again, the log says how much is missing."""
-    monkeypatch.setattr("tidewaiter.log.line_output._PATIENCE_S", 0.01)
+    monkeypatch.setattr("tidewaiter.log.line_output._WAIT_S", 0.01)
     reading, writing = os.pipe()
     with open(writing, "w") as stream, open(reading, "rb", buffering=0) as pipe:  # noqa: PTH123  # descriptors
         log = configure("json", "info", clock=Hands(), stream=stream)

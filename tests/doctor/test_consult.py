@@ -138,7 +138,7 @@ async def test_a_closed_account_is_left_alone(tmp_path: Path) -> None:
 
 async def test_the_limit_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests that a daemon has just made count; where there is no room for another, none is sent."""
-    monkeypatch.setattr("tidewaiter.bootstrap.run_checks._LONGEST_WAIT_S", 0.05)
+    monkeypatch.setattr("tidewaiter.bootstrap.configured_checks._LONGEST_WAIT_S", 0.05)
     with database(tmp_path) as connection:
         connection.execute("UPDATE lanes SET request_window = ?", (f"[{time.time() - 1}]",))
     connection.close()
@@ -147,7 +147,7 @@ async def test_the_limit_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         found = await consulted(tmp_path, text)
         assert server.asked == []
     assert found["shop", "login"].status is CheckStatus.WARNING
-    assert "no room" in found["shop", "login"].message
+    assert "permitted no request" in found["shop", "login"].message
 
 
 async def test_offline(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tidewaiter.metrics.process_metrics import Metrics
 from tidewaiter.metrics.readings import DaemonReading
 
 WORK = {"account": "shop", "operation": "report"}
-OBSERVER = Path(__file__).parents[2] / "app" / "tidewaiter" / "metrics" / "observer.py"
+OBSERVER = Path(__file__).parents[2] / "app" / "tidewaiter" / "metrics" / "process_metrics.py"
 
 
 def told(*events: tuple[str, dict[str, object]], level: str = "info") -> Samples:

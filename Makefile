@@ -6,8 +6,7 @@ LOCKS := config/locks
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 # Pure functions, and what runs in one process without a server, a daemon or a database.
-FAST := tests/arch tests/config tests/domain tests/providers tests/test_config*.py tests/test_log*.py \
-	tests/test_patterns.py tests/test_recurrence.py tests/test_redact.py
+FAST := tests/arch tests/config tests/domain tests/log tests/providers tests/test_patterns.py tests/test_recurrence.py
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -40,7 +39,7 @@ chaos: .venv/dev.stamp ## Run the same ten times as often, for an hour or more: 
 
 check: lint types arch docs test chaos-short ## Run all that must pass before a change lands, as CI does
 
-fmt: .venv/dev.stamp ## Format the code and mend what ruff can mend
+fmt: .venv/dev.stamp ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.providers.samples import changed, faults_of
+from tests.support.spec_samples import changed, faults_of
 from tidewaiter.patterns import PatternError, compile_pattern
 
 

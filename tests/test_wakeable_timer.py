@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.database.scene import StandingClock
+from tests.support.stored_jobs import StandingClock
 from tidewaiter.clock import WakeableTimer
 
 

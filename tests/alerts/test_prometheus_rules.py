@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from tests.alerts.expressions import OF_THE_SCRAPE, labels_kept, metric_of, selectors
-from tests.metrics.scraped import Samples
-from tests.web.whole import configured, process
+from tests.support.http_process import configured, process
+from tests.support.metrics_page import Samples
 from tidewaiter.database.account_store import PauseCause
 from tidewaiter.domain.job import State
 from tidewaiter.events import CATALOGUE as EVENTS

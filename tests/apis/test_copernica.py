@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import pytest
 
-from tests.apis.stage import ACCOUNT, Stage, on_stage
+from tests.apis.emulated_api import ACCOUNT, Stage, on_stage
 from tidewaiter.clock import Clock
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import Job, State

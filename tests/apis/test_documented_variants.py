@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import pytest
 
-from tests.apis.shareprogress_story import NEW_PAGE, tell
-from tests.apis.shareprogress_story import Told as ShareProgressTold
-from tests.apis.stage import Stage, on_stage
+from tests.apis.emulated_api import Stage, on_stage
+from tests.apis.shareprogress_api import NEW_PAGE, tell
+from tests.apis.shareprogress_api import Told as ShareProgressTold
 from tidewaiter.clock import Clock
 from tidewaiter.domain.job import State
 from tidewaiter.emulators import catalogue

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.apis.shareprogress_story import KEY, NEW_PAGE, PAGE_URL, Told, tell
+from tests.apis.shareprogress_api import KEY, NEW_PAGE, PAGE_URL, Told, tell
 from tidewaiter.domain.job import State
 from tidewaiter.emulators.shareprogress_library import ShareKind
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.apis.shareprogress_story import KEY, NEW_PAGE, Told, tell
+from tests.apis.shareprogress_api import KEY, NEW_PAGE, Told, tell
 from tidewaiter.domain.job import State
 from tidewaiter.emulators.controls import FaultKind, InjectedFault
 from tidewaiter.emulators.shareprogress_variants import BooleanForm, CapitalsForm, MessageForm, ParamsKey

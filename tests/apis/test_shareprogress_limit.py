@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.apis.shareprogress_story import NEW_PAGE, Told, tell
+from tests.apis.shareprogress_api import NEW_PAGE, Told, tell
 from tidewaiter.domain.job import State
 from tidewaiter.emulators.controls import FaultKind, InjectedFault, RetryAfter
 

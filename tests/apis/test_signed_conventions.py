@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from tests.apis.one_run import listening, run
+from tests.support.one_export import listening, run
 from tidewaiter.domain.job import State
 
 SECRET = "canary-secret"

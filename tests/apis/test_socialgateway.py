@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import pytest
 
-from tests.apis.stage import Stage, on_stage
+from tests.apis.emulated_api import Stage, on_stage
 from tidewaiter.clock import Clock
 from tidewaiter.domain.job import State
 from tidewaiter.emulators.catalogue import socialgateway_account

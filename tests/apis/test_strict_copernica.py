@@ -7,8 +7,8 @@ from typing import Any, Final
 import pytest
 from aiohttp import web
 
-from tests.apis.one_run import Landed, listening, run
-from tests.apis.strict import StrictServer, UndocumentedError, only
+from tests.apis.strict_server import StrictServer, UndocumentedError, only
+from tests.support.one_export import Landed, listening, run
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import State
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench.report import Finding, at_least
-from tests.simulation.hour import Plan, run_hour
 from tests.simulation.invariants import broken_invariants
+from tests.simulation.simulated_hour import Plan, run_hour
 from tests.simulation.world import World
 from tidewaiter.database import migrate
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bootstrap.stage import Stage, staged
+from tests.support.daemon_in_process import Stage, staged
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bootstrap.stage import Stage
-from tests.doctor.consulting import consulted
+from tests.support.daemon_in_process import Stage
+from tests.support.doctor_run import consulted
 from tests.support.ports import free_port
 from tidewaiter.bootstrap import send_test
 from tidewaiter.config import load

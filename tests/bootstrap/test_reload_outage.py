@@ -4,7 +4,7 @@ import os
 import signal
 from pathlib import Path
 
-from tests.bootstrap.stage import staged
+from tests.support.daemon_in_process import staged
 from tests.support.postgres import refusing
 from tidewaiter.domain.job import State
 

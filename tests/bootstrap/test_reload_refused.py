@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.bootstrap.stage import OTHER_TOKEN, Stage
+from tests.support.daemon_in_process import OTHER_TOKEN, Stage
 from tidewaiter.bootstrap import lane_maker
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import State

@@ -11,8 +11,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.bootstrap.stage import Stage
-from tests.doctor.certificates import Authority
+from tests.support.certificates import Authority
+from tests.support.daemon_in_process import Stage
 from tests.support.ports import free_port
 from tidewaiter.web.tls import CertificateError, server_context
 

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from tests.chaos.rig import Rig, drain, kill, rig
+from tests.chaos.daemon_processes import Rig, drain, kill, rig
 from tests.support.postgres import Postgres
 from tidewaiter.database import migrate
 from tidewaiter.emulators.controls import FaultKind, FaultRule, InjectedFault

@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 from sqlalchemy import text
 
-from tests.chaos.rig import drain, kill, rig
-from tests.worker.receiver import SECRET, receiver
+from tests.chaos.daemon_processes import drain, kill, rig
+from tests.support.webhook_receiver import SECRET, receiver
 from tidewaiter.clock import SystemClock
 from tidewaiter.database.engine import Database
 from tidewaiter.database.notification_store import NotificationStore

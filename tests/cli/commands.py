@@ -3,7 +3,7 @@
 import json
 import subprocess
 
-from tests.cli.conftest import Place
+from tests.cli.command_folder import CommandFolder
 
 STATISTICS = ("shop", "statistics", "-p", "export_type=OPENS")
 
@@ -23,7 +23,7 @@ def wait_for(process: subprocess.Popen[str], word: str) -> str:
     raise AssertionError(f"it ended with {process.wait()} and without {word!r}")
 
 
-def submit(place: Place, *arguments: str) -> int:
+def submit(place: CommandFolder, *arguments: str) -> int:
     """Submit a job; gives its number."""
     number: int = place.json("submit", "shop", "statistics", "-p", "export_type=OPENS", *arguments)["id"]
     return number

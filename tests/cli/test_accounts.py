@@ -8,20 +8,20 @@ from datetime import datetime
 
 import pytest
 
+from tests.cli.command_folder import CommandFolder
 from tests.cli.commands import STATISTICS, submit, wait_for
-from tests.cli.conftest import Place
 from tidewaiter.cli.exit_codes import ExitCode
 from tidewaiter.domain.formatting import rfc3339
 
 
-def execute(place: Place, statement: str, *parameters: object) -> None:
+def execute(place: CommandFolder, statement: str, *parameters: object) -> None:
     """Write into the database, as a daemon would."""
     with sqlite3.connect(place.folder / "tidewaiter.db") as database:
         database.execute(statement, parameters)
     database.close()
 
 
-def test_an_open_account(place: Place) -> None:
+def test_an_open_account(place: CommandFolder) -> None:
     """Provider, nothing wrong, and the live jobs by state."""
     for _ in range(2):
         submit(place)
@@ -38,7 +38,7 @@ def test_an_open_account(place: Place) -> None:
     assert "2 queued" in text
 
 
-def test_pausing_and_resuming(place: Place) -> None:
+def test_pausing_and_resuming(place: CommandFolder) -> None:
     """A person's pause is theirs, with their reason; resuming tells how long it was; both can be said twice."""
     assert place("accounts", "pause", "shop", "--reason", "maintenance").stdout == "account shop is paused\n"
     paused = place.json("accounts", "pause", "shop", "--reason", "maintenance, still")["pause"]
@@ -56,7 +56,7 @@ def test_pausing_and_resuming(place: Place) -> None:
     assert place.json("accounts", "pause", "shop")["pause"]["reason"] == "a person paused it"
 
 
-def test_a_closed_account_is_opened(place: Place) -> None:
+def test_a_closed_account_is_opened(place: CommandFolder) -> None:
     """It says until when and why; resuming opens it, also where no daemon runs, and tells what was closed."""
     submit(place)
     execute(place, "UPDATE lanes SET closed_until = 4102444800.0, closed_reason = 'HTTP 429: slow down'")
@@ -74,7 +74,7 @@ def test_a_closed_account_is_opened(place: Place) -> None:
     assert place.json("accounts", "resume", "shop")["opened"] == []
 
 
-def test_jobs_wait_in_a_paused_account(place: Place) -> None:
+def test_jobs_wait_in_a_paused_account(place: CommandFolder) -> None:
     """A pause refuses no job: it is taken in, and its deadline moves by as long as it has waited."""
     place("accounts", "pause", "shop")
     number = submit(place)
@@ -88,7 +88,7 @@ def test_jobs_wait_in_a_paused_account(place: Place) -> None:
     assert after["version"] == before["version"]
 
 
-def test_an_account_that_has_left_the_configuration(place: Place) -> None:
+def test_an_account_that_has_left_the_configuration(place: CommandFolder) -> None:
     """While jobs of it wait it is listed, with what to do; once they are cancelled it is gone."""
     number = str(submit(place))
     place.config.write_text(place.config.read_text().replace("[accounts.shop", "[accounts.store"))
@@ -102,7 +102,7 @@ def test_an_account_that_has_left_the_configuration(place: Place) -> None:
     assert [one["account"] for one in place.json("accounts", "list")["accounts"]] == ["store"]
 
 
-def test_a_waiting_job_says_what_it_waits_for(place: Place) -> None:
+def test_a_waiting_job_says_what_it_waits_for(place: CommandFolder) -> None:
     """Whoever looks at a job, or waits for it, is told of the pause, or that its account has left the configuration."""
     number = str(submit(place))
     assert "No daemon serves its lane" in place("jobs", "show", number).stdout
@@ -118,7 +118,7 @@ def test_a_waiting_job_says_what_it_waits_for(place: Place) -> None:
     assert "put [accounts.shop] back" in text
 
 
-def test_whose_pause_it_is(place: Place) -> None:
+def test_whose_pause_it_is(place: CommandFolder) -> None:
     """Refused credentials and failures of TLS are told apart; what a provider said cannot steer the terminal."""
     place("accounts", "pause", "shop")
     for by, told in (("credentials", "credentials refused"), ("tls", "TLS failed")):
@@ -129,7 +129,7 @@ def test_whose_pause_it_is(place: Place) -> None:
         assert place.json("accounts", "list")["accounts"][0]["pause"]["by"] == by
 
 
-def test_lanes_that_are_closed_for_a_while(place: Place) -> None:
+def test_lanes_that_are_closed_for_a_while(place: CommandFolder) -> None:
     """A throttle says until when, a breaker only why; a throttle that is over is not told."""
     submit(place)
     later = time.time() + 3600
@@ -144,25 +144,25 @@ def test_lanes_that_are_closed_for_a_while(place: Place) -> None:
 
 
 @pytest.mark.parametrize("command", ["pause", "resume"])
-def test_no_such_account(place: Place, command: str) -> None:
+def test_no_such_account(place: CommandFolder, command: str) -> None:
     """A name that is not configured ends with 2, and with the names that are."""
     told = place("accounts", command, "shpo", code=ExitCode.USAGE)
     assert told.stderr == "tidewaiter: unknown account 'shpo'; configured: shop\n"
 
 
 @pytest.mark.parametrize("command", [("list",), ("pause",), ("resume",)])
-def test_help_shows_an_example(place: Place, command: tuple[str, ...]) -> None:
+def test_help_shows_an_example(place: CommandFolder, command: tuple[str, ...]) -> None:
     """Every command shows how it is called."""
     assert f"tidewaiter accounts {command[0]}" in place("accounts", *command, "--help").stdout
 
 
-def test_json_is_json(place: Place) -> None:
+def test_json_is_json(place: CommandFolder) -> None:
     """Whatever prints data prints one JSON document and nothing else."""
     for arguments in (("list",), ("pause", "shop"), ("resume", "shop")):
         json.loads(place("accounts", *arguments, "--json").output)
 
 
-def test_a_daemon_heeds_a_pause(emulated: Place) -> None:
+def test_a_daemon_heeds_a_pause(emulated: CommandFolder) -> None:
     """Within a look-out round of another process's wish nothing is asked any more, and everything again after it."""
     with emulated.process("serve") as daemon:
         wait_for(daemon, "daemon.started")
@@ -179,7 +179,7 @@ def test_a_daemon_heeds_a_pause(emulated: Place) -> None:
         assert daemon.wait(30) == 0
 
 
-def test_26_a_restart_with_another_key_resumes(emulated: Place) -> None:
+def test_26_a_restart_with_another_key_resumes(emulated: CommandFolder) -> None:
     """A wrong key pauses the account; mended in the configuration, the next start of the daemon goes on by itself."""
     right = emulated.config.read_text()
     emulated.config.write_text(right.replace('token = "canary-token"', 'token = "mistyped"'))

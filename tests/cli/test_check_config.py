@@ -2,7 +2,7 @@
 
 import json
 
-from tests.cli.conftest import CONFIG, Place
+from tests.cli.command_folder import CONFIG, CommandFolder
 from tidewaiter.cli.exit_codes import ExitCode
 
 SCHEDULE = """
@@ -17,7 +17,7 @@ public_url = "https://tide.example"
 """
 
 
-def test_nothing_is_wrong(place: Place) -> None:
+def test_nothing_is_wrong(place: CommandFolder) -> None:
     """One line says what there is; neither a database nor a folder for files is made."""
     place.config.write_text(CONFIG + SCHEDULE)
     result = place("check-config")
@@ -28,7 +28,7 @@ def test_nothing_is_wrong(place: Place) -> None:
     assert [path.name for path in place.folder.iterdir()] == ["tidewaiter.toml"]
 
 
-def test_every_fault_at_once(place: Place) -> None:
+def test_every_fault_at_once(place: CommandFolder) -> None:
     """Faults of tables, of secret files, of the spec and of schedules are told together, each with its key."""
     place.config.write_text(
         CONFIG.replace('token = "canary-token"', 'token_file = "gone"\nsevrer = "canary"')
@@ -48,7 +48,7 @@ def test_every_fault_at_once(place: Place) -> None:
     assert "canary" not in result.stderr
 
 
-def test_one_account_hides_no_fault_of_another(place: Place) -> None:
+def test_one_account_hides_no_fault_of_another(place: CommandFolder) -> None:
     """Each account is checked by itself, and each schedule whose account is sound; of others' nothing is made up."""
     place.config.write_text(
         CONFIG
@@ -66,13 +66,13 @@ def test_one_account_hides_no_fault_of_another(place: Place) -> None:
     assert "of-the-bare" not in told
 
 
-def test_a_schedule_that_fits_no_operation(place: Place) -> None:
+def test_a_schedule_that_fits_no_operation(place: CommandFolder) -> None:
     """What only several tables together show is found, too."""
     place.config.write_text(CONFIG + SCHEDULE.replace("statistics", "nonsense"))
     assert "schedules.nightly.operation: 'nonsense' is no operation" in place("check-config", code=78).stderr
 
 
-def test_warnings(place: Place) -> None:
+def test_warnings(place: CommandFolder) -> None:
     """They are told and do no harm, unless somebody wants them to."""
     place.config.chmod(0o644)
     result = place("check-config")
@@ -81,7 +81,7 @@ def test_warnings(place: Place) -> None:
     assert "warning: " in place("check-config", "--strict", code=ExitCode.CONFIG).stderr
 
 
-def test_as_json(place: Place) -> None:
+def test_as_json(place: CommandFolder) -> None:
     """Programs get faults and warnings with their parts, and a summary where nothing is wrong."""
     place.config.chmod(0o600)
     found = place.json("check-config")
@@ -98,7 +98,7 @@ def test_as_json(place: Place) -> None:
     ]
 
 
-def test_a_file_of_another_name(place: Place) -> None:
+def test_a_file_of_another_name(place: CommandFolder) -> None:
     """The file may be named; one that is not there is a fault of the configuration."""
     other = place.folder / "other.toml"
     place.config.rename(other)
@@ -108,7 +108,7 @@ def test_a_file_of_another_name(place: Place) -> None:
     assert json.loads(place("check-config", "gone.toml", "--json", code=78).stdout)["ok"] is False
 
 
-def test_a_missing_secret_is_told(place: Place) -> None:
+def test_a_missing_secret_is_told(place: CommandFolder) -> None:
     """A key that is called token is no secret itself: what is wrong with it is said, here and by every command."""
     place.config.write_text(CONFIG.replace('token = "canary-token"', ""))
     for command in (("check-config",), ("jobs", "list")):

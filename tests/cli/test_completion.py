@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import ROOT, Place
+from tests.cli.command_folder import ROOT, CommandFolder
 from tests.cli.terminal import terminal
 from tidewaiter.cli.invocation import COMPLETION_VARIABLE
 from tidewaiter.providers.provider_registry import Registry
@@ -44,7 +44,7 @@ params = { until = { help = "a date" } }
 
 
 @pytest.fixture
-def shell(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def shell(place: CommandFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandFolder:
     """A folder with a configuration, a spec of its own, and the program on PATH."""
     place.config.write_text(CONFIG)
     (tmp_path / "specs").mkdir()
@@ -105,17 +105,17 @@ def offered(line: str) -> list[str]:
         ("tidewaiter completion ", ["bash", "zsh", "fish"]),
     ],
 )
-def test_what_is_offered(shell: Place, line: str, expected: Sequence[str]) -> None:
+def test_what_is_offered(shell: CommandFolder, line: str, expected: Sequence[str]) -> None:
     """Commands, options, choices, and the names of the configuration, although its secrets cannot be read."""
     assert sorted(offered(line)) == sorted(expected)
 
 
-def test_files(shell: Place) -> None:
+def test_files(shell: CommandFolder) -> None:
     """Where a file is wanted the shell looks for it."""
     assert asked("zsh_complete", COMP_WORDS="tidewaiter --config some", COMP_CWORD="2")[0] == "file"
 
 
-def test_zsh_is_told_what_things_are(shell: Place) -> None:
+def test_zsh_is_told_what_things_are(shell: CommandFolder) -> None:
     """Three lines for each word, whatever a spec's texts hold; a colon of the word is escaped."""
     words = "tidewaiter submit networks "
     assert asked("zsh_complete", COMP_WORDS=words, COMP_CWORD="3") == [
@@ -124,7 +124,7 @@ def test_zsh_is_told_what_things_are(shell: Place) -> None:
     ]
 
 
-def test_the_configuration_of_the_line(shell: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_configuration_of_the_line(shell: CommandFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """--config counts before the variable, and that before the usual places."""
     (tmp_path / "a.toml").write_text('[accounts.first]\nprovider = "mine"\n')
     (tmp_path / "b.toml").write_text('[accounts.second]\nprovider = "mine"\n')
@@ -136,7 +136,7 @@ def test_the_configuration_of_the_line(shell: Place, tmp_path: Path, monkeypatch
 @pytest.mark.parametrize(
     "text", ["not TOML at all", "accounts = 3\nproviders = 4", "[accounts]\nshop = 1", "[providers]\nfolders = [1]"]
 )
-def test_silence_on_errors(shell: Place, text: str) -> None:
+def test_silence_on_errors(shell: CommandFolder, text: str) -> None:
     """A configuration that is broken offers nothing, and nothing is said of it on the line that somebody types."""
     shell.config.write_text(text)
     assert offered("tidewaiter submit ") == []
@@ -145,14 +145,14 @@ def test_silence_on_errors(shell: Place, text: str) -> None:
     assert offered("tidewaiter submit ") == []
 
 
-def test_the_scripts(shell: Place) -> None:
+def test_the_scripts(shell: CommandFolder) -> None:
     """The command prints what click's own protocol gives, for each shell; another is refused."""
     for name in ("bash", "zsh", "fish"):
         assert shell("completion", name).stdout.splitlines() == asked(f"{name}_source")
     assert "is not one of" in shell("completion", "csh", code=2).stderr
 
 
-def test_in_a_real_bash(shell: Place) -> None:
+def test_in_a_real_bash(shell: CommandFolder) -> None:
     """The tabulator completes through words that bash splits, and leaves no blank behind `name=`."""
     bash = ["bash", "--norc", "--noprofile", "-i"]
     with terminal(bash, shell.folder, {"PS1": "> ", "TERM": "dumb"}) as screen:

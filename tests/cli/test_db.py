@@ -4,8 +4,8 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
-from tests.cli.conftest import CONFIG, Place
-from tests.database.scene import Scene
+from tests.cli.command_folder import CONFIG, CommandFolder
+from tests.support.stored_jobs import Scene
 from tidewaiter.cli.exit_codes import ExitCode
 from tidewaiter.clock import SystemClock
 from tidewaiter.database.engine import Database
@@ -33,7 +33,7 @@ def _links(file: Path) -> str:
     return str(links)
 
 
-def test_keys_from_the_first_to_the_last(place: Place, tmp_path: Path) -> None:
+def test_keys_from_the_first_to_the_last(place: CommandFolder, tmp_path: Path) -> None:
     """A key is made, links are encrypted, the key is changed, and encryption is left again; no command prints any."""
     file, url = tmp_path / "tidewaiter.db", f"sqlite:///{tmp_path}/tidewaiter.db"
     old = place("db", "new-key").stdout.strip()
@@ -61,14 +61,14 @@ def test_keys_from_the_first_to_the_last(place: Place, tmp_path: Path) -> None:
     assert new not in shown
 
 
-def test_without_a_key_nothing_is_rewritten(place: Place) -> None:
+def test_without_a_key_nothing_is_rewritten(place: CommandFolder) -> None:
     """The command says how to get one."""
     place("db", "upgrade")
     result = place("db", "rekey", code=ExitCode.CONFIG)
     assert "make one with `tidewaiter db new-key`, and name it in database.key_file" in result.stderr
 
 
-def test_a_key_that_is_none_is_told_without_it(place: Place, tmp_path: Path) -> None:
+def test_a_key_that_is_none_is_told_without_it(place: CommandFolder, tmp_path: Path) -> None:
     """Missing, wrong, or too open: with the file, the key and what to do, and never with what is in it."""
     place.config.write_text(f'{CONFIG}\n[database]\nkey_file = "links.key"\n')
     missing = place("check-config", code=ExitCode.CONFIG)

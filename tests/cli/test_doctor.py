@@ -5,8 +5,8 @@ import re
 
 import pytest
 
+from tests.cli.command_folder import CONFIG, CommandFolder
 from tests.cli.commands import wait_for
-from tests.cli.conftest import CONFIG, Place
 from tests.support.ports import free_port
 from tidewaiter.cli.exit_codes import ExitCode
 
@@ -21,7 +21,7 @@ def checks(text: str) -> dict[str, str]:
     return {check: status for status, check in re.findall(r"(?m)^(ok|info|warning|failure)\s+(\S+(?: \S+)?)  ", text)}
 
 
-def test_a_healthy_place(place: Place) -> None:
+def test_a_healthy_place(place: CommandFolder) -> None:
     """Without accounts there is little to find: exit code 0, and a line for each check."""
     place.config.write_text(QUIET)
     text = place("doctor").stdout
@@ -34,7 +34,7 @@ def test_a_healthy_place(place: Place) -> None:
     assert not (place.folder / "tidewaiter.db").exists()
 
 
-def test_a_dead_provider(place: Place) -> None:
+def test_a_dead_provider(place: CommandFolder) -> None:
     """A failure ends it with 1, and has one mend below it."""
     text = place("doctor", code=ExitCode.FAILED).stdout
     assert re.search(
@@ -43,7 +43,7 @@ def test_a_dead_provider(place: Place) -> None:
     assert "Connection refused" in text
 
 
-def test_as_json(place: Place) -> None:
+def test_as_json(place: CommandFolder) -> None:
     """Programs get an array of findings, each with the same members."""
     found = place.json("doctor", code=ExitCode.FAILED)
     assert all(list(one) == ["check", "subject", "status", "message", "mend", "seconds"] for one in found)
@@ -52,7 +52,7 @@ def test_as_json(place: Place) -> None:
     assert all(one["mend"] for one in found if one["status"] in ("failure", "warning"))
 
 
-def test_a_configuration_that_is_wrong(place: Place) -> None:
+def test_a_configuration_that_is_wrong(place: CommandFolder) -> None:
     """Nothing else is tried: exit code 78, with every fault as a finding."""
     place.config.write_text(CONFIG.replace('token = "canary-token"', "").replace("drain_s = 5", "drain = 5"))
     text = place("doctor", code=ExitCode.CONFIG).stdout
@@ -65,12 +65,12 @@ def test_a_configuration_that_is_wrong(place: Place) -> None:
     assert "there is no configuration" in place("doctor", code=ExitCode.CONFIG).stderr
 
 
-def test_an_account_that_there_is_not(place: Place) -> None:
+def test_an_account_that_there_is_not(place: CommandFolder) -> None:
     """It is told with those that there are."""
     assert "(there are: shop)" in place("doctor", "--account", "shpo", code=ExitCode.USAGE).stderr
 
 
-def test_warnings_about_one_account(place: Place) -> None:
+def test_warnings_about_one_account(place: CommandFolder) -> None:
     """With --account nothing is remarked of another's settings."""
     other = '[accounts.other]\nprovider = "symplify"\nallow_private = true\n[accounts.other.settings]\n'
     other += 'server = "http://127.0.0.1:9"\ncustomer_id = "1"\ntoken = "canary-other"\n'
@@ -82,13 +82,13 @@ def test_warnings_about_one_account(place: Place) -> None:
     assert "accounts.other.allow_private" not in subjects
 
 
-def test_offline(place: Place) -> None:
+def test_offline(place: CommandFolder) -> None:
     """The dead provider is not asked."""
     assert "tls" not in checks(place("doctor", "--offline").stdout)
 
 
 @pytest.mark.timeout(60)
-def test_beside_a_daemon(emulated: Place) -> None:
+def test_beside_a_daemon(emulated: CommandFolder) -> None:
     """A daemon serves on while the doctor looks: it is found running, and its database and files are in order."""
     port = free_port()
     callbacks = f'[callbacks]\nlisten = "127.0.0.1:{port}"\npublic_url = "http://127.0.0.1:{port}"\n'

@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 
-from tests.cli.conftest import Place
+from tests.cli.command_folder import CommandFolder
 from tidewaiter.cli.exit_codes import ExitCode
 from tidewaiter.emulators.catalogue import CATALOGUE
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_every_option_says_what_it_is(place: Place, name: str) -> None:
+def test_every_option_says_what_it_is(place: CommandFolder, name: str) -> None:
     """The help of each emulator names every option with its default, and tells how faults are told."""
     told = " ".join(place("emulate", name, "--help").output.split())
     assert "/_control/faults" in told
@@ -30,7 +30,7 @@ def test_every_option_says_what_it_is(place: Place, name: str) -> None:
         (("--error-info", "perhaps"), "valid boolean"),
     ],
 )
-def test_a_wrong_option(place: Place, options: tuple[str, str], said: str) -> None:
+def test_a_wrong_option(place: CommandFolder, options: tuple[str, str], said: str) -> None:
     """One sentence, exit code 2, and no server."""
     told = place("emulate", "oneall", *options, code=ExitCode.USAGE).output
     assert options[0] in told

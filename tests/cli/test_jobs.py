@@ -5,15 +5,15 @@ import sqlite3
 
 import pytest
 
+from tests.cli.command_folder import CommandFolder
 from tests.cli.commands import submit
-from tests.cli.conftest import Place
 from tidewaiter.cli.exit_codes import ExitCode
 from tidewaiter.database import migrate
 from tidewaiter.web.api.json_shapes import EntryShape, JobShape
 from tidewaiter.web.api.paging import next_address
 
 
-def test_submitting(place: Place) -> None:
+def test_submitting(place: CommandFolder) -> None:
     """A job is stored with checked parameters; the first command sets the database up."""
     result = place("submit", "shop", "statistics", "-p", "export_type=opened")
     assert result.stdout == "job 1 is queued\n"
@@ -22,7 +22,7 @@ def test_submitting(place: Place) -> None:
     assert set(job) == set(JobShape.model_fields)
 
 
-def test_a_unique_key_makes_one_job(place: Place) -> None:
+def test_a_unique_key_makes_one_job(place: CommandFolder) -> None:
     """Asked for again under the same key, it is the same job, and the command says so."""
     first = place.json("submit", "shop", "statistics", "-p", "export_type=SENT", "--key", "nightly")
     again = place.json("submit", "shop", "statistics", "-p", "export_type=SENT", "--key", "nightly")
@@ -45,7 +45,7 @@ def test_a_unique_key_makes_one_job(place: Place) -> None:
         (["shop", "statistics", "--timeout", "3"], "--wait"),
     ],
 )
-def test_wrong_wishes(place: Place, arguments: list[str], told: str) -> None:
+def test_wrong_wishes(place: CommandFolder, arguments: list[str], told: str) -> None:
     """What cannot be asked for is refused with 2 and with what is permitted, and nothing is stored."""
     result = place("submit", *arguments, code=ExitCode.USAGE)
     assert told in result.stderr
@@ -53,7 +53,7 @@ def test_wrong_wishes(place: Place, arguments: list[str], told: str) -> None:
     assert place("jobs", "list").stdout == "no jobs\n"
 
 
-def test_waiting_has_an_end(place: Place) -> None:
+def test_waiting_has_an_end(place: CommandFolder) -> None:
     """Without a daemon nothing happens: the wait is over after its time, with 75, and the job stays."""
     arguments = ("submit", "shop", "statistics", "-p", "export_type=SENT", "--wait", "--timeout", "0.3")
     result = place(*arguments, code=ExitCode.TIMED_OUT)
@@ -61,7 +61,7 @@ def test_waiting_has_an_end(place: Place) -> None:
     assert result.stderr == "tidewaiter: job 1 is still queued after 0.3 s; it goes on\n"
 
 
-def test_listing(place: Place) -> None:
+def test_listing(place: CommandFolder) -> None:
     """Jobs come newest first, by page, and by account, operation and state."""
     numbers = [submit(place) for _ in range(5)]
     assert [job["id"] for job in place.json("jobs", "list")["jobs"]] == numbers[::-1]
@@ -77,7 +77,7 @@ def test_listing(place: Place) -> None:
     assert len(place("jobs", "list").stdout.splitlines()) == 6
 
 
-def test_showing(place: Place) -> None:
+def test_showing(place: CommandFolder) -> None:
     """A job is shown with its history; the table names what is there and leaves out what is not."""
     number = submit(place, "--key", "nightly")
     shown = place.json("jobs", "show", str(number))
@@ -91,7 +91,7 @@ def test_showing(place: Place) -> None:
     assert "remote job" not in text
 
 
-def test_cancelling(place: Place) -> None:
+def test_cancelling(place: CommandFolder) -> None:
     """Live jobs are asked to stop; what cannot be stopped does not keep the others from it."""
     first, second = submit(place), submit(place)
     result = place("jobs", "cancel", str(first), "99", str(second), code=ExitCode.FAILED)
@@ -100,7 +100,7 @@ def test_cancelling(place: Place) -> None:
     assert [job["cancel_requested"] for job in place.json("jobs", "list")["jobs"]] == [True, True]
 
 
-def test_retrying(place: Place) -> None:
+def test_retrying(place: CommandFolder) -> None:
     """A job under way is not submitted again; one that has ended becomes a new job that points to it."""
     number = submit(place)
     refused = place("jobs", "retry", str(number), code=ExitCode.FAILED)
@@ -113,14 +113,14 @@ def test_retrying(place: Place) -> None:
     assert f"it repeats job {number}" in place("jobs", "retry", str(number)).stdout
 
 
-def park(place: Place, number: int) -> None:
+def park(place: CommandFolder, number: int) -> None:
     """Bring a job to where only a person can decide."""
     with sqlite3.connect(place.folder / "tidewaiter.db") as database:
         database.execute("UPDATE jobs SET state = 'parked', due_at = NULL, reason = 'lost' WHERE id = ?", (number,))
     database.close()
 
 
-def test_adopting(place: Place) -> None:
+def test_adopting(place: CommandFolder) -> None:
     """A parked job follows the remote job that somebody has found, is due at once, and the history says who decided."""
     number = submit(place)
     assert place("jobs", "adopt", str(number), "101", code=ExitCode.FAILED).stderr == (
@@ -134,7 +134,7 @@ def test_adopting(place: Place) -> None:
     assert shown["history"][-1]["outcome"] == "AdoptDecided"
 
 
-def test_adopting_what_another_job_follows(place: Place) -> None:
+def test_adopting_what_another_job_follows(place: CommandFolder) -> None:
     """One remote job, one job of ours: the sentence names the other one."""
     first, second = submit(place), submit(place)
     for number in (first, second):
@@ -148,20 +148,20 @@ def test_adopting_what_another_job_follows(place: Place) -> None:
 
 
 @pytest.mark.parametrize("handle", ["", "..", "a\nb", "x" * 5000])
-def test_adopting_what_is_no_name(place: Place, handle: str) -> None:
+def test_adopting_what_is_no_name(place: CommandFolder, handle: str) -> None:
     """What could never be asked after is refused before anything is written."""
     number = submit(place)
     park(place, number)
     assert "cannot be the name" in place("jobs", "adopt", str(number), handle, code=ExitCode.FAILED).stderr
 
 
-def test_no_such_job(place: Place) -> None:
+def test_no_such_job(place: CommandFolder) -> None:
     """A number that is no job's is a failure, not a table without rows."""
     for command in (("show", "7"), ("retry", "7"), ("adopt", "7", "x")):
         assert place("jobs", *command, code=ExitCode.FAILED).stderr == "tidewaiter: there is no job 7\n"
 
 
-def test_what_a_provider_said_cannot_steer_the_terminal(place: Place) -> None:
+def test_what_a_provider_said_cannot_steer_the_terminal(place: CommandFolder) -> None:
     """Escape sequences in a reason are shown as harmless marks, and stay what they are in JSON."""
     number = submit(place)
     with sqlite3.connect(place.folder / "tidewaiter.db") as database:
@@ -175,7 +175,7 @@ def test_what_a_provider_said_cannot_steer_the_terminal(place: Place) -> None:
     assert place.json("jobs", "show", str(number))["reason"] == "\x1b[2Jgone"
 
 
-def test_the_tables(place: Place) -> None:
+def test_the_tables(place: CommandFolder) -> None:
     """Upgrade, current and check tell where the database is, by word and exit code."""
     place("db", "current", code=ExitCode.FAILED)
     assert json.loads(place("db", "current", "--json", code=ExitCode.FAILED).stdout) == {"revision": None}
@@ -192,7 +192,7 @@ def test_the_tables(place: Place) -> None:
     assert "surprise" in place("db", "check", code=ExitCode.FAILED).stdout
 
 
-def test_an_old_schema_is_not_touched(place: Place) -> None:
+def test_an_old_schema_is_not_touched(place: CommandFolder) -> None:
     """A database that is there but has no tables is left to `tidewaiter db upgrade`, which the sentence names."""
     with sqlite3.connect(place.folder / "tidewaiter.db") as database:
         database.execute("CREATE TABLE other (x)")
@@ -203,14 +203,14 @@ def test_an_old_schema_is_not_touched(place: Place) -> None:
     assert migrate.current(f"sqlite:///{place.folder}/tidewaiter.db") is None
 
 
-def test_json_is_json(place: Place) -> None:
+def test_json_is_json(place: CommandFolder) -> None:
     """Whatever prints data prints one JSON document and nothing else."""
     number = str(submit(place))
     for arguments in (("jobs", "list"), ("jobs", "show", number), ("jobs", "cancel", number), ("providers", "list")):
         json.loads(place(*arguments, "--json").output)
 
 
-def test_poll(place: Place) -> None:
+def test_poll(place: CommandFolder) -> None:
     """A job's next step is made due now; one that has ended, or that there is not, is refused with a sentence."""
     number = submit(place)
     job = place.json("jobs", "poll", str(number))

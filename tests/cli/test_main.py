@@ -7,14 +7,14 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.cli.conftest import CONFIG, ROOT, Place
-from tests.cli.help import EVERY
+from tests.cli.command_folder import CONFIG, ROOT, CommandFolder
+from tests.cli.command_tree import EVERY
 from tidewaiter import __version__
 from tidewaiter.cli.exit_codes import MEANINGS, ExitCode
 from tidewaiter.cli.main import COMMANDS
 
 
-def test_the_help_names_all_commands_and_exit_codes(place: Place) -> None:
+def test_the_help_names_all_commands_and_exit_codes(place: CommandFolder) -> None:
     """`tidewaiter --help` is the map: what there is to do, and what the exit codes mean."""
     text = place("--help").stdout
     for name, (_, line) in COMMANDS.items():
@@ -32,7 +32,7 @@ def test_the_map_says_what_the_commands_say() -> None:
 
 
 @pytest.mark.parametrize("path", [path for path, command in EVERY.items() if not isinstance(command, click.Group)])
-def test_every_command_explains_itself_with_an_example(path: tuple[str, ...], place: Place) -> None:
+def test_every_command_explains_itself_with_an_example(path: tuple[str, ...], place: CommandFolder) -> None:
     """No command leaves its reader to guess; the example begins with the command itself."""
     text = place(*path, "--help").stdout
     assert f"  tidewaiter {' '.join(path)}" in text.split("Example")[-1]
@@ -76,12 +76,12 @@ def test_help_and_version_load_nothing_heavy(argument: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_version(place: Place) -> None:
+def test_the_version(place: CommandFolder) -> None:
     """The version is the package's."""
     assert place("--version").stdout == f"tidewaiter {__version__}\n"
 
 
-def test_without_a_configuration(place: Place) -> None:
+def test_without_a_configuration(place: CommandFolder) -> None:
     """Where there is no configuration, the command says where it looked."""
     place.config.unlink()
     result = place("jobs", "list", code=ExitCode.CONFIG)
@@ -92,7 +92,7 @@ def test_without_a_configuration(place: Place) -> None:
     )
 
 
-def test_every_fault_of_a_configuration_is_told(place: Place) -> None:
+def test_every_fault_of_a_configuration_is_told(place: CommandFolder) -> None:
     """Shape, provider and settings: each fault is a line with its place, and no line shows a secret."""
     place.config.write_text("[worker]\npolls = 0\nlease = 3\n")
     result = place("serve", code=ExitCode.CONFIG)
@@ -108,7 +108,7 @@ def test_every_fault_of_a_configuration_is_told(place: Place) -> None:
     assert "canary" not in result.output
 
 
-def test_the_configuration_is_found(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_configuration_is_found(place: CommandFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the one of --config, before or after the command, else of the variable, else of the working directory."""
     other = tmp_path / "other"
     other.mkdir()
@@ -124,20 +124,20 @@ def test_the_configuration_is_found(place: Place, tmp_path: Path, monkeypatch: p
     place("db", "current", "--config", str(place.config))
 
 
-def test_the_environment_overrides(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_overrides(place: CommandFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable reaches the command."""
     monkeypatch.setenv("TIDEWAITER__DATABASE__URL", "sqlite:///elsewhere.db")
     place("db", "upgrade")
     assert (tmp_path / "elsewhere.db").exists()
 
 
-def test_usage(place: Place) -> None:
+def test_usage(place: CommandFolder) -> None:
     """A wrong command, option or argument ends with 2 and a hint."""
     for arguments in (["sail"], ["jobs", "list", "--state", "sunk"], ["jobs", "show", "one"], ["submit", "shop"]):
         assert "Usage: tidewaiter" in place(*arguments, code=ExitCode.USAGE).stderr
 
 
-def test_a_database_that_cannot_be_used(place: Place) -> None:
+def test_a_database_that_cannot_be_used(place: CommandFolder) -> None:
     """An unreachable database is one sentence and 69, whatever the command; --debug shows where it arose."""
     url = "postgresql://nobody:canary-word@127.0.0.1:9/none"
     place.config.write_text(f'[database]\nurl = "{url}"\n')
@@ -147,7 +147,7 @@ def test_a_database_that_cannot_be_used(place: Place) -> None:
     assert "canary" not in result.output
 
 
-def test_debug_shows_where(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_debug_shows_where(place: CommandFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error of ours is one sentence that names it; with --debug, before or after the command, also its place."""
 
     def broken(_url: str) -> None:
@@ -180,7 +180,7 @@ migrate.current = broken
 """
 
 
-def test_a_reader_that_has_gone(place: Place) -> None:
+def test_a_reader_that_has_gone(place: CommandFolder) -> None:
     """`tidewaiter jobs list | head -1` ends quietly."""
     place("db", "upgrade")
     with place.process("jobs", "list") as process:

@@ -5,8 +5,8 @@ import tomllib
 
 import click
 
-from tests.cli.conftest import ROOT
-from tests.cli.help import EVERY
+from tests.cli.command_folder import ROOT
+from tests.cli.command_tree import EVERY
 from tidewaiter.cli import manual
 from tidewaiter.cli.exit_codes import MEANINGS
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.cli.command_folder import CONFIG, CommandFolder
 from tests.cli.commands import STATISTICS, submit, wait_for
-from tests.cli.conftest import CONFIG, Place
-from tests.worker.receiver import SECRET, Receiver, receiver, status
+from tests.support.webhook_receiver import SECRET, Receiver, receiver, status
 from tidewaiter.cli.exit_codes import ExitCode
 from tidewaiter.domain.formatting import rfc3339
 
@@ -55,7 +55,7 @@ def listening() -> Iterator[tuple[Receiver, Callable[[Coroutine[Any, Any, Any]],
 
 
 @pytest.fixture
-def filled(place: Place) -> Place:
+def filled(place: CommandFolder) -> CommandFolder:
     """A database in which receivers were told of jobs, and did not take all of it."""
     place("jobs", "list")
     with sqlite3.connect(place.folder / "tidewaiter.db") as database:
@@ -64,12 +64,12 @@ def filled(place: Place) -> Place:
     return place
 
 
-def ids(place: Place, *filters: str) -> list[int]:
+def ids(place: CommandFolder, *filters: str) -> list[int]:
     """The ids of the listed notifications."""
     return [one["id"] for one in place.json("notifications", "list", *filters)["notifications"]]
 
 
-def test_listing(filled: Place) -> None:
+def test_listing(filled: CommandFolder) -> None:
     """Newest first, by status, endpoint and job, in pages; the table says where each stands and why."""
     every = filled.json("notifications", "list")["notifications"]
     assert [one["id"] for one in every] == [4, 3, 2, 1]
@@ -97,7 +97,7 @@ def test_listing(filled: Place) -> None:
     assert "dead" in text
 
 
-def test_retrying(filled: Place) -> None:
+def test_retrying(filled: CommandFolder) -> None:
     """By their ids, or all that died; what there is not is told with 1, what was not said clearly with 2."""
     assert filled("notifications", "retry", "1").stdout == "1 notification is sent again\n"
     assert filled.json("notifications", "retry", "--dead", "--endpoint", "ops") == {"retried": 0, "unknown": []}
@@ -114,7 +114,7 @@ def test_retrying(filled: Place) -> None:
         assert "name the notifications by their ids, or all that died with --dead" in said
 
 
-def test_a_receiver_is_tried(place: Place) -> None:
+def test_a_receiver_is_tried(place: CommandFolder) -> None:
     """One signed message now; its answer is shown, and a refusal ends with 1."""
     with listening() as (made, _):
         place.config.write_text(CONFIG + hook(made.url))
@@ -133,7 +133,7 @@ def test_a_receiver_is_tried(place: Place) -> None:
     assert not (place.folder / "tidewaiter.db").exists()
 
 
-def test_a_receiver_that_is_not_there(place: Place) -> None:
+def test_a_receiver_that_is_not_there(place: CommandFolder) -> None:
     """No answer is one sentence and 1; a name that is not configured is 2, with those that are."""
     place.config.write_text(CONFIG + hook("http://127.0.0.1:9/canary"))
     result = place("notifications", "test", "ops", code=ExitCode.FAILED)
@@ -144,7 +144,7 @@ def test_a_receiver_that_is_not_there(place: Place) -> None:
     )
 
 
-def test_an_account_that_there_is_not(place: Place) -> None:
+def test_an_account_that_there_is_not(place: CommandFolder) -> None:
     """It is a fault of the configuration, told with its key and beside all others."""
     place.config.write_text(CONFIG + hook("https://ops.example.com/hook", accounts='["shop", "shopp"]'))
     said = place("serve", code=ExitCode.CONFIG).stderr
@@ -155,7 +155,7 @@ def test_an_account_that_there_is_not(place: Place) -> None:
     assert "notifications.ops.accounts: 'shopp' is no configured account" in said
 
 
-def test_a_daemon_tells_how_jobs_end(emulated: Place) -> None:
+def test_a_daemon_tells_how_jobs_end(emulated: CommandFolder) -> None:
     """`serve` with an endpoint: the job's end is told with its file, and no secret is in the log or the database."""
     with listening() as (made, ask):
         emulated.config.write_text(emulated.config.read_text() + hook(made.url, accounts='["shop"]'))
@@ -181,7 +181,7 @@ def test_a_daemon_tells_how_jobs_end(emulated: Place) -> None:
     assert SECRET.encode() not in (emulated.folder / "tidewaiter.db").read_bytes()
 
 
-def test_a_person_who_cancels_is_told_of(place: Place) -> None:
+def test_a_person_who_cancels_is_told_of(place: CommandFolder) -> None:
     """What the command line decides about a parked job is written for the receivers, too."""
     number = submit(place)
     with sqlite3.connect(place.folder / "tidewaiter.db") as database:
@@ -193,7 +193,7 @@ def test_a_person_who_cancels_is_told_of(place: Place) -> None:
     assert (told["job"], told["state"]) == (number, "cancelled")
 
 
-def test_an_endpoint_that_comes_with_a_reload(emulated: Place) -> None:
+def test_an_endpoint_that_comes_with_a_reload(emulated: CommandFolder) -> None:
     """SIGHUP takes a new endpoint over: the next job's end is told there, though the daemon began without it."""
     with listening() as (made, ask), emulated.process("serve") as daemon:
         wait_for(daemon, "daemon.started")

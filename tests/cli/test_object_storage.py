@@ -4,12 +4,12 @@ import hashlib
 import json
 import signal
 
+from tests.cli.command_folder import CommandFolder
 from tests.cli.commands import STATISTICS, lines_of, wait_for
-from tests.cli.conftest import Place
 from tests.support.s3 import Bucket
 
 
-def keep_in(bucket: Bucket, place: Place) -> str:
+def keep_in(bucket: Bucket, place: CommandFolder) -> str:
     """Configure the bucket as the storage, the secret in a file; the URL."""
     (place.folder / "secret").write_text(str(bucket.server.options["secret_access_key"]))
     url = f"s3://{bucket.name}/tide"
@@ -21,7 +21,7 @@ def keep_in(bucket: Bucket, place: Place) -> str:
     return url
 
 
-def test_a_daemon_lands_in_a_bucket(emulated: Place, bucket: Bucket) -> None:
+def test_a_daemon_lands_in_a_bucket(emulated: CommandFolder, bucket: Bucket) -> None:
     """The object and its manifest are there, whole; the URL is told in place of a path, and the secret nowhere."""
     url = keep_in(bucket, emulated)
     with emulated.process("serve") as daemon:
@@ -44,7 +44,7 @@ def test_a_daemon_lands_in_a_bucket(emulated: Place, bucket: Bucket) -> None:
     assert log[-1]["event"] == "daemon.stopped"
 
 
-def test_a_run_into_a_folder_needs_no_bucket(emulated: Place, bucket: Bucket) -> None:
+def test_a_run_into_a_folder_needs_no_bucket(emulated: CommandFolder, bucket: Bucket) -> None:
     """`run --out` writes where it was told, whatever the daemon's storage is."""
     keep_in(bucket, emulated)
     job = emulated.json("run", *STATISTICS, "--out", "here")
@@ -52,7 +52,7 @@ def test_a_run_into_a_folder_needs_no_bucket(emulated: Place, bucket: Bucket) ->
     assert bucket.listing() == []
 
 
-def test_the_daemon_refuses_a_bucket_that_cannot_be(place: Place) -> None:
+def test_the_daemon_refuses_a_bucket_that_cannot_be(place: CommandFolder) -> None:
     """An option that its client refuses is told with its key, and nothing is started."""
     place.config.write_text('[storage]\nurl = "gs://exports"\noptions.service_account_key = "canary-key"\n')
     told = place("serve", code=78).output

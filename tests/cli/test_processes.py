@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.command_folder import CommandFolder, start
 from tests.cli.commands import STATISTICS, lines_of, wait_for
-from tests.cli.conftest import Place, start
 from tidewaiter.cli.exit_codes import ExitCode
 
 
@@ -21,7 +21,7 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def test_a_daemon_lands_what_is_submitted(emulated: Place) -> None:
+def test_a_daemon_lands_what_is_submitted(emulated: CommandFolder) -> None:
     """`serve` in one process and `submit --wait` in another: the file is there, whole, and the log names it."""
     with emulated.process("serve") as daemon:
         wait_for(daemon, "daemon.started")
@@ -38,7 +38,7 @@ def test_a_daemon_lands_what_is_submitted(emulated: Place) -> None:
     assert names[-1] == "daemon.stopped"
 
 
-def test_waiting_is_stopped_by_ctrl_c(place: Place) -> None:
+def test_waiting_is_stopped_by_ctrl_c(place: CommandFolder) -> None:
     """Ctrl-C ends the wait with 130 and without a word; the job stays."""
     with place.process("submit", *STATISTICS, "--wait") as process:
         wait_for(process, "queued")
@@ -49,7 +49,7 @@ def test_waiting_is_stopped_by_ctrl_c(place: Place) -> None:
     assert len(place.json("jobs", "list")["jobs"]) == 1
 
 
-def test_one_run(emulated: Place, tmp_path: Path) -> None:
+def test_one_run(emulated: CommandFolder, tmp_path: Path) -> None:
     """`run` tells what happens, lands the file in the folder, and leaves no database behind."""
     text = emulated("run", *STATISTICS, "--out", "here").stdout
     assert "is polling" in text
@@ -62,7 +62,7 @@ def test_one_run(emulated: Place, tmp_path: Path) -> None:
     assert Path(job["artifacts"][0]["path"]).is_file()
 
 
-def test_runs_leave_what_has_landed(emulated: Place, tmp_path: Path) -> None:
+def test_runs_leave_what_has_landed(emulated: CommandFolder, tmp_path: Path) -> None:
     """A run writes over no file in its folder: neither one that a daemon landed first there, nor one of another run."""
     with emulated.process("serve") as daemon:
         emulated("submit", *STATISTICS, "--wait", "--timeout", "30")
@@ -77,7 +77,7 @@ def test_runs_leave_what_has_landed(emulated: Place, tmp_path: Path) -> None:
         assert len(landed) == 1 + runs
 
 
-def test_a_run_that_fails(emulated: Place) -> None:
+def test_a_run_that_fails(emulated: CommandFolder) -> None:
     """A wrong parameter ends with 2 before anything is sent; a refusal of the provider with 1 and its reason."""
     assert "permitted" in emulated("run", "shop", "statistics", "-p", "export_type=NO", "--out", "x", code=2).stderr
     emulated.config.write_text(
@@ -86,7 +86,7 @@ def test_a_run_that_fails(emulated: Place) -> None:
     assert "is expired" in emulated("run", *STATISTICS, "--out", "x", code=ExitCode.FAILED).stdout
 
 
-def test_a_run_with_a_refused_key(emulated: Place) -> None:
+def test_a_run_with_a_refused_key(emulated: CommandFolder) -> None:
     """Nobody is there to resume the account, so the run ends at once, with the reason, and shows no secret."""
     emulated.config.write_text(emulated.config.read_text().replace('"canary-token"', '"canary-wrong"'))
     result = emulated("run", *STATISTICS, "--out", "x", code=ExitCode.FAILED)
@@ -94,7 +94,7 @@ def test_a_run_with_a_refused_key(emulated: Place) -> None:
     assert "canary" not in result.output
 
 
-def test_a_run_is_stopped_by_ctrl_c(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_stopped_by_ctrl_c(place: CommandFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C ends a run with 130 and one sentence; its scratch database is gone."""
     monkeypatch.setenv("TMPDIR", str(place.folder))
     with place.process("run", *STATISTICS, "--out", "here") as process:
@@ -106,7 +106,7 @@ def test_a_run_is_stopped_by_ctrl_c(place: Place, monkeypatch: pytest.MonkeyPatc
     assert not list(place.folder.glob("tidewaiter-run-*"))
 
 
-def test_an_emulator(place: Place) -> None:
+def test_an_emulator(place: CommandFolder) -> None:
     """It prints where it listens and an account that works as it stands, and ends in good order."""
     with place.process("emulate", "symplify", "--build-s", "0") as process:
         url = wait_for(process, "API").split()[1]
@@ -125,14 +125,14 @@ def test_an_emulator(place: Place) -> None:
         assert process.wait(30) == 0
 
 
-def test_an_emulator_on_a_taken_port(place: Place) -> None:
+def test_an_emulator_on_a_taken_port(place: CommandFolder) -> None:
     """A port that is taken is one sentence and 69."""
     with place.process("emulate", "symplify") as process:
         port = wait_for(process, "API").strip().split(":")[2]
         place("emulate", "symplify", "--port", port, code=ExitCode.UNAVAILABLE)
 
 
-def test_the_daemon_refuses_to_start_on_a_bad_configuration(place: Place) -> None:
+def test_the_daemon_refuses_to_start_on_a_bad_configuration(place: CommandFolder) -> None:
     """Every fault, exit 78, and no log line: nothing was started."""
     place.config.write_text('[accounts.shop]\nprovider = "nobody"')
     with place.process("serve") as process:
@@ -141,7 +141,7 @@ def test_the_daemon_refuses_to_start_on_a_bad_configuration(place: Place) -> Non
         assert process.stdout.read() == ""
 
 
-def test_the_demo(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo(place: CommandFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """The demo lands eleven files of five APIs, verifies them, and tells what the servers saw."""
     monkeypatch.setenv("TMPDIR", str(place.folder))
     with start(place.folder, ["demo"]) as process:
@@ -165,7 +165,7 @@ def test_the_demo(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Path(places["configuration"]).is_relative_to(place.folder)
 
 
-def test_the_demo_keeps_its_page_up(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_keeps_its_page_up(place: CommandFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """It opens with the address of the page, which is still up when all has landed; Ctrl-C ends it in good order."""
     monkeypatch.setenv("TMPDIR", str(place.folder))
     with start(place.folder, ["demo", "--keep-running", "--remove-files"]) as process:
@@ -183,7 +183,7 @@ def test_the_demo_keeps_its_page_up(place: Place, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the daemon through Linux's /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_the_demo_is_stopped(place: Place, number: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_is_stopped(place: CommandFolder, number: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C, a kill and a closed terminal: 130, no daemon is left running, and the files go where that was asked."""
     monkeypatch.setenv("TMPDIR", str(place.folder))
     with place.process("demo", "--remove-files") as process:
@@ -198,7 +198,7 @@ def test_the_demo_is_stopped(place: Place, number: signal.Signals, monkeypatch: 
     assert not list(place.folder.glob("tidewaiter-demo-*"))
 
 
-def test_every_fault_of_a_configuration_at_once(place: Place) -> None:
+def test_every_fault_of_a_configuration_at_once(place: CommandFolder) -> None:
     """What is wrong with tables, secret files, providers and their settings is told together, and nothing starts."""
     place.config.write_text(
         '[worker]\nlease_s = -1\n[accounts.Shop]\nprovider = "symplify"\n[accounts.a]\nprovider = "symplfy"\n'

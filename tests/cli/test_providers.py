@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Place
+from tests.cli.command_folder import CommandFolder
 from tidewaiter.cli.exit_codes import ExitCode
 from tidewaiter.providers.provider_registry import Registry
 from tidewaiter.providers.spec.provider_spec import spec_schema
 from tidewaiter.web.api.json_shapes import ProviderShape
 
 
-def test_listing(place: Place) -> None:
+def test_listing(place: CommandFolder) -> None:
     """Every built-in provider is listed, with or without a configuration."""
     place.config.unlink()
     listed = [provider["name"] for provider in place.json("providers", "list")["providers"]]
@@ -20,7 +20,7 @@ def test_listing(place: Place) -> None:
     assert "symplify" in place("providers", "list").stdout
 
 
-def test_showing(place: Place) -> None:
+def test_showing(place: CommandFolder) -> None:
     """A provider is shown with all that an account and a job need: type, whether required, permitted, secret."""
     text = place("providers", "show", "symplify").stdout
     settings = {line.split()[0]: line for line in text.splitlines() if line}
@@ -34,7 +34,7 @@ def test_showing(place: Place) -> None:
     assert set(ProviderShape.model_fields) == set(shown) - {"file", "settings"}
 
 
-def test_the_spec_itself(place: Place, tmp_path: Path) -> None:
+def test_the_spec_itself(place: CommandFolder, tmp_path: Path) -> None:
     """--toml prints a file that can be changed and linted."""
     source = place("providers", "show", "symplify", "--toml").stdout
     assert source == Registry.load().source("symplify")
@@ -43,7 +43,7 @@ def test_the_spec_itself(place: Place, tmp_path: Path) -> None:
     place("providers", "show", "symplify", "--toml", "--json", code=ExitCode.USAGE)
 
 
-def test_a_spec_to_begin_with(place: Place, tmp_path: Path) -> None:
+def test_a_spec_to_begin_with(place: CommandFolder, tmp_path: Path) -> None:
     """A built-in spec can be printed into the folder of one's own specs, where the shell has made an empty file."""
     (tmp_path / "specs").mkdir()
     place.config.write_text('[providers]\nfolders = ["specs"]')
@@ -53,7 +53,7 @@ def test_a_spec_to_begin_with(place: Place, tmp_path: Path) -> None:
     assert "mine" in place("providers", "list").stdout
 
 
-def test_specs_of_ones_own(place: Place, tmp_path: Path) -> None:
+def test_specs_of_ones_own(place: CommandFolder, tmp_path: Path) -> None:
     """A spec in the configuration's folder is a provider like the others; a faulty one is told with its file."""
     specs = tmp_path / "specs"
     specs.mkdir()
@@ -67,7 +67,7 @@ def test_specs_of_ones_own(place: Place, tmp_path: Path) -> None:
     assert str(specs / "mine.toml") in result.stderr
 
 
-def test_parameters_inside_others(place: Place, tmp_path: Path) -> None:
+def test_parameters_inside_others(place: CommandFolder, tmp_path: Path) -> None:
     """What may stand in an object or array is shown too, each under its path."""
     specs = tmp_path / "specs"
     specs.mkdir()
@@ -90,13 +90,13 @@ fields = { text = { help = "a note", max_length = 9, contains = "{L}", counted =
     assert "at most 9 characters; {L} counts as 3; contains {L}" in lines["notes[].text"]
 
 
-def test_no_such_provider(place: Place) -> None:
+def test_no_such_provider(place: CommandFolder) -> None:
     """A name that is no provider's is a mistake of usage, and those that there are are named."""
     for command in ("show", "test"):
         assert "symplify" in place("providers", command, "simplify", code=ExitCode.USAGE).stderr
 
 
-def test_linting(place: Place, tmp_path: Path) -> None:
+def test_linting(place: CommandFolder, tmp_path: Path) -> None:
     """Every fault of every file is a line with file, key and reason."""
     (tmp_path / "a.toml").write_text('name = "a"\ncolour = 3\n')
     (tmp_path / "b.toml").write_text("name = \n")
@@ -112,12 +112,12 @@ def test_linting(place: Place, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", Registry.load().names())
-def test_the_examples_of_the_catalogue(place: Place, name: str) -> None:
+def test_the_examples_of_the_catalogue(place: CommandFolder, name: str) -> None:
     """The examples inside every built-in spec hold."""
     assert "as expected" in place("providers", "test", name).stdout
 
 
-def test_an_example_that_does_not_hold(place: Place, tmp_path: Path) -> None:
+def test_an_example_that_does_not_hold(place: CommandFolder, tmp_path: Path) -> None:
     """A difference is told with what was expected and what came, and ends with 1; a file that is no spec with 78."""
     source = Registry.load().source("symplify").replace('handle = "101111"', 'handle = "999999"', 1)
     (tmp_path / "mine.toml").write_text(source)
@@ -135,7 +135,7 @@ def test_an_example_that_does_not_hold(place: Place, tmp_path: Path) -> None:
     place("providers", "test", "mine.toml", code=ExitCode.CONFIG)
 
 
-def test_the_schema(place: Place) -> None:
+def test_the_schema(place: CommandFolder) -> None:
     """What an editor needs to complete a spec is printed as JSON, and nothing beside it; no configuration is read."""
     place.config.write_text("broken")
     assert json.loads(place("providers", "schema").stdout) == spec_schema()

@@ -1,6 +1,6 @@
 """``tidewaiter schedules``, as it is used."""
 
-from tests.cli.conftest import CONFIG, Place
+from tests.cli.command_folder import CONFIG, CommandFolder
 from tidewaiter.web.api.json_shapes import ScheduleShape
 
 SCHEDULES = """
@@ -14,7 +14,7 @@ params = { export_type = "OPENS", period = "LAST_DAY" }
 """
 
 
-def test_list_next_and_run(place: Place) -> None:
+def test_list_next_and_run(place: CommandFolder) -> None:
     """A schedule is listed, its next ticks are told with their parameters, and its job can be asked for now."""
     place.config.write_text(CONFIG + SCHEDULES)
     (listed,) = place.json("schedules", "list")["schedules"]
@@ -32,14 +32,14 @@ def test_list_next_and_run(place: Place) -> None:
     assert len(place.json("jobs", "list")["jobs"]) == 1
 
 
-def test_an_unknown_schedule(place: Place) -> None:
+def test_an_unknown_schedule(place: CommandFolder) -> None:
     """A name that is not configured is answered with those that are."""
     place.config.write_text(CONFIG + SCHEDULES)
     result = place("schedules", "run", "weekly", code=2)
     assert "unknown schedule 'weekly'; configured: nightly-opens" in result.stderr
 
 
-def test_bad_schedules_are_all_told(place: Place) -> None:
+def test_bad_schedules_are_all_told(place: CommandFolder) -> None:
     """Every fault of every schedule is told at once, with its key; nothing is started."""
     place.config.write_text(
         CONFIG

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import ROOT, Place
+from tests.cli.command_folder import ROOT, CommandFolder
 from tests.cli.terminal import Terminal, terminal
 from tests.support.postgres import Postgres
 from tidewaiter.cli.exit_codes import ExitCode
@@ -19,14 +19,16 @@ ENTER, LEAVE, SHOW_CURSOR = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25h"
 
 
 @contextmanager
-def on_screen(place: Place, *arguments: str, lines: int = 24, columns: int = 80, **environ: str) -> Iterator[Terminal]:
+def on_screen(
+    place: CommandFolder, *arguments: str, lines: int = 24, columns: int = 80, **environ: str
+) -> Iterator[Terminal]:
     """The command on a terminal of its own."""
     command = [sys.executable, "-m", "tidewaiter.cli.main", "top", *arguments]
     with terminal(command, place.folder, {"PYTHONPATH": str(ROOT), **environ}, lines=lines, columns=columns) as screen:
         yield screen
 
 
-def test_on_a_terminal(place: Place) -> None:
+def test_on_a_terminal(place: CommandFolder) -> None:
     """It draws on a screen of its own, obeys `q`, and leaves the terminal as it was, with exit code 0."""
     with on_screen(place, "--every", "200ms") as screen:
         before = screen.settings()
@@ -46,7 +48,7 @@ def test_on_a_terminal(place: Place) -> None:
 
 
 @pytest.mark.parametrize("end", ["\x03", signal.SIGTERM, signal.SIGHUP])
-def test_other_ends(place: Place, end: str | signal.Signals) -> None:
+def test_other_ends(place: CommandFolder, end: str | signal.Signals) -> None:
     """Ctrl-C, a signal and a closed terminal end it just as well."""
     with on_screen(place) as screen:
         before = screen.settings()
@@ -60,7 +62,7 @@ def test_other_ends(place: Place, end: str | signal.Signals) -> None:
         assert LEAVE in screen.rest()
 
 
-def test_a_new_size(place: Place) -> None:
+def test_a_new_size(place: CommandFolder) -> None:
     """When the terminal changes its size it is drawn anew at once, not with the next picture."""
     with on_screen(place, "--every", "1h") as screen:
         screen.wait_for("q ends it")
@@ -73,7 +75,7 @@ def test_a_new_size(place: Place) -> None:
         assert screen.process.wait(30) == 0
 
 
-def test_no_colour(place: Place) -> None:
+def test_no_colour(place: CommandFolder) -> None:
     """NO_COLOR is heeded on the screen, too; a dumb terminal gets one picture as text."""
     with on_screen(place, NO_COLOR="1") as screen:
         drawn = screen.wait_for("q ends it")
@@ -87,7 +89,7 @@ def test_no_colour(place: Place) -> None:
         assert "\x1b" not in screen.rest()
 
 
-def test_once_on_a_terminal(place: Place) -> None:
+def test_once_on_a_terminal(place: CommandFolder) -> None:
     """--once prints below the prompt, on no screen of its own."""
     with on_screen(place, "--once") as screen:
         shown = screen.wait_for("landed")
@@ -95,7 +97,7 @@ def test_once_on_a_terminal(place: Place) -> None:
         assert ENTER not in shown + screen.rest()
 
 
-def test_beside_a_daemon(emulated: Place) -> None:
+def test_beside_a_daemon(emulated: CommandFolder) -> None:
     """It shows the daemon, its lane, the job that landed and its file; as JSON the same."""
     with emulated.process("serve") as daemon:
         job = emulated.json("submit", "shop", "statistics", "-p", "export_type=OPENS", "--wait", "--timeout", "30")
@@ -118,7 +120,7 @@ def test_beside_a_daemon(emulated: Place) -> None:
     assert (landed["job"], landed["name"], landed["size"]) == (job["id"], artifact["name"], artifact["size"])
 
 
-def test_one_picture_after_the_other(place: Place) -> None:
+def test_one_picture_after_the_other(place: CommandFolder) -> None:
     """Through a pipe --every prints one object a line until somebody ends it, with 0."""
     place("submit", "shop", "statistics", "-p", "export_type=OPENS")
     with place.process("top", "--json", "--every", "100ms") as process:
@@ -131,7 +133,7 @@ def test_one_picture_after_the_other(place: Place) -> None:
         assert process.stderr.read() == ""
 
 
-def test_a_database_that_goes_and_comes_back(place: Place, postgres: Postgres, postgres_url: str) -> None:
+def test_a_database_that_goes_and_comes_back(place: CommandFolder, postgres: Postgres, postgres_url: str) -> None:
     """While it is away every picture says so; when it is back they are whole again. One picture alone ends with 69."""
     place.config.write_text(f'[database]\nurl = "{postgres_url}"\n{place.config.read_text()}')
     with place.process("top", "--json", "--every", "100ms") as process:
@@ -156,7 +158,7 @@ def test_a_database_that_goes_and_comes_back(place: Place, postgres: Postgres, p
         (("--account", "nobody"), "unknown account 'nobody'; configured: shop"),
     ],
 )
-def test_usage(place: Place, arguments: tuple[str, ...], told: str) -> None:
+def test_usage(place: CommandFolder, arguments: tuple[str, ...], told: str) -> None:
     """What cannot be is told in a sentence, with 2."""
     assert told in place("top", *arguments, code=ExitCode.USAGE).stderr
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from rich.console import Console, RenderableType
 
-from tests.cli.sights import LEASE_S, NOW, busy, job, lane, minutes, picture
+from tests.cli.sample_dashboards import LEASE_S, NOW, busy, job, lane, minutes, picture
 from tidewaiter.cli.top import top_json
 from tidewaiter.cli.top_view import TopState, bar, fitting, shares, sparkline, whole
 from tidewaiter.database.notification_store import EndpointBacklog

@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from sqlalchemy import exc, text
 
-from tests.database.scene import NOW, OWNER, StandingClock
 from tests.support.postgres import Line, Postgres
+from tests.support.stored_jobs import NOW, OWNER, StandingClock
 from tidewaiter.database import engine, migrate
 from tidewaiter.database.engine import Database, SchemaError, StoreUnavailableError
 from tidewaiter.database.errors import unavailable

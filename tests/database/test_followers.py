@@ -3,8 +3,8 @@
 from dataclasses import replace
 from random import Random
 
-from tests.database.plans import fill, plan_of, walks
-from tests.database.scene import NOW, OWNER, POLICY, Scene, artifact
+from tests.database.query_plans import fill, plan_of, walks
+from tests.support.stored_jobs import NOW, OWNER, POLICY, Scene, artifact
 from tidewaiter.database.job_store import FencedUpdate
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import OperationPolicy

@@ -10,8 +10,8 @@ from typing import Protocol
 import aiosqlite
 import pytest
 
-from tests.database.scene import OWNER, Scene, StandingClock, artifact
 from tests.support.postgres import Line, Postgres
+from tests.support.stored_jobs import OWNER, Scene, StandingClock, artifact
 from tidewaiter.database.engine import Database, StoreUnavailableError
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import State

@@ -6,7 +6,7 @@ from dataclasses import fields
 
 import pytest
 
-from tests.database.scene import Scene
+from tests.support.stored_jobs import Scene
 from tidewaiter.database.group_commit import GroupCommit
 from tidewaiter.database.notification_store import Outbox
 from tidewaiter.database.row_codec import jobs_of

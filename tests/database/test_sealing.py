@@ -5,7 +5,7 @@ import time
 import pytest
 from sqlalchemy import select, update
 
-from tests.database.scene import Scene
+from tests.support.stored_jobs import Scene
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.rekey import rekey

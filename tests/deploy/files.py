@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from tests.docs.pages import ROOT
+from tests.support.doc_pages import ROOT
 from tidewaiter.bootstrap.config_faults import faults_of
 from tidewaiter.config import Config, load
 

@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 from tests.deploy.files import DEPLOY, UID, instructions, loaded
-from tests.docs.pages import PAGES, ROOT
 from tests.support.command_lines import fault_of
+from tests.support.doc_pages import PAGES, ROOT
 from tidewaiter import __version__
 from tidewaiter.cli.invocation import CONFIG_PLACES, CONFIG_VARIABLE
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import PAGES, ROOT, calls_in, commands_of
 from tests.support.command_lines import fault_of
+from tests.support.doc_pages import PAGES, ROOT, calls_in, commands_of
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -5,8 +5,8 @@ import re
 import pytest
 from sqlalchemy import text
 
-from tests.database.scene import Scene, StandingClock
-from tests.docs.pages import ROOT
+from tests.support.doc_pages import ROOT
+from tests.support.stored_jobs import Scene, StandingClock
 from tidewaiter.database.engine import Database
 
 _STATEMENTS = re.findall(r"^ *(.+;) -- (.+)$", (ROOT / "docs/operate.md").read_text(), re.MULTILINE)

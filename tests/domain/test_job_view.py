@@ -3,7 +3,7 @@
 import dataclasses
 import json
 
-from tests.domain.finished import AT, FILE, JOB
+from tests.support.ended_job import AT, FILE, JOB
 from tidewaiter.domain.formatting import rfc3339
 from tidewaiter.domain.job import HistoryEntry, State
 from tidewaiter.domain.job_view import JobView, artifact_json, entry_json, job_json

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from random import Random
 
-from tests.domain.finished import AT, FILE, JOB
+from tests.support.ended_job import AT, FILE, JOB
 from tidewaiter.domain.job import State
 from tidewaiter.domain.notification import RETRY_S, Subscription, body_of, delivery_retry_in, message_id
 

@@ -6,13 +6,13 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.emulators.conftest import HandClock
+from tests.emulators.manual_clock import ManualClock
 from tidewaiter.cli.emulate import account_table
 from tidewaiter.emulators.catalogue import CATALOGUE
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-async def test_an_entry_serves(name: str, clock: HandClock) -> None:
+async def test_an_entry_serves(name: str, clock: ManualClock) -> None:
     """Its servers start, have something to be asked for, and their account is written as TOML that reads the same."""
     entry = CATALOGUE[name]
     served = entry.build(clock, 0, entry.options())
@@ -35,7 +35,7 @@ def test_every_option_of_an_entry_has_a_default(name: str) -> None:
     assert dataclasses.asdict(options())
 
 
-def test_secrets_in_files(clock: HandClock) -> None:
+def test_secrets_in_files(clock: ManualClock) -> None:
     """A setting that is read from a file stands there as its path, and its value nowhere."""
     entry = CATALOGUE["symplify"]
     served = entry.build(clock, 8100, entry.options(token="s3cret"))

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from tests.emulators.conftest import HandClock
-from tests.emulators.copernica_caller import ACCESS, Caller
-from tests.emulators.receiver import Receiver
+from tests.emulators.callback_receiver import Receiver
+from tests.emulators.copernica_client import ACCESS, Caller
+from tests.emulators.manual_clock import ManualClock
 from tidewaiter.emulators.controls import FaultKind, InjectedFault
 from tidewaiter.emulators.copernica import CopernicaEmulator, CopernicaVariants
 from tidewaiter.emulators.copernica_login import CopernicaLogin
@@ -16,14 +16,14 @@ from tidewaiter.emulators.request_limit import RequestLimit
 
 
 @pytest.fixture
-async def login(clock: HandClock) -> AsyncIterator[CopernicaLogin]:
+async def login(clock: ManualClock) -> AsyncIterator[CopernicaLogin]:
     """The login host."""
     async with CopernicaLogin(clock=clock, access_token=ACCESS) as running:
         yield running
 
 
 @pytest.fixture
-async def copernica(clock: HandClock, login: CopernicaLogin) -> AsyncIterator[CopernicaEmulator]:
+async def copernica(clock: ManualClock, login: CopernicaLogin) -> AsyncIterator[CopernicaEmulator]:
     """A running API that collects for 100 seconds."""
     async with CopernicaEmulator(clock=clock, login=login, variants=CopernicaVariants(build_s=100)) as running:
         yield running
@@ -49,7 +49,7 @@ def _whole(copernica: CopernicaEmulator, place: int = 0) -> str:
     ],
 )
 async def test_a_request_from_order_to_file(
-    copernica: CopernicaEmulator, caller: Caller, clock: HandClock, path: str, info: object
+    copernica: CopernicaEmulator, caller: Caller, clock: ManualClock, path: str, info: object
 ) -> None:
     """Order, wait, fetch, for a subprofile, a profile and an e-mail address: 201 and an empty body, then the file."""
     request_id = await caller.create(path)
@@ -69,7 +69,7 @@ async def test_a_request_from_order_to_file(
     assert (request.id, request.polls, request.fetches) == (request_id, 2, 1)
 
 
-async def test_the_bare_form(copernica: CopernicaEmulator, caller: Caller, clock: HandClock) -> None:
+async def test_the_bare_form(copernica: CopernicaEmulator, caller: Caller, clock: ManualClock) -> None:
     """The one resource is a text in place of the data while it waits, and the file itself once it is there."""
     request_id = await caller.create()
     assert await caller.bare(request_id) == {"data": "Data not available (yet)"}
@@ -121,7 +121,7 @@ async def test_who_one_is(caller: Caller) -> None:
     assert (await caller.ask("GET", "/identity"))[0] == 401
 
 
-async def test_a_token_that_is_over(caller: Caller, clock: HandClock) -> None:
+async def test_a_token_that_is_over(caller: Caller, clock: ManualClock) -> None:
     """After a day it is good for nothing; a new login helps."""
     request_id = await caller.create()
     clock.at += 86_400
@@ -140,7 +140,7 @@ async def test_a_token_that_is_revoked(caller: Caller) -> None:
     await caller.status(request_id)
 
 
-async def test_the_rate_limit(clock: HandClock, login: CopernicaLogin, client: aiohttp.ClientSession) -> None:
+async def test_the_rate_limit(clock: ManualClock, login: CopernicaLogin, client: aiohttp.ClientSession) -> None:
     """429 with the seconds until there is room, and no effect."""
     limit = RequestLimit(most=1, period_s=60)
     async with CopernicaEmulator(clock=clock, login=login, limit=limit) as copernica:
@@ -154,7 +154,7 @@ async def test_the_rate_limit(clock: HandClock, login: CopernicaLogin, client: a
 # --- reports ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_report_by_mail(copernica: CopernicaEmulator, caller: Caller, clock: HandClock) -> None:
+async def test_a_report_by_mail(copernica: CopernicaEmulator, caller: Caller, clock: ManualClock) -> None:
     """When the data are there a mail goes out with the file attached; the parameter may stand in body or query."""
     start = clock.at
     first = await caller.create(body={"report": "example@example.com"})
@@ -168,7 +168,7 @@ async def test_a_report_by_mail(copernica: CopernicaEmulator, caller: Caller, cl
 
 
 async def test_a_report_that_is_too_large_for_a_mail(
-    clock: HandClock, login: CopernicaLogin, client: aiohttp.ClientSession
+    clock: ManualClock, login: CopernicaLogin, client: aiohttp.ClientSession
 ) -> None:
     """Above the limit the mail has a link."""
     variants = CopernicaVariants(build_s=0, mime_bytes=3_000, attached_bytes=2_000)
@@ -177,7 +177,7 @@ async def test_a_report_that_is_too_large_for_a_mail(
         assert [mail.attached for mail in copernica.mails()] == [False]
 
 
-async def test_a_report_to_a_web_address(copernica: CopernicaEmulator, caller: Caller, clock: HandClock) -> None:
+async def test_a_report_to_a_web_address(copernica: CopernicaEmulator, caller: Caller, clock: ManualClock) -> None:
     """When the data are there they are posted, unsigned, and nothing says which request they belong to."""
     start = clock.at
     async with Receiver() as receiver:
@@ -189,7 +189,7 @@ async def test_a_report_to_a_web_address(copernica: CopernicaEmulator, caller: C
     assert copernica.mails() == []
 
 
-async def test_spoiled_reports(copernica: CopernicaEmulator, caller: Caller, clock: HandClock) -> None:
+async def test_spoiled_reports(copernica: CopernicaEmulator, caller: Caller, clock: ManualClock) -> None:
     """Late, twice, forged (of another person, or any text), or never."""
     start = clock.at
     for fault in (

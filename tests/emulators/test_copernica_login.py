@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from tests.emulators.conftest import HandClock
-from tests.emulators.copernica_caller import ACCESS
+from tests.emulators.copernica_client import ACCESS
+from tests.emulators.manual_clock import ManualClock
 from tidewaiter.emulators.controls import FaultKind, InjectedFault
 from tidewaiter.emulators.copernica_login import CopernicaLogin, LoginVariants, TokenForm, is_signed
 
 
 @pytest.fixture
-async def login(clock: HandClock) -> AsyncIterator[CopernicaLogin]:
+async def login(clock: ManualClock) -> AsyncIterator[CopernicaLogin]:
     """A running login host."""
     async with CopernicaLogin(clock=clock, access_token=ACCESS) as running:
         yield running
@@ -46,7 +46,7 @@ async def test_every_form_of_a_token(client: aiohttp.ClientSession, login: Coper
     assert (status, content_type, text) == (200, *wanted[form])
 
 
-async def test_a_token_tells_its_end(client: aiohttp.ClientSession, login: CopernicaLogin, clock: HandClock) -> None:
+async def test_a_token_tells_its_end(client: aiohttp.ClientSession, login: CopernicaLogin, clock: ManualClock) -> None:
     """Its claims hold when it was given and when it ends: a day later, by the host's own clock."""
     _, _, jwt = await _ask(client, login, access_token=ACCESS)
     claims = _claims(jwt)
@@ -56,7 +56,7 @@ async def test_a_token_tells_its_end(client: aiohttp.ClientSession, login: Coper
     assert not login.holds(jwt)
 
 
-async def test_a_host_whose_clock_is_ahead(client: aiohttp.ClientSession, clock: HandClock) -> None:
+async def test_a_host_whose_clock_is_ahead(client: aiohttp.ClientSession, clock: ManualClock) -> None:
     """The claims follow the host's clock, not ours."""
     async with CopernicaLogin(clock=clock, access_token=ACCESS, skew_s=90) as login:
         _, _, jwt = await _ask(client, login, access_token=ACCESS)

@@ -9,8 +9,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.emulators.conftest import HandClock
-from tests.emulators.copernica_caller import ACCESS, Caller
+from tests.emulators.copernica_client import ACCESS, Caller
+from tests.emulators.manual_clock import ManualClock
 from tidewaiter.emulators.controls import FaultKind, InjectedFault, RetryAfter
 from tidewaiter.emulators.copernica import (
     CopernicaEmulator,
@@ -26,7 +26,7 @@ Open = Callable[..., Awaitable[Caller]]
 
 
 @pytest.fixture
-async def opened(clock: HandClock, client: aiohttp.ClientSession) -> AsyncIterator[Open]:
+async def opened(clock: ManualClock, client: aiohttp.ClientSession) -> AsyncIterator[Open]:
     """Starts an API with variants and its login host; gives whoever asks it. Data take 100 seconds unless told."""
     async with AsyncExitStack() as stack:
 
@@ -78,7 +78,7 @@ async def test_every_place_of_an_identifier(
 
 
 @pytest.mark.parametrize("word", ["pending", "not available"])
-async def test_the_words_of_a_status(opened: Open, clock: HandClock, word: str) -> None:
+async def test_the_words_of_a_status(opened: Open, clock: ManualClock, word: str) -> None:
     """A request that is not ready is pending, or not available; then it is available."""
     caller = await opened(pending_word=word)
     request_id = await caller.create()
@@ -96,7 +96,7 @@ async def test_pending_in_any_wording(opened: Open) -> None:
     assert json.loads(text)["error"]["message"] == "Even geduld"
 
 
-async def test_a_file_that_expires(opened: Open, clock: HandClock) -> None:
+async def test_a_file_that_expires(opened: Open, clock: ManualClock) -> None:
     """After it has been ready for its time the request is not there any more, in every form."""
     caller = await opened(keep_s=50)
     request_id = await caller.create()
@@ -107,7 +107,7 @@ async def test_a_file_that_expires(opened: Open, clock: HandClock) -> None:
         assert (await caller.ask("GET", f"/datarequest/{request_id}{path}"))[0] == 404
 
 
-async def test_a_file_that_is_not_available_any_more(opened: Open, clock: HandClock) -> None:
+async def test_a_file_that_is_not_available_any_more(opened: Open, clock: ManualClock) -> None:
     """The other way to say that it has expired: the words of one that is not ready yet."""
     caller = await opened(keep_s=0, over=ExpiredForm.NOT_AVAILABLE)
     request_id = await caller.create()
@@ -123,7 +123,7 @@ async def test_missing_as_a_bad_request(opened: Open) -> None:
     assert (await caller.ask("GET", "/datarequest/abc/status"))[0] == 400
 
 
-async def test_a_bad_token_as_a_bad_request(opened: Open, clock: HandClock) -> None:
+async def test_a_bad_token_as_a_bad_request(opened: Open, clock: ManualClock) -> None:
     """400 that speaks of the token."""
     caller = await opened(token_refusal=400)
     request_id = await caller.create()
@@ -133,7 +133,7 @@ async def test_a_bad_token_as_a_bad_request(opened: Open, clock: HandClock) -> N
 
 
 @pytest.mark.parametrize("route", ["create", "status", "data", "bare"])
-async def test_a_call_that_has_moved(opened: Open, clock: HandClock, route: str) -> None:
+async def test_a_call_that_has_moved(opened: Open, clock: ManualClock, route: str) -> None:
     """301 to another path, where the call is answered."""
     caller = await opened(build_s=0)
     request_id = await caller.create()
@@ -163,7 +163,7 @@ async def test_variants_over_the_control_endpoint(opened: Open) -> None:
 
 
 @pytest.mark.parametrize("code", [502, 503, 504])
-async def test_an_outage(opened: Open, clock: HandClock, code: int) -> None:
+async def test_an_outage(opened: Open, clock: ManualClock, code: int) -> None:
     """Pages of HTML for minutes, whatever is asked; then it goes on as if nothing had been."""
     caller = await opened()
     request_id = await caller.create()
@@ -198,7 +198,7 @@ async def test_a_lost_reply_leaves_a_request(opened: Open) -> None:
     assert len(caller.copernica.data_requests) == 1
 
 
-async def test_a_request_that_never_ends(opened: Open, clock: HandClock) -> None:
+async def test_a_request_that_never_ends(opened: Open, clock: ManualClock) -> None:
     """It stays pending for ever, in every form, and is reported to nobody."""
     caller = await opened(keep_s=0)
     caller.copernica.faults.add("create", InjectedFault(FaultKind.NEVER_ENDS))
@@ -210,7 +210,7 @@ async def test_a_request_that_never_ends(opened: Open, clock: HandClock) -> None
     assert caller.copernica.mails() == []
 
 
-async def test_a_request_that_is_gone(opened: Open, clock: HandClock) -> None:
+async def test_a_request_that_is_gone(opened: Open, clock: ManualClock) -> None:
     """Told at the order it is gone for good; told later it is missing that once."""
     caller = await opened()
     caller.copernica.faults.add("create", InjectedFault(FaultKind.GONE))
@@ -222,7 +222,7 @@ async def test_a_request_that_is_gone(opened: Open, clock: HandClock) -> None:
     assert [(await caller.ask("GET", f"/datarequest/{request_id}/data"))[0] for _ in range(2)] == [404, 200]
 
 
-async def test_a_status_that_flaps(opened: Open, clock: HandClock) -> None:
+async def test_a_status_that_flaps(opened: Open, clock: ManualClock) -> None:
     """Available, pending, available."""
     caller = await opened()
     caller.copernica.faults.add("create", InjectedFault(FaultKind.FLAPPING))

@@ -7,14 +7,14 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.emulators.conftest import HandClock
-from tests.emulators.oneall_caller import AUTH, MESSAGE, PRIVATE, PUBLIC, SNAPSHOTS, Caller
+from tests.emulators.manual_clock import ManualClock
+from tests.emulators.oneall_client import AUTH, MESSAGE, PRIVATE, PUBLIC, SNAPSHOTS, Caller
 from tidewaiter.emulators.oneall import OneAllEmulator, OneAllVariants
 from tidewaiter.emulators.oneall_replies import publications_of
 
 
 @pytest.fixture
-async def oneall(clock: HandClock) -> AsyncIterator[OneAllEmulator]:
+async def oneall(clock: ManualClock) -> AsyncIterator[OneAllEmulator]:
     """A running API whose snapshots take 100 seconds."""
     variants = OneAllVariants(build_s=100)
     async with OneAllEmulator(clock=clock, public_key=PUBLIC, private_key=PRIVATE, variants=variants) as running:
@@ -28,7 +28,7 @@ def caller(client: aiohttp.ClientSession, oneall: OneAllEmulator) -> Caller:
 
 
 async def test_a_snapshot_from_initiation_to_statistics(
-    oneall: OneAllEmulator, caller: Caller, clock: HandClock
+    oneall: OneAllEmulator, caller: Caller, clock: ManualClock
 ) -> None:
     """Initiate, wait, read: the finished snapshot tells of every publication."""
     token = await caller.start()
@@ -59,7 +59,7 @@ async def test_the_shape_of_an_initiation(caller: Caller) -> None:
     assert told["date_initiated"].endswith(" +0100")
 
 
-async def test_one_pending_snapshot_for_a_message(oneall: OneAllEmulator, caller: Caller, clock: HandClock) -> None:
+async def test_one_pending_snapshot_for_a_message(oneall: OneAllEmulator, caller: Caller, clock: ManualClock) -> None:
     """A second initiation finds the pending one and makes none; another message, or a built one, is another matter."""
     token = await caller.start()
     code, data = await caller.initiate()
@@ -145,7 +145,7 @@ async def test_a_deletion(oneall: OneAllEmulator, caller: Caller) -> None:
     assert await caller.tokens() == []
 
 
-async def test_the_list_by_pages(caller: Caller, clock: HandClock) -> None:
+async def test_the_list_by_pages(caller: Caller, clock: ManualClock) -> None:
     """Pages of the wanted size in either direction; the pagination says where one is."""
     tokens = []
     for number in range(5):
@@ -192,7 +192,7 @@ async def test_the_list_by_user_and_identity(caller: Caller) -> None:
     assert await caller.tokens("?identity_token=nobody") == []
 
 
-async def test_what_an_entry_of_the_list_tells(caller: Caller, clock: HandClock) -> None:
+async def test_what_an_entry_of_the_list_tells(caller: Caller, clock: ManualClock) -> None:
     """Both tokens, dates, and the status; the end is told once there is one."""
     token = await caller.start()
     (pending,) = (await caller.listed())["entries"]

@@ -8,9 +8,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.emulators.conftest import HandClock
-from tests.emulators.oneall_caller import PRIVATE, PUBLIC, Caller
-from tests.emulators.receiver import Receiver
+from tests.emulators.callback_receiver import Receiver
+from tests.emulators.manual_clock import ManualClock
+from tests.emulators.oneall_client import PRIVATE, PUBLIC, Caller
 from tidewaiter.emulators.controls import FaultKind, InjectedFault
 from tidewaiter.emulators.oneall import FinishedForm, OneAllEmulator, OneAllVariants, PendingForm
 
@@ -18,7 +18,7 @@ Open = Callable[..., Awaitable[Caller]]
 
 
 @pytest.fixture
-async def opened(clock: HandClock, client: aiohttp.ClientSession) -> AsyncIterator[Open]:
+async def opened(clock: ManualClock, client: aiohttp.ClientSession) -> AsyncIterator[Open]:
     """Starts an API with variants, and gives whoever asks it; snapshots take 100 seconds unless told."""
     async with AsyncExitStack() as stack:
 
@@ -44,7 +44,7 @@ async def opened(clock: HandClock, client: aiohttp.ClientSession) -> AsyncIterat
     ],
 )
 async def test_every_form_of_pending(
-    opened: Open, clock: HandClock, pending: PendingForm, told: tuple[int, int, str]
+    opened: Open, clock: ManualClock, pending: PendingForm, told: tuple[int, int, str]
 ) -> None:
     """102 in the envelope, 202, 207, 409 or a 200 without the end; then the finished snapshot all the same."""
     caller = await opened(pending=pending)
@@ -73,7 +73,7 @@ async def test_pending_as_not_modified(opened: Open) -> None:
     ],
 )
 async def test_every_form_of_finished(
-    opened: Open, clock: HandClock, finished: FinishedForm, members: set[str]
+    opened: Open, clock: ManualClock, finished: FinishedForm, members: set[str]
 ) -> None:
     """The end is told by its date, by a status of ``processed``, or by both."""
     caller = await opened(finished=finished)
@@ -92,7 +92,7 @@ async def test_a_duplicate_without_a_token(opened: Open) -> None:
     assert await caller.tokens() == [token]
 
 
-async def test_missing_right_after_the_initiation(opened: Open, clock: HandClock) -> None:
+async def test_missing_right_after_the_initiation(opened: Open, clock: ManualClock) -> None:
     """A new snapshot is answered with 404 for a while, though it is listed."""
     caller = await opened(lookup_lag_s=20)
     token = await caller.start()
@@ -102,7 +102,7 @@ async def test_missing_right_after_the_initiation(opened: Open, clock: HandClock
     await caller.snapshot(token)
 
 
-async def test_a_list_that_lags(opened: Open, clock: HandClock) -> None:
+async def test_a_list_that_lags(opened: Open, clock: ManualClock) -> None:
     """A new snapshot is missing from the list for a while, though it can be read."""
     caller = await opened(list_lag_s=60)
     token = await caller.start()
@@ -113,7 +113,7 @@ async def test_a_list_that_lags(opened: Open, clock: HandClock) -> None:
     assert await caller.tokens() == [token]
 
 
-async def test_the_old_revision_of_the_list(opened: Open, clock: HandClock) -> None:
+async def test_the_old_revision_of_the_list(opened: Open, clock: ManualClock) -> None:
     """Its entries have no status; only the date tells which are finished."""
     caller = await opened(list_status=False)
     await caller.start()
@@ -192,7 +192,7 @@ async def test_told_refusals_are_envelopes(opened: Open) -> None:
     assert (status, headers["Content-Type"][:9], text[:9]) == (502, "text/html", "<!DOCTYPE")
 
 
-async def test_a_snapshot_that_never_ends(opened: Open, clock: HandClock) -> None:
+async def test_a_snapshot_that_never_ends(opened: Open, clock: ManualClock) -> None:
     """It stays pending for ever, and so does its message."""
     caller = await opened()
     caller.oneall.faults.add("initiate", InjectedFault(FaultKind.NEVER_ENDS))
@@ -218,7 +218,7 @@ async def test_a_snapshot_that_is_gone(opened: Open) -> None:
     assert (await caller.envelope("DELETE", f"/{token}.json?confirm_deletion=true"))[0] == 404
 
 
-async def test_a_status_that_flaps(opened: Open, clock: HandClock) -> None:
+async def test_a_status_that_flaps(opened: Open, clock: ManualClock) -> None:
     """Built, pending, built: every other reading takes it back."""
     caller = await opened()
     caller.oneall.faults.add("initiate", InjectedFault(FaultKind.FLAPPING))
@@ -228,7 +228,7 @@ async def test_a_status_that_flaps(opened: Open, clock: HandClock) -> None:
 
 
 @pytest.mark.parametrize(("text", "word"), [(None, "archived"), ("quux", "quux")])
-async def test_a_word_that_no_document_names(opened: Open, clock: HandClock, text: str | None, word: str) -> None:
+async def test_a_word_that_no_document_names(opened: Open, clock: ManualClock, text: str | None, word: str) -> None:
     """The status is some other word, without a date."""
     caller = await opened()
     caller.oneall.faults.add("snapshot", InjectedFault(FaultKind.UNKNOWN_WORD, text=text))
@@ -242,7 +242,7 @@ async def test_a_word_that_no_document_names(opened: Open, clock: HandClock, tex
 # --- the pingback -----------------------------------------------------------------------------------------------------
 
 
-async def test_the_pingback(opened: Open, clock: HandClock) -> None:
+async def test_the_pingback(opened: Open, clock: ManualClock) -> None:
     """When the snapshot is built its envelope is posted: success, 200, its date, no statistics, unsigned."""
     caller = await opened()
     start = clock.at
@@ -259,7 +259,7 @@ async def test_the_pingback(opened: Open, clock: HandClock) -> None:
     assert "publication_snapshots" not in told
 
 
-async def test_a_late_and_a_duplicate_pingback(opened: Open, clock: HandClock) -> None:
+async def test_a_late_and_a_duplicate_pingback(opened: Open, clock: ManualClock) -> None:
     """It comes an hour after its time; another comes twice, the same."""
     caller = await opened()
     start = clock.at
@@ -273,7 +273,7 @@ async def test_a_late_and_a_duplicate_pingback(opened: Open, clock: HandClock) -
         assert await receiver.next() == await receiver.next()
 
 
-async def test_a_lost_pingback(opened: Open, clock: HandClock) -> None:
+async def test_a_lost_pingback(opened: Open, clock: ManualClock) -> None:
     """It never comes; the snapshot is built all the same."""
     caller = await opened()
     caller.oneall.faults.add("pingback", InjectedFault(FaultKind.LOST))
@@ -309,7 +309,7 @@ async def test_no_pingback_for_what_does_not_end(opened: Open, fate: FaultKind) 
     assert caller.oneall.callbacks.sent == []
 
 
-async def test_no_pingback_for_what_was_deleted(opened: Open, clock: HandClock) -> None:
+async def test_no_pingback_for_what_was_deleted(opened: Open, clock: ManualClock) -> None:
     """A snapshot that was deleted while it was built is not told of."""
     caller = await opened()
     async with Receiver() as receiver:

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from tests.emulators.conftest import HandClock
+from tests.emulators.manual_clock import ManualClock
 from tidewaiter.emulators.controls import FaultKind, InjectedFault, RetryAfter
 from tidewaiter.emulators.emulated_replies import GeneratedBody, Reply, json_reply
 from tidewaiter.emulators.server import EmulatedCall, EmulatedRoute, EmulatedServer
@@ -44,7 +44,7 @@ class Notebook(EmulatedServer):
 
 
 @pytest.fixture
-async def server(clock: HandClock) -> AsyncIterator[Notebook]:
+async def server(clock: ManualClock) -> AsyncIterator[Notebook]:
     """A running notebook."""
     async with Notebook(clock=clock) as running:
         yield running
@@ -72,7 +72,7 @@ async def test_a_healthy_reply(server: Notebook, client: aiohttp.ClientSession) 
     assert server.notes == [b"hello"]
 
 
-async def test_a_clock_of_its_own(clock: HandClock, client: aiohttp.ClientSession) -> None:
+async def test_a_clock_of_its_own(clock: ManualClock, client: aiohttp.ClientSession) -> None:
     """A server whose clock is off dates its replies by it, and a Retry-After that is a date, too."""
     async with Notebook(clock=clock, skew_s=-60) as server:
         server.faults.add("note", InjectedFault(FaultKind.THROTTLE, seconds=30, retry_after=RetryAfter.DATE))
@@ -82,7 +82,7 @@ async def test_a_clock_of_its_own(clock: HandClock, client: aiohttp.ClientSessio
         assert (server.server_now(), server.requests[0].at) == (clock.at - 60, clock.at)
 
 
-async def test_the_record(server: Notebook, client: aiohttp.ClientSession, clock: HandClock) -> None:
+async def test_the_record(server: Notebook, client: aiohttp.ClientSession, clock: ManualClock) -> None:
     """Each request is recorded with time, method, raw path, route, headers and body."""
     clock.at = 5.0
     url = URL(f"{server.origin}/notes/a%2Fb?x=1%3D&x=2&y=", encoded=True)
@@ -95,7 +95,7 @@ async def test_the_record(server: Notebook, client: aiohttp.ClientSession, clock
     assert (server.count("note"), server.count("big")) == (1, 0)
 
 
-async def test_a_slow_route(server: Notebook, client: aiohttp.ClientSession, clock: HandClock) -> None:
+async def test_a_slow_route(server: Notebook, client: aiohttp.ClientSession, clock: ManualClock) -> None:
     """A route that takes its time has its effect first and answers when it is through."""
     start = clock.at
     async with client.post(f"{server.origin}/slow", data=b"hello") as reply:
@@ -103,7 +103,7 @@ async def test_a_slow_route(server: Notebook, client: aiohttp.ClientSession, clo
     assert server.requests[0].at == start
 
 
-async def test_the_busiest_window(server: Notebook, client: aiohttp.ClientSession, clock: HandClock) -> None:
+async def test_the_busiest_window(server: Notebook, client: aiohttp.ClientSession, clock: ManualClock) -> None:
     """The most requests in any sliding window are counted; one that is a whole period later is outside."""
     assert server.busiest_window(60) == 0
     start = clock.at
@@ -148,13 +148,13 @@ async def test_an_outage(server: Notebook, client: aiohttp.ClientSession) -> Non
     assert [asked.route for asked in server.requests] == ["note", "big"]
 
 
-def test_no_origin_before_the_start(clock: HandClock) -> None:
+def test_no_origin_before_the_start(clock: ManualClock) -> None:
     """Whoever asks for the address too early gets a sentence, not port 0."""
     with pytest.raises(RuntimeError, match="no port before"):
         _ = Notebook(clock=clock).origin
 
 
-async def test_a_taken_port_is_reported(server: Notebook, clock: HandClock) -> None:
+async def test_a_taken_port_is_reported(server: Notebook, clock: ManualClock) -> None:
     """Two servers on one port: the second fails to start and leaves nothing behind."""
     second = Notebook(clock=clock, port=URL(server.origin).port or 0)
     with pytest.raises(OSError, match="address already in use"):
@@ -163,7 +163,7 @@ async def test_a_taken_port_is_reported(server: Notebook, clock: HandClock) -> N
 
 
 async def test_latency_comes_after_the_effect(
-    server: Notebook, client: aiohttp.ClientSession, clock: HandClock
+    server: Notebook, client: aiohttp.ClientSession, clock: ManualClock
 ) -> None:
     """The reply is late by the clock; what was asked for happened before the wait."""
     server.faults.add("note", InjectedFault(FaultKind.LATENCY, seconds=7))
@@ -283,7 +283,7 @@ async def test_stopping_ends_a_stall(server: Notebook, client: aiohttp.ClientSes
             await reply.read()
 
 
-async def test_trickle(server: Notebook, client: aiohttp.ClientSession, clock: HandClock) -> None:
+async def test_trickle(server: Notebook, client: aiohttp.ClientSession, clock: ManualClock) -> None:
     """The body arrives whole, but a few bytes at a time with a wait after each."""
     server.faults.add("note", InjectedFault(FaultKind.TRICKLE, size=10, seconds=3))
     async with _note(client, server) as reply:
@@ -384,7 +384,7 @@ async def test_the_control_endpoint_lists_requests(server: Notebook, client: aio
     assert asked["headers"]["Content-Length"] == "5"
 
 
-async def test_a_head_request_gets_no_body(clock: HandClock, client: aiohttp.ClientSession) -> None:
+async def test_a_head_request_gets_no_body(clock: ManualClock, client: aiohttp.ClientSession) -> None:
     """The length is told and nothing sent, whichever fault would have spoiled the body."""
 
     class Heads(Notebook):

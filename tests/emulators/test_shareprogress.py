@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from tests.emulators.conftest import HandClock
-from tests.emulators.shareprogress_caller import KEY, Caller
+from tests.emulators.manual_clock import ManualClock
+from tests.emulators.shareprogress_client import KEY, Caller
 from tidewaiter.emulators.shareprogress import ShareProgressEmulator
 from tidewaiter.emulators.shareprogress_library import TEMPLATES, ShareKind
 
@@ -15,7 +15,7 @@ URL = "https://example.org/save-the-reef"
 
 
 @pytest.fixture
-async def api(clock: HandClock) -> AsyncIterator[ShareProgressEmulator]:
+async def api(clock: ManualClock) -> AsyncIterator[ShareProgressEmulator]:
     """A running API with three pages, two buttons and one wrapper."""
     async with ShareProgressEmulator(clock=clock, key=KEY) as running:
         yield running
@@ -109,7 +109,7 @@ async def test_the_account(caller: Caller) -> None:
     assert (await caller.post("account")).row == told
 
 
-async def test_the_index_in_parts(clock: HandClock, client: aiohttp.ClientSession) -> None:
+async def test_the_index_in_parts(clock: ManualClock, client: aiohttp.ClientSession) -> None:
     """Fifty unless told, from the newest; limit and offset may be texts; an offset past the end finds nothing."""
     async with ShareProgressEmulator(clock=clock, key=KEY, pages=120) as api:
         caller = Caller(client, api)
@@ -140,7 +140,7 @@ async def test_variants_are_filled_from_the_page(caller: Caller) -> None:
     assert blank["variants"]["twitter"] == [{"id": twitter["id"] + 3, "twitter_message": None}]
 
 
-async def test_variants_are_written_added_and_destroyed(caller: Caller, clock: HandClock) -> None:
+async def test_variants_are_written_added_and_destroyed(caller: Caller, clock: ManualClock) -> None:
     """With an id a variant is written, without one it is added, with ``_destroy`` it goes; two make a test."""
     message = "Look {LINK}"
     page = (await caller.post("pages/update", page_url=URL, variants={"twitter": [{"twitter_message": message}]})).row
@@ -198,7 +198,7 @@ async def test_a_form_with_variants(caller: Caller, client: aiohttp.ClientSessio
     assert [variant["twitter_message"] for variant in saved["variants"]["twitter"]] == ["One {LINK}", "Two {LINK}"]
 
 
-async def test_a_save_takes_seconds(caller: Caller, clock: HandClock) -> None:
+async def test_a_save_takes_seconds(caller: Caller, clock: ManualClock) -> None:
     """It reads the page first: two seconds, where everything else is answered at once."""
     await caller.get("pages")
     await caller.post("pages/update", page_url=URL)
@@ -225,7 +225,7 @@ async def test_analytics_of_a_button(caller: Caller) -> None:
     assert sorted(told["total"]) == ["Total_shares", "Total_viral_visitors", "Total_visitors"]
 
 
-async def test_analytics_are_refreshed_every_five_minutes_at_most(caller: Caller, clock: HandClock) -> None:
+async def test_analytics_are_refreshed_every_five_minutes_at_most(caller: Caller, clock: ManualClock) -> None:
     """Within five minutes of an answer the numbers stand still; then they move, each object by itself."""
     first = await caller.get("pages/analytics", id="10")
     clock.at += 299

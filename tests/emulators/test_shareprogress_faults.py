@@ -7,8 +7,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.emulators.conftest import HandClock
-from tests.emulators.shareprogress_caller import KEY, Answer, Caller
+from tests.emulators.manual_clock import ManualClock
+from tests.emulators.shareprogress_client import KEY, Answer, Caller
 from tidewaiter.emulators.controls import FaultKind, InjectedFault, RetryAfter
 from tidewaiter.emulators.shareprogress import ShareProgressEmulator
 from tidewaiter.emulators.shareprogress_library import ShareKind
@@ -24,7 +24,7 @@ URL = "https://example.org/save-the-reef"
 
 
 @pytest.fixture
-async def api(clock: HandClock) -> AsyncIterator[ShareProgressEmulator]:
+async def api(clock: ManualClock) -> AsyncIterator[ShareProgressEmulator]:
     """A running API with three pages, two buttons and one wrapper."""
     async with ShareProgressEmulator(clock=clock, key=KEY) as running:
         yield running
@@ -41,7 +41,7 @@ def _rates(answer: Answer) -> tuple[int, int, int]:
     return limit, remaining, reset
 
 
-async def test_the_limit_is_counted_progressively(caller: Caller, clock: HandClock) -> None:
+async def test_the_limit_is_counted_progressively(caller: Caller, clock: ManualClock) -> None:
     """Thirty in a minute; each leaves the count a minute after it was made, and every two seconds there is room."""
     start = clock.at
     for number in range(30):
@@ -61,7 +61,7 @@ async def test_the_limit_is_counted_progressively(caller: Caller, clock: HandClo
     assert (await caller.get("account")).status == 429
 
 
-async def test_reset_less_date_is_the_wait(caller: Caller, clock: HandClock) -> None:
+async def test_reset_less_date_is_the_wait(caller: Caller, clock: ManualClock) -> None:
     """Both stand on the server's clock, a minute behind: their difference is right, Reset alone is in the past."""
     for _ in range(30):
         await caller.get("account")
@@ -269,7 +269,7 @@ async def test_single_variants_in_tests(client: aiohttp.ClientSession, api: Shar
 
 
 async def test_the_time_of_analytics(
-    client: aiohttp.ClientSession, api: ShareProgressEmulator, clock: HandClock
+    client: aiohttp.ClientSession, api: ShareProgressEmulator, clock: ManualClock
 ) -> None:
     """The document promises a timestamp, its samples have none: under a name that is told it stands there."""
     caller = await _varied(client, api, analytics_time_key="updated_at")
@@ -286,7 +286,7 @@ async def test_the_other_name_of_the_parameters(client: aiohttp.ClientSession, a
     assert ("custom_params" in options, "customize_params" in options) == (True, False)
 
 
-async def test_slow_replies(client: aiohttp.ClientSession, api: ShareProgressEmulator, clock: HandClock) -> None:
+async def test_slow_replies(client: aiohttp.ClientSession, api: ShareProgressEmulator, clock: ManualClock) -> None:
     """Every reply may take five seconds, and a save longer."""
     caller = await _varied(client, api, reply_s=5, scrape_s=4)
     await caller.get("pages/analytics", id="10")
@@ -294,7 +294,9 @@ async def test_slow_replies(client: aiohttp.ClientSession, api: ShareProgressEmu
     assert clock.slept == [5, 9]
 
 
-async def test_an_index_that_lags(client: aiohttp.ClientSession, api: ShareProgressEmulator, clock: HandClock) -> None:
+async def test_an_index_that_lags(
+    client: aiohttp.ClientSession, api: ShareProgressEmulator, clock: ManualClock
+) -> None:
     """What was created just now is read at once, and listed later."""
     caller = await _varied(client, api, index_lag_s=30, scrape_s=0)
     page_id = (await caller.post("pages/update", page_url=URL)).row["id"]
@@ -313,7 +315,7 @@ async def test_somebody_else_with_the_same_key(client: aiohttp.ClientSession, ap
     assert (refused.status, refused.headers["Retry-After"]) == (429, "60")
 
 
-async def test_variants_by_the_constructor(clock: HandClock, client: aiohttp.ClientSession) -> None:
+async def test_variants_by_the_constructor(clock: ManualClock, client: aiohttp.ClientSession) -> None:
     """The same can be told at the start, and a clock that is right."""
     variants = ShareProgressVariants(booleans=BooleanForm.FIELDS, scrape_s=0)
     async with ShareProgressEmulator(clock=clock, key=KEY, pages=0, buttons=0, variants=variants, skew_s=0) as api:

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Mapping
 import aiohttp
 import pytest
 
-from tests.emulators.conftest import HandClock
-from tests.emulators.socialgateway_caller import LOGIN, Caller
+from tests.emulators.manual_clock import ManualClock
+from tests.emulators.socialgateway_client import LOGIN, Caller
 from tidewaiter.emulators.controls import FaultKind, InjectedFault
 from tidewaiter.emulators.emulated_replies import page_reply
 from tidewaiter.emulators.socialgateway import (
@@ -32,7 +32,7 @@ def _contacts(parameters: Mapping[str, str]) -> object:
 
 
 @pytest.fixture
-async def gateway(clock: HandClock) -> AsyncIterator[SocialGatewayEmulator]:
+async def gateway(clock: ManualClock) -> AsyncIterator[SocialGatewayEmulator]:
     """A running API with a list, a resource that wants a parameter, and one that is hidden."""
     async with SocialGatewayEmulator(
         clock=clock,
@@ -198,7 +198,7 @@ async def test_a_proxy_drops_the_phrase(gateway: SocialGatewayEmulator, caller: 
     assert await caller.get("campaign/stats", "0" * 40) == (401, "Unauthorized", "")
 
 
-async def test_tokens_end(gateway: SocialGatewayEmulator, caller: Caller, clock: HandClock) -> None:
+async def test_tokens_end(gateway: SocialGatewayEmulator, caller: Caller, clock: ManualClock) -> None:
     """After the time that was told, to the second; a new login helps."""
     token = await caller.token()
     clock.at += 3599
@@ -208,7 +208,7 @@ async def test_tokens_end(gateway: SocialGatewayEmulator, caller: Caller, clock:
     await caller.read("campaign/stats", await caller.token())
 
 
-async def test_a_token_may_end_early(gateway: SocialGatewayEmulator, caller: Caller, clock: HandClock) -> None:
+async def test_a_token_may_end_early(gateway: SocialGatewayEmulator, caller: Caller, clock: ManualClock) -> None:
     """Though an hour was told, it is good for a minute."""
     await _varied(gateway, caller.client, dies_after_s=60)
     _, _, text = await caller.login()
@@ -242,7 +242,7 @@ async def test_faults_are_worded_by_the_api(gateway: SocialGatewayEmulator, call
     assert (status, "<html>" in text) == (502, True)
 
 
-async def test_variants_by_the_constructor(clock: HandClock, client: aiohttp.ClientSession) -> None:
+async def test_variants_by_the_constructor(clock: ManualClock, client: aiohttp.ClientSession) -> None:
     """The same can be told at the start."""
     variants = SocialGatewayVariants(token_ttl_s=60, utc_offset_minutes=0, stats_shape=StatsShape.ARRAY)
     async with SocialGatewayEmulator(

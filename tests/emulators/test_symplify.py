@@ -5,8 +5,8 @@ import json
 import aiohttp
 import pytest
 
-from tests.emulators.conftest import HandClock
-from tests.emulators.symplify_caller import AUTH, GOOD, ORDER, Caller
+from tests.emulators.manual_clock import ManualClock
+from tests.emulators.symplify_client import AUTH, GOOD, ORDER, Caller
 from tidewaiter.emulators.controls import FaultKind, InjectedFault
 from tidewaiter.emulators.emulated_replies import GeneratedBody
 from tidewaiter.emulators.file_host import FileHost
@@ -22,7 +22,7 @@ from tidewaiter.emulators.symplify import (
 
 
 async def test_an_export_from_order_to_file(
-    symplify: SymplifyEmulator, files: FileHost, caller: Caller, clock: HandClock
+    symplify: SymplifyEmulator, files: FileHost, caller: Caller, clock: ManualClock
 ) -> None:
     """Order, wait, link, file: the ten rows arrive, and no credential reached the file host."""
     batch_id = await caller.create()
@@ -40,7 +40,7 @@ async def test_an_export_from_order_to_file(
     assert files.files[batch.result_key].source == content
 
 
-async def test_progress_by_the_clock(caller: Caller, clock: HandClock) -> None:
+async def test_progress_by_the_clock(caller: Caller, clock: ManualClock) -> None:
     """PENDING, IN_PROGRESS with growing counts, FINISHED with one row never counted as processed."""
     batch_id = await caller.create()
     seen = []
@@ -57,7 +57,7 @@ async def test_progress_by_the_clock(caller: Caller, clock: HandClock) -> None:
     ]
 
 
-async def test_the_shape_of_a_status_reply(caller: Caller, clock: HandClock) -> None:
+async def test_the_shape_of_a_status_reply(caller: Caller, clock: ManualClock) -> None:
     """The members of the vendor's example, with its quirks: the id as a number, blanks, times in milliseconds."""
     start_ms = int(clock.at * 1000)
     batch_id = await caller.create()
@@ -119,7 +119,7 @@ async def test_a_bad_token(symplify: SymplifyEmulator, caller: Caller, client: a
     assert (await caller.ask("GET", "/101111"))[0] == 401
 
 
-async def test_http_basic(clock: HandClock, files: FileHost, client: aiohttp.ClientSession) -> None:
+async def test_http_basic(clock: ManualClock, files: FileHost, client: aiohttp.ClientSession) -> None:
     """An older installation wants Basic and does not know the token."""
     customer = SymplifyCustomer(GOOD, basic=("me", "påss"))
     async with SymplifyEmulator(clock=clock, files=files, customer=customer) as symplify:
@@ -154,14 +154,14 @@ async def test_strangers(symplify: SymplifyEmulator, caller: Caller, client: aio
         ("image/png", 406),
     ],
 )
-async def test_the_link_is_plain_text(caller: Caller, clock: HandClock, accept: str, status: int) -> None:
+async def test_the_link_is_plain_text(caller: Caller, clock: ManualClock, accept: str, status: int) -> None:
     """Whoever accepts JSON, or does not accept plain text, is refused."""
     batch_id = await caller.create()
     clock.at += 100
     assert (await caller.url(batch_id, accept))[0] == status
 
 
-async def test_the_redirect(caller: Caller, clock: HandClock, files: FileHost) -> None:
+async def test_the_redirect(caller: Caller, clock: ManualClock, files: FileHost) -> None:
     """The other way to the file: 302 to a signed URL on another origin."""
     batch_id = await caller.create()
     clock.at += 100
@@ -174,7 +174,7 @@ async def test_the_redirect(caller: Caller, clock: HandClock, files: FileHost) -
     assert (await caller.fetch(location))[0] == 200
 
 
-async def test_no_link_before_the_end(caller: Caller, clock: HandClock, files: FileHost) -> None:
+async def test_no_link_before_the_end(caller: Caller, clock: ManualClock, files: FileHost) -> None:
     """While the batch is built there is no result, either way."""
     batch_id = await caller.create()
     clock.at += 99
@@ -183,7 +183,7 @@ async def test_no_link_before_the_end(caller: Caller, clock: HandClock, files: F
     assert files.files == {}
 
 
-async def test_links_expire(caller: Caller, clock: HandClock) -> None:
+async def test_links_expire(caller: Caller, clock: ManualClock) -> None:
     """A link holds for 300 seconds; a fresh one is to be had for the asking."""
     batch_id = await caller.create()
     clock.at += 100
@@ -193,7 +193,7 @@ async def test_links_expire(caller: Caller, clock: HandClock) -> None:
     assert (await caller.fetch((await caller.url(batch_id))[1]))[0] == 200
 
 
-async def test_a_fresh_link_does_not_bring_a_file_back(caller: Caller, clock: HandClock, files: FileHost) -> None:
+async def test_a_fresh_link_does_not_bring_a_file_back(caller: Caller, clock: ManualClock, files: FileHost) -> None:
     """What the file host has lost stays lost, however often the API is asked."""
     files.faults.add("file", InjectedFault(FaultKind.GONE))
     batch_id = await caller.create()
@@ -202,7 +202,7 @@ async def test_a_fresh_link_does_not_bring_a_file_back(caller: Caller, clock: Ha
         assert (await caller.fetch((await caller.url(batch_id))[1]))[0] == 404
 
 
-async def test_content_by_type(clock: HandClock, files: FileHost, client: aiohttp.ClientSession) -> None:
+async def test_content_by_type(clock: ManualClock, files: FileHost, client: aiohttp.ClientSession) -> None:
     """A form for each type: NDJSON, no byte at all, and the JSON array where none is named."""
     content = {"CLICKS": ExportForm.NDJSON, "SENT": ExportForm.EMPTY}
     async with SymplifyEmulator(
@@ -222,7 +222,7 @@ async def test_content_by_type(clock: HandClock, files: FileHost, client: aiohtt
     assert [row["name"] for row in json.loads(got["LISTS"])] == ["lists no. 1", "lists no. 2", "lists no. 3"]
 
 
-async def test_no_rows(clock: HandClock, files: FileHost, client: aiohttp.ClientSession) -> None:
+async def test_no_rows(clock: ManualClock, files: FileHost, client: aiohttp.ClientSession) -> None:
     """An export of nothing finishes with an empty array."""
     variants = SymplifyVariants(build_s=0, rows=0)
     async with SymplifyEmulator(
@@ -234,7 +234,7 @@ async def test_no_rows(clock: HandClock, files: FileHost, client: aiohttp.Client
         assert (await caller.fetch((await caller.url(batch_id))[1]))[1] == b"[]"
 
 
-async def test_content_by_callable(clock: HandClock, files: FileHost, client: aiohttp.ClientSession) -> None:
+async def test_content_by_callable(clock: ManualClock, files: FileHost, client: aiohttp.ClientSession) -> None:
     """A function of type and period says what the file holds, of any size."""
     async with SymplifyEmulator(
         clock=clock,
@@ -249,7 +249,7 @@ async def test_content_by_callable(clock: HandClock, files: FileHost, client: ai
     assert content == b"".join(GeneratedBody(100_000, len("OPENSLAST_DAY")).chunks(0, 100_000))
 
 
-async def test_asked_too_often(clock: HandClock, files: FileHost, client: aiohttp.ClientSession) -> None:
+async def test_asked_too_often(clock: ManualClock, files: FileHost, client: aiohttp.ClientSession) -> None:
     """One batch may be asked after once a minute; another batch is another matter."""
     variants = SymplifyVariants(min_poll_s=60)
     async with SymplifyEmulator(
@@ -268,7 +268,7 @@ async def test_asked_too_often(clock: HandClock, files: FileHost, client: aiohtt
         assert [batch.polls for batch in symplify.batches] == [2, 1]
 
 
-async def test_the_rate_limit(clock: HandClock, files: FileHost, client: aiohttp.ClientSession) -> None:
+async def test_the_rate_limit(clock: ManualClock, files: FileHost, client: aiohttp.ClientSession) -> None:
     """More requests than the window holds are refused without effect, until the oldest has left it."""
     limit = RequestLimit(most=2, period_s=60)
     async with SymplifyEmulator(clock=clock, files=files, customer=SymplifyCustomer(GOOD), limit=limit) as symplify:

@@ -5,8 +5,8 @@ import json
 import aiohttp
 import pytest
 
-from tests.emulators.conftest import HandClock
-from tests.emulators.symplify_caller import ORDER, Caller
+from tests.emulators.manual_clock import ManualClock
+from tests.emulators.symplify_client import ORDER, Caller
 from tidewaiter.emulators.controls import FaultKind, InjectedFault
 from tidewaiter.emulators.symplify import SymplifyEmulator
 
@@ -45,7 +45,7 @@ async def test_an_unknown_word(symplify: SymplifyEmulator, caller: Caller) -> No
     assert [await caller.word(batch_id) for _ in range(3)] == ["ARCHIVING", "SUSPENDED", "PENDING"]
 
 
-async def test_a_batch_that_never_ends(symplify: SymplifyEmulator, caller: Caller, clock: HandClock) -> None:
+async def test_a_batch_that_never_ends(symplify: SymplifyEmulator, caller: Caller, clock: ManualClock) -> None:
     """It comes near its end, its counts stand still, and there is never a result."""
     symplify.faults.add("create", InjectedFault(FaultKind.NEVER_ENDS))
     batch_id = await caller.create()
@@ -66,7 +66,9 @@ async def test_a_batch_that_is_gone(symplify: SymplifyEmulator, caller: Caller) 
 
 
 @pytest.mark.parametrize("route", ["url", "result"])
-async def test_a_result_that_is_gone(symplify: SymplifyEmulator, caller: Caller, clock: HandClock, route: str) -> None:
+async def test_a_result_that_is_gone(
+    symplify: SymplifyEmulator, caller: Caller, clock: ManualClock, route: str
+) -> None:
     """The batch says FINISHED, but there is no link to be had."""
     symplify.faults.add(route, InjectedFault(FaultKind.GONE))
     batch_id = await caller.create()
@@ -76,7 +78,7 @@ async def test_a_result_that_is_gone(symplify: SymplifyEmulator, caller: Caller,
     assert (await caller.ask("GET", f"/{batch_id}{path}", Accept="text/plain"))[0] == 404
 
 
-async def test_a_flapping_status(symplify: SymplifyEmulator, caller: Caller, clock: HandClock) -> None:
+async def test_a_flapping_status(symplify: SymplifyEmulator, caller: Caller, clock: ManualClock) -> None:
     """FINISHED, then PENDING with nothing processed, then FINISHED again; the result is there all the while."""
     symplify.faults.add("create", InjectedFault(FaultKind.FLAPPING))
     batch_id = await caller.create()
@@ -85,7 +87,7 @@ async def test_a_flapping_status(symplify: SymplifyEmulator, caller: Caller, clo
     assert (await caller.url(batch_id))[0] == 200
 
 
-async def test_a_batch_that_fails(symplify: SymplifyEmulator, caller: Caller, clock: HandClock) -> None:
+async def test_a_batch_that_fails(symplify: SymplifyEmulator, caller: Caller, clock: ManualClock) -> None:
     """Told on the creation, ERROR stands where FINISHED would; told on a status reply, it comes at once."""
     symplify.faults.add("create", InjectedFault(FaultKind.ERROR_STATUS))
     batch_id = await caller.create()
@@ -100,7 +102,7 @@ async def test_a_batch_that_fails(symplify: SymplifyEmulator, caller: Caller, cl
 
 @pytest.mark.parametrize("route", ["url", "create"])
 async def test_a_link_that_is_born_expired(
-    symplify: SymplifyEmulator, caller: Caller, clock: HandClock, route: str
+    symplify: SymplifyEmulator, caller: Caller, clock: ManualClock, route: str
 ) -> None:
     """Told on ``url`` one link is out of date and the next one good; told on the creation, all of them are."""
     symplify.faults.add(route, InjectedFault(FaultKind.LINK_EXPIRED))

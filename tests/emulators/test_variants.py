@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from pydantic import ConfigDict, Field
 
-from tests.emulators.conftest import HandClock
+from tests.emulators.manual_clock import ManualClock
 from tidewaiter.emulators.controls import STRICT, NoVariants, changed, variants_to_json
 from tidewaiter.emulators.emulated_replies import Reply, json_reply
 from tidewaiter.emulators.server import EmulatedCall, EmulatedRoute, EmulatedServer
@@ -57,7 +57,7 @@ def test_where_nothing_is_open_nothing_can_be_changed() -> None:
         changed(NoVariants(), b'{"bows": 1}')
 
 
-async def test_the_control_endpoint(clock: HandClock, client: aiohttp.ClientSession) -> None:
+async def test_the_control_endpoint(clock: ManualClock, client: aiohttp.ClientSession) -> None:
     """PATCH changes how the running server answers, GET tells it, and a mistake is 400 and changes nothing."""
     async with Host(clock=clock) as host:
         url = f"{host.origin}/_control/variants"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.providers.samples import (
+from tests.support.spec_samples import (
     BASE,
     HEAD,
     NOW,

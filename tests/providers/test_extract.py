@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.providers.samples import reply_of
+from tests.support.spec_samples import reply_of
 from tidewaiter.domain.http_values import Json
 from tidewaiter.providers.extract import as_count, as_handle, as_note, as_text, compile_pick
 from tidewaiter.providers.reply import Reading

@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.providers.samples import NOW, built_in, job_with, reply_of
+from tests.support.spec_samples import NOW, built_in, job_with, reply_of
 from tidewaiter.domain.http_values import Credentials, Json, Link, WireReply
 from tidewaiter.domain.outcome import (
     Accepted,

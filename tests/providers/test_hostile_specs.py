@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.providers.samples import WHOLE, changed, faults_of
+from tests.support.spec_samples import WHOLE, changed, faults_of
 from tidewaiter.providers.spec_lint import MOST_FAULTS, lint
 from tidewaiter.toml_file import LARGEST_FILE, TomlError, parse, read_regular
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.providers.samples import HEAD, POLL, SUBMIT, job_with, operation_of
+from tests.support.spec_samples import HEAD, POLL, SUBMIT, job_with, operation_of
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.http_values import WireReply
 from tidewaiter.domain.outcome import Outcome

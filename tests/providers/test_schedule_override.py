@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.providers.samples import WHOLE, provider_of
+from tests.support.spec_samples import WHOLE, provider_of
 from tidewaiter.domain.backoff_and_limits import Backoff, OperationPolicy
 from tidewaiter.providers.account_overrides import ScheduleOverride
 

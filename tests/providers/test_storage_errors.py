@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.providers.samples import BASE, NOW, job_with, operation_of, reply_of
+from tests.support.spec_samples import BASE, NOW, job_with, operation_of, reply_of
 from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.outcome import LinksExpired, Refused, Retry, Throttled
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.providers.newsletter import SETTINGS
-from tests.providers.samples import NOW, built_in, job_with, reply_of
+from tests.support.spec_samples import NOW, built_in, job_with, reply_of
 from tidewaiter.domain.http_values import Json, Link, WireReply
 from tidewaiter.domain.outcome import (
     Accepted,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.providers.samples import BASE, job_with
+from tests.support.spec_samples import BASE, job_with
 from tidewaiter.domain.http_values import Json, WireRequest
 from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.request_building import compile_request

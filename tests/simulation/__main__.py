@@ -6,8 +6,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.simulation.hour import Plan, run_hour
 from tests.simulation.invariants import broken_invariants
+from tests.simulation.simulated_hour import Plan, run_hour
 from tests.simulation.world import World
 from tidewaiter.database import migrate
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.story import fault, tell, throttled
+from tests.simulation.one_job import fault, tell, throttled
 from tests.simulation.world import World
 from tidewaiter.domain.job import State
 from tidewaiter.emulators.controls import FaultKind, RetryAfter

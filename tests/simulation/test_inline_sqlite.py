@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import exc, text
 
-from tests.database.scene import NOW, StandingClock, new_job
 from tests.support.inline_sqlite import connect_inline
+from tests.support.stored_jobs import NOW, StandingClock, new_job
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneStore

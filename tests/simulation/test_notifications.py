@@ -10,8 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 from random import Random
 
-from tests.database.scene import Scene
 from tests.support.inline_sqlite import connect_inline
+from tests.support.stored_jobs import Scene
 from tests.support.virtual_time import VirtualClock, virtual_time
 from tidewaiter.database.delivery_store import DeliveryStore
 from tidewaiter.database.engine import Database

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.hour import Plan, run_hour
 from tests.simulation.invariants import broken_invariants
+from tests.simulation.simulated_hour import Plan, run_hour
 from tests.simulation.world import World, at_desk
 from tests.support.effort import seeds
 from tidewaiter.domain.job import State

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import aiosqlite
 
-from tests.simulation.wire import SimulatedWire
+from tests.simulation.simulated_wire import SimulatedWire
 from tests.support.inline_sqlite import connect_inline
 from tests.support.scratch import scratch
 from tests.support.virtual_time import VirtualClock, virtual_time

@@ -1,31 +1,23 @@
 """Storages of the test's own: on a folder, with real threads and in place, and in a bucket."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
 from tests.storage.folders import files, read, write
+from tests.storage.inspected_storage import InspectedStorage, in_place
 from tests.support import s3
-from tidewaiter.storage.base import Storage, StorageThreads
+from tidewaiter.storage.base import StorageThreads
 from tidewaiter.storage.bucket import Bucket, connect
 from tidewaiter.storage.bucket_storage import ObjectStorage
 from tidewaiter.storage.folder import LocalStorage
-
-T = TypeVar("T")
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """The storage root; nobody has made it yet."""
     return tmp_path / "exports"
-
-
-async def in_place(work: Callable[[], T], /) -> T:
-    """Run the work where it is asked for, as the simulation does."""
-    return work()
 
 
 @pytest.fixture(params=["threads", "in place"])
@@ -45,27 +37,13 @@ def objects(bucket: s3.Bucket) -> Iterator[ObjectStorage]:
         yield ObjectStorage(Bucket(connect(f"s3://{bucket.name}/pre/fix", bucket.server.options)), threads)
 
 
-@dataclass(frozen=True, slots=True)
-class Shelf:
-    """A storage of any kind, and ways to look at what it keeps, past it.
-
-    ``listing`` is of everything there, unfinished files included; ``unfinished`` counts what no key shows.
-    """
-
-    storage: Storage
-    listing: Callable[[], list[str]]
-    read: Callable[[str], bytes]
-    write: Callable[[str, bytes], None]
-    unfinished: Callable[[], int]
-
-
 @pytest.fixture(params=["folder", "folder, in place", "bucket"])
-def shelf(request: pytest.FixtureRequest, root: Path) -> Iterator[Shelf]:
+def shelf(request: pytest.FixtureRequest, root: Path) -> Iterator[InspectedStorage]:
     """A storage of each kind."""
     if request.param == "bucket":
         bucket: s3.Bucket = request.getfixturevalue("bucket")
         objects: ObjectStorage = request.getfixturevalue("objects")
-        yield Shelf(
+        yield InspectedStorage(
             objects,
             lambda: [key.removeprefix("pre/fix/") for key in bucket.listing()],
             lambda key: bucket.read(f"pre/fix/{key}"),
@@ -75,7 +53,7 @@ def shelf(request: pytest.FixtureRequest, root: Path) -> Iterator[Shelf]:
         return
     with StorageThreads() as threads:
         storage = LocalStorage(root, in_place if request.param == "folder, in place" else threads)
-        yield Shelf(
+        yield InspectedStorage(
             storage,
             lambda: files(root),
             lambda key: read(root / key),

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.storage.conftest import Shelf
+from tests.storage.inspected_storage import InspectedStorage
 from tests.storage.landings import send, sha256
 from tidewaiter.domain.manifest import file_name, folder_of
 from tidewaiter.storage.base import ChecksumError, Landed, StorageError
@@ -26,7 +26,7 @@ def md5(content: bytes) -> str:
 
 @pytest.mark.parametrize("piece", [1000, 2**18, 2**20, 3 * 2**20, 10**9])
 @pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
-async def test_it_lands_whole(shelf: Shelf, content: bytes, piece: int) -> None:
+async def test_it_lands_whole(shelf: InspectedStorage, content: bytes, piece: int) -> None:
     """In whatever pieces it comes: the bytes, the size and the checksum are right, and nothing else is left."""
     landing = await shelf.storage.open(KEY, 7, 0)
     assert (landing.offset, landing.validator) == (0, None)
@@ -38,7 +38,7 @@ async def test_it_lands_whole(shelf: Shelf, content: bytes, piece: int) -> None:
     assert shelf.read(KEY) == content
 
 
-async def test_single_bytes(shelf: Shelf) -> None:
+async def test_single_bytes(shelf: InspectedStorage) -> None:
     """A host that sends byte by byte does not reach what one system call can take."""
     landing = await shelf.storage.open(KEY, 7, 0)
     await send(landing, SMALL[:5000], 1)
@@ -46,7 +46,7 @@ async def test_single_bytes(shelf: Shelf) -> None:
     assert shelf.read(KEY) == SMALL[:5000]
 
 
-async def test_an_empty_file(shelf: Shelf) -> None:
+async def test_an_empty_file(shelf: InspectedStorage) -> None:
     """Zero rows are a success (fault 33), and land as nothing."""
     landing = await shelf.storage.open(KEY, 7, 0, md5=True)
     assert (await landing.finish(size=0, sha256=sha256(b"").upper(), md5=md5(b"").upper())).size == 0
@@ -55,7 +55,7 @@ async def test_an_empty_file(shelf: Shelf) -> None:
 
 @pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("wrong", ["longer", "shorter", "sha256", "md5"])
-async def test_what_was_not_announced(shelf: Shelf, content: bytes, wrong: str) -> None:
+async def test_what_was_not_announced(shelf: InspectedStorage, content: bytes, wrong: str) -> None:
     """A wrong size or checksum never lands, and nothing of it is kept (fault 38)."""
     await shelf.storage.put(KEY, b"what was there")
     landing = await shelf.storage.open(KEY, 7, 0, md5=True)
@@ -71,7 +71,7 @@ async def test_what_was_not_announced(shelf: Shelf, content: bytes, wrong: str) 
     assert shelf.read(KEY) == b"what was there"
 
 
-async def test_an_md5_that_was_not_reckoned(shelf: Shelf) -> None:
+async def test_an_md5_that_was_not_reckoned(shelf: InspectedStorage) -> None:
     """An announced MD5 that nobody reckoned along is no proof."""
     landing = await shelf.storage.open(KEY, 7, 0)
     with pytest.raises(ChecksumError):
@@ -79,7 +79,7 @@ async def test_an_md5_that_was_not_reckoned(shelf: Shelf) -> None:
 
 
 @pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
-async def test_it_replaces_what_bears_its_name(shelf: Shelf, content: bytes) -> None:
+async def test_it_replaces_what_bears_its_name(shelf: InspectedStorage, content: bytes) -> None:
     """A file that landed before a crash is landed again, in its place: there is no second one (fault 4)."""
     for each in (b"landed, not committed", content, content):
         landing = await shelf.storage.open(KEY, 7, 0)
@@ -90,7 +90,7 @@ async def test_it_replaces_what_bears_its_name(shelf: Shelf, content: bytes) -> 
 
 
 @pytest.mark.parametrize("content", [b"", SMALL, LARGE], ids=["nothing", "small", "large"])
-async def test_discarding(shelf: Shelf, content: bytes) -> None:
+async def test_discarding(shelf: InspectedStorage, content: bytes) -> None:
     """Nothing is left; ending again is harmless."""
     landing = await shelf.storage.open(KEY, 7, 0)
     await send(landing, content)
@@ -101,7 +101,7 @@ async def test_discarding(shelf: Shelf, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
-async def test_ending_a_landed_file_again(shelf: Shelf, content: bytes) -> None:
+async def test_ending_a_landed_file_again(shelf: InspectedStorage, content: bytes) -> None:
     """Whoever cleans up after a cancellation need not know whether the file had landed by then."""
     landing = await shelf.storage.open(KEY, 7, 0)
     await send(landing, content)
@@ -112,7 +112,7 @@ async def test_ending_a_landed_file_again(shelf: Shelf, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("before", [b"of the old one", LARGE], ids=["small", "large"])
-async def test_starting_over(shelf: Shelf, before: bytes) -> None:
+async def test_starting_over(shelf: InspectedStorage, before: bytes) -> None:
     """The remote sends the file from its beginning, or another file: nothing of the old one stays (faults 39, 40)."""
     landing = await shelf.storage.open(KEY, 7, 0)
     await send(landing, before)
@@ -125,7 +125,7 @@ async def test_starting_over(shelf: Shelf, before: bytes) -> None:
 
 
 @pytest.mark.parametrize("content", [b"of the stale one", LARGE], ids=["small", "large"])
-async def test_a_stale_owner_spoils_nothing(shelf: Shelf, content: bytes) -> None:
+async def test_a_stale_owner_spoils_nothing(shelf: InspectedStorage, content: bytes) -> None:
     """An owner that wakes up after its lease has passed on does not land its file over its successor's.
 
     Invariant 5, for files.
@@ -142,7 +142,7 @@ async def test_a_stale_owner_spoils_nothing(shelf: Shelf, content: bytes) -> Non
     assert shelf.read(KEY) == b"of the successor"
 
 
-async def test_a_small_file(shelf: Shelf) -> None:
+async def test_a_small_file(shelf: InspectedStorage) -> None:
     """It lands under its key and nothing else is left; a second one of that name replaces it."""
     for content in (b"first", b"second, longer"):
         landed = await shelf.storage.put("shop/statistics/2026/01/31/7/manifest.json", content)
@@ -151,7 +151,7 @@ async def test_a_small_file(shelf: Shelf) -> None:
         assert shelf.read(shelf.listing()[0]) == content
 
 
-async def test_finding(shelf: Shelf) -> None:
+async def test_finding(shelf: InspectedStorage) -> None:
     """The size of a landed file; folders and names in thin air are none."""
     await shelf.storage.put("a/b", b"12345")
     assert await shelf.storage.find("a/b") == 5
@@ -182,7 +182,7 @@ async def test_finding(shelf: Shelf) -> None:
     ],
 )
 @pytest.mark.parametrize("call", ["open", "put", "find"])
-async def test_keys_that_lead_elsewhere(shelf: Shelf, key: str, call: str) -> None:
+async def test_keys_that_lead_elsewhere(shelf: InspectedStorage, key: str, call: str) -> None:
     """Keys are made safe before they come here; here they are refused once more, in every method (fault 45)."""
     calls: dict[str, Callable[[], Awaitable[object]]] = {
         "open": lambda: shelf.storage.open(key, 1, 0),
@@ -198,7 +198,7 @@ async def test_keys_that_lead_elsewhere(shelf: Shelf, key: str, call: str) -> No
     "label",
     ["../../etc/passwd", "", "x" * 4096, "\udcff\x00\n", "manifest.json", "ü.csv", "..", "a b#c%2Fd+e?f=g&h~i:j@k.csv"],
 )
-async def test_names_that_a_provider_proposes(shelf: Shelf, label: str) -> None:
+async def test_names_that_a_provider_proposes(shelf: InspectedStorage, label: str) -> None:
     """Whatever a provider calls a file, the key made of it is one that lands where it should (fault 45)."""
     key = f"{folder_of('shop', 'statistics', 1.77e9, 7)}/{file_name(label, 0, 2, 'text/csv', 'statistics')}"
     await shelf.storage.put(key, b"a,b")
@@ -206,18 +206,18 @@ async def test_names_that_a_provider_proposes(shelf: Shelf, label: str) -> None:
     assert shelf.read(key) == b"a,b"
 
 
-async def test_a_check_leaves_nothing(shelf: Shelf) -> None:
+async def test_a_check_leaves_nothing(shelf: InspectedStorage) -> None:
     """A probe that passes is gone afterwards."""
     await shelf.storage.check()
     assert (shelf.listing(), shelf.unfinished()) == ([], 0)
 
 
-async def test_sweeping_where_nothing_was_begun(shelf: Shelf) -> None:
+async def test_sweeping_where_nothing_was_begun(shelf: InspectedStorage) -> None:
     """A storage that was never used has nothing to sweep."""
     assert await shelf.storage.sweep(2e9, keep=()) == 0
 
 
-async def test_a_copy(shelf: Shelf) -> None:
+async def test_a_copy(shelf: InspectedStorage) -> None:
     """It is a file of its own, with a checksum reckoned anew; what becomes of the one does nothing to the other."""
     await shelf.storage.put(KEY, SMALL)
     copied = KEY.replace("/7/", "/8/")
@@ -228,14 +228,14 @@ async def test_a_copy(shelf: Shelf) -> None:
     assert shelf.unfinished() == 0
 
 
-async def test_a_copy_of_nothing(shelf: Shelf) -> None:
+async def test_a_copy_of_nothing(shelf: InspectedStorage) -> None:
     """A file that is not there cannot be copied, and nothing is left of the attempt."""
     with pytest.raises(StorageError, match="Could not"):
         await shelf.storage.copy(KEY, KEY.replace("/7/", "/8/"))
     assert (shelf.listing(), shelf.unfinished()) == ([], 0)
 
 
-async def test_measuring(shelf: Shelf) -> None:
+async def test_measuring(shelf: InspectedStorage) -> None:
     """What is there now counts, not what was written: size and checksum are those of every byte."""
     await shelf.storage.put(KEY, SMALL)
     measured = await shelf.storage.measure(KEY)
@@ -246,7 +246,7 @@ async def test_measuring(shelf: Shelf) -> None:
     assert await shelf.storage.measure(KEY + "/none") is None
 
 
-async def test_listing_and_removing(shelf: Shelf) -> None:
+async def test_listing_and_removing(shelf: InspectedStorage) -> None:
     """The files of one folder only, without what lies beside or below it; what is not there is removed already."""
     folder = KEY.rpartition("/")[0]
     names = ["001-a.csv", "002-b.csv", "manifest.json"]
@@ -264,14 +264,14 @@ async def test_listing_and_removing(shelf: Shelf) -> None:
 
 
 @pytest.mark.parametrize("call", ["measure", "list", "remove"])
-async def test_no_key_leads_out(shelf: Shelf, call: str) -> None:
+async def test_no_key_leads_out(shelf: InspectedStorage, call: str) -> None:
     """Above the root nothing is looked at and nothing removed."""
     with pytest.raises(StorageError):
         await getattr(shelf.storage, call)("../x")
 
 
 @pytest.mark.parametrize("content", [b"", SMALL, LARGE], ids=["nothing", "small", "large"])
-async def test_a_landing_is_a_context_that_always_ends(shelf: Shelf, content: bytes) -> None:
+async def test_a_landing_is_a_context_that_always_ends(shelf: InspectedStorage, content: bytes) -> None:
     """Whoever leaves it without an end has discarded it, by an error or not; what had ended before stays as it was."""
     async with await shelf.storage.open(KEY, 7, 0) as landing:
         await send(landing, content)
@@ -286,7 +286,7 @@ async def test_a_landing_is_a_context_that_always_ends(shelf: Shelf, content: by
     assert shelf.listing() == [KEY]
 
 
-async def test_leaving_a_landing_twice_cancelled(shelf: Shelf) -> None:
+async def test_leaving_a_landing_twice_cancelled(shelf: InspectedStorage) -> None:
     """A step that is cancelled while its landing ends leaves nothing open behind."""
 
     async def step() -> None:

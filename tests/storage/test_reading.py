@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tests.storage.conftest import Shelf
+from tests.storage.inspected_storage import InspectedStorage
 from tidewaiter.storage.base import StorageError
 
 KEY = "shop/statistics/2026/01/31/7/result.csv"
@@ -12,7 +12,7 @@ CONTENT = random.Random(3).randbytes(9 * 2**20 + 77)
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, len(CONTENT)), (5, 6), (2**20 - 1, 8 * 2**20 + 5), (7, 7)])
-async def test_any_range(shelf: Shelf, start: int, stop: int) -> None:
+async def test_any_range(shelf: InspectedStorage, start: int, stop: int) -> None:
     """Every range comes as it landed, in pieces of a bounded size."""
     await shelf.storage.put(KEY, CONTENT)
     async with shelf.storage.reading(KEY) as content:
@@ -23,7 +23,7 @@ async def test_any_range(shelf: Shelf, start: int, stop: int) -> None:
     assert all(len(piece) <= 8 * 2**20 for piece in pieces)
 
 
-async def test_what_is_not_there(shelf: Shelf) -> None:
+async def test_what_is_not_there(shelf: InspectedStorage) -> None:
     """No file, no content; a key that would lead elsewhere is refused."""
     async with shelf.storage.reading(KEY) as content:
         assert content is None
@@ -33,7 +33,7 @@ async def test_what_is_not_there(shelf: Shelf) -> None:
                 pass
 
 
-async def test_another_file_lands_meanwhile(shelf: Shelf) -> None:
+async def test_another_file_lands_meanwhile(shelf: InspectedStorage) -> None:
     """Who reads a file reads that one to its end, or is told that it is another by now: never a mixture."""
     await shelf.storage.put(KEY, CONTENT)
     read = b""

@@ -2,7 +2,7 @@
 
 import random
 
-from tests.transport.servers import Asked, Server, reply
+from tests.support.byte_servers import Asked, Server, reply
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.http_values import Credentials

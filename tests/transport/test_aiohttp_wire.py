@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.transport.servers import Asked, answering, reply, reset, serving
+from tests.support.byte_servers import Asked, answering, reply, reset, serving
 from tidewaiter import __version__
 from tidewaiter.domain.http_values import WireRequest, field_values
 from tidewaiter.transport.aiohttp_wire import AiohttpWire

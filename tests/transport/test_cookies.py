@@ -3,8 +3,8 @@
 import pytest
 from multidict import CIMultiDict
 
+from tests.support.byte_servers import Asked, answering, reply, serving
 from tests.transport.clients import account, to
-from tests.transport.servers import Asked, answering, reply, serving
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.http_values import Credentials, WireRequest
 from tidewaiter.transport.aiohttp_wire import AiohttpWire

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.support.byte_servers import Server, answering, reply, serving
 from tests.transport.clients import secret, to
-from tests.transport.servers import Server, answering, reply, serving
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.http_values import Credentials, WireRequest

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
-from tests.database.scene import StandingClock
+from tests.support.stored_jobs import StandingClock
 from tidewaiter.database.engine import Database
 from tidewaiter.database.errors import StoreUnavailableError
 from tidewaiter.database.session_store import SessionStore

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.database.scene import StandingClock
+from tests.support.stored_jobs import StandingClock
 from tidewaiter.database.engine import Database
 
 

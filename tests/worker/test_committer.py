@@ -12,7 +12,7 @@ from random import Random
 
 import pytest
 
-from tests.database.scene import NOW, OWNER, POLICY, Scene, StandingClock, new_job
+from tests.support.stored_jobs import NOW, OWNER, POLICY, Scene, StandingClock, new_job
 from tidewaiter.database.engine import Database
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import Job, State
@@ -23,7 +23,7 @@ from tidewaiter.worker.job_log import JobLog
 
 
 @dataclass(slots=True)
-class Desk:
+class CommitterSetup:
     """A committer that runs, its log, and the results that it has reported, in order."""
 
     scene: Scene
@@ -52,13 +52,13 @@ class Desk:
 
 
 @asynccontextmanager
-async def committing(scene: Scene, owner: str = OWNER) -> AsyncIterator[Desk]:
+async def committing(scene: Scene, owner: str = OWNER) -> AsyncIterator[CommitterSetup]:
     """A committer of the daemon that holds the scene's lane."""
     clock, output = StandingClock(), io.StringIO()
     log = configure("json", "info", [], clock=clock, stream=output, strict=True)
     committer = Committer(scene.jobs, owner, clock, log, JobLog(log, clock, scene.jobs))
     running = asyncio.ensure_future(committer.run())
-    yield Desk(scene, committer, output)
+    yield CommitterSetup(scene, committer, output)
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
@@ -70,7 +70,7 @@ def decided(job: Job, outcome: o.Outcome) -> Update:
     return advance(job, outcome, POLICY, NOW, Random(1))
 
 
-async def _logged(desk: Desk, event: str) -> None:
+async def _logged(desk: CommitterSetup, event: str) -> None:
     while event not in desk.events():  # noqa: ASYNC110  # the log has no event to wait for
         await asyncio.sleep(0.05)
 

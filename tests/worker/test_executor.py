@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.providers.samples import job_with
-from tests.transport.servers import Answer, Asked, Server, answering, reply, reset, serving
-from tests.worker.signing import spec_with
-from tests.worker.workshop import Workshop, queued, workshop
+from tests.support.byte_servers import Answer, Asked, Server, answering, reply, reset, serving
+from tests.support.spec_samples import job_with
+from tests.worker.executor_setup import Workshop, queued, workshop
+from tests.worker.login_api import spec_with
 from tidewaiter.database.account_store import PauseCause
 from tidewaiter.database.engine import Database
 from tidewaiter.database.lane_store import LaneStore

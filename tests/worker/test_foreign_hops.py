@@ -6,10 +6,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.database.scene import StandingClock
-from tests.worker.shop import Answer, answering, serving, shop_with
-from tests.worker.signing import Api
-from tests.worker.test_session import Desk, address_of
+from tests.support.scripted_provider import Answer, answering, serving, shop_with
+from tests.support.stored_jobs import StandingClock
+from tests.worker.client_setup import ClientSetup, address_of
+from tests.worker.login_api import Api
 from tidewaiter.domain.http_values import WireRequest
 from tidewaiter.domain.job import State
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
@@ -107,7 +107,7 @@ async def test_a_session_outlives_it() -> None:
         TestServer(host.application(), host="127.0.0.1") as other,
         AiohttpWire() as wire,
     ):
-        desk = Desk(wire, address_of(server), StandingClock())
+        desk = ClientSetup(wire, address_of(server), StandingClock())
         away = f"{address_of(other)}/v1/away?to={address_of(server)}/v1/data"
         request = WireRequest("GET", f"{address_of(server)}/v1/away?to={away.replace('?', '%3F')}")
         assert (await desk.ask(request)).status == 401

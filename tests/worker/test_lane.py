@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.worker.serving import LEASE_S, Site, live
+from tests.worker.virtual_lanes import LEASE_S, Site, live
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.wake_ups import WakeUpStore
 from tidewaiter.domain import outcome as o

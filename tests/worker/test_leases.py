@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.alerts.record import Day
-from tests.bootstrap.stage import staged
 from tests.simulation.world import World, config_of, in_world, log_of
+from tests.support.daemon_in_process import staged
 from tests.support.inline_sqlite import connect_inline
 from tests.support.postgres import refusing
-from tests.worker.serving import ACCOUNTS, LEASE_S, Site, live
+from tests.worker.virtual_lanes import ACCOUNTS, LEASE_S, Site, live
 from tidewaiter import bootstrap
 from tidewaiter.clock import SystemClock
 from tidewaiter.database.engine import Database

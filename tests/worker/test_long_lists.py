@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, FrameType
 
-from tests.worker.listed import LISTED, lists, reason_to_wait
-from tests.worker.shop import answering, serving, shop_with
+from tests.support.scripted_provider import answering, serving, shop_with
+from tests.worker.file_lists import LISTED, lists, reason_to_wait
 from tidewaiter.domain.file_identity import identities
 from tidewaiter.domain.manifest import free_places
 from tidewaiter.worker.list_download import FileHosts

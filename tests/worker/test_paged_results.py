@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.worker.shop import Answer, answering, serving
+from tests.support.scripted_provider import Answer, answering, serving
 from tidewaiter.domain.job import State
 
 COUNTED = """

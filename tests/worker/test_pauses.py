@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from tests.database.scene import OWNER, Scene, StandingClock
+from tests.support.stored_jobs import OWNER, Scene, StandingClock
 from tidewaiter.database.account_store import AccountStore, PauseCause
 from tidewaiter.database.engine import Database
 from tidewaiter.domain.http_values import Json

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.worker.shop import Answer, config_for, shop_with
+from tests.support.scripted_provider import Answer, config_for, shop_with
 from tidewaiter.clock import SystemClock
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.web.api import conftest
-from tests.web.api.conftest import ADMIN, Site, serving
+from tests.support import api_server
+from tests.support.api_server import ADMIN, ApiServer, serving
 from tidewaiter.clock import SystemClock
 from tidewaiter.database.action_store import ActionStore
 from tidewaiter.domain import outcome as o
@@ -23,18 +23,18 @@ PROXY = '[http]\nlisten = "127.0.0.1:0"\ntrusted_proxies = ["127.0.0.1/32"]\n'
 
 
 @pytest.fixture
-async def audited(tmp_path: Path, database_url: str) -> AsyncIterator[Site]:
+async def audited(tmp_path: Path, database_url: str) -> AsyncIterator[ApiServer]:
     """A listener with tokens, on each of the databases."""
     async with serving(tmp_path, database_url, tokens=True) as site:
         yield site
 
 
-async def _history(site: Site, number: int) -> list[tuple[str, str | None]]:
+async def _history(site: ApiServer, number: int) -> list[tuple[str, str | None]]:
     entries = (await site.get(f"/v1/jobs/{number}/history", headers=BEARER)).json["history"]
     return [(one["outcome"], one["detail"]) for one in entries]
 
 
-async def _parked(site: Site) -> int:
+async def _parked(site: ApiServer) -> int:
     """A job that waits for a decision."""
     number = int((await site.submitted(BEARER))["id"])
     await site.step(number, o.Intended(f"i-{number}"), o.Unknown("it broke off"))
@@ -45,13 +45,13 @@ async def _parked(site: Site) -> int:
     return number
 
 
-async def test_a_new_job_says_by_whom(audited: Site) -> None:
+async def test_a_new_job_says_by_whom(audited: ApiServer) -> None:
     """The first row of the history names the token, the way and the address."""
     number = (await audited.submitted(BEARER))["id"]
     assert await _history(audited, number) == [("Submitted", "by boss (api, 127.0.0.1)")]
 
 
-async def test_asking_to_cancel_is_a_row_and_undoes_no_step(audited: Site) -> None:
+async def test_asking_to_cancel_is_a_row_and_undoes_no_step(audited: ApiServer) -> None:
     """The row stands beside the history and makes no new version, so a step under way can still be written."""
     number = int((await audited.submitted(BEARER))["id"])
     await audited.step(number, o.Intended("i"))
@@ -73,7 +73,7 @@ async def test_asking_to_cancel_is_a_row_and_undoes_no_step(audited: Site) -> No
 @pytest.mark.parametrize(
     ("action", "outcome"), [("cancel", "CancelAsked"), ("retry", "RetryDecided"), ("adopt", "AdoptDecided")]
 )
-async def test_a_decision_about_a_parked_job_says_by_whom(audited: Site, action: str, outcome: str) -> None:
+async def test_a_decision_about_a_parked_job_says_by_whom(audited: ApiServer, action: str, outcome: str) -> None:
     """The row of the decision itself names the person."""
     number = await _parked(audited)
     body: Any = {"handle": "r-9"} if action == "adopt" else None
@@ -83,7 +83,7 @@ async def test_a_decision_about_a_parked_job_says_by_whom(audited: Site, action:
     assert str(found[0]).endswith("by boss (api, 127.0.0.1)")
 
 
-async def test_a_job_that_is_repeated_says_so(audited: Site) -> None:
+async def test_a_job_that_is_repeated_says_so(audited: ApiServer) -> None:
     """The job that had ended has a row, and the new one names the person."""
     number, _ = await audited.landed(b"a", BEARER)
     again = (await audited.post(f"/v1/jobs/{number}/retry", headers=BEARER)).json["id"]
@@ -92,7 +92,7 @@ async def test_a_job_that_is_repeated_says_so(audited: Site) -> None:
     assert await _history(audited, again) == [("Submitted", by)]
 
 
-async def test_what_is_refused_is_audited_too(audited: Site) -> None:
+async def test_what_is_refused_is_audited_too(audited: ApiServer) -> None:
     """An action that could not be done is a line with its outcome."""
     number, _ = await audited.landed(b"a", BEARER)
     assert (await audited.post(f"/v1/jobs/{number}/cancel", headers=BEARER)).status == 409
@@ -101,7 +101,7 @@ async def test_what_is_refused_is_audited_too(audited: Site) -> None:
     assert ("CancelRequested", "by boss (api, 127.0.0.1)") not in await _history(audited, number)
 
 
-async def test_forms_of_the_page(audited: Site) -> None:
+async def test_forms_of_the_page(audited: ApiServer) -> None:
     """A form says that it came from the page; the reason of a pause is in the line, without control characters."""
     number = int((await audited.submitted(BEARER))["id"])
     await audited.post(f"/jobs/{number}/cancel", headers=BEARER)
@@ -117,7 +117,7 @@ async def test_the_address_behind_a_trusted_proxy(
     tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The row and the line name the caller, not the proxy."""
-    monkeypatch.setattr(conftest, "CONFIG", conftest.CONFIG.replace('[http]\nlisten = "127.0.0.1:0"\n', PROXY))
+    monkeypatch.setattr(api_server, "CONFIG", api_server.CONFIG.replace('[http]\nlisten = "127.0.0.1:0"\n', PROXY))
     async with serving(tmp_path, sqlite_url, tokens=True) as site:
         number = (await site.submitted({**BEARER, "X-Forwarded-For": "198.51.100.7"}))["id"]
         assert await _history(site, number) == [("Submitted", "by boss (api, 198.51.100.7)")]

@@ -17,7 +17,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi import checks
 
-from tests.web.api.conftest import ADMIN, READ, new_job, serving
+from tests.support.api_server import ADMIN, READ, new_job, serving
 from tidewaiter.database import migrate
 from tidewaiter.web import rate_limits
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from sqlalchemy import insert
 
 import tidewaiter.bootstrap.web_listener as bootstrap
-from tests.web.api.conftest import Site, serving
+from tests.support.api_server import ApiServer, serving
 from tidewaiter.database.tables import notifications
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.manifest import Artifact
@@ -33,7 +33,7 @@ def _token(role: str, *, limited: bool) -> str:
 class Guarded:
     """A site with its routes and a job of the hidden account."""
 
-    site: Site
+    site: ApiServer
     routes: Sequence[Any]
     rules: dict[tuple[str, str], RouteRule]
     hidden: int

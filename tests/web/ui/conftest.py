@@ -9,8 +9,8 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright, expect
 
 from tests.web.ui.chromium import FLAGS, chromium_path
-from tests.web.ui.rig import ACCOUNTS, WISHES, Rig, served
-from tests.web.ui.scenes import an_hour, under_way
+from tests.web.ui.sample_data import an_hour, under_way
+from tests.web.ui.ui_server import ACCOUNTS, WISHES, Rig, served
 
 _PATIENCE_MS = 20_000
 

@@ -1,4 +1,4 @@
-"""Takes the pictures of the page that the documentation shows: ``python -m tests.web.page.pictures``.
+"""Takes the pictures of the page that the documentation shows: ``python -m tests.web.ui.pictures``.
 
 The same scenes come out of the same seed. Pictures are made smaller with pngquant where it is installed; letters are
 Inter where it is installed, else whatever this machine calls sans-serif.
@@ -16,10 +16,10 @@ from typing import Final
 
 from playwright.async_api import Browser, ViewportSize, async_playwright
 
-from tests.database.scene import NOW
+from tests.support.stored_jobs import NOW
 from tests.web.ui.chromium import FLAGS, chromium_path
-from tests.web.ui.rig import ACCOUNTS, WISHES, Rig, served
-from tests.web.ui.scenes import HOUR, an_hour, under_way
+from tests.web.ui.sample_data import HOUR, an_hour, under_way
+from tests.web.ui.ui_server import ACCOUNTS, WISHES, Rig, served
 from tidewaiter.database import migrate
 
 ROOT: Final = Path(__file__).parents[3]

@@ -8,8 +8,8 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.web.ui.chromium import INSTALL_S
-from tests.web.ui.hostile import EVIL
-from tests.web.ui.rig import ADMIN, READER, Rig
+from tests.web.ui.hostile_text import EVIL
+from tests.web.ui.ui_server import ADMIN, READER, Rig
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import State
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.web.ui.hostile import EVIL
-from tests.web.ui.rig import ADMIN, READER, Rig
+from tests.web.ui.hostile_text import EVIL
+from tests.web.ui.ui_server import ADMIN, READER, Rig
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import State
 from tidewaiter.web.health_routes import Phase

@@ -1,0 +1,127 @@
+"""The picture of how everything stands, on both databases."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.support.stored_jobs import NOW, OWNER, Scene, StandingClock, artifact
+from tidewaiter.database import dashboard_store, migrate
+from tidewaiter.database.dashboard_store import Dashboard, DashboardStore
+from tidewaiter.database.engine import Database, StoreUnavailableError
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.job import State
+
+
+async def test_an_empty_database_makes_an_empty_picture(scene: Scene, clock: StandingClock) -> None:
+    """Every state has a number, every minute of the hour is there, and nothing is due."""
+    picture = await Dashboard(DashboardStore(scene.jobs).snapshot, clock).snapshot()
+    assert set(picture.counts.values()) == {0}
+    assert len(picture.minutes) == 60
+    assert not any(minute.ended or minute.delays_s for minute in picture.minutes)
+    assert [(one.due, one.oldest_due_at) for one in picture.backlogs.values()] == [(0, None)]
+    assert list(picture.arrivals) == []
+
+
+async def test_what_is_due_is_counted_by_lane(scene: Scene) -> None:
+    """Both tracks count, jobs of the future do not, and the oldest tells how late the lane is."""
+    for _ in range(3):
+        await scene.add()
+    await scene.polling("waits")
+    found = await DashboardStore(scene.jobs).backlogs(NOW + 5.0)
+    assert (found[scene.lane.id].due, found[scene.lane.id].oldest_due_at) == (3, NOW)
+    found = await DashboardStore(scene.jobs).backlogs(NOW + 600.0)
+    assert found[scene.lane.id].due == 4
+
+
+async def test_no_more_due_jobs_are_counted_than_are_wanted(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the limit it is enough to know that there are more."""
+    for _ in range(4):
+        await scene.add()
+    monkeypatch.setattr(dashboard_store, "MOST_DUE", 2)
+    found = await DashboardStore(scene.jobs).backlogs(NOW)
+    assert found[scene.lane.id].due == 3
+
+
+async def test_what_has_landed_is_told_by_the_minute(scene: Scene, clock: StandingClock) -> None:
+    """A landed job counts in the minute of its end, with the seconds that landing took, and is told as an arrival."""
+    job = await scene.polling("r-1")
+    job = await scene.accepted(job, o.Ready(()), now=NOW + 60.0)
+    files = (artifact(1), replace(artifact(2), key="acme/two.csv", size=24))
+    job = await scene.accepted(job, o.Stored(files), now=NOW + 72.5)
+    clock.at = NOW + 75.0
+    picture = await Dashboard(DashboardStore(scene.jobs).snapshot, clock).snapshot()
+    minute = picture.minutes[-1]
+    assert minute.ended == {State.SUCCEEDED: 1}
+    assert minute.delays_s == [12.5]
+    assert (minute.delay_s(0.5), minute.delay_s(0.95), picture.minutes[0].delay_s(0.5)) == (12.5, 12.5, None)
+    assert [(one.job.id, one.files, one.size) for one in picture.arrivals] == [(job.id, 2, 2**40 + 24)]
+
+
+async def test_a_picture_is_drawn_once_for_all_who_look(scene: Scene, clock: StandingClock) -> None:
+    """Within a second everybody gets the same picture; after that it is drawn anew."""
+    view = Dashboard(DashboardStore(scene.jobs).snapshot, clock)
+    first = await view.snapshot()
+    await scene.add()
+    assert await view.snapshot() is first
+    clock.at += 1.5
+    assert (await view.snapshot()).counts[State.QUEUED] == 1
+
+
+async def test_a_picture_of_one_account(scene: Scene, clock: StandingClock) -> None:
+    """What ended, what landed and what is in trouble is the account's own; a landed job is told with its first file."""
+    await scene.lanes.ensure({"other": 1})
+    (lane,) = await scene.lanes.take(OWNER, 1, 30.0, force=False, accounts=["other"])
+    job = await scene.polling("r-1")
+    await scene.accepted(await scene.accepted(job, o.Ready(())), o.Stored((artifact(2), artifact(3))))
+    scene.lane = lane
+    failed = await scene.accepted(await scene.polling("r-2", account="other"), o.Refused("no such period"))
+    store = DashboardStore(scene.jobs)
+    ours, theirs = await store.snapshot(NOW + 1.0, "acme"), await store.snapshot(NOW + 1.0, "other")
+    assert [(one.job.id, one.name) for one in ours.arrivals] == [(job.id, "2.csv")]
+    assert (ours.minutes[-1].ended, ours.failures) == ({State.SUCCEEDED: 1}, [])
+    assert [one.id for one in theirs.failures] == [failed.id]
+    assert (theirs.minutes[-1].ended, theirs.arrivals) == ({State.FAILED: 1}, [])
+    assert len((await store.snapshot(NOW + 1.0)).minutes[-1].ended) == 2
+
+
+async def test_daemons_are_told_with_their_last_sign_of_life(scene: Scene, clock: StandingClock) -> None:
+    """A daemon that lives is there with the end of its lease, one whose lease is over is not."""
+    await scene.lanes.heartbeat("a1", "tide-1", 4711, "1.0", 15.0)
+    (alive,) = await scene.lanes.workers()
+    assert (alive.host, alive.pid) == ("tide-1", 4711)
+    assert alive.lease_until - alive.started_at == pytest.approx(15.0, abs=1.0)
+    await scene.lanes.heartbeat("a2", "tide-2", 4712, "1.0", -1.0)
+    assert [one.owner for one in await scene.lanes.workers()] == ["a1"]
+
+
+async def test_many_jobs_are_not_counted_for_every_picture(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many jobs there are in each state may be seconds old, the more the more of them there are; never older."""
+    monkeypatch.setattr(dashboard_store, "_STALE_S_PER_JOB", 2.0)
+    store = DashboardStore(scene.jobs)
+    assert (await store.snapshot(NOW)).counts[State.QUEUED] == 0
+    await scene.add()
+    assert (await store.snapshot(NOW + 0.5)).counts[State.QUEUED] == 1
+    await scene.add()
+    assert (await store.snapshot(NOW + 2.0)).counts[State.QUEUED] == 1
+    assert (await store.snapshot(NOW + 2.5)).counts[State.QUEUED] == 2
+    assert (await store.snapshot(NOW)).counts[State.QUEUED] == 2
+
+
+async def test_a_database_that_is_gone_is_not_asked_by_everybody(clock: StandingClock, tmp_path: Path) -> None:
+    """One look finds out that it cannot be reached; for two seconds the others are told so at once."""
+    (tmp_path / "gone.db").mkdir()
+    database = Database.open(f"sqlite:///{tmp_path / 'gone.db'}", clock)
+    overview = Dashboard(DashboardStore(JobStore(database)).snapshot, clock)
+    with pytest.raises(StoreUnavailableError):
+        await overview.snapshot()
+    (tmp_path / "gone.db").rmdir()
+    await asyncio.to_thread(migrate.upgrade, f"sqlite:///{tmp_path / 'gone.db'}")
+    with pytest.raises(StoreUnavailableError):
+        await overview.snapshot()
+    clock.at += 2.0
+    picture = await overview.snapshot()
+    assert overview.last is picture
+    await database.close()

@@ -1,0 +1,210 @@
+"""Claiming, settling and burying notifications: nobody has one twice at a time, and what came of it is kept."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import text
+
+from tests.support.stored_jobs import Scene
+from tidewaiter.database.delivery_store import ClaimedNotification, DeliveryAttempt, DeliveryStore
+from tidewaiter.database.engine import Database
+from tidewaiter.database.notification_store import Notification, NotificationStore
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.job import TERMINAL
+from tidewaiter.domain.notification import DeliveryStatus, Subscription
+
+LEASE_S = 60.0
+
+
+class Desk:
+    """A database with notifications for two endpoints, and the stores to work with them."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.deliveries = DeliveryStore(scene.database)
+        self.notifications = NotificationStore(scene.database)
+
+    async def tell(self, number: int) -> None:
+        """So many jobs fail, of which both endpoints are told."""
+        for _ in range(number):
+            job = await self.scene.add()
+            await self.scene.accepted(job, o.Refused(f"job {job.id} is refused"))
+
+    async def later(self, seconds: float) -> None:
+        """Let time pass, by the database's clock."""
+        async with self.scene.database.writing() as connection:
+            moved = "due_at = due_at - :by, ended_at = ended_at - :by"
+            await connection.execute(text(f"UPDATE notifications SET {moved}"), {"by": seconds})  # noqa: S608  # ours
+
+    async def claim(self, endpoint: str = "a", most: int = 10) -> list[ClaimedNotification]:
+        return await self.deliveries.claim({endpoint: most}, LEASE_S)
+
+    async def only(self, claimed: ClaimedNotification) -> Notification:
+        """The notification as it stands."""
+        return next(one for one in await self.notifications.find() if one.id == claimed.notification.id)
+
+
+@pytest.fixture
+async def desk(database: Database) -> Desk:
+    """On either database."""
+    return Desk(await Scene.set_up(database, [Subscription("a", TERMINAL), Subscription("b", TERMINAL)]))
+
+
+async def test_a_claim_is_nobody_elses(desk: Desk) -> None:
+    """What is claimed is not due for the lease, then again; the oldest goes first, and no other endpoint's with it."""
+    await desk.tell(3)
+    assert set(await desk.deliveries.next_due(["a", "b", "nobody"])) == {"a", "b"}
+    first = await desk.claim(most=2)
+    assert [one.notification.job_id for one in first] == [1, 2]
+    assert [one.notification.attempts for one in first] == [1, 1]
+    assert [one.notification.job_id for one in await desk.claim()] == [3]
+    assert await desk.claim() == []
+    due = await desk.deliveries.next_due(["a", "b"])
+    assert due["b"] <= 0 < due["a"] <= LEASE_S
+    await desk.later(LEASE_S + 1)
+    again = await desk.claim(most=2)
+    assert [one.notification.attempts for one in again] == [2, 2]
+    assert again[0].body == first[0].body
+    assert again[0].notification.message_id == first[0].notification.message_id
+
+
+async def test_two_daemons_claim_at_once(desk: Desk) -> None:
+    """Claims at the same moment share what is due; nothing is claimed twice."""
+    await desk.tell(20)
+    claims = await asyncio.gather(*(desk.claim(most=4) for _ in range(5)))
+    numbers = [one.notification.id for claimed in claims for one in claimed]
+    assert len(numbers) == len(set(numbers))
+    rest = await desk.claim(most=100)
+    assert sorted([*numbers, *(one.notification.id for one in rest)]) == sorted(
+        one.id for one in await desk.notifications.find(endpoint="a")
+    )
+
+
+async def test_what_comes_of_deliveries(desk: Desk) -> None:
+    """Delivered, to be tried again, and dead: each is kept with its reason and its time."""
+    await desk.tell(3)
+    taken, again, dead = await desk.claim()
+    noted = await desk.deliveries.settle(
+        [
+            DeliveryAttempt(taken, delivered=True),
+            DeliveryAttempt(again, delivered=False, error="HTTP 500", again_in_s=300.0),
+            DeliveryAttempt(dead, delivered=False, error="HTTP 410"),
+        ]
+    )
+    assert noted == {one.notification.id for one in (taken, again, dead)}
+    delivered, waiting, died = [await desk.only(one) for one in (taken, again, dead)]
+    assert (delivered.status, delivered.due_at, delivered.last_error) == (DeliveryStatus.DELIVERED, None, None)
+    assert delivered.ended_at is not None
+    assert (waiting.status, waiting.last_error, waiting.ended_at) == (DeliveryStatus.WAITING, "HTTP 500", None)
+    assert (died.status, died.due_at, died.last_error) == (DeliveryStatus.DEAD, None, "HTTP 410")
+    assert 290 < (await desk.deliveries.next_due(["a"]))["a"] <= 300
+    backlogs = await desk.notifications.backlogs()
+    assert (backlogs["a"].waiting, backlogs["a"].dead) == (1, 1)
+    assert backlogs["a"].due_at == waiting.due_at
+    assert (backlogs["b"].waiting, backlogs["b"].dead) == (3, 0)
+
+
+async def test_a_late_word_counts_only_if_it_is_good(desk: Desk) -> None:
+    """Whose claim has run out may still tell of a delivery, but of no failure: another daemon is at it."""
+    await desk.tell(1)
+    (late,) = await desk.claim()
+    await desk.later(LEASE_S + 1)
+    (now,) = await desk.claim()
+    assert await desk.deliveries.settle([DeliveryAttempt(late, delivered=False, error="late")]) == set()
+    assert (await desk.only(now)).status is DeliveryStatus.WAITING
+    assert await desk.deliveries.settle([DeliveryAttempt(late, delivered=True)]) == {late.notification.id}
+    assert await desk.deliveries.settle([DeliveryAttempt(now, delivered=False, error="HTTP 500")]) == set()
+    assert (await desk.only(now)).status is DeliveryStatus.DELIVERED
+    assert await desk.deliveries.settle([DeliveryAttempt(now, delivered=True)]) == set()
+
+
+async def test_giving_back(desk: Desk) -> None:
+    """What a daemon gives back when it ends is due at once; what was claimed by another since stays his."""
+    await desk.tell(2)
+    mine, lost = await desk.claim()
+    await desk.later(LEASE_S + 1)
+    (_, theirs) = await desk.claim()
+    await desk.deliveries.release([mine, lost])
+    assert (await desk.deliveries.next_due(["a"]))["a"] > 0
+    await desk.deliveries.release([theirs])
+    assert [one.notification.id for one in await desk.claim()] == [theirs.notification.id]
+
+
+async def test_burying_what_nobody_knows(desk: Desk) -> None:
+    """Only what waits for an endpoint that is not configured dies, and only when no daemon has cared for a while."""
+    await desk.tell(2)
+    assert await desk.deliveries.give_up(["a"], 3600.0, "gone", 10) == []
+    await desk.later(3601)
+    (buried,) = await desk.deliveries.give_up(["a"], 3600.0, "endpoint b is not configured", 1)
+    assert (buried.endpoint, buried.status, buried.last_error) == (
+        "b",
+        DeliveryStatus.DEAD,
+        "endpoint b is not configured",
+    )
+    assert len(await desk.deliveries.give_up(["a"], 3600.0, "gone", 10)) == 1
+    assert await desk.deliveries.give_up(["a"], 3600.0, "gone", 10) == []
+    assert len(await desk.deliveries.give_up([], 3600.0, "gone", 10)) == 2
+    assert {one.status for one in await desk.notifications.find()} == {DeliveryStatus.DEAD}
+
+
+async def test_a_person_has_it_tried_again(desk: Desk) -> None:
+    """The dead by number or all of one endpoint, and a delivered one too: due at once, with all attempts before it."""
+    await desk.tell(3)
+    claimed = await desk.claim()
+    await desk.deliveries.settle([DeliveryAttempt(one, delivered=False, error="HTTP 410") for one in claimed[:2]])
+    await desk.deliveries.settle([DeliveryAttempt(claimed[2], delivered=True)])
+    first, second, third = (one.notification.id for one in claimed)
+    assert await desk.notifications.retry([first, third, 4711]) == [first, third]
+    assert [one.notification.attempts for one in await desk.claim()] == [1, 1]
+    assert await desk.notifications.retry_dead("b") == 0
+    assert await desk.notifications.retry_dead() == 1
+    (again,) = await desk.claim()
+    assert (again.notification.id, again.notification.ended_at) == (second, None)
+
+
+async def test_finding(desk: Desk) -> None:
+    """By status, endpoint and job, newest first, in pages."""
+    await desk.tell(3)
+    (claimed,) = await desk.claim(most=1)
+    await desk.deliveries.settle([DeliveryAttempt(claimed, delivered=True)])
+    find = desk.notifications.find
+    assert [one.job_id for one in await find(status=DeliveryStatus.DELIVERED)] == [1]
+    assert [one.job_id for one in await find(status=DeliveryStatus.WAITING, endpoint="a")] == [3, 2]
+    assert {one.endpoint for one in await find(job_id=2)} == {"a", "b"}
+    page = await find(limit=4)
+    assert [one.id for one in page] == [6, 5, 4, 3]
+    assert [one.id for one in await find(before_id=page[-1].id)] == [2, 1]
+
+
+async def test_what_has_ended_is_deleted_some_day(desk: Desk) -> None:
+    """Delivered and dead ones have their own time; what waits is never deleted."""
+    await desk.tell(3)
+    taken, dead, _ = await desk.claim()
+    await desk.deliveries.settle(
+        [DeliveryAttempt(taken, delivered=True), DeliveryAttempt(dead, delivered=False, error="x")]
+    )
+    await desk.later(100)
+    delete = desk.deliveries.delete_ended
+    assert await delete(DeliveryStatus.DELIVERED, 101.0, 10) == 0
+    assert await delete(DeliveryStatus.DELIVERED, 99.0, 10) == 1
+    assert await delete(DeliveryStatus.DEAD, 99.0, 10) == 1
+    assert await delete(DeliveryStatus.WAITING, 0.0, 10) == 0
+    assert len(await desk.notifications.find()) == 4
+
+
+async def test_looking_for_old_ones_locks_nobody_out(desk: Desk, database: Database) -> None:
+    """While somebody writes, the look for what has ended long ago does not wait for him; mostly it finds nothing."""
+    await desk.tell(1)
+    async with database.writing() as connection, asyncio.timeout(5):
+        await connection.execute(text("UPDATE notifications SET attempts = 3"))
+        assert await desk.deliveries.delete_ended(DeliveryStatus.DELIVERED, 0.0, 10) == 0
+
+
+async def test_an_empty_table(desk: Desk) -> None:
+    """Nothing to tell is nothing to do."""
+    assert await desk.notifications.backlogs() == {}
+    assert await desk.deliveries.next_due([]) == {}
+    assert await desk.deliveries.next_due(["a"]) == {}
+    assert await desk.claim() == []
+    assert await desk.deliveries.settle([]) == set()
+    await desk.deliveries.release([])

@@ -1,0 +1,52 @@
+"""Answers that may be shared, as the database finds them; on both databases."""
+
+from tests.database.query_plans import fill, plan_of, walks
+from tests.support.stored_jobs import NOW, Scene, artifact
+from tidewaiter.database.job_store import StoredResult
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.job import Job
+
+KEY = "ab" * 32
+
+
+async def _answered(scene: Scene, key: str = KEY) -> Job:
+    """A job that asked at ``NOW`` and has its answer."""
+    job = await scene.add(answer_key=key)
+    job = await scene.accepted(job, o.Intended(f"intent-{job.id}"))
+    return await scene.accepted(job, o.Stored((artifact(0, key=f"acme/{job.id}.csv"),)))
+
+
+async def test_the_last_answer_to_the_same_question(scene: Scene) -> None:
+    """Of the same account, operation and key, asked for late enough, with its files."""
+    asks = await scene.add(answer_key=KEY)
+    assert await scene.jobs.stored_result(asks, NOW - 300.0) is None
+    await _answered(scene, "cd" * 32)
+    assert await scene.jobs.stored_result(asks, NOW - 300.0) is None
+    answered = await _answered(scene)
+    files = tuple(await scene.jobs.artifacts(answered.id))
+    assert await scene.jobs.stored_result(asks, NOW) == StoredResult(answered.id, NOW, files)
+    assert len(files) == 1
+    assert await scene.jobs.stored_result(asks, NOW + 1.0) is None
+
+
+async def test_a_copy_is_no_answer_of_its_own(scene: Scene) -> None:
+    """Who shared an answer is not shared from: it would seem younger than it is."""
+    asks, sharer = await scene.add(answer_key=KEY), await scene.add(answer_key=KEY)
+    await scene.accepted(sharer, o.Stored((artifact(0),), shared_from=7))
+    assert await scene.jobs.stored_result(asks, NOW - 300.0) is None
+
+
+async def test_a_question_that_is_under_way_is_no_answer(scene: Scene) -> None:
+    """Only what has landed can be shared."""
+    asks, other = await scene.add(answer_key=KEY), await scene.add(answer_key=KEY)
+    await scene.accepted(other, o.Intended("intent"))
+    assert await scene.jobs.stored_result(asks, NOW - 300.0) is None
+
+
+async def test_answers_are_looked_up_in_their_index(scene: Scene) -> None:
+    """However many jobs there are."""
+    await fill(scene)
+    asks = await scene.add(answer_key=KEY)
+    plan = await plan_of(scene, lambda: scene.jobs.stored_result(asks, NOW))
+    assert "jobs_answers" in plan
+    assert not walks(plan.replace("Sort Key: jobs.ready_at", "")), plan

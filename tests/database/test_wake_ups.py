@@ -1,0 +1,167 @@
+"""Hints: a callback makes its job due, changes nothing else, and is not lost to a step that is under way."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.support.stored_jobs import NOW, OWNER, Scene
+from tidewaiter.database.engine import Database
+from tidewaiter.database.wake_ups import WakeUp, WakeUpStore
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.job import Job, State
+
+HASH = "ab" * 32
+LATER = NOW + 5.0
+
+
+@pytest.fixture
+def hints(database: Database) -> WakeUpStore:
+    """The store under test."""
+    return WakeUpStore(database)
+
+
+async def _submitting(scene: Scene, callback_hash: str = HASH) -> Job:
+    return await scene.accepted(await scene.add(), o.Intended("intent", callback_hash))
+
+
+async def _polling(scene: Scene) -> Job:
+    return await scene.accepted(await _submitting(scene), o.Accepted("h", retry_after_s=60.0))
+
+
+async def test_a_hint_makes_a_polling_job_due(scene: Scene, hints: WakeUpStore) -> None:
+    """The job is due now and says why; version, state and everything else stay."""
+    job = await _polling(scene)
+    assert await hints.wake_up(HASH, LATER) == WakeUp(
+        job.id, job.lane, "acme", "statistics", State.POLLING, is_new=True
+    )
+    assert await scene.stored(job) == replace(job, hinted=True, due_at=LATER)
+
+
+async def test_48_a_hint_is_answered_by_one_poll(scene: Scene, hints: WakeUpStore) -> None:
+    """The poll that follows a hint takes it away, and the schedule goes on; the token can hint again."""
+    job = await _polling(scene)
+    await hints.wake_up(HASH, LATER)
+    polled = await scene.accepted(await scene.stored(job), o.Pending())
+    assert (polled.hinted, polled.polls) == (False, 1)
+    assert polled.due_at is not None
+    assert polled.due_at > LATER
+    hint = await hints.wake_up(HASH, LATER + 1)
+    assert hint is not None
+    assert hint.is_new
+
+
+async def test_49_a_second_hint_writes_nothing(scene: Scene, hints: WakeUpStore) -> None:
+    """While a hint waits for its poll, another one is not even written: the due time stays that of the first."""
+    job = await _polling(scene)
+    await hints.wake_up(HASH, LATER)
+    again = await hints.wake_up(HASH, LATER - 3.0)
+    assert again is not None
+    assert not again.is_new
+    assert (await scene.stored(job)).due_at == LATER
+
+
+async def test_49_a_hint_before_the_submits_commit_is_kept(scene: Scene, hints: WakeUpStore) -> None:
+    """The provider was faster than our commit: the job comes out of the submit hinted, and due at once."""
+    job = await _submitting(scene)
+    assert await hints.wake_up(HASH, LATER) is not None
+    polling = await scene.accepted(job, o.Accepted("h", retry_after_s=60.0))
+    assert (polling.state, polling.hinted) == (State.POLLING, True)
+    assert polling.due_at is not None
+    assert polling.due_at <= LATER
+
+
+async def test_49_a_hint_while_reconciling_is_kept(scene: Scene, hints: WakeUpStore) -> None:
+    """A submit in doubt: the hint survives until the remote job is found, and then the job is polled at once."""
+    job = await scene.accepted(await _submitting(scene), o.Unknown("lost"))
+    await hints.wake_up(HASH, LATER)
+    found = await scene.accepted(await scene.stored(job), o.Adopted("h"))
+    assert (found.state, found.hinted, found.due_at) == (State.POLLING, True, NOW)
+
+
+async def test_02_a_hint_tells_who_decides_that_there_is_a_remote_job(scene: Scene, hints: WakeUpStore) -> None:
+    """A callback is proof that the submit arrived: the reason of a job that is parked says so, and nothing more."""
+    job = await scene.accepted(await _submitting(scene), o.Unknown("lost"))
+    await hints.wake_up(HASH, LATER)
+    parked = await scene.accepted(await scene.stored(job), o.Undecidable("no way to find out"))
+    assert parked.state is State.PARKED
+    assert parked.reason == "no way to find out; its callback has come, so there is a remote job"
+
+
+async def test_a_person_who_asks_is_no_proof_of_a_remote_job(scene: Scene, hints: WakeUpStore) -> None:
+    """A submit in doubt that a person hurries, before and after it is lost: nothing tells of a callback that came."""
+    job = await _submitting(scene)
+    assert await hints.poll_now(job.id, LATER)
+    doubted = await scene.accepted(await scene.stored(job), o.Unknown("lost"))
+    assert await hints.poll_now(job.id, LATER)
+    assert (await scene.stored(job)).hinted is False
+    parked = await scene.accepted(await scene.stored(doubted), o.Undecidable("no way to find out"))
+    assert (parked.state, parked.reason) == (State.PARKED, "no way to find out")
+
+
+async def test_a_person_who_asks_during_a_poll_is_answered_by_another(scene: Scene, hints: WakeUpStore) -> None:
+    """A job that is polled is hinted by a wish as well, which the answer of the poll under way does not take back."""
+    job = await _polling(scene)
+    update = scene.update(job, o.Pending(retry_after_s=600.0))
+    assert await hints.poll_now(job.id, NOW + 1.0)
+    assert (await scene.jobs.record([update], OWNER)).accepted == {job.id}
+    after = await scene.stored(job)
+    assert (after.hinted, after.due_at) == (True, NOW + 1.0)
+
+
+async def test_a_hint_for_a_parked_job_wakes_nobody(scene: Scene, hints: WakeUpStore) -> None:
+    """Nothing is due in PARKED, and a hint does not change that."""
+    job = await scene.accepted(await _submitting(scene), o.Unknown("lost"))
+    parked = await scene.accepted(job, o.Undecidable("no way to find out"))
+    await hints.wake_up(HASH, LATER)
+    assert await scene.stored(job) == replace(parked, hinted=True)
+
+
+@pytest.mark.parametrize(
+    "outcome", [o.Pending(retry_after_s=600.0), o.Unmapped("?"), o.Retry("reset"), o.Throttled("429"), o.Interrupted()]
+)
+async def test_a_hint_during_a_poll_is_not_lost(scene: Scene, hints: WakeUpStore, outcome: o.Outcome) -> None:
+    """The poll's answer may be older than the callback: the job stays due at once, for another poll."""
+    job = await _polling(scene)
+    update = scene.update(job, outcome, LATER)
+    await hints.wake_up(HASH, NOW + 1.0)
+    assert (await scene.jobs.record([update], OWNER)).accepted == {job.id}
+    after = await scene.stored(job)
+    assert (after.hinted, after.version) == (True, job.version + 1)
+    assert after.due_at is not None
+    assert after.due_at <= LATER
+
+
+async def test_a_hinted_poll_that_fails_does_not_hurry(scene: Scene, hints: WakeUpStore) -> None:
+    """A question without an answer leaves the hint, but is asked again on the schedule of retries, not at once."""
+    job = await _polling(scene)
+    await hints.wake_up(HASH, NOW)
+    failed = await scene.accepted(await scene.stored(job), o.Retry("reset", retry_after_s=30.0))
+    assert (failed.hinted, failed.due_at) == (True, NOW + 30.0)
+
+
+@pytest.mark.parametrize("outcome", [o.Refused("no"), o.Ready()])
+async def test_a_hint_during_the_last_poll_is_harmless(scene: Scene, hints: WakeUpStore, outcome: o.Outcome) -> None:
+    """A job that comes to its end, or to its files, goes where it would have gone without the hint."""
+    job = await _polling(scene)
+    update = scene.update(job, outcome)
+    await hints.wake_up(HASH, LATER)
+    await scene.jobs.record([update], OWNER)
+    assert (await scene.stored(job)).state is update.update.job.state
+
+
+async def test_47_who_is_not_waited_for_finds_nothing(scene: Scene, hints: WakeUpStore) -> None:
+    """A hash that no job has and that of a job that has ended are the same: nothing."""
+    assert await hints.wake_up("00" * 32, LATER) is None
+    ended = await scene.accepted(await _submitting(scene, "cd" * 32), o.Refused("no"))
+    assert ended.callback_hash is None
+    assert await hints.wake_up("cd" * 32, LATER) is None
+
+
+async def test_a_fresh_submit_has_a_fresh_address(scene: Scene, hints: WakeUpStore) -> None:
+    """When the remote job is gone and is submitted afresh, the callback of the lost one says nothing any more."""
+    job = await _polling(scene)
+    update = scene.update(job, o.Gone("404"), NOW + 3600.0)
+    await scene.jobs.record([update], OWNER)
+    assert await hints.wake_up(HASH, NOW + 3600.0) is None
+    again = await scene.accepted(await scene.stored(job), o.Intended("intent-2", "cd" * 32))
+    assert (again.callback_hash, again.hinted) == ("cd" * 32, False)

@@ -1,0 +1,473 @@
+"""The log: catalogued events, redacted and folded, on an output that may fail."""
+
+import ast
+import asyncio
+import base64
+import io
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidewaiter import events
+from tidewaiter.config.config_tables import LogTable
+from tidewaiter.log import REDACTED, EventLog, Redactor, UncataloguedError, configure
+from tidewaiter.log.line_output import Output
+
+APP = Path(__file__).parents[2] / "app"
+SIGNED = "https://bucket.s3.amazonaws.com/r/1.json?Expires=1791000000&AWSAccessKeyId=AKIAEXAMPLE&Signature=abc%2Fdef%3D"
+
+
+class Hands:
+    """A clock that stands still until the test moves it."""
+
+    def __init__(self) -> None:
+        self.at = 1_790_000_000.0
+
+    def now(self) -> float:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        self.at += seconds
+
+    def skew(self) -> float:
+        return 0.0
+
+
+class Paper:
+    """A log on a stream in memory, and what was printed on it."""
+
+    def __init__(self, level: str = "debug", secrets: Sequence[str] = (), *, strict: bool = True) -> None:
+        self.clock = Hands()
+        self.stream = io.StringIO()
+        self.log = configure("json", level, secrets, clock=self.clock, stream=self.stream, strict=strict)
+
+    @property
+    def lines(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.stream.getvalue().splitlines()]
+
+    @property
+    def names(self) -> list[object]:
+        return [line["event"] for line in self.lines]
+
+
+@pytest.fixture(autouse=True)
+def _libraries_restored() -> Iterator[None]:
+    """The standard library's logging is as it was after each test."""
+    yield
+    configure("json", "error", stream=io.StringIO()).close()
+
+
+# --- the catalogue ----------------------------------------------------------------------------------------------------
+
+
+def test_the_page_is_made_from_the_catalogue() -> None:
+    """docs/events.md says what app/tidewaiter/events.py says."""
+    page = APP.parent / "docs" / "events.md"
+    assert page.read_text() == events.render(), "run `python -m tidewaiter.events > docs/events.md`"
+
+
+def _emits() -> Iterator[tuple[str, ast.Call]]:
+    for path in sorted(APP.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "emit":
+                yield f"{path.relative_to(APP.parent)}:{node.lineno}", node
+
+
+def test_whatever_is_emitted_is_catalogued() -> None:
+    """Every event name and every literal field in the program stands in the catalogue: no line goes undocumented."""
+    wrong = []
+    for place, call in _emits():
+        name = call.args[0] if call.args else None
+        if not (isinstance(name, ast.Constant) and isinstance(name.value, str)):
+            continue
+        event = events.CATALOGUE.get(name.value)
+        fields = {keyword.arg for keyword in call.keywords if keyword.arg}
+        lacking = sorted(fields - event.fields.keys()) if event else "the event itself"
+        if lacking:
+            wrong.append(f"{place}: {name.value}: {lacking}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One event is one JSON object: time first, level from the catalogue, no empty fields, sensible numbers."""
+    paper = Paper()
+    paper.log.emit("job.advanced", job=7, account="shop", state="polling", handle=None, due_in_s=4.123456789)
+    assert paper.lines == [
+        {
+            "timestamp": "2026-09-21T14:13:20.000Z",
+            "level": "info",
+            "event": "job.advanced",
+            "job": 7,
+            "account": "shop",
+            "state": "polling",
+            "due_in_s": 4.123,
+        }
+    ]
+    assert list(paper.lines[0])[:3] == ["timestamp", "level", "event"]
+
+
+def test_what_the_catalogue_lacks_raises_in_tests_and_is_marked_in_production() -> None:
+    """A forgotten entry fails a test, and never costs the operator the line."""
+    strict, lenient = Paper(), Paper(strict=False)
+    with pytest.raises(UncataloguedError, match=r"job\.sneezed"):
+        strict.log.emit("job.sneezed", job=1)
+    with pytest.raises(UncataloguedError, match="loudness"):
+        strict.log.emit("job.advanced", loudness=3)
+    with pytest.raises(UncataloguedError, match="loudness"):
+        strict.log.bind(loudness=3)
+    lenient.log.emit("job.sneezed", job=1)
+    lenient.log.bind(loudness=2).emit("job.advanced", loudness=3)
+    assert [line["uncatalogued"] for line in lenient.lines] == [True, ["loudness"]]
+    assert [line["level"] for line in lenient.lines] == ["warning", "info"]
+
+
+def test_bound_fields_go_where_the_catalogue_has_them() -> None:
+    """A log bound to a lane adds the lane to the events that have one, and leaves the others alone."""
+    paper = Paper()
+    log = paper.log.bind(lane=3).bind(account="shop")
+    log.emit("lane.lost")
+    log.emit("job.advanced", job=1)
+    log.emit("storage.resumed")
+    assert [(line.get("lane"), line.get("account")) for line in paper.lines] == [
+        (3, "shop"),
+        (None, "shop"),
+        (None, None),
+    ]
+
+
+def test_a_level_that_is_off_costs_nothing() -> None:
+    """Below the level nothing is looked at, not even the fields."""
+    paper = Paper("warning")
+    paper.log.emit("job.waited", no_such_field=object())
+    paper.log.emit("lane.lost", lane=1)
+    assert paper.names == ["lane.lost"]
+
+
+def test_the_level_can_be_changed() -> None:
+    """It counts at once, also for logs that were bound before; what is asked beforehand knows it too."""
+    paper = Paper("warning")
+    bound = paper.log.bind(account="shop")
+    paper.log.reconfigure(LogTable(level="debug"))
+    bound.emit("job.waited", job=1)
+    assert paper.log.is_printed("job.waited")
+    paper.log.reconfigure(LogTable(level="error"))
+    bound.emit("lane.lost", lane=1)
+    assert not bound.is_printed("lane.lost")
+    assert paper.names == ["job.waited"]
+
+
+def test_every_fault_of_a_configuration_is_told() -> None:
+    """Equal reasons under different keys are different faults, and a second look at the file is no repetition."""
+    paper = Paper()
+    for key in ("worker.polls", "worker.downloads", "worker.polls"):
+        paper.log.emit("config.refused", file="tidewaiter.toml", key=key, reason="must be a whole number")
+    assert [line["key"] for line in paper.lines] == ["worker.polls", "worker.downloads", "worker.polls"]
+
+
+# --- redaction --------------------------------------------------------------------------------------------------------
+
+
+def test_known_secrets_in_every_form() -> None:
+    """A configured secret is found plain and as URLs, JSON, HTML and Basic credentials show it, wherever it stands."""
+    secret = 'p&ss/"wörd+1'
+    redactor = Redactor([secret])
+    for prefix in ("", "u:", "us:", "usr:"):
+        basic = base64.b64encode(f"{prefix}{secret}!".encode()).decode()
+        for text in (
+            basic,
+            f"x {secret} y",
+            quote(secret, safe=""),
+            quote(secret, safe="").lower(),
+            json.dumps(secret),
+        ):
+            cleaned = redactor.clean(text)
+            assert REDACTED in cleaned
+            assert "rd+1" not in cleaned
+    assert redactor.clean(base64.b64encode(b"u:short").decode()) != REDACTED
+
+
+@given(st.text(min_size=4, max_size=40), st.text(max_size=7), st.text(max_size=7))
+def test_no_secret_survives(secret: str, before: str, after: str) -> None:
+    """Whatever the secret and its surroundings, neither it nor its URL form is left."""
+    secret = secret.encode(errors="replace").decode()
+    redactor = Redactor([secret])
+    for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1]):
+        cleaned = redactor.clean(f"{before}{form}{after}")
+        assert form in REDACTED or form not in cleaned.replace(REDACTED, "\0")
+
+
+def test_short_values_are_no_secrets() -> None:
+    """A value of three characters would blot out half of every line."""
+    assert Redactor(["abc", ""]).clean("abc and more") == "abc and more"
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        (
+            SIGNED,
+            "https://bucket.s3.amazonaws.com/r/1.json?Expires=1791000000&AWSAccessKeyId=[redacted]&Signature=[redacted]",
+        ),
+        (
+            "https://h/f?X-Amz-Credential=A%2Fb&X-Amz-Security-Token=FQo/x&x-amz-signature=00ff, 403",
+            "https://h/f?X-Amz-Credential=[redacted]&X-Amz-Security-Token=[redacted]&x-amz-signature=[redacted] 403",
+        ),
+        ("https://h/x?sig=a%3D&key=b&token=c#d", "https://h/x?sig=[redacted]&key=[redacted]&token=[redacted]#d"),
+        (
+            "https://h/?next=https%3A%2F%2Fx%3Ftoken%3Dabc%26a%3D1",
+            "https://h/?next=https%3A%2F%2Fx%3Ftoken%3D[redacted]%26a%3D1",
+        ),
+        ("access_token=abc&x=1", "access_token=[redacted]&x=1"),
+        ("postgresql://tide:pw@db/x", "postgresql://[redacted]@db/x"),
+        ("HTTPS://ghp_abc@host/p", "HTTPS://[redacted]@host/p"),
+        ("Authorization: Basic dTpw", "Authorization: [redacted]"),
+        (
+            "{'Authorization': 'AWS4 Credential=a, Signature=b', 'Accept': 'x'}",
+            "{'Authorization': '[redacted]', 'Accept': 'x'}",
+        ),
+        ("X-Carma-Authentication-Token: abc", "X-Carma-Authentication-Token: [redacted]"),
+        ("set-cookie: a=b; c=d", "set-cookie: [redacted]"),
+        ("sent Bearer abc.def-ghi", "sent Bearer [redacted]"),
+        ("got Basic dXNlcjpwYXNz back", "got Basic [redacted] back"),
+        (
+            '{"success":true,"access_token":"0a1b\\"2c","expires":"x"}',
+            '{"success":true,"access_token":"[redacted]","expires":"x"}',
+        ),
+        ('{"password": "cut off he', '{"password": "[redacted]"'),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.s-1", "[redacted]"),
+    ],
+)
+def test_shapes_of_credentials(text: str, clean: str) -> None:
+    """A credential that nobody configured is known by where it stands; what helps to find the fault stays."""
+    assert Redactor().clean(text) == clean
+    assert Redactor().clean(clean) == clean
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the bearer token has expired",
+        "Basic authentication is required",
+        "404: Can't find that page, key=7",
+        "https://host/path@2x.png?page=2&tokens=3",
+        "monkey=1 turkey: 2",
+        "user@example.com wrote to postgresql://db/x",
+    ],
+)
+def test_prose_stays(text: str) -> None:
+    """What only sounds like a credential is left to be read."""
+    assert Redactor().clean(text) == text
+
+
+def test_redaction_is_quick_on_hostile_text() -> None:
+    """A long body made to send the patterns astray is cleaned in linear time; quadratic would run into the timeout."""
+    for text in ("a-" * 100_000, "a." * 100_000, "a://" * 50_000, '"token":"' + "\\" * 200_000, "?key=" * 50_000):
+        Redactor(["secret-value"]).clean(text)
+
+
+def test_nested_fields_are_cleaned() -> None:
+    """A secret in a list in a mapping, in a name, in bytes or in an exception's text is found as well."""
+    paper = Paper(secrets=["canary-1"])
+    paper.log.add_secrets(["canary-2"])
+    paper.log.emit(
+        "heartbeat",
+        jobs={"canary-1": [1, ("x canary-2", b"canary-1")]},
+        breakers=ValueError(f"canary-1 at {SIGNED}"),
+        lanes={"deep": [[[[[[[[[["canary-2"]]]]]]]]]]},
+    )
+    text = paper.stream.getvalue()
+    assert "canary" not in text
+    assert "abc%2Fdef" not in text
+    assert text.count(REDACTED) == 7
+
+
+# --- folding ----------------------------------------------------------------------------------------------------------
+
+
+def test_repeats_are_folded() -> None:
+    """Within a minute an equal warning is counted instead of printed; the count follows when the minute is over."""
+    paper = Paper()
+    for _ in range(5):
+        paper.log.emit("account.paused", account="shop", lane=1, reason="HTTP 429", until_s=paper.clock.at % 100)
+        paper.clock.at += 10
+    paper.log.emit("account.paused", account="other", lane=2, reason="HTTP 429")
+    assert len(paper.lines) == 2
+    paper.clock.at += 15
+    paper.log.emit("storage.resumed")
+    assert paper.names == ["account.paused", "account.paused", "account.paused", "storage.resumed"]
+    assert paper.lines[2]["repeated"] == 4
+    assert paper.lines[2]["until_s"] == 40
+    paper.log.emit("account.paused", account="shop", lane=1, reason="HTTP 429")
+    assert "repeated" not in paper.lines[-1]
+
+
+def test_what_was_folded_is_told_at_the_end() -> None:
+    """A daemon that stops within the minute still says how often."""
+    paper = Paper()
+    for _ in range(3):
+        paper.log.emit("store.unavailable", reason="no space", waiting=1)
+    paper.log.close()
+    paper.log.close()
+    assert [line.get("repeated") for line in paper.lines] == [None, 2]
+
+
+def test_transitions_and_terminal_lines_are_never_folded() -> None:
+    """A person who counts jobs in the log counts right, whatever repeats."""
+    paper = Paper()
+    for name in ("job.advanced", "job.finished", "job.failed", "job.parked", "heartbeat"):
+        for _ in range(2):
+            paper.log.emit(name)
+    assert len(paper.lines) == 10
+
+
+def test_folds_are_bounded() -> None:
+    """A hundred thousand different warnings in one minute do not fill the memory."""
+    paper = Paper()
+    for job in range(10_000):
+        paper.log.emit("job.troubled", job=job, reason="x")
+    assert len(paper.log._printer._folds) <= 4097
+
+
+# --- other people's logging -------------------------------------------------------------------------------------------
+
+
+def test_libraries_speak_through_the_same_output() -> None:
+    """A library's warning comes out as an event, redacted, with its traceback; its chatter does not."""
+    paper = Paper(secrets=["canary-3"])
+    logging.getLogger("alembic").info("chatter")
+    logging.getLogger("sqlalchemy.pool").warning("lost %s", "canary-3")
+    try:
+        int("canary-3")
+    except ValueError:
+        logging.getLogger("asyncio").exception("oops")
+    first, second = paper.lines
+    assert (first["event"], first["logger"], first["message"]) == (
+        "library.logged",
+        "sqlalchemy.pool",
+        "lost [redacted]",
+    )
+    assert "ValueError: invalid literal for int() with base 10: '[redacted]'" in str(second["traceback"])
+
+
+async def test_a_forgotten_task_is_heard_of() -> None:
+    """The complaints of asyncio, made by its exception handler, reach the log."""
+    paper = Paper()
+    asyncio.get_running_loop().call_exception_handler({"message": "canary fell"})
+    assert paper.lines[0]["message"] == "canary fell"
+
+
+def test_a_second_configuration_replaces_the_first() -> None:
+    """Configuring again moves the libraries over: no line is printed twice."""
+    first, second = Paper(), Paper()
+    logging.getLogger("x").warning("once")
+    assert not first.lines
+    assert len(second.lines) == 1
+
+
+# --- outputs ----------------------------------------------------------------------------------------------------------
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_gets_the_console_format() -> None:
+    """``auto`` is readable on a terminal; what a provider says cannot steer it, and secrets stay out there too."""
+    stream = Terminal()
+    log = configure("auto", "info", ["canary"], clock=Hands(), stream=stream, strict=True)
+    log.emit("job.troubled", job=3, reason="HTTP 500 \x1b[2J canary")
+    text = stream.getvalue()
+    assert "job.troubled" in text
+    assert "[redacted]" in text
+    assert "\x1b[2J" not in text
+
+
+@pytest.mark.parametrize("stream", [Terminal(), io.StringIO()])
+def test_json_on_request(stream: io.StringIO) -> None:
+    """``json`` is JSON wherever it goes."""
+    configure("json", "info", stream=stream).emit("storage.resumed")
+    assert json.loads(stream.getvalue())["event"] == "storage.resumed"
+
+
+def test_a_closed_output_is_survived() -> None:
+    """A log that nobody can take costs nothing but its lines."""
+    stream = io.StringIO()
+    log = configure("json", "info", stream=stream)
+    stream.close()
+    log.emit("storage.resumed")
+    assert not Output(None).write("x")
+
+
+def test_a_stalled_reader_loses_lines_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full pipe holds the daemon up once and briefly; when it is read again, the log says how much is missing."""
+    monkeypatch.setattr("tidewaiter.log.line_output._WAIT_S", 0.01)
+    reading, writing = os.pipe()
+    with open(writing, "w") as stream, open(reading, "rb", buffering=0) as pipe:  # noqa: PTH123  # descriptors
+        log = configure("json", "info", clock=Hands(), stream=stream)
+        for job in range(2000):
+            log.emit("job.advanced", job=job, reason="x" * 100)
+        taken = pipe.read(1 << 20)
+        reader = threading.Thread(target=lambda: rest.append(pipe.read(1 << 20)))
+        rest: list[bytes] = []
+        log.emit("storage.resumed")
+        reader.start()
+        reader.join()
+    whole = [json.loads(line) for line in taken.split(b"\n")[:-1] if line.endswith(b"}")]
+    *_, resumed, dropped = rest[0].splitlines()
+    assert json.loads(resumed)["event"] == "storage.resumed"
+    assert json.loads(dropped)["lines"] == 2000 - len(whole)
+
+
+def test_a_reader_that_has_gone_is_survived() -> None:
+    """`tidewaiter serve | head -1`: the process goes on, and ends with its own exit code."""
+    script = (
+        "from tidewaiter.log import configure\n"
+        "log = configure('json', 'info')\n"
+        "for job in range(20000): log.emit('job.advanced', job=job)\n"
+        "raise SystemExit(3)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=APP.parent
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process.stdout, process.stderr:
+        assert b"job.advanced" in process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(30) == 3
+        assert process.stderr.read() == b""
+
+
+def test_lines_of_threads_do_not_mix() -> None:
+    """Libraries log from threads of their own; each line stays whole."""
+    paper = Paper()
+
+    def chatter() -> None:
+        for job in range(300):
+            paper.log.emit("job.advanced", job=job)
+
+    threads = [threading.Thread(target=chatter) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(paper.lines) == 1200
+
+
+def test_the_log_says_its_type() -> None:
+    """A bound log is an event log like the one that it came from."""
+    assert isinstance(Paper().log.bind(job=1), EventLog)

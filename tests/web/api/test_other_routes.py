@@ -1,0 +1,110 @@
+"""Accounts, schedules, providers, the overview and notifications through the API."""
+
+import jsonschema
+import pytest
+from sqlalchemy import text
+
+from tests.support.api_server import ApiServer
+from tidewaiter.domain import outcome as o
+
+
+async def test_accounts(any_site: ApiServer) -> None:
+    """Accounts are listed with their live jobs; one is paused with a reason and resumed, and each change shows."""
+    site = any_site
+    await site.submitted()
+    listed = (await site.get("/v1/accounts")).json["accounts"]
+    assert [(one["account"], one["provider"], one["jobs"]) for one in listed] == [
+        ("pier", "harbour", {}), ("quay", "harbour", {"queued": 1}),
+    ]  # fmt: skip
+    paused = await site.post("/v1/accounts/quay/pause", {"reason": "their maintenance"})
+    assert (paused.status, paused.json["pause"]["by"]) == (200, "person")
+    shown = (await site.get("/v1/accounts/quay")).json
+    assert shown["pause"]["reason"] == "their maintenance"
+    resumed = (await site.post("/v1/accounts/quay/resume")).json
+    assert resumed["pause"] is None
+    assert resumed["paused_s"] >= 0
+    assert (await site.post("/v1/accounts/quay/resume")).json["paused_s"] is None
+    assert (await site.post("/v1/accounts/quay/pause")).json["pause"]["reason"]
+    for name in ("nobody", "%00", "a" * 500):
+        (await site.get(f"/v1/accounts/{name}")).problem(404)
+        (await site.post(f"/v1/accounts/{name}/pause", {})).problem(404)
+        (await site.post(f"/v1/accounts/{name}/resume")).problem(404)
+    long = await site.post("/v1/accounts/quay/pause", {"reason": "x" * 501})
+    assert long.problem(422)["errors"][0]["pointer"] == "/reason"
+
+
+async def test_schedules(site: ApiServer) -> None:
+    """Schedules are listed with their next tick; one is run now, with the dates of today."""
+    (listed,) = (await site.get("/v1/schedules")).json["schedules"]
+    assert (listed["name"], listed["timezone"], listed["job"]) == ("nightly", "UTC", None)
+    assert listed["params"] == {"period": "LAST_DAY", "note": "${yesterday}"}
+    assert listed["next_at"] > "2020"
+    reply = await site.post("/v1/schedules/nightly/run")
+    assert (reply.status, reply.json["operation"]) == (202, "report")
+    assert "$" not in reply.json["params"]["note"]
+    assert (await site.get(reply.headers["Location"])).json["id"] == reply.json["id"]
+    (await site.post("/v1/schedules/weekly/run")).problem(404)
+
+
+async def test_providers(site: ApiServer) -> None:
+    """Providers are listed, built-in ones included; each operation has a sound JSON Schema of its parameters."""
+    listed = (await site.get("/v1/providers")).json["providers"]
+    (ours,) = [one for one in listed if one["name"] == "harbour"]
+    assert (ours["operations"], ours["accounts"]) == (["report", "listing"], ["pier", "quay"])
+    for one in listed:
+        shown = (await site.get(one["location"])).json
+        for operation in shown["operations"].values():
+            jsonschema.Draft202012Validator.check_schema(operation["parameters"])
+    schema = (await site.get("/v1/providers/harbour")).json["operations"]["report"]["parameters"]
+    assert schema["required"] == ["period"]
+    validator = jsonschema.Draft202012Validator(schema)
+    assert validator.is_valid({"period": "LAST_DAY", "rows": 1, "parts": [{"title": "abc"}]})
+    for bad in ({}, {"period": "NOW"}, {"period": "LAST_DAY", "note": "x" * 21}, {"period": "LAST_DAY", "more": 1}):
+        assert not validator.is_valid(bad)
+    wrong: list[list[dict[str, str]]] = [[{"title": "A"}], [{}], [{"title": "a"}] * 4]
+    for parts in wrong:
+        assert not validator.is_valid({"period": "LAST_DAY", "parts": parts})
+    (await site.get("/v1/providers/nobody")).problem(404)
+
+
+async def test_overview(site: ApiServer) -> None:
+    """The overview counts jobs by state and shows what has landed last."""
+    number, _ = await site.landed(b"content")
+    await site.submitted()
+    shown = (await site.get("/v1/overview")).json
+    assert (shown["jobs"]["queued"], shown["jobs"]["succeeded"]) == (1, 1)
+    assert [(one["job"], one["files"], one["size"]) for one in shown["landed"]] == [(number, 1, 7)]
+    assert len(shown["minutes"]) == 60
+    assert sum(one["ended"].get("succeeded", 0) for one in shown["minutes"]) == 1
+
+
+@pytest.fixture
+async def notified(site: ApiServer) -> ApiServer:
+    """A listener with three notifications, of which one has died."""
+    number = (await site.submitted())["id"]
+    await site.step(number, o.Refused("no"))
+    async with site.database.writing() as connection:
+        for status in ("waiting", "delivered", "dead"):
+            await connection.execute(
+                text(
+                    "INSERT INTO notifications"
+                    " (endpoint, message_id, job_id, account, state, at, body, status, attempts)"
+                    " VALUES ('ops', :message, :job, 'quay', 'failed', 1750000000, '{}', :status, 3)"
+                ),
+                {"message": f"msg-{status}", "job": number, "status": status},
+            )
+    return site
+
+
+async def test_notifications(notified: ApiServer) -> None:
+    """Notifications are listed by what became of them, page by page, and a dead one is delivered again."""
+    page = (await notified.get("/v1/notifications?limit=2")).json
+    assert [one["status"] for one in page["notifications"]] == ["dead", "delivered"]
+    rest = (await notified.get(page["next"])).json
+    assert ([one["status"] for one in rest["notifications"]], rest["next"]) == (["waiting"], None)
+    (dead,) = (await notified.get("/v1/notifications?status=dead&endpoint=ops")).json["notifications"]
+    assert (await notified.post(f"/v1/notifications/{dead['id']}/retry")).status == 202
+    assert (await notified.get("/v1/notifications?status=dead")).json["notifications"] == []
+    (await notified.post("/v1/notifications/99/retry")).problem(404)
+    for query in ("status=asleep", "job=x", "limit=0", "cursor=x"):
+        (await notified.get(f"/v1/notifications?{query}")).problem(400)

@@ -1,0 +1,66 @@
+"""A listener on a real socket, with a real database behind it, and a caller who says exactly what the test wants."""
+
+import asyncio
+import io
+import json
+import socket
+from dataclasses import dataclass, field
+
+from tests.support.stored_jobs import Scene, StandingClock
+from tidewaiter.database.wake_ups import WakeUp
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.job import Job
+from tidewaiter.domain.url import callback_hash_of
+
+TOKEN = "T" * 43
+OTHER = "o" * 43
+
+
+class LoopClock(StandingClock):
+    """A clock that the test moves; whoever sleeps by it lets the event loop go on."""
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(min(seconds, 0.01))
+
+
+@dataclass(slots=True)
+class CallbackSetup:
+    """The listener, the database behind it, and what both have said."""
+
+    scene: Scene
+    clock: LoopClock
+    socket: socket.socket
+    running: asyncio.Future[None]
+    output: io.StringIO
+    woken: list[WakeUp] = field(default_factory=list)
+    writes: int = 0
+
+    async def call(self, raw: bytes) -> tuple[int, dict[str, str], bytes]:
+        """Send these bytes on a connection of their own; the answer's status, headers and body."""
+        reader, writer = await asyncio.open_connection(*self.socket.getsockname())
+        writer.write(raw)
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+        writer.close()
+        head, _, body = answer.partition(b"\r\n\r\n")
+        lines = head.decode().split("\r\n")
+        headers = dict(line.split(": ", 1) for line in lines[1:])
+        return int(lines[0].split()[1]), headers, body
+
+    async def post(self, token: str = TOKEN, body: bytes = b"", *headers: str, path: str = "/callbacks/") -> int:
+        """A callback as a provider sends it; the answer's status."""
+        told = [f"POST {path}{token} HTTP/1.1", "Host: tide", f"Content-Length: {len(body)}", *headers]
+        status, _, _ = await self.call("\r\n".join(told).encode() + b"\r\n\r\n" + body)
+        return status
+
+    async def polling(self, token: str = TOKEN) -> Job:
+        """A job that was submitted with this token and waits for its remote twin; what it took is not counted."""
+        job = await self.scene.accepted(await self.scene.add(), o.Intended("intent", callback_hash_of(token)))
+        job = await self.scene.accepted(job, o.Accepted(f"handle-{job.id}", retry_after_s=600.0))
+        self.writes = 0
+        return job
+
+    def logged(self, name: str) -> list[dict[str, object]]:
+        """The lines of one event."""
+        lines = [json.loads(line) for line in self.output.getvalue().splitlines()]
+        return [line for line in lines if line["event"] == name]

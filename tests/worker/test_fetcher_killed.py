@@ -1,0 +1,168 @@
+"""A visit that dies between any two writes: the next one ends with exactly the files of its list."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+from tests.support.byte_servers import Asked, serving
+from tests.support.spec_samples import WHOLE, operation_of
+from tests.support.stored_jobs import OWNER, Scene
+from tests.worker.download_setup import head, whole
+from tidewaiter.clock import SystemClock
+from tidewaiter.database.engine import Database
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.backoff_and_limits import Limits
+from tidewaiter.domain.http_values import Credentials, Link
+from tidewaiter.domain.job import Job
+from tidewaiter.domain.manifest import Artifact, folder_of
+from tidewaiter.log import configure
+from tidewaiter.storage.base import Landed, StorageThreads
+from tidewaiter.storage.folder import LocalLanding, LocalStorage
+from tidewaiter.transport.account_client import AccountClient, ClientSettings
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.transport.budget import Budget
+from tidewaiter.worker.account_observer import AccountObserver
+from tidewaiter.worker.authenticated_client import AuthenticatedClient
+from tidewaiter.worker.fetcher import Fetcher
+from tidewaiter.worker.job_log import JobLog
+from tidewaiter.worker.lease import Lease
+from tidewaiter.worker.step import StepContext
+
+BODIES = {"/a": b"Alpha", "/b": b"Beta.", "/c": b"Gamma"}
+
+
+class KilledError(BaseException):
+    """The process ends here."""
+
+
+class MortalStorage(LocalStorage):
+    """A storage whose process is killed just before, or just after, one of its writes."""
+
+    left = -1
+    after = False
+
+    def _write(self) -> bool:
+        self.left -= 1
+        if self.left == 0 and not self.after:
+            raise KilledError
+        return self.left == 0
+
+    async def open(self, key: str, job_id: int, number: int, *, md5: bool = False, identity: str = "") -> LocalLanding:
+        self._write()
+        if self.left == 0 and self.after:
+            raise KilledError
+        return await super().open(key, job_id, number, md5=md5, identity=identity)
+
+    async def put(self, key: str, content: bytes) -> Landed:
+        dies = self._write()
+        landed = await super().put(key, content)
+        if dies:
+            raise KilledError
+        return landed
+
+    async def remove(self, key: str) -> None:
+        dies = self._write()
+        await super().remove(key)
+        if dies:
+            raise KilledError
+
+
+class Visits:
+    """Visits to one job, whose rows stand in a real database."""
+
+    def __init__(self, scene: Scene, job: Job, fetcher: Fetcher, client: AuthenticatedClient, origin: str) -> None:
+        self.scene, self.job, self.origin = scene, job, origin
+        self._fetcher, self._client, self._hold = fetcher, client, Lease(1, 1, SystemClock(), 3600.0)
+        self._operation = operation_of(WHOLE)
+
+    async def fetch(self, paths: Sequence[str]) -> tuple[o.Outcome, list[Artifact]]:
+        """One download of a list."""
+        self.job = await self.scene.accepted(self.job, o.FetchStarted())
+        links = [Link(f"{self.origin}{path}", "Patient") for path in paths]
+        step = StepContext.of(self.job, self._operation, self._client, self._hold)
+        outcome = await self._fetcher.fetch(step, links)
+        return outcome, step.artifacts
+
+    async def record(self, outcome: o.Outcome, landed: Sequence[Artifact]) -> None:
+        """Commit what a visit learned, as a lane does."""
+        fenced = self.scene.update(self.job, outcome)
+        if landed and not fenced.update.artifacts:
+            fenced = replace(fenced, update=replace(fenced.update, artifacts=tuple(landed)))
+        assert (await self.scene.jobs.record([fenced], OWNER)).accepted == {self.job.id}
+        self.job = await self.scene.stored(self.job)
+
+
+@asynccontextmanager
+async def visits(scene: Scene, handle: str, storage: LocalStorage) -> AsyncIterator[Visits]:
+    """A job that is to be fetched, from a server that refuses ``/b`` once."""
+    clock, log = SystemClock(), configure("json", "error", [], strict=True)
+    refused = [True]
+
+    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        refuses = asked.target == "/b" and bool(refused)
+        if refuses:
+            refused.clear()
+        writer.write(head(403, "Content-Length: 0") if refuses else whole(BODIES[asked.target]))
+        await writer.drain()
+
+    job = await scene.accepted(await scene.polling(handle), o.Ready())
+    async with serving(answer) as server, AiohttpWire() as wire:
+        budget = Budget(clock, Random(1), Limits())
+        client = AccountClient(
+            wire,
+            ClientSettings("https://elsewhere.example:443", True, 65_536),
+            Credentials(),
+            budget,
+        )
+        observer = AccountObserver("acme", Lease(1, 1, clock, 3600.0), budget, clock=clock, log=log)
+        signed = AuthenticatedClient(
+            client, None, budget=budget, observer=observer, clock=clock, rand=Random(1), log=log
+        )
+        fetcher = Fetcher(storage, scene.jobs, clock, JobLog(log, clock, scene.jobs), rand=Random(1))
+        yield Visits(scene, job, fetcher, signed, server.origin)
+    log.close()
+
+
+async def one_life(folder: Path, scene: Scene, kill_at: int, *, after: bool) -> bool:
+    """A visit with a refused file, one with another list that is killed, and a last one; whether it was killed."""
+    with StorageThreads() as threads:
+        storage = MortalStorage(folder, threads)
+        async with visits(scene, f"{kill_at}-{after}", storage) as job:
+            outcome, landed = await job.fetch(["/a", "/a", "/a", "/b"])
+            assert isinstance(outcome, o.LinksExpired)
+            await job.record(outcome, landed)
+            job.job = await job.scene.accepted(job.job, o.Ready())
+            storage.left, storage.after = kill_at, after
+            killed = False
+            try:
+                await job.fetch(["/b", "/c"])
+            except KilledError:
+                killed = True
+            storage.left = -1
+            outcome, landed = await job.fetch(["/c", "/a", "/a", "/b"])
+            assert isinstance(outcome, o.Stored)
+            await job.record(outcome, landed)
+            rows = await job.scene.jobs.artifacts(job.job.id)
+            place = folder / folder_of(job.job.account, job.job.operation, job.job.created_at, job.job.id)
+    manifest = json.loads((place / "manifest.json").read_bytes())["artifacts"]
+    assert [one.number for one in rows] == [0, 1, 2, 3]
+    assert [(folder / one.key).read_bytes() for one in rows] == [BODIES[path] for path in ("/c", "/a", "/a", "/b")]
+    assert [(one["number"], one["key"], one["sha256"]) for one in manifest] == [
+        (one.number, one.key, one.sha256) for one in rows
+    ]
+    assert {path.name for path in place.iterdir()} == {"manifest.json", *(one.name for one in rows)}
+    return killed
+
+
+async def test_killed_between_any_two_writes(tmp_path: Path, database: Database) -> None:
+    """Before or after each: list, manifest, rows and folder agree in the end, and the bytes are those of the list."""
+    scene = await Scene.set_up(database)
+    for after in (False, True):
+        kill_at = 1
+        while await one_life(tmp_path / "landed", scene, kill_at, after=after):
+            kill_at += 1
+        assert kill_at > 4

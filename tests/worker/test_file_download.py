@@ -1,0 +1,520 @@
+"""One file's download over the wire: what a server may answer, and what then lands, or why nothing does."""
+
+import asyncio
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.byte_servers import Answer, Asked, answering, reset
+from tests.worker.download_setup import ETAG, KEY, ROWS, chunked, downloading, head, open_files, sha256, whole
+from tidewaiter.domain import outcome as o
+from tidewaiter.transport.wire import Timeouts
+from tidewaiter.worker.file_download import Downloaded
+
+TAG = f"ETag: {ETAG}"
+HALF = len(ROWS) // 2
+SIZE = len(ROWS)
+
+
+def broken(at: int = HALF, *fields: str) -> bytes:
+    """The beginning of the file, and then nothing more."""
+    return head(200, f"Content-Length: {SIZE}", TAG, *fields) + ROWS[:at]
+
+
+def rest(first: int = HALF, last: int = SIZE - 1, total: object = SIZE, *fields: str) -> bytes:
+    """A part of the file."""
+    return whole(ROWS[first : last + 1], f"Content-Range: bytes {first}-{last}/{total}", *fields, status=206)
+
+
+def turns(*replies: bytes) -> Answer:
+    """Each of these in turn, the last one for ever; what is shorter than its length ends with the connection."""
+    left = list(replies)
+
+    async def answer(_: Asked, writer: asyncio.StreamWriter) -> None:
+        sent = left.pop(0) if len(left) > 1 else left[0]
+        writer.write(sent)
+        await writer.drain()
+        if b"200 Whatever" in sent[:40] and sent != WHOLE:
+            writer.close()
+
+    return answer
+
+
+WHOLE = whole(ROWS, TAG)
+
+
+# --- parts ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "replies"),
+    [
+        ("the rest", [rest()]),
+        ("another spelling of the unit", [rest().replace(b"bytes ", b"BYTES ")]),
+        ("the total is not named", [rest(total="*"), head(416, f"Content-Range: bytes */{SIZE}", "Content-Length: 0")]),
+        ("it ends early", [rest(last=HALF + 9), rest(HALF + 10)]),
+        ("in three parts", [rest(last=HALF), rest(HALF + 1, HALF + 1), rest(HALF + 2)]),
+        ("with our tag", [rest(HALF, SIZE - 1, SIZE, TAG)]),
+    ],
+)
+async def test_a_download_goes_on(tmp_path: Path, name: str, replies: list[bytes]) -> None:
+    """What came before a break is kept and is not asked for again, however the rest comes."""
+    async with downloading(tmp_path, turns(broken(), *replies)) as desk:
+        first = await desk.fails(size=SIZE, sha256=sha256(ROWS))
+        assert isinstance(first, o.Retry)
+        assert first.progressed
+        assert await desk.lands(size=SIZE, sha256=sha256(ROWS)) == ROWS
+        assert desk.ranges[1] == f"bytes={HALF}-", name
+        assert desk.server.asked[1].headers["if-range"] == ETAG
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "goes_on"),
+    [
+        ("/file?X-Amz-Signature=a&part=1", "/file?part=1&X-Amz-Signature=b", True),
+        ("/file?part=1", "/file?part=2", False),
+    ],
+)
+async def test_a_download_goes_on_with_the_same_file_only(
+    tmp_path: Path, before: str, after: str, goes_on: bool
+) -> None:
+    """A link that was signed anew is of the same file; one with another query is not, whatever its entity tag says."""
+    async with downloading(tmp_path, turns(broken(), rest() if goes_on else WHOLE)) as desk:
+        assert not isinstance(await desk.get(before), Downloaded)
+        assert isinstance(await desk.get(after), Downloaded)
+        assert desk.ranges[1] == (f"bytes={HALF}-" if goes_on else None)
+        assert (desk.root / KEY).read_bytes() == ROWS
+
+
+async def test_nothing_was_missing(tmp_path: Path) -> None:
+    """A 416 that names as many bytes as are held says that these are all, and they land without being sent again."""
+    unended = chunked(ROWS, TAG)[:-5]
+    satisfied = whole(b"too far", f"Content-Range: bytes */{SIZE}", "Content-Type: text/html", status=416)
+    async with downloading(tmp_path, turns(unended, satisfied)) as desk:
+        await desk.fails()
+        got = await desk.get()
+        assert isinstance(got, Downloaded)
+        assert (got.landed.sha256, got.media_type, got.resumed_from) == (sha256(ROWS), None, SIZE)
+
+
+@pytest.mark.parametrize(
+    "unfit",
+    [
+        rest(0),
+        rest(HALF - 10),
+        rest(HALF + 10),
+        rest(HALF, HALF + 9, SIZE + 1),
+        rest(HALF, SIZE - 1, SIZE, 'ETag: "v2"'),
+        rest(HALF, SIZE - 1, SIZE, 'ETag: W/"v1"'),
+        rest(HALF, SIZE - 1, SIZE, "Content-Encoding: gzip"),
+        rest().replace(b"bytes ", b"rows "),
+        rest().replace(b"Content-Range", b"X-Range"),
+        rest(HALF, SIZE - 1, SIZE, f"Content-Range: bytes 0-9/{SIZE}"),
+        whole(b"--x\r\n\r\nrows\r\n--x--", "Content-Type: multipart/byteranges; boundary=x", status=206),
+        whole(b"", "Content-Range: bytes */99", status=416),
+        whole(b"", status=416),
+        whole(b"", status=412),
+        whole(b"no ranges", status=501),
+        whole(b"no ranges", status=400),
+        rest().replace(b"206", b"200", 1),
+    ],
+)
+async def test_what_does_not_fit_is_asked_for_from_the_start(tmp_path: Path, unfit: bytes) -> None:
+    """In the same download, and without Range: a slice is never joined to what it does not belong to."""
+    async with downloading(tmp_path, turns(broken(), unfit, WHOLE)) as desk:
+        await desk.fails()
+        assert await desk.lands() == ROWS
+        assert desk.ranges == [None, f"bytes={HALF}-", None]
+
+
+@pytest.mark.parametrize(
+    ("part", "outcome"),
+    [
+        (rest(0, 99), o.Retry),
+        (rest(100, 199, 200), o.Retry),
+        (rest(0, 99, "*"), o.Retry),
+        (whole(b"--x\r\n\r\nrows\r\n--x--", "Content-Type: multipart/byteranges; boundary=x", status=206), o.Retry),
+        (rest(100, 199).replace(b"206", b"200", 1), o.Refused),
+        (rest(0, 99).replace(b"206", b"200", 1).replace(b"bytes ", b"bytes="), o.Refused),
+    ],
+)
+async def test_a_part_that_nobody_asked_for(tmp_path: Path, part: bytes, outcome: type) -> None:
+    """It is never taken for the whole file; a 200 that names a part is asked for once more, and then refused."""
+    async with downloading(tmp_path, answering(part)) as desk:
+        assert isinstance(await desk.fails(), outcome)
+        assert len(desk.server.asked) == (2 if outcome is o.Refused else 1)
+
+
+async def test_a_part_that_is_the_whole_file(tmp_path: Path) -> None:
+    """An unasked 206 of all bytes is the file."""
+    async with downloading(tmp_path, answering(rest(0))) as desk:
+        assert await desk.lands() == ROWS
+
+
+async def test_a_part_that_is_longer_than_it_says(tmp_path: Path) -> None:
+    """What came with it cannot be told from what belongs there: all of it is forgotten."""
+    longer = chunked(ROWS[HALF:] + b"more", f"Content-Range: bytes {HALF}-{SIZE - 1}/{SIZE}", status=206)
+    async with downloading(tmp_path, turns(broken(), longer, WHOLE)) as desk:
+        await desk.fails()
+        second = await desk.fails()
+        assert isinstance(second, o.Retry)
+        assert not second.progressed
+        assert await desk.lands() == ROWS
+        assert desk.ranges[-1] is None
+
+
+async def test_progress_is_said(tmp_path: Path) -> None:
+    """Only a download that came further than the last one, and kept what came, has made progress."""
+    further = HALF + 5000
+
+    def cut(first: int, stop: int) -> bytes:
+        named = f"Content-Range: bytes {first}-{SIZE - 1}/{SIZE}"
+        return head(206, named, f"Content-Length: {SIZE - first}") + ROWS[first:stop]
+
+    replies = [broken(HALF), cut(HALF, further), cut(further, further), whole(b"", status=500), rest(further)]
+
+    async def answer(_: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(replies.pop(0))
+        await writer.drain()
+        writer.close()
+
+    async with downloading(tmp_path, answer) as desk:
+        seen = [await desk.fails() for _ in range(4)]
+        assert [isinstance(one, o.Retry) and one.progressed for one in seen] == [True, True, False, False]
+        assert await desk.lands() == ROWS
+
+
+async def test_a_server_that_sends_small_parts(tmp_path: Path) -> None:
+    """The rest is asked for part by part; after many of them the download stops for now, and has made progress."""
+
+    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if "range" not in asked.headers:
+            writer.write(broken())
+            writer.close()
+            return
+        first = int(asked.headers["range"].removeprefix("bytes=").removesuffix("-"))
+        writer.write(rest(first, min(first + 299, SIZE - 1)))
+
+    async with downloading(tmp_path, answer) as desk:
+        for _ in range(2):
+            told = await desk.fails()
+            assert isinstance(told, o.Retry)
+            assert told.progressed
+        assert await desk.lands() == ROWS
+        assert len(desk.server.asked) == 1 + -(-(SIZE - HALF) // 300)
+
+
+async def test_an_entity_tag_says_nothing_about_another_file(tmp_path: Path) -> None:
+    """After fresh links another file may stand in the same place of the list, and have the same tag."""
+    async with downloading(tmp_path, turns(broken(), WHOLE)) as desk:
+        await desk.get("/first")
+        assert isinstance(await desk.get("/second"), Downloaded)
+        assert desk.ranges == [None, None]
+
+
+async def test_fresh_links_to_the_same_file(tmp_path: Path) -> None:
+    """Another signature is no other file."""
+    async with downloading(tmp_path, turns(broken(), rest())) as desk:
+        await desk.get("/file?X-Amz-Signature=a")
+        assert isinstance(await desk.get("/file?X-Amz-Signature=b"), Downloaded)
+        assert desk.ranges == [None, f"bytes={HALF}-"]
+
+
+# --- no file ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome"),
+    [
+        (whole(b"", status=202), o.NotYet("HTTP 202: the file is not there yet")),
+        (whole(b"{}", "Retry-After: 7", status=202), o.NotYet("HTTP 202: the file is not there yet", 7.0)),
+        (head(204), o.Retry("HTTP 204, and no file")),
+        (whole(b"", status=205), o.Retry("HTTP 205, and no file")),
+        (whole(b"<multistatus/>", status=207), o.Retry("HTTP 207, and no file")),
+    ],
+)
+async def test_a_2xx_without_a_file(tmp_path: Path, reply: bytes, outcome: o.Outcome) -> None:
+    """It lands nothing, not even where the file is announced as empty; a file that is being made is waited for."""
+    async with downloading(tmp_path, answering(reply)) as desk:
+        assert await desk.fails() == outcome
+        assert await desk.fails(size=0) == outcome
+
+
+async def test_a_file_that_a_proxy_has_changed(tmp_path: Path) -> None:
+    """203 is a 200 with a warning."""
+    async with downloading(tmp_path, answering(whole(ROWS, status=203))) as desk:
+        assert await desk.lands() == ROWS
+
+
+PAGE = b"<!-- portal -->\n<title>Sign in</title>"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        whole(PAGE),
+        whole(b"\n" * 9000 + PAGE),
+        chunked(b"\xef\xbb\xbf \r\n<HEAD>" + PAGE, size=1),
+        whole("<!doctype html>".encode("utf-16")),
+        whole(gzip.compress(PAGE, mtime=0), "Content-Encoding: gzip"),
+        whole(PAGE, f"Content-Range: bytes 0-{len(PAGE) - 1}/{len(PAGE)}", status=206),
+    ],
+)
+async def test_a_page_in_place_of_a_file(tmp_path: Path, reply: bytes) -> None:
+    """However it begins, in whatever pieces it comes, and however it is packed."""
+    async with downloading(tmp_path, answering(reply)) as desk:
+        assert await desk.fails() == o.Retry("a page of HTML came in place of the file")
+        assert await desk.fails(media_type="text/csv", gzip=True) == o.Retry("a page of HTML came in place of the file")
+
+
+async def test_a_packed_page_in_place_of_a_packed_file(tmp_path: Path) -> None:
+    """The unpacked bytes are looked at."""
+    async with downloading(tmp_path, answering(whole(gzip.compress(PAGE, mtime=0)))) as desk:
+        assert await desk.fails(gzip=True) == o.Retry("a page of HTML came in place of the file")
+
+
+async def test_a_login_page_behind_a_redirect(tmp_path: Path) -> None:
+    """The last reply counts."""
+
+    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(whole(PAGE) if asked.target == "/login" else whole(b"", "Location: /login", status=302))
+
+    async with downloading(tmp_path, answer) as desk:
+        assert await desk.fails() == o.Retry("a page of HTML came in place of the file")
+
+
+async def test_html_that_is_wanted_or_only_declared(tmp_path: Path) -> None:
+    """A file that the spec calls HTML is left alone; a declared text/html proves nothing."""
+    async with downloading(tmp_path, answering(whole(PAGE))) as desk:
+        assert await desk.lands(media_type="text/html") == PAGE
+    async with downloading(tmp_path, answering(whole(ROWS, "Content-Type: text/html"))) as desk:
+        assert await desk.lands() == ROWS
+
+
+# --- codings ----------------------------------------------------------------------------------------------------------
+
+ONCE, TWICE = gzip.compress(ROWS, mtime=0), gzip.compress(gzip.compress(ROWS, mtime=0))
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        (ONCE, ["Content-Encoding: GZIP"]),
+        (TWICE, ["Content-Encoding: gzip, x-gzip"]),
+        (TWICE, ["Content-Encoding: gzip", "Content-Encoding: gzip"]),
+        (ONCE, ["Content-Encoding: identity, gzip"]),
+        (ONCE, ["Content-Encoding: gzip,identity"]),
+        (ONCE, ["Content-Encoding: gzip,aws-chunked"]),
+        *[
+            (ROWS, [f"Content-Encoding: {word}"])
+            for word in ("UTF-8", "none", "binary", "8bit", "ISO-8859-1", "aws-chunked", "", "identity")
+        ],
+    ],
+)
+async def test_declared_codings_are_undone(tmp_path: Path, body: bytes, fields: list[str]) -> None:
+    """In order, in any case; what is no coding is passed over."""
+    async with downloading(tmp_path, answering(whole(body, *fields))) as desk:
+        assert await desk.lands() == ROWS
+        assert len(desk.server.asked) == 1
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, br"])
+async def test_a_coding_that_cannot_be_undone(tmp_path: Path, coding: str) -> None:
+    """The file is asked for again without it; where it comes in it again, it does not land."""
+    coded = whole(b"\x0b\x02\x80rows", f"Content-Encoding: {coding}")
+    async with downloading(tmp_path, answering(coded, WHOLE)) as desk:
+        assert await desk.lands() == ROWS
+        assert [asked.headers["accept-encoding"] for asked in desk.server.asked] == ["identity", "identity;q=1, *;q=0"]
+    async with downloading(tmp_path / "again", answering(coded)) as desk:
+        told = await desk.fails()
+        assert isinstance(told, o.Retry)
+        assert coding in told.reason
+        assert len(desk.server.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        (ROWS, []),
+        (ONCE, []),
+        (ROWS[:2], []),
+        (b"", []),
+        (ONCE, ["Content-Encoding: gzip"]),
+        (TWICE, ["Content-Encoding: gzip"]),
+        (ROWS, ["Content-Encoding: binary"]),
+        (ROWS, ["Content-Encoding: gzip"]),
+    ],
+)
+async def test_where_the_link_says_gzip_the_bytes_decide(tmp_path: Path, body: bytes, fields: list[str]) -> None:
+    """A file that comes plain lands as it is; one that is packed below a Content-Encoding is unpacked twice."""
+    file = body if len(body) < 5 else ROWS
+    for reply in (whole(body, *fields), chunked(body, *fields, size=1)):
+        async with downloading(tmp_path, answering(reply)) as desk:
+            assert await desk.lands(gzip=True) == file
+
+
+@pytest.mark.parametrize("body", [ONCE[:2], ONCE[:1], ONCE[:-1], gzip.compress(ONCE, mtime=0)[:3]])
+async def test_a_packed_file_that_breaks_off(tmp_path: Path, body: bytes) -> None:
+    """It is no plain file, however early that is."""
+    async with downloading(tmp_path, answering(chunked(body))) as desk:
+        assert isinstance(await desk.fails(gzip=True), o.Retry)
+
+
+async def test_a_packed_file_stays_packed_where_nobody_says_so(tmp_path: Path) -> None:
+    """A .tar.gz stays one."""
+    async with downloading(tmp_path, answering(whole(ONCE, "Content-Type: application/gzip"))) as desk:
+        assert await desk.lands() == ONCE
+    async with downloading(tmp_path, answering(whole(TWICE, "Content-Encoding: gzip"))) as desk:
+        assert await desk.lands() == ONCE
+
+
+@pytest.mark.parametrize("form", [ROWS, ONCE, TWICE])
+async def test_what_is_announced_may_be_of_any_form(tmp_path: Path, form: bytes) -> None:
+    """Of the packed or of the unpacked bytes, of any level."""
+    async with downloading(tmp_path, answering(whole(TWICE, "Content-Encoding: gzip"))) as desk:
+        assert await desk.lands(gzip=True, size=len(form)) == ROWS
+        assert await desk.lands(gzip=True, sha256=sha256(form), size=len(ROWS)) == ROWS
+
+
+@pytest.mark.parametrize("gzipped", [True, False])
+@pytest.mark.parametrize(
+    "announced", [{"size": SIZE + 1}, {"size": 0}, {"sha256": sha256(b"other")}, {"md5": "0" * 32}]
+)
+async def test_what_is_announced_must_match_one(tmp_path: Path, announced: dict[str, object], gzipped: bool) -> None:
+    """A size of 0 is a size; what matches no form does not land."""
+    fields = ["Content-Encoding: gzip"] if gzipped else []
+    async with downloading(tmp_path, answering(whole(ONCE if gzipped else ROWS, *fields))) as desk:
+        told = await desk.fails(gzip=gzipped, **announced)
+        assert isinstance(told, o.Retry)
+        assert "announced" in told.reason
+
+
+async def test_an_empty_body_where_a_size_was_announced(tmp_path: Path) -> None:
+    """It is no file; where the file is empty, it is."""
+    async with downloading(tmp_path, answering(whole(b""))) as desk:
+        assert isinstance(await desk.fails(size=SIZE), o.Retry)
+        assert await desk.lands(size=0, sha256=sha256(b"")) == b""
+
+
+async def test_a_digest_that_cannot_be_read(tmp_path: Path) -> None:
+    """It is reported once, and the file lands without it."""
+    async with downloading(tmp_path, answering(WHOLE)) as desk:
+        assert await desk.lands(unread="sha256: 'soon' cannot be read") == ROWS
+    (line,) = [json.loads(line) for line in desk.output.getvalue().splitlines()]
+    assert (line["event"], line["reason"]) == ("file.digest_unread", "sha256: 'soon' cannot be read")
+
+
+# --- truncation and size ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        head(200, f"Content-Length: {SIZE}") + ROWS[:-1],
+        chunked(ROWS)[:-5],
+        chunked(ROWS)[:-40],
+        whole(ONCE[:-1], "Content-Encoding: gzip"),
+        whole(ONCE[:2], "Content-Encoding: gzip"),
+        whole(ROWS[:-1], f"Content-Range: bytes 0-{SIZE - 1}/{SIZE}", status=206),
+        chunked(ROWS[:-1], f"Content-Range: bytes 0-{SIZE - 1}/{SIZE}"),
+        head(200) + b"",
+    ],
+)
+async def test_a_file_that_is_cut_short(tmp_path: Path, reply: bytes) -> None:
+    """It never lands, whichever length says that it is."""
+
+    async def answer(_: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(reply)
+        await writer.drain()
+        writer.close()
+
+    async with downloading(tmp_path, answer) as desk:
+        if reply == head(200):
+            assert isinstance(await desk.fails(size=1), o.Retry)
+        else:
+            assert isinstance(await desk.fails(), o.Retry)
+
+
+async def test_a_file_without_end(tmp_path: Path) -> None:
+    """It is refused at the limit, packed or not; where its length is named, before any of it is read."""
+    empty = gzip.compress(b"")
+    for reply in (chunked(ROWS), whole(ROWS), chunked(empty * 500, "Content-Encoding: gzip")):
+        async with downloading(tmp_path, answering(reply), largest_bytes=1000) as desk:
+            told = await desk.fails()
+            assert isinstance(told, o.Refused)
+            assert told.reason.startswith("the file is larger than 1000 bytes")
+
+
+async def test_an_error_that_cannot_be_unpacked_is_an_error(tmp_path: Path) -> None:
+    """Its status is read, though its body is not what its Content-Encoding says."""
+    for status, kind in ((503, o.Throttled), (404, o.LinksExpired)):
+        async with downloading(tmp_path, answering(whole(b"no", "Content-Encoding: gzip", status=status))) as desk:
+            assert isinstance(await desk.fails(), kind)
+
+
+# --- ends -------------------------------------------------------------------------------------------------------------
+
+
+async def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
+    """Whatever the server does, and whatever becomes of the step: the landing has ended."""
+    replies = [
+        whole(b"", status=416),
+        whole(b"", status=202),
+        whole(b"", status=503),
+        whole(b"", status=404),
+        head(204),
+        whole(PAGE),
+        whole(b"x", "Content-Encoding: br"),
+        whole(b"x", "Content-Encoding: gzip"),
+        rest(0, 99),
+        rest(0, 99).replace(b"206", b"200", 1),
+        whole(ROWS),
+        b"nonsense\r\n\r\n",
+    ]
+    async with downloading(tmp_path, answering(WHOLE)) as desk:
+        for reply in [*replies, *[whole(b"", status=416)] * 5]:
+            desk.server.answer = answering(reply)
+            await desk.get(size=1)
+            assert open_files(tmp_path) == [], reply
+
+        async def hangs_up(_: Asked, writer: asyncio.StreamWriter) -> None:
+            writer.write(head(200, f"Content-Length: {SIZE}") + ROWS[:HALF])
+            await writer.drain()
+            reset(writer)
+
+        desk.server.answer = hangs_up
+        await desk.get()
+        assert open_files(tmp_path) == []
+
+
+async def test_a_download_that_is_cancelled(tmp_path: Path) -> None:
+    """It keeps what came, and leaves no descriptor open."""
+    has_begun = asyncio.Event()
+
+    async def stalls(_: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(broken())
+        await writer.drain()
+        has_begun.set()
+        await asyncio.Event().wait()
+
+    async with downloading(tmp_path, stalls, timeouts=Timeouts(read_s=30)) as desk:
+        for _ in range(3):
+            has_begun.clear()
+            step = asyncio.ensure_future(desk.get())
+            await has_begun.wait()
+            await _until(lambda: any((tmp_path / ".partial").glob("*.part")))
+            step.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await step
+            assert open_files(tmp_path) == []
+        assert not (tmp_path / "shop").exists()
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    """Returns once something holds."""
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110  # nobody says when a thread has closed a file
+            await asyncio.sleep(0.01)

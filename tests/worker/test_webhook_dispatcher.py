@@ -1,0 +1,296 @@
+"""The notifier with a real receiver, a real database of either kind and the real network on loopback."""
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from random import Random
+
+import pytest
+from aiohttp import web
+from sqlalchemy import text
+
+from tests.support.stored_jobs import Scene
+from tests.support.webhook_receiver import SECRET, Heard, Receiver, receiver, silence, status
+from tidewaiter.clock import SystemClock
+from tidewaiter.database.delivery_store import DeliveryStore
+from tidewaiter.database.engine import Database
+from tidewaiter.database.notification_store import Notification, NotificationStore
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.job import TERMINAL, Job
+from tidewaiter.domain.notification import DeliveryStatus, Subscription, keys_of
+from tidewaiter.log import configure
+from tidewaiter.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.transport.webhook_sender import WebhookEndpoint, WebhookSender
+from tidewaiter.transport.wire import Timeouts
+from tidewaiter.worker.webhook_dispatcher import DispatcherSettings, WebhookDispatcher
+
+QUICK = Timeouts(connect_s=0.2, overall_s=0.4)
+
+
+@dataclass(slots=True)
+class Site:
+    """A database in which jobs end, and the endpoints that want to hear of it."""
+
+    url: str
+    scene: Scene
+    endpoints: dict[str, WebhookEndpoint]
+    output: io.StringIO = field(default_factory=io.StringIO)
+
+    async def ends(self, number: int = 1) -> list[Job]:
+        """So many jobs fail."""
+        return [await self.scene.accepted(await self.scene.add(), o.Refused("no such period")) for _ in range(number)]
+
+    @asynccontextmanager
+    async def notifier(self, timeouts: Timeouts | None = None) -> AsyncIterator[None]:
+        """A notifier on connections of its own, as in another daemon, until the block is left."""
+        clock = SystemClock()
+        log = configure("json", "info", [SECRET], stream=self.output, strict=True)
+        database = Database.open(self.url, clock)
+        async with AiohttpWire() as wire:
+            running = asyncio.ensure_future(
+                WebhookDispatcher(
+                    DeliveryStore(database), WebhookSender(wire, clock, timeouts or Timeouts()),
+                    DispatcherSettings(self.endpoints, 0.05), clock=clock, rand=Random(1), log=log,
+                ).run()
+            )  # fmt: skip
+            try:
+                yield
+            finally:
+                running.cancel()
+                await asyncio.wait([running])
+                await database.close()
+                log.close()
+        assert running.cancelled()
+
+    async def stands(self, *statuses: DeliveryStatus) -> list[Notification]:
+        """The notifications, oldest first, once they stand so: each in turn."""
+        async with asyncio.timeout(20):
+            while True:
+                found = (await NotificationStore(self.scene.database).find(limit=1000))[::-1]
+                if [one.status for one in found] == list(statuses):
+                    return found
+                await asyncio.sleep(0.02)
+
+    async def tried(self, attempts: int) -> Notification:
+        """The only notification, once so many attempts have failed and been noted."""
+        async with asyncio.timeout(20):
+            while True:
+                (told,) = await NotificationStore(self.scene.database).find()
+                if told.attempts == attempts and len(self.lines("notification.troubled")) >= attempts:
+                    return told
+                await asyncio.sleep(0.02)
+
+    async def make_due(self) -> None:
+        """What waits is due now."""
+        async with self.scene.database.writing() as connection:
+            await connection.execute(text("UPDATE notifications SET due_at = 1 WHERE due_at IS NOT NULL"))
+
+    async def said(self, event: str) -> list[dict[str, object]]:
+        """The log's lines of one event, once there are any."""
+        async with asyncio.timeout(20):
+            while True:
+                if lines := self.lines(event):
+                    return lines
+                await asyncio.sleep(0.02)
+
+    def lines(self, event: str) -> list[dict[str, object]]:
+        """The log's lines of one event."""
+        every = [json.loads(line) for line in self.output.getvalue().splitlines()]
+        return [line for line in every if line["event"] == event]
+
+
+def endpoint(name: str, url: str, *, private_ok: bool = True) -> WebhookEndpoint:
+    """An endpoint with the tests' secret."""
+    return WebhookEndpoint(name, url, keys_of(SECRET), private_ok)
+
+
+@asynccontextmanager
+async def site_for(url: str, *endpoints: WebhookEndpoint) -> AsyncIterator[Site]:
+    """A database whose jobs' ends all these endpoints want to hear of."""
+    database = Database.open(url, SystemClock())
+    scene = await Scene.set_up(database, [Subscription(one.name, TERMINAL) for one in endpoints])
+    yield Site(url, scene, {one.name: one for one in endpoints})
+    await database.close()
+
+
+@pytest.fixture
+async def hook() -> AsyncIterator[Receiver]:
+    """A receiver."""
+    async with receiver() as made:
+        yield made
+
+
+@pytest.fixture
+async def site(database_url: str, hook: Receiver) -> AsyncIterator[Site]:
+    """A database of either kind, and the receiver as its endpoint."""
+    async with site_for(database_url, endpoint("ops", hook.url)) as made:
+        yield made
+
+
+async def test_it_is_delivered(site: Site, hook: Receiver) -> None:
+    """What was committed before the daemon came up, and what is while it runs: signed, whole, once, and logged."""
+    (before,) = await site.ends()
+    async with site.notifier():
+        await hook.until(1)
+        (after,) = await site.ends()
+        await hook.until(2)
+        told = await site.stands(DeliveryStatus.DELIVERED, DeliveryStatus.DELIVERED)
+    assert [one.body["data"]["id"] for one in hook.heard] == [before.id, after.id]
+    first: Heard = hook.heard[0]
+    assert (first.path, first.content_type) == ("/hook", "application/json")
+    assert first.message_id == told[0].message_id
+    assert first.body["type"] == "job.failed"
+    assert first.body["data"]["reason"] == "no such period"
+    assert [one.attempts for one in told] == [1, 1]
+    (line, _) = site.lines("notification.delivered")
+    assert (line["endpoint"], line["job"], line["account"], line["state"]) == ("ops", before.id, "acme", "failed")
+
+
+async def test_500_is_tried_again_under_the_same_id(site: Site, hook: Receiver) -> None:
+    """It waits, with the reason, for about five seconds; then the same body goes out under the same id."""
+    hook.answer = status(500)
+    await site.ends()
+    async with site.notifier():
+        told = await site.tried(1)
+        assert (told.status, told.last_error) == (DeliveryStatus.WAITING, "HTTP 500 Internal Server Error")
+        (line,) = site.lines("notification.troubled")
+        assert 4.4 < float(str(line["due_in_s"])) < 5.6
+        hook.answer = None
+        await site.make_due()
+        (taken,) = await site.stands(DeliveryStatus.DELIVERED)
+    first, second = hook.heard
+    assert first.message_id == second.message_id
+    assert first.body == second.body
+    assert taken.attempts == 2
+
+
+async def test_410_is_the_end(site: Site, hook: Receiver) -> None:
+    """A receiver that is gone for good is not asked again; a person is told, and may think otherwise."""
+    hook.answer = status(410)
+    await site.ends()
+    async with site.notifier():
+        (dead,) = await site.stands(DeliveryStatus.DEAD)
+        assert str(dead.last_error).startswith("HTTP 410 Gone: ")
+        (line,) = site.lines("notification.died")
+        assert line["level"] == "error"
+        hook.answer = None
+        await NotificationStore(site.scene.database).retry([dead.id])
+        await site.stands(DeliveryStatus.DELIVERED)
+    assert len({one.message_id for one in hook.heard}) == 1
+
+
+async def test_a_redirect_is_not_followed(site: Site, hook: Receiver) -> None:
+    """Whoever moves has to be configured anew: a signed body goes where the operator has said and nowhere else."""
+    hook.answer = status(307, Location="/elsewhere")
+    await site.ends()
+    async with site.notifier():
+        told = await site.tried(1)
+    assert [one.path for one in hook.heard] == ["/hook"]
+    assert "redirects are not followed" in str(told.last_error)
+
+
+async def test_an_endless_answer(site: Site, hook: Receiver) -> None:
+    """A receiver that takes it and then sends a gigabyte is believed, and hung up on after a few kilobytes."""
+    sent = 0
+
+    async def pour(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while sent < 2**30:
+            await response.write(b"x" * 65_536)
+            sent += 65_536
+        return response
+
+    hook.answer = pour
+    await site.ends()
+    async with site.notifier():
+        await site.stands(DeliveryStatus.DELIVERED)
+    assert sent < 2**26
+
+
+async def test_silence_has_an_end(site: Site, hook: Receiver) -> None:
+    """No answer in the time allowed is a failure like any other."""
+    hook.answer = silence
+    await site.ends()
+    async with site.notifier(QUICK):
+        told = await site.tried(1)
+    assert "did not reply within the time allowed" in str(told.last_error)
+
+
+async def test_nobody_listens(database_url: str, hook: Receiver) -> None:
+    """A receiver that is down is tried again; its address is named as far as it can be no secret."""
+    async with site_for(database_url, endpoint("down", "http://127.0.0.1:9/hook/canary")) as site:
+        await site.ends()
+        async with site.notifier():
+            told = await site.tried(1)
+    assert str(told.last_error).startswith("No connection to http://127.0.0.1:9: ")
+    assert "canary" not in site.output.getvalue()
+
+
+async def test_a_private_address_wants_to_be_allowed(database_url: str, hook: Receiver) -> None:
+    """The guard stands at the socket: nothing is sent, and the reason says what to do."""
+    async with site_for(database_url, endpoint("inside", hook.url, private_ok=False)) as site:
+        await site.ends()
+        async with site.notifier():
+            told = await site.tried(1)
+    assert str(told.last_error).endswith("is a loopback address; allow_private = true permits it.")
+    assert hook.heard == []
+
+
+async def test_a_silent_receiver_holds_up_nobody(database_url: str, hook: Receiver) -> None:
+    """While one answers nothing at all, whatever piles up for it, another hears of every job at once."""
+    async with receiver() as mute:
+        mute.answer = silence
+        async with site_for(database_url, endpoint("mute", mute.url), endpoint("ops", hook.url)) as site:
+            await site.ends(12)
+            async with site.notifier():
+                await hook.until(12)
+                assert len(await mute.until(4)) == 4
+            # The notifier has ended: what was under way is due again for the next, and not a minute later.
+            due_in_s = await DeliveryStore(site.scene.database).next_due(["mute"])
+            assert due_in_s["mute"] <= 0
+            mute.answer = None
+            async with site.notifier():
+                heard = await mute.until(4 + 12)
+    assert len({one.message_id for one in heard}) == 12
+
+
+async def test_who_asks_for_rest_gets_it(database_url: str, hook: Receiver) -> None:
+    """429 with Retry-After means the other notifications of that endpoint, too: they are not even tried."""
+    async with receiver() as busy:
+        busy.answer = status(429, **{"Retry-After": "600"})
+        async with site_for(database_url, endpoint("busy", busy.url), endpoint("ops", hook.url)) as site:
+            await site.ends()
+            async with site.notifier():
+                await hook.until(1)
+                (line,) = await site.said("notification.troubled")
+                await site.ends(3)
+                await hook.until(4)
+    assert len(busy.heard) == 1
+    assert (line["reason"], line["due_in_s"]) == ("HTTP 429 Too Many Requests", 600.0)
+
+
+async def test_two_daemons_share_the_work(postgres_url: str, hook: Receiver) -> None:
+    """Two notifiers on one database deliver forty notifications, each of them once."""
+    async with site_for(postgres_url, endpoint("ops", hook.url)) as site:
+        await site.ends(20)
+        async with site.notifier(), site.notifier():
+            await site.ends(20)
+            await site.stands(*[DeliveryStatus.DELIVERED] * 40)
+    assert len(hook.heard) == len({one.message_id for one in hook.heard}) == 40
+
+
+async def test_two_receivers_hear_of_one_event(database_url: str, hook: Receiver) -> None:
+    """Each hears it under the same id, whatever the other does with it."""
+    async with receiver() as other:
+        other.answer = status(500)
+        async with site_for(database_url, endpoint("a", hook.url), endpoint("b", other.url)) as site:
+            await site.ends()
+            async with site.notifier():
+                await site.stands(DeliveryStatus.DELIVERED, DeliveryStatus.WAITING)
+                await other.until(1)
+    assert hook.heard[0].message_id == other.heard[0].message_id

@@ -1,0 +1,219 @@
+"""Lanes and leases in virtual time: real database, committer and budget, and an executor whose steps a test writes."""
+
+import asyncio
+import io
+import json
+import sqlite3
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+from sqlalchemy import text
+
+from tests.support.inline_sqlite import connect_inline
+from tests.support.spec_samples import provider_of
+from tests.support.stored_jobs import new_job
+from tests.support.virtual_time import VirtualClock, VirtualLoop, virtual_time
+from tidewaiter.database.engine import Database
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.lane_store import LaneRow, LaneStore
+from tidewaiter.domain import outcome as o
+from tidewaiter.domain.backoff_and_limits import Limits
+from tidewaiter.domain.job import Job
+from tidewaiter.log import EventLog, configure
+from tidewaiter.providers.bound_operation import BoundOperation
+from tidewaiter.transport.budget import Budget
+from tidewaiter.worker.admission import StorageGate
+from tidewaiter.worker.committer import Committer
+from tidewaiter.worker.executor import Executor
+from tidewaiter.worker.job_log import JobLog
+from tidewaiter.worker.lane import Lane, LaneLimits, LaneParts, ProviderAccess
+from tidewaiter.worker.lease import Lease
+from tidewaiter.worker.leases import Identity, LanePlan, Leases
+from tidewaiter.worker.shared_results import SharedResults
+from tidewaiter.worker.step import StepContext
+
+LEASE_S = 30.0
+ACCOUNTS = ("acme", "other")
+
+
+class MovedClock(VirtualClock):
+    """Virtual time, and a wall clock that a test sets ahead or back: a suspended machine, or a person."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        super().__init__(loop)
+        self.ahead_s = 0.0
+
+    def skew(self) -> float:
+        """As far as the test has moved it."""
+        return self.ahead_s
+
+
+Step = Callable[[StepContext], Awaitable[o.Outcome]]
+
+
+async def refuse(_: StepContext) -> o.Outcome:
+    """A step that ends its job."""
+    return o.Refused("no such period")
+
+
+class ScriptedExecutor(Executor):
+    """Takes steps as a test writes them; ``taken`` has the job of each, in order."""
+
+    def __init__(self) -> None:
+        self.step: Step = refuse
+        self.taken: list[int] = []
+        self.interrupts = 0
+
+    def asks_provider(self, job: Job, operation: BoundOperation) -> bool:
+        """Every step does."""
+        return True
+
+    async def take(self, step: StepContext) -> o.Outcome:
+        """Take a step as it is written now."""
+        self.taken.append(step.job.id)
+        try:
+            return await self.step(step)
+        except asyncio.CancelledError:
+            self.interrupts += 1
+            raise
+
+    async def drop_parts(self, job: Job) -> None:
+        """There are none."""
+
+
+@dataclass(slots=True)
+class Daemon:
+    """One daemon's committer, executor and leases, on the database of a :class:`Site`."""
+
+    leases: Leases
+    executor: ScriptedExecutor
+    running: list["asyncio.Task[None]"]
+    output: io.StringIO
+    log: EventLog
+    plan: LanePlan
+    built: list[str] = field(default_factory=list)
+
+    def events(self, name: str) -> list[dict[str, object]]:
+        """The log lines of one event."""
+        lines = [json.loads(line) for line in self.output.getvalue().splitlines()]
+        return [line for line in lines if line["event"] == name]
+
+    @property
+    def lane(self) -> Lane:
+        """The only lane."""
+        (lane,) = self.leases.lanes.values()
+        return lane
+
+    async def die(self) -> None:
+        """Stop at once, as a process that is killed: nothing is given back."""
+        for task in self.running:
+            task.cancel()
+        await asyncio.wait(self.running)
+        self.log.close()
+
+
+@dataclass(slots=True)
+class Site:
+    """A database in virtual time. ``reachable`` says whether it can be used."""
+
+    clock: MovedClock
+    database: Database
+    reachable: bool = True
+    limits: Limits = field(default_factory=Limits)
+    lane_limits: LaneLimits = field(default_factory=lambda: LaneLimits(4, 2, None))
+
+    async def add(self, account: str = "acme") -> Job:
+        """Store a job that is due now."""
+        (row,) = [one for one in await self.rows() if one["account"] == account]
+        jobs = JobStore(self.database)
+        job, _ = await jobs.add(new_job(account=account, operation="report", params={}), row["id"], self.clock.now())
+        return job
+
+    async def stored(self, job: Job) -> Job:
+        """The job as it is in the database."""
+        found = await JobStore(self.database).get(job.id)
+        assert found is not None
+        return found
+
+    async def rows(self) -> list[dict[str, Any]]:
+        """The lanes table."""
+        async with self.database.writing() as connection:
+            found = await connection.execute(text("SELECT id, account, owner, epoch FROM lanes ORDER BY id"))
+            return [dict(row._mapping) for row in found]
+
+    async def take_over(self) -> None:
+        """Another daemon takes every lane, whatever the lease says."""
+        async with self.database.writing() as connection:
+            await connection.execute(
+                text("UPDATE lanes SET owner = 'another', epoch = epoch + 1, lease_until = lease_until + 86400")
+            )
+
+    def daemon(self, owner: str = "owner-1", accounts: Collection[str] = ("acme",)) -> Daemon:
+        """A daemon that begins now."""
+        output = io.StringIO()
+        log = configure("json", "debug", [], clock=self.clock, stream=output, strict=True)
+        jobs, executor = JobStore(self.database), ScriptedExecutor()
+        narrator = JobLog(log, self.clock, jobs)
+        committer = Committer(jobs, owner, self.clock, log, narrator)
+        gate = StorageGate(None, self.clock, log)  # type: ignore[arg-type]  # never shut here
+        parts = LaneParts(executor, jobs, committer, narrator, gate, self.clock, Random(1))
+        account = provider_of().bind("acme", {})
+        built: list[str] = []
+
+        def make_lane(row: LaneRow, lease: Lease) -> Lane:
+            built.append(row.account)
+            budget = Budget(self.clock, Random(1), self.limits, row.request_window, full=not row.clean)
+            client = SimpleNamespace(observer=None)
+            access = ProviderAccess(account, client, budget)  # type: ignore[arg-type]  # no step sends anything
+            answers = SharedResults(jobs, None, self.clock)  # type: ignore[arg-type]  # no file is looked at
+            return Lane(row, lease, access, self.lane_limits, parts, answers=answers)
+
+        plan = LanePlan({name: {} for name in accounts}, make_lane)
+        leases = Leases(
+            LaneStore(self.database),
+            Identity(owner, "host", 1, "1"),
+            plan,
+            lease_s=LEASE_S,
+            alone=False,
+            outcomes_settled=committer.settled,
+            clock=self.clock,
+            log=log,
+        )
+        running = [asyncio.create_task(committer.run()), asyncio.create_task(leases.run())]
+        return Daemon(leases, executor, running, output, log, plan, built)
+
+
+def live(url: str, story: Callable[[Site], Awaitable[None]]) -> None:
+    """Live through a story in virtual time, on a database that several daemons may use."""
+    path = Path(url.removeprefix("sqlite:///"))
+    site: Site
+    with virtual_time() as (loop, _):
+        clock = MovedClock(loop)
+
+        def works() -> bool:
+            if not site.reachable:
+                error = sqlite3.OperationalError("disk I/O error")
+                error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+                raise error
+            return True
+
+        async def begin() -> None:
+            nonlocal site
+
+            async def connect() -> object:
+                connection = await connect_inline(path, alive=works)
+                connection.isolation_level = None
+                return connection
+
+            database = Database.open(url, clock, sqlite_connect=connect)  # type: ignore[arg-type]  # is one
+            database.exclusive = False
+            site = Site(clock, database)
+            await LaneStore(database).ensure(dict.fromkeys(ACCOUNTS, 1))
+            await story(site)
+            await database.close()
+
+        loop.run_until_complete(begin())

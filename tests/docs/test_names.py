@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import PAGES, ROOT, blocks
+from tests.support.doc_pages import PAGES, ROOT, blocks
 
 SOURCES = ROOT / "app/tidewaiter"
 FOLDERS = {folder.name for base in (ROOT, SOURCES) for folder in base.iterdir() if folder.is_dir()}

@@ -15,7 +15,7 @@ async def test_a_follower_that_fails_ends_no_daemon(stage: Stage, monkeypatch: p
     def take(_feed: EventFeed, change: JobChange) -> None:
         raise KeyError(change.event)
 
-    monkeypatch.setattr(EventFeed, "take", take)
+    monkeypatch.setattr(EventFeed, "on_change", take)
     stage.write(stage.account("shop"), f'[http]\nlisten = "127.0.0.1:{free_port()}"\n')
     async with stage.serving():
         (job,) = await stage.until(await stage.submit("shop"))

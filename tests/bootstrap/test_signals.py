@@ -10,13 +10,13 @@ import pytest
 
 _PROGRAM = """
 import asyncio, sys
-from tidewaiter.bootstrap.process import signals
+from tidewaiter.bootstrap.process import handle_signals
 
 async def never_ends():
     stop = asyncio.Event()
     if "draining" in sys.argv:
         stop.set()
-    with signals(stop, asyncio.Event(), lambda number: print(number.name, flush=True)):
+    with handle_signals(stop, asyncio.Event(), lambda number: print(number.name, flush=True)):
         print("ready", flush=True)
         await asyncio.Event().wait()
 

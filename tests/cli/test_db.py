@@ -76,7 +76,7 @@ def test_a_key_that_is_none_is_told_without_it(place: CommandFolder, tmp_path: P
     for wrong in ("canary-no-key", f"{new_key()} canary", new_key()[:-1]):
         (tmp_path / "links.key").write_text(wrong)
         told = place("check-config", code=ExitCode.CONFIG).stderr
-        assert "must hold one key or several, one a line, of 32 bytes in URL-safe Base64 each" in told
+        assert "must hold one or more keys, one per line, each 32 bytes in URL-safe Base64" in told
         assert "make one with: tidewaiter db new-key" in told
         assert wrong.split()[0] not in told
     (tmp_path / "links.key").write_text(f"{new_key()}\n{new_key()}")

@@ -17,7 +17,7 @@ _FULL: Final = 100
 def register_profiles() -> None:
     """Make the profiles known to Hypothesis, and load the one that `make test` uses."""
     for name, number in ((QUICK, _FULL // 4), ("full", _FULL), ("thorough", _FULL * 10)):
-        settings.register_profile(name, max_examples=number)
+        settings.register_profile(name, max_examples=number, deadline=None)
     settings.load_profile(QUICK)
 
 

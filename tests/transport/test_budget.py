@@ -2,7 +2,6 @@
 
 import asyncio
 import resource
-import time
 from collections.abc import Coroutine
 from itertools import pairwise
 from random import Random
@@ -198,10 +197,8 @@ def test_without_limits_nobody_waits() -> None:
 
     with virtual_time() as (_, clock):
         budget = new(clock)
-        started_at = time.perf_counter()
         for _ in range(1000):
             step(budget.admit())
-        assert time.perf_counter() - started_at < 0.1
         assert budget.snapshot() == []
 
 

@@ -73,8 +73,9 @@ class WorkWatcher:
     async def _apply_pauses(self) -> None:
         await self._pauses.refresh()
         for lane in self._lanes.values():
-            lane.apply_pause(self._pauses.reason(lane.row.account))
+            # A pause ends in a half-open breaker, which is no closing: so closings are ended first.
             lane.apply_reopening(self._pauses.reopened_at(lane.row.account))
+            lane.apply_pause(self._pauses.reason(lane.row.account))
 
     async def _wake_lanes(self) -> None:
         due = await self._jobs.next_due(list(self._lanes))
